@@ -1,0 +1,337 @@
+"""Long-running processes of the sandbox: started once, found again by any later command, stopped for good.
+
+Each process has a name, a record `run/NAME.json` (pid, the kernel's start time of that pid, port, data) and a log
+`run/NAME.log`. The start time tells a process from a stranger that got the same pid after a reboot, so that nothing
+foreign is ever signalled. Every process runs in a session of its own, with `GPUYARD_PROCESS=NAME` and
+`GPUYARD_SANDBOX` in its environment; `strays()` finds by that mark what a killed command left behind, grandchildren
+included.
+
+Not in here: what the processes are. Times are seconds. Needs Linux's /proc or a `ps` that knows `lstart`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox import paths
+from sandbox.errors import SandboxError
+
+MARK = "GPUYARD_PROCESS"
+"""Environment variable that every process of a sandbox and its children carry."""
+
+PORTS = range(17_000, 30_000)
+"""Below Linux's ephemeral ports and Kubernetes' node ports, so that a port stays free until its server is back."""
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+_handed_out: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the sandbox, as its record tells. `data` is whatever its starter wanted to find again."""
+
+    name: str
+    pid: int
+    port: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    ready: bool = True
+
+    @property
+    def log(self) -> Path:
+        return _log(self.name)
+
+
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    ready: Callable[[], bool],
+    timeout: float = 60,
+    what: str = "",
+    port: int | None = None,
+    data: Mapping[str, Any] | None = None,
+    cwd: Path | str | None = None,
+) -> Process:
+    """Starts `argv` and returns when `ready()` is true; a live process of that name is returned as it is.
+
+    Args:
+        env: the whole environment (default: this process's own); the marks are added.
+        ready: polled; an OSError in it means "not yet".
+        what: what a person calls it, for messages.
+        port: where it will listen; refused beforehand when something else listens there.
+
+    Raises SandboxError with the end of the log when the process dies or is not ready in time; it is stopped then.
+    """
+    what = what or name
+    with _lock(name):
+        running = alive(name)
+        if running and running.ready:
+            return running
+        if running:  # its starter was killed before it was ready: nobody knows what state it is in
+            _end(running, 5)
+        if port is not None and not _is_free(port):
+            raise SandboxError(
+                f"Port {port} on 127.0.0.1, which {what} needs, is taken by another process.",
+                f"stop what listens there (`ss -ltnp 'sport = :{port}'` names it) and run the command again",
+            )
+        log = _log(name)
+        begin = log.stat().st_size if log.exists() else 0
+        marks = {MARK: name, "GPUYARD_SANDBOX": str(paths.home())}
+        try:
+            with log.open("ab") as out:
+                child = subprocess.Popen(
+                    list(argv),
+                    env={**(os.environ if env is None else env), **marks},
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd=cwd or paths.ROOT,
+                )
+        except OSError as error:
+            raise SandboxError(
+                f"{what} cannot be started: {error}.", "run `make up` again; it provides the tools"
+            ) from None
+        _children[child.pid] = child
+        process = Process(name, child.pid, port, dict(data or {}), _start_time(child.pid) or "", ready=False)
+        _write(process)
+        try:
+            _await(process, child, ready, timeout, what, begin)
+        except BaseException:
+            _end(process, 5)
+            raise
+        process = Process(name, child.pid, port, process.data, process.started)
+        _write(process)
+        return process
+
+
+def alive(name: str) -> Process | None:
+    """The process of that name if it runs."""
+    try:
+        process = Process(**json.loads(_record(name).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return process if _lives(process.pid, process.started) else None
+
+
+def all() -> list[Process]:
+    """Every process of this sandbox that runs, oldest first."""
+    run = paths.home() / "run"
+    records = sorted(run.glob("*.json"), key=lambda path: path.stat().st_mtime) if run.is_dir() else []
+    return [process for record in records if (process := alive(record.stem))]
+
+
+def stop(name: str, grace: float = 15) -> None:
+    """Asks the process to end (SIGTERM to its session), kills it after `grace` seconds; returns when it is gone."""
+    if not (paths.home() / "run").is_dir():
+        return
+    with _lock(name):
+        process = alive(name)
+        if process:
+            _end(process, grace)
+        _record(name).unlink(missing_ok=True)
+
+
+def stop_all(grace: float = 15) -> list[str]:
+    """Stops every process of this sandbox, youngest first, and everything marked as its child; returns their names."""
+    names = []
+    for process in reversed(all()):
+        stop(process.name, grace)
+        names.append(process.name)
+    left = strays()
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left:
+            _signal(pid, sent)
+        deadline = time.monotonic() + 5
+        while (left := strays()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return names
+
+
+def strays(mark: str | None = None) -> list[int]:
+    """Pids that carry this sandbox's mark (or only those marked `mark`) and are neither this process nor above it."""
+    home = f"GPUYARD_SANDBOX={paths.home()}".encode()
+    wanted = f"{MARK}={mark or ''}".encode()
+    kin = set(_lineage(os.getpid()))
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        if pid in kin:
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        marked = wanted in variables if mark else any(v.startswith(wanted) for v in variables)
+        if marked and home in variables and _lives(pid, ""):
+            found.append(pid)
+    return sorted(found)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens, never the same one twice from one process."""
+    for port in random.sample(PORTS, len(PORTS)):
+        if port not in _handed_out and _is_free(port):
+            _handed_out.add(port)
+            return port
+    raise SandboxError("No port between 17000 and 29999 is free on 127.0.0.1.", "stop what uses them")
+
+
+def log_end(name: str, lines: int = 15, begin: int = 0) -> str:
+    """The last lines of a process's log, for messages."""
+    try:
+        with _log(name).open("rb") as log:
+            log.seek(begin)
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+def memory_mib(pids: Sequence[int] | None = None) -> int:
+    """Memory of this sandbox's processes and their children: proportional set size, so shared pages count once."""
+    if pids is None:
+        pids = sorted({*strays(), *(process.pid for process in all())})
+    total = 0
+    for pid in pids:
+        try:
+            found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        except OSError:
+            continue
+        total += int(found[1]) if found else 0
+    return round(total / 1024)
+
+
+def _await(
+    process: Process, child: subprocess.Popen[bytes], ready: Callable[[], bool], timeout: float, what: str, begin: int
+) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        code = child.poll()
+        if code is not None:
+            raise SandboxError(
+                f"{what} ended at once ({_ending(code)}).",
+                f"read {process.log}; `make down` and `make up` start afresh",
+                log_end(process.name, begin=begin),
+            )
+        try:
+            if ready():
+                return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise SandboxError(
+                f"{what} was not ready after {timeout:.0f} s.",
+                f"read {process.log}; a busy machine may need a second try",
+                log_end(process.name, begin=begin),
+            )
+        time.sleep(0.05)
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _end(process: Process, grace: float) -> None:
+    for sent, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        if not _lives(process.pid, process.started):
+            break
+        try:
+            os.killpg(process.pid, sent)
+        except ProcessLookupError:
+            break
+        deadline = time.monotonic() + seconds
+        while _lives(process.pid, process.started) and time.monotonic() < deadline:
+            time.sleep(0.03)
+    try:  # members of its session that outlived it
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _signal(pid: int, sent: signal.Signals) -> None:
+    try:
+        os.kill(pid, sent)
+    except OSError as error:
+        if error.errno not in (errno.ESRCH, errno.EPERM):
+            raise
+
+
+def _lives(pid: int, started: str) -> bool:
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        return False
+    found = _start_time(pid)
+    return found is not None and (not started or found == started)
+
+
+def _start_time(pid: int) -> str | None:
+    """When the kernel started that pid (on Linux with the boot's id); None when it does not run or is a zombie."""
+    if sys.platform.startswith("linux"):
+        try:
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            return None
+        return None if state in "ZX" else f"{boot}:{fields[18]}"
+    found = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    state, _, since = found.stdout.strip().partition(" ")
+    return since.strip() if since and not state.startswith("Z") else None
+
+
+def _lineage(pid: int) -> Iterator[int]:
+    """`pid` and the processes above it."""
+    while pid > 1:
+        yield pid
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _record(name: str) -> Path:
+    return paths.home() / "run" / f"{name}.json"
+
+
+def _log(name: str) -> Path:
+    return paths.folder("run") / f"{name}.log"
+
+
+def _write(process: Process) -> None:
+    record = _record(process.name)
+    new = record.with_suffix(".new")
+    new.write_text(json.dumps(asdict(process)))
+    new.replace(record)
+
+
+@contextmanager
+def _lock(name: str) -> Iterator[None]:
+    with (paths.folder("run") / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
