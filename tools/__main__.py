@@ -1,0 +1,39 @@
+"""`python -m tools [NAME...]`: provides the named programs (all of them without a name) and prints their paths."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from sandbox.errors import SandboxError
+from tools import build
+from tools.manifest import TOOLS
+from tools.provide import cache, machines_own, provide
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools", description="Provides the programs that gpuyard needs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(TOOLS)} (default: all)")
+    parser.add_argument(
+        "--list", action="store_true", help="say what each is, its pinned version and where it comes from"
+    )
+    arguments = parser.parse_args()
+    try:
+        if arguments.list:
+            for name, tool in TOOLS.items():
+                where = machines_own(tool) or build.built(tool, cache()) or "not yet built"
+                print(f"{name:25} {tool.pinned:10} {tool.what:38} {where}")
+            return 0
+        for name, path in provide(arguments.names or list(TOOLS)).items():
+            print(f"{name}\t{path}")
+    except SandboxError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; run it again, it goes on where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Builds programs from their pinned Go modules into the shared cache; the caller sees them whole or not at all.
+
+A build holds a lock of its folder, which its `go` process inherits: a second run waits for the first, a dead one
+never blocks, and an orphaned `go` is waited for instead of being run twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from tools.manifest import Tool
+
+FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
+
+
+@dataclass
+class Build:
+    """A build of some programs of one module folder; `activity` is what it does now, for the progress lines."""
+
+    tools: Sequence[Tool]
+    cache: Path
+    activity: str = "starting"
+    begun: float = field(default_factory=time.monotonic)
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return ", ".join(tool.name for tool in self.tools)
+
+    @property
+    def usual(self) -> int:
+        return sum(tool.seconds for tool in self.tools)
+
+    @property
+    def folder(self) -> Path:
+        return self.cache / self.tools[0].folder
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "build.log"
+
+    def run(self, go: Path, env: dict[str, str]) -> None:
+        """Builds what is still missing when the lock is ours. Raises SandboxError with the log's end."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock() as lock:
+            missing = [tool for tool in self.tools if not built(tool, self.cache)]
+            if missing:
+                self._compile(missing, go, env, lock)
+
+    def cancel(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+
+    def _compile(self, missing: Sequence[Tool], go: Path, env: dict[str, str], lock: int) -> None:
+        target = location(missing[0], self.cache).parent
+        work = self.folder / "building"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        out = f"{work / missing[0].name}" if len(missing) == 1 else f"{work}{os.sep}"
+        flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags]
+        self._go([str(go), "build", *flags, "-o", out, *(tool.package for tool in missing)], env, lock)
+        for tool in missing:
+            for file in tool.beside:
+                source = self._module_folder(tool, go, env) / file
+                shutil.copy(source, work / source.name)
+                (work / source.name).chmod(0o755)
+        target.mkdir(parents=True, exist_ok=True)
+        programs = [tool.name for tool in missing]
+        for path in sorted(work.iterdir(), key=lambda path: path.name in programs):  # a program after what it needs
+            path.replace(target / path.name)
+        shutil.rmtree(work, ignore_errors=True)
+
+    def _go(self, argv: Sequence[str], env: dict[str, str], lock: int) -> None:
+        packages, last = 0, ""
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                argv,
+                cwd=self.tools[0].module,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                pass_fds=(lock,),
+            )
+            assert self.process.stdout
+            for line in self.process.stdout:
+                log.write(line)
+                log.flush()
+                last = line.strip()
+                if last.startswith("go: downloading "):
+                    self.activity = f"downloading {last.split()[2]}"
+                elif re.fullmatch(r"[\w./~+-]+", last):
+                    packages += 1
+                    self.activity = f"compiling, {packages} packages so far"
+        if self.process.wait():
+            text = self.log.read_text(errors="replace")
+            raise SandboxError(
+                f"Building {self.name} from {self.tools[0].package} {self.tools[0].pinned} failed.",
+                advice(text, self.process.returncode, self.cache, self.log),
+                "\n".join(text.splitlines()[-15:]),
+            )
+
+    def _module_folder(self, tool: Tool, go: Path, env: dict[str, str]) -> Path:
+        argv = [str(go), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", tool.package]
+        found = subprocess.run(argv, cwd=tool.module, env=env, capture_output=True, text=True, check=False)
+        if found.returncode:
+            raise SandboxError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
+        return Path(found.stdout.strip())
+
+    @contextmanager
+    def _lock(self) -> Iterator[int]:
+        with (self.folder / "lock").open("a+") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self.activity = "waiting for another run that builds it"
+                    time.sleep(0.3)
+            self.begun = time.monotonic()
+            self.activity = "starting"
+            yield lock.fileno()
+
+
+def location(tool: Tool, cache: Path) -> Path:
+    """Where a tool's program lies once it is built: by everything that decides what comes out, except the Go version,
+    so that a newer Go on the machine is no reason to compile for a quarter of an hour again."""
+    parts = [(tool.module / name).read_bytes() for name in ("go.mod", "go.sum")]
+    parts.append(json.dumps([FLAGS, tool.linker_flags, platform.system(), platform.machine()]).encode())
+    return cache / tool.folder / hashlib.sha256(b"\0".join(parts)).hexdigest()[:16] / tool.name
+
+
+def built(tool: Tool, cache: Path) -> Path | None:
+    path = location(tool, cache)
+    return path if path.exists() else None
+
+
+_NETWORK = (
+    r"dial tcp|no such host|proxyconnect|i/o timeout|connection (refused|reset)|TLS handshake|unexpected EOF"
+    r"|certificate|reading https?://|module lookup disabled|network is unreachable"
+)
+_NO_MODULES = (
+    "the Go modules could not be downloaded: check the network, or set HTTPS_PROXY, or GOPROXY to a mirror of "
+    "proxy.golang.org, and run the command again; what was downloaded is kept"
+)
+_ADVICE = (
+    (_NETWORK, _NO_MODULES),
+    (
+        r"no space left on device",
+        "the disk is full: building needs about 12 GB in {cache}, in Go's own caches and in /tmp",
+    ),
+    (
+        r"signal: killed|cannot allocate memory|out of memory",
+        "the machine ran out of memory: a build needs about 3 GB free",
+    ),
+    (
+        r"checksum mismatch|SECURITY ERROR",
+        "the module is not the one that tools/*/go.sum pins: do not use it; check GOPROXY",
+    ),
+    (r"requires go >= |go\.mod requires", "update Go, or take it off PATH so that a pinned one is downloaded"),
+    (r"permission denied", "check the owner of {cache} and of Go's caches (`go env GOCACHE GOMODCACHE`)"),
+)
+
+
+def advice(log: str, code: int, cache: Path, path: Path) -> str:
+    """What a person can do about a failed build, from its log."""
+    if code < 0:
+        return f"it was stopped by signal {-code}; run the command again, it goes on where it was"
+    for pattern, text in _ADVICE:
+        if re.search(pattern, log):
+            return text.format(cache=cache)
+    return f"the whole log is {path}; run the command again, it goes on where it was"
+
+
+def at_once() -> int:
+    """How many builds run side by side: two where cores and memory allow."""
+    try:
+        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        memory = 0
+    return 2 if (os.cpu_count() or 1) > 1 and memory > 6 << 30 else 1
+
+
+def report(build: Build, say: Callable[[str], None]) -> None:
+    seconds = time.monotonic() - build.begun
+    say(f"{build.name}: {build.activity} ({clock(seconds)}; usually {clock(build.usual)} on 2 cores)")
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

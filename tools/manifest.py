@@ -1,0 +1,167 @@
+"""Which programs there are, where they come from and which ones of the machine's own are good enough.
+
+The pinned version of each is the first `require` of its folder's go.mod, with the checksums of everything in go.sum;
+nothing is pinned twice. To move one: change that line, run `go mod tidy` in the folder, then `python -m tools NAME`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program.
+
+    minimum, below: versions that are taken from PATH, `minimum <= version < below` (no bound where it is empty).
+    probe: arguments that make it print its version.
+    companions: other tools that come with it, and are only taken from PATH if they lie in the same folder.
+    beside: files (path inside the pinned module) that must lie next to the program.
+    assets: also looked for in $KUBEBUILDER_ASSETS.
+    seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
+    """
+
+    name: str
+    folder: str
+    package: str
+    what: str
+    minimum: Version
+    probe: tuple[str, ...]
+    seconds: int
+    below: Version = ()
+    ldflags: str = ""
+    companions: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    assets: bool = False
+
+    def accepts(self, version: Version) -> bool:
+        return version >= self.minimum and (not self.below or version < self.below)
+
+    @property
+    def module(self) -> Path:
+        return HERE / self.folder
+
+    @property
+    def pinned(self) -> str:
+        """The version that is built, for example `v1.36.3`."""
+        return requirement(self.module)[1]
+
+    @property
+    def linker_flags(self) -> str:
+        major, minor = self.pinned.lstrip("v").split(".")[:2]
+        return " ".join(("-s -w", self.ldflags.format(version=self.pinned, major=major, minor=minor))).strip()
+
+
+def requirement(module: Path) -> tuple[str, str]:
+    """Module path and version of the first `require` in a go.mod."""
+    found = re.search(r"^require (\S+) (\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise ValueError(f"{module}/go.mod has no single-line require")
+    return found[1], found[2]
+
+
+def go_line(module: Path) -> Version:
+    """The Go version that a go.mod asks for."""
+    found = re.search(r"^go (\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+    return parse(found[1]) if found else (1, 0)
+
+
+def parse(text: str) -> Version:
+    """The first version number in a text; () when there is none."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part) for part in found.groups() if part is not None) if found else ()
+
+
+# Clients and servers of Kubernetes choke on a version that was not stamped in.
+_STAMP = " ".join(
+    f"-X k8s.io/component-base/version.{key}={{{value}}}"
+    for key, value in (("gitVersion", "version"), ("gitMajor", "major"), ("gitMinor", "minor"))
+)
+
+
+def _kubernetes(
+    name: str, what: str, assets: bool = False, minimum: Version = (1, 36), below: Version = (1, 38)
+) -> Tool:
+    # The parts of a control plane may differ by a minor version at most, hence the narrow bounds.
+    probe = ("version", "--client") if name == "kubectl" else ("--version",)
+    package = f"k8s.io/kubernetes/cmd/{name}"
+    return Tool(name, "kubernetes", package, what, minimum, probe, 100, below, _STAMP, assets=assets)
+
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "pulumi",
+            "pulumi",
+            "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            "the engine",
+            minimum=(3, 259, 0),
+            below=(4,),
+            probe=("version",),
+            seconds=290,
+            companions=("pulumi-language-python",),
+        ),
+        Tool(
+            "pulumi-language-python",
+            "pulumi-language-python",
+            "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            "runs Python programs for the engine",
+            minimum=(),
+            probe=(),
+            seconds=50,
+            beside=("python/cmd/pulumi-language-python-exec",),
+        ),
+        _kubernetes("kube-apiserver", "the cluster's API server", assets=True),
+        _kubernetes("kube-scheduler", "the cluster's scheduler"),
+        _kubernetes("kube-controller-manager", "the cluster's controllers"),
+        _kubernetes("kubectl", "the cluster's command line", assets=True, minimum=(1, 28), below=()),
+        Tool(
+            "etcd",
+            "etcd",
+            "go.etcd.io/etcd/server/v3",
+            "the cluster's database",
+            minimum=(3, 5),
+            below=(4,),
+            probe=("--version",),
+            seconds=60,
+            assets=True,
+        ),
+        Tool(
+            "kwok",
+            "kwok",
+            "sigs.k8s.io/kwok/cmd/kwok",
+            "simulated nodes",
+            minimum=(0, 7),
+            below=(0, 9),
+            probe=("--version",),
+            seconds=90,
+        ),
+        Tool(
+            "helm",
+            "helm",
+            "helm.sh/helm/v3/cmd/helm",
+            "installs charts",
+            minimum=(3, 12),
+            below=(4,),
+            probe=("version", "--short"),
+            seconds=75,
+        ),
+        Tool(
+            "promtool",
+            "promtool",
+            "github.com/prometheus/prometheus/cmd/promtool",
+            "tests alert rules",
+            minimum=(3, 0),
+            below=(4,),
+            probe=("--version",),
+            seconds=250,
+        ),
+    )
+}
