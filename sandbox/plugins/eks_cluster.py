@@ -1,0 +1,554 @@
+"""The component `eks:index:Cluster` as pulumi-eks 4.4.0 makes it: the same children, names, types, parents and outputs.
+
+Purpose: a stack that goes to the real component later finds the same URNs here. Inputs arrive checked (`eks.py`).
+Not made: Fargate profiles (refused by `eks_rules.py`), the wait for the API server (the sandbox's cluster answers when
+it is created), the TLS connection to the OIDC issuer (no network; the thumbprint, which IAM ignores, is derived from
+the issuer's address).
+Source of facts: pulumi-eks 4.4.0, nodejs/eks/cluster (August 2026); children seen in a run of the real component.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+import yaml
+from pulumi import Output, ResourceOptions
+
+from . import eks_cni, eks_nodes, eks_rules
+
+CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
+AUTO_MODE_POLICIES = (
+    "AmazonEKSComputePolicy",
+    "AmazonEKSBlockStoragePolicy",
+    "AmazonEKSLoadBalancingPolicy",
+    "AmazonEKSNetworkingPolicy",
+)
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly")
+AUTO_NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
+
+
+def _tags(*layers: Any) -> Output[dict[str, str]]:
+    """Tag maps merged, later ones win; each may be missing or an output."""
+    return Output.all(*layers).apply(lambda maps: {k: v for tags in maps for k, v in (tags or {}).items()})
+
+
+class ServiceRole(pulumi.ComponentResource):
+    """A role for one AWS service with managed policies attached; `attached` is what must wait for the policies."""
+
+    role: aws.iam.Role
+    attached: list[pulumi.Resource]
+
+    def __init__(
+        self,
+        name: str,
+        service: str,
+        policies: Sequence[str],
+        partition: Output[str],
+        tags: Any,
+        opts: ResourceOptions,
+        description: str | None = None,
+        actions: Sequence[str] = ("sts:AssumeRole",),
+    ) -> None:
+        super().__init__("eks:index:ServiceRole", name, None, opts)
+        child = ResourceOptions(parent=self)
+        statement = {"Action": list(actions), "Effect": "Allow", "Principal": {"Service": [service]}}
+        trust = {"Version": "2012-10-17", "Statement": [statement]}
+        self.role = aws.iam.Role(
+            f"{name}-role", description=description, assume_role_policy=json.dumps(trust), tags=tags, opts=child
+        )
+        self.attached = [self.role]
+        for policy in policies:
+            # The suffix is a hash of the policy's name in the commercial partition, whatever the partition is.
+            suffix = hashlib.sha1(f"arn:aws:iam::aws:policy/{policy}".encode()).hexdigest()[:8]
+            arn = Output.format("arn:{0}:iam::aws:policy/{1}", partition, policy)
+            attachment = aws.iam.RolePolicyAttachment(
+                f"{name}-{suffix}", policy_arn=arn, role=self.role.name, opts=child
+            )
+            self.attached.append(attachment)
+        self.register_outputs({"resolvedRole": self.role, "directRole": self.role})
+
+
+class VpcCniAddon(pulumi.ComponentResource):
+    """The managed VPC CNI add-on with pulumi-eks' configuration."""
+
+    addon: aws.eks.Addon
+
+    def __init__(
+        self, name: str, options: Mapping[str, Any], cluster: aws.eks.Cluster, tags: Any, opts: ResourceOptions
+    ) -> None:
+        super().__init__("eks:index:VpcCniAddon", name, None, opts)
+        child = ResourceOptions(parent=self)
+        self.addon = aws.eks.Addon(
+            name,
+            cluster_name=cluster.name,
+            addon_name="vpc-cni",
+            addon_version=options.get("addonVersion") or newest("vpc-cni", cluster, self),
+            resolve_conflicts_on_create=options.get("resolveConflictsOnCreate") or "OVERWRITE",
+            resolve_conflicts_on_update=options.get("resolveConflictsOnUpdate") or "OVERWRITE",
+            preserve=True,
+            configuration_values=Output.from_input(dict(options)).apply(
+                lambda known: eks_cni.to_json(eks_cni.configuration(known))
+            ),
+            service_account_role_arn=options.get("serviceAccountRoleArn"),
+            tags=tags,
+            opts=child,
+        )
+        if options.get("securityContextPrivileged"):
+            container = {"name": "aws-node", "securityContext": {"privileged": True}}
+            kubernetes.apps.v1.DaemonSetPatch(
+                name,
+                metadata={
+                    "name": "aws-node",
+                    "namespace": "kube-system",
+                    "annotations": {"pulumi.com/patchForce": "true"},
+                },
+                spec={"template": {"spec": {"containers": [container]}}},
+                opts=ResourceOptions(parent=self, depends_on=[self.addon], retain_on_delete=True),
+            )
+        self.register_outputs({"addon": self.addon})
+
+
+def newest(addon: str, cluster: aws.eks.Cluster, parent: pulumi.Resource) -> Output[str]:
+    """The newest version of an add-on for the cluster's Kubernetes version."""
+    found = aws.eks.get_addon_version_output(
+        addon_name=addon,
+        kubernetes_version=cluster.version,
+        most_recent=True,
+        opts=pulumi.InvokeOutputOptions(parent=parent),
+    )
+    return found.version
+
+
+def kubeconfig(
+    name: Any, endpoint: Any, ca_data: Any, arn: Any, credentials: Any = None, profile: bool = False
+) -> Output[dict[str, Any]]:
+    """The kubeconfig that pulumi-eks writes: `aws eks get-token` with the region of the cluster's ARN.
+
+    credentials: `{roleArn, profileName}` or None; the profile's name goes in only when `profile` is set.
+    """
+
+    def write(known: list[Any]) -> dict[str, Any]:
+        name, endpoint, ca_data, arn, credentials = known
+        args = ["--region", arn.split(":")[3], "eks", "get-token", "--cluster-name", name, "--output", "json"]
+        if credentials and credentials.get("roleArn"):
+            args += ["--role", credentials["roleArn"]]
+        if profile and credentials and credentials.get("profileName"):
+            args += ["--profile", credentials["profileName"]]
+        version = "client.authentication.k8s.io/v1beta1"
+        env = [{"name": "KUBERNETES_EXEC_INFO", "value": json.dumps({"apiVersion": version})}]
+        login = {"apiVersion": version, "command": "aws", "args": args, "env": env}
+        server = {"server": endpoint, "certificate-authority-data": ca_data}
+        return {
+            "apiVersion": "v1",
+            "clusters": [{"cluster": server, "name": "kubernetes"}],
+            "contexts": [{"context": {"cluster": "kubernetes", "user": "aws"}, "name": "aws"}],
+            "current-context": "aws",
+            "kind": "Config",
+            "users": [{"name": "aws", "user": {"exec": login}}],
+        }
+
+    return Output.all(name, endpoint, ca_data, arn, credentials).apply(write)
+
+
+class Cluster(pulumi.ComponentResource):
+    """An EKS cluster with everything that pulumi-eks puts around it; `state` holds the component's outputs."""
+
+    state: dict[str, Any]
+
+    def __init__(self, name: str, args: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
+        super().__init__("eks:index:Cluster", name, None, opts)
+        self.label = name
+        self.args = args
+        self.tags = args.get("tags")
+        self.child = ResourceOptions(parent=self)
+        # No parent: the real component asks the *default* aws provider, so a stack that disables it must fail here too.
+        found = aws.get_partition_output()
+        self.partition, self.dns_suffix = found.partition, found.dns_suffix
+        self.vpc_id, self.subnet_ids = self._network()
+        self.security_group = self._security_group()
+        self.auto_node_role = self._auto_node_role()
+        self.role, attached = self._role()
+        self.cluster = self._cluster(attached)
+        self._kube_proxy()
+        self.kubeconfig = self._kubeconfig(profile=False)
+        self.provider = kubernetes.Provider(
+            f"{name}-eks-k8s",
+            kubeconfig=self._kubeconfig(profile=True).apply(json.dumps),
+            # The wire's name of this input differs from the SDK's only in case.
+            enable_config_map_mutable=args.get("enableConfigMapMutable"),
+            opts=self.child,
+        )
+        self.instance_roles, node_role, self.instance_profile = self._instance_roles()
+        self.node_access = self._node_access()
+        self.entries = self._access_entries(node_role)
+        granted = [*self.entries, *([self.node_access] if self.node_access else [])]
+        self.storage_classes = self._storage_classes(granted)
+        self.cni = self._cni(granted)
+        self._coredns()
+        self.oidc_provider = self._oidc_provider()
+        self.node_security_group, self.ingress_rule = self._node_security_group()
+        self.node_group = eks_nodes.default_group(self) if eks_rules.has_default_node_group(args) else None
+        self.state = self._state()
+        self.register_outputs(self.state)
+
+    def _network(self) -> tuple[Any, Any]:
+        """The VPC and the subnets of the control plane; without a VPC those of the account's default VPC."""
+        args = self.args
+        vpc_id, subnets = args.get("vpcId"), None
+        if not vpc_id:
+            opts = pulumi.InvokeOutputOptions(parent=self)
+            vpc_id = aws.ec2.get_vpc_output(default=True, opts=opts).id
+            subnets = aws.ec2.get_subnets_output(filters=[{"name": "vpc-id", "values": [vpc_id]}], opts=opts).ids
+        if args.get("subnetIds"):
+            subnets = args["subnetIds"]
+        elif args.get("publicSubnetIds") or args.get("privateSubnetIds"):
+            both = Output.all(args.get("publicSubnetIds") or [], args.get("privateSubnetIds") or [])
+            subnets = both.apply(lambda lists: [*lists[0], *lists[1]])
+        return vpc_id, subnets or []
+
+    def _role(self) -> tuple[Any, list[pulumi.Resource]]:
+        if self.args.get("serviceRole"):
+            return self.args["serviceRole"], []
+        auto = eks_rules.auto_mode(self.args)
+        made = ServiceRole(
+            f"{self.label}-eksRole",
+            "eks.amazonaws.com",
+            [*CLUSTER_POLICIES, *(AUTO_MODE_POLICIES if auto else ())],
+            self.partition,
+            self.tags,
+            self.child,
+            "Allows EKS to manage clusters on your behalf.",
+            ["sts:AssumeRole", "sts:TagSession"],
+        )
+        return made.role, made.attached
+
+    def _auto_node_role(self) -> ServiceRole | None:
+        auto = self.args.get("autoMode") or {}
+        if not auto.get("enabled") or auto.get("createNodeRole") is False:
+            return None
+        return ServiceRole(
+            f"{self.label}-nodeRole", "ec2.amazonaws.com", AUTO_NODE_POLICIES, self.partition, self.tags, self.child
+        )
+
+    @property
+    def _skips_security_groups(self) -> bool:
+        skip = self.args.get("skipDefaultSecurityGroups")
+        return bool(skip) if skip is not None else eks_rules.auto_mode(self.args)
+
+    def _security_group(self) -> Any:
+        args = self.args
+        if args.get("clusterSecurityGroup"):
+            return args["clusterSecurityGroup"]
+        if self._skips_security_groups:
+            return None
+        name = f"{self.label}-eksClusterSecurityGroup"
+        group = aws.ec2.SecurityGroup(
+            name,
+            vpc_id=self.vpc_id,
+            revoke_rules_on_delete=True,
+            tags=_tags({"Name": name}, args.get("clusterSecurityGroupTags"), self.tags),
+            opts=self.child,
+        )
+        eks_nodes.rule(
+            f"{self.label}-eksClusterInternetEgressRule",
+            group.id,
+            self.child,
+            type="egress",
+            description="Allow internet access.",
+            cidr_blocks=["0.0.0.0/0"],
+        )
+        return group
+
+    def _cluster(self, attached: list[pulumi.Resource]) -> aws.eks.Cluster:
+        args, auto = self.args, eks_rules.auto_mode(self.args)
+        name = f"{self.label}-eksCluster"
+        mode, key = args.get("authenticationMode"), args.get("encryptionConfigKeyArn")
+        network = None
+        if auto or args.get("kubernetesServiceIpAddressRange") or args.get("ipFamily"):
+            network = Output.all(args.get("kubernetesServiceIpAddressRange"), args.get("ipFamily")).apply(
+                lambda known: {
+                    # A service range can be chosen for IPv4 only.
+                    "service_ipv4_cidr": known[0] if known[1] in (None, "ipv4") else None,
+                    "ip_family": known[1] or "ipv4",
+                    "elastic_load_balancing": {"enabled": True} if auto else None,
+                }
+            )
+        compute = None
+        if auto:
+            role_arn = self.auto_node_role.role.arn if self.auto_node_role else None
+            compute = Output.all(args["autoMode"].get("computeConfig"), role_arn).apply(
+                lambda known: {
+                    "enabled": True,
+                    "nodeRoleArn": known[1],
+                    "nodePools": ["general-purpose", "system"],
+                    **(known[0] or {}),
+                }
+            )
+        if self.auto_node_role:
+            attached = [*attached, *self.auto_node_role.attached]
+        return aws.eks.Cluster(
+            name,
+            name=args.get("name"),
+            role_arn=Output.from_input(self.role).apply(lambda role: role.arn),
+            compute_config=compute,
+            storage_config={"block_storage": {"enabled": True}} if auto else None,
+            kubernetes_network_config=network,
+            bootstrap_self_managed_addons=False if auto else args.get("bootstrapSelfManagedAddons", True),
+            vpc_config={
+                "security_group_ids": [self._group_id(self.security_group)] if self.security_group else None,
+                "subnet_ids": self.subnet_ids,
+                "endpoint_private_access": args.get("endpointPrivateAccess"),
+                "endpoint_public_access": args.get("endpointPublicAccess"),
+                "public_access_cidrs": args.get("publicAccessCidrs"),
+            },
+            version=args.get("version"),
+            enabled_cluster_log_types=args.get("enabledClusterLogTypes"),
+            tags=_tags({"Name": name}, args.get("clusterTags"), self.tags),
+            encryption_config={"provider": {"key_arn": key}, "resources": ["secrets"]} if key else None,
+            access_config=(
+                {"authentication_mode": mode, "bootstrap_cluster_creator_admin_permissions": True} if mode else None
+            ),
+            upgrade_policy=args.get("upgradePolicy"),
+            deletion_protection=args.get("deletionProtection"),
+            opts=ResourceOptions(
+                parent=self,
+                depends_on=attached,
+                ignore_changes=["accessConfig.bootstrapClusterCreatorAdminPermissions", "bootstrapSelfManagedAddons"],
+            ),
+        )
+
+    @staticmethod
+    def _group_id(group: Any) -> Output[str]:
+        return Output.from_input(group).apply(lambda known: known.id)
+
+    def _addon(self, addon: str, options: Mapping[str, Any]) -> aws.eks.Addon:
+        values = options.get("configurationValues")
+        return aws.eks.Addon(
+            f"{self.label}-{addon}",
+            cluster_name=self.cluster.name,
+            addon_name=addon,
+            preserve=True,
+            tags=self.tags,
+            resolve_conflicts_on_create=options.get("resolveConflictsOnCreate") or "OVERWRITE",
+            resolve_conflicts_on_update=options.get("resolveConflictsOnUpdate") or "OVERWRITE",
+            addon_version=options.get("version") or newest(addon, self.cluster, self),
+            configuration_values=Output.from_input(values).apply(eks_cni.to_json) if values else None,
+            opts=self.child,
+        )
+
+    def _kube_proxy(self) -> None:
+        options = self.args.get("kubeProxyAddonOptions") or {}
+        if options.get("enabled", not eks_rules.auto_mode(self.args)):
+            self._addon("kube-proxy", options)
+
+    def _coredns(self) -> None:
+        """CoreDNS needs nodes: it comes with a default node group or Auto Mode, or when it is asked for."""
+        args, options = self.args, self.args.get("corednsAddonOptions") or {}
+        asked_for = options.get("enabled") is True or options.get("configurationValues")
+        by_default = not args.get("skipDefaultNodeGroup") or eks_rules.auto_mode(args)
+        if asked_for or (by_default and options.get("enabled", True)):
+            self._addon("coredns", options)
+
+    def _cni(self, granted: list[pulumi.Resource]) -> VpcCniAddon | None:
+        unmanaged = self.args.get("useDefaultVpcCni")
+        if unmanaged if unmanaged is not None else eks_rules.auto_mode(self.args):
+            return None
+        return VpcCniAddon(
+            f"{self.label}-vpc-cni",
+            self.args.get("vpcCniOptions") or {},
+            self.cluster,
+            self.tags,
+            ResourceOptions(parent=self, depends_on=granted, providers={"kubernetes": self.provider}),
+        )
+
+    def _kubeconfig(self, profile: bool) -> Output[dict[str, Any]]:
+        credentials = self.args.get("providerCredentialOpts")
+        name = os.environ.get("AWS_PROFILE") or pulumi.Config("aws").get("profile")
+        if credentials is None and name:
+            credentials = {"profileName": name}
+        cluster = self.cluster
+        ca_data = cluster.certificate_authority.data
+        return kubeconfig(cluster.name, cluster.endpoint, ca_data, cluster.arn, credentials, profile)
+
+    def _instance_roles(self) -> tuple[Any, Any, Any]:
+        """(roles of the nodes, the role of the default nodes, their instance profile's name)."""
+        args = self.args
+        options = args.get("nodeGroupOptions") or {}
+        profile = args.get("instanceProfileName") or options.get("instanceProfileName")
+        if args.get("instanceRoles"):
+            return args["instanceRoles"], None, profile
+        if args.get("instanceRole"):
+            role = args["instanceRole"]
+            if not eks_rules.has_default_node_group(args):
+                return [role], role, profile
+            name = Output.from_input(role).apply(lambda known: known.name)
+            return [role], role, self._instance_profile(profile, name)
+        if not eks_rules.makes_instance_role(args):
+            return [], None, profile
+        made = ServiceRole(
+            f"{self.label}-instanceRole", "ec2.amazonaws.com", NODE_POLICIES, self.partition, self.tags, self.child
+        )
+        # Nodes that join before the policies are attached fail, so whoever uses the role waits for them.
+        role = Output.all(*[part.urn for part in made.attached]).apply(lambda _: made.role)
+        return [role], role, self._instance_profile(profile, role.apply(lambda known: known.name))
+
+    def _instance_profile(self, existing: Any, role_name: Any) -> Output[str]:
+        name = f"{self.label}-instanceProfile"
+        if existing:
+            return aws.iam.InstanceProfile.get(name, existing, opts=self.child).name
+        return aws.iam.InstanceProfile(name, role=role_name, opts=self.child).name
+
+    def _node_access(self) -> kubernetes.core.v1.ConfigMap | None:
+        """The aws-auth ConfigMap, where the authentication mode reads it."""
+        args = self.args
+        if not eks_rules.uses_config_map(args.get("authenticationMode")):
+            return None
+        arns = Output.from_input(self.instance_roles).apply(lambda roles: Output.all(*[role.arn for role in roles]))
+        groups = ["system:bootstrappers", "system:nodes"]
+        nodes = arns.apply(
+            lambda known: [
+                {"rolearn": arn, "username": "system:node:{{EC2PrivateDNSName}}", "groups": groups} for arn in known
+            ]
+        )
+
+        def mapping(key: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+            arn = {"rolearn": "roleArn", "userarn": "userArn"}[key]
+            return [{key: entry[arn], "username": entry["username"], "groups": entry["groups"]} for entry in entries]
+
+        data: dict[str, Any] = {
+            "mapRoles": Output.all(args.get("roleMappings") or [], nodes).apply(
+                lambda known: yaml.safe_dump([*mapping("rolearn", known[0]), *known[1]], sort_keys=False)
+            )
+        }
+        if args.get("userMappings"):
+            data["mapUsers"] = Output.from_input(args["userMappings"]).apply(
+                lambda known: yaml.safe_dump(mapping("userarn", known), sort_keys=False)
+            )
+        return kubernetes.core.v1.ConfigMap(
+            f"{self.label}-nodeAccess",
+            immutable=False,
+            metadata={
+                "name": "aws-auth",
+                "namespace": "kube-system",
+                "annotations": {"pulumi.com/patchForce": "true"},
+            },
+            data=data,
+            opts=ResourceOptions(parent=self, provider=self.provider),
+        )
+
+    def _access_entries(self, node_role: Any) -> list[pulumi.Resource]:
+        if not eks_rules.uses_access_entries(self.args.get("authenticationMode")):
+            return []
+        wanted: dict[str, Mapping[str, Any]] = {}
+        if node_role:
+            arn = Output.from_input(node_role).apply(lambda role: role.arn)
+            wanted["defaultNodeGroupInstanceRole"] = {"principalArn": arn, "type": "EC2_LINUX"}
+        wanted.update(self.args.get("accessEntries") or {})
+        made: list[pulumi.Resource] = []
+        for key, entry in wanted.items():
+            access = aws.eks.AccessEntry(
+                f"{self.label}-{key}",
+                cluster_name=self.cluster.name,
+                principal_arn=entry["principalArn"],
+                user_name=entry.get("username"),
+                kubernetes_groups=entry.get("kubernetesGroups"),
+                type=entry.get("type"),
+                tags=entry.get("tags"),
+                opts=ResourceOptions(parent=self, depends_on=[self.cluster]),
+            )
+            made.append(access)
+            for policy, association in (entry.get("accessPolicies") or {}).items():
+                known = Output.from_input(association)
+                aws.eks.AccessPolicyAssociation(
+                    f"{self.label}-{key}-{policy}",
+                    cluster_name=self.cluster.name,
+                    principal_arn=entry["principalArn"],
+                    policy_arn=known["policyArn"],
+                    access_scope=known["accessScope"],
+                    opts=ResourceOptions(parent=access, depends_on=[access]),
+                )
+        return made
+
+    def _storage_classes(self, granted: list[pulumi.Resource]) -> dict[str, pulumi.Resource]:
+        wanted = self.args.get("storageClasses") or {}
+        if isinstance(wanted, str):
+            wanted = {wanted: {"type": wanted, "default": True}}
+        opts = ResourceOptions(parent=self, provider=self.provider, depends_on=granted)
+        return {key: eks_nodes.storage_class(f"{self.label.lower()}-{key}", spec, opts) for key, spec in wanted.items()}
+
+    def _oidc_provider(self) -> aws.iam.OpenIdConnectProvider | None:
+        if not self.args.get("createOidcProvider"):
+            return None
+        address = Output.format("https://oidc.eks.{0}.{1}", aws.get_region_output().region, self.dns_suffix)
+        return aws.iam.OpenIdConnectProvider(
+            f"{self.label}-oidcProvider",
+            client_id_lists=["sts.amazonaws.com"],
+            url=self.cluster.identities[0].oidcs[0].issuer,
+            thumbprint_lists=[address.apply(lambda known: hashlib.sha1(known.encode()).hexdigest())],
+            opts=self.child,
+        )
+
+    def _node_security_group(self) -> tuple[Any, Any]:
+        if self._skips_security_groups:
+            return None, None
+        tags = _tags(self.args.get("nodeSecurityGroupTags"), self.tags)
+        cluster_group = self._group_id(self.security_group)
+        return eks_nodes.security_group(self.label, self.vpc_id, cluster_group, self.cluster, tags, self.child)
+
+    def _state(self) -> dict[str, Any]:
+        """The outputs of the SDK's `eks.Cluster`, as far as the real component sets them (it leaves awsProvider out)."""
+        args, cluster = self.args, self.cluster
+        issuer = cluster.identities.apply(lambda ids: ids[0].oidcs[0].issuer if ids and ids[0].oidcs else "")
+        own_group = cluster.vpc_config.cluster_security_group_id
+        core = {
+            "cluster": cluster,
+            "vpcId": self.vpc_id,
+            "subnetIds": self.subnet_ids,
+            "publicSubnetIds": args.get("publicSubnetIds"),
+            "privateSubnetIds": args.get("privateSubnetIds"),
+            "endpoint": cluster.endpoint,
+            "clusterSecurityGroup": self.security_group,
+            "provider": self.provider,
+            "instanceRoles": self.instance_roles,
+            "nodeGroupOptions": eks_nodes.options(args),
+            "eksNodeAccess": self.node_access,
+            "storageClasses": self.storage_classes,
+            "kubeconfig": self.kubeconfig,
+            "vpcCni": self.cni,
+            "tags": self.tags,
+            "nodeSecurityGroupTags": args.get("nodeSecurityGroupTags"),
+            "oidcProvider": self.oidc_provider,
+            "encryptionConfig": cluster.encryption_config if args.get("encryptionConfigKeyArn") else None,
+            "clusterIamRole": self.role,
+            "accessEntries": list((args.get("accessEntries") or {}).values()),
+        }
+        group = self.node_group
+        return {
+            "kubeconfig": self.kubeconfig,
+            "kubeconfigJson": self.kubeconfig.apply(lambda known: json.dumps(known, separators=(",", ":"))),
+            "clusterSecurityGroup": self.security_group,
+            "instanceRoles": self.instance_roles,
+            "nodeSecurityGroup": self.node_security_group,
+            "eksClusterIngressRule": self.ingress_rule,
+            "defaultNodeGroup": group,
+            "eksCluster": cluster,
+            "core": {key: value for key, value in core.items() if value is not None},
+            # Without security groups of its own the component names the one that EKS makes.
+            "clusterSecurityGroupId": self._group_id(self.security_group) if self.security_group else own_group,
+            "nodeSecurityGroupId": self.node_security_group.id if self.node_security_group else own_group,
+            "clusterIngressRuleId": self.ingress_rule.security_group_rule_id if self.ingress_rule else "",
+            "defaultNodeGroupAsgName": group["autoScalingGroup"].name if group else "",
+            "fargateProfileId": "",
+            "fargateProfileStatus": "",
+            "oidcProviderArn": self.oidc_provider.arn if self.oidc_provider else "",
+            "oidcProviderUrl": issuer,
+            "oidcIssuer": issuer.apply(lambda url: url.replace("https://", "")),
+            "autoModeNodeRoleName": self.auto_node_role.role.name if self.auto_node_role else "",
+        }

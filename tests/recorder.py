@@ -1,0 +1,306 @@
+"""A recording engine for tests: runs a program or a component in this process and keeps all that it registered.
+
+    recording = run(lambda: AwsNetwork("net", {...}))
+    pool = recording.one("aws:eks/nodeGroup:NodeGroup")
+    assert pool.inputs["scalingConfig"]["minSize"] == 0
+
+Every input is checked against the SDK's own types (`sandbox.plugins.schema`), so that a misspelled property fails; the
+remote component `eks.Cluster` is constructed here by the sandbox's eks plugin, so its children are seen as well.
+Outputs are plausible, not simulated (`outputs.py`); a test that needs another one passes `outputs={token: {...}}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import pulumi
+from google.protobuf import empty_pb2, struct_pb2
+from pulumi.provider.server import ProviderServicer, _create_provider_resource
+from pulumi.resource import DependencyResource
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import provider_pb2, resource_pb2
+from pulumi.runtime.stack import run_in_stack, wait_for_rpcs
+
+from sandbox.plugins import values
+from sandbox.plugins.eks import EksProvider
+from sandbox.plugins.provider import UNKNOWN
+from sandbox.plugins.schema import Schema
+
+from . import outputs as plausible
+from .recording import STACK, Invoke, Recording, Resource
+
+Outputs = Mapping[str, Any]
+"""Token → outputs (or what an invoke returns), as a dict or as a function of the inputs."""
+
+_SCHEMAS = {package: Schema(package) for package in ("aws", "gcp", "kubernetes", "eks")}
+
+
+def run(
+    program: Callable[[], Any],
+    *,
+    outputs: Outputs | None = None,
+    config: Mapping[str, str] | None = None,
+    project: str = "gpuyard",
+    stack: str = "test",
+    preview: bool = False,
+) -> Recording:
+    """Runs `program` as a stack's program would run and returns what it registered.
+
+    Raises:
+        AssertionError: an input that the SDK does not have, lacks or types otherwise.
+        Exception: whatever the program raises.
+    """
+    monitor = RecordingMonitor(outputs or {}, preview)
+
+    def isolated() -> None:
+        _configure(monitor, project, stack, preview)
+        settings.ROOT.set(None)
+        set_all_config(dict(config or {}), [])
+
+        def body() -> Awaitable[None] | None:
+            result = program()
+            return result if isinstance(result, Awaitable) else None
+
+        _finish(run_in_stack(body))
+
+    # A context of its own: nothing of one run, Pulumi's global settings included, is left for the next.
+    contextvars.copy_context().run(isolated)
+    recording = monitor.recording
+    if recording.failures:
+        raise AssertionError("refused inputs:\n  " + "\n  ".join(recording.failures))
+    return recording
+
+
+def _finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """asyncio.run, but quiet: of one failure, every output that waited for it would print a traceback of its own."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _configure(monitor: RecordingMonitor, project: str, stack: str, preview: bool) -> None:
+    settings.configure(
+        mocks.MockSettings(
+            monitor=monitor,
+            monitor_features=set(monitor.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures),
+            engine=mocks.MockEngine(None),
+            project=project,
+            stack=stack,
+            organization="organization",
+            dry_run=preview,
+            callbacks=None,
+            outputs=set(),
+            lock=threading.Lock(),
+        )
+    )
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """The engine's side of the protocol. Calls come from worker threads."""
+
+    def __init__(self, outputs: Outputs, preview: bool) -> None:
+        self.recording = Recording()
+        self.recorded_outputs = outputs
+        self.preview = preview
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._states: dict[str, tuple[str, struct_pb2.Struct]] = {}
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine does it: the types of all parents, the stack's left out (Pulumi's mock keeps one parent)."""
+        above = parent.split("::")[2] if parent else STACK
+        qualified = type_ if above == STACK else f"{above}${type_}"
+        return f"urn:pulumi:{settings.get_stack()}::{settings.get_project()}::{qualified}::{name}"
+
+    # -- protocol ---------------------------------------------------------------------------------------------------
+
+    def GetDeploymentInfo(self, request: Any) -> Any:
+        info = mocks.MockMonitor.GetDeploymentInfo(self, request)
+        # Remote components get their inputs as outputs with dependencies, as from the real engine.
+        info.supportedFeatures.append(resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES)
+        return info
+
+    def RegisterResource(self, request: Any) -> Any:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == STACK:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        inputs = values.decode(request.object)
+        self._check(request.type, request.custom or request.remote, f"{request.type}::{request.name}", inputs)
+        if request.remote:
+            return self._construct(request)
+        outputs = self._outputs(request.type, request.name, inputs) if request.custom else {}
+        id = str(outputs.pop("id", "")) if request.custom else ""
+        state = struct_pb2.Struct()
+        # As the engine does: what was secret as an input stays secret as an output.
+        state.CopyFrom(request.object)
+        state.MergeFrom(values.encode(outputs))
+        self._secrete(state, request.additionalSecretOutputs)
+        self._keep(request, urn, "" if self.preview else id, inputs, state)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self.preview else id, object=state)
+
+    def ReadResource(self, request: Any) -> Any:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        inputs = values.decode(request.properties)
+        outputs = self._outputs(request.type, request.name, inputs)
+        outputs.pop("id", None)
+        state = values.encode({**inputs, **outputs})
+        with self._lock:
+            self._states[urn] = (request.id, state)
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=state)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if f"::{STACK}::" in request.urn:
+            self.recording.exports = values.decode(request.outputs)
+            self.recording.secret_exports = _secrets(request.outputs)
+        elif request.urn in self.recording.resources:
+            self.recording.resources[request.urn].outputs.update(values.decode(request.outputs))
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any) -> Any:
+        args = values.decode(request.args)
+        if request.tok == "pulumi:pulumi:getResource":
+            id, state = self._states[args["urn"]]
+            found = values.encode({"urn": args["urn"], "id": id})
+            found.fields["state"].struct_value.CopyFrom(state)
+            return resource_pb2.ResourceInvokeResponse(**{"return": found})
+        self._check(request.tok, True, request.tok, args)
+        with self._lock:
+            self.recording.invokes.append(Invoke(request.tok, args, _provider_urn(request.provider)))
+        result = self._given(request.tok, args) or plausible.invoke(request.tok, args)
+        return resource_pb2.ResourceInvokeResponse(**{"return": values.encode(result)})
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _check(self, token: str, checked: bool, label: str, inputs: dict[str, Any]) -> None:
+        package = token.rpartition(":")[2] if token.startswith("pulumi:providers:") else token.split(":")[0]
+        if not checked or package not in _SCHEMAS:
+            return
+        schema = _SCHEMAS[package]
+        if token.startswith("pulumi:providers:"):
+            found = schema.provider_config(inputs)[1]
+        else:
+            found = schema.check_inputs(token, inputs)
+        with self._lock:
+            self.recording.failures += [f"{label} {failure.property}: {failure.reason}" for failure in found]
+
+    def _given(self, token: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        given = self.recorded_outputs.get(token, {})
+        return dict(given(inputs) if callable(given) else given)
+
+    def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        computed = {**plausible.resource(token, name, inputs, next(self._numbers)), **self._given(token, inputs)}
+        if self.preview:
+            return {key: UNKNOWN for key in computed if key not in inputs}
+        return {key: value for key, value in computed.items() if key not in inputs or key in self._given(token, inputs)}
+
+    @staticmethod
+    def _secrete(state: struct_pb2.Struct, keys: Any) -> None:
+        for key in keys:
+            if key in state.fields and key not in _secrets(state):
+                state.MergeFrom(values.encode({key: values.Secret(values.decode(state)[key])}))
+
+    def _keep(self, request: Any, urn: str, id: str, inputs: dict[str, Any], state: struct_pb2.Struct) -> None:
+        options = {
+            field.name: list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else value
+            for field, value in request.ListFields()
+            if field.name in _OPTIONS
+        }
+        resource = Resource(
+            urn=urn,
+            type=request.type,
+            name=request.name,
+            parent=request.parent,
+            id=id,
+            custom=request.custom,
+            inputs=inputs,
+            outputs=values.decode(state),
+            secrets=_secrets(request.object),
+            provider=_provider_urn(request.provider),
+            dependencies=frozenset(request.dependencies),
+            depends_by_property={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
+            options=options,
+        )
+        with self._lock:
+            if urn in self._states:
+                self.recording.failures.append(f"{resource}: registered twice under one URN")
+            self.recording.resources[urn] = resource
+            self._states[urn] = (id, state)
+
+    def _construct(self, request: Any) -> Any:
+        """Plays the engine and the plugin of a remote component, which registers its children with this monitor."""
+
+        async def construct() -> Any:
+            project, stack = settings.get_project(), settings.get_stack()
+            _configure(self, project, stack, self.preview)
+            dependencies = {
+                key: provider_pb2.ConstructRequest.PropertyDependencies(urns=list(deps.urns))
+                for key, deps in request.propertyDependencies.items()
+            }
+            options = pulumi.ResourceOptions(
+                parent=DependencyResource(request.parent) if request.parent else None,
+                providers={package: _create_provider_resource(ref) for package, ref in request.providers.items()},
+                depends_on=[DependencyResource(urn) for urn in request.dependencies],
+                protect=request.protect,
+            )
+            inputs = await ProviderServicer._construct_inputs(request.object, dependencies)
+            made = EksProvider().construct(request.name, request.type, inputs, options)
+            property_deps: dict[str, list[pulumi.Resource]] = {}
+            state = await rpc.serialize_properties(made.state, property_deps)
+            urn = await pulumi.Output.from_input(made.urn).future()
+            deps = {
+                key: [await resource.urn.future() for resource in resources] for key, resources in property_deps.items()
+            }
+            await wait_for_rpcs()
+            response = resource_pb2.RegisterResourceResponse(urn=urn, object=state)
+            for key, urns in deps.items():
+                response.propertyDependencies[key].urns.extend(urn for urn in urns if urn)
+            return response
+
+        return contextvars.copy_context().run(_finish, construct())
+
+
+_OPTIONS = {
+    "protect",
+    "aliases",
+    "aliasURNs",
+    "ignoreChanges",
+    "replaceOnChanges",
+    "deleteBeforeReplace",
+    "retainOnDelete",
+    "deletedWith",
+    "customTimeouts",
+    "additionalSecretOutputs",
+    "importId",
+}
+
+
+def _provider_urn(reference: str) -> str:
+    return reference.rpartition("::")[0]
+
+
+def _secrets(struct: struct_pb2.Struct) -> frozenset[str]:
+    """The top-level properties that hold a secret, at any depth."""
+
+    def secret(value: struct_pb2.Value) -> bool:
+        if value.HasField("list_value"):
+            return any(secret(item) for item in value.list_value.values)
+        fields = value.struct_value.fields
+        if rpc._special_sig_key in fields and fields[rpc._special_sig_key].string_value == rpc._special_secret_sig:
+            return True
+        if "secret" in fields and fields["secret"].bool_value and rpc._special_sig_key in fields:
+            return True
+        return any(secret(item) for item in fields.values())
+
+    return frozenset(key for key, value in struct.fields.items() if secret(value))
