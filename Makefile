@@ -1,0 +1,52 @@
+# Every command is one line over a Python module; nothing but Python 3.10+ and make has to be there beforehand.
+PYTHON ?= python3
+STACK ?=
+RUN = $(PYTHON) -m tools.venv -m
+SANDBOX = $(RUN) sandbox
+CHOICE = $(if $(STACK),--stack $(STACK))
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo status status-json env shell preview down test check bench clean
+
+help: ## Show the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  STACK=dev|guide|dev-gke|... chooses the stack, PYTHON=python3.12 the Python to make .venv with."
+
+up: ## Bring the environment up on this machine, no cloud account needed
+	@$(SANDBOX) up $(CHOICE)
+
+demo: ## Watch a training job scale the GPU pool from zero and survive a spot interruption
+	@$(SANDBOX) demo $(CHOICE)
+
+status: ## Show what runs
+	@$(SANDBOX) status $(CHOICE)
+
+status-json: ## The same as JSON, nothing else on stdout (make -s status-json)
+	@$(SANDBOX) status $(CHOICE) --json
+
+env: ## Export lines for a shell: eval "$$(make -s env)"
+	@$(SANDBOX) env $(CHOICE)
+
+shell: ## Open a shell in which plain pulumi and kubectl work on the sandbox
+	@$(SANDBOX) shell $(CHOICE)
+
+preview: ## Show what `make up` would change
+	@$(SANDBOX) preview $(CHOICE)
+
+down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
+	@$(SANDBOX) down $(CHOICE)
+
+test: ## Run every test
+	@$(RUN) pytest
+
+check: ## Lint, types and the fast tests, in under a minute
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) pyright
+	@$(RUN) pytest -q -n auto -m "not engine and not cluster and not alerts and not docs and not slow"
+
+bench: ## Measure the sandbox against its floor
+	@$(RUN) bench
+
+clean: ## Remove .venv and caches of this clone (after make down)
+	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,224 @@
+"""The Python environment of this clone: `.venv`, made and kept up to date from requirements-dev.txt.
+
+`python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves the
+running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this module did not
+make is used as it is and never changed.
+
+Only the standard library, and plain enough that an outdated Python gets as far as the message that says so.
+"""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import time
+
+try:
+    import fcntl
+except ImportError:  # Windows: the check below says what to do
+    fcntl = None
+
+OLDEST = (3, 10)
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PINS = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+STAMP = ".gpuyard"
+USUAL = "1 to 3 min"
+
+
+class VenvError(Exception):
+    """The environment cannot be made; the text holds the problem and the fix."""
+
+
+def folder():
+    """Where the environment lies."""
+    return os.path.abspath(os.environ.get("GPUYARD_VENV") or os.path.join(ROOT, ".venv"))
+
+
+def python(venv):
+    return os.path.join(venv, "bin", "python")
+
+
+def ensure(venv=None):
+    """Makes or updates the environment if it has to be, and returns its python. Raises VenvError."""
+    venv = venv or folder()
+    if is_current(venv):
+        return python(venv)
+    if sys.version_info[:2] < OLDEST:
+        raise VenvError(
+            f"gpuyard needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}.\nFix: install one and name it, for example "
+            "`make up PYTHON=python3.12`"
+        )
+    if fcntl is None:
+        raise VenvError("gpuyard's sandbox runs on Linux and macOS.\nFix: on Windows, use it inside WSL")
+    if _is_foreign(venv):
+        if os.path.exists(python(venv)):
+            return python(venv)
+        raise VenvError(f"{venv} has no bin/python.\nFix: unset GPUYARD_VENV or point it elsewhere")
+    try:
+        os.makedirs(os.path.dirname(venv), exist_ok=True)
+        lock = open(venv + ".lock", "w")  # noqa: SIM115 - held below
+    except OSError as error:
+        raise VenvError(f"{venv} cannot be written: {error.strerror}.\nFix: set GPUYARD_VENV to another folder")
+    with lock:
+        _wait_for(lock)
+        if not is_current(venv):  # another run may have done it meanwhile
+            _make(venv)
+    return python(venv)
+
+
+def is_current(venv):
+    """Whether the environment was finished from the very pins that lie in the clone."""
+    try:
+        with open(os.path.join(venv, STAMP)) as stamp:
+            return stamp.read() == _pins(venv) and os.path.exists(python(venv))
+    except OSError:
+        return False
+
+
+def enter(module):
+    """Goes on with `python -m module` inside the environment; returns at once when this process is in it already."""
+    venv = folder()
+    if os.path.realpath(sys.prefix) == os.path.realpath(venv) and (_is_foreign(venv) or is_current(venv)):
+        return
+    run(module, sys.argv[1:])
+
+
+def run(module, arguments):
+    """Replaces this process by `python -m module arguments` in the environment."""
+    try:
+        program = ensure()
+    except VenvError as error:
+        sys.exit("\n" + str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted; run it again, it goes on where it was.")
+    sys.stdout.flush()
+    os.execv(program, [program, "-m", module] + arguments)
+
+
+def _pins(venv):
+    """What the environment is made of; it cannot be moved, so where it lies is a part of it."""
+    digest = hashlib.sha256(os.path.realpath(venv).encode())
+    for name in PINS:
+        path = os.path.join(ROOT, name)
+        if os.path.exists(path):
+            with open(path, "rb") as pins:
+                digest.update(pins.read())
+    return digest.hexdigest()
+
+
+def _is_foreign(venv):
+    """An environment that somebody else made."""
+    return (
+        bool(os.environ.get("GPUYARD_VENV"))
+        and os.path.exists(os.path.join(venv, "pyvenv.cfg"))
+        and not os.path.exists(os.path.join(venv, STAMP))
+        and not os.path.exists(os.path.join(venv, STAMP + ".begun"))
+    )
+
+
+def _make(venv):
+    begun = time.time()
+    log = venv + ".log"
+    if not os.path.exists(os.path.join(venv, STAMP)) or not _works(venv):  # new, or killed half-way
+        _say(f"making {venv}")
+        _venv(venv)
+    with contextlib.suppress(OSError):
+        os.remove(os.path.join(venv, STAMP))
+    open(os.path.join(venv, STAMP + ".begun"), "w").close()
+    _say(f"installing the pinned packages (once; usually {USUAL})")
+    _pip(venv, log, begun)
+    with open(os.path.join(venv, STAMP), "w") as stamp:
+        stamp.write(_pins(venv))
+    _say(f"ready after {time.time() - begun:.0f} s")
+
+
+def _works(venv):
+    return os.path.exists(python(venv)) and subprocess.call([python(venv), "-c", "import pip"]) == 0
+
+
+def _venv(venv):
+    done = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip()
+        fix = "check the message above and run it again"
+        if "ensurepip" in said or "No module named venv" in said:
+            version = "{}.{}".format(*sys.version_info[:2])
+            fix = (
+                f"install the venv module (Debian, Ubuntu: `apt install python{version}-venv`), or name another Python: "
+                "`make up PYTHON=...`"
+            )
+        elif "No space left" in said:
+            fix = "free about 2 GB on this disk"
+        raise VenvError(f"The Python environment {venv} cannot be made.\n{said[-1500:]}\nFix: {fix}")
+
+
+def _pip(venv, log, begun):
+    # Not compiled ahead: the SDKs hold tens of thousands of modules of which a run imports a few hundred.
+    argv = [python(venv), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"]
+    argv += ["--progress-bar", "off", "-r", os.path.join(ROOT, "requirements-dev.txt")]
+    with open(log, "w") as out:
+        pip = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=ROOT)
+        try:
+            while True:
+                try:
+                    code = pip.wait(timeout=10)
+                    break
+                except subprocess.TimeoutExpired:
+                    _say(f"{_last(log)} ({time.time() - begun:.0f} s)")
+        except BaseException:
+            pip.terminate()
+            raise
+    if code:
+        with open(log, errors="replace") as lines:
+            said = lines.read()
+        end = "\n".join(said.splitlines()[-12:])
+        raise VenvError(f"The Python packages cannot be installed.\n{end}\nFix: {_advice(said, log)}")
+
+
+def _advice(said, log):
+    lowered = said.lower()
+    network = ("connection", "timed out", "name resolution", "proxy", "ssl", "could not find a version", "max retries")
+    if "no space left" in lowered:
+        return "free about 2 GB on this disk and run it again"
+    if any(word in lowered for word in network):
+        return (
+            "pip must reach a package index: check the network, HTTPS_PROXY, or set PIP_INDEX_URL to your mirror, "
+            "and run it again"
+        )
+    return f"the whole log is {log}; run it again"
+
+
+def _last(log):
+    """What pip does now, in a few words."""
+    with open(log, errors="replace") as lines:
+        words = [line.strip() for line in lines if line.strip().startswith(("Collecting", "Downloading", "Installing"))]
+    return words[-1][:70] if words else "installing"
+
+
+def _wait_for(lock):
+    told = False
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if not told:
+                _say("waiting for another run that makes it")
+                told = True
+            time.sleep(0.2)
+
+
+def _say(line):
+    sys.stderr.write(f"python: {line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["-m"] and len(sys.argv) > 2:
+        run(sys.argv[2], sys.argv[3:])
+    try:
+        print(ensure())
+    except VenvError as failure:
+        sys.exit("\n" + str(failure))
