@@ -1,0 +1,252 @@
+"""Runs the real Pulumi engine in the sandbox and turns its event log into progress, facts and one good error.
+
+The engine runs in a session of its own: a Ctrl-C reaches this process, which asks the engine to stop after the operations
+under way; a second one kills it. Everything that the engine prints goes to `run/engine.log`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sandbox import environment, paths
+from sandbox.errors import SandboxError
+from sandbox.progress import Progress
+from sandbox.stacks import Stack
+
+# What the engine says about an ambient plugin, and consequences of an error that is reported itself.
+_NOISE = re.compile(
+    r"using pulumi-\S+ from \$PATH|^(update|preview|destroy|refresh) failed|^an unhandled error occurred: program exited"
+    r"|^resource registration failed|^Program exited with non-zero exit code|^one or more errors occurred"
+)
+_WRAPPING = re.compile(
+    r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "
+    r"|\d+ errors? occurred:\s*|\* )"
+)
+
+
+@dataclass
+class Outcome:
+    """What an engine run did: counts by operation, the messages worth showing, its seconds."""
+
+    changes: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def changed(self) -> int:
+        return sum(count for operation, count in self.changes.items() if operation not in ("same", "read"))
+
+
+class Engine:
+    """The engine for one stack. `pulumi`: the path of its command line."""
+
+    def __init__(self, stack: Stack, pulumi: Path) -> None:
+        self.stack = stack
+        self.pulumi = pulumi
+
+    @property
+    def log(self) -> Path:
+        return paths.folder("run") / "engine.log"
+
+    def init(self) -> None:
+        """Makes the stack in the file backend if it is not there, and selects it for plain `pulumi`."""
+        self.stack.prepare()
+        if not self.stack.exists:
+            # From the folder of the copies: `stack init` writes a salt into the stack's file.
+            self.ask("-C", str(paths.home() / "config"), "stack", "init", self.stack.name, "--no-select")
+        self.ask("stack", "select", self.stack.name)
+
+    def ask(self, *arguments: str) -> str:
+        """A short question or order; its stdout. Raises SandboxError with what the engine said."""
+        done = subprocess.run(
+            [self.pulumi, "--non-interactive", "--color", "never", *arguments],
+            cwd=paths.ROOT,
+            env=environment.engine(self.stack.encrypted),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise SandboxError(f"`pulumi {' '.join(arguments)}` failed.", "", said[-2000:])
+        return done.stdout
+
+    def run(self, operation: str, *arguments: str, title: str = "", quiet: bool = False) -> Outcome:
+        """`up`, `preview`, `destroy` or `refresh` to its end.
+
+        Raises SandboxError with the diagnostics, each once; KeyboardInterrupt when the person stopped it.
+        """
+        copy = self.stack.prepare()
+        options = ["--stack", self.stack.name, "--non-interactive", "--color", "never"]
+        if operation != "preview":
+            options += ["--yes", "--skip-preview"]
+        if operation != "destroy" or self.stack.file.exists():
+            options += ["--config-file", str(copy)]
+        outcome, begun = Outcome(), time.monotonic()
+        with (
+            tempfile.TemporaryDirectory(dir=paths.folder("run"), prefix="events-") as folder,
+            Progress(title or f"{operation} {self.stack.name}", quiet) as progress,
+            self.log.open("w") as log,
+        ):
+            events = Path(folder, "events.json")
+            child = subprocess.Popen(
+                [self.pulumi, operation, *options, "--event-log", events, *arguments],
+                cwd=paths.ROOT,
+                env=environment.engine(self.stack.encrypted),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            with _interruptible(child, outcome, progress):
+                for event in _follow(child, events):
+                    _take(event, outcome, progress)
+        outcome.seconds = time.monotonic() - begun
+        if child.returncode:
+            self._fail(operation, outcome, child.returncode)
+        return outcome
+
+    def _fail(self, operation: str, outcome: Outcome, code: int) -> None:
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
+        why = f" It was ended by signal {-code}." if code < 0 else ""
+        fix = "correct it and run the same command again; what exists is kept and goes on from here"
+        raise SandboxError(
+            f"`pulumi {operation}` of stack {self.stack.name} failed.{why}",
+            fix if operation in ("up", "preview") else f"the engine's own words are in {self.log}",
+            "\n".join(dict.fromkeys(errors)),
+        )
+
+
+def clean(message: str) -> str:
+    """An engine message without the layers that wrap the provider's own words, and without a traceback."""
+    text = re.sub(r"<\{%.*?%\}>", "", message).strip()
+    if "Traceback (most recent call last)" in text:
+        lines = [line for line in text.splitlines() if line.strip()]
+        last = next((i for i in range(len(lines) - 1, -1, -1) if re.match(r"[\w.]+(:|$)", lines[i])), len(lines) - 1)
+        text = "\n".join(lines[last:])
+    while (shorter := _WRAPPING.sub("", text).strip()) != text:
+        text = shorter
+    return text
+
+
+def label(urn: str) -> str:
+    """How a person calls a resource: `aws eks NodeGroup gpu-workers`; '' for the stack itself."""
+    parts = urn.split("::")
+    if len(parts) < 4 or parts[2] == "pulumi:pulumi:Stack":
+        return ""
+    package, module, name = (parts[2].rsplit("$", 1)[-1].split(":") + ["", ""])[:3]
+    return " ".join(filter(None, (package, module.split("/")[0].removeprefix("index"), name, parts[3])))
+
+
+def _take(event: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
+    if diagnostic := event.get("diagnosticEvent"):
+        _diagnostic(diagnostic, outcome, progress)
+    elif step := event.get("resourcePreEvent"):
+        metadata = step["metadata"]
+        if _is_real(metadata):
+            progress.begin(metadata["urn"], label(metadata["urn"]), metadata["op"])
+        if metadata["op"] not in ("same", "read", "refresh"):
+            outcome.steps.append(
+                {key: metadata.get(key) for key in ("op", "urn", "type", "diffs", "keys", "detailedDiff")}
+            )
+    elif done := event.get("resOutputsEvent"):
+        if _is_real(done["metadata"]):
+            progress.end(done["metadata"]["urn"], done["metadata"]["op"])
+    elif failed := event.get("resOpFailedEvent"):
+        progress.end(failed["metadata"]["urn"], "failed")
+    elif summary := event.get("summaryEvent"):
+        outcome.changes = summary.get("resourceChanges") or {}
+
+
+def _is_real(metadata: dict[str, Any]) -> bool:
+    """Whether something happens in a cloud: not for components, providers and what stays the same."""
+    custom = ((metadata.get("new") or metadata.get("old")) or {}).get("custom", False)
+    return bool(custom) and metadata["op"] != "same" and not metadata["type"].startswith("pulumi:")
+
+
+def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
+    severity, raw = diagnostic.get("severity"), diagnostic.get("message", "")
+    if severity == "debug" or diagnostic.get("ephemeral"):
+        return
+    text = clean(raw)
+    if not text or _NOISE.search(text):
+        return
+    who = label(diagnostic.get("urn", ""))
+    line = f"{who}: {text}" if who and who.rsplit(" ", 1)[-1] not in text else text
+    if severity == "error":
+        consequence = "Traceback (most recent call last)" in raw
+        if line not in outcome.errors and not (consequence and outcome.errors):
+            outcome.errors.append(line)
+    elif severity == "warning":
+        if line not in outcome.warnings:
+            outcome.warnings.append(line)
+    else:
+        progress.note(line)
+
+
+def _complaints(said: str) -> list[str]:
+    """Error lines from what the engine printed, for failures before its first event."""
+    found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", said, re.MULTILINE)
+    return found or [said.strip()[-1500:]]
+
+
+def _follow(child: subprocess.Popen[bytes], path: Path) -> Iterator[dict[str, Any]]:
+    """Events as they are written, until the engine has ended."""
+    rest, position = b"", 0
+    while True:
+        ended = child.poll() is not None
+        if path.exists():
+            with path.open("rb") as events:
+                events.seek(position)
+                chunk = events.read()
+            position += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    yield json.loads(line)
+                except ValueError:  # the engine was killed while it wrote
+                    continue
+        if ended:
+            return
+        time.sleep(0.1)
+
+
+@contextmanager
+def _interruptible(child: subprocess.Popen[bytes], outcome: Outcome, progress: Progress) -> Iterator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        again, outcome.interrupted = outcome.interrupted, True
+        if child.poll() is not None:
+            return
+        if again:
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            progress.note("stopping after the operations under way; press Ctrl-C again to stop at once")
+            os.kill(child.pid, signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,212 @@
+"""The stacks of the project as the sandbox sees them: which there are, their config, and what state says of them.
+
+The tracked `Pulumi.STACK.yaml` stays as it is: Pulumi is given a copy below `.sandbox/config/`, in which it may note the
+salt of the sandbox's passphrase. State is read from the file backend directly (`state/.pulumi/stacks/PROJECT/`),
+which costs milliseconds where asking the engine costs a second. Nothing in here writes state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox import paths
+from sandbox.errors import SandboxError
+
+_SECRET = "4dabf18193072939515e22adb298388d"
+"""Pulumi's marker of a wrapped value (sdk/go/common/resource/sig.go)."""
+
+
+class CorruptState(Exception):
+    """The state file of a stack is not one that the engine could read."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack of the project by name."""
+
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return paths.ROOT / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def copy(self) -> Path:
+        return paths.home() / "config" / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def state(self) -> Path:
+        return paths.home() / "state" / ".pulumi" / "stacks" / project() / f"{self.name}.json"
+
+    @property
+    def exists(self) -> bool:
+        return self.state.exists()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Plain values by full key, for example `gpuyard:cloud`. Raises SandboxError for a file that is no stack config."""
+        try:
+            found = yaml.safe_load(self.file.read_text()) or {}
+            config = found.get("config") or {}
+            if not isinstance(config, dict):
+                raise AttributeError
+        except FileNotFoundError:
+            raise SandboxError(f"There is no stack {self.name!r}: {self.file.name} is missing.", _known()) from None
+        except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+            where = getattr(error, "problem_mark", None)
+            line = f", line {where.line + 1}" if where else ""
+            reason = getattr(error, "problem", None) or "it must be a map with `config:` in it"
+            raise SandboxError(
+                f"{self.file.name}{line} cannot be read as YAML: {reason}.", f"correct {self.file.name}"
+            ) from None
+        return config
+
+    @property
+    def cloud(self) -> str:
+        """`aws` or `gcp`; what the config says, else what the project declares as the default."""
+        return str(self.config.get(f"{project()}:cloud") or _declared("cloud") or "aws")
+
+    @property
+    def region(self) -> str:
+        """Region of the stack's cloud, as far as the config says it."""
+        keys = ("aws:region", "gcp:region", f"{project()}:region")
+        preferred = keys if self.cloud == "aws" else (keys[1], keys[2])
+        return next(
+            (str(self.config[key]) for key in preferred if self.config.get(key)), str(_declared("region") or "")
+        )
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the tracked file holds secrets, which only the user's own passphrase opens."""
+        return self.file.exists() and bool(re.search(r"^\s+(- )?secure:", self.file.read_text(), re.MULTILINE))
+
+    def prepare(self) -> Path:
+        """Brings the copy of the config up to date and returns it."""
+        folder = paths.folder("config")
+        shutil.copyfile(paths.ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
+        text = self.file.read_text() if self.file.exists() else ""
+        if not self.encrypted:
+            # A salt or key of the user's own passphrase or KMS would be asked for; nothing here needs it.
+            text = re.sub(r"^(encryptionsalt|secretsprovider|encryptedkey):.*\n?", "", text, flags=re.MULTILINE)
+            before = self.copy.read_text() if self.copy.exists() else ""
+            salt = re.search(r"^encryptionsalt:.*", before, re.MULTILINE)
+            if salt:
+                text = text.rstrip("\n") + f"\n{salt[0]}\n"
+        elif re.search(r"^secretsprovider: *(?!passphrase)", text, re.MULTILINE):
+            raise SandboxError(
+                f"{self.file.name} holds secrets that are encrypted with a cloud's key, which the sandbox has not.",
+                "move the secrets to a stack file of their own, or set plain values for the sandbox",
+            )
+        self.copy.write_text(text)
+        return self.copy
+
+    def checkpoint(self) -> Checkpoint:
+        """The state. Raises CorruptState; an absent file is an empty one."""
+        return read(self.state) if self.exists else Checkpoint({})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the engine last wrote about a stack."""
+
+    latest: dict[str, Any]
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        return self.latest.get("resources") or []
+
+    @property
+    def pending(self) -> list[dict[str, Any]]:
+        """Operations that were under way when the engine was killed: `{"type": "creating", "resource": {...}}`."""
+        return self.latest.get("pending_operations") or []
+
+    @property
+    def time(self) -> str:
+        return (self.latest.get("manifest") or {}).get("time", "")
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs that are no secrets."""
+        stack = next((r for r in self.resources if r["type"] == "pulumi:pulumi:Stack"), {})
+        return {key: value for key, value in (stack.get("outputs") or {}).items() if not _holds_secret(value)}
+
+    @property
+    def managed(self) -> list[dict[str, Any]]:
+        """Resources that exist in a cloud or a cluster: no components, providers or look-ups."""
+        return [r for r in self.resources if r.get("custom") and not r["type"].startswith("pulumi:")]
+
+
+def read(path: Path) -> Checkpoint:
+    try:
+        document = json.loads(path.read_bytes())
+        latest = document["checkpoint"].get("latest") or {}
+        for resource in latest.get("resources") or []:
+            resource["urn"], resource["type"]  # noqa: B018
+        return Checkpoint(latest)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise CorruptState(f"{type(error).__name__}: {error}") from None
+
+
+def project() -> str:
+    """The project's name in Pulumi.yaml."""
+    return str(_project()["name"])
+
+
+def known() -> list[str]:
+    """Names of the stacks that have a file in the clone."""
+    return sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in paths.ROOT.glob("Pulumi.?*.yaml"))
+
+
+def existing() -> list[Stack]:
+    """Stacks that state knows, in the sandbox."""
+    folder = paths.home() / "state" / ".pulumi" / "stacks" / project()
+    return [Stack(path.stem) for path in sorted(folder.glob("*.json"))]
+
+
+def chosen(name: str | None) -> Stack:
+    """The named stack, else `$STACK`, else the one brought up last, else dev."""
+    last = paths.home() / "last-stack"
+    remembered = last.read_text().strip() if last.exists() else ""
+    name = name or os.environ.get("STACK") or remembered or "dev"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+        raise SandboxError(f"{name!r} is no stack name.", _known())
+    return Stack(name)
+
+
+def remember(stack: Stack) -> None:
+    (paths.folder() / "last-stack").write_text(stack.name)
+
+
+def _known() -> str:
+    return f"use one of: {', '.join(known()) or 'none yet'} (STACK=... or --stack ...)"
+
+
+def _project() -> dict[str, Any]:
+    try:
+        found = yaml.safe_load((paths.ROOT / "Pulumi.yaml").read_text())
+        assert isinstance(found["name"], str)
+        return found
+    except (OSError, yaml.YAMLError, AssertionError, TypeError, KeyError) as error:
+        raise SandboxError(f"Pulumi.yaml cannot be read: {error}.", "restore it: git checkout Pulumi.yaml") from None
+
+
+def _declared(key: str) -> Any:
+    """The default that Pulumi.yaml declares for a config key."""
+    declared = _project().get("config") or {}
+    found = declared.get(f"{project()}:{key}", declared.get(key))
+    return found.get("default") if isinstance(found, dict) else found
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return _SECRET in value or any(_holds_secret(part) for part in value.values())
+    return isinstance(value, list) and any(_holds_secret(part) for part in value)
