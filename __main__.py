@@ -1,0 +1,18 @@
+"""gpuyard's stack: ML-ready Kubernetes on the cloud that `Pulumi.<stack>.yaml` names, read from top to bottom."""
+
+from stack import environment, on, outputs, providers
+
+# Checked as a whole first: a wrong value stops here, before anything is made.
+env = environment.load()
+cloud = on.cloud(env.config.cloud)
+account = cloud.providers(env)
+
+network = cloud.network(env, account)
+cluster = cloud.cluster(env, account, network)
+node_pools = cloud.node_pools(env, account, network, cluster)
+
+kubernetes = providers.kubernetes(env, cluster.kubeconfig, cluster.cluster_name)
+storage = cloud.storage(env, [*account, kubernetes], network, cluster, node_pools)
+releases = cloud.addons(env, [*account, kubernetes], cluster, node_pools, storage)
+
+outputs.export(env, network=network, cluster=cluster, storage=storage, releases=releases)

@@ -1,0 +1,1 @@
+"""Helm releases that run on a cluster of either cloud, one per module."""

@@ -1,0 +1,65 @@
+"""NVIDIA's DCGM exporter: GPU metrics of every GPU node for Prometheus."""
+
+from typing import TypedDict
+
+import pulumi
+from typing_extensions import NotRequired
+
+from .. import versions
+from ..hardware import AWS
+from ..pools import GPU_PRESENT_LABEL, NodePoolSpec, resolve_all
+from ..taints import tolerations
+from .release import namespace, release
+
+# DCGM holds samples per GPU; 512 MiB were killed at eight GPUs (dcgm-exporter#702).
+_BASE_MIB = 512
+_MIB_PER_GPU = 128
+
+
+class DcgmExporterArgs(TypedDict):
+    """`node_pools`: every pool of the cluster; the exporter runs on those with GPUs. `scrape`: make a ServiceMonitor,
+    for which the Prometheus operator's kinds must exist. `chart_mirror`: see `release.source`."""
+
+    node_pools: dict[str, NodePoolSpec]
+    scrape: NotRequired[bool]
+    chart_mirror: NotRequired[str]
+
+
+def memory_mib(gpus: int) -> int:
+    """Memory limit of one exporter on a node with that many GPUs, in MiB."""
+    return _BASE_MIB + _MIB_PER_GPU * gpus
+
+
+class DcgmExporter(pulumi.ComponentResource):
+    """The DCGM exporter on every GPU node of an EKS cluster, and on no other.
+
+    Not for GKE, whose managed DCGM is the one exporter there. Takes the provider `kubernetes`.
+    """
+
+    release_name: pulumi.Output[str]
+    """Name of the Helm release."""
+
+    def __init__(self, name: str, args: DcgmExporterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
+        pools = [pool for pool in resolve_all(AWS, args["node_pools"]).values() if pool.gpus]
+        memory = f"{memory_mib(max(pool.gpus for pool in pools))}Mi"
+        # The exporter mounts the kubelet's pod-resources socket and may profile.
+        home = namespace("dcgm-exporter", self, "privileged")
+        installed = release(
+            versions.DCGM_EXPORTER,
+            {
+                "nodeSelector": {GPU_PRESENT_LABEL: "true"},
+                "tolerations": tolerations(taint for pool in pools for taint in pool.taints),
+                "priorityClassName": "system-node-critical",
+                "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
+                # Go sizes itself by the node's cores (192 and more) and not by the pod's share of them.
+                "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
+                # Honour the exporter's own pod and namespace labels: they name the job that holds the GPU.
+                "serviceMonitor": {"enabled": args.get("scrape", False), "honorLabels": True},
+            },
+            namespace=home.metadata.name,
+            parent=self,
+            mirror=args.get("chart_mirror", ""),
+        )
+        self.release_name = installed.status.name
+        self.register_outputs({"releaseName": self.release_name})

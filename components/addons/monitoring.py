@@ -1,0 +1,69 @@
+"""Prometheus in the cluster, by kube-prometheus-stack: where GPU metrics are kept and alerts are evaluated."""
+
+from typing import TypedDict
+
+import pulumi
+from typing_extensions import NotRequired
+
+from .. import versions
+from ..storage_classes import BLOCK_FAST
+from .release import namespace, release
+
+
+class MonitoringArgs(TypedDict):
+    """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
+    `block-fast`, which keeps the volume when the release goes. `chart_mirror`: see `release.source`."""
+
+    retention_days: NotRequired[int]
+    volume_gib: NotRequired[int]
+    chart_mirror: NotRequired[str]
+
+
+class Monitoring(pulumi.ComponentResource):
+    """The Prometheus operator, Prometheus, node and state exporters.
+
+    Does not: bring Grafana's dashboards or alert rules. On GKE use managed Prometheus. Takes the provider `kubernetes`.
+    """
+
+    release_name: pulumi.Output[str]
+    """Name of the Helm release; the operator's kinds exist once it is known."""
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gpuyard:index:Monitoring", name, None, opts)
+        # node-exporter reads the node's /proc and network.
+        home = namespace("monitoring", self, "privileged")
+        nobody_can_scrape = {"enabled": False}
+        installed = release(
+            versions.KUBE_PROMETHEUS_STACK,
+            {
+                "grafana": {"enabled": False},
+                # EKS runs these where no Prometheus of ours reaches them.
+                "kubeControllerManager": nobody_can_scrape,
+                "kubeScheduler": nobody_can_scrape,
+                "kubeEtcd": nobody_can_scrape,
+                "kubeProxy": nobody_can_scrape,
+                "prometheus": {
+                    "prometheusSpec": {
+                        # Take every monitor and rule of the cluster, not only those of this release.
+                        "serviceMonitorSelectorNilUsesHelmValues": False,
+                        "podMonitorSelectorNilUsesHelmValues": False,
+                        "ruleSelectorNilUsesHelmValues": False,
+                        "retention": f"{int(args.get('retention_days', 15))}d",
+                        "storageSpec": {
+                            "volumeClaimTemplate": {
+                                "spec": {
+                                    "storageClassName": BLOCK_FAST.name,
+                                    "accessModes": ["ReadWriteOnce"],
+                                    "resources": {"requests": {"storage": f"{int(args.get('volume_gib', 50))}Gi"}},
+                                }
+                            }
+                        },
+                    }
+                },
+            },
+            namespace=home.metadata.name,
+            parent=self,
+            mirror=args.get("chart_mirror", ""),
+        )
+        self.release_name = installed.status.name
+        self.register_outputs({"releaseName": self.release_name})

@@ -1,0 +1,1 @@
+"""Components that run on Amazon Web Services."""

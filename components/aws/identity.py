@@ -1,0 +1,94 @@
+"""AWS permissions of what runs in the cluster: one IAM role per Kubernetes service account, by EKS Pod Identity."""
+
+import json
+from typing import Any, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+from typing_extensions import NotRequired
+
+from .. import naming
+
+
+class PodIdentityArgs(TypedDict):
+    """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`: AWS-managed
+    policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the association.
+    `cluster`: the cluster's name as an output, so that the association waits for it."""
+
+    cluster_name: str
+    namespace: str
+    service_account: str
+    policy_arns: NotRequired[list[str]]
+    policy: NotRequired[dict[str, Any]]
+    cluster: NotRequired[pulumi.Input[str]]
+    associate: NotRequired[bool]
+    tags: NotRequired[dict[str, str]]
+
+
+def trust_policy(cluster_name: str, namespace: str, service_account: str) -> dict[str, Any]:
+    """Trust in EKS Pod Identity, for one service account of one cluster (the session tags are set by EKS)."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Condition": {
+                    "StringEquals": {
+                        "aws:RequestTag/eks-cluster-name": cluster_name,
+                        "aws:RequestTag/kubernetes-namespace": namespace,
+                        "aws:RequestTag/kubernetes-service-account": service_account,
+                    }
+                },
+            }
+        ],
+    }
+
+
+class PodIdentity(pulumi.ComponentResource):
+    """A role that one Kubernetes service account of one cluster takes. No keys, no OIDC provider, no node role."""
+
+    role_arn: pulumi.Output[str]
+    """ARN of the role."""
+    ready: pulumi.Output[str]
+    """The role's ARN once its permissions are attached: what uses it never starts without them."""
+
+    def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gpuyard:index:PodIdentity", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        cluster, namespace, account = args["cluster_name"], args["namespace"], args["service_account"]
+        tags = args.get("tags", {})
+        role = aws.iam.Role(
+            f"{name}-role",
+            name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
+            description=f"{namespace}/{account} in the EKS cluster {cluster}",
+            assume_role_policy=json.dumps(trust_policy(cluster, namespace, account)),
+            tags=tags,
+            opts=child,
+        )
+        permissions: list[pulumi.Output[str]] = [role.arn]
+        for arn in args.get("policy_arns", []):
+            attachment = aws.iam.RolePolicyAttachment(
+                f"{name}-{arn.rsplit('/', 1)[-1]}", role=role.name, policy_arn=arn, opts=child
+            )
+            permissions.append(attachment.id)
+        policy = args.get("policy")
+        if policy is not None:
+            permissions.append(
+                aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=json.dumps(policy), opts=child).id
+            )
+        self.role_arn = role.arn
+        self.ready = pulumi.Output.all(*permissions).apply(lambda ids: ids[0])
+        if args.get("associate", True):
+            association = aws.eks.PodIdentityAssociation(
+                f"{name}-association",
+                cluster_name=args.get("cluster", cluster),
+                namespace=namespace,
+                service_account=account,
+                role_arn=role.arn,
+                tags=tags,
+                opts=child,
+            )
+            self.ready = pulumi.Output.all(self.ready, association.id).apply(lambda ids: ids[0])
+        self.register_outputs({"roleArn": self.role_arn, "ready": self.ready})

@@ -1,0 +1,109 @@
+"""Checks of plain arguments, the same for a component's own arguments and for the stack's config.
+
+A check yields `Problem`s instead of raising, so that a person sees every mistake at once. `refuse` turns them into the
+one error that Pulumi prints without a traceback.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong value: where it stands (`path`, dotted), what it is, what is wrong, what is allowed, how to mend it."""
+
+    path: str
+    value: Any
+    wrong: str
+    allowed: str
+    fix: str
+
+    def under(self, prefix: str) -> "Problem":
+        """The same problem seen from further up, for example `nodePools.gpu` + `max`."""
+        return replace(self, path=f"{prefix}.{self.path}" if self.path else prefix)
+
+    def __str__(self) -> str:
+        return f"{self.path} = {self.value!r}: {self.wrong}\n    allowed: {self.allowed}\n    fix: {self.fix}"
+
+
+def refuse(problems: Iterable[Problem], subject: str) -> None:
+    """Raises one `pulumi.RunError` that lists every problem of `subject`; returns when there is none."""
+    found = list(problems)
+    if found:
+        count = "one value" if len(found) == 1 else f"{len(found)} values"
+        raise pulumi.RunError(
+            f"{subject}: {count} cannot work; nothing was changed.\n" + "\n".join(f"  {problem}" for problem in found)
+        )
+
+
+def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterator[Problem]:
+    """`value` is an IPv4 network in CIDR notation whose prefix is between `shortest` and `longest` bits."""
+    allowed = f"an IPv4 network such as 10.0.0.0/16, prefix /{shortest} to /{longest}"
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        reason = str(error)
+        fix = "write the network's first address and its prefix length"
+        if "has host bits set" in reason:
+            fix = f"write {ipaddress.IPv4Network(value, strict=False)}"
+        yield Problem(path, value, f"not an IPv4 network ({reason})", allowed, fix)
+        return
+    if not shortest <= network.prefixlen <= longest:
+        yield Problem(
+            path, value, f"/{network.prefixlen} is outside /{shortest} to /{longest}", allowed,
+            f"choose a prefix from /{shortest} to /{longest}",
+        )  # fmt: skip
+
+
+def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
+    """No two of the networks (path → CIDR) overlap; those that are no CIDR are left to `cidr`."""
+    seen: dict[str, ipaddress.IPv4Network] = {}
+    for path, value in networks.items():
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError:
+            continue
+        for other, earlier in seen.items():
+            if network.overlaps(earlier):
+                yield Problem(
+                    path, value, f"overlaps {other} = {earlier}", "networks that share no address", "move one of them"
+                )
+        seen[path] = network
+
+
+# Kubernetes: optional DNS prefix, then a name of up to 63 characters (apimachinery's qualified names).
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}")
+_VALUE = re.compile(rf"({_NAME})?")
+
+
+def label(path: str, key: str, value: Any) -> Iterator[Problem]:
+    """`key` and `value` make a Kubernetes label (the same rule holds for taints)."""
+    if not _KEY.fullmatch(key):
+        yield Problem(
+            f"{path}.{key}", value, "the key is no Kubernetes label key",
+            "letters, digits, '-', '_', '.', up to 63 characters, with an optional lower-case DNS prefix and '/'",
+            "rename the key",
+        )  # fmt: skip
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        yield Problem(
+            f"{path}.{key}", value, "the value is no Kubernetes label value",
+            "a string of up to 63 letters, digits, '-', '_', '.'",
+            f'quote it: {key}: "{str(value).lower()}"' if isinstance(value, (bool, int)) else "shorten or rename it",
+        )  # fmt: skip
+
+
+def one_of(path: str, value: str, allowed: Iterable[str]) -> Iterator[Problem]:
+    """`value` is one of `allowed`."""
+    options = list(allowed)
+    if value not in options:
+        # Spelled with other letters' case or another separator it is almost surely meant.
+        meant = [o for o in options if re.sub("[-_ ]", "", o).lower() == re.sub("[-_ ]", "", str(value)).lower()]
+        yield Problem(
+            path, value, "unknown value", ", ".join(options), f"write {meant[0] if meant else ' or '.join(options)}"
+        )

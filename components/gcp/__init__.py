@@ -1,0 +1,1 @@
+"""Components that run on Google Cloud."""

@@ -1,0 +1,143 @@
+"""Machine types of both clouds: the single source of GPU counts, memory, local disks, EFA, drivers and quotas.
+
+Non-goals: prices and live availability (they change daily; ask the cloud), zones (zone names differ by AWS account).
+
+Sources: `aws/machine_types.csv` is EC2's own DescribeInstanceTypes (written by `python -m tools.machine_types`);
+`gcp/machine_types.csv` is Google's machine families documentation, read 2026-11. Driver branches: NVIDIA's release notes
+as summed up by the EKS AMI guide (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
+"""
+
+import csv
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+AWS = "aws"
+GCP = "gcp"
+
+# Service Quotas codes count vCPUs of all running instances of the family.
+_AWS_QUOTAS = {"p": ("L-417A185B", "L-7212CCBC"), "g": ("L-DB2E81BA", "L-3819A6DF")}
+_AWS_STANDARD_QUOTA = ("L-1216C47A", "L-34B43A08")
+
+# GPU → oldest and newest NVIDIA driver branch that runs it; None is "no known end".
+_DRIVERS: dict[str, tuple[int, int | None]] = {
+    "V100": (450, 580),
+    "T4": (450, None),
+    "T4g": (470, None),
+    "A100": (450, None),
+    "A10G": (470, None),
+    "L4": (525, None),
+    "L40S": (535, None),
+    "H100": (525, None),
+    "H200": (550, None),
+    "B200": (570, None),
+    "B300": (580, None),
+}
+
+# Accelerators that Google attaches to N1 machines, with the counts that it accepts.
+GCP_ATTACHABLE = {
+    "nvidia-tesla-v100": (1, 2, 4, 8),
+    "nvidia-tesla-t4": (1, 2, 4),
+    "nvidia-tesla-p100": (1, 2, 4),
+    "nvidia-tesla-p4": (1, 2, 4),
+}
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """One machine type.
+
+    `gpus`, `neuron`, `efa`, `network_cards`: how many it has. `gpu`: EC2's name of the GPU, or Google's accelerator
+    type. `memory_mib`, `gpu_memory_mib` (of one GPU): MiB. `nvme_gb`: total local NVMe in GB over `nvme_disks`.
+    `max_pods`: pods by network addresses without prefix delegation (AWS only, else 110). `offered`: False for a type
+    that the cloud no longer describes.
+    """
+
+    name: str
+    cloud: str
+    arch: str
+    vcpu: int
+    memory_mib: int
+    gpus: int = 0
+    gpu: str = ""
+    gpu_memory_mib: int = 0
+    neuron: int = 0
+    nvme_gb: int = 0
+    nvme_disks: int = 0
+    efa: int = 0
+    network_cards: int = 1
+    max_pods: int = 110
+    offered: bool = True
+
+    @property
+    def driver_branches(self) -> tuple[int, int | None] | None:
+        """Oldest and newest NVIDIA driver branch for this GPU; None when it has none or it is not known."""
+        return _DRIVERS.get(self.gpu)
+
+    def quota_code(self, spot: bool = False) -> str:
+        """The Service Quotas code (AWS, in vCPUs) that limits how many of these may run."""
+        on_demand, spot_code = _AWS_QUOTAS.get(self.name[0] if self.gpus else "", _AWS_STANDARD_QUOTA)
+        return spot_code if spot else on_demand
+
+
+@cache
+def _table(cloud: str) -> dict[str, MachineType]:
+    path = Path(__file__).parent / cloud / "machine_types.csv"
+    with path.open(newline="") as file:
+        return {row["type"]: _machine(cloud, row) for row in csv.DictReader(file)}
+
+
+def _machine(cloud: str, row: dict[str, str]) -> MachineType:
+    def number(column: str, default: int = 0) -> int:
+        return int(row.get(column) or default)
+
+    return MachineType(
+        name=row["type"],
+        cloud=cloud,
+        arch=row["arch"],
+        vcpu=number("vcpu"),
+        memory_mib=number("memory_mib"),
+        gpus=number("gpus"),
+        gpu=row["gpu"],
+        gpu_memory_mib=number("gpu_memory_mib"),
+        neuron=number("neuron"),
+        nvme_gb=number("nvme_gb"),
+        nvme_disks=number("nvme_disks"),
+        efa=number("efa"),
+        network_cards=number("network_cards", 1),
+        max_pods=number("max_pods", 110),
+        offered=row.get("offered", "1") != "0",
+    )
+
+
+def find(cloud: str, name: str) -> MachineType | None:
+    """The machine type of that name, or None when the table does not know it."""
+    return _table(cloud).get(name)
+
+
+def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
+    """Names of offered types that look most like a misspelled or unknown one."""
+    offered = [machine.name for machine in _table(cloud).values() if machine.offered]
+    return difflib.get_close_matches(name, offered, n=count, cutoff=0.5)
+
+
+def successors(machine: MachineType, count: int = 3) -> list[str]:
+    """Offered types with the same number of GPUs and at least its vCPUs and GPU memory, smallest first."""
+    fits = [
+        other
+        for other in _table(machine.cloud).values()
+        if other.offered
+        and other.arch == machine.arch
+        and other.gpus == machine.gpus
+        and other.vcpu >= machine.vcpu
+        and other.gpu_memory_mib >= machine.gpu_memory_mib
+    ]
+    fits.sort(key=lambda other: (other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name))
+    return [other.name for other in fits[:count]]
+
+
+@cache
+def aws_regions() -> frozenset[str]:
+    """The commercial AWS regions, from the same dump as the machine types."""
+    return frozenset((Path(__file__).parent / "aws" / "regions.txt").read_text().split())

@@ -1,0 +1,19 @@
+"""Physical names within the clouds' limits: long names are cut and get a hash, so that two never become one."""
+
+import hashlib
+
+# AWS IAM: role names up to 64 characters; EKS clusters 100, node groups 63 (API models of iam and eks).
+IAM_ROLE_LIMIT = 64
+# EKS appends a 26-digit suffix to a node group's name prefix; the name may have 63 characters.
+NODE_GROUP_PREFIX_LIMIT = 63 - 26
+# GKE: cluster and node pool names up to 40 characters (container.v1); Pulumi's auto-name adds 8 to the logical name.
+GKE_NAME_LIMIT = 40
+# Google service account ids: 6 to 30 characters (iam.v1).
+SERVICE_ACCOUNT_LIMIT = 30
+
+
+def fit(name: str, limit: int) -> str:
+    """`name` itself when it fits `limit` characters, else its beginning and six hex digits of its hash."""
+    if len(name) <= limit:
+        return name
+    return f"{name[: limit - 7].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

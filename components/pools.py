@@ -1,0 +1,271 @@
+"""The node pool that a person describes once, for both clouds, and everything that follows from it.
+
+`NodePoolSpec` is what a stack writes; `resolve` turns it into a `Pool`, from which the clouds' node pool components, the
+add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts are never typed twice.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
+from . import checks, hardware
+from .checks import Problem
+from .taints import EFFECTS, GPU_KEY, Taint, gpu_taint
+
+POOL_LABEL = "gpuyard.dev/pool"
+CAPACITY_LABEL = "gpuyard.dev/capacity"
+# The device plugin's chart asks for this label, which the GPU feature discovery would set (facts: chart 0.20.0).
+GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
+
+CAPACITY_TYPES = ("on_demand", "spot")
+MAX_NODES = 1000
+CPU_DISK_GIB = 100
+# Holds the guide's 100 GiB of ephemeral storage per pod beside GPU images of 20 GiB and more.
+GPU_DISK_GIB = 200
+DISK_RANGE_GIB = (30, 16384)
+
+
+class Accelerator(TypedDict):
+    """The GPU that a pool is for. `type`: EC2's name (L4, V100) or Google's accelerator type (nvidia-l4); `count` per
+    node. Needed for Google's N1 machines, to which GPUs are attached; elsewhere it is checked against the machine."""
+
+    type: str
+    count: NotRequired[int]
+
+
+class NodePoolSpec(TypedDict):
+    """One pool of equal nodes.
+
+    `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the whole pool.
+    `capacity`: the ladder, best rung first, of on_demand and spot (default [on_demand]): each rung becomes a group of
+    its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset of the network's; all by default. `disk_gib`: root
+    volume in GiB (100, with GPUs 200). `labels`, `taints`: added to those that gpuyard derives. `accept_withdrawn`:
+    build a pool of a machine type that the cloud no longer describes, with a warning instead of an error.
+    """
+
+    machine_types: list[str]
+    min: int
+    max: int
+    labels: NotRequired[dict[str, str]]
+    taints: NotRequired[list[Taint]]
+    capacity: NotRequired[list[str]]
+    zones: NotRequired[list[str]]
+    disk_gib: NotRequired[int]
+    accelerator: NotRequired[Accelerator]
+    accept_withdrawn: NotRequired[bool]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One group of a pool: its name, capacity type, its share of the pool's `min`, and its nodes' labels."""
+
+    name: str
+    capacity: str
+    min: int
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool with everything that follows from its spec. `gpus` is the number per node; `gpu` its type's name."""
+
+    name: str
+    machine_types: tuple[str, ...]
+    min: int
+    max: int
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    capacity: tuple[str, ...]
+    zones: tuple[str, ...]
+    disk_gib: int
+    gpus: int
+    gpu: str
+    arch: str
+
+    @property
+    def rungs(self) -> "list[Rung]":
+        """The groups that the clouds build: one per rung of the ladder, best first."""
+        last = len(self.capacity) - 1
+        return [
+            Rung(
+                name=self.name if last == 0 else f"{self.name}-{capacity.replace('_', '-')}",
+                capacity=capacity,
+                min=self.min if index == last else 0,
+                labels={CAPACITY_LABEL: capacity, **self.labels},
+            )
+            for index, capacity in enumerate(self.capacity)
+        ]
+
+    @property
+    def allocatable_disk_gib(self) -> int:
+        """Ephemeral storage that pods can request: the disk less the kubelet's 10 % eviction threshold and 3 GiB for
+        the system (the kubelet's default `nodefs.available<10%`)."""
+        return int(self.disk_gib * 0.9) - 3
+
+
+def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
+    """Everything that is wrong with a pool, seen without asking a cloud. Paths are relative to the pool."""
+    yield from _name(name)
+    yield from _size(spec)
+    yield from _machines(cloud, spec)
+    yield from _capacity(spec.get("capacity", ["on_demand"]))
+    for index, zone in enumerate(spec.get("zones", [])):
+        if zone not in zones:
+            yield Problem(
+                f"zones[{index}]", zone, "not a zone of the network", ", ".join(zones),
+                "choose one of the network's zones, or add it to network.zones",
+            )  # fmt: skip
+    low, high = DISK_RANGE_GIB
+    disk = spec.get("disk_gib", CPU_DISK_GIB)
+    if not low <= disk <= high:
+        yield Problem("disk_gib", disk, "no possible size", f"{low} to {high} GiB", f"choose at least {low}")
+    for key, value in spec.get("labels", {}).items():
+        yield from checks.label("labels", key, value)
+    for index, taint in enumerate(spec.get("taints", [])):
+        yield from checks.one_of(f"taints[{index}].effect", taint["effect"], EFFECTS)
+        yield from (p.under(f"taints[{index}]") for p in checks.label("", taint["key"], taint["value"]))
+
+
+def _name(name: str) -> Iterator[Problem]:
+    # The prefix of an EKS node group's name and a GKE pool's logical name both end up in names of limited length.
+    if (
+        not 1 <= len(name) <= 32
+        or not name.replace("-", "a").isalnum()
+        or name != name.lower()
+        or not name[0].isalpha()
+    ):
+        yield Problem(
+            "", name, "no possible pool name", "1 to 32 lower-case letters, digits and '-', beginning with a letter",
+            "rename the pool",
+        )  # fmt: skip
+
+
+def _size(spec: NodePoolSpec) -> Iterator[Problem]:
+    low, high = spec["min"], spec["max"]
+    if low < 0:
+        yield Problem("min", low, "less than no node", f"0 to {MAX_NODES}", "write 0 to let the pool scale to zero")
+    if not 1 <= high <= MAX_NODES:
+        yield Problem("max", high, "no possible size", f"1 to {MAX_NODES}", "remove the pool if it may have no node")
+    elif low > high:
+        yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower min or raise max to {low}")
+
+
+def _capacity(ladder: list[str]) -> Iterator[Problem]:
+    for index, rung in enumerate(ladder):
+        yield from checks.one_of(f"capacity[{index}]", rung, CAPACITY_TYPES)
+    if not ladder or len(set(ladder)) < len(ladder):
+        yield Problem(
+            "capacity", ladder, "a ladder has each rung once, and at least one", ", ".join(CAPACITY_TYPES),
+            "write [on_demand], [spot] or [spot, on_demand]",
+        )  # fmt: skip
+
+
+def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
+    names = spec["machine_types"]
+    if not names or (cloud == hardware.GCP and len(names) > 1):
+        yield Problem(
+            "machine_types", names, "a pool needs a machine type" if not names else "a GKE pool has one machine type",
+            "one name" if cloud == hardware.GCP else "one name or more", "name one machine type",
+        )  # fmt: skip
+    shapes: set[tuple[int, str]] = set()
+    for index, name in enumerate(names):
+        path = f"machine_types[{index}]"
+        machine = hardware.find(cloud, name)
+        if machine is None:
+            near = ", ".join(hardware.nearest(cloud, name)) or "none looks like it"
+            yield Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
+            continue
+        shapes.add((machine.gpus, machine.arch))
+        if not machine.offered and not spec.get("accept_withdrawn", False):
+            later = ", ".join(hardware.successors(machine))
+            yield Problem(
+                path, name, "withdrawn: the cloud no longer describes this type", f"its successors: {later}",
+                f"write {later.split(',')[0]}, or accept it with acceptWithdrawn: true",
+            )  # fmt: skip
+        if machine.neuron:
+            yield Problem(
+                path, name, "Trainium and Inferentia are not supported", "NVIDIA and CPU types", "choose another"
+            )
+        yield from _accelerator(cloud, machine, spec, path)
+    if len(shapes) > 1:
+        yield Problem(
+            "machine_types", names, "types of different shape: the autoscaler takes the first for all",
+            "types with the same number of GPUs and the same architecture", "make a pool for each shape",
+        )  # fmt: skip
+
+
+def _accelerator(cloud: str, machine: hardware.MachineType, spec: NodePoolSpec, path: str) -> Iterator[Problem]:
+    wanted = spec.get("accelerator")
+    attachable = cloud == hardware.GCP and machine.name.startswith("n1-")
+    if wanted is None:
+        keys = [*spec.get("labels", {}), *(taint["key"] for taint in spec.get("taints", []))]
+        if not machine.gpus and any(key == GPU_KEY or key.startswith(f"{GPU_KEY}.") for key in keys):
+            near = "g2-standard-8" if cloud == hardware.GCP else "g6.2xlarge"
+            yield Problem(
+                path, machine.name, "a GPU pool (by its labels and taints) without a GPU type",
+                f"a machine type with GPUs, such as {near}", "choose one, or remove the nvidia.com/gpu label and taint",
+            )  # fmt: skip
+        return
+    count = wanted.get("count", machine.gpus or 1)
+    if attachable:
+        counts = hardware.GCP_ATTACHABLE.get(wanted["type"])
+        if counts is None:
+            yield from checks.one_of("accelerator.type", wanted["type"], hardware.GCP_ATTACHABLE)
+        elif count not in counts:
+            yield Problem(
+                "accelerator.count",
+                count,
+                f"not offered for {wanted['type']}",
+                ", ".join(map(str, counts)),
+                "choose one",
+            )
+    elif not machine.gpus:
+        yield Problem(
+            path, machine.name, f"a GPU pool (accelerator {wanted['type']}) without a GPU type",
+            "a machine type with GPUs", "choose one, or remove the accelerator",
+        )  # fmt: skip
+    elif wanted["type"].lower() != machine.gpu.lower():
+        yield Problem(
+            "accelerator.type", wanted["type"], f"{machine.name} has another GPU", machine.gpu, f"write {machine.gpu}"
+        )
+    elif count != machine.gpus:
+        yield Problem("accelerator.count", count, f"{machine.name} has another number", str(machine.gpus), "remove it")
+
+
+def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
+    """The pool that follows from a spec that has no `problems`."""
+    machine = hardware.find(cloud, spec["machine_types"][0])
+    if machine is None:
+        raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
+    accelerator = spec.get("accelerator")
+    gpus, gpu = machine.gpus, machine.gpu
+    if accelerator and not gpus:
+        gpus, gpu = int(accelerator.get("count", 1)), accelerator["type"]
+    labels = {POOL_LABEL: name, **spec.get("labels", {})}
+    own_taints = spec.get("taints", [])
+    derived = []
+    if gpus:
+        labels = {GPU_PRESENT_LABEL: "true", **labels}
+        if all(taint["key"] != GPU_KEY for taint in own_taints):
+            derived = [gpu_taint(cloud)]
+    return Pool(
+        name=name,
+        machine_types=tuple(spec["machine_types"]),
+        min=int(spec["min"]),
+        max=int(spec["max"]),
+        labels=labels,
+        taints=(*derived, *own_taints),
+        capacity=tuple(spec.get("capacity", ["on_demand"])),
+        zones=tuple(spec.get("zones", [])),
+        disk_gib=int(spec.get("disk_gib", GPU_DISK_GIB if gpus else CPU_DISK_GIB)),
+        gpus=gpus,
+        gpu=gpu,
+        arch=machine.arch,
+    )
+
+
+def resolve_all(cloud: str, specs: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:
+    """Every pool by name."""
+    return {name: resolve(cloud, name, spec) for name, spec in specs.items()}

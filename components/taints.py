@@ -1,0 +1,43 @@
+"""Taints and tolerations: one type in Kubernetes' spelling, and how each cloud's API spells it."""
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from .hardware import AWS
+
+GPU_KEY = "nvidia.com/gpu"
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+class Taint(TypedDict):
+    """A taint of every node of a pool. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str
+    effect: str
+
+
+class Toleration(TypedDict):
+    """A toleration by existence of the key. Of one value it would miss the other cloud's: EKS pools carry
+    `nvidia.com/gpu=true`, GKE adds `nvidia.com/gpu=present` by itself."""
+
+    key: str
+    operator: str
+    effect: str
+
+
+def gpu_taint(cloud: str) -> Taint:
+    """The taint of GPU pools: the guide's `true` on AWS; on GKE its own `present`, which collides with any other."""
+    return {"key": GPU_KEY, "value": "true" if cloud == AWS else "present", "effect": "NoSchedule"}
+
+
+def cloud_effect(effect: str) -> str:
+    """The effect as both clouds' APIs spell it: NoSchedule → NO_SCHEDULE."""
+    return {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}[effect]
+
+
+def tolerations(taints: Iterable[Taint]) -> list[Toleration]:
+    """Tolerations for all of them, without repeats, in a stable order."""
+    keys = sorted({(taint["key"], taint["effect"]) for taint in taints})
+    return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in keys]

@@ -1,0 +1,102 @@
+"""What the node controller and the stand-in autoscaler may know of a cloud: what its public API would tell them.
+
+Implemented by `sandbox/aws/fleet.py` (boto3 against the AWS server) and `sandbox/gcp/fleet.py` (the store). Nothing of
+the Pulumi program or its state reaches this side; a label or a tag that the program forgot is unknown here, as it is
+for the real Cluster Autoscaler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Taint:
+    """A taint in Kubernetes spelling: effect is NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class NodeShape:
+    """A node as Kubernetes would see it. Quantities are Kubernetes strings; `resources` holds cpu, memory, pods,
+    ephemeral-storage and, where they are known, extended resources such as nvidia.com/gpu."""
+
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    resources: dict[str, str]
+    machine_type: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group that the autoscaler may resize.
+
+    `pool` is what a person calls it (the pool's name from the config, by tag or label), `id` what the cloud calls it.
+    `template` is the node that the *autoscaler* would expect of an empty group, from labels, tags and instance type
+    alone; its GPU count counts only if the autoscaler could know it.
+    `autoscaled` is False where the discovery tags are missing (AWS) or autoscaling is off (GKE).
+    `priority` orders the rungs of a capacity ladder, higher first.
+    """
+
+    id: str
+    pool: str
+    min: int
+    max: int
+    desired: int
+    autoscaled: bool
+    template: NodeShape
+    priority: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A virtual machine that the cloud reports, and the node that it becomes when it joins.
+
+    `node.resources` holds what the kubelet would report without any device plugin: never nvidia.com/gpu.
+    `gpus` is the number of GPUs in the machine; `gpu_ready_by` says who makes them a resource: 'device-plugin' (a pod
+    of it must run on the node, as on EKS) or 'cloud' (GKE's own). `spot`: may be reclaimed.
+    """
+
+    id: str
+    group: str
+    pool: str
+    node_name: str
+    provider_id: str
+    node: NodeShape
+    gpus: int
+    gpu_ready_by: str
+    spot: bool
+
+
+class Fleet(Protocol):
+    """The part of a cloud that one cluster's controllers look at."""
+
+    def groups(self) -> list[Group]:
+        """Every node group of the cluster."""
+        ...
+
+    def machines(self) -> list[Machine]:
+        """Every running machine of the cluster's groups."""
+        ...
+
+    def set_desired(self, group_id: str, size: int) -> None:
+        """Asks for a new size; the cloud refuses one outside min..max."""
+        ...
+
+    def remove(self, machine_id: str) -> None:
+        """Deletes one machine and lowers the group's desired size (scale-down)."""
+        ...
+
+    def reclaim(self, machine_id: str) -> None:
+        """Takes one machine away and leaves the desired size, as a spot interruption does."""
+        ...
+
+    def may_act(self) -> bool:
+        """Whether this cloud runs its own autoscaler (GKE). On AWS False: a Cluster Autoscaler release must run."""
+        ...

@@ -1,0 +1,234 @@
+"""The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import pulumi
+
+from components import hardware, pools, versions
+from components.addons.cluster_autoscaler import ClusterAutoscaler
+from components.addons.dcgm_exporter import DcgmExporter
+from components.addons.device_plugin import NvidiaDevicePlugin
+from components.addons.monitoring import Monitoring
+from components.aws import cluster as aws_cluster
+from components.aws import network as aws_network
+from components.aws.addon import EksAddon
+from components.aws.cluster import EksCluster, EksClusterArgs
+from components.aws.network import AwsNetwork, AwsNetworkArgs
+from components.aws.node_pool import EksNodePool
+from components.aws.storage import AwsStorage
+from components.checks import Problem
+from components.versions import Chart
+
+from . import providers as stack_providers
+from .config import Addons
+from .environment import Environment
+
+Providers = list[pulumi.ProviderResource]
+
+# Managed add-ons that need a node to run on. The CSI drivers come with the storage.
+NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
+
+
+def _network_args(environment: Environment) -> AwsNetworkArgs:
+    network = environment.config.network
+    return {
+        "cidr": network.cidr,
+        "zones": network.zones,
+        "nat": network.nat,
+        "cluster_name": environment.cluster_name,
+    }
+
+
+def _cluster_args(environment: Environment) -> EksClusterArgs:
+    cluster = environment.config.cluster
+    args = {
+        "cluster_name": environment.cluster_name,
+        "version": environment.kubernetes_version,
+        "public_access_cidrs": cluster.public_access_cidrs,
+        "access": {who: access.model_dump() for who, access in cluster.access.items()},
+        "addon_versions": cluster.addon_versions,
+        "deletion_protection": environment.config.deletion_protection,
+        **({} if cluster.log_types is None else {"log_types": cluster.log_types}),
+    }
+    return cast(EksClusterArgs, args)
+
+
+def network_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `network`."""
+    yield from aws_network.problems(_network_args(environment), environment.region)
+    network = environment.config.network
+    for field in ("pods_cidr", "services_cidr"):
+        if getattr(network, field):
+            yield Problem(field, getattr(network, field), "a field of GKE's", "nothing on AWS", "remove it")
+
+
+def cluster_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `cluster`."""
+    yield from aws_cluster.problems(_cluster_args(environment))
+    if environment.config.cluster.release_channel:
+        channel = environment.config.cluster.release_channel
+        yield Problem("release_channel", channel, "a field of GKE's", "nothing on AWS", "remove it")
+
+
+def storage_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `storage`."""
+    tier = environment.config.storage.filestore_tier
+    if tier:
+        yield Problem("filestore_tier", tier, "a field of GKE's", "nothing on AWS", "remove it")
+
+
+def addon_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong between the add-ons and the rest."""
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    if all(pool.gpus for pool in resolved.values()):
+        yield Problem(
+            "nodePools", list(resolved), "no pool without GPUs: DNS and the autoscaler find no node to run on",
+            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
+        )  # fmt: skip
+
+
+def charts(addons: Addons) -> list[Chart]:
+    """The charts that these add-ons install."""
+    wanted = {
+        versions.NVIDIA_DEVICE_PLUGIN: addons.device_plugin,
+        versions.CLUSTER_AUTOSCALER: addons.cluster_autoscaler,
+        versions.DCGM_EXPORTER: addons.dcgm_exporter,
+        versions.KUBE_PROMETHEUS_STACK: addons.monitoring,
+    }
+    return [chart for chart, on in wanted.items() if on]
+
+
+def providers(environment: Environment) -> Providers:
+    """The cloud's providers."""
+    return stack_providers.aws(environment)
+
+
+def network(environment: Environment, providers: Providers) -> AwsNetwork:
+    """VPC, subnets, NAT."""
+    return AwsNetwork("network", _network_args(environment), pulumi.ResourceOptions(providers=providers))
+
+
+def cluster(environment: Environment, providers: Providers, network: AwsNetwork) -> EksCluster:
+    """Control plane and what nodes need to join it."""
+    args: EksClusterArgs = {
+        **_cluster_args(environment),
+        "network_id": network.network_id,
+        "private_subnet_ids": network.private_subnet_ids,
+        "public_subnet_ids": network.public_subnet_ids,
+    }
+    return EksCluster("cluster", args, pulumi.ResourceOptions(providers=providers))
+
+
+def node_pools(
+    environment: Environment, providers: Providers, network: AwsNetwork, cluster: EksCluster
+) -> dict[str, EksNodePool]:
+    """One component per pool of the config, by name."""
+    return {
+        name: EksNodePool(
+            name,
+            {
+                "pool": spec,
+                "zones": environment.config.network.zones,
+                "subnet_ids": network.private_subnet_ids,
+                "cluster_name": environment.cluster_name,
+                "cluster": cluster.cluster_name,
+                "node_role_arn": cluster.node_role_arn,
+            },
+            pulumi.ResourceOptions(providers=providers),
+        )
+        for name, spec in environment.node_pools.items()
+    }
+
+
+def storage(
+    environment: Environment,
+    providers: Providers,
+    network: AwsNetwork,
+    cluster: EksCluster,
+    node_pools: dict[str, EksNodePool],
+) -> AwsStorage:
+    """Drivers, file system and storage classes."""
+    return AwsStorage(
+        "storage",
+        {
+            "cluster": cluster.cluster_name,
+            "cluster_name": environment.cluster_name,
+            "kubernetes_version": environment.kubernetes_version,
+            "network_id": network.network_id,
+            "zones": environment.config.network.zones,
+            "subnet_ids": network.private_subnet_ids,
+            "security_group_id": cluster.security_group_id,
+            "addon_versions": environment.config.cluster.addon_versions,
+            "deletion_protection": environment.config.deletion_protection,
+        },
+        pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools)),
+    )
+
+
+def addons(
+    environment: Environment,
+    providers: Providers,
+    cluster: EksCluster,
+    node_pools: dict[str, EksNodePool],
+    storage: AwsStorage,
+) -> dict[str, pulumi.Output[str]]:
+    """Add-ons that EKS manages, then Helm releases: name → name of the release."""
+    on = environment.config.addons
+    cpu = _without_gpus(environment, node_pools)
+    gpu = [pool for name, pool in node_pools.items() if pool not in cpu]
+    pinned = environment.config.cluster.addon_versions
+    for addon in NODE_ADDONS:
+        EksAddon(
+            addon,
+            {
+                "addon": addon,
+                "cluster": cluster.cluster_name,
+                "cluster_name": environment.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                **({"version": pinned[addon]} if addon in pinned else {}),
+            },  # type: ignore[typeddict-item]
+            pulumi.ResourceOptions(providers=providers, depends_on=cpu),
+        )
+
+    # A release waits for the pools on which it runs, and goes before them: nodes outlive what drains and counts them.
+    def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(providers=providers, depends_on=list(resources))
+
+    mirror = environment.config.charts.mirror
+    releases: dict[str, pulumi.Output[str]] = {}
+    if on.cluster_autoscaler:
+        releases["cluster-autoscaler"] = ClusterAutoscaler(
+            "cluster-autoscaler",
+            {
+                "cluster": cluster.cluster_name,
+                "cluster_name": environment.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                "region": environment.region,
+                "node_pools": environment.node_pools,
+                "scale_down_after_minutes": on.scale_down_after_minutes,
+                "chart_mirror": mirror,
+            },
+            after(*node_pools.values()),
+        ).release_name
+    if gpu and on.device_plugin:
+        releases["nvidia-device-plugin"] = NvidiaDevicePlugin(
+            "nvidia-device-plugin", {"node_pools": environment.node_pools, "chart_mirror": mirror}, after(*gpu)
+        ).release_name
+    monitoring: list[pulumi.Resource] = []
+    if on.monitoring:
+        prometheus = Monitoring("monitoring", {"chart_mirror": mirror}, after(storage, *cpu))
+        releases["kube-prometheus-stack"] = prometheus.release_name
+        monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
+    if gpu and on.dcgm_exporter:
+        releases["dcgm-exporter"] = DcgmExporter(
+            "dcgm-exporter",
+            {"node_pools": environment.node_pools, "scrape": on.monitoring, "chart_mirror": mirror},
+            after(*gpu, *monitoring),
+        ).release_name
+    return releases
+
+
+def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    return [pool for name, pool in node_pools.items() if not resolved[name].gpus]

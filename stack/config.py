@@ -1,0 +1,111 @@
+"""The stack's config: what may stand in `Pulumi.<stack>.yaml`, as types.
+
+Keys are camelCase there and snake_case here. Every top-level key is declared in `Pulumi.yaml` as well, which
+`tests/structure` holds against these models. Nothing here asks a cloud.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Taint(Section):
+    """A taint, in Kubernetes' spelling."""
+
+    key: str
+    value: str = ""
+    effect: str
+
+
+class Accelerator(Section):
+    """The GPU that a pool is for."""
+
+    type: str
+    count: int | None = None
+
+
+class NodePool(Section):
+    """One node pool; see `components/pools.py`."""
+
+    machine_types: list[str]
+    min: int
+    max: int
+    labels: dict[str, str] = {}
+    taints: list[Taint] = []
+    capacity: list[str] = ["on_demand"]
+    zones: list[str] = []
+    disk_gib: int | None = None
+    accelerator: Accelerator | None = None
+    accept_withdrawn: bool = False
+
+
+class Network(Section):
+    """The network. `podsCidr` and `servicesCidr` are GKE's secondary ranges."""
+
+    cidr: str = "10.0.0.0/16"
+    zones: list[str]
+    nat: str = "single"
+    pods_cidr: str | None = None
+    services_cidr: str | None = None
+
+
+class Access(Section):
+    """Who may use the cluster's API (EKS)."""
+
+    principal_arn: str
+    level: str
+
+
+class Cluster(Section):
+    """The cluster."""
+
+    name: str | None = None
+    version: str | None = None
+    public_access_cidrs: list[str] = []
+    access: dict[str, Access] = {}
+    log_types: list[str] | None = None
+    addon_versions: dict[str, str] = {}
+    release_channel: str | None = None
+
+
+class Storage(Section):
+    """Volumes. `filestoreTier` is GKE's."""
+
+    filestore_tier: str | None = None
+
+
+class Addons(Section):
+    """What is installed in the cluster (EKS; GKE brings its own)."""
+
+    device_plugin: bool = True
+    cluster_autoscaler: bool = True
+    scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
+    dcgm_exporter: bool = True
+    monitoring: bool = True
+
+
+class Charts(Section):
+    """Where Helm charts come from. `mirror`: a folder or address that holds all of them; see docs/air-gapped.md."""
+
+    mirror: str = ""
+
+
+class Config(Section):
+    """Everything under `gpuyard:` in a stack's file."""
+
+    cloud: Literal["aws", "gcp"] = "aws"
+    network: Network
+    cluster: Cluster = Cluster()
+    node_pools: dict[str, NodePool] = Field(min_length=1)
+    storage: Storage = Storage()
+    addons: Addons = Addons()
+    charts: Charts = Charts()
+    deletion_protection: bool = True
+    tags: dict[str, str] = {}

@@ -1,0 +1,43 @@
+"""What the stack tells: the same names on both clouds, so that scripts and other stacks need not ask which it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.pools import resolve_all
+
+from .environment import Environment
+
+
+def export(
+    environment: Environment, *, network: Any, cluster: Any, storage: Any, releases: Mapping[str, pulumi.Output[str]]
+) -> None:
+    """Exports everything. The kubeconfig is secret; `pulumi stack output kubeconfig --show-secrets` prints it."""
+    pulumi.export("cloud", environment.config.cloud)
+    pulumi.export("region", environment.region)
+    pulumi.export("networkId", network.network_id)
+    pulumi.export("clusterName", cluster.cluster_name)
+    pulumi.export("kubernetesVersion", cluster.kubernetes_version)
+    pulumi.export("endpoint", cluster.endpoint)
+    pulumi.export("kubeconfig", cluster.kubeconfig)
+    pulumi.export("connectCommand", cluster.connect_command)
+    pulumi.export("nodePools", {name: _pool(pool) for name, pool in _pools(environment).items()})
+    pulumi.export("storageClasses", storage.storage_class_names)
+    pulumi.export("releases", dict(releases))
+
+
+def _pools(environment: Environment) -> dict[str, Any]:
+    return resolve_all(environment.config.cloud, environment.node_pools)
+
+
+def _pool(pool: Any) -> dict[str, Any]:
+    return {
+        "machineTypes": list(pool.machine_types),
+        "min": pool.min,
+        "max": pool.max,
+        "capacity": list(pool.capacity),
+        "labels": pool.labels,
+        "taints": [f"{taint['key']}={taint['value']}:{taint['effect']}" for taint in pool.taints],
+        "gpusPerNode": pool.gpus,
+    }

@@ -1,0 +1,46 @@
+"""The one place that makes providers. Default providers are disabled in the stacks' files: a resource without one of
+these fails instead of landing in whatever account the shell is logged in to."""
+
+import pulumi
+
+from .environment import Environment
+
+
+def aws(environment: Environment) -> list[pulumi.ProviderResource]:
+    """Amazon's providers for the environment's region, with its tags on everything."""
+    import pulumi_aws
+    import pulumi_eks
+
+    account = pulumi_aws.Provider(
+        "aws",
+        region=pulumi_aws.Region(environment.region),
+        default_tags=pulumi_aws.ProviderDefaultTagsArgs(tags=environment.tags),
+    )
+    return [account, pulumi_eks.Provider("eks")]
+
+
+def gcp(environment: Environment) -> list[pulumi.ProviderResource]:
+    """Google's provider for the environment's project and region, with its labels on everything."""
+    import pulumi_gcp
+
+    return [
+        pulumi_gcp.Provider(
+            "gcp", project=environment.project, region=environment.region, default_labels=environment.tags
+        )
+    ]
+
+
+def kubernetes(
+    environment: Environment, kubeconfig: pulumi.Input[str], cluster_name: pulumi.Input[str]
+) -> pulumi.ProviderResource:
+    """The cluster's provider. Its identity is the cluster's name: a new endpoint or certificate in the kubeconfig never
+    replaces what runs in the cluster."""
+    import pulumi_kubernetes
+
+    return pulumi_kubernetes.Provider(
+        "kubernetes",
+        kubeconfig=kubeconfig,
+        cluster_identifier=cluster_name,
+        enable_server_side_apply=True,
+        suppress_deprecation_warnings=False,
+    )
