@@ -137,15 +137,16 @@ class RecordingMonitor(mocks.MockMonitor):
         if request.type == STACK:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         inputs = values.decode(request.object)
-        self._check(request.type, request.custom or request.remote, f"{request.type}::{request.name}", inputs)
         if request.remote:
             return self._construct(request)
+        self._check(request.type, request.custom, f"{request.type}::{request.name}", inputs)
         outputs = self._outputs(request.type, request.name, inputs) if request.custom else {}
         id = str(outputs.pop("id", "")) if request.custom else ""
         state = struct_pb2.Struct()
         # As the engine does: what was secret as an input stays secret as an output.
         state.CopyFrom(request.object)
-        state.MergeFrom(values.encode(outputs))
+        for key, value in values.encode(outputs).fields.items():
+            state.fields[key].CopyFrom(value)
         self._secrete(state, request.additionalSecretOutputs)
         self._keep(request, urn, "" if self.preview else id, inputs, state)
         return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self.preview else id, object=state)
@@ -201,9 +202,9 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         computed = {**plausible.resource(token, name, inputs, next(self._numbers)), **self._given(token, inputs)}
-        if self.preview:
-            return {key: UNKNOWN for key in computed if key not in inputs}
-        return {key: value for key, value in computed.items() if key not in inputs or key in self._given(token, inputs)}
+        # What is as the program gave it stays out: the input itself may be marked as secret.
+        new = {key: value for key, value in computed.items() if value != inputs.get(key)}
+        return {key: _as_previewed(value, inputs.get(key)) for key, value in new.items()} if self.preview else new
 
     @staticmethod
     def _secrete(state: struct_pb2.Struct, keys: Any) -> None:
@@ -284,6 +285,13 @@ _OPTIONS = {
     "additionalSecretOutputs",
     "importId",
 }
+
+
+def _as_previewed(value: Any, given: Any) -> Any:
+    """An output before the resource exists: what the program gave, and `UNKNOWN` for what only the cloud can say."""
+    if isinstance(value, dict) and isinstance(given, dict):
+        return {key: _as_previewed(item, given.get(key)) for key, item in value.items()}
+    return UNKNOWN if given is None else given
 
 
 def _provider_urn(reference: str) -> str:

@@ -17,7 +17,12 @@ from pulumi import InputPropertiesError, Inputs, Output, Resource, ResourceOptio
 from pulumi.provider import CallResult, ConstructResult, Provider
 from pulumi.provider.server import main as serve
 
+from .eks_access import kubeconfig
+from .eks_addons import to_json
+from .eks_cluster import Cluster
+from .eks_rules import conflicts
 from .provider import UNKNOWN, CheckFailure
+from .schema import Schema
 
 VERSION = "4.4.0"
 CLUSTER = "eks:index:Cluster"
@@ -46,8 +51,6 @@ class EksProvider(Provider):
         failures = _check(inputs)
         if failures:
             raise _refusal(resource_type, name, failures)
-        from .eks_cluster import Cluster  # the SDKs are heavy: the port must not wait for them
-
         cluster = Cluster(name, inputs, options)
         return ConstructResult(cluster.urn, cluster.state)
 
@@ -55,9 +58,6 @@ class EksProvider(Provider):
         """The component's one method, `getKubeconfig`."""
         if token != f"{CLUSTER}/getKubeconfig":
             raise NotImplementedError(f"eks.Cluster has no method {token.rpartition('/')[2]}")
-        from .eks_cluster import kubeconfig
-        from .eks_cni import to_json
-
         component: Any = args["__self__"]
         credentials = {key: args.get(key) for key in ("roleArn", "profileName")}
         cluster = Output.from_input(component).apply(lambda known: known.eks_cluster)
@@ -74,10 +74,11 @@ def _refusal(token: str, name: str, failures: list[CheckFailure]) -> InputProper
 
 
 def _check(inputs: Mapping[str, Any]) -> list[CheckFailure]:
-    from .eks_rules import conflicts
-    from .schema import Schema
-
-    return Schema("eks").check_inputs(CLUSTER, _plain(inputs)) or conflicts(inputs)
+    props = _plain(inputs)
+    if isinstance(props.get("storageClasses"), dict):
+        # Pulumi's own reading of the SDK's types takes `str | Mapping[…]` for `str`; the API server checks the map.
+        del props["storageClasses"]
+    return Schema("eks").check_inputs(CLUSTER, props) or conflicts(inputs)
 
 
 def _plain(value: Any) -> Any:
@@ -88,7 +89,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value
+    # Pulumi's SDK reads every number of the wire as a float.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 if __name__ == "__main__":

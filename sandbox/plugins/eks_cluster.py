@@ -12,16 +12,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
-import yaml
 from pulumi import Output, ResourceOptions
 
-from . import eks_cni, eks_nodes, eks_rules
+from . import eks_access, eks_addons, eks_nodes, eks_rules
+from .eks_role import ServiceRole
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 AUTO_MODE_POLICIES = (
@@ -37,124 +37,6 @@ AUTO_NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerReg
 def _tags(*layers: Any) -> Output[dict[str, str]]:
     """Tag maps merged, later ones win; each may be missing or an output."""
     return Output.all(*layers).apply(lambda maps: {k: v for tags in maps for k, v in (tags or {}).items()})
-
-
-class ServiceRole(pulumi.ComponentResource):
-    """A role for one AWS service with managed policies attached; `attached` is what must wait for the policies."""
-
-    role: aws.iam.Role
-    attached: list[pulumi.Resource]
-
-    def __init__(
-        self,
-        name: str,
-        service: str,
-        policies: Sequence[str],
-        partition: Output[str],
-        tags: Any,
-        opts: ResourceOptions,
-        description: str | None = None,
-        actions: Sequence[str] = ("sts:AssumeRole",),
-    ) -> None:
-        super().__init__("eks:index:ServiceRole", name, None, opts)
-        child = ResourceOptions(parent=self)
-        statement = {"Action": list(actions), "Effect": "Allow", "Principal": {"Service": [service]}}
-        trust = {"Version": "2012-10-17", "Statement": [statement]}
-        self.role = aws.iam.Role(
-            f"{name}-role", description=description, assume_role_policy=json.dumps(trust), tags=tags, opts=child
-        )
-        self.attached = [self.role]
-        for policy in policies:
-            # The suffix is a hash of the policy's name in the commercial partition, whatever the partition is.
-            suffix = hashlib.sha1(f"arn:aws:iam::aws:policy/{policy}".encode()).hexdigest()[:8]
-            arn = Output.format("arn:{0}:iam::aws:policy/{1}", partition, policy)
-            attachment = aws.iam.RolePolicyAttachment(
-                f"{name}-{suffix}", policy_arn=arn, role=self.role.name, opts=child
-            )
-            self.attached.append(attachment)
-        self.register_outputs({"resolvedRole": self.role, "directRole": self.role})
-
-
-class VpcCniAddon(pulumi.ComponentResource):
-    """The managed VPC CNI add-on with pulumi-eks' configuration."""
-
-    addon: aws.eks.Addon
-
-    def __init__(
-        self, name: str, options: Mapping[str, Any], cluster: aws.eks.Cluster, tags: Any, opts: ResourceOptions
-    ) -> None:
-        super().__init__("eks:index:VpcCniAddon", name, None, opts)
-        child = ResourceOptions(parent=self)
-        self.addon = aws.eks.Addon(
-            name,
-            cluster_name=cluster.name,
-            addon_name="vpc-cni",
-            addon_version=options.get("addonVersion") or newest("vpc-cni", cluster, self),
-            resolve_conflicts_on_create=options.get("resolveConflictsOnCreate") or "OVERWRITE",
-            resolve_conflicts_on_update=options.get("resolveConflictsOnUpdate") or "OVERWRITE",
-            preserve=True,
-            configuration_values=Output.from_input(dict(options)).apply(
-                lambda known: eks_cni.to_json(eks_cni.configuration(known))
-            ),
-            service_account_role_arn=options.get("serviceAccountRoleArn"),
-            tags=tags,
-            opts=child,
-        )
-        if options.get("securityContextPrivileged"):
-            container = {"name": "aws-node", "securityContext": {"privileged": True}}
-            kubernetes.apps.v1.DaemonSetPatch(
-                name,
-                metadata={
-                    "name": "aws-node",
-                    "namespace": "kube-system",
-                    "annotations": {"pulumi.com/patchForce": "true"},
-                },
-                spec={"template": {"spec": {"containers": [container]}}},
-                opts=ResourceOptions(parent=self, depends_on=[self.addon], retain_on_delete=True),
-            )
-        self.register_outputs({"addon": self.addon})
-
-
-def newest(addon: str, cluster: aws.eks.Cluster, parent: pulumi.Resource) -> Output[str]:
-    """The newest version of an add-on for the cluster's Kubernetes version."""
-    found = aws.eks.get_addon_version_output(
-        addon_name=addon,
-        kubernetes_version=cluster.version,
-        most_recent=True,
-        opts=pulumi.InvokeOutputOptions(parent=parent),
-    )
-    return found.version
-
-
-def kubeconfig(
-    name: Any, endpoint: Any, ca_data: Any, arn: Any, credentials: Any = None, profile: bool = False
-) -> Output[dict[str, Any]]:
-    """The kubeconfig that pulumi-eks writes: `aws eks get-token` with the region of the cluster's ARN.
-
-    credentials: `{roleArn, profileName}` or None; the profile's name goes in only when `profile` is set.
-    """
-
-    def write(known: list[Any]) -> dict[str, Any]:
-        name, endpoint, ca_data, arn, credentials = known
-        args = ["--region", arn.split(":")[3], "eks", "get-token", "--cluster-name", name, "--output", "json"]
-        if credentials and credentials.get("roleArn"):
-            args += ["--role", credentials["roleArn"]]
-        if profile and credentials and credentials.get("profileName"):
-            args += ["--profile", credentials["profileName"]]
-        version = "client.authentication.k8s.io/v1beta1"
-        env = [{"name": "KUBERNETES_EXEC_INFO", "value": json.dumps({"apiVersion": version})}]
-        login = {"apiVersion": version, "command": "aws", "args": args, "env": env}
-        server = {"server": endpoint, "certificate-authority-data": ca_data}
-        return {
-            "apiVersion": "v1",
-            "clusters": [{"cluster": server, "name": "kubernetes"}],
-            "contexts": [{"context": {"cluster": "kubernetes", "user": "aws"}, "name": "aws"}],
-            "current-context": "aws",
-            "kind": "Config",
-            "users": [{"name": "aws", "user": {"exec": login}}],
-        }
-
-    return Output.all(name, endpoint, ca_data, arn, credentials).apply(write)
 
 
 class Cluster(pulumi.ComponentResource):
@@ -274,10 +156,10 @@ class Cluster(pulumi.ComponentResource):
         if auto or args.get("kubernetesServiceIpAddressRange") or args.get("ipFamily"):
             network = Output.all(args.get("kubernetesServiceIpAddressRange"), args.get("ipFamily")).apply(
                 lambda known: {
-                    # A service range can be chosen for IPv4 only.
-                    "service_ipv4_cidr": known[0] if known[1] in (None, "ipv4") else None,
                     "ip_family": known[1] or "ipv4",
-                    "elastic_load_balancing": {"enabled": True} if auto else None,
+                    # A service range can be chosen for IPv4 only.
+                    **({"service_ipv4_cidr": known[0]} if known[0] and known[1] in (None, "ipv4") else {}),
+                    **({"elastic_load_balancing": {"enabled": True}} if auto else {}),
                 }
             )
         compute = None
@@ -286,8 +168,8 @@ class Cluster(pulumi.ComponentResource):
             compute = Output.all(args["autoMode"].get("computeConfig"), role_arn).apply(
                 lambda known: {
                     "enabled": True,
-                    "nodeRoleArn": known[1],
                     "nodePools": ["general-purpose", "system"],
+                    **({"nodeRoleArn": known[1]} if known[1] else {}),
                     **(known[0] or {}),
                 }
             )
@@ -301,13 +183,13 @@ class Cluster(pulumi.ComponentResource):
             storage_config={"block_storage": {"enabled": True}} if auto else None,
             kubernetes_network_config=network,
             bootstrap_self_managed_addons=False if auto else args.get("bootstrapSelfManagedAddons", True),
-            vpc_config={
-                "security_group_ids": [self._group_id(self.security_group)] if self.security_group else None,
-                "subnet_ids": self.subnet_ids,
-                "endpoint_private_access": args.get("endpointPrivateAccess"),
-                "endpoint_public_access": args.get("endpointPublicAccess"),
-                "public_access_cidrs": args.get("publicAccessCidrs"),
-            },
+            vpc_config=aws.eks.ClusterVpcConfigArgs(
+                security_group_ids=[self._group_id(self.security_group)] if self.security_group else None,
+                subnet_ids=self.subnet_ids,
+                endpoint_private_access=args.get("endpointPrivateAccess"),
+                endpoint_public_access=args.get("endpointPublicAccess"),
+                public_access_cidrs=args.get("publicAccessCidrs"),
+            ),
             version=args.get("version"),
             enabled_cluster_log_types=args.get("enabledClusterLogTypes"),
             tags=_tags({"Name": name}, args.get("clusterTags"), self.tags),
@@ -328,25 +210,10 @@ class Cluster(pulumi.ComponentResource):
     def _group_id(group: Any) -> Output[str]:
         return Output.from_input(group).apply(lambda known: known.id)
 
-    def _addon(self, addon: str, options: Mapping[str, Any]) -> aws.eks.Addon:
-        values = options.get("configurationValues")
-        return aws.eks.Addon(
-            f"{self.label}-{addon}",
-            cluster_name=self.cluster.name,
-            addon_name=addon,
-            preserve=True,
-            tags=self.tags,
-            resolve_conflicts_on_create=options.get("resolveConflictsOnCreate") or "OVERWRITE",
-            resolve_conflicts_on_update=options.get("resolveConflictsOnUpdate") or "OVERWRITE",
-            addon_version=options.get("version") or newest(addon, self.cluster, self),
-            configuration_values=Output.from_input(values).apply(eks_cni.to_json) if values else None,
-            opts=self.child,
-        )
-
     def _kube_proxy(self) -> None:
         options = self.args.get("kubeProxyAddonOptions") or {}
         if options.get("enabled", not eks_rules.auto_mode(self.args)):
-            self._addon("kube-proxy", options)
+            eks_addons.managed(self.label, "kube-proxy", options, self.cluster, self.tags, self)
 
     def _coredns(self) -> None:
         """CoreDNS needs nodes: it comes with a default node group or Auto Mode, or when it is asked for."""
@@ -354,13 +221,13 @@ class Cluster(pulumi.ComponentResource):
         asked_for = options.get("enabled") is True or options.get("configurationValues")
         by_default = not args.get("skipDefaultNodeGroup") or eks_rules.auto_mode(args)
         if asked_for or (by_default and options.get("enabled", True)):
-            self._addon("coredns", options)
+            eks_addons.managed(self.label, "coredns", options, self.cluster, self.tags, self)
 
-    def _cni(self, granted: list[pulumi.Resource]) -> VpcCniAddon | None:
+    def _cni(self, granted: list[pulumi.Resource]) -> eks_addons.VpcCniAddon | None:
         unmanaged = self.args.get("useDefaultVpcCni")
         if unmanaged if unmanaged is not None else eks_rules.auto_mode(self.args):
             return None
-        return VpcCniAddon(
+        return eks_addons.VpcCniAddon(
             f"{self.label}-vpc-cni",
             self.args.get("vpcCniOptions") or {},
             self.cluster,
@@ -375,7 +242,7 @@ class Cluster(pulumi.ComponentResource):
             credentials = {"profileName": name}
         cluster = self.cluster
         ca_data = cluster.certificate_authority.data
-        return kubeconfig(cluster.name, cluster.endpoint, ca_data, cluster.arn, credentials, profile)
+        return eks_access.kubeconfig(cluster.name, cluster.endpoint, ca_data, cluster.arn, credentials, profile)
 
     def _instance_roles(self) -> tuple[Any, Any, Any]:
         """(roles of the nodes, the role of the default nodes, their instance profile's name)."""
@@ -407,41 +274,10 @@ class Cluster(pulumi.ComponentResource):
 
     def _node_access(self) -> kubernetes.core.v1.ConfigMap | None:
         """The aws-auth ConfigMap, where the authentication mode reads it."""
-        args = self.args
-        if not eks_rules.uses_config_map(args.get("authenticationMode")):
+        if not eks_rules.uses_config_map(self.args.get("authenticationMode")):
             return None
-        arns = Output.from_input(self.instance_roles).apply(lambda roles: Output.all(*[role.arn for role in roles]))
-        groups = ["system:bootstrappers", "system:nodes"]
-        nodes = arns.apply(
-            lambda known: [
-                {"rolearn": arn, "username": "system:node:{{EC2PrivateDNSName}}", "groups": groups} for arn in known
-            ]
-        )
-
-        def mapping(key: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-            arn = {"rolearn": "roleArn", "userarn": "userArn"}[key]
-            return [{key: entry[arn], "username": entry["username"], "groups": entry["groups"]} for entry in entries]
-
-        data: dict[str, Any] = {
-            "mapRoles": Output.all(args.get("roleMappings") or [], nodes).apply(
-                lambda known: yaml.safe_dump([*mapping("rolearn", known[0]), *known[1]], sort_keys=False)
-            )
-        }
-        if args.get("userMappings"):
-            data["mapUsers"] = Output.from_input(args["userMappings"]).apply(
-                lambda known: yaml.safe_dump(mapping("userarn", known), sort_keys=False)
-            )
-        return kubernetes.core.v1.ConfigMap(
-            f"{self.label}-nodeAccess",
-            immutable=False,
-            metadata={
-                "name": "aws-auth",
-                "namespace": "kube-system",
-                "annotations": {"pulumi.com/patchForce": "true"},
-            },
-            data=data,
-            opts=ResourceOptions(parent=self, provider=self.provider),
-        )
+        opts = ResourceOptions(parent=self, provider=self.provider)
+        return eks_access.config_map(f"{self.label}-nodeAccess", self.instance_roles, self.args, opts)
 
     def _access_entries(self, node_role: Any) -> list[pulumi.Resource]:
         if not eks_rules.uses_access_entries(self.args.get("authenticationMode")):
@@ -451,30 +287,7 @@ class Cluster(pulumi.ComponentResource):
             arn = Output.from_input(node_role).apply(lambda role: role.arn)
             wanted["defaultNodeGroupInstanceRole"] = {"principalArn": arn, "type": "EC2_LINUX"}
         wanted.update(self.args.get("accessEntries") or {})
-        made: list[pulumi.Resource] = []
-        for key, entry in wanted.items():
-            access = aws.eks.AccessEntry(
-                f"{self.label}-{key}",
-                cluster_name=self.cluster.name,
-                principal_arn=entry["principalArn"],
-                user_name=entry.get("username"),
-                kubernetes_groups=entry.get("kubernetesGroups"),
-                type=entry.get("type"),
-                tags=entry.get("tags"),
-                opts=ResourceOptions(parent=self, depends_on=[self.cluster]),
-            )
-            made.append(access)
-            for policy, association in (entry.get("accessPolicies") or {}).items():
-                known = Output.from_input(association)
-                aws.eks.AccessPolicyAssociation(
-                    f"{self.label}-{key}-{policy}",
-                    cluster_name=self.cluster.name,
-                    principal_arn=entry["principalArn"],
-                    policy_arn=known["policyArn"],
-                    access_scope=known["accessScope"],
-                    opts=ResourceOptions(parent=access, depends_on=[access]),
-                )
-        return made
+        return eks_access.entries(self.label, wanted, self.cluster, self)
 
     def _storage_classes(self, granted: list[pulumi.Resource]) -> dict[str, pulumi.Resource]:
         wanted = self.args.get("storageClasses") or {}
@@ -503,7 +316,7 @@ class Cluster(pulumi.ComponentResource):
         return eks_nodes.security_group(self.label, self.vpc_id, cluster_group, self.cluster, tags, self.child)
 
     def _state(self) -> dict[str, Any]:
-        """The outputs of the SDK's `eks.Cluster`, as far as the real component sets them (it leaves awsProvider out)."""
+        """The outputs of the SDK's `eks.Cluster` that the real component sets (all but awsProvider)."""
         args, cluster = self.args, self.cluster
         issuer = cluster.identities.apply(lambda ids: ids[0].oidcs[0].issuer if ids and ids[0].oidcs else "")
         own_group = cluster.vpc_config.cluster_security_group_id

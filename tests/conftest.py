@@ -1,0 +1,50 @@
+"""What all tests share: golden files, and no way to a real cloud or a person's own settings."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/*.json anew from this run")
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see neither the person's cloud accounts nor their kubeconfig."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
+    """`golden(name, value)` fails when `value` is not what tests/golden/NAME.json holds, and shows the difference."""
+
+    def compare(name: str, value: Any) -> None:
+        path = GOLDEN / f"{name}.json"
+        actual = json.dumps(value, indent=1, sort_keys=True) + "\n"
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(actual)
+            return
+        expected = path.read_text() if path.exists() else ""
+        if actual != expected:
+            difference = "".join(
+                difflib.unified_diff(expected.splitlines(True), actual.splitlines(True), "golden", "now", n=1)
+            )
+            pytest.fail(
+                f"{path.name} differs; if that is meant: pytest --update-golden {request.node.nodeid}\n{difference}",
+                pytrace=False,
+            )
+
+    return compare
