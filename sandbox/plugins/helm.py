@@ -1,0 +1,282 @@
+"""helm.sh/v3:Release, by the real helm on the sandbox's control plane.
+
+Helm keeps its releases where it always does (Secrets in the cluster), so `helm list` of anybody shows them. Charts come
+from chart.py; a stand-in is installed like any chart and shows by its appVersion.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.plugins import chart, log, stand_in
+from sandbox.plugins.chart import Chart
+from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError
+from sandbox.plugins.values import changes, has_unknown
+
+DEFAULT_TIMEOUT = 300
+"""Seconds; the real provider's default for `timeout`."""
+
+_FLAGS = {
+    # input: helm's flag, for inputs that are plain switches on install and on upgrade alike.
+    "atomic": "--atomic",
+    "createNamespace": "--create-namespace",
+    "dependencyUpdate": "--dependency-update",
+    "disableOpenapiValidation": "--disable-openapi-validation",
+    "disableWebhooks": "--no-hooks",
+    "forceUpdate": "--force",
+    "renderSubchartNotes": "--render-subchart-notes",
+    "skipCrds": "--skip-crds",
+    "takeOwnership": "--take-ownership",
+    "waitForJobs": "--wait-for-jobs",
+}
+_UPGRADE_FLAGS = {
+    "cleanupOnFail": "--cleanup-on-fail",
+    "resetValues": "--reset-values",
+    "reuseValues": "--reuse-values",
+}
+_NOT_INPUTS = ("resourceNames", "status", "manifest")
+
+
+def releases(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Every release of a cluster: name, namespace, chart, version, status, and `rendered`: chart or stand-in."""
+    done = chart.helm(
+        "list", "--all", "--all-namespaces", "-o", "json", "--kubeconfig", str(plane.kubeconfig), timeout=60
+    )
+    if done.returncode:
+        raise ProviderError(f"helm list: {chart.trouble(done.stderr)}")
+    found = []
+    for entry in json.loads(done.stdout or "[]"):
+        name, version = _split_chart(entry["chart"])
+        rendered = "stand-in" if entry["app_version"] == stand_in.APP_VERSION else "chart"
+        found.append(
+            {
+                "name": entry["name"],
+                "namespace": entry["namespace"],
+                "chart": name,
+                "version": version,
+                "status": entry["status"],
+                "rendered": rendered,
+            }
+        )
+    return found
+
+
+class Releases:
+    """The releases of one cluster, as the kubernetes provider manages them."""
+
+    def __init__(self, plane: ControlPlane | None, config: Mapping[str, Any], cancelled: threading.Event) -> None:
+        self.plane = plane
+        self.config = config
+        self.cancelled = cancelled
+
+    def check(
+        self, urn: str, olds: Props, news: Props, seed: bytes, failures: list[CheckFailure]
+    ) -> tuple[Props, list[CheckFailure]]:
+        """Defaults, auto-name and the exact version; a chart that does not exist is a failure of `chart`."""
+        inputs = {key: value for key, value in news.items() if key not in _NOT_INPUTS}
+        if not inputs.get("name") and inputs.get("name") is not UNKNOWN:
+            inputs["name"] = olds.get("name") or f"{urn.rsplit('::', 1)[-1]}-{(seed.hex() or os.urandom(4).hex())[:8]}"
+        if not inputs.get("namespace") and inputs.get("namespace") is not UNKNOWN:
+            settings = self.config.get("namespace")
+            inputs["namespace"] = settings or "default"
+        if not inputs.get("skipAwait"):
+            inputs.setdefault("timeout", DEFAULT_TIMEOUT)
+        if not failures and not has_unknown({key: inputs.get(key) for key in ("chart", "version", "repositoryOpts")}):
+            try:
+                inputs["version"] = chart.locate(inputs).version
+            except ProviderError as error:
+                failures.append(CheckFailure("chart", f"{error}; check the chart name and repository configuration"))
+        return inputs, failures
+
+    def diff(self, old_inputs: Props, news: Props) -> Diff:
+        """Name and namespace replace; everything else upgrades."""
+        olds = {key: value for key, value in old_inputs.items() if key not in _NOT_INPUTS}
+        changed = list(changes(olds, news))
+        return Diff(changed, [path for path in changed if path in ("name", "namespace")])
+
+    def create(self, urn: str, inputs: Props, preview: bool) -> tuple[str, Props]:
+        """Installs. What a failed or killed install of the same name left behind is removed first."""
+        found = self._announce(inputs)
+        if preview or found is None:
+            return "", {**inputs, "status": UNKNOWN}
+        left = self._status(inputs["namespace"], inputs["name"])
+        if left and left["status"] != "deployed":
+            log.info(f"removing what an earlier install of {inputs['name']} left behind ({left['status']})")
+            self._uninstall(inputs)
+        elif left and not inputs.get("replace"):
+            raise ProviderError(f"cannot re-use a name that is still in use: {inputs['namespace']}/{inputs['name']}")
+        return self._id(inputs), self._install(["install"], inputs, found, "created")
+
+    def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
+        """Upgrades; installs anew where the release was removed behind our back or never came up."""
+        found = self._announce(news)
+        if preview or found is None:
+            return {**news, "status": UNKNOWN}
+        left = self._status(news["namespace"], news["name"])
+        if left and left["status"].startswith("pending"):
+            # A killed helm holds its lock for good: go back to what was there, or to nothing.
+            if left["revision"] > 1:
+                self._run("rollback", news["name"], "-n", news["namespace"])
+            else:
+                self._uninstall(news)
+                left = None
+        if left is None:
+            return self._install(["install"], news, found, "created")
+        flags = [flag for key, flag in _UPGRADE_FLAGS.items() if news.get(key)]
+        if news.get("maxHistory") is not None:
+            flags += ["--history-max", str(news["maxHistory"])]
+        return self._install(["upgrade", *flags], news, found, "updated")
+
+    def read(self, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
+        """The release as helm has it; None when it is gone."""
+        namespace, _, name = id.rpartition("/")
+        namespace = namespace or "default"
+        status = self._status(namespace, name)
+        if status is None:
+            return None
+        if not inputs:
+            values = json.loads(self._run("get", "values", name, "-n", namespace, "-o", "json") or "null") or {}
+            inputs = {
+                "chart": status["chart"],
+                "version": status["version"],
+                "name": name,
+                "namespace": namespace,
+                "timeout": DEFAULT_TIMEOUT,
+                "values": values,
+            }
+        return id, inputs, self._outputs(inputs, status)
+
+    def delete(self, inputs: Props, outputs: Props) -> None:
+        """Uninstalls and waits; a release that is gone already is no error."""
+        self._uninstall({**inputs, **{key: outputs[key] for key in ("name", "namespace") if outputs.get(key)}})
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _announce(self, inputs: Props) -> Chart | None:
+        """The chart, with its one line for the user if it is a stand-in; None when the inputs are not known yet."""
+        if has_unknown({key: inputs.get(key) for key in ("chart", "version", "repositoryOpts")}):
+            return None
+        found = chart.locate(inputs)
+        if found.unreachable:
+            log.warn(found.warning)
+        return found
+
+    def _install(self, verb: list[str], inputs: Props, found: Chart, done: str) -> Props:
+        name, namespace = inputs["name"], inputs["namespace"]
+        flags = [flag for key, flag in _FLAGS.items() if inputs.get(key)]
+        if inputs.get("atomic") or not inputs.get("skipAwait"):
+            flags.append("--wait")
+        for key, flag in (("description", "--description"), ("postrender", "--post-renderer")):
+            flags += [flag, str(inputs[key])] if inputs.get(key) else []
+        if verb[0] == "install":
+            flags += ["--replace"] if inputs.get("replace") else []
+        elif "--create-namespace" in flags:
+            flags.remove("--create-namespace")  # helm knows it on install only
+        flags += ["--timeout", f"{int(inputs.get('timeout') or DEFAULT_TIMEOUT)}s"]
+        if inputs.get("lint"):
+            self._run("lint", str(found.path))
+        with tempfile.TemporaryDirectory(prefix="gpuyard-") as folder:
+            for index, text in enumerate(
+                [*(inputs.get("valueYamlFiles") or []), json.dumps(inputs.get("values") or {})]
+            ):
+                path = Path(folder) / f"{index}.yaml"
+                path.touch(mode=0o600)  # values hold passwords
+                path.write_text(text)
+                flags += ["--values", str(path)]
+            try:
+                self._run(*verb, name, str(found.path), "-n", namespace, *flags)
+            except ProviderError as error:
+                status = self._status(namespace, name)
+                if status is None:
+                    raise
+                text = f'Helm release "{namespace}/{name}" was {done}, but failed to initialize completely: {error}'
+                raise ProviderError(text, partial=(self._id(inputs), self._outputs(inputs, status))) from None
+        status = self._status(namespace, name)
+        if status is None:
+            raise ProviderError(f"the release {namespace}/{name} vanished right after helm {verb[0]}")
+        return self._outputs(inputs, status)
+
+    def _outputs(self, inputs: Props, status: dict[str, Any]) -> Props:
+        manifest = self._run("get", "manifest", status["name"], "-n", status["namespace"], tolerate="not found")
+        names: dict[str, list[str]] = {}
+        for obj in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if not isinstance(obj, dict):
+                continue
+            group = obj["apiVersion"].rpartition("/")[0]
+            key = f"{obj['kind']}{'.' + group if group else ''}/{obj['apiVersion']}"
+            namespace = obj["metadata"].get("namespace")
+            names.setdefault(key, []).append(
+                f"{namespace}/{obj['metadata']['name']}" if namespace else obj["metadata"]["name"]
+            )
+        return {**inputs, "version": status["version"], "resourceNames": names, "status": status}
+
+    def _status(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The release's status output, or None when helm knows no such release."""
+        text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", "-o", "json")
+        for entry in json.loads(text or "[]"):
+            if entry["name"] == name:
+                chart_name, version = _split_chart(entry["chart"])
+                return {
+                    "name": name,
+                    "namespace": namespace,
+                    "revision": int(entry["revision"]),
+                    "version": version,
+                    "chart": chart_name,
+                    "appVersion": entry["app_version"],
+                    "status": entry["status"],
+                }
+        return None
+
+    def _uninstall(self, inputs: Props) -> None:
+        wait = [] if inputs.get("skipAwait") and not inputs.get("atomic") else ["--wait"]
+        timeout = f"{int(inputs.get('timeout') or DEFAULT_TIMEOUT)}s"
+        name, namespace = inputs["name"], inputs["namespace"]
+        self._run("uninstall", name, "-n", namespace, *wait, "--timeout", timeout, tolerate="not found")
+
+    def _run(self, *args: str, tolerate: str = "") -> str:
+        """helm's stdout; ProviderError with its last words, unless they contain `tolerate`. Ends with the engine."""
+        if self.plane is None:
+            raise ProviderError("configured Kubernetes cluster is unreachable: it is not a cluster of the sandbox")
+        process = subprocess.Popen(
+            chart.command(*args, "--kubeconfig", str(self.plane.kubeconfig)),
+            env=chart.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while True:
+            try:
+                out, errors = process.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                if self.cancelled.is_set():
+                    process.terminate()  # helm marks the release as failed on SIGTERM
+        if process.returncode == 0:
+            return out
+        text = chart.trouble(errors)
+        if tolerate and tolerate in text:
+            return ""
+        raise ProviderError(f"helm {args[0]}: {text}")
+
+    def _id(self, inputs: Props) -> str:
+        return f"{inputs['namespace']}/{inputs['name']}"
+
+
+def _split_chart(text: str) -> tuple[str, str]:
+    """`name-1.2.3-rc.1` of helm's list, by the first part that looks like a version."""
+    parts = text.split("-")
+    for index in range(1, len(parts)):
+        version = "-".join(parts[index:])
+        if stand_in.semver(version) == version:
+            return "-".join(parts[:index]), version
+    return text, ""

@@ -1,0 +1,425 @@
+"""The simulated kubernetes provider: applies objects to the sandbox's real control plane and awaits them.
+
+The API server, scheduler and controllers are the real ones, so what they refuse and do is theirs. What is simulated is
+pulumi-kubernetes around them, in its default mode: server-side apply with a field manager of its own per object,
+auto-naming, the forced replacements, awaiting, foreground deletion. Not simulated: rendering to YAML files, client-side
+apply, `waitFor` expressions, and the components inside the plugin (helm.sh/v4 Chart, yaml/v2, kustomize/v2).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import copy
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from sandbox.cluster import quantity
+from sandbox.cluster.api import ApiError
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.plugins import kubeconfig, log, readiness, replacement
+from sandbox.plugins.helm import Releases
+from sandbox.plugins.objects import NoSuchKind, Object, Objects
+from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
+from sandbox.plugins.schema import Schema
+from sandbox.plugins.values import Secret, changes, has_unknown
+
+RELEASE = "kubernetes:helm.sh/v3:Release"
+AUTONAMED = "pulumi.com/autonamed"
+MANAGER = "__fieldManager"
+RETRIES = 5
+"""How often a creation is tried again when its namespace or kind is not there yet; the real provider's figure."""
+
+_SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+"""Metadata that is never an input."""
+
+
+class KubernetesProvider(SimulatedProvider):
+    """One kubernetes provider, for one cluster."""
+
+    package = "kubernetes"
+
+    def __init__(self) -> None:
+        self.schema = Schema("kubernetes")
+        self.version = self.schema.version
+        self.config: Mapping[str, Any] = {}
+        self.cancelled = threading.Event()
+        self._plane: ControlPlane | None = None
+        self._objects: Objects | None = None
+        self._unreachable = "the provider is not configured"
+
+    # -- the provider itself ----------------------------------------------------------------------------------------
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        if not config.get("kubeconfig"):
+            self._unreachable = "the provider has no kubeconfig; the sandbox uses none of the machine's own"
+            return
+        parsed = kubeconfig.parse(config["kubeconfig"], config.get("context"), config.get("cluster"))
+        self._plane = kubeconfig.find(parsed)
+        if self._plane is None:
+            self._unreachable = f"no cluster of the sandbox is at {parsed.server}"
+            return
+        self._unreachable = f"the cluster at {parsed.server} does not answer: `make up` starts it again"
+        self._objects = Objects(self._plane.api())
+
+    def diff_config(self, olds: Props, news: Props) -> Diff:
+        changed = sorted(k for k in {*olds, *news} if olds.get(k) != news.get(k))
+        diff = Diff(changes=changed)
+        target = ("kubeconfig", "context", "cluster")
+        # As the real one: another identifier, or without identifiers another server, means another cluster.
+        was, now = olds.get("clusterIdentifier"), news.get("clusterIdentifier")
+        if was is not None and now is not None and now is not UNKNOWN:
+            diff.replaces = ["clusterIdentifier"] if was != now else []
+        elif any(news.get(key) is UNKNOWN for key in target) or _cluster(olds) != _cluster(news):
+            diff.replaces = [key for key in target if key in changed]
+        return diff
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def invoke(self, token: str, args: Props) -> Props:
+        if token == "kubernetes:yaml:decode":
+            documents = yaml.safe_load_all(args.get("text") or "")
+            return {"result": [document for document in documents if document]}
+        raise ProviderError(f"the sandbox's kubernetes provider has no function {token}")
+
+    # -- resources --------------------------------------------------------------------------------------------------
+
+    def check(self, token: str, urn: str, olds: Props, news: Props, seed: bytes) -> tuple[Props, list[CheckFailure]]:
+        failures = self.schema.check_inputs(token, news)
+        if token == RELEASE:
+            return self._releases(needed=False).check(urn, olds, news, seed, failures)
+        kind = str(news.get("kind") or "")
+        if kind.endswith("List") and "items" in news:
+            failures.append(CheckFailure("", "list resources cannot be created directly; use the type of the items"))
+        inputs = copy.deepcopy(news)
+        meta = inputs.setdefault("metadata", {})
+        if meta is UNKNOWN or failures:
+            return inputs, failures
+        if meta.get("generateName"):
+            failures.append(CheckFailure("metadata.generateName", "is not supported with server-side apply"))
+        if not meta.get("name") and meta.get("name") is not UNKNOWN:
+            if token.endswith("Patch"):
+                failures.append(CheckFailure("metadata.name", "is required for a patch"))
+            else:
+                self._autoname(urn, olds, meta, seed)
+        default = self.config.get("namespace")
+        if default and not meta.get("namespace") and meta.get("namespace") is not UNKNOWN and self._namespaced(inputs):
+            meta["namespace"] = default
+        return _hide_secrets(inputs), failures
+
+    def diff(self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props) -> Diff:
+        if token == RELEASE:
+            return self._releases(needed=False).diff(old_inputs, news)
+        before, after = self._comparable(old_inputs), self._comparable(news)
+        changed = list(changes(before, after))
+        forced = replacement.IDENTITY if token.endswith("Patch") else replacement.forced(news, self.config)
+        replaces = replacement.replacing(changed, forced)
+        was, now = before.get("metadata") or {}, after.get("metadata")
+        if not isinstance(now, dict):
+            return Diff(changed, replaces)
+        same_place = all(was.get(key) == now.get(key) for key in ("name", "namespace"))
+        autonamed = _annotation(news, AUTONAMED) == "true"
+        return Diff(changed, replaces, delete_before_replace=bool(replaces) and same_place and not autonamed)
+
+    def create(self, token: str, urn: str, inputs: Props, preview: bool, timeout: float) -> tuple[str, Props]:
+        if token == RELEASE:
+            return self._releases(needed=not preview).create(urn, inputs, preview)
+        manager = _annotation(inputs, "pulumi.com/patchFieldManager") or f"pulumi-kubernetes-{os.urandom(4).hex()}"
+        if preview:
+            return "", self._preview(inputs, manager, patch=token.endswith("Patch"))
+        objects = self._cluster_objects()
+        live = self._create(objects, urn, inputs, manager, patch=token.endswith("Patch"))
+        live = self._await(objects, urn, inputs, live, manager, timeout, "created")
+        return _id(live), _outputs(live, manager, inputs["apiVersion"])
+
+    def read(self, token: str, urn: str, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
+        if token == RELEASE:
+            return self._releases().read(id, inputs, state)
+        if not self._reachable() and (
+            self.config.get("deleteUnreachable") or os.environ.get("PULUMI_K8S_DELETE_UNREACHABLE") == "true"
+        ):
+            return None
+        objects = self._cluster_objects()
+        api_version, kind = self._kind(token, inputs or state)
+        namespace, name = _split(id)
+        live = _refused(objects.get, api_version, kind, namespace, name)
+        if live is None:
+            return None
+        found = _pruned(live, inputs) if inputs else self._imported(token, live)
+        manager = state.get(MANAGER) or f"pulumi-kubernetes-{os.urandom(4).hex()}"
+        return id, _hide_secrets(found), _outputs(live, manager, api_version)
+
+    def update(
+        self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props, preview: bool, timeout: float
+    ) -> Props:
+        if token == RELEASE:
+            return self._releases(needed=not preview).update(urn, olds, news, preview)
+        manager = olds.get(MANAGER) or f"pulumi-kubernetes-{os.urandom(4).hex()}"
+        if preview and (has_unknown(news) or not self._reachable()):
+            return {**news, MANAGER: manager}
+        objects = self._cluster_objects()
+        force = token.endswith("Patch") or _annotation(news, "pulumi.com/patchForce") == "true"
+        try:
+            live = objects.apply(
+                _wire(news), manager, dry_run=preview, force=force or bool(self.config.get("enablePatchForce"))
+            )
+        except (ApiError, NoSuchKind) as error:
+            raise ProviderError(_explain(error)) from None
+        if not preview:
+            live = self._await(objects, urn, news, live, manager, timeout, "updated")
+        return _outputs(live, manager, news["apiVersion"])
+
+    def delete(self, token: str, urn: str, id: str, inputs: Props, outputs: Props, timeout: float) -> None:
+        if token == RELEASE:
+            return self._releases().delete(inputs, outputs)
+        objects = self._cluster_objects()
+        api_version, kind = self._kind(token, outputs or inputs)
+        namespace, name = _split(id)
+        live = _refused(objects.get, api_version, kind, namespace, name)
+        if live is None:
+            return None
+        if token.endswith("Patch"):
+            # A patch gives back the fields that it owns; the object stays.
+            bare = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
+            if live["metadata"].get("namespace"):
+                bare["metadata"]["namespace"] = live["metadata"]["namespace"]
+            _refused(objects.apply, bare, outputs.get(MANAGER) or "pulumi-kubernetes", force=True)
+            return None
+        policy = _annotation(inputs, "pulumi.com/deletionPropagationPolicy").capitalize()
+        policy = policy if policy in ("Orphan", "Background") else "Foreground"
+        _refused(objects.delete, api_version, kind, namespace, name, policy)
+        if _annotation(inputs, "pulumi.com/skipAwait") == "true":
+            return None
+        try:
+            readiness.wait_gone(objects, live, _timeout(inputs, timeout), self.cancelled)
+        except readiness.Failed as error:
+            raise ProviderError(f"{kind} {id}: {error}") from None
+        except (ApiError, OSError) as error:
+            raise ProviderError(_explain(error)) from None
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _reachable(self) -> bool:
+        return self._objects is not None and self._objects.api.ready()
+
+    def _cluster_objects(self) -> Objects:
+        if self._objects is None or not self._objects.api.ready():
+            raise ProviderError(f"configured Kubernetes cluster is unreachable: {self._unreachable}")
+        return self._objects
+
+    def _releases(self, needed: bool = True) -> Releases:
+        if needed:
+            self._cluster_objects()
+        return Releases(self._plane, self.config, self.cancelled)
+
+    def _autoname(self, urn: str, olds: Props, meta: Props, seed: bytes) -> None:
+        old = olds.get("metadata")
+        old_name = old.get("name") if isinstance(old, dict) and _annotation(olds, AUTONAMED) == "true" else None
+        if meta.get("annotations") is UNKNOWN:
+            return
+        suffix = hashlib.sha256(seed or os.urandom(8)).hexdigest()[:8]
+        meta["name"] = old_name or f"{urn.rsplit('::', 1)[-1]}-{suffix}"
+        meta["annotations"] = {**(meta.get("annotations") or {}), AUTONAMED: "true"}
+
+    def _namespaced(self, obj: Props) -> bool:
+        """A kind that nobody knows yet is taken for a namespaced one, as the real provider does."""
+        try:
+            return self._objects is None or self._objects.kind(obj["apiVersion"], obj["kind"]).namespaced
+        except (NoSuchKind, ApiError, OSError):
+            return True
+
+    def _comparable(self, inputs: Props) -> Props:
+        """Inputs with the namespace that they mean, so that naming `default` is no change."""
+        meta = inputs.get("metadata")
+        if not isinstance(meta, dict) or meta.get("namespace"):
+            return inputs
+        if not self._namespaced(inputs):
+            return inputs
+        return {**inputs, "metadata": {**meta, "namespace": "default"}}
+
+    def _kind(self, token: str, obj: Props) -> tuple[str, str]:
+        if obj.get("apiVersion") and obj.get("kind"):
+            return obj["apiVersion"], obj["kind"]
+        _, group_version, kind = token.split(":")
+        return group_version.removeprefix("core/"), kind.removesuffix("Patch")
+
+    def _preview(self, inputs: Props, manager: str, patch: bool) -> Props:
+        """A dry run by the API server where one is possible; otherwise the inputs as they are."""
+        if patch or has_unknown(inputs) or not self._reachable():
+            return inputs
+        objects = self._cluster_objects()
+        wire = _wire(inputs)
+        try:
+            if readiness.get(objects, wire) is not None:
+                return inputs
+            live = objects.apply(wire, manager, dry_run=True)
+        except NoSuchKind:
+            return inputs
+        except (ApiError, OSError) as error:
+            if isinstance(error, ApiError) and error.status in (403, 404):
+                return inputs  # the namespace comes later in this very update
+            raise ProviderError(_explain(error)) from None
+        live.pop("status", None)
+        return _outputs(live, manager, inputs["apiVersion"])
+
+    def _create(self, objects: Objects, urn: str, inputs: Props, manager: str, patch: bool) -> Object:
+        wire = _wire(inputs)
+        for attempt in range(RETRIES + 1):
+            try:
+                exists = None if patch else readiness.get(objects, wire)
+                if exists is not None and not self.config.get("upsertExistingObjects"):
+                    kind = objects.kind(wire["apiVersion"], wire["kind"])
+                    raise ProviderError(
+                        f'resource "{urn}" was not successfully created by the Kubernetes API server: '
+                        f'{kind.plural} "{wire["metadata"]["name"]}" already exists'
+                    )
+                return objects.apply(wire, manager, force=patch)
+            except (ApiError, NoSuchKind, OSError) as error:
+                # What is missing may be on its way: the namespace, its service account, the CRD.
+                missing = isinstance(error, NoSuchKind) or (
+                    isinstance(error, ApiError) and (error.status == 404 or "serviceaccount" in str(error))
+                )
+                if not missing or attempt == RETRIES:
+                    raise ProviderError(
+                        f'resource "{urn}" was not successfully created by the Kubernetes API server: {_explain(error)}'
+                    ) from None
+                log.status(f"retry {attempt + 1}: {error}")
+                if self.cancelled.wait(0.5 * 2**attempt):
+                    raise ProviderError("the operation was cancelled") from None
+        raise AssertionError("unreachable")
+
+    def _await(
+        self, objects: Objects, urn: str, inputs: Props, live: Object, manager: str, timeout: float, done: str
+    ) -> Object:
+        if _annotation(inputs, "pulumi.com/skipAwait") == "true":
+            return live
+        began = time.monotonic()
+        try:
+            return readiness.wait_ready(objects, live, _timeout(inputs, timeout), self.cancelled)
+        except (readiness.Failed, ApiError, OSError) as error:
+            with contextlib.suppress(ApiError, OSError):
+                live = readiness.get(objects, live) or live
+            text = (
+                f'resource "{urn}" was successfully {done}, but the Kubernetes API server reported that it failed to '
+                f"fully initialize or become live (after {time.monotonic() - began:.0f} s): {error}"
+            )
+            raise ProviderError(text, partial=(_id(live), _outputs(live, manager, inputs["apiVersion"]))) from None
+
+    def _imported(self, token: str, live: Object) -> Props:
+        """Inputs for an object that no program has described yet: the live ones without what the server added."""
+        try:
+            names = set(self.schema.shape(token).inputs)
+        except LookupError:
+            names = set(live) - {"status"}
+        inputs = {key: copy.deepcopy(value) for key, value in live.items() if key in names}
+        meta = inputs["metadata"]
+        for key in _SERVERS_OWN:
+            meta.pop(key, None)
+        (meta.get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
+        return inputs
+
+
+def _cluster(config: Props) -> tuple[str, str] | None:
+    try:
+        parsed = kubeconfig.parse(config.get("kubeconfig") or "", config.get("context"), config.get("cluster"))
+    except ProviderError:
+        return None
+    return parsed.server, parsed.ca_data
+
+
+def _annotation(inputs: Props, name: str) -> str:
+    meta = inputs.get("metadata")
+    annotations = meta.get("annotations") if isinstance(meta, dict) else None
+    value = annotations.get(name) if isinstance(annotations, dict) else None
+    return "" if value is None or value is UNKNOWN else str(value)
+
+
+def _timeout(inputs: Props, timeout: float) -> float:
+    said = _annotation(inputs, "pulumi.com/timeoutSeconds")
+    return timeout or (float(said) if said.isdigit() else readiness.DEFAULT_TIMEOUT)
+
+
+def _id(live: Object) -> str:
+    meta = live["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
+
+
+def _split(id: str) -> tuple[str | None, str]:
+    namespace, _, name = id.rpartition("/")
+    return namespace or None, name
+
+
+def _wire(inputs: Props) -> Object:
+    """What is sent to the API server: without Pulumi's own marks at the top and without nulls."""
+    return {
+        key: _without_nulls(value) for key, value in inputs.items() if not key.startswith("__") and value is not None
+    }
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _outputs(live: Object, manager: str, api_version: str) -> Props:
+    return _hide_secrets({**live, MANAGER: manager, "__initialApiVersion": api_version})
+
+
+def _hide_secrets(obj: Props) -> Props:
+    """A Secret's content is secret, wherever it comes from; `stringData` becomes `data`, as in the cluster."""
+    if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
+        return obj
+    obj = dict(obj)
+    text, data = obj.get("stringData"), obj.get("data")
+    if isinstance(text, dict) and not has_unknown(text) and (data is None or isinstance(data, dict)):
+        del obj["stringData"]
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in text.items()}
+        obj["data"] = {**(data or {}), **encoded}
+    return {k: Secret(v) if k in ("data", "stringData") and v is not None else v for k, v in obj.items()}
+
+
+def _pruned(live: Any, inputs: Any) -> Any:
+    """The live object cut down to what the program had said, so that only drift of its own properties shows."""
+    if isinstance(live, dict) and isinstance(inputs, dict):
+        # The server drops what is empty; that is no drift.
+        return {
+            k: _pruned(live[k], v) if k in live else v
+            for k, v in inputs.items()
+            if k in live or v in ({}, [], "", None)
+        }
+    if isinstance(live, list) and isinstance(inputs, list):
+        return [_pruned(a, b) for a, b in zip(live, inputs, strict=False)] + live[len(inputs) :]
+    return inputs if _same(live, inputs) else live
+
+
+def _same(live: Any, said: Any) -> bool:
+    """Whether the server only wrote it differently: 1000m is 1."""
+    if live == said or str(live) == str(said):
+        return True
+    try:
+        return quantity.parse(str(live)) == quantity.parse(str(said))
+    except ValueError:
+        return False
+
+
+def _explain(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, ApiError) and error.reason == "Conflict" and "conflict" in text:
+        text += '; the annotation pulumi.com/patchForce: "true" takes the fields over'
+    return text
+
+
+def _refused(call: Any, *args: Any, **options: Any) -> Any:
+    try:
+        return call(*args, **options)
+    except (ApiError, NoSuchKind, OSError) as error:
+        raise ProviderError(_explain(error)) from None

@@ -1,0 +1,51 @@
+"""What a provider says to the person at the terminal while it works on a resource.
+
+The host opens a `scope` around every operation; `warn`, `info` and `status` then reach the engine, which prints them
+under that resource. Outside of a scope (tests, threads of a provider's own) they go to the process's log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Sink = Callable[[int, str, bool], None]
+"""Takes severity (a `logging` level), text, and whether the line is only a passing status."""
+
+_sink: ContextVar[Sink | None] = ContextVar("sink", default=None)
+_log = logging.getLogger("gpuyard.plugins")
+
+
+@contextmanager
+def scope(sink: Sink) -> Iterator[None]:
+    """Sends what is said inside to `sink`."""
+    token = _sink.set(sink)
+    try:
+        yield
+    finally:
+        _sink.reset(token)
+
+
+def warn(text: str) -> None:
+    """A line that stays on the screen and in the summary."""
+    _say(logging.WARNING, text, False)
+
+
+def info(text: str) -> None:
+    """A line that stays in the resource's messages."""
+    _say(logging.INFO, text, False)
+
+
+def status(text: str) -> None:
+    """What is being waited for; replaced by the next one."""
+    _say(logging.INFO, text, True)
+
+
+def _say(level: int, text: str, passing: bool) -> None:
+    sink = _sink.get()
+    if sink is None:
+        _log.log(level, text)
+    else:
+        sink(level, text, passing)

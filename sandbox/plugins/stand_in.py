@@ -1,0 +1,226 @@
+"""Stand-in charts for charts that cannot be reached: our own small templates that schedule like the real thing.
+
+Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
+the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
+serviceAccount, podLabels, podAnnotations and the name overrides. Nothing of the charts' own templates is in here. A
+chart that is not in the table becomes a ConfigMap that records it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+APP_VERSION = "stand-in"
+"""The appVersion of every stand-in, by which `helm list` tells them from real charts."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A workload of a chart. `defaults`: the chart's values that matter; helm merges the user's into them."""
+
+    kind: str
+    image: str
+    name_label: str = ""
+    account: str = "serviceAccount"
+    makes_account: bool = True
+    not_in_default_namespace: bool = False
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+def _any_of(*labels: tuple[str, str]) -> dict[str, Any]:
+    terms = [{"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]} for key, value in labels]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+
+
+_CRITICAL = {"key": "CriticalAddonsOnly", "operator": "Exists"}
+
+STAND_INS: dict[str, StandIn] = {
+    "nvidia-device-plugin": StandIn(
+        "DaemonSet",
+        "nvcr.io/nvidia/k8s-device-plugin",
+        makes_account=False,
+        not_in_default_namespace=True,
+        defaults={
+            "affinity": _any_of(
+                ("feature.node.kubernetes.io/pci-10de.present", "true"),
+                ("feature.node.kubernetes.io/cpu-model.vendor_id", "NVIDIA"),
+                ("nvidia.com/gpu.present", "true"),
+            ),
+            "tolerations": [_CRITICAL, {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "priorityClassName": "system-node-critical",
+        },
+    ),
+    "dcgm-exporter": StandIn(
+        "DaemonSet",
+        "nvcr.io/nvidia/k8s/dcgm-exporter",
+        defaults={
+            "tolerations": [
+                {"key": f"node-role.kubernetes.io/{role}", "operator": "Exists", "effect": "NoSchedule"}
+                for role in ("control-plane", "master")
+            ],
+            "resources": {"limits": {"memory": "512Mi"}},
+        },
+    ),
+    "aws-efa-k8s-device-plugin": StandIn(
+        "DaemonSet",
+        "public.ecr.aws/eks-distro/aws-efa-k8s-device-plugin",
+        makes_account=False,
+        defaults={"tolerations": [_CRITICAL], "priorityClassName": "system-node-critical"},
+    ),
+    "cluster-autoscaler": StandIn(
+        "Deployment",
+        "registry.k8s.io/autoscaling/cluster-autoscaler",
+        name_label="aws-cluster-autoscaler",
+        account="rbac.serviceAccount",
+    ),
+}
+
+
+def write(folder: Path, chart: str, version: str) -> Path:
+    """Writes the stand-in for a chart into `folder` and returns the chart's folder."""
+    stand_in = STAND_INS.get(chart)
+    root = folder / chart
+    (root / "templates").mkdir(parents=True, exist_ok=True)
+    about = {
+        "apiVersion": "v2",
+        "name": chart,
+        "version": semver(version),
+        "appVersion": APP_VERSION,
+        "description": f"Stand-in of the sandbox for {chart}, which could not be reached.",
+    }
+    (root / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (root / "values.yaml").write_text(yaml.safe_dump(stand_in.defaults if stand_in else {}))
+    (root / "templates" / "_names.tpl").write_text(_NAMES.replace("@LABEL@", _label(chart, stand_in)))
+    (root / "templates" / "objects.yaml").write_text(_workload(chart, stand_in) if stand_in else _RECORD)
+    return root
+
+
+def semver(version: str) -> str:
+    """A version that helm takes: the one that was asked for, or 0.0.0 for a range or none at all."""
+    return version if re.fullmatch(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", version) else "0.0.0"
+
+
+def _label(chart: str, stand_in: StandIn | None) -> str:
+    return stand_in.name_label if stand_in and stand_in.name_label else chart
+
+
+def _workload(chart: str, stand_in: StandIn) -> str:
+    text = _WORKLOAD.replace("@KIND@", stand_in.kind).replace("@IMAGE@", stand_in.image).replace("@CHART@", chart)
+    outer = ".Values"
+    lookups = []
+    for part in stand_in.account.split("."):
+        lookups.append(f"(({outer}).{part})")
+        outer = lookups[-1]
+    text = text.replace("@ACCOUNT@", outer)
+    text = text.replace("@ACCOUNT_DEFAULT@", "true" if stand_in.makes_account else "false")
+    guard = _NOT_IN_DEFAULT if stand_in.not_in_default_namespace else ""
+    return guard.replace("@CHART@", chart) + text
+
+
+_NAMES = """\
+{{- define "name" -}}
+{{- default "@LABEL@" .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- define "fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- define "selector" -}}
+app.kubernetes.io/name: {{ include "name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+{{- define "labels" -}}
+{{ include "selector" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+"""
+
+_RECORD = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "fullname" . }}
+  labels: {{- include "labels" . | nindent 4 }}
+data:
+  chart: {{ .Chart.Name | quote }}
+  version: {{ .Chart.Version | quote }}
+  note: "The chart could not be reached; nothing of it was rendered."
+"""
+
+_NOT_IN_DEFAULT = """\
+{{- if eq .Release.Namespace "default" }}
+{{- fail "@CHART@ does not go into the namespace default" }}
+{{- end }}
+"""
+
+_WORKLOAD = """\
+{{- $account := @ACCOUNT@ | default dict }}
+{{- $makesAccount := @ACCOUNT_DEFAULT@ }}
+{{- if hasKey $account "create" }}{{ $makesAccount = $account.create }}{{ end }}
+{{- $accountName := $account.name | default (ternary (include "fullname" .) "default" $makesAccount) }}
+{{- if $makesAccount }}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $accountName }}
+  labels: {{- include "labels" . | nindent 4 }}
+  {{- with $account.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+---
+{{- end }}
+apiVersion: apps/v1
+kind: @KIND@
+metadata:
+  name: {{ include "fullname" . }}
+  labels: {{- include "labels" . | nindent 4 }}
+spec:
+  {{- if eq "@KIND@" "Deployment" }}
+  replicas: {{ .Values.replicaCount | default 1 }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "labels" . | nindent 8 }}
+        {{- with .Values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
+      {{- with .Values.podAnnotations }}
+      annotations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      serviceAccountName: {{ $accountName }}
+      {{- with .Values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with .Values.runtimeClassName }}
+      runtimeClassName: {{ . }}
+      {{- end }}
+      {{- with .Values.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.affinity }}
+      affinity: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.tolerations }}
+      tolerations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: @CHART@
+          {{- $image := .Values.image | default dict }}
+          image: "{{ $image.repository | default "@IMAGE@" }}:{{ $image.tag | default .Chart.Version }}"
+          {{- with .Values.resources }}
+          resources: {{- toYaml . | nindent 12 }}
+          {{- end }}
+"""
