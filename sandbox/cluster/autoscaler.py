@@ -1,0 +1,318 @@
+"""The stand-in Cluster Autoscaler: resizes the cloud's node groups for the pods that do not fit.
+
+It knows a group only from what the cloud's API tells (`Group.template`) and acts only where an autoscaler would run: in
+a cloud that has its own (GKE), or while a cluster-autoscaler pod runs in the cluster. As the real one it
+
+- builds the node that an empty group would give, takes off what DaemonSets will use, and asks whether the pod fits;
+- counts on nodes that are still coming, and on GPU nodes whose GPU does not show yet if they carry the accelerator
+  label (without it, it orders another node, as the real one does);
+- chooses among groups by priority, then by least waste; never goes over `max` or under `min`;
+- says on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its last
+  words in the ConfigMap kube-system/cluster-autoscaler-status;
+- gives up on a group whose machines do not come, asks for no more than came, and tries others for a while;
+- removes nodes that held nothing but DaemonSet pods for a time.
+
+Its times are scaled: `Pace`. It does not consolidate nodes that are merely underused.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.cloud import Fleet, Group, Machine
+from sandbox.cluster.event import Events
+from sandbox.cluster.eviction import evict, is_daemon
+from sandbox.cluster.nodes import is_running, now, retaint
+from sandbox.cluster.scheduling import Room
+from sandbox.cluster.sight import Sight, imagine, refusal, waste
+
+DRAINED = "ToBeDeletedByClusterAutoscaler"
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+NO_SCALE_DOWN = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
+STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
+EXPENDABLE_BELOW = -10
+"""Pods of a lower priority never cause a scale-up (the real one's default)."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds; the real autoscaler's defaults are 600, 900 and 300.
+
+    idle: how long a node is idle before it goes. provision: how long a machine may take to come. backoff: how long a
+    group that failed is left alone.
+    """
+
+    idle: float = 10
+    provision: float = 60
+    backoff: float = 30
+
+    @staticmethod
+    def of_environment() -> Pace:
+        """`$GPUYARD_SCALE_DOWN_SECONDS` replaces `idle`."""
+        return Pace(idle=float(os.environ.get("GPUYARD_SCALE_DOWN_SECONDS") or Pace.idle))
+
+
+class Autoscaler:
+    def __init__(self, api: Api, fleet: Fleet, pace: Pace | None = None, clock: Callable[[], float] = time.monotonic):
+        self._api = api
+        self._fleet = fleet
+        self._pace = pace or Pace.of_environment()
+        self._clock = clock
+        self._events = Events(api, "cluster-autoscaler", clock)
+        self._idle_since: dict[str, float] = {}
+        self._short_since: dict[str, float] = {}
+        self._backoff_until: dict[str, float] = {}
+        self._words: deque[str] = deque(maxlen=20)
+
+    def runs(self, pods: Sequence[Object]) -> bool:
+        """Whether an autoscaler would run: the cloud's own, or a pod of a release in the cluster."""
+        return self._fleet.may_act() or any(_is_autoscaler(pod) for pod in pods)
+
+    def tick(self, pods: Sequence[Object], nodes: Sequence[Object], machines: Sequence[Machine]) -> None:
+        """One look and what follows from it; to be called about once a second."""
+        if not self.runs(pods):
+            self._idle_since.clear()
+            return
+        groups = self._fleet.groups()
+        waiting = [pod for pod in pods if _needs_help(pod)]
+        sight = Sight(groups, machines, pods, nodes, self._api.list("/apis/apps/v1/daemonsets") if groups else ())
+        self._give_up(sight)
+        used = self._scale_up(sight, waiting)
+        self._scale_down(sight, used)
+
+    # Up
+
+    def _scale_up(self, sight: Sight, waiting: Sequence[Object]) -> set[str]:
+        """Orders nodes for pods that fit nowhere; returns the names of the nodes that waiting pods count on."""
+        used: set[str] = set()
+        ordered: Counter[str] = Counter()
+        causes: dict[str, list[Object]] = {}
+        for pod in sorted(waiting, key=_turn):
+            volumes, missing = self._claims(pod)
+            rooms = sight.everywhere()
+            home = next((r for r in rooms if not missing and not refusal(pod, r, rooms, volumes)), None)
+            if home is None and not missing:
+                options, reasons = self._options(sight, pod, volumes, ordered)
+                if options:
+                    group, home = options[0]
+                    home.name = f"{group.pool} (new {ordered[group.id]})"
+                    ordered[group.id] += 1
+                    sight.coming.append((home, group))
+                    causes.setdefault(group.id, []).append(pod)
+                else:
+                    self._refuse(pod, reasons)
+            elif missing:
+                self._refuse(pod, [missing])
+            if home is not None:
+                home.take(pod)
+                used.add(home.name)
+        for group in sight.groups:
+            if ordered[group.id]:
+                self._order(group, ordered[group.id], causes[group.id])
+        return used
+
+    def _options(
+        self, sight: Sight, pod: Object, volumes: list[dict], ordered: Counter[str]
+    ) -> tuple[list[tuple[Group, Room]], list[str]]:
+        """Groups whose next node would take the pod, best first, each with that node; what speaks against the rest."""
+        options, reasons = [], []
+        for group in sight.groups:
+            room = imagine(group, sight.daemon_sets, f"{group.pool} (new)")
+            if not group.autoscaled:
+                reason = "not known to the autoscaler (autoscaling is off, or the group's discovery tags are missing)"
+            elif self._backoff_until.get(group.id, 0) > self._clock():
+                reason = "in backoff after failed scale-up"
+            else:
+                reason = refusal(pod, room, sight.everywhere(), volumes)
+                if not reason and group.desired + ordered[group.id] >= group.max:
+                    reason = f"max node group size reached ({group.max})"
+            if reason:
+                reasons.append(f"{group.pool} ({group.template.machine_type}): {reason}")
+            else:
+                options.append((group, room))
+        options.sort(key=lambda option: (-option[0].priority, waste(pod, option), option[0].id))
+        return options, reasons
+
+    def _order(self, group: Group, count: int, pods: Sequence[Object]) -> None:
+        size = group.desired + count
+        try:
+            self._fleet.set_desired(group.id, size)
+        except Exception as error:  # whatever the cloud's SDK raises: the real one backs off in the same way
+            self._backoff_until[group.id] = self._clock() + self._pace.backoff
+            self._say(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")
+            for pod in pods:
+                self._events.warn(pod, "FailedToScaleUpGroup", f"Scale-up of {group.id} failed: {error}")
+            return
+        self._say(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
+        for pod in pods:
+            message = f"pod triggered scale-up: [{{{group.id} {group.desired}->{size} (max: {group.max})}}]"
+            self._events.tell(pod, "TriggeredScaleUp", message)
+
+    def _refuse(self, pod: Object, reasons: Sequence[str]) -> None:
+        message = f"pod didn't trigger scale-up: {'; '.join(reasons) or 'there is no node group'}"
+        if self._events.tell(pod, "NotTriggerScaleUp", message):
+            self._say(f"{_names([pod])}: {message}")
+
+    def _give_up(self, sight: Sight) -> None:
+        """Takes back an order that the cloud does not fill (no capacity), so that another group gets its chance."""
+        moment = self._clock()
+        for group in sight.groups:
+            there = sum(machine.group == group.id for machine in sight.machines)
+            if not group.autoscaled or group.desired <= there:
+                self._short_since.pop(group.id, None)
+            elif moment - self._short_since.setdefault(group.id, moment) > self._pace.provision:
+                del self._short_since[group.id]
+                self._backoff_until[group.id] = moment + self._pace.backoff
+                size = max(group.min, there)
+                self._say(
+                    f"{group.pool}: {group.desired - there} machines did not come within {self._pace.provision:.0f} s;"
+                    f" back to {size}, left alone for {self._pace.backoff:.0f} s"
+                )
+                if size < group.desired:
+                    self._fleet.set_desired(group.id, size)
+
+    def _claims(self, pod: Object) -> tuple[list[dict], str | None]:
+        """Node affinities of the volumes that the pod's claims are bound to; what keeps its claims from any node."""
+        affinities: list[dict] = []
+        for volume in pod["spec"].get("volumes") or ():
+            if "persistentVolumeClaim" not in volume:
+                continue
+            name = volume["persistentVolumeClaim"]["claimName"]
+            claim = self._api.get(f"/api/v1/namespaces/{pod['metadata']['namespace']}/persistentvolumeclaims/{name}")
+            if claim is None:
+                return [], f'persistentvolumeclaim "{name}" not found'
+            bound = self._api.get(f"/api/v1/persistentvolumes/{claim['spec'].get('volumeName') or '-'}")
+            if bound and (required := (bound["spec"].get("nodeAffinity") or {}).get("required")):
+                affinities.append(required)
+            elif not bound and self._immediate(claim["spec"].get("storageClassName")):
+                return [], f'pod has unbound immediate PersistentVolumeClaim "{name}"'
+        return affinities, None
+
+    def _immediate(self, storage_class: str | None) -> bool:
+        found = self._api.get(f"/apis/storage.k8s.io/v1/storageclasses/{storage_class}") if storage_class else None
+        return not found or found.get("volumeBindingMode") != "WaitForFirstConsumer"
+
+    # Down
+
+    def _scale_down(self, sight: Sight, used: set[str]) -> None:
+        moment = self._clock()
+        groups = {group.id: group for group in sight.groups}
+        left = {group.id: group.desired for group in sight.groups}
+        nodes = {node["metadata"]["name"]: node for node in sight.nodes}
+        idle: dict[str, float] = {}
+        for machine in sight.machines:
+            group, node = groups.get(machine.group), nodes.get(machine.node_name)
+            if node is None or group is None or machine.node_name not in sight.rooms:
+                continue
+            on_it = sight.rooms[machine.node_name].pods
+            if not group.autoscaled or machine.node_name in used or not _is_idle(node, on_it, sight):
+                if _has_taint(node):  # it was chosen, and then something came to stay
+                    self._taint(machine.node_name, False)
+                continue
+            idle[machine.node_name] = self._idle_since.get(machine.node_name, moment)
+            if moment - idle[machine.node_name] >= self._pace.idle and left[group.id] > group.min:
+                left[group.id] -= 1
+                self._remove(machine, group, left[group.id])
+        self._idle_since = idle
+
+    def _remove(self, machine: Machine, group: Group, size: int) -> None:
+        """Closes the node, looks again, and removes its machine if nothing came in between."""
+        self._taint(machine.node_name, True)
+        pods = self._api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={machine.node_name}")
+        movable = [pod for pod in pods if not _stays_behind(pod)]
+        for pod in movable:
+            if _annotation(pod, SAFE_TO_EVICT) == "true":
+                evict(self._api, pod)
+        if movable:
+            return  # the next look decides: the node is empty then, or it is opened again
+        try:
+            self._fleet.remove(machine.id)
+        except Exception as error:  # whatever the cloud's SDK raises
+            self._say(f"{group.pool}: {machine.node_name} could not be removed: {error}")
+            return
+        self._say(f"{group.pool}: {size + 1} -> {size}, {machine.node_name} was idle for {self._pace.idle:.0f} s")
+
+    def _taint(self, node: str, on: bool) -> None:
+        if on:
+            retaint(self._api, node, [{"key": DRAINED, "effect": "NoSchedule", "value": str(int(time.time()))}])
+        else:
+            retaint(self._api, node, remove=[DRAINED])
+
+    # Words
+
+    def _say(self, words: str) -> None:
+        line = f"{now()} {words}"
+        print(line, flush=True)
+        self._words.append(line)
+        body = {
+            "metadata": {
+                "name": STATUS.rpartition("/")[2],
+                "annotations": {"cluster-autoscaler.kubernetes.io/last-updated": now()},
+            },
+            "data": {"status": "\n".join(self._words)},
+        }
+        if not self._api.patch(STATUS, body):
+            self._api.create(STATUS.rpartition("/")[0], body)
+
+
+def _turn(pod: Object) -> tuple[int, str]:
+    """The scheduler's order: by priority, then by age."""
+    return -(pod["spec"].get("priority") or 0), pod["metadata"]["creationTimestamp"]
+
+
+def _needs_help(pod: Object) -> bool:
+    meta, spec, status = pod["metadata"], pod["spec"], pod["status"]
+    unschedulable = any(
+        c["type"] == "PodScheduled" and c["status"] == "False" and c.get("reason") == "Unschedulable"
+        for c in status.get("conditions") or ()
+    )
+    return (
+        unschedulable
+        and not spec.get("nodeName")
+        and not meta.get("deletionTimestamp")
+        and not status.get("nominatedNodeName")  # it preempts somebody and needs no new node
+        and not is_daemon(pod)
+        and (spec.get("priority") or 0) >= EXPENDABLE_BELOW
+    )
+
+
+def _is_idle(node: Object, pods: Sequence[Object], sight: Sight) -> bool:
+    """Nothing on it that matters: DaemonSet and mirror pods, and pods that may be evicted and fit elsewhere."""
+    if _annotation(node, NO_SCALE_DOWN) == "true":
+        return False
+    elsewhere = [room for name, room in sight.rooms.items() if name != node["metadata"]["name"]]
+    for pod in pods:
+        if _stays_behind(pod):
+            continue
+        if _annotation(pod, SAFE_TO_EVICT) != "true" or not any(not refusal(pod, r, elsewhere, []) for r in elsewhere):
+            return False
+    return True
+
+
+def _stays_behind(pod: Object) -> bool:
+    """Whether a pod may go down with its node."""
+    done = pod["status"].get("phase") in ("Succeeded", "Failed")
+    return done or is_daemon(pod) or _annotation(pod, "kubernetes.io/config.mirror") is not None
+
+
+def _is_autoscaler(pod: Object) -> bool:
+    """The chart calls it `aws-cluster-autoscaler` by default (cloud provider + chart name)."""
+    label = (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name", "")
+    return label.endswith("cluster-autoscaler") and is_running(pod)
+
+
+def _has_taint(node: Object) -> bool:
+    return any(taint["key"] == DRAINED for taint in node["spec"].get("taints") or ())
+
+
+def _annotation(thing: Object, key: str) -> str | None:
+    return (thing["metadata"].get("annotations") or {}).get(key)
+
+
+def _names(pods: Sequence[Object]) -> str:
+    return ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods)

@@ -1,0 +1,167 @@
+"""The certificate authority of one control plane and everything signed by it.
+
+Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). Valid ten years,
+from an hour before now, so that a machine with a slow clock takes them. Nothing here is secret from the user whose
+sandbox it is; key files are readable by that user only.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+ADMIN = "system:masters"
+
+CLIENTS = {
+    "admin": ADMIN,
+    "kwok": ADMIN,
+    # Without --use-service-account-credentials all controllers act as this one client, so it needs all rights.
+    "kube-controller-manager": ADMIN,
+    "kube-scheduler": "",
+}
+"""Client certificates: user name (with the prefix `system:` for the components) and its group."""
+
+
+def make(folder: Path, service_ip: str) -> None:
+    """Writes ca.crt, apiserver.{crt,key}, sa.{key,pub} and one {crt,key} per client into `folder`.
+
+    Does nothing when they are there: the last file written is the mark that the folder is complete.
+    """
+    mark = folder / "complete"
+    if mark.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _sign(_name("gpuyard-sandbox"), authority_key, None, None)
+    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / "ca.key", authority_key)
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
+    names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", service_ip)]
+    _issue(folder, "apiserver", _name("kube-apiserver"), (authority, authority_key), names)
+    for client, group in CLIENTS.items():
+        user = client if client in ("admin", "kwok") else f"system:{client}"
+        _issue(folder, client, _name(user, group), (authority, authority_key), [])
+    # EKS and GKE sign service account tokens with RS256; verifiers of those tokens may know no other.
+    account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    _write_key(folder / "sa.key", account_key)
+    _write(
+        folder / "sa.pub",
+        account_key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+    )
+    mark.touch()
+
+
+def kubeconfig(folder: Path, client: str, endpoint: str, cluster: str) -> str:
+    """A kubeconfig with everything embedded, so that it works wherever it is copied."""
+
+    def data(name: str) -> str:
+        return base64.b64encode((folder / name).read_bytes()).decode()
+
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": cluster,
+                    "cluster": {"server": endpoint, "certificate-authority-data": data("ca.crt")},
+                }
+            ],
+            "users": [
+                {
+                    "name": client,
+                    "user": {
+                        "client-certificate-data": data(f"{client}.crt"),
+                        "client-key-data": data(f"{client}.key"),
+                    },
+                }
+            ],
+            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": client}}],
+            "current-context": cluster,
+        },
+        sort_keys=False,
+    )
+
+
+Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+
+
+def _issue(folder: Path, file: str, subject: x509.Name, signer: Signer, names: Sequence[x509.GeneralName]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(subject, key, signer, names)
+    _write(folder / f"{file}.crt", certificate.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / f"{file}.key", key)
+
+
+def _sign(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: Signer | None,
+    names: Sequence[x509.GeneralName] | None,
+) -> x509.Certificate:
+    """A certificate for `subject`: an authority when there is no signer, a server's with names, else a client's."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer[0].subject if signer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                key_cert_sign=signer is None,
+                crl_sign=signer is None,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+    )
+    if signer:
+        # Python 3.13 verifies strictly: a leaf without the authority's key identifier is refused.
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer[1].public_key()), critical=False
+        )
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(signer[1] if signer else key, hashes.SHA256())
+
+
+def _name(common: str, organization: str = "") -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )

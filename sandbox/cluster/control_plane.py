@@ -1,0 +1,380 @@
+"""Real Kubernetes control planes, one per simulated cluster: etcd, API server, scheduler, controllers, KWOK.
+
+A plane lives in `.sandbox/clusters/<key>/`: `cluster.json` (ports, issuer, the version that was asked for), `pki/`,
+`etcd/`, kubeconfigs and the configuration files of its processes. Its ports and certificates are chosen once, because
+the cloud's state and users' kubeconfigs hold them; `start` brings back what died and leaves alone what runs.
+
+The binaries are of one version (tools/kubernetes/go.mod), whatever version a cloud was asked for: that one is kept as
+data, shown on the nodes and by the cloud's API. Everything listens on 127.0.0.1 only. Each process's memory is bounded
+by the Go runtime (`LIMITS`, MiB), measured with the guide's environment running.
+
+Not in here: what the nodes are (nodes.py) and who resizes the groups (autoscaler.py); both run in controller.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import urllib3
+
+from sandbox import paths, process
+from sandbox.cluster import certificates, kwok
+from sandbox.cluster.api import Api, ApiError
+from sandbox.cluster.key import issuer, parts
+from sandbox.cluster.port import holder, is_free
+from sandbox.errors import SandboxError
+from tools.provide import provide
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+SERVICES = "10.100.0.0/16"
+SERVICE_IP = "10.100.0.1"
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "controller")
+"""In the order of their start; stopped in the opposite order."""
+
+LIMITS = {"etcd": 96, "kube-apiserver": 320, "kube-controller-manager": 96, "kube-scheduler": 64, "kwok": 56}
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """One control plane, running or not.
+
+    Attributes:
+        version: the Kubernetes version that the cloud was asked for, for example `1.35`.
+        ca_data: base64 of the authority's PEM, as clouds report it.
+        kubeconfig: admin kubeconfig with everything embedded.
+        oidc_issuer: URL; nothing answers there.
+    """
+
+    key: str
+    endpoint: str
+    ca_data: str
+    kubeconfig: Path
+    oidc_issuer: str
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        return self.kubeconfig.parent
+
+    def api(self, client: str = "admin") -> Api:
+        """The sandbox's own small client."""
+        return Api(self.endpoint, self.folder / "pki", client)
+
+    def client(self) -> ApiClient:
+        """The official client."""
+        from kubernetes.client import Configuration
+        from kubernetes.config import new_client_from_config
+
+        configuration = Configuration()
+        configuration.proxy = None  # loopback: a proxy from the environment must not get in between
+        return new_client_from_config(str(self.kubeconfig), client_configuration=configuration)
+
+    def running(self) -> list[str]:
+        """Which of `PARTS` run."""
+        return [part for part in PARTS if process.alive(name(self.key, part))]
+
+
+def name(key: str, part: str) -> str:
+    """What a part's process is called."""
+    return f"{key}.{part}"
+
+
+def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
+    """Starts the control plane and its controller, or what of them does not run; returns when it can be used.
+
+    Args:
+        key: see key.py.
+        version: the Kubernetes version that the cloud was asked for; a later start may raise it (an upgrade).
+        controller: whether to start the cloud-side controllers, too; tests run their own.
+
+    Raises SandboxError when a part does not come up or its port is taken.
+    """
+    parts(key)
+    binaries = provide(PARTS[:-1])
+    with _lock(key):
+        folder = paths.folder("clusters", key)
+        facts = _facts(folder, key, version)
+        plane = _plane(folder, facts)
+        pki = folder / "pki"
+        certificates.make(pki, SERVICE_IP)
+        for client in certificates.CLIENTS:
+            path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
+            _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
+        _write_once(folder / "kwok.yaml", kwok.configuration())
+        _write_once(folder / "scheduler.yaml", _scheduler(folder))
+        plane = _plane(folder, facts)
+        api = plane.api()
+        _check_ports(key, facts, folder)
+        ready: dict[str, Callable[[], bool]] = {"etcd": _etcd_ready(facts["etcd_port"]), "kube-apiserver": api.ready}
+        ports = {"etcd": facts["etcd_port"], "kube-apiserver": facts["port"]}
+        for part, arguments in _arguments(folder, facts).items():
+            process.start(
+                name(key, part),
+                [str(binaries[part]), *arguments],
+                env=_environment(folder, part),
+                ready=ready.get(part, lambda: True),
+                timeout=120,
+                what=f"{part} of {key}",
+                port=ports.get(part),
+            )
+        if controller:
+            _start_controller(plane)
+        _await_account(plane, api)
+    return plane
+
+
+def stop(key: str) -> None:
+    """Stops every process of the control plane and removes its folder; one that does not exist is no error."""
+    if not (paths.home() / "clusters" / key).is_dir():
+        return
+    with _lock(key):
+        for part in reversed(PARTS):
+            # Nothing of it is kept, so nothing needs a long farewell (the API server would wait for its watchers).
+            process.stop(name(key, part), grace=1)
+        shutil.rmtree(paths.home() / "clusters" / key, ignore_errors=True)
+
+
+def get(key: str) -> ControlPlane | None:
+    """The control plane of that key, running or not."""
+    folder = paths.home() / "clusters" / key
+    try:
+        return _plane(folder, json.loads((folder / "cluster.json").read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError) as error:
+        raise SandboxError(
+            f"{folder / 'cluster.json'} is damaged ({error}).", "`make down` and `make up` start afresh"
+        ) from None
+
+
+def find(endpoint: str) -> ControlPlane | None:
+    """The control plane behind an endpoint such as a kubeconfig's `server`."""
+    return next((plane for plane in all() if plane.endpoint == endpoint.rstrip("/")), None)
+
+
+def all() -> list[ControlPlane]:
+    """Every control plane of this sandbox, running or not."""
+    folder = paths.home() / "clusters"
+    found = sorted(folder.glob("*/cluster.json")) if folder.is_dir() else []
+    return [plane for path in found if (plane := get(path.parent.name))]
+
+
+def _facts(folder: Path, key: str, version: str) -> dict:
+    """What was chosen at the first start; the version is today's."""
+    path = folder / "cluster.json"
+    try:
+        facts = json.loads(path.read_text())
+    except FileNotFoundError:
+        port = process.free_port()
+        facts = {
+            "key": key,
+            "port": port,
+            "endpoint": f"https://127.0.0.1:{port}",
+            "etcd_port": process.free_port(),
+            "issuer": issuer(key, secrets.token_hex(16)),
+        }
+    except ValueError as error:
+        raise SandboxError(f"{path} is damaged ({error}).", "`make down` and `make up` start afresh") from None
+    if facts.get("version") != version:
+        _save(path, {**facts, "version": version})
+    return {**facts, "version": version}
+
+
+def _plane(folder: Path, facts: dict) -> ControlPlane:
+    authority = folder / "pki" / "ca.crt"
+    return ControlPlane(
+        key=facts["key"],
+        endpoint=facts["endpoint"],
+        ca_data=base64.b64encode(authority.read_bytes()).decode() if authority.exists() else "",
+        kubeconfig=folder / "kubeconfig",
+        oidc_issuer=facts["issuer"],
+        version=facts["version"],
+    )
+
+
+def _check_ports(key: str, facts: dict, folder: Path) -> None:
+    """A taken etcd port is exchanged (only our API server knows it); a taken API port is the user's to free, because
+    the cloud's state and kubeconfigs hold it."""
+    if not process.alive(name(key, "kube-apiserver")) and not is_free(facts["port"]):
+        raise SandboxError(
+            f"Port {facts['port']}, where the API server of {key} has to listen, is taken by {holder(facts['port'])}.",
+            "stop that process and run the command again, or `make down` and `make up` for a new cluster",
+        )
+    if not process.alive(name(key, "etcd")) and not is_free(facts["etcd_port"]):
+        process.stop(name(key, "kube-apiserver"), grace=1)
+        facts["etcd_port"] = process.free_port()
+        _save(folder / "cluster.json", facts)
+
+
+def _arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
+    pki = folder / "pki"
+    etcd = f"http://127.0.0.1:{facts['etcd_port']}"
+    # A single member never talks to a peer: it listens on any port and advertises a name that nobody calls.
+    peer = "http://127.0.0.1:2380"
+    kubeconfig = "--kubeconfig={}".format
+    return {
+        "etcd": [
+            "--name=sandbox",
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls={etcd}",
+            f"--advertise-client-urls={etcd}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=sandbox={peer}",
+            "--unsafe-no-fsync",
+            "--snapshot-count=2000",  # entries are kept in memory until then
+            "--log-level=warn",
+        ],
+        "kube-apiserver": [
+            f"--etcd-servers={etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={facts['port']}",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",  # a loopback address is refused as an endpoint
+            f"--tls-cert-file={pki / 'apiserver.crt'}",
+            f"--tls-private-key-file={pki / 'apiserver.key'}",
+            f"--client-ca-file={pki / 'ca.crt'}",
+            f"--service-account-issuer={facts['issuer']}",
+            f"--service-account-key-file={pki / 'sa.pub'}",
+            f"--service-account-signing-key-file={pki / 'sa.key'}",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--authorization-mode=Node,RBAC",
+            # What EKS and GKE run beyond the defaults (PodSecurity, Priority, ResourceQuota, … are defaults).
+            "--enable-admission-plugins=ExtendedResourceToleration,NodeRestriction",
+            "--allow-privileged=true",
+            "--profiling=false",
+            "--shutdown-watch-termination-grace-period=0s",
+        ],
+        "kube-controller-manager": [
+            kubeconfig(folder / "kube-controller-manager.kubeconfig"),
+            "--secure-port=0",
+            "--leader-elect=false",
+            # Nobody attaches volumes here: that controller would wait for it and put warnings on pods.
+            "--controllers=*,-persistentvolume-attach-detach-controller",
+            f"--service-account-private-key-file={pki / 'sa.key'}",
+            f"--root-ca-file={pki / 'ca.crt'}",
+            f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+            f"--cluster-signing-key-file={pki / 'ca.key'}",
+            "--node-monitor-period=1s",
+            "--profiling=false",
+        ],
+        "kube-scheduler": [
+            f"--config={folder / 'scheduler.yaml'}",
+            "--secure-port=0",
+        ],
+        "kwok": [
+            kubeconfig(folder / "kwok.kubeconfig"),
+            f"--config={folder / 'kwok.yaml'}",
+            *kwok.ARGUMENTS,
+        ],
+    }
+
+
+def _scheduler(folder: Path) -> str:
+    """The default scheduler, except that a pod that did not fit is tried again after at most 2 s instead of 10: nodes
+    boot in seconds here."""
+    return json.dumps(
+        {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection": {"kubeconfig": str(folder / "kube-scheduler.kubeconfig")},
+            "leaderElection": {"leaderElect": False},
+            "enableProfiling": False,
+            "podInitialBackoffSeconds": 1,
+            "podMaxBackoffSeconds": 2,
+        },
+        indent=1,
+    )
+
+
+def _environment(folder: Path, part: str) -> dict[str, str]:
+    # HOME: kwok reads a configuration from there; the user's must not matter.
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "GOMEMLIMIT": f"{LIMITS[part]}MiB",
+        "GOGC": "50",
+        "GOMAXPROCS": str(min(4, os.cpu_count() or 1)),
+    }
+
+
+def _start_controller(plane: ControlPlane) -> None:
+    process.start(
+        name(plane.key, "controller"),
+        [sys.executable, "-m", "sandbox.cluster.controller", plane.key],
+        ready=lambda: True,
+        what=f"the node controller and autoscaler of {plane.key}",
+    )
+
+
+def _etcd_ready(port: int) -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            return urllib3.request("GET", f"http://127.0.0.1:{port}/health", retries=False, timeout=2).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    return ready
+
+
+def _await_account(plane: ControlPlane, api: Api) -> None:
+    """Waits for the service account `default` of the namespace `default`: before it exists no pod can be made."""
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if api.get("/api/v1/namespaces/default/serviceaccounts/default"):
+                return
+        except (ApiError, OSError):
+            pass
+        dead = next((part for part in PARTS[:-1] if not process.alive(name(plane.key, part))), None)
+        if dead:
+            log = name(plane.key, dead)
+            raise SandboxError(
+                f"{dead} of {plane.key} ended right after its start.",
+                "`make down` and `make up` start afresh",
+                process.log_end(log),
+            )
+        time.sleep(0.1)
+    raise SandboxError(
+        f"The controllers of {plane.key} did not make the default service account within 60 s.",
+        "a busy machine may need a second try: run the command again",
+        process.log_end(name(plane.key, "kube-controller-manager")),
+    )
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Writes only what differs, so that a running process never sees its file change for nothing."""
+    if path.exists() and path.read_text() == text:
+        return
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _save(path: Path, facts: dict) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(facts, indent=1))
+    new.replace(path)
+
+
+@contextmanager
+def _lock(key: str) -> Iterator[None]:
+    """One start or stop of a control plane at a time, over all processes. Outside its folder, which `stop` removes."""
+    with (paths.folder("run") / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,76 @@
+"""`python -m sandbox.cluster.controller KEY`: the cloud-side controllers of one cluster, in one process.
+
+About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py), group sizes (autoscaler.py).
+Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+from sandbox.cluster import control_plane, key
+from sandbox.cluster.api import Api
+from sandbox.cluster.autoscaler import Autoscaler
+from sandbox.cluster.cloud import Fleet
+from sandbox.cluster.event import Events
+from sandbox.cluster.nodes import Nodes
+from sandbox.cluster.volumes import Volumes, cloud_drivers
+from sandbox.errors import SandboxError
+
+PERIOD = 0.7
+"""Seconds between two looks."""
+
+DRIVERS_EVERY = 5.0
+"""Seconds between two questions about the cloud's CSI drivers."""
+
+
+class Controller:
+    """All loops over one cluster; `look` is one round of them."""
+
+    def __init__(self, api: Api, fleet: Fleet, version: str, autoscaler: Autoscaler | None = None) -> None:
+        self._api = api
+        self._fleet = fleet
+        self._nodes = Nodes(api, version)
+        self._autoscaler = autoscaler or Autoscaler(api, fleet)
+        self.volumes = Volumes(api, Events(api, "persistentvolume-provisioner"))
+
+    def look(self) -> None:
+        machines = self._fleet.machines()
+        pods = self._api.list("/api/v1/pods")
+        nodes = self._api.list("/api/v1/nodes")
+        if self._nodes.sync(machines, pods, nodes):
+            pods, nodes = self._api.list("/api/v1/pods"), self._api.list("/api/v1/nodes")
+        self.volumes.sync(nodes)
+        self._autoscaler.tick(pods, nodes, machines)
+
+
+def main(cluster: str) -> None:
+    plane = control_plane.get(cluster)
+    if plane is None:
+        raise SandboxError(f"There is no control plane {cluster!r}.", "`python -m sandbox status` lists the clusters")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    controller = Controller(plane.api(), key.fleet(cluster), plane.version)
+    drivers, asked, trouble = cloud_drivers(cluster), float("-inf"), ""
+    while not stopped.wait(PERIOD):
+        try:
+            if time.monotonic() - asked > DRIVERS_EVERY:
+                controller.volumes.install(drivers())
+                asked = time.monotonic()
+            controller.look()
+            trouble = ""
+        except Exception as error:  # the loop must outlive any failure; each one is shown once
+            if (now := f"{type(error).__name__}: {error}") != trouble:
+                trouble = now
+                print(f"trouble, tried again: {trouble}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except SandboxError as error:
+        sys.exit(str(error))

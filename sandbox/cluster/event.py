@@ -1,0 +1,60 @@
+"""Kubernetes events of the sandbox's controllers, without repeating themselves every second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sandbox.cluster.api import Api, ApiError, Object
+from sandbox.cluster.nodes import now
+
+QUIET_SECONDS = 30.0
+"""The same event on the same object is written again after this long."""
+
+
+class Events:
+    def __init__(self, api: Api, component: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api = api
+        self._component = component
+        self._clock = clock
+        self._said: dict[tuple[str, str, str], float] = {}
+
+    def tell(self, about: Object, reason: str, message: str) -> bool:
+        """A Normal event; returns whether it was written (or swallowed as a repetition)."""
+        return self._write(about, "Normal", reason, message, self._component)
+
+    def warn(self, about: Object, reason: str, message: str, component: str = "") -> bool:
+        """A Warning event."""
+        return self._write(about, "Warning", reason, message, component or self._component)
+
+    def _write(self, about: Object, kind: str, reason: str, message: str, component: str) -> bool:
+        meta, moment = about["metadata"], self._clock()
+        key = (meta["uid"], reason, message)
+        self._said = {k: at for k, at in self._said.items() if moment - at < QUIET_SECONDS}
+        if key in self._said:
+            return False
+        self._said[key] = moment
+        namespace = meta.get("namespace", "default")
+        reference = {"apiVersion": "v1", "kind": about["kind"], "name": meta["name"], "uid": meta["uid"]}
+        if "namespace" in meta:
+            reference["namespace"] = namespace
+        stamp = now()
+        try:
+            self._api.create(
+                f"/api/v1/namespaces/{namespace}/events",
+                {
+                    "metadata": {"generateName": f"{meta['name']}.", "namespace": namespace},
+                    "involvedObject": reference,
+                    "type": kind,
+                    "reason": reason,
+                    "message": message[:1000],
+                    "source": {"component": component},
+                    "firstTimestamp": stamp,
+                    "lastTimestamp": stamp,
+                    "count": 1,
+                },
+            )
+        except ApiError as error:
+            if error.status not in (403, 404):  # its namespace is being deleted
+                raise
+        return True

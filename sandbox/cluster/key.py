@@ -1,0 +1,55 @@
+"""Cluster keys: `eks-<region>-<name>` and `gke-<project>-<location>-<name>`, and the fleet that belongs to one."""
+
+from __future__ import annotations
+
+import re
+
+from sandbox.cluster.cloud import Fleet
+from sandbox.errors import SandboxError
+
+_EKS = re.compile(r"eks-(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)-(?P<name>.+)")
+# Lazy: the first part of the text that looks like a location is taken for it. A zone is preferred to a region, so a
+# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; nobody names one so.
+_GKE = re.compile(r"gke-(?P<project>.+?)-(?P<location>[a-z]+-[a-z]+\d+(?:-[a-f](?=-))?)-(?P<name>.+)")
+
+
+def eks(region: str, name: str) -> str:
+    return f"eks-{region}-{name}"
+
+
+def gke(project: str, location: str, name: str) -> str:
+    return f"gke-{project}-{location}-{name}"
+
+
+def parts(key: str) -> tuple[str, ...]:
+    """("eks", region, name) or ("gke", project, location, name)."""
+    for cloud, pattern in (("eks", _EKS), ("gke", _GKE)):
+        if match := pattern.fullmatch(key):
+            return (cloud, *match.groups())
+    raise SandboxError(
+        f"{key!r} is not the key of a cluster.",
+        "keys read eks-<region>-<name> or gke-<project>-<location>-<name>; `python -m sandbox status` lists them",
+    )
+
+
+def issuer(key: str, number: str) -> str:
+    """The address that the cloud would give the cluster's OIDC issuer; `number`: 32 hexadecimal digits of its own."""
+    cloud, *rest = parts(key)
+    if cloud == "eks":
+        suffix = "amazonaws.com.cn" if rest[0].startswith("cn-") else "amazonaws.com"
+        return f"https://oidc.eks.{rest[0]}.{suffix}/id/{number.upper()}"
+    project, location, name = rest
+    return f"https://container.googleapis.com/v1/projects/{project}/locations/{location}/clusters/{name}"
+
+
+def fleet(key: str) -> Fleet:
+    """What the cluster's controllers may know of its cloud."""
+    cloud, *rest = parts(key)
+    # Imported here: a process looks after one cloud, and both SDKs together cost it 60 MB.
+    if cloud == "eks":
+        from sandbox.aws.fleet import Fleet as AwsFleet
+
+        return AwsFleet(*rest)
+    from sandbox.gcp.fleet import Fleet as GcpFleet
+
+    return GcpFleet(*rest)

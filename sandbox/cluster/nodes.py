@@ -1,0 +1,226 @@
+"""The node controller: the machines that the cloud reports become Kubernetes nodes, and go when their machine goes.
+
+A node gets exactly what its group really gives it (labels, taints, providerID, capacity) and `nvidia.com/gpu` only
+while somebody makes the GPUs a resource: a running device-plugin pod on it, or the cloud itself (GKE). KWOK plays the
+kubelet. When a machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends them
+(condition DisruptionTarget, phase Failed), without its 40 s of patience.
+
+Allocatable equals capacity: what kubelet and system reserve has to be taken off by whoever reports the machine.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sandbox.cluster.api import STRATEGIC, Api, ApiError, Object
+from sandbox.cluster.cloud import Machine
+from sandbox.cluster.kwok import ANNOTATION
+
+MACHINE = "gpuyard.dev/machine"
+"""Annotation: the cloud's id of the machine behind the node. Nodes without it are not this controller's."""
+
+APPLIED = "gpuyard.dev/applied"
+"""Annotation: labels and taints that the cloud gave last, so that one that it drops is removed and no other."""
+
+GPU = "nvidia.com/gpu"
+
+NOTICE = {"eks": "aws-node-termination-handler/spot-itn", "gke": "cloud.google.com/impending-node-termination"}
+"""By cloud: the taint of a node whose machine is about to be reclaimed."""
+
+
+class Nodes:
+    """Brings the cluster's nodes in line with the cloud's machines, one `sync` after the other."""
+
+    def __init__(self, api: Api, version: str) -> None:
+        """`version`: the Kubernetes version that the cloud was asked for."""
+        self._api = api
+        self._kubelet = f"v{version.removeprefix('v')}{'.0' * (version.count('.') < 2)}+sandbox"
+
+    def sync(self, machines: Sequence[Machine], pods: Sequence[Object], nodes: Sequence[Object]) -> bool:
+        """One round. `pods` must have been listed before `nodes`: a pod's node that is missing is gone, not too new.
+
+        Returns whether nodes came or went, so that a caller looks again before it decides anything.
+        """
+        ours = {node["metadata"]["name"]: node for node in nodes if machine_id(node)}
+        wanted = {machine.node_name: machine for machine in machines}
+        changed = False
+        for name, node in ours.items():
+            machine = wanted.get(name)
+            # A new machine may get the name of an old one; the node is then another one, too.
+            if machine is None or machine.id != machine_id(node):
+                self._api.delete(_path(name), grace=0)
+                changed = True
+        for name, machine in wanted.items():
+            node = ours.get(name)
+            if node is None:
+                self._api.create("/api/v1/nodes", self._node(machine))
+                changed = True
+            elif machine.id == machine_id(node):
+                self._align(node, machine)
+                self._show_gpus(node, machine, pods)
+        self._bury(pods, {node["metadata"]["name"] for node in nodes})
+        return changed
+
+    def _node(self, machine: Machine) -> Object:
+        shape = machine.node
+        resources = dict(shape.resources)
+        if machine.gpu_ready_by == "cloud" and machine.gpus:
+            resources[GPU] = str(machine.gpus)
+        return {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": machine.node_name,
+                "labels": _labels(machine),
+                "annotations": {ANNOTATION: "fake", MACHINE: machine.id, APPLIED: _applied(machine)},
+            },
+            "spec": {"providerID": machine.provider_id, "taints": _taints(machine)},
+            "status": {
+                "capacity": resources,
+                "allocatable": resources,
+                "addresses": [
+                    {"type": "InternalIP", "address": _address(machine.node_name)},
+                    {"type": "Hostname", "address": machine.node_name},
+                ],
+                "nodeInfo": {
+                    "architecture": _labels(machine)["kubernetes.io/arch"],
+                    "operatingSystem": "linux",
+                    "kubeletVersion": self._kubelet,
+                    "kubeProxyVersion": "",
+                    "containerRuntimeVersion": "kwok://sandbox",
+                    "kernelVersion": "",
+                    "osImage": "simulated by KWOK",
+                    "machineID": "",
+                    "systemUUID": "",
+                    "bootID": "",
+                },
+            },
+        }
+
+    def _align(self, node: Object, machine: Machine) -> None:
+        """Labels and taints that the cloud changed on a group with machines (both clouds change them in place)."""
+        meta = node["metadata"]
+        applied = meta["annotations"].get(APPLIED, "{}")
+        if applied == _applied(machine):
+            return
+        before: dict[str, Any] = json.loads(applied)
+        gone_labels = {*before.get("labels", {})} - {*_labels(machine)}
+        retaint(self._api, meta["name"], _taints(machine), {taint["key"] for taint in before.get("taints", [])})
+        labels = {**_labels(machine), **dict.fromkeys(gone_labels)}
+        body = {"metadata": {"labels": labels, "annotations": {APPLIED: _applied(machine)}}}
+        self._api.patch(_path(meta["name"]), body)
+
+    def _show_gpus(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
+        covered = machine.gpu_ready_by == "cloud" or any(_plugs(pod, machine.node_name) for pod in pods)
+        wanted = str(machine.gpus) if machine.gpus and covered else None
+        if node["status"].get("allocatable", {}).get(GPU) != wanted:
+            resources = {GPU: wanted}
+            body = {"status": {"capacity": resources, "allocatable": resources}}
+            self._api.patch(f"{_path(machine.node_name)}/status", body)
+
+    def _bury(self, pods: Iterable[Object], nodes: set[str]) -> None:
+        """Ends the pods whose node is gone; no kubelet is left that could."""
+        for pod in pods:
+            name = pod["spec"].get("nodeName")
+            if not name or name in nodes:
+                continue
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
+            if pod["status"].get("phase") not in ("Succeeded", "Failed"):
+                condition = {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "DeletionByPodGC",
+                    "message": f"PodGC: node {name} no longer exists",
+                    "lastTransitionTime": now(),
+                }
+                self._api.patch(f"{path}/status", {"status": {"phase": "Failed", "conditions": [condition]}}, STRATEGIC)
+            self._api.delete(path, grace=0)
+
+
+def retaint(api: Api, node: str, add: Sequence[Mapping[str, str]] = (), remove: Iterable[str] = ()) -> None:
+    """Adds taints and removes those with the given keys; the list is atomic, so others' changes must not be lost."""
+    gone = {*remove, *(taint["key"] for taint in add)}
+    for _ in range(10):
+        found = api.get(_path(node))
+        if found is None:
+            return
+        before = found["spec"].get("taints") or []
+        taints = [taint for taint in before if taint["key"] not in gone] + list(add)
+        if taints == before:
+            return
+        try:
+            api.patch(
+                _path(node),
+                {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"taints": taints}},
+            )
+            return
+        except ApiError as error:
+            if error.reason != "Conflict":
+                raise
+
+
+def machine_id(node: Object) -> str:
+    """The machine behind a node; empty for a node that is not from the cloud."""
+    return node["metadata"].get("annotations", {}).get(MACHINE, "")
+
+
+def is_ready(node: Object) -> bool:
+    conditions = node.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def is_running(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions") or ()
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return pod["status"].get("phase") == "Running" and ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def now() -> str:
+    """This moment as Kubernetes writes it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plugs(pod: Object, node: str) -> bool:
+    """Whether this pod makes the node's GPUs a resource."""
+    if pod["spec"].get("nodeName") != node or not is_running(pod):
+        return False
+    labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
+    named = labels.get("app.kubernetes.io/name") == "nvidia-device-plugin"
+    return named or any("k8s-device-plugin" in container.get("image", "") for container in pod["spec"]["containers"])
+
+
+def _labels(machine: Machine) -> dict[str, str]:
+    """The group's labels and those that every kubelet and cloud controller sets."""
+    return {
+        "kubernetes.io/hostname": machine.node_name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "node.kubernetes.io/instance-type": machine.node.machine_type,
+        "topology.kubernetes.io/zone": machine.node.zone,
+        **machine.node.labels,
+    }
+
+
+def _taints(machine: Machine) -> list[dict[str, str]]:
+    return [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in machine.node.taints]
+
+
+def _applied(machine: Machine) -> str:
+    return json.dumps({"labels": _labels(machine), "taints": _taints(machine)}, sort_keys=True)
+
+
+def _address(name: str) -> str:
+    """An address for a node whose machine's is not known: the one in its name (`ip-10-0-3-7…`) or one made of it."""
+    digits = name.split(".")[0].removeprefix("ip-").split("-")
+    if len(digits) == 4 and all(d.isdigit() and int(d) < 256 for d in digits):
+        return ".".join(digits)
+    number = zlib.crc32(name.encode())
+    return f"10.{number >> 16 & 127}.{number >> 8 & 255}.{number & 253 | 2}"
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/nodes/{name}"

@@ -1,0 +1,131 @@
+"""Volumes for claims: what the CSI drivers' provisioners do, without disks.
+
+A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
+(EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
+missing stays Pending, as it does for real. Sizes are not checked against any quota; snapshots and resizing are not
+simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.event import Events
+from sandbox.cluster.key import parts
+
+ZONAL = {"ebs.csi.aws.com", "pd.csi.storage.gke.io"}
+"""Drivers whose volumes are block devices of one zone: a node elsewhere cannot have them, nor can two nodes write."""
+
+EKS_ADDONS = {"aws-ebs-csi-driver": "ebs.csi.aws.com", "aws-efs-csi-driver": "efs.csi.aws.com"}
+GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io"})
+
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+ZONE = "topology.kubernetes.io/zone"
+OURS = {"app.kubernetes.io/managed-by": "gpuyard-sandbox"}
+
+_DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
+
+
+def cloud_drivers(key: str) -> Callable[[], set[str]]:
+    """Asks the cloud of a cluster which CSI drivers it runs in it."""
+    cloud, *names = parts(key)
+    if cloud == "gke":
+        return lambda: set(GKE_DRIVERS)
+    from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
+
+    eks = client("eks", names[0])
+    return lambda: {EKS_ADDONS[a] for a in eks.list_addons(clusterName=names[1])["addons"] if a in EKS_ADDONS}
+
+
+class Volumes:
+    """Provisions and deletes persistent volumes, one `sync` after the other."""
+
+    def __init__(self, api: Api, events: Events) -> None:
+        self._api = api
+        self._events = events
+
+    def install(self, drivers: set[str]) -> None:
+        """Makes the CSIDriver objects be those of `drivers`; objects that somebody else made are left alone."""
+        there = {d["metadata"]["name"]: d for d in self._api.list(_DRIVERS)}
+        for driver in sorted(drivers - {*there}):
+            self._api.create(
+                _DRIVERS,
+                {
+                    "apiVersion": "storage.k8s.io/v1",
+                    "kind": "CSIDriver",
+                    "metadata": {"name": driver, "labels": OURS},
+                    "spec": {"attachRequired": driver in ZONAL, "fsGroupPolicy": "ReadWriteOnceWithFSType"},
+                },
+            )
+        for driver in sorted({*there} - drivers):
+            if OURS.items() <= (there[driver]["metadata"].get("labels") or {}).items():
+                self._api.delete(f"{_DRIVERS}/{driver}")
+
+    def sync(self, nodes: Sequence[Object]) -> None:
+        """One round over the claims that wait and the volumes that are released."""
+        claims = self._api.list("/api/v1/persistentvolumeclaims")
+        waiting = [c for c in claims if c["status"].get("phase") == "Pending" and not c["spec"].get("volumeName")]
+        volumes = self._api.list("/api/v1/persistentvolumes")
+        released = [v for v in volumes if v["status"].get("phase") == "Released" and _deletable(v)]
+        if not waiting and not released:
+            return
+        drivers = {driver["metadata"]["name"] for driver in self._api.list(_DRIVERS)}
+        classes = {c["metadata"]["name"]: c for c in self._api.list("/apis/storage.k8s.io/v1/storageclasses")}
+        for claim in waiting:
+            storage_class = classes.get(claim["spec"].get("storageClassName") or "")
+            if storage_class and storage_class["provisioner"] in drivers:
+                self._provision(claim, storage_class, nodes)
+        for volume in released:
+            if volume["metadata"]["annotations"][PROVISIONED_BY] in drivers:
+                self._api.delete(f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
+
+    def _provision(self, claim: Object, storage_class: Object, nodes: Sequence[Object]) -> None:
+        driver, spec, meta = storage_class["provisioner"], claim["spec"], claim["metadata"]
+        selected = (meta.get("annotations") or {}).get(SELECTED_NODE)
+        if storage_class.get("volumeBindingMode") == "WaitForFirstConsumer" and not selected:
+            return
+        if driver in ZONAL and spec.get("volumeMode") != "Block" and "ReadWriteMany" in spec["accessModes"]:
+            message = f"failed to provision volume with StorageClass {storage_class['metadata']['name']!r}: "
+            message += f"{driver} does not support access mode ReadWriteMany for file system volumes"
+            self._events.warn(claim, "ProvisioningFailed", message, component=driver)
+            return
+        volume: Object = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"pvc-{meta['uid']}", "annotations": {PROVISIONED_BY: driver}},
+            "spec": {
+                "capacity": {"storage": spec["resources"]["requests"]["storage"]},
+                "accessModes": spec["accessModes"],
+                "volumeMode": spec.get("volumeMode", "Filesystem"),
+                "storageClassName": storage_class["metadata"]["name"],
+                "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
+                "mountOptions": storage_class.get("mountOptions") or [],
+                "csi": {"driver": driver, "volumeHandle": f"sandbox-{meta['uid']}"},
+                "claimRef": {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "namespace": meta["namespace"],
+                    "name": meta["name"],
+                    "uid": meta["uid"],
+                },
+            },
+        }
+        zone = _zone(selected, nodes) if driver in ZONAL else ""
+        if zone:
+            wanted = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": [zone]}]}
+            volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [wanted]}}
+        self._api.create("/api/v1/persistentvolumes", volume)
+
+
+def _deletable(volume: Object) -> bool:
+    by = (volume["metadata"].get("annotations") or {}).get(PROVISIONED_BY)
+    deleted = volume["metadata"].get("deletionTimestamp")
+    return bool(by) and not deleted and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+
+
+def _zone(selected: str | None, nodes: Sequence[Object]) -> str:
+    """The zone of the node that the scheduler chose, or any zone that has a node."""
+    zones = {n["metadata"]["name"]: (n["metadata"].get("labels") or {}).get(ZONE, "") for n in nodes}
+    return zones.get(selected or "") or next((zone for zone in sorted(zones.values()) if zone), "")

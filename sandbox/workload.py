@@ -1,0 +1,72 @@
+"""The guide's sample workloads, as Kubernetes objects: the training job and a plain pod.
+
+Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); what the guide does not say
+(names, images, how long a run takes) is ours and marked so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.cluster.kwok import RUN_SECONDS
+
+Object = dict[str, Any]
+
+IMAGE = "registry.example/train:1"
+"""Ours; never pulled, because simulated nodes run no containers."""
+
+REQUESTS = {"memory": "16Gi", "cpu": "4", "nvidia.com/gpu": "1", "ephemeral-storage": "50Gi"}
+LIMITS = {"memory": "32Gi", "cpu": "8", "nvidia.com/gpu": "1", "ephemeral-storage": "100Gi"}
+TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+AFFINITY = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "workload", "operator": "In", "values": ["gpu-training"]}]}
+            ]
+        }
+    }
+}
+
+
+def training_spec() -> Object:
+    """The pod of the guide's training job."""
+    return {
+        "restartPolicy": "Never",
+        "containers": [{"name": "train", "image": IMAGE, "resources": {"requests": REQUESTS, "limits": LIMITS}}],
+        "tolerations": [TOLERATION],
+        "affinity": AFFINITY,
+    }
+
+
+def training_job(name: str, run_seconds: float) -> Object:
+    """The training job. A run that is disrupted (spot, drain) starts anew and does not count as a failure.
+
+    Args:
+        run_seconds: how long one undisturbed run takes on a simulated node.
+    """
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {
+            "backoffLimit": 3,
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": {
+                "metadata": {"labels": {"app": name}, "annotations": {RUN_SECONDS: f"{run_seconds:g}"}},
+                "spec": training_spec(),
+            },
+        },
+    }
+
+
+def plain_pod(name: str) -> Object:
+    """A pod without any wish: it must never sit on a GPU node."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": IMAGE, "resources": {"requests": {"cpu": "250m"}}}]},
+    }

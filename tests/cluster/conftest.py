@@ -1,0 +1,154 @@
+"""One real control plane for all cluster tests, and around it the controllers of a cloud in memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sandbox import process
+from sandbox.cluster import control_plane
+from sandbox.cluster.api import Api, ApiError, Object
+from sandbox.cluster.autoscaler import Autoscaler, Pace
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.cluster.controller import Controller
+from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
+
+KEY = "eks-us-east-1-cluster-tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/cluster/" in item.path.as_posix():
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("cluster"))  # one control plane, not one per worker
+
+
+@pytest.fixture(scope="session")
+def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox folder of these tests' own; every process in it is stopped at the end."""
+    before = os.environ.get("GPUYARD_SANDBOX")
+    os.environ["GPUYARD_SANDBOX"] = home = str(tmp_path_factory.mktemp("sandbox"))
+    try:
+        yield home
+    finally:
+        process.stop_all(grace=1)
+        if before is None:
+            del os.environ["GPUYARD_SANDBOX"]
+        else:
+            os.environ["GPUYARD_SANDBOX"] = before
+
+
+@pytest.fixture(scope="session")
+def plane(sandbox_home: str) -> ControlPlane:
+    """A running control plane without cloud-side controllers and without nodes."""
+    return control_plane.start(KEY, "1.35", controller=False)
+
+
+@pytest.fixture(scope="session")
+def api(plane: ControlPlane) -> Api:
+    return plane.api()
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """A namespace of the test's own, in which pods can be made at once."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    wait(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "its service account")
+    yield name
+    for owners in ("apis/apps/v1/{}/daemonsets", "apis/batch/v1/{}/jobs"):
+        api.request("DELETE", f"/{owners.format(f'namespaces/{name}')}", {"propagationPolicy": "Background"})
+    pods = f"/api/v1/namespaces/{name}/pods"
+
+    def gone() -> bool:
+        api.request("DELETE", pods, {"gracePeriodSeconds": 0})
+        return not api.list(pods)
+
+    wait(gone, "the end of the test's pods")
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def fleet() -> FakeFleet:
+    """The guide's two pools."""
+    return FakeFleet(cpu_group(), gpu_group())
+
+
+@pytest.fixture
+def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
+    """The cloud-side controllers over `fleet`, looking often; nodes are gone afterwards."""
+    controller = Controller(api, fleet, "1.35", Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3)))
+    controller.volumes.install({"ebs.csi.aws.com", "efs.csi.aws.com"})
+    stopped, troubles = threading.Event(), []
+
+    def loop() -> None:
+        while not stopped.wait(0.2):
+            try:
+                controller.look()
+            except (ApiError, OSError) as error:  # a conflict with another controller; the next look repeats it
+                troubles.append(error)
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    yield controller
+    fleet.clear()
+    wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
+    stopped.set()
+    thread.join()
+    assert len(troubles) < 20, troubles[-1]
+
+
+def wait(found: Callable[[], object], what: str, seconds: float = 60):
+    """The first true answer; fails with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
+        time.sleep(0.1)
+    return answer
+
+
+class Pods:
+    """The pods of one namespace, as a test makes and watches them."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api = api
+        self.path = f"/api/v1/namespaces/{namespace}/pods"
+        self.namespace = namespace
+
+    def make(self, name: str, spec: Object | None = None, **meta: object) -> Object:
+        container = {"name": "main", "image": "example.org/image:1"}
+        body = {"metadata": {"name": name, **meta}, "spec": {"containers": [container], **(spec or {})}}
+        return self.api.request("POST", self.path, body)
+
+    def get(self, name: str) -> Object | None:
+        return self.api.get(f"{self.path}/{name}")
+
+    def running(self, name: str, seconds: float = 60) -> Object:
+        def found() -> Object | None:
+            pod = self.get(name)
+            return pod if pod and pod["status"].get("phase") == "Running" else None
+
+        return wait(found, f"pod {name} running", seconds)
+
+    def unschedulable(self, name: str) -> str:
+        """Waits for the scheduler's refusal and returns its words."""
+
+        def found() -> str | None:
+            conditions = (self.get(name) or {"status": {}})["status"].get("conditions") or ()
+            return next((c["message"] for c in conditions if c.get("reason") == "Unschedulable"), None)
+
+        return wait(found, f"pod {name} refused")
+
+    def events(self, name: str, reason: str) -> list[str]:
+        events = self.api.list(f"/api/v1/namespaces/{self.namespace}/events")
+        return [e["message"] for e in events if e["involvedObject"]["name"] == name and e["reason"] == reason]
+
+
+@pytest.fixture
+def pods(api: Api, namespace: str) -> Pods:
+    return Pods(api, namespace)

@@ -1,0 +1,122 @@
+"""A cloud in memory: node groups whose machines appear `boot` seconds after they were asked for."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import replace
+
+from sandbox.cluster.cloud import Group, Machine, NodeShape, Taint
+
+GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
+ZONE = "us-east-1a"
+
+
+def shape(machine_type: str, cpu: int, memory: str, labels: dict[str, str], taints=(), gpus: int = 0) -> NodeShape:
+    resources = {"cpu": str(cpu), "memory": memory, "pods": "58", "ephemeral-storage": "200Gi"}
+    if gpus:
+        resources["nvidia.com/gpu"] = str(gpus)
+    return NodeShape(labels, tuple(taints), resources, machine_type, ZONE)
+
+
+def cpu_group(**changes) -> Group:
+    """The guide's CPU pool (2..20 m5.2xlarge)."""
+    template = shape("m5.2xlarge", 8, "31Gi", {"gpuyard.dev/pool": "cpu-workers"})
+    return replace(Group("asg-cpu", "cpu-workers", 2, 20, 2, True, template), **changes)
+
+
+def gpu_group(accelerator: bool = True, **changes) -> Group:
+    """The guide's GPU pool (0..10, one GPU each)."""
+    labels = {"gpuyard.dev/pool": "gpu-workers", "workload": "gpu-training", "nvidia.com/gpu.present": "true"}
+    if accelerator:
+        labels["k8s.amazonaws.com/accelerator"] = "nvidia-l4"
+    template = shape("g6.2xlarge", 8, "31Gi", labels, [GPU_TAINT], 1)
+    return replace(Group("asg-gpu", "gpu-workers", 0, 10, 0, True, template), **changes)
+
+
+class FakeFleet:
+    """Fleet (sandbox/cluster/cloud.py) of a cloud that is always willing, unless it is told not to be.
+
+    `own_autoscaler` and `gpu_ready_by` make it GKE-like; `capacity` bounds the machines of a group that really come.
+    `node_labels` are what a group's nodes really get where that differs from the template.
+    """
+
+    def __init__(self, *groups: Group, own_autoscaler: bool = False, gpu_ready_by: str = "device-plugin") -> None:
+        self._groups = {group.id: group for group in groups}
+        self._machines: dict[str, tuple[Machine, float]] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self.own_autoscaler = own_autoscaler
+        self.gpu_ready_by = gpu_ready_by
+        self.boot = 0.3
+        self.capacity: dict[str, int] = {}
+        self.node_labels: dict[str, dict[str, str]] = {}
+        self.asked: list[tuple[str, int]] = []
+
+    def groups(self) -> list[Group]:
+        with self._lock:
+            return list(self._groups.values())
+
+    def machines(self) -> list[Machine]:
+        with self._lock:
+            for group in self._groups.values():
+                have = sum(machine.group == group.id for machine, _ in self._machines.values())
+                for _ in range(min(group.desired, self.capacity.get(group.id, group.desired)) - have):
+                    self._launch(group)
+            return [machine for machine, ready in self._machines.values() if ready <= time.monotonic()]
+
+    def set_desired(self, group_id: str, size: int) -> None:
+        with self._lock:
+            group = self._groups[group_id]
+            if not group.min <= size <= group.max:
+                raise ValueError(f"{size} is outside {group.min}..{group.max}")
+            self.asked.append((group_id, size))
+            self.change(group_id, desired=size)
+
+    def change(self, group_id: str, **changes) -> None:
+        """What the cloud's owner changes about a group."""
+        with self._lock:
+            self._groups[group_id] = replace(self._groups[group_id], **changes)
+
+    def restyle(self, node_name: str, **changes) -> None:
+        """A change of the group's labels or taints reaches one machine."""
+        with self._lock:
+            for machine, ready in list(self._machines.values()):
+                if machine.node_name == node_name:
+                    self._machines[machine.id] = (replace(machine, node=replace(machine.node, **changes)), ready)
+
+    def remove(self, machine_id: str) -> None:
+        with self._lock:
+            machine, _ = self._machines.pop(machine_id)
+            self.change(machine.group, desired=self._groups[machine.group].desired - 1)
+
+    def reclaim(self, machine_id: str) -> None:
+        with self._lock:
+            del self._machines[machine_id]
+
+    def may_act(self) -> bool:
+        return self.own_autoscaler
+
+    def clear(self) -> None:
+        """No groups and no machines any more."""
+        with self._lock:
+            self._groups.clear()
+            self._machines.clear()
+
+    def _launch(self, group: Group) -> None:
+        number = next(self._numbers)
+        resources = {name: value for name, value in group.template.resources.items() if name != "nvidia.com/gpu"}
+        labels = self.node_labels.get(group.id, group.template.labels)
+        machine = Machine(
+            id=f"i-{number:08x}",
+            group=group.id,
+            pool=group.pool,
+            node_name=f"ip-10-0-{number // 250}-{number % 250 + 1}.ec2.internal",
+            provider_id=f"aws:///{ZONE}/i-{number:08x}",
+            node=replace(group.template, labels=labels, resources=resources),
+            gpus=int(group.template.resources.get("nvidia.com/gpu", "0")),
+            gpu_ready_by=self.gpu_ready_by,
+            spot=False,
+        )
+        self._machines[machine.id] = (machine, time.monotonic() + self.boot)
