@@ -1,6 +1,7 @@
 # Every command is one line over a Python module; nothing but Python 3.10+ and make has to be there beforehand.
 PYTHON ?= python3
 STACK ?=
+FORCE ?=
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
 CHOICE = $(if $(STACK),--stack $(STACK))
@@ -34,7 +35,7 @@ preview: ## Show what `make up` would change
 	@$(SANDBOX) preview $(CHOICE)
 
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
-	@$(SANDBOX) down $(CHOICE)
+	@$(SANDBOX) down $(CHOICE) $(if $(FORCE),--force)
 
 test: ## Run every test
 	@$(RUN) pytest

@@ -1,7 +1,7 @@
 """Runs the real Pulumi engine in the sandbox and turns its event log into progress, facts and one good error.
 
-The engine runs in a session of its own: a Ctrl-C reaches this process, which asks the engine to stop after the operations
-under way; a second one kills it. Everything that the engine prints goes to `run/engine.log`.
+The engine runs in a session of its own: a Ctrl-C reaches this process, which asks the engine to stop after the
+operations under way; a second one kills it. Everything that the engine prints goes to `run/engine.log`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +27,8 @@ from sandbox.stacks import Stack
 
 # What the engine says about an ambient plugin, and consequences of an error that is reported itself.
 _NOISE = re.compile(
-    r"using pulumi-\S+ from \$PATH|^(update|preview|destroy|refresh) failed|^an unhandled error occurred: program exited"
-    r"|^resource registration failed|^Program exited with non-zero exit code|^one or more errors occurred"
+    r"using pulumi-\S+ from \$PATH|^(update|preview|destroy|refresh) failed"
+    r"|^an unhandled error occurred: program exited|^resource registration failed|^Program exited with non-zero exit code|^one or more errors occurred"
 )
 _WRAPPING = re.compile(
     r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "
@@ -152,7 +152,7 @@ def label(urn: str) -> str:
     parts = urn.split("::")
     if len(parts) < 4 or parts[2] == "pulumi:pulumi:Stack":
         return ""
-    package, module, name = (parts[2].rsplit("$", 1)[-1].split(":") + ["", ""])[:3]
+    package, module, name = [*parts[2].rsplit("$", 1)[-1].split(":"), "", ""][:3]
     return " ".join(filter(None, (package, module.split("/")[0].removeprefix("index"), name, parts[3])))
 
 

@@ -6,6 +6,7 @@ Pulumi runs in, `exports()` what a person's shell needs so that plain `pulumi`, 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -37,9 +38,12 @@ def isolate() -> None:
         value = os.environ.pop(name)
         if name in _OWN_SECRETS:
             _own_passphrase[name] = value
+    own = _own_path()  # a shell of the sandbox has them; taken for the machine's own they would stand for themselves
+    kept = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in own[:2]]
     local = "127.0.0.1,localhost"
     os.environ |= {
         "GPUYARD_SANDBOX": str(paths.home()),
+        "PATH": os.pathsep.join(kept),
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -55,7 +59,7 @@ def isolate() -> None:
 
 
 def engine(own_passphrase: bool = False) -> dict[str, str]:
-    """What Pulumi runs in. `own_passphrase`: the stack's file is encrypted with the user's passphrase, so that one counts."""
+    """What Pulumi runs in. `own_passphrase`: the stack's file is encrypted with the user's, so that one counts."""
     if own_passphrase and not _own_passphrase:
         raise SandboxError(
             "The stack's file holds secrets that are encrypted with a passphrase of yours.",
@@ -99,15 +103,20 @@ def lines(variables: Mapping[str, str]) -> str:
 
 def path() -> str:
     """Provider shims, tools and the clone's Python before everything else. Idempotent."""
-    own = [str(paths.home() / "plugins"), str(paths.home() / "bin"), str(Path(sys.prefix, "bin"))]
+    own = _own_path()
     rest = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry not in own]
     return os.pathsep.join(own + rest)
+
+
+def _own_path() -> list[str]:
+    return [str(paths.home() / "plugins"), str(paths.home() / "bin"), str(Path(sys.prefix, "bin"))]
 
 
 def link(tools: Mapping[str, Path]) -> None:
     """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone."""
     folder = paths.folder("bin")
     wanted = dict(tools)
+    _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
     host = tools["pulumi-language-python"]
     wanted["pulumi-language-python-exec"] = host.parent / "pulumi-language-python-exec"
     engine_ = wanted.pop("pulumi")
@@ -122,6 +131,18 @@ def link(tools: Mapping[str, Path]) -> None:
     if not wrapper.is_file() or wrapper.read_text() != text:
         wrapper.write_text(text)
         wrapper.chmod(0o755)
+
+
+def linked() -> dict[str, Path]:
+    """The programs that the last `link` put there; {} where nothing was ever brought up."""
+    try:
+        return {name: Path(path) for name, path in json.loads(_links().read_text()).items()}
+    except (OSError, ValueError):
+        return {}
+
+
+def _links() -> Path:
+    return paths.home() / "bin" / ".tools.json"
 
 
 def _pulumi() -> dict[str, str]:

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -259,10 +259,8 @@ def _end(process: Process, grace: float) -> None:
         deadline = time.monotonic() + seconds
         while _lives(process.pid, process.started) and time.monotonic() < deadline:
             time.sleep(0.03)
-    try:  # members of its session that outlived it
+    with suppress(ProcessLookupError, PermissionError):  # members of its session that outlived it
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _signal(pid: int, sent: signal.Signals) -> None:

@@ -1,7 +1,7 @@
 """The stacks of the project as the sandbox sees them: which there are, their config, and what state says of them.
 
-The tracked `Pulumi.STACK.yaml` stays as it is: Pulumi is given a copy below `.sandbox/config/`, in which it may note the
-salt of the sandbox's passphrase. State is read from the file backend directly (`state/.pulumi/stacks/PROJECT/`),
+The tracked `Pulumi.STACK.yaml` stays as it is: Pulumi is given a copy below `.sandbox/config/`, in which it may note
+the salt of the sandbox's passphrase. State is read from the file backend directly (`state/.pulumi/stacks/PROJECT/`),
 which costs milliseconds where asking the engine costs a second. Nothing in here writes state.
 """
 
@@ -53,7 +53,7 @@ class Stack:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Plain values by full key, for example `gpuyard:cloud`. Raises SandboxError for a file that is no stack config."""
+        """Plain values by full key, for example `gpuyard:cloud`. Raises SandboxError for a missing or broken file."""
         try:
             found = yaml.safe_load(self.file.read_text()) or {}
             config = found.get("config") or {}
@@ -149,8 +149,8 @@ def read(path: Path) -> Checkpoint:
     try:
         document = json.loads(path.read_bytes())
         latest = document["checkpoint"].get("latest") or {}
-        for resource in latest.get("resources") or []:
-            resource["urn"], resource["type"]  # noqa: B018
+        if not all("urn" in resource and "type" in resource for resource in latest.get("resources") or []):
+            raise ValueError("a resource without URN")
         return Checkpoint(latest)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise CorruptState(f"{type(error).__name__}: {error}") from None

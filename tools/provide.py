@@ -77,12 +77,12 @@ def machines_own(tool: Tool) -> Path | None:
             continue
         real = Path(path).resolve()
         needed = [*tool.companions, *(Path(file).name for name in tool.companions for file in TOOLS[name].beside)]
-        if all(os.access(real.parent / name, os.X_OK) for name in needed) and tool.accepts(_version(real, tool)):
+        if all(os.access(real.parent / name, os.X_OK) for name in needed) and tool.accepts(version_of(real, tool)):
             return real
     return None
 
 
-def _version(path: Path, tool: Tool) -> tuple[int, ...]:
+def version_of(path: Path, tool: Tool) -> tuple[int, ...]:
     """What the program says, remembered for as long as the file is the same (asking Pulumi takes half a second)."""
     facts = path.stat()
     key = hashlib.sha256(f"{path}:{facts.st_mtime_ns}:{facts.st_size}:{tool.probe}".encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """The Python environment of this clone: `.venv`, made and kept up to date from requirements-dev.txt.
 
-`python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves the
-running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this module did not
+`python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves
+the running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this module did not
 make is used as it is and never changed.
 
 Only the standard library, and plain enough that an outdated Python gets as far as the message that says so.
@@ -46,8 +46,8 @@ def ensure(venv=None):
         return python(venv)
     if sys.version_info[:2] < OLDEST:
         raise VenvError(
-            f"gpuyard needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}.\nFix: install one and name it, for example "
-            "`make up PYTHON=python3.12`"
+            f"gpuyard needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}.\n"
+            "Fix: install one and name it, for example `make up PYTHON=python3.12`"
         )
     if fcntl is None:
         raise VenvError("gpuyard's sandbox runs on Linux and macOS.\nFix: on Windows, use it inside WSL")
@@ -59,7 +59,8 @@ def ensure(venv=None):
         os.makedirs(os.path.dirname(venv), exist_ok=True)
         lock = open(venv + ".lock", "w")  # noqa: SIM115 - held below
     except OSError as error:
-        raise VenvError(f"{venv} cannot be written: {error.strerror}.\nFix: set GPUYARD_VENV to another folder")
+        fix = "Fix: set GPUYARD_VENV to another folder"
+        raise VenvError(f"{venv} cannot be written: {error.strerror}.\n{fix}") from None
     with lock:
         _wait_for(lock)
         if not is_current(venv):  # another run may have done it meanwhile
@@ -93,7 +94,7 @@ def run(module, arguments):
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; run it again, it goes on where it was.")
     sys.stdout.flush()
-    os.execv(program, [program, "-m", module] + arguments)
+    os.execv(program, [program, "-m", module, *arguments])
 
 
 def _pins(venv):
@@ -120,7 +121,7 @@ def _is_foreign(venv):
 def _make(venv):
     begun = time.time()
     log = venv + ".log"
-    if not os.path.exists(os.path.join(venv, STAMP)) or not _works(venv):  # new, or killed half-way
+    if not _works(venv):  # new, or killed while it was made
         _say(f"making {venv}")
         _venv(venv)
     with contextlib.suppress(OSError):
@@ -134,7 +135,9 @@ def _make(venv):
 
 
 def _works(venv):
-    return os.path.exists(python(venv)) and subprocess.call([python(venv), "-c", "import pip"]) == 0
+    """Whether there is an environment to install into, which may be one that the user made."""
+    check = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
+    return os.path.exists(python(venv)) and subprocess.call([python(venv), "-c", check], stderr=subprocess.DEVNULL) == 0
 
 
 def _venv(venv):
@@ -147,8 +150,8 @@ def _venv(venv):
         if "ensurepip" in said or "No module named venv" in said:
             version = "{}.{}".format(*sys.version_info[:2])
             fix = (
-                f"install the venv module (Debian, Ubuntu: `apt install python{version}-venv`), or name another Python: "
-                "`make up PYTHON=...`"
+                f"install the venv module (Debian, Ubuntu: `apt install python{version}-venv`), "
+                "or name another Python: `make up PYTHON=...`"
             )
         elif "No space left" in said:
             fix = "free about 2 GB on this disk"
@@ -202,7 +205,7 @@ def _wait_for(lock):
     told = False
     while True:
         try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[union-attr]
         except OSError:
             if not told:
                 _say("waiting for another run that makes it")

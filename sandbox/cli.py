@@ -1,0 +1,223 @@
+"""The commands of `python -m sandbox`. Thin: each one calls a module and shows what comes back.
+
+Exit codes: 0 done, 1 a problem that is named on stderr, 2 a wrong command line, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.text import Text
+
+from sandbox import environment, process, session, status, summary
+from sandbox.errors import SandboxError
+from sandbox.progress import console
+from sandbox.stacks import Stack, chosen, existing, remember
+
+Command = Callable[..., Any]
+
+
+def stack_option(command: Command) -> Command:
+    """--stack, for every command that is about one stack."""
+    return click.option(
+        "--stack",
+        "name",
+        metavar="NAME",
+        help="Stack to work on (default: $STACK, else the one brought up last, else dev).",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, nothing else on stdout.")(
+        command
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Any environment of this project on this machine, with no cloud account: real engine, simulated clouds."""
+
+
+@cli.command()
+@stack_option
+@json_option
+def up(name: str | None, as_json: bool) -> None:
+    """Bring a stack up, or bring it up to date."""
+    stack, begun = chosen(name), time.monotonic()
+    with session.opened(stack, f"up {stack.name}") as engine:
+        outcome = engine.run("up", title=f"up {stack.name}")
+        remember(stack)
+        facts = status.collect(stack)
+    seconds = time.monotonic() - begun
+    if as_json:
+        result = {"changes": outcome.changes, "changed": outcome.changed, "seconds": round(seconds, 1)}
+        _print_json({**result, "warnings": outcome.warnings, "status": facts})
+    else:
+        summary.show(summary.up(facts, bool(outcome.changed), seconds, outcome.warnings))
+
+
+@cli.command()
+@stack_option
+@json_option
+def preview(name: str | None, as_json: bool) -> None:
+    """Show what `up` would change."""
+    stack = chosen(name)
+    with session.opened(stack, f"preview {stack.name}") as engine:
+        outcome = engine.run("preview", title=f"preview {stack.name}")
+    steps = [
+        {"operation": step["op"], "urn": step["urn"], "type": step["type"], "properties": step.get("diffs") or []}
+        for step in outcome.steps
+    ]
+    if as_json:
+        _print_json({"changes": outcome.changes, "steps": steps, "warnings": outcome.warnings})
+        return
+    for step in steps:
+        properties = f"  {', '.join(step['properties'])}" if step["properties"] else ""
+        parts = step["urn"].split("::")
+        click.echo(f"{step['operation']:10} {step['type']:45} {parts[-1]}{properties}")
+    for warning in outcome.warnings:
+        console.print(Text(f"! {warning}", style="yellow"))
+    changes = {operation: count for operation, count in outcome.changes.items() if operation != "same"}
+    click.echo(f"{summary.counted(changes) or 'no change'}; {outcome.changes.get('same', 0)} stay the same")
+
+
+@cli.command()
+@stack_option
+@click.option("--force", is_flag=True, help="Stop and remove everything without the engine, whatever state it is in.")
+def down(name: str | None, force: bool) -> None:
+    """Destroy everything and leave nothing running; with --stack, only that stack."""
+    from sandbox import down as demolition
+
+    name = name or os.environ.get("STACK") or None
+    stacks = [chosen(name)] if name else existing()
+    if name and not stacks[0].exists and not force:
+        session.say(f"stack {name} is not up")
+        return
+    demolition.run(stacks, everything=not name, force=force)
+
+
+@cli.command(name="status")
+@stack_option
+@json_option
+def show_status(name: str | None, as_json: bool) -> None:
+    """Show what runs: processes, node pools, nodes, pods, storage classes, releases, cloud objects."""
+    facts = status.collect(chosen(name))
+    if as_json:
+        _print_json(facts)
+    else:
+        summary.show(summary.status(facts))
+
+
+@cli.command()
+@stack_option
+@json_option
+def demo(name: str | None, as_json: bool) -> None:
+    """Watch the guide's story: pending, scale from zero, run, spot interruption, comeback, back to zero."""
+    from sandbox import demo as story
+
+    story.run(_running_plane(chosen(name)), as_json)
+
+
+@cli.command()
+@stack_option
+def env(name: str | None) -> None:
+    """Print export lines: eval "$(python -m sandbox env)" makes plain pulumi, kubectl and aws talk to the sandbox."""
+    click.echo(environment.lines(_exports(chosen(name))))
+
+
+@cli.command()
+@stack_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def shell(name: str | None, command: tuple[str, ...]) -> None:
+    """Open a shell on the sandbox (or run COMMAND in its environment: shell -- kubectl get nodes)."""
+    stack = chosen(name)
+    variables = {**os.environ, **_exports(stack)}
+    program = list(command) or [os.environ.get("SHELL") or "/bin/sh"]
+    if not command:
+        console.print(
+            f"  a shell on stack {stack.name}: pulumi, kubectl and aws talk to the sandbox; leave it with exit"
+        )
+    sys.stdout.flush()
+    try:
+        os.execvpe(program[0], program, variables)
+    except OSError as error:
+        raise SandboxError(f"{program[0]} cannot be run: {error.strerror}.", "set SHELL, or name a command") from None
+
+
+@cli.command()
+@stack_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
+    """Run kubectl on the stack's cluster: kubectl -- get nodes."""
+    variables = {**os.environ, **_exports(chosen(name))}
+    os.execvpe("kubectl", ["kubectl", *arguments], variables)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--lines", default=40, show_default=True, help="How many lines from its end.")
+def logs(name: str | None, lines: int) -> None:
+    """Print the end of a process's log, or without NAME the names that there are."""
+    from sandbox import paths
+
+    run = paths.home() / "run"
+    names = sorted(path.stem for path in run.glob("*.log")) if run.is_dir() else []
+    if not name:
+        click.echo("\n".join(names))
+    elif name in names:
+        click.echo(process.log_end(name, lines))
+    else:
+        raise SandboxError(f"There is no log named {name!r}.", f"use one of: {', '.join(names) or 'none yet'}")
+
+
+def _exports(stack: Stack) -> dict[str, str]:
+    session.require_up(stack)
+    plane = status.plane_of(stack.checkpoint())
+    region = stack.checkpoint().outputs.get("region") or ""
+    return environment.exports(str(region) if stack.cloud == "aws" else "", [plane.kubeconfig] if plane else [])
+
+
+def _running_plane(stack: Stack) -> Any:
+    session.require_up(stack)
+    plane = status.plane_of(stack.checkpoint())
+    if not plane or not plane.api().ready():
+        raise SandboxError(f"The cluster of stack {stack.name} does not run.", f"make up STACK={stack.name}")
+    return plane
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def complain(error: SandboxError) -> None:
+    """Problem, detail and fix on stderr."""
+    console.print(Text.assemble("\n", ("Error: ", "bold red"), error.problem))
+    if error.detail:
+        console.print(Text("\n".join(f"  {line}" for line in error.detail.splitlines())))
+    if error.fix:
+        console.print(Text.assemble(("Fix: ", "bold green"), error.fix))
+
+
+def main() -> None:
+    """Runs a command; every problem becomes one message and an exit code."""
+    environment.isolate()
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SandboxError as error:
+        complain(error)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        console.print("\nInterrupted. What exists is kept; the same command goes on from here.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

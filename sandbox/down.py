@@ -1,0 +1,98 @@
+"""`down`: every cloud object destroyed by the engine, every process stopped, every port free, the folder gone.
+
+Objects that the clouds still have after a destroy of all stacks are an error that names them: on a real account they
+would cost money. `force` is for when the engine cannot do it (state lost, files broken): everything is removed unseen.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox import lock, paths, process, recovery, session, status
+from sandbox.engine import Engine
+from sandbox.errors import SandboxError
+from sandbox.stacks import Stack, existing
+
+KEPT = "attic"
+
+
+def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
+    """Destroys the stacks; with `everything` also stops the sandbox and removes its folder.
+
+    Raises SandboxError when a stack cannot be destroyed or a cloud has objects left.
+    """
+    if not paths.home().exists():
+        session.say("nothing is up")
+        return
+    with lock.exclusive("down"):
+        if force:
+            recovery.end_orphans(session.say)
+        else:
+            for stack in stacks:
+                destroy(stack)
+        if not everything and existing():
+            return
+        left = [] if force else _leftovers()
+        if left:
+            raise SandboxError(
+                f"After the destroy the simulated cloud still has {len(left)} objects: {', '.join(left[:10])}"
+                + (" …" if len(left) > 10 else "."),
+                "on a real account they would cost money, so find out who made them; `make down FORCE=1` removes them here",
+            )
+        stopped = process.stop_all()
+        _remove()
+        session.say(f"gone: {len(stopped)} processes stopped, {paths.home()} removed")
+
+
+def destroy(stack: Stack) -> None:
+    """Destroys one stack, also when its file or the program is broken; forgets it in the backend."""
+    tools = session.provide()
+    recovery.end_orphans(session.say)
+    recovery.repair_state(stack, session.say)
+    checkpoint = stack.checkpoint()
+    engine = Engine(stack, tools["pulumi"])
+    if checkpoint.resources or checkpoint.pending:
+        clouds = {resource["type"].split(":")[0] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]}
+        restarted = session.start(["aws"] if clouds & {"aws", "eks"} else [])
+        stack.prepare()
+        recovery.recover(engine, restarted, session.say)
+        if any(resource.get("protect") for resource in stack.checkpoint().resources):
+            session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
+            engine.ask("state", "unprotect", "--all", "--yes", "--stack", stack.name)
+        outcome = engine.run("destroy", title=f"destroy {stack.name}")
+        deleted = outcome.changes.get("delete", 0)
+        session.say(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
+    stack.prepare()
+    engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--preserve-config", stack.name)
+    stack.copy.unlink(missing_ok=True)
+
+
+def _pending(operations: list[dict]) -> list[dict]:
+    return [operation["resource"] for operation in operations]
+
+
+def _leftovers() -> list[str]:
+    """What the clouds that run still have. A cloud that was never started has nothing."""
+    running = [cloud for cloud in ("aws", "gcp") if status.has(cloud) and (cloud == "gcp" or process.alive("aws"))]
+    return [entry for cloud in running for entry in status.leftovers(cloud)]
+
+
+def _remove() -> None:
+    home = paths.home()
+    for entry in home.iterdir():
+        if entry.name == KEPT and any(entry.iterdir()):
+            continue
+        _remove_entry(entry)
+    if not any(home.iterdir()):
+        home.rmdir()
+    else:
+        session.say(f"kept: {home / KEPT}, what a recovery had set aside")
+
+
+def _remove_entry(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)

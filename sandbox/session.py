@@ -1,0 +1,104 @@
+"""An open sandbox: tools in place, simulated clouds running, the stack known to the engine and put right if need be.
+
+`opened` is what every command that runs the engine goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from sandbox import environment, lock, paths, recovery
+from sandbox.engine import Engine
+from sandbox.errors import SandboxError
+from sandbox.progress import console
+from sandbox.stacks import Stack
+
+Say = Callable[[str], None]
+
+
+def say(line: str) -> None:
+    """One line of progress for a person."""
+    console.print(f"  {line}", markup=False)
+
+
+@contextmanager
+def opened(stack: Stack, command: str) -> Iterator[Engine]:
+    """Holds the sandbox for `command` with everything running that the engine needs. Raises SandboxError."""
+    stack.config  # noqa: B018 - a wrong name or file is told before anything is built or started
+    with lock.exclusive(command):
+        engine = prepare(stack)
+        yield engine
+
+
+def prepare(stack: Stack) -> Engine:
+    """Starts what is not running and recovers from what went wrong before; the lock must be held."""
+    tools = provide()
+    recovery.end_orphans(say)
+    recovery.repair_state(stack, say)
+    engine = Engine(stack, tools["pulumi"])
+    restarted = start([stack.cloud])
+    engine.init()
+    recovery.recover(engine, restarted, say)
+    return engine
+
+
+def provide() -> dict:
+    """The tools of an environment, linked into the sandbox's `bin/`."""
+    from tools.provide import provide as provided
+
+    tools = provided(environment.TOOLS, lambda line: say(f"tools: {line}"))
+    environment.link(tools)
+    return tools
+
+
+def start(clouds: Iterable[str]) -> bool:
+    """Starts the clouds and the provider host, side by side, and the control planes that should run.
+
+    Returns whether a cloud or a control plane that had objects was down, so that state may be out of step with it.
+    """
+    from sandbox.plugins import host
+
+    clouds = set(clouds)
+    host.write_shims(paths.folder("plugins"))
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(host.start)]
+        aws = pool.submit(_start_aws) if "aws" in clouds else None
+        for job in jobs:
+            job.result()
+        restarted = aws.result() if aws else False
+    return _resume_planes() or restarted
+
+
+def _start_aws() -> bool:
+    from sandbox.aws import server
+
+    running = server.health()
+    if running:
+        return False
+    had = (paths.home() / "aws" / "snapshot.pickle").exists()
+    server.start()
+    note = (server.health() or {}).get("note")
+    if note:
+        say(note)
+    return had
+
+
+def _resume_planes() -> bool:
+    """Starts the parts of control planes that died; each start is a few seconds, all of them side by side."""
+    from sandbox.cluster import control_plane
+
+    broken = [plane for plane in control_plane.all() if set(control_plane.PARTS) - set(plane.running())]
+    if broken:
+        say(f"bringing back {', '.join(plane.key for plane in broken)}")
+        with ThreadPoolExecutor() as pool:
+            for job in [pool.submit(control_plane.start, plane.key, plane.version) for plane in broken]:
+                job.result()
+    return bool(broken)
+
+
+def require_up(stack: Stack) -> None:
+    """Raises SandboxError when the stack was never brought up here."""
+    if not stack.exists:
+        raise SandboxError(f"Stack {stack.name} is not up.", f"bring it up: make up STACK={stack.name}")

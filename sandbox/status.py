@@ -1,0 +1,209 @@
+"""What runs: facts for `status --json`, gathered from those who know them, and never from the program.
+
+Node pools come from the cloud's API, nodes, pods and storage classes from the cluster's, releases from the cluster's
+Helm records, resources and outputs from the engine's state. Nothing in here changes anything or waits for long; what
+does not answer is left out and named in `problems`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from sandbox import environment, paths, process
+from sandbox.cluster import control_plane
+from sandbox.cluster.cloud import Fleet, Group
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.cluster.key import fleet
+from sandbox.stacks import Checkpoint, CorruptState, Stack, existing
+from tools.manifest import TOOLS
+from tools.provide import version_of
+
+Facts = dict[str, Any]
+GPU = "nvidia.com/gpu"
+
+
+def collect(stack: Stack) -> Facts:
+    """Everything about the sandbox and one stack. Raises nothing for what is not up."""
+    problems: list[str] = []
+    checkpoint = _attempt(problems, "state", stack.checkpoint, Checkpoint({}))
+    plane = plane_of(checkpoint)
+    facts: Facts = {
+        "sandbox": sandbox(),
+        "engine": engine(),
+        "stack": _stack(stack, checkpoint),
+        "cloud": {
+            name: _attempt(problems, name, lambda n=name: inventory(n), {}) for name in ("aws", "gcp") if has(name)
+        },
+        "node_pools": [],
+        "nodes": [],
+        "pods": [],
+        "storage_classes": [],
+        "releases": [],
+        "stacks_up": [other.name for other in existing() if _is_up(other)],
+    }
+    if plane:
+        groups = _attempt(problems, "node pools", lambda: node_pools(fleet(plane.key)), [])
+        facts["node_pools"] = groups
+        facts["nodes"] = _attempt(problems, "nodes", lambda: nodes(plane), [])
+        facts["pods"] = _attempt(problems, "pods", lambda: pods(plane), [])
+        facts["storage_classes"] = _attempt(problems, "storage classes", lambda: storage_classes(plane), [])
+        facts["releases"] = _attempt(problems, "releases", lambda: releases(plane), [])
+    facts["problems"] = problems
+    return facts
+
+
+def plane_of(checkpoint: Checkpoint) -> ControlPlane | None:
+    """The control plane of the stack's cluster, by the endpoint that the stack exports."""
+    endpoint = checkpoint.outputs.get("endpoint")
+    if not isinstance(endpoint, str):
+        return None
+    return control_plane.find(endpoint if "://" in endpoint else f"https://{endpoint}")
+
+
+def sandbox() -> Facts:
+    processes = process.all()
+    return {
+        "home": str(paths.home()),
+        "processes": [{"name": each.name, "pid": each.pid, "port": each.port} for each in processes],
+        "memory_mib": process.memory_mib() if processes else 0,
+    }
+
+
+def engine() -> Facts:
+    """Which Pulumi the sandbox runs."""
+    path = environment.linked().get("pulumi")
+    version = ".".join(map(str, version_of(path, TOOLS["pulumi"]))) if path and path.exists() else ""
+    return {"version": version, "path": str(path or ""), "backend": f"file://{paths.home() / 'state'}"}
+
+
+def node_pools(of: Fleet) -> list[Facts]:
+    """One entry per pool; several groups of one pool (the rungs of a capacity ladder) are added up."""
+    machines, groups = of.machines(), of.groups()
+    found = []
+    for name in sorted({group.pool for group in groups}):
+        rungs = [group for group in groups if group.pool == name]
+        template = rungs[0].template
+        found.append(
+            {
+                "name": name,
+                "machine_types": sorted({machine_type for rung in rungs for machine_type in _machine_types(rung)}),
+                "min": sum(rung.min for rung in rungs),
+                "max": max(rung.max for rung in rungs),
+                "desired": sum(rung.desired for rung in rungs),
+                "nodes": sum(machine.pool == name for machine in machines),
+                "capacity": _capacity(rungs),
+                "labels": template.labels,
+                "taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in template.taints],
+                "gpus_per_node": int(template.resources.get(GPU, 0)),
+                "autoscaled": all(rung.autoscaled for rung in rungs),
+            }
+        )
+    return found
+
+
+def nodes(plane: ControlPlane) -> list[Facts]:
+    found = []
+    for node in plane.api().list("/api/v1/nodes"):
+        metadata, spec, status = node["metadata"], node["spec"], node.get("status", {})
+        labels = metadata.get("labels", {})
+        found.append(
+            {
+                "name": metadata["name"],
+                "pool": labels.get("gpuyard.dev/pool", ""),
+                "ready": any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", [])),
+                "machine_type": labels.get("node.kubernetes.io/instance-type", ""),
+                "zone": labels.get("topology.kubernetes.io/zone", ""),
+                "gpus": int(status.get("allocatable", {}).get(GPU, 0)),
+                "taints": [
+                    {"key": t["key"], "value": t.get("value", ""), "effect": t["effect"]}
+                    for t in spec.get("taints", [])
+                ],
+            }
+        )
+    return sorted(found, key=lambda node: (node["pool"], node["name"]))
+
+
+def pods(plane: ControlPlane) -> list[Facts]:
+    return [
+        {
+            "namespace": pod["metadata"]["namespace"],
+            "name": pod["metadata"]["name"],
+            "phase": pod.get("status", {}).get("phase", ""),
+            "node": pod["spec"].get("nodeName", ""),
+        }
+        for pod in plane.api().list("/api/v1/pods")
+    ]
+
+
+def storage_classes(plane: ControlPlane) -> list[Facts]:
+    default = "storageclass.kubernetes.io/is-default-class"
+    return [
+        {
+            "name": each["metadata"]["name"],
+            "provisioner": each["provisioner"],
+            "default": each["metadata"].get("annotations", {}).get(default) == "true",
+            "reclaim_policy": each.get("reclaimPolicy", "Delete"),
+        }
+        for each in plane.api().list("/apis/storage.k8s.io/v1/storageclasses")
+    ]
+
+
+def releases(plane: ControlPlane) -> list[Facts]:
+    from sandbox.plugins import helm
+
+    return helm.releases(plane)
+
+
+def has(cloud: str) -> bool:
+    """Whether the sandbox has anything of that cloud."""
+    return (paths.home() / cloud).is_dir()
+
+
+def inventory(cloud: str) -> dict[str, int]:
+    """How many objects of each type the simulated cloud has, from the cloud itself."""
+    return importlib.import_module(f"sandbox.{cloud}.inventory").inventory()
+
+
+def leftovers(cloud: str) -> list[str]:
+    """Objects that a destroy of all stacks should not have left."""
+    return importlib.import_module(f"sandbox.{cloud}.inventory").leftovers()
+
+
+def _stack(stack: Stack, checkpoint: Checkpoint) -> Facts:
+    outputs = checkpoint.outputs
+    return {
+        "name": stack.name,
+        "cloud": outputs.get("cloud") or (stack.cloud if stack.file.exists() else ""),
+        "region": outputs.get("region") or (stack.region if stack.file.exists() else ""),
+        "resources": len(checkpoint.managed),
+        "last_update": checkpoint.time if checkpoint.resources else "",
+        "outputs": outputs,
+    }
+
+
+def _machine_types(group: Group) -> list[str]:
+    return list(group.details.get("machine_types") or [group.template.machine_type])
+
+
+def _capacity(rungs: list[Group]) -> list[str]:
+    """How the machines are bought, as the cloud says; in the order of the ladder."""
+    said = [rung.details.get("capacity") or ("spot" if rung.details.get("spot") else "on_demand") for rung in rungs]
+    return list(dict.fromkeys(said))
+
+
+def _is_up(stack: Stack) -> bool:
+    try:
+        return bool(stack.checkpoint().managed)
+    except CorruptState:
+        return True
+
+
+def _attempt(problems: list[str], what: str, ask: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return ask()
+    except Exception as error:
+        # Whatever a half-dead sandbox raises: a status says so and goes on.
+        problems.append(f"{what}: {error or type(error).__name__}")
+        return otherwise

@@ -1,0 +1,164 @@
+"""The facts of `status.py` as a person enjoys reading them. Pure rendering: no question is asked in here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+Facts = dict[str, Any]
+
+
+def up(facts: Facts, changed: bool, seconds: float, warnings: list[str]) -> RenderableType:
+    """What `up` ends with."""
+    stack = facts["stack"]
+    what = f"{stack['resources']} resources" if changed else "nothing to change"
+    head = Text.assemble(
+        ("✔ ", "green"), (stack["name"], "bold"), f" is up in the sandbox: {what}, {clock(seconds)}, ", memory(facts)
+    )
+    parts: list[RenderableType] = ["", head, "", *body(facts)]
+    for warning in warnings:
+        parts.append(Text(f"! {warning}", style="yellow"))
+    return Group(*parts, "", next_steps(stack["name"], facts))
+
+
+def status(facts: Facts) -> RenderableType:
+    """`status` for a person."""
+    stack, sandbox = facts["stack"], facts["sandbox"]
+    if not facts["stacks_up"] and not sandbox["processes"]:
+        return Text("Nothing is up. Bring the guide's environment up with: make up")
+    up_there = ", ".join(facts["stacks_up"]) or "none"
+    head = Text(
+        f"Stack {stack['name']}: {stack['resources']} resources, last update {stack['last_update'][:19] or 'never'}"
+    )
+    where = Text(
+        f"Sandbox {sandbox['home']}: {len(sandbox['processes'])} processes, {memory(facts)}; stacks up: {up_there}"
+    )
+    parts: list[RenderableType] = [head, where, "", *body(facts)]
+    if facts["nodes"]:
+        parts += ["", nodes(facts["nodes"])]
+    if facts["pods"]:
+        parts.append(Text("pods: " + counted(Counter(pod["phase"] for pod in facts["pods"]))))
+    for cloud, counts in facts["cloud"].items():
+        if counts:
+            parts.append(Text(f"{cloud}: " + counted(counts)))
+    parts += [Text(f"! {problem}", style="yellow") for problem in facts["problems"]]
+    return Group(*parts)
+
+
+def body(facts: Facts) -> list[RenderableType]:
+    parts: list[RenderableType] = [cluster(facts)]
+    if facts["node_pools"]:
+        parts += ["", node_pools(facts["node_pools"])]
+    if facts["storage_classes"]:
+        parts += ["", storage_classes(facts["storage_classes"])]
+    if facts["releases"]:
+        parts += ["", releases(facts["releases"])]
+    return parts
+
+
+def cluster(facts: Facts) -> RenderableType:
+    outputs = facts["stack"]["outputs"]
+    cloud = {"aws": "EKS", "gcp": "GKE"}.get(facts["stack"]["cloud"], "Kubernetes")
+    if "clusterName" not in outputs:
+        return Text("no cluster yet")
+    version = outputs.get("kubernetesVersion", "")
+    return Text.assemble(
+        f"{cloud} cluster ",
+        (str(outputs["clusterName"]), "bold"),
+        f", Kubernetes {version}, {facts['stack']['region']}, {outputs.get('endpoint', '')}",
+    )
+
+
+def node_pools(pools: list[Facts]) -> Table:
+    table = _table("node pool", "machine type", "min..max", "nodes", "capacity", "GPUs", "labels", "taints")
+    for pool in pools:
+        labels = [f"{k}={v}" for k, v in sorted(pool["labels"].items()) if "/" not in k]
+        table.add_row(
+            escape(pool["name"]),
+            ", ".join(pool["machine_types"]),
+            f"{pool['min']}..{pool['max']}",
+            str(pool["nodes"]),
+            " → ".join(pool["capacity"]),
+            str(pool["gpus_per_node"] or ""),
+            "\n".join(labels),
+            "\n".join(map(taint, pool["taints"])),
+        )
+    return table
+
+
+def nodes(found: list[Facts]) -> Table:
+    table = _table("node", "pool", "machine type", "zone", "ready", "GPUs", "taints")
+    for node in found:
+        ready = "yes" if node["ready"] else "[red]no[/red]"
+        taints = "\n".join(map(taint, node["taints"]))
+        table.add_row(
+            node["name"], node["pool"], node["machine_type"], node["zone"], ready, str(node["gpus"] or ""), taints
+        )
+    return table
+
+
+def storage_classes(classes: list[Facts]) -> Table:
+    table = _table("storage class", "provisioner", "reclaim", "")
+    for each in classes:
+        table.add_row(each["name"], each["provisioner"], each["reclaim_policy"], "default" if each["default"] else "")
+    return table
+
+
+def releases(found: list[Facts]) -> Table:
+    table = _table("release", "namespace", "chart", "version", "status", "")
+    for each in found:
+        mark = "[yellow]stand-in: the chart could not be reached[/yellow]" if each["rendered"] != "chart" else ""
+        table.add_row(each["name"], each["namespace"], each["chart"], each["version"], each["status"], mark)
+    return table
+
+
+def next_steps(stack: str, facts: Facts) -> Table:
+    others = facts["stacks_up"] != [stack]
+    which = f" STACK={stack}" if others or stack != "dev" else ""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for command, what in (
+        (f"make demo{which}", "watch a training job scale the GPU pool from zero and survive a spot interruption"),
+        (f"make shell{which}", "a shell in which plain pulumi, kubectl and aws talk to the sandbox"),
+        (f"make status{which}", "what runs"),
+        ("make down", "destroy everything"),
+    ):
+        table.add_row(f"[bold]{command}[/bold]", what)
+    return table
+
+
+def memory(facts: Facts) -> str:
+    return f"{facts['sandbox']['memory_mib']:,} MiB of memory"
+
+
+def counted(counts: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def taint(each: Facts) -> str:
+    return f"{each['key']}={each['value']}:{each['effect']}"
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def show(picture: RenderableType) -> None:
+    """Prints to stdout; as wide as the terminal, and wide enough not to break words elsewhere."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
+    console.print(picture)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
