@@ -1,0 +1,126 @@
+"""The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
+
+The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes only
+pools that have autoscaling on.
+"""
+
+from __future__ import annotations
+
+from sandbox.cluster.cloud import Group, Machine
+from sandbox.gcp import groups, nodes
+from sandbox.gcp.store import Body, Store
+from sandbox.gcp.table import invalid
+
+POOL_LABEL = "gpuyard.dev/pool"
+
+
+class Fleet:
+    """Implements `sandbox.cluster.cloud.Fleet` on the store."""
+
+    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
+        self.cluster = f"projects/{project}/locations/{location}/clusters/{cluster}"
+        self.project = project
+        self.store = store or Store()
+
+    def groups(self) -> list[Group]:
+        return [self._group(name, pool) for _, name, pool in self.store.select(groups.POOLS, under=self.cluster)]
+
+    def machines(self) -> list[Machine]:
+        found = []
+        for _, name, pool in self.store.select(groups.POOLS, under=self.cluster):
+            config = pool.get("config", {})
+            short_of_machines = sum(groups.sizes(self.store, name).values()) != len(groups.instances(self.store, name))
+            if short_of_machines:
+                groups.reconcile(self.store, name)
+            for machine, body in groups.instances(self.store, name):
+                found.append(
+                    Machine(
+                        id=machine,
+                        group=name,
+                        pool=_display_name(pool),
+                        node_name=body["name"],
+                        provider_id=f"gce://{self.project}/{body['zone']}/{body['name']}",
+                        node=nodes.shape(pool, body["zone"], body["name"]),
+                        gpus=nodes.gpus(config),
+                        gpu_ready_by=nodes.gpus_ready_by(config),
+                        spot=bool(config.get("spot") or config.get("preemptible")),
+                    )
+                )
+        return found
+
+    def set_desired(self, group_id: str, size: int) -> None:
+        with self.store.transaction():
+            pool = self.store.get(groups.POOLS, group_id)
+            current = groups.sizes(self.store, group_id)
+            low, high = limits(pool, current)
+            if not _autoscaled(pool):
+                raise invalid(f"Node pool '{group_id}' has no autoscaling.")
+            if not low <= size <= high:
+                raise invalid(f"Size {size} of node pool '{group_id}' is not between {low} and {high}.")
+            groups.resize(self.store, group_id, place(pool, current, size))
+
+    def remove(self, machine_id: str) -> None:
+        groups.remove(self.store, machine_id)
+
+    def reclaim(self, machine_id: str) -> None:
+        groups.lose(self.store, machine_id)
+
+    def may_act(self) -> bool:
+        return True
+
+    def _group(self, name: str, pool: Body) -> Group:
+        current = groups.sizes(self.store, name)
+        low, high = limits(pool, current)
+        config = pool.get("config", {})
+        zones = sorted(current) or pool["locations"]
+        spot = bool(config.get("spot") or config.get("preemptible"))
+        return Group(
+            id=name,
+            pool=_display_name(pool),
+            min=low,
+            max=high,
+            desired=sum(current.values()),
+            autoscaled=_autoscaled(pool),
+            template=nodes.shape(pool, zones[0], with_gpus=True),
+            # GKE chooses the least expensive pool that fits.
+            priority=1 if spot else 0,
+            details={"zones": zones, "sizes": current, "spot": spot},
+        )
+
+
+def limits(pool: Body, current: dict[str, int]) -> tuple[int, int]:
+    """(min, max) over all zones: total* counts as they are, the others are per zone. Without autoscaling: the size."""
+    scaling = pool.get("autoscaling", {})
+    if not _autoscaled(pool):
+        size = sum(current.values())
+        return size, size
+    if scaling.get("totalMaxNodeCount"):
+        return int(scaling.get("totalMinNodeCount", 0)), int(scaling["totalMaxNodeCount"])
+    zones = len(current) or len(pool["locations"])
+    return int(scaling.get("minNodeCount", 0)) * zones, int(scaling.get("maxNodeCount", 0)) * zones
+
+
+def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
+    """Which zone grows or shrinks. BALANCED evens the zones out; ANY (the default for spot) fills one after the other."""
+    scaling = pool.get("autoscaling", {})
+    per_zone = None if scaling.get("totalMaxNodeCount") else int(scaling.get("maxNodeCount", size))
+    least = 0 if scaling.get("totalMaxNodeCount") else int(scaling.get("minNodeCount", 0))
+    balanced = scaling.get("locationPolicy") != "ANY"
+    sizes = dict(sorted(current.items()))
+    while sum(sizes.values()) < size:
+        room = [zone for zone in sizes if per_zone is None or sizes[zone] < per_zone]
+        zone = min(room, key=lambda zone: sizes[zone]) if balanced else room[0]
+        sizes[zone] += 1
+    while sum(sizes.values()) > size:
+        spare = [zone for zone in sizes if sizes[zone] > least]
+        zone = max(spare, key=lambda zone: sizes[zone]) if balanced else spare[-1]
+        sizes[zone] -= 1
+    return sizes
+
+
+def _autoscaled(pool: Body) -> bool:
+    return bool(pool.get("autoscaling", {}).get("enabled"))
+
+
+def _display_name(pool: Body) -> str:
+    return pool.get("config", {}).get("labels", {}).get(POOL_LABEL, pool["name"])

@@ -1,0 +1,349 @@
+"""What Google Kubernetes Engine does with clusters and node pools beyond storing them.
+
+A cluster is a real control plane (sandbox/cluster/control_plane.py); a node pool is a managed instance group per zone,
+whose machines the cluster's node controller turns into nodes. Not simulated: Autopilot, node auto-provisioning, TPUs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sandbox.cluster.key import gke as cluster_key
+from sandbox.gcp import fleet, groups, machines, nodes, versions
+from sandbox.gcp.store import ApiError, Body, Store
+from sandbox.gcp.table import Behaviour, Context, Row, fill, full_name, invalid, number, overwrite
+from sandbox.plugins.provider import Props, ProviderError
+
+CLUSTERS = "container.clusters"
+CLUSTER_NAME = "projects/{project}/locations/{location}/clusters/{cluster}"
+POOL_NAME = CLUSTER_NAME + "/nodePools/{name}"
+
+NODES_SECONDS = 120.0
+"""How long a node pool waits for its nodes to be Ready."""
+
+_GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
+_REBUILD = ("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk")
+"""Changes of a pool's config that the API makes by replacing its machines."""
+
+
+def control_planes() -> Any:
+    """The module that runs control planes; tests put their own here."""
+    from sandbox.cluster import control_plane
+
+    return control_plane
+
+
+class Cluster(Behaviour):
+    def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
+        name = row.resource_name(inputs)
+        channel = body.get("releaseChannel", {}).get("channel", versions.DEFAULT_CHANNEL)
+        version = versions.resolve(body.get("initialClusterVersion", ""), channel)
+        _check_ranges(ctx.store, inputs, body)
+        body = {**body, **self.served(ctx, row, inputs, name)}
+        body["currentMasterVersion"] = body["currentNodeVersion"] = version
+        body.setdefault("releaseChannel", {"channel": channel})
+        body.setdefault("locations", _zones(str(inputs["location"])))
+        ctx.store.insert(row.collection, name, body, references=row.targets(inputs, body))
+        key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
+        try:
+            plane = control_planes().start(key, versions.minor(version))
+        except BaseException:
+            # Half a cluster would stand in the way of the next attempt.
+            ctx.store.delete(row.collection, name)
+            control_planes().stop(key)
+            raise
+        body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, body)})
+        if not inputs.get("removeDefaultNodePool"):
+            self._default_pools(ctx, name, inputs, body)
+        return ctx.store.get(row.collection, name)
+
+    def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
+        name = row.resource_name(inputs)
+        current = ctx.store.get(row.collection, name)["currentMasterVersion"]
+        channel = new.get("releaseChannel", {}).get("channel", versions.DEFAULT_CHANNEL)
+        wanted = new.get("initialClusterVersion")
+        target = current
+        if wanted and wanted != old.get("initialClusterVersion"):
+            target = versions.resolve(wanted, channel)
+            # min_master_version is a lower bound: a control plane is never moved back.
+            target = target if versions.is_newer(target, current) else current
+        if target != current:
+            key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
+            control_planes().start(key, versions.minor(target))
+        return ctx.store.update(
+            row.collection,
+            name,
+            lambda body: {**overwrite(body, old, new), "currentMasterVersion": target},
+            references=row.targets(inputs, new),
+        )
+
+    def delete(self, ctx: Context, row: Row, place: Props) -> None:
+        name = row.resource_name(place)
+        ctx.store.get(row.collection, name)
+        control_planes().stop(cluster_key(place["project"], place["location"], place["name"]))
+        ctx.store.delete(row.collection, name)
+
+    def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
+        return super().served(ctx, row, inputs, name) | {
+            "selfLink": f"https://container.googleapis.com/v1/{name}",
+            "status": "RUNNING",
+            "location": inputs["location"],
+            "labelFingerprint": number(name)[:8],
+            "servicesIpv4Cidr": inputs.get("ipAllocationPolicy", {}).get("servicesIpv4CidrBlock") or "34.118.224.0/20",
+            "createTime": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+        }
+
+    def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
+        auth = body.get("masterAuth", {})
+        return {
+            "endpoint": body.get("endpoint", ""),
+            "masterVersion": body["currentMasterVersion"],
+            "nodeVersion": body["currentNodeVersion"],
+            "masterAuth": {
+                "clientCertificate": "",
+                "clientKey": "",
+                "clientCertificateConfig": auth.get("clientCertificateConfig", {"issueClientCertificate": False}),
+                "clusterCaCertificate": auth.get("clusterCaCertificate", ""),
+            },
+            "selfLink": body["selfLink"],
+            "location": body["location"],
+            "labelFingerprint": body["labelFingerprint"],
+            "servicesIpv4Cidr": body["servicesIpv4Cidr"],
+            "operation": "",
+            "tpuIpv4CidrBlock": "",
+        }
+
+    def _default_pools(self, ctx: Context, cluster: str, inputs: Props, body: Body) -> None:
+        """The pools that come with a cluster: those written inside it, else `default-pool`."""
+        pools = body.get("nodePools") or [
+            {
+                "name": "default-pool",
+                "initialNodeCount": body.get("initialNodeCount", 0),
+                "config": body.get("nodeConfig", {}),
+            }
+        ]
+        for pool in pools:
+            add_pool(ctx, cluster, pool, int(pool.get("initialNodeCount", 0)))
+        for pool in pools:
+            await_nodes(ctx, f"{cluster}/nodePools/{pool['name']}")
+
+
+class NodePool(Behaviour):
+    def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
+        cluster = fill(CLUSTER_NAME, {**inputs, **row.variables(inputs)})
+        pool = add_pool(ctx, cluster, body, _start_size(inputs))
+        name = row.resource_name(inputs)
+        try:
+            await_nodes(ctx, name)
+        except ApiError as error:
+            # The pool exists: the engine has to know, or the next run cannot make it.
+            raise ProviderError(
+                f"Error waiting for creating GKE NodePool: {error.message}", (row.pulumi_id(inputs), {**inputs})
+            ) from None
+        return pool
+
+    def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
+        name = row.resource_name(inputs)
+        store = ctx.store
+        with store.transaction():
+            before = store.get(groups.POOLS, name)
+            cluster = store.get(CLUSTERS, name.rpartition("/nodePools/")[0])
+            if new.get("version"):
+                new["version"] = _node_version(cluster, new["version"])
+            zones = new.get("locations") or before["locations"]
+            check_machines(new.get("config", {}), zones)
+            after = store.update(groups.POOLS, name, lambda body: overwrite(body, old, new))
+            after = store.update(groups.POOLS, name, lambda body: {**body, "locations": zones})
+            if inputs.get("nodeCount") is not None:
+                groups.resize(store, name, dict.fromkeys(zones, int(inputs["nodeCount"])))
+            groups.relocate(store, name, zones, _start_size(inputs))
+            _within_limits(store, name, after)
+            changed = [key for key in _REBUILD if before["config"].get(key) != after["config"].get(key)]
+            if changed or before["version"] != after["version"]:
+                groups.recreate(store, name)
+            _refresh_groups(store, name)
+        await_nodes(ctx, name)
+        return store.get(groups.POOLS, name)
+
+    def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
+        sizes = body["_sandbox"].get("sizes", {})
+        urls = body.get("instanceGroupUrls", [])
+        outputs = {
+            "instanceGroupUrls": [url.replace("/instanceGroups/", "/instanceGroupManagers/") for url in urls],
+            "managedInstanceGroupUrls": [url.replace("/instanceGroupManagers/", "/instanceGroups/") for url in urls],
+            "version": body["version"],
+            "nodeLocations": body["locations"],
+            "operation": "",
+        }
+        if sizes:
+            # As the provider computes it: the average over the groups, rounded down.
+            outputs["nodeCount"] = sum(sizes.values()) // len(sizes)
+        return outputs
+
+    def find(self, ctx: Context, row: Row, place: Props) -> Body | None:
+        body = super().find(ctx, row, place)
+        if body is not None:
+            body["_sandbox"]["sizes"] = groups.sizes(ctx.store, row.resource_name(place))
+        return body
+
+
+def add_pool(ctx: Context, cluster_name: str, body: Body, size: int) -> Body:
+    """Makes a node pool and its machines, `size` in each zone (all together when the pool counts in totals)."""
+    store = ctx.store
+    with store.transaction():
+        cluster = store.find(CLUSTERS, cluster_name)
+        if cluster is None:
+            raise ApiError(404, f"Not found: {cluster_name}.", "notFound")
+        name = f"{cluster_name}/nodePools/{body['name']}"
+        config = {"machineType": nodes.DEFAULT_MACHINE, **body.get("config", {})}
+        zones = sorted(body.get("locations") or cluster["locations"])
+        check_machines(config, zones)
+        extra: list[Props] = []
+        others = [pool for _, _, pool in store.select(groups.POOLS, under=cluster_name)]
+        tainted = any(taint["key"] == nodes.GPU for taint in config.get("taints", []))
+        if config.get("accelerators") and not tainted and any(not p["config"].get("accelerators") for p in others):
+            # GKE taints GPU pools by itself, but only when other nodes exist for everything else.
+            extra.append(_GPU_TAINT)
+        pool = {
+            **body,
+            "config": config,
+            "locations": zones,
+            "version": _node_version(cluster, body.get("version", "")),
+            "status": "RUNNING",
+            "selfLink": f"https://container.googleapis.com/v1/{name}",
+            "etag": number(name)[:10],
+            "_sandbox": {"id": number(name), "gke_taints": extra},
+        }
+        store.insert(groups.POOLS, name, pool, owner=(CLUSTERS, cluster_name))
+        total = bool(body.get("autoscaling", {}).get("totalMaxNodeCount"))
+        counts = groups.spread(size, len(zones)) if total else [size] * len(zones)
+        for zone, count in zip(zones, counts, strict=True):
+            groups.create(store, name, zone, count)
+        _refresh_groups(store, name)
+        return store.get(groups.POOLS, name)
+
+
+def check_machines(config: Body, zones: list[str]) -> None:
+    """Refuses a machine type, or a GPU, that does not exist or is not offered in one of the zones."""
+    if fault := machine_fault(config, zones):
+        raise invalid(fault[1])
+
+
+def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
+    """(field of the config, what is wrong), or None."""
+    name = config.get("machineType", nodes.DEFAULT_MACHINE)
+    machine = machines.find(name)
+    if machine is None:
+        return "machineType", f"Machine type with name '{name}' does not exist in zone '{zones[0] if zones else '-'}'."
+    accelerators = config.get("accelerators", [])
+    for accelerator in accelerators:
+        kind, count = accelerator.get("acceleratorType"), accelerator.get("acceleratorCount", "0")
+        if isinstance(kind, str) and isinstance(count, str):
+            if said := machines.accelerator_fault(machine, kind, int(count), zones):
+                return "accelerators", said
+    for zone in zones:
+        if not machines.offered_in(machine, zone):
+            return "machineType", f"Machine type with name '{name}' does not exist in zone '{zone}'."
+    return None
+
+
+def await_nodes(ctx: Context, pool: str) -> None:
+    """Waits until every machine of the pool is a Ready node; ApiError when it takes too long or someone interrupts."""
+    wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
+    if not wanted:
+        return
+    steps = pool.split("/")
+    plane = control_planes().get(cluster_key(steps[1], steps[3], steps[5]))
+    if plane is None:
+        raise ApiError(404, f"The control plane of {steps[5]} does not run.", "notFound")
+    deadline = time.monotonic() + min(ctx.timeout or NODES_SECONDS, NODES_SECONDS)
+    ready: set[str] = set()
+    while time.monotonic() < deadline and not ctx.cancelled.is_set():
+        try:
+            found = plane.api().list("/api/v1/nodes", labelSelector=f"cloud.google.com/gke-nodepool={steps[7]}")
+        except OSError:
+            found = []  # it may be on its way up
+        ready = {node["metadata"]["name"] for node in found if _is_ready(node)}
+        wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
+        if wanted <= ready:
+            return
+        ctx.cancelled.wait(0.25)
+    raise ApiError(
+        400,
+        f"only {len(wanted & ready)} of {len(wanted)} nodes of pool '{steps[7]}' became ready"
+        + (" before the operation was interrupted" if ctx.cancelled.is_set() else "; `make status` shows the cluster"),
+        "failedPrecondition",
+    )
+
+
+def _is_ready(node: Props) -> bool:
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in node.get("status", {}).get("conditions", [])
+    )
+
+
+def _start_size(inputs: Props) -> int:
+    """Machines to start with: initialNodeCount or nodeCount, else the autoscaler's minimum."""
+    scaling = inputs.get("autoscaling") or {}
+    for value in (inputs.get("initialNodeCount"), inputs.get("nodeCount")):
+        if value is not None:
+            return int(value)
+    return int(scaling.get("minNodeCount") or scaling.get("totalMinNodeCount") or 0)
+
+
+def _within_limits(store: Store, name: str, pool: Body) -> None:
+    """New limits move a size that lies outside them."""
+    current = groups.sizes(store, name)
+    low, high = fleet.limits(pool, current)
+    size = min(max(sum(current.values()), low), high)
+    if size != sum(current.values()):
+        groups.resize(store, name, fleet.place(pool, current, size))
+
+
+def _refresh_groups(store: Store, name: str) -> None:
+    urls = [body["selfLink"] for _, body in groups.of(store, name)]
+    store.update(groups.POOLS, name, lambda body: {**body, "instanceGroupUrls": urls})
+
+
+def _node_version(cluster: Body, wanted: str) -> str:
+    master = cluster["currentMasterVersion"]
+    if not wanted:
+        return master
+    version = versions.resolve(wanted, "")
+    if versions.is_newer(version, master):
+        raise invalid(f'Node version "{version}" must not be greater than the master version "{master}".')
+    return version
+
+
+def _zones(location: str) -> list[str]:
+    """A zone is itself; of a region GKE takes three."""
+    return [location] if machines.is_zone(location) else list(machines.ZONES[location][:3])
+
+
+def _served_by(plane: Any, body: Body) -> Body:
+    endpoint = plane.endpoint.removeprefix("https://")
+    auth = {**body.get("masterAuth", {}), "clusterCaCertificate": plane.ca_data}
+    served: Body = {"endpoint": endpoint, "masterAuth": auth}
+    if "privateClusterConfig" in body:
+        served["privateClusterConfig"] = {
+            **body["privateClusterConfig"],
+            "privateEndpoint": endpoint,
+            "publicEndpoint": endpoint,
+        }
+    return served
+
+
+def _check_ranges(store: Store, inputs: Props, body: Body) -> None:
+    """The subnetwork's secondary ranges that the cluster names must exist."""
+    policy = body.get("ipAllocationPolicy", {})
+    if not body.get("subnetwork"):
+        return
+    name = full_name("compute.subnetworks", body["subnetwork"], inputs)
+    offered = [item.get("rangeName") for item in store.get("compute.subnetworks", name).get("secondaryIpRanges", [])]
+    for key, what in (("clusterSecondaryRangeName", "Pod"), ("servicesSecondaryRangeName", "Services")):
+        if policy.get(key) and policy[key] not in offered:
+            raise invalid(f"{what} secondary range '{policy[key]}' does not exist in network subnetwork '{name}'.")
+
+

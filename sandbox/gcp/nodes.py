@@ -1,0 +1,138 @@
+"""The node that GKE makes of a machine: labels, taints and what is left of cpu, memory and disk for pods.
+
+Sources: GKE's pages "Plan node sizes" (reservations), "Node labels", "About GPUs" and "Spot VMs".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.cluster.cloud import NodeShape, Taint
+from sandbox.gcp import machines
+from sandbox.gcp.store import Body
+
+_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
+DEFAULT_MACHINE = "e2-medium"
+DEFAULT_DISK_GB = 100
+_DEFAULT_PODS = 110
+_LOCAL_SSD_GB = 375
+GPU = "nvidia.com/gpu"
+
+
+def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False) -> NodeShape:
+    """A pool's node in a zone. `with_gpus`: with the GPUs as a resource, as GKE's own autoscaler expects them."""
+    config = pool.get("config", {})
+    machine = machines.find(config.get("machineType", DEFAULT_MACHINE))
+    assert machine is not None  # checked when the pool was made
+    resources = {
+        "cpu": f"{_allocatable_millicores(machine.cpus)}m",
+        "memory": f"{_allocatable_mib(machine.memory_mib)}Mi",
+        "ephemeral-storage": f"{_allocatable_disk_mib(config)}Mi",
+        "pods": str(max_pods(pool)),
+    }
+    if with_gpus and gpus(config):
+        resources[GPU] = str(gpus(config))
+    return NodeShape(
+        labels=labels(pool, machine, zone, hostname),
+        taints=tuple(taints(pool)),
+        resources=resources,
+        machine_type=machine.name,
+        zone=zone,
+    )
+
+
+def labels(pool: Body, machine: machines.MachineType, zone: str, hostname: str) -> dict[str, str]:
+    """GKE's own labels, then the pool's."""
+    config = pool.get("config", {})
+    own = {
+        "beta.kubernetes.io/instance-type": machine.name,
+        "node.kubernetes.io/instance-type": machine.name,
+        "kubernetes.io/arch": machine.arch,
+        "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/region": machines.region_of(zone),
+        "topology.kubernetes.io/zone": zone,
+        "topology.gke.io/zone": zone,
+        "cloud.google.com/gke-nodepool": pool["name"],
+        "cloud.google.com/gke-os-distribution": "cos",
+        "cloud.google.com/gke-container-runtime": "containerd",
+        "cloud.google.com/gke-boot-disk": config.get("diskType", "pd-balanced"),
+        "cloud.google.com/gke-max-pods-per-node": str(max_pods(pool)),
+        "cloud.google.com/gke-provisioning": "standard",
+        "cloud.google.com/machine-family": machine.series,
+    }
+    if hostname:
+        own["kubernetes.io/hostname"] = hostname
+    if config.get("spot"):
+        own |= {"cloud.google.com/gke-spot": "true", "cloud.google.com/gke-provisioning": "spot"}
+    elif config.get("preemptible"):
+        own |= {"cloud.google.com/gke-preemptible": "true", "cloud.google.com/gke-provisioning": "preemptible"}
+    if config.get("flexStart"):
+        own["cloud.google.com/gke-flex-start"] = "true"
+    if config.get("localSsdCount") or config.get("ephemeralStorageLocalSsdConfig"):
+        own["cloud.google.com/gke-ephemeral-storage-local-ssd"] = "true"
+    for accelerator in config.get("accelerators", []):
+        own["cloud.google.com/gke-accelerator"] = accelerator["acceleratorType"]
+        own["cloud.google.com/gke-accelerator-count"] = str(accelerator["acceleratorCount"])
+        own["cloud.google.com/gke-gpu"] = "true"
+        driver = accelerator.get("gpuDriverInstallationConfig", {}).get("gpuDriverVersion", "DEFAULT")
+        if driver in ("DEFAULT", "LATEST"):
+            own["cloud.google.com/gke-gpu-driver-version"] = driver.lower()
+        sharing = accelerator.get("gpuSharingConfig", {})
+        if sharing:
+            own["cloud.google.com/gke-gpu-sharing-strategy"] = sharing["gpuSharingStrategy"].lower().replace("_", "-")
+            own["cloud.google.com/gke-max-shared-clients-per-gpu"] = str(sharing["maxSharedClientsPerGpu"])
+    return {**own, **config.get("labels", {})}
+
+
+def taints(pool: Body) -> list[Taint]:
+    """The pool's taints and those that GKE added (see gke.py)."""
+    items: list[dict[str, Any]] = [*pool.get("config", {}).get("taints", []), *pool["_sandbox"].get("gke_taints", [])]
+    return [Taint(item["key"], item.get("value", ""), _EFFECTS[item["effect"]]) for item in items]
+
+
+def gpus(config: Body) -> int:
+    """What `nvidia.com/gpu` counts on a node: shared GPUs count once per client."""
+    total = 0
+    for accelerator in config.get("accelerators", []):
+        clients = int(accelerator.get("gpuSharingConfig", {}).get("maxSharedClientsPerGpu", 1))
+        total += int(accelerator["acceleratorCount"]) * clients
+    return total
+
+
+def gpus_ready_by(config: Body) -> str:
+    """GKE's own plugin and driver, unless the pool leaves the driver to somebody else."""
+    disabled = any(
+        accelerator.get("gpuDriverInstallationConfig", {}).get("gpuDriverVersion") == "INSTALLATION_DISABLED"
+        for accelerator in config.get("accelerators", [])
+    )
+    return "device-plugin" if disabled else "cloud"
+
+
+def max_pods(pool: Body) -> int:
+    return int(pool.get("maxPodsConstraint", {}).get("maxPodsPerNode", _DEFAULT_PODS))
+
+
+def _allocatable_millicores(cpus: int) -> int:
+    """6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest are GKE's."""
+    reserved = sum(60 if core == 0 else 10 if core == 1 else 5 if core < 4 else 2.5 for core in range(cpus))
+    return int(cpus * 1000 - reserved)
+
+
+def _allocatable_mib(memory: int) -> int:
+    """25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above; and 100 MiB."""
+    reserved, rest = 0.0, float(memory)
+    for width, share in ((4096, 0.25), (4096, 0.2), (8192, 0.1), (114688, 0.06), (rest, 0.02)):
+        reserved += min(rest, width) * share
+        rest -= min(rest, width)
+    return int(memory - reserved - 100)
+
+
+def _allocatable_disk_mib(config: Body) -> int:
+    """Boot disk: 10 % are the eviction threshold, and the smallest of 50 %, 6 GiB + 35 % and 100 GiB are the system's.
+    Local SSDs as ephemeral storage: 50, 75 or 100 GiB for one, two or more of them."""
+    ssds = int(config.get("ephemeralStorageLocalSsdConfig", {}).get("localSsdCount") or config.get("localSsdCount") or 0)
+    if ssds:
+        gib = ssds * _LOCAL_SSD_GB * 1000**3 / 1024**3
+        return int((gib * 0.9 - {1: 50, 2: 75}.get(ssds, 100)) * 1024)
+    gib = float(config.get("diskSizeGb") or DEFAULT_DISK_GB)
+    return int((gib * 0.9 - min(gib * 0.5, 6 + gib * 0.35, 100)) * 1024)

@@ -1,0 +1,7 @@
+"""The table: every resource type of pulumi-gcp that the sandbox knows."""
+
+from __future__ import annotations
+
+from sandbox.gcp.rows import compute, container, identity, storage
+
+ROWS = {row.token: row for module in (compute, container, identity, storage) for row in module.ROWS}

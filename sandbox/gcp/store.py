@@ -1,0 +1,269 @@
+"""Google Cloud's objects on one machine: a sqlite file that several processes read and write at once.
+
+An object has a collection (`compute.networks`, the name of the API collection) and a full resource name
+(`projects/p/global/networks/n`); its body is the API's JSON, with what only the sandbox knows under `_sandbox`.
+Two relations carry the rules that Google enforces:
+
+- a *reference* (a subnetwork names its network): the target must exist (404), and cannot be deleted while it is
+  referred to (400 resourceInUseByAnotherResource);
+- an *owner* (a cluster owns its node pools, a node pool its instances): goes, it takes what it owns along.
+
+Not here: what a body may hold (discovery.py) and what a service does with it (gke.py).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sandbox import paths
+from sandbox.errors import SandboxError
+
+Body = dict[str, Any]
+Reference = tuple[str, str]
+"""(collection, full resource name)"""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    collection TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL,
+    owner_collection TEXT NOT NULL DEFAULT '', owner_name TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (collection, name));
+CREATE INDEX IF NOT EXISTS owned ON objects (owner_collection, owner_name);
+CREATE TABLE IF NOT EXISTS refs (
+    collection TEXT NOT NULL, name TEXT NOT NULL, to_collection TEXT NOT NULL, to_name TEXT NOT NULL,
+    PRIMARY KEY (collection, name, to_collection, to_name));
+CREATE INDEX IF NOT EXISTS used ON refs (to_collection, to_name);
+"""
+
+_BUSY_SECONDS = 30.0
+
+
+class ApiError(Exception):
+    """A refusal in the words of Google's client libraries: `googleapi: Error 404: MESSAGE, notFound`."""
+
+    def __init__(self, code: int, message: str, reason: str) -> None:
+        super().__init__(f"googleapi: Error {code}: {message}, {reason}")
+        self.code = code
+        self.message = message
+        self.reason = reason
+
+
+def not_found(name: str) -> ApiError:
+    return ApiError(404, f"The resource '{name}' was not found", "notFound")
+
+
+def already_exists(name: str) -> ApiError:
+    return ApiError(409, f"The resource '{name}' already exists", "alreadyExists")
+
+
+def in_use(collection: str, name: str, user: str) -> ApiError:
+    kind = collection.rsplit(".", 1)[-1].removesuffix("s")
+    return ApiError(
+        400,
+        f"The {kind} resource '{name}' is already being used by '{user}'",
+        "resourceInUseByAnotherResource",
+    )
+
+
+class Store:
+    """The objects of every project. Instances are cheap and hold no connection; any thread may use one.
+
+    Methods raise ApiError for what Google would refuse, SandboxError for a file that cannot be read.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or paths.folder("gcp") / "objects.sqlite"
+        self._local = threading.local()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def find(self, collection: str, name: str) -> Body | None:
+        """The object's body, or None."""
+        with self.transaction() as db:
+            row = db.execute(
+                "SELECT body FROM objects WHERE collection = ? AND name = ?", (collection, name)
+            ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def get(self, collection: str, name: str) -> Body:
+        """The object's body; ApiError 404 without one."""
+        body = self.find(collection, name)
+        if body is None:
+            raise not_found(name)
+        return body
+
+    def select(self, collection: str = "", under: str = "") -> list[tuple[str, str, Body]]:
+        """(collection, name, body), oldest first: of one collection or all, below a resource name or anywhere."""
+        prefix = under.rstrip("/") + "/" if under else ""
+        with self.transaction() as db:
+            rows = db.execute(
+                "SELECT collection, name, body FROM objects WHERE (? = '' OR collection = ?)"
+                " AND substr(name, 1, length(?)) = ? ORDER BY created, rowid",
+                (collection, collection, prefix, prefix),
+            ).fetchall()
+        return [(row[0], row[1], json.loads(row[2])) for row in rows]
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def insert(
+        self,
+        collection: str,
+        name: str,
+        body: Body,
+        *,
+        references: Iterable[Reference] = (),
+        owner: Reference = ("", ""),
+    ) -> None:
+        """Adds an object: 409 when the name is taken, 404 when something that it refers to is not there."""
+        with self.transaction() as db:
+            self._check_targets(db, [*references, *([owner] if owner[0] else [])])
+            try:
+                db.execute(
+                    "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)",
+                    (collection, name, json.dumps(body), time.time(), *owner),
+                )
+            except sqlite3.IntegrityError:
+                raise already_exists(name) from None
+            self._refer(db, collection, name, references)
+
+    def update(
+        self,
+        collection: str,
+        name: str,
+        change: Callable[[Body], Body | None],
+        *,
+        references: Iterable[Reference] | None = None,
+    ) -> Body:
+        """Reads, changes and writes in one step, so that two writers lose nothing; returns the new body.
+
+        `change` may change the body that it gets or return another one. `references` replaces the old ones when given.
+        """
+        with self.transaction() as db:
+            body = self.get(collection, name)
+            body = change(body) or body
+            db.execute(
+                "UPDATE objects SET body = ? WHERE collection = ? AND name = ?", (json.dumps(body), collection, name)
+            )
+            if references is not None:
+                references = list(references)
+                self._check_targets(db, references)
+                db.execute("DELETE FROM refs WHERE collection = ? AND name = ?", (collection, name))
+                self._refer(db, collection, name, references)
+        return body
+
+    def delete(self, collection: str, name: str) -> None:
+        """Removes an object and what it owns: 404 when it is not there, 400 when another object refers to any of it."""
+        with self.transaction() as db:
+            self.get(collection, name)
+            doomed = self._owned(db, (collection, name))
+            for target in doomed:
+                users = db.execute("SELECT collection, name FROM refs WHERE to_collection = ? AND to_name = ?", target)
+                for user in users.fetchall():
+                    if tuple(user) not in doomed:
+                        raise in_use(*target, user[1])
+            for target in doomed:
+                db.execute("DELETE FROM objects WHERE collection = ? AND name = ?", target)
+                db.execute("DELETE FROM refs WHERE collection = ? AND name = ?", target)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is one write that no other process sees half of; nested uses join the outer one."""
+        outer: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if outer is not None:
+            yield outer
+            return
+        try:
+            db = self._open()
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            raise
+        self._local.db = db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            raise
+        finally:
+            # Closing without COMMIT rolls back.
+            self._local.db = None
+            db.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
+        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            if new or not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'refs'").fetchone():
+                db.execute("PRAGMA journal_mode = WAL")
+                db.executescript(_SCHEMA)
+            # The file must survive a killed process, not a power cut.
+            db.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """A damaged file is kept, out of the way, and the next use starts with an empty store."""
+        if isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError):
+            return
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        kept = paths.folder("attic") / f"gcp-objects-{stamp}.sqlite"
+        for suffix in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + suffix)
+            if part.exists():
+                part.rename(kept.with_name(kept.name + suffix))
+        raise SandboxError(
+            f"The store of Google Cloud objects was damaged ({error}) and its objects are lost; "
+            f"the file is kept as {kept}.",
+            "Run `make down` and then `make up` to build the environment again.",
+        ) from error
+
+    def _check_targets(self, db: sqlite3.Connection, targets: Iterable[Reference]) -> None:
+        for collection, name in targets:
+            if not db.execute("SELECT 1 FROM objects WHERE collection = ? AND name = ?", (collection, name)).fetchone():
+                raise not_found(name)
+
+    def _refer(self, db: sqlite3.Connection, collection: str, name: str, references: Iterable[Reference]) -> None:
+        for target in references:
+            db.execute("INSERT OR IGNORE INTO refs VALUES (?, ?, ?, ?)", (collection, name, *target))
+
+    def _owned(self, db: sqlite3.Connection, root: Reference) -> list[Reference]:
+        found: list[Reference] = [root]
+        for owner in found:
+            rows = db.execute("SELECT collection, name FROM objects WHERE owner_collection = ? AND owner_name = ?", owner)
+            found.extend((row[0], row[1]) for row in rows.fetchall())
+        return found
+
+
+_PERMANENT = ("serviceusage.services", "cloudkms.keyRings", "cloudkms.cryptoKeys", "iam.policies")
+"""What destroying a stack leaves behind on the real cloud too: APIs stay enabled, keys cannot be deleted at all."""
+
+
+def inventory() -> dict[str, int]:
+    """How many objects of each collection there are."""
+    counts: dict[str, int] = {}
+    for collection, _, _ in _existing():
+        counts[collection] = counts.get(collection, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def leftovers() -> list[str]:
+    """The resource names that a finished destroy should not have left."""
+    return [f"{collection} {name}" for collection, name, _ in _existing() if collection not in _PERMANENT]
+
+
+def _existing() -> list[tuple[str, str, Body]]:
+    # Asking must not make the file.
+    path = paths.home() / "gcp" / "objects.sqlite"
+    return Store(path).select() if path.exists() else []
