@@ -29,18 +29,18 @@ _PREFIXES = {
 }
 
 
-def resource(token: str, name: str, inputs: dict[str, Any], number: int) -> dict[str, Any]:
-    """Outputs of a new resource, `id` included; what equals an input may be left out."""
-    package, _, type = token.split(":", 2)[0], None, token.rpartition(":")[2]
+def resource(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Outputs of a new resource, `id` included; what equals an input may be left out. The same ones in every run."""
+    package, type = token.split(":")[0], token.rpartition(":")[2]
+    digest = hashlib.sha256(f"{token}{name}".encode()).hexdigest()[:17]
     made = _SPECIAL.get(token, lambda *_: {})(name, inputs)
-    physical = made.get("name") or inputs.get("name") or f"{name}-{number:07x}"
+    physical = made.get("name") or inputs.get("name") or f"{name}-{digest[:7]}"
     if token.startswith("pulumi:providers:") or package in ("kubernetes", "pulumi"):
         made.setdefault("id", f"{name}-id")
         if package == "kubernetes":
             made["metadata"] = {"name": name, **(inputs.get("metadata") or {})}
         return made
     if package == "aws":
-        digest = hashlib.sha256(f"{token}{name}".encode()).hexdigest()[:17]
         prefix = _PREFIXES.get(type)
         made.setdefault("id", f"{prefix}-{digest}" if prefix else physical)
         service = token.split(":")[1].split("/")[0]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import itertools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -115,7 +114,6 @@ class RecordingMonitor(mocks.MockMonitor):
         self.recorded_outputs = outputs
         self.preview = preview
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
         self._states: dict[str, tuple[str, struct_pb2.Struct]] = {}
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
@@ -201,7 +199,7 @@ class RecordingMonitor(mocks.MockMonitor):
         return dict(given(inputs) if callable(given) else given)
 
     def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        computed = {**plausible.resource(token, name, inputs, next(self._numbers)), **self._given(token, inputs)}
+        computed = {**plausible.resource(token, name, inputs), **self._given(token, inputs)}
         # What is as the program gave it stays out: the input itself may be marked as secret.
         new = {key: value for key, value in computed.items() if value != inputs.get(key)}
         return {key: _as_previewed(value, inputs.get(key)) for key, value in new.items()} if self.preview else new
@@ -213,11 +211,10 @@ class RecordingMonitor(mocks.MockMonitor):
                 state.MergeFrom(values.encode({key: values.Secret(values.decode(state)[key])}))
 
     def _keep(self, request: Any, urn: str, id: str, inputs: dict[str, Any], state: struct_pb2.Struct) -> None:
-        options = {
-            field.name: list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else value
-            for field, value in request.ListFields()
-            if field.name in _OPTIONS
-        }
+        options: dict[str, Any] = {}
+        for field, value in request.ListFields():
+            if field.name in _OPTIONS:
+                options[field.name] = list(value) if field.label == field.LABEL_REPEATED else value
         resource = Resource(
             urn=urn,
             type=request.type,

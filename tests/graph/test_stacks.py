@@ -1,0 +1,231 @@
+"""The resource graph of every stack in this repository, as the engine would hold it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.recording import Recording, Resource
+from tests.stacks import ALL, EKS, GKE, record, recorded, settings
+
+CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
+POOLS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+def cloud(stack: str) -> str:
+    return settings(stack)["gpuyard:cloud"]
+
+
+def control_plane(made: Recording, stack: str) -> Resource:
+    return made.one(CLUSTERS[cloud(stack)])
+
+
+def pools(made: Recording, stack: str) -> dict[str, Resource]:
+    """Pool name → its first node group."""
+    return {found.name: found for found in made.all(POOLS[cloud(stack)])}
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_the_names_of_all_resources_are_those_that_the_last_release_had(stack, golden) -> None:
+    """seed row S24: one file per environment. A URN that changes replaces a resource: it needs an alias."""
+    golden(f"urns-{stack}", recorded(stack).tree())
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_a_preview_without_any_resource_shows_what_the_update_makes(stack: str) -> None:
+    assert recorded(stack, preview=True).tree() == recorded(stack).tree()
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_every_resource_has_an_owner(stack: str) -> None:
+    assert [str(found) for found in recorded(stack).orphans()] == []
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_only_pulumi_eks_own_look_ups_use_the_default_aws_provider(stack: str) -> None:
+    allowed = {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"}
+    assert set(recorded(stack).without_provider()) <= allowed
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_nothing_on_gke_uses_a_default_provider(stack: str) -> None:
+    assert recorded(stack).without_provider() == []
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_default_providers_are_disabled_as_far_as_the_cloud_allows(stack: str) -> None:
+    disabled = settings(stack)["pulumi:disable-default-providers"]
+    assert disabled == (["kubernetes", "gcp"] if cloud(stack) == "aws" else ["*"])
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_the_kubeconfig_is_secret_wherever_it_goes(stack: str) -> None:
+    made = recorded(stack)
+    assert "kubeconfig" in made.secret_exports
+    provider = made.one("pulumi:providers:kubernetes", "kubernetes")
+    assert "kubeconfig" in provider.secrets
+    plain = {key: value for key, value in made.exports.items() if key not in made.secret_exports}
+    assert "certificate-authority-data" not in str(plain)
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_node_pools_go_before_the_control_plane_and_it_before_the_network(stack: str) -> None:
+    """seed row S01: a destroy leaves nothing behind that a later step still needs."""
+    made = recorded(stack)
+    cluster = control_plane(made, stack)
+    for pool in pools(made, stack).values():
+        assert made.must_outlive(cluster, pool), pool
+    network = [found for found in made.all("Subnet") + made.all("Subnetwork") + made.all("Vpc") + made.all("Network")]
+    assert network
+    for found in network:
+        assert made.must_outlive(found, cluster), found
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_everything_inside_kubernetes_goes_before_the_control_plane_and_its_provider(stack: str) -> None:
+    made = recorded(stack)
+    cluster, provider = control_plane(made, stack), made.one("pulumi:providers:kubernetes", "kubernetes")
+    inside = [found for found in made.resources.values() if found.package == "kubernetes"]
+    assert inside
+    for found in inside:
+        assert found.provider == provider.urn, found
+        assert made.must_outlive(cluster, found), found
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
+    """Else a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
+    made = recorded(stack)
+    groups = pools(made, stack)
+    on_gpus = {"nvidia-device-plugin", "dcgm-exporter"}
+    for release in made.all(RELEASE):
+        home = groups["gpu-workers" if release.name in on_gpus else "cpu-workers"]
+        assert made.must_outlive(home, release), release
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_the_autoscaler_goes_before_every_pool(stack: str) -> None:
+    """seed row S04: it would fight the removal of the groups that it owns."""
+    made = recorded(stack)
+    for pool in pools(made, stack).values():
+        assert made.must_outlive(pool, made.one(RELEASE, "cluster-autoscaler")), pool
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_add_ons_that_need_a_node_wait_for_the_cpu_pool(stack: str) -> None:
+    made = recorded(stack)
+    cpu = pools(made, stack)["cpu-workers"]
+    for addon in made.all("aws:eks/addon:Addon"):
+        if addon.inputs["addonName"] in ("coredns", "metrics-server", "aws-ebs-csi-driver", "aws-efs-csi-driver"):
+            assert made.must_outlive(cpu, addon), addon
+        if addon.inputs["addonName"] in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
+            assert made.must_outlive(addon, cpu), addon
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_the_exporter_waits_for_the_kinds_of_the_prometheus_operator(stack: str) -> None:
+    """seed row S18: its ServiceMonitor is refused where the kind does not exist."""
+    made = recorded(stack)
+    operator, exporter = made.one(RELEASE, "kube-prometheus-stack"), made.one(RELEASE, "dcgm-exporter")
+    assert made.must_outlive(operator, exporter)
+    assert exporter.inputs["values"]["serviceMonitor"]["enabled"] is True
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_gpu_pools_on_gke_follow_a_cpu_pool(stack: str) -> None:
+    """GKE taints a GPU pool only when another pool exists already."""
+    made = recorded(stack)
+    assert made.must_outlive(pools(made, stack)["cpu-workers"], pools(made, stack)["gpu-workers"])
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_google_apis_are_on_before_anything_is_made(stack: str) -> None:
+    made = recorded(stack)
+    for service in made.all("gcp:projects/service:Service"):
+        assert service.inputs["disableOnDestroy"] is False
+        for found in (made.one("Network"), control_plane(made, stack)):
+            assert made.must_outlive(service, found), (service, found)
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_gke_installs_neither_a_device_plugin_nor_an_autoscaler_nor_an_exporter(stack: str) -> None:
+    """seed rows S04, S05 and S18: they are Google's own there, and two of a kind count every GPU twice."""
+    assert recorded(stack).all(RELEASE) == []
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> None:
+    made = recorded(stack)
+    groups, storage = pools(made, stack), made.one("aws:efs/fileSystem:FileSystem")
+    independent = [
+        (groups["gpu-workers"], groups["cpu-workers"]),
+        (groups["cpu-workers"], groups["gpu-workers"]),
+        (made.one(RELEASE, "nvidia-device-plugin"), groups["cpu-workers"]),
+        (made.one(RELEASE, "nvidia-device-plugin"), made.one(RELEASE, "cluster-autoscaler")),
+        (made.one("StorageClass", "storage-block"), groups["gpu-workers"]),
+        (made.one("StorageClass", "storage-block"), storage),
+        (made.one("aws:eks/addon:Addon", "coredns"), groups["gpu-workers"]),
+        (control_plane(made, stack), made.one("Role", "cluster-nodes")),
+    ]
+    for later, earlier in independent:
+        assert not made.must_outlive(earlier, later), f"{later} waits for {earlier}"
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> None:
+    for wanted in (True, False):
+        made = record({**settings(stack), "gpuyard:deletionProtection": wanted}, stack)
+        assert control_plane(made, stack).inputs["deletionProtection"] is wanted
+        protected = {found.type for found in made.resources.values() if found.options.get("protect")}
+        assert bool(protected) is wanted
+        if wanted and cloud(stack) == "aws":
+            assert {"eks:index:Cluster", "aws:efs/fileSystem:FileSystem"} <= protected
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_everything_bears_the_stacks_name(stack: str) -> None:
+    made = recorded(stack)
+    provider = made.one(f"pulumi:providers:{cloud(stack)}")
+    # A provider's own nested inputs travel as JSON text.
+    key = "defaultTags" if cloud(stack) == "aws" else "defaultLabels"
+    tags = json.loads(provider.inputs[key])
+    tags = tags.get("tags", tags)
+    assert tags["gpuyard-stack"] == f"gpuyard-{stack}"
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools(stack: str) -> None:
+    """A second GPU pool changes nothing of the pools, the cluster or the network."""
+    config = settings(stack)
+    more = {**config["gpuyard:nodePools"], "a-first-by-name": {"machineTypes": ["g5.xlarge"], "min": 0, "max": 2}}
+    before, after = recorded(stack), record({**config, "gpuyard:nodePools": more}, stack)
+    changed = {
+        str(found)
+        for urn, found in before.resources.items()
+        if urn not in after.resources or after.resources[urn].inputs != found.inputs
+    }
+    assert changed <= {f"{RELEASE}::{name}" for name in ("dcgm-exporter", "nvidia-device-plugin", "cluster-autoscaler")}
+
+
+def test_the_guides_environment_is_there_to_the_letter() -> None:
+    """seed rows S02, S03, S07 and S24: m5.2xlarge 2..20 and p3.2xlarge 0..10, label and taint."""
+    groups = pools(recorded("guide"), "guide")
+    cpu, gpu = groups["cpu-workers"].inputs, groups["gpu-workers"].inputs
+    assert cpu["instanceTypes"] == ["m5.2xlarge"]
+    assert (cpu["scalingConfig"]["minSize"], cpu["scalingConfig"]["maxSize"]) == (2, 20)
+    assert gpu["instanceTypes"] == ["p3.2xlarge"]
+    assert (gpu["scalingConfig"]["minSize"], gpu["scalingConfig"]["maxSize"]) == (0, 10)
+    assert gpu["labels"]["workload"] == "gpu-training"
+    assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_the_development_stacks_have_the_guides_shape(stack: str) -> None:
+    """seed rows S02, S03 and S24: the guide's pools with a GPU type that can be bought today."""
+    exported = recorded(stack).exports["nodePools"]
+    assert (exported["cpu-workers"]["min"], exported["cpu-workers"]["max"]) == (2, 20)
+    assert (exported["gpu-workers"]["min"], exported["gpu-workers"]["max"]) == (0, 10)
+    assert exported["gpu-workers"]["gpusPerNode"] == 1
+    assert exported["gpu-workers"]["labels"]["workload"] == "gpu-training"

@@ -1,0 +1,41 @@
+"""The stacks of this repository under the recording engine: their own files, the real `__main__.py`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import runpy
+from typing import Any
+
+import yaml
+
+from sandbox.paths import ROOT
+from tests.recorder import run
+from tests.recording import Recording
+
+EKS = ["dev", "guide"]
+GKE = ["dev-gke"]
+ALL = [*EKS, *GKE]
+
+
+def settings(stack: str) -> dict[str, Any]:
+    """The stack's config by its full keys, with the defaults that `Pulumi.yaml` declares."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {key: found["default"] for key, found in declared.items() if "default" in found}
+    return {**defaults, **yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]}
+
+
+def record(config: dict[str, Any], stack: str, preview: bool = False) -> Recording:
+    """Runs the program with this config; objects travel as JSON, as the engine hands them over."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+    return run(program, config=texts, stack=stack, preview=preview)
+
+
+@functools.cache
+def recorded(stack: str, preview: bool = False) -> Recording:
+    """The stack as its file says; recorded once, so look and do not touch."""
+    return record(settings(stack), stack, preview)
