@@ -3,8 +3,8 @@
 Non-goals: prices and live availability (they change daily; ask the cloud), zones (zone names differ by AWS account).
 
 Sources: `aws/machine_types.csv` is EC2's own DescribeInstanceTypes (written by `python -m tools.machine_types`);
-`gcp/machine_types.csv` is Google's machine families documentation, read 2026-11. Driver branches: NVIDIA's release notes
-as summed up by the EKS AMI guide (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
+`gcp/machine_types.csv` is Google's machine families documentation, read 2026-11. Driver branches: NVIDIA's release
+notes as summed up by the EKS AMI guide (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
 """
 
 import csv

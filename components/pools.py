@@ -1,7 +1,7 @@
 """The node pool that a person describes once, for both clouds, and everything that follows from it.
 
-`NodePoolSpec` is what a stack writes; `resolve` turns it into a `Pool`, from which the clouds' node pool components, the
-add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts are never typed twice.
+`NodePoolSpec` is what a stack writes; `resolve` turns it into a `Pool`, from which the clouds' node pool components,
+the add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts are never typed twice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,9 +40,9 @@ class NodePoolSpec(TypedDict):
 
     `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the whole pool.
     `capacity`: the ladder, best rung first, of on_demand and spot (default [on_demand]): each rung becomes a group of
-    its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset of the network's; all by default. `disk_gib`: root
-    volume in GiB (100, with GPUs 200). `labels`, `taints`: added to those that gpuyard derives. `accept_withdrawn`:
-    build a pool of a machine type that the cloud no longer describes, with a warning instead of an error.
+    its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset of the network's;
+    all by default. `disk_gib`: root volume in GiB (100, with GPUs 200). `labels`, `taints`: added to those that gpuyard
+    derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
     """
 
     machine_types: list[str]

@@ -135,7 +135,8 @@ def node_pools(
                 "cluster": cluster.cluster_name,
                 "node_role_arn": cluster.node_role_arn,
             },
-            pulumi.ResourceOptions(providers=providers),
+            # A node needs its way out, its role's permissions and its network plug-in, first and last.
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
         )
         for name, spec in environment.node_pools.items()
     }
@@ -177,7 +178,6 @@ def addons(
     on = environment.config.addons
     cpu = _without_gpus(environment, node_pools)
     gpu = [pool for name, pool in node_pools.items() if pool not in cpu]
-    pinned = environment.config.cluster.addon_versions
     for addon in NODE_ADDONS:
         EksAddon(
             addon,
@@ -186,8 +186,8 @@ def addons(
                 "cluster": cluster.cluster_name,
                 "cluster_name": environment.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
-                **({"version": pinned[addon]} if addon in pinned else {}),
-            },  # type: ignore[typeddict-item]
+                "versions": environment.config.cluster.addon_versions,
+            },
             pulumi.ResourceOptions(providers=providers, depends_on=cpu),
         )
 

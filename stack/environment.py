@@ -1,4 +1,4 @@
-"""The environment that a stack describes: the one reader of `pulumi.Config`, checked as a whole before anything is made."""
+"""The environment that a stack describes: the one reader of `pulumi.Config`, checked before anything is made."""
 
 import difflib
 import json

@@ -13,7 +13,7 @@ from components.gcp import services
 from components.gcp.cluster import GkeCluster, GkeClusterArgs
 from components.gcp.network import GcpNetwork, GcpNetworkArgs
 from components.gcp.node_pool import GkeNodePool
-from components.gcp.storage import FILESTORE_TIERS, GcpStorage
+from components.gcp.storage import FILESTORE_TIER, FILESTORE_TIERS, GcpStorage
 from components.versions import Chart
 
 from . import providers as stack_providers
@@ -120,7 +120,7 @@ def node_pools(
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
     made: dict[str, GkeNodePool] = {}
     for name in sorted(environment.node_pools, key=lambda name: bool(resolved[name].gpus)):
-        # GKE taints a GPU pool by itself only when another pool exists.
+        # GKE taints a GPU pool by itself only when another pool exists. Every node needs the network's way out.
         first = [made[other] for other in made if not resolved[other].gpus] if resolved[name].gpus else []
         made[name] = GkeNodePool(
             name,
@@ -132,7 +132,7 @@ def node_pools(
                 "node_service_account": cluster.node_service_account,
                 "tags": environment.tags,
             },
-            pulumi.ResourceOptions(providers=providers, depends_on=first),
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, *first]),
         )
     return {name: made[name] for name in environment.node_pools}
 
@@ -145,10 +145,12 @@ def storage(
     node_pools: dict[str, GkeNodePool],
 ) -> GcpStorage:
     """Storage classes; GKE runs the drivers, so no pool is waited for."""
-    tier = environment.config.storage.filestore_tier
     return GcpStorage(
         "storage",
-        {"network_id": network.network_id, **({"filestore_tier": tier} if tier else {})},  # type: ignore[typeddict-item]
+        {
+            "network_id": network.network_id,
+            "filestore_tier": environment.config.storage.filestore_tier or FILESTORE_TIER,
+        },
         pulumi.ResourceOptions(providers=providers),
     )
 

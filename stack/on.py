@@ -1,4 +1,4 @@
-"""Which cloud the environment is on. Its module is imported here and only then: the other cloud's SDK is never loaded."""
+"""Which cloud the environment is on. Only its module is imported: the other cloud's SDK is never loaded."""
 
 import importlib
 from types import ModuleType

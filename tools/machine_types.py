@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "components" / "aws"
-COLUMNS = "type arch vcpu memory_mib gpus gpu gpu_memory_mib neuron nvme_gb nvme_disks efa network_cards max_pods offered".split()
+COLUMNS = (
+    *("type", "arch", "vcpu", "memory_mib", "gpus", "gpu", "gpu_memory_mib", "neuron"),
+    *("nvme_gb", "nvme_disks", "efa", "network_cards", "max_pods", "offered"),
+)
 
 # Still on price lists, no longer described by EC2; the figures are those of EC2's page for P3 (8 vCPU per V100).
 WITHDRAWN = [
@@ -58,12 +61,12 @@ WITHDRAWN = [
 
 
 def _dump() -> dict[str, dict[str, Any]]:
-    raw = resources.files("moto.ec2").joinpath("resources", "instance_types.json.gz").read_bytes()
-    return json.loads(gzip.decompress(raw))
+    path = resources.files("moto.ec2") / "resources" / "instance_types.json.gz"
+    return json.loads(gzip.decompress(path.read_bytes()))
 
 
 def _regions() -> list[str]:
-    folder = resources.files("moto.ec2").joinpath("resources", "instance_type_offerings", "region")
+    folder = resources.files("moto.ec2") / "resources" / "instance_type_offerings" / "region"
     return sorted(entry.name.removesuffix(".json.gz") for entry in folder.iterdir())
 
 

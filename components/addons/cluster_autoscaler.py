@@ -16,9 +16,9 @@ _SERVICE_ACCOUNT = "cluster-autoscaler"
 
 
 class ClusterAutoscalerArgs(TypedDict):
-    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `kubernetes_version`: minor; the
-    autoscaler's image follows it. `node_pools`: every pool. `scale_down_after_minutes`: how long a node is idle before
-    it goes (default 10). `chart_mirror`: see `release.source`."""
+    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `kubernetes_version`: minor;
+    the autoscaler's image follows it. `node_pools`: every pool. `scale_down_after_minutes`: how long a node is idle
+    before it goes (default 10). `chart_mirror`: see `release.source`."""
 
     cluster: pulumi.Input[str]
     cluster_name: str

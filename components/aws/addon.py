@@ -12,14 +12,15 @@ from .identity import PodIdentity
 
 class EksAddonArgs(TypedDict):
     """`addon`: EKS's name of it. `cluster`: the cluster's name as an output, `cluster_name` the same as plain text.
-    `version`: exact, such as v1.21.1-eksbuild.1; without it, EKS's default for `kubernetes_version`, shown in the
-    preview. `service_account` and `policy_arns`: its Pod Identity in kube-system. `configuration`: its settings."""
+    `versions`: exact ones by add-on name, such as vpc-cni: v1.21.1-eksbuild.1; an add-on that is not named gets EKS's
+    default for `kubernetes_version`, shown in the preview. `service_account` and `policy_arns`: its Pod Identity in
+    kube-system. `configuration`: its settings."""
 
     addon: str
     cluster: pulumi.Input[str]
     cluster_name: str
     kubernetes_version: str
-    version: NotRequired[str]
+    versions: NotRequired[dict[str, str]]
     service_account: NotRequired[str]
     policy_arns: NotRequired[list[str]]
     configuration: NotRequired[dict[str, Any]]
@@ -27,7 +28,7 @@ class EksAddonArgs(TypedDict):
 
 
 class EksAddon(pulumi.ComponentResource):
-    """A managed add-on, installed over whatever self-managed copy is there, removed with the cluster's last use of it."""
+    """A managed add-on, installed over whatever self-managed copy is there."""
 
     version: pulumi.Output[str]
     """The version that is installed."""
@@ -35,7 +36,7 @@ class EksAddon(pulumi.ComponentResource):
     def __init__(self, name: str, args: EksAddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksAddon", name, None, opts)
         tags = args.get("tags", {})
-        version: pulumi.Input[str] | None = args.get("version")
+        version: pulumi.Input[str] | None = args.get("versions", {}).get(args["addon"])
         if version is None:
             version = aws.eks.get_addon_version_output(
                 addon_name=args["addon"],
@@ -43,7 +44,8 @@ class EksAddon(pulumi.ComponentResource):
                 opts=pulumi.InvokeOutputOptions(parent=self),
             ).version
         account = args.get("service_account")
-        associations = []
+        identities: list[PodIdentity] = []
+        associations: list[aws.eks.AddonPodIdentityAssociationArgs] = []
         if account:
             identity = PodIdentity(
                 name,
@@ -57,7 +59,10 @@ class EksAddon(pulumi.ComponentResource):
                 },
                 pulumi.ResourceOptions(parent=self),
             )
-            associations = [{"role_arn": identity.ready, "service_account": account}]
+            identities.append(identity)
+            associations.append(
+                aws.eks.AddonPodIdentityAssociationArgs(role_arn=identity.role_arn, service_account=account)
+            )
         configuration = args.get("configuration")
         addon = aws.eks.Addon(
             name,
@@ -69,7 +74,7 @@ class EksAddon(pulumi.ComponentResource):
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=identities),
         )
         self.version = addon.addon_version
         self.register_outputs({"version": self.version})

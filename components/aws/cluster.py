@@ -1,5 +1,5 @@
-"""The EKS cluster: API server, the key that encrypts its secrets, the role of its nodes, and the add-ons without which no
-node becomes ready."""
+"""The EKS cluster: API server, the key that encrypts its secrets, the role of its nodes, and the add-ons without which
+no node becomes ready."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
-from .addon import EksAddon
+from .addon import EksAddon, EksAddonArgs
 
 # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
@@ -79,7 +79,7 @@ class EksCluster(pulumi.ComponentResource):
     """
 
     cluster_name: pulumi.Output[str]
-    """Physical name. Whoever uses it waits for the cluster and the add-ons that nodes need."""
+    """Physical name. Whoever uses it waits for the API server; nodes `depends_on` the whole component."""
     endpoint: pulumi.Output[str]
     """Address of the API server."""
     kubernetes_version: pulumi.Output[str]
@@ -164,55 +164,46 @@ class EksCluster(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        attachments = [
+        for policy in NODE_POLICIES:
             aws.iam.RolePolicyAttachment(
                 f"{name}-nodes-{policy}",
                 role=node_role.name,
                 policy_arn=f"arn:aws:iam::aws:policy/{policy}",
                 opts=child,
             )
-            for policy in NODE_POLICIES
-        ]
 
         eks_name = cluster.eks_cluster.name
-        versions = args.get("addon_versions", {})
 
-        def addon(addon_name: str, **more: object) -> EksAddon:
-            return EksAddon(
-                f"{name}-{addon_name}",
-                {
-                    "addon": addon_name,
-                    "cluster": eks_name,
-                    "cluster_name": args["cluster_name"],
-                    "kubernetes_version": args["version"],
-                    "tags": tags,
-                    **({"version": versions[addon_name]} if addon_name in versions else {}),
-                    **more,
-                },  # type: ignore[typeddict-item]
-                child,
-            )
-
-        before_nodes = [
-            addon("kube-proxy"),
-            addon("eks-pod-identity-agent"),
-            addon(
-                "vpc-cni",
-                service_account="aws-node",
-                policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"],
+        before_nodes: EksAddonArgs = {
+            "addon": "kube-proxy",
+            "cluster": eks_name,
+            "cluster_name": args["cluster_name"],
+            "kubernetes_version": args["version"],
+            "versions": args.get("addon_versions", {}),
+            "tags": tags,
+        }
+        EksAddon(f"{name}-kube-proxy", before_nodes, child)
+        EksAddon(f"{name}-pod-identity", {**before_nodes, "addon": "eks-pod-identity-agent"}, child)
+        EksAddon(
+            f"{name}-vpc-cni",
+            {
+                **before_nodes,
+                "addon": "vpc-cni",
+                "service_account": "aws-node",
+                "policy_arns": ["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"],
                 # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
-                configuration={"env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"}},
-            ),
-        ]
-
-        self.cluster_name = pulumi.Output.all(eks_name, *[addon.version for addon in before_nodes]).apply(
-            lambda values: values[0]
+                "configuration": {"env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"}},
+            },
+            child,
         )
+
+        self.cluster_name = eks_name
         self.endpoint = cluster.eks_cluster.endpoint
         self.kubernetes_version = cluster.eks_cluster.version
         self.kubeconfig = pulumi.Output.secret(cluster.kubeconfig_json)
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
-        self.node_role_arn = pulumi.Output.all(node_role.arn, *[a.id for a in attachments]).apply(lambda ids: ids[0])
+        self.node_role_arn = node_role.arn
         self.security_group_id = cluster.eks_cluster.vpc_config.cluster_security_group_id
         self.register_outputs(
             {

@@ -11,9 +11,9 @@ from .. import naming
 
 
 class PodIdentityArgs(TypedDict):
-    """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`: AWS-managed
-    policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the association.
-    `cluster`: the cluster's name as an output, so that the association waits for it."""
+    """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`:
+    AWS-managed policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the
+    association. `cluster`: the cluster's name as an output, so that the association waits for it."""
 
     cluster_name: str
     namespace: str
@@ -47,12 +47,13 @@ def trust_policy(cluster_name: str, namespace: str, service_account: str) -> dic
 
 
 class PodIdentity(pulumi.ComponentResource):
-    """A role that one Kubernetes service account of one cluster takes. No keys, no OIDC provider, no node role."""
+    """A role that one Kubernetes service account of one cluster takes. No keys, no OIDC provider, no node role.
+
+    What uses the role `depends_on` the component: it then never starts without its permissions.
+    """
 
     role_arn: pulumi.Output[str]
     """ARN of the role."""
-    ready: pulumi.Output[str]
-    """The role's ARN once its permissions are attached: what uses it never starts without them."""
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
@@ -67,21 +68,13 @@ class PodIdentity(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        permissions: list[pulumi.Output[str]] = [role.arn]
         for arn in args.get("policy_arns", []):
-            attachment = aws.iam.RolePolicyAttachment(
-                f"{name}-{arn.rsplit('/', 1)[-1]}", role=role.name, policy_arn=arn, opts=child
-            )
-            permissions.append(attachment.id)
+            aws.iam.RolePolicyAttachment(f"{name}-{arn.rsplit('/', 1)[-1]}", role=role.name, policy_arn=arn, opts=child)
         policy = args.get("policy")
         if policy is not None:
-            permissions.append(
-                aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=json.dumps(policy), opts=child).id
-            )
-        self.role_arn = role.arn
-        self.ready = pulumi.Output.all(*permissions).apply(lambda ids: ids[0])
+            aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=json.dumps(policy), opts=child)
         if args.get("associate", True):
-            association = aws.eks.PodIdentityAssociation(
+            aws.eks.PodIdentityAssociation(
                 f"{name}-association",
                 cluster_name=args.get("cluster", cluster),
                 namespace=namespace,
@@ -90,5 +83,5 @@ class PodIdentity(pulumi.ComponentResource):
                 tags=tags,
                 opts=child,
             )
-            self.ready = pulumi.Output.all(self.ready, association.id).apply(lambda ids: ids[0])
-        self.register_outputs({"roleArn": self.role_arn, "ready": self.ready})
+        self.role_arn = role.arn
+        self.register_outputs({"roleArn": self.role_arn})

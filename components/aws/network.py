@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 from .. import checks
 from ..checks import Problem
 
-# Address plan: eight equal blocks; zones a to g each own one, the eighth is split into the public subnets. A zone's block
-# follows from its letter and never from its place in the list, so that adding a zone moves no other.
+# Address plan: eight equal blocks; zones a to g each own one, the eighth is split into the public subnets. A zone's
+# block follows from its letter and never from its place in the list, so that adding a zone moves no other.
 _ZONE_LETTERS = "abcdefg"
 _BLOCK_BITS = 3
 _PUBLIC_BITS = 6
@@ -58,13 +58,13 @@ class AwsNetwork(pulumi.ComponentResource):
     """A VPC with a private and a public subnet in each zone, NAT, and an S3 gateway endpoint.
 
     Does not: make interface endpoints, peer, or adopt an existing VPC. The default security group loses its rules, so
-    that nothing runs with rules that nobody wrote.
+    that nothing runs with rules that nobody wrote. Nodes `depends_on` the whole component: they need a way out.
     """
 
     network_id: pulumi.Output[str]
     """Id of the VPC."""
     private_subnet_ids: pulumi.Output[list[str]]
-    """Private subnets in the order of `zones`. Whoever uses them is destroyed before their route to the internet."""
+    """Private subnets in the order of `zones`."""
     public_subnet_ids: pulumi.Output[list[str]]
     """Public subnets in the order of `zones`."""
 
@@ -73,104 +73,42 @@ class AwsNetwork(pulumi.ComponentResource):
         zones = args["zones"]
         region = zones[0][:-1] if zones else ""
         checks.refuse(problems(args, region), f"AwsNetwork {name}")
-        child = pulumi.ResourceOptions(parent=self)
-        tags = args.get("tags", {})
-
-        def named(role: str) -> dict[str, str]:
-            return {**tags, "Name": f"{name}-{role}"}
+        self._name, self._args, self._blocks = name, args, _blocks(args["cidr"])
+        self._child = pulumi.ResourceOptions(parent=self)
 
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=args["cidr"],
             enable_dns_hostnames=True,
             enable_dns_support=True,
-            tags=named("vpc"),
-            opts=child,
+            tags=self._tags("vpc"),
+            opts=self._child,
         )
         aws.ec2.DefaultSecurityGroup(
-            f"{name}-default", vpc_id=vpc.id, ingress=[], egress=[], tags=named("default-closed"), opts=child
+            f"{name}-default",
+            vpc_id=vpc.id,
+            ingress=[],
+            egress=[],
+            tags=self._tags("default-closed"),
+            opts=self._child,
         )
-        gateway = aws.ec2.InternetGateway(f"{name}-internet", vpc_id=vpc.id, tags=named("internet"), opts=child)
-        public_routes = aws.ec2.RouteTable(f"{name}-public", vpc_id=vpc.id, tags=named("public"), opts=child)
-        to_internet = aws.ec2.Route(
-            f"{name}-public-internet",
-            route_table_id=public_routes.id,
-            destination_cidr_block="0.0.0.0/0",
-            gateway_id=gateway.id,
-            opts=child,
-        )
-
-        blocks = _blocks(args["cidr"])
-        cluster_tag = {f"kubernetes.io/cluster/{args['cluster_name']}": "shared"}
-        public, private = {}, {}
-        public_ready, private_ready = [], []
-        for zone in zones:
-            letter = zone[-1]
-            public[zone] = aws.ec2.Subnet(
-                f"{name}-public-{zone}",
-                vpc_id=vpc.id,
-                availability_zone=zone,
-                cidr_block=blocks[f"public-{letter}"],
-                tags={**named(f"public-{zone}"), **cluster_tag, "kubernetes.io/role/elb": "1"},
-                opts=child,
-            )
-            association = aws.ec2.RouteTableAssociation(
-                f"{name}-public-{zone}",
-                subnet_id=public[zone].id,
-                route_table_id=public_routes.id,
-                opts=child,
-            )
-            public_ready.append(pulumi.Output.all(public[zone].id, association.id, to_internet.id))
-
-        nat = args.get("nat", "single")
-        gateways = {
-            zone: self._nat(f"{name}-nat-{zone}", public[zone], to_internet, named(f"nat-{zone}"))
-            for zone in (zones if nat == "per_zone" else zones[:1] if nat == "single" else [])
-        }
-        private_route_tables = []
-        for zone in zones:
-            private[zone] = aws.ec2.Subnet(
-                f"{name}-private-{zone}",
-                vpc_id=vpc.id,
-                availability_zone=zone,
-                cidr_block=blocks[f"private-{zone[-1]}"],
-                tags={**named(f"private-{zone}"), **cluster_tag, "kubernetes.io/role/internal-elb": "1"},
-                opts=child,
-            )
-            table = aws.ec2.RouteTable(
-                f"{name}-private-{zone}", vpc_id=vpc.id, tags=named(f"private-{zone}"), opts=child
-            )
-            association = aws.ec2.RouteTableAssociation(
-                f"{name}-private-{zone}", subnet_id=private[zone].id, route_table_id=table.id, opts=child
-            )
-            ready: list[pulumi.Output[str]] = [private[zone].id, association.id]
-            if gateways:
-                route = aws.ec2.Route(
-                    f"{name}-private-{zone}-internet",
-                    route_table_id=table.id,
-                    destination_cidr_block="0.0.0.0/0",
-                    nat_gateway_id=gateways.get(zone, gateways[zones[0]] if nat == "single" else None).id,
-                    opts=child,
-                )
-                ready.append(route.id)
-            private_route_tables.append(table.id)
-            private_ready.append(pulumi.Output.all(*ready))
-
+        public, to_internet = self._public(vpc)
+        gateways = self._gateways(public, to_internet)
+        private, tables = self._private(vpc, gateways)
         # Container layers, datasets and checkpoints in S3 do not pass through (and are not billed by) the NAT gateway.
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
             service_name=f"com.amazonaws.{region}.s3",
             vpc_endpoint_type="Gateway",
-            route_table_ids=private_route_tables,
-            tags=named("s3"),
-            opts=child,
+            route_table_ids=[table.id for table in tables],
+            tags=self._tags("s3"),
+            opts=self._child,
         )
 
         self.network_id = vpc.id
-        # The ids carry their routes as dependencies: a node is never without a way out, neither first nor last.
-        self.private_subnet_ids = pulumi.Output.all(*private_ready).apply(lambda subnets: [s[0] for s in subnets])
-        self.public_subnet_ids = pulumi.Output.all(*public_ready).apply(lambda subnets: [s[0] for s in subnets])
+        self.private_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in private.values()])
+        self.public_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in public.values()])
         self.register_outputs(
             {
                 "networkId": self.network_id,
@@ -179,18 +117,87 @@ class AwsNetwork(pulumi.ComponentResource):
             }
         )
 
-    def _nat(
-        self, name: str, subnet: aws.ec2.Subnet, to_internet: aws.ec2.Route, tags: dict[str, str]
-    ) -> aws.ec2.NatGateway:
-        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=pulumi.ResourceOptions(parent=self))
-        return aws.ec2.NatGateway(
-            name,
-            subnet_id=subnet.id,
-            allocation_id=address.id,
-            tags=tags,
-            # A NAT gateway in a subnet without a route to the internet comes up and carries nothing.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[to_internet]),
+    def _tags(self, role: str, **more: str) -> dict[str, str]:
+        return {**self._args.get("tags", {}), "Name": f"{self._name}-{role}", **more}
+
+    def _public(self, vpc: aws.ec2.Vpc) -> tuple[dict[str, aws.ec2.Subnet], aws.ec2.Route]:
+        """A public subnet for each zone, and the route that makes them public."""
+        name = f"{self._name}-public"
+        gateway = aws.ec2.InternetGateway(
+            f"{self._name}-internet", vpc_id=vpc.id, tags=self._tags("internet"), opts=self._child
         )
+        table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=self._tags("public"), opts=self._child)
+        to_internet = aws.ec2.Route(
+            f"{name}-internet",
+            route_table_id=table.id,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=gateway.id,
+            opts=self._child,
+        )
+        subnets = {zone: self._subnet(vpc, table, "public", zone, "elb") for zone in self._args["zones"]}
+        return subnets, to_internet
+
+    def _gateways(self, public: dict[str, aws.ec2.Subnet], to_internet: aws.ec2.Route) -> dict[str, aws.ec2.NatGateway]:
+        """The NAT gateway of each zone; with a single one it is the same for all."""
+        nat = self._args.get("nat", "single")
+        if nat == "none":
+            return {}
+        made: dict[str, aws.ec2.NatGateway] = {}
+        for zone, subnet in public.items():
+            if nat == "single" and made:
+                made[zone] = next(iter(made.values()))
+                continue
+            name, tags = f"{self._name}-nat-{zone}", self._tags(f"nat-{zone}")
+            address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=self._child)
+            made[zone] = aws.ec2.NatGateway(
+                name,
+                subnet_id=subnet.id,
+                allocation_id=address.id,
+                tags=tags,
+                # A NAT gateway in a subnet without a route to the internet comes up and carries nothing.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[to_internet]),
+            )
+        return made
+
+    def _private(
+        self, vpc: aws.ec2.Vpc, gateways: dict[str, aws.ec2.NatGateway]
+    ) -> tuple[dict[str, aws.ec2.Subnet], list[aws.ec2.RouteTable]]:
+        """A private subnet for each zone, with a route table of its own that leads to the zone's NAT gateway."""
+        subnets: dict[str, aws.ec2.Subnet] = {}
+        tables: list[aws.ec2.RouteTable] = []
+        for zone in self._args["zones"]:
+            name = f"{self._name}-private-{zone}"
+            table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=self._tags(f"private-{zone}"), opts=self._child)
+            if zone in gateways:
+                aws.ec2.Route(
+                    f"{name}-internet",
+                    route_table_id=table.id,
+                    destination_cidr_block="0.0.0.0/0",
+                    nat_gateway_id=gateways[zone].id,
+                    opts=self._child,
+                )
+            subnets[zone] = self._subnet(vpc, table, "private", zone, "internal-elb")
+            tables.append(table)
+        return subnets, tables
+
+    def _subnet(
+        self, vpc: aws.ec2.Vpc, table: aws.ec2.RouteTable, kind: str, zone: str, load_balancer: str
+    ) -> aws.ec2.Subnet:
+        name = f"{self._name}-{kind}-{zone}"
+        subnet = aws.ec2.Subnet(
+            name,
+            vpc_id=vpc.id,
+            availability_zone=zone,
+            cidr_block=self._blocks[f"{kind}-{zone[-1]}"],
+            tags={
+                **self._tags(f"{kind}-{zone}"),
+                f"kubernetes.io/cluster/{self._args['cluster_name']}": "shared",
+                f"kubernetes.io/role/{load_balancer}": "1",
+            },
+            opts=self._child,
+        )
+        aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
+        return subnet
 
 
 def _blocks(cidr: str) -> dict[str, str]:

@@ -55,9 +55,7 @@ class EksNodePool(pulumi.ComponentResource):
         pool = resolve(hardware.AWS, name, args["pool"])
         template = self._launch_template(name, pool, args)
         groups = [self._group(rung, pool, template, args) for rung in pool.rungs]
-        asg_names = [
-            group.resources.apply(lambda resources: resources[0].autoscaling_groups[0].name) for group in groups
-        ]
+        asg_names = [group.resources[0].autoscaling_groups[0].name for group in groups]
         for rung, asg_name in zip(pool.rungs, asg_names):
             for role, (key, value) in autoscaler_tags(pool, rung, args["cluster_name"]).items():
                 aws.autoscaling.Tag(

@@ -121,7 +121,6 @@ class AwsStorage(pulumi.ComponentResource):
         self.register_outputs({"storageClassNames": self.storage_class_names, "fileSystemId": self.file_system_id})
 
     def _driver(self, name: str, addon: str, account: str, policy: str, args: AwsStorageArgs) -> EksAddon:
-        versions = args.get("addon_versions", {})
         return EksAddon(
             name,
             {
@@ -132,7 +131,7 @@ class AwsStorage(pulumi.ComponentResource):
                 "service_account": account,
                 "policy_arns": [policy],
                 "tags": args.get("tags", {}),
-                **({"version": versions[addon]} if addon in versions else {}),
-            },  # type: ignore[typeddict-item]
+                "versions": args.get("addon_versions", {}),
+            },
             pulumi.ResourceOptions(parent=self),
         )

@@ -67,8 +67,8 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
 class GkeCluster(pulumi.ComponentResource):
     """A VPC-native GKE cluster with private nodes, Workload Identity, Dataplane V2, and no nodes yet.
 
-    Does not: make node pools (`GkeNodePool`), storage (`GcpStorage`) or anything inside Kubernetes. The device plugin, the
-    autoscaler and the DCGM exporter are Google's own here.
+    Does not: make node pools (`GkeNodePool`), storage (`GcpStorage`) or anything inside Kubernetes. The device plugin,
+    the autoscaler and the DCGM exporter are Google's own here.
     """
 
     cluster_name: pulumi.Output[str]
@@ -82,7 +82,7 @@ class GkeCluster(pulumi.ComponentResource):
     connect_command: pulumi.Output[str]
     """What a person types to use kubectl."""
     node_service_account: pulumi.Output[str]
-    """E-mail address of the account of the nodes, once it has its role."""
+    """E-mail address of the account of the nodes."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
@@ -173,7 +173,7 @@ class GkeCluster(pulumi.ComponentResource):
             cluster.location,
             project,
         )
-        self.node_service_account = pulumi.Output.all(account.email, node_role.id).apply(lambda values: values[0])
+        self.node_service_account = account.email
         self.register_outputs(
             {
                 "clusterName": self.cluster_name,

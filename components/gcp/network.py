@@ -67,7 +67,7 @@ class GcpNetwork(pulumi.ComponentResource):
     network_id: pulumi.Output[str]
     """Id of the VPC."""
     subnetwork_id: pulumi.Output[str]
-    """Id of the subnetwork. Whoever uses it is destroyed before its route to the internet."""
+    """Id of the subnetwork. Nodes `depends_on` the whole component: they need a way out."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
@@ -90,10 +90,9 @@ class GcpNetwork(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        ready: list[pulumi.Output[str]] = [subnetwork.id]
         if args.get("nat", "single") == "single":
             router = gcp.compute.Router(f"{name}-router", network=network.id, region=args["region"], opts=child)
-            nat = gcp.compute.RouterNat(
+            gcp.compute.RouterNat(
                 f"{name}-nat",
                 router=router.name,
                 region=args["region"],
@@ -104,8 +103,6 @@ class GcpNetwork(pulumi.ComponentResource):
                 ],
                 opts=child,
             )
-            ready.append(nat.id)
         self.network_id = network.id
-        # The id carries the NAT as a dependency: a node is never without a way out, neither first nor last.
-        self.subnetwork_id = pulumi.Output.all(*ready).apply(lambda ids: ids[0])
+        self.subnetwork_id = subnetwork.id
         self.register_outputs({"networkId": self.network_id, "subnetworkId": self.subnetwork_id})

@@ -22,7 +22,7 @@ class GcpServicesArgs(TypedDict):
 
 
 class GcpServices(pulumi.ComponentResource):
-    """Switches APIs on and never off: others in the project may use them, and a switched-off Compute API deletes VMs."""
+    """Switches APIs on and never off: others in the project may use them."""
 
     services: pulumi.Output[list[str]]
     """The APIs, known once all of them are on."""

@@ -1,4 +1,4 @@
-"""Volumes on Google Cloud: persistent disks for one pod, Filestore shared by many, and the classes that hand them out."""
+"""Volumes on Google Cloud: disks for one pod, Filestore shared by many, and the classes that hand them out."""
 
 from typing import TypedDict
 
@@ -16,6 +16,7 @@ class GcpStorageArgs(TypedDict):
     filestore_tier: NotRequired[str]
 
 
+FILESTORE_TIER = "zonal"
 FILESTORE_TIERS = ("standard", "premium", "zonal", "regional", "enterprise")
 
 
@@ -40,7 +41,7 @@ class GcpStorage(pulumi.ComponentResource):
                 f"{name}-shared",
                 SHARED,
                 "filestore.csi.storage.gke.io",
-                {"tier": args.get("filestore_tier", "zonal"), "network": network},
+                {"tier": args.get("filestore_tier", FILESTORE_TIER), "network": network},
                 self,
                 [],
             ),
