@@ -1,0 +1,317 @@
+"""Every wrong value of a stack's file meets one error: where it stands, what it is, what is allowed, how to mend it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from stack import environment
+from tests.stacks import ALL, record, recorded, settings
+
+DELETE = object()
+PROBLEM = re.compile(
+    r"^  (?P<path>\S.*?) = (?P<value>.*?): (?P<wrong>.*)\n    allowed: (?P<allowed>.*)\n    fix: (?P<fix>.*)$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One problem as the person reads it."""
+
+    path: str
+    value: str
+    wrong: str
+    allowed: str
+    fix: str
+
+
+def changed(stack: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """The stack's config with values set (or deleted) at dotted paths; lists by index."""
+    config = copy.deepcopy(settings(stack))
+    for path, value in changes.items():
+        *parents, last = path.split("/")
+        place: Any = config
+        for part in parents:
+            place = place[int(part) if isinstance(place, list) else part]
+        if value is DELETE:
+            del place[last]
+        else:
+            place[int(last) if isinstance(place, list) else last] = value
+    return config
+
+
+def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
+    """What `environment.load` does with this config, less the engine."""
+    own = {key.split(":")[1]: value for key, value in config.items() if key.startswith("gpuyard:")}
+    return environment.parse(
+        {key: value for key, value in own.items() if key in environment._declared()},
+        present=set(own),
+        stack=stack,
+        aws_region=config.get("aws:region", ""),
+        gcp_region=config.get("gcp:region", ""),
+        gcp_project=config.get("gcp:project", ""),
+    )
+
+
+def refused(stack: str, changes: dict[str, Any]) -> str:
+    """The text of the refusal."""
+    with pytest.raises(pulumi.RunError) as caught:
+        parse(stack, changed(stack, changes))
+    return str(caught.value)
+
+
+def told(stack: str, changes: dict[str, Any]) -> list[Told]:
+    """Every problem in the refusal of these changes."""
+    return [Told(**found.groupdict()) for found in PROBLEM.finditer(refused(stack, changes))]
+
+
+GPU = "gpuyard:nodePools/gpu-workers"
+CPU = "gpuyard:nodePools/cpu-workers"
+NET = "gpuyard:network"
+
+# (stack, what is changed, the path in the error, words that the error must hold)
+MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    # keys
+    ("dev", {"gpuyard:nodePool": {}}, "gpuyard:nodePool", ["unknown key", "write nodePools"]),
+    ("dev", {"gpuyard:flavour": "x"}, "gpuyard:flavour", ["unknown key", "remove it"]),
+    ("dev", {f"{GPU}/machineType": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineType", ["write machineTypes"]),
+    ("dev", {f"{NET}/zone": []}, "gpuyard:network.zone", ["unknown key", "write zones"]),
+    ("dev", {"gpuyard:addons": {"dcgmexporter": True}}, "gpuyard:addons.dcgmexporter", ["write dcgmExporter"]),
+    ("dev", {f"{GPU}/min": DELETE}, "gpuyard:nodePools.gpu-workers.min", ["missing", "a whole number"]),
+    ("dev", {"gpuyard:nodePools": DELETE}, "gpuyard:nodePools", ["missing"]),
+    ("dev", {"aws:region": DELETE}, "aws:region", ["missing", "pulumi config set aws:region"]),
+    ("dev-gke", {"gcp:project": DELETE}, "gcp:project", ["missing", "pulumi config set gcp:project"]),
+    # types
+    ("dev", {f"{GPU}/max": "ten"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number"]),
+    ("dev", {f"{GPU}/min": 0.5}, "gpuyard:nodePools.gpu-workers.min", ["a whole number"]),
+    ("dev", {f"{GPU}/machineTypes": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineTypes", ["a list"]),
+    ("dev", {"gpuyard:deletionProtection": "maybe"}, "gpuyard:deletionProtection", ["true or false"]),
+    ("dev", {f"{GPU}/labels/workload": True}, "gpuyard:nodePools.gpu-workers.labels.workload", ["string"]),
+    ("dev", {"gpuyard:cloud": "azure"}, "gpuyard:cloud", ["aws, gcp"]),
+    ("dev", {"gpuyard:nodePools": {}}, "gpuyard:nodePools", ["at least 1"]),
+    # network
+    ("dev", {f"{NET}/cidr": "10.0.0/16"}, "gpuyard:network.cidr", ["not an IPv4 network", "10.0.0.0/16"]),
+    ("dev", {f"{NET}/cidr": "10.0.0.1/16"}, "gpuyard:network.cidr", ["write 10.0.0.0/16"]),
+    ("dev", {f"{NET}/cidr": "10.0.0.0/28"}, "gpuyard:network.cidr", ["/16 to /22"]),
+    (
+        "dev",
+        {f"{NET}/zones": ["us-east-1a", "us-west-2b"]},
+        "gpuyard:network.zones[1]",
+        ["not an availability zone of us-east-1"],
+    ),
+    (
+        "dev",
+        {f"{NET}/zones": ["us-east-1a", "us-east-1z"]},
+        "gpuyard:network.zones[1]",
+        ["describe-availability-zones"],
+    ),
+    ("dev", {f"{NET}/zones": ["us-east-1a"]}, "gpuyard:network.zones", ["two zones", "add a zone"]),
+    ("dev", {f"{NET}/nat": "perzone"}, "gpuyard:network.nat", ["single, per_zone, none", "write per_zone"]),
+    (
+        "dev-gke",
+        {f"{NET}/zones": ["us-central1-a", "us-east1-b"]},
+        "gpuyard:network.zones[1]",
+        ["not a zone of us-central1"],
+    ),
+    ("dev-gke", {f"{NET}/podsCidr": "10.0.0.0/20"}, "gpuyard:network.podsCidr", ["overlaps"]),
+    ("dev", {f"{NET}/podsCidr": "10.1.0.0/16"}, "gpuyard:network.podsCidr", ["GKE", "remove it"]),
+    # cluster
+    ("dev", {"gpuyard:cluster/version": "1.12"}, "gpuyard:cluster.version", ["1.35"]),
+    ("dev", {"gpuyard:cluster/name": "my cluster"}, "gpuyard:cluster.name", ["letters, digits"]),
+    ("dev", {"gpuyard:cluster/publicAccessCidrs": ["everyone"]}, "gpuyard:cluster.publicAccessCidrs[0]", ["IPv4"]),
+    ("dev", {"gpuyard:cluster/logTypes": ["apis"]}, "gpuyard:cluster.logTypes[0]", ["api, audit"]),
+    (
+        "dev",
+        {"gpuyard:cluster/access": {"ops": {"principalArn": "me", "level": "admin"}}},
+        "gpuyard:cluster.access.ops.principalArn",
+        ["no IAM ARN", "arn:aws:iam::"],
+    ),
+    (
+        "dev",
+        {"gpuyard:cluster/access": {"ops": {"principalArn": "arn:aws:iam::123456789012:role/o", "level": "root"}}},
+        "gpuyard:cluster.access.ops.level",
+        ["admin, edit, view"],
+    ),
+    ("dev", {"gpuyard:cluster/releaseChannel": "RAPID"}, "gpuyard:cluster.releaseChannel", ["GKE"]),
+    ("dev-gke", {"gpuyard:cluster/releaseChannel": "FAST"}, "gpuyard:cluster.releaseChannel", ["RAPID, REGULAR"]),
+    # pools
+    ("dev", {f"{CPU}/min": 21}, "gpuyard:nodePools.cpu-workers.min", ["greater than max = 20", "raise max to 21"]),
+    ("dev", {f"{GPU}/max": 0}, "gpuyard:nodePools.gpu-workers.max", ["1 to 1000"]),
+    ("dev", {f"{GPU}/min": -1}, "gpuyard:nodePools.gpu-workers.min", ["scale to zero"]),
+    (
+        "dev",
+        {f"{GPU}/machineTypes/0": "g6.2xlrage"},
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["unknown machine type", "g6.2xlarge"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/machineTypes/0": "p3.2xlarge"},
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["withdrawn", "g6.2xlarge", "acceptWithdrawn"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/machineTypes/0": "g2-standard-8"},
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["unknown machine type"],
+    ),
+    (
+        "dev-gke",
+        {f"{GPU}/machineTypes/0": "g2-standard-9"},
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["g2-standard-"],
+    ),
+    (
+        "dev",
+        {
+            f"{GPU}/machineTypes/0": "m5.2xlarge",
+            f"{GPU}/taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}],
+        },
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["without a GPU type"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/accelerator": {"type": "A100"}},
+        "gpuyard:nodePools.gpu-workers.accelerator.type",
+        ["another GPU", "write L4"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/taints": [{"key": "team", "value": "a", "effect": "NO_SCHEDULE"}]},
+        "gpuyard:nodePools.gpu-workers.taints[0].effect",
+        ["NoSchedule, PreferNoSchedule, NoExecute", "write NoSchedule"],
+    ),
+    ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["network.zones"]),
+    ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["on_demand, spot"]),
+    ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
+    ("dev", {f"{GPU}/diskGib": 8}, "gpuyard:nodePools.gpu-workers.diskGib", ["30 to 16384 GiB"]),
+    ("dev", {f"{GPU}/labels": {"work load": "x"}}, "gpuyard:nodePools.gpu-workers.labels.work load", ["label key"]),
+    (
+        "dev",
+        {"gpuyard:nodePools/GPU_pool": {"machineTypes": ["g6.xlarge"], "min": 0, "max": 1}},
+        "gpuyard:nodePools.GPU_pool",
+        ["lower-case"],
+    ),
+    ("dev", {CPU: DELETE}, "gpuyard:nodePools", ["no pool without GPUs", "cpu-workers"]),
+    (
+        "dev-gke",
+        {f"{GPU}/machineTypes": ["g2-standard-8", "g2-standard-16"]},
+        "gpuyard:nodePools.gpu-workers.machineTypes",
+        ["one machine type"],
+    ),
+    # the rest
+    ("dev", {"gpuyard:charts": {"mirror": "no-such-folder"}}, "gpuyard:charts.mirror", ["no such folder"]),
+    ("dev-gke", {"gpuyard:storage": {"filestoreTier": "gold"}}, "gpuyard:storage.filestoreTier", ["zonal"]),
+    ("dev", {"gpuyard:addons": {"scaleDownAfterMinutes": 0}}, "gpuyard:addons.scaleDownAfterMinutes", ["1"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("stack", "changes", "path", "words"),
+    MISTAKES,
+    ids=[f"{stack}-{path}-{index}" for index, (stack, _, path, _) in enumerate(MISTAKES)],
+)
+def test_a_mistake_meets_one_error_with_path_value_allowed_and_fix(
+    stack: str, changes: dict[str, Any], path: str, words: list[str]
+) -> None:
+    text = refused(stack, changes)
+    problems = told(stack, changes)
+    assert [found.path for found in problems] == [path], text
+    for word in words:
+        assert word in text, f"{word!r} is not in:\n{text}"
+    assert problems[0].allowed and problems[0].fix
+    assert f"Pulumi.{stack}.yaml" in text
+    assert "Traceback" not in text and "pydantic" not in text and "errors.pydantic.dev" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"aws:region": "us-east1"}, "aws:region"),
+        ({f"{CPU}/accelerator": {"type": "L4"}}, "gpuyard:nodePools.cpu-workers.machineTypes[0]"),
+    ],
+)
+def test_of_a_mistake_with_consequences_the_cause_is_told_first(changes: dict[str, Any], cause: str) -> None:
+    assert told("dev", changes)[0].path == cause
+
+
+def test_the_program_itself_stops_at_the_error_and_has_made_nothing() -> None:
+    """The way through the engine: objects as JSON text, keys that the program does not know."""
+    with pytest.raises(pulumi.RunError) as caught:
+        record(changed("dev", {f"{CPU}/min": 30, "gpuyard:flavour": "x"}), "dev")
+    assert {found["path"] for found in PROBLEM.finditer(str(caught.value))} == {
+        "gpuyard:nodePools.cpu-workers.min",
+        "gpuyard:flavour",
+    }
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    paths = {found.path for found in told("dev", {f"{CPU}/min": 30, f"{NET}/nat": "x", f"{GPU}/diskGib": 1})}
+    assert paths == {
+        "gpuyard:nodePools.cpu-workers.min",
+        "gpuyard:network.nat",
+        "gpuyard:nodePools.gpu-workers.diskGib",
+    }
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_the_stacks_of_this_repository_have_no_mistake(stack: str) -> None:
+    """seed row S24"""
+    recorded(stack)
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_numbers_and_switches_given_on_the_command_line_are_taken_as_such(stack: str) -> None:
+    """`pulumi config set gpuyard:deletionProtection true` writes text."""
+    made = record({**settings(stack), "gpuyard:deletionProtection": "true"}, stack)
+    assert any(found.options.get("protect") for found in made.resources.values())
+
+
+_plain = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=6) | st.floats(allow_nan=False)
+_value = st.recursive(
+    _plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+)
+_places = st.sampled_from(
+    [
+        (), ("network",), ("network", "cidr"), ("network", "zones"), ("cluster",), ("cluster", "access"),
+        ("nodePools",), ("nodePools", "gpu-workers"), ("nodePools", "gpu-workers", "taints"),
+        ("nodePools", "gpu-workers", "labels"), ("nodePools", "gpu-workers", "machineTypes"),
+        ("nodePools", "gpu-workers", "accelerator"), ("addons",), ("charts",), ("tags",), ("storage",),
+    ]
+)  # fmt: skip
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(place=_places, key=st.sampled_from(["min", "max", "zones", "nodePools", "type", "effect", "x"]), value=_value)
+def test_whatever_stands_in_the_file_the_answer_is_a_config_or_one_clear_error(
+    place: Any, key: str, value: Any
+) -> None:
+    """No input of any shape gets through to a traceback."""
+    raw = {
+        name.split(":")[1]: copy.deepcopy(found)
+        for name, found in settings("dev").items()
+        if name.startswith("gpuyard:")
+    }
+    target: Any = raw
+    for part in place:
+        target = target.setdefault(part, {}) if isinstance(target, dict) else target
+    if isinstance(target, dict):
+        target[key] = value
+    elif isinstance(target, list):
+        target.append(value)
+    else:
+        raw["network"]["cidr"] = value
+    try:
+        parse("dev", {"aws:region": "us-east-1", **{f"gpuyard:{name}": found for name, found in raw.items()}})
+    except pulumi.RunError as error:
+        assert PROBLEM.search(str(error)), str(error)
