@@ -186,9 +186,8 @@ class Releases:
         if inputs.get("lint"):
             self._run("lint", str(found.path))
         with tempfile.TemporaryDirectory(prefix="gpuyard-") as folder:
-            for index, text in enumerate(
-                [*(inputs.get("valueYamlFiles") or []), json.dumps(inputs.get("values") or {})]
-            ):
+            texts = [*map(str, inputs.get("valueYamlFiles") or []), json.dumps(inputs.get("values") or {})]
+            for index, text in enumerate(texts):
                 path = Path(folder) / f"{index}.yaml"
                 path.touch(mode=0o600)  # values hold passwords
                 path.write_text(text)

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         with self._operation("", context):
             result = self.provider.invoke(request.tok, values.decode(request.args))
-            return provider_pb2.InvokeResponse(**{"return": values.encode(result)})
+            response = provider_pb2.InvokeResponse()
+            getattr(response, "return").CopyFrom(values.encode(result))  # a keyword of Python's
+            return response
 
     def Construct(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(
@@ -338,25 +341,38 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
 
 
 def write_shims(folder: Path) -> None:
-    """Writes the executables `pulumi-resource-PACKAGE` that the engine finds on its PATH."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the executables `pulumi-resource-PACKAGE`, which the engine finds when the folder is on its PATH.
+
+    The engine prints a warning for each plugin that it takes from the PATH; with `install_shims` it does not.
+    """
     for package in PACKAGES:
-        python, quote = shlex.quote(sys.executable), shlex.quote
-        if package == "eks":
-            environment = f"GPUYARD_SANDBOX={quote(str(paths.home()))} PYTHONPATH={quote(str(paths.ROOT))}"
-            command = f'{environment} exec {python} -m sandbox.plugins.eks "$@"'
-        else:
-            script = quote(str(Path(__file__).with_name("shim.py")))
-            command = f'exec {python} -S -E {script} {package} {quote(str(paths.home() / "run"))} "$@"'
-        path = folder / f"pulumi-resource-{package}"
-        text = f"#!/bin/sh\n{command}\n"
-        if path.is_file() and path.read_text() == text:
-            continue
-        # Written aside and renamed: an engine may launch it at this moment.
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(text)
-        draft.chmod(0o755)
-        draft.replace(path)
+        _write_shim(folder / f"pulumi-resource-{package}", package)
+
+
+def install_shims(pulumi_home: Path) -> None:
+    """Writes the same executables as installed plugins of that PULUMI_HOME, in the versions of the installed SDKs."""
+    for package in PACKAGES:
+        folder = pulumi_home / "plugins" / f"resource-{package}-v{version(f'pulumi-{package}')}"
+        _write_shim(folder / f"pulumi-resource-{package}", package)
+
+
+def _write_shim(path: Path, package: str) -> None:
+    quote, python = shlex.quote, shlex.quote(sys.executable)
+    if package == "eks":
+        environment = f"GPUYARD_SANDBOX={quote(str(paths.home()))} PYTHONPATH={quote(str(paths.ROOT))}"
+        command = f'{environment} exec {python} -m sandbox.plugins.eks "$@"'
+    else:
+        script = quote(str(Path(__file__).with_name("shim.py")))
+        command = f'exec {python} -S -E {script} {package} {quote(str(paths.home() / "run"))} "$@"'
+    text = f"#!/bin/sh\n{command}\n"
+    if path.is_file() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: an engine may launch it at this moment.
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(text)
+    draft.chmod(0o755)
+    draft.replace(path)
 
 
 def start() -> process.Process:

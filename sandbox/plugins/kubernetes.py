@@ -33,8 +33,8 @@ from sandbox.plugins.values import Secret, changes, has_unknown
 RELEASE = "kubernetes:helm.sh/v3:Release"
 AUTONAMED = "pulumi.com/autonamed"
 MANAGER = "__fieldManager"
-RETRIES = 5
-"""How often a creation is tried again when its namespace or kind is not there yet; the real provider's figure."""
+PATIENCE = 15.0
+"""Seconds for which a creation is tried again while its namespace or kind is not there yet; about the real one's."""
 
 _SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 """Metadata that is never an input."""
@@ -272,7 +272,8 @@ class KubernetesProvider(SimulatedProvider):
 
     def _create(self, objects: Objects, urn: str, inputs: Props, manager: str, patch: bool) -> Object:
         wire = _wire(inputs)
-        for attempt in range(RETRIES + 1):
+        deadline = time.monotonic() + PATIENCE
+        while True:
             try:
                 exists = None if patch else readiness.get(objects, wire)
                 if exists is not None and not self.config.get("upsertExistingObjects"):
@@ -287,14 +288,13 @@ class KubernetesProvider(SimulatedProvider):
                 missing = isinstance(error, NoSuchKind) or (
                     isinstance(error, ApiError) and (error.status == 404 or "serviceaccount" in str(error))
                 )
-                if not missing or attempt == RETRIES:
+                if not missing or time.monotonic() > deadline:
                     raise ProviderError(
                         f'resource "{urn}" was not successfully created by the Kubernetes API server: {_explain(error)}'
                     ) from None
-                log.status(f"retry {attempt + 1}: {error}")
-                if self.cancelled.wait(0.5 * 2**attempt):
+                log.status(f"waiting for what it needs: {error}")
+                if self.cancelled.wait(readiness.POLL):
                     raise ProviderError("the operation was cancelled") from None
-        raise AssertionError("unreachable")
 
     def _await(
         self, objects: Objects, urn: str, inputs: Props, live: Object, manager: str, timeout: float, done: str

@@ -22,6 +22,9 @@ class _Unknown:
     def __bool__(self) -> bool:
         return False
 
+    def __reduce__(self) -> str:
+        return "UNKNOWN"  # copying and pickling keep it the one and only
+
 
 UNKNOWN = _Unknown()
 """A value that only the update will know. Never compare it, never send it to a cloud."""
