@@ -29,7 +29,7 @@ from sandbox.cluster.event import Events
 from sandbox.cluster.eviction import evict, is_daemon
 from sandbox.cluster.nodes import is_running, now, retaint
 from sandbox.cluster.scheduling import Room
-from sandbox.cluster.sight import Sight, imagine, refusal, waste
+from sandbox.cluster.sight import Sight, imagine, is_doomed, refusal, waste
 
 DRAINED = "ToBeDeletedByClusterAutoscaler"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -204,13 +204,15 @@ class Autoscaler:
         groups = {group.id: group for group in sight.groups}
         left = {group.id: group.desired for group in sight.groups}
         nodes = {node["metadata"]["name"]: node for node in sight.nodes}
+        # A node that never becomes what its group promised goes, too, once no pod waits for it.
+        rooms = {room.name: room for room in sight.everywhere()}
         idle: dict[str, float] = {}
         for machine in sight.machines:
             group, node = groups.get(machine.group), nodes.get(machine.node_name)
-            if node is None or group is None or machine.node_name not in sight.rooms:
+            room = rooms.get(machine.node_name)
+            if node is None or group is None or room is None or is_doomed(node):
                 continue
-            on_it = sight.rooms[machine.node_name].pods
-            if not group.autoscaled or machine.node_name in used or not _is_idle(node, on_it, sight):
+            if not group.autoscaled or machine.node_name in used or not _is_idle(node, room.pods, sight):
                 if _has_taint(node):  # it was chosen, and then something came to stay
                     self._taint(machine.node_name, False)
                 continue
@@ -289,7 +291,8 @@ def _is_idle(node: Object, pods: Sequence[Object], sight: Sight) -> bool:
     for pod in pods:
         if _stays_behind(pod):
             continue
-        if _annotation(pod, SAFE_TO_EVICT) != "true" or not any(not refusal(pod, r, elsewhere, []) for r in elsewhere):
+        free = {**pod, "spec": {**pod["spec"], "nodeName": ""}}
+        if _annotation(pod, SAFE_TO_EVICT) != "true" or all(refusal(free, r, elsewhere, []) for r in elsewhere):
             return False
     return True
 

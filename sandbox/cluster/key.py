@@ -49,7 +49,9 @@ def fleet(key: str) -> Fleet:
     if cloud == "eks":
         from sandbox.aws.fleet import Fleet as AwsFleet
 
-        return AwsFleet(*rest)
+        region, name = rest
+        return AwsFleet(region, name)
     from sandbox.gcp.fleet import Fleet as GcpFleet
 
-    return GcpFleet(*rest)
+    project, location, name = rest
+    return GcpFleet(project, location, name)

@@ -45,10 +45,10 @@ class Sight:
         group_of = {m.node_name: g for g in self.groups for m in self.machines if m.group == g.id and g.autoscaled}
         for name, node in nodes.items():
             group = group_of.get(name)
-            if is_ready(node) and not (group and (_doomed(node) or _awaits_gpu(node, group))):
+            if is_ready(node) and not (group and (is_doomed(node) or _awaits_gpu(node, group))):
                 room = _room(node)
                 self.rooms[name] = room
-            elif group and _doomed(node):
+            elif group and is_doomed(node):
                 self.coming.append((imagine(group, self.daemon_sets, name), group))
                 continue
             elif group:
@@ -101,7 +101,7 @@ def refusal(pod: Object, room: Room, rooms: Sequence[Room], volumes: list[dict])
     return misfit(pod, room, [other for other in rooms if other is not room], volumes)
 
 
-def _doomed(node: Object) -> bool:
+def is_doomed(node: Object) -> bool:
     """Its machine is being reclaimed, and the cloud replaces it: what comes is an empty node of its group."""
     return any(taint["key"] in NOTICE.values() for taint in node["spec"].get("taints") or ())
 

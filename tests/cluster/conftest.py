@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -16,7 +17,10 @@ from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.autoscaler import Autoscaler, Pace
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
+from sandbox.cluster.nodes import is_ready
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
+
+T = TypeVar("T")
 
 KEY = "eks-us-east-1-cluster-tests"
 
@@ -95,6 +99,8 @@ def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()
+    machines = len(wait(fleet.machines, "the first machines"))
+    wait(lambda: len([node for node in api.list("/api/v1/nodes") if is_ready(node)]) >= machines, "their nodes")
     yield controller
     fleet.clear()
     wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
@@ -103,7 +109,7 @@ def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
     assert len(troubles) < 20, troubles[-1]
 
 
-def wait(found: Callable[[], object], what: str, seconds: float = 60):
+def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     """The first true answer; fails with what was waited for."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
@@ -152,3 +158,23 @@ class Pods:
 @pytest.fixture
 def pods(api: Api, namespace: str) -> Pods:
     return Pods(api, namespace)
+
+
+@pytest.fixture
+def release(api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods) -> None:
+    """A cluster-autoscaler pod and a device plugin's DaemonSet, as the guide's releases put them there."""
+    labels = {"app.kubernetes.io/name": "aws-cluster-autoscaler"}
+    pods.make("cluster-autoscaler", labels=labels)
+    plugin = {"app.kubernetes.io/name": "nvidia-device-plugin"}
+    container = {"name": "plugin", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.20.0"}
+    spec = {
+        "containers": [container],
+        "nodeSelector": {"nvidia.com/gpu.present": "true"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    }
+    template = {"metadata": {"labels": plugin}, "spec": spec}
+    api.create(
+        f"/apis/apps/v1/namespaces/{pods.namespace}/daemonsets",
+        {"metadata": {"name": "plugin"}, "spec": {"selector": {"matchLabels": plugin}, "template": template}},
+    )
+    pods.running("cluster-autoscaler")

@@ -55,7 +55,7 @@ def test_a_machine_becomes_a_node_with_its_groups_labels_taints_and_provider_id(
 def test_a_gpu_shows_only_while_a_device_plugin_pod_runs_on_the_node(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; without it again no GPU."""
+    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; then no GPU again."""
     node = gpu_node(api, fleet)
     pods.make("train", training_spec())
     assert "Insufficient nvidia.com/gpu" in pods.unschedulable("train")
