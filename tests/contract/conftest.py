@@ -1,0 +1,15 @@
+"""Contract tests look things up in a sandbox folder of their own, which holds nothing and goes afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The simulated providers read and cache in `$GPUYARD_SANDBOX`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPUYARD_SANDBOX", str(tmp_path_factory.mktemp("sandbox")))
+        yield
