@@ -1,0 +1,409 @@
+"""The data sources (invokes) of pulumi-aws that this project asks: answered from the sandbox's server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.aws import machine_types
+from sandbox.aws.api import Api, AwsError, Props, from_api
+from sandbox.aws.session import ACCOUNT
+from sandbox.plugins.provider import ProviderError
+
+
+def invoke(api: Api, token: str, args: Props) -> Props:
+    """The data source's answer. Raises ProviderError for one that the sandbox does not have."""
+    name = token.rsplit(":", 1)[-1]
+    source = _SOURCES.get(":".join((token.split(":")[1].split("/")[0], name)))
+    if source is None:
+        raise ProviderError(f"the sandbox's AWS does not simulate the function {token}")
+    given = {key: value for key, value in args.items() if value is not None}
+    return {**given, **source(api, given)}
+
+
+def _filters(args: Props) -> list[Props]:
+    found = [{"Name": each["name"], "Values": each["values"]} for each in args.get("filters") or []]
+    found += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (args.get("tags") or {}).items()]
+    return found
+
+
+def _region(api: Api, args: Props) -> Props:
+    name = args.get("region") or args.get("name") or api.region
+    names = {
+        "us-east-1": "US East (N. Virginia)",
+        "us-east-2": "US East (Ohio)",
+        "us-west-1": "US West (N. California)",
+        "us-west-2": "US West (Oregon)",
+        "eu-west-1": "Europe (Ireland)",
+        "eu-central-1": "Europe (Frankfurt)",
+    }
+    return {
+        "id": name,
+        "name": name,
+        "region": name,
+        "description": names.get(name, name),
+        "endpoint": f"ec2.{name}.amazonaws.com",
+    }
+
+
+def _partition(api: Api, args: Props) -> Props:
+    return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+def _caller(api: Api, args: Props) -> Props:
+    found = api.call("sts", "GetCallerIdentity", {})
+    return {"id": found["Account"], "accountId": found["Account"], "arn": found["Arn"], "userId": found["UserId"]}
+
+
+def _zones(api: Api, args: Props) -> Props:
+    params: Props = {"AllAvailabilityZones": True} if args.get("allAvailabilityZones") else {}
+    if filters := _filters(args):
+        params["Filters"] = filters
+    zones = api.call("ec2", "DescribeAvailabilityZones", params)["AvailabilityZones"]
+    without, state = {*args.get("excludeNames", []), *args.get("excludeZoneIds", [])}, args.get("state")
+    kept = [
+        zone
+        for zone in zones
+        if zone["ZoneName"] not in without and zone["ZoneId"] not in without and state in (None, zone["State"])
+    ]
+    kept.sort(key=lambda zone: zone["ZoneName"])
+    return {
+        "id": api.region,
+        "region": api.region,
+        "names": [zone["ZoneName"] for zone in kept],
+        "zoneIds": [zone["ZoneId"] for zone in kept],
+        "groupNames": sorted({zone.get("GroupName") or api.region for zone in kept}),
+    }
+
+
+def _addon_version(api: Api, args: Props) -> Props:
+    params = {"addonName": args["addonName"], "kubernetesVersion": args["kubernetesVersion"]}
+    addons = api.call("eks", "DescribeAddonVersions", params)["addons"]
+    versions = [each for addon in addons for each in addon["addonVersions"]]
+    if not versions:
+        raise ProviderError(f"reading EKS Add-On version info ({args['addonName']}): couldn't find resource")
+    versions.sort(key=lambda each: [int(part) for part in re.findall(r"\d+", each["addonVersion"])], reverse=True)
+    default = [each for each in versions if any(c["defaultVersion"] for c in each["compatibilities"])]
+    chosen = versions[0] if args.get("mostRecent") else (default or versions)[0]
+    return {"id": args["addonName"], "region": api.region, "version": chosen["addonVersion"]}
+
+
+def _cluster_versions(api: Api, args: Props) -> Props:
+    params: Props = {}
+    for name, member in (
+        ("clusterType", "clusterType"),
+        ("clusterVersionsOnlies", "clusterVersions"),
+        ("defaultOnly", "defaultOnly"),
+        ("includeAll", "includeAll"),
+        ("versionStatus", "versionStatus"),
+    ):
+        if args.get(name):
+            params[member] = args[name]
+    found = from_api(api.call("eks", "DescribeClusterVersions", params)["clusterVersions"])
+    for each in found:
+        each.pop("status", None)
+    return {"region": api.region, "clusterVersions": found}
+
+
+def _cluster(api: Api, args: Props) -> Props:
+    found = api.call("eks", "DescribeCluster", {"name": args["name"]})["cluster"]
+    shown = from_api(found)
+    enabled = [t for setup in found["logging"]["clusterLogging"] if setup["enabled"] for t in setup["types"]]
+    return {
+        "id": args["name"],
+        "region": api.region,
+        **{k: shown.get(k) for k in ("arn", "createdAt", "deletionProtection", "endpoint", "name", "platformVersion")},
+        **{k: shown.get(k) for k in ("roleArn", "status", "version")},
+        "clusterId": "",
+        "tags": found.get("tags", {}),
+        "accessConfigs": [shown["accessConfig"]],
+        "certificateAuthorities": [shown.get("certificateAuthority", {})],
+        "computeConfigs": [shown["computeConfig"]] if shown.get("computeConfig") else [],
+        "controlPlaneScalingConfigs": [shown["controlPlaneScalingConfig"]],
+        "enabledClusterLogTypes": enabled,
+        "identities": [{"oidcs": [shown["identity"]["oidc"]]}] if shown.get("identity") else [],
+        "kubernetesNetworkConfigs": [shown["kubernetesNetworkConfig"]],
+        "outpostConfigs": [],
+        "remoteNetworkConfigs": [],
+        "storageConfigs": [shown["storageConfig"]] if shown.get("storageConfig") else [],
+        "upgradePolicies": [shown["upgradePolicy"]],
+        "vpcConfig": shown["resourcesVpcConfig"],
+        "zonalShiftConfigs": [shown["zonalShiftConfig"]] if shown.get("zonalShiftConfig") else [],
+    }
+
+
+def _instance_type(api: Api, args: Props) -> Props:
+    """Facts of a machine type. A withdrawn type (machine_types.py) has them too; its offerings are empty."""
+    name = args["instanceType"]
+    found = api.call("ec2", "DescribeInstanceTypes", {"InstanceTypes": [name]})["InstanceTypes"][0]
+    network, processor, cpus = found["NetworkInfo"], found["ProcessorInfo"], found["VCpuInfo"]
+    gpus = found.get("GpuInfo", {})
+    storage, ebs = found.get("InstanceStorageInfo", {}), found.get("EbsInfo", {})
+    optimized = ebs.get("EbsOptimizedInfo", {})
+    return {
+        "id": name,
+        "region": api.region,
+        "autoRecoverySupported": found.get("AutoRecoverySupported"),
+        "bareMetal": found.get("BareMetal"),
+        "bootModes": found.get("SupportedBootModes", []),
+        "burstablePerformanceSupported": found.get("BurstablePerformanceSupported"),
+        "currentGeneration": found.get("CurrentGeneration"),
+        "dedicatedHostsSupported": found.get("DedicatedHostsSupported"),
+        "defaultCores": cpus.get("DefaultCores"),
+        "defaultNetworkCardIndex": network.get("DefaultNetworkCardIndex", 0),
+        "defaultThreadsPerCore": cpus.get("DefaultThreadsPerCore"),
+        "defaultVcpus": cpus.get("DefaultVCpus"),
+        "ebsEncryptionSupport": ebs.get("EncryptionSupport"),
+        "ebsNvmeSupport": ebs.get("NvmeSupport"),
+        "ebsOptimizedSupport": ebs.get("EbsOptimizedSupport"),
+        "ebsPerformanceBaselineBandwidth": optimized.get("BaselineBandwidthInMbps"),
+        "ebsPerformanceBaselineIops": optimized.get("BaselineIops"),
+        "ebsPerformanceBaselineThroughput": optimized.get("BaselineThroughputInMBps"),
+        "ebsPerformanceMaximumBandwidth": optimized.get("MaximumBandwidthInMbps"),
+        "ebsPerformanceMaximumIops": optimized.get("MaximumIops"),
+        "ebsPerformanceMaximumThroughput": optimized.get("MaximumThroughputInMBps"),
+        "efaMaximumInterfaces": network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0),
+        "efaSupported": network.get("EfaSupported", False),
+        "enaSupport": network.get("EnaSupport"),
+        "freeTierEligible": found.get("FreeTierEligible"),
+        "fpgas": [],
+        "gpuses": [
+            {
+                "count": gpu["Count"],
+                "manufacturer": gpu["Manufacturer"],
+                "memorySize": gpu.get("MemoryInfo", {}).get("SizeInMiB", 0),
+                "name": gpu["Name"],
+            }
+            for gpu in gpus.get("Gpus", [])
+        ],
+        "hibernationSupported": found.get("HibernationSupported"),
+        "hypervisor": found.get("Hypervisor"),
+        "inferenceAccelerators": [],
+        "instanceDisks": [
+            {"count": disk["Count"], "size": disk["SizeInGB"], "type": disk["Type"]} for disk in storage.get("Disks", [])
+        ],
+        "instanceStorageSupported": found.get("InstanceStorageSupported"),
+        "ipv6Supported": network.get("Ipv6Supported"),
+        "maximumIpv4AddressesPerInterface": network.get("Ipv4AddressesPerInterface"),
+        "maximumIpv6AddressesPerInterface": network.get("Ipv6AddressesPerInterface"),
+        "maximumNetworkCards": network.get("MaximumNetworkCards"),
+        "maximumNetworkInterfaces": network.get("MaximumNetworkInterfaces"),
+        "memorySize": found["MemoryInfo"]["SizeInMiB"],
+        "networkPerformance": network.get("NetworkPerformance"),
+        "supportedArchitectures": processor.get("SupportedArchitectures", []),
+        "supportedPlacementStrategies": found.get("PlacementGroupInfo", {}).get("SupportedStrategies", []),
+        "supportedRootDeviceTypes": found.get("SupportedRootDeviceTypes", []),
+        "supportedUsagesClasses": found.get("SupportedUsageClasses", []),
+        "supportedVirtualizationTypes": found.get("SupportedVirtualizationTypes", []),
+        "sustainedClockSpeed": processor.get("SustainedClockSpeedInGhz"),
+        "totalGpuMemory": gpus.get("TotalGpuMemoryInMiB", 0),
+        "totalInstanceStorage": storage.get("TotalSizeInGB", 0),
+        "validCores": cpus.get("ValidCores", []),
+        "validThreadsPerCores": cpus.get("ValidThreadsPerCore", []),
+    }
+
+
+def _offerings(api: Api, args: Props) -> Props:
+    kind = args.get("locationType", "region")
+    params: Props = {"LocationType": kind}
+    if args.get("filters"):
+        params["Filters"] = _filters(args)
+    found = api.call("ec2", "DescribeInstanceTypeOfferings", params)["InstanceTypeOfferings"]
+    found.sort(key=lambda each: (each["InstanceType"], each["Location"]))
+    return {
+        "id": api.region,
+        "region": api.region,
+        "instanceTypes": [each["InstanceType"] for each in found],
+        "locations": [each["Location"] for each in found],
+        "locationTypes": [kind] * len(found),
+    }
+
+
+def _vpc(api: Api, args: Props) -> Props:
+    params: Props = {"VpcIds": [args["id"]]} if args.get("id") else {}
+    filters = _filters(args)
+    for name, key in (("cidrBlock", "cidr"), ("state", "state"), ("dhcpOptionsId", "dhcp-options-id")):
+        if args.get(name):
+            filters.append({"Name": key, "Values": [args[name]]})
+    if args.get("default"):
+        filters.append({"Name": "is-default", "Values": ["true"]})
+    if filters:
+        params["Filters"] = filters
+    found = api.call("ec2", "DescribeVpcs", params)["Vpcs"]
+    vpc = _one(found, "EC2 VPC")
+    identity = vpc["VpcId"]
+
+    def attribute(name: str) -> bool:
+        params = {"VpcId": identity, "Attribute": name}
+        return api.call("ec2", "DescribeVpcAttribute", params)[name[:1].upper() + name[1:]]["Value"]
+
+    main = [{"Name": "vpc-id", "Values": [identity]}, {"Name": "association.main", "Values": ["true"]}]
+    tables = api.call("ec2", "DescribeRouteTables", {"Filters": main})["RouteTables"]
+    blocks = vpc.get("CidrBlockAssociationSet", [])
+    return {
+        "id": identity,
+        "region": api.region,
+        "arn": f"arn:aws:ec2:{api.region}:{ACCOUNT}:vpc/{identity}",
+        "cidrBlock": vpc["CidrBlock"],
+        "cidrBlockAssociations": [
+            {"associationId": b["AssociationId"], "cidrBlock": b["CidrBlock"], "state": b["CidrBlockState"]["State"]}
+            for b in blocks
+        ],
+        "default": vpc.get("IsDefault", False),
+        "dhcpOptionsId": vpc.get("DhcpOptionsId"),
+        "enableDnsHostnames": attribute("enableDnsHostnames"),
+        "enableDnsSupport": attribute("enableDnsSupport"),
+        "enableNetworkAddressUsageMetrics": False,
+        "instanceTenancy": vpc.get("InstanceTenancy"),
+        "mainRouteTableId": tables[0]["RouteTableId"] if tables else "",
+        "ownerId": vpc.get("OwnerId", ACCOUNT),
+        "state": vpc["State"],
+        "tags": from_api(vpc.get("Tags") or []) or {},
+    }
+
+
+def _one(found: list[Any], what: str) -> Any:
+    if len(found) != 1:
+        problem = "no matching" if not found else "multiple"
+        raise ProviderError(f"{problem} {what} found; use additional constraints to reduce matches to a single {what}")
+    return found[0]
+
+
+def _subnets(api: Api, args: Props) -> Props:
+    filters = _filters(args)
+    found = api.call("ec2", "DescribeSubnets", {"Filters": filters} if filters else {})["Subnets"]
+    return {"id": api.region, "region": api.region, "ids": [each["SubnetId"] for each in found]}
+
+
+def _subnet(api: Api, args: Props) -> Props:
+    params: Props = {"SubnetIds": [args["id"]]} if args.get("id") else {}
+    filters = _filters(args)
+    for name, key in (("vpcId", "vpc-id"), ("cidrBlock", "cidr-block"), ("availabilityZone", "availability-zone")):
+        if args.get(name):
+            filters.append({"Name": key, "Values": [args[name]]})
+    if filters:
+        params["Filters"] = filters
+    subnet = _one(api.call("ec2", "DescribeSubnets", params)["Subnets"], "EC2 Subnet")
+    shown = from_api({key: value for key, value in subnet.items() if key != "Tags"})
+    keys = ("availabilityZone", "availabilityZoneId", "cidrBlock", "defaultForAz", "mapPublicIpOnLaunch", "ownerId", "vpcId")
+    return {
+        **{key: shown.get(key) for key in (*keys, "state", "assignIpv6AddressOnCreation")},
+        "id": subnet["SubnetId"],
+        "region": api.region,
+        "arn": f"arn:aws:ec2:{api.region}:{ACCOUNT}:subnet/{subnet['SubnetId']}",
+        "availableIpAddressCount": subnet["AvailableIpAddressCount"],
+        "tags": from_api(subnet.get("Tags") or []) or {},
+    }
+
+
+def _parameter(api: Api, args: Props) -> Props:
+    params = {"Name": args["name"], "WithDecryption": args.get("withDecryption", True)}
+    try:
+        found = api.call("ssm", "GetParameter", params)["Parameter"]
+    except AwsError as error:
+        if error.gone:
+            raise ProviderError(f"reading SSM Parameter ({args['name']}): couldn't find resource") from None
+        raise
+    return {
+        "id": found["Name"],
+        "region": api.region,
+        "arn": found["ARN"],
+        "type": found["Type"],
+        "value": found["Value"],
+        "insecureValue": found["Value"] if found["Type"] != "SecureString" else None,
+        "version": found["Version"],
+    }
+
+
+# -- IAM policy documents ---------------------------------------------------------------------------------------------
+
+
+def _single(values: list[Any]) -> Any:
+    """The real data source writes a list of one as a plain value, and longer lists in reverse order of the alphabet."""
+    return values[0] if len(values) == 1 else sorted(values, reverse=True)
+
+
+def _principals(blocks: list[Props]) -> Any:
+    if any(block["type"] == "*" and block["identifiers"] == ["*"] for block in blocks):
+        return "*"
+    grouped: dict[str, list[str]] = {}
+    for block in blocks:
+        grouped.setdefault(block["type"], []).extend(block["identifiers"])
+    return {kind: _single(identifiers) for kind, identifiers in grouped.items()}
+
+
+def _statement(given: Props) -> Props:
+    statement: Props = {"Sid": given["sid"]} if given.get("sid") else {}
+    statement["Effect"] = given.get("effect") or "Allow"
+    if statement["Effect"] not in ("Allow", "Deny"):
+        raise ProviderError(f'expected effect to be one of ["Allow" "Deny"], got {statement["Effect"]}')
+    for name, member in (
+        ("actions", "Action"),
+        ("notActions", "NotAction"),
+        ("resources", "Resource"),
+        ("notResources", "NotResource"),
+    ):
+        if given.get(name):
+            statement[member] = _single(given[name])
+    for name, member in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+        if given.get(name):
+            statement[member] = _principals(given[name])
+    if given.get("conditions"):
+        conditions: dict[str, dict[str, Any]] = {}
+        for each in given["conditions"]:
+            conditions.setdefault(each["test"], {}).setdefault(each["variable"], []).extend(each["values"])
+        statement["Condition"] = {
+            test: {variable: values[0] if len(values) == 1 else values for variable, values in by_variable.items()}
+            for test, by_variable in conditions.items()
+        }
+    return statement
+
+
+def _policy_document(api: Api, args: Props) -> Props:
+    document: Props = {"Version": args.get("version") or "2012-10-17"}
+    if args.get("policyId"):
+        document["Id"] = args["policyId"]
+    statements: list[Props] = []
+    for source in args.get("sourcePolicyDocuments") or ([args["sourceJson"]] if args.get("sourceJson") else []):
+        held = json.loads(source).get("Statement", [])
+        statements += held if isinstance(held, list) else [held]
+    statements += [_statement(each) for each in args.get("statements") or []]
+    for override in args.get("overridePolicyDocuments") or ([args["overrideJson"]] if args.get("overrideJson") else []):
+        held = json.loads(override).get("Statement", [])
+        for each in held if isinstance(held, list) else [held]:
+            same = [i for i, old in enumerate(statements) if each.get("Sid") and old.get("Sid") == each["Sid"]]
+            if same:
+                statements[same[0]] = each
+            else:
+                statements.append(each)
+    document["Statement"] = statements
+    minified = json.dumps(document, separators=(",", ":"))
+    import zlib
+
+    return {
+        "id": str(zlib.crc32(minified.encode())),
+        "json": json.dumps(document, indent=2),
+        "minifiedJson": minified,
+    }
+
+
+_SOURCES: dict[str, Callable[[Api, Props], Props]] = {
+    "index:getRegion": _region,
+    "index:getPartition": _partition,
+    "index:getCallerIdentity": _caller,
+    "index:getAvailabilityZones": _zones,
+    "eks:getAddonVersion": _addon_version,
+    "eks:getClusterVersions": _cluster_versions,
+    "eks:getCluster": _cluster,
+    "ec2:getInstanceType": _instance_type,
+    "ec2:getInstanceTypeOfferings": _offerings,
+    "ec2:getVpc": _vpc,
+    "ec2:getSubnet": _subnet,
+    "ec2:getSubnets": _subnets,
+    "iam:getPolicyDocument": _policy_document,
+    "ssm:getParameter": _parameter,
+}
+
+WITHDRAWN = frozenset(machine_types.WITHDRAWN)

@@ -1,0 +1,194 @@
+"""EKS add-ons, as far as the API goes: what is installed in which version, with which configuration and identities.
+
+The catalogue holds the add-ons that this project uses and one current version of each per Kubernetes version. A version
+that is not in the catalogue is accepted when it has the form of one, since AWS adds versions weekly and a sandbox that
+refused a newer pin would be wrong; only kube-proxy's must not be newer than the cluster. Nothing of an add-on runs in the
+control plane here: a CSI driver or the Pod Identity agent has no work to do on simulated nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from typing import Any
+
+from sandbox.aws.eks import cluster as clusters
+from sandbox.aws.eks import versions
+from sandbox.aws.eks.wire import Answer, Backend, in_use, invalid, not_found, now
+
+# name: (type, namespace, version; kube-proxy's begins with the Kubernetes version, IAM permissions needed)
+_CATALOGUE = {
+    "vpc-cni": ("networking", "kube-system", "v1.21.1-eksbuild.1", True),
+    "coredns": ("networking", "kube-system", "v1.13.1-eksbuild.1", False),
+    "kube-proxy": ("networking", "kube-system", "", False),
+    "eks-pod-identity-agent": ("security", "kube-system", "v1.3.10-eksbuild.2", False),
+    "aws-ebs-csi-driver": ("storage", "kube-system", "v1.55.0-eksbuild.1", True),
+    "aws-efs-csi-driver": ("storage", "kube-system", "v2.2.0-eksbuild.1", True),
+    "aws-fsx-csi-driver": ("storage", "kube-system", "v1.8.0-eksbuild.1", True),
+    "aws-mountpoint-s3-csi-driver": ("storage", "kube-system", "v2.2.1-eksbuild.1", True),
+    "snapshot-controller": ("storage", "kube-system", "v8.3.0-eksbuild.1", False),
+    "metrics-server": ("observability", "kube-system", "v0.8.0-eksbuild.6", False),
+    "eks-node-monitoring-agent": ("observability", "kube-system", "v1.5.0-eksbuild.1", False),
+    "amazon-cloudwatch-observability": ("observability", "amazon-cloudwatch", "v4.8.0-eksbuild.1", True),
+    "cert-manager": ("security", "cert-manager", "v1.19.1-eksbuild.1", False),
+}
+_FORM = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
+
+
+def _version(name: str, kubernetes: str) -> str:
+    pinned = _CATALOGUE[name][2]
+    release = versions.release(kubernetes).partition("-")[0]
+    return pinned or f"v{release}-eksbuild.2"
+
+
+def describe_addon_versions(backend: Backend, params: dict[str, Any]) -> Answer:
+    name, kubernetes = params.get("addonName"), params.get("kubernetesVersion")
+    if name and name not in _CATALOGUE:
+        raise not_found(f"No addon versions found for addon {name}")
+    wanted = [versions.known(kubernetes)] if kubernetes else list(versions._CALENDAR)
+    addons = []
+    for each, (kind, namespace, _, needs_iam) in _CATALOGUE.items():
+        if name not in (None, each) or (params.get("types") and kind not in params["types"]):
+            continue
+        offered: dict[str, list[str]] = {}
+        for version in sorted(wanted, reverse=True):
+            offered.setdefault(_version(each, version), []).append(version)
+        addons.append(
+            {
+                "addonName": each,
+                "type": kind,
+                "publisher": "eks",
+                "owner": "aws",
+                "defaultNamespace": namespace,
+                "addonVersions": [
+                    {
+                        "addonVersion": number,
+                        "architecture": ["amd64", "arm64"],
+                        "computeTypes": ["ec2", "auto", "hybrid"],
+                        "requiresConfiguration": False,
+                        "requiresIamPermissions": needs_iam,
+                        "compatibilities": [
+                            {"clusterVersion": v, "platformVersions": ["*"], "defaultVersion": True} for v in covered
+                        ],
+                    }
+                    for number, covered in offered.items()
+                ],
+            }
+        )
+    return {"addons": addons}
+
+
+def _check(name: str, kubernetes: str, params: dict[str, Any]) -> str:
+    if name not in _CATALOGUE:
+        raise invalid(f"Addon {name} specified is not supported in {kubernetes} kubernetes version")
+    number = params.get("addonVersion") or _version(name, kubernetes)
+    newer = name == "kube-proxy" and _FORM.fullmatch(number) and int(number.split(".")[1]) > versions.minor(kubernetes)
+    if not _FORM.fullmatch(number) or newer:
+        raise invalid(f"Addon version specified is not supported: {name} {number} on Kubernetes {kubernetes}")
+    values = params.get("configurationValues")
+    if values:
+        try:
+            parsed = json.loads(values)
+        except ValueError:
+            import yaml
+
+            try:
+                parsed = yaml.safe_load(values)
+            except yaml.YAMLError:
+                parsed = None
+        if not isinstance(parsed, dict):
+            raise invalid(f"ConfigurationValue provided in request is not supported: {name}: not a JSON or YAML object")
+    return number
+
+
+def _find(found: dict[str, Any], name: str) -> dict[str, Any]:
+    if name not in found["addons"]:
+        raise not_found(f"No addon: {name} found in cluster: {found['cluster']['name']}")
+    return found["addons"][name]
+
+
+def _identities(backend: Backend, found: dict[str, Any], addon: dict[str, Any], wanted: list[dict[str, str]]) -> None:
+    """Makes the Pod Identity associations that an add-on names, as associations that the add-on owns."""
+    from sandbox.aws.eks import access
+
+    for arn in addon.get("podIdentityAssociations", []):
+        found["associations"] = {k: a for k, a in found["associations"].items() if a["associationArn"] != arn}
+    namespace = (addon.get("namespaceConfig") or {}).get("namespace") or _CATALOGUE[addon["addonName"]][1]
+    made = []
+    for each in wanted:
+        request = {"clusterName": addon["clusterName"], "namespace": namespace, **each}
+        association = access.create_association(backend, request)["association"]
+        association["ownerArn"] = addon["addonArn"]
+        made.append(association["associationArn"])
+    addon["podIdentityAssociations"] = made
+
+
+def create_addon(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["clusterName"])
+    cluster, name = found["cluster"], params["addonName"]
+    if name in found["addons"]:
+        raise in_use(f"Addon already exists with name {name} in cluster {cluster['name']}")
+    number = _check(name, cluster["version"], params)
+    if params.get("serviceAccountRoleArn"):
+        clusters.check_role(backend, params["serviceAccountRoleArn"])
+    addon = {
+        "addonName": name,
+        "clusterName": cluster["name"],
+        "status": "ACTIVE",
+        "addonVersion": number,
+        "health": {"issues": []},
+        "addonArn": backend.arn(f"addon/{cluster['name']}/{name}/{uuid.uuid4()}"),
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "tags": dict(params.get("tags") or {}),
+        "publisher": "eks",
+        "owner": "aws",
+    }
+    for optional in ("serviceAccountRoleArn", "configurationValues", "namespaceConfig"):
+        if params.get(optional):
+            addon[optional] = params[optional]
+    _identities(backend, found, addon, params.get("podIdentityAssociations") or [])
+    found["addons"][name] = addon
+    return {"addon": addon}
+
+
+def describe_addon(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"addon": _find(backend.find(params["clusterName"]), params["addonName"])}
+
+
+def list_addons(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"addons": sorted(backend.find(params["clusterName"])["addons"])}
+
+
+def update_addon(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["clusterName"])
+    addon = _find(found, params["addonName"])
+    number = _check(addon["addonName"], found["cluster"]["version"], {"addonVersion": addon["addonVersion"], **params})
+    if params.get("serviceAccountRoleArn"):
+        clusters.check_role(backend, params["serviceAccountRoleArn"])
+        addon["serviceAccountRoleArn"] = params["serviceAccountRoleArn"]
+    if "configurationValues" in params:
+        addon["configurationValues"] = params["configurationValues"]
+    if "podIdentityAssociations" in params:
+        _identities(backend, found, addon, params["podIdentityAssociations"])
+    addon["addonVersion"], addon["modifiedAt"] = number, now()
+    return clusters.new_update(found, "AddonUpdate", {"AddonVersion": number})
+
+
+def delete_addon(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.find(params["clusterName"])
+    addon = _find(found, params["addonName"])
+    _identities(backend, found, addon, [])
+    del found["addons"][addon["addonName"]]
+    return {"addon": {**addon, "status": "DELETING"}}
+
+
+OPERATIONS = {
+    "DescribeAddonVersions": describe_addon_versions,
+    "CreateAddon": create_addon,
+    "DescribeAddon": describe_addon,
+    "ListAddons": list_addons,
+    "UpdateAddon": update_addon,
+    "DeleteAddon": delete_addon,
+}

@@ -1,0 +1,414 @@
+"""EKS clusters: what the API says of them, and the control plane that stands behind each.
+
+Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does: the
+cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane. Like EKS,
+creation makes the cluster's own security group and two network interfaces in its subnets.
+
+`$GPUYARD_SANDBOX_NO_CONTROL_PLANE` gives every cluster a made-up endpoint instead; for tests of the AWS side only.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import threading
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from sandbox.aws import state
+from sandbox.aws.eks import versions
+from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+
+_LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+_ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+def key(backend: Backend, name: str) -> str:
+    """The cluster's name across clouds, as control planes and fleets know it."""
+    return f"eks-{backend.region_name}-{name}"
+
+
+def _start_control_plane(cluster_key: str, version: str) -> Any:
+    if os.environ.get("GPUYARD_SANDBOX_NO_CONTROL_PLANE"):
+        certificate = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nsandbox\n-----END CERTIFICATE-----\n").decode()
+        return SimpleNamespace(
+            endpoint="https://127.0.0.1:1", ca_data=certificate, oidc_issuer=f"https://127.0.0.1:1/{cluster_key}"
+        )
+    from sandbox.cluster import control_plane
+
+    return control_plane.start(cluster_key, version)
+
+
+def _stop_control_plane(cluster_key: str) -> None:
+    if not os.environ.get("GPUYARD_SANDBOX_NO_CONTROL_PLANE"):
+        from sandbox.cluster import control_plane
+
+        control_plane.stop(cluster_key)
+
+
+def _bring_up(backend: Backend, found: dict[str, Any]) -> None:
+    """Starts the control plane (or finds it) and writes down where it is. Runs in a thread of its own."""
+    cluster = found["cluster"]
+    try:
+        plane = _start_control_plane(key(backend, cluster["name"]), cluster["version"])
+    except Exception as error:
+        with state.LOCK:
+            cluster["status"] = "FAILED"
+            cluster["health"] = {"issues": [{"code": "InternalFailure", "message": str(error), "resourceIds": []}]}
+        state.touch()
+        return
+    with state.LOCK:
+        cluster["endpoint"] = plane.endpoint
+        cluster["certificateAuthority"] = {"data": plane.ca_data}
+        cluster["identity"] = {"oidc": {"issuer": plane.oidc_issuer}}
+        if cluster["status"] in ("CREATING", "FAILED"):
+            cluster["status"], cluster["health"] = "ACTIVE", {"issues": []}
+        deleted = backend.clusters.get(cluster["name"]) is not found
+    state.touch()
+    if deleted:  # deleted while it was starting
+        _stop_control_plane(key(backend, cluster["name"]))
+
+
+def _all() -> list[tuple[Backend, dict[str, Any]]]:
+    return [
+        (backend, found)
+        for (service, _, _), backend in state.backends().items()
+        if service == "eks" and isinstance(backend, Backend)
+        for found in list(backend.clusters.values())
+    ]
+
+
+def resume_all() -> None:
+    """After a restart of the server: brings every cluster's control plane back, finishes what was under way."""
+    from sandbox.aws.eks import nodegroup
+
+    with state.LOCK:
+        work = _all()
+    threads = []
+    for backend, found in work:
+        if found["cluster"]["status"] == "DELETING":
+            task = threading.Thread(target=_take_down, args=(backend, found), daemon=True)
+        else:
+            task = threading.Thread(target=_bring_up, args=(backend, found), daemon=True)
+        task.start()
+        threads.append(task)
+    for task in threads:
+        task.join()
+    for backend, found in work:
+        nodegroup.resume(backend, found)
+
+
+def statuses() -> dict[str, str]:
+    """Status by cluster key, for the health page."""
+    return {key(backend, found["cluster"]["name"]): found["cluster"]["status"] for backend, found in _all()}
+
+
+def _take_down(backend: Backend, found: dict[str, Any]) -> None:
+    cluster = found["cluster"]
+    try:
+        _stop_control_plane(key(backend, cluster["name"]))
+    except Exception as error:
+        with state.LOCK:
+            cluster["status"] = "FAILED"
+            cluster["health"] = {"issues": [{"code": "InternalFailure", "message": str(error), "resourceIds": []}]}
+        state.touch()
+        return
+    with state.LOCK:
+        ec2 = backend.other("ec2")
+        for interface in found["interfaces"]:
+            ec2.enis.pop(interface, None)
+        group = cluster["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        for groups in ec2.groups.values():
+            groups.pop(group, None)
+        if backend.clusters.get(cluster["name"]) is found:
+            del backend.clusters[cluster["name"]]
+    state.touch()
+
+
+def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
+    name = params["name"]
+    if name in backend.clusters:
+        raise in_use(f"Cluster already exists with name: {name}")
+    if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]*", name):
+        raise invalid(f"The cluster name {name} does not match ^[0-9A-Za-z][A-Za-z0-9\\-_]*$")
+    version = versions.known(params.get("version") or versions.DEFAULT)
+    check_role(backend, params["roleArn"])
+    vpc = _vpc_config(backend, params["resourcesVpcConfig"])
+    access = {
+        "authenticationMode": "CONFIG_MAP",
+        "bootstrapClusterCreatorAdminPermissions": True,
+        **(params.get("accessConfig") or {}),
+    }
+    group, interfaces = _network_parts(backend, name, vpc)
+    vpc["clusterSecurityGroupId"] = group
+    cluster = {
+        "name": name,
+        "arn": backend.arn(f"cluster/{name}"),
+        "createdAt": now(),
+        "version": version,
+        "roleArn": params["roleArn"],
+        "resourcesVpcConfig": vpc,
+        "kubernetesNetworkConfig": _network_config(backend, params.get("kubernetesNetworkConfig") or {}, vpc["vpcId"]),
+        "logging": _logging(params.get("logging")),
+        "status": "CREATING",
+        "platformVersion": "eks.3",
+        "tags": dict(params.get("tags") or {}),
+        "health": {"issues": []},
+        "accessConfig": access,
+        "upgradePolicy": {"supportType": "EXTENDED", **(params.get("upgradePolicy") or {})},
+        "deletionProtection": bool(params.get("deletionProtection")),
+        "controlPlaneScalingConfig": params.get("controlPlaneScalingConfig") or {"tier": "standard"},
+    }
+    for optional in (
+        "encryptionConfig",
+        "zonalShiftConfig",
+        "remoteNetworkConfig",
+        "computeConfig",
+        "storageConfig",
+        "kubeApiServerConfig",
+        "kubeSchedulerConfig",
+        "kubeControllerManagerConfig",
+    ):
+        if params.get(optional):
+            cluster[optional] = params[optional]
+    found: dict[str, Any] = {"cluster": cluster, "interfaces": interfaces}
+    found.update({kind: {} for kind in ("nodegroups", "addons", "entries", "associations", "updates")})
+    creator = f"arn:{backend.partition}:iam::{backend.account_id}:root"
+    if access["authenticationMode"] != "CONFIG_MAP" and access["bootstrapClusterCreatorAdminPermissions"]:
+        from sandbox.aws.eks import access as entries
+
+        entry = entries.new_entry(backend, name, {"principalArn": creator})
+        scope = {"type": "cluster", "namespaces": []}
+        dates = {"associatedAt": now(), "modifiedAt": now()}
+        entry["policies"] = {_ADMIN: {"policyArn": _ADMIN, "accessScope": scope, **dates}}
+        found["entries"][creator] = entry
+    backend.clusters[name] = found
+    threading.Thread(target=_bring_up, args=(backend, found), daemon=True).start()
+    return {"cluster": cluster}
+
+
+def check_role(backend: Backend, arn: str) -> None:
+    """EKS has to be able to assume the role; a role that is not there is the mistake that a wrong order makes."""
+    if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", arn):
+        raise invalid(f"Invalid Role Arn: '{arn}'")
+    roles = backend.other("iam", backend.partition).roles.values()
+    if not any(role.arn == arn for role in roles):
+        raise invalid(f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct")
+
+
+def subnets(backend: Backend, ids: list[str]) -> list[Any]:
+    """The subnets, all of them in one VPC."""
+    ec2 = backend.other("ec2")
+    try:
+        found = [ec2.get_subnet(each) for each in ids]
+    except ServiceException as error:
+        raise invalid(str(error.message)) from None
+    if len({each.vpc_id for each in found}) > 1:
+        raise invalid("Subnets specified must belong to the same VPC")
+    return found
+
+
+def _vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+    found = subnets(backend, given.get("subnetIds") or [])
+    if not found:
+        raise invalid("The subnetIds must have at least two subnets in different Availability Zones")
+    if len({each.availability_zone for each in found}) < 2:
+        raise invalid("Subnets specified must be in at least two different AZs")
+    public, private = given.get("endpointPublicAccess", True), given.get("endpointPrivateAccess", False)
+    if not public and not private:
+        raise invalid("Private and public endpoint access cannot be false")
+    _check_groups(backend, given.get("securityGroupIds") or [], found[0].vpc_id)
+    return {
+        "subnetIds": [each.id for each in found],
+        "securityGroupIds": list(given.get("securityGroupIds") or []),
+        "vpcId": found[0].vpc_id,
+        "endpointPublicAccess": public,
+        "endpointPrivateAccess": private,
+        "publicAccessCidrs": list(given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])),
+    }
+
+
+def _check_groups(backend: Backend, ids: list[str], vpc_id: str) -> None:
+    for each in ids:
+        group = backend.other("ec2").get_security_group_from_id(each)
+        if group is None or group.vpc_id != vpc_id:
+            raise invalid(f"Security group(s) [{each}] are not in the same VPC as the subnets. Please specify a valid group.")
+
+
+def _network_config(backend: Backend, given: dict[str, Any], vpc_id: str) -> dict[str, Any]:
+    vpc = backend.other("ec2").get_vpc(vpc_id)
+    default = "172.20.0.0/16" if vpc.cidr_block.startswith("10.") else "10.100.0.0/16"
+    balancing = given.get("elasticLoadBalancing") or {"enabled": False}
+    network = {"ipFamily": given.get("ipFamily", "ipv4"), "elasticLoadBalancing": balancing}
+    if network["ipFamily"] == "ipv4":
+        network["serviceIpv4Cidr"] = given.get("serviceIpv4Cidr") or default
+    return network
+
+
+def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
+    enabled = {
+        each for setup in (given or {}).get("clusterLogging") or [] if setup.get("enabled") for each in setup["types"]
+    }
+    if unknown := enabled - set(_LOG_TYPES):
+        raise invalid(f"Invalid log type {', '.join(sorted(unknown))}")
+    split = [(True, [t for t in _LOG_TYPES if t in enabled]), (False, [t for t in _LOG_TYPES if t not in enabled])]
+    return {"clusterLogging": [{"types": types, "enabled": on} for on, types in split if types]}
+
+
+def _network_parts(backend: Backend, name: str, vpc: dict[str, Any]) -> tuple[str, list[str]]:
+    """The cluster security group and the control plane's network interfaces that EKS makes in the account."""
+    ec2 = backend.other("ec2")
+    group = ec2.create_security_group(
+        f"eks-cluster-sg-{name}-{uuid.uuid4().int % 10**10}",
+        "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
+        "as well as any managed workloads.",
+        vpc["vpcId"],
+        {"aws:eks:cluster-name": name, f"kubernetes.io/cluster/{name}": "owned", "Name": f"eks-cluster-sg-{name}"},
+    )
+    ec2.authorize_security_group_ingress(group.id, "-1", None, None, [], [{"GroupId": group.id}])
+    interfaces = [
+        ec2.create_network_interface(
+            ec2.get_subnet(each),
+            None,
+            group_ids=[group.id, *vpc["securityGroupIds"]],
+            description=f"Amazon EKS {name}",
+        ).id
+        for each in vpc["subnetIds"][:2]
+    ]
+    return group.id, interfaces
+
+
+def describe_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"cluster": backend.find(params["name"])["cluster"]}
+
+
+def list_clusters(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"clusters": sorted(backend.clusters)}
+
+
+def delete_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.find(params["name"])
+    cluster = found["cluster"]
+    if found["nodegroups"]:
+        raise EksError(
+            "ResourceInUseException",
+            "Cluster has nodegroups attached",
+            clusterName=cluster["name"],
+            nodegroupName=",".join(sorted(found["nodegroups"])),
+        )
+    if cluster.get("deletionProtection"):
+        raise EksError(
+            "InvalidRequestException",
+            f"Cannot delete cluster {cluster['name']} because deletion protection is enabled. Disable it with "
+            "UpdateClusterConfig first.",
+        )
+    if cluster["status"] == "CREATING":
+        raise in_use(f"Cluster {cluster['name']} is not in a valid state to be deleted: CREATING")
+    cluster["status"] = "DELETING"
+    threading.Thread(target=_take_down, args=(backend, found), daemon=True).start()
+    return {"cluster": cluster}
+
+
+def new_update(found: dict[str, Any], kind: str, params: dict[str, Any]) -> Answer:
+    """An update that is done by the time its id is known (the sandbox changes such things at once)."""
+    update = {
+        "id": str(uuid.uuid4()),
+        "status": "Successful",
+        "type": kind,
+        "params": [{"type": name, "value": str(value)} for name, value in params.items()],
+        "createdAt": now(),
+        "errors": [],
+    }
+    found["updates"][update["id"]] = update
+    return {"update": update}
+
+
+def update_cluster_config(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["name"])
+    cluster = found["cluster"]
+    given = {k: v for k, v in params.items() if k not in ("name", "clientRequestToken")}
+    if len(given) != 1:
+        raise invalid("Only one type of update can be allowed.")
+    (what, value), *_ = given.items()
+    if what == "resourcesVpcConfig":
+        merged = {**cluster["resourcesVpcConfig"], **value}
+        checked = _vpc_config(backend, merged)
+        if checked["vpcId"] != cluster["resourcesVpcConfig"]["vpcId"]:
+            raise invalid("Provided subnets belong to a different VPC than the cluster's.")
+        checked["clusterSecurityGroupId"] = cluster["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        cluster["resourcesVpcConfig"] = checked
+        moved = "subnetIds" in value or "securityGroupIds" in value
+        return new_update(found, "VpcConfigUpdate" if moved else "EndpointAccessUpdate", {})
+    if what == "logging":
+        cluster["logging"] = _logging(value)
+        return new_update(found, "LoggingUpdate", {"ClusterLogging": value})
+    if what == "accessConfig":
+        order = ["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]
+        mode, old = value["authenticationMode"], cluster["accessConfig"]["authenticationMode"]
+        if order.index(mode) < order.index(old):
+            raise EksError("InvalidRequestException", f"Unsupported authentication mode update from {old} to {mode}")
+        cluster["accessConfig"]["authenticationMode"] = mode
+        return new_update(found, "AccessConfigUpdate", {"AuthenticationMode": mode})
+    kinds = {
+        "upgradePolicy": "UpgradePolicyUpdate",
+        "zonalShiftConfig": "ZonalShiftConfigUpdate",
+        "computeConfig": "AutoModeUpdate",
+        "storageConfig": "AutoModeUpdate",
+        "remoteNetworkConfig": "RemoteNetworkConfigUpdate",
+        "deletionProtection": "DeletionProtectionUpdate",
+        "controlPlaneScalingConfig": "ControlPlaneScalingConfigUpdate",
+    }
+    if what == "kubernetesNetworkConfig":
+        cluster[what]["elasticLoadBalancing"] = value.get("elasticLoadBalancing", {"enabled": False})
+    elif isinstance(value, dict):
+        cluster[what] = {**(cluster.get(what) or {}), **value}
+    else:
+        cluster[what] = value
+    return new_update(found, kinds.get(what, "ConfigUpdate"), {})
+
+
+def update_cluster_version(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["name"])
+    cluster = found["cluster"]
+    version = versions.known(params["version"])
+    if versions.minor(version) != versions.minor(cluster["version"]) + 1:
+        raise invalid(f"Unsupported Kubernetes minor version update from {cluster['version']} to {version}")
+    cluster["version"] = version
+    return new_update(found, "VersionUpdate", {"Version": version, "PlatformVersion": cluster["platformVersion"]})
+
+
+def associate_encryption_config(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["clusterName"])
+    if found["cluster"].get("encryptionConfig"):
+        raise invalid("Cluster already has encryption configuration enabled")
+    found["cluster"]["encryptionConfig"] = params["encryptionConfig"]
+    return new_update(found, "AssociateEncryptionConfig", {"EncryptionConfig": params["encryptionConfig"]})
+
+
+def describe_update(backend: Backend, params: dict[str, Any]) -> Answer:
+    update = backend.find(params["name"])["updates"].get(params["updateId"])
+    if update is None:
+        raise not_found(f"No update found for ID: {params['updateId']}")
+    return {"update": update}
+
+
+def list_updates(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"updateIds": sorted(backend.find(params["name"])["updates"])}
+
+
+OPERATIONS = {
+    "CreateCluster": create_cluster,
+    "DescribeCluster": describe_cluster,
+    "ListClusters": list_clusters,
+    "DeleteCluster": delete_cluster,
+    "UpdateClusterConfig": update_cluster_config,
+    "UpdateClusterVersion": update_cluster_version,
+    "AssociateEncryptionConfig": associate_encryption_config,
+    "DescribeUpdate": describe_update,
+    "ListUpdates": list_updates,
+    "DescribeClusterVersions": versions.describe_cluster_versions,
+}

@@ -1,0 +1,452 @@
+"""EKS managed node groups: each is a launch template of EKS's own and an Auto Scaling group over the subnets.
+
+As in the real service the node group copies the caller's launch template into `eks-<uuid>` and makes the group
+`eks-<node group>-<uuid>`; the instances that the group then launches are EC2's. A node group is CREATING until its first
+nodes have joined the control plane and are Ready, and CREATE_FAILED (NodeCreationFailure) when they do not.
+
+Which combinations are refused: EKS user guide, "Customize managed nodes with launch templates". The Auto Scaling group's
+tags: "Cluster Autoscaler auto-discovery" in the same guide and the tags seen on real groups. Node-group tags do not reach
+the Auto Scaling group, as they do not in AWS.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import threading
+import time
+import uuid
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from sandbox.aws import machine_types, state
+from sandbox.aws.eks import access, versions
+from sandbox.aws.eks import cluster as clusters
+from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+
+JOIN_TIMEOUT = 180.0
+"""Seconds until nodes that do not join make the creation fail (EKS waits about 20 minutes)."""
+
+_RESERVED = ("kubernetes.io/", "k8s.io/", "eks.amazonaws.com/")
+_LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+
+
+def _group(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    if params["nodegroupName"] not in found["nodegroups"]:
+        raise not_found(f"No node group found for name: {params['nodegroupName']}.")
+    return found["nodegroups"][params["nodegroupName"]]
+
+
+def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["clusterName"])
+    cluster, name = found["cluster"], params["nodegroupName"]
+    if name in found["nodegroups"]:
+        raise in_use(f"NodeGroup already exists with name {name} and cluster name {cluster['name']}")
+    if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}", name):
+        raise invalid(f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit")
+    clusters.check_role(backend, params["nodeRole"])
+    subnets = clusters.subnets(backend, params["subnets"])
+    if not subnets or subnets[0].vpc_id != cluster["resourcesVpcConfig"]["vpcId"]:
+        raise invalid("Subnets are not in the same VPC as the cluster's subnets")
+    scaling = _scaling({"minSize": 1, "maxSize": 2, "desiredSize": 2, **(params.get("scalingConfig") or {})})
+    _check_labels(params.get("labels") or {})
+    _check_taints(params.get("taints") or [])
+    template, data = _template(backend, params.get("launchTemplate"))
+    types = _instance_types(params, data)
+    ami_type = _ami_type(params, data, types)
+    version = params.get("version") or cluster["version"]
+    _check_version(version, cluster["version"])
+    release = _release(params.get("releaseVersion"), version, ami_type, data)
+    if template and params.get("diskSize"):
+        raise invalid("Disk size must be specified within the launch template.")
+    if template and params.get("remoteAccess"):
+        raise invalid("Remote access configuration cannot be specified with a launch template.")
+    identity = str(uuid.uuid4())
+    group = {
+        "nodegroupName": name,
+        "nodegroupArn": backend.arn(f"nodegroup/{cluster['name']}/{name}/{identity}"),
+        "clusterName": cluster["name"],
+        "version": version,
+        "releaseVersion": release,
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "status": "CREATING",
+        "capacityType": params.get("capacityType", "ON_DEMAND"),
+        "scalingConfig": scaling,
+        "subnets": [each.id for each in subnets],
+        "amiType": ami_type,
+        "nodeRole": params["nodeRole"],
+        "labels": dict(params.get("labels") or {}),
+        "taints": list(params.get("taints") or []),
+        "resources": {"autoScalingGroups": [{"name": f"eks-{name}-{identity}"}]},
+        "health": {"issues": []},
+        "updateConfig": params.get("updateConfig") or {"maxUnavailable": 1},
+        "tags": dict(params.get("tags") or {}),
+    }
+    if not data.get("InstanceType"):
+        group["instanceTypes"] = types
+    if template:
+        group["launchTemplate"] = template
+    else:
+        group["diskSize"] = params.get("diskSize") or 20
+    for optional in ("nodeRepairConfig", "warmPoolConfig", "remoteAccess"):
+        if params.get(optional):
+            group[optional] = params[optional]
+    _make_autoscaling_group(backend, group, _copy(backend, group, data, types, identity), types, identity)
+    found["nodegroups"][name] = group
+    role = params["nodeRole"]
+    if cluster["accessConfig"]["authenticationMode"] != "CONFIG_MAP" and role not in found["entries"]:
+        # EKS lets the nodes in by itself; nobody has to write an access entry for a managed node group's role.
+        found["entries"][role] = access.new_entry(backend, cluster["name"], {"principalArn": role, "type": "EC2_LINUX"})
+    threading.Thread(target=_await_nodes, args=(backend, found, group), daemon=True).start()
+    return {"nodegroup": group}
+
+
+def _scaling(given: dict[str, Any]) -> dict[str, int]:
+    least, most, wanted = given["minSize"], given["maxSize"], given["desiredSize"]
+    if least > most:
+        raise invalid(f"Minimum capacity {least} can't be greater than maximum size {most}")
+    if wanted < least:
+        raise invalid(f"Minimum capacity {least} can't be greater than desired size {wanted}")
+    if wanted > most:
+        raise invalid(f"desired capacity {wanted} can't be greater than max size {most}")
+    return {"minSize": least, "maxSize": most, "desiredSize": wanted}
+
+
+def _check_labels(labels: dict[str, str]) -> None:
+    for label, value in labels.items():
+        if label.startswith(_RESERVED):
+            raise invalid(f"Label cannot contain reserved prefixes [{', '.join(_RESERVED)}]: {label}")
+        if not _LABEL_KEY.fullmatch(label) or not _LABEL_VALUE.fullmatch(value):
+            raise invalid(f"Label {label}={value} is not a valid Kubernetes label")
+
+
+def _check_taints(taints: list[dict[str, str]]) -> None:
+    seen = set()
+    for taint in taints:
+        if not _LABEL_KEY.fullmatch(taint.get("key", "")) or not _LABEL_VALUE.fullmatch(taint.get("value", "")):
+            raise invalid(f"Taint {taint.get('key')}={taint.get('value')} is not a valid Kubernetes taint")
+        identity = (taint["key"], taint.get("effect"))
+        if identity in seen:
+            raise invalid(f"Duplicate taint {taint['key']} with effect {taint.get('effect')}")
+        seen.add(identity)
+
+
+def _template(backend: Backend, given: dict[str, str] | None) -> tuple[dict[str, str] | None, dict[str, Any]]:
+    """The launch template as DescribeNodegroup shows it, and the data of its version."""
+    if not given:
+        return None, {}
+    if bool(given.get("id")) == bool(given.get("name")):
+        raise invalid("Either the id or the name of the launch template must be specified, not both.")
+    ec2 = backend.other("ec2")
+    try:
+        found = (
+            ec2.get_launch_template(given["id"]) if given.get("id") else ec2.get_launch_template_by_name(given["name"])
+        )
+        chosen = found.get_version(given.get("version") or "$Default")
+    except ServiceException as error:
+        raise EksError("InvalidRequestException", str(error.message)) from None
+    data = chosen.data
+    if data.get("IamInstanceProfile"):
+        raise invalid(
+            "Launch template should not specify an instance profile. The noderole in your request will be used to "
+            "construct an instance profile."
+        )
+    for interface in data.get("NetworkInterfaces") or []:
+        if interface.get("SubnetId"):
+            raise invalid("Launch template should not specify a subnet in its network interfaces.")
+    return {"id": found.id, "name": found.name, "version": str(chosen.number)}, data
+
+
+def _instance_types(params: dict[str, Any], data: dict[str, Any]) -> list[str]:
+    named = list(params.get("instanceTypes") or [])
+    if named and data.get("InstanceType"):
+        raise invalid("Cannot specify instance types in launch template and API request")
+    types = named or [data.get("InstanceType") or "t3.medium"]
+    unknown = [each for each in types if not machine_types.find(each)]
+    if unknown:
+        raise invalid(f"The following supplied instance types do not exist: [{', '.join(unknown)}]")
+    capacity, market = params.get("capacityType", "ON_DEMAND"), data.get("InstanceMarketOptions") or {}
+    if capacity == "CAPACITY_BLOCK":
+        if market.get("MarketType") != "capacity-block" or not data.get("InstanceType"):
+            raise invalid("CAPACITY_BLOCK needs a launch template with market type capacity-block and an instance type.")
+    elif market:
+        raise invalid("Launch template should not specify instance market options; use the capacity type instead.")
+    if len(types) > 20:
+        raise invalid("At most 20 instance types can be specified.")
+    return types
+
+
+def _ami_type(params: dict[str, Any], data: dict[str, Any], types: list[str]) -> str:
+    given = params.get("amiType")
+    if data.get("ImageId"):
+        if given and given != "CUSTOM":
+            raise invalid(
+                "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template."
+            )
+        return "CUSTOM"
+    if given == "CUSTOM":
+        raise invalid("You must specify an image id within the launch template, when specifying an AMI Type of CUSTOM.")
+    arm = {"arm64" in machine_types.find(each)["ProcessorInfo"]["SupportedArchitectures"] for each in types}  # type: ignore[index]
+    if len(arm) > 1:
+        raise invalid("Instance types of one node group must have the same architecture.")
+    ami_type = given or ("AL2023_ARM_64_STANDARD" if True in arm else "AL2023_x86_64_STANDARD")
+    if ("ARM_64" in ami_type) != (True in arm):
+        raise invalid(f"[{', '.join(types)}] is not a valid instance type for requested amiType {ami_type}")
+    return ami_type
+
+
+def _check_version(version: str, cluster_version: str) -> None:
+    versions.known(version)
+    behind = versions.minor(cluster_version) - versions.minor(version)
+    if not 0 <= behind <= 3:
+        raise invalid(
+            f"Nodegroup Kubernetes version {version} should be equal to the cluster's version {cluster_version} or up to "
+            "three minor versions older."
+        )
+
+
+def _release(given: str | None, version: str, ami_type: str, data: dict[str, Any]) -> str:
+    if ami_type == "CUSTOM":
+        if given:
+            raise invalid("Release version cannot be specified with a custom image.")
+        return data["ImageId"]
+    if given is None:
+        return versions.release(version)
+    form = r"\d+\.\d+\.\d+-[0-9a-f]{8}" if ami_type.startswith("BOTTLEROCKET") else rf"{re.escape(version)}\.\d+-\d{{8}}"
+    if not re.fullmatch(form, given):
+        raise invalid(f"Requested release version {given} is not valid for kubernetes version {version}.")
+    return given
+
+
+def _copy(backend: Backend, group: dict[str, Any], data: dict[str, Any], types: list[str], identity: str) -> Any:
+    """EKS's own launch template: the caller's data plus image, instance type, profile and the tags of EKS."""
+    copied = copy.deepcopy(data)
+    copied["InstanceType"] = types[0]
+    region, cluster_name = backend.region_name, group["clusterName"]
+    copied.setdefault("ImageId", versions.image(region, group["amiType"], group["releaseVersion"]))
+    copied["IamInstanceProfile"] = {"Name": f"eks-{identity}"}
+    found = backend.find(cluster_name)["cluster"]["resourcesVpcConfig"]
+    has_groups = copied.get("SecurityGroupIds") or any(i.get("Groups") for i in copied.get("NetworkInterfaces") or [])
+    if not has_groups:
+        copied["SecurityGroupIds"] = [found["clusterSecurityGroupId"]]
+    if not data.get("BlockDeviceMappings"):
+        size = group.get("diskSize", 20)
+        disk = {"VolumeSize": size, "VolumeType": "gp3", "DeleteOnTermination": True}
+        copied["BlockDeviceMappings"] = [{"DeviceName": "/dev/xvda", "Ebs": disk}]
+    tags = {"eks:cluster-name": cluster_name, "eks:nodegroup-name": group["nodegroupName"]}
+    return backend.other("ec2").create_launch_template(f"eks-{identity}", "", copied, {"launch-template": tags})
+
+
+def _make_autoscaling_group(backend: Backend, group: dict[str, Any], template: Any, types: list[str], identity: str) -> None:
+    name = group["resources"]["autoScalingGroups"][0]["name"]
+    cluster_name, spot = group["clusterName"], group["capacityType"] == "SPOT"
+    tags = {
+        "eks:cluster-name": cluster_name,
+        "eks:nodegroup-name": group["nodegroupName"],
+        f"kubernetes.io/cluster/{cluster_name}": "owned",
+        "k8s.io/cluster-autoscaler/enabled": "true",
+        f"k8s.io/cluster-autoscaler/{cluster_name}": "owned",
+    }
+    launch = {"LaunchTemplateId": template.id, "Version": "1"}
+    mixed = {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": dict(launch),
+            "Overrides": [{"InstanceType": each} for each in types],
+        },
+        "InstancesDistribution": {
+            "OnDemandAllocationStrategy": "prioritized",
+            "OnDemandBaseCapacity": 0,
+            "OnDemandPercentageAboveBaseCapacity": 0 if spot else 100,
+            "SpotAllocationStrategy": "price-capacity-optimized",
+        },
+    }
+    single = len(types) == 1 and not spot
+    scaling = group["scalingConfig"]
+    backend.other("autoscaling").create_auto_scaling_group(
+        name=name,
+        availability_zones=[],
+        desired_capacity=scaling["desiredSize"],
+        max_size=scaling["maxSize"],
+        min_size=scaling["minSize"],
+        launch_config_name="",
+        launch_template=launch if single else {},
+        mixed_instances_policy=None if single else mixed,
+        vpc_zone_identifier=",".join(group["subnets"]),
+        default_cooldown=300,
+        health_check_period=15,
+        health_check_type="EC2",
+        load_balancers=[],
+        target_group_arns=[],
+        placement_group=None,
+        termination_policies=["AllocationStrategy", "OldestLaunchTemplate", "OldestInstance"],
+        tags=[{"Key": key, "Value": value, "PropagateAtLaunch": True} for key, value in tags.items()],
+        capacity_rebalance=True,
+    )
+
+
+def _autoscaling(backend: Backend, group: dict[str, Any]) -> Any:
+    name = group["resources"]["autoScalingGroups"][0]["name"]
+    return backend.other("autoscaling").autoscaling_groups.get(name)
+
+
+def _await_nodes(backend: Backend, found: dict[str, Any], group: dict[str, Any]) -> None:
+    """Waits for the first nodes to be Ready in the control plane, then says what became of the group."""
+    deadline = time.monotonic() + JOIN_TIMEOUT
+    missing: list[str] = []
+    while not os.environ.get("GPUYARD_SANDBOX_NO_CONTROL_PLANE"):
+        with state.LOCK:
+            if found["nodegroups"].get(group["nodegroupName"]) is not group or group["status"] != "CREATING":
+                return
+            scaled = _autoscaling(backend, group)
+            names = {i.instance.private_dns_name: i.instance.id for i in scaled.instance_states} if scaled else {}
+        try:
+            ready = _ready_nodes(clusters.key(backend, group["clusterName"])) if names else set()
+        except Exception:  # the API server may be busy; what counts is whether the nodes get there in time
+            ready = set()
+        missing = [machine for name, machine in names.items() if name not in ready]
+        if not missing or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    with state.LOCK:
+        if missing:
+            group["status"] = "CREATE_FAILED"
+            message = "Instances failed to join the kubernetes cluster"
+            group["health"] = {"issues": [{"code": "NodeCreationFailure", "message": message, "resourceIds": missing}]}
+        elif group["status"] == "CREATING":
+            group["status"] = "ACTIVE"
+    state.touch()
+
+
+def _ready_nodes(cluster_key: str) -> set[str]:
+    from kubernetes.client import CoreV1Api
+
+    from sandbox.cluster import control_plane
+
+    plane = control_plane.get(cluster_key)
+    nodes: Any = CoreV1Api(plane.client()).list_node(_request_timeout=10) if plane else None
+    return {
+        node.metadata.name
+        for node in (nodes.items if nodes else [])
+        if any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or [])
+    }
+
+
+def resume(backend: Backend, found: dict[str, Any]) -> None:
+    """After a restart: goes on waiting for the nodes of groups that were being created."""
+    for group in found["nodegroups"].values():
+        if group["status"] == "CREATING":
+            threading.Thread(target=_await_nodes, args=(backend, found, group), daemon=True).start()
+
+
+def describe_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
+    group = _group(backend.find(params["clusterName"]), params)
+    scaled = _autoscaling(backend, group)
+    if scaled:  # an autoscaler moves the desired size of the Auto Scaling group; EKS shows what it finds there
+        group["scalingConfig"]["desiredSize"] = scaled.desired_capacity
+    return {"nodegroup": group}
+
+
+def list_nodegroups(backend: Backend, params: dict[str, Any]) -> Answer:
+    return {"nodegroups": sorted(backend.find(params["clusterName"])["nodegroups"])}
+
+
+def update_nodegroup_config(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.active(params["clusterName"])
+    group = describe_nodegroup(backend, params)["nodegroup"]
+    if group["status"] not in ("ACTIVE", "DEGRADED"):
+        raise in_use(f"Nodegroup {group['nodegroupName']} is in status {group['status']} and cannot be updated")
+    labels = dict(group["labels"])
+    given = params.get("labels") or {}
+    _check_labels(given.get("addOrUpdateLabels") or {})
+    labels.update(given.get("addOrUpdateLabels") or {})
+    for key in given.get("removeLabels") or []:
+        labels.pop(key, None)
+    taints = {(t["key"], t.get("effect")): t for t in group["taints"]}
+    given = params.get("taints") or {}
+    for taint in given.get("removeTaints") or []:
+        if taints.pop((taint["key"], taint.get("effect")), None) is None:
+            raise invalid(f"Taint {taint['key']} with effect {taint.get('effect')} does not exist on the node group")
+    _check_taints(given.get("addOrUpdateTaints") or [])
+    taints.update({(t["key"], t.get("effect")): t for t in given.get("addOrUpdateTaints") or []})
+    scaled = _autoscaling(backend, group)
+    if params.get("scalingConfig"):
+        scaling = _scaling({**group["scalingConfig"], **params["scalingConfig"]})
+        group["scalingConfig"] = scaling
+        scaled.min_size, scaled.max_size = scaling["minSize"], scaling["maxSize"]
+        scaled.set_desired_capacity(scaling["desiredSize"])
+    group["labels"], group["taints"] = labels, list(taints.values())
+    for key in ("updateConfig", "nodeRepairConfig", "warmPoolConfig"):
+        if params.get(key):
+            group[key] = params[key]
+    group["modifiedAt"] = now()
+    return clusters.new_update(found, "ConfigUpdate", {})
+
+
+def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer:
+    """A new release, Kubernetes version or template version: the nodes are replaced by new ones, one zone balance kept."""
+    found = backend.active(params["clusterName"])
+    cluster, group = found["cluster"], _group(found, params)
+    given = params.get("launchTemplate")
+    if given and ("launchTemplate" not in group or group["launchTemplate"]["id"] != given.get("id", group["launchTemplate"]["id"])):
+        raise invalid("The launch template of a node group cannot be exchanged, only its version.")
+    wanted = given or group.get("launchTemplate")
+    if wanted:
+        wanted = {"id": wanted["id"], "version": wanted.get("version", "$Default")} if wanted.get("id") else dict(wanted)
+    template, data = _template(backend, wanted)
+    custom = group["amiType"] == "CUSTOM"
+    if bool(data.get("ImageId")) != custom:
+        raise invalid("A node group cannot change between an image of EKS and one of the launch template.")
+    if data.get("InstanceType") and group.get("instanceTypes"):
+        raise invalid("Cannot specify instance types in launch template and API request")
+    if not custom:
+        version = params.get("version") or (cluster["version"] if not params.get("releaseVersion") and not given else group["version"])
+        _check_version(version, cluster["version"])
+        if versions.minor(version) < versions.minor(group["version"]):
+            raise invalid(f"Nodegroup version cannot be lowered from {group['version']} to {version}")
+        same = given and not params.get("version") and not params.get("releaseVersion")
+        group["releaseVersion"] = group["releaseVersion"] if same else _release(params.get("releaseVersion"), version, "", {})
+        group["version"] = version
+    else:
+        group["releaseVersion"] = data["ImageId"]
+    if template:
+        group["launchTemplate"] = template
+    types = group.get("instanceTypes") or [data["InstanceType"]]
+    scaled = _autoscaling(backend, group)
+    ec2 = backend.other("ec2")
+    old = scaled.ec2_launch_template
+    fresh = _copy(backend, group, data, types, str(uuid.uuid4()))
+    scaled.ec2_launch_template = fresh
+    ec2.delete_launch_template(old.name, None)
+    machines = [each.instance.id for each in scaled.instance_states]
+    if machines:
+        ec2.terminate_instances(machines)
+        backend.other("autoscaling").notify_terminate_instances(machines)
+    group["modifiedAt"] = now()
+    return clusters.new_update(found, "VersionUpdate", {"Version": group["version"], "ReleaseVersion": group["releaseVersion"]})
+
+
+def delete_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
+    found = backend.find(params["clusterName"])
+    group = _group(found, params)
+    scaled = _autoscaling(backend, group)
+    if scaled:
+        template = scaled.ec2_launch_template
+        scaled.min_size = 0
+        backend.other("autoscaling").delete_auto_scaling_group(scaled.name)
+        backend.other("ec2").delete_launch_template(template.name, None)
+    del found["nodegroups"][group["nodegroupName"]]
+    return {"nodegroup": {**group, "status": "DELETING"}}
+
+
+OPERATIONS = {
+    "CreateNodegroup": create_nodegroup,
+    "DescribeNodegroup": describe_nodegroup,
+    "ListNodegroups": list_nodegroups,
+    "UpdateNodegroupConfig": update_nodegroup_config,
+    "UpdateNodegroupVersion": update_nodegroup_version,
+    "DeleteNodegroup": delete_nodegroup,
+}

@@ -1,0 +1,180 @@
+"""EKS's REST-JSON protocol over plain functions: one function per operation, `operation(backend, params) -> answer`.
+
+The route, the place of each parameter and the allowed members come from botocore's own service model, so a request that
+has a member that EKS does not know is refused here as well, whoever sent it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import botocore.session
+from botocore.model import OperationModel, StructureShape
+from botocore.validate import ParamValidator
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.base_backend import BaseBackend
+
+Answer = dict[str, Any]
+Operation = Callable[["Backend", dict[str, Any]], Answer]
+
+
+class EksError(Exception):
+    """An error as EKS answers it; the code names the HTTP status."""
+
+    _STATUS = {"ResourceNotFoundException": 404, "ResourceInUseException": 409, "ServerException": 500}
+
+    def __init__(self, code: str, message: str, **details: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+    @property
+    def status(self) -> int:
+        return self._STATUS.get(self.code, 400)
+
+
+def invalid(message: str) -> EksError:
+    return EksError("InvalidParameterException", message)
+
+
+def not_found(message: str) -> EksError:
+    return EksError("ResourceNotFoundException", message)
+
+
+def in_use(message: str) -> EksError:
+    return EksError("ResourceInUseException", message)
+
+
+def now() -> float:
+    return round(time.time(), 3)
+
+
+class Backend(BaseBackend):
+    """EKS in one region. `clusters` holds everything by cluster name, in the shapes in which the API gives it out:
+    `{"cluster": …, "nodegroups": {…}, "addons": {…}, "entries": {…}, "associations": {…}, "updates": {…}}`."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.clusters: dict[str, dict[str, Any]] = {}
+
+    @property
+    def url_bases(self) -> list[str]:
+        return [r"https?://eks\.(.+)\.amazonaws.com"]
+
+    @property
+    def url_paths(self) -> dict[str, Any]:
+        return {"/<path:rest>": handle}
+
+    @property
+    def flask_paths(self) -> dict[str, Any]:
+        return self.url_paths
+
+    def other(self, service: str, region: str | None = None) -> Any:
+        """The backend of another service in this account and region."""
+        import moto.backends
+
+        return moto.backends.get_backend(service)[self.account_id][region or self.region_name]  # type: ignore[call-overload]
+
+    def arn(self, resource: str) -> str:
+        return f"arn:{self.partition}:eks:{self.region_name}:{self.account_id}:{resource}"
+
+    def find(self, name: str) -> dict[str, Any]:
+        """Everything of one cluster."""
+        if name not in self.clusters:
+            raise not_found(f"No cluster found for name: {name}.")
+        return self.clusters[name]
+
+    def active(self, name: str) -> dict[str, Any]:
+        """Everything of one cluster that must be ACTIVE for what is asked."""
+        found = self.find(name)
+        if found["cluster"]["status"] != "ACTIVE":
+            raise EksError("InvalidRequestException", f"Cluster '{name}' is not in ACTIVE status")
+        return found
+
+
+def handle(request: Any, full_url: str, headers: Any, **_: str) -> tuple[int, dict[str, str], str]:
+    """A view in moto's signature."""
+    from moto.eks.models import eks_backends
+
+    from sandbox.aws.eks import operations
+
+    region = _region(request.headers.get("Authorization", ""))
+    try:
+        model, params = _parse(request.method, full_url, request.data or b"")
+        operation = operations().get(model.name)
+        if operation is None:
+            raise EksError("InvalidRequestException", f"The sandbox's EKS does not know the operation {model.name}.")
+        backend: Any = eks_backends[DEFAULT_ACCOUNT_ID][region]
+        answer = operation(backend, params)
+    except EksError as error:
+        body = {"message": str(error), **error.details}
+        return error.status, {"Content-Type": "application/json", "x-amzn-ErrorType": error.code}, json.dumps(body)
+    return 200, {"Content-Type": "application/json"}, json.dumps(answer)
+
+
+def _region(authorization: str) -> str:
+    scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/", authorization)
+    return scope[1] if scope else "us-east-1"
+
+
+@lru_cache
+def _routes() -> list[tuple[str, re.Pattern[str], OperationModel]]:
+    service = botocore.session.Session().get_service_model("eks")
+    routes = []
+    for name in service.operation_names:
+        model = service.operation_model(name)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", model.http["requestUri"].partition("?")[0])
+        routes.append((model.http["method"], re.compile(pattern + "/?$"), model))
+    # A literal path wins over one with a parameter in the same place (/addons/supported-versions).
+    return sorted(routes, key=lambda route: route[1].groups)
+
+
+def _parse(method: str, url: str, body: bytes) -> tuple[OperationModel, dict[str, Any]]:
+    parts = urlsplit(url)
+    for wanted, pattern, model in _routes():
+        match = pattern.match(parts.path) if wanted == method else None
+        if match:
+            break
+    else:
+        raise EksError("InvalidRequestException", f"EKS has no operation for {method} {parts.path}.")
+    shape = model.input_shape
+    if not isinstance(shape, StructureShape):
+        return model, {}
+    query = parse_qs(parts.query, keep_blank_values=True)
+    try:
+        given = json.loads(body) if body else {}
+    except ValueError:
+        raise EksError("InvalidRequestException", "The request's body is not JSON.") from None
+    params: dict[str, Any] = {}
+    wire_names = set()
+    for member, member_shape in shape.members.items():
+        place = member_shape.serialization.get("location")
+        wire_name = member_shape.serialization.get("name", member)
+        if place == "uri":
+            params[member] = unquote(match[wire_name])
+        elif place == "querystring" and wire_name in query:
+            params[member] = _typed(member_shape, query[wire_name])
+        elif place is None:
+            wire_names.add(wire_name)
+            if wire_name in given:
+                params[member] = given[wire_name]
+    unknown = sorted(set(given) - wire_names)
+    report = ParamValidator().validate(params, shape)
+    if unknown or report.has_errors():
+        first = f"Unknown parameter: {', '.join(unknown)}" if unknown else report.generate_report()
+        raise invalid(first)
+    return model, params
+
+
+def _typed(shape: Any, values: list[str]) -> Any:
+    if shape.type_name == "list":
+        return values
+    if shape.type_name == "boolean":
+        return values[0].lower() == "true"
+    return int(values[0]) if shape.type_name == "integer" else values[0]

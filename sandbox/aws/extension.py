@@ -1,0 +1,244 @@
+"""Where moto does less than AWS does, and it matters here: loaded once, before the server serves.
+
+What is changed, each time because the real behaviour decides whether a program is right:
+
+- EKS is ours altogether (sandbox/aws/eks/);
+- an Auto Scaling group spreads its instances over its subnets, launches them from the right template version with the
+  template's disks and security groups, marks spot instances, and refuses a size outside min..max;
+- subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
+  (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
+- placement groups exist (placement_groups.py), and EFS's updates (file_systems.py);
+- the EKS images' SSM parameters exist, and so does p3.2xlarge (machine_types.py).
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.models import ASG_NAME_TAG, AutoScalingBackend, FakeAutoScalingGroup, InstanceState
+from moto.core.utils import utcnow
+from moto.ec2.exceptions import DependencyViolationError
+from moto.ec2.models import EC2Backend
+from moto.ec2.utils import convert_tag_spec
+from moto.eks.models import eks_backends
+from moto.ssm.models import Parameter, ParameterDict
+
+from sandbox.aws import file_systems, machine_types, placement_groups
+from sandbox.aws.eks import versions
+from sandbox.aws.eks.wire import Backend
+
+KEPT_TERMINATED = 40
+"""EC2 shows terminated instances for about an hour; here only the last few, so that the account does not grow."""
+
+
+def load() -> None:
+    """Puts the changes into moto. Idempotent."""
+    machine_types.load()
+    placement_groups.load()
+    file_systems.load()
+    eks_backends.backend = Backend  # type: ignore[assignment]
+    FakeAutoScalingGroup.replace_autoscaling_group_instances = _launch  # type: ignore[method-assign]
+    for owner, name, wrapper in (
+        (AutoScalingBackend, "set_desired_capacity", _checked_size),
+        (AutoScalingBackend, "create_or_update_tags", _tags_of_existing),
+        (AutoScalingBackend, "create_auto_scaling_group", _checked_name),
+        (EC2Backend, "terminate_instances", _forgetting),
+        (EC2Backend, "delete_subnet", _unused_subnet),
+        (EC2Backend, "delete_vpc", _unused_vpc),
+        (EC2Backend, "_delete_security_group", _unused_group),
+        (EC2Backend, "detach_internet_gateway", _unmapped_gateway),
+        (EC2Backend, "delete_nat_gateway", _released_nat),
+        (ParameterDict, "_check_loading_status", _with_eks_images),
+    ):
+        original = getattr(owner, name)
+        if not hasattr(original, "wrapped_by_sandbox"):
+            setattr(owner, name, _wrap(original, wrapper))
+
+
+def _wrap(original: Any, wrapper: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return wrapper(original, self, *args, **kwargs)
+
+    call.wrapped_by_sandbox = True  # type: ignore[attr-defined]
+    return call
+
+
+def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]) -> None:
+    """Launches instances in the zones that have the fewest, as zone balancing does."""
+    ec2, template = group.ec2_backend, group.ec2_launch_template
+    if template is None:
+        raise ValidationError("The sandbox launches Auto Scaling groups from launch templates only.")
+    policy = group.mixed_instances_policy or {}
+    distribution = policy.get("InstancesDistribution", {})
+    spot = bool(policy) and str(distribution.get("OnDemandPercentageAboveBaseCapacity", 100)) == "0"
+    overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
+    chosen = template.get_version(group.launch_template_version)
+    data = chosen.data
+    instance_type = (overrides[0].get("InstanceType") if overrides else "") or chosen.instance_type
+    groups = list(data.get("SecurityGroupIds") or [])
+    for interface in data.get("NetworkInterfaces") or []:
+        groups += [each for each in interface.get("Groups") or [] if each not in groups]
+    subnets = [ec2.get_subnet(each) for each in (group.vpc_zone_identifier or "").split(",") if each]
+    tags = {ASG_NAME_TAG: group.name, **propagated_tags}
+    tags.update(convert_tag_spec(data.get("TagSpecifications", [])).get("instance", {}))
+    for _ in range(count_needed):
+        used = collections.Counter(state.instance.placement.zone for state in group.instance_states)
+        subnet = min(subnets, key=lambda each: used[each.availability_zone]) if subnets else None
+        reservation = ec2.run_instances(
+            chosen.image_id,
+            1,
+            chosen.user_data,
+            [],
+            instance_type=instance_type,
+            tags={"instance": dict(tags)},
+            placement=subnet.availability_zone if subnet else group.availability_zones[0],
+            launch_template={"LaunchTemplateId": template.id, "Version": str(chosen.number)},
+            # EKS's images have their root volume deleted with the instance unless told otherwise.
+            block_device_mappings=[
+                {**each, "Ebs": {"DeleteOnTermination": True, **each["Ebs"]}}
+                for each in data.get("BlockDeviceMappings") or []
+                if "Ebs" in each
+            ],
+            security_group_ids=groups,
+            is_instance_type_default=False,
+            associate_public_ip=None,
+            subnet_id=subnet.id if subnet else None,
+            region_name=ec2.region_name,
+            lifecycle="spot" if spot else None,
+        )
+        for instance in reservation.instances:
+            instance.autoscaling_group = group  # type: ignore[attr-defined]
+            for interface in instance.nics.values():
+                interface.delete_on_termination = True
+            group.instance_states.append(
+                InstanceState(instance, protected_from_scale_in=group.new_instances_protected_from_scale_in)
+            )
+
+
+def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity: int | None) -> Any:
+    group = backend.autoscaling_groups.get(group_name)
+    if group is None:
+        raise ValidationError("AutoScalingGroup name not found - null")
+    # moto deletes a group by setting its size to 0 first; that is no request of a caller
+    if desired_capacity and desired_capacity > (group.max_size or 0):
+        raise ValidationError(
+            f"New SetDesiredCapacity value {desired_capacity} is above max value {group.max_size} for the AutoScalingGroup."
+        )
+    if desired_capacity and desired_capacity < (group.min_size or 0):
+        raise ValidationError(
+            f"New SetDesiredCapacity value {desired_capacity} is below min value {group.min_size} for the AutoScalingGroup."
+        )
+    return original(backend, group_name, desired_capacity)
+
+
+def _checked_name(original: Any, backend: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    if name in backend.autoscaling_groups:
+        raise ValidationError(f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
+    return original(backend, name, *args, **kwargs)
+
+
+def _tags_of_existing(original: Any, backend: Any, tags: list[dict[str, Any]]) -> Any:
+    for tag in tags:
+        if tag["ResourceId"] not in backend.autoscaling_groups:
+            raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup {tag['ResourceId']} not found")
+    return original(backend, tags)
+
+
+def _forgetting(original: Any, ec2: Any, instance_ids: list[str]) -> Any:
+    answer = original(ec2, instance_ids)
+    for instance, _ in answer:  # the interface goes with the instance, and with it its address
+        for interface in list(instance.nics.values()):
+            ec2.enis.pop(interface.id, None)
+    gone = [
+        reservation_id
+        for reservation_id, reservation in ec2.reservations.items()
+        if reservation.instances and all(each.state == "terminated" for each in reservation.instances)
+    ]
+    for reservation_id in gone[:-KEPT_TERMINATED]:
+        del ec2.reservations[reservation_id]
+    return answer
+
+
+def _unused_subnet(original: Any, ec2: Any, subnet_id: str) -> Any:
+    if any(_subnet_of(interface) == subnet_id for interface in ec2.enis.values()):
+        raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+    for table in ec2.route_tables.values():
+        for association, associated in list(table._associations.items()):
+            if associated == subnet_id:  # EC2 drops the association with the subnet
+                del table._associations[association]
+    return original(ec2, subnet_id)
+
+
+def _subnet_of(interface: Any) -> str | None:
+    subnet = interface.subnet
+    return getattr(subnet, "id", subnet)
+
+
+def _unused_vpc(original: Any, ec2: Any, vpc_id: str) -> Any:
+    gateways = any(gateway.vpc is not None and gateway.vpc.id == vpc_id for gateway in ec2.internet_gateways.values())
+    endpoints = any(
+        each.vpc_id == vpc_id and each.state not in ("deleted", "deleting") for each in ec2.vpc_end_points.values()
+    )
+    groups = any(group.name != "default" for group in ec2.groups.get(vpc_id, {}).values())
+    if gateways or endpoints or groups:
+        raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+    return original(ec2, vpc_id)
+
+
+def _unused_group(original: Any, ec2: Any, vpc_id: str | None, group_id: str) -> Any:
+    in_use = any(
+        group_id in {getattr(each, "id", each) for each in interface.group_set} for interface in ec2.enis.values()
+    )
+    named = any(
+        rule.source_group.get("GroupId") == group_id
+        for groups in ec2.groups.values()
+        for group in groups.values()
+        if group.id != group_id
+        for rule in [*group.ingress_rules, *group.egress_rules]
+    )
+    if in_use or named:
+        raise DependencyViolationError(f"resource {group_id} has a dependent object")
+    return original(ec2, vpc_id, group_id)
+
+
+def _released_nat(original: Any, ec2: Any, nat_gateway_id: str) -> Any:
+    gateway = original(ec2, nat_gateway_id)
+    for address in list(ec2.addresses):  # the address stays with the account, unmapped
+        if address.eni is gateway._eni:
+            ec2.disassociate_address(association_id=address.association_id)
+    ec2.enis.pop(gateway._eni.id, None)
+    return gateway
+
+
+def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id: str) -> Any:
+    for gateway in ec2.nat_gateways.values():
+        subnets = [each for zone in ec2.subnets.values() for each in zone.values() if each.id == gateway.subnet_id]
+        public = gateway.state not in ("deleted", "deleting") and gateway.connectivity_type == "public"
+        if public and any(each.vpc_id == vpc_id for each in subnets):
+            raise DependencyViolationError(
+                f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
+                "detaching the gateway."
+            )
+    return original(ec2, internet_gateway_id, vpc_id)
+
+
+def _with_eks_images(original: Any, parameters: Any, key: str) -> Any:
+    if str(key or "").startswith("/aws/service/eks/") and not dict.__contains__(parameters, "/aws/service/eks"):
+        dict.__setitem__(parameters, "/aws/service/eks", [])  # a mark that they are loaded
+        for name, value in versions.parameters(parameters.region_name).items():
+            made = Parameter(
+                account_id=parameters.account_id,
+                name=name,
+                value=value,
+                parameter_type="String",
+                description=None,
+                allowed_pattern=None,
+                keyid=None,
+                last_modified_date=utcnow(),
+                version=1,
+                data_type="text",
+            )
+            dict.__setitem__(parameters, name, [made])
+    return original(parameters, key)

@@ -1,0 +1,252 @@
+"""One EKS cluster's node groups and machines, as the Cluster Autoscaler and the kubelets would see them.
+
+Everything comes from AWS's API (boto3 on the sandbox's server): nothing of the program or of its state reaches here.
+
+`Group.template` is the node that the real Cluster Autoscaler builds for a group (its AWS provider, buildNodeFromTemplate):
+cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag says so; labels, taints and resources
+of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and what DescribeNodegroup tells, but only as
+long as this process has not seen a machine in the group (facts.md, section 3).
+
+`Machine.node` is the node that really joins: the kubelet's labels, the node group's labels and taints, what EKS's images
+reserve for the system (nodeadm: the kube-reserved formulas) and the disk of the launch template.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from sandbox.aws import session
+from sandbox.cluster.cloud import Group, Machine, NodeShape, Taint
+
+_TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
+_POOL = "gpuyard.dev/pool"
+_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+_GIB = 2**30
+
+
+class Fleet:
+    """The fleet of one EKS cluster (the protocol of sandbox/cluster/cloud.py)."""
+
+    def __init__(self, region: str, cluster: str) -> None:
+        self.region = region
+        self.cluster = cluster
+        self._types: dict[str, dict[str, Any]] = {}
+        self._versions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._seen: set[str] = set()
+
+    def groups(self) -> list[Group]:
+        found = []
+        for asg in self._autoscaling_groups():
+            tags = {tag["Key"]: tag["Value"] for tag in asg["Tags"]}
+            nodegroup = self._nodegroup(tags)
+            if asg["Instances"]:
+                self._seen.add(asg["AutoScalingGroupName"])
+            discovery = {"k8s.io/cluster-autoscaler/enabled", f"k8s.io/cluster-autoscaler/{self.cluster}"}
+            found.append(
+                Group(
+                    id=asg["AutoScalingGroupName"],
+                    pool=_pool(nodegroup, tags, asg["AutoScalingGroupName"]),
+                    min=asg["MinSize"],
+                    max=asg["MaxSize"],
+                    desired=asg["DesiredCapacity"],
+                    autoscaled=discovery <= tags.keys(),
+                    template=self._template(asg, tags, nodegroup),
+                    details={
+                        "nodegroup": nodegroup.get("nodegroupName", ""),
+                        "capacity": nodegroup.get("capacityType", "ON_DEMAND"),
+                        "status": nodegroup.get("status", ""),
+                        "taints": [vars(taint) for taint in _taints(nodegroup)],
+                        "labels": nodegroup.get("labels", {}),
+                    },
+                )
+            )
+        return found
+
+    def machines(self) -> list[Machine]:
+        filters = [
+            {"Name": f"tag:kubernetes.io/cluster/{self.cluster}", "Values": ["owned"]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+        pages = self._client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+        found, nodegroups = [], {}
+        for instance in (i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]):
+            tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+            group = tags.get("aws:autoscaling:groupName")
+            if group is None:
+                continue
+            if group not in nodegroups:
+                nodegroups[group] = self._nodegroup(tags)
+            found.append(self._machine(instance, tags, group, nodegroups[group]))
+        return found
+
+    def set_desired(self, group_id: str, size: int) -> None:
+        self._client("autoscaling").set_desired_capacity(
+            AutoScalingGroupName=group_id, DesiredCapacity=size, HonorCooldown=False
+        )
+
+    def remove(self, machine_id: str) -> None:
+        self._client("autoscaling").terminate_instance_in_auto_scaling_group(
+            InstanceId=machine_id, ShouldDecrementDesiredCapacity=True
+        )
+
+    def reclaim(self, machine_id: str) -> None:
+        self._client("ec2").terminate_instances(InstanceIds=[machine_id])
+
+    def may_act(self) -> bool:
+        return False
+
+    # -- what AWS says ------------------------------------------------------------------------------------------------
+
+    def _client(self, service: str) -> Any:
+        return session.client(service, self.region)
+
+    def _autoscaling_groups(self) -> list[dict[str, Any]]:
+        wanted = [{"Name": f"tag:kubernetes.io/cluster/{self.cluster}", "Values": ["owned"]}]
+        pages = self._client("autoscaling").get_paginator("describe_auto_scaling_groups").paginate(Filters=wanted)
+        return [group for page in pages for group in page["AutoScalingGroups"]]
+
+    def _nodegroup(self, tags: dict[str, str]) -> dict[str, Any]:
+        """DescribeNodegroup for the group that the tags name; empty for a self-managed one or one that is gone."""
+        eks, name = self._client("eks"), tags.get("eks:nodegroup-name")
+        if name is None:
+            return {}
+        try:
+            return eks.describe_nodegroup(clusterName=self.cluster, nodegroupName=name)["nodegroup"]
+        except eks.exceptions.ResourceNotFoundException:
+            return {}
+
+    def _type(self, name: str) -> dict[str, Any]:
+        if name not in self._types:
+            found = self._client("ec2").describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
+            self._types[name] = found[0]
+        return self._types[name]
+
+    def _launch_data(self, template: str, version: str) -> dict[str, Any]:
+        key = (template, version)
+        if key not in self._versions:
+            answer = self._client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=[version])
+            self._versions[key] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        return self._versions[key]
+
+    # -- the autoscaler's guess ---------------------------------------------------------------------------------------
+
+    def _template(self, asg: dict[str, Any], tags: dict[str, str], nodegroup: dict[str, Any]) -> NodeShape:
+        machine_type, zone = self._group_type(asg), asg["AvailabilityZones"][0]
+        facts = self._type(machine_type)
+        resources = {
+            "cpu": str(facts["VCpuInfo"]["DefaultVCpus"]),
+            "memory": f"{facts['MemoryInfo']['SizeInMiB']}Mi",
+            "pods": "110",
+        }
+        if gpus := _gpus(facts):
+            resources["nvidia.com/gpu"] = str(gpus)
+        labels = self._kubelet_labels(facts, zone)
+        taints: dict[tuple[str, str], Taint] = {}
+        if nodegroup and asg["AutoScalingGroupName"] not in self._seen:
+            labels.update(nodegroup.get("labels", {}))
+            taints.update({(each.key, each.effect): each for each in _taints(nodegroup)})
+        for tag, value in tags.items():
+            kind, _, key = tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
+            if kind == "label" and key:
+                labels[key] = value
+            elif kind == "taint" and ":" in value:
+                content, _, effect = value.rpartition(":")
+                taints[key, effect] = Taint(key, content, effect)
+            elif kind == "resources":
+                resources[key] = value
+        return NodeShape(labels, tuple(taints.values()), resources, machine_type, zone)
+
+    def _group_type(self, asg: dict[str, Any]) -> str:
+        mixed = asg.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+        if overrides := [each["InstanceType"] for each in mixed.get("Overrides", []) if each.get("InstanceType")]:
+            return overrides[0]
+        template = asg.get("LaunchTemplate") or mixed["LaunchTemplateSpecification"]
+        return self._launch_data(template["LaunchTemplateId"], template.get("Version", "$Default"))["InstanceType"]
+
+    def _kubelet_labels(self, facts: dict[str, Any], zone: str) -> dict[str, str]:
+        arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
+        return {
+            "kubernetes.io/arch": "arm64" if arm else "amd64",
+            "kubernetes.io/os": "linux",
+            "node.kubernetes.io/instance-type": facts["InstanceType"],
+            "topology.kubernetes.io/region": self.region,
+            "topology.kubernetes.io/zone": zone,
+        }
+
+    # -- the node that joins ------------------------------------------------------------------------------------------
+
+    def _machine(self, instance: dict[str, Any], tags: dict[str, str], group: str, nodegroup: dict[str, Any]) -> Machine:
+        zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
+        facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
+        data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
+        labels = {**self._kubelet_labels(facts, zone), "kubernetes.io/hostname": name}
+        if nodegroup:
+            capacity = nodegroup.get("capacityType", "ON_DEMAND")
+            labels["eks.amazonaws.com/nodegroup"] = nodegroup["nodegroupName"]
+            labels["eks.amazonaws.com/capacityType"] = capacity
+            labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
+            labels.update(nodegroup.get("labels", {}))
+        shape = NodeShape(labels, tuple(_taints(nodegroup)), _allocatable(facts, data), instance["InstanceType"], zone)
+        return Machine(
+            id=identity,
+            group=group,
+            pool=_pool(nodegroup, tags, group),
+            node_name=name,
+            provider_id=f"aws:///{zone}/{identity}",
+            node=shape,
+            gpus=_gpus(facts),
+            gpu_ready_by="device-plugin",
+            spot=instance.get("InstanceLifecycle") == "spot",
+        )
+
+
+def _pool(nodegroup: dict[str, Any], tags: dict[str, str], fallback: str) -> str:
+    for held in (nodegroup.get("labels", {}), nodegroup.get("tags", {}), tags):
+        if held.get(_POOL):
+            return held[_POOL]
+    return nodegroup.get("nodegroupName") or fallback
+
+
+def _taints(nodegroup: dict[str, Any]) -> list[Taint]:
+    return [Taint(t["key"], t.get("value", ""), _EFFECTS[t["effect"]]) for t in nodegroup.get("taints", [])]
+
+
+def _gpus(facts: dict[str, Any]) -> int:
+    gpus = facts.get("GpuInfo", {}).get("Gpus", [])
+    return sum(gpu["Count"] for gpu in gpus if gpu["Manufacturer"].upper() == "NVIDIA")
+
+
+def max_pods(facts: dict[str, Any]) -> int:
+    """Pods per node with the VPC CNI and no prefix delegation, under the cap that managed node groups set."""
+    network = facts["NetworkInfo"]
+    addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
+    return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
+
+
+def _allocatable(facts: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
+    """What pods may use: the machine minus what nodeadm reserves and kubelet's eviction thresholds."""
+    cores, pods = facts["VCpuInfo"]["DefaultVCpus"], max_pods(facts)
+    # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
+    reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
+    # About 4 % of the memory never reaches the kubelet: firmware, kernel, hypervisor.
+    memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100
+    disk = _disk(facts, data)
+    return {
+        "cpu": f"{cores * 1000 - round(reserved)}m",
+        "memory": f"{int(memory)}Mi",
+        "pods": str(pods),
+        # 1 GiB is reserved, and at 10 % free the kubelet begins to evict
+        "ephemeral-storage": str(int(disk * 0.9 - _GIB)),
+    }
+
+
+def _disk(facts: dict[str, Any], data: dict[str, Any]) -> float:
+    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else the root volume."""
+    text = base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
+    local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
+    if local and re.search(r"strategy:\s*[\"']?RAID0", text):
+        return local * 1e9
+    root = [each["Ebs"] for each in data.get("BlockDeviceMappings", []) if each.get("DeviceName") == "/dev/xvda"]
+    return float(root[0].get("VolumeSize", 20) if root and root[0] else 20) * _GIB

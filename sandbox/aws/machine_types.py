@@ -1,0 +1,78 @@
+"""EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still names.
+
+A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment comes up, but it is
+offered in no region and `SupportedInRegion` is false: whoever asks whether it can be bought gets the true answer.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+# p3.2xlarge as EC2 described it while it was sold (EC2 user guide, "Accelerated computing"; AWS's P3 page): 8 vCPUs of
+# Xeon E5-2686 v4, 61 GiB, one V100 with 16 GiB, up to 10 Gbit/s, 4 interfaces with 15 addresses each, no local disk, no EFA.
+WITHDRAWN: dict[str, dict[str, Any]] = {
+    "p3.2xlarge": {
+        "InstanceType": "p3.2xlarge",
+        "CurrentGeneration": False,
+        "SupportedInRegion": False,
+        "FreeTierEligible": False,
+        "BareMetal": False,
+        "Hypervisor": "xen",
+        "SupportedUsageClasses": ["on-demand", "spot"],
+        "SupportedRootDeviceTypes": ["ebs"],
+        "SupportedVirtualizationTypes": ["hvm"],
+        "SupportedBootModes": ["legacy-bios"],
+        "ProcessorInfo": {
+            "SupportedArchitectures": ["x86_64"],
+            "SustainedClockSpeedInGhz": 2.7,
+            "Manufacturer": "Intel",
+        },
+        "VCpuInfo": {"DefaultVCpus": 8, "DefaultCores": 4, "DefaultThreadsPerCore": 2},
+        "MemoryInfo": {"SizeInMiB": 62464},
+        "InstanceStorageSupported": False,
+        "EbsInfo": {"EbsOptimizedSupport": "default", "EncryptionSupport": "supported", "NvmeSupport": "unsupported"},
+        "NetworkInfo": {
+            "NetworkPerformance": "Up to 10 Gigabit",
+            "MaximumNetworkInterfaces": 4,
+            "MaximumNetworkCards": 1,
+            "DefaultNetworkCardIndex": 0,
+            "NetworkCards": [
+                {"NetworkCardIndex": 0, "NetworkPerformance": "Up to 10 Gigabit", "MaximumNetworkInterfaces": 4}
+            ],
+            "Ipv4AddressesPerInterface": 15,
+            "Ipv6AddressesPerInterface": 15,
+            "Ipv6Supported": True,
+            "EnaSupport": "supported",
+            "EfaSupported": False,
+        },
+        "GpuInfo": {
+            "Gpus": [{"Name": "V100", "Manufacturer": "NVIDIA", "Count": 1, "MemoryInfo": {"SizeInMiB": 16384}}],
+            "TotalGpuMemoryInMiB": 16384,
+        },
+        "PlacementGroupInfo": {"SupportedStrategies": ["cluster", "partition", "spread"]},
+        "HibernationSupported": False,
+        "BurstablePerformanceSupported": False,
+        "DedicatedHostsSupported": True,
+        "AutoRecoverySupported": True,
+    },
+}
+
+
+def load() -> None:
+    """Adds the withdrawn types to moto's own table; the offerings per region and zone stay as they are."""
+    from moto.ec2.models import instance_types
+
+    for name, facts in WITHDRAWN.items():
+        if name not in instance_types.INSTANCE_TYPES:
+            instance_types.INSTANCE_TYPES[name] = facts
+            instance_types.InstanceTypeBackend.instance_types.append(instance_types.InstanceType(name))
+
+
+@lru_cache
+def find(name: str) -> dict[str, Any] | None:
+    """What DescribeInstanceTypes says of a type, None when EC2 never had it."""
+    from moto.ec2.models import instance_types
+
+    load()
+    return instance_types.INSTANCE_TYPES.get(name)

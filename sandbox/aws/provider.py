@@ -1,0 +1,371 @@
+"""The simulated pulumi-aws: the engine's requests as calls of AWS's API on the sandbox's server.
+
+What a resource type does lies in `rows/`, how in `table.py`, the data sources in `data.py`. Here is what all types
+share: checks, auto-names, differences, tags of the provider, previews, imports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from botocore.validate import ParamValidator
+
+from sandbox.aws import data, session, table
+from sandbox.aws.api import Api, Recorder, wrong_values
+from sandbox.aws.rows import rows
+from sandbox.aws.table import Row, Scope
+from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
+from sandbox.plugins.schema import Schema, UnknownToken
+
+_AUTONAMED = "__defaults"
+"""Input that lists the properties that the provider filled in, as the real bridge keeps it."""
+
+
+@lru_cache
+def _schema() -> Schema:
+    return Schema("aws")
+
+
+class AwsProvider(SimulatedProvider):
+    """One configured instance: a region, default tags, allowed accounts."""
+
+    package = "aws"
+    version = "7.51.1"
+
+    def __init__(self) -> None:
+        self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        self.default_tags: dict[str, str] = {}
+        self._apis: dict[str, Api] = {}
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        region = config.get("region")
+        if isinstance(region, str):
+            self.region = region
+        if self.region and self.region not in _regions():
+            raise ProviderError(f"invalid AWS Region: {self.region}")
+        allowed, forbidden = config.get("allowedAccountIds"), config.get("forbiddenAccountIds") or []
+        if isinstance(allowed, list) and session.ACCOUNT not in allowed or session.ACCOUNT in forbidden:
+            raise ProviderError(f"AWS account ID not allowed: {session.ACCOUNT}")
+        tags = config.get("defaultTags")
+        self.default_tags = dict((tags.get("tags") or {}) if isinstance(tags, dict) else {})
+
+    def diff_config(self, olds: Props, news: Props) -> Diff:
+        diff = super().diff_config(olds, news)
+        # Another region is another place: everything that was made through this provider is replaced.
+        diff.replaces = [each for each in diff.changes if each == "region" and olds.get("region") is not None]
+        return diff
+
+    def check(self, token: str, urn: str, olds: Props, news: Props, seed: bytes) -> tuple[Props, list[CheckFailure]]:
+        row = rows().get(token)
+        failures = _schema().check_inputs(token, news)
+        if row is None:
+            if not failures:
+                failures = [CheckFailure("", f"the sandbox's AWS does not simulate {token}; it knows {', '.join(rows())}")]
+            return news, failures
+        inputs = self._named(row, urn, olds, news, seed)
+        if row.check and not failures:
+            failures = [CheckFailure(path, reason) for path, reason in row.check(inputs)]
+        if not failures and not _has_unknown(inputs):
+            failures = [CheckFailure("", reason) for reason in _refused(row, inputs)]
+        region = news.get("region")
+        if isinstance(region, str) and region not in _regions():
+            failures.append(CheckFailure("region", f"invalid AWS Region: {region}"))
+        return inputs, failures
+
+    def _named(self, row: Row, urn: str, olds: Props, news: Props, seed: bytes) -> Props:
+        if row.name is None or news.get(row.name.property) is not None or news.get(row.name.prefix) is not None:
+            return news
+        old = olds.get(row.name.property) if row.name.property in (olds.get(_AUTONAMED) or []) else None
+        name = old or _autoname(row, urn.rsplit("::", 1)[-1], seed)
+        return {**news, row.name.property: name, _AUTONAMED: [row.name.property]}
+
+    def diff(self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props) -> Diff:
+        row = _row(token)
+        olds_ = {**row.defaults, **old_inputs}
+        news_ = {**row.defaults, **news}
+        changes: list[str] = []
+        for key in sorted({*olds_, *news_} - {_AUTONAMED}):
+            changes += _differences(row, key, olds_.get(key), news_.get(key))
+        if row.tags and not any(each.split(".")[0] == "tags" for each in changes) and "tagsAll" in olds:
+            wanted = self._tags(news_)
+            if not _has_unknown(wanted) and wanted != (olds.get("tagsAll") or {}):
+                changes.append("tagsAll")
+        replaces = [each for each in changes if each in row.replaces or each.split(".")[0] in row.replaces or each == "region"]
+        name = row.name.property if row.name else ""
+        fixed_name = bool(name) and name not in (news.get(_AUTONAMED) or []) and news.get(name) is not None
+        keeps_name = fixed_name and news.get(name) == old_inputs.get(name)
+        return Diff(changes, replaces, bool(replaces) and (row.delete_first or keeps_name))
+
+    def create(self, token: str, urn: str, inputs: Props, preview: bool, timeout: float) -> tuple[str, Props]:
+        row = _row(token)
+        if preview:
+            return "", self._planned(token, row, inputs)
+        scope = self._scope(row, inputs, timeout)
+        if row.name and scope.inputs.get(row.name.property) is None:
+            scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
+        try:
+            id = table.create(row, scope)
+        except ProviderError as error:
+            if error.partial:
+                id, _ = error.partial
+                try:
+                    error.partial = (id, self._outputs(token, row, scope, inputs) or dict(inputs))
+                except ProviderError:
+                    error.partial = (id, dict(inputs))
+            raise
+        outputs = self._outputs(token, row, scope, inputs)
+        if outputs is None:
+            raise ProviderError(f"couldn't find resource {token} {id} right after it was created")
+        return id, outputs
+
+    def read(self, token: str, urn: str, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
+        row = _row(token)
+        scope = self._scope(row, inputs, 0, id, state)
+        try:
+            outputs = self._outputs(token, row, scope, inputs)
+        except KeyError as error:
+            raise ProviderError(f"{id!r} is not enough to find this {token}: the sandbox needs its {error.args[0]}") from None
+        if outputs is None:
+            return None
+        known = _schema().shape(token).inputs
+        if not inputs:  # an import: what can be said of the object and what a program could have said
+            inputs = {key: value for key, value in outputs.items() if key in known and value not in (None, [], {}, "")}
+            inputs.pop("region", None)
+        fresh = dict(inputs)
+        for key, value in inputs.items():
+            if key in outputs and key not in ("tags", _AUTONAMED) and not _covers(row, key, value, outputs[key]):
+                fresh[key] = outputs[key]
+        if row.tags and "tagsAll" in outputs:
+            own = inputs.get("tags") or {}
+            seen = {k: v for k, v in outputs["tagsAll"].items() if k in own or self.default_tags.get(k) != v}
+            if seen or "tags" in inputs:
+                fresh["tags"] = outputs["tags"] = seen
+        return id, fresh, outputs
+
+    def update(
+        self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props, preview: bool, timeout: float
+    ) -> Props:
+        row = _row(token)
+        if preview:
+            planned = self._planned(token, row, news, unknown=False)
+            changing = {"latestVersion", "defaultVersion", "modifiedAt", "platformVersion"}
+            return {**{k: UNKNOWN if k in changing else v for k, v in olds.items()}, **planned}
+        scope = self._scope(row, news, timeout, id, olds)
+        scope.olds = {**{k: v for k, v in scope.inputs.items() if k not in news}, **old_inputs}
+        try:
+            if row.read and "arn" in olds:
+                self._outputs(token, row, scope, news)  # members of the answer (the ARN) for tagging
+            table.update(row, scope)
+            old_tags = olds.get("tagsAll")
+            if row.tags:
+                table.retag(row, scope, old_tags if isinstance(old_tags, dict) else {})
+        except ProviderError as error:
+            # What the update reached before it failed is what the engine has to know.
+            error.partial = (id, {**olds, **(self._outputs(token, row, scope, old_inputs) or {})})
+            raise
+        outputs = self._outputs(token, row, scope, news)
+        if outputs is None:
+            raise ProviderError(f"couldn't find resource {token} {id} after its update")
+        return outputs
+
+    def delete(self, token: str, urn: str, id: str, inputs: Props, outputs: Props, timeout: float) -> None:
+        row = _row(token)
+        table.delete(row, self._scope(row, inputs, timeout, id, outputs))
+
+    def invoke(self, token: str, args: Props) -> Props:
+        failures = _schema().check_inputs(token, args)
+        if failures:
+            raise ProviderError("; ".join(f"{each.property}: {each.reason}" for each in failures))
+        region = args.get("region") or self._required_region()
+        return data.invoke(self._api(region), token, args)
+
+    def cancel(self) -> None:
+        for api in self._apis.values():
+            api.cancelled.set()
+
+    # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def _api(self, region: str) -> Api:
+        if region not in self._apis:
+            self._apis[region] = Api(region)
+        return self._apis[region]
+
+    def _required_region(self) -> str:
+        if not self.region:
+            raise ProviderError("Missing region configuration: set aws:region, or region on the provider")
+        return self.region
+
+    def _tags(self, inputs: Props) -> dict[str, str]:
+        return {**self.default_tags, **(inputs.get("tags") or {})}
+
+    def _scope(self, row: Row, inputs: Props, timeout: float, id: str = "", state: Props | None = None) -> Scope:
+        given = {key: value for key, value in inputs.items() if key != _AUTONAMED and value is not None}
+        if row.name and state and state.get(row.name.property) is not None:
+            given.setdefault(row.name.property, state[row.name.property])
+        if id:
+            given = {**table.parts_of(row, id), **given}
+        if not inputs and state:  # the inputs were lost, or it is an import with a state at hand
+            given = {**state, **given}
+        scope = Scope(self._api(given.get("region") or self._required_region()), given, id, timeout=timeout or table.TIMEOUT)
+        scope.tags = self._tags(inputs)
+        return scope
+
+    def _outputs(self, token: str, row: Row, scope: Scope, inputs: Props) -> Props | None:
+        found = table.read(row, scope)
+        if found is None:
+            return None
+        known = _schema().shape(token).outputs
+        merged = {**row.defaults, **{k: v for k, v in inputs.items() if k != _AUTONAMED}}
+        outputs = {key: value for key, value in merged.items() if value is not None}
+        for key, value in found.items():
+            # An answer that says the same in another order or fuller words must not look like a change.
+            if key in known and not (key in inputs and _same(row, key, inputs[key], value)):
+                outputs[key] = value
+        if row.tags:
+            outputs.setdefault("tagsAll", self._tags(inputs))
+        outputs["region"] = scope.api.region
+        return {key: value for key, value in outputs.items() if key in known}
+
+    def _planned(self, token: str, row: Row, inputs: Props, unknown: bool = True) -> Props:
+        known = _schema().shape(token).outputs
+        given = {**row.defaults, **{k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None}}
+        planned: Props = {key: UNKNOWN for key in known if key not in given and key != "tags"} if unknown else {}
+        planned.update({key: value for key, value in given.items() if key in known})
+        if row.tags:
+            planned["tagsAll"] = self._tags(inputs)
+        planned["region"] = given.get("region") or self.region
+        return planned
+
+
+def calls(token: str, inputs: Props, region: str = "us-east-1") -> list[tuple[str, str, Props]]:
+    """The calls that creating a resource with these inputs would make: (service, operation, parameters). Needs no
+    server. Raises ProviderError for an unknown type."""
+    row = _row(token)
+    recorder = Recorder(region)
+    given = {key: value for key, value in inputs.items() if key != _AUTONAMED}
+    if row.name and given.get(row.name.property) is None:
+        given[row.name.property] = given.get(row.name.prefix) or "sandbox"
+    table.create(row, Scope(recorder, given, tags=dict(given.get("tags") or {})))
+    status_reads = {step.operation for step in row.read if isinstance(step, table.Call)}
+    return [call for call in recorder.calls if call[1] not in status_reads]
+
+
+def refusals(token: str, inputs: Props) -> list[str]:
+    """What botocore's models refuse in the calls that these inputs would make."""
+    found = []
+    for service, operation, params in calls(token, inputs):
+        shape = session.service_model(service).operation_model(operation).input_shape
+        if shape is None:
+            continue
+        report = ParamValidator().validate(params, shape)
+        if report.has_errors():
+            found.append(f"{operation}: {report.generate_report()}")
+        found += [f"{operation}: {each}" for each in wrong_values(service, operation, params)]
+    return found
+
+
+def _refused(row: Row, inputs: Props) -> list[str]:
+    return refusals(row.token, inputs)
+
+
+def _row(token: str) -> Row:
+    try:
+        return rows()[token]
+    except KeyError:
+        raise ProviderError(f"the sandbox's AWS does not simulate {token}") from None
+
+
+@lru_cache
+def _regions() -> frozenset[str]:
+    return frozenset(boto3.Session().get_available_regions("ec2"))
+
+
+def _autoname(row: Row, logical: str, seed: bytes) -> str:
+    assert row.name is not None
+    digits = "".join(random.Random(seed or os.urandom(16)).choices("0123456789abcdef", k=7))
+    room = row.name.longest - len(row.name.before) - 8
+    name = f"{row.name.before}{logical[:room]}-{digits}"
+    return name.lower() if row.name.lower else name
+
+
+_counter = iter(range(1, 2**31))
+
+
+def _unique(prefix: str) -> str:
+    """A prefix and 26 digits, as the real provider makes it: the time and a counter."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 10_000):04d}"
+    return f"{prefix}{stamp}{next(_counter):08x}"
+
+
+def _has_unknown(value: Any) -> bool:
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, dict):
+        return any(map(_has_unknown, value.values()))
+    return isinstance(value, list) and any(map(_has_unknown, value))
+
+
+def _canonical(row: Row, key: str, value: Any) -> Any:
+    """The value in a form in which equal things are equal: no empty members, sets sorted, JSON parsed."""
+    if key in row.json and isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        found = {name: _canonical(row, name, each) for name, each in value.items()}
+        return {name: each for name, each in found.items() if each not in (None, [], {}, "")}
+    if isinstance(value, list):
+        items = [_canonical(row, "", each) for each in value]
+        return items if key in row.ordered else sorted(items, key=lambda each: json.dumps(each, sort_keys=True, default=str))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _same(row: Row, key: str, old: Any, new: Any) -> bool:
+    empty = (None, [], {}, "")
+    old, new = _canonical(row, key, old), _canonical(row, key, new)
+    return old == new or (old in empty and new in empty)
+
+
+def _differences(row: Row, key: str, old: Any, new: Any) -> list[str]:
+    """Paths below `key` that differ; one level into objects, which is where the table's paths end."""
+    if _has_unknown(new):
+        if isinstance(new, dict) and isinstance(old, dict):
+            return [f"{key}.{name}" for name in sorted({*old, *new}) if _differences(row, name, old.get(name), new.get(name))]
+        return [key]
+    if _same(row, key, old, new):
+        return []
+    if isinstance(old, dict) and isinstance(new, dict) and key not in row.json:
+        names = sorted({*old, *new})
+        return [f"{key}.{name}" for name in names if not _same(row, name, old.get(name), new.get(name))]
+    return [key]
+
+
+def _covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
+    """Whether what AWS has is what the program wrote, with anything that the program left open filled in."""
+    if isinstance(wanted, dict) and isinstance(found, dict) and key not in row.json:
+        exact = key in ("labels", "tags")
+        return all(_covers(row, name, each, found.get(name)) for name, each in wanted.items() if each is not None) and (
+            not exact or set(wanted) == set(found)
+        )
+    if isinstance(wanted, list) and isinstance(found, list):
+        wanted, found = _canonical(row, key, wanted), _canonical(row, key, found)
+        return len(wanted) == len(found) and all(_covers(row, "", a, b) for a, b in zip(wanted, found, strict=True))
+    if isinstance(wanted, bool) != isinstance(found, bool) and isinstance(wanted, (str, bool)):
+        return str(wanted).lower() == str(found).lower()
+    if isinstance(wanted, (int, float)) != isinstance(found, (int, float)):
+        return str(wanted) == str(found) or wanted in (None, "") and found in (None, "")
+    return _same(row, key, wanted, found)
+
+
+__all__ = ["AwsProvider", "calls", "refusals", "UnknownToken"]

@@ -1,0 +1,506 @@
+"""EKS: clusters, node groups, add-ons, access entries and policies, Pod Identity associations."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sandbox.aws.api import AwsError, from_api, shape_at, to_api
+from sandbox.aws.table import Call, Name, Row, Scope, Tags
+
+_LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+
+
+def _tags(arn: str) -> Tags:
+    """EKS tags by ARN; `arn` names a member of the answer to the row's read."""
+    key = {"resourceArn": f"{{{arn}}}"}
+    return Tags(
+        member="tags",
+        write=Call("TagResource", fixed={**key, "tags": {}}),
+        remove=Call("UntagResource", fixed={**key, "tagKeys": []}),
+        read="tags",
+    )
+
+
+def _shaped(operation: str, member: str, value: Any) -> Any:
+    shape = shape_at("eks", operation, member)
+    return to_api(shape, value) if shape is not None else value
+
+
+# -- clusters ---------------------------------------------------------------------------------------------------------
+
+_CLUSTER = {
+    "accessConfig": "accessConfig",
+    "bootstrapSelfManagedAddons": "bootstrapSelfManagedAddons",
+    "computeConfig": "computeConfig",
+    "controlPlaneScalingConfig": "controlPlaneScalingConfig",
+    "deletionProtection": "deletionProtection",
+    "encryptionConfig": "encryptionConfig",
+    "kubeApiServerConfig": "kubeApiServerConfig",
+    "kubeControllerManagerConfig": "kubeControllerManagerConfig",
+    "kubeSchedulerConfig": "kubeSchedulerConfig",
+    "kubernetesNetworkConfig": "kubernetesNetworkConfig",
+    "outpostConfig": "outpostConfig",
+    "remoteNetworkConfig": "remoteNetworkConfig",
+    "roleArn": "roleArn",
+    "storageConfig": "storageConfig",
+    "upgradePolicy": "upgradePolicy",
+    "version": "version",
+    "vpcConfig": "resourcesVpcConfig",
+    "zonalShiftConfig": "zonalShiftConfig",
+}
+_IN_PLACE = (
+    *("accessConfig", "computeConfig", "controlPlaneScalingConfig", "deletionProtection", "kubeApiServerConfig"),
+    *("kubeControllerManagerConfig", "kubeSchedulerConfig", "kubernetesNetworkConfig", "remoteNetworkConfig"),
+    *("storageConfig", "upgradePolicy", "zonalShiftConfig"),
+)
+
+
+def _logging(inputs: dict[str, Any]) -> dict[str, Any]:
+    enabled = inputs.get("enabledClusterLogTypes") or []
+    off = [each for each in _LOGS if each not in enabled]
+    setups = [{"types": sorted(enabled), "enabled": True}, {"types": off, "enabled": False}]
+    return {"clusterLogging": [setup for setup in setups if setup["types"]]}
+
+
+def _create_cluster(scope: Scope) -> dict[str, Any]:
+    params: dict[str, Any] = {"name": scope.inputs["name"]}
+    for name, member in _CLUSTER.items():
+        value = scope.inputs.get(name)
+        if value is not None:
+            params[member] = _shaped("CreateCluster", member, value)
+    if scope.inputs.get("enabledClusterLogTypes"):
+        params["logging"] = _logging(scope.inputs)
+    if scope.tags:
+        params["tags"] = scope.tags
+    return scope.api.call("eks", "CreateCluster", params)["cluster"]
+
+
+def _update(scope: Scope, operation: str, params: dict[str, Any]) -> None:
+    """Makes an update of a cluster and waits for its end."""
+    update = scope.api.call("eks", operation, params)["update"]
+    name = params.get("name") or params["clusterName"]
+
+    def done() -> bool:
+        found = scope.api.call("eks", "DescribeUpdate", {"name": name, "updateId": update["id"]})["update"]
+        if found["status"] in ("Failed", "Cancelled"):
+            reasons = "; ".join(error["errorMessage"] for error in found["errors"])
+            raise AwsError("UpdateFailed", f"{found['status']}: {reasons}", operation)
+        return found["status"] == "Successful"
+
+    if update["status"] != "Successful":
+        scope.api.until(done, scope.timeout, f"update {update['id']} of cluster {name}")
+
+
+def _change_cluster(scope: Scope) -> None:
+    """EKS takes one kind of change at a time; protection goes first when it is lifted."""
+    name = scope.id
+    if scope.changed("version") and scope.inputs.get("version"):
+        _update(scope, "UpdateClusterVersion", {"name": name, "version": scope.inputs["version"]})
+    for prop in _IN_PLACE:
+        if scope.changed(prop) and scope.inputs.get(prop) is not None:
+            value = _shaped("UpdateClusterConfig", prop, scope.inputs[prop])
+            if prop == "accessConfig":
+                value = {"authenticationMode": value["authenticationMode"]}
+            _update(scope, "UpdateClusterConfig", {"name": name, prop: value})
+    if scope.changed("enabledClusterLogTypes"):
+        _update(scope, "UpdateClusterConfig", {"name": name, "logging": _logging(scope.inputs)})
+    if scope.changed("encryptionConfig") and scope.inputs.get("encryptionConfig"):
+        value = _shaped("AssociateEncryptionConfig", "encryptionConfig", scope.inputs["encryptionConfig"])
+        _update(scope, "AssociateEncryptionConfig", {"clusterName": name, "encryptionConfig": value})
+    old, new = scope.olds.get("vpcConfig") or {}, scope.inputs.get("vpcConfig") or {}
+    for keys in (("endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"), ("subnetIds", "securityGroupIds")):
+        if any(old.get(key) != new.get(key) for key in keys):
+            given = {key: new[key] for key in keys if new.get(key) is not None}
+            _update(scope, "UpdateClusterConfig", {"name": name, "resourcesVpcConfig": given})
+
+
+def _shown_cluster(scope: Scope) -> dict[str, Any] | None:
+    try:
+        found = scope.api.call("eks", "DescribeCluster", {"name": scope.id})["cluster"]
+    except AwsError as error:
+        if error.gone:
+            return None
+        raise
+    outputs = from_api({name: found.get(member) for name, member in _CLUSTER.items() if found.get(member) is not None})
+    if isinstance(outputs.get("encryptionConfig"), list):
+        outputs["encryptionConfig"] = (outputs["encryptionConfig"] or [None])[0]
+    setups = found.get("logging", {}).get("clusterLogging", [])
+    log_types = sorted(each for setup in setups if setup["enabled"] for each in setup["types"])
+    issuer = found.get("identity", {}).get("oidc", {}).get("issuer")
+    return {
+        **outputs,
+        "status": found["status"],
+        "health": found.get("health", {}),
+        "arn": found["arn"],
+        "name": found["name"],
+        "createdAt": from_api(found["createdAt"]),
+        "endpoint": found.get("endpoint"),
+        "certificateAuthority": {"data": found.get("certificateAuthority", {}).get("data")},
+        "certificateAuthorities": [{"data": found.get("certificateAuthority", {}).get("data")}],
+        "identities": [{"oidcs": [{"issuer": issuer}]}],
+        "platformVersion": found.get("platformVersion"),
+        "enabledClusterLogTypes": log_types or None,
+        "tagsAll": found.get("tags", {}),
+    }
+
+
+# -- node groups ------------------------------------------------------------------------------------------------------
+
+
+def _nodegroup_label_change(scope: Scope) -> dict[str, Any]:
+    old, new = scope.olds.get("labels") or {}, scope.inputs.get("labels") or {}
+    change: dict[str, Any] = {}
+    if added := {key: value for key, value in new.items() if old.get(key) != value}:
+        change["addOrUpdateLabels"] = added
+    if removed := sorted(set(old) - set(new)):
+        change["removeLabels"] = removed
+    return change
+
+
+def _nodegroup_taint_change(scope: Scope) -> dict[str, Any]:
+    def keyed(taints: list[dict[str, str]] | None) -> dict[tuple[str, str], dict[str, str]]:
+        return {(taint["key"], taint["effect"]): taint for taint in taints or []}
+
+    old, new = keyed(scope.olds.get("taints")), keyed(scope.inputs.get("taints"))
+    change: dict[str, Any] = {}
+    if added := [taint for key, taint in new.items() if old.get(key) != taint]:
+        change["addOrUpdateTaints"] = added
+    if removed := [taint for key, taint in old.items() if key not in new]:
+        change["removeTaints"] = removed
+    return change
+
+
+def _change_nodegroup(scope: Scope) -> None:
+    cluster, name = scope.id.split(":", 1)
+    key = {"clusterName": cluster, "nodegroupName": name}
+    template, olds = scope.inputs.get("launchTemplate") or {}, scope.olds.get("launchTemplate") or {}
+    if scope.changed("version", "releaseVersion") or template.get("version") != olds.get("version"):
+        params: dict[str, Any] = {**key, "force": bool(scope.inputs.get("forceUpdateVersion"))}
+        for prop in ("version", "releaseVersion"):
+            if scope.changed(prop) and scope.inputs.get(prop):
+                params[prop] = scope.inputs[prop]
+        if template.get("version") != olds.get("version"):
+            given = {"id": template["id"]} if template.get("id") else {"name": template["name"]}
+            params["launchTemplate"] = {**given, "version": str(template["version"])}
+        _nodegroup_update(scope, "UpdateNodegroupVersion", params)
+    params = {}
+    if labels := _nodegroup_label_change(scope):
+        params["labels"] = labels
+    if taints := _nodegroup_taint_change(scope):
+        params["taints"] = taints
+    for prop in ("scalingConfig", "updateConfig", "nodeRepairConfig", "warmPoolConfig"):
+        if scope.changed(prop) and scope.inputs.get(prop):
+            params[prop] = _shaped("UpdateNodegroupConfig", prop, scope.inputs[prop])
+    if params:
+        _nodegroup_update(scope, "UpdateNodegroupConfig", {**key, **params})
+
+
+def _nodegroup_update(scope: Scope, operation: str, params: dict[str, Any]) -> None:
+    scope.api.call("eks", operation, params)
+
+
+def _check_nodegroup(inputs: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the real provider finds by itself (its schema's validation)."""
+    failures = []
+    for position, taint in enumerate(inputs.get("taints") or []):
+        effect = taint.get("effect")
+        if isinstance(effect, str) and effect not in ("NO_SCHEDULE", "NO_EXECUTE", "PREFER_NO_SCHEDULE"):
+            wanted = '["NO_SCHEDULE" "NO_EXECUTE" "PREFER_NO_SCHEDULE"]'
+            failures.append((f"taints[{position}].effect", f"expected effect to be one of {wanted}, got {effect}"))
+    scaling = inputs.get("scalingConfig") or {}
+    if isinstance(scaling.get("maxSize"), (int, float)) and scaling["maxSize"] < 1:
+        failures.append(("scalingConfig.maxSize", f"expected max_size to be at least (1), got {scaling['maxSize']:g}"))
+    for name in ("minSize", "desiredSize"):
+        if isinstance(scaling.get(name), (int, float)) and scaling[name] < 0:
+            failures.append((f"scalingConfig.{name}", f"expected {name} to be at least (0), got {scaling[name]:g}"))
+    template = inputs.get("launchTemplate") or {}
+    if template.get("id") and template.get("name"):
+        failures.append(("launchTemplate.id", "conflicts with launchTemplate.name"))
+    if inputs.get("nodeGroupNamePrefix") and len(str(inputs["nodeGroupNamePrefix"])) > 37:
+        failures.append(("nodeGroupNamePrefix", "expected length to be in the range (0 - 37)"))
+    return failures
+
+
+# -- add-ons ----------------------------------------------------------------------------------------------------------
+
+
+def _create_addon(scope: Scope) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for prop in ("clusterName", "addonName", "addonVersion", "configurationValues", "serviceAccountRoleArn", "namespaceConfig"):
+        if scope.inputs.get(prop) is not None:
+            params[prop] = scope.inputs[prop]
+    if scope.inputs.get("podIdentityAssociations"):
+        params["podIdentityAssociations"] = scope.inputs["podIdentityAssociations"]
+    if scope.inputs.get("resolveConflictsOnCreate"):
+        params["resolveConflicts"] = scope.inputs["resolveConflictsOnCreate"]
+    if scope.tags:
+        params["tags"] = scope.tags
+    scope.api.call("eks", "CreateAddon", params)
+    return {}
+
+
+def _change_addon(scope: Scope) -> None:
+    params: dict[str, Any] = {"clusterName": scope.inputs["clusterName"], "addonName": scope.inputs["addonName"]}
+    for prop in ("addonVersion", "configurationValues", "serviceAccountRoleArn"):
+        if scope.changed(prop) and scope.inputs.get(prop) is not None:
+            params[prop] = scope.inputs[prop]
+    if scope.changed("podIdentityAssociations"):
+        params["podIdentityAssociations"] = scope.inputs.get("podIdentityAssociations") or []
+    if len(params) > 2:
+        if scope.inputs.get("resolveConflictsOnUpdate"):
+            params["resolveConflicts"] = scope.inputs["resolveConflictsOnUpdate"]
+        scope.api.call("eks", "UpdateAddon", params)
+
+
+def _addon_identities(scope: Scope) -> dict[str, Any]:
+    """The API shows the ARNs of an add-on's associations; the property holds what they connect."""
+    key = {"clusterName": scope.inputs["clusterName"]}
+    addon = scope.api.call("eks", "DescribeAddon", {**key, "addonName": scope.inputs["addonName"]})["addon"]
+    shown = []
+    for arn in addon.get("podIdentityAssociations") or []:
+        params = {**key, "associationId": arn.rpartition("/")[2]}
+        found = scope.api.call("eks", "DescribePodIdentityAssociation", params)["association"]
+        shown.append({"roleArn": found["roleArn"], "serviceAccount": found["serviceAccount"]})
+    return {"podIdentityAssociations": shown} if shown else {}
+
+
+# -- access -----------------------------------------------------------------------------------------------------------
+
+_ENTRY = {"clusterName": "clusterName", "principalArn": "principalArn"}
+
+
+def _read_policy(scope: Scope) -> dict[str, Any] | None:
+    key = {name: scope.inputs[name] for name in _ENTRY}
+    try:
+        found = scope.api.call("eks", "ListAssociatedAccessPolicies", key)["associatedAccessPolicies"]
+    except AwsError as error:
+        if error.gone:
+            return None
+        raise
+    for each in found:
+        if each["policyArn"] == scope.inputs["policyArn"]:
+            dates = {name: from_api(each[name]) for name in ("associatedAt", "modifiedAt") if name in each}
+            return {"policyArn": each["policyArn"], "accessScope": each["accessScope"], **dates}
+    return None
+
+
+def _check_cluster(inputs: dict[str, Any]) -> list[tuple[str, str]]:
+    name = inputs.get("name")
+    if isinstance(name, str) and not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", name):
+        return [("name", f"invalid value {name!r}: it must start with a letter or digit and hold letters, digits, '-', '_'")]
+    return []
+
+
+_ASSOCIATION = {"associationId": "{id}"}
+
+ROWS = [
+    Row(
+        token="aws:eks/cluster:Cluster",
+        service="eks",
+        id="{name}",
+        create=(_create_cluster,),
+        read=(_shown_cluster,),
+        update=(_change_cluster,),
+        delete=(Call("DeleteCluster", fixed={"name": "{id}"}),),
+        replaces=frozenset(
+            {
+                *("name", "roleArn", "bootstrapSelfManagedAddons", "outpostConfig", "kubernetesNetworkConfig.ipFamily"),
+                *("kubernetesNetworkConfig.serviceIpv4Cidr", "accessConfig.bootstrapClusterCreatorAdminPermissions"),
+            }
+        ),
+        name=Name(prefix="", longest=100),
+        tags=_tags("arn"),
+        ready=("status", ("ACTIVE",), ("FAILED", "DELETING")),
+        await_gone=True,
+        check=_check_cluster,
+    ),
+    Row(
+        token="aws:eks/nodeGroup:NodeGroup",
+        service="eks",
+        id="{clusterName}:{nodeGroupName}",
+        create=(
+            Call(
+                "CreateNodegroup",
+                {
+                    "clusterName": "clusterName",
+                    "nodeGroupName": "nodegroupName",
+                    "nodeRoleArn": "nodeRole",
+                    "subnetIds": "subnets",
+                    "scalingConfig": "scalingConfig",
+                    "amiType": "amiType",
+                    "capacityType": "capacityType",
+                    "diskSize": "diskSize",
+                    "instanceTypes": "instanceTypes",
+                    "labels": "labels",
+                    "launchTemplate": "launchTemplate",
+                    "nodeRepairConfig": "nodeRepairConfig",
+                    "releaseVersion": "releaseVersion",
+                    "remoteAccess": "remoteAccess",
+                    "taints": "taints",
+                    "updateConfig": "updateConfig",
+                    "version": "version",
+                    "warmPoolConfig": "warmPoolConfig",
+                },
+                answer="nodegroup",
+            ),
+        ),
+        read=(
+            Call(
+                "DescribeNodegroup",
+                {"clusterName": "clusterName", "nodeGroupName": "nodegroupName"},
+                answer="nodegroup",
+                gives={
+                    "arn": "nodegroupArn",
+                    "status": "status",
+                    "resources": "[{autoscalingGroups: resources.autoScalingGroups}]",
+                    "labels": "labels",
+                    "taints": "taints",
+                },
+            ),
+        ),
+        update=(_change_nodegroup,),
+        delete=(Call("DeleteNodegroup", {"clusterName": "clusterName", "nodeGroupName": "nodegroupName"}),),
+        replaces=frozenset(
+            {
+                *("amiType", "capacityType", "clusterName", "diskSize", "instanceTypes", "nodeGroupName"),
+                *("nodeGroupNamePrefix", "nodeRoleArn", "remoteAccess", "subnetIds", "launchTemplate.id"),
+                "launchTemplate.name",
+            }
+        ),
+        name=Name("nodeGroupName", "nodeGroupNamePrefix", longest=63),
+        tags=_tags("nodegroupArn"),
+        ready=("status", ("ACTIVE",), ("CREATE_FAILED", "DELETING")),
+        await_gone=True,
+        check=_check_nodegroup,
+        ordered=frozenset({"instanceTypes"}),
+    ),
+    Row(
+        token="aws:eks/addon:Addon",
+        service="eks",
+        id="{clusterName}:{addonName}",
+        create=(_create_addon,),
+        read=(
+            Call(
+                "DescribeAddon",
+                {"clusterName": "clusterName", "addonName": "addonName"},
+                answer="addon",
+                gives={
+                    "arn": "addonArn",
+                    "createdAt": "createdAt",
+                    "modifiedAt": "modifiedAt",
+                    "addonVersion": "addonVersion",
+                    "configurationValues": "configurationValues",
+                    "serviceAccountRoleArn": "serviceAccountRoleArn",
+                },
+            ),
+            _addon_identities,
+        ),
+        update=(_change_addon,),
+        delete=(
+            Call(
+                "DeleteAddon", {"clusterName": "clusterName", "addonName": "addonName", "preserve": "preserve"}
+            ),
+        ),
+        replaces=frozenset({"clusterName", "addonName", "namespaceConfig"}),
+        tags=_tags("addonArn"),
+        ready=("status", ("ACTIVE",), ("CREATE_FAILED", "DEGRADED")),
+        await_gone=True,
+    ),
+    Row(
+        token="aws:eks/accessEntry:AccessEntry",
+        service="eks",
+        id="{clusterName}:{principalArn}",
+        create=(
+            Call(
+                "CreateAccessEntry",
+                {**_ENTRY, "kubernetesGroups": "kubernetesGroups", "type": "type", "userName": "username"},
+                answer="accessEntry",
+            ),
+        ),
+        read=(
+            Call(
+                "DescribeAccessEntry",
+                _ENTRY,
+                answer="accessEntry",
+                gives={
+                    "accessEntryArn": "accessEntryArn",
+                    "createdAt": "createdAt",
+                    "modifiedAt": "modifiedAt",
+                    "userName": "username",
+                },
+            ),
+        ),
+        update=(
+            Call(
+                "UpdateAccessEntry",
+                {**_ENTRY, "kubernetesGroups": "kubernetesGroups", "userName": "username"},
+                when=("kubernetesGroups", "userName"),
+            ),
+        ),
+        delete=(Call("DeleteAccessEntry", _ENTRY),),
+        replaces=frozenset({"clusterName", "principalArn", "type"}),
+        defaults={"type": "STANDARD"},
+        tags=_tags("accessEntryArn"),
+    ),
+    Row(
+        token="aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        service="eks",
+        id="{clusterName}#{principalArn}#{policyArn}",
+        create=(Call("AssociateAccessPolicy", {**_ENTRY, "policyArn": "policyArn", "accessScope": "accessScope"}),),
+        read=(_read_policy,),
+        delete=(Call("DisassociateAccessPolicy", {**_ENTRY, "policyArn": "policyArn"}),),
+        replaces=frozenset({"clusterName", "principalArn", "policyArn", "accessScope"}),
+        delete_first=True,
+    ),
+    Row(
+        token="aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        service="eks",
+        id="{associationId}",
+        create=(
+            Call(
+                "CreatePodIdentityAssociation",
+                {
+                    "clusterName": "clusterName",
+                    "namespace": "namespace",
+                    "serviceAccount": "serviceAccount",
+                    "roleArn": "roleArn",
+                    "disableSessionTags": "disableSessionTags",
+                    "targetRoleArn": "targetRoleArn",
+                    "policy": "policy",
+                },
+                answer="association",
+            ),
+        ),
+        read=(
+            Call(
+                "DescribePodIdentityAssociation",
+                {"clusterName": "clusterName"},
+                _ASSOCIATION,
+                answer="association",
+                gives={
+                    "associationArn": "associationArn",
+                    "associationId": "associationId",
+                    "externalId": "externalId",
+                },
+            ),
+        ),
+        update=(
+            Call(
+                "UpdatePodIdentityAssociation",
+                {
+                    "clusterName": "clusterName",
+                    "roleArn": "roleArn",
+                    "disableSessionTags": "disableSessionTags",
+                    "targetRoleArn": "targetRoleArn",
+                    "policy": "policy",
+                },
+                _ASSOCIATION,
+                when=("roleArn", "disableSessionTags", "targetRoleArn", "policy"),
+            ),
+        ),
+        delete=(Call("DeletePodIdentityAssociation", {"clusterName": "clusterName"}, _ASSOCIATION),),
+        replaces=frozenset({"clusterName", "namespace", "serviceAccount"}),
+        tags=_tags("associationArn"),
+    ),
+]

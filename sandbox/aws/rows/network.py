@@ -1,0 +1,376 @@
+"""VPCs, subnets, gateways, addresses, endpoints and flow logs."""
+
+from __future__ import annotations
+
+from sandbox.aws.session import ACCOUNT
+from sandbox.aws.table import Call, Row, Scope, Tags
+
+
+def ec2_tags(resource_type: str) -> Tags:
+    """Tags as EC2 has them: with the creation, later by CreateTags and DeleteTags."""
+    return Tags(
+        member="TagSpecifications",
+        resource_type=resource_type,
+        write=Call("CreateTags", fixed={"Resources": ["{id}"], "Tags": []}),
+        remove=Call("DeleteTags", fixed={"Resources": ["{id}"], "Tags": []}),
+    )
+
+
+def arn(kind: str, identifier: str = "{id}") -> str:
+    """A JMESPath literal of an EC2 ARN (EC2 does not answer with one)."""
+    return f"'arn:aws:ec2:{{region}}:{ACCOUNT}:{kind}/{identifier}'"
+
+
+def _vpc_attribute(name: str) -> tuple[Call, Call]:
+    member = name[:1].upper() + name[1:]
+    change = Call("ModifyVpcAttribute", {name: f"{member}.Value"}, {"VpcId": "{id}"}, when=(name,))
+    look = Call(
+        "DescribeVpcAttribute", fixed={"VpcId": "{id}", "Attribute": name}, answer=f"{member}.Value", gives={name: "@"}
+    )
+    return change, look
+
+
+_SUPPORT, _SEE_SUPPORT = _vpc_attribute("enableDnsSupport")
+_HOSTNAMES, _SEE_HOSTNAMES = _vpc_attribute("enableDnsHostnames")
+_VPC_FILTER = {"Name": "vpc-id", "Values": ["{id}"]}
+
+
+def _subnet_attribute(name: str) -> Call:
+    member = name[:1].upper() + name[1:]
+    return Call("ModifySubnetAttribute", {name: f"{member}.Value"}, {"SubnetId": "{id}"}, when=(name,))
+
+
+_SUBNET_ATTRIBUTES = tuple(map(_subnet_attribute, ("mapPublicIpOnLaunch", "assignIpv6AddressOnCreation")))
+
+
+def _attach_gateway(scope: Scope) -> None:
+    """An internet gateway moves from one VPC to another in place."""
+    old, new = scope.olds.get("vpcId"), scope.inputs.get("vpcId")
+    if old == new:
+        return
+    if old:
+        scope.api.call("ec2", "DetachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": old})
+    if new:
+        scope.api.call("ec2", "AttachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": new})
+
+
+def _detach_gateway(scope: Scope) -> None:
+    found = scope.api.call("ec2", "DescribeInternetGateways", {"InternetGatewayIds": [scope.id]})
+    for gateway in found["InternetGateways"]:
+        for attachment in gateway.get("Attachments", []):
+            vpc = attachment["VpcId"]
+            scope.api.call("ec2", "DetachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": vpc})
+
+
+def _change_endpoint(scope: Scope) -> None:
+    """ModifyVpcEndpoint takes what is to be added and removed."""
+    params: dict = {}
+    for name, member in (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"), ("securityGroupIds", "SecurityGroupIds")):
+        old, new = set(scope.olds.get(name) or []), set(scope.inputs.get(name) or [])
+        if new - old:
+            params[f"Add{member}"] = sorted(new - old)
+        if old - new:
+            params[f"Remove{member}"] = sorted(old - new)
+    if scope.changed("policy") and scope.inputs.get("policy"):
+        params["PolicyDocument"] = scope.inputs["policy"]
+    if scope.changed("privateDnsEnabled"):
+        params["PrivateDnsEnabled"] = bool(scope.inputs.get("privateDnsEnabled"))
+    if params:
+        scope.api.call("ec2", "ModifyVpcEndpoint", {"VpcEndpointId": scope.id, **params})
+
+
+def _create_flow_log(scope: Scope) -> dict:
+    kinds = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface"}
+    (name, kind), *_ = [(n, k) for n, k in kinds.items() if scope.inputs.get(n)] or [("vpcId", "VPC")]
+    params: dict = {"ResourceIds": [scope.inputs.get(name)], "ResourceType": kind}
+    for prop, member in (
+        ("trafficType", "TrafficType"),
+        ("logDestinationType", "LogDestinationType"),
+        ("logDestination", "LogDestination"),
+        ("iamRoleArn", "DeliverLogsPermissionArn"),
+        ("logFormat", "LogFormat"),
+        ("maxAggregationInterval", "MaxAggregationInterval"),
+        ("destinationOptions", "DestinationOptions"),
+    ):
+        if scope.inputs.get(prop) is not None:
+            value = scope.inputs[prop]
+            params[member] = int(value) if prop == "maxAggregationInterval" else value
+    if isinstance(params.get("DestinationOptions"), dict):
+        params["DestinationOptions"] = {k[:1].upper() + k[1:]: v for k, v in params["DestinationOptions"].items()}
+    if scope.tags:
+        pairs = [{"Key": key, "Value": value} for key, value in scope.tags.items()]
+        params["TagSpecifications"] = [{"ResourceType": "vpc-flow-log", "Tags": pairs}]
+    answer = scope.api.call("ec2", "CreateFlowLogs", params)
+    if failed := answer.get("Unsuccessful"):
+        from sandbox.aws.api import AwsError, Recorder
+
+        if not isinstance(scope.api, Recorder):
+            raise AwsError(failed[0]["Error"]["Code"], failed[0]["Error"]["Message"], "CreateFlowLogs")
+    return {"FlowLogId": answer["FlowLogIds"][0]}
+
+
+ROWS = [
+    Row(
+        token="aws:ec2/vpc:Vpc",
+        service="ec2",
+        id="{VpcId}",
+        create=(
+            Call(
+                "CreateVpc",
+                {
+                    "cidrBlock": "CidrBlock",
+                    "instanceTenancy": "InstanceTenancy",
+                    "assignGeneratedIpv6CidrBlock": "AmazonProvidedIpv6CidrBlock",
+                },
+                answer="Vpc",
+            ),
+            _SUPPORT,
+            _HOSTNAMES,
+        ),
+        read=(
+            Call(
+                "DescribeVpcs",
+                fixed={"VpcIds": ["{id}"]},
+                answer="Vpcs[0]",
+                gives={
+                    "arn": arn("vpc"),
+                    "ownerId": "OwnerId",
+                    "dhcpOptionsId": "DhcpOptionsId",
+                    "ipv6CidrBlock": "Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlock",
+                    "ipv6AssociationId": "Ipv6CidrBlockAssociationSet[0].AssociationId",
+                },
+            ),
+            _SEE_SUPPORT,
+            _SEE_HOSTNAMES,
+            Call(
+                "DescribeRouteTables",
+                fixed={"Filters": [_VPC_FILTER, {"Name": "association.main", "Values": ["true"]}]},
+                gives={
+                    "mainRouteTableId": "RouteTables[0].RouteTableId",
+                    "defaultRouteTableId": "RouteTables[0].RouteTableId",
+                },
+            ),
+            Call(
+                "DescribeSecurityGroups",
+                fixed={"Filters": [_VPC_FILTER, {"Name": "group-name", "Values": ["default"]}]},
+                gives={"defaultSecurityGroupId": "SecurityGroups[0].GroupId"},
+            ),
+            Call(
+                "DescribeNetworkAcls",
+                fixed={"Filters": [_VPC_FILTER, {"Name": "default", "Values": ["true"]}]},
+                gives={"defaultNetworkAclId": "NetworkAcls[0].NetworkAclId"},
+            ),
+        ),
+        update=(_SUPPORT, _HOSTNAMES),
+        delete=(Call("DeleteVpc", fixed={"VpcId": "{id}"}),),
+        replaces=frozenset({"cidrBlock", "instanceTenancy", "ipv4IpamPoolId", "ipv4NetmaskLength"}),
+        defaults={"enableDnsSupport": True, "instanceTenancy": "default"},
+        tags=ec2_tags("vpc"),
+    ),
+    Row(
+        token="aws:ec2/subnet:Subnet",
+        service="ec2",
+        id="{SubnetId}",
+        create=(
+            Call(
+                "CreateSubnet",
+                {
+                    "vpcId": "VpcId",
+                    "cidrBlock": "CidrBlock",
+                    "availabilityZone": "AvailabilityZone",
+                    "availabilityZoneId": "AvailabilityZoneId",
+                    "ipv6CidrBlock": "Ipv6CidrBlock",
+                },
+                answer="Subnet",
+            ),
+            *_SUBNET_ATTRIBUTES,
+        ),
+        read=(
+            Call(
+                "DescribeSubnets",
+                fixed={"SubnetIds": ["{id}"]},
+                answer="Subnets[0]",
+                gives={
+                    "arn": arn("subnet"),
+                    "ownerId": "OwnerId",
+                    "mapPublicIpOnLaunch": "MapPublicIpOnLaunch",
+                    "assignIpv6AddressOnCreation": "AssignIpv6AddressOnCreation",
+                },
+            ),
+        ),
+        update=_SUBNET_ATTRIBUTES,
+        delete=(Call("DeleteSubnet", fixed={"SubnetId": "{id}"}),),
+        replaces=frozenset({"vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "outpostArn", "ipv6Native"}),
+        tags=ec2_tags("subnet"),
+    ),
+    Row(
+        token="aws:ec2/internetGateway:InternetGateway",
+        service="ec2",
+        id="{InternetGatewayId}",
+        create=(Call("CreateInternetGateway", answer="InternetGateway"), _attach_gateway),
+        read=(
+            Call(
+                "DescribeInternetGateways",
+                fixed={"InternetGatewayIds": ["{id}"]},
+                answer="InternetGateways[0]",
+                gives={"arn": arn("internet-gateway"), "ownerId": "OwnerId", "vpcId": "Attachments[0].VpcId"},
+            ),
+        ),
+        update=(_attach_gateway,),
+        delete=(_detach_gateway, Call("DeleteInternetGateway", fixed={"InternetGatewayId": "{id}"})),
+        tags=ec2_tags("internet-gateway"),
+    ),
+    Row(
+        token="aws:ec2/eip:Eip",
+        service="ec2",
+        id="{AllocationId}",
+        create=(
+            Call(
+                "AllocateAddress",
+                {
+                    "domain": "Domain",
+                    "address": "Address",
+                    "publicIpv4Pool": "PublicIpv4Pool",
+                    "networkBorderGroup": "NetworkBorderGroup",
+                },
+            ),
+            Call("AssociateAddress", {"instance": "InstanceId"}, {"AllocationId": "{id}"}, when=("instance",)),
+            Call(
+                "AssociateAddress",
+                {"networkInterface": "NetworkInterfaceId"},
+                {"AllocationId": "{id}"},
+                when=("networkInterface",),
+            ),
+        ),
+        read=(
+            Call(
+                "DescribeAddresses",
+                fixed={"AllocationIds": ["{id}"]},
+                answer="Addresses[0]",
+                gives={
+                    "arn": arn("elastic-ip"),
+                    "allocationId": "AllocationId",
+                    "associationId": "AssociationId",
+                    "publicIp": "PublicIp",
+                    "privateIp": "PrivateIpAddress",
+                    "domain": "Domain",
+                    "networkInterface": "NetworkInterfaceId",
+                    "instance": "InstanceId",
+                },
+            ),
+        ),
+        delete=(Call("ReleaseAddress", fixed={"AllocationId": "{id}"}),),
+        replaces=frozenset({"domain", "address", "publicIpv4Pool", "networkBorderGroup", "instance", "networkInterface"}),
+        defaults={"domain": "vpc"},
+        tags=ec2_tags("elastic-ip"),
+    ),
+    Row(
+        token="aws:ec2/natGateway:NatGateway",
+        service="ec2",
+        id="{NatGatewayId}",
+        create=(
+            Call(
+                "CreateNatGateway",
+                {
+                    "subnetId": "SubnetId",
+                    "allocationId": "AllocationId",
+                    "connectivityType": "ConnectivityType",
+                    "privateIp": "PrivateIpAddress",
+                },
+                answer="NatGateway",
+            ),
+        ),
+        read=(
+            Call(
+                "DescribeNatGateways",
+                fixed={"NatGatewayIds": ["{id}"]},
+                answer="NatGateways[?State!='deleted'] | [0]",
+                gives={
+                    "publicIp": "NatGatewayAddresses[0].PublicIp",
+                    "privateIp": "NatGatewayAddresses[0].PrivateIp",
+                    "networkInterfaceId": "NatGatewayAddresses[0].NetworkInterfaceId",
+                    "allocationId": "NatGatewayAddresses[0].AllocationId",
+                },
+            ),
+        ),
+        delete=(Call("DeleteNatGateway", fixed={"NatGatewayId": "{id}"}),),
+        replaces=frozenset({"subnetId", "allocationId", "connectivityType", "privateIp"}),
+        defaults={"connectivityType": "public"},
+        tags=ec2_tags("natgateway"),
+        await_gone=True,
+    ),
+    Row(
+        token="aws:ec2/vpcEndpoint:VpcEndpoint",
+        service="ec2",
+        id="{VpcEndpointId}",
+        create=(
+            Call(
+                "CreateVpcEndpoint",
+                {
+                    "vpcId": "VpcId",
+                    "serviceName": "ServiceName",
+                    "vpcEndpointType": "VpcEndpointType",
+                    "policy": "PolicyDocument",
+                    "routeTableIds": "RouteTableIds",
+                    "subnetIds": "SubnetIds",
+                    "securityGroupIds": "SecurityGroupIds",
+                    "privateDnsEnabled": "PrivateDnsEnabled",
+                    "ipAddressType": "IpAddressType",
+                },
+                answer="VpcEndpoint",
+            ),
+        ),
+        read=(
+            Call(
+                "DescribeVpcEndpoints",
+                fixed={"VpcEndpointIds": ["{id}"]},
+                answer="VpcEndpoints[?State!='deleted'] | [0]",
+                gives={
+                    "arn": arn("vpc-endpoint"),
+                    "state": "State",
+                    "ownerId": "OwnerId",
+                    "networkInterfaceIds": "NetworkInterfaceIds",
+                    "dnsEntries": "DnsEntries",
+                    "requesterManaged": "RequesterManaged",
+                    "securityGroupIds": "Groups[].GroupId",
+                },
+            ),
+        ),
+        update=(_change_endpoint,),
+        delete=(Call("DeleteVpcEndpoints", fixed={"VpcEndpointIds": ["{id}"]}),),
+        replaces=frozenset({"vpcId", "serviceName", "vpcEndpointType", "serviceRegion"}),
+        defaults={"vpcEndpointType": "Gateway"},
+        json=frozenset({"policy"}),
+        tags=ec2_tags("vpc-endpoint"),
+        await_gone=True,
+    ),
+    Row(
+        token="aws:ec2/flowLog:FlowLog",
+        service="ec2",
+        id="{FlowLogId}",
+        create=(_create_flow_log,),
+        read=(
+            Call(
+                "DescribeFlowLogs",
+                fixed={"FlowLogIds": ["{id}"]},
+                answer="FlowLogs[0]",
+                gives={
+                    "arn": arn("vpc-flow-log"),
+                    "trafficType": "TrafficType",
+                    "logDestinationType": "LogDestinationType",
+                    "logDestination": "LogDestination",
+                    "maxAggregationInterval": "MaxAggregationInterval",
+                },
+            ),
+        ),
+        delete=(Call("DeleteFlowLogs", fixed={"FlowLogIds": ["{id}"]}),),
+        replaces=frozenset(
+            {
+                *("vpcId", "subnetId", "eniId", "trafficType", "logDestinationType", "logDestination", "iamRoleArn"),
+                *("logFormat", "maxAggregationInterval", "destinationOptions"),
+            }
+        ),
+        defaults={"logDestinationType": "cloud-watch-logs", "maxAggregationInterval": 600},
+        tags=ec2_tags("vpc-flow-log"),
+    ),
+]

@@ -1,0 +1,173 @@
+"""The simulated AWS: moto's application plus what moto lacks, as one HTTP endpoint on loopback.
+
+`python -m sandbox.aws.server --port N` serves it; `start()` does that as a process of the sandbox. Everything that
+boto3, an AWS SDK or `aws --endpoint-url` can say to AWS can be said to it; authentication is not checked.
+
+`GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the account was restored
+from its snapshot or started empty (`generation` is new whenever state was lost), and how the control planes are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sandbox import process
+from sandbox.process import Process
+
+NAME = "aws"
+_PLACES = ("ec2", "eks", "efs", "kms", "logs")
+_HEALTH = "/sandbox/health"
+# Requests of these query-protocol actions and methods change nothing, so they ask for no snapshot.
+_READING = ("Describe", "Get", "List")
+
+
+def start(*, control_plane: bool = True) -> Process:
+    """Starts the server, or finds the running one; returns once the account is restored and its clusters run."""
+    running = process.alive(NAME)
+    if running and running.ready:
+        return running
+    port = process.free_port()
+    argv = [sys.executable, "-m", "sandbox.aws.server", "--port", str(port)]
+    return process.start(
+        NAME,
+        argv if control_plane else [*argv, "--no-control-plane"],
+        ready=lambda: bool(_ask(port).get("ready")),
+        timeout=180,
+        what="the simulated AWS",
+        port=port,
+    )
+
+
+def endpoint() -> str | None:
+    """The URL of the running server; `$GPUYARD_SANDBOX_AWS_ENDPOINT` names another one."""
+    if given := os.environ.get("GPUYARD_SANDBOX_AWS_ENDPOINT"):
+        return given
+    running = process.alive(NAME)
+    return f"http://127.0.0.1:{running.port}" if running else None
+
+
+def health(url: str | None = None) -> dict[str, Any] | None:
+    """What the running server says of itself, None when there is none."""
+    url = url or endpoint()
+    if url is None:
+        return None
+    try:
+        return _ask(int(url.rpartition(":")[2]))
+    except OSError:
+        return None
+
+
+def _ask(port: int) -> dict[str, Any]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}{_HEALTH}", timeout=5) as answer:
+        return json.load(answer)
+
+
+class Application:
+    """moto's dispatcher with the lock around each request, the snapshot after it, and the health page before it."""
+
+    def __init__(self, dispatcher: Callable[..., Iterable[bytes]], account: Any) -> None:
+        self.dispatcher = dispatcher
+        self.account = account
+        self.ready = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        from sandbox.aws import state
+        from sandbox.aws.eks import cluster
+
+        if environ.get("PATH_INFO") == _HEALTH:
+            found = self.account
+            page = {
+                "ready": self.ready,
+                "restored": found.restored,
+                "generation": found.generation,
+                "note": " ".join(filter(None, (found.note, found.unsaved))),
+                "clusters": cluster.statuses(),
+                "regions": sorted({region for service, _, region in list(state.backends()) if service in _PLACES}),
+            }
+            body = json.dumps(page).encode()
+            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+            return [body]
+        with state.LOCK:
+            answer = [b"".join(self.dispatcher(environ, start_response))]
+        if _changes(environ):
+            state.touch()
+        return answer
+
+
+def _changes(environ: dict[str, Any]) -> bool:
+    target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    return environ["REQUEST_METHOD"] not in ("GET", "HEAD") and not target.startswith(_READING)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.aws.server", description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--no-control-plane", action="store_true", help="clusters have a made-up endpoint (for tests of the AWS side)"
+    )
+    args = parser.parse_args(argv)
+    if args.no_control_plane:
+        os.environ["GPUYARD_SANDBOX_NO_CONTROL_PLANE"] = "1"
+    # moto reads these when it is imported. Its IAM holds AWS's managed policies only when asked to.
+    os.environ["MOTO_PORT"] = str(args.port)
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        os.environ.pop(name, None)
+    serve(args.port)
+
+
+def serve(port: int) -> None:
+    """Serves until SIGTERM or SIGINT, which save the account once more."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
+
+    from sandbox.aws import extension, state
+    from sandbox.aws.eks import cluster
+
+    extension.load()
+    account = state.Account()
+    account.restore()
+    if account.note:
+        print(account.note, flush=True)
+
+    class Quiet(MotoRequestHandler):
+        protocol_version = "HTTP/1.1"  # keep-alive: a stack makes thousands of requests
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            if str(code).startswith("5"):
+                super().log_request(code, size)
+
+    application = Application(DomainDispatcherApplication(create_backend_app), account)
+    http = make_server("127.0.0.1", port, application, threaded=True, request_handler=Quiet)
+
+    def end(number: int, frame: Any) -> None:
+        threading.Thread(target=http.shutdown, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    threading.Thread(target=account.keep_saving, daemon=True).start()
+
+    def resume() -> None:
+        cluster.resume_all()
+        application.ready = True
+
+    threading.Thread(target=resume, daemon=True).start()
+    state.touch()
+    try:
+        http.serve_forever()
+    finally:
+        account.save()
+
+
+if __name__ == "__main__":
+    main()

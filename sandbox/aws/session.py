@@ -1,0 +1,64 @@
+"""boto3 clients against the sandbox's AWS server, and nothing else: no profile, no environment, no real account.
+
+Credentials are dummies. Raises SandboxError when the server does not run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from sandbox.aws import server
+from sandbox.errors import SandboxError
+
+ACCOUNT = "123456789012"
+"""The one account of the simulated AWS (moto's default)."""
+
+_CONFIG = Config(
+    retries={"max_attempts": 3, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=120,
+    # The server is on loopback: a proxy from the environment must not get these requests.
+    proxies={},
+    s3={"addressing_style": "path"},
+    request_checksum_calculation="when_required",
+)
+_clients: dict[tuple[str, str, str], Any] = {}
+_session: boto3.Session | None = None
+
+
+def client(service: str, region: str, endpoint: str | None = None) -> Any:
+    """A client of one service; clients are kept, since botocore takes some 50 ms to make one."""
+    endpoint = endpoint or server.endpoint()
+    if endpoint is None:
+        raise SandboxError("The sandbox's AWS server does not run.", "start it with `make up`")
+    key = (service, region, endpoint)
+    if key not in _clients:
+        _clients[key] = _boto().client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id="sandbox",
+            aws_secret_access_key="sandbox",
+            config=_CONFIG,
+        )
+    return _clients[key]
+
+
+def service_model(service: str) -> Any:
+    """botocore's model of a service, for checks without a server."""
+    return _boto()._session.get_service_model(service)
+
+
+def _boto() -> boto3.Session:
+    global _session
+    if _session is None:
+        core = botocore.session.Session(profile=None)
+        # A broken or foreign ~/.aws must neither stop the sandbox nor steer it.
+        core.set_config_variable("config_file", "/dev/null")
+        core.set_config_variable("credentials_file", "/dev/null")
+        _session = boto3.Session(botocore_session=core)
+    return _session

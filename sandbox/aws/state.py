@@ -1,0 +1,174 @@
+"""The state of the simulated AWS: one lock around it, a snapshot of it on disk, and what a restart makes of that.
+
+moto keeps everything in memory, in one backend object per service, account and region. A snapshot is a pickle of the
+attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
+service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore.
+
+The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that cannot
+be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note` says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import marshal
+import os
+import pickle
+import sys
+import threading
+import time
+import types
+import uuid
+from pathlib import Path
+from typing import Any
+
+import moto
+import moto.backends
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from moto.core.base_backend import BackendDict, BaseBackend
+
+from sandbox import paths
+
+DEBOUNCE = 0.3
+LOCK = threading.RLock()
+"""Held by every request and by every background step that touches a backend: moto itself is not thread-safe."""
+
+_MADE_BY = f"moto {moto.__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
+_changed = threading.Event()
+_LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()))
+
+
+def touch() -> None:
+    """Something changed outside a request (a cluster became active): snapshot soon."""
+    _changed.set()
+
+
+class Account:
+    """What lies on disk and where it came from. `generation` changes exactly when the state was lost."""
+
+    def __init__(self) -> None:
+        self.generation = uuid.uuid4().hex
+        self.restored = False
+        self.note = ""
+        self.unsaved = ""
+
+    @property
+    def file(self) -> Path:
+        return paths.folder("aws") / "snapshot.pickle"
+
+    def restore(self) -> None:
+        """Takes over the snapshot, if there is one; one that cannot be read goes to the attic."""
+        if not self.file.exists():
+            return
+        try:
+            with LOCK:
+                found = _Unpickler(io.BytesIO(self.file.read_bytes())).load()
+                if found["made_by"] != _MADE_BY:
+                    raise ValueError(f"it was made by {found['made_by']}, this is {_MADE_BY}")
+                for (service, account, region), attributes in found["backends"].items():
+                    _backend(service, account, region).__dict__ = attributes
+            self.generation, self.restored = found["generation"], True
+        except Exception as error:  # a broken pickle raises nearly anything
+            BackendDict.reset()
+            aside = paths.folder("attic") / f"aws-snapshot-{time.strftime('%Y%m%d-%H%M%S')}.pickle"
+            self.file.replace(aside)
+            self.note = (
+                f"the snapshot of the simulated AWS account could not be read ({type(error).__name__}: {error}); "
+                f"it is set aside as {aside} and the account starts empty"
+            )
+
+    def save(self) -> None:
+        """Writes the snapshot now."""
+        with LOCK:
+            _changed.clear()
+            data = _dump(self.generation)
+        new = self.file.with_suffix(".new")
+        with new.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(self.file)
+
+    def keep_saving(self) -> None:
+        """A daemon's loop: saves shortly after changes, forever."""
+        while True:
+            _changed.wait()
+            time.sleep(DEBOUNCE)
+            try:
+                self.save()
+                self.unsaved = ""
+            except Exception as error:
+                self.unsaved = f"the simulated AWS account cannot be saved: {type(error).__name__}: {error}"
+                print(self.unsaved, flush=True)
+
+
+def backends() -> dict[tuple[str, str, str], BaseBackend]:
+    """Every backend in use by (service, account, region)."""
+    return {
+        (each.service_name, account, region): backend
+        for each in BackendDict._instances
+        for account, regions in list(each.items())
+        for region, backend in list(regions.items())
+    }
+
+
+def _dump(generation: str) -> bytes:
+    # IAM makes a backend per partition, each with 4 MB of AWS's own policies; only one partition is simulated.
+    live = {key: backend for key, backend in backends().items() if not key[2].startswith("aws-")}
+    buffer = io.BytesIO()
+    pickler = _Pickler(buffer, {id(backend): key for key, backend in live.items()})
+    pickler.dump(
+        {
+            "made_by": _MADE_BY,
+            "generation": generation,
+            "backends": {key: backend.__dict__ for key, backend in live.items()},
+        }
+    )
+    return buffer.getvalue()
+
+
+def _backend(service: str, account: str, region: str) -> BaseBackend:
+    return moto.backends.get_backend(service)[account][region]  # type: ignore[call-overload]
+
+
+def _key(der: bytes) -> Any:
+    return load_der_private_key(der, None)
+
+
+def _function(module: str, code: bytes, defaults: tuple[Any, ...] | None) -> Any:
+    return types.FunctionType(marshal.loads(code), importlib.import_module(module).__dict__, "factory", defaults)
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: Any, names: dict[int, tuple[str, str, str]]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._names = names
+
+    def persistent_id(self, obj: Any) -> tuple[str, str, str] | None:
+        if not isinstance(obj, BaseBackend):
+            return None
+        if id(obj) not in self._names:
+            raise pickle.PicklingError(f"a backend that is not in use is referred to: {type(obj).__name__}")
+        return self._names[id(obj)]
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
+            return _key, (obj.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),)
+        if isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__ and obj.__closure__ is None:
+            # moto has default factories that are lambdas inside a constructor
+            return _function, (obj.__module__, marshal.dumps(obj.__code__), obj.__defaults__)
+        if isinstance(obj, _LOCK_TYPES):
+            return (threading.RLock if isinstance(obj, _LOCK_TYPES[1]) else threading.Lock), ()
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: Any) -> BaseBackend:
+        return _backend(*pid)
