@@ -1,7 +1,7 @@
 """The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
 
-The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes only
-pools that have autoscaling on.
+The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes
+only pools that have autoscaling on.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def limits(pool: Body, current: dict[str, int]) -> tuple[int, int]:
 
 
 def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
-    """Which zone grows or shrinks. BALANCED evens the zones out; ANY (the default for spot) fills one after the other."""
+    """Which zone grows or shrinks. BALANCED evens the zones out; ANY fills one after the other."""
     scaling = pool.get("autoscaling", {})
     per_zone = None if scaling.get("totalMaxNodeCount") else int(scaling.get("maxNodeCount", size))
     least = 0 if scaling.get("totalMaxNodeCount") else int(scaling.get("minNodeCount", 0))

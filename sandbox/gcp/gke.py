@@ -239,9 +239,9 @@ def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
     accelerators = config.get("accelerators", [])
     for accelerator in accelerators:
         kind, count = accelerator.get("acceleratorType"), accelerator.get("acceleratorCount", "0")
-        if isinstance(kind, str) and isinstance(count, str):
-            if said := machines.accelerator_fault(machine, kind, int(count), zones):
-                return "accelerators", said
+        known = isinstance(kind, str) and isinstance(count, str)
+        if known and (said := machines.accelerator_fault(machine, kind, int(count), zones)):
+            return "accelerators", said
     for zone in zones:
         if not machines.offered_in(machine, zone):
             return "machineType", f"Machine type with name '{name}' does not exist in zone '{zone}'."
@@ -345,5 +345,3 @@ def _check_ranges(store: Store, inputs: Props, body: Body) -> None:
     for key, what in (("clusterSecondaryRangeName", "Pod"), ("servicesSecondaryRangeName", "Services")):
         if policy.get(key) and policy[key] not in offered:
             raise invalid(f"{what} secondary range '{policy[key]}' does not exist in network subnetwork '{name}'.")
-
-

@@ -56,7 +56,6 @@ def _get_client_config(ctx: Context, args: Props) -> Props:
         "region": ctx.region,
         "zone": ctx.zone,
         "defaultLabels": dict(ctx.default_labels),
-        "universeDomain": "googleapis.com",
     }
 
 
@@ -127,7 +126,9 @@ def _machine_type(machine: machines.MachineType) -> Props:
         "maximumPersistentDisks": 128,
         "maximumPersistentDisksSizeGb": 263168,
         "accelerators": (
-            [{"guestAcceleratorType": machine.accelerator, "guestAcceleratorCount": machine.gpus}] if machine.gpus else []
+            [{"guestAcceleratorType": machine.accelerator, "guestAcceleratorCount": machine.gpus}]
+            if machine.gpus
+            else []
         ),
         "bundledLocalSsds": [],
         "deprecateds": [],

@@ -1,9 +1,9 @@
 """Regions, zones, machine types and accelerators of Compute Engine, as far as the sandbox knows them.
 
-Sources, mid 2026: Google's pages "Regions and zones", "General-purpose machine family", "GPU machine types" and "GPU
-regions and zones"; the zones of a2 and a3 were compared with the skypilot-catalog's dump of the SKUs (gcp/vms.csv, v8).
-Google's page on GPU zones changes monthly: a region that is not listed for an accelerator here is refused as Google
-would have refused it then.
+Sources: Google's pages "Regions and zones", "General-purpose machine family" and "GPU machine types". Which zones have
+which GPU changes monthly: A100 and H100 (a3-high) are those of the skypilot-catalog's dump of 2026 (gcp/vms.csv, v8),
+the others are of Google's page "GPU regions and zones" as remembered and not checked since; a zone that Google has
+added is refused here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ _GIB_MIB = 1024
 ZONES = {
     region: tuple(f"{region}-{letter}" for letter in letters)
     for letters, regions in {
-        "abc": "africa-south1 asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1 "
-        "asia-south2 asia-southeast1 asia-southeast2 australia-southeast1 australia-southeast2 europe-central2 "
-        "europe-north1 europe-north2 europe-southwest1 europe-west2 europe-west3 europe-west4 europe-west6 europe-west8 "
-        "europe-west9 europe-west10 europe-west12 me-central1 me-central2 me-west1 northamerica-northeast1 "
-        "northamerica-northeast2 northamerica-south1 southamerica-east1 southamerica-west1 us-east4 us-east5 us-south1 "
-        "us-west1 us-west2 us-west3 us-west4",
-        "abcf": "us-central1",
-        "bcd": "us-east1 europe-west1",
+        "abc": """
+            africa-south1 asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1
+            asia-south2 asia-southeast1 asia-southeast2 australia-southeast1 australia-southeast2
+            europe-central2 europe-north1 europe-north2 europe-southwest1 europe-west2 europe-west3 europe-west4
+            europe-west6 europe-west8 europe-west9 europe-west10 europe-west12 me-central1 me-central2 me-west1
+            northamerica-northeast1 northamerica-northeast2 northamerica-south1 southamerica-east1
+            southamerica-west1 us-east4 us-east5 us-south1 us-west1 us-west2 us-west3 us-west4
+        """,
+        "abcf": """
+            us-central1
+        """,
+        "bcd": """
+            us-east1 europe-west1
+        """,
     }.items()
     for region in regions.split()
 }
@@ -92,30 +98,54 @@ ATTACHABLE = {
 }
 
 _ACCELERATOR_ZONES = {
-    "nvidia-tesla-v100": "asia-east1-c europe-west4-abc us-central1-abcf us-east1-c us-west1-ab",
-    "nvidia-tesla-p100": "asia-east1-ac australia-southeast1-c europe-west1-bd europe-west4-a us-central1-cf us-east1-bc "
-    "us-west1-ab",
-    "nvidia-tesla-p4": "asia-southeast1-bc australia-southeast1-a europe-west4-bc northamerica-northeast1-abc "
-    "us-central1-ac us-east4-abc us-west2-bc",
-    "nvidia-tesla-t4": "asia-east1-ac asia-east2-ac asia-northeast1-ac asia-northeast3-bc asia-south1-ab asia-southeast1-abc "
-    "asia-southeast2-ab australia-southeast1-ac europe-central2-bc europe-west1-bcd europe-west2-ab europe-west3-b "
-    "europe-west4-abc me-west1-bc northamerica-northeast1-c southamerica-east1-ac us-central1-abcf us-east1-cd us-east4-abc "
-    "us-west1-ab us-west2-bc us-west3-b us-west4-ab",
-    "nvidia-l4": "asia-east1-abc asia-northeast1-abc asia-northeast3-ab asia-south1-abc asia-southeast1-abc europe-west1-bc "
-    "europe-west2-ab europe-west3-ab europe-west4-abc europe-west6-bc me-central2-ac northamerica-northeast2-ab us-central1-abc "
-    "us-east1-bcd us-east4-ac us-west1-abc us-west4-ac",
-    "nvidia-tesla-a100": "asia-northeast1-ac asia-northeast3-ab asia-southeast1-abc europe-west4-ab me-west1-ac "
-    "us-central1-abcf us-east1-b us-west1-b us-west3-b us-west4-b",
-    "nvidia-a100-80gb": "asia-southeast1-c europe-west4-a us-central1-ac us-east4-c us-east5-ab",
-    "nvidia-h100-80gb": "asia-east1-c asia-northeast1-b asia-south1-c asia-south2-b asia-southeast1-bc "
-    "australia-southeast1-c europe-north1-c europe-west1-bc europe-west3-c europe-west4-bc europe-west8-c europe-west9-c "
-    "us-central1-abc us-east4-abc us-east5-a us-west1-ab us-west4-a",
-    "nvidia-h100-mega-80gb": "asia-northeast1-b asia-south1-c asia-southeast1-bc europe-north1-c europe-west1-bc "
-    "europe-west4-bc us-central1-abc us-east4-abc us-east5-a us-west1-ab us-west4-a",
-    "nvidia-h200-141gb": "asia-south1-b asia-south2-c europe-west1-b us-central1-b us-east1-d us-east4-b us-east5-a "
-    "us-south1-b us-west1-c",
-    "nvidia-b200": "asia-southeast1-b europe-west4-b us-central1-b us-east1-b us-east4-b us-south1-b us-west2-c us-west3-bc",
-    "nvidia-rtx-pro-6000": "asia-southeast1-b europe-west4-c us-central1-abf us-east1-c us-east4-ab us-east5-c us-south1-a",
+    "nvidia-tesla-v100": """
+        asia-east1-c europe-west4-abc us-central1-abcf us-east1-c us-west1-ab
+    """,
+    "nvidia-tesla-p100": """
+        asia-east1-ac australia-southeast1-c europe-west1-bd europe-west4-a us-central1-cf us-east1-bc
+        us-west1-ab
+    """,
+    "nvidia-tesla-p4": """
+        asia-southeast1-bc australia-southeast1-a europe-west4-bc northamerica-northeast1-abc us-central1-ac
+        us-east4-abc us-west2-bc
+    """,
+    "nvidia-tesla-t4": """
+        asia-east1-ac asia-east2-ac asia-northeast1-ac asia-northeast3-bc asia-south1-ab asia-southeast1-abc
+        asia-southeast2-ab australia-southeast1-ac europe-central2-bc europe-west1-bcd europe-west2-ab
+        europe-west3-b europe-west4-abc me-west1-bc northamerica-northeast1-c southamerica-east1-ac
+        us-central1-abcf us-east1-cd us-east4-abc us-west1-ab us-west2-bc us-west3-b us-west4-ab
+    """,
+    "nvidia-l4": """
+        asia-east1-abc asia-northeast1-abc asia-northeast3-ab asia-south1-abc asia-southeast1-abc
+        europe-west1-bc europe-west2-ab europe-west3-ab europe-west4-abc europe-west6-bc me-central2-ac
+        northamerica-northeast2-ab us-central1-abc us-east1-bcd us-east4-ac us-west1-abc us-west4-ac
+    """,
+    "nvidia-tesla-a100": """
+        asia-northeast1-ac asia-northeast3-ab asia-southeast1-abc europe-west4-ab me-west1-ac us-central1-abcf
+        us-east1-b us-west1-b us-west3-b us-west4-b
+    """,
+    "nvidia-a100-80gb": """
+        asia-southeast1-c europe-west4-a us-central1-ac us-east4-c us-east5-ab
+    """,
+    "nvidia-h100-80gb": """
+        asia-east1-c asia-northeast1-b asia-south1-c asia-south2-b asia-southeast1-bc australia-southeast1-c
+        europe-north1-c europe-west1-bc europe-west3-c europe-west4-bc europe-west8-c europe-west9-c
+        us-central1-abc us-east4-abc us-east5-a us-west1-ab us-west4-a
+    """,
+    "nvidia-h100-mega-80gb": """
+        asia-northeast1-b asia-south1-c asia-southeast1-bc europe-north1-c europe-west1-bc europe-west4-bc
+        us-central1-abc us-east4-abc us-east5-a us-west1-ab us-west4-a
+    """,
+    "nvidia-h200-141gb": """
+        asia-south1-b asia-south2-c europe-west1-b us-central1-b us-east1-d us-east4-b us-east5-a us-south1-b
+        us-west1-c
+    """,
+    "nvidia-b200": """
+        asia-southeast1-b europe-west4-b us-central1-b us-east1-b us-east4-b us-south1-b us-west2-c us-west3-bc
+    """,
+    "nvidia-rtx-pro-6000": """
+        asia-southeast1-b europe-west4-c us-central1-abf us-east1-c us-east4-ab us-east5-c us-south1-a
+    """,
 }
 ACCELERATORS = {
     accelerator: frozenset(

@@ -1,9 +1,9 @@
 """Pulumi's property names and the API's fields: the same, but for the differences that a table row lists.
 
 A row's `renames` says for a property's dotted path (lists without index) where in the API's body it goes, as a dotted
-path *within the place where its parent went*: `monitoringConfig.enableComponents` -> `componentConfig.enableComponents`.
-None means that the property is the provider's own and is not sent. `converters` change a value on its way to the API and
-back. Whatever is in neither goes under its own name.
+path *within the place where its parent went*: `monitoringConfig.enableComponents` -> `componentConfig.enableComponents`
+puts it in `monitoringConfig.componentConfig`. None means that the property is the provider's own and is not sent.
+`converters` change a value on its way to the API and back. Whatever is in neither goes under its own name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Names:
         return Names({**self.renames, **other.renames}, {**self.converters, **other.converters})
 
     def to_api(self, props: Props, origins: dict[str, str] | None = None) -> Props:
-        """The API's body. `origins` receives, for every path of the body, the path of the property that it came from."""
+        """The API's body. `origins` receives, for every path of the body, the property's path that it came from."""
         return self._to_api(props, "", "", "", {} if origins is None else origins)
 
     def from_api(self, body: Mapping[str, Any]) -> Props:
@@ -51,7 +51,7 @@ class Names:
         return self._from_api(body, "")
 
     def _to_api(self, props: Mapping[str, Any], path: str, at: str, shown: str, origins: dict[str, str]) -> Props:
-        """`path`: where the properties are, without indexes; `at`: where their parent went; `shown`: path with indexes."""
+        """`path`: of the properties, without indexes; `at`: where their parent went; `shown`: path with indexes."""
         body: Props = {}
         for key, value in props.items():
             here = f"{path}.{key}" if path else key

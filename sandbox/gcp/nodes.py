@@ -130,7 +130,9 @@ def _allocatable_mib(memory: int) -> int:
 def _allocatable_disk_mib(config: Body) -> int:
     """Boot disk: 10 % are the eviction threshold, and the smallest of 50 %, 6 GiB + 35 % and 100 GiB are the system's.
     Local SSDs as ephemeral storage: 50, 75 or 100 GiB for one, two or more of them."""
-    ssds = int(config.get("ephemeralStorageLocalSsdConfig", {}).get("localSsdCount") or config.get("localSsdCount") or 0)
+    ssds = int(
+        config.get("ephemeralStorageLocalSsdConfig", {}).get("localSsdCount") or config.get("localSsdCount") or 0
+    )
     if ssds:
         gib = ssds * _LOCAL_SSD_GB * 1000**3 / 1024**3
         return int((gib * 0.9 - {1: 50, 2: 75}.get(ssds, 100)) * 1024)

@@ -131,14 +131,10 @@ class GcpProvider(SimulatedProvider):
         if body is None:
             return None
         seen = self._describe(ctx, row, {**place, **inputs}, body)
-        known = self.schema.shape(token)
         if inputs:
             inputs = _refresh(inputs, seen)
         else:
-            settable = {**{key: value for key, value in seen.items() if key not in row.behaviour.outputs(ctx, row, body)}}
-            inputs = {key: value for key, value in {**settable, **place}.items() if key in known.inputs}
-            inputs |= {key: value for key, value in row.defaults.items() if key not in inputs}
-            inputs |= {row.labels: _own_labels(ctx, body, row)} if row.labels and row.labels in inputs else {}
+            inputs = self._adopted(ctx, row, place, seen, row.behaviour.outputs(ctx, row, body))
             seen |= inputs
         return row.pulumi_id(place), inputs, seen
 
@@ -158,7 +154,9 @@ class GcpProvider(SimulatedProvider):
         if policy == "ABANDON":
             return
         if policy == "PREVENT":
-            raise ProviderError(f'cannot destroy {row.kind} without setting deletionPolicy="DELETE" and running an update')
+            raise ProviderError(
+                f'cannot destroy {row.kind} without setting deletionPolicy="DELETE" and running an update'
+            )
         if inputs.get("deletionProtection"):
             raise ProviderError(
                 "Cannot destroy cluster because deletion_protection is set to true. "
@@ -212,6 +210,13 @@ class GcpProvider(SimulatedProvider):
         if row.autoname and "/" not in id:
             return {row.autoname.property: id}
         raise ProviderError(f"The import id {id!r} is not of the form {row.id or row.name}")
+
+    def _adopted(self, ctx: Context, row: Row, place: Props, seen: Props, computed: Props) -> Props:
+        """The inputs of an object that is imported: what the body says, without what the API computed."""
+        settable = self.schema.shape(row.token).inputs
+        named = row.autoname.property if row.autoname else ""
+        inputs = {key: value for key, value in seen.items() if key == named or key not in computed}
+        return {key: value for key, value in {**row.defaults, **inputs, **place}.items() if key in settable}
 
     def _describe(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Props:
         """All outputs: the inputs, over them what the API says."""
@@ -302,7 +307,7 @@ def _origin(origins: Mapping[str, str], path: str) -> str:
 
 
 def _forces(row: Row, path: str, old: Props, new: Props) -> bool:
-    """Whether a changed path forces a replacement: itself, or, for a whole object that comes or goes, anything in it."""
+    """Whether a changed path forces a replacement: itself, or, where a whole object comes or goes, anything in it."""
     for leaf in _leaves(path, old, new):
         plain = _INDEX.sub("", leaf)
         if any(fnmatch.fnmatchcase(plain, pattern) for pattern in row.replaces):
@@ -368,9 +373,5 @@ def _own_labels(ctx: Context, body: Body, row: Row, own: Any = None) -> Props:
     """Labels without those that the provider adds."""
     added = {**ctx.default_labels, "goog-pulumi-provisioned": "true"}
     return {
-        key: value
-        for key, value in body.get(row.labels, {}).items()
-        if added.get(key) != value or key in (own or {})
+        key: value for key, value in body.get(row.labels, {}).items() if added.get(key) != value or key in (own or {})
     }
-
-

@@ -241,7 +241,9 @@ class Store:
     def _owned(self, db: sqlite3.Connection, root: Reference) -> list[Reference]:
         found: list[Reference] = [root]
         for owner in found:
-            rows = db.execute("SELECT collection, name FROM objects WHERE owner_collection = ? AND owner_name = ?", owner)
+            rows = db.execute(
+                "SELECT collection, name FROM objects WHERE owner_collection = ? AND owner_name = ?", owner
+            )
             found.extend((row[0], row[1]) for row in rows.fetchall())
         return found
 

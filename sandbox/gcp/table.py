@@ -2,8 +2,8 @@
 
 A row is data: names, places, what forces a replacement. What a service does beyond storing an object is a `Behaviour`.
 `replaces` holds dotted property paths (lists without index; `x.*` for anything inside x) and comes from the ForceNew
-marks of terraform-provider-google 8.0 (google/services/*/resource_*.go at its release of August 2026), on whose beta twin
-pulumi-gcp 10.2 is built.
+marks of terraform-provider-google 8.0 (google/services/*/resource_*.go, August 2026); pulumi-gcp 10.2 is built on its
+beta twin.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ from sandbox.gcp.store import ApiError, Body, Reference, Store
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _URL = re.compile(r"https?://[^/]+/(?:compute/)?(?:v\d\w*|beta)/|//[a-z]+\.googleapis\.com/")
+_ID_PARTS = {
+    "role": r"(?:(?:projects|organizations)/[^/]+/)?roles/[^/]+",
+    "member": r".+",
+    "serviceAccountId": r"projects/[^/]+/serviceAccounts/[^/]+",
+    "keyRing": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+",
+    "cryptoKeyId": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
+}
+"""Places of an id that hold more than one path segment."""
+
 Checker = Callable[[Any], str]
 """What is wrong with a value, or ''."""
 
@@ -58,7 +67,7 @@ class AutoName:
 
 
 class Behaviour:
-    """How objects of a type come, change and go: here a plain object of the store. Subclasses add what a service does."""
+    """How objects of a type come, change and go: here a plain object of the store."""
 
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         name = row.resource_name(inputs)
@@ -145,7 +154,11 @@ class Row:
 
     def parse_id(self, id: str) -> Props | None:
         """The variables in an id; None for an id of another form."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(self.id or self.name))
+        pattern = re.sub(
+            r"\\\{(\w+)\\\}",
+            lambda place: f"(?P<{place[1]}>{_ID_PARTS.get(place[1], '[^/]+')})",
+            re.escape(self.id or self.name),
+        )
         match = re.fullmatch(pattern, _URL.sub("", id))
         return match.groupdict() if match else None
 
@@ -171,6 +184,11 @@ class Row:
 
     def _effective_labels(self, ctx: Context, inputs: Props) -> Props:
         return {self.labels: ctx.labels(self, inputs)[1]} if self.labels else {}
+
+
+def paths(text: str) -> frozenset[str]:
+    """The words of a text: long lists of property paths read better so."""
+    return frozenset(text.split())
 
 
 def rows() -> dict[str, Row]:
@@ -222,8 +240,9 @@ def overwrite(body: Body, old: Mapping[str, Any], new: Mapping[str, Any]) -> Bod
     result = {key: value for key, value in body.items() if key in new or key not in old}
     for key, value in new.items():
         known, before = result.get(key), old.get(key)
-        nested = isinstance(known, Mapping) and isinstance(value, Mapping)
-        result[key] = overwrite(dict(known), before if isinstance(before, Mapping) else {}, value) if nested else value
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = overwrite(dict(known), before if isinstance(before, Mapping) else {}, value)
+        result[key] = value
     return result
 
 

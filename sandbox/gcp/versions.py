@@ -1,6 +1,6 @@
 """Kubernetes versions that the sandbox's GKE offers.
 
-The minor versions and channels follow GKE's release schedule of 2026 (1.34 to 1.36 in Regular, facts as of August 2026).
+The minor versions and channels follow GKE's release schedule of 2026 (1.34 to 1.36 in Regular, as of August 2026).
 The patch numbers and `-gke.N` suffixes are stand-ins: they change weekly and nothing may depend on them.
 """
 
@@ -47,7 +47,7 @@ def offered(channel: str = "") -> list[str]:
 
 
 def resolve(wanted: str, channel: str) -> str:
-    """The version for a full one, a prefix (`1.35`), `latest`, `-` or nothing. ApiError 400 for one that is not offered."""
+    """The version for a full one, a prefix (`1.35`), `latest`, `-` or nothing. ApiError 400: it is not offered."""
     if wanted in ("", "-"):
         return default(channel)
     choices = offered(channel)

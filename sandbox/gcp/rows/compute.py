@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.gcp import machines
-from sandbox.gcp.mapping import Names
+from sandbox.gcp.mapping import WRAPPED, Names
 from sandbox.gcp.store import Body, not_found
-from sandbox.gcp.table import Behaviour, Context, Row, full_name, invalid, number, overwrite
+from sandbox.gcp.table import Behaviour, Context, Row, full_name, invalid, number, overwrite, paths
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -21,7 +21,9 @@ OWN = {"deletionPolicy": None, "project": None}
 def gce_name(value: Any) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return ""
-    return f"'{value}' must be 1-63 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen"
+    return (
+        f"'{value}' must be 1-63 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen"
+    )
 
 
 def cidr(value: Any) -> str:
@@ -106,9 +108,10 @@ def _own_overlap(inputs: Props) -> Iterator[CheckFailure]:
 def _shrinks(old: Props, new: Props) -> Iterable[str]:
     """A primary range can grow in place (expandIpCidrRange); anything else needs a new subnetwork."""
     before, after = old.get("ipCidrRange"), new.get("ipCidrRange")
-    if isinstance(before, str) and isinstance(after, str) and before != after:
-        if not ipaddress.ip_network(before).subnet_of(ipaddress.ip_network(after)):  # type: ignore[arg-type]
-            yield "ipCidrRange"
+    if not isinstance(before, str) or not isinstance(after, str) or before == after:
+        return
+    if not ipaddress.ip_network(before).subnet_of(ipaddress.ip_network(after)):  # type: ignore[arg-type]
+        yield "ipCidrRange"
 
 
 class _Nat(Behaviour):
@@ -195,8 +198,10 @@ ROWS = [
                 "bgpInterRegionCost": "routingConfig.bgpInterRegionCost",
             }
         ),
-        replaces=frozenset(
-            "name autoCreateSubnetworks description internalIpv6Range networkProfile params params.* project".split()
+        replaces=paths(
+            """
+            name autoCreateSubnetworks description internalIpv6Range networkProfile params params.* project
+            """
         ),
         defaults={"autoCreateSubnetworks": True, "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL"},
         checks={"name": gce_name, "mtu": between(1300, 8896)},
@@ -219,9 +224,11 @@ ROWS = [
             # The provider takes the presence of the block for "flow logs on".
             {"logConfig": (lambda value: {**value, "enable": True}, lambda value: _without(value, "enable"))},
         ),
-        replaces=frozenset(
-            "name network description externalIpv6Prefix internalIpv6Prefix params params.* region "
-            "reservedInternalRange resolveSubnetMask project".split()
+        replaces=paths(
+            """
+            name network description externalIpv6Prefix internalIpv6Prefix params params.* region
+            reservedInternalRange resolveSubnetMask project
+            """
         ),
         replaces_too=_shrinks,
         places=("project", "region"),
@@ -245,9 +252,13 @@ ROWS = [
         name="projects/{project}/regions/{region}/routers/{name}",
         names=Names(
             {**OWN, "md5AuthenticationKeys": "md5AuthenticationKeys"},
-            {"md5AuthenticationKeys": (lambda value: [value], lambda items: items[0] if items else None)},
+            {"md5AuthenticationKeys": WRAPPED},
         ),
-        replaces=frozenset("name encryptedInterconnectRouter nccGateway network params region project".split()),
+        replaces=paths(
+            """
+            name encryptedInterconnectRouter nccGateway network params region project
+            """
+        ),
         places=("project", "region"),
         references={"network": "compute.networks"},
         checks={**_REGION, "bgp.advertisedIpRanges.range": cidr},
@@ -270,7 +281,11 @@ ROWS = [
                 "subnetworks.sourceIpRangesToNats": "sourceIpRangesToNat",
             }
         ),
-        replaces=frozenset("name router region project endpointTypes endpointTypes.* initialNatIps type".split()),
+        replaces=paths(
+            """
+            name router region project endpointTypes endpointTypes.* initialNatIps type
+            """
+        ),
         defaults={
             "icmpIdleTimeoutSec": 30,
             "tcpEstablishedIdleTimeoutSec": 1200,
@@ -305,7 +320,11 @@ ROWS = [
             },
             {"logConfig": (lambda value: {**value, "enable": True}, lambda value: _without(value, "enable"))},
         ),
-        replaces=frozenset("name direction params project".split()),
+        replaces=paths(
+            """
+            name direction params project
+            """
+        ),
         defaults={"priority": 1000, "direction": "INGRESS"},
         references={"network": "compute.networks"},
         checks={
@@ -324,9 +343,11 @@ ROWS = [
         collection="compute.addresses",
         name="projects/{project}/regions/{region}/addresses/{name}",
         names=Names({**OWN, "region": None}),
-        replaces=frozenset(
-            "name region project address addressType description ipCollection ipVersion ipv6EndpointType network "
-            "networkTier prefixLength purpose subnetwork".split()
+        replaces=paths(
+            """
+            name region project address addressType description ipCollection ipVersion ipv6EndpointType network
+            networkTier prefixLength purpose subnetwork
+            """
         ),
         defaults={"addressType": "EXTERNAL"},
         places=("project", "region"),
@@ -350,5 +371,7 @@ def _firewall_rules(inputs: Props) -> Iterator[CheckFailure]:
     if inputs.get("direction") == "EGRESS":
         for path in (path for path in sources if inputs.get(path)):
             yield CheckFailure(path, "a firewall of direction EGRESS has destinationRanges, not sources")
-    elif inputs.get("direction") == "INGRESS" and not any(inputs.get(path) is UNKNOWN or inputs.get(path) for path in sources):
+    elif inputs.get("direction") == "INGRESS" and not any(
+        inputs.get(path) is UNKNOWN or inputs.get(path) for path in sources
+    ):
         yield CheckFailure("", "one of sourceRanges, sourceTags and sourceServiceAccounts is needed for INGRESS")

@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.gcp import gke, groups, machines, versions
 from sandbox.gcp.mapping import UNWRAPPED, Converter, Names
 from sandbox.gcp.rows.compute import OWN, cidr
-from sandbox.gcp.table import AutoName, Row
+from sandbox.gcp.table import AutoName, Row, paths
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 from sandbox.plugins.values import has_unknown
 
@@ -20,7 +20,9 @@ _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
 def name(value: Any) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return ""
-    return f"'{value}' must be 1-40 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen"
+    return (
+        f"'{value}' must be 1-40 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen"
+    )
 
 
 def location(value: Any) -> str:
@@ -41,9 +43,11 @@ def control_plane_range(value: Any) -> str:
     return "" if ipaddress.ip_network(value).prefixlen == 28 else f"'{value}' must be a /28"
 
 
+_REGISTRY = "containerdConfig.privateRegistryAccessConfig"
+
 NODE_CONFIG = Names(
     {
-        "containerdConfig.privateRegistryAccessConfig.certificateAuthorityDomainConfigs": "certificateAuthorityDomainConfig",
+        f"{_REGISTRY}.certificateAuthorityDomainConfigs": "certificateAuthorityDomainConfig",
         "containerdConfig.registryHosts.hosts.cas": "ca",
         "containerdConfig.registryHosts.hosts.clients": "client",
         "containerdConfig.registryHosts.hosts.headers": "header",
@@ -86,35 +90,44 @@ _POOL = NODE_CONFIG.nested("nodeConfig") | Names(
     },
 )
 
-_NODE_REPLACES = """
-    guestAccelerators guestAccelerators.* localSsdCount ephemeralStorageLocalSsdConfig ephemeralStorageLocalSsdConfig.*
-    localNvmeSsdBlockConfig localNvmeSsdBlockConfig.* secondaryBootDisks secondaryBootDisks.* metadata metadata.*
-    minCpuPlatform oauthScopes oauthScopes.* preemptible reservationAffinity reservationAffinity.* spot serviceAccount
-    shieldedInstanceConfig shieldedInstanceConfig.* sandboxConfig bootDiskKmsKey nodeGroup advancedMachineFeatures
-    advancedMachineFeatures.threadsPerCore advancedMachineFeatures.enableNestedVirtualization soleTenantConfig
-    hostMaintenancePolicy hostMaintenancePolicy.* confidentialNodes.confidentialInstanceType enableConfidentialStorage
+_NODE_REPLACES = paths(
+    """
+    guestAccelerators guestAccelerators.* localSsdCount ephemeralStorageLocalSsdConfig
+    ephemeralStorageLocalSsdConfig.* localNvmeSsdBlockConfig localNvmeSsdBlockConfig.* secondaryBootDisks
+    secondaryBootDisks.* metadata metadata.* minCpuPlatform oauthScopes oauthScopes.* preemptible
+    reservationAffinity reservationAffinity.* spot serviceAccount shieldedInstanceConfig shieldedInstanceConfig.*
+    sandboxConfig bootDiskKmsKey nodeGroup advancedMachineFeatures advancedMachineFeatures.threadsPerCore
+    advancedMachineFeatures.enableNestedVirtualization soleTenantConfig hostMaintenancePolicy
+    hostMaintenancePolicy.* confidentialNodes.confidentialInstanceType enableConfidentialStorage
     localSsdEncryptionMode maxRunDuration flexStart
-""".split()
+    """
+)
 
-_POOL_REPLACES = """
-    project cluster location name namePrefix initialNodeCount maxPodsPerNode placementPolicy placementPolicy.policyName
-    queuedProvisioning queuedProvisioning.enabled networkConfig.acceleratorNetworkProfile networkConfig.createPodRange
-    networkConfig.podRange networkConfig.podIpv4CidrBlock networkConfig.additionalNodeNetworkConfigs
+_POOL_REPLACES = paths(
+    """
+    project cluster location name namePrefix initialNodeCount maxPodsPerNode placementPolicy
+    placementPolicy.policyName queuedProvisioning queuedProvisioning.enabled
+    networkConfig.acceleratorNetworkProfile networkConfig.createPodRange networkConfig.podRange
+    networkConfig.podIpv4CidrBlock networkConfig.additionalNodeNetworkConfigs
     networkConfig.additionalNodeNetworkConfigs.* networkConfig.additionalPodNetworkConfigs
     networkConfig.additionalPodNetworkConfigs.* networkConfig.podCidrOverprovisionConfig networkConfig.subnetwork
-""".split()
+    """
+)
 
-_CLUSTER_REPLACES = """
-    project name location description clusterIpv4Cidr enableKubernetesAlpha enableTpu enableAutopilot initialNodeCount
-    confidentialNodes confidentialNodes.* network subnetwork ipAllocationPolicy ipAllocationPolicy.clusterIpv4CidrBlock
-    ipAllocationPolicy.servicesIpv4CidrBlock ipAllocationPolicy.clusterSecondaryRangeName
-    ipAllocationPolicy.servicesSecondaryRangeName ipAllocationPolicy.podCidrOverprovisionConfig networkingMode
-    privateClusterConfig.masterIpv4CidrBlock privateClusterConfig.privateEndpointSubnetwork defaultMaxPodsPerNode
-    datapathProvider dataplaneOptimizationMode masterAuth.clientCertificateConfig
+_CLUSTER_REPLACES = paths(
+    """
+    project name location description clusterIpv4Cidr enableKubernetesAlpha enableTpu enableAutopilot
+    initialNodeCount confidentialNodes confidentialNodes.* network subnetwork ipAllocationPolicy
+    ipAllocationPolicy.clusterIpv4CidrBlock ipAllocationPolicy.servicesIpv4CidrBlock
+    ipAllocationPolicy.clusterSecondaryRangeName ipAllocationPolicy.servicesSecondaryRangeName
+    ipAllocationPolicy.podCidrOverprovisionConfig networkingMode privateClusterConfig.masterIpv4CidrBlock
+    privateClusterConfig.privateEndpointSubnetwork defaultMaxPodsPerNode datapathProvider
+    dataplaneOptimizationMode masterAuth.clientCertificateConfig
     masterAuth.clientCertificateConfig.issueClientCertificate nodePools
     clusterAutoscaling.autoProvisioningDefaults.bootDiskKmsKey userManagedKeysConfig.clusterCa
     userManagedKeysConfig.etcdApiCa userManagedKeysConfig.etcdPeerCa userManagedKeysConfig.aggregationCa
-""".split()
+    """
+)
 
 _EXCLUSIONS: Converter = (
     lambda items: {item["exclusionName"]: {k: v for k, v in item.items() if k != "exclusionName"} for item in items},
@@ -193,7 +206,10 @@ _CLUSTER = (
                 lambda value: {**value, "enabled": True},
                 lambda value: {k: v for k, v in value.items() if k != "enabled"},
             ),
-            "nodePoolAutoConfig.resourceManagerTags": (lambda tags: {"tags": tags}, lambda value: value.get("tags", {})),
+            "nodePoolAutoConfig.resourceManagerTags": (
+                lambda tags: {"tags": tags},
+                lambda value: value.get("tags", {}),
+            ),
         },
     )
     | Names(OWN)
@@ -319,7 +335,11 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
 def _pool_place(inputs: Props) -> Props:
     """A cluster may be given as its id, which says project and location as well."""
     cluster = inputs.get("cluster")
-    match = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/clusters/([^/]+)", cluster) if isinstance(cluster, str) else None
+    match = (
+        re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/clusters/([^/]+)", cluster)
+        if isinstance(cluster, str)
+        else None
+    )
     return {"project": match[1], "location": match[2], "cluster": match[3]} if match else {}
 
 
@@ -332,7 +352,7 @@ ROWS = [
         collection=gke.CLUSTERS,
         name="projects/{project}/locations/{location}/clusters/{name}",
         names=Names({**_CLUSTER.renames, "location": None}, _CLUSTER.converters),
-        replaces=frozenset(_CLUSTER_REPLACES + [f"nodeConfig.{path}" for path in _NODE_REPLACES]),
+        replaces=_CLUSTER_REPLACES | {f"nodeConfig.{path}" for path in _NODE_REPLACES},
         defaults={"deletionProtection": True, "enableShieldedNodes": True},
         places=("project", "location"),
         autoname=AutoName(most=255),
@@ -362,7 +382,7 @@ ROWS = [
         collection=groups.POOLS,
         name=gke.POOL_NAME,
         names=_POOL | Names({**OWN, "cluster": None, "location": None}),
-        replaces=frozenset(_POOL_REPLACES + [f"nodeConfig.{path}" for path in _NODE_REPLACES]),
+        replaces=_POOL_REPLACES | {f"nodeConfig.{path}" for path in _NODE_REPLACES},
         places=("project", "location"),
         autoname=AutoName(most=255),
         checks={"name": name, "location": location, "nodeLocations": zone},

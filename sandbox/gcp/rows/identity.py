@@ -13,7 +13,7 @@ from sandbox.gcp import gke
 from sandbox.gcp.mapping import Names
 from sandbox.gcp.rows.compute import OWN
 from sandbox.gcp.store import Body, Store
-from sandbox.gcp.table import AutoName, Behaviour, Context, Row, invalid, number
+from sandbox.gcp.table import AutoName, Behaviour, Context, Row, invalid, number, paths
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 POLICIES = "iam.policies"
@@ -72,7 +72,7 @@ def _account_email(inputs: Props) -> Props:
 
 
 class _Member(Behaviour):
-    """One member of one role. `collection`: where the resource that the policy belongs to must exist ('' for projects)."""
+    """One member of one role. `collection`: of the resource that has the policy; '' for projects, which just exist."""
 
     def __init__(self, collection: str = "") -> None:
         self.collection = collection
@@ -106,7 +106,12 @@ class _Member(Behaviour):
         return {"etag": "BwYAAAAAAAA="}
 
     def _body(self, inputs: Props) -> Body:
-        return {"role": inputs["role"], "member": inputs["member"], "condition": inputs.get("condition"), "_sandbox": {}}
+        return {
+            "role": inputs["role"],
+            "member": inputs["member"],
+            "condition": inputs.get("condition"),
+            "_sandbox": {},
+        }
 
     def _change(self, ctx: Context, resource: str, place: Props, *, present: bool) -> None:
         def change(policy: Body) -> Body:
@@ -135,13 +140,17 @@ def _check_member(store: Store, value: str) -> None:
         return
     if match := re.fullmatch(r"(.+\.svc\.id\.goog)\[.+/.+\]", name):
         pools = [
-            cluster.get("workloadIdentityConfig", {}).get("workloadPool") for _, _, cluster in store.select(gke.CLUSTERS)
+            cluster.get("workloadIdentityConfig", {}).get("workloadPool")
+            for _, _, cluster in store.select(gke.CLUSTERS)
         ]
         if match[1] not in pools:
             # The pool comes to life with the first cluster that uses it.
-            raise invalid(f"Identity Pool does not exist ({match[1]}). Please check that you specified a valid resource name")
+            raise invalid(
+                f"Identity Pool does not exist ({match[1]}). Please check that you specified a valid resource name"
+            )
     elif match := re.fullmatch(r".+@(.+)\.iam\.gserviceaccount\.com", name):
-        if not store.find(ACCOUNTS, f"projects/{match[1]}/serviceAccounts/{name}") and _is_ours(store, match[1]):
+        account = f"projects/{match[1]}/serviceAccounts/{name}"
+        if _is_ours(store, match[1]) and not store.find(ACCOUNTS, account):
             raise invalid(f"Service account {name} does not exist.")
 
 
@@ -160,7 +169,7 @@ def _member_row(token: str, kind: str, name: str, parent: str, collection: str =
         name=name,
         id=f"{name if parent != 'project' else '{project}'}/{{role}}/{{member}}",
         names=condition,
-        replaces=frozenset(["role", "member", parent, "condition", "condition.*"]),
+        replaces=frozenset({"role", "member", parent, "condition", "condition.*"}),
         autoname=None,
         checks={"member": member, "role": role},
         behaviour=_Member(collection),
@@ -193,7 +202,7 @@ def _conditions(inputs: Props) -> Iterator[CheckFailure]:
     if isinstance(value, str) and not re.fullmatch(r"[a-z](?:[-a-z0-9]{4,28}[a-z0-9])", value):
         yield CheckFailure(
             "accountId",
-            f"'{value}' must be 6-30 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen",
+            f"'{value}' must be 6-30 lower-case letters, digits and hyphens, starting with a letter, not ending in '-'",
         )
 
 
@@ -206,7 +215,11 @@ ROWS = [
         collection=ACCOUNTS,
         name="projects/{project}/serviceAccounts/{email}",
         names=Names({**OWN, "accountId": None, "createIgnoreAlreadyExists": None, "disabled": None}),
-        replaces=frozenset(["project", "accountId"]),
+        replaces=paths(
+            """
+            project accountId
+            """
+        ),
         defaults={"disabled": False},
         autoname=AutoName("accountId", most=30),
         validate=_conditions,
@@ -251,8 +264,14 @@ ROWS = [
         collection="serviceusage.services",
         name="projects/{project}/services/{service}",
         id="{project}/{service}",
-        names=Names({**OWN, "checkIfServiceHasUsageOnDestroy": None, "disableDependentServices": None, "disableOnDestroy": None}),
-        replaces=frozenset(["project", "service"]),
+        names=Names(
+            {**OWN, "checkIfServiceHasUsageOnDestroy": None, "disableDependentServices": None, "disableOnDestroy": None}
+        ),
+        replaces=paths(
+            """
+            project service
+            """
+        ),
         autoname=None,
         checks={"service": service},
         behaviour=_Service(),

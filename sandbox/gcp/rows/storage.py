@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.gcp import machines
-from sandbox.gcp.mapping import UNWRAPPED, WRAPPED, Names
+from sandbox.gcp.mapping import WRAPPED, Names
 from sandbox.gcp.rows.compute import OWN
 from sandbox.gcp.rows.container import location
 from sandbox.gcp.store import ApiError, Body
-from sandbox.gcp.table import AutoName, Behaviour, Context, Row, full_name, number, timestamp
+from sandbox.gcp.table import AutoName, Behaviour, Context, Row, full_name, number, paths, timestamp
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _CAPACITY_GB = {
@@ -44,7 +44,9 @@ class _Filestore(Behaviour):
 
     def delete(self, ctx: Context, row: Row, place: Props) -> None:
         if (self.find(ctx, row, place) or {}).get("deletionProtectionEnabled"):
-            raise ApiError(400, "Instance deletion is prevented: deletion_protection_enabled is true.", "failedPrecondition")
+            raise ApiError(
+                400, "Instance deletion is prevented: deletion_protection_enabled is true.", "failedPrecondition"
+            )
         super().delete(ctx, row, place)
 
     def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
@@ -97,7 +99,11 @@ class _Bucket(Behaviour):
         }
 
     def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
-        return {"url": f"gs://{body['name']}", "selfLink": body["selfLink"], "projectNumber": int(body["projectNumber"])}
+        return {
+            "url": f"gs://{body['name']}",
+            "selfLink": body["selfLink"],
+            "projectNumber": int(body["projectNumber"]),
+        }
 
 
 def bucket_name(value: Any) -> str:
@@ -153,10 +159,12 @@ ROWS = [
             },
             {"fileShares": WRAPPED},
         ),
-        replaces=frozenset(
-            "name location zone project fileShares.name fileShares.sourceBackup fileShares.sourceBackupdrBackup tier "
-            "networks networks.modes networks.network networks.connectMode networks.pscConfig.endpointProject "
-            "initialReplication kmsKeyName protocol tags tags.*".split()
+        replaces=paths(
+            """
+            name location zone project fileShares.name fileShares.sourceBackup fileShares.sourceBackupdrBackup
+            tier networks networks.modes networks.network networks.connectMode networks.pscConfig.endpointProject
+            initialReplication kmsKeyName protocol tags tags.*
+            """
         ),
         defaults={"protocol": "NFS_V3"},
         places=("project", "location"),
@@ -198,10 +206,19 @@ ROWS = [
                 "requesterPays": "billing.requesterPays",
                 "uniformBucketLevelAccess": "iamConfiguration.uniformBucketLevelAccess.enabled",
             },
-            {"lifecycleRules.condition.withState": (lambda state: {"LIVE": True, "ARCHIVED": False}.get(state), lambda live: "LIVE" if live else "ARCHIVED")},
+            {
+                "lifecycleRules.condition.withState": (
+                    lambda state: {"LIVE": True, "ARCHIVED": False}.get(state),
+                    lambda live: "LIVE" if live else "ARCHIVED",
+                )
+            },
         ),
-        replaces=frozenset("name location project enableObjectRetention customPlacementConfig.dataLocations "
-                           "hierarchicalNamespace hierarchicalNamespace.enabled".split()),
+        replaces=paths(
+            """
+            name location project enableObjectRetention customPlacementConfig.dataLocations hierarchicalNamespace
+            hierarchicalNamespace.enabled
+            """
+        ),
         defaults={"storageClass": "STANDARD", "forceDestroy": False},
         autoname=AutoName(most=222),
         references={"encryption.defaultKmsKeyName": "cloudkms.cryptoKeys"},
@@ -217,7 +234,11 @@ ROWS = [
         collection="cloudkms.keyRings",
         name="projects/{project}/locations/{location}/keyRings/{name}",
         names=Names({**OWN, "location": None, "name": None}),
-        replaces=frozenset(["name", "location", "project"]),
+        replaces=paths(
+            """
+            name location project
+            """
+        ),
         autoname=AutoName(most=255),
         behaviour=_Key(),
     ),
@@ -229,9 +250,11 @@ ROWS = [
         collection="cloudkms.cryptoKeys",
         name="{keyRing}/cryptoKeys/{name}",
         names=Names({**OWN, "name": None, "keyRing": None, "skipInitialVersionCreation": None}),
-        replaces=frozenset(
-            "name keyRing cryptoKeyBackend destroyScheduledDuration importOnly purpose skipInitialVersionCreation "
-            "versionTemplate.protectionLevel".split()
+        replaces=paths(
+            """
+            name keyRing cryptoKeyBackend destroyScheduledDuration importOnly purpose skipInitialVersionCreation
+            versionTemplate.protectionLevel
+            """
         ),
         defaults={"purpose": "ENCRYPT_DECRYPT"},
         places=(),

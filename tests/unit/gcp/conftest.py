@@ -1,107 +1,13 @@
-"""A store of its own for every test, and control planes that only pretend: their nodes are Ready at once."""
+"""A store of its own for every test, and the provider on it; the nodes of its clusters are Ready at once."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
-from sandbox.gcp import gke, groups
+from sandbox.gcp import gke
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
-from sandbox.plugins.provider import CheckFailure, Diff, Props
-
-PROJECT = "ml-sandbox"
-
-
-class FakePlanes:
-    """Stands for sandbox.cluster.control_plane."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.started: dict[str, str] = {}
-        self.stopped: list[str] = []
-        self.ready = True
-        self.broken = False
-
-    def start(self, key: str, version: str) -> Any:
-        if self.broken:
-            raise RuntimeError("no port")
-        self.started[key] = version
-        return self.get(key)
-
-    def stop(self, key: str) -> None:
-        self.stopped.append(key)
-        self.started.pop(key, None)
-
-    def get(self, key: str) -> Any:
-        if key not in self.started:
-            return None
-        return SimpleNamespace(
-            endpoint="https://127.0.0.1:6443", ca_data="Q0E=", api=lambda: SimpleNamespace(list=self._nodes)
-        )
-
-    def _nodes(self, path: str, **selectors: str) -> list[Props]:
-        status = "True" if self.ready else "False"
-        return [
-            {"metadata": {"name": body["name"]}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
-            for _, _, body in self.store.select(groups.INSTANCES)
-        ]
-
-
-class Cloud:
-    """The provider as the engine uses it, in one line per step."""
-
-    def __init__(self, provider: GcpProvider, planes: FakePlanes) -> None:
-        self.provider = provider
-        self.planes = planes
-        self.store = provider.store
-        self.made: dict[str, tuple[str, str, Props, Props]] = {}
-
-    def check(self, token: str, props: Props, name: str = "thing", olds: Props | None = None):
-        return self.provider.check(token, urn(token, name), olds or {}, props, b"seed")
-
-    def failures(self, token: str, props: Props) -> list[CheckFailure]:
-        return self.check(token, props)[1]
-
-    def create(self, token: str, props: Props, name: str = "thing") -> tuple[str, Props]:
-        inputs, failures = self.check(token, props, name)
-        assert not failures, failures
-        id, outputs = self.provider.create(token, urn(token, name), inputs, False, 1)
-        self.made[id] = (token, name, inputs, outputs)
-        return id, outputs
-
-    def diff(self, id: str, **news: Any) -> Diff:
-        token, name, inputs, outputs = self.made[id]
-        checked, failures = self.check(token, {**inputs, **news}, name, inputs)
-        assert not failures, failures
-        return self.provider.diff(token, urn(token, name), id, inputs, outputs, checked)
-
-    def update(self, id: str, **news: Any) -> Props:
-        token, name, inputs, outputs = self.made[id]
-        checked, failures = self.check(token, {**inputs, **news}, name, inputs)
-        assert not failures, failures
-        new = self.provider.update(token, urn(token, name), id, inputs, outputs, checked, False, 1)
-        self.made[id] = (token, name, checked, new)
-        return new
-
-    def read(self, id: str) -> tuple[str, Props, Props] | None:
-        token, name, inputs, outputs = self.made[id]
-        return self.provider.read(token, urn(token, name), id, inputs, outputs)
-
-    def take(self, token: str, id: str) -> tuple[str, Props, Props] | None:
-        """Imports."""
-        return self.provider.read(token, urn(token, "taken"), id, {}, {})
-
-    def delete(self, id: str) -> None:
-        token, name, inputs, outputs = self.made[id]
-        self.provider.delete(token, urn(token, name), id, inputs, outputs, 1)
-        del self.made[id]
-
-
-def urn(token: str, name: str) -> str:
-    return f"urn:pulumi:dev::gpuyard::{token}::{name}"
+from tests.unit.gcp.stage import CLUSTER, NETWORK, PROJECT, SUBNETWORK, Cloud, FakePlanes, cluster_props
 
 
 @pytest.fixture
@@ -118,16 +24,6 @@ def cloud(store, monkeypatch) -> Cloud:
     provider = GcpProvider(store)
     provider.configure({"project": PROJECT, "region": "us-central1"})
     return Cloud(provider, planes)
-
-
-NETWORK = "gcp:compute/network:Network"
-SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
-ROUTER = "gcp:compute/router:Router"
-NAT = "gcp:compute/routerNat:RouterNat"
-FIREWALL = "gcp:compute/firewall:Firewall"
-CLUSTER = "gcp:container/cluster:Cluster"
-POOL = "gcp:container/nodePool:NodePool"
-ACCOUNT = "gcp:serviceaccount/account:Account"
 
 
 @pytest.fixture
@@ -151,50 +47,6 @@ def subnetwork(cloud, network) -> str:
     )[0]
 
 
-def cluster_props(network: str, subnetwork: str, **more: Any) -> Props:
-    return {
-        "name": "yard",
-        "location": "us-central1",
-        "network": network,
-        "subnetwork": subnetwork,
-        "removeDefaultNodePool": True,
-        "initialNodeCount": 1,
-        "deletionProtection": False,
-        "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
-        "workloadIdentityConfig": {"workloadPool": f"{PROJECT}.svc.id.goog"},
-        "releaseChannel": {"channel": "REGULAR"},
-        "monitoringConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "DCGM"], "managedPrometheus": {"enabled": True}},
-        "resourceLabels": {"team": "ml"},
-        **more,
-    }
-
-
 @pytest.fixture
 def cluster(cloud, network, subnetwork) -> str:
     return cloud.create(CLUSTER, cluster_props(network, subnetwork))[0]
-
-
-def cpu_pool(cluster: str, **more: Any) -> Props:
-    return {
-        "cluster": cluster,
-        "name": "cpu",
-        "autoscaling": {"totalMinNodeCount": 2, "totalMaxNodeCount": 20},
-        "nodeConfig": {"machineType": "n2-standard-8", "labels": {"gpuyard.dev/pool": "cpu-workers"}},
-        **more,
-    }
-
-
-def gpu_pool(cluster: str, config: Props | None = None, **more: Any) -> Props:
-    return {
-        "cluster": cluster,
-        "name": "gpu",
-        "nodeLocations": ["us-central1-a"],
-        "autoscaling": {"minNodeCount": 0, "maxNodeCount": 10},
-        "nodeConfig": {
-            "machineType": "g2-standard-8",
-            "guestAccelerators": [{"type": "nvidia-l4", "count": 1}],
-            "labels": {"gpuyard.dev/pool": "gpu-workers", "workload": "gpu-training"},
-            **(config or {}),
-        },
-        **more,
-    }

@@ -15,7 +15,9 @@ SUB = ("compute.subnetworks", "projects/p/regions/r/subnetworks/s")
 
 def test_a_name_is_taken_once(store):
     store.insert(*NET, {"a": 1})
-    with pytest.raises(ApiError, match="Error 409: The resource 'projects/p/global/networks/n' already exists, already"):
+    with pytest.raises(
+        ApiError, match="Error 409: The resource 'projects/p/global/networks/n' already exists, already"
+    ):
         store.insert(*NET, {})
     assert store.get(*NET) == {"a": 1}
 
@@ -23,12 +25,12 @@ def test_a_name_is_taken_once(store):
 def test_an_object_that_is_not_there_is_404(store):
     assert store.find(*NET) is None
     for act in (store.get, store.delete, lambda *name: store.update(*name, lambda body: body)):
-        with pytest.raises(ApiError, match="Error 404: .*was not found, notFound"):
+        with pytest.raises(ApiError, match=r"Error 404: .*was not found, notFound"):
             act(*NET)
 
 
 def test_a_reference_needs_its_target_and_protects_it(store):
-    with pytest.raises(ApiError, match="Error 404.*networks/n"):
+    with pytest.raises(ApiError, match=r"Error 404.*networks/n"):
         store.insert(*SUB, {}, references=[NET])
     assert store.find(*SUB) is None, "a refused insert must leave nothing"
     store.insert(*NET, {})
