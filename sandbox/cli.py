@@ -9,13 +9,14 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.text import Text
 
-from sandbox import environment, process, session, status, summary
+from sandbox import environment, paths, process, session, status, summary
 from sandbox.errors import SandboxError
 from sandbox.progress import console
 from sandbox.stacks import Stack, chosen, existing, remember
@@ -53,6 +54,7 @@ def up(name: str | None, as_json: bool) -> None:
     with session.opened(stack, f"up {stack.name}") as engine:
         outcome = engine.run("up", title=f"up {stack.name}")
         remember(stack)
+        status.await_nodes(stack)
         facts = status.collect(stack)
     seconds = time.monotonic() - begun
     if as_json:
@@ -164,8 +166,6 @@ def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
 @click.option("--lines", default=40, show_default=True, help="How many lines from its end.")
 def logs(name: str | None, lines: int) -> None:
     """Print the end of a process's log, or without NAME the names that there are."""
-    from sandbox import paths
-
     run = paths.home() / "run"
     names = sorted(path.stem for path in run.glob("*.log")) if run.is_dir() else []
     if not name:
@@ -221,3 +221,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        log = paths.folder("run") / "crash.log"
+        log.write_text(traceback.format_exc())
+        complain(
+            SandboxError(
+                f"A defect of the sandbox itself: {type(error).__name__}: {error}",
+                f"please report it with {log}; `make down FORCE=1` removes everything",
+            )
+        )
+        sys.exit(1)

@@ -39,7 +39,7 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
             raise SandboxError(
                 f"After the destroy the simulated cloud still has {len(left)} objects: {', '.join(left[:10])}"
                 + (" …" if len(left) > 10 else "."),
-                "on a real account they would cost money, so find out who made them; `make down FORCE=1` removes them here",
+                "on a real account they would cost money: find out who made them; `make down FORCE=1` removes them",
             )
         stopped = process.stop_all()
         _remove()
@@ -62,7 +62,7 @@ def destroy(stack: Stack) -> None:
             session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
             engine.ask("state", "unprotect", "--all", "--yes", "--stack", stack.name)
         outcome = engine.run("destroy", title=f"destroy {stack.name}")
-        deleted = outcome.changes.get("delete", 0)
+        deleted = len(checkpoint.managed)
         session.say(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
     stack.prepare()
     engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--preserve-config", stack.name)

@@ -28,7 +28,8 @@ from sandbox.stacks import Stack
 # What the engine says about an ambient plugin, and consequences of an error that is reported itself.
 _NOISE = re.compile(
     r"using pulumi-\S+ from \$PATH|^(update|preview|destroy|refresh) failed"
-    r"|^an unhandled error occurred: program exited|^resource registration failed|^Program exited with non-zero exit code|^one or more errors occurred"
+    r"|^an unhandled error occurred: program exited|^resource registration failed"
+    r"|^Program exited with non-zero exit code|^one or more errors occurred"
 )
 _WRAPPING = re.compile(
     r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "

@@ -35,6 +35,7 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
         journal.clear()
         return
     _unlock(engine, say)
+    restarted = restarted or _mark(stack).exists()
     checkpoint = stack.checkpoint()
     imports, lost = plan(checkpoint.pending, journal.ids(), {r["urn"]: r.get("id", "") for r in checkpoint.resources})
     if checkpoint.pending:
@@ -42,12 +43,13 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
         say(f"the last run was cut off in the midst of {count} operation{'s' if count > 1 else ''}; putting that right")
     if checkpoint.pending or (restarted and checkpoint.managed):
         if restarted and not checkpoint.pending:
-            say("comparing the state with what the restarted clouds have")
+            say("comparing the state with what the clouds have")
         flag = "--import-pending-creates"
         arguments = [part for urn, id in imports.items() for part in (flag, urn, flag, id)]
         if lost:
             arguments.append("--clear-pending-creates")
-        engine.run("refresh", *arguments, title=f"recover {stack.name}", quiet=False)
+        engine.run("refresh", *arguments, title=f"recover {stack.name}")
+    _mark(stack).unlink(missing_ok=True)
     journal.clear()
 
 
@@ -89,7 +91,7 @@ def end_orphans(say: Say) -> None:
 
 
 def repair_state(stack: Stack, say: Say) -> None:
-    """Replaces an unreadable state file by its backup; without one, sets it aside and takes the cloud's objects with it.
+    """Replaces an unreadable state file by its backup; without one, sets it aside and empties the clouds with it.
 
     Raises SandboxError when the objects cannot be told from those of other stacks.
     """
@@ -112,7 +114,7 @@ def repair_state(stack: Stack, say: Say) -> None:
     else:
         shutil.copyfile(backup, stack.state)
         say("the engine's backup of one step earlier took its place; comparing it with the clouds")
-        _mark_for_refresh(stack)
+        _mark(stack).touch()
         return
     others = [other.name for other in existing() if other.name != stack.name]
     if others:
@@ -140,20 +142,8 @@ def set_aside(path: Path) -> Path:
     return target
 
 
-def needs_refresh(stack: Stack) -> bool:
-    """Whether a repair asked for a comparison with the clouds."""
-    return _mark(stack).exists()
-
-
-def refreshed(stack: Stack) -> None:
-    _mark(stack).unlink(missing_ok=True)
-
-
-def _mark_for_refresh(stack: Stack) -> None:
-    _mark(stack).touch()
-
-
 def _mark(stack: Stack) -> Path:
+    """Stands for: a repair asks for a comparison of this stack's state with the clouds."""
     return paths.folder("run") / f"refresh-{stack.name}"
 
 

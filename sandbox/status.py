@@ -8,6 +8,8 @@ does not answer is left out and named in `problems`.
 from __future__ import annotations
 
 import importlib
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,9 @@ from tools.provide import version_of
 
 Facts = dict[str, Any]
 GPU = "nvidia.com/gpu"
+
+# Imported when they are asked: each brings its cloud's SDK along.
+_CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 
 
 def collect(stack: Stack) -> Facts:
@@ -125,6 +130,17 @@ def nodes(plane: ControlPlane) -> list[Facts]:
     return sorted(found, key=lambda node: (node["pool"], node["name"]))
 
 
+def await_nodes(stack: Stack, seconds: float = 20) -> None:
+    """Waits until every pool has its minimum of ready nodes, as machines take a moment to join; no longer than that."""
+    plane = plane_of(stack.checkpoint())
+    deadline = time.monotonic() + seconds
+    while plane and time.monotonic() < deadline:
+        ready = Counter(node["pool"] for node in nodes(plane) if node["ready"])
+        if all(ready[pool["name"]] >= pool["min"] for pool in node_pools(fleet(plane.key))):
+            return
+        time.sleep(0.3)
+
+
 def pods(plane: ControlPlane) -> list[Facts]:
     return [
         {
@@ -163,12 +179,12 @@ def has(cloud: str) -> bool:
 
 def inventory(cloud: str) -> dict[str, int]:
     """How many objects of each type the simulated cloud has, from the cloud itself."""
-    return importlib.import_module(f"sandbox.{cloud}.inventory").inventory()
+    return importlib.import_module(_CLOUDS[cloud]).inventory()
 
 
 def leftovers(cloud: str) -> list[str]:
     """Objects that a destroy of all stacks should not have left."""
-    return importlib.import_module(f"sandbox.{cloud}.inventory").leftovers()
+    return importlib.import_module(_CLOUDS[cloud]).leftovers()
 
 
 def _stack(stack: Stack, checkpoint: Checkpoint) -> Facts:

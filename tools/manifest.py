@@ -106,6 +106,7 @@ TOOLS: dict[str, Tool] = {
             below=(4,),
             probe=("version",),
             seconds=290,
+            ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
             companions=("pulumi-language-python",),
         ),
         Tool(

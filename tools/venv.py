@@ -1,8 +1,8 @@
 """The Python environment of this clone: `.venv`, made and kept up to date from requirements-dev.txt.
 
 `python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves
-the running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this module did not
-make is used as it is and never changed.
+the running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this
+module did not make is used as it is and never changed.
 
 Only the standard library, and plain enough that an outdated Python gets as far as the message that says so.
 """

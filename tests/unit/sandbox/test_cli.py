@@ -1,0 +1,136 @@
+"""The commands as a person or a program calls them: exit codes, one message, no traceback, clean stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sandbox import cli, down, environment, paths, process
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    monkeypatch.setenv("GPUYARD_VENV", sys.prefix)
+    monkeypatch.delenv("STACK", raising=False)
+    return tmp_path / "sandbox"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "sandbox", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_help_names_every_command() -> None:
+    said = CliRunner().invoke(cli.cli, ["--help"]).output
+    for command in ("up", "preview", "down", "status", "demo", "env", "shell", "kubectl", "logs"):
+        assert f"\n  {command} " in said
+
+
+def test_status_of_nothing_is_json_and_makes_no_folder(sandbox: Path) -> None:
+    done = run("status", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["stack"]["name"] == "dev"
+    assert facts["stacks_up"] == facts["node_pools"] == facts["sandbox"]["processes"] == []
+    assert not sandbox.exists()
+
+
+def test_down_of_nothing_is_fine(sandbox: Path) -> None:
+    done = run("down")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert not sandbox.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["up", "--stack", "no-such"], 1, "Pulumi.no-such.yaml is missing"),
+        (["up", "--stack", "../x"], 1, "is no stack name"),
+        (["env"], 1, "Stack dev is not up"),
+        (["demo"], 1, "Stack dev is not up"),
+        (["logs", "nothing"], 1, "no log named"),
+        (["upp"], 2, "upp"),
+        (["up", "--stak", "dev"], 2, "--stak"),
+    ],
+)
+def test_a_wrong_command_is_one_message_on_stderr(arguments: list[str], code: int, said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_defect_is_one_message_and_its_traceback_lies_in_a_file(monkeypatch, capsys, sandbox: Path) -> None:
+    monkeypatch.setattr(cli.status, "collect", lambda stack: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["sandbox", "status"])
+    monkeypatch.setattr(environment, "isolate", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert "ZeroDivisionError" in (sandbox / "run" / "crash.log").read_text()
+
+
+def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path) -> None:
+    process.start("left", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
+    (paths.folder("attic") / "old").touch()
+    (paths.folder("aws") / "snapshot.pickle").touch()
+    down.run([], everything=True, force=True)
+    assert process.strays() == []
+    assert [entry.name for entry in sandbox.iterdir()] == ["attic"]
+
+
+def test_down_by_force_leaves_no_folder_when_the_attic_is_empty(sandbox: Path) -> None:
+    paths.folder("attic")
+    down.run([], everything=True, force=True)
+    assert not sandbox.exists()
+
+
+def test_export_lines_are_for_a_shell_and_hide_real_accounts() -> None:
+    said = environment.lines({"PATH": "/a b:/c", "X": "it's"})
+    shell = ["sh", "-c", f'AWS_PROFILE=company\n{said}\necho "$PATH|$X|$AWS_PROFILE"']
+    done = subprocess.run(shell, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    assert done.stdout == "/a b:/c|it's|\n"
+
+
+def test_the_sandboxs_own_links_are_not_taken_for_the_machines_tools(monkeypatch, sandbox: Path) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    before = os.environ["PATH"]
+    os.environ["PATH"] = environment.path()
+    assert str(sandbox / "bin") in os.environ["PATH"]
+    environment.isolate()
+    assert str(sandbox / "bin") not in os.environ["PATH"]
+    assert set(before.split(os.pathsep)) <= set(os.environ["PATH"].split(os.pathsep))
+
+
+def test_plain_pulumi_leaves_the_tracked_stack_file_as_it_was(tmp_path: Path, monkeypatch, sandbox: Path) -> None:
+    """The wrapper in bin/ takes the salt line away again, unless the file had one or holds a secret."""
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    monkeypatch.setattr(paths, "ROOT", clone)
+    real = tmp_path / "pulumi"
+    real.write_text('#!/bin/sh\nfor f in Pulumi.*.yaml; do printf "encryptionsalt: v1:x\\n" >> "$f"; done\nexit 3\n')
+    real.chmod(0o755)
+    environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
+    texts = {
+        "plain": "config:\n  a: b # c\n",
+        "salted": "encryptionsalt: own\nconfig: {}\n",
+        "secret": "config:\n  a:\n    secure: v1:y\n",
+    }
+    for name, text in texts.items():
+        (clone / f"Pulumi.{name}.yaml").write_text(text)
+    done = subprocess.run([sandbox / "bin" / "pulumi", "up"], cwd=clone, check=False)
+    assert done.returncode == 3
+    found = {name: (clone / f"Pulumi.{name}.yaml").read_text() for name in texts}
+    assert found["plain"] == texts["plain"]
+    assert found["salted"].startswith("encryptionsalt: own\n")
+    assert found["secret"].endswith("encryptionsalt: v1:x\n")

@@ -1,0 +1,158 @@
+"""How engine events become progress, facts and one good error; with a small stand-in that plays recorded events."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import environment, paths
+from sandbox.engine import Engine, clean, label
+from sandbox.errors import SandboxError
+from sandbox.stacks import Stack
+
+URN = "urn:pulumi:dev::gpuyard::gpuyard:index:NodePool$aws:eks/nodeGroup:NodeGroup::gpu-workers"
+STACK = "urn:pulumi:dev::gpuyard::pulumi:pulumi:Stack::gpuyard-dev"
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`play(events, code, said)` gives an engine whose `pulumi` writes those events and ends with that code."""
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
+
+    def make(events: list[dict], code: int = 0, said: str = "", more: str = "") -> Engine:
+        program = tmp_path / "pulumi"
+        (tmp_path / "events").write_text("".join(json.dumps(event) + "\n" for event in events))
+        program.write_text(
+            f"#!{sys.executable}\nimport shutil, sys, time, signal, os\n"
+            f"log = sys.argv[sys.argv.index('--event-log') + 1]\nshutil.copy({str(tmp_path / 'events')!r}, log)\n"
+            f"print({said!r})\n{more}\nsys.exit({code})\n"
+        )
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return Engine(Stack("dev"), program)
+
+    return make
+
+
+def step(kind: str, op: str, urn: str = URN) -> dict:
+    type = urn.split("::")[2].rsplit("$", 1)[-1]
+    return {kind: {"metadata": {"op": op, "urn": urn, "type": type, "new": {"custom": True}, "diffs": ["tags"]}}}
+
+
+def says(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
+    return {"diagnosticEvent": {"severity": severity, "message": message, "urn": urn, **more}}
+
+
+def test_counts_steps_and_warnings_are_taken_from_the_events(play) -> None:
+    engine = play(
+        [
+            step("resourcePreEvent", "create"),
+            step("resOutputsEvent", "create"),
+            says("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
+            says("warning", "using pulumi-resource-aws from $PATH at /x\n"),
+            says("warning", "passing by", ephemeral=True),
+            {"summaryEvent": {"resourceChanges": {"create": 1, "same": 3}}},
+        ]
+    )
+    outcome = engine.run("up", quiet=True)
+    assert outcome.changes == {"create": 1, "same": 3}
+    assert outcome.changed == 1
+    assert [each["urn"] for each in outcome.steps] == [URN]
+    assert outcome.warnings == ["aws eks NodeGroup gpu-workers: the chart could not be reached"]
+
+
+def test_a_failure_is_the_providers_own_words_once(play) -> None:
+    inner = "ResourceInUseException: NodeGroup already exists"
+    engine = play(
+        [
+            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            says("error", "Program failed:\nTraceback (most recent call last):\n  x\nE: y\n"),
+            says("error", "update failed"),
+        ],
+        code=255,
+    )
+    with pytest.raises(SandboxError) as caught:
+        engine.run("up", quiet=True)
+    assert caught.value.detail == f"aws eks NodeGroup gpu-workers: {inner}"
+    assert "run the same command again" in caught.value.fix
+
+
+def test_a_config_error_keeps_its_own_lines(play) -> None:
+    text = "gpuyard:nodePools.cpu-workers: min 5 is larger than max 2.\nFix: lower min"
+    engine = play([says("error", text + "\n"), says("error", "an unhandled error occurred: program exited …")], code=1)
+    with pytest.raises(SandboxError) as caught:
+        engine.run("preview", quiet=True)
+    assert caught.value.detail == text
+
+
+def test_a_failure_before_the_first_event_is_read_from_what_was_printed(play) -> None:
+    engine = play([], code=255, said="error: could not load Pulumi.dev.yaml\nwarning: x")
+    with pytest.raises(SandboxError) as caught:
+        engine.run("up", quiet=True)
+    assert caught.value.detail == "could not load Pulumi.dev.yaml"
+
+
+def test_the_first_interrupt_is_passed_on_and_the_run_ends_as_interrupted(play) -> None:
+    more = (
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(255))\n"
+        "open(os.path.join(os.path.dirname(log), 'ready'), 'w').close()\ntime.sleep(30)"
+    )
+    engine = play([], more=more)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 10
+        while not list(paths.folder("run").glob("events-*/ready")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), 2)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        engine.run("up", quiet=True)
+    thread.join()
+    assert time.monotonic() - begun < 20
+
+
+def test_the_engine_gets_no_credentials_and_the_copy_of_the_config(play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "company")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")
+    monkeypatch.setenv("PULUMI_ACCESS_TOKEN", "pul-x")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    more = "open(os.environ['GPUYARD_SANDBOX'] + '/seen', 'w').write(repr((dict(os.environ), sys.argv)))"
+    engine = play([], more=more)
+    environment.isolate()
+    engine.run("up", quiet=True)
+    variables, argv = eval((paths.home() / "seen").read_text())
+    assert not {"AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "PULUMI_ACCESS_TOKEN"} & set(variables)
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/state"
+    assert argv[argv.index("--config-file") + 1] == str(Stack("dev").copy)
+
+
+@pytest.mark.parametrize(
+    ("urn", "name"),
+    [
+        (URN, "aws eks NodeGroup gpu-workers"),
+        ("urn:pulumi:d::p::kubernetes:core/v1:Namespace::ns", "kubernetes core Namespace ns"),
+        ("urn:pulumi:d::p::eks:index:Cluster::c", "eks Cluster c"),
+        (STACK, ""),
+        ("", ""),
+    ],
+)
+def test_a_resource_is_called_by_package_kind_and_name(urn: str, name: str) -> None:
+    assert label(urn) == name
+
+
+def test_a_traceback_is_its_last_line() -> None:
+    text = "Program failed:\nTraceback (most recent call last):\n  File x\n    raise\nValueError: the value\nis wrong\n"
+    assert clean(text) == "ValueError: the value\nis wrong"

@@ -1,0 +1,118 @@
+"""What is decided after a kill, a reboot or a damaged file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import lock, paths, process, recovery
+from sandbox.errors import SandboxError
+from sandbox.plugins import journal
+from sandbox.stacks import Stack
+
+GOOD = {"version": 3, "checkpoint": {"latest": {"resources": [{"urn": "u", "type": "a:b:C", "custom": True}]}}}
+
+
+@pytest.fixture(autouse=True)
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")
+    Stack("dev").state.parent.mkdir(parents=True)
+    paths.folder("run")
+    return tmp_path
+
+
+def creating(urn: str) -> dict:
+    return {"type": "creating", "resource": {"urn": urn}}
+
+
+def test_an_unfinished_create_that_the_host_finished_is_imported_and_any_other_forgotten() -> None:
+    pending = [creating("a"), creating("b"), {"type": "updating", "resource": {"urn": "c"}}]
+    assert recovery.plan(pending, {"a": "id-a", "c": "id-c"}, {}) == ({"a": "id-a"}, ["b"])
+
+
+def test_the_old_half_of_a_replacement_is_not_imported_twice() -> None:
+    assert recovery.plan([creating("a")], {"a": "old"}, {"a": "old"}) == ({}, ["a"])
+    assert recovery.plan([creating("a")], {"a": "new"}, {"a": "old"}) == ({"a": "new"}, [])
+
+
+def test_the_journal_survives_a_torn_last_line() -> None:
+    journal.note("a", "1")
+    journal.note("a", "2")
+    with (paths.home() / "run" / "created.jsonl").open("a") as torn:
+        torn.write('["b", "')
+    assert journal.ids() == {"a": "2"}
+    journal.clear()
+    assert journal.ids() == {}
+
+
+def test_readable_state_is_left_alone() -> None:
+    Stack("dev").state.write_text(json.dumps(GOOD))
+    recovery.repair_state(Stack("dev"), pytest.fail)
+    assert json.loads(Stack("dev").state.read_text()) == GOOD
+
+
+def test_damaged_state_is_set_aside_and_its_backup_taken() -> None:
+    state, said = Stack("dev").state, []
+    state.write_text('{"version": 3, "chec')
+    state.with_name("dev.json.bak").write_text(json.dumps(GOOD))
+    recovery.repair_state(Stack("dev"), said.append)
+    assert json.loads(state.read_text()) == GOOD
+    assert [path.read_text() for path in (paths.home() / "attic").iterdir()] == ['{"version": 3, "chec']
+    assert "unreadable" in said[0]
+    assert (paths.home() / "run" / "refresh-dev").exists()
+
+
+def test_without_a_backup_the_clouds_are_emptied() -> None:
+    Stack("dev").state.write_text("")
+    (paths.folder("aws") / "snapshot.pickle").write_text("x")
+    recovery.repair_state(Stack("dev"), lambda line: None)
+    assert not Stack("dev").exists
+    assert not (paths.home() / "aws").exists()
+
+
+def test_without_a_backup_another_stacks_objects_are_not_touched() -> None:
+    Stack("dev").state.write_text("")
+    Stack("guide").state.write_text(json.dumps(GOOD))
+    (paths.folder("aws") / "snapshot.pickle").write_text("x")
+    with pytest.raises(SandboxError, match="guide"):
+        recovery.repair_state(Stack("dev"), lambda line: None)
+    assert (paths.home() / "aws" / "snapshot.pickle").exists()
+
+
+def test_an_engine_whose_command_was_killed_is_stopped() -> None:
+    mark = {**os.environ, process.MARK: "engine"}
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    orphan = subprocess.Popen(argv, env=mark)
+    try:
+        deadline = time.monotonic() + 5
+        while not process.strays("engine") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        recovery.end_orphans(lambda line: None)
+        assert orphan.wait(5) != 0
+    finally:
+        orphan.kill()
+
+
+def test_a_second_command_is_told_who_is_at_work() -> None:
+    with (
+        lock.exclusive("up dev"),
+        pytest.raises(SandboxError, match=rf"`up dev` is at work on this sandbox \(pid {os.getpid()}, since \d\d:"),
+        lock.exclusive("down"),
+    ):
+        pass
+    with lock.exclusive("down"):
+        pass
+
+
+def test_a_lock_file_that_a_dead_holder_left_blocks_nobody() -> None:
+    (paths.folder() / "lock").write_text('{"command": "up", "pid": 1, "since": 0}')
+    with lock.exclusive("up"):
+        pass
