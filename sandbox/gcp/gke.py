@@ -132,7 +132,7 @@ class Cluster(Behaviour):
 class NodePool(Behaviour):
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         cluster = fill(CLUSTER_NAME, {**inputs, **row.variables(inputs)})
-        pool = add_pool(ctx, cluster, body, _start_size(inputs))
+        add_pool(ctx, cluster, body, _start_size(inputs))
         name = row.resource_name(inputs)
         try:
             await_nodes(ctx, name)
@@ -141,7 +141,7 @@ class NodePool(Behaviour):
             raise ProviderError(
                 f"Error waiting for creating GKE NodePool: {error.message}", (row.pulumi_id(inputs), {**inputs})
             ) from None
-        return pool
+        return self.find(ctx, row, inputs) or body
 
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
         name = row.resource_name(inputs)
@@ -164,7 +164,7 @@ class NodePool(Behaviour):
                 groups.recreate(store, name)
             _refresh_groups(store, name)
         await_nodes(ctx, name)
-        return store.get(groups.POOLS, name)
+        return self.find(ctx, row, inputs) or new
 
     def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
         sizes = body["_sandbox"].get("sizes", {})

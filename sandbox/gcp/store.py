@@ -248,7 +248,7 @@ class Store:
         return found
 
 
-_PERMANENT = ("serviceusage.services", "cloudkms.keyRings", "cloudkms.cryptoKeys", "iam.policies")
+_PERMANENT = ("serviceusage.services", "cloudkms.keyRings", "cloudkms.cryptoKeys")
 """What destroying a stack leaves behind on the real cloud too: APIs stay enabled, keys cannot be deleted at all."""
 
 

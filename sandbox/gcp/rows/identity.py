@@ -100,7 +100,8 @@ class _Member(Behaviour):
         return self._body(inputs)
 
     def delete(self, ctx: Context, row: Row, place: Props) -> None:
-        self._change(ctx, row.resource_name(place), place, present=False)
+        with ctx.store.transaction():
+            self._change(ctx, row.resource_name(place), place, present=False)
 
     def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
         return {"etag": "BwYAAAAAAAA="}
@@ -114,6 +115,8 @@ class _Member(Behaviour):
         }
 
     def _change(self, ctx: Context, resource: str, place: Props, *, present: bool) -> None:
+        """In a transaction of the caller's: an empty policy is no object."""
+
         def change(policy: Body) -> Body:
             bindings = policy["bindings"]
             binding = next((item for item in bindings if _same_binding(item, place)), None)
@@ -124,7 +127,9 @@ class _Member(Behaviour):
             binding["members"] = sorted(members | {place["member"]} if present else members - {place["member"]})
             return {"bindings": [item for item in bindings if item["members"]]}
 
-        ctx.store.update(POLICIES, resource, change)
+        policy = ctx.store.update(POLICIES, resource, change)
+        if not policy["bindings"]:
+            ctx.store.delete(POLICIES, resource)
 
 
 def _same_binding(binding: Props, place: Props) -> bool:
