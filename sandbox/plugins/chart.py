@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tarfile
 import threading
 import time
 import urllib.error
@@ -40,6 +41,7 @@ class Chart:
     name: str
     version: str
     path: Path
+    app_version: str = ""
     unreachable: str = ""
 
     @property
@@ -78,7 +80,7 @@ def locate(inputs: Mapping[str, Any]) -> Chart:
         exact = stand_in.semver(version)
         folder = _cache("stand-ins", f"{short} {exact}")
         with _lock(folder):
-            return Chart(short, exact, stand_in.write(folder, short, exact), reason)
+            return Chart(short, exact, stand_in.write(folder, short, exact), stand_in.APP_VERSION, reason)
     return _fetch(name, short, version, repository, options, bool(inputs.get("devel")))
 
 
@@ -108,14 +110,29 @@ def trouble(text: str) -> str:
 
 
 def _local(path: Path, version: str) -> Chart:
-    done = helm("show", "chart", str(path), timeout=FETCH_SECONDS)
-    if done.returncode:
-        raise ProviderError(f"{path} is no chart: {trouble(done.stderr)}")
-    about = yaml.safe_load(done.stdout)
+    about = _metadata(path)
     found = str(about.get("version"))
     if version and stand_in.semver(version) == version and version.lstrip("v") != found.lstrip("v"):
         raise ProviderError(f"the chart at {path} is version {found}, not {version}")
-    return Chart(str(about.get("name")), found, path)
+    return Chart(str(about.get("name")), found, path, str(about.get("appVersion") or ""))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Chart.yaml of a folder or a package. Read here: helm would take half a second for it, several times a release."""
+    try:
+        if path.is_dir():
+            text = (path / "Chart.yaml").read_bytes()
+        else:
+            with tarfile.open(path) as package:
+                member = next(m for m in package.getnames() if m.count("/") == 1 and m.endswith("/Chart.yaml"))
+                file = package.extractfile(member)
+                text = file.read() if file else b""
+        about = yaml.safe_load(text)
+    except (OSError, tarfile.TarError, StopIteration, yaml.YAMLError):
+        about = None
+    if not isinstance(about, dict) or not about.get("name") or not about.get("version"):
+        raise ProviderError(f"{path} is no chart: it has no Chart.yaml with a name and a version")
+    return about
 
 
 def _fetch(name: str, short: str, version: str, repository: str, options: Mapping[str, Any], devel: bool) -> Chart:

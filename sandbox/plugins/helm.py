@@ -44,6 +44,9 @@ _UPGRADE_FLAGS = {
     "resetValues": "--reset-values",
     "reuseValues": "--reuse-values",
 }
+_TAKEN, _LOCKED, _ABSENT = "cannot re-use a name", "another operation", "has no deployed releases"
+"""helm's words for: the name is in use, a killed helm holds the release, there is nothing to upgrade."""
+
 _NOT_INPUTS = ("resourceNames", "status", "manifest")
 
 
@@ -109,33 +112,40 @@ class Releases:
         found = self._announce(inputs)
         if preview or found is None:
             return "", {**inputs, "status": UNKNOWN}
-        left = self._status(inputs["namespace"], inputs["name"])
-        if left and left["status"] != "deployed":
-            log.info(f"removing what an earlier install of {inputs['name']} left behind ({left['status']})")
+        try:
+            outputs = self._install(["install"], inputs, found)
+        except ProviderError as error:
+            if _TAKEN not in str(error):
+                raise
+            left = self._status(inputs["namespace"], inputs["name"])
+            if left and left["status"] == "deployed":
+                raise
+            log.info(f"removing what an earlier install of {inputs['name']} left behind")
             self._uninstall(inputs)
-        elif left and not inputs.get("replace"):
-            raise ProviderError(f"cannot re-use a name that is still in use: {inputs['namespace']}/{inputs['name']}")
-        return self._id(inputs), self._install(["install"], inputs, found, "created")
+            outputs = self._install(["install"], inputs, found)
+        return self._id(inputs), outputs
 
     def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
         """Upgrades; installs anew where the release was removed behind our back or never came up."""
         found = self._announce(news)
         if preview or found is None:
             return {**news, "status": UNKNOWN}
-        left = self._status(news["namespace"], news["name"])
-        if left and left["status"].startswith("pending"):
-            # A killed helm holds its lock for good: go back to what was there, or to nothing.
-            if left["revision"] > 1:
-                self._run("rollback", news["name"], "-n", news["namespace"])
-            else:
-                self._uninstall(news)
-                left = None
-        if left is None:
-            return self._install(["install"], news, found, "created")
         flags = [flag for key, flag in _UPGRADE_FLAGS.items() if news.get(key)]
         if news.get("maxHistory") is not None:
             flags += ["--history-max", str(news["maxHistory"])]
-        return self._install(["upgrade", *flags], news, found, "updated")
+        upgrade = ["upgrade", *flags]
+        try:
+            return self._install(upgrade, news, found)
+        except ProviderError as error:
+            if _LOCKED not in str(error) and _ABSENT not in str(error):
+                raise
+        left = self._status(news["namespace"], news["name"])
+        if left and left["revision"] > 1:
+            # A killed helm holds its lock for good: go back to what was there before.
+            self._run("rollback", news["name"], "-n", news["namespace"])
+            return self._install(upgrade, news, found)
+        self._uninstall(news)
+        return self._install(["install"], news, found)
 
     def read(self, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
         """The release as helm has it; None when it is gone."""
@@ -171,7 +181,8 @@ class Releases:
             log.warn(found.warning)
         return found
 
-    def _install(self, verb: list[str], inputs: Props, found: Chart, done: str) -> Props:
+    def _install(self, verb: list[str], inputs: Props, found: Chart) -> Props:
+        """Runs helm install or upgrade; ProviderError with the release's state when it exists but did not come up."""
         name, namespace = inputs["name"], inputs["namespace"]
         flags = [flag for key, flag in _FLAGS.items() if inputs.get(key)]
         if inputs.get("atomic") or not inputs.get("skipAwait"):
@@ -182,7 +193,7 @@ class Releases:
             flags += ["--replace"] if inputs.get("replace") else []
         elif "--create-namespace" in flags:
             flags.remove("--create-namespace")  # helm knows it on install only
-        flags += ["--timeout", f"{int(inputs.get('timeout') or DEFAULT_TIMEOUT)}s"]
+        flags += ["--timeout", f"{int(inputs.get('timeout') or DEFAULT_TIMEOUT)}s", "-o", "json"]
         if inputs.get("lint"):
             self._run("lint", str(found.path))
         with tempfile.TemporaryDirectory(prefix="gpuyard-") as folder:
@@ -193,20 +204,30 @@ class Releases:
                 path.write_text(text)
                 flags += ["--values", str(path)]
             try:
-                self._run(*verb, name, str(found.path), "-n", namespace, *flags)
+                release = json.loads(self._run(*verb, name, str(found.path), "-n", namespace, *flags))
             except ProviderError as error:
+                if any(said in str(error) for said in (_TAKEN, _LOCKED, _ABSENT)):
+                    raise
                 status = self._status(namespace, name)
                 if status is None:
                     raise
+                done = "created" if verb[0] == "install" else "updated"
                 text = f'Helm release "{namespace}/{name}" was {done}, but failed to initialize completely: {error}'
                 raise ProviderError(text, partial=(self._id(inputs), self._outputs(inputs, status))) from None
-        status = self._status(namespace, name)
-        if status is None:
-            raise ProviderError(f"the release {namespace}/{name} vanished right after helm {verb[0]}")
-        return self._outputs(inputs, status)
+        status = {
+            "name": name,
+            "namespace": namespace,
+            "revision": int(release["version"]),
+            "version": found.version,
+            "chart": found.name,
+            "appVersion": found.app_version,
+            "status": release["info"]["status"],
+        }
+        return self._outputs(inputs, status, release["manifest"])
 
-    def _outputs(self, inputs: Props, status: dict[str, Any]) -> Props:
-        manifest = self._run("get", "manifest", status["name"], "-n", status["namespace"], tolerate="not found")
+    def _outputs(self, inputs: Props, status: dict[str, Any], manifest: str | None = None) -> Props:
+        if manifest is None:
+            manifest = self._run("get", "manifest", status["name"], "-n", status["namespace"], tolerate="not found")
         names: dict[str, list[str]] = {}
         for obj in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if not isinstance(obj, dict):

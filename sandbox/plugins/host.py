@@ -390,6 +390,7 @@ def start() -> process.Process:
 def main() -> None:
     """The host process: serves until it gets SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # more connections than it keeps are no news
     listener = listen()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _log.info("listening on %s", paths.home() / "run" / SOCKET)

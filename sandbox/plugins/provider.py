@@ -31,7 +31,7 @@ UNKNOWN = _Unknown()
 
 
 class ProviderError(Exception):
-    """The cloud refused. The text is what the user reads under the resource: `Code: message`, as the real one prints it.
+    """The cloud refused. The text is what the user reads under the resource: `Code: message`, as the real one says it.
 
     `partial`: id and outputs of an object that exists all the same (a create or update that failed half-way); the
     engine then keeps it in its state, as it does with the real provider.
@@ -52,7 +52,7 @@ class CheckFailure:
 
 @dataclass
 class Diff:
-    """What an update would do. `changes`: property paths that differ; `replaces`: those of them that force a replacement."""
+    """What an update would do. `changes`: property paths that differ; `replaces`: those that force a replacement."""
 
     changes: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class SimulatedProvider(ABC):
     version: str
     """The version that it stands in for, for example `7.51.1`."""
 
-    def configure(self, config: Mapping[str, Any]) -> None:
+    def configure(self, config: Mapping[str, Any]) -> None:  # noqa: B027
         """Takes the provider's own inputs (region, kubeconfig, …). Raises ProviderError when they cannot work."""
 
     def diff_config(self, olds: Props, news: Props) -> Diff:
@@ -105,5 +105,5 @@ class SimulatedProvider(ABC):
     def invoke(self, token: str, args: Props) -> Props:
         """A data source. Raises ProviderError for one that does not exist or that the cloud refuses."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> None:  # noqa: B027
         """The engine was interrupted: return from long waits soon."""

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+import typing_extensions
 from pulumi import _types
 from pulumi.runtime import rpc
 
@@ -258,7 +259,7 @@ def _alternatives(wanted: Any) -> list[Any]:
         return [plain for arg in typing.get_args(wanted) for plain in _alternatives(arg)]
     if origin is not None and isinstance(origin, type) and issubclass(origin, pulumi.Output | Awaitable):
         return []
-    if isinstance(wanted, type) and (typing.is_typeddict(wanted) or _types.is_output_type(wanted)):
+    if isinstance(wanted, type) and (typing_extensions.is_typeddict(wanted) or _types.is_output_type(wanted)):
         return []
     if isinstance(wanted, str | typing.ForwardRef):
         return [Any]

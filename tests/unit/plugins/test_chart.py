@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import socket
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -91,8 +92,25 @@ def test_a_stand_in_is_kept_and_warned_of_in_one_line() -> None:
 
 
 def test_the_warning_says_what_is_missing() -> None:
-    assert "schedules like it" in Chart("nvidia-device-plugin", "1.0.0", Path(), "why").warning
-    assert "without any of its objects" in Chart("kueue", "1.0.0", Path(), "why").warning
+    assert "schedules like it" in Chart("nvidia-device-plugin", "1.0.0", Path(), "", "why").warning
+    assert "without any of its objects" in Chart("kueue", "1.0.0", Path(), "", "why").warning
+
+
+def test_a_chart_on_disk_is_read_without_helm(tmp_path: Path) -> None:
+    root = tmp_path / "notes"
+    root.mkdir()
+    with pytest.raises(ProviderError, match="is no chart"):
+        chart.locate({"chart": str(root)})
+    (root / "Chart.yaml").write_text('{name: notes, version: 1.2.3, appVersion: "4"}')
+    with tarfile.open(tmp_path / "notes-1.2.3.tgz", "w:gz") as package:
+        package.add(root, "notes")
+    for path in (root, tmp_path / "notes-1.2.3.tgz"):
+        assert chart.locate({"chart": str(path), "version": "1.2.3"}) == Chart("notes", "1.2.3", path, "4")
+        with pytest.raises(ProviderError, match=r"is version 1\.2\.3, not 2\.0\.0"):
+            chart.locate({"chart": str(path), "version": "2.0.0"})
+    (tmp_path / "broken.tgz").write_text("no archive")
+    with pytest.raises(ProviderError, match="is no chart"):
+        chart.locate({"chart": str(tmp_path / "broken.tgz")})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ def wait(found: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def refusal(call: Callable[[], Any]) -> tuple[str, dict[str, bytes]]:
+    """The text and the trailing metadata of a call that must fail."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    error: Any = caught.value
+    return error.details(), dict(error.trailing_metadata())
+
+
 def create(stub: Any, preview: bool = False, **inputs: Any) -> Any:
     return stub.Create(provider_pb2.CreateRequest(urn=THING, properties=encode(inputs), preview=preview))
 
@@ -122,9 +130,8 @@ def test_configuration_is_checked_decoded_and_compared(launch: Launch, toys: lis
     assert toys[0].config == {"region": "us-east-1", "defaultTags": {"tags": {"a": "b"}}}
     diff = stub.DiffConfig(provider_pb2.DiffRequest(olds=encode(props), news=encode({**props, "region": "x"})))
     assert list(diff.diffs) == ["region"] and not diff.replaces
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Configure(provider_pb2.ConfigureRequest(args=encode({"region": "nowhere"})))
-    assert caught.value.details() == "InvalidRegion: there is no region nowhere"
+    text, _ = refusal(lambda: stub.Configure(provider_pb2.ConfigureRequest(args=encode({"region": "nowhere"}))))
+    assert text == "InvalidRegion: there is no region nowhere"
 
 
 def test_the_life_of_a_resource(launch: Launch, toys: list[Toy]) -> None:
@@ -168,10 +175,8 @@ def test_a_diff_says_what_kind_of_change_each_path_is(launch: Launch) -> None:
 
 def test_a_half_made_object_reaches_the_engine_as_an_initialisation_error(launch: Launch) -> None:
     _, stub = launch()
-    with pytest.raises(grpc.RpcError) as caught:
-        create(stub, fail="half")
-    assert caught.value.details() == "HalfMade: it exists"
-    metadata = dict(caught.value.trailing_metadata())
+    text, metadata = refusal(lambda: create(stub, fail="half"))
+    assert text == "HalfMade: it exists"
     status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
     detail = provider_pb2.ErrorResourceInitFailed()
     assert status.details[0].Unpack(detail)
@@ -181,9 +186,8 @@ def test_a_half_made_object_reaches_the_engine_as_an_initialisation_error(launch
 
 def test_a_defect_of_the_simulation_is_one_line(launch: Launch) -> None:
     _, stub = launch()
-    with pytest.raises(grpc.RpcError) as caught:
-        create(stub, fail="bug")
-    assert caught.value.details().startswith("the simulated aws provider broke: KeyError: 'oops' (see ")
+    text, _ = refusal(lambda: create(stub, fail="bug"))
+    assert text.startswith("the simulated aws provider broke: KeyError: 'oops' (see ")
 
 
 def test_what_a_provider_says_reaches_the_engine(launch: Launch) -> None:
@@ -211,24 +215,17 @@ def test_faults_strike_at_the_host(launch: Launch, toys: list[Toy], write_faults
     _, stub = launch()
     write_faults({"match": "aws:s3/*::thing", "operation": "create", "error": "Throttling: slow down", "times": 1})
     create(stub, preview=True)
-    with pytest.raises(grpc.RpcError) as caught:
-        create(stub)
-    assert caught.value.details() == "Throttling: slow down" and toys[0].objects == {}
+    assert refusal(lambda: create(stub))[0] == "Throttling: slow down" and toys[0].objects == {}
     assert create(stub).id == "id-1"
     write_faults({"match": "*", "phase": "after", "error": "lost", "partial": True})
-    with pytest.raises(grpc.RpcError) as caught:
-        create(stub)
-    assert "grpc-status-details-bin" in dict(caught.value.trailing_metadata()) and toys[0].objects
+    assert "grpc-status-details-bin" in refusal(lambda: create(stub))[1] and toys[0].objects
 
 
 def test_a_function_that_does_not_exist_and_a_component_are_clear_errors(launch: Launch) -> None:
     _, stub = launch()
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Invoke(provider_pb2.InvokeRequest(tok="aws:x:y"))
-    assert caught.value.details() == "no function aws:x:y"
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Construct(provider_pb2.ConstructRequest(type="kubernetes:helm.sh/v4:Chart"))
-    assert "which the sandbox does not simulate" in caught.value.details()
+    assert refusal(lambda: stub.Invoke(provider_pb2.InvokeRequest(tok="aws:x:y")))[0] == "no function aws:x:y"
+    chart = provider_pb2.ConstructRequest(type="kubernetes:helm.sh/v4:Chart")
+    assert "which the sandbox does not simulate" in refusal(lambda: stub.Construct(chart))[0]
 
 
 def test_a_probe_of_the_socket_does_no_harm(served: Path, launch: Launch, sandbox_home: Path) -> None:
