@@ -33,7 +33,7 @@ from sandbox import paths, process
 from sandbox.cluster import certificates, kwok
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.key import issuer, parts
-from sandbox.cluster.port import holder, is_free
+from sandbox.cluster.port import comes_free, holder
 from sandbox.errors import SandboxError
 from tools.provide import provide
 
@@ -209,12 +209,12 @@ def _plane(folder: Path, facts: dict) -> ControlPlane:
 def _check_ports(key: str, facts: dict, folder: Path) -> None:
     """A taken etcd port is exchanged (only our API server knows it); a taken API port is the user's to free, because
     the cloud's state and kubeconfigs hold it."""
-    if not process.alive(name(key, "kube-apiserver")) and not is_free(facts["port"]):
+    if not process.alive(name(key, "kube-apiserver")) and not comes_free(facts["port"]):
         raise SandboxError(
             f"Port {facts['port']}, where the API server of {key} has to listen, is taken by {holder(facts['port'])}.",
             "stop that process and run the command again, or `make down` and `make up` for a new cluster",
         )
-    if not process.alive(name(key, "etcd")) and not is_free(facts["etcd_port"]):
+    if not process.alive(name(key, "etcd")) and not comes_free(facts["etcd_port"]):
         process.stop(name(key, "kube-apiserver"), grace=1)
         facts["etcd_port"] = process.free_port()
         _save(folder / "cluster.json", facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 LISTEN = "0A"
@@ -18,6 +19,14 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def comes_free(port: int, seconds: float = 3) -> bool:
+    """Whether the port is free now or soon: a process that was just killed holds its port for a moment."""
+    deadline = time.monotonic() + seconds
+    while not (free := is_free(port)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return free
 
 
 def holder(port: int) -> str:

@@ -108,8 +108,9 @@ def daemon_pod(daemon_set: dict[str, Any]) -> Pod:
     """The pod that a DaemonSet would put on a node that it selects."""
     template = daemon_set["spec"]["template"]
     tolerations = [*(template["spec"].get("tolerations") or []), *DAEMON_TOLERATIONS]
-    meta = {**template.get("metadata", {}), "namespace": daemon_set["metadata"]["namespace"]}
-    return {"metadata": meta, "spec": {**template["spec"], "tolerations": tolerations}}
+    owner = {"ownerReferences": [{"kind": "DaemonSet"}]}
+    meta = {**template.get("metadata", {}), "namespace": daemon_set["metadata"]["namespace"], **owner}
+    return {"metadata": meta, "spec": {**template["spec"], "tolerations": tolerations}, "status": {}}
 
 
 def selector_matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:

@@ -94,7 +94,7 @@ def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
         while not stopped.wait(0.2):
             try:
                 controller.look()
-            except (ApiError, OSError) as error:  # a conflict with another controller; the next look repeats it
+            except Exception as error:  # as in the real loop: the next look repeats it
                 troubles.append(error)
 
     thread = threading.Thread(target=loop, daemon=True)
@@ -106,7 +106,8 @@ def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
     wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
     stopped.set()
     thread.join()
-    assert len(troubles) < 20, troubles[-1]
+    # Conflicts with other controllers are normal.
+    assert not [error for error in troubles if not isinstance(error, (ApiError, OSError))]
 
 
 def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
