@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import botocore.exceptions
+import botocore.parsers
 from botocore.model import Shape
 
 from sandbox import paths
@@ -49,6 +50,12 @@ class AwsError(ProviderError):
         return "NotFound" in self.code or self.code.startswith("NoSuch") or self.code in _GONE
 
 
+def _not_simulated(operation: str) -> AwsError:
+    """A crash in the server, as a page of HTML: moto lacks the operation, or has a bug."""
+    log = paths.home() / "run" / "aws.log"
+    return AwsError("NotSimulated", f"the sandbox's AWS cannot answer this; {log} says why", operation)
+
+
 class Api:
     """AWS in one region."""
 
@@ -65,12 +72,13 @@ class Api:
             return getattr(client, botocore.xform_name(operation))(**params)
         except botocore.exceptions.ClientError as error:
             found = error.response.get("Error", {})
-            if "<!doctype" in found.get("Message", ""):  # a crash in the server: moto lacks the operation, or has a bug
-                text = f"the sandbox's AWS cannot answer this; {paths.home() / 'run' / 'aws.log'} says why"
-                raise AwsError("NotSimulated", text, operation) from None
+            if "<!doctype" in found.get("Message", ""):
+                raise _not_simulated(operation) from None
             raise AwsError(found.get("Code", "Unknown"), found.get("Message", str(error)), operation) from None
         except botocore.exceptions.ParamValidationError as error:
             raise AwsError("ParamValidationError", str(error.kwargs["report"]), operation) from None
+        except botocore.parsers.ResponseParserError:
+            raise _not_simulated(operation) from None
         except botocore.exceptions.BotoCoreError as error:
             raise AwsError(type(error).__name__, str(error), operation) from None
         except SandboxError as error:

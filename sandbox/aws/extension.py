@@ -7,7 +7,7 @@ What is changed, each time because the real behaviour decides whether a program 
   template's disks and security groups, marks spot instances, and refuses a size outside min..max;
 - subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
   (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
-- placement groups exist (placement_groups.py), and EFS's updates (file_systems.py);
+- placement groups exist (placement_groups.py), and so do a few updates of EFS and IAM (missing.py);
 - the EKS images' SSM parameters exist, and so does p3.2xlarge (machine_types.py).
 """
 
@@ -25,7 +25,7 @@ from moto.ec2.utils import convert_tag_spec
 from moto.eks.models import eks_backends
 from moto.ssm.models import Parameter, ParameterDict
 
-from sandbox.aws import file_systems, machine_types, placement_groups
+from sandbox.aws import machine_types, missing, placement_groups
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Backend
 
@@ -37,7 +37,7 @@ def load() -> None:
     """Puts the changes into moto. Idempotent."""
     machine_types.load()
     placement_groups.load()
-    file_systems.load()
+    missing.load()
     eks_backends.backend = Backend  # type: ignore[assignment]
     FakeAutoScalingGroup.replace_autoscaling_group_instances = _launch  # type: ignore[method-assign]
     for owner, name, wrapper in (
@@ -50,6 +50,7 @@ def load() -> None:
         (EC2Backend, "_delete_security_group", _unused_group),
         (EC2Backend, "detach_internet_gateway", _unmapped_gateway),
         (EC2Backend, "delete_nat_gateway", _released_nat),
+        (EC2Backend, "modify_vpc_endpoint", _routed_endpoint),
         (ParameterDict, "_check_loading_status", _with_eks_images),
     ):
         original = getattr(owner, name)
@@ -222,6 +223,21 @@ def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id:
                 "detaching the gateway."
             )
     return original(ec2, internet_gateway_id, vpc_id)
+
+
+def _routed_endpoint(original: Any, ec2: Any, vpc_id: str, *args: Any, **kwargs: Any) -> Any:
+    """A gateway endpoint's route is in exactly the tables that it names."""
+    endpoint = ec2.vpc_end_points.get(vpc_id)
+    before = list(endpoint.route_table_ids or []) if endpoint else []
+    answer = original(ec2, vpc_id, *args, **kwargs)
+    after = list(endpoint.route_table_ids or []) if endpoint else []
+    prefix_list = getattr(endpoint, "destination_prefix_list_id", None)
+    if prefix_list:
+        for table in set(before) - set(after):
+            ec2.delete_route(table, prefix_list)
+        for table in set(after) - set(before):
+            ec2.create_route(table, None, gateway_id=vpc_id, destination_prefix_list_id=prefix_list)
+    return answer
 
 
 def _with_eks_images(original: Any, parameters: Any, key: str) -> Any:

@@ -22,7 +22,8 @@ from sandbox.aws.api import Api, Recorder, wrong_values
 from sandbox.aws.rows import rows
 from sandbox.aws.table import Row, Scope
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
-from sandbox.plugins.schema import Schema, UnknownToken
+from sandbox.plugins.schema import Schema
+from sandbox.plugins.values import join, parts
 
 _AUTONAMED = "__defaults"
 """Input that lists the properties that the provider filled in, as the real bridge keeps it."""
@@ -93,11 +94,11 @@ class AwsProvider(SimulatedProvider):
         changes: list[str] = []
         for key in sorted({*olds_, *news_} - {_AUTONAMED}):
             changes += _differences(row, key, olds_.get(key), news_.get(key))
-        if row.tags and not any(each.split(".")[0] == "tags" for each in changes) and "tagsAll" in olds:
+        if row.tags and not any(_top(each) == "tags" for each in changes) and "tagsAll" in olds:
             wanted = self._tags(news_)
             if not _has_unknown(wanted) and wanted != (olds.get("tagsAll") or {}):
                 changes.append("tagsAll")
-        replaces = [each for each in changes if each in row.replaces or each.split(".")[0] in row.replaces or each == "region"]
+        replaces = [each for each in changes if each in row.replaces or _top(each) in row.replaces or each == "region"]
         name = row.name.property if row.name else ""
         fixed_name = bool(name) and name not in (news.get(_AUTONAMED) or []) and news.get(name) is not None
         keeps_name = fixed_name and news.get(name) == old_inputs.get(name)
@@ -110,6 +111,8 @@ class AwsProvider(SimulatedProvider):
         scope = self._scope(row, inputs, timeout)
         if row.name and scope.inputs.get(row.name.property) is None:
             scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
+        with suppress(KeyError):  # an id that is known beforehand: even a killed create can be found again by it
+            journal.note(urn, scope.text(row.id))
         try:
             id = table.create(row, scope)
         except ProviderError as error:
@@ -160,8 +163,8 @@ class AwsProvider(SimulatedProvider):
         scope = self._scope(row, news, timeout, id, olds)
         scope.olds = {**{k: v for k, v in scope.inputs.items() if k not in news}, **old_inputs}
         try:
-            if row.read and "arn" in olds:
-                self._outputs(token, row, scope, news)  # members of the answer (the ARN) for tagging
+            if row.tags:
+                table.read(row, scope)  # tagging needs members of the answer: the ARN
             table.update(row, scope)
             old_tags = olds.get("tagsAll")
             if row.tags:
@@ -341,14 +344,19 @@ def _differences(row: Row, key: str, old: Any, new: Any) -> list[str]:
     """Paths below `key` that differ; one level into objects, which is where the table's paths end."""
     if _has_unknown(new):
         if isinstance(new, dict) and isinstance(old, dict):
-            return [f"{key}.{name}" for name in sorted({*old, *new}) if _differences(row, name, old.get(name), new.get(name))]
+            names = sorted({*old, *new})
+            return [join(key, name) for name in names if _differences(row, name, old.get(name), new.get(name))]
         return [key]
     if _same(row, key, old, new):
         return []
     if isinstance(old, dict) and isinstance(new, dict) and key not in row.json:
         names = sorted({*old, *new})
-        return [f"{key}.{name}" for name in names if not _same(row, name, old.get(name), new.get(name))]
+        return [join(key, name) for name in names if not _same(row, name, old.get(name), new.get(name))]
     return [key]
+
+
+def _top(path: str) -> str:
+    return str(parts(path)[0])
 
 
 def _covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
@@ -367,5 +375,3 @@ def _covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
         return str(wanted) == str(found) or wanted in (None, "") and found in (None, "")
     return _same(row, key, wanted, found)
 
-
-__all__ = ["AwsProvider", "calls", "refusals", "UnknownToken"]

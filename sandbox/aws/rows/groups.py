@@ -231,8 +231,8 @@ def _single_row(direction: str) -> Row:
             if scope.inputs.get(name) is not None:
                 rule[member] = scope.inputs[name]
         for name, member in (("fromPort", "FromPort"), ("toPort", "ToPort")):
-            if scope.inputs.get(name) is not None:
-                rule[member] = int(scope.inputs[name])
+            # ports mean nothing with protocol -1, but moto wants some
+            rule[member] = int(scope.inputs.get(name, -1))
         params = {"SecurityGroupRuleId": scope.id, "SecurityGroupRule": rule}
         group = scope.inputs["securityGroupId"]
         scope.api.call("ec2", "ModifySecurityGroupRules", {"GroupId": group, "SecurityGroupRules": [params]})

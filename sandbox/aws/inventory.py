@@ -42,9 +42,10 @@ _GLOBAL: dict[str, tuple[str, str, str]] = {
 }
 
 
-def leftovers(region: str) -> list[str]:
-    """Every object that still exists, as `noun id`."""
-    return [f"{noun} {identity}" for noun, ids in sorted({**_regional(region), **_worldwide()}.items()) for identity in ids]
+def leftovers(region: str | None = None) -> list[str]:
+    """Every object that still exists, as `noun id`, in one region or in all that are in use."""
+    found = [*map(_regional, [region] if region else regions_in_use()), _worldwide()]
+    return [f"{noun} {identity}" for each in found for noun, ids in sorted(each.items()) for identity in ids]
 
 
 def inventory(region: str | None = None) -> dict[str, int]:
@@ -103,8 +104,8 @@ def _regional(region: str) -> dict[str, list[str]]:
         if not {attachment["VpcId"] for attachment in each.get("Attachments", [])} & default
     ]
     kms = session.client("kms", region)
-    keys = [kms.describe_key(KeyId=each)["KeyMetadata"] for each in _search("kms", "list_keys", "Keys[].KeyId", region)]
-    found["kms key"] = [
-        key["KeyId"] for key in keys if key["KeyState"] != "PendingDeletion" and key["KeyManager"] == "CUSTOMER"
-    ]
+    of_aws = set(_search("kms", "list_aliases", "Aliases[?starts_with(AliasName, 'alias/aws/')].TargetKeyId", region))
+    keys = [each for each in _search("kms", "list_keys", "Keys[].KeyId", region) if each not in of_aws]
+    states = {each: kms.describe_key(KeyId=each)["KeyMetadata"]["KeyState"] for each in keys}
+    found["kms key"] = [key for key, state in states.items() if state != "PendingDeletion"]
     return found
