@@ -5,8 +5,8 @@ Called with the sandbox's lock held, so no other command of the sandbox is at wo
 1. an engine that its killed parent left behind is stopped;
 2. a state file that cannot be read is replaced by the engine's own backup, else set aside in `attic/`;
 3. the lock that a killed engine left on the stack is taken away;
-4. what was "being created" is imported if the provider host's journal knows it, else forgotten;
-5. after a restart of a cloud, state is compared with it (`pulumi refresh`).
+4. what was "being created" is taken into the state if the provider host's journal knows its id, else forgotten;
+5. after that, and after a restart of a cloud, state is compared with the clouds (`pulumi refresh`).
 """
 
 from __future__ import annotations
@@ -37,39 +37,38 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
     _unlock(engine, say)
     restarted = restarted or _mark(stack).exists()
     checkpoint = stack.checkpoint()
-    imports, lost = plan(checkpoint.pending, journal.ids(), {r["urn"]: r.get("id", "") for r in checkpoint.resources})
     if checkpoint.pending:
         count = len(checkpoint.pending)
         say(f"the last run was cut off in the midst of {count} operation{'s' if count > 1 else ''}; putting that right")
+        engine.replace_state(settle(engine.state(), journal.ids()))
     if checkpoint.pending or (restarted and checkpoint.managed):
-        if restarted and not checkpoint.pending:
+        if not checkpoint.pending:
             say("comparing the state with what the clouds have")
-        flag = "--import-pending-creates"
-        arguments = [part for urn, id in imports.items() for part in (flag, urn, flag, id)]
-        if lost:
-            arguments.append("--clear-pending-creates")
-        engine.run("refresh", *arguments, title=f"recover {stack.name}")
+        engine.run("refresh", title=f"recover {stack.name}")
     _mark(stack).unlink(missing_ok=True)
     journal.clear()
 
 
-def plan(pending: list[dict], made: dict[str, str], known: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """What becomes of the pending creates: ({URN: id} to import, URNs to forget).
+def settle(latest: dict, made: dict[str, str]) -> dict:
+    """The state without pending operations: what was being created is in it under the id that the journal knows.
 
-    An object is imported only if state does not hold that very id already (a replacement creates a second object of the
-    same URN).
+    A refresh afterwards reads those objects, and drops those that were never finished; it also tells how far an update
+    or a deletion had come. `pulumi refresh --import-pending-creates` is no help: 3.259 forgets the imported ones, too.
+    Of a replacement the old object stays as one to be deleted, as the engine itself notes it.
     """
-    imports, lost = {}, []
-    for operation in pending:
-        if operation["type"] != "creating":
-            continue
+    resources = [dict(resource) for resource in latest.get("resources") or []]
+    for operation in latest.get("pending_operations") or []:
         urn = operation["resource"]["urn"]
         id = made.get(urn)
-        if id and known.get(urn) != id:
-            imports[urn] = id
-        else:
-            lost.append(urn)
-    return imports, lost
+        if operation["type"] != "creating" or not id:
+            continue
+        namesakes = [resource for resource in resources if resource["urn"] == urn]
+        if any(resource.get("id") == id for resource in namesakes):
+            continue
+        for old in namesakes:
+            old["delete"] = True
+        resources.append({**operation["resource"], "id": id})
+    return {**latest, "resources": resources, "pending_operations": []}
 
 
 def end_orphans(say: Say) -> None:

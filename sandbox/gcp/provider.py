@@ -17,6 +17,7 @@ from typing import Any
 from sandbox.gcp import discovery, invokes, machines
 from sandbox.gcp.store import ApiError, Body, Store
 from sandbox.gcp.table import Context, Row, full_name, reach, rows
+from sandbox.plugins import journal
 from sandbox.plugins.provider import (
     UNKNOWN,
     CheckFailure,
@@ -119,6 +120,7 @@ class GcpProvider(SimulatedProvider):
         row, ctx = self._row(token), self._context(timeout)
         if preview:
             return "", self._foretell(ctx, row, inputs, {})
+        journal.note(urn, row.pulumi_id(inputs))  # known beforehand: even a killed create can be found again by it
         with _told(f"Error creating {row.kind}"):
             body = row.behaviour.create(ctx, row, inputs, row.body(ctx, inputs))
         return row.pulumi_id(inputs), self._describe(ctx, row, inputs, body)

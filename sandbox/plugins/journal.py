@@ -1,8 +1,9 @@
-"""What the provider host made, so that a killed engine's unfinished creates can be found again.
+"""What is made or being made, so that a killed engine's unfinished creates can be found again.
 
 The engine notes an object in its state only after the provider has answered. When it is killed in between, its state
-says "creating" and nobody knows the id: the real clouds lose the object then, the sandbox does not. One JSON line per create
-that came to its end: URN and id; `sandbox/recovery.py` reads it and starts a new journal.
+says "creating" and nobody knows the id: the real clouds lose the object then, the sandbox does not. One JSON line per
+create with URN and id: the host writes it when a create is done, a provider already before it asks the cloud if the id
+follows from the inputs. `sandbox/recovery.py` reads it and starts a new journal.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ _lock = threading.Lock()
 
 
 def note(urn: str, id: str) -> None:
-    """The object of that URN exists under that id."""
-    with _lock, _path().open("a") as journal:
-        journal.write(json.dumps([urn, id]) + "\n")
+    """The object of that URN has that id, if it exists. Without a running sandbox nobody would read it."""
+    if _path().parent.is_dir():
+        with _lock, _path().open("a") as journal:
+            journal.write(json.dumps([urn, id]) + "\n")
 
 
 def ids() -> dict[str, str]:
-    """The last id of every URN that was made since `clear`."""
+    """The last id of every URN that was noted since `clear`."""
     found = {}
     if _path().exists():
         for line in _path().read_text().splitlines():
@@ -40,4 +42,4 @@ def clear() -> None:
 
 
 def _path() -> Path:
-    return paths.folder("run") / "created.jsonl"
+    return paths.home() / "run" / "created.jsonl"

@@ -30,17 +30,31 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def creating(urn: str) -> dict:
-    return {"type": "creating", "resource": {"urn": urn}}
+    return {"type": "creating", "resource": {"urn": urn, "type": "a:b:C", "inputs": {"x": 1}}}
 
 
-def test_an_unfinished_create_that_the_host_finished_is_imported_and_any_other_forgotten() -> None:
-    pending = [creating("a"), creating("b"), {"type": "updating", "resource": {"urn": "c"}}]
-    assert recovery.plan(pending, {"a": "id-a", "c": "id-c"}, {}) == ({"a": "id-a"}, ["b"])
+def test_an_unfinished_create_that_the_host_knows_is_taken_into_the_state_and_any_other_forgotten() -> None:
+    update = {"type": "updating", "resource": {"urn": "c", "type": "a:b:C"}}
+    latest = {
+        "manifest": {},
+        "resources": [{"urn": "c", "id": "id-c"}],
+        "pending_operations": [creating("a"), creating("b")],
+    }
+    latest["pending_operations"].append(update)
+    settled = recovery.settle(latest, {"a": "id-a", "c": "id-c"})
+    assert settled["pending_operations"] == []
+    assert settled["manifest"] == {}
+    assert settled["resources"] == [
+        {"urn": "c", "id": "id-c"},
+        {"urn": "a", "type": "a:b:C", "inputs": {"x": 1}, "id": "id-a"},
+    ]
 
 
-def test_the_old_half_of_a_replacement_is_not_imported_twice() -> None:
-    assert recovery.plan([creating("a")], {"a": "old"}, {"a": "old"}) == ({}, ["a"])
-    assert recovery.plan([creating("a")], {"a": "new"}, {"a": "old"}) == ({"a": "new"}, [])
+def test_of_a_replacement_the_old_object_stays_to_be_deleted() -> None:
+    latest = {"resources": [{"urn": "a", "id": "old"}], "pending_operations": [creating("a")]}
+    assert recovery.settle(latest, {"a": "old"})["resources"] == [{"urn": "a", "id": "old"}]
+    new = recovery.settle(latest, {"a": "new"})["resources"]
+    assert [(each["id"], each.get("delete")) for each in new] == [("old", True), ("new", None)]
 
 
 def test_the_journal_survives_a_torn_last_line() -> None:
