@@ -124,7 +124,7 @@ class Cluster(Behaviour):
             }
         ]
         for pool in pools:
-            add_pool(ctx, cluster, pool, int(pool.get("initialNodeCount", 0)))
+            add_pool(ctx, cluster, pool, pool)
         for pool in pools:
             await_nodes(ctx, f"{cluster}/nodePools/{pool['name']}")
 
@@ -132,7 +132,7 @@ class Cluster(Behaviour):
 class NodePool(Behaviour):
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         cluster = fill(CLUSTER_NAME, {**inputs, **row.variables(inputs)})
-        add_pool(ctx, cluster, body, _start_size(inputs))
+        add_pool(ctx, cluster, body, inputs)
         name = row.resource_name(inputs)
         try:
             await_nodes(ctx, name)
@@ -157,7 +157,7 @@ class NodePool(Behaviour):
             after = store.update(groups.POOLS, name, lambda body: {**body, "locations": zones})
             if inputs.get("nodeCount") is not None:
                 groups.resize(store, name, dict.fromkeys(zones, int(inputs["nodeCount"])))
-            groups.relocate(store, name, zones, _start_size(inputs))
+            groups.relocate(store, name, zones, min(_start_sizes(inputs, len(zones))))
             _within_limits(store, name, after)
             changed = [key for key in _REBUILD if before["config"].get(key) != after["config"].get(key)]
             if changed or before["version"] != after["version"]:
@@ -188,8 +188,8 @@ class NodePool(Behaviour):
         return body
 
 
-def add_pool(ctx: Context, cluster_name: str, body: Body, size: int) -> Body:
-    """Makes a node pool and its machines, `size` in each zone (all together when the pool counts in totals)."""
+def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body:
+    """Makes a node pool and its machines; `inputs` hold the counts."""
     store = ctx.store
     with store.transaction():
         cluster = store.find(CLUSTERS, cluster_name)
@@ -216,9 +216,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, size: int) -> Body:
             "_sandbox": {"id": number(name), "gke_taints": extra},
         }
         store.insert(groups.POOLS, name, pool, owner=(CLUSTERS, cluster_name))
-        total = bool(body.get("autoscaling", {}).get("totalMaxNodeCount"))
-        counts = groups.spread(size, len(zones)) if total else [size] * len(zones)
-        for zone, count in zip(zones, counts, strict=True):
+        for zone, count in zip(zones, _start_sizes(inputs, len(zones)), strict=True):
             groups.create(store, name, zone, count)
         _refresh_groups(store, name)
         return store.get(groups.POOLS, name)
@@ -284,13 +282,14 @@ def _is_ready(node: Props) -> bool:
     )
 
 
-def _start_size(inputs: Props) -> int:
-    """Machines to start with: initialNodeCount or nodeCount, else the autoscaler's minimum."""
+def _start_sizes(inputs: Props, zones: int) -> list[int]:
+    """Machines to start with in each zone: initialNodeCount or nodeCount, which are per zone, else the autoscaler's
+    minimum."""
     scaling = inputs.get("autoscaling") or {}
-    for value in (inputs.get("initialNodeCount"), inputs.get("nodeCount")):
+    for value in (inputs.get("initialNodeCount"), inputs.get("nodeCount"), scaling.get("minNodeCount")):
         if value is not None:
-            return int(value)
-    return int(scaling.get("minNodeCount") or scaling.get("totalMinNodeCount") or 0)
+            return [int(value)] * zones
+    return groups.spread(int(scaling.get("totalMinNodeCount") or 0), zones)
 
 
 def _within_limits(store: Store, name: str, pool: Body) -> None:

@@ -159,6 +159,11 @@ def test_a_cpu_pool_in_totals_spreads_over_zones(cloud, cluster):
     assert "nvidia.com/gpu" not in machine.node.resources
 
 
+def test_an_initial_count_is_per_zone_also_beside_totals(cloud, cluster):
+    cloud.create(POOL, cpu_pool(cluster, initialNodeCount=1))
+    assert fleet(cloud).groups()[0].desired == 3
+
+
 def test_per_zone_counts_are_per_zone(cloud, cluster):
     cloud.create(POOL, cpu_pool(cluster, autoscaling={"minNodeCount": 1, "maxNodeCount": 5}))
     group = fleet(cloud).groups()[0]
