@@ -210,8 +210,9 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
     elif severity == "warning":
         if line not in outcome.warnings:
             outcome.warnings.append(line)
-    else:
+    elif severity == "info":
         progress.note(line)
+    # What the program prints to stderr ("info#err") is in the log; a failing program's traceback comes as an error, too.
 
 
 def _complaints(said: str) -> list[str]:

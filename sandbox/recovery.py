@@ -76,7 +76,7 @@ def end_orphans(say: Say) -> None:
     left = process.strays("engine")
     if not left:
         return
-    say("an engine of a killed command is still at work; stopping it")
+    say("stopping what a killed command left running")
     for sent, seconds in ((signal.SIGINT, 20.0), (signal.SIGKILL, 5.0)):
         for pid in left:
             try:

@@ -52,7 +52,7 @@ def says(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
     return {"diagnosticEvent": {"severity": severity, "message": message, "urn": urn, **more}}
 
 
-def test_counts_steps_and_warnings_are_taken_from_the_events(play) -> None:
+def test_counts_steps_and_warnings_are_taken_from_the_events(play, capsys) -> None:
     engine = play(
         [
             step("resourcePreEvent", "create"),
@@ -60,11 +60,16 @@ def test_counts_steps_and_warnings_are_taken_from_the_events(play) -> None:
             says("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
             says("warning", "using pulumi-resource-aws from $PATH at /x\n"),
             says("warning", "passing by", ephemeral=True),
+            says("info#err", "  File x, line 1"),
+            says("info", "said by the program"),
             {"summaryEvent": {"resourceChanges": {"create": 1, "same": 3}}},
         ]
     )
-    outcome = engine.run("up", quiet=True)
+    outcome = engine.run("up")
     assert outcome.changes == {"create": 1, "same": 3}
+    notes = capsys.readouterr().err
+    assert "said by the program" in notes
+    assert "line 1" not in notes
     assert outcome.changed == 1
     assert [each["urn"] for each in outcome.steps] == [URN]
     assert outcome.warnings == ["aws eks NodeGroup gpu-workers: the chart could not be reached"]
