@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 
 from sandbox import paths
 from sandbox.cluster import interruption
@@ -193,8 +194,8 @@ class Demo:
         self.steps.append(step)
         if not self._quiet:
             mark = "[green]✓[/]" if ok else "[red]✗[/]"
-            self._console.print(f"[dim]{step.seconds:6.1f} s[/]  {mark} ", end="")
-            self._console.print(f"{name}: {seen}", markup=False, highlight=False)
+            line = f"[dim]{step.seconds:6.1f} s[/]  {mark} {escape(f'{name}: {seen}')}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _explain(self) -> None:
         """What was seen instead: the pods and their events, the pool, the autoscaler's last words."""
@@ -210,7 +211,7 @@ class Demo:
         self.steps.extend(Step("seen instead", False, self.steps[-1].seconds, line) for line in lines)
         if not self._quiet:
             for line in lines:
-                self._console.print(f"            {line}", markup=False, highlight=False)
+                self._console.print(f"            {line}", markup=False, highlight=False, soft_wrap=True)
 
     def _size(self) -> int:
         """Machines asked for, over all rungs of the pool."""
@@ -253,4 +254,4 @@ def _running(pod: Object | None) -> Object | None:
 def _unschedulable(pod: Object | None) -> str:
     """The scheduler's words about a pod that it could not place."""
     conditions = (pod or {}).get("status", {}).get("conditions") or ()
-    return next((c["message"].split(". preemption")[0] for c in conditions if c.get("reason") == "Unschedulable"), "")
+    return next((c["message"].split(". ")[0] for c in conditions if c.get("reason") == "Unschedulable"), "")

@@ -169,6 +169,9 @@ def machine_id(node: Object) -> str:
 
 
 def is_ready(node: Object) -> bool:
+    """Ready, and known to be: the taint of a new node goes a moment after its condition turns."""
+    if any(taint["key"] == "node.kubernetes.io/not-ready" for taint in node["spec"].get("taints") or ()):
+        return False
     conditions = node.get("status", {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 

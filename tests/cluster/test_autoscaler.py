@@ -46,6 +46,16 @@ def test_without_an_autoscaler_in_the_cluster_nothing_scales(
     wait(lambda: fleet.asked == [("asg-gpu", 1)], "the order of a node")
 
 
+def test_a_cloud_with_its_own_plugin_and_autoscaler_orders_one_node(
+    fleet: FakeFleet, controllers: Controller, pods: Pods
+) -> None:
+    """seed rows S03, S04: as on GKE, where the GPU shows at once and the node is not ready for a moment."""
+    fleet.own_autoscaler, fleet.gpu_ready_by = True, "cloud"
+    pods.make("train", training_spec())
+    pods.running("train", 30)
+    assert fleet.asked == [("asg-gpu", 1)]
+
+
 @pytest.mark.parametrize(
     ("forgotten", "reason"),
     [

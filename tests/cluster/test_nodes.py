@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandbox.cluster.api import Api
 from sandbox.cluster.cloud import Taint
 from sandbox.cluster.controller import Controller
+from sandbox.cluster.nodes import is_ready
 from sandbox.workload import plain_pod, training_spec
 from tests.cluster.conftest import Pods, wait
 from tests.cluster.fake_fleet import FakeFleet
@@ -27,12 +28,7 @@ def gpu_node(api: Api, fleet: FakeFleet) -> str:
 
 def ready_nodes(api: Api, pool: str) -> list[str]:
     nodes = api.list("/api/v1/nodes", labelSelector=f"gpuyard.dev/pool={pool}")
-    return [
-        node["metadata"]["name"]
-        for node in nodes
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
-        and not any(t["key"] == "node.kubernetes.io/not-ready" for t in node["spec"].get("taints", []))
-    ]
+    return [node["metadata"]["name"] for node in nodes if is_ready(node)]
 
 
 def gpus(api: Api, node: str) -> str | None:
