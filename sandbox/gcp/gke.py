@@ -22,6 +22,8 @@ POOL_NAME = CLUSTER_NAME + "/nodePools/{name}"
 NODES_SECONDS = 120.0
 """How long a node pool waits for its nodes to be Ready."""
 
+_UNFINISHED = "PROVISIONING"
+
 _GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
 _REBUILD = ("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk")
 """Changes of a pool's config that the API makes by replacing its machines."""
@@ -44,7 +46,11 @@ class Cluster(Behaviour):
         body["currentMasterVersion"] = body["currentNodeVersion"] = version
         body.setdefault("releaseChannel", {"channel": channel})
         body.setdefault("locations", _zones(str(inputs["location"])))
-        ctx.store.insert(row.collection, name, body, references=row.targets(inputs, body))
+        with ctx.store.transaction():
+            if (ctx.store.find(row.collection, name) or {}).get("status") == _UNFINISHED:
+                # Its maker was killed. `find` does not show it, so it must not stand in the way either.
+                ctx.store.delete(row.collection, name)
+            ctx.store.insert(row.collection, name, body, references=row.targets(inputs, body))
         key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
         try:
             plane = control_planes().start(key, versions.minor(version))
@@ -78,6 +84,10 @@ class Cluster(Behaviour):
             references=row.targets(inputs, new),
         )
 
+    def find(self, ctx: Context, row: Row, place: Props) -> Body | None:
+        body = super().find(ctx, row, place)
+        return None if body is None or body["status"] == _UNFINISHED else body
+
     def delete(self, ctx: Context, row: Row, place: Props) -> None:
         name = row.resource_name(place)
         ctx.store.get(row.collection, name)
@@ -87,7 +97,7 @@ class Cluster(Behaviour):
     def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
         return super().served(ctx, row, inputs, name) | {
             "selfLink": f"https://container.googleapis.com/v1/{name}",
-            "status": "RUNNING",
+            "status": _UNFINISHED,
             "location": inputs["location"],
             "labelFingerprint": number(name)[:8],
             "servicesIpv4Cidr": inputs.get("ipAllocationPolicy", {}).get("servicesIpv4CidrBlock") or "34.118.224.0/20",
@@ -324,7 +334,7 @@ def _zones(location: str) -> list[str]:
 def _served_by(plane: Any, body: Body) -> Body:
     endpoint = plane.endpoint.removeprefix("https://")
     auth = {**body.get("masterAuth", {}), "clusterCaCertificate": plane.ca_data}
-    served: Body = {"endpoint": endpoint, "masterAuth": auth}
+    served: Body = {"status": "RUNNING", "endpoint": endpoint, "masterAuth": auth}
     if "privateClusterConfig" in body:
         served["privateClusterConfig"] = {
             **body["privateClusterConfig"],

@@ -64,6 +64,15 @@ def test_a_control_plane_that_does_not_start_leaves_no_cluster(cloud, network, s
     cloud.create(CLUSTER, cluster_props(network, subnetwork))
 
 
+def test_a_cluster_whose_maker_was_killed_is_made_anew(cloud, cluster, network, subnetwork):
+    cloud.store.update("container.clusters", cluster, lambda body: {**body, "status": "PROVISIONING"})
+    assert cloud.read(cluster) is None
+    cloud.create(CLUSTER, cluster_props(network, subnetwork))
+    assert cloud.read(cluster) is not None
+    with pytest.raises(ProviderError, match="409"):
+        cloud.create(CLUSTER, cluster_props(network, subnetwork))
+
+
 @pytest.mark.parametrize(
     ("more", "path", "reason"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.table import rows
+from sandbox.plugins import journal
 from sandbox.plugins.provider import UNKNOWN, ProviderError
 from tests.unit.gcp.stage import ACCOUNT, CLUSTER, FIREWALL, NAT, NETWORK, PROJECT, ROUTER, SUBNETWORK, urn
 
@@ -187,6 +188,12 @@ def test_an_auto_named_object_is_replaced_without_a_gap(cloud):
     replaced = {**inputs, "description": "x", "name": "thing-0000000"}
     diff = cloud.provider.diff(token, urn(token, name), id, inputs, outputs, replaced)
     assert "description" in diff.replaces and not diff.delete_before_replace
+
+
+def test_the_id_is_noted_before_the_object_is_made(cloud, tmp_path):
+    (tmp_path / "run").mkdir()
+    id, _ = cloud.create(NETWORK, {"name": "net"})
+    assert journal.ids() == {urn(NETWORK, "thing"): id}
 
 
 def test_a_taken_name_is_refused(cloud, network):
