@@ -1,0 +1,178 @@
+"""Measures the sandbox against its floor and writes the table into `bench/README.md`.
+
+    make bench                       three rounds, a few minutes
+    python -m bench --rounds 1 --stack dev-gke --print
+
+Each round measures all figures one after the other, so that a slow moment of the machine hits floor and figure alike.
+The floors are what nobody can go below: the engine's own `up` of an empty program, and a bare control plane's start.
+Figures are medians; the ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from sandbox import environment, paths, process, session
+from sandbox.cluster import control_plane
+from sandbox.errors import SandboxError
+
+PAGE = Path(__file__).parent / "README.md"
+ENGINE, PLANE = "engine: `up` of an empty program", "control plane: its own start"
+UP, AGAIN = "`make up`, nothing there", "`make up` again, nothing to change"
+PENDING, DOWN = "pod pending → running, pool at 0", "`make down`"
+MEMORY = "most memory during `make up`"
+
+ROWS = {
+    # figure: (unit, the floors that it stands on)
+    ENGINE: ("s", ()),
+    PLANE: ("s", ()),
+    UP: ("s", (ENGINE, PLANE)),
+    AGAIN: ("s", (ENGINE,)),
+    PENDING: ("s", ()),
+    DOWN: ("s", (ENGINE,)),
+    MEMORY: ("MiB", ()),
+}
+
+console = Console(stderr=True, highlight=False)
+
+
+def sandbox(*arguments: str) -> str:
+    """One command of the sandbox, as a user runs it; its stdout."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments], cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise SandboxError(f"`python -m sandbox {' '.join(arguments)}` failed.", "mend that first, then measure")
+    return done.stdout
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of `work`."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+@contextmanager
+def peak() -> Iterator[list[int]]:
+    """The most memory (MiB, proportional set size) of the sandbox's processes while inside; appended at the end."""
+    seen, found, over = [0], [], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            seen.append(process.memory_mib())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield found
+    over.set()
+    watcher.join()
+    found.append(max(seen))
+
+
+def empty_program(pulumi: Path) -> float:
+    """Seconds of the engine's `up` of a program without resources, on the same backend."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "Pulumi.yaml").write_text("name: floor\nruntime: python\n")
+        Path(folder, "__main__.py").write_text("")
+
+        def run(*arguments: str) -> None:
+            command = [str(pulumi), "-C", folder, "--non-interactive", *arguments]
+            subprocess.run(command, env=environment.engine(), capture_output=True, check=True)
+
+        run("stack", "init", "floor")
+        taken = seconds(lambda: run("up", "--yes", "--skip-preview", "--stack", "floor"))
+        run("stack", "rm", "--yes", "--stack", "floor")
+        return taken
+
+
+def bare_plane() -> float:
+    """Seconds until a control plane without nodes is ready."""
+    taken = seconds(lambda: control_plane.start("eks-floor-bare", "1.35", controller=False))
+    control_plane.stop("eks-floor-bare")
+    return taken
+
+
+def round_of(stack: str, pulumi: Path) -> dict[str, float]:
+    """Every figure once."""
+    figures = {ENGINE: empty_program(pulumi), PLANE: bare_plane()}
+    with peak() as most:
+        figures[UP] = seconds(lambda: sandbox("up", "--stack", stack, "--json"))
+    figures[MEMORY] = most[0]
+    figures[AGAIN] = seconds(lambda: sandbox("up", "--stack", stack, "--json"))
+    steps = json.loads(sandbox("demo", "--stack", stack, "--json"))["steps"]
+    at = {step["name"]: step["seconds"] for step in steps}
+    figures[PENDING] = at["running"] - at["pending"]
+    figures[DOWN] = seconds(lambda: sandbox("down"))
+    return figures
+
+
+def shown(value: float, unit: str) -> str:
+    """A figure for a person: whole MiB, tenths of seconds."""
+    return f"{value:,.0f} {unit}" if unit == "MiB" else f"{value:.1f} {unit}"
+
+
+def table(rounds: list[dict[str, float]]) -> str:
+    """The rounds as a Markdown table: median, spread, ratio to the sum of the floors."""
+    median = {name: statistics.median(figures[name] for figures in rounds) for name in ROWS}
+    lines = ["| figure | median | lowest to highest | floors | ratio |", "|---|---|---|---|---|"]
+    for name, (unit, floors) in ROWS.items():
+        values = [figures[name] for figures in rounds]
+        floor = sum(median[other] for other in floors)
+        ratio = (shown(floor, unit), f"{median[name] / floor:.1f}") if floors else ("–", "–")
+        spread = f"{shown(min(values), unit)} to {shown(max(values), unit)}"
+        lines.append(f"| {name} | {shown(median[name], unit)} | {spread} | {' | '.join(ratio)} |")
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    return "\n".join([f"{len(rounds)} rounds on {machine}:", "", *lines])
+
+
+def write(text: str) -> None:
+    """Puts the table between the page's markers."""
+    page = PAGE.read_text()
+    begin, end = "<!-- figures -->\n", "<!-- figures: end -->"
+    PAGE.write_text(re.sub(f"{begin}.*{end}", lambda _: f"{begin}{text}\n{end}", page, flags=re.DOTALL))
+
+
+def measured(rounds: int, stack: str) -> list[dict[str, float]]:
+    """The figures of each round, taken in a sandbox of its own that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="gpuyard-bench-") as home:
+        os.environ["GPUYARD_SANDBOX"] = home
+        environment.isolate()
+        pulumi = Path(session.provide()["pulumi"])
+        try:
+            return [round_of(stack, pulumi) for _ in track(range(rounds), "rounds", console=console)]
+        finally:
+            sandbox("down", "--force")
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 20))
+@click.option("--stack", default="dev", show_default=True)
+@click.option("--print", "only_print", is_flag=True, help="Print the table instead of writing it into the page.")
+def main(rounds: int, stack: str, only_print: bool) -> None:
+    """Measures, and writes or prints."""
+    try:
+        text = table(measured(rounds, stack))
+    except SandboxError as error:
+        raise click.ClickException(str(error)) from None
+    if only_print:
+        click.echo(text)
+    else:
+        write(text)
+        console.print(f"{PAGE} is written")
