@@ -173,12 +173,12 @@ class RecordingMonitor(mocks.MockMonitor):
             id, state = self._states[args["urn"]]
             found = values.encode({"urn": args["urn"], "id": id})
             found.fields["state"].struct_value.CopyFrom(state)
-            return resource_pb2.ResourceInvokeResponse(**{"return": found})
+            return _returned(found)
         self._check(request.tok, True, request.tok, args)
         with self._lock:
             self.recording.invokes.append(Invoke(request.tok, args, _provider_urn(request.provider)))
         result = self._given(request.tok, args) or plausible.invoke(request.tok, args)
-        return resource_pb2.ResourceInvokeResponse(**{"return": values.encode(result)})
+        return _returned(values.encode(result))
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -195,8 +195,10 @@ class RecordingMonitor(mocks.MockMonitor):
             self.recording.failures += [f"{label} {failure.property}: {failure.reason}" for failure in found]
 
     def _given(self, token: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        given = self.recorded_outputs.get(token, {})
-        return dict(given(inputs) if callable(given) else given)
+        given: Any = self.recorded_outputs.get(token, {})
+        if callable(given):
+            given = given(inputs)
+        return {**given}
 
     def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         computed = {**plausible.resource(token, name, inputs), **self._given(token, inputs)}
@@ -261,7 +263,7 @@ class RecordingMonitor(mocks.MockMonitor):
                 key: [await resource.urn.future() for resource in resources] for key, resources in property_deps.items()
             }
             await wait_for_rpcs()
-            response = resource_pb2.RegisterResourceResponse(urn=urn, object=state)
+            response = resource_pb2.RegisterResourceResponse(urn=urn or "", object=state)
             for key, urns in deps.items():
                 response.propertyDependencies[key].urns.extend(urn for urn in urns if urn)
             return response
@@ -282,6 +284,12 @@ _OPTIONS = {
     "additionalSecretOutputs",
     "importId",
 }
+
+
+def _returned(struct: struct_pb2.Struct) -> Any:
+    # `return` is a word of Python's own, so the field has to be named in a dict.
+    fields: Any = {"return": struct}
+    return resource_pb2.ResourceInvokeResponse(**fields)
 
 
 def _as_previewed(value: Any, given: Any) -> Any:

@@ -124,6 +124,7 @@ class VpcCniAddon(pulumi.ComponentResource):
         )
         if options.get("securityContextPrivileged"):
             container = {"name": "aws-node", "securityContext": {"privileged": True}}
+            spec: Any = {"template": {"spec": {"containers": [container]}}}
             kubernetes.apps.v1.DaemonSetPatch(
                 name,
                 metadata={
@@ -131,7 +132,7 @@ class VpcCniAddon(pulumi.ComponentResource):
                     "namespace": "kube-system",
                     "annotations": {"pulumi.com/patchForce": "true"},
                 },
-                spec={"template": {"spec": {"containers": [container]}}},
+                spec=spec,
                 opts=ResourceOptions(parent=self, depends_on=[self.addon], retain_on_delete=True),
             )
         self.register_outputs({"addon": self.addon})

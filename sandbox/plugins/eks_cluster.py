@@ -87,7 +87,8 @@ class Cluster(pulumi.ComponentResource):
         if not vpc_id:
             opts = pulumi.InvokeOutputOptions(parent=self)
             vpc_id = aws.ec2.get_vpc_output(default=True, opts=opts).id
-            subnets = aws.ec2.get_subnets_output(filters=[{"name": "vpc-id", "values": [vpc_id]}], opts=opts).ids
+            of_it: Any = [{"name": "vpc-id", "values": [vpc_id]}]
+            subnets = aws.ec2.get_subnets_output(filters=of_it, opts=opts).ids
         if args.get("subnetIds"):
             subnets = args["subnetIds"]
         elif args.get("publicSubnetIds") or args.get("privateSubnetIds"):
@@ -152,7 +153,7 @@ class Cluster(pulumi.ComponentResource):
         args, auto = self.args, eks_rules.auto_mode(self.args)
         name = f"{self.label}-eksCluster"
         mode, key = args.get("authenticationMode"), args.get("encryptionConfigKeyArn")
-        network = None
+        network: Any = None
         if auto or args.get("kubernetesServiceIpAddressRange") or args.get("ipFamily"):
             network = Output.all(args.get("kubernetesServiceIpAddressRange"), args.get("ipFamily")).apply(
                 lambda known: {
@@ -162,7 +163,7 @@ class Cluster(pulumi.ComponentResource):
                     **({"elastic_load_balancing": {"enabled": True}} if auto else {}),
                 }
             )
-        compute = None
+        compute: Any = None
         if auto:
             role_arn = self.auto_node_role.role.arn if self.auto_node_role else None
             compute = Output.all(args["autoMode"].get("computeConfig"), role_arn).apply(
@@ -318,7 +319,9 @@ class Cluster(pulumi.ComponentResource):
     def _state(self) -> dict[str, Any]:
         """The outputs of the SDK's `eks.Cluster` that the real component sets (all but awsProvider)."""
         args, cluster = self.args, self.cluster
-        issuer = cluster.identities.apply(lambda ids: ids[0].oidcs[0].issuer if ids and ids[0].oidcs else "")
+        issuer: Output[str] = cluster.identities.apply(
+            lambda ids: (ids[0].oidcs[0].issuer or "") if ids and ids[0].oidcs else ""
+        )
         own_group = cluster.vpc_config.cluster_security_group_id
         core = {
             "cluster": cluster,

