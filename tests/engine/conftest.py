@@ -1,0 +1,107 @@
+"""A copy of the project with a sandbox of its own, driven as a user drives it: by its commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.paths import ROOT
+
+PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Makefile")
+FOLDERS = ("components", "stack", "sandbox", "tools")
+LONGEST = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/engine/" in item.path.as_posix():
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.xdist_group("engine"))  # they follow one story, in order
+
+
+@dataclass
+class Project:
+    """One copy. `run` is `python -m sandbox …` in it."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / ".sandbox"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """An empty HOME, no credentials; the environment and the tools of this run, which are not what is tested."""
+        kept = {name: os.environ[name] for name in ("PATH", "KUBEBUILDER_ASSETS", "LANG") if name in os.environ}
+        cache = os.environ.get("GPUYARD_TOOLS_CACHE") or Path(
+            os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gpuyard", "tools"
+        )
+        home = self.root / "home"
+        home.mkdir(exist_ok=True)
+        return {**kept, "HOME": str(home), "GPUYARD_VENV": sys.prefix, "GPUYARD_TOOLS_CACHE": str(cache)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command, under way."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """The command to its end; it must end with `code` (None: with any)."""
+        child = self.start(*arguments)
+        stdout, stderr = child.communicate(timeout=LONGEST)
+        done = subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
+        if code is not None:
+            assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{stdout}\n{stderr}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments).stdout)
+
+    def config(self, stack: str) -> dict[str, Any]:
+        return yaml.safe_load((self.root / f"Pulumi.{stack}.yaml").read_text())["config"]
+
+    def write(self, stack: str, config: dict[str, Any]) -> None:
+        (self.root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
+
+    def processes(self) -> list[int]:
+        """Every process that was started for this copy's sandbox and still lives."""
+        mark, found = f"GPUYARD_SANDBOX={self.home}".encode(), []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in entry.read_bytes().split(b"\0"):
+                    found.append(int(entry.parent.name))
+            except OSError:
+                continue
+        return found
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy for one module's story; whatever it leaves running is stopped at the end."""
+    root = tmp_path_factory.mktemp("project")
+    for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
+        shutil.copy(ROOT / name, root / name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = Project(root)
+    yield copy
+    copy.run("down", "--force", code=None)
+    for pid in copy.processes():
+        os.kill(pid, 9)

@@ -1,0 +1,103 @@
+"""What a killed or failed run leaves, the next one puts right."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.engine.conftest import Project
+
+
+def pids_of(project: Project, *programs: str) -> list[int]:
+    """The sandbox's processes that run one of these programs."""
+    found = []
+    for pid in project.processes():
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().split(b"\0")
+        except OSError:
+            continue
+        if os.path.basename(command[0]).decode() in programs:
+            found.append(pid)
+    return found
+
+
+def cut_off(project: Project, sign: str, timeout: float = 300) -> None:
+    """Starts `up` and kills the command and its engine, without a word, once the state holds `sign`."""
+    child = project.start("up")
+    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and child.poll() is None:
+        if state.exists() and sign in state.read_text(errors="replace"):
+            break
+        time.sleep(0.2)
+    assert child.poll() is None, f"up ended before {sign} was seen: {child.communicate()}"
+    os.kill(child.pid, signal.SIGKILL)
+    for pid in pids_of(project, "pulumi"):
+        os.kill(pid, signal.SIGKILL)
+    child.communicate()
+
+
+@pytest.mark.parametrize("sign", ["aws:ec2/natGateway", "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"])
+def test_a_killed_up_converges(project: Project, sign: str) -> None:
+    cut_off(project, sign)
+    project.run("up")
+    again = project.json("up", "--json")
+    assert again["changed"] == 0, again["changes"]
+    objects = project.json("status", "--json")["cloud"]["aws"]
+    doubled = {kind: count for kind, count in objects.items() if "cluster" in kind.lower() and count != 1}
+    assert not doubled, "a killed create must not be made twice"
+    project.run("down")
+
+
+def test_two_at_once(project: Project) -> None:
+    first = project.start("up")
+    lock = project.home / "lock"
+    while not lock.exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    second = project.run("up", code=1)
+    assert str(first.pid) in second.stderr
+    assert "Traceback" not in second.stderr
+    _, said = first.communicate(timeout=600)
+    assert first.returncode == 0, said
+
+
+def test_killed_servers_come_back(project: Project) -> None:
+    """As after a reboot: every process of the sandbox is gone, its files are there."""
+    for pid in project.processes():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    time.sleep(1)
+    again = project.json("up", "--json")
+    assert again["changed"] == 0, again["changes"]
+    assert len(again["status"]["nodes"]) == 2
+
+
+def test_a_corrupt_state_is_mended(project: Project) -> None:
+    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
+    state.write_text(state.read_text()[:1000])
+    done = project.run("up")
+    assert "unreadable" in done.stderr
+    assert list((project.home / "attic").iterdir())
+    assert project.json("up", "--json")["changed"] == 0
+
+
+def test_a_fault_is_one_error_and_the_next_up_goes_on(project: Project) -> None:
+    fault = {
+        "match": "aws:eks/addon:Addon::metrics-server",
+        "operation": "delete",
+        "error": "ServerException: made to fail",
+        "times": 1,
+    }
+    (project.home / "faults.json").write_text(json.dumps([fault]))
+    done = project.run("down", code=1)
+    assert "made to fail" in done.stderr and "Traceback" not in done.stderr
+    project.run("down")
+    assert project.processes() == []

@@ -1,0 +1,190 @@
+"""The dev environment's life under the real engine, in order: up, up again, look, change, demo, down."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Project
+
+
+@pytest.fixture(scope="module")
+def first(project: Project) -> dict[str, Any]:
+    """What the first `up` said."""
+    return project.json("up", "--json")
+
+
+@pytest.fixture(scope="module")
+def dev(project: Project, first: dict[str, Any]) -> Project:
+    """The project with dev up."""
+    return project
+
+
+def pool(status: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(found for found in status["node_pools"] if found["name"] == name)
+
+
+def test_up_builds_the_guides_environment(first: dict[str, Any]) -> None:
+    """Seed rows S01, S02, S03, S24: an EKS cluster with the guide's pools from Pulumi.dev.yaml."""
+    status = first["status"]
+    assert first["changed"] > 50
+    assert status["stack"]["name"] == "dev" and status["stack"]["cloud"] == "aws"
+    cpu, gpu = pool(status, "cpu-workers"), pool(status, "gpu-workers")
+    assert (cpu["machine_types"], cpu["min"], cpu["max"], cpu["nodes"]) == (["m5.2xlarge"], 2, 20, 2)
+    assert (gpu["machine_types"], gpu["min"], gpu["max"], gpu["nodes"]) == (["g6.2xlarge"], 0, 10, 0)
+    assert gpu["labels"]["workload"] == "gpu-training"
+
+
+def test_gpu_pool_is_tainted(first: dict[str, Any]) -> None:
+    """Seed row S07."""
+    assert pool(first["status"], "gpu-workers")["taints"] == [
+        {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
+    ]
+    assert pool(first["status"], "cpu-workers")["taints"] == []
+
+
+def test_storage_classes_are_there(first: dict[str, Any]) -> None:
+    """Seed row S11: EFS shared, EBS for one pod, one default."""
+    classes = {found["name"]: found for found in first["status"]["storage_classes"]}
+    assert classes["shared"]["provisioner"] == "efs.csi.aws.com"
+    assert classes["shared"]["reclaim_policy"] == "Retain"
+    assert classes["block"]["provisioner"] == classes["block-fast"]["provisioner"] == "ebs.csi.aws.com"
+    assert [name for name, found in classes.items() if found["default"]] == ["block"]
+
+
+def test_releases_are_there_and_say_what_they_are(first: dict[str, Any]) -> None:
+    """Seed rows S04, S05, S18. Whether a chart could be rendered depends on the network; a stand-in is never silent."""
+    releases = {found["chart"]: found for found in first["status"]["releases"]}
+    assert {"nvidia-device-plugin", "cluster-autoscaler", "dcgm-exporter"} <= set(releases)
+    assert {found["status"] for found in releases.values()} == {"deployed"}
+    for chart, found in releases.items():
+        if found["rendered"] == "stand-in":
+            assert any(chart in warning for warning in first["warnings"]), f"no warning about {chart}"
+
+
+def test_second_up_changes_nothing(dev: Project) -> None:
+    again = dev.json("up", "--json")
+    assert again["changed"] == 0, again["changes"]
+
+
+def test_a_refresh_finds_no_drift(dev: Project) -> None:
+    done = dev.run("shell", "--", "pulumi", "preview", "--stack", "dev", "--refresh", "--expect-no-changes")
+    assert "error" not in done.stderr.lower()
+
+
+def test_kubectl_in_the_shell_lists_nodes_and_classes(dev: Project) -> None:
+    nodes = dev.run("shell", "--", "kubectl", "get", "nodes", "-o", "name").stdout.split()
+    assert len(nodes) == 2
+    classes = dev.run("shell", "--", "kubectl", "get", "storageclasses", "-o", "name").stdout
+    assert "storageclass.storage.k8s.io/shared" in classes
+
+
+def test_the_kubeconfig_is_secret(dev: Project) -> None:
+    shown = dev.run("shell", "--", "pulumi", "stack", "output", "--stack", "dev", "--json").stdout
+    assert '"kubeconfig": "[secret]"' in shown
+    assert "certificate-authority-data" not in (dev.home / "state").joinpath(
+        ".pulumi", "stacks", "gpuyard", "dev.json"
+    ).read_text()  # fmt: skip
+
+
+def test_the_tracked_stack_file_is_left_alone(dev: Project) -> None:
+    """After up, preview, shell and plain pulumi."""
+    from sandbox.paths import ROOT
+
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml"):
+        ours, theirs = (ROOT / name).read_bytes(), (dev.root / name).read_bytes()
+        assert hashlib.sha256(ours).digest() == hashlib.sha256(theirs).digest(), name
+
+
+def steps(preview: dict[str, Any]) -> set[tuple[str, str]]:
+    """(operation, type::name) of what a preview would do to custom resources, providers aside."""
+    found = {(step["operation"], f"{step['type']}::{step['urn'].rsplit('::', 1)[-1]}") for step in preview["steps"]}
+    return {step for step in found if "pulumi:" not in step[1] and not step[1].startswith("gpuyard:")}
+
+
+def changed(dev: Project, change: Any) -> dict[str, Any]:
+    """The preview of dev with a changed config; the file is put back."""
+    path = dev.root / "Pulumi.dev.yaml"
+    before = path.read_bytes()
+    config = copy.deepcopy(dev.config("dev"))
+    change(config)
+    dev.write("dev", config)
+    try:
+        return dev.json("preview", "--json")
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_label_and_a_size_change_in_place(dev: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        pool = config["gpuyard:nodePools"]["gpu-workers"]
+        pool["labels"]["team"] = "vision"
+        pool["max"] = 12
+
+    assert steps(changed(dev, change)) == {
+        ("update", "aws:eks/nodeGroup:NodeGroup::gpu-workers"),
+        ("create", "aws:autoscaling/tag:Tag::gpu-workers-label-team"),
+    }
+
+
+def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
+
+    preview = changed(dev, change)
+    done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("aws:eks/nodeGroup:NodeGroup::gpu-workers")]
+    assert done.index("create-replacement") < done.index("delete-replaced")
+    others = {name for _, name in steps(preview) if "NodeGroup" in name or "Cluster" in name}
+    assert others == {"aws:eks/nodeGroup:NodeGroup::gpu-workers"}
+
+
+def test_another_pool_touches_no_other(dev: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:nodePools"]["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
+
+    assert {operation for operation, _ in steps(changed(dev, change))} == {"create"}
+
+
+def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
+    path = dev.root / "Pulumi.dev.yaml"
+    before = path.read_bytes()
+    config = dev.config("dev")
+    config["gpuyard:nodePools"]["gpu-workers"]["min"] = 11
+    dev.write("dev", config)
+    try:
+        done = dev.run("up", code=1)
+    finally:
+        path.write_bytes(before)
+    assert "gpuyard:nodePools.gpu-workers.min = 11: greater than max = 10" in done.stderr
+    assert done.stderr.count("greater than max") == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert dev.json("up", "--json")["changed"] == 0
+
+
+def test_demo_tells_the_whole_story(dev: Project) -> None:
+    """Seed rows S04, S05, S07, S08, S09, S10, S12: pending, 0 to 1, runs tainted, reclaimed, back, to 0."""
+    told = dev.json("demo", "--json")
+    assert told["ok"] is True
+    assert all(step["ok"] for step in told["steps"])
+    names = [step["name"] for step in told["steps"]]
+    assert names.index("pending") < names.index("running") < names.index("reclaimed") < names.index("back to zero")
+    status = dev.json("status", "--json")
+    assert pool(status, "gpu-workers")["nodes"] == 0
+    assert dev.json("up", "--json")["changed"] == 0, "the autoscaler's work is not drift"
+
+
+def test_down_leaves_nothing(dev: Project) -> None:
+    ports = [process["port"] for process in dev.json("status", "--json")["sandbox"]["processes"] if process["port"]]
+    assert ports and dev.processes()
+    dev.run("down")
+    assert dev.processes() == []
+    assert not Path(dev.home).exists()
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
+    dev.run("down")  # of nothing is fine

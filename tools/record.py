@@ -1,0 +1,67 @@
+"""Records what a user sees: runs `make up` and `make demo` and puts their output into the README.
+
+    make record          in a sandbox of its own, which is gone afterwards; the tools must have been provided before
+
+The README holds a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+COMMANDS = ("make up", "make demo")
+COLUMNS = "118"
+
+
+def output(command: str, home: str) -> str:
+    """What `command` prints, stdout and stderr together, with the sandbox's folder under its usual name.
+
+    Raises SystemExit when the command fails: a failure is not what the README should show.
+    """
+    done = subprocess.run(
+        command.split(),
+        cwd=ROOT,
+        env={**os.environ, "GPUYARD_SANDBOX": home, "COLUMNS": COLUMNS, "STACK": "dev"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"`{command}` failed; nothing was recorded.\n{done.stdout}")
+    lines = [line.rstrip() for line in done.stdout.replace(home, ".sandbox").splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def placed(page: str, command: str, text: str) -> str:
+    """`page` with `text` between the comments of `command`. Raises ValueError when they are not there."""
+    begin, end = f"<!-- transcript: {command} -->\n", "<!-- transcript: end -->"
+    found = re.compile(f"{re.escape(begin)}.*?{end}", re.DOTALL)
+    if not found.search(page):
+        raise ValueError(f"{README.name} has no place for the transcript of `{command}`")
+    return found.sub(lambda _: f"{begin}```console\n$ {command}\n{text}\n```\n{end}", page, count=1)
+
+
+def main() -> None:
+    """Records every command, then writes the page once."""
+    page = README.read_text()
+    with tempfile.TemporaryDirectory(prefix="gpuyard-record-") as folder:
+        home = str(Path(folder, "sandbox"))
+        try:
+            for command in COMMANDS:
+                print(f"recording `{command}`", file=sys.stderr)
+                page = placed(page, command, output(command, home))
+        finally:
+            output("make down", home)
+    README.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
