@@ -1,7 +1,7 @@
 """Calls to AWS with boto3, and what a call is made of: property values shaped into the API's members and back.
 
-`Api` sends; `Recorder` writes the calls down and answers them with made-up values of the right shape, so that a test can
-check what a resource's inputs would ask of AWS against botocore's models without a server.
+`Api` sends; `Recorder` writes the calls down and answers them with made-up values of the right shape, so that a
+test can check what a resource's inputs would ask of AWS against botocore's models without a server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ Props = dict[str, Any]
 _RENAMED = {
     ("LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", "securityGroups"): "Groups",
     ("LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", "ipv4Addresses"): "PrivateIpAddresses",
-    ("LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", "ipv4AddressCount"): "SecondaryPrivateIpAddressCount",
+    (
+        "LaunchTemplateInstanceNetworkInterfaceSpecificationRequest",
+        "ipv4AddressCount",
+    ): "SecondaryPrivateIpAddressCount",
     ("LaunchTemplateBlockDeviceMappingRequest", "noDevice"): "NoDevice",
     ("CreateAccessConfigRequest", "bootstrapClusterCreatorAdminPermissions"): "bootstrapClusterCreatorAdminPermissions",
     ("LaunchTemplatePlacementRequest", "hostResourceGroupArn"): "HostResourceGroupArn",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.aws import machine_types
 from sandbox.aws.api import Api, AwsError, Props, from_api
+from sandbox.aws.policy_document import policy_document
 from sandbox.aws.session import ACCOUNT
 from sandbox.plugins.provider import ProviderError
 
@@ -182,7 +181,8 @@ def _instance_type(api: Api, args: Props) -> Props:
         "hypervisor": found.get("Hypervisor"),
         "inferenceAccelerators": [],
         "instanceDisks": [
-            {"count": disk["Count"], "size": disk["SizeInGB"], "type": disk["Type"]} for disk in storage.get("Disks", [])
+            {"count": disk["Count"], "size": disk["SizeInGB"], "type": disk["Type"]}
+            for disk in storage.get("Disks", [])
         ],
         "instanceStorageSupported": found.get("InstanceStorageSupported"),
         "ipv6Supported": network.get("Ipv6Supported"),
@@ -287,7 +287,15 @@ def _subnet(api: Api, args: Props) -> Props:
         params["Filters"] = filters
     subnet = _one(api.call("ec2", "DescribeSubnets", params)["Subnets"], "EC2 Subnet")
     shown = from_api({key: value for key, value in subnet.items() if key != "Tags"})
-    keys = ("availabilityZone", "availabilityZoneId", "cidrBlock", "defaultForAz", "mapPublicIpOnLaunch", "ownerId", "vpcId")
+    keys = (
+        "availabilityZone",
+        "availabilityZoneId",
+        "cidrBlock",
+        "defaultForAz",
+        "mapPublicIpOnLaunch",
+        "ownerId",
+        "vpcId",
+    )
     return {
         **{key: shown.get(key) for key in (*keys, "state", "assignIpv6AddressOnCreation")},
         "id": subnet["SubnetId"],
@@ -317,78 +325,6 @@ def _parameter(api: Api, args: Props) -> Props:
     }
 
 
-# -- IAM policy documents ---------------------------------------------------------------------------------------------
-
-
-def _single(values: list[Any]) -> Any:
-    """The real data source writes a list of one as a plain value, and longer lists in reverse order of the alphabet."""
-    return values[0] if len(values) == 1 else sorted(values, reverse=True)
-
-
-def _principals(blocks: list[Props]) -> Any:
-    if any(block["type"] == "*" and block["identifiers"] == ["*"] for block in blocks):
-        return "*"
-    grouped: dict[str, list[str]] = {}
-    for block in blocks:
-        grouped.setdefault(block["type"], []).extend(block["identifiers"])
-    return {kind: _single(identifiers) for kind, identifiers in grouped.items()}
-
-
-def _statement(given: Props) -> Props:
-    statement: Props = {"Sid": given["sid"]} if given.get("sid") else {}
-    statement["Effect"] = given.get("effect") or "Allow"
-    if statement["Effect"] not in ("Allow", "Deny"):
-        raise ProviderError(f'expected effect to be one of ["Allow" "Deny"], got {statement["Effect"]}')
-    for name, member in (
-        ("actions", "Action"),
-        ("notActions", "NotAction"),
-        ("resources", "Resource"),
-        ("notResources", "NotResource"),
-    ):
-        if given.get(name):
-            statement[member] = _single(given[name])
-    for name, member in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
-        if given.get(name):
-            statement[member] = _principals(given[name])
-    if given.get("conditions"):
-        conditions: dict[str, dict[str, Any]] = {}
-        for each in given["conditions"]:
-            conditions.setdefault(each["test"], {}).setdefault(each["variable"], []).extend(each["values"])
-        statement["Condition"] = {
-            test: {variable: values[0] if len(values) == 1 else values for variable, values in by_variable.items()}
-            for test, by_variable in conditions.items()
-        }
-    return statement
-
-
-def _policy_document(api: Api, args: Props) -> Props:
-    document: Props = {"Version": args.get("version") or "2012-10-17"}
-    if args.get("policyId"):
-        document["Id"] = args["policyId"]
-    statements: list[Props] = []
-    for source in args.get("sourcePolicyDocuments") or ([args["sourceJson"]] if args.get("sourceJson") else []):
-        held = json.loads(source).get("Statement", [])
-        statements += held if isinstance(held, list) else [held]
-    statements += [_statement(each) for each in args.get("statements") or []]
-    for override in args.get("overridePolicyDocuments") or ([args["overrideJson"]] if args.get("overrideJson") else []):
-        held = json.loads(override).get("Statement", [])
-        for each in held if isinstance(held, list) else [held]:
-            same = [i for i, old in enumerate(statements) if each.get("Sid") and old.get("Sid") == each["Sid"]]
-            if same:
-                statements[same[0]] = each
-            else:
-                statements.append(each)
-    document["Statement"] = statements
-    minified = json.dumps(document, separators=(",", ":"))
-    import zlib
-
-    return {
-        "id": str(zlib.crc32(minified.encode())),
-        "json": json.dumps(document, indent=2),
-        "minifiedJson": minified,
-    }
-
-
 _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "index:getRegion": _region,
     "index:getPartition": _partition,
@@ -402,8 +338,6 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "ec2:getVpc": _vpc,
     "ec2:getSubnet": _subnet,
     "ec2:getSubnets": _subnets,
-    "iam:getPolicyDocument": _policy_document,
+    "iam:getPolicyDocument": policy_document,
     "ssm:getParameter": _parameter,
 }
-
-WITHDRAWN = frozenset(machine_types.WITHDRAWN)

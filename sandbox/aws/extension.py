@@ -125,18 +125,22 @@ def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity
     # moto deletes a group by setting its size to 0 first; that is no request of a caller
     if desired_capacity and desired_capacity > (group.max_size or 0):
         raise ValidationError(
-            f"New SetDesiredCapacity value {desired_capacity} is above max value {group.max_size} for the AutoScalingGroup."
+            f"New SetDesiredCapacity value {desired_capacity} is above max value {group.max_size} for the "
+            "AutoScalingGroup."
         )
     if desired_capacity and desired_capacity < (group.min_size or 0):
         raise ValidationError(
-            f"New SetDesiredCapacity value {desired_capacity} is below min value {group.min_size} for the AutoScalingGroup."
+            f"New SetDesiredCapacity value {desired_capacity} is below min value {group.min_size} for the "
+            "AutoScalingGroup."
         )
     return original(backend, group_name, desired_capacity)
 
 
 def _checked_name(original: Any, backend: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     if name in backend.autoscaling_groups:
-        raise ValidationError(f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
+        raise ValidationError(
+            f"AutoScalingGroup by this name already exists - A group with the name {name} already exists"
+        )
     return original(backend, name, *args, **kwargs)
 
 

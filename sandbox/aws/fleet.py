@@ -2,13 +2,14 @@
 
 Everything comes from AWS's API (boto3 on the sandbox's server): nothing of the program or of its state reaches here.
 
-`Group.template` is the node that the real Cluster Autoscaler builds for a group (its AWS provider, buildNodeFromTemplate):
-cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag says so; labels, taints and resources
-of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and what DescribeNodegroup tells, but only as
-long as this process has not seen a machine in the group (facts.md, section 3).
+`Group.template` is the node that the real Cluster Autoscaler builds for a group (its AWS provider,
+buildNodeFromTemplate): cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag says
+so; labels, taints and resources of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and
+what DescribeNodegroup tells, but only as long as this process has not seen a machine in the group (facts.md,
+section 3).
 
-`Machine.node` is the node that really joins: the kubelet's labels, the node group's labels and taints, what EKS's images
-reserve for the system (nodeadm: the kube-reserved formulas) and the disk of the launch template.
+`Machine.node` is the node that really joins: the kubelet's labels, the node group's labels and taints, what EKS's
+images reserve for the system (nodeadm: the kube-reserved formulas) and the disk of the launch template.
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ class Fleet:
     def _launch_data(self, template: str, version: str) -> dict[str, Any]:
         key = (template, version)
         if key not in self._versions:
-            answer = self._client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=[version])
+            answer = self._client("ec2").describe_launch_template_versions(
+                LaunchTemplateId=template, Versions=[version]
+            )
             self._versions[key] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         return self._versions[key]
 
@@ -148,7 +151,9 @@ class Fleet:
             labels.update(nodegroup.get("labels", {}))
             taints.update({(each.key, each.effect): each for each in _taints(nodegroup)})
         for tag, value in tags.items():
-            kind, _, key = tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
+            kind, _, key = (
+                tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
+            )
             if kind == "label" and key:
                 labels[key] = value
             elif kind == "taint" and ":" in value:
@@ -177,7 +182,9 @@ class Fleet:
 
     # -- the node that joins ------------------------------------------------------------------------------------------
 
-    def _machine(self, instance: dict[str, Any], tags: dict[str, str], group: str, nodegroup: dict[str, Any]) -> Machine:
+    def _machine(
+        self, instance: dict[str, Any], tags: dict[str, str], group: str, nodegroup: dict[str, Any]
+    ) -> Machine:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
         data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
@@ -243,7 +250,8 @@ def _allocatable(facts: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
 
 
 def _disk(facts: dict[str, Any], data: dict[str, Any]) -> float:
-    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else the root volume."""
+    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else the root
+    volume."""
     text = base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
     local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
     if local and re.search(r"strategy:\s*[\"']?RAID0", text):

@@ -1,7 +1,7 @@
 """What exists in the simulated account: counted for `status`, listed by id for "nothing is left".
 
-Not counted: what AWS has in every account by itself (the default VPC with its parts, AWS's own policies and keys) and what
-belongs to another object and goes with it (a VPC's main route table, ACL and default security group).
+Not counted: what AWS has in every account by itself (the default VPC with its parts, AWS's own policies and keys)
+and what belongs to another object and goes with it (a VPC's main route table, ACL and default security group).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still names.
 
-A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment comes up, but it is
-offered in no region and `SupportedInRegion` is false: whoever asks whether it can be bought gets the true answer.
+A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment comes up, but
+it is offered in no region and `SupportedInRegion` is false: whoever asks whether it can be bought gets the true
+answer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 # p3.2xlarge as EC2 described it while it was sold (EC2 user guide, "Accelerated computing"; AWS's P3 page): 8 vCPUs of
-# Xeon E5-2686 v4, 61 GiB, one V100 with 16 GiB, up to 10 Gbit/s, 4 interfaces with 15 addresses each, no local disk, no EFA.
+# Xeon E5-2686 v4, 61 GiB, one V100 with 16 GiB, up to 10 Gbit/s, 4 interfaces with 15 addresses each, no local disk,
+# no EFA.
 WITHDRAWN: dict[str, dict[str, Any]] = {
     "p3.2xlarge": {
         "InstanceType": "p3.2xlarge",

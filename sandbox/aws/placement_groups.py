@@ -38,7 +38,9 @@ def _create(response: Any) -> ActionResult:
     if strategy == "spread":
         group["SpreadLevel"] = response._get_param("SpreadLevel") or "rack"
     _held(response)[name] = group
-    backend.create_tags([identity], convert_tag_spec(response._get_param("TagSpecifications", [])).get("placement-group", {}))
+    backend.create_tags(
+        [identity], convert_tag_spec(response._get_param("TagSpecifications", [])).get("placement-group", {})
+    )
     return ActionResult({"PlacementGroup": _shown(backend, group)})
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from sandbox.aws import data, session, table
 from sandbox.aws.api import Api, Recorder, wrong_values
 from sandbox.aws.rows import rows
 from sandbox.aws.table import Row, Scope
+from sandbox.plugins import journal
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
 from sandbox.plugins.schema import Schema
 from sandbox.plugins.values import join, parts
@@ -52,7 +54,7 @@ class AwsProvider(SimulatedProvider):
         if self.region and self.region not in _regions():
             raise ProviderError(f"invalid AWS Region: {self.region}")
         allowed, forbidden = config.get("allowedAccountIds"), config.get("forbiddenAccountIds") or []
-        if isinstance(allowed, list) and session.ACCOUNT not in allowed or session.ACCOUNT in forbidden:
+        if (isinstance(allowed, list) and session.ACCOUNT not in allowed) or session.ACCOUNT in forbidden:
             raise ProviderError(f"AWS account ID not allowed: {session.ACCOUNT}")
         tags = config.get("defaultTags")
         self.default_tags = dict((tags.get("tags") or {}) if isinstance(tags, dict) else {})
@@ -68,7 +70,9 @@ class AwsProvider(SimulatedProvider):
         failures = _schema().check_inputs(token, news)
         if row is None:
             if not failures:
-                failures = [CheckFailure("", f"the sandbox's AWS does not simulate {token}; it knows {', '.join(rows())}")]
+                failures = [
+                    CheckFailure("", f"the sandbox's AWS does not simulate {token}; it knows {', '.join(rows())}")
+                ]
             return news, failures
         inputs = self._named(row, urn, olds, news, seed)
         if row.check and not failures:
@@ -134,7 +138,9 @@ class AwsProvider(SimulatedProvider):
         try:
             outputs = self._outputs(token, row, scope, inputs)
         except KeyError as error:
-            raise ProviderError(f"{id!r} is not enough to find this {token}: the sandbox needs its {error.args[0]}") from None
+            raise ProviderError(
+                f"{id!r} is not enough to find this {token}: the sandbox needs its {error.args[0]}"
+            ) from None
         if outputs is None:
             return None
         known = _schema().shape(token).inputs
@@ -216,7 +222,9 @@ class AwsProvider(SimulatedProvider):
             given = {**table.parts_of(row, id), **given}
         if not inputs and state:  # the inputs were lost, or it is an import with a state at hand
             given = {**state, **given}
-        scope = Scope(self._api(given.get("region") or self._required_region()), given, id, timeout=timeout or table.TIMEOUT)
+        scope = Scope(
+            self._api(given.get("region") or self._required_region()), given, id, timeout=timeout or table.TIMEOUT
+        )
         scope.tags = self._tags(inputs)
         return scope
 
@@ -328,7 +336,11 @@ def _canonical(row: Row, key: str, value: Any) -> Any:
         return {name: each for name, each in found.items() if each not in (None, [], {}, "")}
     if isinstance(value, list):
         items = [_canonical(row, "", each) for each in value]
-        return items if key in row.ordered else sorted(items, key=lambda each: json.dumps(each, sort_keys=True, default=str))
+        return (
+            items
+            if key in row.ordered
+            else sorted(items, key=lambda each: json.dumps(each, sort_keys=True, default=str))
+        )
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -372,6 +384,5 @@ def _covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
     if isinstance(wanted, bool) != isinstance(found, bool) and isinstance(wanted, (str, bool)):
         return str(wanted).lower() == str(found).lower()
     if isinstance(wanted, (int, float)) != isinstance(found, (int, float)):
-        return str(wanted) == str(found) or wanted in (None, "") and found in (None, "")
+        return str(wanted) == str(found) or (wanted in (None, "") and found in (None, ""))
     return _same(row, key, wanted, found)
-

@@ -3,8 +3,9 @@
 `python -m sandbox.aws.server --port N` serves it; `start()` does that as a process of the sandbox. Everything that
 boto3, an AWS SDK or `aws --endpoint-url` can say to AWS can be said to it; authentication is not checked.
 
-`GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the account was restored
-from its snapshot or started empty (`generation` is new whenever state was lost), and how the control planes are.
+`GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the
+account was restored from its snapshot or started empty (`generation` is new whenever state was lost), and how the
+control planes are.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ def _changes(environ: dict[str, Any]) -> bool:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.aws.server", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.aws.server", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument(
         "--no-control-plane", action="store_true", help="clusters have a made-up endpoint (for tests of the AWS side)"
@@ -128,7 +131,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def serve(port: int) -> None:
     """Serves until SIGTERM or SIGINT, which save the account once more."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,  # type: ignore[attr-defined]
+        create_backend_app,
+    )
     from werkzeug.serving import make_server
 
     from sandbox.aws import extension, state

@@ -4,8 +4,9 @@ moto keeps everything in memory, in one backend object per service, account and 
 attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
 service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore.
 
-The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that cannot
-be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note` says so.
+The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
+cannot be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note`
+says so.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def backends() -> dict[tuple[str, str, str], BaseBackend]:
     """Every backend in use by (service, account, region)."""
     return {
         (each.service_name, account, region): backend
-        for each in BackendDict._instances
+        for each in BackendDict._instances  # type: ignore[misc]
         for account, regions in list(each.items())
         for region, backend in list(regions.items())
     }

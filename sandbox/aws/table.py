@@ -82,7 +82,8 @@ class Name:
 
 @dataclass(frozen=True)
 class Tags:
-    """Where tags go. `member`: of create ('' = only by `write`); `write`/`remove`: calls whose tags are put at `.tags`."""
+    """Where tags go. `member`: of create ('' = only by `write`); `write`/`remove`: calls whose tags are put at
+    `.tags`."""
 
     member: str = ""
     write: Call | None = None
@@ -180,7 +181,9 @@ def await_ready(row: Row, scope: Scope) -> None:
         value = _search(status, found)
         if value in bad:
             issues = _search("health.issues[].message", found) or []
-            raise ProviderError(f"unexpected state '{value}', wanted target '{', '.join(good)}'. {'; '.join(issues)}".strip())
+            raise ProviderError(
+                f"unexpected state '{value}', wanted target '{', '.join(good)}'. {'; '.join(issues)}".strip()
+            )
         return value in good or type(scope.api).__name__ == "Recorder"
 
     scope.api.until(probe, scope.timeout, f"{row.token.rsplit(':')[-1]} {scope.id} to be {', '.join(good)}")
@@ -201,7 +204,9 @@ def read(row: Row, scope: Scope) -> Props | None:
     outputs: Props = {}
     if isinstance(found, dict):
         scope.extra.update({key: value for key, value in found.items() if isinstance(value, (str, int))})
-    takes = {name: path for step in (*row.create, *row.update) if isinstance(step, Call) for name, path in step.takes.items()}
+    takes = {
+        name: path for step in (*row.create, *row.update) if isinstance(step, Call) for name, path in step.takes.items()
+    }
     outputs.update(_mapped(row, takes, found, only_present=True))
     for step, answer in [(first, found), *((step, None) for step in rest)]:
         answer = run(row, step, scope) if answer is None else answer
@@ -212,7 +217,9 @@ def read(row: Row, scope: Scope) -> Props | None:
     if not isinstance(first, Call) and isinstance(found, dict):
         outputs.update(found)
     if row.tags:
-        tags = outputs.pop("tagsAll", None) or (_search(row.tags.read, found) if isinstance(found, dict) else None) or {}
+        tags = (
+            outputs.pop("tagsAll", None) or (_search(row.tags.read, found) if isinstance(found, dict) else None) or {}
+        )
         pairs = tags if isinstance(tags, dict) else from_api(tags)
         outputs["tagsAll"] = {key: value for key, value in pairs.items() if not key.startswith("aws:")}
     return outputs

@@ -1,4 +1,5 @@
-"""Amazon EKS as the sandbox has it: the API of botocore's model, clusters with real control planes, real node groups."""
+"""Amazon EKS as the sandbox has it: the API of botocore's model, clusters with real control planes, real node
+groups."""
 
 from __future__ import annotations
 

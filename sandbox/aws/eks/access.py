@@ -33,7 +33,9 @@ def new_entry(backend: Backend, cluster: str, params: dict[str, Any]) -> dict[st
     """An access entry as the API shows it, with its policies beside it under `policies`."""
     principal = params["principalArn"]
     kind, _, tail = principal.rpartition(":")[2].partition("/")
-    session = f"arn:{backend.partition}:sts::{backend.account_id}:assumed-role/{tail.rpartition('/')[2]}/{{{{SessionName}}}}"
+    session = (
+        f"arn:{backend.partition}:sts::{backend.account_id}:assumed-role/{tail.rpartition('/')[2]}/{{{{SessionName}}}}"
+    )
     return {
         "clusterName": cluster,
         "principalArn": principal,
@@ -59,7 +61,8 @@ def _entries(backend: Backend, name: str) -> dict[str, Any]:
     if found["cluster"]["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         raise EksError(
             "InvalidRequestException",
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
+            "operation.",
         )
     return found["entries"]
 
@@ -92,7 +95,10 @@ def create_entry(backend: Backend, params: dict[str, Any]) -> Answer:
         raise invalid(f"Username and kubernetesGroups cannot be set on an access entry of type {kind}.")
     for group in params.get("kubernetesGroups") or []:
         if group.startswith(("system:", "eks:", "aws:", "amazon:", "iam:")):
-            raise invalid(f"The kubernetes group name {group} is invalid, it cannot start with [system:, eks:, aws:, amazon:, iam:]")
+            raise invalid(
+                f"The kubernetes group name {group} is invalid, it cannot start with [system:, eks:, aws:, amazon:, "
+                "iam:]"
+            )
     entries[principal] = new_entry(backend, params["clusterName"], params)
     return {"accessEntry": _shown(entries[principal])}
 
@@ -126,7 +132,9 @@ def associate_policy(backend: Backend, params: dict[str, Any]) -> Answer:
     if arn not in [_policy_arn(backend, name) for name in _POLICIES]:
         raise invalid(f"The policyArn parameter format is not valid: {arn}")
     if entry["type"] != "STANDARD":
-        raise EksError("InvalidRequestException", f"Access policies cannot be associated with entries of type {entry['type']}")
+        raise EksError(
+            "InvalidRequestException", f"Access policies cannot be associated with entries of type {entry['type']}"
+        )
     if (scope.get("type") == "namespace") != bool(scope.get("namespaces")):
         raise invalid("Namespaces must be given exactly when the access scope's type is namespace.")
     old = entry["policies"].get(arn, {})
@@ -229,7 +237,9 @@ def update_association(backend: Backend, params: dict[str, Any]) -> Answer:
 def delete_association(backend: Backend, params: dict[str, Any]) -> Answer:
     association = _association(backend, params)
     if association.get("ownerArn"):
-        raise EksError("InvalidRequestException", f"The association is owned by {association['ownerArn']}; delete it there.")
+        raise EksError(
+            "InvalidRequestException", f"The association is owned by {association['ownerArn']}; delete it there."
+        )
     del backend.find(params["clusterName"])["associations"][association["associationId"]]
     return {"association": association}
 

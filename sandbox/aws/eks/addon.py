@@ -1,9 +1,9 @@
 """EKS add-ons, as far as the API goes: what is installed in which version, with which configuration and identities.
 
-The catalogue holds the add-ons that this project uses and one current version of each per Kubernetes version. A version
-that is not in the catalogue is accepted when it has the form of one, since AWS adds versions weekly and a sandbox that
-refused a newer pin would be wrong; only kube-proxy's must not be newer than the cluster. Nothing of an add-on runs in the
-control plane here: a CSI driver or the Pod Identity agent has no work to do on simulated nodes.
+The catalogue holds the add-ons that this project uses and one current version of each per Kubernetes version. A
+version that is not in the catalogue is accepted when it has the form of one, since AWS adds versions weekly and a
+sandbox that refused a newer pin would be wrong; only kube-proxy's must not be newer than the cluster. Nothing of an
+add-on runs in the control plane here: a CSI driver or the Pod Identity agent has no work to do on simulated nodes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """EKS clusters: what the API says of them, and the control plane that stands behind each.
 
-Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does: the
-cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane. Like EKS,
-creation makes the cluster's own security group and two network interfaces in its subnets.
+Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does:
+the cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane.
+Like EKS, creation makes the cluster's own security group and two network interfaces in its subnets.
 
 `$GPUYARD_SANDBOX_NO_CONTROL_PLANE` gives every cluster a made-up endpoint instead; for tests of the AWS side only.
 """
@@ -17,10 +17,8 @@ import uuid
 from types import SimpleNamespace
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-
 from sandbox.aws import state
-from sandbox.aws.eks import versions
+from sandbox.aws.eks import network, versions
 from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
@@ -137,13 +135,13 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         raise invalid(f"The cluster name {name} does not match ^[0-9A-Za-z][A-Za-z0-9\\-_]*$")
     version = versions.known(params.get("version") or versions.DEFAULT)
     check_role(backend, params["roleArn"])
-    vpc = _vpc_config(backend, params["resourcesVpcConfig"])
+    vpc = network.vpc_config(backend, params["resourcesVpcConfig"])
     access = {
         "authenticationMode": "CONFIG_MAP",
         "bootstrapClusterCreatorAdminPermissions": True,
         **(params.get("accessConfig") or {}),
     }
-    group, interfaces = _network_parts(backend, name, vpc)
+    group, interfaces = network.make_parts(backend, name, vpc)
     vpc["clusterSecurityGroupId"] = group
     cluster = {
         "name": name,
@@ -152,7 +150,9 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         "version": version,
         "roleArn": params["roleArn"],
         "resourcesVpcConfig": vpc,
-        "kubernetesNetworkConfig": _network_config(backend, params.get("kubernetesNetworkConfig") or {}, vpc["vpcId"]),
+        "kubernetesNetworkConfig": network.service_network(
+            backend, params.get("kubernetesNetworkConfig") or {}, vpc["vpcId"]
+        ),
         "logging": _logging(params.get("logging")),
         "status": "CREATING",
         "platformVersion": "eks.3",
@@ -197,56 +197,9 @@ def check_role(backend: Backend, arn: str) -> None:
         raise invalid(f"Invalid Role Arn: '{arn}'")
     roles = backend.other("iam", backend.partition).roles.values()
     if not any(role.arn == arn for role in roles):
-        raise invalid(f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct")
-
-
-def subnets(backend: Backend, ids: list[str]) -> list[Any]:
-    """The subnets, all of them in one VPC."""
-    ec2 = backend.other("ec2")
-    try:
-        found = [ec2.get_subnet(each) for each in ids]
-    except ServiceException as error:
-        raise invalid(str(error.message)) from None
-    if len({each.vpc_id for each in found}) > 1:
-        raise invalid("Subnets specified must belong to the same VPC")
-    return found
-
-
-def _vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
-    found = subnets(backend, given.get("subnetIds") or [])
-    if not found:
-        raise invalid("The subnetIds must have at least two subnets in different Availability Zones")
-    if len({each.availability_zone for each in found}) < 2:
-        raise invalid("Subnets specified must be in at least two different AZs")
-    public, private = given.get("endpointPublicAccess", True), given.get("endpointPrivateAccess", False)
-    if not public and not private:
-        raise invalid("Private and public endpoint access cannot be false")
-    _check_groups(backend, given.get("securityGroupIds") or [], found[0].vpc_id)
-    return {
-        "subnetIds": [each.id for each in found],
-        "securityGroupIds": list(given.get("securityGroupIds") or []),
-        "vpcId": found[0].vpc_id,
-        "endpointPublicAccess": public,
-        "endpointPrivateAccess": private,
-        "publicAccessCidrs": list(given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])),
-    }
-
-
-def _check_groups(backend: Backend, ids: list[str], vpc_id: str) -> None:
-    for each in ids:
-        group = backend.other("ec2").get_security_group_from_id(each)
-        if group is None or group.vpc_id != vpc_id:
-            raise invalid(f"Security group(s) [{each}] are not in the same VPC as the subnets. Please specify a valid group.")
-
-
-def _network_config(backend: Backend, given: dict[str, Any], vpc_id: str) -> dict[str, Any]:
-    vpc = backend.other("ec2").get_vpc(vpc_id)
-    default = "172.20.0.0/16" if vpc.cidr_block.startswith("10.") else "10.100.0.0/16"
-    balancing = given.get("elasticLoadBalancing") or {"enabled": False}
-    network = {"ipFamily": given.get("ipFamily", "ipv4"), "elasticLoadBalancing": balancing}
-    if network["ipFamily"] == "ipv4":
-        network["serviceIpv4Cidr"] = given.get("serviceIpv4Cidr") or default
-    return network
+        raise invalid(
+            f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct"
+        )
 
 
 def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
@@ -257,29 +210,6 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
         raise invalid(f"Invalid log type {', '.join(sorted(unknown))}")
     split = [(True, [t for t in _LOG_TYPES if t in enabled]), (False, [t for t in _LOG_TYPES if t not in enabled])]
     return {"clusterLogging": [{"types": types, "enabled": on} for on, types in split if types]}
-
-
-def _network_parts(backend: Backend, name: str, vpc: dict[str, Any]) -> tuple[str, list[str]]:
-    """The cluster security group and the control plane's network interfaces that EKS makes in the account."""
-    ec2 = backend.other("ec2")
-    group = ec2.create_security_group(
-        f"eks-cluster-sg-{name}-{uuid.uuid4().int % 10**10}",
-        "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
-        "as well as any managed workloads.",
-        vpc["vpcId"],
-        {"aws:eks:cluster-name": name, f"kubernetes.io/cluster/{name}": "owned", "Name": f"eks-cluster-sg-{name}"},
-    )
-    ec2.authorize_security_group_ingress(group.id, "-1", None, None, [], [{"GroupId": group.id}])
-    interfaces = [
-        ec2.create_network_interface(
-            ec2.get_subnet(each),
-            None,
-            group_ids=[group.id, *vpc["securityGroupIds"]],
-            description=f"Amazon EKS {name}",
-        ).id
-        for each in vpc["subnetIds"][:2]
-    ]
-    return group.id, interfaces
 
 
 def describe_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
@@ -336,7 +266,7 @@ def update_cluster_config(backend: Backend, params: dict[str, Any]) -> Answer:
     (what, value), *_ = given.items()
     if what == "resourcesVpcConfig":
         merged = {**cluster["resourcesVpcConfig"], **value}
-        checked = _vpc_config(backend, merged)
+        checked = network.vpc_config(backend, merged)
         if checked["vpcId"] != cluster["resourcesVpcConfig"]["vpcId"]:
             raise invalid("Provided subnets belong to a different VPC than the cluster's.")
         checked["clusterSecurityGroupId"] = cluster["resourcesVpcConfig"]["clusterSecurityGroupId"]

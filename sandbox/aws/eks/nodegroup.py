@@ -1,12 +1,12 @@
 """EKS managed node groups: each is a launch template of EKS's own and an Auto Scaling group over the subnets.
 
 As in the real service the node group copies the caller's launch template into `eks-<uuid>` and makes the group
-`eks-<node group>-<uuid>`; the instances that the group then launches are EC2's. A node group is CREATING until its first
-nodes have joined the control plane and are Ready, and CREATE_FAILED (NodeCreationFailure) when they do not.
+`eks-<node group>-<uuid>`; the instances that the group then launches are EC2's. A node group is CREATING until its
+first nodes have joined the control plane and are Ready, and CREATE_FAILED (NodeCreationFailure) when they do not.
 
-Which combinations are refused: EKS user guide, "Customize managed nodes with launch templates". The Auto Scaling group's
-tags: "Cluster Autoscaler auto-discovery" in the same guide and the tags seen on real groups. Node-group tags do not reach
-the Auto Scaling group, as they do not in AWS.
+Which combinations are refused: EKS user guide, "Customize managed nodes with launch templates". The Auto Scaling
+group's tags: "Cluster Autoscaler auto-discovery" in the same guide and the tags seen on real groups. Node-group
+tags do not reach the Auto Scaling group, as they do not in AWS.
 """
 
 from __future__ import annotations
@@ -19,19 +19,13 @@ import time
 import uuid
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-
-from sandbox.aws import machine_types, state
-from sandbox.aws.eks import access, versions
+from sandbox.aws import state
+from sandbox.aws.eks import access, network, requests, versions
 from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+from sandbox.aws.eks.wire import Answer, Backend, in_use, invalid, not_found, now
 
 JOIN_TIMEOUT = 180.0
 """Seconds until nodes that do not join make the creation fail (EKS waits about 20 minutes)."""
-
-_RESERVED = ("kubernetes.io/", "k8s.io/", "eks.amazonaws.com/")
-_LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 
 def _group(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -46,20 +40,22 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     if name in found["nodegroups"]:
         raise in_use(f"NodeGroup already exists with name {name} and cluster name {cluster['name']}")
     if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}", name):
-        raise invalid(f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit")
+        raise invalid(
+            f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit"
+        )
     clusters.check_role(backend, params["nodeRole"])
-    subnets = clusters.subnets(backend, params["subnets"])
+    subnets = network.subnets(backend, params["subnets"])
     if not subnets or subnets[0].vpc_id != cluster["resourcesVpcConfig"]["vpcId"]:
         raise invalid("Subnets are not in the same VPC as the cluster's subnets")
-    scaling = _scaling({"minSize": 1, "maxSize": 2, "desiredSize": 2, **(params.get("scalingConfig") or {})})
-    _check_labels(params.get("labels") or {})
-    _check_taints(params.get("taints") or [])
-    template, data = _template(backend, params.get("launchTemplate"))
-    types = _instance_types(params, data)
-    ami_type = _ami_type(params, data, types)
+    scaling = requests.scaling({"minSize": 1, "maxSize": 2, "desiredSize": 2, **(params.get("scalingConfig") or {})})
+    requests.check_labels(params.get("labels") or {})
+    requests.check_taints(params.get("taints") or [])
+    template, data = requests.template(backend, params.get("launchTemplate"))
+    types = requests.instance_types(params, data)
+    ami_type = requests.ami_type(params, data, types)
     version = params.get("version") or cluster["version"]
-    _check_version(version, cluster["version"])
-    release = _release(params.get("releaseVersion"), version, ami_type, data)
+    requests.check_version(version, cluster["version"])
+    release = requests.release(params.get("releaseVersion"), version, ami_type, data)
     if template and params.get("diskSize"):
         raise invalid("Disk size must be specified within the launch template.")
     if template and params.get("remoteAccess"):
@@ -105,123 +101,6 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     return {"nodegroup": group}
 
 
-def _scaling(given: dict[str, Any]) -> dict[str, int]:
-    least, most, wanted = given["minSize"], given["maxSize"], given["desiredSize"]
-    if least > most:
-        raise invalid(f"Minimum capacity {least} can't be greater than maximum size {most}")
-    if wanted < least:
-        raise invalid(f"Minimum capacity {least} can't be greater than desired size {wanted}")
-    if wanted > most:
-        raise invalid(f"desired capacity {wanted} can't be greater than max size {most}")
-    return {"minSize": least, "maxSize": most, "desiredSize": wanted}
-
-
-def _check_labels(labels: dict[str, str]) -> None:
-    for label, value in labels.items():
-        if label.startswith(_RESERVED):
-            raise invalid(f"Label cannot contain reserved prefixes [{', '.join(_RESERVED)}]: {label}")
-        if not _LABEL_KEY.fullmatch(label) or not _LABEL_VALUE.fullmatch(value):
-            raise invalid(f"Label {label}={value} is not a valid Kubernetes label")
-
-
-def _check_taints(taints: list[dict[str, str]]) -> None:
-    seen = set()
-    for taint in taints:
-        if not _LABEL_KEY.fullmatch(taint.get("key", "")) or not _LABEL_VALUE.fullmatch(taint.get("value", "")):
-            raise invalid(f"Taint {taint.get('key')}={taint.get('value')} is not a valid Kubernetes taint")
-        identity = (taint["key"], taint.get("effect"))
-        if identity in seen:
-            raise invalid(f"Duplicate taint {taint['key']} with effect {taint.get('effect')}")
-        seen.add(identity)
-
-
-def _template(backend: Backend, given: dict[str, str] | None) -> tuple[dict[str, str] | None, dict[str, Any]]:
-    """The launch template as DescribeNodegroup shows it, and the data of its version."""
-    if not given:
-        return None, {}
-    if bool(given.get("id")) == bool(given.get("name")):
-        raise invalid("Either the id or the name of the launch template must be specified, not both.")
-    ec2 = backend.other("ec2")
-    try:
-        found = (
-            ec2.get_launch_template(given["id"]) if given.get("id") else ec2.get_launch_template_by_name(given["name"])
-        )
-        chosen = found.get_version(given.get("version") or "$Default")
-    except ServiceException as error:
-        raise EksError("InvalidRequestException", str(error.message)) from None
-    data = chosen.data
-    if data.get("IamInstanceProfile"):
-        raise invalid(
-            "Launch template should not specify an instance profile. The noderole in your request will be used to "
-            "construct an instance profile."
-        )
-    for interface in data.get("NetworkInterfaces") or []:
-        if interface.get("SubnetId"):
-            raise invalid("Launch template should not specify a subnet in its network interfaces.")
-    return {"id": found.id, "name": found.name, "version": str(chosen.number)}, data
-
-
-def _instance_types(params: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    named = list(params.get("instanceTypes") or [])
-    if named and data.get("InstanceType"):
-        raise invalid("Cannot specify instance types in launch template and API request")
-    types = named or [data.get("InstanceType") or "t3.medium"]
-    unknown = [each for each in types if not machine_types.find(each)]
-    if unknown:
-        raise invalid(f"The following supplied instance types do not exist: [{', '.join(unknown)}]")
-    capacity, market = params.get("capacityType", "ON_DEMAND"), data.get("InstanceMarketOptions") or {}
-    if capacity == "CAPACITY_BLOCK":
-        if market.get("MarketType") != "capacity-block" or not data.get("InstanceType"):
-            raise invalid("CAPACITY_BLOCK needs a launch template with market type capacity-block and an instance type.")
-    elif market:
-        raise invalid("Launch template should not specify instance market options; use the capacity type instead.")
-    if len(types) > 20:
-        raise invalid("At most 20 instance types can be specified.")
-    return types
-
-
-def _ami_type(params: dict[str, Any], data: dict[str, Any], types: list[str]) -> str:
-    given = params.get("amiType")
-    if data.get("ImageId"):
-        if given and given != "CUSTOM":
-            raise invalid(
-                "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template."
-            )
-        return "CUSTOM"
-    if given == "CUSTOM":
-        raise invalid("You must specify an image id within the launch template, when specifying an AMI Type of CUSTOM.")
-    arm = {"arm64" in machine_types.find(each)["ProcessorInfo"]["SupportedArchitectures"] for each in types}  # type: ignore[index]
-    if len(arm) > 1:
-        raise invalid("Instance types of one node group must have the same architecture.")
-    ami_type = given or ("AL2023_ARM_64_STANDARD" if True in arm else "AL2023_x86_64_STANDARD")
-    if ("ARM_64" in ami_type) != (True in arm):
-        raise invalid(f"[{', '.join(types)}] is not a valid instance type for requested amiType {ami_type}")
-    return ami_type
-
-
-def _check_version(version: str, cluster_version: str) -> None:
-    versions.known(version)
-    behind = versions.minor(cluster_version) - versions.minor(version)
-    if not 0 <= behind <= 3:
-        raise invalid(
-            f"Nodegroup Kubernetes version {version} should be equal to the cluster's version {cluster_version} or up to "
-            "three minor versions older."
-        )
-
-
-def _release(given: str | None, version: str, ami_type: str, data: dict[str, Any]) -> str:
-    if ami_type == "CUSTOM":
-        if given:
-            raise invalid("Release version cannot be specified with a custom image.")
-        return data["ImageId"]
-    if given is None:
-        return versions.release(version)
-    form = r"\d+\.\d+\.\d+-[0-9a-f]{8}" if ami_type.startswith("BOTTLEROCKET") else rf"{re.escape(version)}\.\d+-\d{{8}}"
-    if not re.fullmatch(form, given):
-        raise invalid(f"Requested release version {given} is not valid for kubernetes version {version}.")
-    return given
-
-
 def _copy(backend: Backend, group: dict[str, Any], data: dict[str, Any], types: list[str], identity: str) -> Any:
     """EKS's own launch template: the caller's data plus image, instance type, profile and the tags of EKS."""
     copied = copy.deepcopy(data)
@@ -241,7 +120,9 @@ def _copy(backend: Backend, group: dict[str, Any], data: dict[str, Any], types: 
     return backend.other("ec2").create_launch_template(f"eks-{identity}", "", copied, {"launch-template": tags})
 
 
-def _make_autoscaling_group(backend: Backend, group: dict[str, Any], template: Any, types: list[str], identity: str) -> None:
+def _make_autoscaling_group(
+    backend: Backend, group: dict[str, Any], template: Any, types: list[str], identity: str
+) -> None:
     name = group["resources"]["autoScalingGroups"][0]["name"]
     cluster_name, spot = group["clusterName"], group["capacityType"] == "SPOT"
     tags = {
@@ -361,7 +242,7 @@ def update_nodegroup_config(backend: Backend, params: dict[str, Any]) -> Answer:
         raise in_use(f"Nodegroup {group['nodegroupName']} is in status {group['status']} and cannot be updated")
     labels = dict(group["labels"])
     given = params.get("labels") or {}
-    _check_labels(given.get("addOrUpdateLabels") or {})
+    requests.check_labels(given.get("addOrUpdateLabels") or {})
     labels.update(given.get("addOrUpdateLabels") or {})
     for key in given.get("removeLabels") or []:
         labels.pop(key, None)
@@ -370,11 +251,11 @@ def update_nodegroup_config(backend: Backend, params: dict[str, Any]) -> Answer:
     for taint in given.get("removeTaints") or []:
         if taints.pop((taint["key"], taint.get("effect")), None) is None:
             raise invalid(f"Taint {taint['key']} with effect {taint.get('effect')} does not exist on the node group")
-    _check_taints(given.get("addOrUpdateTaints") or [])
+    requests.check_taints(given.get("addOrUpdateTaints") or [])
     taints.update({(t["key"], t.get("effect")): t for t in given.get("addOrUpdateTaints") or []})
     scaled = _autoscaling(backend, group)
     if params.get("scalingConfig"):
-        scaling = _scaling({**group["scalingConfig"], **params["scalingConfig"]})
+        scaling = requests.scaling({**group["scalingConfig"], **params["scalingConfig"]})
         group["scalingConfig"] = scaling
         scaled.min_size, scaled.max_size = scaling["minSize"], scaling["maxSize"]
         scaled.set_desired_capacity(scaling["desiredSize"])
@@ -387,28 +268,37 @@ def update_nodegroup_config(backend: Backend, params: dict[str, Any]) -> Answer:
 
 
 def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer:
-    """A new release, Kubernetes version or template version: the nodes are replaced by new ones, one zone balance kept."""
+    """A new release, Kubernetes version or template version: the nodes are replaced by new ones, one zone balance
+    kept."""
     found = backend.active(params["clusterName"])
     cluster, group = found["cluster"], _group(found, params)
     given = params.get("launchTemplate")
-    if given and ("launchTemplate" not in group or group["launchTemplate"]["id"] != given.get("id", group["launchTemplate"]["id"])):
+    if given and (
+        "launchTemplate" not in group or group["launchTemplate"]["id"] != given.get("id", group["launchTemplate"]["id"])
+    ):
         raise invalid("The launch template of a node group cannot be exchanged, only its version.")
     wanted = given or group.get("launchTemplate")
     if wanted:
-        wanted = {"id": wanted["id"], "version": wanted.get("version", "$Default")} if wanted.get("id") else dict(wanted)
-    template, data = _template(backend, wanted)
+        wanted = (
+            {"id": wanted["id"], "version": wanted.get("version", "$Default")} if wanted.get("id") else dict(wanted)
+        )
+    template, data = requests.template(backend, wanted)
     custom = group["amiType"] == "CUSTOM"
     if bool(data.get("ImageId")) != custom:
         raise invalid("A node group cannot change between an image of EKS and one of the launch template.")
     if data.get("InstanceType") and group.get("instanceTypes"):
         raise invalid("Cannot specify instance types in launch template and API request")
     if not custom:
-        version = params.get("version") or (cluster["version"] if not params.get("releaseVersion") and not given else group["version"])
-        _check_version(version, cluster["version"])
+        version = params.get("version") or (
+            cluster["version"] if not params.get("releaseVersion") and not given else group["version"]
+        )
+        requests.check_version(version, cluster["version"])
         if versions.minor(version) < versions.minor(group["version"]):
             raise invalid(f"Nodegroup version cannot be lowered from {group['version']} to {version}")
         same = given and not params.get("version") and not params.get("releaseVersion")
-        group["releaseVersion"] = group["releaseVersion"] if same else _release(params.get("releaseVersion"), version, "", {})
+        group["releaseVersion"] = (
+            group["releaseVersion"] if same else requests.release(params.get("releaseVersion"), version, group["amiType"], {})
+        )
         group["version"] = version
     else:
         group["releaseVersion"] = data["ImageId"]
@@ -426,7 +316,9 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
         ec2.terminate_instances(machines)
         backend.other("autoscaling").notify_terminate_instances(machines)
     group["modifiedAt"] = now()
-    return clusters.new_update(found, "VersionUpdate", {"Version": group["version"], "ReleaseVersion": group["releaseVersion"]})
+    return clusters.new_update(
+        found, "VersionUpdate", {"Version": group["version"], "ReleaseVersion": group["releaseVersion"]}
+    )
 
 
 def delete_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:

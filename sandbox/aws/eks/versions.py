@@ -1,7 +1,7 @@
 """Kubernetes versions that EKS offers, with their support dates, and the AMI releases that belong to them.
 
-Dates: AWS's "Kubernetes release calendar on EKS" (facts.md section 10 for 1.34 and 1.35). The status of a version follows
-from the dates and today's date. Release names are those of the sandbox: the form is that of the real ones
+Dates: AWS's "Kubernetes release calendar on EKS" (facts.md section 10 for 1.34 and 1.35). The status of a version
+follows from the dates and today's date. Release names are those of the sandbox: the form is that of the real ones
 (`1.35.0-20260714`), the date is one July release for all, and image ids are made up from the name.
 """
 

@@ -17,8 +17,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import botocore.session
 from botocore.model import OperationModel, StructureShape
 from botocore.validate import ParamValidator
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BaseBackend
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from sandbox.aws.api import wrong_values
 
 Answer = dict[str, Any]
 Operation = Callable[["Backend", dict[str, Any]], Answer]
@@ -107,7 +109,7 @@ def handle(request: Any, full_url: str, headers: Any, **_: str) -> tuple[int, di
     region = _region(request.headers.get("Authorization", ""))
     try:
         model, params = _parse(request.method, full_url, request.data or b"")
-        operation = operations().get(model.name)
+        operation = operations().get(str(model.name))
         if operation is None:
             raise EksError("InvalidRequestException", f"The sandbox's EKS does not know the operation {model.name}.")
         backend: Any = eks_backends[DEFAULT_ACCOUNT_ID][region]
@@ -125,7 +127,7 @@ def _region(authorization: str) -> str:
 
 @lru_cache
 def _routes() -> list[tuple[str, re.Pattern[str], OperationModel]]:
-    service = botocore.session.Session().get_service_model("eks")
+    service: Any = botocore.session.Session().get_service_model("eks")
     routes = []
     for name in service.operation_names:
         model = service.operation_model(name)
@@ -135,15 +137,18 @@ def _routes() -> list[tuple[str, re.Pattern[str], OperationModel]]:
     return sorted(routes, key=lambda route: route[1].groups)
 
 
+def _route(method: str, path: str) -> tuple[OperationModel, dict[str, str]]:
+    for wanted, pattern, model in _routes():
+        match = pattern.match(path) if wanted == method else None
+        if match:
+            return model, {name: str(value) for name, value in match.groupdict().items()}
+    raise EksError("InvalidRequestException", f"EKS has no operation for {method} {path}.")
+
+
 def _parse(method: str, url: str, body: bytes) -> tuple[OperationModel, dict[str, Any]]:
     parts = urlsplit(url)
-    for wanted, pattern, model in _routes():
-        match = pattern.match(parts.path) if wanted == method else None
-        if match:
-            break
-    else:
-        raise EksError("InvalidRequestException", f"EKS has no operation for {method} {parts.path}.")
-    shape = model.input_shape
+    model, places = _route(method, parts.path)
+    shape: Any = model.input_shape
     if not isinstance(shape, StructureShape):
         return model, {}
     query = parse_qs(parts.query, keep_blank_values=True)
@@ -153,11 +158,12 @@ def _parse(method: str, url: str, body: bytes) -> tuple[OperationModel, dict[str
         raise EksError("InvalidRequestException", "The request's body is not JSON.") from None
     params: dict[str, Any] = {}
     wire_names = set()
-    for member, member_shape in shape.members.items():
+    members: dict[str, Any] = shape.members  # type: ignore[assignment]
+    for member, member_shape in members.items():
         place = member_shape.serialization.get("location")
         wire_name = member_shape.serialization.get("name", member)
         if place == "uri":
-            params[member] = unquote(match[wire_name])
+            params[member] = unquote(places[wire_name])
         elif place == "querystring" and wire_name in query:
             params[member] = _typed(member_shape, query[wire_name])
         elif place is None:
@@ -166,9 +172,10 @@ def _parse(method: str, url: str, body: bytes) -> tuple[OperationModel, dict[str
                 params[member] = given[wire_name]
     unknown = sorted(set(given) - wire_names)
     report = ParamValidator().validate(params, shape)
-    if unknown or report.has_errors():
-        first = f"Unknown parameter: {', '.join(unknown)}" if unknown else report.generate_report()
-        raise invalid(first)
+    wrong = wrong_values("eks", str(model.name), params)
+    if unknown or report.has_errors() or wrong:
+        refused = f"Unknown parameter: {', '.join(unknown)}" if unknown else report.generate_report()
+        raise invalid(refused or "; ".join(wrong))
     return model, params
 
 

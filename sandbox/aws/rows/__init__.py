@@ -1,5 +1,6 @@
-"""The table: one row per resource type. What forces a replacement is `ForceNew` in the Terraform AWS provider 6.x, whose
-schema pulumi-aws 7.51.1 carries (internal/service/<service>/<resource>.go); ids are those that its Create sets."""
+"""The table: one row per resource type. What forces a replacement is `ForceNew` in the Terraform AWS provider 6.x,
+whose schema pulumi-aws 7.51.1 carries (internal/service/<service>/<resource>.go); ids are those that its Create
+sets."""
 
 from __future__ import annotations
 
@@ -11,6 +12,10 @@ from sandbox.aws.table import Row
 @lru_cache
 def rows() -> dict[str, Row]:
     """Every row by its type token."""
-    from sandbox.aws.rows import eks, groups, iam, launch, network, routes, services, storage
+    from sandbox.aws.rows import eks, eks_access, groups, iam, launch, network, routes, services, storage
 
-    return {row.token: row for module in (network, routes, groups, launch, iam, eks, storage, services) for row in module.ROWS}
+    return {
+        row.token: row
+        for module in (network, routes, groups, launch, iam, eks, eks_access, storage, services)
+        for row in module.ROWS
+    }

@@ -139,7 +139,7 @@ def _adopt_default(scope: Scope) -> dict[str, str]:
     return {"GroupId": group["GroupId"]}
 
 
-# -- aws.ec2.SecurityGroupRule: one rule with several sources, without an id of EC2's -------------------------------------
+# -- aws.ec2.SecurityGroupRule: one rule with several sources, without an id of EC2's --------------------------------
 
 
 def _create_rule(scope: Scope) -> dict[str, str]:
@@ -184,14 +184,18 @@ def _delete_rule(scope: Scope) -> None:
     _revoke(scope, scope.inputs["type"], scope.inputs["securityGroupId"], scope.inputs)
 
 
-# -- aws.vpc.SecurityGroup{Ingress,Egress}Rule: one rule, one source, an id of EC2's ---------------------------------------
+# -- aws.vpc.SecurityGroup{Ingress,Egress}Rule: one rule, one source, an id of EC2's ---------------------------------
 
 _SOURCES = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 
 
 def _check_single(inputs: dict[str, Any]) -> list[tuple[str, str]]:
     given = [name for name in _SOURCES if inputs.get(name) is not None]
-    return [] if len(given) == 1 else [("", f"exactly one of {', '.join(_SOURCES)} is needed; got {', '.join(given) or 'none'}")]
+    return (
+        []
+        if len(given) == 1
+        else [("", f"exactly one of {', '.join(_SOURCES)} is needed; got {', '.join(given) or 'none'}")]
+    )
 
 
 def _single(inputs: dict[str, Any]) -> Rule:

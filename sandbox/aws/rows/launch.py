@@ -90,7 +90,9 @@ def _describe(scope: Scope) -> dict[str, Any]:
 
 def _read(scope: Scope) -> dict[str, Any] | None:
     try:
-        template = scope.api.call("ec2", "DescribeLaunchTemplates", {"LaunchTemplateIds": [scope.id]})["LaunchTemplates"]
+        template = scope.api.call("ec2", "DescribeLaunchTemplates", {"LaunchTemplateIds": [scope.id]})[
+            "LaunchTemplates"
+        ]
     except AwsError as error:
         if error.gone:
             return None
@@ -119,7 +121,9 @@ def _read(scope: Scope) -> dict[str, Any] | None:
 
 def _check(inputs: dict[str, Any]) -> list[tuple[str, str]]:
     failures = []
-    if inputs.get("vpcSecurityGroupIds") and any(i.get("securityGroups") for i in inputs.get("networkInterfaces") or []):
+    if inputs.get("vpcSecurityGroupIds") and any(
+        i.get("securityGroups") for i in inputs.get("networkInterfaces") or []
+    ):
         failures.append(("vpcSecurityGroupIds", "conflicts with security groups in networkInterfaces"))
     if inputs.get("defaultVersion") and inputs.get("updateDefaultVersion"):
         failures.append(("defaultVersion", "conflicts with updateDefaultVersion"))

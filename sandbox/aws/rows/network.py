@@ -65,7 +65,11 @@ def _detach_gateway(scope: Scope) -> None:
 def _change_endpoint(scope: Scope) -> None:
     """ModifyVpcEndpoint takes what is to be added and removed."""
     params: dict = {}
-    for name, member in (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"), ("securityGroupIds", "SecurityGroupIds")):
+    for name, member in (
+        ("routeTableIds", "RouteTableIds"),
+        ("subnetIds", "SubnetIds"),
+        ("securityGroupIds", "SecurityGroupIds"),
+    ):
         old, new = set(scope.olds.get(name) or []), set(scope.inputs.get(name) or [])
         if new - old:
             params[f"Add{member}"] = sorted(new - old)
@@ -200,7 +204,9 @@ ROWS = [
         ),
         update=_SUBNET_ATTRIBUTES,
         delete=(Call("DeleteSubnet", fixed={"SubnetId": "{id}"}),),
-        replaces=frozenset({"vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "outpostArn", "ipv6Native"}),
+        replaces=frozenset(
+            {"vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "outpostArn", "ipv6Native"}
+        ),
         tags=ec2_tags("subnet"),
     ),
     Row(
@@ -260,7 +266,9 @@ ROWS = [
             ),
         ),
         delete=(Call("ReleaseAddress", fixed={"AllocationId": "{id}"}),),
-        replaces=frozenset({"domain", "address", "publicIpv4Pool", "networkBorderGroup", "instance", "networkInterface"}),
+        replaces=frozenset(
+            {"domain", "address", "publicIpv4Pool", "networkBorderGroup", "instance", "networkInterface"}
+        ),
         defaults={"domain": "vpc"},
         tags=ec2_tags("elastic-ip"),
     ),

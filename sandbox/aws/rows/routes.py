@@ -36,7 +36,9 @@ def _check_route(inputs: dict[str, Any]) -> list[tuple[str, str]]:
     for what, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
         given = [name for name in names if inputs.get(name) is not None]
         if len(given) != 1:
-            failures.append(("", f"exactly one {what} is needed, one of {', '.join(names)}; got {', '.join(given) or 'none'}"))
+            failures.append(
+                ("", f"exactly one {what} is needed, one of {', '.join(names)}; got {', '.join(given) or 'none'}")
+            )
     return failures
 
 

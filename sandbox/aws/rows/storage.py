@@ -51,7 +51,10 @@ def _shown_backup(scope: Scope) -> dict[str, Any] | None:
 
 
 def _put_backup(scope: Scope) -> None:
-    params = {"FileSystemId": scope.inputs["fileSystemId"], "BackupPolicy": {"Status": scope.inputs["backupPolicy"]["status"]}}
+    params = {
+        "FileSystemId": scope.inputs["fileSystemId"],
+        "BackupPolicy": {"Status": scope.inputs["backupPolicy"]["status"]},
+    }
     scope.api.call("efs", "PutBackupPolicy", params)
 
 

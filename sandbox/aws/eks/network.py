@@ -1,0 +1,84 @@
+"""A cluster's place in a VPC: its subnets and security groups checked, and what EKS itself makes there."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from sandbox.aws.eks.wire import Backend, invalid
+
+
+def subnets(backend: Backend, ids: list[str]) -> list[Any]:
+    """The subnets, all of them in one VPC."""
+    ec2 = backend.other("ec2")
+    try:
+        found = [ec2.get_subnet(each) for each in ids]
+    except ServiceException as error:
+        raise invalid(str(error.message)) from None
+    if len({each.vpc_id for each in found}) > 1:
+        raise invalid("Subnets specified must belong to the same VPC")
+    return found
+
+
+def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+    found = subnets(backend, given.get("subnetIds") or [])
+    if not found:
+        raise invalid("The subnetIds must have at least two subnets in different Availability Zones")
+    if len({each.availability_zone for each in found}) < 2:
+        raise invalid("Subnets specified must be in at least two different AZs")
+    public, private = given.get("endpointPublicAccess", True), given.get("endpointPrivateAccess", False)
+    if not public and not private:
+        raise invalid("Private and public endpoint access cannot be false")
+    _check_groups(backend, given.get("securityGroupIds") or [], found[0].vpc_id)
+    return {
+        "subnetIds": [each.id for each in found],
+        "securityGroupIds": list(given.get("securityGroupIds") or []),
+        "vpcId": found[0].vpc_id,
+        "endpointPublicAccess": public,
+        "endpointPrivateAccess": private,
+        "publicAccessCidrs": list(given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])),
+    }
+
+
+def _check_groups(backend: Backend, ids: list[str], vpc_id: str) -> None:
+    for each in ids:
+        group = backend.other("ec2").get_security_group_from_id(each)
+        if group is None or group.vpc_id != vpc_id:
+            raise invalid(
+                f"Security group(s) [{each}] are not in the same VPC as the subnets. Please specify a valid group."
+            )
+
+
+def service_network(backend: Backend, given: dict[str, Any], vpc_id: str) -> dict[str, Any]:
+    vpc = backend.other("ec2").get_vpc(vpc_id)
+    default = "172.20.0.0/16" if vpc.cidr_block.startswith("10.") else "10.100.0.0/16"
+    balancing = given.get("elasticLoadBalancing") or {"enabled": False}
+    network = {"ipFamily": given.get("ipFamily", "ipv4"), "elasticLoadBalancing": balancing}
+    if network["ipFamily"] == "ipv4":
+        network["serviceIpv4Cidr"] = given.get("serviceIpv4Cidr") or default
+    return network
+
+
+def make_parts(backend: Backend, name: str, vpc: dict[str, Any]) -> tuple[str, list[str]]:
+    """The cluster security group and the control plane's network interfaces that EKS makes in the account."""
+    ec2 = backend.other("ec2")
+    group = ec2.create_security_group(
+        f"eks-cluster-sg-{name}-{uuid.uuid4().int % 10**10}",
+        "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
+        "as well as any managed workloads.",
+        vpc["vpcId"],
+        {"aws:eks:cluster-name": name, f"kubernetes.io/cluster/{name}": "owned", "Name": f"eks-cluster-sg-{name}"},
+    )
+    ec2.authorize_security_group_ingress(group.id, "-1", None, None, [], [{"GroupId": group.id}])
+    interfaces = [
+        ec2.create_network_interface(
+            ec2.get_subnet(each),
+            None,
+            group_ids=[group.id, *vpc["securityGroupIds"]],
+            description=f"Amazon EKS {name}",
+        ).id
+        for each in vpc["subnetIds"][:2]
+    ]
+    return group.id, interfaces
