@@ -206,7 +206,7 @@ def _machine_types(group: Group) -> list[str]:
 def _capacity(rungs: list[Group]) -> list[str]:
     """How the machines are bought, as the cloud says; in the order of the ladder."""
     said = [rung.details.get("capacity") or ("spot" if rung.details.get("spot") else "on_demand") for rung in rungs]
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys(each.lower() for each in said))
 
 
 def _is_up(stack: Stack) -> bool:
