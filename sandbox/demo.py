@@ -26,7 +26,7 @@ from sandbox.cluster.autoscaler import STATUS
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.key import fleet as fleet_of
-from sandbox.cluster.nodes import GPU
+from sandbox.cluster.nodes import GPU, machine_id
 from sandbox.errors import SandboxError
 from sandbox.workload import plain_pod, training_job
 
@@ -121,8 +121,9 @@ class Demo:
         self._tell("scaled up", f"{POOL} goes 0 → 1")
 
         pod = self._until("the training pod runs on a GPU node", lambda: _running(self._pod()))
-        node = self._gpu_node(pod)
-        self._tell("running", f"{pod['metadata']['name']} runs on {node}, past the taint {_taint(self._node(node))}")
+        found = self._gpu_node(pod)
+        node, machine = found["metadata"]["name"], machine_id(found)
+        self._tell("running", f"{pod['metadata']['name']} runs on {node}, past the taint {_taint(found)}")
 
         self._api.create(f"/api/v1/namespaces/{NAMESPACE}/pods", plain_pod(PLAIN))
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{PLAIN}"
@@ -138,8 +139,9 @@ class Demo:
 
         again = self._until("the job's pod runs again", lambda: _running(self._pod(but=pod)))
         new = self._gpu_node(again)
-        self._check(new != node, f"the pod came back on {node}, which should be gone")
-        self._tell("back", f"{again['metadata']['name']} runs on {new}, a new node")
+        # The new machine may have inherited the old one's address, and with it the node's name.
+        self._check(machine_id(new) != machine, f"the pod came back on machine {machine}, which should be gone")
+        self._tell("back", f"{again['metadata']['name']} runs on {new['metadata']['name']}, a new machine")
 
         path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{JOB}"
         self._until("the job completes", lambda: (self._api.get(path) or {}).get("status", {}).get("succeeded"))
@@ -230,7 +232,7 @@ class Demo:
     def _node(self, name: str) -> Object:
         return self._api.request("GET", f"/api/v1/nodes/{name}")
 
-    def _gpu_node(self, pod: Object) -> str:
+    def _gpu_node(self, pod: Object) -> Object:
         """The pod's node, which must be one of the pool, tainted, labelled and with a GPU to give."""
         name = pod["spec"]["nodeName"]
         node = self._node(name)
@@ -238,7 +240,7 @@ class Demo:
         self._check(bool(_taint(node)), f"{name} runs the training pod and has no taint {GPU}")
         self._check(node["metadata"]["labels"].get("workload") == "gpu-training", f"{name} lacks workload=gpu-training")
         self._check(node["status"]["allocatable"].get(GPU, "0") != "0", f"{name} shows no {GPU}")
-        return name
+        return node
 
 
 def _taint(node: Object) -> str:

@@ -106,13 +106,16 @@ class FakeFleet:
 
     def _launch(self, group: Group) -> None:
         number = next(self._numbers)
+        taken = {machine.node_name for machine, _ in self._machines.values()}
+        names = (f"ip-10-0-{n // 250}-{n % 250 + 1}.ec2.internal" for n in itertools.count())
         resources = {name: value for name, value in group.template.resources.items() if name != "nvidia.com/gpu"}
         labels = self.node_labels.get(group.id, group.template.labels)
         machine = Machine(
             id=f"i-{number:08x}",
             group=group.id,
             pool=group.pool,
-            node_name=f"ip-10-0-{number // 250}-{number % 250 + 1}.ec2.internal",
+            # An address that has become free is given again, and with it the node's name.
+            node_name=next(name for name in names if name not in taken),
             provider_id=f"aws:///{ZONE}/i-{number:08x}",
             node=replace(group.template, labels=labels, resources=resources),
             gpus=int(group.template.resources.get("nvidia.com/gpu", "0")),

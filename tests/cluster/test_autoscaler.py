@@ -7,6 +7,7 @@ import pytest
 from sandbox.cluster.api import Api
 from sandbox.cluster.controller import Controller
 from sandbox.cluster.interruption import interrupt
+from sandbox.cluster.nodes import machine_id
 from sandbox.workload import training_job, training_spec
 from tests.cluster.conftest import Pods, wait
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group, shape
@@ -149,10 +150,11 @@ def test_a_reclaimed_node_costs_the_job_a_run_and_no_failure(
 
     first = wait(runs, "the first run")
     (name, node), *_ = first.items()
+    machine = machine_id(api.request("GET", f"/api/v1/nodes/{node}"))
     assert f"{pods.namespace}/{name}" in interrupt(api, fleet, node, NOTICE, notice=5)
-    assert api.get(f"/api/v1/nodes/{node}") is None
+    assert machine not in [m.id for m in fleet.machines()]
     second = wait(lambda: {n: at for n, at in runs().items() if n != name}, "the second run")
-    assert node not in second.values()
+    assert [machine_id(api.request("GET", f"/api/v1/nodes/{at}")) for at in second.values()] != [machine]
     job = wait(lambda: (j := api.request("GET", f"{jobs}/training"))["status"].get("succeeded") and j, "the Job's end")
     assert not job["status"].get("failed")
     assert max(size for group, size in fleet.asked if group == "asg-gpu") == 1
