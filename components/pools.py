@@ -19,6 +19,10 @@ CAPACITY_LABEL = "gpuyard.dev/capacity"
 # The device plugin's chart asks for this label, which the GPU feature discovery would set (facts: chart 0.20.0).
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 
+# The Cluster Autoscaler takes a node with this label for unready until its GPU shows, and orders no second one while
+# the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.
+AWS_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
+
 CAPACITY_TYPES = ("on_demand", "spot")
 MAX_NODES = 1000
 CPU_DISK_GIB = 100
@@ -247,7 +251,8 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     own_taints = spec.get("taints", [])
     derived = []
     if gpus:
-        labels = {GPU_PRESENT_LABEL: "true", **labels}
+        accelerators = {AWS_ACCELERATOR_LABEL: f"nvidia-{gpu.lower()}"} if cloud == hardware.AWS else {}
+        labels = {GPU_PRESENT_LABEL: "true", **accelerators, **labels}
         if all(taint["key"] != GPU_KEY for taint in own_taints):
             derived = [gpu_taint(cloud)]
     return Pool(
