@@ -180,7 +180,7 @@ def to_api(shape: Shape, value: Any) -> Any:
         members = {name.lower(): name for name in shape.members}  # type: ignore[attr-defined]
         found = {}
         for key, each in value.items():
-            name = _RENAMED.get((shape.name, key)) or _member(members, key) or key
+            name = _RENAMED.get((shape.name, key)) or _member(members, key, each) or key
             inner = shape.members.get(name)  # type: ignore[attr-defined]
             converted = to_api(inner, each) if inner is not None else each
             if converted is not None:
@@ -200,10 +200,12 @@ def to_api(shape: Shape, value: Any) -> Any:
     return value
 
 
-def _member(members: dict[str, str], key: str) -> str | None:
+def _member(members: dict[str, str], key: str, value: Any) -> str | None:
     key = key.lower()
-    # pulumi-aws has plurals for lists (`licenseSpecifications`) where EC2 has singulars, and the other way round
-    return members.get(key) or members.get(key + "s") or (members.get(key[:-1]) if key.endswith("s") else None)
+    if key in members or not isinstance(value, list):
+        return members.get(key)
+    # pulumi-aws has plurals for lists where the API has singulars, and the other way round
+    return members.get(key + "s") or (members.get(key[:-1]) if key.endswith("s") else None)
 
 
 def from_api(value: Any) -> Any:

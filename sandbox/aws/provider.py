@@ -233,7 +233,11 @@ class AwsProvider(SimulatedProvider):
         if found is None:
             return None
         known = _schema().shape(token).outputs
-        merged = {**row.defaults, **{k: v for k, v in inputs.items() if k != _AUTONAMED}}
+        merged = {
+            **row.defaults,
+            **table.parts_of(row, scope.id),
+            **{k: v for k, v in inputs.items() if k != _AUTONAMED},
+        }
         outputs = {key: value for key, value in merged.items() if value is not None}
         for key, value in found.items():
             # An answer that says the same in another order or fuller words must not look like a change.

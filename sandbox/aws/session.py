@@ -56,9 +56,8 @@ def service_model(service: str) -> Any:
 def _boto() -> boto3.Session:
     global _session
     if _session is None:
-        core = botocore.session.Session(profile=None)
-        # A broken or foreign ~/.aws must neither stop the sandbox nor steer it.
-        core.set_config_variable("config_file", "/dev/null")
-        core.set_config_variable("credentials_file", "/dev/null")
+        # A broken or foreign ~/.aws, or a profile in the environment, must neither stop the sandbox nor steer it.
+        files = {name: (None, None, "/dev/null", None) for name in ("config_file", "credentials_file")}
+        core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **files})
         _session = boto3.Session(botocore_session=core)
     return _session

@@ -295,10 +295,8 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
         requests.check_version(version, cluster["version"])
         if versions.minor(version) < versions.minor(group["version"]):
             raise invalid(f"Nodegroup version cannot be lowered from {group['version']} to {version}")
-        same = given and not params.get("version") and not params.get("releaseVersion")
-        group["releaseVersion"] = (
-            group["releaseVersion"] if same else requests.release(params.get("releaseVersion"), version, group["amiType"], {})
-        )
+        if not given or params.get("version") or params.get("releaseVersion"):
+            group["releaseVersion"] = requests.release(params.get("releaseVersion"), version, group["amiType"], {})
         group["version"] = version
     else:
         group["releaseVersion"] = data["ImageId"]

@@ -10,6 +10,8 @@ import pytest
 from sandbox.plugins.provider import ProviderError
 from tests.unit.aws.conftest import World, cluster_inputs, subnets
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ask(world: World) -> Any:
@@ -35,7 +37,7 @@ def test_addon_versions_follow_the_cluster(ask: Any) -> None:
     for version in ("1.34", "1.35"):
         found = ask(token, addonName="kube-proxy", kubernetesVersion=version, mostRecent=True)["version"]
         assert found.startswith(f"v{version}.")
-    with pytest.raises(ProviderError, match="unsupported Kubernetes version 1.2"):
+    with pytest.raises(ProviderError, match=r"unsupported Kubernetes version 1\.2"):
         ask(token, addonName="kube-proxy", kubernetesVersion="1.2")
     with pytest.raises(ProviderError, match="No addon versions found"):
         ask(token, addonName="kube-proxi", kubernetesVersion="1.35")
@@ -83,7 +85,7 @@ def test_networks_can_be_looked_up(ask: Any, world: World) -> None:
     assert (found["cidrBlock"], found["enableDnsHostnames"]) == ("10.0.0.0/16", True)
     ids = ask("ec2/getSubnets:getSubnets", filters=[{"name": "vpc-id", "values": [vpc]}])["ids"]
     assert sorted(ids) == sorted(subnets(world))
-    with pytest.raises(ProviderError, match="InvalidVpcID.NotFound"):
+    with pytest.raises(ProviderError, match=r"InvalidVpcID\.NotFound"):
         ask("ec2/getVpc:getVpc", id="vpc-00000000")
 
 

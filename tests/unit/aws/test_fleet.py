@@ -11,6 +11,8 @@ from sandbox.aws.fleet import Fleet
 from sandbox.cluster.cloud import Group, Taint
 from tests.unit.aws.conftest import REGION, World, nodegroup_inputs
 
+pytestmark = pytest.mark.slow
+
 GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
 TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
 

@@ -1,15 +1,16 @@
-"""Each resource type: made, found unchanged by a refresh, changed in place where AWS can, deleted, and nothing is left."""
+"""Each resource type: made, found unchanged by a refresh, changed in place where AWS can, deleted; nothing is left."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from sandbox.aws import inventory
 from sandbox.aws.rows import rows
-from tests.unit.aws.conftest import POLICY, TRUST, World, cluster_inputs, nodegroup_inputs, role_arn, subnets
+from tests.unit.aws.conftest import POLICY, World, nodegroup_inputs
+
+pytestmark = pytest.mark.slow
 
 # name: (token, inputs by the outputs of what was made before, a change that AWS makes in place)
 Made = dict[str, dict[str, Any]]
@@ -233,6 +234,19 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
 }
 
 
+# Inputs that AWS does not tell again: they steer the provider, not the object.
+FORGOTTEN = {"__defaults", "resolveConflictsOnCreate", "updateDefaultVersion", "nodeGroupNamePrefix"}
+
+# Outputs that resources made later change, as they do in a real account.
+OTHERS = {
+    "role": {"managedPolicyArns", "inlinePolicies"},
+    "eip": {"privateIp", "networkInterface", "associationId"},
+    "table": {"routes"},
+    "other": {"ingress", "egress"},
+    "files": {"numberOfMountTargets"},
+}
+
+
 @pytest.fixture(scope="module")
 def made(world: World, cluster: dict[str, Any]) -> Made:
     """Everything of CASES, each built on those before it."""
@@ -255,7 +269,7 @@ def test_every_row_is_tried() -> None:
 
 @pytest.mark.parametrize("name", ["vpc", "subnet-a", "role", "ml", *CASES])
 def test_a_refresh_finds_what_was_written_and_no_change_is_left(world: World, made: Made, name: str) -> None:
-    world.settled(name)
+    world.settled(name, OTHERS.get(name))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[2]])
@@ -305,18 +319,12 @@ def test_an_import_by_id_gives_inputs_that_show_no_difference(world: World, made
     assert found is not None
     _, imported, outputs = found
     assert world.provider.diff(token, urn, id, imported, outputs, imported).changes == []
-    for key in set(inputs) & set(imported) - {"assumeRolePolicy", "tags"}:
-        assert json.dumps(imported[key], sort_keys=True).lower() != ""
+    told = {key for key, value in inputs.items() if value not in ([], {}, "", None)}
+    assert told - set(imported) <= FORGOTTEN
 
 
 def test_everything_goes_and_nothing_is_left(world: World, made: Made) -> None:
     """Last in this file: the deletes in reverse order meet no dependency and leave nothing in the account."""
-    kept = dict(list(world.made.items())[:0])
     world.delete_all()
-    assert world.made == kept
     assert inventory.leftovers() == []
     assert inventory.inventory() == {}
-
-
-def test_helpers_of_the_other_files_stay_in_use() -> None:
-    assert TRUST and cluster_inputs and role_arn and subnets

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from sandbox import process
 from sandbox.aws import server, session, state
+
+pytestmark = pytest.mark.slow
 
 
 def kill() -> None:
