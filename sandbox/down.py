@@ -53,7 +53,7 @@ def destroy(stack: Stack) -> None:
     recovery.repair_state(stack, session.say)
     checkpoint = stack.checkpoint()
     engine = Engine(stack, tools["pulumi"])
-    if checkpoint.resources or checkpoint.pending:
+    if checkpoint.managed or checkpoint.pending:  # a stack without objects needs no cloud to go away
         clouds = {resource["type"].split(":")[0] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]}
         restarted = session.start(["aws"] if clouds & {"aws", "eks"} else [])
         stack.prepare()
@@ -65,7 +65,7 @@ def destroy(stack: Stack) -> None:
         deleted = len(checkpoint.managed)
         session.say(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
     stack.prepare()
-    engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--preserve-config", stack.name)
+    engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--force", "--preserve-config", stack.name)
     stack.copy.unlink(missing_ok=True)
 
 

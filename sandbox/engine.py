@@ -139,11 +139,14 @@ class Engine:
             raise KeyboardInterrupt
         errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
+        detail = "\n".join(dict.fromkeys(errors))
         fix = "correct it and run the same command again; what exists is kept and goes on from here"
+        if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
+            fix = ""  # the program's own is better
         raise SandboxError(
             f"`pulumi {operation}` of stack {self.stack.name} failed.{why}",
             fix if operation in ("up", "preview") else f"the engine's own words are in {self.log}",
-            "\n".join(dict.fromkeys(errors)),
+            detail,
         )
 
 
@@ -212,7 +215,7 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
             outcome.warnings.append(line)
     elif severity == "info":
         progress.note(line)
-    # What the program prints to stderr ("info#err") is in the log; a failing program's traceback comes as an error, too.
+    # What a program prints to stderr ("info#err") is in the log; its traceback comes as an error, too.
 
 
 def _complaints(said: str) -> list[str]:

@@ -119,7 +119,7 @@ def link(tools: Mapping[str, Path]) -> None:
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
     host = tools["pulumi-language-python"]
     wanted["pulumi-language-python-exec"] = host.parent / "pulumi-language-python-exec"
-    engine_ = wanted.pop("pulumi")
+    del wanted["pulumi"]
     for name, target in wanted.items():
         entry = folder / name
         if entry.is_symlink() and entry.readlink() == target:
@@ -127,7 +127,8 @@ def link(tools: Mapping[str, Path]) -> None:
         entry.unlink(missing_ok=True)
         entry.symlink_to(target)
     wrapper = folder / "pulumi"
-    text = _WRAPPER.format(pulumi=shlex.quote(str(engine_)), root=shlex.quote(str(paths.ROOT)))
+    places = {"home": str(paths.home()), "root": str(paths.ROOT), "python": sys.executable}
+    text = _WRAPPER.format(**{name: shlex.quote(place) for name, place in places.items()})
     if not wrapper.is_file() or wrapper.read_text() != text:
         wrapper.write_text(text)
         wrapper.chmod(0o755)
@@ -161,21 +162,6 @@ def _cloud() -> dict[str, str]:
 
 _WRAPPER = """\
 #!/bin/sh
-# The real pulumi. It notes the salt of the sandbox's throw-away passphrase in Pulumi.STACK.yaml; that line goes again
-# afterwards, unless the file had one before or now holds a secret, so that git sees no change.
-bare=
-for file in {root}/Pulumi.*.yaml; do
-    grep -q '^encryptionsalt:' "$file" 2>/dev/null || bare="$bare
-$file"
-done
-trap : INT TERM
-{pulumi} "$@"
-code=$?
-echo "$bare" | while IFS= read -r file; do
-    if [ -f "$file" ] && grep -q '^encryptionsalt:' "$file" && ! grep -q 'secure:' "$file"; then
-        rest=$(grep -v '^encryptionsalt:' "$file"; echo .)
-        printf '%s' "${{rest%.}}" > "$file"
-    fi
-done
-exit $code
+# The real pulumi, in sandbox/plain.py's care.
+GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m sandbox.plain "$@"
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sandbox import cli, down, environment, paths, process
+from sandbox import cli, down, environment, paths, plain, process
 
 ROOT = Path(__file__).parents[3]
 
@@ -112,25 +112,40 @@ def test_the_sandboxs_own_links_are_not_taken_for_the_machines_tools(monkeypatch
     assert set(before.split(os.pathsep)) <= set(os.environ["PATH"].split(os.pathsep))
 
 
-def test_plain_pulumi_leaves_the_tracked_stack_file_as_it_was(tmp_path: Path, monkeypatch, sandbox: Path) -> None:
-    """The wrapper in bin/ takes the salt line away again, unless the file had one or holds a secret."""
+def test_plain_pulumi_leaves_the_tracked_stack_files_as_the_person_left_them(tmp_path, monkeypatch, sandbox) -> None:
+    """The wrapper in bin/ takes the salt away again, unless the file had one or holds a secret."""
     clone = tmp_path / "a clone"
     clone.mkdir()
-    monkeypatch.setattr(paths, "ROOT", clone)
     real = tmp_path / "pulumi"
-    real.write_text('#!/bin/sh\nfor f in Pulumi.*.yaml; do printf "encryptionsalt: v1:x\\n" >> "$f"; done\nexit 3\n')
+    real.write_text(
+        "#!/bin/sh\nsed -i 's/false #/\"false\" #/; /^$/d' Pulumi.plain.yaml\n"
+        "sed -i 's/old/new/' Pulumi.changed.yaml\n"
+        'for f in Pulumi.*.yaml; do printf "encryptionsalt: v1:x\\n" >> "$f"; done\nexit 3\n'
+    )
     real.chmod(0o755)
-    environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
     texts = {
-        "plain": "config:\n  a: b # c\n",
+        "plain": "config:\n\n  a: false # c\n",
+        "changed": "config:\n  a: old\n",
         "salted": "encryptionsalt: own\nconfig: {}\n",
         "secret": "config:\n  a:\n    secure: v1:y\n",
     }
     for name, text in texts.items():
         (clone / f"Pulumi.{name}.yaml").write_text(text)
-    done = subprocess.run([sandbox / "bin" / "pulumi", "up"], cwd=clone, check=False)
-    assert done.returncode == 3
+    environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
+    monkeypatch.setattr(paths, "ROOT", clone)
+    monkeypatch.chdir(clone)
+    assert plain.main(["up"]) == 3
     found = {name: (clone / f"Pulumi.{name}.yaml").read_text() for name in texts}
     assert found["plain"] == texts["plain"]
+    assert found["changed"] == "config:\n  a: new\n"
     assert found["salted"].startswith("encryptionsalt: own\n")
     assert found["secret"].endswith("encryptionsalt: v1:x\n")
+
+
+def test_the_wrapper_runs_the_linked_pulumi(tmp_path: Path, sandbox: Path) -> None:
+    real = tmp_path / "pulumi"
+    real.write_text('#!/bin/sh\necho "ran $1 with PYTHONPATH=$PYTHONPATH"\nexit 7\n')
+    real.chmod(0o755)
+    environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
+    done = subprocess.run([sandbox / "bin" / "pulumi", "stack"], capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout) == (7, "ran stack with PYTHONPATH=\n")
