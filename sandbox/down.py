@@ -42,8 +42,8 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
                 "on a real account they would cost money: find out who made them; `make down FORCE=1` removes them",
             )
         stopped = process.stop_all()
-        _remove()
-        session.say(f"gone: {len(stopped)} processes stopped, {paths.home()} removed")
+        kept = _remove()
+        session.say(f"gone: {len(stopped)} processes stopped, {paths.home()} removed{kept}")
 
 
 def destroy(stack: Stack) -> None:
@@ -55,9 +55,9 @@ def destroy(stack: Stack) -> None:
     engine = Engine(stack, tools["pulumi"])
     if checkpoint.managed or checkpoint.pending:  # a stack without objects needs no cloud to go away
         clouds = {resource["type"].split(":")[0] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]}
-        restarted = session.start(["aws"] if clouds & {"aws", "eks"} else [])
+        session.start(["aws"] if clouds & {"aws", "eks"} else [])
         stack.prepare()
-        recovery.recover(engine, restarted, session.say)
+        recovery.recover(engine, False, session.say)  # what is gone already is no hindrance
         if any(resource.get("protect") for resource in stack.checkpoint().resources):
             session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
             engine.ask("state", "unprotect", "--all", "--yes", "--stack", stack.name)
@@ -79,16 +79,16 @@ def _leftovers() -> list[str]:
     return [entry for cloud in running for entry in status.leftovers(cloud)]
 
 
-def _remove() -> None:
+def _remove() -> str:
     home = paths.home()
     for entry in home.iterdir():
         if entry.name == KEPT and any(entry.iterdir()):
             continue
         _remove_entry(entry)
-    if not any(home.iterdir()):
-        home.rmdir()
-    else:
-        session.say(f"kept: {home / KEPT}, what a recovery had set aside")
+    if any(home.iterdir()):
+        return f" but for {KEPT}/, which holds what a recovery set aside"
+    home.rmdir()
+    return ""
 
 
 def _remove_entry(entry: Path) -> None:

@@ -183,8 +183,7 @@ def _take(event: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
                 {key: metadata.get(key) for key in ("op", "urn", "type", "diffs", "keys", "detailedDiff")}
             )
     elif done := event.get("resOutputsEvent"):
-        if _is_real(done["metadata"]):
-            progress.end(done["metadata"]["urn"], done["metadata"]["op"])
+        progress.end(done["metadata"]["urn"], done["metadata"]["op"])
     elif failed := event.get("resOpFailedEvent"):
         progress.end(failed["metadata"]["urn"], "failed")
     elif summary := event.get("summaryEvent"):

@@ -61,11 +61,14 @@ class Progress:
         self._beat()
 
     def end(self, urn: str, operation: str) -> None:
-        word = _DONE.get(operation, operation)
+        """`operation` may tell more than what was begun: a refresh ends as an update where something had changed."""
+        if urn not in self._running:
+            return
+        label, begun, since = self._running.pop(urn)
+        word = _DONE.get(begun if operation == "same" else operation, operation)
         self.counts[word] = self.counts.get(word, 0) + 1
-        label, _, since = self._running.pop(urn, ("", "", time.monotonic()))
         seconds = time.monotonic() - since
-        if label and seconds >= SLOW and operation != "refresh":
+        if seconds >= SLOW and begun != "refresh":
             self.note(f"{word} {label} ({seconds:.0f} s)")
         self._beat()
 

@@ -221,5 +221,5 @@ def _attempt(problems: list[str], what: str, ask: Callable[[], Any], otherwise: 
         return ask()
     except Exception as error:
         # Whatever a half-dead sandbox raises: a status says so and goes on.
-        problems.append(f"{what}: {error or type(error).__name__}")
+        problems.append(f"{what}: {getattr(error, 'problem', error) or type(error).__name__}")
         return otherwise
