@@ -78,7 +78,7 @@ class AwsProvider(SimulatedProvider):
         if row.check and not failures:
             failures = [CheckFailure(path, reason) for path, reason in row.check(inputs)]
         if not failures and not _has_unknown(inputs):
-            failures = [CheckFailure("", reason) for reason in _refused(row, inputs)]
+            failures = [CheckFailure("", reason) for reason in refusals(token, inputs)]
         region = news.get("region")
         if isinstance(region, str) and region not in _regions():
             failures.append(CheckFailure("region", f"invalid AWS Region: {region}"))
@@ -259,23 +259,29 @@ class AwsProvider(SimulatedProvider):
         return planned
 
 
-def calls(token: str, inputs: Props, region: str = "us-east-1") -> list[tuple[str, str, Props]]:
-    """The calls that creating a resource with these inputs would make: (service, operation, parameters). Needs no
-    server. Raises ProviderError for an unknown type."""
+def _rehearse(token: str, inputs: Props, region: str) -> tuple[list[tuple[str, str, Props]], list[str]]:
+    """The calls that a creation would make, and the inputs that it would not look at."""
     row = _row(token)
     recorder = Recorder(region)
-    given = {key: value for key, value in inputs.items() if key != _AUTONAMED}
+    given = table.Watched({k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None})
     if row.name and given.get(row.name.property) is None:
         given[row.name.property] = given.get(row.name.prefix) or "sandbox"
     table.create(row, Scope(recorder, given, tags=dict(given.get("tags") or {})))
     status_reads = {step.operation for step in row.read if isinstance(step, table.Call)}
-    return [call for call in recorder.calls if call[1] not in status_reads]
+    return [call for call in recorder.calls if call[1] not in status_reads], table.unused(row, given)
+
+
+def calls(token: str, inputs: Props, region: str = "us-east-1") -> list[tuple[str, str, Props]]:
+    """The calls that creating a resource with these inputs would make: (service, operation, parameters). Needs no
+    server. Raises ProviderError for an unknown type."""
+    return _rehearse(token, inputs, region)[0]
 
 
 def refusals(token: str, inputs: Props) -> list[str]:
-    """What botocore's models refuse in the calls that these inputs would make."""
-    found = []
-    for service, operation, params in calls(token, inputs):
+    """What botocore's models refuse in the calls that these inputs would make, and what is not simulated."""
+    made, unused = _rehearse(token, inputs, "us-east-1")
+    found = [f"{name} is not simulated by the sandbox (sandbox/aws/rows); leave it out there" for name in unused]
+    for service, operation, params in made:
         shape = session.service_model(service).operation_model(operation).input_shape
         if shape is None:
             continue
@@ -284,10 +290,6 @@ def refusals(token: str, inputs: Props) -> list[str]:
             found.append(f"{operation}: {report.generate_report()}")
         found += [f"{operation}: {each}" for each in wrong_values(service, operation, params)]
     return found
-
-
-def _refused(row: Row, inputs: Props) -> list[str]:
-    return refusals(row.token, inputs)
 
 
 def _row(token: str) -> Row:

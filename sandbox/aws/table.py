@@ -115,6 +115,8 @@ class Row:
     ordered: frozenset[str] = frozenset()
     """Lists whose order counts; all others are sets in the real provider."""
     delete_first: bool = False
+    also: frozenset[str] = frozenset()
+    """Inputs that steer the provider in an update or a delete; every other input must be used by the creation."""
     check: Callable[[Props], list[tuple[str, str]]] | None = None
     """Further mistakes in the inputs that the real provider finds before it calls AWS."""
 
@@ -147,9 +149,39 @@ def _search(expression: str, value: Any) -> Any:
     return _compiled(expression).search(value)
 
 
+def _with_defaults(row: Row, scope: Scope) -> None:
+    for name, value in row.defaults.items():
+        scope.inputs.setdefault(name, value)
+
+
+class Watched(dict[str, Any]):
+    """Inputs that remember which of them were asked for."""
+
+    def __init__(self, inputs: Props) -> None:
+        super().__init__(inputs)
+        self.used: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.used.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.used.add(key)
+        return super().get(key, default)
+
+
+def unused(row: Row, inputs: Watched) -> list[str]:
+    """Inputs that nothing of the row looks at: a property of the real resource that is not simulated."""
+    later = {
+        name for step in (*row.update, *row.delete) if isinstance(step, Call) for name in (*step.takes, *step.when)
+    }
+    named = {row.name.property, row.name.prefix} if row.name else set()
+    return sorted(set(inputs) - inputs.used - later - named - row.also - {"tags", "region"})
+
+
 def create(row: Row, scope: Scope) -> str:
     """Makes the object and returns its id; a failure after the object exists carries it as `partial`."""
-    scope.inputs = {**row.defaults, **scope.inputs}
+    _with_defaults(row, scope)
     first, *rest = row.create
     answer = run(row, first, scope, _create_tags(row, first, scope))
     scope.answer = answer if isinstance(answer, dict) else {}
@@ -191,7 +223,7 @@ def await_ready(row: Row, scope: Scope) -> None:
 
 def read(row: Row, scope: Scope) -> Props | None:
     """The object's properties as AWS has them, None when it is gone."""
-    scope.inputs = {**row.defaults, **scope.inputs}
+    _with_defaults(row, scope)
     first, *rest = row.read
     try:
         found = run(row, first, scope)
@@ -250,7 +282,7 @@ def _plain(path: str) -> bool:
 
 def update(row: Row, scope: Scope) -> None:
     """Changes in place what differs between `scope.olds` and `scope.inputs`."""
-    scope.inputs = {**row.defaults, **scope.inputs}
+    _with_defaults(row, scope)
     scope.olds = {**row.defaults, **scope.olds}
     for step in row.update:
         if not isinstance(step, Call) or scope.changed(*(step.when or tuple(step.takes))):
@@ -294,7 +326,7 @@ def _create_tags(row: Row, step: Step, scope: Scope) -> Props:
 
 def delete(row: Row, scope: Scope) -> None:
     """Deletes the object and waits until it is gone; gone already is as good."""
-    scope.inputs = {**row.defaults, **scope.inputs}
+    _with_defaults(row, scope)
     for step in row.delete:
         try:
             run(row, step, scope)

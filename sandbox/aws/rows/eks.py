@@ -253,6 +253,7 @@ ROWS = [
         tags=eks_tags("arn"),
         ready=("status", ("ACTIVE",), ("FAILED", "DELETING")),
         await_gone=True,
+        also=frozenset({"forceUpdateVersion"}),
         check=_check_cluster,
     ),
     Row(
@@ -312,6 +313,7 @@ ROWS = [
         tags=eks_tags("nodegroupArn"),
         ready=("status", ("ACTIVE",), ("CREATE_FAILED", "DELETING")),
         await_gone=True,
+        also=frozenset({"forceUpdateVersion"}),
         check=_check_nodegroup,
         ordered=frozenset({"instanceTypes"}),
     ),

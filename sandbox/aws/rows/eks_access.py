@@ -101,6 +101,7 @@ ROWS = [
         replaces=frozenset({"clusterName", "addonName", "namespaceConfig"}),
         tags=eks_tags("addonArn"),
         ready=("status", ("ACTIVE",), ("CREATE_FAILED", "DEGRADED")),
+        also=frozenset({"resolveConflictsOnUpdate"}),
         await_gone=True,
     ),
     Row(

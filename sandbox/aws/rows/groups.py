@@ -292,6 +292,7 @@ ROWS = [
         replaces=frozenset({"name", "namePrefix", "description", "vpcId"}),
         defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
         name=Name(longest=255),
+        also=frozenset({"revokeRulesOnDelete"}),  # EC2 drops a group's own rules with it
         tags=ec2_tags("security-group"),
     ),
     Row(
@@ -302,6 +303,7 @@ ROWS = [
         read=(_READ, _rules_of),
         update=(_apply,),
         delete=(),  # it goes with its VPC and not before
+        also=frozenset({"revokeRulesOnDelete"}),
         replaces=frozenset({"vpcId"}),
         tags=ec2_tags("security-group"),
     ),

@@ -174,6 +174,7 @@ ROWS = [
         name=Name(longest=125),
         tags=ec2_tags("launch-template"),
         check=_check,
+        also=frozenset({"defaultVersion", "updateDefaultVersion"}),
         ordered=frozenset({"blockDeviceMappings", "networkInterfaces", "tagSpecifications"}),
     ),
     Row(

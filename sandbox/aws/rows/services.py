@@ -17,8 +17,8 @@ def _rotation(scope: Scope) -> None:
 
 
 def _enabled(scope: Scope) -> None:
-    if scope.changed("isEnabled"):
-        on = scope.inputs.get("isEnabled", True)
+    on = scope.inputs.get("isEnabled", True)
+    if scope.changed("isEnabled") and (scope.olds or not on):
         scope.api.call("kms", "EnableKey" if on else "DisableKey", {"KeyId": scope.id})
 
 
@@ -89,6 +89,7 @@ ROWS = [
                 answer="KeyMetadata",
             ),
             _rotation,
+            _enabled,
         ),
         read=(
             Call(
@@ -140,6 +141,7 @@ ROWS = [
         delete=(_delete_log_group,),
         replaces=frozenset({"name", "namePrefix", "logGroupClass"}),
         defaults={"skipDestroy": False},
+        also=frozenset({"skipDestroy"}),
         name=Name(longest=512),
         tags=Tags(
             member="tags",

@@ -266,6 +266,7 @@ ROWS = [
         defaults={"forceDestroy": False},
         name=Name("bucket", "bucketPrefix", longest=63, lower=True),
         tags=Tags(),
+        also=frozenset({"forceDestroy"}),
         json=frozenset({"policy"}),
         check=_check_bucket,
     ),

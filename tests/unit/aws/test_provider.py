@@ -154,6 +154,11 @@ def test_a_provider_that_cannot_work_says_so(config: dict[str, Any], said: str) 
         ),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "region": "nowhere"}, "invalid AWS Region"),
         ("aws:sqs/queue:Queue", {}, "does not simulate"),
+        (
+            "aws:ec2/vpc:Vpc",
+            {"cidrBlock": "10.0.0.0/16", "ipv4IpamPoolId": "ipam-1"},
+            "ipv4IpamPoolId is not simulated",
+        ),
     ],
 )
 def test_wrong_inputs_are_found_in_the_check(
