@@ -103,6 +103,7 @@ class AwsProvider(SimulatedProvider):
             if not _has_unknown(wanted) and wanted != (olds.get("tagsAll") or {}):
                 changes.append("tagsAll")
         replaces = [each for each in changes if each in row.replaces or _top(each) in row.replaces or each == "region"]
+        replaces += [each for each in changes if each in row.cannot_go and not news_.get(each)]
         name = row.name.property if row.name else ""
         fixed_name = bool(name) and name not in (news.get(_AUTONAMED) or []) and news.get(name) is not None
         keeps_name = fixed_name and news.get(name) == old_inputs.get(name)

@@ -104,6 +104,8 @@ class Row:
     delete: tuple[Step, ...]
     update: tuple[Step, ...] = ()
     replaces: frozenset[str] = frozenset()
+    cannot_go: frozenset[str] = frozenset()
+    """Properties that can be set or changed in place, but not taken away again."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     name: Name | None = None
     tags: Tags | None = None

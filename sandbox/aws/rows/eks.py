@@ -249,6 +249,7 @@ ROWS = [
                 *("kubernetesNetworkConfig.serviceIpv4Cidr", "accessConfig.bootstrapClusterCreatorAdminPermissions"),
             }
         ),
+        cannot_go=frozenset({"encryptionConfig"}),
         name=Name(prefix="", longest=100),
         tags=eks_tags("arn"),
         ready=("status", ("ACTIVE",), ("FAILED", "DELETING")),

@@ -96,6 +96,14 @@ def test_what_a_change_means(provider: AwsProvider, changes: Any, changed: list[
     assert (found.changes, found.replaces) == (changed, replaces)
 
 
+def test_encryption_can_be_added_to_a_cluster_but_not_taken_away(provider: AwsProvider) -> None:
+    plain = {"name": "ml", "roleArn": "r", "vpcConfig": {"subnetIds": ["a"]}}
+    secret = {**plain, "encryptionConfig": {"provider": {"keyArn": "k"}, "resources": ["secrets"]}}
+    token = "aws:eks/cluster:Cluster"
+    assert diff(provider, token, plain, secret).replaces == []
+    assert diff(provider, token, secret, plain).replaces == ["encryptionConfig"]
+
+
 def test_a_policy_in_another_spelling_is_no_change(provider: AwsProvider) -> None:
     old = {"assumeRolePolicy": TRUST, "name": "r"}
     assert diff(provider, ROLE, old, {**old, "assumeRolePolicy": TRUST.replace(", ", " ,\n")}).changes == []
