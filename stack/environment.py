@@ -16,6 +16,7 @@ from components.checks import Problem
 from components.pools import NodePoolSpec
 from components.pools import problems as pool_problems
 
+from . import on
 from .config import Config, Section
 
 PROJECT = "gpuyard"
@@ -230,19 +231,21 @@ def _cloud_key_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def _value_problems(environment: Environment) -> Iterator[Problem]:
-    """The library's own checks, with paths as they stand in the file."""
-    from . import on
-
+    """The library's own checks, with paths as they stand in the file. What would only follow from another mistake is
+    left out: zones while the region is wrong, the add-ons' needs while a pool is."""
     config = environment.config
     cloud = on.cloud(config.cloud)
-    if environment.region:
+    if not any(_cloud_key_problems(environment)):
         yield from (p.under("network") for p in cloud.network_problems(environment))
-        yield from (p.under("cluster") for p in cloud.cluster_problems(environment))
-    for name, pool in environment.node_pools.items():
-        found = pool_problems(config.cloud, name, pool, config.network.zones)
-        yield from (p.under(f"nodePools.{name}") for p in found)
+    yield from (p.under("cluster") for p in cloud.cluster_problems(environment))
+    pools = [
+        problem.under(f"nodePools.{name}")
+        for name, pool in environment.node_pools.items()
+        for problem in pool_problems(config.cloud, name, pool, config.network.zones)
+    ]
+    yield from pools
     yield from (p.under("storage") for p in cloud.storage_problems(environment))
     charts = cloud.charts(config.addons)
     yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts))
-    if all(hardware.find(config.cloud, m) for p in config.node_pools.values() for m in p.machine_types):
+    if not pools:
         yield from cloud.addon_problems(environment)
