@@ -3,10 +3,12 @@
 Layout (all of it disposable; `make down` removes it, apart from `attic/`):
 
     state/       Pulumi's file backend            pulumi/    PULUMI_HOME
+    config/      copies of the stack files        bin/       the tools, and a pulumi that leaves those files alone
     plugins/     the ambient provider shims       run/       one NAME.json (pid, port) and NAME.log per process
     aws/         snapshot of the AWS server       gcp/       the Google Cloud store
     clusters/    one folder per control plane     faults.json  failures to inject (sandbox/plugins/faults.py)
     attic/       what a recovery set aside, never deleted by a command
+    helm/        Helm's own folders               lock       who is at work (lock.py)
 """
 
 from __future__ import annotations
