@@ -38,7 +38,7 @@ PORTS = range(17_000, 30_000)
 """Below Linux's ephemeral ports and Kubernetes' node ports, so that a port stays free until its server is back."""
 
 _FRUGAL = {"MALLOC_ARENA_MAX": "2"}
-"""glibc keeps an arena per thread, eight per core; servers with a thread per request hold a third more than they use."""
+"""glibc keeps an arena per thread, eight a core; servers with a thread per request hold a third too much."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _handed_out: set[int] = set()
