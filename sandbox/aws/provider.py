@@ -119,7 +119,7 @@ class AwsProvider(SimulatedProvider):
         with suppress(KeyError):  # an id that is known beforehand: even a killed create can be found again by it
             journal.note(urn, scope.text(row.id))
         try:
-            id = table.create(row, scope)
+            id = table.create(row, scope, lambda id: journal.note(urn, id))
         except ProviderError as error:
             if error.partial:
                 id, _ = error.partial
@@ -164,7 +164,7 @@ class AwsProvider(SimulatedProvider):
     ) -> Props:
         row = _row(token)
         if preview:
-            planned = self._planned(token, row, news, unknown=False)
+            planned = self._planned(token, row, news, olds)
             changing = {"latestVersion", "defaultVersion", "modifiedAt", "platformVersion"}
             return {**{k: UNKNOWN if k in changing else v for k, v in olds.items()}, **planned}
         scope = self._scope(row, news, timeout, id, olds)
@@ -249,11 +249,18 @@ class AwsProvider(SimulatedProvider):
         outputs["region"] = scope.api.region
         return {key: value for key, value in outputs.items() if key in known}
 
-    def _planned(self, token: str, row: Row, inputs: Props, unknown: bool = True) -> Props:
+    def _planned(self, token: str, row: Row, inputs: Props, olds: Props | None = None) -> Props:
+        """The outputs that a preview knows; `olds`: of the object that an update would change."""
         known = _schema().shape(token).outputs
         given = {**row.defaults, **{k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None}}
-        planned: Props = {key: UNKNOWN for key in known if key not in given and key != "tags"} if unknown else {}
+        planned: Props = {key: UNKNOWN for key in known if key not in given and key != "tags"} if olds is None else {}
         planned.update({key: value for key, value in given.items() if key in known})
+        for path in row.computed:
+            outer, _, inner = path.partition(".")
+            value = planned.get(outer)
+            if isinstance(value, dict) and value.get(inner) is None:
+                before = UNKNOWN if olds is None else (olds.get(outer) or {}).get(inner)
+                planned[outer] = {**value, inner: before}
         if row.tags:
             planned["tagsAll"] = self._tags(inputs)
         planned["region"] = given.get("region") or self.region

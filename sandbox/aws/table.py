@@ -116,6 +116,8 @@ class Row:
     """Properties that hold JSON documents: compared by content."""
     ordered: frozenset[str] = frozenset()
     """Lists whose order counts; all others are sets in the real provider."""
+    computed: frozenset[str] = frozenset()
+    """Members of nested objects (`object.member`) that AWS gives when the program does not; a preview knows none."""
     delete_first: bool = False
     also: frozenset[str] = frozenset()
     """Inputs that steer the provider in an update or a delete; every other input must be used by the creation."""
@@ -181,13 +183,16 @@ def unused(row: Row, inputs: Watched) -> list[str]:
     return sorted(set(inputs) - inputs.used - later - named - row.also - {"tags", "region"})
 
 
-def create(row: Row, scope: Scope) -> str:
-    """Makes the object and returns its id; a failure after the object exists carries it as `partial`."""
+def create(row: Row, scope: Scope, made: Callable[[str], None] = lambda id: None) -> str:
+    """Makes the object and returns its id; a failure after the object exists carries it as `partial`.
+
+    `made` hears the id as soon as the object exists, before it is complete."""
     _with_defaults(row, scope)
     first, *rest = row.create
     answer = run(row, first, scope, _create_tags(row, first, scope))
     scope.answer = answer if isinstance(answer, dict) else {}
     scope.id = scope.text(row.id)
+    made(scope.id)
     try:
         for step in rest:
             if not isinstance(step, Call) or not step.when or any(scope.inputs.get(n) is not None for n in step.when):

@@ -250,6 +250,12 @@ ROWS = [
             }
         ),
         cannot_go=frozenset({"encryptionConfig"}),
+        computed=frozenset(
+            {
+                *("vpcConfig.clusterSecurityGroupId", "vpcConfig.vpcId"),
+                *("kubernetesNetworkConfig.serviceIpv4Cidr", "kubernetesNetworkConfig.serviceIpv6Cidr"),
+            }
+        ),
         name=Name(prefix="", longest=100),
         tags=eks_tags("arn"),
         ready=("status", ("ACTIVE",), ("FAILED", "DELETING")),

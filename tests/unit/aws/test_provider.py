@@ -205,3 +205,15 @@ def test_a_launch_templates_blocks_become_the_apis() -> None:
 def test_an_unknown_member_is_refused_by_the_apis_model() -> None:
     inputs = {"name": "lt", "metadataOptions": {"httpToken": "required"}}
     assert "httpToken" in "; ".join(refusals("aws:ec2/launchTemplate:LaunchTemplate", inputs))
+
+
+def test_a_preview_does_not_take_a_nested_member_of_awss_for_missing(provider: AwsProvider) -> None:
+    """Before the cluster exists its security group is unknown; later a preview of an update keeps it."""
+    token = "aws:eks/cluster:Cluster"
+    inputs = {"name": "ml", "roleArn": "arn:aws:iam::123456789012:role/r", "vpcConfig": {"subnetIds": ["a", "b"]}}
+    _, planned = provider.create(token, urn(token), inputs, True, 0)
+    assert planned["vpcConfig"]["clusterSecurityGroupId"] is UNKNOWN
+    olds = {**inputs, "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-1", "vpcId": "vpc-1"}}
+    news = {**inputs, "version": "1.35"}
+    planned = provider.update(token, urn(token), "ml", inputs, olds, news, True, 0)
+    assert planned["vpcConfig"]["clusterSecurityGroupId"] == "sg-1"
