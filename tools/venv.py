@@ -93,6 +93,9 @@ def run(module, arguments):
         sys.exit("\n" + str(error))
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; run it again, it goes on where it was.")
+    # As an activated environment has it: pyright, for one, asks the `python` on PATH what is installed.
+    os.environ["VIRTUAL_ENV"] = folder()
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(program), os.environ.get("PATH", os.defpath)])
     sys.stdout.flush()
     os.execv(program, [program, "-m", module, *arguments])
 
