@@ -75,6 +75,7 @@ def test_an_environment_of_ones_own_is_used_as_it_is(clone: Path, quick: list[st
     assert quick == []
 
 
+@pytest.mark.slow
 def test_a_real_one_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
     program = venv.ensure()
     assert "ready after" in capfd.readouterr().err
@@ -82,6 +83,7 @@ def test_a_real_one_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]
     assert found.stdout.strip() == str(clone / ".venv")
 
 
+@pytest.mark.slow
 def test_a_pip_without_network_is_one_error_with_the_fix(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clone / "requirements-dev.txt").write_text("no-such-package==1\n")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
