@@ -7,7 +7,7 @@ SANDBOX = $(RUN) sandbox
 CHOICE = $(if $(STACK),--stack $(STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo status status-json env shell preview down test check bench clean
+.PHONY: help up demo status status-json env shell preview down test check types fast bench clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,12 @@ test: ## Run every test
 check: ## Lint, types and the fast tests, in under a minute
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(MAKE) --no-print-directory -j2 types fast
+
+types:
 	@$(RUN) pyright
+
+fast:
 	@$(RUN) pytest -q -n auto -m "not engine and not cluster and not alerts and not docs and not slow"
 
 bench: ## Measure the sandbox against its floor

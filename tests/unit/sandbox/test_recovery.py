@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -104,7 +105,8 @@ def test_without_a_backup_another_stacks_objects_are_not_touched() -> None:
 def test_an_engine_whose_command_was_killed_is_stopped() -> None:
     mark = {**os.environ, process.MARK: "engine"}
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
-    orphan = subprocess.Popen(argv, env=mark)
+    # A background job may have SIGINT ignored, and so would this child.
+    orphan = subprocess.Popen(argv, env=mark, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         deadline = time.monotonic() + 5
         while not process.strays("engine") and time.monotonic() < deadline:
