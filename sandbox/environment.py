@@ -50,6 +50,7 @@ def isolate() -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "CLOUDSDK_CONFIG": str(paths.home() / "gcp" / "cloudsdk"),
+        "KUBECACHEDIR": str(paths.home() / "helm" / "kube"),
         "HELM_CACHE_HOME": str(paths.home() / "helm" / "cache"),
         "HELM_CONFIG_HOME": str(paths.home() / "helm" / "config"),
         "HELM_DATA_HOME": str(paths.home() / "helm" / "data"),
