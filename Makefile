@@ -46,7 +46,7 @@ check: ## Lint, types and the fast tests, in under a minute
 	@$(MAKE) --no-print-directory -j2 types fast
 
 types:
-	@$(RUN) pyright
+	@$(RUN) pyrefly check
 
 fast:
 	@$(RUN) pytest -q -n auto -m "not engine and not cluster and not alerts and not docs and not slow"

@@ -37,7 +37,8 @@ def client(service: str, region: str, endpoint: str | None = None) -> Any:
         raise SandboxError("The sandbox's AWS server does not run.", "start it with `make up`")
     key = (service, region, endpoint)
     if key not in _clients:
-        _clients[key] = _boto().client(
+        made: Any = _boto().client  # its stubs name every service; ours is any of them
+        _clients[key] = made(
             service,
             region_name=region,
             endpoint_url=endpoint,

@@ -206,7 +206,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
         if cluster is None:
             raise ApiError(404, f"Not found: {cluster_name}.", "notFound")
         name = f"{cluster_name}/nodePools/{body['name']}"
-        config = {"machineType": nodes.DEFAULT_MACHINE, **body.get("config", {})}
+        config: Props = {"machineType": nodes.DEFAULT_MACHINE, **body.get("config", {})}
         zones = sorted(body.get("locations") or cluster["locations"])
         check_machines(config, zones)
         extra: list[Props] = []

@@ -181,7 +181,13 @@ class Cluster(pulumi.ComponentResource):
             name=args.get("name"),
             role_arn=Output.from_input(self.role).apply(lambda role: role.arn),
             compute_config=compute,
-            storage_config={"block_storage": {"enabled": True}} if auto else None,
+            storage_config=(
+                aws.eks.ClusterStorageConfigArgs(
+                    block_storage=aws.eks.ClusterStorageConfigBlockStorageArgs(enabled=True)
+                )
+                if auto
+                else None
+            ),
             kubernetes_network_config=network,
             bootstrap_self_managed_addons=False if auto else args.get("bootstrapSelfManagedAddons", True),
             vpc_config=aws.eks.ClusterVpcConfigArgs(
@@ -194,9 +200,19 @@ class Cluster(pulumi.ComponentResource):
             version=args.get("version"),
             enabled_cluster_log_types=args.get("enabledClusterLogTypes"),
             tags=_tags({"Name": name}, args.get("clusterTags"), self.tags),
-            encryption_config={"provider": {"key_arn": key}, "resources": ["secrets"]} if key else None,
+            encryption_config=(
+                aws.eks.ClusterEncryptionConfigArgs(
+                    provider=aws.eks.ClusterEncryptionConfigProviderArgs(key_arn=key), resources=["secrets"]
+                )
+                if key
+                else None
+            ),
             access_config=(
-                {"authentication_mode": mode, "bootstrap_cluster_creator_admin_permissions": True} if mode else None
+                aws.eks.ClusterAccessConfigArgs(
+                    authentication_mode=mode, bootstrap_cluster_creator_admin_permissions=True
+                )
+                if mode
+                else None
             ),
             upgrade_policy=args.get("upgradePolicy"),
             deletion_protection=args.get("deletionProtection"),

@@ -157,7 +157,7 @@ class Schema:
     def _check(self, wanted: Any, value: Any, path: str, failures: list[CheckFailure]) -> None:
         if value is None or value is UNKNOWN:
             return
-        attempts = []
+        attempts: list[list[CheckFailure]] = []
         for alternative in _alternatives(wanted):
             found: list[CheckFailure] = []
             if not self._check_one(alternative, value, path, found):
@@ -166,7 +166,11 @@ class Schema:
                 return
             attempts.append(found)
         # Of several alternatives the one that the value comes closest to is the one that was meant.
-        failures.extend(min(attempts, key=lambda found: (found[0].property == path, len(found)), default=[]))
+
+        def distance(found: list[CheckFailure]) -> tuple[bool, int]:
+            return found[0].property == path, len(found)
+
+        failures.extend(min(attempts, key=distance, default=[]))
 
     def _check_one(self, wanted: Any, value: Any, path: str, failures: list[CheckFailure]) -> bool:
         """False when the value is of another kind altogether; failures inside it are added."""

@@ -119,11 +119,11 @@ class _Member(Behaviour):
 
         def change(policy: Body) -> Body:
             bindings = policy["bindings"]
-            binding = next((item for item in bindings if _same_binding(item, place)), None)
+            binding: Any = next((item for item in bindings if _same_binding(item, place)), None)
             if binding is None:
                 binding = {"role": place["role"], "members": [], "condition": place.get("condition")}
                 bindings.append(binding)
-            members = set(binding["members"])
+            members: set[str] = {*binding["members"]}
             binding["members"] = sorted(members | {place["member"]} if present else members - {place["member"]})
             return {"bindings": [item for item in bindings if item["members"]]}
 
@@ -164,6 +164,7 @@ def _is_ours(store: Store, project: str) -> bool:
 
 
 def _member_row(token: str, kind: str, name: str, parent: str, collection: str = "", **more: Any) -> Row:
+    more.setdefault("places", ())
     condition = Names({"condition": "condition", parent: None, **OWN})
     return Row(
         token=token,
@@ -178,7 +179,7 @@ def _member_row(token: str, kind: str, name: str, parent: str, collection: str =
         autoname=None,
         checks={"member": member, "role": role},
         behaviour=_Member(collection),
-        **{"places": (), **more},
+        **more,
     )
 
 
