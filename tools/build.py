@@ -155,8 +155,8 @@ _NETWORK = (
     r"|certificate|reading https?://|module lookup disabled|network is unreachable"
 )
 _NO_MODULES = (
-    "the Go modules could not be downloaded: check the network, or set HTTPS_PROXY, or GOPROXY to a mirror of "
-    "proxy.golang.org, and run the command again; what was downloaded is kept"
+    "the Go modules could not be downloaded: check the network, or set HTTPS_PROXY, or GOPROXY to a module proxy that "
+    "you reach, and run the command again; what was downloaded is kept"
 )
 _ADVICE = (
     (_NETWORK, _NO_MODULES),

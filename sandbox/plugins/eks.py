@@ -57,7 +57,7 @@ class EksProvider(Provider):
     def call(self, token: str, args: Inputs) -> CallResult:
         """The component's one method, `getKubeconfig`."""
         if token != f"{CLUSTER}/getKubeconfig":
-            raise NotImplementedError(f"eks.Cluster has no method {token.rpartition('/')[2]}")
+            raise LookupError(f"eks.Cluster has no method {token.rpartition('/')[2]}")
         component: Any = args["__self__"]
         credentials = {key: args.get(key) for key in ("roleArn", "profileName")}
         cluster = Output.from_input(component).apply(lambda known: known.eks_cluster)

@@ -101,7 +101,7 @@ def test_the_environment_of_a_build_has_nothing_of_the_users_go_settings(machine
 
 
 def test_a_failed_build_shows_its_end_and_what_to_do_and_leaves_nothing(machine) -> None:
-    machine("print('go: dial tcp: lookup proxy.golang.org: no such host', file=sys.stderr); sys.exit(1)")
+    machine("print('go: dial tcp: lookup modules.example: no such host', file=sys.stderr); sys.exit(1)")
     with pytest.raises(SandboxError) as caught:
         provide.provide(["helm"], lambda line: None)
     assert "Building helm" in caught.value.problem
