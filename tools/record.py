@@ -25,10 +25,12 @@ def output(command: str, home: str) -> str:
 
     Raises SystemExit when the command fails: a failure is not what the README should show.
     """
+    # Without make's own variables, or a make within make announces its folders.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
     done = subprocess.run(
         command.split(),
         cwd=ROOT,
-        env={**os.environ, "GPUYARD_SANDBOX": home, "COLUMNS": COLUMNS, "STACK": "dev"},
+        env={**plain, "GPUYARD_SANDBOX": home, "COLUMNS": COLUMNS, "STACK": "dev"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,0 +1,106 @@
+"""What the pages name exists: commands, files, links, examples. The commands themselves run in tests/engine."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+import yaml
+
+from sandbox.paths import ROOT
+from stack.config import Config
+from tests.recorder import run
+from tools import record
+
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "node_modules" for part in page.relative_to(ROOT).parts)
+)
+README = (ROOT / "README.md").read_text()
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make (?:-s )?([a-z-]+)", page.read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
+    """Paths in backticks that begin with a folder of the project; braces, globs and placeholders aside."""
+    folders = "components|stack|sandbox|tests|tools|bench|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text())
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert not missing
+
+
+def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's Python, under the recording engine; `gpuyard` is what `components` is called once installed."""
+    import components
+    from components.aws import node_pool
+
+    monkeypatch.setitem(sys.modules, "gpuyard", components)
+    monkeypatch.setitem(sys.modules, "gpuyard.aws", sys.modules["components.aws"])
+    monkeypatch.setitem(sys.modules, "gpuyard.aws.node_pool", node_pool)
+    (example,) = blocks(README, "python")
+
+    def program() -> None:
+        provider = aws.Provider("aws", region="us-east-1")
+        scope: dict[str, Any] = {
+            "private_subnet_ids": ["subnet-1", "subnet-2"],
+            "cluster": type("Cluster", (), {"name": pulumi.Output.from_input("research")}),
+            "node_role": type("Role", (), {"arn": "arn:aws:iam::123456789012:role/nodes"}),
+            "aws_provider": provider,
+        }
+        exec(compile(example, "README.md", "exec"), scope)
+
+    recording = run(program)
+    group = recording.one("aws:eks/nodeGroup:NodeGroup")
+    assert group.inputs["instanceTypes"] == ["g6.2xlarge"]
+    assert group.inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
+
+
+def test_config_in_the_guides_is_config() -> None:
+    """Every `gpuyard:` key of a YAML example is one that the stack reads."""
+    declared = {field.alias for field in Config.model_fields.values()}
+    for page in PAGES:
+        for block in blocks(page.read_text(), "yaml"):
+            keys = (yaml.safe_load(block) or {}).get("config", {})
+            own = {key.split(":", 1)[1] for key in keys if key.startswith("gpuyard:")}
+            assert own <= declared, f"{name(page)}: {own - declared}"
+
+
+@pytest.mark.parametrize("command", record.COMMANDS)
+def test_the_readme_shows_a_transcript_of(command: str) -> None:
+    place = re.search(rf"<!-- transcript: {command} -->\n(.*?)<!-- transcript: end -->", README, re.DOTALL)
+    assert place and f"$ {command}\n" in place[1], "make record"
+    assert "✔" in place[1] or "✓" in place[1]
+
+
+def test_a_transcript_needs_its_place() -> None:
+    page = "a\n<!-- transcript: make up -->\nold\n<!-- transcript: end -->\nb"
+    assert record.placed(page, "make up", "new").count("old") == 0
+    with pytest.raises(ValueError, match="make demo"):
+        record.placed(page, "make demo", "new")
