@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("cluster"))  # one control plane, not one per worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sandbox folder of these tests' own; every process in it is stopped at the end."""
     before = os.environ.get("GPUYARD_SANDBOX")
@@ -47,13 +47,13 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             os.environ["GPUYARD_SANDBOX"] = before
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane(sandbox_home: str) -> ControlPlane:
     """A running control plane without cloud-side controllers and without nodes."""
     return control_plane.start(KEY, "1.35", controller=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(plane: ControlPlane) -> Api:
     return plane.api()
 
