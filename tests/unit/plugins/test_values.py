@@ -69,7 +69,7 @@ def test_changes_name_every_difference_and_lead_to_it(old: Any, new: Any) -> Non
     found = list(changes({"p": old}, {"p": new}))
     for path in found:
         before, after = lookup({"p": old}, path), lookup({"p": new}, path)
-        assert before != after or UNKNOWN in (before[1], after[1]) or not isinstance(before[1], type(after[1]))
+        assert before != after or UNKNOWN in (before[1], after[1]) or type(before[1]) is not type(after[1])
     if old == new and not values.has_unknown(old) and not values.has_unknown(new):
         assert all(
             isinstance(lookup({"p": old}, p)[1], bool) != isinstance(lookup({"p": new}, p)[1], bool) for p in found
