@@ -225,6 +225,13 @@ class TestNodePool:
         assert group.inputs["labels"]["workload"] == "gpu-training"
         assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
 
+    def test_gpu_nodes_say_that_a_gpu_is_still_to_come(self) -> None:
+        """seed row S03: without the accelerator label the autoscaler orders a second node while the plugin starts."""
+        labels = node_pool(GUIDE_GPU).one("NodeGroup").inputs["labels"]
+        assert labels["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
+        assert labels["nvidia.com/gpu.present"] == "true"
+        assert "k8s.amazonaws.com/accelerator" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["labels"]
+
     def test_the_guides_literal_gpu_type_builds_once_it_is_accepted_as_withdrawn(self) -> None:
         """seed row S03: p3.2xlarge, which EC2 no longer describes, still builds to the letter."""
         spec = pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)
