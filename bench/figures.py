@@ -104,8 +104,8 @@ def empty_program(pulumi: Path) -> float:
 
 def bare_plane() -> float:
     """Seconds until a control plane without nodes is ready."""
-    taken = seconds(lambda: control_plane.start("eks-floor-bare", "1.35", controller=False))
-    control_plane.stop("eks-floor-bare")
+    taken = seconds(lambda: control_plane.start("eks-us-east-1-floor", "1.35", controller=False))
+    control_plane.stop("eks-us-east-1-floor")
     return taken
 
 
@@ -139,7 +139,7 @@ def table(rounds: list[dict[str, float]]) -> str:
         spread = f"{shown(min(values), unit)} to {shown(max(values), unit)}"
         lines.append(f"| {name} | {shown(median[name], unit)} | {spread} | {' | '.join(ratio)} |")
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
-    return "\n".join([f"{len(rounds)} rounds on {machine}:", "", *lines])
+    return "\n".join([f"{len(rounds)} round{'s' if len(rounds) > 1 else ''} on {machine}:", "", *lines])
 
 
 def write(text: str) -> None:
