@@ -42,7 +42,7 @@ class DcgmExporter(pulumi.ComponentResource):
     def __init__(self, name: str, args: DcgmExporterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
         pools = [pool for pool in resolve_all(AWS, args["node_pools"]).values() if pool.gpus]
-        memory = f"{memory_mib(max(pool.gpus for pool in pools))}Mi"
+        memory = f"{memory_mib(max((pool.gpus for pool in pools), default=0))}Mi"
         # The exporter mounts the kubelet's pod-resources socket and may profile.
         home = namespace("dcgm-exporter", self, "privileged")
         installed = release(
