@@ -33,6 +33,8 @@ _DRIVERS: dict[str, tuple[int, int | None]] = {
     "H200": (550, None),
     "B200": (570, None),
     "B300": (580, None),
+    "RTX PRO Server 6000": (575, None),
+    "RTX PRO 4500": (595, None),
 }
 
 # Accelerators that Google attaches to N1 machines, with the counts that it accepts.
@@ -51,7 +53,8 @@ class MachineType:
     `gpus`, `neuron`, `efa`, `network_cards`: how many it has. `gpu`: EC2's name of the GPU, or Google's accelerator
     type. `memory_mib`, `gpu_memory_mib` (of one GPU): MiB. `nvme_gb`: total local NVMe in GB over `nvme_disks`.
     `max_pods`: pods by network addresses without prefix delegation (AWS only, else 110). `offered`: False for a type
-    that the cloud no longer describes.
+    that the cloud no longer describes. `spot`, `capacity_block`: whether AWS sells it so. `cluster_placement`: whether
+    it takes part in cluster placement groups.
     """
 
     name: str
@@ -69,6 +72,9 @@ class MachineType:
     network_cards: int = 1
     max_pods: int = 110
     offered: bool = True
+    spot: bool = True
+    capacity_block: bool = False
+    cluster_placement: bool = True
 
     @property
     def driver_branches(self) -> tuple[int, int | None] | None:
@@ -108,6 +114,9 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
         network_cards=number("network_cards", 1),
         max_pods=number("max_pods", 110),
         offered=row.get("offered", "1") != "0",
+        spot=row.get("spot", "1") != "",
+        capacity_block=bool(row.get("capacity_block")),
+        cluster_placement=row.get("cluster_placement", "1") != "",
     )
 
 
@@ -134,6 +143,17 @@ def successors(machine: MachineType, count: int = 3) -> list[str]:
         and other.gpu_memory_mib >= machine.gpu_memory_mib
     ]
     fits.sort(key=lambda other: (other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name))
+    return [other.name for other in fits[:count]]
+
+
+def with_efa(machine: MachineType, count: int = 3) -> list[str]:
+    """Offered types with EFA and the same GPU (or as few GPUs), smallest first."""
+    fits = [
+        other
+        for other in _table(machine.cloud).values()
+        if other.offered and other.efa and other.arch == machine.arch and other.gpu == machine.gpu and not other.neuron
+    ]
+    fits.sort(key=lambda other: (other.gpus, other.vcpu, other.name))
     return [other.name for other in fits[:count]]
 
 

@@ -23,7 +23,11 @@ GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 # the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.
 AWS_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
 
-CAPACITY_TYPES = ("on_demand", "spot")
+# Kinds of capacity, dearest to lose first. GKE's flex-start and reservations are not built yet.
+CAPACITY_TYPES = {hardware.AWS: ("reserved", "spot", "on_demand"), hardware.GCP: ("spot", "on_demand")}
+# A rung's group is the pool's name with this behind it: it follows from the rung alone, so that another rung in the
+# ladder renames (and so replaces) none. The guide's groups, which are on demand, have the pool's own name.
+_RUNG_SUFFIXES = {"reserved": "-reserved", "spot": "-spot", "on_demand": ""}
 MAX_NODES = 1000
 CPU_DISK_GIB = 100
 # Holds the guide's 100 GiB of ephemeral storage per pod beside GPU images of 20 GiB and more.
@@ -43,10 +47,14 @@ class NodePoolSpec(TypedDict):
     """One pool of equal nodes.
 
     `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the whole pool.
-    `capacity`: the ladder, best rung first, of on_demand and spot (default [on_demand]): each rung becomes a group of
-    its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset of the network's;
-    all by default. `disk_gib`: root volume in GiB (100, with GPUs 200). `labels`, `taints`: added to those that gpuyard
-    derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
+    `capacity`: the ladder, best rung first, of reserved (AWS), spot and on_demand (default [on_demand]): each rung
+    becomes a group of its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset
+    of the network's; all by default. `disk_gib`: root volume in GiB (100, with GPUs 200). `scratch`: pods' ephemeral
+    storage is on the local NVMe disks, striped (default: where the machine has them; AWS). `interconnect`: every
+    network interface that the machine has for multi-node training (EFA on AWS), in one zone. `placement`: nodes close
+    together (default: with `interconnect`, unless capacity is reserved, which has its place already). `labels`,
+    `taints`: added to those that gpuyard derives. `accept_withdrawn`: build a pool of a machine type that the cloud no
+    longer describes.
     """
 
     machine_types: list[str]
@@ -57,6 +65,9 @@ class NodePoolSpec(TypedDict):
     capacity: NotRequired[list[str]]
     zones: NotRequired[list[str]]
     disk_gib: NotRequired[int]
+    scratch: NotRequired[bool]
+    interconnect: NotRequired[bool]
+    placement: NotRequired[bool]
     accelerator: NotRequired[Accelerator]
     accept_withdrawn: NotRequired[bool]
 
@@ -73,7 +84,9 @@ class Rung:
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool with everything that follows from its spec. `gpus` is the number per node; `gpu` its type's name."""
+    """A pool with everything that follows from its spec. `gpus` is the number per node; `gpu` its type's name;
+    `scratch_gb` the local NVMe that pods' ephemeral storage is on (GB, 0 without); `interconnects` the interfaces for
+    multi-node training."""
 
     name: str
     machine_types: tuple[str, ...]
@@ -87,6 +100,9 @@ class Pool:
     gpus: int
     gpu: str
     arch: str
+    scratch_gb: int
+    interconnects: int
+    placement: bool
 
     @property
     def rungs(self) -> "list[Rung]":
@@ -94,7 +110,7 @@ class Pool:
         last = len(self.capacity) - 1
         return [
             Rung(
-                name=self.name if last == 0 else f"{self.name}-{capacity.replace('_', '-')}",
+                name=f"{self.name}{_RUNG_SUFFIXES[capacity]}",
                 capacity=capacity,
                 min=self.min if index == last else 0,
                 labels={CAPACITY_LABEL: capacity, **self.labels},
@@ -104,9 +120,10 @@ class Pool:
 
     @property
     def allocatable_disk_gib(self) -> int:
-        """Ephemeral storage that pods can request: the disk less the kubelet's 10 % eviction threshold and 3 GiB for
-        the system (the kubelet's default `nodefs.available<10%`)."""
-        return int(self.disk_gib * 0.9) - 3
+        """Ephemeral storage that pods can request: the disk (or the NVMe, in GB of the trade) less the kubelet's 10 %
+        eviction threshold and 3 GiB for the system (the kubelet's default `nodefs.available<10%`)."""
+        size = self.scratch_gb * 10**9 / 2**30 if self.scratch_gb else self.disk_gib
+        return int(size * 0.9) - 3
 
 
 def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
@@ -114,7 +131,8 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
     yield from _name(name)
     yield from _size(spec)
     yield from _machines(cloud, spec)
-    yield from _capacity(spec.get("capacity", ["on_demand"]))
+    yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
+    yield from _interconnect(cloud, spec, zones)
     for index, zone in enumerate(spec.get("zones", [])):
         if zone not in zones:
             yield Problem(
@@ -144,6 +162,12 @@ def _name(name: str) -> Iterator[Problem]:
             "", name, "no possible pool name", "1 to 32 lower-case letters, digits and '-', beginning with a letter",
             "rename the pool",
         )  # fmt: skip
+    for capacity, suffix in _RUNG_SUFFIXES.items():
+        if suffix and name.endswith(suffix):
+            yield Problem(
+                "", name, f"ends like the group of a pool's {capacity} rung", f"names that do not end in {suffix}",
+                "rename the pool; how its capacity is bought stands in `capacity`",
+            )  # fmt: skip
 
 
 def _size(spec: NodePoolSpec) -> Iterator[Problem]:
@@ -156,14 +180,46 @@ def _size(spec: NodePoolSpec) -> Iterator[Problem]:
         yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower min or raise max to {low}")
 
 
-def _capacity(ladder: list[str]) -> Iterator[Problem]:
+def _capacity(cloud: str, ladder: list[str]) -> Iterator[Problem]:
     for index, rung in enumerate(ladder):
-        yield from checks.one_of(f"capacity[{index}]", rung, CAPACITY_TYPES)
+        yield from checks.one_of(f"capacity[{index}]", rung, CAPACITY_TYPES[cloud])
     if not ladder or len(set(ladder)) < len(ladder):
         yield Problem(
-            "capacity", ladder, "a ladder has each rung once, and at least one", ", ".join(CAPACITY_TYPES),
+            "capacity", ladder, "a ladder has each rung once, and at least one", ", ".join(CAPACITY_TYPES[cloud]),
             "write [on_demand], [spot] or [spot, on_demand]",
         )  # fmt: skip
+
+
+def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
+    if cloud == hardware.GCP:
+        for field in ("scratch", "interconnect", "placement"):
+            if spec.get(field):
+                yield Problem(field, True, "not built for GKE", "nothing, or false", "remove it")
+        return
+    machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
+    for index, machine in enumerate(machines):
+        path = f"machine_types[{index}]"
+        if spec.get("scratch") and not machine.nvme_gb:
+            yield Problem("scratch", True, f"{machine.name} has no local NVMe disk", "false", "remove it")
+        if spec.get("interconnect") and not machine.efa:
+            near = ", ".join(hardware.with_efa(machine)) or "none with such GPUs"
+            yield Problem(
+                path, machine.name, "has no EFA, which `interconnect` asks for", f"types that have it: {near}",
+                "choose one of them, or remove interconnect",
+            )  # fmt: skip
+        if spec.get("placement") and not machine.cluster_placement:
+            yield Problem(
+                path, machine.name, "takes part in no cluster placement group", "types of the larger families",
+                "remove placement",
+            )  # fmt: skip
+    apart = spec.get("zones") or zones
+    for field in ("interconnect", "placement"):
+        if spec.get(field) and len(apart) > 1:
+            yield Problem(
+                "zones", spec.get("zones", []), f"`{field}` works within one zone only", f"one of {', '.join(zones)}",
+                f"write zones: [{apart[0]}], the zone where the capacity is",
+            )  # fmt: skip
+            break
 
 
 def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
@@ -173,7 +229,8 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             "machine_types", names, "a pool needs a machine type" if not names else "a GKE pool has one machine type",
             "one name" if cloud == hardware.GCP else "one name or more", "name one machine type",
         )  # fmt: skip
-    shapes: set[tuple[int, str]] = set()
+    interconnect = spec.get("interconnect", False)
+    shapes: set[tuple[int, str, int]] = set()
     for index, name in enumerate(names):
         path = f"machine_types[{index}]"
         machine = hardware.find(cloud, name)
@@ -181,7 +238,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             near = ", ".join(hardware.nearest(cloud, name)) or "none looks like it"
             yield Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
             continue
-        shapes.add((machine.gpus, machine.arch))
+        shapes.add((machine.gpus, machine.arch, machine.efa if interconnect else 0))
         if not machine.offered and not spec.get("accept_withdrawn", False):
             later = ", ".join(hardware.successors(machine))
             yield Problem(
@@ -192,11 +249,19 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             yield Problem(
                 path, name, "Trainium and Inferentia are not supported", "NVIDIA and CPU types", "choose another"
             )
+        if machine.gpu and not machine.gpus:
+            yield Problem(
+                path, name, f"has a fraction of a GPU ({machine.gpu}), which needs NVIDIA's vGPU driver",
+                "types with whole GPUs", "choose another, and share its GPU between pods",
+            )  # fmt: skip
         yield from _accelerator(cloud, machine, spec, path)
+        if machine.offered and "spot" in spec.get("capacity", []) and not machine.spot:
+            yield Problem(path, name, "not offered as spot", "capacity without spot", "remove spot, or choose another")
     if len(shapes) > 1:
         yield Problem(
             "machine_types", names, "types of different shape: the autoscaler takes the first for all",
-            "types with the same number of GPUs and the same architecture", "make a pool for each shape",
+            "types with the same number of GPUs, the same architecture and, with interconnect, as many interfaces",
+            "make a pool for each shape",
         )  # fmt: skip
 
 
@@ -243,7 +308,9 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     machine = hardware.find(cloud, spec["machine_types"][0])
     if machine is None:
         raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
+    machines = [found for each in spec["machine_types"] if (found := hardware.find(cloud, each))]
     accelerator = spec.get("accelerator")
+    interconnect, capacity = spec.get("interconnect", False), tuple(spec.get("capacity", ["on_demand"]))
     gpus, gpu = machine.gpus, machine.gpu
     if accelerator and not gpus:
         gpus, gpu = int(accelerator.get("count", 1)), accelerator["type"]
@@ -262,12 +329,16 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         max=int(spec["max"]),
         labels=labels,
         taints=(*derived, *own_taints),
-        capacity=tuple(spec.get("capacity", ["on_demand"])),
+        capacity=capacity,
         zones=tuple(spec.get("zones", [])),
         disk_gib=int(spec.get("disk_gib", GPU_DISK_GIB if gpus else CPU_DISK_GIB)),
         gpus=gpus,
         gpu=gpu,
         arch=machine.arch,
+        # The least of the types: what a pod may count on.
+        scratch_gb=min(each.nvme_gb for each in machines) if spec.get("scratch", cloud == hardware.AWS) else 0,
+        interconnects=machine.efa if interconnect else 0,
+        placement=spec.get("placement", interconnect and "reserved" not in capacity),
     )
 
 

@@ -13,6 +13,23 @@ GKE_VERSION = "1.35"
 
 
 @dataclass(frozen=True)
+class Image:
+    """A release of the EKS-optimized Amazon Linux 2023 images (one string for all of them), and the branch of the
+    NVIDIA driver in it."""
+
+    release: str
+    driver_branch: int
+
+
+EKS_IMAGES = {
+    "1.33": Image("1.33.13-20260714", 580),
+    "1.34": Image("1.34.9-20260714", 580),
+    "1.35": Image("1.35.6-20260714", 580),
+}
+"""Image per Kubernetes minor. Driver 580.159.03: awslabs/amazon-eks-ami, CHANGELOG.md, v20260714. Looked at 2026-11."""
+
+
+@dataclass(frozen=True)
 class Chart:
     """A Helm chart: `repository` is the https address of its repository, or an oci:// address that holds the chart."""
 

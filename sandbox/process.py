@@ -290,7 +290,9 @@ def _start_time(pid: int) -> str | None:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         except OSError:
             return None
-        return None if state in "ZX" else f"{boot}:{fields[18]}"
+        # Of a killed process with threads the first one may be a zombie while the others still hold its ports.
+        gone = state == "X" or (state == "Z" and int(fields[16]) <= 1)
+        return None if gone else f"{boot}:{fields[18]}"
     found = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], check=False, capture_output=True, text=True)
     state, _, since = found.stdout.strip().partition(" ")
     return since.strip() if since and not state.startswith("Z") else None

@@ -12,18 +12,22 @@ from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.aws import cluster as aws_cluster
 from components.aws import network as aws_network
+from components.aws import pools as aws_pools
+from components.aws import storage as aws_storage
 from components.aws.addon import EksAddon
 from components.aws.cluster import EksCluster, EksClusterArgs
 from components.aws.network import AwsNetwork, AwsNetworkArgs
 from components.aws.node_pool import EksNodePool
-from components.aws.storage import AwsStorage
+from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.checks import Problem
 from components.versions import Chart
 
 from . import providers as stack_providers
+from .aws_config import AwsConfig
 from .config import Addons
-from .environment import Environment
+from .environment import Environment as AnyEnvironment
 
+Environment = AnyEnvironment[AwsConfig]
 Providers = list[pulumi.ProviderResource]
 
 # Managed add-ons that need a node to run on. The CSI drivers come with the storage.
@@ -54,28 +58,37 @@ def _cluster_args(environment: Environment) -> EksClusterArgs:
     return cast(EksClusterArgs, args)
 
 
+def _storage_args(environment: Environment) -> AwsStorageArgs:
+    args = {
+        "cluster_name": environment.cluster_name,
+        "kubernetes_version": environment.kubernetes_version,
+        "zones": environment.config.network.zones,
+        "addon_versions": environment.config.cluster.addon_versions,
+        "deletion_protection": environment.config.deletion_protection,
+    }
+    return cast(AwsStorageArgs, args)
+
+
 def network_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `network`."""
     yield from aws_network.problems(_network_args(environment), environment.region)
-    network = environment.config.network
-    for field in ("pods_cidr", "services_cidr"):
-        if getattr(network, field):
-            yield Problem(field, getattr(network, field), "a field of GKE's", "nothing on AWS", "remove it")
 
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
     yield from aws_cluster.problems(_cluster_args(environment))
-    if environment.config.cluster.release_channel:
-        channel = environment.config.cluster.release_channel
-        yield Problem("release_channel", channel, "a field of GKE's", "nothing on AWS", "remove it")
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    for name, pool in environment.node_pools.items():
+        yield from (p.under(name) for p in aws_pools.problems(name, pool, zones, version))
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
-    tier = environment.config.storage.filestore_tier
-    if tier:
-        yield Problem("filestore_tier", tier, "a field of GKE's", "nothing on AWS", "remove it")
+    yield from aws_storage.problems(_storage_args(environment))
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
@@ -150,21 +163,16 @@ def storage(
     node_pools: dict[str, EksNodePool],
 ) -> AwsStorage:
     """Drivers, file system and storage classes."""
-    return AwsStorage(
-        "storage",
-        {
-            "cluster": cluster.cluster_name,
-            "cluster_name": environment.cluster_name,
-            "kubernetes_version": environment.kubernetes_version,
-            "network_id": network.network_id,
-            "zones": environment.config.network.zones,
-            "subnet_ids": network.private_subnet_ids,
-            "security_group_id": cluster.security_group_id,
-            "addon_versions": environment.config.cluster.addon_versions,
-            "deletion_protection": environment.config.deletion_protection,
-        },
-        pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools)),
-    )
+    args: AwsStorageArgs = {
+        **_storage_args(environment),
+        "cluster": cluster.cluster_name,
+        "network_id": network.network_id,
+        "subnet_ids": network.private_subnet_ids,
+        "security_group_id": cluster.security_group_id,
+    }
+    # The drivers' controllers run on nodes.
+    after = _without_gpus(environment, node_pools)
+    return AwsStorage("storage", args, pulumi.ResourceOptions(providers=providers, depends_on=after))
 
 
 def addons(

@@ -1,9 +1,11 @@
-"""The stack's config: what may stand in `Pulumi.<stack>.yaml`, as types.
+"""The stack's config: what may stand in `Pulumi.<stack>.yaml` on both clouds, as types.
 
-Keys are camelCase there and snake_case here. Every top-level key is declared in `Pulumi.yaml` as well, which
-`tests/structure` holds against these models. Nothing here asks a cloud.
+`aws_config.py` and `gcp_config.py` add what only one cloud has. Keys are camelCase in the file and snake_case here.
+Every top-level key is declared in `Pulumi.yaml` as well, which `tests/structure` holds against these models. Nothing
+here asks a cloud; what the values mean stands with the library's arguments of the same names.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,25 +44,20 @@ class NodePool(Section):
     capacity: list[str] = ["on_demand"]
     zones: list[str] = []
     disk_gib: int | None = None
+    scratch: bool | None = None
+    interconnect: bool = False
+    placement: bool | None = None
     accelerator: Accelerator | None = None
     accept_withdrawn: bool = False
 
 
 class Network(Section):
-    """The network. `podsCidr` and `servicesCidr` are GKE's secondary ranges."""
+    """The network."""
 
     cidr: str = "10.0.0.0/16"
     zones: list[str]
     nat: str = "single"
     pods_cidr: str | None = None
-    services_cidr: str | None = None
-
-
-class Access(Section):
-    """Who may use the cluster's API (EKS)."""
-
-    principal_arn: str
-    level: str
 
 
 class Cluster(Section):
@@ -69,16 +66,10 @@ class Cluster(Section):
     name: str | None = None
     version: str | None = None
     public_access_cidrs: list[str] = []
-    access: dict[str, Access] = {}
-    log_types: list[str] | None = None
-    addon_versions: dict[str, str] = {}
-    release_channel: str | None = None
 
 
 class Storage(Section):
-    """Volumes. `filestoreTier` is GKE's."""
-
-    filestore_tier: str | None = None
+    """Volumes."""
 
 
 class Addons(Section):
@@ -103,7 +94,7 @@ class Config(Section):
     cloud: Literal["aws", "gcp"] = "aws"
     network: Network
     cluster: Cluster = Cluster()
-    node_pools: dict[str, NodePool] = Field(min_length=1)
+    node_pools: Mapping[str, NodePool] = Field(min_length=1)
     storage: Storage = Storage()
     addons: Addons = Addons()
     charts: Charts = Charts()

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, get_args
 
 import pulumi
 from pydantic import ValidationError
@@ -13,22 +13,24 @@ from pydantic.alias_generators import to_camel
 from components import checks, hardware, versions
 from components.addons import release
 from components.checks import Problem
-from components.pools import NodePoolSpec
-from components.pools import problems as pool_problems
 
 from . import on
+from .aws_config import AwsConfig
 from .config import Config, Section
+from .gcp_config import GcpConfig
 
 PROJECT = "gpuyard"
-_EXAMPLES = {"aws": "us-east-1", "gcp": "us-central1"}
+CONFIGS: dict[str, type[Config]] = {hardware.AWS: AwsConfig, hardware.GCP: GcpConfig}
+_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
+C = TypeVar("C", bound=Config, covariant=True)
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Generic[C]):
     """A checked config with the facts that stand outside `gpuyard:` (the clouds' own keys, the stack's name)."""
 
     name: str
-    config: Config
+    config: C
     region: str
     project: str
     """Google Cloud project; empty on AWS."""
@@ -46,10 +48,10 @@ class Environment:
         return self.config.cluster.version or default
 
     @property
-    def node_pools(self) -> dict[str, NodePoolSpec]:
-        """The pools as the library takes them."""
+    def node_pools(self) -> dict[str, Any]:
+        """The pools as the library takes them: specs of the cloud's own kind."""
         return {
-            name: cast(NodePoolSpec, pool.model_dump(exclude_none=True, exclude_unset=True))
+            name: pool.model_dump(exclude_none=True, exclude_unset=True)
             for name, pool in self.config.node_pools.items()
         }
 
@@ -104,11 +106,12 @@ def parse(
     """The environment of a stack's config as plain values (`raw`: key → value; `present`: every key that is set)."""
     file = f"Pulumi.{stack}.yaml"
     subject = f"The config of stack {stack} ({file})"
-    unknown = [_unknown(key, "", Config) for key in sorted(present - set(raw))]
+    model = CONFIGS.get(raw.get("cloud", hardware.AWS), Config)
+    unknown = [_unknown([key], model) for key in sorted(present - set(raw))]
     try:
-        config = Config.model_validate(raw)
+        config = model.model_validate(raw)
     except ValidationError as error:
-        checks.refuse(_prefixed([*unknown, *_shape_problems(error)]), subject)
+        checks.refuse(_prefixed([*unknown, *_shape_problems(error, model)]), subject)
         raise
     region = aws_region if config.cloud == hardware.AWS else gcp_region
     environment = Environment(f"{PROJECT}-{stack}", config, region, gcp_project, file)
@@ -153,49 +156,71 @@ def _camel(path: str) -> str:
     )
 
 
-def _sections() -> list[type[Section]]:
-    return [Section, *Section.__subclasses__()]
+def _sections(above: type[Section] = Section) -> Iterator[type[Section]]:
+    for section in above.__subclasses__():
+        yield section
+        yield from _sections(section)
 
 
-def _unknown(key: str, where: str, model: type[Section]) -> Problem:
-    names = [field.alias or name for name, field in model.model_fields.items()]
+def _unknown(location: list[str], config: type[Config]) -> Problem:
+    """What to say of a key that the model at its place does not have."""
+    *above, key = location
+    names = _keys(_model_at(above, config))
+    for cloud, other in CONFIGS.items():
+        if other is not config and key in _keys(_model_at(above, other)):
+            return Problem(
+                _path(location), "…", f"a key of environments on {cloud} only", ", ".join(names), "remove it"
+            )
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
-    path = f"{where}.{key}" if where else key
     return Problem(
-        path, "…", "unknown key", ", ".join(names), f"write {near[0]}" if near else "remove it, or correct its name"
-    )
+        _path(location), "…", "unknown key", ", ".join(names),
+        f"write {near[0]}" if near else "remove it, or correct its name",
+    )  # fmt: skip
 
 
-def _shape_problems(error: ValidationError) -> Iterator[Problem]:
+def _keys(model: type[Section]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _path(location: list[str]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if part.isdigit() else f".{part}" if path else part
+    return path
+
+
+def _shape_problems(error: ValidationError, config: type[Config]) -> Iterator[Problem]:
     """Pydantic's findings (types, missing and unknown keys) in the words of every other problem."""
     for found in error.errors():
         location = [str(part) for part in found["loc"]]
-        path = ""
-        for part in location:
-            path += f"[{part}]" if part.isdigit() else f".{part}" if path else part
         if found["type"] == "extra_forbidden":
-            parent, _, key = path.rpartition(".")
-            yield _unknown(key, parent, _model_at(location[:-1]))
+            yield _unknown(location, config)
         elif found["type"] == "missing":
-            yield Problem(path, None, "missing", _expected(location), "add it")
+            yield Problem(_path(location), None, "missing", _expected(location, config), "add it")
         else:
-            yield Problem(path, found["input"], found["msg"].lower(), _expected(location), "correct the value")
+            allowed = _expected(location, config)
+            yield Problem(_path(location), found["input"], found["msg"].lower(), allowed, "correct the value")
 
 
-def _model_at(location: list[str]) -> type[Section]:
-    model: type[Section] = Config
+def _model_at(location: list[str], config: type[Config]) -> type[Section]:
+    model: type[Section] = config
     for part in location:
-        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        if field is None:
-            continue  # an index, or a key of a person's own
-        for section in _sections():
-            if section.__name__ in str(field.annotation):
-                model = section
+        # Else an index, or a key of a person's own.
+        if field := next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None):
+            model = next(_models(field.annotation), model)
     return model
 
 
-def _expected(location: list[str]) -> str:
-    model = _model_at(location[:-1])
+def _models(annotation: Any) -> Iterator[type[Section]]:
+    """The sections in `Mapping[str, NodePool]`, `Lustre | None` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _expected(location: list[str], config: type[Config]) -> str:
+    model = _model_at(location[:-1], config)
     field = next((f for n, f in model.model_fields.items() if location[-1] in (n, f.alias)), None)
     if field is None:
         return "a value of the declared type"
@@ -203,8 +228,8 @@ def _expected(location: list[str]) -> str:
     annotation = str(field.annotation)
     if "Literal" in annotation:
         return annotation.split("Literal")[1].strip("[]").replace("'", "")
-    if "dict" in annotation:
-        return "a map" if "Section" in annotation or "config." in annotation else "a map of text to text"
+    if "dict" in annotation or "Mapping" in annotation:
+        return "a map" if any(_models(field.annotation)) else "a map of text to text"
     if "list" in annotation:
         return "a list"
     return next((text for kind, text in names.items() if kind in annotation), "a map")
@@ -238,11 +263,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     if not any(_cloud_key_problems(environment)):
         yield from (p.under("network") for p in cloud.network_problems(environment))
     yield from (p.under("cluster") for p in cloud.cluster_problems(environment))
-    pools = [
-        problem.under(f"nodePools.{name}")
-        for name, pool in environment.node_pools.items()
-        for problem in pool_problems(config.cloud, name, pool, config.network.zones)
-    ]
+    pools = [problem.under("nodePools") for problem in cloud.pool_problems(environment)]
     yield from pools
     yield from (p.under("storage") for p in cloud.storage_problems(environment))
     charts = cloud.charts(config.addons)

@@ -18,8 +18,10 @@ from components.versions import Chart
 
 from . import providers as stack_providers
 from .config import Addons
-from .environment import Environment
+from .environment import Environment as AnyEnvironment
+from .gcp_config import GcpConfig
 
+Environment = AnyEnvironment[GcpConfig]
 Providers = list[pulumi.ProviderResource]
 
 
@@ -59,10 +61,13 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
     yield from gcp_cluster.problems(_cluster_args(environment))
-    cluster = environment.config.cluster
-    for field in ("access", "log_types", "addon_versions"):
-        if getattr(cluster, field):
-            yield Problem(field, getattr(cluster, field), "a field of EKS's", "nothing on Google Cloud", "remove it")
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones = environment.config.network.zones
+    for name, pool in environment.node_pools.items():
+        yield from (p.under(name) for p in pools.problems(hardware.GCP, name, pool, zones))
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ TARGET = Path(__file__).resolve().parent.parent / "components" / "aws"
 COLUMNS = (
     *("type", "arch", "vcpu", "memory_mib", "gpus", "gpu", "gpu_memory_mib", "neuron"),
     *("nvme_gb", "nvme_disks", "efa", "network_cards", "max_pods", "offered"),
+    *("spot", "capacity_block", "cluster_placement"),
 )
 
 # Still on price lists, no longer described by EC2; the figures are those of EC2's page for P3 (8 vCPU per V100).
@@ -91,13 +92,16 @@ def _row(name: str, info: dict[str, Any]) -> dict[str, Any]:
         network_cards=network["MaximumNetworkCards"],
         max_pods=nitro_pods,
         offered=1,
+        spot=1 if "spot" in info["SupportedUsageClasses"] else "",
+        capacity_block=1 if "capacity-block" in info["SupportedUsageClasses"] else "",
+        cluster_placement=1 if "cluster" in info.get("PlacementGroupInfo", {}).get("SupportedStrategies", ()) else "",
     )
 
 
 def tables() -> dict[str, str]:
     """File name → text of every table."""
     rows = [_row(name, info) for name, info in _dump().items()] + [
-        {**row, "network_cards": 1, "offered": 0} for row in WITHDRAWN
+        {**row, "network_cards": 1, "offered": 0, "spot": 1, "cluster_placement": 1} for row in WITHDRAWN
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")

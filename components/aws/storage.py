@@ -1,11 +1,13 @@
 """Volumes on AWS: EBS for one pod, EFS shared by many, and the storage classes that hand them out."""
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
+from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, storage_class
 from .addon import EksAddon
 
@@ -34,6 +36,11 @@ class AwsStorageArgs(TypedDict):
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
     tags: NotRequired[dict[str, str]]
+
+
+def problems(args: AwsStorageArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the storage's arguments, seen without asking AWS."""
+    yield from ()
 
 
 class AwsStorage(pulumi.ComponentResource):

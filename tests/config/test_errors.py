@@ -131,7 +131,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["not a zone of us-central1"],
     ),
     ("dev-gke", {f"{NET}/podsCidr": "10.0.0.0/20"}, "gpuyard:network.podsCidr", ["overlaps"]),
-    ("dev", {f"{NET}/podsCidr": "10.1.0.0/16"}, "gpuyard:network.podsCidr", ["GKE", "remove it"]),
+    ("dev", {f"{NET}/servicesCidr": "10.1.0.0/16"}, "gpuyard:network.servicesCidr", ["on gcp"]),
     # cluster
     ("dev", {"gpuyard:cluster/version": "1.12"}, "gpuyard:cluster.version", ["1.35"]),
     ("dev", {"gpuyard:cluster/name": "my cluster"}, "gpuyard:cluster.name", ["letters, digits"]),
@@ -149,7 +149,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:cluster.access.ops.level",
         ["admin, edit, view"],
     ),
-    ("dev", {"gpuyard:cluster/releaseChannel": "RAPID"}, "gpuyard:cluster.releaseChannel", ["GKE"]),
+    ("dev", {"gpuyard:cluster/releaseChannel": "RAPID"}, "gpuyard:cluster.releaseChannel", ["environments on gcp"]),
     ("dev-gke", {"gpuyard:cluster/releaseChannel": "FAST"}, "gpuyard:cluster.releaseChannel", ["RAPID, REGULAR"]),
     # pools
     ("dev", {f"{CPU}/min": 21}, "gpuyard:nodePools.cpu-workers.min", ["greater than max = 20", "raise max to 21"]),
@@ -201,7 +201,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["NoSchedule, PreferNoSchedule, NoExecute", "write NoSchedule"],
     ),
     ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["network.zones"]),
-    ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["on_demand, spot"]),
+    ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["spot, on_demand"]),
     ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
     ("dev", {f"{GPU}/diskGib": 8}, "gpuyard:nodePools.gpu-workers.diskGib", ["30 to 16384 GiB"]),
     ("dev", {f"{GPU}/labels": {"work load": "x"}}, "gpuyard:nodePools.gpu-workers.labels.work load", ["label key"]),

@@ -1,0 +1,205 @@
+"""What a pool on EKS has beside the common spec (image, reservation, updates), and what AWS refuses."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
+from .. import checks, hardware, pools, versions
+from ..checks import Problem
+from ..pools import NodePoolSpec, Pool
+
+IMAGES = ("al2023", "bottlerocket")
+# (image, architecture, GPUs) → AMI type: always explicit, EKS's own guess is AL2 or a CPU image.
+_AMI_TYPES = {
+    ("al2023", "x86_64", False): "AL2023_x86_64_STANDARD",
+    ("al2023", "x86_64", True): "AL2023_x86_64_NVIDIA",
+    ("al2023", "arm64", False): "AL2023_ARM_64_STANDARD",
+    ("al2023", "arm64", True): "AL2023_ARM_64_NVIDIA",
+    ("bottlerocket", "x86_64", False): "BOTTLEROCKET_x86_64",
+    ("bottlerocket", "x86_64", True): "BOTTLEROCKET_x86_64_NVIDIA",
+    ("bottlerocket", "arm64", False): "BOTTLEROCKET_ARM_64",
+    ("bottlerocket", "arm64", True): "BOTTLEROCKET_ARM_64_NVIDIA",
+}
+_RELEASES = {
+    "al2023": (r"\d+\.\d+\.\d+-\d{8}", "KUBERNETES-DATE such as 1.35.6-20260714"),
+    "bottlerocket": (r"\d+\.\d+\.\d+-[0-9a-f]{8}", "VERSION-COMMIT such as 1.57.0-beaadc52"),
+}
+_RESERVATION = r"cr-[0-9a-f]{8,17}"
+_GROUP_ARN = r"arn:aws[a-z-]*:resource-groups:[a-z0-9-]+:\d{12}:group/.+"
+
+
+class Reservation(TypedDict):
+    """Capacity reserved beforehand. `id`: of an On-Demand Capacity Reservation or, with `capacity_block`, of a capacity
+    block; `group_arn`: of a resource group of reservations instead."""
+
+    id: NotRequired[str]
+    group_arn: NotRequired[str]
+    capacity_block: NotRequired[bool]
+
+
+class EksNodePoolSpec(NodePoolSpec):
+    """A pool on EKS.
+
+    `image`: al2023 (default) or bottlerocket. `release`: exact AMI release; without it the one that gpuyard was checked
+    with, else the newest at creation; no node moves by itself afterwards. `driver_branch`: NVIDIA driver branch in
+    `release`, for a release that gpuyard does not know. `reservation`: what the rung `reserved` draws on.
+    `update_percentage`: share of the nodes that an update takes away at once (1 to 100, default 33). `node_repair`: EKS
+    replaces nodes whose hardware or kubelet fails (default true).
+    """
+
+    image: NotRequired[str]
+    release: NotRequired[str]
+    driver_branch: NotRequired[int]
+    reservation: NotRequired[Reservation]
+    update_percentage: NotRequired[int]
+    node_repair: NotRequired[bool]
+
+
+@dataclass(frozen=True)
+class EksPool:
+    """A pool with what follows from its spec on AWS. `release`: None leaves it to EKS; `driver_branch`: None when it is
+    not known or there is no GPU."""
+
+    pool: Pool
+    image: str
+    ami_type: str
+    release: str | None
+    driver_branch: int | None
+    reservation: Reservation
+    update_percentage: int
+    node_repair: bool
+
+    @property
+    def capacity_block(self) -> bool:
+        """Whether the reserved rung is a capacity block."""
+        return self.reservation.get("capacity_block", False)
+
+
+def problems(
+    name: str, spec: EksNodePoolSpec, zones: list[str], version: str = versions.EKS_VERSION
+) -> Iterator[Problem]:
+    """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
+    is the cluster's Kubernetes minor."""
+    common = list(pools.problems(hardware.AWS, name, spec, zones))
+    yield from common
+    image = spec.get("image", "al2023")
+    yield from checks.one_of("image", image, IMAGES)
+    percentage = spec.get("update_percentage", 33)
+    if not 1 <= percentage <= 100:
+        yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")
+    yield from _reservation(spec, zones)
+    if common or image not in IMAGES:
+        return  # the rest would only repeat it
+    yield from _release(name, spec, version)
+
+
+def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:
+    image, release = spec.get("image", "al2023"), spec.get("release")
+    pattern, allowed = _RELEASES[image]
+    if release is not None and not re.fullmatch(pattern, release):
+        yield Problem("release", release, f"no release of {image}", allowed, "see the AMI's list of releases")
+        return
+    if release is not None and image == "al2023" and not release.startswith(f"{version}."):
+        yield Problem(
+            "release", release, f"not of the cluster's Kubernetes {version}", f"{version}.PATCH-DATE",
+            "choose a release of that minor, or remove it",
+        )  # fmt: skip
+    made = resolve(name, spec, version)
+    if made.driver_branch is None:
+        return
+    source = "driver_branch" if "driver_branch" in spec else "release" if release else "machine_types[0]"
+    for machine in _machines(spec):
+        oldest, newest = machine.driver_branches or (0, None)
+        if made.driver_branch < oldest or (newest is not None and made.driver_branch > newest):
+            need = f"{oldest} or later" if newest is None else f"{oldest} to {newest}"
+            yield Problem(
+                source, spec.get(source, machine.name),
+                f"{machine.name} ({machine.gpu}) does not run with driver branch {made.driver_branch} "
+                f"of the image {made.release}", f"driver branch {need}",
+                "name a release with such a driver in `release` and its branch in `driver_branch`",
+            )  # fmt: skip
+
+
+def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
+    reservation, ladder = spec.get("reservation"), spec.get("capacity", ["on_demand"])
+    if reservation is None:
+        if "reserved" in ladder:
+            yield Problem(
+                "reservation", None, "the rung `reserved` draws on nothing", "id or group_arn of a reservation",
+                "add reservation: {id: cr-…}, or remove reserved from capacity",
+            )  # fmt: skip
+        return
+    block = reservation.get("capacity_block", False)
+    what = "a capacity block" if block else "a reservation"
+    if "reserved" not in ladder:
+        yield Problem(
+            "capacity", ladder, f"{what} is used by the rung `reserved` only, and never as spot",
+            "a ladder with reserved", f"write capacity: [{', '.join(['reserved', *ladder])}]",
+        )  # fmt: skip
+    identity, group = reservation.get("id"), reservation.get("group_arn")
+    if (identity is None) == (group is None) or (block and identity is None):
+        yield Problem(
+            "reservation", dict(reservation), "one thing to draw on is needed, and one only",
+            "id of a capacity block" if block else "id or group_arn", "write reservation: {id: cr-…}",
+        )  # fmt: skip
+    if identity is not None and not re.fullmatch(_RESERVATION, identity):
+        yield Problem(
+            "reservation.id", identity, "no id of a reservation", "cr- and 8 to 17 hexadecimal digits",
+            "see `aws ec2 describe-capacity-reservations`",
+        )  # fmt: skip
+    if group is not None and not re.fullmatch(_GROUP_ARN, group):
+        yield Problem(
+            "reservation.group_arn", group, "no ARN of a resource group",
+            "arn:aws:resource-groups:REGION:ACCOUNT:group/NAME", "see `aws resource-groups list-groups`",
+        )  # fmt: skip
+    apart = spec.get("zones") or zones
+    if identity is not None and len(apart) > 1:
+        yield Problem(
+            "zones", spec.get("zones", []), f"{what} lies in one zone, the pool in {len(apart)}",
+            f"one of {', '.join(zones)}", f"write zones: [{apart[0]}], the zone of {identity}",
+        )  # fmt: skip
+    if identity is not None and len(spec["machine_types"]) > 1:
+        yield Problem(
+            "machine_types", spec["machine_types"], f"{what} is of one machine type", "one name",
+            "keep the type that is reserved",
+        )  # fmt: skip
+    if spec.get("placement"):
+        yield Problem(
+            "placement", True, f"{what} has its place already: EC2 answers InsufficientInstanceCapacity",
+            "false with a reservation", "remove placement",
+        )  # fmt: skip
+    for index, machine in enumerate(_machines(spec)):
+        if block and not machine.capacity_block:
+            yield Problem(
+                f"machine_types[{index}]", machine.name, "not sold in capacity blocks",
+                "p4d, p4de, p5, p5e, p5en, p6 and alike", "remove capacityBlock, or choose another type",
+            )  # fmt: skip
+
+
+def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:
+    return [machine for name in spec["machine_types"] if (machine := hardware.find(hardware.AWS, name))]
+
+
+def resolve(name: str, spec: EksNodePoolSpec, version: str = versions.EKS_VERSION) -> EksPool:
+    """The pool that follows from a spec that has no `problems`."""
+    pool = pools.resolve(hardware.AWS, name, spec)
+    image, release = spec.get("image", "al2023"), spec.get("release")
+    known = versions.EKS_IMAGES.get(version) if image == "al2023" else None
+    if release is None and known:
+        release = known.release
+    branch = spec.get("driver_branch")
+    if branch is None and known and release == known.release:
+        branch = known.driver_branch
+    return EksPool(
+        pool=pool,
+        image=image,
+        ami_type=_AMI_TYPES[image, pool.arch, bool(pool.gpus)],
+        release=release,
+        driver_branch=int(branch) if branch and pool.gpus else None,
+        reservation=spec.get("reservation", {}),
+        update_percentage=int(spec.get("update_percentage", 33)),
+        node_repair=spec.get("node_repair", True),
+    )

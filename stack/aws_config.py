@@ -1,0 +1,93 @@
+"""What the config of an environment on AWS has beside the common part; see `config.py`."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from .config import Cluster, Config, Network, NodePool, Section, Storage
+
+
+class Reservation(Section):
+    """Capacity that is reserved for a pool: one reservation, or a group of them."""
+
+    id: str | None = None
+    group_arn: str | None = None
+    capacity_block: bool = False
+
+
+class EksNodePool(NodePool):
+    """One node pool on EKS; see `components/aws/pools.py`."""
+
+    image: str = "al2023"
+    release: str | None = None
+    driver_branch: int | None = None
+    reservation: Reservation | None = None
+    update_percentage: int = 33
+    node_repair: bool = True
+
+
+class ExistingNetwork(Section):
+    """A VPC of somebody else's: its id and, by zone, its subnets."""
+
+    vpc_id: str
+    private_subnet_ids: dict[str, str]
+    public_subnet_ids: dict[str, str] = {}
+
+
+class AwsNetwork(Network):
+    """The network on AWS; see `components/aws/network.py` and, for `existing`, `existing_network.py`."""
+
+    interface_endpoints: list[str] = []
+    flow_log_days: int = 0
+    existing: ExistingNetwork | None = None
+
+
+class Access(Section):
+    """Who may use the cluster's API."""
+
+    principal_arn: str
+    level: str
+
+
+class EksCluster(Cluster):
+    """The cluster on EKS; see `components/aws/cluster.py`."""
+
+    access: dict[str, Access] = {}
+    log_types: list[str] | None = None
+    log_days: int = 90
+    addon_versions: dict[str, str] = {}
+    support: str = "standard"
+
+
+class Lustre(Section):
+    """A file system for data sets; see `components/aws/lustre.py`."""
+
+    zone: str
+    size_gib: int = 1200
+    throughput: int = 125
+    s3: str = ""
+
+
+class Bucket(Section):
+    """An S3 bucket as a volume; see `components/aws/buckets.py`."""
+
+    bucket: str
+    prefix: str = ""
+    writable: bool = False
+
+
+class AwsStorage(Storage):
+    """Volumes on AWS; see `components/aws/storage.py`."""
+
+    backups: bool = False
+    lustre: Lustre | None = None
+    buckets: dict[str, Bucket] = {}
+
+
+class AwsConfig(Config):
+    """Everything under `gpuyard:` in the file of a stack on AWS."""
+
+    network: AwsNetwork
+    cluster: EksCluster = EksCluster()
+    node_pools: Mapping[str, EksNodePool] = Field(min_length=1)
+    storage: AwsStorage = AwsStorage()
