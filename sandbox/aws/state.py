@@ -21,6 +21,7 @@ import threading
 import time
 import types
 import uuid
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,12 @@ def _function(module: str, code: bytes, defaults: tuple[Any, ...] | None) -> Any
     return types.FunctionType(marshal.loads(code), importlib.import_module(module).__dict__, "factory", defaults)
 
 
+def _defaultdict(kind: type[defaultdict[Any, Any]], factory: Any) -> defaultdict[Any, Any]:
+    made = kind.__new__(kind)
+    made.default_factory = factory
+    return made
+
+
 class _Pickler(pickle.Pickler):
     def __init__(self, file: Any, names: dict[int, tuple[str, str, str]]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -165,6 +172,9 @@ class _Pickler(pickle.Pickler):
         if isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__ and obj.__closure__ is None:
             # moto has default factories that are lambdas inside a constructor
             return _function, (obj.__module__, marshal.dumps(obj.__code__), obj.__defaults__)
+        if isinstance(obj, defaultdict) and type(obj) is not defaultdict:
+            # moto's (ssm's parameters) have constructors that take something else than a factory
+            return _defaultdict, (type(obj), obj.default_factory), obj.__dict__, None, iter(obj.items())
         if isinstance(obj, _LOCK_TYPES):
             return (threading.RLock if isinstance(obj, _LOCK_TYPES[1]) else threading.Lock), ()
         return NotImplemented

@@ -77,13 +77,16 @@ def test_one_part_that_died_is_restarted(plane: ControlPlane) -> None:
 def test_a_taken_port_of_the_api_server_is_named_with_its_holder(plane: ControlPlane) -> None:
     """Bad input: others refer to that port, so it cannot move; etcd's can."""
     kill_all(plane)
-    with socket.socket() as thief:
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        thief.bind(("127.0.0.1", int(plane.endpoint.rpartition(":")[2])))
-        thief.listen()
-        with pytest.raises(SandboxError, match=rf"Port \d+, where the API server .* \(pid {os.getpid()}\)"):
-            control_plane.start(KEY, "1.35", controller=False)
-    assert control_plane.start(KEY, "1.35", controller=False) == plane
+    try:
+        with socket.socket() as thief:
+            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            thief.bind(("127.0.0.1", int(plane.endpoint.rpartition(":")[2])))
+            thief.listen()
+            with pytest.raises(SandboxError, match=rf"Port \d+, where the API server .* \(pid {os.getpid()}\)"):
+                control_plane.start(KEY, "1.35", controller=False)
+    finally:  # the other tests need it
+        again = control_plane.start(KEY, "1.35", controller=False)
+    assert again == plane
 
 
 def test_a_stopped_control_plane_leaves_no_process_no_folder_and_no_port(sandbox_home: str) -> None:

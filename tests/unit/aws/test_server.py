@@ -47,10 +47,11 @@ def test_a_killed_server_comes_back_with_its_state(aws: Any, home: Path) -> None
         LaunchTemplate={"LaunchTemplateId": template["LaunchTemplate"]["LaunchTemplateId"], "Version": "1"},
         VPCZoneIdentifier=subnet,
     )
+    # A look is no change, so it is in the snapshot only when a change follows.
+    image = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/standard/recommended/image_id"
+    aws("ssm").get_parameter(Name=image)
+    aws("ssm").put_parameter(Name="/own", Value="kept", Type="String")
     key = aws("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-    aws("ssm").get_parameter(
-        Name="/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/standard/recommended/image_id"
-    )
     saved(home)
     before = server.health()
     assert before and not before["restored"] and before["note"] == ""
@@ -62,6 +63,8 @@ def test_a_killed_server_comes_back_with_its_state(aws: Any, home: Path) -> None
     assert after and after["restored"] and after["generation"] == before["generation"]
     signed = aws("kms").sign(KeyId=key, Message=b"x", SigningAlgorithm="RSASSA_PSS_SHA_256")
     assert signed["Signature"]
+    assert aws("ssm").get_parameter(Name="/own")["Parameter"]["Value"] == "kept"
+    assert aws("ssm").get_parameter(Name=image)["Parameter"]["Value"].startswith("ami-")
     aws("autoscaling").set_desired_capacity(AutoScalingGroupName="group", DesiredCapacity=1)
     found = aws("ec2").describe_instances()["Reservations"][0]["Instances"][0]
     assert (found["SubnetId"], found["State"]["Name"]) == (subnet, "running")
