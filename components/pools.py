@@ -52,7 +52,7 @@ class NodePoolSpec(TypedDict):
     of the network's; all by default. `disk_gib`: root volume in GiB (100, with GPUs 200). `scratch`: pods' ephemeral
     storage is on the local NVMe disks, striped (default: where the machine has them; AWS). `interconnect`: every
     network interface that the machine has for multi-node training (EFA on AWS), in one zone. `placement`: nodes close
-    together (default: with `interconnect`, unless capacity is reserved, which has its place already). `labels`,
+    together (default: with `interconnect`; never on the rung `reserved`, which has its place already). `labels`,
     `taints`: added to those that gpuyard derives. `accept_withdrawn`: build a pool of a machine type that the cloud no
     longer describes.
     """
@@ -338,7 +338,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         # The least of the types: what a pod may count on.
         scratch_gb=min(each.nvme_gb for each in machines) if spec.get("scratch", cloud == hardware.AWS) else 0,
         interconnects=machine.efa if interconnect else 0,
-        placement=spec.get("placement", interconnect and "reserved" not in capacity),
+        placement=spec.get("placement", interconnect and capacity != ("reserved",)),
     )
 
 

@@ -146,7 +146,10 @@ def node_pools(
                 "subnet_ids": network.private_subnet_ids,
                 "cluster_name": environment.cluster_name,
                 "cluster": cluster.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
                 "node_role_arn": cluster.node_role_arn,
+                "network_id": network.network_id,
+                "security_group_id": cluster.security_group_id,
             },
             # A node needs its way out, its role's permissions and its network plug-in, first and last.
             pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),

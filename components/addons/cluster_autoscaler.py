@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import versions
+from .. import naming, versions
 from ..aws.identity import PodIdentity
 from ..hardware import AWS
 from ..pools import NodePoolSpec, resolve_all
@@ -73,11 +73,13 @@ def policy(cluster_name: str) -> dict[str, Any]:
 
 
 def expander_priorities(node_pools: dict[str, NodePoolSpec]) -> dict[str, list[str]]:
-    """Priority → patterns of group names, from the pools' capacity ladders: the first rung has the highest."""
+    """Priority → patterns of group names, from the pools' capacity ladders: the first rung has the highest. A group is
+    called eks-RUNG-SUFFIX-ID, where the suffix is 18 digits of time and 8 more (the provider's unique names)."""
     priorities: dict[str, list[str]] = {}
     for pool in resolve_all(AWS, node_pools).values():
         for index, rung in enumerate(reversed(pool.rungs)):
-            priorities.setdefault(str(10 * (index + 1)), []).append(f"^eks-{rung.name}-.*")
+            prefix = naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)
+            priorities.setdefault(str(10 * (index + 1)), []).append(rf"^eks-{prefix}-\d{{18}}.*")
     return priorities
 
 

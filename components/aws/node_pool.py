@@ -6,41 +6,41 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import checks, hardware, naming
-from ..pools import NodePoolSpec, Pool, Rung, problems, resolve
+from .. import checks, naming
+from ..pools import Pool, Rung
 from ..taints import cloud_effect
+from .launch_template import launch_template
+from .pools import EksNodePoolSpec, EksPool, problems, resolve
 
-# AMI type by (architecture, GPUs): always explicit, EKS's own guess is AL2 or a CPU image.
-_AMI_TYPES = {
-    ("x86_64", False): "AL2023_x86_64_STANDARD",
-    ("x86_64", True): "AL2023_x86_64_NVIDIA",
-    ("arm64", False): "AL2023_ARM_64_STANDARD",
-    ("arm64", True): "AL2023_ARM_64_NVIDIA",
-}
-_CAPACITY_TYPES = {"on_demand": "ON_DEMAND", "spot": "SPOT"}
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
+# The resource under which the EFA device plugin shows a node's interfaces to pods.
+EFA_RESOURCE = "vpc.amazonaws.com/efa"
 
 
 class EksNodePoolArgs(TypedDict):
-    """`pool`: what the pool is (see `NodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`.
-    `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `release_version`: exact AMI
-    release, such as 1.35.2-20260715; without it EKS takes its newest at creation and moves no node afterwards."""
+    """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`.
+    `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
+    cluster's minor, from which the image follows. `network_id`, `security_group_id`: the VPC and the cluster's own
+    group, which the interfaces of a pool with interconnect must name."""
 
-    pool: NodePoolSpec
+    pool: EksNodePoolSpec
     zones: list[str]
     subnet_ids: pulumi.Input[list[str]]
     cluster_name: str
     cluster: pulumi.Input[str]
+    kubernetes_version: str
     node_role_arn: pulumi.Input[str]
-    release_version: NotRequired[str]
+    network_id: pulumi.Input[str]
+    security_group_id: pulumi.Input[str]
     tags: NotRequired[dict[str, str]]
 
 
 class EksNodePool(pulumi.ComponentResource):
     """Equal nodes that the Cluster Autoscaler may resize between min and max, from zero too.
 
-    The name of the resource is the name of the pool. Desired size is the autoscaler's. What cannot change in place (the
-    machine type, say) makes a new group before the old one goes: names carry a suffix.
+    The name of the resource is the name of the pool; its groups are named after it and their rung. Desired size is the
+    autoscaler's. What cannot change in place (the machine type, say) makes a new group before the old one goes: names
+    carry a suffix.
     """
 
     node_group_names: pulumi.Output[list[str]]
@@ -50,14 +50,15 @@ class EksNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksNodePool", name, None, opts)
-        found = problems(hardware.AWS, name, args["pool"], args["zones"])
-        checks.refuse(found, f"EksNodePool {name}")
-        pool = resolve(hardware.AWS, name, args["pool"])
-        template = self._launch_template(name, pool, args)
-        groups = [self._group(rung, pool, template, args) for rung in pool.rungs]
+        version = args["kubernetes_version"]
+        checks.refuse(problems(name, args["pool"], args["zones"], version), f"EksNodePool {name}")
+        self._name, self._args, self._tags = name, args, args.get("tags", {})
+        eks = resolve(name, args["pool"], version)
+        templates = self._templates(eks)
+        groups = [self._group(rung, eks, templates[rung.capacity == "reserved"]) for rung in eks.pool.rungs]
         asg_names = [group.resources[0].autoscaling_groups[0].name for group in groups]
-        for rung, asg_name in zip(pool.rungs, asg_names):
-            for role, (key, value) in autoscaler_tags(pool, rung, args["cluster_name"]).items():
+        for rung, asg_name in zip(eks.pool.rungs, asg_names):
+            for role, (key, value) in autoscaler_tags(eks.pool, rung, args["cluster_name"]).items():
                 aws.autoscaling.Tag(
                     f"{rung.name}-{role}",
                     autoscaling_group_name=asg_name,
@@ -70,55 +71,78 @@ class EksNodePool(pulumi.ComponentResource):
             {"nodeGroupNames": self.node_group_names, "autoscalingGroupNames": self.autoscaling_group_names}
         )
 
-    def _launch_template(self, name: str, pool: Pool, args: EksNodePoolArgs) -> aws.ec2.LaunchTemplate:
-        tags = {**args.get("tags", {}), "Name": f"{args['cluster_name']}-{name}", "gpuyard.dev/pool": name}
-        return aws.ec2.LaunchTemplate(
-            f"{name}-template",
-            description=f"Nodes of the pool {name}",
-            update_default_version=True,
-            block_device_mappings=[
-                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name="/dev/xvda",  # the root device of AL2023
-                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_type="gp3",
-                        volume_size=pool.disk_gib,
-                        encrypted="true",
-                        delete_on_termination="true",
-                        # Ten-gigabyte GPU images: the most that gp3 gives without a bill for IOPS is 125 MiB/s.
-                        throughput=500 if pool.gpus else 125,
-                        iops=3000,
-                    ),
-                )
-            ],
-            metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
-                http_endpoint="enabled",
-                http_tokens="required",
-                # One hop: a pod cannot take the node's credentials; pods have Pod Identity.
-                http_put_response_hop_limit=1,
-            ),
-            tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
-                for kind in ("instance", "volume", "network-interface")
-            ],
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+    def _templates(self, eks: EksPool) -> dict[bool, aws.ec2.LaunchTemplate]:
+        """The launch template of the reserved rung (True) and that of all others (False), as far as there are such."""
+        groups: list[pulumi.Input[str]] = []
+        if eks.pool.interconnects:
+            groups = [self._args["security_group_id"], self._efa_group().id]
+        placement = None
+        if eks.pool.placement:
+            placement = aws.ec2.PlacementGroup(
+                f"{self._name}-placement",
+                strategy="cluster",
+                tags=self._tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            ).name
+        return {
+            reserved: launch_template(
+                f"{self._name}-reserved-template" if reserved else f"{self._name}-template",
+                eks,
+                cluster_name=self._args["cluster_name"],
+                tags=self._tags,
+                reserved=reserved,
+                security_group_ids=groups,
+                # A reservation has its place already; a group beside it is InsufficientInstanceCapacity (eksctl#7949).
+                placement_group=None if reserved else placement,
+                parent=self,
+            )
+            for reserved in sorted({rung.capacity == "reserved" for rung in eks.pool.rungs})
+        }
 
-    def _group(
-        self, rung: Rung, pool: Pool, template: aws.ec2.LaunchTemplate, args: EksNodePoolArgs
-    ) -> aws.eks.NodeGroup:
+    def _efa_group(self) -> aws.ec2.SecurityGroup:
+        """EFA's traffic bypasses the kernel and passes only between members of one group that allows all of it, both
+        ways and by name (EC2 user guide, "Get started with EFA")."""
+        child = pulumi.ResourceOptions(parent=self)
+        name = f"{self._name}-efa"
+        tags = {**self._tags, "Name": f"{self._args['cluster_name']}-{name}"}
+        group = aws.ec2.SecurityGroup(
+            name,
+            description=f"EFA among the nodes of the pool {self._name}",
+            vpc_id=self._args["network_id"],
+            tags=tags,
+            opts=child,
+        )
+        for kind, rule in (
+            ("in", aws.vpc.SecurityGroupIngressRule),
+            ("out", aws.vpc.SecurityGroupEgressRule),
+        ):
+            rule(
+                f"{name}-{kind}",
+                security_group_id=group.id,
+                referenced_security_group_id=group.id,
+                ip_protocol="-1",
+                tags=tags,
+                opts=child,
+            )
+        return group
+
+    def _group(self, rung: Rung, eks: EksPool, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:
+        args, pool = self._args, eks.pool
         chosen = [args["zones"].index(zone) for zone in (pool.zones or args["zones"])]
         subnets = pulumi.Output.from_input(args["subnet_ids"]).apply(lambda ids: [ids[index] for index in chosen])
+        block = rung.capacity == "reserved" and eks.capacity_block
+        driver = {"gpuyard.dev/nvidia-driver": str(eks.driver_branch)} if eks.driver_branch else {}
         return aws.eks.NodeGroup(
             rung.name,
             cluster_name=args["cluster"],
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
             subnet_ids=subnets,
-            ami_type=_AMI_TYPES[pool.arch, bool(pool.gpus)],
-            release_version=args.get("release_version"),
-            capacity_type=_CAPACITY_TYPES[rung.capacity],
-            instance_types=list(pool.machine_types),
+            ami_type=eks.ami_type,
+            release_version=eks.release,
+            capacity_type="CAPACITY_BLOCK" if block else "SPOT" if rung.capacity == "spot" else "ON_DEMAND",
+            # Of a capacity block the template names the type.
+            instance_types=None if block else list(pool.machine_types),
             launch_template=aws.eks.NodeGroupLaunchTemplateArgs(
                 id=template.id, version=template.latest_version.apply(str)
             ),
@@ -130,9 +154,10 @@ class EksNodePool(pulumi.ComponentResource):
                 aws.eks.NodeGroupTaintArgs(key=taint["key"], value=taint["value"], effect=cloud_effect(taint["effect"]))
                 for taint in pool.taints
             ],
-            update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable_percentage=33),
-            node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=True),
-            tags={**args.get("tags", {}), "gpuyard.dev/pool": pool.name},
+            update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable_percentage=eks.update_percentage),
+            node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
+            # A preview shows by the tag which driver a new release brings.
+            tags={**self._tags, "gpuyard.dev/pool": pool.name, **driver},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # The autoscaler's, from the first pending pod on.
@@ -155,6 +180,8 @@ def autoscaler_tags(pool: Pool, rung: Rung, cluster_name: str) -> dict[str, tupl
             f"{pool.allocatable_disk_gib}Gi",
         ),
     }
+    if pool.interconnects:
+        tags["resource-efa"] = (f"{_TEMPLATE_TAG}/resources/{EFA_RESOURCE}", str(pool.interconnects))
     for key, value in rung.labels.items():
         tags[f"label-{key}"] = (f"{_TEMPLATE_TAG}/label/{key}", value)
     for taint in pool.taints:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from typing_extensions import NotRequired
@@ -12,6 +12,9 @@ from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
 IMAGES = ("al2023", "bottlerocket")
+# On nodes of another image than al2023. Bottlerocket brings its own device plugin, and a second one beside it misbehaves
+# (bottlerocket#3992).
+IMAGE_LABEL = "gpuyard.dev/image"
 # (image, architecture, GPUs) → AMI type: always explicit, EKS's own guess is AL2 or a CPU image.
 _AMI_TYPES = {
     ("al2023", "x86_64", False): "AL2023_x86_64_STANDARD",
@@ -187,6 +190,8 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = versions.EKS_VERSIO
     """The pool that follows from a spec that has no `problems`."""
     pool = pools.resolve(hardware.AWS, name, spec)
     image, release = spec.get("image", "al2023"), spec.get("release")
+    if image != "al2023":
+        pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
     known = versions.EKS_IMAGES.get(version) if image == "al2023" else None
     if release is None and known:
         release = known.release

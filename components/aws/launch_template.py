@@ -1,0 +1,112 @@
+"""The launch template of a rung: disks, metadata service, network interfaces, placement, reserved capacity."""
+
+import pulumi
+import pulumi_aws as aws
+
+from ..hardware import AWS, find
+from . import user_data
+from .pools import EksPool
+
+# A machine whose first network card has no EFA has one card more than EFA interfaces (p6-b300: 17 and 16).
+_FIRST_DEVICE = 0
+_OTHER_DEVICES = 1
+
+
+def launch_template(
+    name: str,
+    eks: EksPool,
+    *,
+    cluster_name: str,
+    tags: dict[str, str],
+    reserved: bool,
+    security_group_ids: list[pulumi.Input[str]],
+    placement_group: pulumi.Input[str] | None,
+    parent: pulumi.Resource,
+) -> aws.ec2.LaunchTemplate:
+    """A template for EKS, which adds image, cluster and instance profile. `reserved`: its nodes come from the pool's
+    reservation. `security_group_ids`: for pools with interconnect, whose interfaces must name them all."""
+    pool = eks.pool
+    tags = {**tags, "Name": f"{cluster_name}-{pool.name}", "gpuyard.dev/pool": pool.name}
+    reservation = eks.reservation if reserved else {}
+    block = reserved and eks.capacity_block
+    return aws.ec2.LaunchTemplate(
+        name,
+        description=f"Nodes of the pool {pool.name}",
+        update_default_version=True,
+        block_device_mappings=_disks(eks),
+        metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
+            http_endpoint="enabled",
+            http_tokens="required",
+            # One hop: a pod cannot take the node's credentials; pods have Pod Identity.
+            http_put_response_hop_limit=1,
+        ),
+        network_interfaces=_interfaces(eks, security_group_ids),
+        placement=aws.ec2.LaunchTemplatePlacementArgs(group_name=placement_group) if placement_group else None,
+        # Of a capacity block EKS wants market, reservation and type here (EKS user guide, "Capacity Blocks").
+        instance_market_options=aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")
+        if block
+        else None,
+        instance_type=pool.machine_types[0] if block else None,
+        capacity_reservation_specification=aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs(
+            capacity_reservation_target=aws.ec2.LaunchTemplateCapacityReservationSpecificationCapacityReservationTargetArgs(
+                capacity_reservation_id=reservation.get("id"),
+                capacity_reservation_resource_group_arn=reservation.get("group_arn"),
+            )
+        )
+        if reserved
+        else None,
+        user_data=user_data.encoded(eks.image, bool(pool.scratch_gb)),
+        tag_specifications=[
+            aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
+            for kind in ("instance", "volume", "network-interface")
+        ],
+        tags=tags,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
+    # AL2023 has everything on its root device; Bottlerocket keeps images and pods on a second one.
+    device = "/dev/xvdb" if eks.image == "bottlerocket" else "/dev/xvda"
+    return [
+        aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+            device_name=device,
+            ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+                volume_type="gp3",
+                volume_size=eks.pool.disk_gib,
+                encrypted="true",
+                delete_on_termination="true",
+                # Ten-gigabyte GPU images: the most that gp3 gives without a bill for IOPS is 125 MiB/s.
+                throughput=500 if eks.pool.gpus else 125,
+                iops=3000,
+            ),
+        )
+    ]
+
+
+def _interfaces(
+    eks: EksPool, security_group_ids: list[pulumi.Input[str]]
+) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs] | None:
+    """One EFA interface on each network card that has EFA; None leaves the one plain interface to EC2.
+
+    The first card's carries IP traffic too (`efa`, or `interface` where that card has no EFA); the others are
+    `efa-only` and take no address from the subnet. Source: EC2 user guide, "Maximize network bandwidth on instances
+    with multiple network cards"; terraform-aws-eks and eksctl lay them out the same way.
+    """
+    count = eks.pool.interconnects
+    if not count:
+        return None
+    machine = find(AWS, eks.pool.machine_types[0])
+    plain_first = machine is not None and machine.network_cards > count
+    kinds = [(0, _FIRST_DEVICE, "interface" if plain_first else "efa")]
+    kinds += [(card, _OTHER_DEVICES, "efa-only") for card in range(1, count + plain_first)]
+    return [
+        aws.ec2.LaunchTemplateNetworkInterfaceArgs(
+            network_card_index=card,
+            device_index=device,
+            interface_type=kind,
+            security_groups=security_group_ids,
+            delete_on_termination="true",
+        )
+        for card, device, kind in kinds
+    ]
