@@ -6,6 +6,7 @@ from stack import environment, on, outputs, providers
 env = environment.load()
 cloud = on.cloud(env.config.cloud)
 account = cloud.providers(env)
+cloud.preflight(env, account)
 
 network = cloud.network(env, account)
 cluster = cloud.cluster(env, account, network)

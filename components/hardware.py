@@ -132,7 +132,8 @@ def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
 
 
 def successors(machine: MachineType, count: int = 3) -> list[str]:
-    """Offered types with the same number of GPUs and at least its vCPUs and GPU memory, smallest first."""
+    """Offered types with the same number of GPUs and at least its vCPUs and GPU memory (without GPUs: its memory), of
+    its own kind (m5: m) and smallest first."""
     fits = [
         other
         for other in _table(machine.cloud).values()
@@ -141,8 +142,14 @@ def successors(machine: MachineType, count: int = 3) -> list[str]:
         and other.gpus == machine.gpus
         and other.vcpu >= machine.vcpu
         and other.gpu_memory_mib >= machine.gpu_memory_mib
+        and (machine.gpus or other.memory_mib >= machine.memory_mib)
     ]
-    fits.sort(key=lambda other: (other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name))
+
+    def distance(other: MachineType) -> tuple[bool, int, int, int, str]:
+        stranger = not machine.gpus and other.name[0] != machine.name[0]
+        return stranger, other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name
+
+    fits.sort(key=distance)
     return [other.name for other in fits[:count]]
 
 

@@ -12,6 +12,7 @@ from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.aws import cluster as aws_cluster
 from components.aws import network as aws_network
+from components.aws import offerings
 from components.aws import pools as aws_pools
 from components.aws import storage as aws_storage
 from components.aws.addon import EksAddon
@@ -115,6 +116,17 @@ def charts(addons: Addons) -> list[Chart]:
 def providers(environment: Environment) -> Providers:
     """The cloud's providers."""
     return stack_providers.aws(environment)
+
+
+def preflight(environment: Environment, providers: Providers) -> None:
+    """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones offer the types.
+
+    Raises:
+        pulumi.RunError: one error that lists every pool that could not get a node.
+    """
+    specs, zones = environment.node_pools, environment.config.network.zones
+    found = offerings.problems(specs, zones, offerings.look_up(specs, providers[0]))
+    environment.refuse(problem.under("nodePools") for problem in found)
 
 
 def network(environment: Environment, providers: Providers) -> AwsNetwork:

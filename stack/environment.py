@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args
 
@@ -54,6 +54,10 @@ class Environment(Generic[C]):
             name: pool.model_dump(exclude_none=True, exclude_unset=True)
             for name, pool in self.config.node_pools.items()
         }
+
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
+        checks.refuse(_prefixed(problems), f"The config of stack {self.name.removeprefix(f'{PROJECT}-')} ({self.file})")
 
     def warnings(self) -> Iterator[str]:
         """What works here and now but deserves a look."""
@@ -115,8 +119,7 @@ def parse(
         raise
     region = aws_region if config.cloud == hardware.AWS else gcp_region
     environment = Environment(f"{PROJECT}-{stack}", config, region, gcp_project, file)
-    problems = [*_prefixed(unknown), *_cloud_key_problems(environment), *_prefixed(_value_problems(environment))]
-    checks.refuse(problems, subject)
+    environment.refuse([*unknown, *_cloud_key_problems(environment), *_value_problems(environment)])
     return environment
 
 
@@ -139,7 +142,7 @@ def _value(config: pulumi.Config, key: str) -> Any:
         return text
 
 
-def _prefixed(problems: list[Problem] | Iterator[Problem]) -> list[Problem]:
+def _prefixed(problems: Iterable[Problem]) -> list[Problem]:
     """Paths as they stand in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
     return [
         Problem(f"{PROJECT}:{_camel(p.path)}", p.value, p.wrong, p.allowed, p.fix) if ":" not in p.path else p

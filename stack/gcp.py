@@ -97,6 +97,10 @@ def providers(environment: Environment) -> Providers:
     return stack_providers.gcp(environment)
 
 
+def preflight(environment: Environment, providers: Providers) -> None:
+    """Nothing is asked of Google Cloud beforehand."""
+
+
 def network(environment: Environment, providers: Providers) -> GcpNetwork:
     """The project's APIs, VPC, subnetwork, NAT."""
     enabled = services.GcpServices(

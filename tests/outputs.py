@@ -181,9 +181,10 @@ _INVOKES = {
     "aws:ssm/getParameter:getParameter": lambda args: {"id": args["name"], "name": args["name"], "value": "ami-0123"},
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": lambda args: {
         "id": REGION,
-        "instanceTypes": [value for f in args.get("filters", []) for value in f["values"]],
-        "locations": ZONES,
-        "locationTypes": ["availability-zone"] * len(ZONES),
+        # Every type in every zone, as the API lists pairs.
+        "instanceTypes": [value for f in args["filters"] for value in f["values"] for _ in ZONES],
+        "locations": [zone for f in args["filters"] for _ in f["values"] for zone in ZONES],
+        "locationTypes": ["availability-zone" for f in args["filters"] for _ in f["values"] for _ in ZONES],
     },
     "gcp:organizations/getProject:getProject": lambda args: {
         "id": "projects/gpuyard-project",

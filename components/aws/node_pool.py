@@ -1,5 +1,6 @@
 """A pool of EKS nodes: a managed node group on a launch template of our own, for each rung of the capacity ladder."""
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import pulumi
@@ -7,6 +8,7 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired
 
 from .. import checks, naming
+from ..checks import Problem
 from ..pools import Pool, Rung
 from ..taints import cloud_effect
 from .launch_template import launch_template
@@ -20,18 +22,18 @@ EFA_RESOURCE = "vpc.amazonaws.com/efa"
 class EksNodePoolArgs(TypedDict):
     """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`.
     `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
-    cluster's minor, from which the image follows. `network_id`, `security_group_id`: the VPC and the cluster's own
-    group, which the interfaces of a pool with interconnect must name."""
+    cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
+    `security_group_id`: the VPC and the cluster's own group; pools with interconnect need them."""
 
     pool: EksNodePoolSpec
     zones: list[str]
     subnet_ids: pulumi.Input[list[str]]
     cluster_name: str
     cluster: pulumi.Input[str]
-    kubernetes_version: str
     node_role_arn: pulumi.Input[str]
-    network_id: pulumi.Input[str]
-    security_group_id: pulumi.Input[str]
+    kubernetes_version: NotRequired[str]
+    network_id: NotRequired[pulumi.Input[str]]
+    security_group_id: NotRequired[pulumi.Input[str]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -50,8 +52,8 @@ class EksNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksNodePool", name, None, opts)
-        version = args["kubernetes_version"]
-        checks.refuse(problems(name, args["pool"], args["zones"], version), f"EksNodePool {name}")
+        version = args.get("kubernetes_version", "")
+        checks.refuse(_problems(name, args, version), f"EksNodePool {name}")
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], version)
         templates = self._templates(eks)
@@ -75,7 +77,7 @@ class EksNodePool(pulumi.ComponentResource):
         """The launch template of the reserved rung (True) and that of all others (False), as far as there are such."""
         groups: list[pulumi.Input[str]] = []
         if eks.pool.interconnects:
-            groups = [self._args["security_group_id"], self._efa_group().id]
+            groups = [self._args.get("security_group_id", ""), self._efa_group().id]
         placement = None
         if eks.pool.placement:
             placement = aws.ec2.PlacementGroup(
@@ -108,7 +110,7 @@ class EksNodePool(pulumi.ComponentResource):
         group = aws.ec2.SecurityGroup(
             name,
             description=f"EFA among the nodes of the pool {self._name}",
-            vpc_id=self._args["network_id"],
+            vpc_id=self._args.get("network_id"),
             tags=tags,
             opts=child,
         )
@@ -164,6 +166,16 @@ class EksNodePool(pulumi.ComponentResource):
                 ignore_changes=["scalingConfig.desiredSize"],
             ),
         )
+
+
+def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
+    yield from problems(name, args["pool"], args["zones"], version)
+    for field in ("network_id", "security_group_id"):
+        if args["pool"].get("interconnect") and args.get(field) is None:
+            yield Problem(
+                field, None, "the interfaces of a pool with interconnect need it",
+                "the VPC's id and the cluster's security group", f"pass the outputs {field} of network and cluster",
+            )  # fmt: skip
 
 
 def autoscaler_tags(pool: Pool, rung: Rung, cluster_name: str) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
 IMAGES = ("al2023", "bottlerocket")
-# On nodes of another image than al2023. Bottlerocket brings its own device plugin, and a second one beside it misbehaves
+# On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
 # (bottlerocket#3992).
 IMAGE_LABEL = "gpuyard.dev/image"
 # (image, architecture, GPUs) → AMI type: always explicit, EKS's own guess is AL2 or a CPU image.
@@ -46,11 +46,11 @@ class Reservation(TypedDict):
 class EksNodePoolSpec(NodePoolSpec):
     """A pool on EKS.
 
-    `image`: al2023 (default) or bottlerocket. `release`: exact AMI release; without it the one that gpuyard was checked
-    with, else the newest at creation; no node moves by itself afterwards. `driver_branch`: NVIDIA driver branch in
-    `release`, for a release that gpuyard does not know. `reservation`: what the rung `reserved` draws on.
-    `update_percentage`: share of the nodes that an update takes away at once (1 to 100, default 33). `node_repair`: EKS
-    replaces nodes whose hardware or kubelet fails (default true).
+    `image`: al2023 (default) or bottlerocket. `release`: exact AMI release; without it the one that `versions.py` pins
+    for the cluster's version, else the newest at creation; no node moves by itself afterwards. `driver_branch`: NVIDIA
+    driver branch in `release`, for a release that gpuyard does not know. `reservation`: what the rung `reserved` draws
+    on. `update_percentage`: share of the nodes that an update takes away at once (1 to 100, default 33).
+    `node_repair`: EKS replaces nodes whose hardware or kubelet fails (default true).
     """
 
     image: NotRequired[str]
@@ -81,11 +81,9 @@ class EksPool:
         return self.reservation.get("capacity_block", False)
 
 
-def problems(
-    name: str, spec: EksNodePoolSpec, zones: list[str], version: str = versions.EKS_VERSION
-) -> Iterator[Problem]:
+def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
     """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
-    is the cluster's Kubernetes minor."""
+    is the cluster's Kubernetes minor, if it is known."""
     common = list(pools.problems(hardware.AWS, name, spec, zones))
     yield from common
     image = spec.get("image", "al2023")
@@ -105,7 +103,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
     if release is not None and not re.fullmatch(pattern, release):
         yield Problem("release", release, f"no release of {image}", allowed, "see the AMI's list of releases")
         return
-    if release is not None and image == "al2023" and not release.startswith(f"{version}."):
+    if release is not None and image == "al2023" and version and not release.startswith(f"{version}."):
         yield Problem(
             "release", release, f"not of the cluster's Kubernetes {version}", f"{version}.PATCH-DATE",
             "choose a release of that minor, or remove it",
@@ -186,7 +184,7 @@ def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:
     return [machine for name in spec["machine_types"] if (machine := hardware.find(hardware.AWS, name))]
 
 
-def resolve(name: str, spec: EksNodePoolSpec, version: str = versions.EKS_VERSION) -> EksPool:
+def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     """The pool that follows from a spec that has no `problems`."""
     pool = pools.resolve(hardware.AWS, name, spec)
     image, release = spec.get("image", "al2023"), spec.get("release")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -23,8 +24,8 @@ def control_plane(made: Recording, stack: str) -> Resource:
 
 
 def pools(made: Recording, stack: str) -> dict[str, Resource]:
-    """Pool name → its first node group."""
-    return {found.name: found for found in made.all(POOLS[cloud(stack)])}
+    """Pool name → one of its node groups."""
+    return {re.sub("-(reserved|spot)$", "", found.name): found for found in made.all(POOLS[cloud(stack)])}
 
 
 @pytest.mark.parametrize("stack", ALL)

@@ -19,6 +19,7 @@ from pulumi.provider.experimental.analyzer import Analyzer
 
 import components
 from sandbox.paths import ROOT
+from stack import environment
 from stack.config import Config
 
 PACKAGES = ["components", "stack", "sandbox", "tools", "tests", "bench"]
@@ -154,11 +155,12 @@ def test_pulumi_yaml_declares_what_the_models_read_and_nothing_else() -> None:
 def test_every_key_of_a_section_is_in_its_description() -> None:
     """A person reads the keys in `Pulumi.yaml`, so none is missing there."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    for name, field in Config.model_fields.items():
-        section = typing.get_args(field.annotation)[1] if name == "node_pools" else field.annotation
-        for nested in getattr(section, "model_fields", {}).values():
-            text = declared[f"gpuyard:{field.alias or name}"]["description"]
-            assert re.search(rf"\b{nested.alias}\b", text), f"{field.alias or name}.{nested.alias}"
+    for config in environment.CONFIGS.values():
+        for name, field in config.model_fields.items():
+            section = typing.get_args(field.annotation)[1] if name == "node_pools" else field.annotation
+            for nested in getattr(section, "model_fields", {}).values():
+                text = declared[f"gpuyard:{field.alias or name}"]["description"]
+                assert re.search(rf"\b{nested.alias}\b", text), f"{field.alias or name}.{nested.alias}"
 
 
 def _field(alias: str) -> str:
