@@ -120,7 +120,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
                 source, spec.get(source, machine.name),
                 f"{machine.name} ({machine.gpu}) does not run with driver branch {made.driver_branch} "
                 f"of the image {made.release}", f"driver branch {need}",
-                "name a release with such a driver in `release` and its branch in `driver_branch`",
+                "name a release with such a driver, and the branch of that driver",
             )  # fmt: skip
 
 

@@ -14,8 +14,7 @@ from components.aws.identity import PodIdentity
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage
-from components.pools import NodePoolSpec
-from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options
 from tests.recorder import run
 from tests.recording import Recording
 
@@ -44,19 +43,6 @@ def cluster(**args: Any) -> Recording:
     return run(program)
 
 
-def node_pool(spec: NodePoolSpec, name: str = "gpu-workers", **args: Any) -> Recording:
-    """A recorded EksNodePool."""
-    defaults = {
-        "pool": spec,
-        "zones": AWS_ZONES,
-        "subnet_ids": ["subnet-1", "subnet-2"],
-        "cluster_name": "train",
-        "cluster": "train",
-        "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
-    }
-    return run(lambda: EksNodePool(name, {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
 def storage(**args: Any) -> Recording:
     """A recorded AwsStorage called `storage`."""
     defaults = {
@@ -69,13 +55,6 @@ def storage(**args: Any) -> Recording:
         "security_group_id": "sg-1",
     }
     return run(lambda: AwsStorage("storage", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
-def autoscaler_tags(recording: Recording) -> dict[str, str]:
-    """The tags that the pool puts on its Auto Scaling group."""
-    return {
-        found.inputs["tag"]["key"]: found.inputs["tag"]["value"] for found in recording.all("aws:autoscaling/tag:Tag")
-    }
 
 
 class TestNetwork:
@@ -206,104 +185,6 @@ class TestCluster:
             "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
             "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
         }
-
-
-class TestNodePool:
-    def test_cpu_workers_have_the_guides_machine_and_size(self) -> None:
-        """seed row S02: m5.2xlarge, 2..20, named cpu-workers, and the autoscaler owns the size from then on."""
-        group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers")
-        assert group.inputs["instanceTypes"] == ["m5.2xlarge"]
-        assert group.inputs["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
-        assert group.inputs["nodeGroupNamePrefix"] == "cpu-workers-"
-        assert group.options["ignoreChanges"] == ["scalingConfig.desiredSize"]
-        assert "taints" not in group.inputs or group.inputs["taints"] == []
-
-    def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label(self) -> None:
-        """seed row S03: 0..10, label workload=gpu-training, an image with the driver in it."""
-        group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers")
-        assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 10, "desiredSize": 0}
-        assert group.inputs["labels"]["workload"] == "gpu-training"
-        assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
-
-    def test_gpu_nodes_say_that_a_gpu_is_still_to_come(self) -> None:
-        """seed row S03: without the accelerator label the autoscaler orders a second node while the plugin starts."""
-        labels = node_pool(GUIDE_GPU).one("NodeGroup").inputs["labels"]
-        assert labels["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
-        assert labels["nvidia.com/gpu.present"] == "true"
-        assert "k8s.amazonaws.com/accelerator" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["labels"]
-
-    def test_the_guides_literal_gpu_type_builds_once_it_is_accepted_as_withdrawn(self) -> None:
-        """seed row S03: p3.2xlarge, which EC2 no longer describes, still builds to the letter."""
-        spec = pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)
-        assert node_pool(spec).one("NodeGroup").inputs["instanceTypes"] == ["p3.2xlarge"]
-        with pytest.raises(pulumi.RunError, match="withdrawn"):
-            node_pool(pool(GUIDE_GPU, machine_types=["p3.2xlarge"]))
-
-    def test_gpu_nodes_bear_the_guides_taint_and_cpu_nodes_bear_none(self) -> None:
-        """seed row S07: nvidia.com/gpu=true:NoSchedule."""
-        taints = node_pool(GUIDE_GPU).one("NodeGroup").inputs["taints"]
-        assert taints == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
-
-    def test_the_scaling_group_tells_the_autoscaler_what_an_empty_group_would_give(self) -> None:
-        """seed row S04: from zero, by labels, taints and storage in the group's tags."""
-        made = node_pool(GUIDE_GPU)
-        tags = autoscaler_tags(made)
-        template = "k8s.io/cluster-autoscaler/node-template"
-        assert tags["k8s.io/cluster-autoscaler/enabled"] == "true"
-        assert tags["k8s.io/cluster-autoscaler/train"] == "owned"
-        assert tags[f"{template}/label/workload"] == "gpu-training"
-        assert tags[f"{template}/taint/nvidia.com/gpu"] == "true:NoSchedule"
-        asg = made.one("NodeGroup").outputs["resources"][0]["autoscalingGroups"][0]["name"]
-        assert {found.inputs["autoscalingGroupName"] for found in made.all("aws:autoscaling/tag:Tag")} == {asg}
-
-    def test_every_label_and_taint_of_the_group_is_among_the_autoscalers_tags(self) -> None:
-        """seed row S04: nothing is typed twice, so nothing is forgotten once."""
-        extra = {"key": "team", "value": "vision", "effect": "NoExecute"}
-        made = node_pool(pool(GUIDE_GPU, labels={"workload": "gpu-training", "tier": "gold"}, taints=[extra]))
-        group, tags = made.one("NodeGroup"), autoscaler_tags(made)
-        template = "k8s.io/cluster-autoscaler/node-template"
-        assert {f"{template}/label/{k}": v for k, v in group.inputs["labels"].items()}.items() <= tags.items()
-        effects = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute"}
-        for taint in group.inputs["taints"]:
-            assert tags[f"{template}/taint/{taint['key']}"] == f"{taint['value']}:{effects[taint['effect']]}"
-
-    def test_a_node_really_holds_the_guides_ephemeral_storage(self) -> None:
-        """seed row S10: request 50Gi and limit 100Gi fit on the disk that the template asks for."""
-        made = node_pool(GUIDE_GPU)
-        disk = made.one("LaunchTemplate").inputs["blockDeviceMappings"][0]["ebs"]
-        promised = autoscaler_tags(made)["k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage"]
-        assert promised.endswith("Gi") and 100 <= int(promised[:-2]) < disk["volumeSize"]
-        assert disk["encrypted"] == "true"
-
-    def test_the_template_shows_no_instance_credentials_to_pods(self) -> None:
-        options = node_pool(GUIDE_CPU).one("LaunchTemplate").inputs["metadataOptions"]
-        assert options["httpTokens"] == "required" and options["httpPutResponseHopLimit"] == 1
-
-    def test_machines_bear_the_pools_name(self) -> None:
-        specifications = node_pool(GUIDE_GPU).one("LaunchTemplate").inputs["tagSpecifications"]
-        by_kind = {found["resourceType"]: found["tags"] for found in specifications}
-        assert by_kind["instance"]["gpuyard.dev/pool"] == "gpu-workers"
-        assert {"instance", "volume"} <= set(by_kind)
-
-    def test_a_change_of_the_template_is_rolled_out_by_its_version(self) -> None:
-        made = node_pool(GUIDE_GPU)
-        group, template = made.one("NodeGroup"), made.one("LaunchTemplate")
-        assert group.inputs["launchTemplate"] == {"id": template.id, "version": "1"}
-
-    def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum(self) -> None:
-        made = node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"], min=1))
-        sizes = {
-            found.inputs["capacityType"]: (
-                found.inputs["scalingConfig"]["minSize"],
-                found.inputs["scalingConfig"]["maxSize"],
-            )
-            for found in made.all("NodeGroup")
-        }
-        assert sizes == {"SPOT": (0, 10), "ON_DEMAND": (1, 10)}
-
-    def test_a_pool_in_one_zone_uses_that_zones_subnet(self) -> None:
-        made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]))
-        assert made.one("NodeGroup").inputs["subnetIds"] == ["subnet-2"]
 
 
 class TestStorage:

@@ -83,6 +83,9 @@ def told(stack: str, changes: dict[str, Any]) -> list[Told]:
 
 
 GPU = "gpuyard:nodePools/gpu-workers"
+GPUS = "gpuyard:nodePools.gpu-workers"
+RESERVATION = "cr-0123456789abcdef0"
+BLOCK = {"id": RESERVATION, "capacityBlock": True}
 CPU = "gpuyard:nodePools/cpu-workers"
 NET = "gpuyard:network"
 
@@ -218,6 +221,112 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:nodePools.gpu-workers.machineTypes",
         ["one machine type"],
     ),
+    # node pools on EKS
+    ("dev", {f"{GPU}/image": "ubuntu"}, f"{GPUS}.image", ["al2023, bottlerocket"]),
+    ("dev", {f"{GPU}/release": "latest"}, f"{GPUS}.release", ["1.35.6-20260714"]),
+    ("dev", {f"{GPU}/release": "1.34.9-20260714"}, f"{GPUS}.release", ["1.35.PATCH-DATE"]),
+    (
+        "dev",
+        {f"{GPU}/machineTypes": ["g7.2xlarge"]},
+        f"{GPUS}.machineTypes[0]",
+        ["driver branch 580", "595 or later"],
+    ),
+    (
+        "guide",
+        {f"{GPU}/release": "1.35.8-20260930", f"{GPU}/driverBranch": 595},
+        f"{GPUS}.driverBranch",
+        ["V100", "450 to 580"],
+    ),
+    ("dev", {f"{GPU}/machineTypes": ["g6f.2xlarge"]}, f"{GPUS}.machineTypes[0]", ["fraction of a GPU"]),
+    ("dev", {f"{GPU}/machineTypes": ["trn1.2xlarge"]}, f"{GPUS}.machineTypes[0]", ["Trainium"]),
+    ("dev", {f"{GPU}/machineTypes": ["hpc7a.12xlarge"]}, f"{GPUS}.machineTypes[0]", ["not offered as spot"]),
+    ("dev", {f"{GPU}/scratch": True, f"{GPU}/machineTypes": ["m5.2xlarge"]}, f"{GPUS}.scratch", ["no local NVMe"]),
+    (
+        "dev",
+        {f"{GPU}/interconnect": True, f"{GPU}/zones": ["us-east-1a"]},
+        f"{GPUS}.machineTypes[0]",
+        ["has no EFA", "g6.8xlarge"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/interconnect": True, f"{GPU}/machineTypes": ["p5.48xlarge"]},
+        f"{GPUS}.zones",
+        ["within one zone", "zones: [us-east-1a]"],
+    ),
+    ("dev", {f"{GPU}/placement": True}, f"{GPUS}.zones", ["`placement` works within one zone"]),
+    (
+        "dev",
+        {
+            f"{GPU}/interconnect": True,
+            f"{GPU}/zones": ["us-east-1a"],
+            f"{GPU}/machineTypes": ["p5.48xlarge", "p5en.48xlarge"],
+        },
+        f"{GPUS}.machineTypes",
+        ["as many interfaces"],
+    ),
+    ("dev", {f"{GPU}/capacity": ["reserved"]}, f"{GPUS}.reservation", ["draws on nothing", "cr-"]),
+    (
+        "dev",
+        {f"{GPU}/reservation": BLOCK, f"{GPU}/machineTypes": ["p5.48xlarge"], f"{GPU}/zones": ["us-east-1a"]},
+        f"{GPUS}.capacity",
+        ["a capacity block", "never as spot", "[reserved, spot]"],
+    ),
+    ("dev", {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {}}, f"{GPUS}.reservation", ["one thing"]),
+    (
+        "dev",
+        {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {"id": "res-1"}, f"{GPU}/zones": ["us-east-1a"]},
+        f"{GPUS}.reservation.id",
+        ["cr-"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {"groupArn": "gpus"}},
+        f"{GPUS}.reservation.groupArn",
+        ["arn:aws:resource-groups"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": BLOCK, f"{GPU}/machineTypes": ["p5.48xlarge"]},
+        f"{GPUS}.zones",
+        ["a capacity block lies in one zone, the pool in 2"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": BLOCK, f"{GPU}/zones": ["us-east-1a"]},
+        f"{GPUS}.machineTypes[0]",
+        ["not sold in capacity blocks"],
+    ),
+    (
+        "dev",
+        {
+            f"{GPU}/capacity": ["reserved"],
+            f"{GPU}/reservation": {"id": RESERVATION},
+            f"{GPU}/zones": ["us-east-1a"],
+            f"{GPU}/machineTypes": ["g6.2xlarge", "g5.2xlarge"],
+        },
+        f"{GPUS}.machineTypes",
+        ["of one machine type"],
+    ),
+    (
+        "dev",
+        {
+            f"{GPU}/capacity": ["reserved"],
+            f"{GPU}/reservation": {"id": RESERVATION},
+            f"{GPU}/zones": ["us-east-1a"],
+            f"{GPU}/placement": True,
+        },
+        f"{GPUS}.placement",
+        ["InsufficientInstanceCapacity"],
+    ),
+    ("dev", {f"{GPU}/updatePercentage": 0}, f"{GPUS}.updatePercentage", ["1 to 100"]),
+    (
+        "dev",
+        {"gpuyard:nodePools/train-spot": {"machineTypes": ["g6.xlarge"], "min": 0, "max": 1}},
+        "gpuyard:nodePools.train-spot",
+        ["ends like"],
+    ),
+    ("dev-gke", {f"{GPU}/interconnect": True}, f"{GPUS}.interconnect", ["not built for GKE"]),
+    ("dev-gke", {f"{GPU}/image": "bottlerocket"}, f"{GPUS}.image", ["environments on aws only"]),
     # the rest
     ("dev", {"gpuyard:charts": {"mirror": "no-such-folder"}}, "gpuyard:charts.mirror", ["no such folder"]),
     ("dev-gke", {"gpuyard:storage": {"filestoreTier": "gold"}}, "gpuyard:storage.filestoreTier", ["zonal"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from parliament import analyze_policy_string
 from sandbox.aws import session
 from sandbox.aws.provider import AwsProvider, calls
 from tests.recording import Recording, Resource
-from tests.stacks import EKS, recorded
+from tests.stacks import EKS, record, recorded, settings
 
 # What EC2 takes although its model's enum, which is as old as botocore's release, does not list it.
 OPEN_ENUMS = {"InstanceType"}
@@ -28,9 +29,9 @@ def provider() -> AwsProvider:
     return made
 
 
-def aws_resources(stack: str) -> list[Resource]:
+def aws_resources(made: Recording) -> list[Resource]:
     """Those of the recording that the aws provider serves, by name."""
-    return sorted((found for found in recorded(stack).resources.values() if found.package == "aws"), key=str)
+    return sorted((found for found in made.resources.values() if found.package == "aws"), key=str)
 
 
 def refusals(resource: Resource, inputs: dict[str, Any] | None = None) -> list[str]:
@@ -87,17 +88,50 @@ def _python(pattern: str) -> str:
     return pattern
 
 
-@pytest.mark.parametrize("stack", EKS)
-def test_the_provider_takes_every_resource_of_the_stack(stack: str) -> None:
-    """seed row S01"""
-    assert [reason for found in aws_resources(stack) for reason in refusals(found)] == []
+EFA_ZONE = {"zones": ["us-east-1a"], "interconnect": True}
+RESERVED = {"capacity": ["reserved"], "reservation": {"id": "cr-0123456789abcdef0"}}
+POOLS: dict[str, dict[str, Any]] = {
+    **{
+        name: {"machineTypes": [name], **EFA_ZONE}
+        for name in (
+            *("p4d.24xlarge", "p5.48xlarge", "p5en.48xlarge", "p6-b200.48xlarge", "p6-b300.48xlarge"),
+            *("g6e.24xlarge", "g6e.48xlarge"),
+        )
+    },
+    "reservation": {"machineTypes": ["g6.2xlarge"], "zones": ["us-east-1a"], **RESERVED},
+    "capacity-block": {
+        "machineTypes": ["p5.48xlarge"],
+        **EFA_ZONE,
+        "capacity": ["reserved"],
+        "reservation": {"id": "cr-0123456789abcdef0", "capacityBlock": True},
+    },
+    "bottlerocket": {"machineTypes": ["g5g.2xlarge"], "image": "bottlerocket"},
+}
 
 
-@pytest.mark.parametrize("stack", EKS)
-def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(stack: str) -> None:
-    """seed row S01"""
+@functools.cache
+def described(case: str) -> list[Resource]:
+    """All of a stack of the repository, or what one more pool adds to the development stack."""
+    if case in EKS:
+        return aws_resources(recorded(case))
+    config = settings("dev")
+    config["gpuyard:nodePools"]["train"] = {"min": 0, "max": 4, **POOLS[case]}
+    found = [found for found in aws_resources(record(config, "dev")) if found.name.startswith("train")]
+    assert {"NodeGroup", "LaunchTemplate"} <= {each.type.rpartition(":")[2] for each in found}
+    return found
+
+
+@pytest.mark.parametrize("case", [*EKS, *POOLS])
+def test_the_provider_takes_every_resource_of_the_stack(case: str) -> None:
+    """seed rows S01 and S06"""
+    assert [reason for found in described(case) for reason in refusals(found)] == []
+
+
+@pytest.mark.parametrize("case", [*EKS, *POOLS])
+def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(case: str) -> None:
+    """seed rows S01 and S06"""
     found: list[str] = []
-    for resource in aws_resources(stack):
+    for resource in described(case):
         for service, operation, params in requests(resource):
             shape = session.service_model(service).operation_model(operation).input_shape
             assert shape is not None
@@ -109,7 +143,7 @@ def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(stack
 
 def test_every_resource_makes_a_call() -> None:
     """Else the checks above would pass on nothing."""
-    silent = [str(found) for found in aws_resources("dev") if not requests(found)]
+    silent = [str(found) for found in aws_resources(recorded("dev")) if not requests(found)]
     assert silent == []
 
 
@@ -212,6 +246,6 @@ def test_nothing_but_the_control_planes_network_is_open_to_the_world(stack: str)
 
 @pytest.mark.parametrize("stack", EKS)
 def test_tags_are_such_as_aws_takes(stack: str) -> None:
-    for found in aws_resources(stack):
+    for found in aws_resources(recorded(stack)):
         for key, value in (found.inputs.get("tags") or {}).items():
             assert len(key) <= 128 and len(value) <= 256 and not key.startswith("aws:"), (found, key)

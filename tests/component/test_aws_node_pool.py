@@ -1,0 +1,396 @@
+"""Pools of EKS nodes: what the groups, their launch templates and the autoscaler's tags say."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws import user_data
+from components.aws.node_pool import EksNodePool
+from components.aws.pools import EksNodePoolSpec
+from components.pools import NodePoolSpec
+from components.versions import EKS_IMAGES
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
+from tests.recorder import run
+from tests.recording import Recording, Resource
+
+RESERVATION = "cr-0123456789abcdef0"
+TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
+
+
+def node_pool(spec: NodePoolSpec | EksNodePoolSpec, name: str = "gpu-workers", **args: Any) -> Recording:
+    """A recorded EksNodePool."""
+    defaults = {
+        "pool": spec,
+        "zones": AWS_ZONES,
+        "subnet_ids": ["subnet-1", "subnet-2"],
+        "cluster_name": "train",
+        "cluster": "train",
+        "kubernetes_version": "1.35",
+        "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
+        "network_id": "vpc-1",
+        "security_group_id": "sg-cluster",
+    }
+    return run(lambda: EksNodePool(name, {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
+
+
+def autoscaler_tags(recording: Recording) -> dict[str, str]:
+    """The tags that the pool puts on its Auto Scaling group."""
+    return {
+        found.inputs["tag"]["key"]: found.inputs["tag"]["value"] for found in recording.all("aws:autoscaling/tag:Tag")
+    }
+
+
+def test_cpu_workers_have_the_guides_machine_and_size() -> None:
+    """seed row S02: m5.2xlarge, 2..20, named cpu-workers, and the autoscaler owns the size from then on."""
+    group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers")
+    assert group.inputs["instanceTypes"] == ["m5.2xlarge"]
+    assert group.inputs["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
+    assert group.inputs["nodeGroupNamePrefix"] == "cpu-workers-"
+    assert group.options["ignoreChanges"] == ["scalingConfig.desiredSize"]
+    assert "taints" not in group.inputs or group.inputs["taints"] == []
+
+
+def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label() -> None:
+    """seed row S03: 0..10, label workload=gpu-training, an image with the driver in it."""
+    group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers")
+    assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 10, "desiredSize": 0}
+    assert group.inputs["labels"]["workload"] == "gpu-training"
+    assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
+
+
+def test_gpu_nodes_say_that_a_gpu_is_still_to_come() -> None:
+    """seed row S03: without the accelerator label the autoscaler orders a second node while the plugin starts."""
+    labels = node_pool(GUIDE_GPU).one("NodeGroup").inputs["labels"]
+    assert labels["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
+    assert labels["nvidia.com/gpu.present"] == "true"
+    assert "k8s.amazonaws.com/accelerator" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["labels"]
+
+
+def test_the_guides_literal_gpu_type_builds_once_it_is_accepted_as_withdrawn() -> None:
+    """seed row S03: p3.2xlarge, which EC2 no longer describes, still builds to the letter."""
+    spec = pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)
+    assert node_pool(spec).one("NodeGroup").inputs["instanceTypes"] == ["p3.2xlarge"]
+    with pytest.raises(pulumi.RunError, match="withdrawn"):
+        node_pool(pool(GUIDE_GPU, machine_types=["p3.2xlarge"]))
+
+
+def test_gpu_nodes_bear_the_guides_taint_and_cpu_nodes_bear_none() -> None:
+    """seed row S07: nvidia.com/gpu=true:NoSchedule."""
+    taints = node_pool(GUIDE_GPU).one("NodeGroup").inputs["taints"]
+    assert taints == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
+
+
+def test_the_scaling_group_tells_the_autoscaler_what_an_empty_group_would_give() -> None:
+    """seed row S04: from zero, by labels, taints and storage in the group's tags."""
+    made = node_pool(GUIDE_GPU)
+    tags = autoscaler_tags(made)
+    template = "k8s.io/cluster-autoscaler/node-template"
+    assert tags["k8s.io/cluster-autoscaler/enabled"] == "true"
+    assert tags["k8s.io/cluster-autoscaler/train"] == "owned"
+    assert tags[f"{template}/label/workload"] == "gpu-training"
+    assert tags[f"{template}/taint/nvidia.com/gpu"] == "true:NoSchedule"
+    asg = made.one("NodeGroup").outputs["resources"][0]["autoscalingGroups"][0]["name"]
+    assert {found.inputs["autoscalingGroupName"] for found in made.all("aws:autoscaling/tag:Tag")} == {asg}
+
+
+def test_every_label_and_taint_of_the_group_is_among_the_autoscalers_tags() -> None:
+    """seed row S04: nothing is typed twice, so nothing is forgotten once."""
+    extra = {"key": "team", "value": "vision", "effect": "NoExecute"}
+    made = node_pool(pool(GUIDE_GPU, labels={"workload": "gpu-training", "tier": "gold"}, taints=[extra]))
+    group, tags = made.one("NodeGroup"), autoscaler_tags(made)
+    template = "k8s.io/cluster-autoscaler/node-template"
+    assert {f"{template}/label/{k}": v for k, v in group.inputs["labels"].items()}.items() <= tags.items()
+    effects = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute"}
+    for taint in group.inputs["taints"]:
+        assert tags[f"{template}/taint/{taint['key']}"] == f"{taint['value']}:{effects[taint['effect']]}"
+
+
+def test_a_node_really_holds_the_guides_ephemeral_storage() -> None:
+    """seed row S10: request 50Gi and limit 100Gi fit on the local disk that holds the pods."""
+    made = node_pool(GUIDE_GPU)
+    disk = made.one("LaunchTemplate").inputs["blockDeviceMappings"][0]["ebs"]
+    promised = autoscaler_tags(made)["k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage"]
+    nvme_gib = 450 * 10**9 // 2**30
+    assert promised.endswith("Gi") and 100 <= int(promised[:-2]) < nvme_gib
+    assert disk["encrypted"] == "true"
+
+
+def test_the_template_shows_no_instance_credentials_to_pods() -> None:
+    options = node_pool(GUIDE_CPU).one("LaunchTemplate").inputs["metadataOptions"]
+    assert options["httpTokens"] == "required" and options["httpPutResponseHopLimit"] == 1
+
+
+def test_machines_bear_the_pools_name() -> None:
+    specifications = node_pool(GUIDE_GPU).one("LaunchTemplate").inputs["tagSpecifications"]
+    by_kind = {found["resourceType"]: found["tags"] for found in specifications}
+    assert by_kind["instance"]["gpuyard.dev/pool"] == "gpu-workers"
+    assert {"instance", "volume"} <= set(by_kind)
+
+
+def test_a_change_of_the_template_is_rolled_out_by_its_version() -> None:
+    made = node_pool(GUIDE_GPU)
+    group, template = made.one("NodeGroup"), made.one("LaunchTemplate")
+    assert group.inputs["launchTemplate"] == {"id": template.id, "version": "1"}
+
+
+def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum() -> None:
+    made = node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"], min=1))
+    sizes = {
+        found.inputs["capacityType"]: (
+            found.inputs["scalingConfig"]["minSize"],
+            found.inputs["scalingConfig"]["maxSize"],
+        )
+        for found in made.all("NodeGroup")
+    }
+    assert sizes == {"SPOT": (0, 10), "ON_DEMAND": (1, 10)}
+
+
+def test_a_pool_in_one_zone_uses_that_zones_subnet() -> None:
+    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]))
+    assert made.one("NodeGroup").inputs["subnetIds"] == ["subnet-2"]
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "image", "ami_type"),
+    [
+        ("m5.2xlarge", "al2023", "AL2023_x86_64_STANDARD"),
+        ("m7g.2xlarge", "al2023", "AL2023_ARM_64_STANDARD"),
+        ("g6.2xlarge", "al2023", "AL2023_x86_64_NVIDIA"),
+        ("g5g.2xlarge", "al2023", "AL2023_ARM_64_NVIDIA"),
+        ("m5.2xlarge", "bottlerocket", "BOTTLEROCKET_x86_64"),
+        ("m7g.2xlarge", "bottlerocket", "BOTTLEROCKET_ARM_64"),
+        ("g6.2xlarge", "bottlerocket", "BOTTLEROCKET_x86_64_NVIDIA"),
+        ("g5g.2xlarge", "bottlerocket", "BOTTLEROCKET_ARM_64_NVIDIA"),
+    ],
+)
+def test_the_image_follows_from_the_machine_type(machine_type: str, image: str, ami_type: str) -> None:
+    """seed row S03: EKS's own guess is an image without a driver."""
+    assert node_pool(pool(GUIDE_CPU, machine_types=[machine_type], image=image)).one("NodeGroup").inputs["amiType"] == (
+        ami_type
+    )
+
+
+def test_the_image_is_pinned_and_the_group_says_which_driver_is_in_it() -> None:
+    """A fleet's driver never moves by itself (amazon-eks-ami#1697), and a preview shows what a new release brings."""
+    group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
+    assert group["releaseVersion"] == EKS_IMAGES["1.35"].release
+    assert group["tags"]["gpuyard.dev/nvidia-driver"] == str(EKS_IMAGES["1.35"].driver_branch)
+    assert "gpuyard.dev/nvidia-driver" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["tags"]
+
+
+def test_a_pool_may_name_its_own_release_and_driver() -> None:
+    group = node_pool(pool(GUIDE_GPU, release="1.35.8-20260930", driver_branch=595)).one("NodeGroup").inputs
+    assert (group["releaseVersion"], group["tags"]["gpuyard.dev/nvidia-driver"]) == ("1.35.8-20260930", "595")
+
+
+def test_without_the_clusters_version_eks_chooses_the_release() -> None:
+    """A library user who names no version gets a working group, not a release of another minor."""
+    spec = {**GUIDE_GPU}
+    made = run(
+        lambda: EksNodePool(
+            "gpu-workers",
+            {
+                "pool": spec,
+                "zones": AWS_ZONES,
+                "subnet_ids": ["subnet-1", "subnet-2"],
+                "cluster_name": "train",
+                "cluster": "train",
+                "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
+            },
+            aws_options(),
+        )
+    )
+    assert made.one("NodeGroup").inputs.get("releaseVersion") is None
+
+
+def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() -> None:
+    made = node_pool(pool(GUIDE_GPU, image="bottlerocket", scratch=False))
+    (disk,) = made.one("LaunchTemplate").inputs["blockDeviceMappings"]
+    assert disk["deviceName"] == "/dev/xvdb"
+    assert made.one("NodeGroup").inputs["labels"]["gpuyard.dev/image"] == "bottlerocket"
+    assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/label/gpuyard.dev/image"] == "bottlerocket"
+
+
+# -- disks ------------------------------------------------------------------------------------------------------------
+
+
+def test_user_data_is_what_it_was(golden: Any) -> None:
+    """Nodes with other user data are replaced one by one: a change is deliberate."""
+    cases = {image: (user_data.render(image, True) or "").splitlines() for image in ("al2023", "bottlerocket")}
+    assert user_data.render("al2023", False) is None
+    golden("user-data", cases)
+
+
+def test_local_disks_become_the_pods_storage_where_a_machine_has_them() -> None:
+    """seed row S10: striped by user data, and promised to the autoscaler."""
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"]))
+    given = made.one("LaunchTemplate").inputs["userData"]
+    assert base64.b64decode(given).decode() == user_data.render("al2023", True)
+    promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
+    assert promised == f"{int(7520 * 10**9 / 2**30 * 0.9) - 3}Gi"
+
+
+@pytest.mark.parametrize("changes", [{"machine_types": ["p3.2xlarge"], "accept_withdrawn": True}, {"scratch": False}])
+def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, Any]) -> None:
+    """seed row S10: the guide's 100Gi fit."""
+    made = node_pool(pool(GUIDE_GPU, **changes))
+    template = made.one("LaunchTemplate").inputs
+    assert template.get("userData") is None
+    assert template["blockDeviceMappings"][0]["ebs"]["volumeSize"] == 200
+    assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"] == "177Gi"
+
+
+def test_of_several_types_the_smallest_local_disk_is_promised() -> None:
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.2xlarge"]))
+    promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
+    assert promised == f"{int(450 * 10**9 / 2**30 * 0.9) - 3}Gi"
+
+
+# -- interconnect -----------------------------------------------------------------------------------------------------
+
+EFA = [
+    ("p4d.24xlarge", 4),
+    ("p5.48xlarge", 32),
+    ("p5en.48xlarge", 16),
+    ("p6-b200.48xlarge", 8),
+    ("p6-b300.48xlarge", 16),
+    ("g6e.48xlarge", 4),
+    ("g6e.24xlarge", 2),
+    ("p5.4xlarge", 1),
+]
+
+
+def efa_pool(machine_type: str, **changes: Any) -> NodePoolSpec:
+    return pool(GUIDE_GPU, machine_types=[machine_type], interconnect=True, zones=["us-east-1a"], **changes)
+
+
+@pytest.mark.parametrize(("machine_type", "count"), EFA)
+def test_every_network_card_with_efa_gets_an_efa_interface(machine_type: str, count: int) -> None:
+    """seed row S06: as many as the type has; the first card of p6-b300 has none and is a plain one."""
+    made = node_pool(efa_pool(machine_type))
+    interfaces = made.one("LaunchTemplate").inputs["networkInterfaces"]
+    kinds = [found["interfaceType"] for found in interfaces]
+    assert len([kind for kind in kinds if kind.startswith("efa")]) == count
+    plain = machine_type.startswith("p6-b300")
+    assert kinds == ["interface" if plain else "efa", *["efa-only"] * (count if plain else count - 1)]
+    assert [found["networkCardIndex"] for found in interfaces] == list(range(len(interfaces)))
+    assert [found["deviceIndex"] for found in interfaces] == [0, *[1] * (len(interfaces) - 1)]
+    assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/vpc.amazonaws.com/efa"] == str(count)
+
+
+def test_efa_traffic_passes_within_one_group_both_ways_and_the_clusters_group_is_on_every_interface() -> None:
+    """seed row S06: naming groups in a template suppresses the cluster's own."""
+    made = node_pool(efa_pool("p5.48xlarge"))
+    group = made.one("SecurityGroup")
+    for interface in made.one("LaunchTemplate").inputs["networkInterfaces"]:
+        assert interface["securityGroups"] == ["sg-cluster", group.id]
+    rules = made.all("SecurityGroupIngressRule") + made.all("SecurityGroupEgressRule")
+    assert len(rules) == 2
+    for rule in rules:
+        assert rule.inputs["securityGroupId"] == rule.inputs["referencedSecurityGroupId"] == group.id
+        assert rule.inputs["ipProtocol"] == "-1"
+
+
+def test_a_pool_without_interconnect_leaves_its_interface_to_ec2() -> None:
+    made = node_pool(pool(GUIDE_GPU, machine_types=["p5.48xlarge"]))
+    assert made.one("LaunchTemplate").inputs.get("networkInterfaces") is None
+    assert not made.all("SecurityGroup") and not made.all("PlacementGroup")
+
+
+def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_reserved() -> None:
+    """A placement group beside a reservation is InsufficientInstanceCapacity (eksctl#7949)."""
+    made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved", "on_demand"], reservation={"id": RESERVATION}))
+    group = made.one("PlacementGroup")
+    assert group.inputs["strategy"] == "cluster"
+    placements = {found.name: found.inputs.get("placement") for found in made.all("LaunchTemplate")}
+    assert placements == {"gpu-workers-reserved-template": None, "gpu-workers-template": {"groupName": group.id}}
+    alone = node_pool(efa_pool("p5.48xlarge", capacity=["reserved"], reservation={"id": RESERVATION}))
+    assert not alone.all("PlacementGroup")
+
+
+# -- capacity ---------------------------------------------------------------------------------------------------------
+
+
+def rungs(made: Recording) -> dict[str, Resource]:
+    return {found.name: found for found in made.all("NodeGroup")}
+
+
+def test_a_group_is_named_after_its_rung_so_that_another_rung_replaces_none() -> None:
+    """seed row S12: what a ladder has had keeps its name when the ladder grows."""
+    before = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot"])))
+    after = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"])))
+    assert set(before) == {"gpu-workers-spot"} and set(after) == {"gpu-workers-spot", "gpu-workers"}
+    assert before["gpu-workers-spot"].inputs == after["gpu-workers-spot"].inputs
+
+
+def test_a_reservation_is_drawn_on_by_the_reserved_rung_alone() -> None:
+    spec = pool(
+        GUIDE_GPU, zones=["us-east-1a"], capacity=["reserved", "spot", "on_demand"], reservation={"id": RESERVATION}
+    )
+    made = node_pool(spec)
+    assert {name: found.inputs["capacityType"] for name, found in rungs(made).items()} == {
+        "gpu-workers-reserved": "ON_DEMAND",
+        "gpu-workers-spot": "SPOT",
+        "gpu-workers": "ON_DEMAND",
+    }
+    targets = {found.name: found.inputs.get("capacityReservationSpecification") for found in made.all("LaunchTemplate")}
+    assert targets == {
+        "gpu-workers-template": None,
+        "gpu-workers-reserved-template": {"capacityReservationTarget": {"capacityReservationId": RESERVATION}},
+    }
+    used = {name: found.inputs["launchTemplate"]["id"] for name, found in rungs(made).items()}
+    assert used["gpu-workers-spot"] == used["gpu-workers"] != used["gpu-workers-reserved"]
+
+
+def test_a_group_of_reservations_is_named_by_its_arn_and_may_span_zones() -> None:
+    arn = "arn:aws:resource-groups:us-east-1:123456789012:group/gpus"
+    made = node_pool(pool(GUIDE_GPU, capacity=["reserved"], reservation={"group_arn": arn}))
+    target = made.one("LaunchTemplate").inputs["capacityReservationSpecification"]["capacityReservationTarget"]
+    assert target == {"capacityReservationResourceGroupArn": arn}
+
+
+def test_a_capacity_block_names_market_reservation_and_type_in_the_template() -> None:
+    """EKS refuses the group without any of the three, and with instance types of its own."""
+    block = {"id": RESERVATION, "capacity_block": True}
+    made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved"], reservation=block))
+    template, group = made.one("LaunchTemplate").inputs, made.one("NodeGroup").inputs
+    assert template["instanceMarketOptions"] == {"marketType": "capacity-block"}
+    assert template["instanceType"] == "p5.48xlarge"
+    assert template["capacityReservationSpecification"]["capacityReservationTarget"] == {
+        "capacityReservationId": RESERVATION
+    }
+    assert group["capacityType"] == "CAPACITY_BLOCK" and group.get("instanceTypes") is None
+    assert group["subnetIds"] == ["subnet-1"]
+
+
+def test_spot_draws_on_all_the_types_of_the_pool() -> None:
+    """seed row S12"""
+    types = ["g6.2xlarge", "g5.2xlarge"]
+    assert node_pool(pool(GUIDE_GPU, machine_types=types, capacity=["spot"])).one("NodeGroup").inputs[
+        "instanceTypes"
+    ] == (types)
+
+
+# -- updates ----------------------------------------------------------------------------------------------------------
+
+
+def test_updates_take_a_third_of_the_nodes_and_broken_nodes_are_replaced_unless_the_pool_says_otherwise() -> None:
+    group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
+    assert group["updateConfig"] == {"maxUnavailablePercentage": 33}
+    assert group["nodeRepairConfig"] == {"enabled": True}
+    group = node_pool(pool(GUIDE_GPU, update_percentage=10, node_repair=False)).one("NodeGroup").inputs
+    assert group["updateConfig"] == {"maxUnavailablePercentage": 10}
+    assert group["nodeRepairConfig"] == {"enabled": False}
+
+
+def test_interconnect_without_the_network_is_refused() -> None:
+    """A library user's mistake, told before EC2 does."""
+    with pytest.raises(pulumi.RunError, match=r"network_id = None.*\n.*\n.*\n.*security_group_id = None"):
+        node_pool(efa_pool("p5.48xlarge"), network_id=None, security_group_id=None)
