@@ -19,6 +19,10 @@ CAPACITY_LABEL = "gpuyard.dev/capacity"
 # The device plugin's chart asks for this label, which the GPU feature discovery would set (facts: chart 0.20.0).
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 
+# Which interfaces a pool with `interconnect` has; their device plugin runs on these nodes only.
+INTERCONNECT_LABEL = "gpuyard.dev/interconnect"
+EFA = "efa"
+
 # The Cluster Autoscaler takes a node with this label for unready until its GPU shows, and orders no second one while
 # the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.
 AWS_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
@@ -322,6 +326,8 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         labels = {GPU_PRESENT_LABEL: "true", **accelerators, **labels}
         if all(taint["key"] != GPU_KEY for taint in own_taints):
             derived = [gpu_taint(cloud)]
+    if interconnect:
+        labels = {INTERCONNECT_LABEL: EFA, **labels}
     return Pool(
         name=name,
         machine_types=tuple(spec["machine_types"]),
