@@ -7,7 +7,8 @@ What is changed, each time because the real behaviour decides whether a program 
   template's disks and security groups, marks spot instances, and refuses a size outside min..max;
 - subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
   (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
-- placement groups exist (placement_groups.py), and so do a few updates of EFS and IAM (missing.py);
+- placement groups exist (placement_groups.py), Lustre file systems are as FSx has them (fsx.py), and so are a few
+  updates of EFS and IAM (missing.py);
 - the EKS images' SSM parameters exist, and so does p3.2xlarge (machine_types.py).
 """
 
@@ -25,7 +26,7 @@ from moto.ec2.utils import convert_tag_spec
 from moto.eks.models import eks_backends
 from moto.ssm.models import Parameter, ParameterDict
 
-from sandbox.aws import machine_types, missing, placement_groups
+from sandbox.aws import fsx, machine_types, missing, placement_groups
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Backend
 
@@ -38,6 +39,7 @@ def load() -> None:
     machine_types.load()
     placement_groups.load()
     missing.load()
+    fsx.load()
     eks_backends.backend = Backend  # type: ignore[assignment]
     FakeAutoScalingGroup.replace_autoscaling_group_instances = _launch  # type: ignore[method-assign]
     for owner, name, wrapper in (
@@ -52,6 +54,7 @@ def load() -> None:
         (EC2Backend, "delete_nat_gateway", _released_nat),
         (EC2Backend, "modify_vpc_endpoint", _routed_endpoint),
         (ParameterDict, "_check_loading_status", _with_eks_images),
+        *fsx.CHANGES,
     ):
         original = getattr(owner, name)
         if not hasattr(original, "wrapped_by_sandbox"):

@@ -30,6 +30,7 @@ _LISTED: dict[str, tuple[str, str, str]] = {
     "vpc endpoint": ("ec2", "describe_vpc_endpoints", "VpcEndpoints[?State!='deleted'].VpcEndpointId"),
     "network interface": ("ec2", "describe_network_interfaces", "NetworkInterfaces[].NetworkInterfaceId"),
     "flow log": ("ec2", "describe_flow_logs", "FlowLogs[].FlowLogId"),
+    "lustre file system": ("fsx", "describe_file_systems", "FileSystems[].FileSystemId"),
     "efs file system": ("efs", "describe_file_systems", "FileSystems[].FileSystemId"),
     "kms alias": ("kms", "list_aliases", "Aliases[?!starts_with(AliasName, 'alias/aws/')].AliasName"),
     "log group": ("logs", "describe_log_groups", "logGroups[].logGroupName"),

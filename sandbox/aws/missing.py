@@ -1,5 +1,6 @@
-"""Operations that moto does not have and that a change of a resource needs: EFS's PutBackupPolicy and UpdateFileSystem,
-IAM's client ids of an OpenID Connect provider. Each keeps its state where moto keeps that of its siblings."""
+"""Operations that moto does not have and that a change of a resource needs: EFS's PutBackupPolicy, UpdateFileSystem
+and DeleteFileSystemPolicy, IAM's client ids of an OpenID Connect provider. Each keeps its state where moto keeps that
+of its siblings."""
 
 from __future__ import annotations
 
@@ -32,6 +33,11 @@ def _update_file_system(response: Any) -> ActionResult:
     return ActionResult(system.info_json())
 
 
+def _delete_file_system_policy(response: Any) -> EmptyResult:
+    _system(response).file_system_policy = None
+    return EmptyResult()
+
+
 def _add_client(response: Any) -> EmptyResult:
     provider = response.backend.get_open_id_connect_provider(response._get_param("OpenIDConnectProviderArn"))
     client = response._get_param("ClientID")
@@ -52,6 +58,7 @@ def load() -> None:
     for owner, name, operation in (
         (EFSResponse, "put_backup_policy", _put_backup_policy),
         (EFSResponse, "update_file_system", _update_file_system),
+        (EFSResponse, "delete_file_system_policy", _delete_file_system_policy),
         (IamResponse, "add_client_id_to_open_id_connect_provider", _add_client),
         (IamResponse, "remove_client_id_from_open_id_connect_provider", _remove_client),
     ):

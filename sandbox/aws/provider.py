@@ -104,6 +104,7 @@ class AwsProvider(SimulatedProvider):
                 changes.append("tagsAll")
         replaces = [each for each in changes if each in row.replaces or _top(each) in row.replaces or each == "region"]
         replaces += [each for each in changes if each in row.cannot_go and not news_.get(each)]
+        replaces += [each for each in changes if each in row.only_grows and _lower(news_.get(each), olds_.get(each))]
         name = row.name.property if row.name else ""
         fixed_name = bool(name) and name not in (news.get(_AUTONAMED) or []) and news.get(name) is not None
         keeps_name = fixed_name and news.get(name) == old_inputs.get(name)
@@ -379,6 +380,11 @@ def _differences(row: Row, key: str, old: Any, new: Any) -> list[str]:
         names = sorted({*old, *new})
         return [join(key, name) for name in names if not _same(row, name, old.get(name), new.get(name))]
     return [key]
+
+
+def _lower(new: Any, old: Any) -> bool:
+    numbers = (int, float)
+    return isinstance(new, numbers) and isinstance(old, numbers) and new < old
 
 
 def _top(path: str) -> str:

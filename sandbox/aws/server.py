@@ -25,7 +25,7 @@ from sandbox import process
 from sandbox.process import Process
 
 NAME = "aws"
-_PLACES = ("ec2", "eks", "efs", "kms", "logs")
+_PLACES = ("ec2", "eks", "efs", "fsx", "kms", "logs")
 _HEALTH = "/sandbox/health"
 # Requests of these query-protocol actions and methods change nothing, so they ask for no snapshot.
 _READING = ("Describe", "Get", "List")

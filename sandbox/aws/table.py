@@ -106,6 +106,8 @@ class Row:
     replaces: frozenset[str] = frozenset()
     cannot_go: frozenset[str] = frozenset()
     """Properties that can be set or changed in place, but not taken away again."""
+    only_grows: frozenset[str] = frozenset()
+    """Numbers that a higher one takes the place of; for a lower one the object is replaced."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     name: Name | None = None
     tags: Tags | None = None

@@ -18,7 +18,7 @@ def _tags(noun: str, member: str) -> Tags:
     )
 
 
-def _check_document(*names: str) -> Any:
+def check_document(*names: str) -> Any:
     """The real provider refuses a policy that is not JSON before it calls AWS."""
 
     def check(inputs: dict[str, Any]) -> list[tuple[str, str]]:
@@ -211,7 +211,7 @@ ROWS = [
         tags=_tags("Role", "RoleName"),
         also=frozenset({"forceDetachPolicies"}),
         json=frozenset({"assumeRolePolicy"}),
-        check=_check_document("assumeRolePolicy"),
+        check=check_document("assumeRolePolicy"),
     ),
     Row(
         token="aws:iam/rolePolicy:RolePolicy",
@@ -236,7 +236,7 @@ ROWS = [
         replaces=frozenset({"role", "name", "namePrefix"}),
         name=Name(longest=128),
         json=frozenset({"policy"}),
-        check=_check_document("policy"),
+        check=check_document("policy"),
     ),
     Row(
         token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
@@ -275,7 +275,7 @@ ROWS = [
         tags=_tags("Policy", "PolicyArn"),
         also=frozenset({"delayAfterPolicyCreationInMs"}),
         json=frozenset({"policy"}),
-        check=_check_document("policy"),
+        check=check_document("policy"),
     ),
     Row(
         token="aws:iam/instanceProfile:InstanceProfile",

@@ -1,4 +1,4 @@
-"""EFS file systems, mount targets and backup policies; S3 buckets."""
+"""EFS file systems, mount targets, backup policies and file system policies; S3 buckets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sandbox.aws.api import AwsError
+from sandbox.aws.rows.iam import check_document
 from sandbox.aws.session import ACCOUNT
 from sandbox.aws.table import Call, Name, Row, Scope, Tags
 
@@ -253,6 +254,34 @@ ROWS = [
         update=(_put_backup,),
         delete=(_no_backup,),
         replaces=frozenset({"fileSystemId"}),
+    ),
+    Row(
+        token="aws:efs/fileSystemPolicy:FileSystemPolicy",
+        service="efs",
+        id="{fileSystemId}",
+        create=(
+            Call(
+                "PutFileSystemPolicy",
+                {
+                    "fileSystemId": "FileSystemId",
+                    "policy": "Policy",
+                    "bypassPolicyLockoutSafetyCheck": "BypassPolicyLockoutSafetyCheck",
+                },
+            ),
+        ),
+        read=(Call("DescribeFileSystemPolicy", fixed=_FS),),
+        update=(
+            Call(
+                "PutFileSystemPolicy",
+                {"policy": "Policy", "bypassPolicyLockoutSafetyCheck": "BypassPolicyLockoutSafetyCheck"},
+                _FS,
+            ),
+        ),
+        delete=(Call("DeleteFileSystemPolicy", fixed=_FS),),
+        replaces=frozenset({"fileSystemId"}),
+        defaults={"bypassPolicyLockoutSafetyCheck": False},
+        json=frozenset({"policy"}),
+        check=check_document("policy"),
     ),
     Row(
         token="aws:s3/bucket:Bucket",

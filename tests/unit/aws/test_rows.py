@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.aws import inventory
 from sandbox.aws.rows import rows
+from sandbox.plugins.provider import ProviderError
 from tests.unit.aws.conftest import POLICY, World, nodegroup_inputs
 
 pytestmark = pytest.mark.slow
@@ -183,6 +184,40 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         lambda m: {"fileSystemId": m["files"]["id"], "backupPolicy": {"status": "ENABLED"}},
         {"backupPolicy": {"status": "DISABLED"}},
     ),
+    "files-policy": (
+        "aws:efs/fileSystemPolicy:FileSystemPolicy",
+        lambda m: {"fileSystemId": m["files"]["id"], "policy": POLICY},
+        {"policy": POLICY.replace("Allow", "Deny")},
+    ),
+    "lustre": (
+        "aws:fsx/lustreFileSystem:LustreFileSystem",
+        lambda m: {
+            "deploymentType": "PERSISTENT_2",
+            "storageCapacity": 1200,
+            "perUnitStorageThroughput": 125,
+            "fileSystemTypeVersion": "2.15",
+            "metadataConfiguration": {"mode": "AUTOMATIC"},
+            "dataCompressionType": "LZ4",
+            "automaticBackupRetentionDays": 0,
+            "copyTagsToBackups": True,
+            "skipFinalBackup": True,
+            "finalBackupTags": {"a": "b"},
+            "subnetIds": m["subnet-a"]["id"],
+            "securityGroupIds": [m["group"]["id"]],
+        },
+        {"storageCapacity": 4800, "perUnitStorageThroughput": 250, "tags": {"a": "b"}},
+    ),
+    "link": (
+        "aws:fsx/dataRepositoryAssociation:DataRepositoryAssociation",
+        lambda m: {
+            "fileSystemId": m["lustre"]["id"],
+            "fileSystemPath": "/",
+            "dataRepositoryPath": "s3://data/train/",
+            "batchImportMetaDataOnCreate": True,
+            "s3": {"autoImportPolicy": {"events": ["NEW", "CHANGED", "DELETED"]}},
+        },
+        {"s3": {"autoImportPolicy": {"events": ["NEW"]}, "autoExportPolicy": {"events": ["NEW"]}}, "tags": {"a": "b"}},
+    ),
     "addon": (
         "aws:eks/addon:Addon",
         lambda m: {
@@ -235,7 +270,10 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
 
 
 # Inputs that AWS does not tell again: they steer the provider, not the object.
-FORGOTTEN = {"__defaults", "resolveConflictsOnCreate", "updateDefaultVersion", "nodeGroupNamePrefix"}
+FORGOTTEN = {
+    *("__defaults", "resolveConflictsOnCreate", "updateDefaultVersion", "nodeGroupNamePrefix"),
+    *("securityGroupIds", "skipFinalBackup", "finalBackupTags"),
+}
 
 # Outputs that resources made later change, as they do in a real account.
 OTHERS = {
@@ -312,7 +350,39 @@ def test_what_somebody_else_deleted_is_gone_for_a_refresh(world: World, made: Ma
     world.delete("placement")  # deleting it again is no error
 
 
-@pytest.mark.parametrize("name", ["vpc", "launch", "role", "key", "ml", "pool", "addon", "files"])
+def test_a_lustre_file_system_grows_in_place_and_shrinks_into_a_new_one(world: World, made: Made) -> None:
+    _, replaces, outputs = world.change("lustre", {"storageCapacity": 7200})
+    assert (replaces, outputs["storageCapacity"]) == ([], 7200)
+    assert outputs["metadataConfiguration"] == {"mode": "AUTOMATIC", "iops": 6000}
+    assert world.change("lustre", {"storageCapacity": 2400})[1] == ["storageCapacity"]
+
+
+@pytest.mark.parametrize(
+    ("token", "changes", "words"),
+    [
+        ("lustre", {"storageCapacity": 3600}, "no storage capacity"),
+        ("lustre", {"perUnitStorageThroughput": 200}, "must be one of 125, 250, 500, 1000"),
+        ("lustre", {"securityGroupIds": ["default"]}, "do not permit Lustre LNET network traffic on port 988"),
+        ("link", {"fileSystemPath": "/train"}, "overlaps /"),
+        ("files-policy", {"policy": "{"}, "invalid JSON"),
+    ],
+)
+def test_what_efs_and_fsx_would_refuse_is_refused(
+    world: World, made: Made, token: str, changes: dict[str, Any], words: str
+) -> None:
+    inputs = {key: value for key, value in world.made[token][3].items() if key != "__defaults"}
+    if "securityGroupIds" in changes:
+        changes = {"securityGroupIds": [world.made[name][2] for name in changes["securityGroupIds"]]}
+    assert words in world.refuses(world.made[token][0], {**inputs, **changes})
+
+
+def test_a_file_system_with_backups_is_not_linked_to_a_bucket(world: World, made: Made) -> None:
+    """FSx: neither may a linked one get backups."""
+    with pytest.raises(ProviderError, match="automatic backups are not supported"):
+        world.change("lustre", {"automaticBackupRetentionDays": 7})
+
+
+@pytest.mark.parametrize("name", ["vpc", "launch", "role", "key", "ml", "pool", "addon", "files", "lustre", "link"])
 def test_an_import_by_id_gives_inputs_that_show_no_difference(world: World, made: Made, name: str) -> None:
     token, urn, id, inputs, _ = world.made[name]
     found = world.provider.read(token, urn, id, {}, {})
