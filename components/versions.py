@@ -5,11 +5,31 @@ A bump is one line here; the preview then shows what it changes.
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 EKS_VERSION = "1.35"
 """Kubernetes on EKS; standard support ends 2027-03-27. Looked at 2026-08."""
 GKE_VERSION = "1.35"
 """Kubernetes on GKE; the Regular channel offers 1.34 to 1.36. Looked at 2026-08."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """How long EKS supports a Kubernetes minor (UTC). From `standard_until` on a cluster with extended support costs
+    more per hour, and one without it is upgraded by EKS; from `extended_until` on EKS upgrades every cluster."""
+
+    standard_until: date
+    extended_until: date
+
+
+EKS_SUPPORT = {
+    "1.33": Support(date(2026, 7, 29), date(2027, 7, 29)),
+    "1.34": Support(date(2026, 12, 2), date(2027, 12, 2)),
+    "1.35": Support(date(2027, 3, 27), date(2028, 3, 27)),
+}
+"""The minors that the library takes, oldest first. Before 1.33, AL2023's NVIDIA images and Pod Identity are not
+complete. Source: "Amazon EKS Kubernetes release calendar" in EKS's user guide (1.33 and 1.34); answers of
+`aws eks describe-cluster-versions` in public records (1.35, with the guide's 14 + 12 months). Looked at 2026-11."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,38 @@ EKS_IMAGES = {
 """Image per Kubernetes minor. Driver 580.159.03: awslabs/amazon-eks-ami, CHANGELOG.md, v20260714. Looked at 2026-11."""
 
 
+EKS_ADDONS = {
+    # EKS's default on all three minors. Nothing older: below v1.22.4 a pod can slip through another namespace's
+    # NetworkPolicy (CVE-2026-86831, AWS bulletin 2026-113). Read 2026-10.
+    "vpc-cni": {"1.33": "v1.22.4-eksbuild.3", "1.34": "v1.22.4-eksbuild.3", "1.35": "v1.22.4-eksbuild.3"},
+    # One cluster taken from 1.32 to 1.36, each version installed on the way. Read 2026-09.
+    "kube-proxy": {"1.33": "v1.33.10-eksbuild.29", "1.34": "v1.34.6-eksbuild.29", "1.35": "v1.35.3-eksbuild.29"},
+    # EKS's default on each minor. Read 2026-10.
+    "coredns": {"1.33": "v1.12.4-eksbuild.38", "1.34": "v1.12.4-eksbuild.38", "1.35": "v1.13.2-eksbuild.31"},
+    # Installed on each of the three minors. Read 2026-09.
+    "eks-pod-identity-agent": {"1.33": "v1.4.0-eksbuild.2", "1.34": "v1.4.0-eksbuild.2", "1.35": "v1.4.0-eksbuild.2"},
+    # Installed on each of the three minors. Read 2026-09.
+    "aws-ebs-csi-driver": {"1.33": "v1.66.0-eksbuild.1", "1.34": "v1.66.0-eksbuild.1", "1.35": "v1.66.0-eksbuild.1"},
+    # Installed on 1.34 and 1.35. Read 2026-09.
+    "aws-efs-csi-driver": {"1.33": "v3.4.2-eksbuild.1", "1.34": "v3.4.2-eksbuild.1", "1.35": "v3.4.2-eksbuild.1"},
+    # Installed on 1.34 and 1.35. Read 2026-09.
+    "metrics-server": {"1.33": "v0.9.0-eksbuild.11", "1.34": "v0.9.0-eksbuild.11", "1.35": "v0.9.0-eksbuild.11"},
+    # Answer of describe-addon-versions for 1.35. Read 2026-09.
+    "snapshot-controller": {"1.34": "v8.6.0-eksbuild.6", "1.35": "v8.6.0-eksbuild.6"},
+    # Ran on 1.35. Read 2026-08.
+    "eks-node-monitoring-agent": {"1.34": "v1.7.0-eksbuild.1", "1.35": "v1.7.0-eksbuild.1"},
+    # Ran on 1.35, the newest build there. Read 2026-08.
+    "aws-mountpoint-s3-csi-driver": {"1.34": "v2.7.0-eksbuild.1", "1.35": "v2.7.0-eksbuild.1"},
+    # A stack's pin on 1.35. Read 2026-08.
+    "aws-fsx-csi-driver": {"1.34": "v1.9.0-eksbuild.1", "1.35": "v1.9.0-eksbuild.1"},
+}
+"""Add-on that EKS manages → Kubernetes minor → version. All of them were read in public records of clusters and of
+`aws eks describe-addon-versions` in 2026-08 to 2026-10; EKS keeps the builds of an add-on for long. Only vpc-cni,
+kube-proxy and coredns follow the minor: of the others EKS offers the same builds on its neighbours (seen for the CSI
+drivers and metrics-server from 1.31 to 1.35), so a version that was read on one minor stands for the next as well. An
+add-on without a version for a minor gets EKS's default there."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """A Helm chart: `repository` is the https address of its repository, or an oci:// address that holds the chart."""
@@ -41,6 +93,7 @@ class Chart:
 
 NVIDIA_DEVICE_PLUGIN = Chart("nvidia-device-plugin", "https://nvidia.github.io/k8s-device-plugin", "0.20.0", "2026-08")
 DCGM_EXPORTER = Chart("dcgm-exporter", "https://nvidia.github.io/dcgm-exporter/helm-charts", "4.8.2", "2026-05")
+EFA_DEVICE_PLUGIN = Chart("aws-efa-k8s-device-plugin", "https://aws.github.io/eks-charts", "v0.5.30", "2026-08")
 CLUSTER_AUTOSCALER = Chart("cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08")
 KUBE_PROMETHEUS_STACK = Chart(
     "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08"

@@ -1,20 +1,28 @@
 """One add-on that EKS manages (vpc-cni, coredns, the CSI drivers, …), with its version and its permissions."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .identity import PodIdentity
+from .. import checks
+from ..checks import Problem
+from ..versions import EKS_ADDONS
+from .identity import PodIdentity, PodIdentityArgs
+
+_VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 
 
 class EksAddonArgs(TypedDict):
     """`addon`: EKS's name of it. `cluster`: the cluster's name as an output, `cluster_name` the same as plain text.
-    `versions`: exact ones by add-on name, such as vpc-cni: v1.21.1-eksbuild.1; an add-on that is not named gets EKS's
-    default for `kubernetes_version`, shown in the preview. `service_account` and `policy_arns`: its Pod Identity in
-    kube-system. `configuration`: its settings."""
+    `versions`: exact ones by add-on name, such as vpc-cni: v1.22.4-eksbuild.3; they go before the library's own
+    (`EKS_ADDONS` in components/versions.py), and an add-on with neither gets EKS's default for `kubernetes_version`,
+    shown in the preview. `service_account`: its Pod Identity in kube-system, with `policy_arns` (AWS-managed policies)
+    and `policy` (a document of our own). `configuration`: its settings."""
 
     addon: str
     cluster: pulumi.Input[str]
@@ -23,8 +31,45 @@ class EksAddonArgs(TypedDict):
     versions: NotRequired[dict[str, str]]
     service_account: NotRequired[str]
     policy_arns: NotRequired[list[str]]
+    policy: NotRequired[dict[str, Any]]
     configuration: NotRequired[dict[str, Any]]
     tags: NotRequired[dict[str, str]]
+
+
+def version_problems(path: str, addon: str, version: str, kubernetes_version: str) -> Iterator[Problem]:
+    """What is wrong with a version of an add-on, seen without asking EKS."""
+    found = _VERSION.fullmatch(version)
+    ask = f"aws eks describe-addon-versions --addon-name {addon} --kubernetes-version {kubernetes_version}"
+    if not found:
+        yield Problem(
+            path, version, "no version of an EKS add-on (a Helm chart's version is another one)",
+            "vX.Y.Z-eksbuild.N, such as v1.22.4-eksbuild.3", f"take one that EKS offers: {ask}",
+        )  # fmt: skip
+    elif addon == "kube-proxy" and int(found[1]) > int(kubernetes_version.rpartition(".")[2]):
+        # Kubernetes' version skew policy: never newer than the API server.
+        yield Problem(
+            path, version, f"newer than the cluster's Kubernetes {kubernetes_version}",
+            f"v{kubernetes_version}.Z-eksbuild.N", f"take one that EKS offers: {ask}",
+        )  # fmt: skip
+
+
+def problems(args: EksAddonArgs) -> Iterator[Problem]:
+    """Everything that is wrong with an add-on's arguments, seen without asking AWS."""
+    addon = args["addon"]
+    version = args.get("versions", {}).get(addon)
+    if version is not None:
+        yield from version_problems(f"versions.{addon}", addon, version, args["kubernetes_version"])
+    if not args.get("service_account") and (args.get("policy_arns") or args.get("policy")):
+        yield Problem(
+            "service_account", None, "missing: permissions without anybody who has them",
+            "the add-on's service account in kube-system", "name it, or leave policy_arns and policy out",
+        )  # fmt: skip
+
+
+def pinned(args: EksAddonArgs) -> str | None:
+    """The version to install: the caller's, else the library's own; None leaves it to EKS."""
+    addon = args["addon"]
+    return args.get("versions", {}).get(addon) or EKS_ADDONS.get(addon, {}).get(args["kubernetes_version"])
 
 
 class EksAddon(pulumi.ComponentResource):
@@ -35,8 +80,9 @@ class EksAddon(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksAddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksAddon", name, None, opts)
+        checks.refuse(problems(args), f"EksAddon {name}")
         tags = args.get("tags", {})
-        version: pulumi.Input[str] | None = args.get("versions", {}).get(args["addon"])
+        version: pulumi.Input[str] | None = pinned(args)
         if version is None:
             version = aws.eks.get_addon_version_output(
                 addon_name=args["addon"],
@@ -47,18 +93,18 @@ class EksAddon(pulumi.ComponentResource):
         identities: list[PodIdentity] = []
         associations: list[aws.eks.AddonPodIdentityAssociationArgs] = []
         if account:
-            identity = PodIdentity(
-                name,
-                {
-                    "cluster_name": args["cluster_name"],
-                    "namespace": "kube-system",
-                    "service_account": account,
-                    "policy_arns": args.get("policy_arns", []),
-                    "associate": False,
-                    "tags": tags,
-                },
-                pulumi.ResourceOptions(parent=self),
-            )
+            rights: PodIdentityArgs = {
+                "cluster_name": args["cluster_name"],
+                "namespace": "kube-system",
+                "service_account": account,
+                "policy_arns": args.get("policy_arns", []),
+                "associate": False,
+                "tags": tags,
+            }
+            policy = args.get("policy")
+            if policy is not None:
+                rights["policy"] = policy
+            identity = PodIdentity(name, rights, pulumi.ResourceOptions(parent=self))
             identities.append(identity)
             associations.append(
                 aws.eks.AddonPodIdentityAssociationArgs(role_arn=identity.role_arn, service_account=account)

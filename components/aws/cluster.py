@@ -1,8 +1,12 @@
-"""The EKS cluster: API server, the key that encrypts its secrets, the role of its nodes, and the add-ons without which
-no node becomes ready."""
+"""The EKS cluster: API server and its logs, the key that encrypts its secrets, the role of its nodes, and the add-ons
+without which no node becomes ready."""
 
+import difflib
+import ipaddress
 import json
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import TypedDict
 
 import pulumi
@@ -12,41 +16,65 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
-from .addon import EksAddon, EksAddonArgs
+from ..versions import EKS_ADDONS, EKS_SUPPORT
+from .addon import EksAddon, EksAddonArgs, version_problems
 
 # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+# What CloudWatch Logs takes as retention, in days (PutRetentionPolicy). Not 0, which keeps everything for ever.
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+_POLICIES = "arn:aws:eks::aws:cluster-access-policy"
 ACCESS_POLICIES = {
-    "admin": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-    "edit": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy",
-    "view": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
+    "admin": f"{_POLICIES}/AmazonEKSClusterAdminPolicy",
+    "edit": f"{_POLICIES}/AmazonEKSEditPolicy",
+    "view": f"{_POLICIES}/AmazonEKSViewPolicy",
 }
-# EKS offers these; before them AL2023's NVIDIA images and Pod Identity are not complete.
-VERSIONS = ("1.33", "1.34", "1.35")
+# The cluster's administrator rules what belongs to no namespace as well; this policy is the one for namespaces.
+NAMESPACE_ADMIN = f"{_POLICIES}/AmazonEKSAdminPolicy"
+VERSIONS = tuple(EKS_SUPPORT)
+# What EKS does when standard support of the version ends: upgrade the cluster, or bill extended support.
+SUPPORT = {"standard": "STANDARD", "extended": "EXTENDED"}
+# From when on `warnings` names the end of a version's support; EKS announces it 60 days before.
+NOTICE = timedelta(days=60)
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
+_SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
+# EKS takes wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
+_NAMESPACE = re.compile(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?")
 
 
 class Access(TypedDict):
-    """Who may use the cluster's API: an IAM role or user by ARN, as `admin`, `edit` or `view` of everything."""
+    """Who may use the cluster's API: an IAM role or user by ARN, of this account or another, as `admin`, `edit` or
+    `view`. `namespaces`: only in these, `dev-*` too; empty (default) is everywhere.
+
+    Not here: whoever creates the cluster. EKS makes that one an administrator, which pulumi-eks has no switch for
+    (pulumi-eks#2373) and which the add-ons of the same `up` need; EKS refuses a second entry for it
+    (ResourceInUseException)."""
 
     principal_arn: str
     level: str
+    namespaces: NotRequired[list[str]]
 
 
 class EksClusterArgs(TypedDict):
-    """`cluster_name`: physical name. `version`: Kubernetes minor. `public_access_cidrs`: who reaches the API endpoint
-    from outside the VPC; empty (default) leaves it private. `access`: by name, beside whoever creates the cluster.
-    `log_types`: control-plane logs to CloudWatch. `addon_versions`: exact versions by add-on name.
-    `deletion_protection`: EKS refuses to delete the cluster, Pulumi refuses to try (default true)."""
+    """`cluster_name`: physical name. `version`: Kubernetes minor. `support`: what EKS does when that version leaves
+    standard support: `standard` (default) upgrades the cluster to the next one, `extended` keeps it and bills more per
+    hour. `public_access_cidrs`: who reaches the API endpoint from outside the VPC; empty (default) leaves it private.
+    `access`: by name, beside whoever creates the cluster. `log_types`: control-plane logs to CloudWatch (default api,
+    audit, authenticator), kept for `log_days` days (default 90; what CloudWatch has, 1 to 3653). `addon_versions`:
+    exact versions by add-on name. `deletion_protection`: EKS refuses to delete the cluster, Pulumi refuses to try
+    (default true)."""
 
     cluster_name: str
     version: str
     network_id: pulumi.Input[str]
     private_subnet_ids: pulumi.Input[list[str]]
     public_subnet_ids: pulumi.Input[list[str]]
+    support: NotRequired[str]
     public_access_cidrs: NotRequired[list[str]]
     access: NotRequired[dict[str, Access]]
     log_types: NotRequired[list[str]]
+    log_days: NotRequired[int]
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
     tags: NotRequired[dict[str, str]]
@@ -54,27 +82,116 @@ class EksClusterArgs(TypedDict):
 
 def problems(args: EksClusterArgs) -> Iterator[Problem]:
     """Everything that is wrong with a cluster's arguments, seen without asking AWS."""
-    name = args["cluster_name"]
+    name, version = args["cluster_name"], args["version"]
     if not 1 <= len(name) <= 100 or not name.replace("-", "").isalnum():
         yield Problem("name", name, "no possible EKS cluster name", "1 to 100 letters, digits and '-'", "rename it")
-    yield from checks.one_of("version", args["version"], VERSIONS)
+    yield from checks.one_of("version", version, VERSIONS)
+    yield from checks.one_of("support", args.get("support", "standard"), SUPPORT)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):
-        yield from checks.cidr(f"public_access_cidrs[{index}]", cidr)
+        yield from _public(f"public_access_cidrs[{index}]", cidr)
     for index, kind in enumerate(args.get("log_types", [])):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
-    for who, access in args.get("access", {}).items():
-        yield from checks.one_of(f"access.{who}.level", access["level"], ACCESS_POLICIES)
-        arn = access["principal_arn"]
-        if not arn.startswith("arn:aws") or ":iam::" not in arn:
+    days = args.get("log_days", 90)
+    if days not in LOG_DAYS:
+        wrong = "would keep the logs for ever" if days == 0 else "no retention that CloudWatch Logs has"
+        yield Problem(
+            "log_days", days, wrong, ", ".join(str(each) for each in LOG_DAYS),
+            f"write {next((each for each in LOG_DAYS if each >= days > 0), LOG_DAYS[-1])}",
+        )  # fmt: skip
+    for addon, wanted in args.get("addon_versions", {}).items():
+        if addon not in EKS_ADDONS:
+            near = difflib.get_close_matches(addon, EKS_ADDONS, n=3, cutoff=0.4)
             yield Problem(
-                f"access.{who}.principal_arn", arn, "no IAM ARN", "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME",
-                "see `aws sts get-caller-identity` and `aws iam get-role`",
+                f"addon_versions.{addon}", wanted, "no add-on that is installed here", ", ".join(EKS_ADDONS),
+                f"write {' or '.join(near)}" if near else "remove it",
             )  # fmt: skip
+        elif version in VERSIONS:
+            yield from version_problems(f"addon_versions.{addon}", addon, wanted, version)
+    first: dict[str, str] = {}
+    for who, access in args.get("access", {}).items():
+        yield from _access(f"access.{who}", access)
+        arn = access["principal_arn"]
+        if arn in first:
+            yield Problem(
+                f"access.{who}.principal_arn", arn, f"the same as that of access.{first[arn]}",
+                "one entry for each role or user", f"keep {first[arn]} or {who}",
+            )  # fmt: skip
+        first.setdefault(arn, who)
+
+
+def _public(path: str, cidr: str) -> Iterator[Problem]:
+    """A network that can reach the public endpoint: EKS refuses 10.0.0.0/8 and the like ("not allowed in
+    publicAccessCidrs"), but only once the cluster is being made."""
+    wrong = list(checks.cidr(path, cidr))
+    yield from wrong
+    if not wrong and not ipaddress.IPv4Network(cidr).is_global:
+        yield Problem(
+            path, cidr, "no public addresses: nobody comes to the endpoint from there",
+            "the networks from which people reach the internet",
+            "write the address that https://checkip.amazonaws.com shows, and /32; from inside the VPC and what is "
+            "connected to it the private endpoint serves",
+        )  # fmt: skip
+
+
+def _access(path: str, access: Access) -> Iterator[Problem]:
+    yield from checks.one_of(f"{path}.level", access["level"], ACCESS_POLICIES)
+    for index, namespace in enumerate(access.get("namespaces", [])):
+        if not _NAMESPACE.fullmatch(namespace):
+            yield Problem(
+                f"{path}.namespaces[{index}]", namespace, "no name of a Kubernetes namespace",
+                "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
+            )  # fmt: skip
+    arn = access["principal_arn"]
+    session = _SESSION.fullmatch(arn)
+    wrong, fix = "", "see `aws sts get-caller-identity` and `aws iam get-role`"
+    if session:
+        partition, account, role = session.groups()
+        wrong = "a session of a role, which ends; an entry is for the role itself"
+        fix = f"write what `aws iam get-role --role-name {role} --query Role.Arn --output text` prints"
+        # A role of IAM Identity Center lies under a path that the session does not show.
+        fix += "" if role.startswith("AWSReservedSSO_") else f", mostly arn:{partition}:iam::{account}:role/{role}"
+    elif arn.endswith(":root"):
+        wrong, fix = "the account's root user, as which nobody should work", "name a role that people take"
+    elif ":role/aws-service-role/" in arn:
+        wrong, fix = "a service-linked role, for which EKS takes no entry", "name a role of your own"
+    elif not _PRINCIPAL.fullmatch(arn):
+        wrong = "no ARN of an IAM role or user"
+    if wrong:
+        allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
+        yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
+
+
+def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
+    """What works but will not stay as it is: the end of the version's support. `today`: in UTC, as EKS counts."""
+    version, extended = args["version"], args.get("support", "standard") == "extended"
+    support = EKS_SUPPORT.get(version)
+    if support is None or today < support.standard_until - NOTICE:
+        return
+    later = VERSIONS[VERSIONS.index(version) + 1 :]
+    move = f"set version to {later[0]}" if later else "look for a newer gpuyard, which knows the next version"
+    until, last = support.standard_until, support.extended_until
+    if today >= last:
+        yield f"version: EKS has dropped Kubernetes {version} on {last} and upgrades the cluster by itself; {move}"
+    elif today >= until and extended:
+        yield (
+            f"version: Kubernetes {version} left standard support on {until}; every hour costs more, and on {last} EKS "
+            f"upgrades the cluster; {move}"
+        )
+    elif today >= until:
+        yield (
+            f"version: Kubernetes {version} left standard support on {until}; with support = standard EKS upgrades the "
+            f"cluster by itself, and a cluster that is in extended support already stays there; {move}, or support to "
+            f"extended (costs more per hour, until {last})"
+        )
+    else:
+        then = "costs more per hour" if extended else "is upgraded by EKS"
+        yield f"version: on {until} Kubernetes {version} leaves standard support and the cluster {then}; before, {move}"
 
 
 class EksCluster(pulumi.ComponentResource):
-    """An EKS cluster with API authentication, encrypted secrets and a private endpoint, and no nodes yet.
+    """An EKS cluster with API authentication, encrypted secrets, a private endpoint and logs that end; no nodes yet.
 
+    Its own role has AmazonEKSClusterPolicy and nothing else. Whoever creates it is its administrator (see `Access`).
     Does not: make node pools (`EksNodePool`), storage (`AwsStorage`) or anything inside Kubernetes.
     """
 
@@ -92,6 +209,9 @@ class EksCluster(pulumi.ComponentResource):
     """Role of the nodes."""
     security_group_id: pulumi.Output[str]
     """Security group that EKS puts on the control plane and on every node."""
+    oidc_provider_arn: pulumi.Output[str]
+    """The cluster as an identity provider in IAM, for roles of service accounts (IRSA) that other stacks make; what
+    comes after `oidc-provider/` is the issuer. The library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
@@ -110,6 +230,22 @@ class EksCluster(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
+        aws.kms.Alias(
+            f"{name}-secrets-alias",
+            name=f"alias/eks/{args['cluster_name']}",
+            target_key_id=key.id,
+            opts=child,
+        )
+        # EKS would make it by itself, with no end to its logs. While the cluster goes, EKS may write a last line and
+        # make the group anew (terraform-aws-eks#2446): delete that one by hand before the name is used again.
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            name=f"/aws/eks/{args['cluster_name']}/cluster",
+            retention_in_days=int(args.get("log_days", 90)),
+            tags=tags,
+            # The audit log says who did what in a cluster that is to be kept.
+            opts=pulumi.ResourceOptions(parent=self, protect=protected),
+        )
         cluster = eks.Cluster(
             f"{name}-eks",
             name=args["cluster_name"],
@@ -121,12 +257,8 @@ class EksCluster(pulumi.ComponentResource):
             access_entries={
                 who: eks.AccessEntryArgs(
                     principal_arn=access["principal_arn"],
-                    access_policies={
-                        access["level"]: eks.AccessPolicyAssociationArgs(
-                            policy_arn=ACCESS_POLICIES[access["level"]],
-                            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-                        )
-                    },
+                    access_policies={access["level"]: _association(access)},
+                    tags=tags,
                 )
                 for who, access in args.get("access", {}).items()
             },
@@ -135,6 +267,7 @@ class EksCluster(pulumi.ComponentResource):
             public_access_cidrs=public_cidrs or None,
             encryption_config_key_arn=key.arn,
             enabled_cluster_log_types=args.get("log_types", list(LOG_TYPES[:3])),
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=SUPPORT[args.get("support", "standard")]),
             # Node pools, add-ons and security groups are ours: EKS's own group covers nodes and control plane.
             skip_default_node_group=True,
             skip_default_security_groups=True,
@@ -142,12 +275,20 @@ class EksCluster(pulumi.ComponentResource):
             bootstrap_self_managed_addons=False,
             kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
             coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
+            # Its own would connect from the deploying machine to the issuer for a thumbprint that IAM does not need.
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
-            cluster_tags=tags,
+            tags=tags,
             # A cluster is replaced by no edit of this file; see docs/upgrades.md.
-            opts=pulumi.ResourceOptions(parent=self, protect=protected),
+            opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
+        )
+        oidc = aws.iam.OpenIdConnectProvider(
+            f"{name}-oidc",
+            url=cluster.eks_cluster.identities[0].oidcs[0].issuer,
+            client_id_lists=["sts.amazonaws.com"],
+            tags=tags,
+            opts=child,
         )
         node_role = aws.iam.Role(
             f"{name}-nodes",
@@ -205,6 +346,7 @@ class EksCluster(pulumi.ComponentResource):
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
         self.node_role_arn = node_role.arn
         self.security_group_id = cluster.eks_cluster.vpc_config.cluster_security_group_id
+        self.oidc_provider_arn = oidc.arn
         self.register_outputs(
             {
                 "clusterName": self.cluster_name,
@@ -214,5 +356,17 @@ class EksCluster(pulumi.ComponentResource):
                 "connectCommand": self.connect_command,
                 "nodeRoleArn": self.node_role_arn,
                 "securityGroupId": self.security_group_id,
+                "oidcProviderArn": self.oidc_provider_arn,
             }
         )
+
+
+def _association(access: Access) -> eks.AccessPolicyAssociationArgs:
+    namespaces, policy = access.get("namespaces", []), ACCESS_POLICIES[access["level"]]
+    if not namespaces:
+        everywhere = aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster")
+        return eks.AccessPolicyAssociationArgs(policy_arn=policy, access_scope=everywhere)
+    return eks.AccessPolicyAssociationArgs(
+        policy_arn=NAMESPACE_ADMIN if access["level"] == "admin" else policy,
+        access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="namespace", namespaces=namespaces),
+    )

@@ -1,9 +1,10 @@
 """EKS add-ons, as far as the API goes: what is installed in which version, with which configuration and identities.
 
-The catalogue holds the add-ons that this project uses and one current version of each per Kubernetes version. A
-version that is not in the catalogue is accepted when it has the form of one, since AWS adds versions weekly and a
-sandbox that refused a newer pin would be wrong; only kube-proxy's must not be newer than the cluster. Nothing of an
-add-on runs in the control plane here: a CSI driver or the Pod Identity agent has no work to do on simulated nodes.
+The catalogue holds the add-ons that this project uses, each with EKS's default and newer versions that were seen on a
+Kubernetes version. A version that is not in it is accepted when it has the form of one, since AWS adds versions weekly
+and a sandbox that refused a newer pin would be wrong. What is known not to exist is refused: kube-proxy newer than
+the cluster or more than three minors older, a build 0. Nothing of an add-on runs in the control plane here: a CSI
+driver or the Pod Identity agent has no work to do on simulated nodes.
 """
 
 from __future__ import annotations
@@ -17,29 +18,57 @@ from sandbox.aws.eks import cluster as clusters
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Answer, Backend, in_use, invalid, not_found, now
 
-# name: (type, namespace, version; kube-proxy's begins with the Kubernetes version, IAM permissions needed)
-_CATALOGUE = {
-    "vpc-cni": ("networking", "kube-system", "v1.21.1-eksbuild.1", True),
-    "coredns": ("networking", "kube-system", "v1.13.1-eksbuild.1", False),
-    "kube-proxy": ("networking", "kube-system", "", False),
-    "eks-pod-identity-agent": ("security", "kube-system", "v1.3.10-eksbuild.2", False),
-    "aws-ebs-csi-driver": ("storage", "kube-system", "v1.55.0-eksbuild.1", True),
-    "aws-efs-csi-driver": ("storage", "kube-system", "v2.2.0-eksbuild.1", True),
-    "aws-fsx-csi-driver": ("storage", "kube-system", "v1.8.0-eksbuild.1", True),
-    "aws-mountpoint-s3-csi-driver": ("storage", "kube-system", "v2.2.1-eksbuild.1", True),
-    "snapshot-controller": ("storage", "kube-system", "v8.3.0-eksbuild.1", False),
-    "metrics-server": ("observability", "kube-system", "v0.8.0-eksbuild.6", False),
-    "eks-node-monitoring-agent": ("observability", "kube-system", "v1.5.0-eksbuild.1", False),
-    "amazon-cloudwatch-observability": ("observability", "amazon-cloudwatch", "v4.8.0-eksbuild.1", True),
-    "cert-manager": ("security", "cert-manager", "v1.19.1-eksbuild.1", False),
+# name: (type, namespace, IAM permissions needed, versions). Of the versions the first is EKS's default, newer ones
+# follow; by Kubernetes version where they differ. Read in public records of describe-addon-versions, 2026-08 to -10.
+_CATALOGUE: dict[str, tuple[str, str, bool, list[str] | dict[str, list[str]]]] = {
+    "vpc-cni": ("networking", "kube-system", True, ["v1.22.4-eksbuild.3", "v1.23.1-eksbuild.1", "v1.23.2-eksbuild.1"]),
+    "coredns": (
+        "networking",
+        "kube-system",
+        False,
+        {
+            "1.31": ["v1.11.4-eksbuild.60"],
+            "1.32": ["v1.11.4-eksbuild.60"],
+            "1.33": ["v1.12.4-eksbuild.38", "v1.13.2-eksbuild.31"],
+            "1.34": ["v1.12.4-eksbuild.38", "v1.13.2-eksbuild.31"],
+            "1.35": ["v1.13.2-eksbuild.31", "v1.14.6-eksbuild.4"],
+        },
+    ),
+    "kube-proxy": (
+        "networking",
+        "kube-system",
+        False,
+        {
+            "1.31": ["v1.31.14-eksbuild.9"],
+            "1.32": ["v1.32.13-eksbuild.32"],
+            "1.33": ["v1.33.10-eksbuild.29"],
+            "1.34": ["v1.34.6-eksbuild.29"],
+            "1.35": ["v1.35.3-eksbuild.29"],
+        },
+    ),
+    "eks-pod-identity-agent": ("security", "kube-system", False, ["v1.3.10-eksbuild.3", "v1.4.0-eksbuild.2"]),
+    "aws-ebs-csi-driver": ("storage", "kube-system", True, ["v1.66.0-eksbuild.1"]),
+    "aws-efs-csi-driver": ("storage", "kube-system", True, ["v3.4.2-eksbuild.1"]),
+    "aws-fsx-csi-driver": ("storage", "kube-system", True, ["v1.9.0-eksbuild.1", "v1.10.0-eksbuild.1"]),
+    "aws-mountpoint-s3-csi-driver": ("storage", "kube-system", True, ["v2.7.0-eksbuild.1"]),
+    "snapshot-controller": ("storage", "kube-system", False, ["v8.6.0-eksbuild.6", "v8.6.0-eksbuild.8"]),
+    "metrics-server": ("observability", "kube-system", False, ["v0.9.0-eksbuild.11"]),
+    "eks-node-monitoring-agent": (
+        "observability",
+        "kube-system",
+        False,
+        ["v1.7.0-eksbuild.1", "v1.7.2-eksbuild.1"],
+    ),
+    "amazon-cloudwatch-observability": ("observability", "amazon-cloudwatch", True, ["v6.6.0-eksbuild.1"]),
+    "cert-manager": ("security", "cert-manager", False, ["v1.20.2-eksbuild.3"]),
 }
-_FORM = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
+_FORM = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 
 
-def _version(name: str, kubernetes: str) -> str:
-    pinned = _CATALOGUE[name][2]
-    release = versions.release(kubernetes).partition("-")[0]
-    return pinned or f"v{release}-eksbuild.2"
+def _versions(name: str, kubernetes: str) -> list[str]:
+    """What EKS offers, its default first."""
+    found = _CATALOGUE[name][3]
+    return found[kubernetes] if isinstance(found, dict) else found
 
 
 def describe_addon_versions(backend: Backend, params: dict[str, Any]) -> Answer:
@@ -48,12 +77,13 @@ def describe_addon_versions(backend: Backend, params: dict[str, Any]) -> Answer:
         raise not_found(f"No addon versions found for addon {name}")
     wanted = [versions.known(kubernetes)] if kubernetes else list(versions._CALENDAR)
     addons = []
-    for each, (kind, namespace, _, needs_iam) in _CATALOGUE.items():
+    for each, (kind, namespace, needs_iam, _) in _CATALOGUE.items():
         if name not in (None, each) or (params.get("types") and kind not in params["types"]):
             continue
         offered: dict[str, list[str]] = {}
         for version in sorted(wanted, reverse=True):
-            offered.setdefault(_version(each, version), []).append(version)
+            for number in reversed(_versions(each, version)):
+                offered.setdefault(number, []).append(version)
         addons.append(
             {
                 "addonName": each,
@@ -69,7 +99,12 @@ def describe_addon_versions(backend: Backend, params: dict[str, Any]) -> Answer:
                         "requiresConfiguration": False,
                         "requiresIamPermissions": needs_iam,
                         "compatibilities": [
-                            {"clusterVersion": v, "platformVersions": ["*"], "defaultVersion": True} for v in covered
+                            {
+                                "clusterVersion": version,
+                                "platformVersions": ["*"],
+                                "defaultVersion": number == _versions(each, version)[0],
+                            }
+                            for version in covered
                         ],
                     }
                     for number, covered in offered.items()
@@ -82,9 +117,11 @@ def describe_addon_versions(backend: Backend, params: dict[str, Any]) -> Answer:
 def _check(name: str, kubernetes: str, params: dict[str, Any]) -> str:
     if name not in _CATALOGUE:
         raise invalid(f"Addon {name} specified is not supported in {kubernetes} kubernetes version")
-    number = params.get("addonVersion") or _version(name, kubernetes)
-    newer = name == "kube-proxy" and _FORM.fullmatch(number) and int(number.split(".")[1]) > versions.minor(kubernetes)
-    if not _FORM.fullmatch(number) or newer:
+    number = params.get("addonVersion") or _versions(name, kubernetes)[0]
+    form = _FORM.fullmatch(number)
+    # Kubernetes' version skew policy
+    skewed = name == "kube-proxy" and form and not 0 <= versions.minor(kubernetes) - int(form[1]) <= 3
+    if not form or skewed:
         raise invalid(f"Addon version specified is not supported: {name} {number} on Kubernetes {kubernetes}")
     values = params.get("configurationValues")
     if values:

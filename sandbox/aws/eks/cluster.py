@@ -187,6 +187,7 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         entry["policies"] = {_ADMIN: {"policyArn": _ADMIN, "accessScope": scope, **dates}}
         found["entries"][creator] = entry
     backend.clusters[name] = found
+    _log_group(backend, cluster)
     threading.Thread(target=_bring_up, args=(backend, found), daemon=True).start()
     return {"cluster": cluster}
 
@@ -210,6 +211,13 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
         raise invalid(f"Invalid log type {', '.join(sorted(unknown))}")
     split = [(True, [t for t in _LOG_TYPES if t in enabled]), (False, [t for t in _LOG_TYPES if t not in enabled])]
     return {"clusterLogging": [{"types": types, "enabled": on} for on, types in split if types]}
+
+
+def _log_group(backend: Backend, cluster: dict[str, Any]) -> None:
+    """EKS makes the log group of a control plane that logs, if nobody has; it stays when the cluster goes."""
+    name, logs = f"/aws/eks/{cluster['name']}/cluster", backend.other("logs")
+    if any(each["enabled"] for each in cluster["logging"]["clusterLogging"]) and name not in logs.groups:
+        logs.create_log_group(name, {})
 
 
 def describe_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
@@ -275,6 +283,7 @@ def update_cluster_config(backend: Backend, params: dict[str, Any]) -> Answer:
         return new_update(found, "VpcConfigUpdate" if moved else "EndpointAccessUpdate", {})
     if what == "logging":
         cluster["logging"] = _logging(value)
+        _log_group(backend, cluster)
         return new_update(found, "LoggingUpdate", {"ClusterLogging": value})
     if what == "accessConfig":
         order = ["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]
@@ -283,6 +292,8 @@ def update_cluster_config(backend: Backend, params: dict[str, Any]) -> Answer:
             raise EksError("InvalidRequestException", f"Unsupported authentication mode update from {old} to {mode}")
         cluster["accessConfig"]["authenticationMode"] = mode
         return new_update(found, "AccessConfigUpdate", {"AuthenticationMode": mode})
+    if what == "upgradePolicy" and value.get("supportType") == "STANDARD":
+        _check_standard(cluster)
     kinds = {
         "upgradePolicy": "UpgradePolicyUpdate",
         "zonalShiftConfig": "ZonalShiftConfigUpdate",
@@ -299,6 +310,13 @@ def update_cluster_config(backend: Backend, params: dict[str, Any]) -> Answer:
     else:
         cluster[what] = value
     return new_update(found, kinds.get(what, "ConfigUpdate"), {})
+
+
+def _check_standard(cluster: dict[str, Any]) -> None:
+    """EKS user guide: extended support cannot be disabled once a cluster has entered it."""
+    if versions.status(cluster["version"]) != versions.STANDARD_SUPPORT:
+        message = f"Cannot disable extended support: Kubernetes {cluster['version']} has left standard support."
+        raise EksError("InvalidRequestException", message)
 
 
 def update_cluster_version(backend: Backend, params: dict[str, Any]) -> Answer:

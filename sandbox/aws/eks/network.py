@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
 from typing import Any
 
@@ -32,6 +33,7 @@ def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
     if not public and not private:
         raise invalid("Private and public endpoint access cannot be false")
     _check_groups(backend, given.get("securityGroupIds") or [], found[0].vpc_id)
+    _check_cidrs(given.get("publicAccessCidrs") or [])
     return {
         "subnetIds": [each.id for each in found],
         "securityGroupIds": list(given.get("securityGroupIds") or []),
@@ -40,6 +42,21 @@ def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
         "endpointPrivateAccess": private,
         "publicAccessCidrs": list(given.get("publicAccessCidrs") or (["0.0.0.0/0"] if public else [])),
     }
+
+
+def _check_cidrs(cidrs: list[str]) -> None:
+    """Only IPv4 networks of the internet: private, shared and documentation ranges are refused."""
+    invalid_ones, reserved = [], []
+    for each in cidrs:
+        try:
+            if not ipaddress.IPv4Network(each).is_global:
+                reserved.append(each)
+        except ValueError:
+            invalid_ones.append(each)
+    if invalid_ones:
+        raise invalid(f"The following CIDRs are invalid in publicAccessCidrs: [{', '.join(invalid_ones)}]")
+    if reserved:
+        raise invalid(f"The following CIDRs are not allowed in publicAccessCidrs: [{', '.join(reserved)}]")
 
 
 def _check_groups(backend: Backend, ids: list[str], vpc_id: str) -> None:

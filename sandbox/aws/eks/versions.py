@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.aws.eks.wire import Answer, Backend, EksError, invalid
 
 DEFAULT = "1.35"
+STANDARD_SUPPORT = "STANDARD_SUPPORT"
 AMI_DATE = "20260714"
 
 # version: (release on EKS, end of standard support, end of extended support, patch level)
@@ -45,6 +46,13 @@ def minor(version: str) -> int:
     return int(version.split(".")[1])
 
 
+def status(version: str) -> str:
+    """As EKS spells it, today in UTC; a period is over from the beginning of its last day on."""
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    _, standard, extended, _ = _CALENDAR[version]
+    return STANDARD_SUPPORT if today < standard else "EXTENDED_SUPPORT" if today < extended else "UNSUPPORTED"
+
+
 def release(version: str) -> str:
     """The AMI release version that a new node group of this Kubernetes version gets."""
     return f"{version}.{_CALENDAR[version][3]}-{AMI_DATE}"
@@ -73,10 +81,9 @@ def parameters(region: str) -> dict[str, str]:
 
 
 def describe_cluster_versions(backend: Backend, params: dict[str, Any]) -> Answer:
-    today = datetime.date.today().isoformat()
     found = []
     for version, (released, standard, extended, patch) in sorted(_CALENDAR.items(), reverse=True):
-        status = "STANDARD_SUPPORT" if today <= standard else "EXTENDED_SUPPORT" if today <= extended else "UNSUPPORTED"
+        state = status(version)
         found.append(
             {
                 "clusterVersion": version,
@@ -86,8 +93,8 @@ def describe_cluster_versions(backend: Backend, params: dict[str, Any]) -> Answe
                 "releaseDate": _epoch(released),
                 "endOfStandardSupportDate": _epoch(standard),
                 "endOfExtendedSupportDate": _epoch(extended),
-                "status": status.lower().replace("_", "-"),
-                "versionStatus": status,
+                "status": state.lower().replace("_", "-"),
+                "versionStatus": state,
                 "kubernetesPatchVersion": f"{version}.{patch}",
             }
         )

@@ -54,6 +54,21 @@ def _retention(scope: Scope) -> None:
             scope.api.call("logs", "DeleteRetentionPolicy", group)
 
 
+# What the real provider takes before it calls AWS (its schema's validation); 0 is for ever.
+_RETENTIONS = (
+    *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def _check_log_group(inputs: dict[str, Any]) -> list[tuple[str, str]]:
+    days = inputs.get("retentionInDays")
+    if isinstance(days, (int, float)) and days not in _RETENTIONS:
+        wanted = " ".join(str(each) for each in _RETENTIONS)
+        return [("retentionInDays", f"expected retention_in_days to be one of [{wanted}], got {days:g}")]
+    return []
+
+
 def _read_log_group(scope: Scope) -> dict[str, Any] | None:
     for each in scope.api.call("logs", "DescribeLogGroups", {"logGroupNamePrefix": scope.id})["logGroups"]:
         if each["logGroupName"] == scope.id:
@@ -143,6 +158,7 @@ ROWS = [
         defaults={"skipDestroy": False},
         also=frozenset({"skipDestroy"}),
         name=Name(longest=512),
+        check=_check_log_group,
         tags=Tags(
             member="tags",
             write=Call("TagResource", fixed={"resourceArn": "{logGroupArn}", "tags": {}}),

@@ -37,6 +37,9 @@ def test_addon_versions_follow_the_cluster(ask: Any) -> None:
     for version in ("1.34", "1.35"):
         found = ask(token, addonName="kube-proxy", kubernetesVersion=version, mostRecent=True)["version"]
         assert found.startswith(f"v{version}.")
+    default = ask(token, addonName="vpc-cni", kubernetesVersion="1.35")["version"]
+    newest = ask(token, addonName="vpc-cni", kubernetesVersion="1.35", mostRecent=True)["version"]
+    assert (default, newest) == ("v1.22.4-eksbuild.3", "v1.23.2-eksbuild.1")
     with pytest.raises(ProviderError, match=r"unsupported Kubernetes version 1\.2"):
         ask(token, addonName="kube-proxy", kubernetesVersion="1.2")
     with pytest.raises(ProviderError, match="No addon versions found"):
@@ -164,6 +167,7 @@ def test_what_is_not_simulated_says_so(ask: Any) -> None:
             {"fileSystemId": "fs-00000000", "subnetId": "SUBNET"},
             "FileSystemNotFound",
         ),
+        ("aws:cloudwatch/logGroup:LogGroup", {"name": "odd", "retentionInDays": 45}, "to be one of [0 1 3 5"),
     ],
 )
 def test_aws_refuses_what_it_would_refuse(world: World, token: str, inputs: dict[str, Any], said: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
+from components.versions import EKS_ADDONS, EKS_SUPPORT
 from sandbox.plugins.provider import ProviderError
 from tests.unit.aws.conftest import World, cluster_inputs, nodegroup_inputs, subnets
 
@@ -162,15 +163,76 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
         ({"name": "ml"}, "Cluster already exists with name: ml"),
         ({"enabledClusterLogTypes": ["everything"]}, "everything"),
         ({"upgradePolicy": {"supportType": "FOREVER"}}, "FOREVER"),
+        ({"public": ["10.0.0.0/8", "0.0.0.0/0"]}, "not allowed in publicAccessCidrs: [10.0.0.0/8]"),
+        ({"public": ["2001:db8::/32"]}, "invalid in publicAccessCidrs: [2001:db8::/32]"),
     ],
 )
 def test_wrong_clusters_are_refused(world: World, cluster: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    if "public" in changes:
+        changes = {"vpcConfig": {"subnetIds": subnets(world), "publicAccessCidrs": changes["public"]}}
     assert said in world.refuses(CLUSTER, cluster_inputs(world, **{"name": "wrong", **changes}))
 
 
 def test_a_cluster_in_one_zone_is_refused(world: World, cluster: dict[str, Any]) -> None:
     inputs = cluster_inputs(world, name="thin", vpcConfig={"subnetIds": subnets(world)[:1]})
     assert "at least two different AZs" in world.refuses(CLUSTER, inputs)
+
+
+def test_a_cluster_says_what_happens_at_the_end_of_standard_support(
+    aws: Any, world: World, cluster: dict[str, Any]
+) -> None:
+    """EKS's own default is extended support, which costs more."""
+    assert aws("eks").describe_cluster(name="ml")["cluster"]["upgradePolicy"] == {"supportType": "EXTENDED"}
+    policy = {"supportType": "STANDARD"}
+    made = world.make(CLUSTER, "brief", cluster_inputs(world, name="brief", version="1.35", upgradePolicy=policy))
+    assert made["upgradePolicy"] == policy
+    changes, replaces, _ = world.change("brief", {"upgradePolicy": {"supportType": "EXTENDED"}})
+    assert (changes, replaces) == (["upgradePolicy.supportType"], [])
+    assert aws("eks").describe_cluster(name="brief")["cluster"]["upgradePolicy"] == {"supportType": "EXTENDED"}
+    world.settled("brief")
+    world.delete("brief")
+
+
+def test_a_cluster_in_extended_support_stays_there(world: World, cluster: dict[str, Any]) -> None:
+    """1.33 left standard support on 2026-07-29."""
+    world.make(CLUSTER, "old", cluster_inputs(world, name="old", version="1.33"))
+    with pytest.raises(ProviderError, match="Cannot disable extended support"):
+        world.change("old", {"upgradePolicy": {"supportType": "STANDARD"}})
+    world.delete("old")
+
+
+def test_a_cluster_that_logs_has_a_log_group_which_outlives_it(aws: Any, world: World, cluster: dict[str, Any]) -> None:
+    """As EKS does it, so a program that makes the group after the cluster fails here too."""
+    group = {"logGroupName": "/aws/eks/talks/cluster"}
+    world.make(CLUSTER, "talks", cluster_inputs(world, name="talks", enabledClusterLogTypes=["api"]))
+    late = {"name": group["logGroupName"], "retentionInDays": 90}
+    assert "ResourceAlreadyExistsException" in world.refuses("aws:cloudwatch/logGroup:LogGroup", late)
+    world.delete("talks")
+    aws("logs").delete_log_group(**group)
+
+
+def test_a_log_group_that_is_there_first_keeps_its_retention(aws: Any, world: World, cluster: dict[str, Any]) -> None:
+    inputs = {"name": "/aws/eks/keeps/cluster", "retentionInDays": 30}
+    world.make("aws:cloudwatch/logGroup:LogGroup", "keeps-logs", inputs)
+    world.make(CLUSTER, "keeps", cluster_inputs(world, name="keeps", enabledClusterLogTypes=["api"]))
+    (found,) = aws("logs").describe_log_groups(logGroupNamePrefix=inputs["name"])["logGroups"]
+    assert found["retentionInDays"] == 30
+    world.delete("keeps")
+    world.delete("keeps-logs")
+
+
+@pytest.mark.parametrize("minor", EKS_SUPPORT)
+def test_every_pinned_add_on_is_offered_for_its_kubernetes_and_installed(aws: Any, world: World, minor: str) -> None:
+    """The library's pins and the sandbox's catalogue were written down apart from each other."""
+    world.make(CLUSTER, f"on-{minor}", cluster_inputs(world, name="pins", version=minor))
+    for name, pins in EKS_ADDONS.items():
+        offered = aws("eks").describe_addon_versions(addonName=name, kubernetesVersion=minor)["addons"][0]
+        pin = pins.get(minor, offered["addonVersions"][0]["addonVersion"])
+        assert pin in {each["addonVersion"] for each in offered["addonVersions"]}, name
+        inputs = {"clusterName": "pins", "addonName": name, "addonVersion": pin}
+        assert world.make("aws:eks/addon:Addon", name, inputs)["addonVersion"] == pin
+        world.delete(name)
+    world.delete(f"on-{minor}")
 
 
 def test_a_cluster_with_node_groups_is_not_deleted(world: World, pool: dict[str, Any]) -> None:
@@ -228,6 +290,8 @@ def test_deleting_a_node_group_takes_its_parts_with_it(aws: Any, world: World, c
         ("aws:eks/addon:Addon", {"addonName": "vpc-cnii"}, "is not supported"),
         ("aws:eks/addon:Addon", {"addonName": "coredns", "addonVersion": "1.11"}, "Addon version specified is not"),
         ("aws:eks/addon:Addon", {"addonName": "kube-proxy", "addonVersion": "v1.99.0-eksbuild.1"}, "not supported"),
+        ("aws:eks/addon:Addon", {"addonName": "kube-proxy", "addonVersion": "v1.30.9-eksbuild.1"}, "not supported"),
+        ("aws:eks/addon:Addon", {"addonName": "coredns", "addonVersion": "v1.13.2-eksbuild.0"}, "not supported"),
         ("aws:eks/addon:Addon", {"addonName": "coredns", "configurationValues": "not: [json"}, "not supported"),
         ("aws:eks/addon:Addon", {"addonName": "coredns", "resolveConflictsOnCreate": "FORCE"}, "FORCE"),
         (

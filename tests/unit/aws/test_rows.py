@@ -143,7 +143,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "alias": ("aws:kms/alias:Alias", lambda m: {"targetKeyId": m["key"]["id"]}, {}),
     "log": (
         "aws:cloudwatch/logGroup:LogGroup",
-        lambda m: {"name": "/aws/eks/x/cluster", "retentionInDays": 30},
+        lambda m: {"name": "/aws/eks/ml/cluster", "retentionInDays": 30},
         {"retentionInDays": 7, "tags": {"a": "b"}},
     ),
     "flow": (

@@ -1,0 +1,378 @@
+"""The EKS cluster, its add-ons and who gets into it: what the components ask the SDK for."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import versions
+from components.aws import addon as addons
+from components.aws import cluster as clusters
+from components.aws.addon import EksAddon
+from components.aws.cluster import EksCluster
+from components.aws.identity import PodIdentity
+from tests.component.stage import aws_options
+from tests.recorder import run
+from tests.recording import Recording
+
+ROLE = "arn:aws:iam::123456789012:role/ops"
+
+
+def cluster_args(**args: Any) -> Any:
+    """Arguments of an EksCluster with the physical name `train`."""
+    defaults = {
+        "cluster_name": "train",
+        "version": "1.35",
+        "network_id": "vpc-1",
+        "private_subnet_ids": ["subnet-1", "subnet-2"],
+        "public_subnet_ids": ["subnet-3", "subnet-4"],
+    }
+    return {**defaults, **args}
+
+
+def cluster(**args: Any) -> Recording:
+    """A recorded EksCluster called `c`; its outputs are exported."""
+
+    def program() -> None:
+        made = EksCluster("c", cluster_args(**args), aws_options())
+        for key in ("cluster_name", "kubeconfig", "connect_command", "security_group_id", "oidc_provider_arn"):
+            pulumi.export(key, getattr(made, key))
+
+    return run(program)
+
+
+def addon(name: str = "coredns", **args: Any) -> Recording:
+    """A recorded EksAddon called `a`."""
+    defaults = {"addon": name, "cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
+    return run(lambda: EksAddon("a", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
+
+
+def wrong(**args: Any) -> dict[str, str]:
+    """What `problems` has against these arguments of a cluster: path → its whole text."""
+    return {problem.path: str(problem) for problem in clusters.problems(cluster_args(**args))}
+
+
+def warned(today: str, **args: Any) -> str:
+    """What `warnings` says on that day."""
+    return "\n".join(clusters.warnings(cluster_args(**args), date.fromisoformat(today)))
+
+
+class TestCluster:
+    def test_the_cluster_takes_access_entries_encrypts_secrets_and_is_private_by_default(self) -> None:
+        """seed row S01: an EKS cluster from a component."""
+        inputs = cluster().one("aws:eks/cluster:Cluster").inputs
+        assert inputs["name"] == "train" and inputs["version"] == "1.35"
+        assert inputs["accessConfig"]["authenticationMode"] == "API"
+        assert inputs["encryptionConfig"]["resources"] == ["secrets"]
+        assert inputs["vpcConfig"]["endpointPrivateAccess"] is True
+        assert inputs["vpcConfig"]["endpointPublicAccess"] is False
+        assert set(inputs["vpcConfig"]["subnetIds"]) == {"subnet-1", "subnet-2", "subnet-3", "subnet-4"}
+
+    def test_the_endpoint_is_public_for_the_named_networks_only(self) -> None:
+        config = cluster(public_access_cidrs=["8.8.8.0/24"]).one("aws:eks/cluster:Cluster").inputs["vpcConfig"]
+        assert config["endpointPublicAccess"] is True and config["publicAccessCidrs"] == ["8.8.8.0/24"]
+
+    @pytest.mark.parametrize("cidr", ["10.0.0.0/8", "192.168.1.0/24", "100.64.0.0/10", "203.0.113.0/24"])
+    def test_a_network_that_is_not_on_the_internet_does_not_open_the_endpoint(self, cidr: str) -> None:
+        """EKS: "The following CIDRs are not allowed in publicAccessCidrs"."""
+        assert set(wrong(public_access_cidrs=["0.0.0.0/0", cidr])) == {"public_access_cidrs[1]"}
+
+    def test_deletion_protection_is_both_the_clouds_and_the_engines(self) -> None:
+        made = cluster()
+        assert made.one("aws:eks/cluster:Cluster").inputs["deletionProtection"] is True
+        assert made.one("eks:index:Cluster").options["protect"] is True
+        assert made.one("LogGroup").options["protect"] is True
+        lifted = cluster(deletion_protection=False)
+        assert lifted.one("aws:eks/cluster:Cluster").inputs["deletionProtection"] is False
+        assert not any(found.options.get("protect") for found in lifted.resources.values())
+
+    def test_the_kubeconfig_is_a_secret(self) -> None:
+        made = cluster()
+        assert "kubeconfig" in made.secret_exports
+        assert made.exports["connect_command"] == "aws eks update-kubeconfig --region us-east-1 --name train"
+
+    def test_whoever_depends_on_the_cluster_waits_for_the_add_ons_without_which_no_node_gets_ready(self) -> None:
+        def program() -> None:
+            options = aws_options()
+            made = EksCluster("c", cluster_args(), options)
+            identity = {
+                "cluster_name": "train",
+                "cluster": made.cluster_name,
+                "namespace": "n",
+                "service_account": "s",
+            }
+            after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[made]))
+            PodIdentity("user", identity, after)  # type: ignore[arg-type]
+
+        made = run(program)
+        user = made.one("PodIdentityAssociation", "user-association")
+        needed = {found.inputs["addonName"]: found for found in made.all("aws:eks/addon:Addon")}
+        for needed_addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
+            assert made.must_outlive(needed[needed_addon], user), needed_addon
+
+    def test_nodes_may_register_and_pull_images_and_nothing_else(self) -> None:
+        made = cluster()
+        role = made.one("Role", "c-nodes")
+        policies = {
+            found.inputs["policyArn"] for found in made.all("RolePolicyAttachment") if found.inputs["role"] == role.id
+        }
+        assert policies == {
+            "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
+            "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+        }
+
+    def test_the_control_planes_role_may_what_eks_needs_and_nothing_else(self) -> None:
+        made = cluster()
+        role = made.one("Role", "c-eks-eksRole-role")
+        attached = [found for found in made.all("RolePolicyAttachment") if found.inputs["role"] == role.id]
+        assert [found.inputs["policyArn"] for found in attached] == ["arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"]
+        assert made.must_outlive(attached[0], made.one("aws:eks/cluster:Cluster"))
+
+    def test_everything_that_bears_tags_bears_the_callers(self) -> None:
+        made = cluster(tags={"team": "ml"}, access={"ops": {"principal_arn": ROLE, "level": "admin"}})
+        bare = ("Alias", "RolePolicyAttachment", "AccessPolicyAssociation")
+        tagged = [
+            found for found in made.resources.values() if found.package == "aws" and not found.type.endswith(bare)
+        ]
+        assert {found.type.rpartition(":")[2] for found in tagged} == {
+            *("Key", "LogGroup", "Cluster", "Role", "Addon", "AccessEntry", "OpenIdConnectProvider"),
+        }
+        for found in tagged:
+            assert found.inputs.get("tags", {}).get("team") == "ml", found
+
+    def test_the_key_of_the_secrets_is_turned_and_found_by_the_clusters_name(self) -> None:
+        made = cluster()
+        key, alias = made.one("aws:kms/key:Key"), made.one("aws:kms/alias:Alias")
+        assert key.inputs["enableKeyRotation"] is True and key.inputs["deletionWindowInDays"] == 30
+        assert "policy" not in key.inputs, "the default leaves the key to the account's IAM policies"
+        assert alias.inputs == {"name": "alias/eks/train", "targetKeyId": key.id}
+
+    def test_service_accounts_of_other_stacks_can_get_roles_from_the_clusters_issuer(self) -> None:
+        made = cluster()
+        provider = made.one("OpenIdConnectProvider")
+        issuer = made.one("aws:eks/cluster:Cluster").outputs["identities"][0]["oidcs"][0]["issuer"]
+        assert provider.inputs == {"url": issuer, "clientIdLists": ["sts.amazonaws.com"], "tags": {}}
+        assert made.exports["oidc_provider_arn"] == provider.outputs["arn"]
+
+
+class TestLogs:
+    def test_the_log_group_is_there_before_the_cluster_and_after_it_and_its_logs_end(self) -> None:
+        """EKS would make it by itself, without a retention."""
+        made = cluster()
+        group = made.one("LogGroup")
+        assert (group.inputs["name"], group.inputs["retentionInDays"]) == ("/aws/eks/train/cluster", 90)
+        assert made.must_outlive(group, made.one("aws:eks/cluster:Cluster"))
+        assert made.one("aws:eks/cluster:Cluster").inputs["enabledClusterLogTypes"] == ["api", "audit", "authenticator"]
+
+    def test_switching_the_logs_off_deletes_none(self) -> None:
+        made = cluster(log_types=[], log_days=365)
+        assert made.one("LogGroup").inputs["retentionInDays"] == 365
+        assert made.one("aws:eks/cluster:Cluster").inputs["enabledClusterLogTypes"] == []
+
+    @pytest.mark.parametrize(("days", "fix"), [(91, "write 120"), (0, "for ever"), (4000, "write 3653"), (-1, "3653")])
+    def test_a_retention_that_cloudwatch_does_not_have_is_refused_with_the_next_longer_one(
+        self, days: int, fix: str
+    ) -> None:
+        assert fix in wrong(log_days=days)["log_days"]
+
+
+class TestSupport:
+    def test_a_cluster_is_upgraded_at_the_end_of_standard_support_unless_the_longer_one_is_wanted(self) -> None:
+        """EKS's own default is the one that costs more."""
+        assert cluster().one("aws:eks/cluster:Cluster").inputs["upgradePolicy"] == {"supportType": "STANDARD"}
+        longer = cluster(support="extended").one("aws:eks/cluster:Cluster")
+        assert longer.inputs["upgradePolicy"] == {"supportType": "EXTENDED"}
+        assert "write standard" in wrong(support="Standard")["support"]
+
+    def test_nothing_is_said_while_the_version_has_time(self) -> None:
+        assert warned("2026-11-23") == ""
+        assert warned("2026-10-02", version="1.34") == ""
+
+    def test_sixty_days_before_the_end_the_next_version_is_named(self) -> None:
+        assert warned("2026-10-03", version="1.34") == (
+            "version: on 2026-12-02 Kubernetes 1.34 leaves standard support and the cluster is upgraded by EKS; "
+            "before, set version to 1.35"
+        )
+        assert "costs more per hour" in warned("2026-12-01", version="1.34", support="extended")
+
+    def test_on_the_day_of_the_end_support_has_ended(self) -> None:
+        """EKS bills from the beginning of that day, in UTC."""
+        said = warned("2026-12-02", version="1.34")
+        assert "left standard support on 2026-12-02" in said and "support to extended" in said
+        assert "on 2027-12-02 EKS upgrades" in warned("2026-12-02", version="1.34", support="extended")
+        assert "has dropped Kubernetes 1.34 on 2027-12-02" in warned("2027-12-02", version="1.34", support="extended")
+
+    def test_an_old_version_is_a_warning_and_no_error(self) -> None:
+        """A stack that worked yesterday works today."""
+        assert warned("2026-11-23", version="1.33").endswith("(costs more per hour, until 2027-07-29)")
+        assert "set version to 1.34" in warned("2026-11-23", version="1.33")
+        assert wrong(version="1.33") == {}
+
+    def test_behind_the_last_version_stands_a_newer_gpuyard(self) -> None:
+        last = list(versions.EKS_SUPPORT)[-1]
+        assert "newer gpuyard" in warned("2099-01-01", version=last)
+
+    def test_an_unknown_version_has_an_error_already(self) -> None:
+        assert warned("2026-11-23", version="1.12") == ""
+
+
+class TestAccess:
+    def test_access_by_name_becomes_entries_with_the_level_as_policy(self) -> None:
+        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
+        association = made.one("AccessPolicyAssociation", "c-eks-ops-admin")
+        assert association.inputs["policyArn"].endswith("/AmazonEKSClusterAdminPolicy")
+        assert association.inputs["principalArn"] == ROLE
+        assert association.inputs["accessScope"] == {"type": "cluster"}
+        # Nothing else can be meant: the entries of nodes are EKS's own.
+        assert made.one("AccessEntry").inputs.get("type", "STANDARD") == "STANDARD"
+
+    @pytest.mark.parametrize(
+        ("level", "policy"),
+        [("admin", "AmazonEKSAdminPolicy"), ("edit", "AmazonEKSEditPolicy"), ("view", "AmazonEKSViewPolicy")],
+    )
+    def test_namespaces_limit_what_a_level_means(self, level: str, policy: str) -> None:
+        access = {"principal_arn": ROLE, "level": level, "namespaces": ["team-a", "dev-*"]}
+        association = cluster(access={"team": access}).one("AccessPolicyAssociation")
+        assert association.inputs["policyArn"].endswith(f"/{policy}")
+        assert association.inputs["accessScope"] == {"type": "namespace", "namespaces": ["team-a", "dev-*"]}
+
+    @pytest.mark.parametrize("namespace", ["Team", "a_b", "-a", "a-", "", "x" * 64])
+    def test_what_is_no_namespace_is_refused(self, namespace: str) -> None:
+        access = {"principal_arn": ROLE, "level": "view", "namespaces": ["ok", namespace]}
+        assert set(wrong(access={"team": access})) == {"access.team.namespaces[1]"}
+
+    @pytest.mark.parametrize(
+        ("arn", "words"),
+        [
+            ("me", "no ARN of an IAM role or user"),
+            ("arn:aws:iam::123456789012:group/ops", "no ARN of an IAM role or user"),
+            ("arn:aws:iam::12345:role/ops", "no ARN of an IAM role or user"),
+            ("arn:aws:iam::123456789012:root", "root user"),
+            ("arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/X", "service-linked role"),
+            (
+                "arn:aws:sts::123456789012:assumed-role/ops/me@example.com",
+                "--role-name ops --query Role.Arn --output text` prints, mostly arn:aws:iam::123456789012:role/ops",
+            ),
+            (
+                "arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me",
+                "--role-name AWSReservedSSO_Admin_0123456789abcdef --query Role.Arn --output text` prints",
+            ),
+        ],
+    )
+    def test_only_a_role_or_a_user_itself_can_have_access(self, arn: str, words: str) -> None:
+        found = wrong(access={"ops": {"principal_arn": arn, "level": "admin"}})
+        assert set(found) == {"access.ops.principal_arn"} and words in found["access.ops.principal_arn"]
+
+    @pytest.mark.parametrize(
+        "arn",
+        [
+            "arn:aws:iam::210987654321:user/a.b@example.com",
+            "arn:aws-cn:iam::123456789012:role/teams/ml/ops",
+            "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef",
+        ],
+    )
+    def test_paths_other_accounts_and_other_partitions_are_fine(self, arn: str) -> None:
+        assert wrong(access={"ops": {"principal_arn": arn, "level": "admin"}}) == {}
+
+    def test_nobody_is_there_twice(self) -> None:
+        """EKS: "The specified access entry resource is already in use on this cluster"."""
+        twice = {"ops": {"principal_arn": ROLE, "level": "admin"}, "people": {"principal_arn": ROLE, "level": "view"}}
+        found = wrong(access=twice)
+        assert set(found) == {"access.people.principal_arn"} and "keep ops or people" in found.popitem()[1]
+
+
+class TestAddons:
+    def test_what_the_cluster_installs_has_the_version_that_is_pinned_for_its_kubernetes(self) -> None:
+        for minor in versions.EKS_SUPPORT:
+            made = cluster(version=minor)
+            installed = {f.inputs["addonName"]: f.inputs["addonVersion"] for f in made.all("aws:eks/addon:Addon")}
+            assert installed == {name: versions.EKS_ADDONS[name][minor] for name in installed}
+            assert not [call for call in made.invokes if call.token.endswith("getAddonVersion")]
+
+    def test_a_version_of_the_callers_goes_before_the_pin(self) -> None:
+        made = cluster(addon_versions={"vpc-cni": "v1.23.2-eksbuild.1"})
+        assert made.one("aws:eks/addon:Addon", "c-vpc-cni").inputs["addonVersion"] == "v1.23.2-eksbuild.1"
+
+    @pytest.mark.parametrize(("name", "minor"), [("cert-manager", "1.35"), ("snapshot-controller", "1.33")])
+    def test_an_add_on_without_a_pin_gets_ekss_own_default(self, name: str, minor: str) -> None:
+        made = addon(name, kubernetes_version=minor)
+        (asked,) = made.invokes
+        assert asked.args == {"addonName": name, "kubernetesVersion": minor}
+        assert made.one("aws:eks/addon:Addon").inputs["addonVersion"] == "v1.0.0-eksbuild.1"
+
+    def test_every_pin_is_of_an_eks_build_and_of_a_known_kubernetes(self) -> None:
+        for name, pins in versions.EKS_ADDONS.items():
+            assert set(pins) <= set(versions.EKS_SUPPORT) and versions.EKS_VERSION in pins, name
+            for minor, version in pins.items():
+                assert list(addons.version_problems("x", name, version, minor)) == []
+        for minor, version in versions.EKS_ADDONS["kube-proxy"].items():
+            assert version.startswith(f"v{minor}.")
+
+    def test_the_cni_is_none_in_which_a_pod_slips_through_a_network_policy(self) -> None:
+        """CVE-2026-86831: fixed in v1.22.4."""
+        for version in versions.EKS_ADDONS["vpc-cni"].values():
+            assert tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= (1, 22, 4)
+
+    @pytest.mark.parametrize(
+        ("name", "version", "words"),
+        [
+            ("vpc-cnii", "v1.22.4-eksbuild.3", "write vpc-cni"),
+            ("ebs-csi-driver", "v1.66.0-eksbuild.1", "aws-ebs-csi-driver"),
+            ("nvidia-device-plugin", "0.20.0", "no add-on that is installed here"),
+            ("aws-ebs-csi-driver", "2.64.0", "vX.Y.Z-eksbuild.N"),
+            ("coredns", "v1.13.2", "vX.Y.Z-eksbuild.N"),
+            ("coredns", "latest", "--addon-name coredns --kubernetes-version 1.35"),
+            ("kube-proxy", "v1.36.0-eksbuild.25", "newer than the cluster's Kubernetes 1.35"),
+        ],
+    )
+    def test_a_wrong_name_or_version_of_an_add_on_is_refused(self, name: str, version: str, words: str) -> None:
+        found = wrong(addon_versions={name: version})
+        assert set(found) == {f"addon_versions.{name}"} and words in found.popitem()[1]
+
+    def test_of_a_wrong_kubernetes_version_the_add_ons_are_no_second_mistake(self) -> None:
+        assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}
+
+    def test_an_add_on_checks_its_own_arguments(self) -> None:
+        with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
+            addon(versions={"coredns": "1.13"})
+        with pytest.raises(pulumi.RunError, match="permissions without anybody"):
+            addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
+
+
+class TestIdentity:
+    def test_a_role_is_for_one_service_account_of_one_cluster(self) -> None:
+        args: Any = {
+            "cluster_name": "train",
+            "namespace": "ml",
+            "service_account": "trainer",
+            "policy": {"Version": "2012-10-17", "Statement": []},
+        }
+        made = run(lambda: PodIdentity("p", args, aws_options()))
+        (statement,) = json.loads(made.one("Role").inputs["assumeRolePolicy"])["Statement"]
+        assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+        assert set(statement["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
+        assert statement["Condition"] == {
+            "StringEquals": {
+                "aws:RequestTag/eks-cluster-name": "train",
+                "aws:RequestTag/kubernetes-namespace": "ml",
+                "aws:RequestTag/kubernetes-service-account": "trainer",
+            }
+        }
+        association = made.one("PodIdentityAssociation").inputs
+        assert (association["namespace"], association["serviceAccount"]) == ("ml", "trainer")
+
+    def test_an_add_ons_role_is_made_before_the_add_on_which_makes_the_association(self) -> None:
+        made = addon(
+            "vpc-cni", service_account="aws-node", policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
+        )
+        installed = made.one("aws:eks/addon:Addon")
+        assert installed.inputs["podIdentityAssociations"] == [
+            {"roleArn": made.one("Role").outputs["arn"], "serviceAccount": "aws-node"}
+        ]
+        assert not made.all("PodIdentityAssociation")
+        assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
