@@ -9,8 +9,6 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.aws.cluster import EksCluster
-from components.aws.identity import PodIdentity
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage
@@ -23,24 +21,6 @@ def network(**args: Any) -> Recording:
     """A recorded AwsNetwork called `net`."""
     defaults = {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train"}
     return run(lambda: AwsNetwork("net", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
-def cluster(**args: Any) -> Recording:
-    """A recorded EksCluster called `c` with the physical name `train`; its outputs are exported."""
-
-    def program() -> None:
-        defaults = {
-            "cluster_name": "train",
-            "version": "1.35",
-            "network_id": "vpc-1",
-            "private_subnet_ids": ["subnet-1", "subnet-2"],
-            "public_subnet_ids": ["subnet-3", "subnet-4"],
-        }
-        made = EksCluster("c", {**defaults, **args}, aws_options())  # type: ignore[typeddict-item]
-        for key in ("cluster_name", "kubeconfig", "connect_command", "security_group_id"):
-            pulumi.export(key, getattr(made, key))
-
-    return run(program)
 
 
 def storage(**args: Any) -> Recording:
@@ -115,76 +95,6 @@ class TestNetwork:
     def test_the_default_security_group_has_no_rule(self) -> None:
         group = network().one("DefaultSecurityGroup")
         assert group.inputs["ingress"] == [] and group.inputs["egress"] == []
-
-
-class TestCluster:
-    def test_the_cluster_takes_access_entries_encrypts_secrets_and_is_private_by_default(self) -> None:
-        """seed row S01: an EKS cluster from a component."""
-        inputs = cluster().one("aws:eks/cluster:Cluster").inputs
-        assert inputs["name"] == "train" and inputs["version"] == "1.35"
-        assert inputs["accessConfig"]["authenticationMode"] == "API"
-        assert inputs["encryptionConfig"]["resources"] == ["secrets"]
-        assert inputs["vpcConfig"]["endpointPrivateAccess"] is True
-        assert inputs["vpcConfig"]["endpointPublicAccess"] is False
-        assert set(inputs["vpcConfig"]["subnetIds"]) == {"subnet-1", "subnet-2", "subnet-3", "subnet-4"}
-
-    def test_the_endpoint_is_public_for_the_named_networks_only(self) -> None:
-        config = cluster(public_access_cidrs=["203.0.113.0/24"]).one("aws:eks/cluster:Cluster").inputs["vpcConfig"]
-        assert config["endpointPublicAccess"] is True and config["publicAccessCidrs"] == ["203.0.113.0/24"]
-
-    def test_deletion_protection_is_both_the_clouds_and_the_engines(self) -> None:
-        made = cluster()
-        assert made.one("aws:eks/cluster:Cluster").inputs["deletionProtection"] is True
-        assert made.one("eks:index:Cluster").options["protect"] is True
-        assert cluster(deletion_protection=False).one("aws:eks/cluster:Cluster").inputs["deletionProtection"] is False
-
-    def test_access_by_name_becomes_entries_with_the_level_as_policy(self) -> None:
-        access = {"ops": {"principal_arn": "arn:aws:iam::123456789012:role/ops", "level": "admin"}}
-        association = cluster(access=access).one("AccessPolicyAssociation")
-        assert association.inputs["policyArn"].endswith("AmazonEKSClusterAdminPolicy")
-        assert association.inputs["principalArn"] == access["ops"]["principal_arn"]
-
-    def test_the_kubeconfig_is_a_secret(self) -> None:
-        made = cluster()
-        assert "kubeconfig" in made.secret_exports
-        assert made.exports["connect_command"] == "aws eks update-kubeconfig --region us-east-1 --name train"
-
-    def test_whoever_depends_on_the_cluster_waits_for_the_add_ons_without_which_no_node_gets_ready(self) -> None:
-        def program() -> None:
-            options = aws_options()
-            args = {
-                "cluster_name": "train",
-                "version": "1.35",
-                "network_id": "vpc-1",
-                "private_subnet_ids": ["subnet-1"],
-                "public_subnet_ids": [],
-            }
-            made = EksCluster("c", args, options)  # type: ignore[arg-type]
-            identity = {
-                "cluster_name": "train",
-                "cluster": made.cluster_name,
-                "namespace": "n",
-                "service_account": "s",
-            }
-            after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[made]))
-            PodIdentity("user", identity, after)  # type: ignore[arg-type]
-
-        made = run(program)
-        user = made.one("PodIdentityAssociation", "user-association")
-        needed = {found.inputs["addonName"]: found for found in made.all("aws:eks/addon:Addon")}
-        for addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
-            assert made.must_outlive(needed[addon], user), addon
-
-    def test_nodes_may_register_and_pull_images_and_nothing_else(self) -> None:
-        made = cluster()
-        role = made.one("Role", "c-nodes")
-        policies = {
-            found.inputs["policyArn"] for found in made.all("RolePolicyAttachment") if found.inputs["role"] == role.id
-        }
-        assert policies == {
-            "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy",
-            "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
-        }
 
 
 class TestStorage:
