@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.aws.session import ACCOUNT
 from sandbox.aws.table import Call, Row, Scope, Tags
 
@@ -81,6 +83,28 @@ def _change_endpoint(scope: Scope) -> None:
         params["PrivateDnsEnabled"] = bool(scope.inputs.get("privateDnsEnabled"))
     if params:
         scope.api.call("ec2", "ModifyVpcEndpoint", {"VpcEndpointId": scope.id, **params})
+
+
+def _tag(scope: Scope) -> dict[str, Any]:
+    """One tag of something that another program owns."""
+    pair = {"Key": scope.inputs["key"], "Value": scope.inputs["value"]}
+    scope.api.call("ec2", "CreateTags", {"Resources": [scope.inputs["resourceId"]], "Tags": [pair]})
+    return {}
+
+
+def _tagged(scope: Scope) -> dict[str, Any] | None:
+    filters = [
+        {"Name": "resource-id", "Values": [scope.inputs["resourceId"]]},
+        {"Name": "key", "Values": [scope.inputs["key"]]},
+    ]
+    for each in scope.api.call("ec2", "DescribeTags", {"Filters": filters})["Tags"]:
+        return {"resourceId": each["ResourceId"], "key": each["Key"], "value": each["Value"]}
+    return None
+
+
+def _untag(scope: Scope) -> None:
+    pair = {"Key": scope.inputs["key"], "Value": scope.inputs["value"]}
+    scope.api.call("ec2", "DeleteTags", {"Resources": [scope.inputs["resourceId"]], "Tags": [pair]})
 
 
 def _create_flow_log(scope: Scope) -> dict:
@@ -170,6 +194,35 @@ ROWS = [
         replaces=frozenset({"cidrBlock", "instanceTenancy", "ipv4IpamPoolId", "ipv4NetmaskLength"}),
         defaults={"enableDnsSupport": True, "instanceTenancy": "default"},
         tags=ec2_tags("vpc"),
+    ),
+    Row(
+        token="aws:ec2/vpcIpv4CidrBlockAssociation:VpcIpv4CidrBlockAssociation",
+        service="ec2",
+        id="{AssociationId}",
+        create=(
+            Call("AssociateVpcCidrBlock", {"vpcId": "VpcId", "cidrBlock": "CidrBlock"}, answer="CidrBlockAssociation"),
+        ),
+        read=(
+            Call(
+                "DescribeVpcs",
+                fixed={"Filters": [{"Name": "cidr-block-association.association-id", "Values": ["{id}"]}]},
+                answer="Vpcs[0].{VpcId: VpcId, Own: CidrBlockAssociationSet[?AssociationId=='{id}' && "
+                "CidrBlockState.State=='associated'] | [0]} | [@][?Own] | [0]",
+                gives={"vpcId": "VpcId", "cidrBlock": "Own.CidrBlock"},
+            ),
+        ),
+        delete=(Call("DisassociateVpcCidrBlock", fixed={"AssociationId": "{id}"}),),
+        replaces=frozenset({"vpcId", "cidrBlock", "ipv4IpamPoolId", "ipv4NetmaskLength"}),
+    ),
+    Row(
+        token="aws:ec2/tag:Tag",
+        service="ec2",
+        id="{resourceId},{key}",
+        create=(_tag,),
+        read=(_tagged,),
+        update=(_tag,),
+        delete=(_untag,),
+        replaces=frozenset({"resourceId", "key"}),
     ),
     Row(
         token="aws:ec2/subnet:Subnet",

@@ -98,6 +98,33 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
         },
         {"tags": {"a": "b"}},
     ),
+    "interface-endpoint": (
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        lambda m: {
+            "vpcId": m["vpc"]["id"],
+            "serviceName": "com.amazonaws.us-east-1.sts",
+            "vpcEndpointType": "Interface",
+            "subnetIds": [m["subnet-a"]["id"]],
+            "securityGroupIds": [m["group"]["id"]],
+            "privateDnsEnabled": True,
+        },
+        {"tags": {"a": "b"}},
+    ),
+    "pods-network": (
+        "aws:ec2/vpcIpv4CidrBlockAssociation:VpcIpv4CidrBlockAssociation",
+        lambda m: {"vpcId": m["vpc"]["id"], "cidrBlock": "100.64.0.0/16"},
+        {},
+    ),
+    "pods-subnet": (
+        "aws:ec2/subnet:Subnet",
+        lambda m: {"vpcId": m["vpc"]["id"], "cidrBlock": "100.64.0.0/19", "availabilityZone": "us-east-1a"},
+        {"mapPublicIpOnLaunch": True, "tags": {"kubernetes.io/role/cni": "1"}},
+    ),
+    "subnet-tag": (
+        "aws:ec2/tag:Tag",
+        lambda m: {"resourceId": m["subnet-b"]["id"], "key": "kubernetes.io/role/elb", "value": "1"},
+        {"value": "0"},
+    ),
     "placement": ("aws:ec2/placementGroup:PlacementGroup", lambda m: {"strategy": "cluster"}, {}),
     "launch": (
         "aws:ec2/launchTemplate:LaunchTemplate",
@@ -269,6 +296,8 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
 }
 
 
+NETWORK = ("interface-endpoint", "pods-network", "subnet-tag")
+
 # Inputs that AWS does not tell again: they steer the provider, not the object.
 FORGOTTEN = {
     *("__defaults", "resolveConflictsOnCreate", "updateDefaultVersion", "nodeGroupNamePrefix"),
@@ -334,6 +363,37 @@ def test_a_cluster_moves_one_version_up_and_not_two(world: World, made: Made) ->
         world.change("ml", {"version": "1.31"})
 
 
+def test_an_interface_endpoint_moves_to_other_subnets_in_place(world: World, made: Made, aws: Any) -> None:
+    here, there = world.made["subnet-a"][2], world.made["subnet-b"][2]
+
+    def places() -> dict[str, list[str]]:
+        ids = world.made["interface-endpoint"][4]["networkInterfaceIds"]
+        found = aws("ec2").describe_network_interfaces(NetworkInterfaceIds=ids)["NetworkInterfaces"]
+        return {each["SubnetId"]: [group["GroupId"] for group in each["Groups"]] for each in found}
+
+    group = world.made["group"][2]
+    assert places() == {here: [group]}
+    _, replaces, _ = world.change("interface-endpoint", {"subnetIds": [here, there]})
+    assert replaces == [] and places() == {here: [group], there: [group]}
+    world.change("interface-endpoint", {"subnetIds": [there]})
+    assert places() == {there: [group]}
+    world.settled("interface-endpoint")
+
+
+def test_a_network_leaves_the_vpc_only_when_no_subnet_is_in_it(world: World, made: Made) -> None:
+    with pytest.raises(ProviderError, match=r"InvalidCidrBlock\.InUse"):
+        world.delete("pods-network")
+
+
+def test_a_tag_of_somebody_elses_resource_is_removed_alone(world: World, made: Made, aws: Any) -> None:
+    subnet, key = world.made["subnet-b"][2], {"resourceId": world.made["subnet-b"][2], "key": "mine", "value": "1"}
+    world.make("aws:ec2/tag:Tag", "other-tag", key)
+    aws("ec2").create_tags(Resources=[subnet], Tags=[{"Key": "theirs", "Value": "x"}])
+    world.delete("other-tag")
+    left = aws("ec2").describe_subnets(SubnetIds=[subnet])["Subnets"][0]["Tags"]
+    assert {each["Key"] for each in left} == {"theirs", "owner", "kubernetes.io/role/elb"}
+
+
 def test_drift_is_seen_by_a_refresh_and_put_right(world: World, made: Made, aws: Any) -> None:
     token, urn, id, inputs, outputs = world.made["log"]
     aws("logs").put_retention_policy(logGroupName=id, retentionInDays=1)
@@ -382,7 +442,9 @@ def test_a_file_system_with_backups_is_not_linked_to_a_bucket(world: World, made
         world.change("lustre", {"automaticBackupRetentionDays": 7})
 
 
-@pytest.mark.parametrize("name", ["vpc", "launch", "role", "key", "ml", "pool", "addon", "files", "lustre", "link"])
+@pytest.mark.parametrize(
+    "name", ["vpc", "launch", "role", "key", "ml", "pool", "addon", "files", "lustre", "link", *NETWORK]
+)
 def test_an_import_by_id_gives_inputs_that_show_no_difference(world: World, made: Made, name: str) -> None:
     token, urn, id, inputs, _ = world.made[name]
     found = world.provider.read(token, urn, id, {}, {})
