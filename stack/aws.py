@@ -1,7 +1,8 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
 from collections.abc import Iterator
-from typing import cast
+from datetime import date
+from typing import Any, cast
 
 import pulumi
 
@@ -21,6 +22,7 @@ from components.aws.network import AwsNetwork, AwsNetworkArgs
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.checks import Problem
+from components.taints import tolerations
 from components.versions import Chart
 
 from . import providers as stack_providers
@@ -50,9 +52,11 @@ def _cluster_args(environment: Environment) -> EksClusterArgs:
     args = {
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
+        "support": cluster.support,
         "public_access_cidrs": cluster.public_access_cidrs,
         "access": {who: access.model_dump() for who, access in cluster.access.items()},
         "addon_versions": cluster.addon_versions,
+        "log_days": cluster.log_days,
         "deletion_protection": environment.config.deletion_protection,
         **({} if cluster.log_types is None else {"log_types": cluster.log_types}),
     }
@@ -111,6 +115,11 @@ def charts(addons: Addons) -> list[Chart]:
         versions.KUBE_PROMETHEUS_STACK: addons.monitoring,
     }
     return [chart for chart, on in wanted.items() if on]
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """What works on EKS today and will not stay so."""
+    yield from (f"cluster.{said}" for said in aws_cluster.warnings(_cluster_args(environment), today))
 
 
 def providers(environment: Environment) -> Providers:
@@ -210,6 +219,7 @@ def addons(
                 "cluster_name": environment.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
                 "versions": environment.config.cluster.addon_versions,
+                "configuration": _addon_configuration(environment, addon),
             },
             pulumi.ResourceOptions(providers=providers, depends_on=cpu),
         )
@@ -250,6 +260,16 @@ def addons(
             after(*gpu, *monitoring),
         ).release_name
     return releases
+
+
+def _addon_configuration(environment: Environment, addon: str) -> dict[str, Any]:
+    """Of the node monitoring agent: the DCGM server beside it tolerates no taint by default (containers-roadmap#2567),
+    and on a GPU node without it the agent reports DCGMError, for which EKS replaces healthy nodes (#2555)."""
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    tolerated = tolerations(taint for pool in resolved.values() if pool.gpus for taint in pool.taints)
+    if addon != "eks-node-monitoring-agent" or not tolerated:
+        return {}
+    return {"dcgmAgent": {"tolerations": tolerated}}
 
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:

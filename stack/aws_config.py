@@ -43,10 +43,11 @@ class AwsNetwork(Network):
 
 
 class Access(Section):
-    """Who may use the cluster's API."""
+    """Who may use the cluster's API, everywhere or in some namespaces."""
 
     principal_arn: str
     level: str
+    namespaces: list[str] = []
 
 
 class EksCluster(Cluster):

@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from typing import Any, Generic, TypeVar, get_args
 
 import pulumi
@@ -59,8 +60,14 @@ class Environment(Generic[C]):
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
         checks.refuse(_prefixed(problems), f"The config of stack {self.name.removeprefix(f'{PROJECT}-')} ({self.file})")
 
-    def warnings(self) -> Iterator[str]:
-        """What works here and now but deserves a look."""
+    def warnings(self, today: date) -> Iterator[str]:
+        """What works here and now but deserves a look. `today`: in UTC; some of it has a date."""
+        if self.config.deletion_protection and "0.0.0.0/0" in self.config.cluster.public_access_cidrs:
+            yield (
+                "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint of an environment that "
+                "is to last (deletionProtection); name the networks of those who need it"
+            )
+        yield from on.cloud(self.config.cloud).warnings(self, today)
         for name, pool in self.config.node_pools.items():
             for machine_type in pool.machine_types:
                 machine = hardware.find(self.config.cloud, machine_type)
@@ -93,7 +100,7 @@ def load() -> Environment:
         gcp_region=pulumi.Config("gcp").get("region") or "",
         gcp_project=pulumi.Config("gcp").get("project") or "",
     )
-    for warning in environment.warnings():
+    for warning in environment.warnings(datetime.now(timezone.utc).date()):
         pulumi.log.warn(warning)
     return environment
 

@@ -1,6 +1,7 @@
 """The environment on Google GKE: how the library's components are wired, in the order of `__main__.py`."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import cast
 
 import pulumi
@@ -90,6 +91,11 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
 def charts(addons: Addons) -> list[Chart]:
     """None: the device plugin, the autoscaler, Prometheus and DCGM are GKE's own."""
     return []
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """None: release channels upgrade by themselves, and Google announces it."""
+    yield from ()
 
 
 def providers(environment: Environment) -> Providers:

@@ -19,6 +19,7 @@ from components.aws.identity import PodIdentity
 from tests.component.stage import aws_options
 from tests.recorder import run
 from tests.recording import Recording
+from tests.stacks import record, recorded, settings
 
 ROLE = "arn:aws:iam::123456789012:role/ops"
 
@@ -376,3 +377,44 @@ class TestIdentity:
         ]
         assert not made.all("PodIdentityAssociation")
         assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
+
+
+class TestStack:
+    """What the stack makes of its file."""
+
+    def test_the_files_choices_reach_the_cluster(self) -> None:
+        chosen = {
+            "support": "extended",
+            "logDays": 30,
+            "access": {"team": {"principalArn": ROLE, "level": "edit", "namespaces": ["team-a"]}},
+            "addonVersions": {"metrics-server": "v0.9.1-eksbuild.1"},
+        }
+        made = record({**settings("dev"), "gpuyard:cluster": chosen}, "dev")
+        assert made.one("aws:eks/cluster:Cluster").inputs["upgradePolicy"] == {"supportType": "EXTENDED"}
+        assert made.one("LogGroup", "cluster-logs").inputs["retentionInDays"] == 30
+        scope = {"type": "namespace", "namespaces": ["team-a"]}
+        assert made.one("AccessPolicyAssociation").inputs["accessScope"] == scope
+        versions_of = {f.inputs["addonName"]: f.inputs["addonVersion"] for f in made.all("aws:eks/addon:Addon")}
+        assert versions_of["metrics-server"] == "v0.9.1-eksbuild.1"
+        assert versions_of["coredns"] == versions.EKS_ADDONS["coredns"][versions.EKS_VERSION]
+
+    def test_no_add_on_of_the_stack_moves_by_itself(self) -> None:
+        assert not [call for call in recorded("dev").invokes if call.token.endswith("getAddonVersion")]
+
+    def test_the_node_monitor_sees_the_gpus_of_tainted_nodes(self) -> None:
+        """Else it reports DCGMError there, and node repair replaces healthy nodes (containers-roadmap#2555)."""
+        config = settings("dev")
+        pools = config["gpuyard:nodePools"]
+        pools["gpu-workers"]["taints"] = [{"key": "team", "value": "vision", "effect": "NoExecute"}]
+        monitor = record(config, "dev").one("aws:eks/addon:Addon", "eks-node-monitoring-agent")
+        assert json.loads(monitor.inputs["configurationValues"]) == {
+            "dcgmAgent": {
+                "tolerations": [
+                    {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+                    {"key": "team", "operator": "Exists", "effect": "NoExecute"},
+                ]
+            }
+        }
+        del pools["gpu-workers"]
+        monitor = record(config, "dev").one("aws:eks/addon:Addon", "eks-node-monitoring-agent")
+        assert "configurationValues" not in monitor.inputs

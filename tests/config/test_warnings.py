@@ -1,0 +1,51 @@
+"""What works today and deserves a look is said at every preview, with its place in the file; it stops nobody."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.config.test_errors import changed, parse
+
+OPEN = {"gpuyard:cluster/publicAccessCidrs": ["0.0.0.0/0"]}
+
+
+def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> list[str]:
+    """The warnings on a day."""
+    return list(parse(stack, changed(stack, changes)).warnings(date.fromisoformat(today)))
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_an_endpoint_that_is_open_to_the_world_is_a_warning_where_things_are_to_last(stack: str) -> None:
+    (said,) = warned(stack, {**OPEN, "gpuyard:deletionProtection": True})
+    assert said.startswith("cluster.publicAccessCidrs: everybody on the internet")
+    assert warned(stack, OPEN) == []
+    narrow = {"gpuyard:cluster/publicAccessCidrs": ["8.8.8.0/24"], "gpuyard:deletionProtection": True}
+    assert warned(stack, narrow) == []
+
+
+def test_the_end_of_a_versions_support_is_told_in_time_and_never_stops_anybody() -> None:
+    old = {"gpuyard:cluster/version": "1.33"}
+    (said,) = warned("dev", old)
+    assert said.startswith("cluster.version: Kubernetes 1.33 left standard support on 2026-07-29")
+    assert "set version to 1.34" in said
+    assert warned("dev", old, "2026-05-01") == []
+    (said,) = warned("dev", {**old, "gpuyard:cluster/support": "extended"})
+    assert "every hour costs more" in said and "2027-07-29" in said
+
+
+def test_the_default_version_ages_as_well() -> None:
+    assert warned("dev", {}) == []
+    (said,) = warned("dev", {}, "2027-03-01")
+    assert "2027-03-27" in said and "newer gpuyard" in said
+
+
+def test_google_announces_its_own() -> None:
+    assert warned("dev-gke", {"gpuyard:cluster/version": "1.34"}, "2099-01-01") == []
+
+
+def test_a_withdrawn_machine_type_is_still_told() -> None:
+    (said,) = warned("guide", {})
+    assert "p3.2xlarge is withdrawn" in said
