@@ -20,7 +20,8 @@ EFA_RESOURCE = "vpc.amazonaws.com/efa"
 
 
 class EksNodePoolArgs(TypedDict):
-    """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`.
+    """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`; a
+    pool that names none of its own keeps those of its creation.
     `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
     cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
     `security_group_id`: the VPC and the cluster's own group; pools with interconnect need them."""
@@ -162,8 +163,13 @@ class EksNodePool(pulumi.ComponentResource):
             tags={**self._tags, "gpuyard.dev/pool": pool.name, **driver},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # The autoscaler's, from the first pending pod on.
-                ignore_changes=["scalingConfig.desiredSize"],
+                ignore_changes=[
+                    # The autoscaler's, from the first pending pod on.
+                    "scalingConfig.desiredSize",
+                    # A group in other subnets is another group: one more zone in the network replaces no pool. A pool
+                    # that names its zones moves when they change, by a new group before the old one goes.
+                    *([] if pool.zones else ["subnetIds"]),
+                ],
             ),
         )
 

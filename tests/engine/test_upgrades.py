@@ -1,0 +1,139 @@
+"""A living environment changes: what a preview shows, then the change itself; nothing is replaced by surprise."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Project
+from tests.engine.test_story import pool, steps
+
+GROUP = "aws:eks/nodeGroup:NodeGroup"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+OLD, NEW = "1.34", "1.35"
+
+
+@pytest.fixture(scope="module")
+def living(project: Project) -> Project:
+    """The development environment on an older Kubernetes and with a pool more, up."""
+    config = project.config("dev")
+    config["gpuyard:cluster"]["version"] = OLD
+    config["gpuyard:nodePools"]["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
+    project.write("dev", config)
+    project.run("up")
+    return project
+
+
+def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tuple[str, str]]:
+    """(operation, type::name) of every step that a changed config would take; the config is put back."""
+    path = living.root / "Pulumi.dev.yaml"
+    before = path.read_bytes()
+    config = copy.deepcopy(living.config("dev"))
+    change(config)
+    living.write("dev", config)
+    try:
+        return steps(living.json("preview", "--json"))
+    finally:
+        path.write_bytes(before)
+
+
+def to_new_version(config: dict[str, Any]) -> None:
+    config["gpuyard:cluster"]["version"] = NEW
+
+
+def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_place(living: Project) -> None:
+    """seed row S01: the cluster, its groups' images, the add-ons whose version follows Kubernetes; nothing else."""
+    found = preview(living, to_new_version)
+    assert {operation for operation, _ in found} == {"update"}, found
+    assert {name for _, name in found} == {
+        "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
+        *(f"{GROUP}::{name}" for name in ("cpu-workers", "gpu-workers-spot", "big")),
+        *(f"aws:eks/addon:Addon::{name}" for name in ("cluster-kube-proxy", "coredns", "cluster-pod-identity")),
+        f"{RELEASE}::cluster-autoscaler",
+    }
+
+
+def test_a_new_chart_updates_its_release_alone(living: Project) -> None:
+    """seed row S05: one line in versions.py is one line in the preview."""
+    path = living.root / "components" / "versions.py"
+    before = path.read_text()
+    path.write_text(re.sub(r'(k8s-device-plugin", )"[\d.]+"', r'\1"0.19.3"', before))
+    assert path.read_text() != before
+    try:
+        assert preview(living, lambda config: None) == {("update", f"{RELEASE}::nvidia-device-plugin")}
+    finally:
+        path.write_text(before)
+
+
+def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:network"]["zones"].append("us-east-1c")
+
+    found = preview(living, change)
+    # The gateway endpoint learns of the new zone's route table.
+    assert {step for step in found if step[0] != "create"} == {
+        ("update", "aws:ec2/vpcEndpoint:VpcEndpoint::network-s3")
+    }
+    made = {name.partition("::")[2] for operation, name in found if operation == "create"}
+    assert made and all("us-east-1c" in name for name in made), made
+
+
+def test_a_pool_less_deletes_what_was_its_own(living: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        del config["gpuyard:nodePools"]["big"]
+
+    found = preview(living, change)
+    assert {operation for operation, _ in found} == {"delete"}, found
+    assert {name.partition("::")[2].startswith("big") for _, name in found} == {True}
+    assert ("delete", f"{GROUP}::big") in found
+
+
+def test_a_rung_more_replaces_no_group(living: Project) -> None:
+    """seed row S12: spot, and on demand when it runs dry."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["spot", "on_demand"]
+
+    found = preview(living, change)
+    assert ("create", f"{GROUP}::gpu-workers") in found
+    assert {operation for operation, _ in found} <= {"create", "update"}
+    assert {name for operation, name in found if operation == "update"} == {f"{RELEASE}::cluster-autoscaler"}
+
+
+def test_a_larger_disk_rolls_the_nodes_of_the_same_group(living: Project) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:nodePools"]["cpu-workers"]["diskGib"] = 150
+
+    assert preview(living, change) == {
+        ("update", "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template"),
+        ("update", f"{GROUP}::cpu-workers"),
+        ("update", "aws:autoscaling/tag:Tag::cpu-workers-resource-ephemeral-storage"),
+    }
+
+
+def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
+    """seed row S01: what the preview showed is what happens, and a second `up` finds nothing to do."""
+    before = living.json("status", "--json")
+    config = living.config("dev")
+    to_new_version(config)
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    assert set(done["changes"]) <= {"update", "same"}, done["changes"]
+    after = done["status"]
+    assert pool(after, "cpu-workers")["nodes"] == pool(before, "cpu-workers")["nodes"] == 2
+    assert living.json("up", "--json")["changed"] == 0
+
+
+def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(living: Project) -> None:
+    """The pods of the old nodes have somewhere to go."""
+    config = living.config("dev")
+    config["gpuyard:nodePools"]["cpu-workers"]["machineTypes"] = ["m6i.2xlarge"]
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    assert pool(done["status"], "cpu-workers")["machine_types"] == ["m6i.2xlarge"]
+    assert pool(done["status"], "cpu-workers")["nodes"] == 2
+    assert living.json("up", "--json")["changed"] == 0
