@@ -26,7 +26,9 @@ class PodIdentityArgs(TypedDict):
 
 
 def trust_policy(cluster_name: str, namespace: str, service_account: str) -> dict[str, Any]:
-    """Trust in EKS Pod Identity, for one service account of one cluster (the session tags are set by EKS)."""
+    """Trust in EKS Pod Identity, for one service account of one cluster. EKS sets the session tags; they are what its
+    user guide documents for this ("Create IAM role with trust policy required by EKS Pod Identity"), so no condition
+    here rests on `aws:SourceAccount` or `aws:SourceArn`."""
     return {
         "Version": "2012-10-17",
         "Statement": [
