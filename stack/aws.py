@@ -7,9 +7,11 @@ from typing import Any, cast
 import pulumi
 
 from components import hardware, pools, versions
+from components.addons import device_plugin, efa_plugin
 from components.addons.cluster_autoscaler import ClusterAutoscaler
 from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
+from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.aws import cluster as aws_cluster
 from components.aws import network as aws_network
@@ -27,7 +29,6 @@ from components.versions import Chart
 
 from . import providers as stack_providers
 from .aws_config import AwsConfig
-from .config import Addons
 from .environment import Environment as AnyEnvironment
 
 Environment = AnyEnvironment[AwsConfig]
@@ -106,15 +107,18 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def charts(addons: Addons) -> list[Chart]:
-    """The charts that these add-ons install."""
+def charts(environment: Environment) -> list[Chart]:
+    """The charts that the stack installs."""
+    on, specs = environment.config.addons, environment.node_pools
+    gpus = any(pool.gpus for pool in pools.resolve_all(hardware.AWS, specs).values())
     wanted = {
-        versions.NVIDIA_DEVICE_PLUGIN: addons.device_plugin,
-        versions.CLUSTER_AUTOSCALER: addons.cluster_autoscaler,
-        versions.DCGM_EXPORTER: addons.dcgm_exporter,
-        versions.KUBE_PROMETHEUS_STACK: addons.monitoring,
+        versions.NVIDIA_DEVICE_PLUGIN: on.device_plugin and bool(device_plugin.served(specs)),
+        versions.EFA_DEVICE_PLUGIN: on.efa_plugin and bool(efa_plugin.served(specs)),
+        versions.CLUSTER_AUTOSCALER: on.cluster_autoscaler,
+        versions.DCGM_EXPORTER: on.dcgm_exporter and gpus,
+        versions.KUBE_PROMETHEUS_STACK: on.monitoring,
     }
-    return [chart for chart, on in wanted.items() if on]
+    return [chart for chart, installed in wanted.items() if installed]
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
@@ -244,13 +248,23 @@ def addons(
             },
             after(*node_pools.values()),
         ).release_name
-    if gpu and on.device_plugin:
+    if on.device_plugin and (served := device_plugin.served(environment.node_pools)):
         releases["nvidia-device-plugin"] = NvidiaDevicePlugin(
-            "nvidia-device-plugin", {"node_pools": environment.node_pools, "chart_mirror": mirror}, after(*gpu)
+            "nvidia-device-plugin",
+            {"node_pools": environment.node_pools, "chart_mirror": mirror},
+            after(*(node_pools[name] for name in served)),
+        ).release_name
+    if on.efa_plugin and (served := efa_plugin.served(environment.node_pools)):
+        releases["aws-efa-k8s-device-plugin"] = EfaDevicePlugin(
+            "efa-device-plugin",
+            {"node_pools": environment.node_pools, "chart_mirror": mirror},
+            after(*(node_pools[name] for name in served)),
         ).release_name
     monitoring: list[pulumi.Resource] = []
     if on.monitoring:
-        prometheus = Monitoring("monitoring", {"chart_mirror": mirror}, after(storage, *cpu))
+        prometheus = Monitoring(
+            "monitoring", {"autoscaler": on.cluster_autoscaler, "chart_mirror": mirror}, after(storage, *cpu)
+        )
         releases["kube-prometheus-stack"] = prometheus.release_name
         monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
     if gpu and on.dcgm_exporter:

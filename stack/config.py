@@ -76,6 +76,7 @@ class Addons(Section):
     """What is installed in the cluster (EKS; GKE brings its own)."""
 
     device_plugin: bool = True
+    efa_plugin: bool = True
     cluster_autoscaler: bool = True
     scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
     dcgm_exporter: bool = True

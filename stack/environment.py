@@ -276,7 +276,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     pools = [problem.under("nodePools") for problem in cloud.pool_problems(environment)]
     yield from pools
     yield from (p.under("storage") for p in cloud.storage_problems(environment))
-    charts = cloud.charts(config.addons)
+    charts = [] if pools else cloud.charts(environment)
     yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts))
     if not pools:
         yield from cloud.addon_problems(environment)

@@ -18,7 +18,6 @@ from components.gcp.storage import FILESTORE_TIER, FILESTORE_TIERS, GcpStorage
 from components.versions import Chart
 
 from . import providers as stack_providers
-from .config import Addons
 from .environment import Environment as AnyEnvironment
 from .gcp_config import GcpConfig
 
@@ -88,7 +87,7 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def charts(addons: Addons) -> list[Chart]:
+def charts(environment: Environment) -> list[Chart]:
     """None: the device plugin, the autoscaler, Prometheus and DCGM are GKE's own."""
     return []
 

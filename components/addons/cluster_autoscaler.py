@@ -11,8 +11,15 @@ from ..hardware import AWS
 from ..pools import NodePoolSpec, resolve_all
 from .release import release
 
-_NAMESPACE = "kube-system"
+NAMESPACE = "kube-system"
+POD_LABELS = {"app.kubernetes.io/instance": "cluster-autoscaler", "app.kubernetes.io/name": "aws-cluster-autoscaler"}
+"""Labels of its pod and its Service, by which Prometheus finds its metrics (the chart: cloud provider and name)."""
+METRICS_PORT = "http"
+
 _SERVICE_ACCOUNT = "cluster-autoscaler"
+# Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
+# `taints` (each driver's installation guide). The autoscaler must not take them for lasting.
+_STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
 
 
 class ClusterAutoscalerArgs(TypedDict):
@@ -72,14 +79,50 @@ def policy(cluster_name: str) -> dict[str, Any]:
     }
 
 
+def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
+    """The autoscaler's command line. Source: cluster-autoscaler/FAQ.md, "What are the parameters to CA?"; all of them
+    are in its releases 1.33 to 1.35.
+
+    Left as they are: `balance-similar-node-groups` (any two groups differ in a label, so none are similar),
+    `new-pod-scale-up-delay` (every pod that waits is meant), `skip-nodes-with-custom-controller-pods` (a training
+    operator's pods are not moved), `scale-down-unready-time` (a node whose GPU never shows goes after 20 minutes).
+    """
+    return {
+        # Rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
+        "expander": "priority,least-waste" if ladder else "least-waste",
+        # A launch that EC2 refuses (no capacity, a capacity block before its time) shows in the group's activities, and
+        # the next rung has its turn within minutes. This is for machines that start and never join; the largest ones
+        # with GPUs take ten minutes.
+        "max-node-provision-time": "15m",
+        "scale-down-unneeded-time": f"{scale_down_after_minutes}m",
+        # For ten minutes after a scale-up idle nodes stay: those of its own group, and not the GPU nodes of every pool.
+        "scale-down-delay-type-local": True,
+        # A node on which a GPU is in use stays: to move a training run to a fuller node costs what it has computed
+        # since its last checkpoint. Without GPUs the usual half holds.
+        "scale-down-gpu-utilization-threshold": 0,
+        # What runs on every node says nothing of whether this one is needed.
+        "ignore-daemonsets-utilization": True,
+        # Nodes with nothing but system pods of ours may go: the pods run elsewhere as well.
+        "skip-nodes-with-system-pods": False,
+        # Nearly every ML pod has an emptyDir (/dev/shm): it would keep its node for good.
+        "skip-nodes-with-local-storage": False,
+        # The chart drops what follows "_", so that a flag can be given several times.
+        **{f"startup-taint_{index}": taint for index, taint in enumerate(_STARTUP_TAINTS)},
+    }
+
+
 def expander_priorities(node_pools: dict[str, NodePoolSpec]) -> dict[str, list[str]]:
-    """Priority → patterns of group names, from the pools' capacity ladders: the first rung has the highest. A group is
-    called eks-RUNG-SUFFIX-ID, where the suffix is 18 digits of time and 8 more (the provider's unique names)."""
+    """Priority → patterns of Auto Scaling groups' names, from the pools' capacity ladders: the first rung has the
+    highest, the last one of every pool 10. Every group is in it, for the autoscaler uses no other (expander/priority).
+
+    EKS calls the group of a node group `eks-NODEGROUP-UUID`; the node group is called after our prefix, 18 digits of
+    time and 8 of a counter (terraform-plugin-sdk, helper/id). The digits tell a pool `gpu` from a pool `gpu-large`.
+    """
     priorities: dict[str, list[str]] = {}
     for pool in resolve_all(AWS, node_pools).values():
         for index, rung in enumerate(reversed(pool.rungs)):
             prefix = naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)
-            priorities.setdefault(str(10 * (index + 1)), []).append(rf"^eks-{prefix}-\d{{18}}.*")
+            priorities.setdefault(str(10 * (index + 1)), []).append(rf"^eks-{prefix}-\d{{18}}")
     return priorities
 
 
@@ -99,7 +142,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             {
                 "cluster_name": args["cluster_name"],
                 "cluster": args["cluster"],
-                "namespace": _NAMESPACE,
+                "namespace": NAMESPACE,
                 "service_account": _SERVICE_ACCOUNT,
                 "policy": policy(args["cluster_name"]),
                 "tags": args.get("tags", {}),
@@ -113,13 +156,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             "autoDiscovery": {"clusterName": args["cluster_name"]},
             "image": {"tag": versions.CLUSTER_AUTOSCALER_IMAGE[args["kubernetes_version"]]},
             "rbac": {"serviceAccount": {"name": _SERVICE_ACCOUNT}},
-            "extraArgs": {
-                "expander": "priority,least-waste" if ladder else "least-waste",
-                "scale-down-unneeded-time": f"{int(args.get('scale_down_after_minutes', 10))}m",
-                # Nodes with nothing but system pods of ours may go: the pods run elsewhere as well.
-                "skip-nodes-with-system-pods": False,
-                "skip-nodes-with-local-storage": False,
-            },
+            "extraArgs": _flags(int(args.get("scale_down_after_minutes", 10)), ladder),
             "priorityClassName": "system-cluster-critical",
             "resources": {"requests": {"cpu": "100m", "memory": "600Mi"}, "limits": {"memory": "600Mi"}},
         }
@@ -128,7 +165,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         installed = release(
             versions.CLUSTER_AUTOSCALER,
             values,
-            namespace=_NAMESPACE,
+            namespace=NAMESPACE,
             parent=self,
             mirror=args.get("chart_mirror", ""),
             # Its first call to AWS would fail, and the chart's pod would restart until the role is there.

@@ -15,6 +15,10 @@ from .release import namespace, release
 _BASE_MIB = 512
 _MIB_PER_GPU = 128
 
+# The chart lays its list of metrics over a file of the image, which the container runtime of Bottlerocket refuses
+# (dcgm-exporter#613); a folder of its own works on every image. The volume is the chart's.
+_COUNTERS = {"name": "exporter-metrics-volume", "mountPath": "/etc/gpuyard", "readOnly": True}
+
 
 class DcgmExporterArgs(TypedDict):
     """`node_pools`: every pool of the cluster; the exporter runs on those with GPUs. `scrape`: make a ServiceMonitor,
@@ -32,6 +36,10 @@ def memory_mib(gpus: int) -> int:
 
 class DcgmExporter(pulumi.ComponentResource):
     """The DCGM exporter on every GPU node of an EKS cluster, and on no other.
+
+    It needs no runtime class: `nvidia` is the default runtime on the NVIDIA images of AL2023 and of Bottlerocket, which
+    shows all GPUs to a container with the capability SYS_ADMIN, as the chart gives it (bottlerocket#3992). On
+    Bottlerocket with Kubernetes 1.34 and later the exporter's image may not find its library (dcgm-exporter#636, open).
 
     Not for GKE, whose managed DCGM is the one exporter there. Takes the provider `kubernetes`.
     """
@@ -54,6 +62,8 @@ class DcgmExporter(pulumi.ComponentResource):
                 "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
                 # Go sizes itself by the node's cores (192 and more) and not by the pod's share of them.
                 "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
+                "extraVolumeMounts": [_COUNTERS],
+                "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Honour the exporter's own pod and namespace labels: they name the job that holds the GPU.
                 "serviceMonitor": {"enabled": args.get("scrape", False), "honorLabels": True},
             },

@@ -1,27 +1,37 @@
 """NVIDIA's device plugin: makes the GPUs of a node requestable as `nvidia.com/gpu`."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
 from .. import versions
-from ..hardware import AWS
-from ..pools import GPU_PRESENT_LABEL, NodePoolSpec, resolve_all
+from ..aws.pools import IMAGE_LABEL, EksNodePoolSpec, resolve
+from ..pools import GPU_PRESENT_LABEL, Pool
 from ..taints import tolerations
 from .release import namespace, release
 
+# Bottlerocket runs the plugin as a service of the system; a second one beside it misbehaves (bottlerocket#3992).
+_IMAGES_WITH_PLUGIN = ["bottlerocket"]
+
 
 class NvidiaDevicePluginArgs(TypedDict):
-    """`node_pools`: every pool of the cluster; the plugin runs on those with GPUs. `chart_mirror`: see
-    `release.source`."""
+    """`node_pools`: every pool of the cluster; the plugin runs on those with GPUs whose image brings no plugin.
+    `chart_mirror`: see `release.source`."""
 
-    node_pools: dict[str, NodePoolSpec]
+    node_pools: dict[str, EksNodePoolSpec]
     chart_mirror: NotRequired[str]
 
 
+def served(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
+    """The pools on which the plugin runs, by name: those with GPUs, without those whose image has it built in."""
+    found = {name: resolve(name, spec) for name, spec in node_pools.items()}
+    return {name: eks.pool for name, eks in found.items() if eks.pool.gpus and eks.image not in _IMAGES_WITH_PLUGIN}
+
+
 class NvidiaDevicePlugin(pulumi.ComponentResource):
-    """The device plugin on every GPU node of an EKS cluster, and on no other.
+    """The device plugin on every GPU node of an EKS cluster that does not bring one, and on no other.
 
     Not for GKE, which brings its own: two of them advertise every GPU twice. Takes the provider `kubernetes`.
     """
@@ -31,13 +41,22 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NvidiaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:NvidiaDevicePlugin", name, None, opts)
-        pools = [pool for pool in resolve_all(AWS, args["node_pools"]).values() if pool.gpus]
+        pools = served(args["node_pools"]).values()
         # The chart refuses the namespace `default`, and the plugin mounts the kubelet's socket folder.
         home = namespace("nvidia-device-plugin", self, "privileged")
+        other_image = {"key": IMAGE_LABEL, "operator": "NotIn", "values": _IMAGES_WITH_PLUGIN}
         installed = release(
             versions.NVIDIA_DEVICE_PLUGIN,
             {
                 "nodeSelector": {GPU_PRESENT_LABEL: "true"},
+                # Takes the place of the chart's own terms (Helm replaces lists), of which NFD's labels are two.
+                "affinity": {
+                    "nodeAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": {
+                            "nodeSelectorTerms": [{"matchExpressions": [other_image]}]
+                        }
+                    }
+                },
                 "tolerations": tolerations(taint for pool in pools for taint in pool.taints),
                 "priorityClassName": "system-node-critical",
                 "resources": {

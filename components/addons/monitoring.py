@@ -7,15 +7,25 @@ from typing_extensions import NotRequired
 
 from .. import versions
 from ..storage_classes import BLOCK_FAST
+from . import cluster_autoscaler
 from .release import namespace, release
+
+_AUTOSCALER = {
+    "name": "cluster-autoscaler",
+    "selector": {"matchLabels": cluster_autoscaler.POD_LABELS},
+    "namespaceSelector": {"matchNames": [cluster_autoscaler.NAMESPACE]},
+    "endpoints": [{"port": cluster_autoscaler.METRICS_PORT, "interval": "30s"}],
+}
 
 
 class MonitoringArgs(TypedDict):
     """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
-    `block-fast`, which keeps the volume when the release goes. `chart_mirror`: see `release.source`."""
+    `block-fast`, which keeps the volume when the release goes. `autoscaler`: scrape the Cluster Autoscaler too (default
+    false). `chart_mirror`: see `release.source`."""
 
     retention_days: NotRequired[int]
     volume_gib: NotRequired[int]
+    autoscaler: NotRequired[bool]
     chart_mirror: NotRequired[str]
 
 
@@ -43,6 +53,9 @@ class Monitoring(pulumi.ComponentResource):
                 "kubeEtcd": nobody_can_scrape,
                 "kubeProxy": nobody_can_scrape,
                 "prometheus": {
+                    # A ServiceMonitor of the autoscaler's own release would have to wait for this one, which may wait
+                    # for a node that only the autoscaler brings.
+                    "additionalServiceMonitors": [_AUTOSCALER] if args.get("autoscaler", False) else [],
                     "prometheusSpec": {
                         # Take every monitor and rule of the cluster, not only those of this release.
                         "serviceMonitorSelectorNilUsesHelmValues": False,
@@ -58,7 +71,7 @@ class Monitoring(pulumi.ComponentResource):
                                 }
                             }
                         },
-                    }
+                    },
                 },
             },
             namespace=home.metadata.name,

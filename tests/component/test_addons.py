@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,14 +12,20 @@ from components import versions
 from components.addons.cluster_autoscaler import ClusterAutoscaler
 from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
+from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
+from components.aws.node_pool import EksNodePool
 from components.pools import NodePoolSpec
-from tests.component.stage import GUIDE_CPU, GUIDE_GPU, aws_options, pool
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 from tests.recorder import run
 from tests.recording import Recording
+from tests.stacks import record, settings
 
 POOLS: dict[str, NodePoolSpec] = {"cpu-workers": GUIDE_CPU, "gpu-workers": GUIDE_GPU}
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+EFA_POOL = pool(GUIDE_GPU, machine_types=["p5.48xlarge"], interconnect=True, zones=["us-east-1a"])
+BOTTLEROCKET = pool(GUIDE_GPU, image="bottlerocket")
+RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def autoscaler(**args: Any) -> Recording:
@@ -43,9 +50,34 @@ def exporter(pools: dict[str, NodePoolSpec], **args: Any) -> Recording:
     return run(lambda: DcgmExporter("exporter", {"node_pools": pools, **args}, aws_options()))  # type: ignore[typeddict-item]
 
 
+def efa_plugin(pools: dict[str, NodePoolSpec], **args: Any) -> Recording:
+    """A recorded EfaDevicePlugin."""
+    return run(lambda: EfaDevicePlugin("efa", {"node_pools": pools, **args}, aws_options()))  # type: ignore[typeddict-item]
+
+
+def eks_pool(name: str, spec: NodePoolSpec) -> EksNodePool:
+    """A pool of the cluster `train`."""
+    args: Any = {
+        "pool": spec,
+        "zones": AWS_ZONES,
+        "subnet_ids": ["subnet-a", "subnet-b"],
+        "cluster_name": "train",
+        "cluster": "train",
+        "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
+    }
+    return EksNodePool(name, args, aws_options())
+
+
 def release(recording: Recording) -> dict[str, Any]:
     """Inputs of the only Helm release."""
-    return recording.one("kubernetes:helm.sh/v3:Release").inputs
+    return recording.one(RELEASE).inputs
+
+
+def stack_of(**pools: dict[str, Any]) -> Recording:
+    """The development stack with its CPU pool and these pools, as they stand in its file."""
+    config = settings("dev")
+    pools = {"cpu-workers": config["gpuyard:nodePools"]["cpu-workers"], **pools}
+    return record({**config, "gpuyard:nodePools": pools}, "dev")
 
 
 @pytest.mark.parametrize("installed", [device_plugin, exporter])
@@ -67,7 +99,75 @@ def test_a_taint_of_a_pools_own_is_tolerated_without_typing_it_again(installed: 
     assert all(found["key"] != "web" for found in tolerations), "a taint of a pool without GPUs is none of its business"
 
 
-@pytest.mark.parametrize(("installed", "chart"), [(device_plugin, "NVIDIA_DEVICE_PLUGIN"), (exporter, "DCGM_EXPORTER")])
+def test_the_device_plugin_stays_off_nodes_whose_image_has_one() -> None:
+    """seed row S05: Bottlerocket's own and a second one misbehave; a taint of such a pool is none of its business."""
+    own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
+    values = release(device_plugin({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
+    required = values["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert required["nodeSelectorTerms"] == [
+        {"matchExpressions": [{"key": "gpuyard.dev/image", "operator": "NotIn", "values": ["bottlerocket"]}]}
+    ]
+    assert values["tolerations"] == [GPU_TOLERATION]
+
+
+def test_the_exporter_runs_on_every_image() -> None:
+    """seed row S18: GPUs of Bottlerocket nodes are measured too; a mount over a file of the image fails there."""
+    own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
+    values = release(exporter({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
+    assert "affinity" not in values and "runtimeClassName" not in values
+    assert {"key": "team", "operator": "Exists", "effect": "NoSchedule"} in values["tolerations"]
+    (mount,) = values["extraVolumeMounts"]
+    assert "subPath" not in mount and not mount["mountPath"].startswith("/etc/dcgm-exporter")
+    assert values["arguments"] == ["-f", f"{mount['mountPath']}/default-counters.csv"]
+
+
+def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_others() -> None:
+    """By label, by the chart's list of types (which would lack tomorrow's), and past these pools' taints only."""
+    own = {"key": "team", "value": "research", "effect": "NoExecute"}
+    pools = {
+        **POOLS,
+        "efa": pool(EFA_POOL, taints=[own]),
+        "hpc": pool(GUIDE_CPU, machine_types=["c6in.32xlarge"], interconnect=True, zones=["us-east-1a"]),
+        "plain": pool(GUIDE_GPU, machine_types=["p4d.24xlarge"], taints=[{**own, "key": "other"}]),
+    }
+    values = release(efa_plugin(pools))["values"]
+    assert values["nodeSelector"] == {"gpuyard.dev/interconnect": "efa"}
+    assert values["supportedInstanceLabels"] == {
+        "keys": ["node.kubernetes.io/instance-type"],
+        "values": ["c6in.32xlarge", "p5.48xlarge"],
+    }
+    assert values["tolerations"] == [GPU_TOLERATION, {"key": "team", "operator": "Exists", "effect": "NoExecute"}]
+
+
+def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
+    """seed row S05: neither a DaemonSet without nodes nor a pool without its plugin; each waits for its pools only."""
+    efa = {"machineTypes": ["p5.48xlarge"], "min": 0, "max": 4, "interconnect": True, "zones": ["us-east-1a"]}
+    rocket = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4, "image": "bottlerocket"}
+
+    def plugins(made: Recording) -> set[str]:
+        return {found.name for found in made.all(RELEASE)} & {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
+
+    both = stack_of(efa=efa, rocket=rocket)
+    assert plugins(both) == {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
+    for name in plugins(both):
+        assert both.must_outlive(both.one("NodeGroup", "efa"), both.one(RELEASE, name)), name
+        assert not both.must_outlive(both.one("NodeGroup", "rocket"), both.one(RELEASE, name)), name
+    assert both.must_outlive(both.one("NodeGroup", "rocket"), both.one(RELEASE, "dcgm-exporter"))
+    assert plugins(stack_of(rocket=rocket)) == set()
+    assert plugins(stack_of(rocket={**rocket, **efa})) == {"aws-efa-k8s-device-plugin"}
+    config = {**settings("dev"), "gpuyard:addons": {"efaPlugin": False}}
+    config["gpuyard:nodePools"] = {**config["gpuyard:nodePools"], "efa": efa}
+    assert plugins(record(config, "dev")) == {"nvidia-device-plugin"}
+
+
+@pytest.mark.parametrize(
+    ("installed", "chart"),
+    [
+        (device_plugin, "NVIDIA_DEVICE_PLUGIN"),
+        (efa_plugin, "EFA_DEVICE_PLUGIN"),
+        (exporter, "DCGM_EXPORTER"),
+    ],
+)
 def test_charts_come_pinned_from_their_own_repository(installed: Any, chart: str) -> None:
     """seed rows S05 and S18: chart `dcgm-exporter` of NVIDIA's repository."""
     wanted = getattr(versions, chart)
@@ -119,11 +219,55 @@ def test_the_autoscaler_finds_the_clusters_groups_and_follows_its_version() -> N
 
 
 def test_a_capacity_ladder_is_climbed_by_priority() -> None:
-    """seed row S04: the first rung has the highest priority and names the group that the pool makes."""
-    values = release(autoscaler(node_pools={**POOLS, "g": pool(GUIDE_GPU, capacity=["spot", "on_demand"])}))["values"]
+    """seed row S04: the first rung has the highest priority; each group is in the list once, for the autoscaler uses no
+    group that is not. Names as EKS and the provider make them: eks-PREFIX, 26 digits, a UUID."""
+    ladder = pool(GUIDE_GPU, capacity=["reserved", "spot", "on_demand"], reservation={"id": "cr-0123456789abcdef0"})
+    long = "a-pool-with-a-name-of-32-letters"
+    pools = {**POOLS, "gpu": ladder, "gpu-2026": GUIDE_GPU, long: pool(GUIDE_CPU, capacity=["spot", "on_demand"])}
+    values = release(autoscaler(node_pools=pools))["values"]
     assert values["extraArgs"]["expander"] == "priority,least-waste"
-    ranked = {pattern: int(rank) for rank, patterns in values["expanderPriorities"].items() for pattern in patterns}
-    assert ranked["^eks-g-spot-.*"] > ranked["^eks-g-on-demand-.*"]
+
+    def priority(prefix: str) -> int:
+        name = f"eks-{prefix}20261123201500123400000007-0ac1b2d3-1111-2222-3333-444455556666"
+        found = [
+            int(rank) for rank, patterns in values["expanderPriorities"].items() for p in patterns if re.search(p, name)
+        ]
+        assert len(found) == 1, (prefix, found)
+        return found[0]
+
+    assert priority("gpu-reserved-") > priority("gpu-spot-") > priority("gpu-") == priority("gpu-2026-")
+    assert priority(f"{long}-") == priority("cpu-workers-") < priority("gpu-spot-")
+    # A prefix may have 37 characters (63 less the provider's 26), so the rung's name is cut and gets a hash.
+    groups = run(lambda: eks_pool(long, pools[long])).all("NodeGroup")
+    cut = next(group.inputs["nodeGroupNamePrefix"] for group in groups if group.name.endswith("-spot"))
+    assert len(cut) <= 37 and priority(cut) == priority("gpu-spot-")
+
+
+def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
+    """seed row S04: a training run is not moved for tidiness; scratch volumes and system pods keep no node; one pool's
+    scale-up does not keep another's idle nodes; a CSI driver's startup taint is not taken for lasting."""
+    flags = release(autoscaler(scale_down_after_minutes=5))["values"]["extraArgs"]
+    assert flags["scale-down-gpu-utilization-threshold"] == 0
+    assert flags["skip-nodes-with-local-storage"] is False and flags["skip-nodes-with-system-pods"] is False
+    assert flags["scale-down-delay-type-local"] is True
+    assert flags["scale-down-unneeded-time"] == "5m"
+    taints = {value for flag, value in flags.items() if flag.startswith("startup-taint_")}
+    assert taints == {f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")}
+
+
+def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
+    """seed rows S04 and S18: Prometheus may need a node that only the autoscaler brings."""
+    made = stack_of(gpu={"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4})
+    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler"), made.one(RELEASE, "kube-prometheus-stack")
+    assert not made.must_outlive(prometheus, autoscaler_)
+    (monitor,) = prometheus.inputs["values"]["prometheus"]["additionalServiceMonitors"]
+    assert monitor["namespaceSelector"]["matchNames"] == [autoscaler_.inputs["namespace"]]
+    labels = monitor["selector"]["matchLabels"]
+    assert labels["app.kubernetes.io/instance"] == autoscaler_.inputs["name"]
+    # The chart's own name for it: cloud provider and chart.
+    assert labels["app.kubernetes.io/name"] == f"{autoscaler_.inputs['values']['cloudProvider']}-cluster-autoscaler"
+    alone = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
+    assert alone["prometheus"]["additionalServiceMonitors"] == []
 
 
 def test_the_autoscaler_may_look_anywhere_and_resize_this_clusters_groups_only() -> None:
