@@ -9,13 +9,17 @@ what DescribeNodegroup tells, but only as long as this process has not seen a ma
 section 3).
 
 `Machine.node` is the node that really joins: the kubelet's labels, the node group's labels and taints, what EKS's
-images reserve for the system (nodeadm: the kube-reserved formulas) and the disk of the launch template.
+images reserve for the system (nodeadm and Bottlerocket: the same kube-reserved formulas), the disk that holds the pods
+(AL2023: the root volume; Bottlerocket: the second one; either may have the local NVMe disks in its place) and as many
+pods as the VPC CNI has addresses for.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.aws import session
@@ -36,6 +40,7 @@ class Fleet:
         self._types: dict[str, dict[str, Any]] = {}
         self._versions: dict[tuple[str, str], dict[str, Any]] = {}
         self._seen: set[str] = set()
+        self._pods: dict[str, int] = {}
 
     def groups(self) -> list[Group]:
         found = []
@@ -136,32 +141,8 @@ class Fleet:
     # -- the autoscaler's guess ---------------------------------------------------------------------------------------
 
     def _template(self, asg: dict[str, Any], tags: dict[str, str], nodegroup: dict[str, Any]) -> NodeShape:
-        machine_type, zone = self._group_type(asg), asg["AvailabilityZones"][0]
-        facts = self._type(machine_type)
-        resources = {
-            "cpu": str(facts["VCpuInfo"]["DefaultVCpus"]),
-            "memory": f"{facts['MemoryInfo']['SizeInMiB']}Mi",
-            "pods": "110",
-        }
-        if gpus := _gpus(facts):
-            resources["nvidia.com/gpu"] = str(gpus)
-        labels = self._kubelet_labels(facts, zone)
-        taints: dict[tuple[str, str], Taint] = {}
-        if nodegroup and asg["AutoScalingGroupName"] not in self._seen:
-            labels.update(nodegroup.get("labels", {}))
-            taints.update({(each.key, each.effect): each for each in _taints(nodegroup)})
-        for tag, value in tags.items():
-            kind, _, key = (
-                tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
-            )
-            if kind == "label" and key:
-                labels[key] = value
-            elif kind == "taint" and ":" in value:
-                content, _, effect = value.rpartition(":")
-                taints[key, effect] = Taint(key, content, effect)
-            elif kind == "resources":
-                resources[key] = value
-        return NodeShape(labels, tuple(taints.values()), resources, machine_type, zone)
+        known = nodegroup if asg["AutoScalingGroupName"] not in self._seen else {}
+        return template(self._type(self._group_type(asg)), self.region, asg["AvailabilityZones"][0], tags, known)
 
     def _group_type(self, asg: dict[str, Any]) -> str:
         mixed = asg.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
@@ -169,16 +150,6 @@ class Fleet:
             return overrides[0]
         template = asg.get("LaunchTemplate") or mixed["LaunchTemplateSpecification"]
         return self._launch_data(template["LaunchTemplateId"], template.get("Version", "$Default"))["InstanceType"]
-
-    def _kubelet_labels(self, facts: dict[str, Any], zone: str) -> dict[str, str]:
-        arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
-        return {
-            "kubernetes.io/arch": "arm64" if arm else "amd64",
-            "kubernetes.io/os": "linux",
-            "node.kubernetes.io/instance-type": facts["InstanceType"],
-            "topology.kubernetes.io/region": self.region,
-            "topology.kubernetes.io/zone": zone,
-        }
 
     # -- the node that joins ------------------------------------------------------------------------------------------
 
@@ -188,25 +159,119 @@ class Fleet:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
         data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
-        labels = {**self._kubelet_labels(facts, zone), "kubernetes.io/hostname": name}
-        if nodegroup:
-            capacity = nodegroup.get("capacityType", "ON_DEMAND")
-            labels["eks.amazonaws.com/nodegroup"] = nodegroup["nodegroupName"]
-            labels["eks.amazonaws.com/capacityType"] = capacity
-            labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
-            labels.update(nodegroup.get("labels", {}))
-        shape = NodeShape(labels, tuple(_taints(nodegroup)), _allocatable(facts, data), instance["InstanceType"], zone)
+        if identity not in self._pods:  # a kubelet keeps the number that it started with
+            self._pods[identity] = max_pods(facts, self._prefix_delegation())
         return Machine(
             id=identity,
             group=group,
             pool=_pool(nodegroup, tags, group),
             node_name=name,
             provider_id=f"aws:///{zone}/{identity}",
-            node=shape,
+            node=joined(facts, self.region, zone, name, nodegroup, data, self._pods[identity]),
             gpus=_gpus(facts),
-            gpu_ready_by="device-plugin",
+            gpu_ready_by="image" if _bottlerocket(nodegroup) else "device-plugin",
             spot=instance.get("InstanceLifecycle") == "spot",
+            efa=interfaces(data),
         )
+
+    def _prefix_delegation(self) -> bool:
+        """Whether the cluster's VPC CNI gives pods addresses by prefixes (its add-on's settings)."""
+        eks = self._client("eks")
+        try:
+            addon = eks.describe_addon(clusterName=self.cluster, addonName="vpc-cni")["addon"]
+        except eks.exceptions.ResourceNotFoundException:
+            return False
+        settings = json.loads(addon.get("configurationValues") or "{}")
+        return settings.get("env", {}).get("ENABLE_PREFIX_DELEGATION") == "true"
+
+
+def template(
+    facts: dict[str, Any], region: str, zone: str, tags: Mapping[str, str], nodegroup: dict[str, Any]
+) -> NodeShape:
+    """The node that the Cluster Autoscaler expects of a group.
+
+    Args:
+        facts: DescribeInstanceTypes of the group's first type.
+        tags: of the Auto Scaling group.
+        nodegroup: what DescribeNodegroup says, or nothing when the autoscaler does not ask it.
+    """
+    resources = {
+        "cpu": str(facts["VCpuInfo"]["DefaultVCpus"]),
+        "memory": f"{facts['MemoryInfo']['SizeInMiB']}Mi",
+        "pods": "110",
+    }
+    if gpus := _gpus(facts):
+        resources["nvidia.com/gpu"] = str(gpus)
+    labels = _kubelet_labels(facts, region, zone)
+    taints: dict[tuple[str, str], Taint] = {}
+    labels.update(nodegroup.get("labels", {}))
+    taints.update({(each.key, each.effect): each for each in _taints(nodegroup)})
+    for tag, value in tags.items():
+        kind, _, key = tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
+        if kind == "label" and key:
+            labels[key] = value
+        elif kind == "taint" and ":" in value:
+            content, _, effect = value.rpartition(":")
+            taints[key, effect] = Taint(key, content, effect)
+        elif kind == "resources":
+            resources[key] = value
+    return NodeShape(labels, tuple(taints.values()), resources, facts["InstanceType"], zone)
+
+
+def joined(
+    facts: dict[str, Any],
+    region: str,
+    zone: str,
+    name: str,
+    nodegroup: dict[str, Any],
+    data: dict[str, Any],
+    pods: int,
+) -> NodeShape:
+    """The node that joins, before any device plugin runs on it.
+
+    Args:
+        nodegroup: what DescribeNodegroup says; empty for a self-managed group.
+        data: of the launch template.
+        pods: how many the kubelet takes.
+    """
+    labels = {**_kubelet_labels(facts, region, zone), "kubernetes.io/hostname": name}
+    if nodegroup:
+        labels["eks.amazonaws.com/nodegroup"] = nodegroup["nodegroupName"]
+        labels["eks.amazonaws.com/capacityType"] = nodegroup.get("capacityType", "ON_DEMAND")
+        labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
+        labels.update(nodegroup.get("labels", {}))
+    resources = _allocatable(facts, _disk(facts, data, _bottlerocket(nodegroup)), pods)
+    return NodeShape(labels, tuple(_taints(nodegroup)), resources, facts["InstanceType"], zone)
+
+
+def interfaces(data: dict[str, Any]) -> int:
+    """EFA interfaces that a launch template gives its machines."""
+    return sum(each.get("InterfaceType") in ("efa", "efa-only") for each in data.get("NetworkInterfaces") or [])
+
+
+def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
+    """Pods per node with the VPC CNI, under the cap that managed node groups set. `prefixes`: prefix delegation, 16
+    addresses in the place of one, which only Nitro machines have (EKS user guide, "Choosing an optimal Amazon EC2 node
+    instance type")."""
+    network = facts["NetworkInfo"]
+    each = 16 if prefixes and (facts.get("Hypervisor") == "nitro" or facts.get("BareMetal")) else 1
+    addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) * each + 2
+    return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
+
+
+def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, str]:
+    arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
+    return {
+        "kubernetes.io/arch": "arm64" if arm else "amd64",
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": facts["InstanceType"],
+        "topology.kubernetes.io/region": region,
+        "topology.kubernetes.io/zone": zone,
+    }
+
+
+def _bottlerocket(nodegroup: dict[str, Any]) -> bool:
+    return nodegroup.get("amiType", "").startswith("BOTTLEROCKET")
 
 
 def _pool(nodegroup: dict[str, Any], tags: dict[str, str], fallback: str) -> str:
@@ -225,21 +290,13 @@ def _gpus(facts: dict[str, Any]) -> int:
     return sum(gpu["Count"] for gpu in gpus if gpu["Manufacturer"].upper() == "NVIDIA")
 
 
-def max_pods(facts: dict[str, Any]) -> int:
-    """Pods per node with the VPC CNI and no prefix delegation, under the cap that managed node groups set."""
-    network = facts["NetworkInfo"]
-    addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
-    return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
-
-
-def _allocatable(facts: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
-    """What pods may use: the machine minus what nodeadm reserves and kubelet's eviction thresholds."""
-    cores, pods = facts["VCpuInfo"]["DefaultVCpus"], max_pods(facts)
+def _allocatable(facts: dict[str, Any], disk: float, pods: int) -> dict[str, str]:
+    """What pods may use: the machine minus what the image reserves and kubelet's eviction thresholds."""
+    cores = facts["VCpuInfo"]["DefaultVCpus"]
     # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
     reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
     # About 4 % of the memory never reaches the kubelet: firmware, kernel, hypervisor.
     memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100
-    disk = _disk(facts, data)
     return {
         "cpu": f"{cores * 1000 - round(reserved)}m",
         "memory": f"{int(memory)}Mi",
@@ -249,12 +306,15 @@ def _allocatable(facts: dict[str, Any], data: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _disk(facts: dict[str, Any], data: dict[str, Any]) -> float:
-    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else the root
-    volume."""
+def _disk(facts: dict[str, Any], data: dict[str, Any], bottlerocket: bool) -> float:
+    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else a volume:
+    the root's, or on Bottlerocket the second one. 20 GiB where the template does not say."""
     text = base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
     local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
-    if local and re.search(r"strategy:\s*[\"']?RAID0", text):
+    # bootstrap-commands hold ["apiclient", "ephemeral-storage", "init"]
+    striped = r'"ephemeral-storage",\s*"init"' if bottlerocket else r"strategy:\s*[\"']?RAID0"
+    if local and re.search(striped, text):
         return local * 1e9
-    root = [each["Ebs"] for each in data.get("BlockDeviceMappings", []) if each.get("DeviceName") == "/dev/xvda"]
-    return float(root[0].get("VolumeSize", 20) if root and root[0] else 20) * _GIB
+    device = "/dev/xvdb" if bottlerocket else "/dev/xvda"
+    found = [each["Ebs"] for each in data.get("BlockDeviceMappings", []) if each.get("DeviceName") == device]
+    return float(found[0].get("VolumeSize", 20) if found and found[0] else 20) * _GIB

@@ -6,7 +6,8 @@ a cloud that has its own (GKE), or while a cluster-autoscaler pod runs in the cl
 - builds the node that an empty group would give, takes off what DaemonSets will use, and asks whether the pod fits;
 - counts on nodes that are still coming, and on GPU nodes whose GPU does not show yet if they carry the accelerator
   label (without it, it orders another node, as the real one does);
-- chooses among groups by priority, then by least waste; never goes over `max` or under `min`;
+- chooses among groups by priority, then by least waste; never goes over `max` or under `min`. Priorities are those of
+  the ConfigMap that the chart makes for its expander (patterns of group names), else the cloud's own;
 - says on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its last
   words in the ConfigMap kube-system/cluster-autoscaler-status;
 - gives up on a group whose machines do not come, asks for no more than came, and tries others for a while;
@@ -18,10 +19,13 @@ Its times are scaled: `Pace`. It does not consolidate nodes that are merely unde
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import yaml
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet, Group, Machine
@@ -35,6 +39,7 @@ DRAINED = "ToBeDeletedByClusterAutoscaler"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 NO_SCALE_DOWN = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
+PRIORITIES = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-priority-expander"
 EXPENDABLE_BELOW = -10
 """Pods of a lower priority never cause a scale-up (the real one's default)."""
 
@@ -92,12 +97,14 @@ class Autoscaler:
         used: set[str] = set()
         ordered: Counter[str] = Counter()
         causes: dict[str, list[Object]] = {}
+        ranks = self._ranks(sight.groups) if waiting else {}
         for pod in sorted(waiting, key=_turn):
             volumes, missing = self._claims(pod)
             rooms = sight.everywhere()
             home = next((r for r in rooms if not missing and not refusal(pod, r, rooms, volumes)), None)
             if home is None and not missing:
                 options, reasons = self._options(sight, pod, volumes, ordered)
+                options.sort(key=lambda option: (-ranks[option[0].id], waste(pod, option), option[0].id))
                 if options:
                     group, home = options[0]
                     home.name = f"{group.pool} (new {ordered[group.id]})"
@@ -119,7 +126,7 @@ class Autoscaler:
     def _options(
         self, sight: Sight, pod: Object, volumes: list[dict], ordered: Counter[str]
     ) -> tuple[list[tuple[Group, Room]], list[str]]:
-        """Groups whose next node would take the pod, best first, each with that node; what speaks against the rest."""
+        """Groups whose next node would take the pod, each with that node; what speaks against the rest."""
         options, reasons = [], []
         for group in sight.groups:
             room = imagine(group, sight.daemon_sets, f"{group.pool} (new)")
@@ -135,8 +142,23 @@ class Autoscaler:
                 reasons.append(f"{group.pool} ({group.template.machine_type}): {reason}")
             else:
                 options.append((group, room))
-        options.sort(key=lambda option: (-option[0].priority, waste(pod, option), option[0].id))
         return options, reasons
+
+    def _ranks(self, groups: Sequence[Group]) -> dict[str, int]:
+        """Group id → priority. Where the ConfigMap has patterns, a group that none of them means comes last (the real
+        one does not use it as long as another would do)."""
+        found = self._api.get(PRIORITIES)
+        if found is None:
+            return {group.id: group.priority for group in groups}
+        try:
+            patterns = yaml.safe_load(found["data"]["priorities"])
+            return {
+                group.id: max((int(rank) for rank, own in patterns.items() if _means(own, group)), default=-1)
+                for group in groups
+            }
+        except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
+            self._say(f"priorities are ignored: {error!r}")
+            return {group.id: group.priority for group in groups}
 
     def _order(self, group: Group, count: int, pods: Sequence[Object]) -> None:
         size = group.desired + count
@@ -260,6 +282,10 @@ class Autoscaler:
         }
         if not self._api.patch(STATUS, body):
             self._api.create(STATUS.rpartition("/")[0], body)
+
+
+def _means(patterns: Sequence[str], group: Group) -> bool:
+    return any(re.search(pattern, group.id) for pattern in patterns)
 
 
 def _turn(pod: Object) -> tuple[int, str]:

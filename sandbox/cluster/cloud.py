@@ -60,7 +60,8 @@ class Machine:
 
     `node.resources` holds what the kubelet would report without any device plugin: never nvidia.com/gpu.
     `gpus` is the number of GPUs in the machine; `gpu_ready_by` says who makes them a resource: 'device-plugin' (a pod
-    of it must run on the node, as on EKS) or 'cloud' (GKE's own). `spot`: may be reclaimed.
+    of it must run on the node, as on EKS), 'image' (Bottlerocket has a plugin built in) or 'cloud' (GKE's own). `spot`:
+    may be reclaimed. `efa`: EFA interfaces, which only a pod of AWS's EFA plugin makes a resource.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Machine:
     gpus: int
     gpu_ready_by: str
     spot: bool
+    efa: int = 0
 
 
 class Fleet(Protocol):

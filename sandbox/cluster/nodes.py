@@ -1,9 +1,10 @@
 """The node controller: the machines that the cloud reports become Kubernetes nodes, and go when their machine goes.
 
 A node gets exactly what its group really gives it (labels, taints, providerID, capacity) and `nvidia.com/gpu` only
-while somebody makes the GPUs a resource: a running device-plugin pod on it, or the cloud itself (GKE). KWOK plays the
-kubelet. When a machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends them
-(condition DisruptionTarget, phase Failed), without its 40 s of patience.
+while somebody makes the GPUs a resource: a running device-plugin pod on it, its image (Bottlerocket) or the cloud
+itself (GKE); `vpc.amazonaws.com/efa` only while a pod of the EFA plugin runs on it. KWOK plays the kubelet. When a
+machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends them (condition
+DisruptionTarget, phase Failed), without its 40 s of patience.
 
 Allocatable equals capacity: what kubelet and system reserve has to be taken off by whoever reports the machine.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,6 +29,10 @@ APPLIED = "gpuyard.dev/applied"
 """Annotation: labels and taints that the cloud gave last, so that one that it drops is removed and no other."""
 
 GPU = "nvidia.com/gpu"
+EFA = "vpc.amazonaws.com/efa"
+
+_PLUGINS = {GPU: ("nvidia-device-plugin", "k8s-device-plugin"), EFA: ("aws-efa-k8s-device-plugin",) * 2}
+"""By resource: the name of the chart that shows it (in a label of its pods) and that of its image."""
 
 NOTICE = {"eks": "aws-node-termination-handler/spot-itn", "gke": "cloud.google.com/impending-node-termination"}
 """By cloud: the taint of a node whose machine is about to be reclaimed."""
@@ -61,7 +67,7 @@ class Nodes:
                 changed = True
             elif machine.id == machine_id(node):
                 self._align(node, machine)
-                self._show_gpus(node, machine, pods)
+                self._show_devices(node, machine, pods)
         self._bury(pods, {node["metadata"]["name"] for node in nodes})
         return changed
 
@@ -114,12 +120,20 @@ class Nodes:
         body = {"metadata": {"labels": labels, "annotations": {APPLIED: _applied(machine)}}}
         self._api.patch(_path(meta["name"]), body)
 
-    def _show_gpus(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
-        covered = machine.gpu_ready_by == "cloud" or any(_plugs(pod, machine.node_name) for pod in pods)
-        wanted = str(machine.gpus) if machine.gpus and covered else None
-        if node["status"].get("allocatable", {}).get(GPU) != wanted:
-            resources = {GPU: wanted}
-            body = {"status": {"capacity": resources, "allocatable": resources}}
+    def _show_devices(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
+        """The kubelet's part for a device plugin: its devices are resources while it runs."""
+        here = [pod for pod in pods if pod["spec"].get("nodeName") == machine.node_name and is_running(pod)]
+        plugged = {resource for resource in _PLUGINS if any(_plugs(pod, resource) for pod in here)}
+        if machine.gpu_ready_by != "device-plugin":
+            plugged.add(GPU)
+        shown = node["status"].get("allocatable", {})
+        wanted = {
+            resource: str(count) if count and resource in plugged else None
+            for resource, count in ((GPU, machine.gpus), (EFA, machine.efa))
+        }
+        changed = {resource: count for resource, count in wanted.items() if shown.get(resource) != count}
+        if changed:
+            body = {"status": {"capacity": changed, "allocatable": changed}}
             self._api.patch(f"{_path(machine.node_name)}/status", body)
 
     def _bury(self, pods: Iterable[Object], nodes: set[str]) -> None:
@@ -187,13 +201,14 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _plugs(pod: Object, node: str) -> bool:
-    """Whether this pod makes the node's GPUs a resource."""
-    if pod["spec"].get("nodeName") != node or not is_running(pod):
-        return False
+def _plugs(pod: Object, resource: str) -> bool:
+    """Whether a running pod makes the resource one of its node."""
+    chart, image = _PLUGINS[resource]
     labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
-    named = labels.get("app.kubernetes.io/name") == "nvidia-device-plugin"
-    return named or any("k8s-device-plugin" in container.get("image", "") for container in pod["spec"]["containers"])
+    if chart in (labels.get("app.kubernetes.io/name"), labels.get("name")):
+        return True
+    images = (container.get("image", "") for container in pod["spec"]["containers"])
+    return any(re.fullmatch(rf"(.*/)?{image}(:.*)?(@.*)?", each) for each in images)
 
 
 def _labels(machine: Machine) -> dict[str, str]:

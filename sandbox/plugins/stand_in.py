@@ -2,13 +2,16 @@
 
 Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
 the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
-serviceAccount, podLabels, podAnnotations and the name overrides. Nothing of the charts' own templates is in here. A
-chart that is not in the table becomes a ConfigMap that records it.
+serviceAccount, podLabels, podAnnotations and the name overrides; of AWS's EFA plugin its fixed affinity and toleration,
+of the Cluster Autoscaler the ConfigMap of its priorities. Nothing of the charts' own templates is in here. A chart that
+is not in the table becomes a ConfigMap that records it.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,9 @@ APP_VERSION = "stand-in"
 
 @dataclass(frozen=True)
 class StandIn:
-    """A workload of a chart. `defaults`: the chart's values that matter; helm merges the user's into them."""
+    """A workload of a chart. `defaults`: the chart's values that matter; helm merges the user's into them. `by_name`:
+    its pods have one label, `name`; `affinity`: a template of it, where the chart's values cannot change it;
+    `tolerations`: those that the chart adds to the user's; `more`: a template of further objects."""
 
     kind: str
     image: str
@@ -30,6 +35,10 @@ class StandIn:
     makes_account: bool = True
     not_in_default_namespace: bool = False
     defaults: dict[str, Any] = field(default_factory=dict)
+    by_name: bool = False
+    affinity: str = ""
+    tolerations: list[dict[str, str]] = field(default_factory=list)
+    more: str = ""
 
 
 def _any_of(*labels: tuple[str, str]) -> dict[str, Any]:
@@ -38,6 +47,36 @@ def _any_of(*labels: tuple[str, str]) -> dict[str, Any]:
 
 
 _CRITICAL = {"key": "CriticalAddonsOnly", "operator": "Exists"}
+
+# A node's type must be in a list; Auto Mode has a plugin of its own. Chart 0.5.30, templates/daemonset.yaml.
+_EFA_AFFINITY = """\
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+        {{- range .Values.supportedInstanceLabels.keys }}
+        - matchExpressions:
+          - {key: {{ . }}, operator: In, values: {{ toJson $.Values.supportedInstanceLabels.values }}}
+        {{- end }}
+          - {key: eks.amazonaws.com/compute-type, operator: NotIn, values: [auto]}
+"""
+
+# Chart 9.59.0, templates/priority-expander-configmap.yaml.
+_PRIORITIES = """\
+{{- if and .Values.expanderPriorities (contains "priority" (toString ((.Values.extraArgs).expander))) }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: cluster-autoscaler-priority-expander
+  labels: {{- include "labels" . | nindent 4 }}
+data:
+  priorities: |-
+    {{- range $rank, $patterns := .Values.expanderPriorities }}
+    {{ $rank | int }}: {{- toYaml $patterns | nindent 6 }}
+    {{- end }}
+{{- end }}
+"""
 
 STAND_INS: dict[str, StandIn] = {
     "nvidia-device-plugin": StandIn(
@@ -68,15 +107,26 @@ STAND_INS: dict[str, StandIn] = {
     ),
     "aws-efa-k8s-device-plugin": StandIn(
         "DaemonSet",
-        "public.ecr.aws/eks-distro/aws-efa-k8s-device-plugin",
+        "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin",
         makes_account=False,
-        defaults={"tolerations": [_CRITICAL], "priorityClassName": "system-node-critical"},
+        defaults={
+            # Some of the chart's list, which names every type with EFA of its day.
+            "supportedInstanceLabels": {
+                "keys": ["node.kubernetes.io/instance-type"],
+                "values": ["p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge"],
+            },
+            "priorityClassName": "system-node-critical",
+        },
+        by_name=True,
+        affinity=_EFA_AFFINITY,
+        tolerations=[_CRITICAL],
     ),
     "cluster-autoscaler": StandIn(
         "Deployment",
         "registry.k8s.io/autoscaling/cluster-autoscaler",
         name_label="aws-cluster-autoscaler",
         account="rbac.serviceAccount",
+        more=_PRIORITIES,
     ),
 }
 
@@ -118,8 +168,12 @@ def _workload(chart: str, stand_in: StandIn) -> str:
         outer = lookups[-1]
     text = text.replace("@ACCOUNT@", outer)
     text = text.replace("@ACCOUNT_DEFAULT@", "true" if stand_in.makes_account else "false")
+    text = text.replace("@POD_LABELS@", "by-name" if stand_in.by_name else "labels")
+    text = text.replace("@SELECTOR@", "by-name" if stand_in.by_name else "selector")
+    text = text.replace("@TOLERATIONS@", json.dumps(stand_in.tolerations))
+    text = text.replace("@AFFINITY@", textwrap.indent(stand_in.affinity or _AFFINITY, " " * 6).lstrip())
     guard = _NOT_IN_DEFAULT if stand_in.not_in_default_namespace else ""
-    return guard.replace("@CHART@", chart) + text
+    return guard.replace("@CHART@", chart) + text + stand_in.more
 
 
 _NAMES = """\
@@ -138,6 +192,9 @@ _NAMES = """\
 {{- define "selector" -}}
 app.kubernetes.io/name: {{ include "name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+{{- define "by-name" -}}
+name: {{ include "fullname" . }}
 {{- end -}}
 {{- define "labels" -}}
 {{ include "selector" . }}
@@ -161,6 +218,12 @@ data:
 _NOT_IN_DEFAULT = """\
 {{- if eq .Release.Namespace "default" }}
 {{- fail "@CHART@ does not go into the namespace default" }}
+{{- end }}
+"""
+
+_AFFINITY = """\
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 8 }}
 {{- end }}
 """
 
@@ -190,11 +253,11 @@ spec:
   replicas: {{ .Values.replicaCount | default 1 }}
   {{- end }}
   selector:
-    matchLabels: {{- include "selector" . | nindent 6 }}
+    matchLabels: {{- include "@SELECTOR@" . | nindent 6 }}
   template:
     metadata:
       labels:
-        {{- include "labels" . | nindent 8 }}
+        {{- include "@POD_LABELS@" . | nindent 8 }}
         {{- with .Values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- with .Values.podAnnotations }}
       annotations: {{- toYaml . | nindent 8 }}
@@ -210,10 +273,8 @@ spec:
       {{- with .Values.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- with .Values.affinity }}
-      affinity: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .Values.tolerations }}
+      @AFFINITY@
+      {{- with concat (fromJsonArray `@TOLERATIONS@`) (.Values.tolerations | default list) }}
       tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
       containers:

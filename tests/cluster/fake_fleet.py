@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from sandbox.cluster.cloud import Group, Machine, NodeShape, Taint
+from sandbox.cluster.nodes import EFA, GPU
 
 GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
 ZONE = "us-east-1a"
@@ -108,7 +109,8 @@ class FakeFleet:
         number = next(self._numbers)
         taken = {machine.node_name for machine, _ in self._machines.values()}
         names = (f"ip-10-0-{n // 250}-{n % 250 + 1}.ec2.internal" for n in itertools.count())
-        resources = {name: value for name, value in group.template.resources.items() if name != "nvidia.com/gpu"}
+        promised = group.template.resources
+        resources = {name: value for name, value in promised.items() if name not in (GPU, EFA)}
         labels = self.node_labels.get(group.id, group.template.labels)
         machine = Machine(
             id=f"i-{number:08x}",
@@ -118,8 +120,9 @@ class FakeFleet:
             node_name=next(name for name in names if name not in taken),
             provider_id=f"aws:///{ZONE}/i-{number:08x}",
             node=replace(group.template, labels=labels, resources=resources),
-            gpus=int(group.template.resources.get("nvidia.com/gpu", "0")),
+            gpus=int(promised.get(GPU, "0")),
             gpu_ready_by=self.gpu_ready_by,
             spot=False,
+            efa=int(promised.get(EFA, "0")),
         )
         self._machines[machine.id] = (machine, time.monotonic() + self.boot)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sandbox.cluster.api import Api
 from sandbox.cluster.cloud import Taint
 from sandbox.cluster.controller import Controller
-from sandbox.cluster.nodes import is_ready
+from sandbox.cluster.nodes import EFA, GPU, is_ready
 from sandbox.workload import plain_pod, training_spec
 from tests.cluster.conftest import Pods, wait
 from tests.cluster.fake_fleet import FakeFleet
@@ -68,6 +70,41 @@ def test_the_clouds_own_plugin_needs_no_pod(api: Api, fleet: FakeFleet, controll
     fleet.gpu_ready_by = "cloud"
     node = gpu_node(api, fleet)
     assert gpus(api, node) == "1"
+
+
+def test_bottlerocket_shows_its_gpus_without_any_pod(api: Api, fleet: FakeFleet, controllers: Controller) -> None:
+    """seed row S05: its device plugin is a service of the system."""
+    fleet.gpu_ready_by = "image"
+    node = gpu_node(api, fleet)
+    wait(lambda: gpus(api, node) == "1", "the GPU")
+
+
+def test_efa_interfaces_show_only_while_the_efa_plugin_runs_on_the_node(
+    api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
+) -> None:
+    """Neither NVIDIA's plugin shows them nor AWS's the GPUs, although one's name ends like the other's."""
+    template = fleet.groups()[1].template
+    fleet.change("asg-gpu", template=replace(template, resources={**template.resources, EFA: "4"}))
+    node = gpu_node(api, fleet)
+
+    def shown() -> dict[str, str]:
+        found = api.request("GET", f"/api/v1/nodes/{node}")["status"]["allocatable"]
+        return {resource: found[resource] for resource in (GPU, EFA) if resource in found}
+
+    image = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.20"
+    spec = {
+        "nodeName": node,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [{"name": "efa", "image": image}],
+    }
+    assert shown() == {}
+    pods.make("efa", spec)
+    pods.running("efa")
+    wait(lambda: shown() == {EFA: "4"}, "the interfaces alone")
+    device_plugin(pods, node)
+    wait(lambda: shown() == {EFA: "4", GPU: "1"}, "the GPU as well")
+    api.delete(f"{pods.path}/efa")
+    wait(lambda: shown() == {GPU: "1"}, "the end of the interfaces")
 
 
 def test_the_training_pod_lands_on_the_tainted_node_and_a_plain_pod_never_does(

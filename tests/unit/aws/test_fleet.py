@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sandbox.aws.fleet import Fleet
+from components.addons.cluster_autoscaler import expander_priorities
+from components.aws import user_data
+from sandbox.aws import machine_types
+from sandbox.aws.fleet import Fleet, max_pods
 from sandbox.cluster.cloud import Group, Taint
 from tests.unit.aws.conftest import REGION, World, nodegroup_inputs
 
@@ -27,6 +33,25 @@ def pool(world: World, cluster: dict[str, Any], request: pytest.FixtureRequest) 
     name = request.node.name.replace("[", "-").replace("]", "")[-30:]
     yield world.make("aws:eks/nodeGroup:NodeGroup", name, nodegroup_inputs(world, **getattr(request, "param", {})))
     world.delete(name)
+
+
+@pytest.fixture
+def group_of(world: World, fleet: Fleet) -> Iterator[Any]:
+    """`group_of(template=…, **changes)`: the guide's GPU node group on a launch template of these inputs."""
+    made: list[str] = []
+
+    def make(template: dict[str, Any], **changes: Any) -> Group:
+        number = len(made) // 2
+        launch = world.make("aws:ec2/launchTemplate:LaunchTemplate", f"launch-{number}", template)
+        inputs = nodegroup_inputs(world, launchTemplate={"id": launch["id"], "version": "1"}, **changes)
+        group = world.make("aws:eks/nodeGroup:NodeGroup", f"group-{number}", inputs)
+        made.extend([f"launch-{number}", f"group-{number}"])
+        name = group["resources"][0]["autoscalingGroups"][0]["name"]
+        return next(found for found in fleet.groups() if found.id == name)
+
+    yield make
+    for name in reversed(made):
+        world.delete(name)
 
 
 def only(fleet: Fleet) -> Group:
@@ -119,6 +144,112 @@ def test_local_disks_count_when_user_data_makes_them_the_nodes_disk(world: World
     assert int(machine.node.resources["ephemeral-storage"]) > 380e9
     world.delete("scratch")
     world.delete("raid")
+
+
+def disk(device: str, size: int) -> dict[str, Any]:
+    return {"deviceName": device, "ebs": {"volumeSize": size, "volumeType": "gp3", "encrypted": "true"}}
+
+
+def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_tag(
+    aws: Any, fleet: Fleet, group_of: Any
+) -> None:
+    """An interface without EFA counts for nothing; no resource shows before the plugin runs."""
+    kinds = ["interface", "efa-only", "efa-only", "efa-only"]
+    cards = [{"networkCardIndex": i, "deviceIndex": min(i, 1), "interfaceType": kind} for i, kind in enumerate(kinds)]
+    group = group_of({"networkInterfaces": cards}, instanceTypes=["p4d.24xlarge"], capacityType="ON_DEMAND")
+    assert group.template.resources["nvidia.com/gpu"] == "8"
+    assert "vpc.amazonaws.com/efa" not in group.template.resources
+    tag(aws, group, f"{TEMPLATE_TAG}resources/vpc.amazonaws.com/efa", "3")
+    assert only(fleet).template.resources["vpc.amazonaws.com/efa"] == "3"
+    fleet.set_desired(group.id, 1)
+    (machine,) = fleet.machines()
+    assert (machine.efa, machine.gpus) == (3, 8)
+    assert not {"vpc.amazonaws.com/efa", "nvidia.com/gpu"} & machine.node.resources.keys()
+
+
+@pytest.mark.parametrize(
+    ("template", "least", "most"),
+    [
+        ({"blockDeviceMappings": [disk("/dev/xvdb", 300)]}, 265, 270),
+        ({"blockDeviceMappings": [disk("/dev/xvda", 300)]}, 15, 20),
+        (
+            {"blockDeviceMappings": [disk("/dev/xvdb", 300)], "userData": user_data.encoded("bottlerocket", True)},
+            370,
+            380,
+        ),
+        ({"blockDeviceMappings": [disk("/dev/xvdb", 300)], "userData": user_data.encoded("al2023", True)}, 265, 270),
+    ],
+)
+def test_bottlerocket_shows_its_gpus_itself_and_keeps_pods_on_its_second_disk(
+    fleet: Fleet, group_of: Any, template: dict[str, Any], least: int, most: int
+) -> None:
+    """Seed rows S05, S10: of g6.2xlarge (450 GB of NVMe); the other image's user data means nothing to it."""
+    group = group_of(template, amiType="BOTTLEROCKET_x86_64_NVIDIA")
+    fleet.set_desired(group.id, 1)
+    (machine,) = fleet.machines()
+    assert (machine.gpus, machine.gpu_ready_by) == (1, "image")
+    assert least < int(machine.node.resources["ephemeral-storage"]) / 2**30 < most
+
+
+def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
+    """The node group names none; the autoscaler and the node know the type all the same."""
+    target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
+    template = {
+        "instanceType": "p5.48xlarge",
+        "instanceMarketOptions": {"marketType": "capacity-block"},
+        "capacityReservationSpecification": target,
+    }
+    group = group_of(template, capacityType="CAPACITY_BLOCK", instanceTypes=None)
+    assert (group.template.machine_type, group.template.resources["nvidia.com/gpu"]) == ("p5.48xlarge", "8")
+    assert group.details["capacity"] == "CAPACITY_BLOCK"
+    fleet.set_desired(group.id, 1)
+    (machine,) = fleet.machines()
+    assert (machine.node.machine_type, machine.gpus, machine.spot) == ("p5.48xlarge", 8, False)
+    assert machine.node.labels["eks.amazonaws.com/capacityType"] == "CAPACITY_BLOCK"
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "plain", "prefixes"),
+    [
+        ("g6.2xlarge", 58, 110),
+        ("p5.48xlarge", 250, 250),
+        ("t3.small", 11, 110),
+        ("p3.2xlarge", 58, 58),  # not a Nitro machine
+    ],
+)
+def test_pods_per_node_by_addresses_and_by_prefixes(machine_type: str, plain: int, prefixes: int) -> None:
+    facts = machine_types.find(machine_type)
+    assert facts is not None
+    assert (max_pods(facts), max_pods(facts, prefixes=True)) == (plain, prefixes)
+
+
+def test_a_node_holds_as_many_pods_as_the_clusters_network_plugin_is_set_to(
+    world: World, fleet: Fleet, group_of: Any
+) -> None:
+    """gpuyard's clusters delegate prefixes; a kubelet keeps the number that it started with."""
+    group = group_of({})
+    fleet.set_desired(group.id, 1)
+    assert [machine.node.resources["pods"] for machine in fleet.machines()] == ["58"]
+    settings = json.dumps({"env": {"ENABLE_PREFIX_DELEGATION": "true"}})
+    addon = {"clusterName": "ml", "addonName": "vpc-cni", "configurationValues": settings}
+    world.make("aws:eks/addon:Addon", "vpc-cni", addon)
+    try:
+        fleet.set_desired(group.id, 2)
+        assert sorted(machine.node.resources["pods"] for machine in fleet.machines()) == ["110", "58"]
+    finally:
+        world.delete("vpc-cni")
+
+
+def test_the_autoscalers_priorities_mean_the_groups_that_eks_makes(group_of: Any) -> None:
+    """Seed row S04: a ladder's patterns against the names of real node groups, each found once."""
+    capacity = ["reserved", "spot", "on_demand"]
+    spec: Any = {"machine_types": ["g6.2xlarge"], "min": 0, "max": 4, "capacity": capacity}
+    ranked = expander_priorities({"gpu-workers": spec, "gpu-workers-large": spec})
+    found = []
+    for rung in ("-reserved", "-spot", ""):
+        group = group_of({}, nodeGroupNamePrefix=f"gpu-workers{rung}-")
+        found.append([rank for rank, patterns in ranked.items() for each in patterns if re.search(each, group.id)])
+    assert found == [["30"], ["20"], ["10"]]
 
 
 def test_the_fleet_never_scales_by_itself(fleet: Fleet) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.cluster.autoscaler import DRAINED, SAFE_TO_EVICT, Autoscaler, Pace
+from sandbox.cluster.autoscaler import DRAINED, PRIORITIES, SAFE_TO_EVICT, Autoscaler, Pace
 from sandbox.cluster.cloud import Group
 from sandbox.workload import plain_pod, training_spec
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group, shape
@@ -128,6 +128,54 @@ def test_the_first_rung_of_a_ladder_comes_first_then_the_least_waste() -> None:
     world = World(replace(large, priority=5), small)
     world.pending("p", cpu_spec(3))
     assert world.look() == [("large", 1)]
+
+
+LADDER = "30:\n  - ^eks-gpu-reserved-\\d+\n20:\n  - ^eks-gpu-spot-\\d+\n10:\n  - ^eks-gpu-\\d+\n"
+
+
+def ladder() -> World:
+    """Three rungs of a pool, as EKS names them, and the ConfigMap of the autoscaler's chart; a rung that failed is left
+    alone for long."""
+    rungs = ("eks-gpu-1", "eks-gpu-spot-1", "eks-gpu-reserved-1")
+    world = World(*(replace(gpu_group(max=1), id=rung) for rung in rungs))
+    world.scaler._pace = Pace(10, 60, 600)
+    world.api.objects[PRIORITIES] = {"data": {"priorities": LADDER}}
+    return world
+
+
+def test_the_chart_s_priorities_make_a_ladder_of_a_pools_groups() -> None:
+    """seed row S04: reserved, then spot, then on demand; a full rung gives way to the next."""
+    world = ladder()
+    for number, rung in enumerate(("eks-gpu-reserved-1", "eks-gpu-spot-1", "eks-gpu-1")):
+        world.pending(f"train-{number}", training_spec())
+        assert world.look(1, nodes=False) == [(rung, 1)]
+
+
+def test_a_rung_without_capacity_gives_way_to_the_next() -> None:
+    """seed row S12: reserved capacity is used up, spot is not to be had; on demand is."""
+    world = ladder()
+    world.fleet.capacity |= {"eks-gpu-reserved-1": 0, "eks-gpu-spot-1": 0}
+    world.pending("train", training_spec())
+    asked = [call for after in (0, 1, 61, 1, 1, 61, 1) for call in world.look(after)]
+    spot, reserved = "eks-gpu-spot-1", "eks-gpu-reserved-1"
+    assert asked == [(reserved, 1), (reserved, 0), (spot, 1), (spot, 0), ("eks-gpu-1", 1)]
+
+
+def test_a_group_that_no_priority_means_comes_last() -> None:
+    """As the real priority expander does not use it while another would do."""
+    world = World(gpu_group(id="another", priority=99), gpu_group(id="eks-gpu-1"))
+    world.api.objects[PRIORITIES] = {"data": {"priorities": LADDER}}
+    world.pending("train", training_spec())
+    assert world.look() == [("eks-gpu-1", 1)]
+
+
+@pytest.mark.parametrize("text", ["[]", "10: [(]", "ten: [a]", "{"])
+def test_priorities_that_make_no_sense_are_ignored_with_a_word(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(gpu_group())
+    world.api.objects[PRIORITIES] = {"data": {"priorities": text}}
+    world.pending("train", training_spec())
+    assert world.look() == [("asg-gpu", 1)]
+    assert "priorities are ignored" in capsys.readouterr().out
 
 
 def test_daemon_sets_take_their_share_of_a_new_node() -> None:
