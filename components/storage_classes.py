@@ -1,10 +1,14 @@
-"""The storage classes of every cluster, by the same names on both clouds, so that a claim moves without an edit.
+"""The storage classes of every cluster, by the same names on both clouds, so that a claim moves without an edit; and
+the class of the snapshots of block volumes.
 
 | class        | for                                   | after its claim is deleted |
 |--------------|---------------------------------------|----------------------------|
 | `block`      | one pod's scratch; the default        | the volume is deleted      |
 | `block-fast` | one pod's data set, high throughput   | the volume is kept         |
 | `shared`     | data sets and checkpoints of many     | the data is kept           |
+
+The snapshot class is called `block` as well: a VolumeSnapshot that names no class gets it, and restores to either of
+the block classes. What a snapshot holds is kept when the VolumeSnapshot goes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,4 +54,32 @@ def storage_class(
         allow_volume_expansion=True,
         # Parameters cannot change in place, and the name is fixed.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=depends_on, delete_before_replace=True),
+    )
+
+
+def snapshot_class(
+    name: str, driver: str, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]
+) -> pulumi.CustomResource:
+    """The default VolumeSnapshotClass; `depends_on` what brings its kind (the CRDs of snapshot.storage.k8s.io, v1)."""
+    return pulumi.CustomResource(
+        "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass",
+        name,
+        # Not k8s.apiextensions.CustomResource: it knows `spec` only, and this kind has none.
+        {
+            "apiVersion": "snapshot.storage.k8s.io/v1",
+            "kind": "VolumeSnapshotClass",
+            "metadata": {
+                "name": BLOCK.name,
+                "annotations": {"snapshot.storage.kubernetes.io/is-default-class": "true"},
+            },
+            "driver": driver,
+            "deletionPolicy": "Retain",
+        },
+        # Neither the driver nor the policy can change in place, and the name is fixed.
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=depends_on,
+            replace_on_changes=["driver", "deletionPolicy"],
+            delete_before_replace=True,
+        ),
     )

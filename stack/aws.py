@@ -13,13 +13,17 @@ from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
+from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
+from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
 from components.aws import offerings
 from components.aws import pools as aws_pools
 from components.aws import storage as aws_storage
 from components.aws.addon import EksAddon
+from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
+from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork, AwsNetworkArgs
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
@@ -70,9 +74,27 @@ def _storage_args(environment: Environment) -> AwsStorageArgs:
         "kubernetes_version": environment.kubernetes_version,
         "zones": environment.config.network.zones,
         "addon_versions": environment.config.cluster.addon_versions,
+        "backups": environment.config.storage.backups,
         "deletion_protection": environment.config.deletion_protection,
     }
     return cast(AwsStorageArgs, args)
+
+
+def _lustre_args(environment: Environment) -> FsxLustreArgs | None:
+    lustre = environment.config.storage.lustre
+    return lustre and cast(FsxLustreArgs, {**_storage_args(environment), **lustre.model_dump()})
+
+
+def _bucket_args(environment: Environment) -> S3BucketsArgs | None:
+    buckets = environment.config.storage.buckets
+    args = {
+        "cluster_name": environment.cluster_name,
+        "kubernetes_version": environment.kubernetes_version,
+        "region": environment.region,
+        "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()},
+        "addon_versions": environment.config.cluster.addon_versions,
+    }
+    return cast(S3BucketsArgs, args) if buckets else None
 
 
 def network_problems(environment: Environment) -> Iterator[Problem]:
@@ -95,6 +117,10 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
 def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
     yield from aws_storage.problems(_storage_args(environment))
+    if lustre := _lustre_args(environment):
+        yield from (p.under("lustre") for p in aws_lustre.problems(lustre))
+    if buckets := _bucket_args(environment):
+        yield from aws_buckets.problems(buckets)
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
@@ -190,17 +216,20 @@ def storage(
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
 ) -> AwsStorage:
-    """Drivers, file system and storage classes."""
-    args: AwsStorageArgs = {
-        **_storage_args(environment),
+    """Drivers, file systems, storage classes and volumes."""
+    places = {
         "cluster": cluster.cluster_name,
         "network_id": network.network_id,
         "subnet_ids": network.private_subnet_ids,
         "security_group_id": cluster.security_group_id,
     }
     # The drivers' controllers run on nodes.
-    after = _without_gpus(environment, node_pools)
-    return AwsStorage("storage", args, pulumi.ResourceOptions(providers=providers, depends_on=after))
+    after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))
+    if lustre := _lustre_args(environment):
+        FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after)
+    if buckets := _bucket_args(environment):
+        S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after)
+    return AwsStorage("storage", cast(AwsStorageArgs, {**_storage_args(environment), **places}), after)
 
 
 def addons(

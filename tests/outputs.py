@@ -24,6 +24,7 @@ _PREFIXES = {
     "LaunchTemplate": "lt",
     "VpcEndpoint": "vpce",
     "FileSystem": "fs",
+    "LustreFileSystem": "fs",
     "MountTarget": "fsmt",
     "SecurityGroupRule": "sgrule",
 }
@@ -131,6 +132,10 @@ _SPECIAL = {
     },
     "aws:ec2/eip:Eip": lambda name, inputs: {"publicIp": "203.0.113.7", "allocationId": "eipalloc-1"},
     "aws:efs/fileSystem:FileSystem": lambda name, inputs: {"dnsName": "fs.efs.us-east-1.amazonaws.com"},
+    "aws:fsx/lustreFileSystem:LustreFileSystem": lambda name, inputs: {
+        "dnsName": "fs.fsx.us-east-1.amazonaws.com",
+        "mountName": "abcdefgh",
+    },
     "aws:ec2/securityGroupRule:SecurityGroupRule": lambda name, inputs: {"securityGroupRuleId": f"sgr-{name}"},
     "gcp:container/cluster:Cluster": _gke_cluster,
     "gcp:serviceaccount/account:Account": _service_account,

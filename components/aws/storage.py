@@ -1,15 +1,19 @@
-"""Volumes on AWS: EBS for one pod, EFS shared by many, and the storage classes that hand them out."""
+"""Volumes on AWS: EBS for one pod, EFS shared by many, and the storage classes that hand them out.
 
-from collections.abc import Iterator
-from typing import TypedDict
+Not here: FSx for Lustre (`lustre.py`), S3 buckets as volumes (`buckets.py`), infrequent-access tiers of EFS, keys of
+one's own (EBS and EFS encrypt with the AWS-managed ones).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
 from ..checks import Problem
-from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, storage_class
-from .addon import EksAddon
+from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
+from .addon import EksAddon, EksAddonArgs
 
 # Without the path service-role/: this one stands at the root, unlike its predecessor (IAM answers NoSuchEntity).
 _EBS_POLICY = "arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2"
@@ -18,13 +22,18 @@ _NFS = 2049
 # gp3's own limits: 80,000 IOPS and 2,000 MiB/s; these are enough to stream a data set to eight GPUs.
 _FAST_IOPS = 16000
 _FAST_THROUGHPUT = 1000
+# One id per shared volume. A file system has at most 10,000 access points (EFS quotas, "Creating access points"), and
+# the driver looks at no more ids than that (aws-efs-csi-driver 3.4, pkg/driver/gid_allocator.go).
+_FIRST_GID = 1000
+_ACCESS_POINTS = 10_000
 
 
 class AwsStorageArgs(TypedDict):
     """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `security_group_id`: of the
-    nodes, which may mount. `zones`: in the order of `subnet_ids`; one mount target each. `addon_versions`: exact
-    versions of aws-ebs-csi-driver and aws-efs-csi-driver. `deletion_protection`: Pulumi refuses to delete the shared
-    file system (default true)."""
+    nodes, which may mount. `zones`: in the order of `subnet_ids`; one mount target each. `backups`: AWS Backup copies
+    the shared file system every day and keeps 35 days (default false). `addon_versions`: exact versions of
+    aws-ebs-csi-driver, aws-efs-csi-driver and snapshot-controller. `deletion_protection`: Pulumi refuses to delete the
+    shared file system (default true)."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -33,6 +42,7 @@ class AwsStorageArgs(TypedDict):
     zones: list[str]
     subnet_ids: pulumi.Input[list[str]]
     security_group_id: pulumi.Input[str]
+    backups: NotRequired[bool]
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
     tags: NotRequired[dict[str, str]]
@@ -43,8 +53,42 @@ def problems(args: AwsStorageArgs) -> Iterator[Problem]:
     yield from ()
 
 
+def mount_policy(file_system_arn: str) -> dict[str, Any]:
+    """Who may do what with the shared file system: whoever reaches a mount target (the security group lets nodes only)
+    reads and writes, over TLS, and nobody as root.
+
+    The CSI driver mounts over TLS and shows no IAM identity unless a class asks for it (aws-efs-csi-driver 3.4,
+    docs/parameters.md), so clients stay anonymous here. Its volumes are access points, whose user EFS puts in place of
+    the client's and whose directory EFS itself makes: root is not needed.
+    """
+    everyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": file_system_arn}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                **everyone,
+                "Sid": "MountFromNodes",
+                "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+                "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+            },
+            {
+                **everyone,
+                "Sid": "OnlyOverTls",
+                "Effect": "Deny",
+                "Action": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ],
+    }
+
+
 class AwsStorage(pulumi.ComponentResource):
-    """The storage classes `block` (default), `block-fast` and `shared`, with their drivers and the EFS file system.
+    """The storage classes `block` (default), `block-fast` and `shared`, with their drivers and the EFS file system, and
+    the snapshot class `block` with its controller.
+
+    A volume of the class `shared` is a directory /volumes/pvc-… of the file system, with a user id of its own; there
+    can be 10,000 of them. The directories are named by volume and not by claim: EFS takes paths of up to 100
+    characters, which a namespace, a claim's name and the suffix that keeps deleted claims' data apart would exceed.
 
     Takes the providers `aws` and `kubernetes`. Depends on nodes: the drivers' controllers run on them.
     """
@@ -58,8 +102,13 @@ class AwsStorage(pulumi.ComponentResource):
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
-        ebs = self._driver(f"{name}-ebs-csi", "aws-ebs-csi-driver", "ebs-csi-controller-sa", _EBS_POLICY, args)
-        efs = self._driver(f"{name}-efs-csi", "aws-efs-csi-driver", "efs-csi-controller-sa", _EFS_POLICY, args)
+        snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)
+        # The driver's snapshot sidecar is left out where the kinds that it watches do not exist at its installation
+        # (aws-ebs-csi-driver, docs/install.md), so the controller, which brings them, comes first.
+        ebs = self._addon(
+            f"{name}-ebs-csi", "aws-ebs-csi-driver", args, "ebs-csi-controller-sa", _EBS_POLICY, [snapshots]
+        )
+        efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args, "efs-csi-controller-sa", _EFS_POLICY)
 
         file_system = aws.efs.FileSystem(
             f"{name}-shared",
@@ -69,6 +118,19 @@ class AwsStorage(pulumi.ComponentResource):
             # It holds data sets and checkpoints.
             opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
         )
+        policy = aws.efs.FileSystemPolicy(
+            f"{name}-shared-policy",
+            file_system_id=file_system.id,
+            policy=pulumi.Output.json_dumps(file_system.arn.apply(mount_policy)),
+            opts=child,
+        )
+        if args.get("backups", False):
+            aws.efs.BackupPolicy(
+                f"{name}-shared-backups",
+                file_system_id=file_system.id,
+                backup_policy=aws.efs.BackupPolicyBackupPolicyArgs(status="ENABLED"),
+                opts=child,
+            )
         group = aws.ec2.SecurityGroup(
             f"{name}-nfs",
             description=f"NFS from the nodes of {args['cluster_name']}",
@@ -83,6 +145,7 @@ class AwsStorage(pulumi.ComponentResource):
             ip_protocol="tcp",
             from_port=_NFS,
             to_port=_NFS,
+            tags=tags,
             opts=child,
         )
         targets = [
@@ -115,30 +178,36 @@ class AwsStorage(pulumi.ComponentResource):
                     "provisioningMode": "efs-ap",
                     "fileSystemId": file_system.id,
                     "directoryPerms": "700",
-                    "gidRangeStart": "1000",
-                    "gidRangeEnd": "2000",
+                    "gidRangeStart": str(_FIRST_GID),
+                    "gidRangeEnd": str(_FIRST_GID + _ACCESS_POINTS - 1),
                     "basePath": "/volumes",
                 },
                 self,
-                [efs, *targets],
+                [efs, policy, *targets],
             ),
         ]
+        snapshot_class(f"{name}-block-snapshots", "ebs.csi.aws.com", self, [snapshots, ebs])
         self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
         self.file_system_id = file_system.id
         self.register_outputs({"storageClassNames": self.storage_class_names, "fileSystemId": self.file_system_id})
 
-    def _driver(self, name: str, addon: str, account: str, policy: str, args: AwsStorageArgs) -> EksAddon:
-        return EksAddon(
-            name,
-            {
-                "addon": addon,
-                "cluster": args["cluster"],
-                "cluster_name": args["cluster_name"],
-                "kubernetes_version": args["kubernetes_version"],
-                "service_account": account,
-                "policy_arns": [policy],
-                "tags": args.get("tags", {}),
-                "versions": args.get("addon_versions", {}),
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
+    def _addon(
+        self,
+        name: str,
+        addon: str,
+        args: AwsStorageArgs,
+        account: str = "",
+        policy: str = "",
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> EksAddon:
+        settings: EksAddonArgs = {
+            "addon": addon,
+            "cluster": args["cluster"],
+            "cluster_name": args["cluster_name"],
+            "kubernetes_version": args["kubernetes_version"],
+            "tags": args.get("tags", {}),
+            "versions": args.get("addon_versions", {}),
+        }
+        if account:
+            settings = {**settings, "service_account": account, "policy_arns": [policy]}
+        return EksAddon(name, settings, pulumi.ResourceOptions(parent=self, depends_on=depends_on))

@@ -41,8 +41,11 @@ class Api:
             key_file=str(pki / f"{client}.key"),
             timeout=timeout,
             maxsize=4,
-            # Only connecting is repeated: a connection that the server closed while idle. Never a request that it got.
-            retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
+            # Repeated are connecting (the server may have closed an idle connection) and, after the time that it names,
+            # what the server turned away untouched (it does while a new kind is set up); never a request that it took.
+            retries=urllib3.Retry(
+                connect=1, read=0, redirect=0, status=5, other=0, allowed_methods=None, raise_on_status=False
+            ),
         )
 
     def request(

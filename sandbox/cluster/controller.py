@@ -1,6 +1,7 @@
 """`python -m sandbox.cluster.controller KEY`: the cloud-side controllers of one cluster, in one process.
 
-About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py), group sizes (autoscaler.py).
+About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py) and snapshots of them
+(snapshots.py), group sizes (autoscaler.py).
 Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
 """
 
@@ -17,14 +18,15 @@ from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.event import Events
 from sandbox.cluster.nodes import Nodes
+from sandbox.cluster.snapshots import Snapshots, cloud_controller
 from sandbox.cluster.volumes import Volumes, cloud_drivers
 from sandbox.errors import SandboxError
 
 PERIOD = 0.7
 """Seconds between two looks."""
 
-DRIVERS_EVERY = 5.0
-"""Seconds between two questions about the cloud's CSI drivers."""
+DRIVERS_EVERY = 2.0
+"""Seconds between two questions about what the cloud runs in the cluster: CSI drivers, the snapshot controller."""
 
 
 class Controller:
@@ -36,6 +38,7 @@ class Controller:
         self._nodes = Nodes(api, version)
         self._autoscaler = autoscaler or Autoscaler(api, fleet)
         self.volumes = Volumes(api, Events(api, "persistentvolume-provisioner"))
+        self.snapshots = Snapshots(api, Events(api, "snapshot-controller"))
 
     def look(self) -> None:
         machines = self._fleet.machines()
@@ -44,6 +47,7 @@ class Controller:
         if self._nodes.sync(machines, pods, nodes):
             pods, nodes = self._api.list("/api/v1/pods"), self._api.list("/api/v1/nodes")
         self.volumes.sync(nodes)
+        self.snapshots.sync()
         self._autoscaler.tick(pods, nodes, machines)
 
 
@@ -55,11 +59,13 @@ def main(cluster: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     controller = Controller(plane.api(), key.fleet(cluster), plane.version)
-    drivers, asked, trouble = cloud_drivers(cluster), float("-inf"), ""
+    drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
+    asked, trouble = float("-inf"), ""
     while not stopped.wait(PERIOD):
         try:
             if time.monotonic() - asked > DRIVERS_EVERY:
                 controller.volumes.install(drivers())
+                controller.snapshots.install(snapshots())
                 asked = time.monotonic()
             controller.look()
             trouble = ""

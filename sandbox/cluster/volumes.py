@@ -2,14 +2,15 @@
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
 (EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
-missing stays Pending, as it does for real. Sizes are not checked against any quota; snapshots and resizing are not
-simulated.
+missing stays Pending, as it does for real; a claim that names a volume of somebody's own is bound by Kubernetes itself.
+Sizes are not checked against any quota; resizing is not simulated. Snapshots: snapshots.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sandbox.cluster import snapshots
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
 from sandbox.cluster.key import parts
@@ -17,7 +18,12 @@ from sandbox.cluster.key import parts
 ZONAL = {"ebs.csi.aws.com", "pd.csi.storage.gke.io"}
 """Drivers whose volumes are block devices of one zone: a node elsewhere cannot have them, nor can two nodes write."""
 
-EKS_ADDONS = {"aws-ebs-csi-driver": "ebs.csi.aws.com", "aws-efs-csi-driver": "efs.csi.aws.com"}
+EKS_ADDONS = {
+    "aws-ebs-csi-driver": "ebs.csi.aws.com",
+    "aws-efs-csi-driver": "efs.csi.aws.com",
+    "aws-fsx-csi-driver": "fsx.csi.aws.com",
+    "aws-mountpoint-s3-csi-driver": "s3.csi.aws.com",
+}
 GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io"})
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
@@ -85,6 +91,11 @@ class Volumes:
         driver, spec, meta = storage_class["provisioner"], claim["spec"], claim["metadata"]
         selected = (meta.get("annotations") or {}).get(SELECTED_NODE)
         if storage_class.get("volumeBindingMode") == "WaitForFirstConsumer" and not selected:
+            return
+        if not snapshots.ready(self._api, claim):
+            name = spec["dataSource"]["name"]
+            message = f"error getting handle for DataSource Type VolumeSnapshot by Name {name}: it is not ready"
+            self._events.warn(claim, "ProvisioningFailed", message, component=driver)
             return
         if driver in ZONAL and spec.get("volumeMode") != "Block" and "ReadWriteMany" in spec["accessModes"]:
             message = f"failed to provision volume with StorageClass {storage_class['metadata']['name']!r}: "

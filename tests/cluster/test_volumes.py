@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.cluster.api import Api, Object
+from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.controller import Controller
 from tests.cluster.conftest import Pods, wait
 
@@ -104,3 +104,68 @@ def test_a_driver_goes_with_its_addon_and_a_charts_own_stays(api: Api, controlle
     assert {d["metadata"]["name"] for d in api.list(drivers)} == {"efs.csi.aws.com", "own.example.org"}
     controllers.volumes.install({"efs.csi.aws.com", "ebs.csi.aws.com"})
     api.delete(f"{drivers}/own.example.org")
+
+
+def test_a_volume_of_somebodys_own_is_bound_by_the_claim_that_names_it(
+    api: Api, controllers: Controller, pods: Pods
+) -> None:
+    """seed row S11: a file system or a bucket that is there already, with a class that no object stands for."""
+    volumes = "/api/v1/persistentvolumes"
+    source = {"driver": "fsx.csi.aws.com", "volumeHandle": "fs-1"}
+    spec = {"capacity": {"storage": "1200Gi"}, "accessModes": ["ReadWriteMany"], "storageClassName": "lustre"}
+    keep = {"persistentVolumeReclaimPolicy": "Retain", "csi": source}
+    api.create(volumes, {"metadata": {"name": "lustre"}, "spec": {**spec, **keep}})
+    path = f"/api/v1/namespaces/{pods.namespace}/persistentvolumeclaims"
+    wanted = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1200Gi"}}}
+    for name, wants in (("by-name", {"volumeName": "lustre"}), ("second", {})):
+        body = {"metadata": {"name": name}, "spec": {**wanted, "storageClassName": "lustre", **wants}}
+        api.create(path, body)
+        if wants:
+            assert volume_of(api, f"{path}/{name}")["metadata"]["name"] == "lustre"
+    pods.make("reader", using("by-name"))
+    pods.running("reader")
+    pods.make("waiting", using("second"))
+    assert "unbound" in pods.unschedulable("waiting")
+    for each in ("reader", "waiting"):
+        api.delete(f"{pods.path}/{each}")
+    api.delete(f"{path}/by-name")
+    wait(lambda: api.request("GET", f"{volumes}/lustre")["status"]["phase"] == "Released", "the release")
+    api.delete(f"{volumes}/lustre")
+
+
+def test_a_snapshot_is_taken_with_the_default_class_and_restored_once_it_is_ready(
+    api: Api, controllers: Controller, pods: Pods, classes: None
+) -> None:
+    """The kinds come with the snapshot controller; a claim waits for the snapshot that it is made from."""
+    group = "snapshot.storage.k8s.io/v1"
+    root = f"/apis/{group}"
+    assert api.get(f"{root}/volumesnapshotclasses") is None
+    controllers.snapshots.install(True)
+    wait(lambda: api.get(f"{root}/volumesnapshotclasses"), "the kinds")
+    default = {"name": "block", "annotations": {"snapshot.storage.kubernetes.io/is-default-class": "true"}}
+    body = {"apiVersion": group, "kind": "VolumeSnapshotClass", "metadata": default, "driver": "ebs.csi.aws.com"}
+    with pytest.raises(ApiError, match="deletionPolicy: Required value"):
+        api.create(f"{root}/volumesnapshotclasses", body)
+    api.create(f"{root}/volumesnapshotclasses", {**body, "deletionPolicy": "Retain"})
+
+    claims = f"/api/v1/namespaces/{pods.namespace}/persistentvolumeclaims"
+    origin = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "before"}
+    for name, source in (("data", {}), ("copy", {"dataSource": origin})):
+        size = {"resources": {"requests": {"storage": "500Gi"}}}
+        spec = {"storageClassName": "gp3", "accessModes": ["ReadWriteOnce"], **size, **source}
+        api.create(claims, {"metadata": {"name": name}, "spec": spec})
+        pods.make(name, using(name))
+    pods.running("data")
+    wait(lambda: pods.events("copy", "ProvisioningFailed"), "the claim that waits for its snapshot")
+
+    snapshots = f"{root}/namespaces/{pods.namespace}/volumesnapshots"
+    wanted = {"metadata": {"name": "before"}, "spec": {"source": {"persistentVolumeClaimName": "data"}}}
+    api.create(snapshots, {"apiVersion": group, "kind": "VolumeSnapshot", **wanted})
+    status = wait(lambda: api.request("GET", f"{snapshots}/before").get("status"), "the snapshot")
+    assert status["readyToUse"] is True and status["restoreSize"] == "500Gi"
+    content = api.request("GET", f"{root}/volumesnapshotcontents/{status['boundVolumeSnapshotContentName']}")
+    assert (content["spec"]["driver"], content["spec"]["deletionPolicy"]) == ("ebs.csi.aws.com", "Retain")
+    pods.running("copy")
+    for name in ("data", "copy"):
+        api.delete(f"{pods.path}/{name}")
+        api.delete(f"{claims}/{name}")

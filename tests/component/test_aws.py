@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from typing import Any
 
 import pulumi
@@ -11,7 +10,6 @@ import pytest
 
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
-from components.aws.storage import AwsStorage
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options
 from tests.recorder import run
 from tests.recording import Recording
@@ -21,20 +19,6 @@ def network(**args: Any) -> Recording:
     """A recorded AwsNetwork called `net`."""
     defaults = {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train"}
     return run(lambda: AwsNetwork("net", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
-def storage(**args: Any) -> Recording:
-    """A recorded AwsStorage called `storage`."""
-    defaults = {
-        "cluster": "train",
-        "cluster_name": "train",
-        "kubernetes_version": "1.35",
-        "network_id": "vpc-1",
-        "zones": AWS_ZONES,
-        "subnet_ids": ["subnet-1", "subnet-2"],
-        "security_group_id": "sg-1",
-    }
-    return run(lambda: AwsStorage("storage", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
 
 
 class TestNetwork:
@@ -95,55 +79,3 @@ class TestNetwork:
     def test_the_default_security_group_has_no_rule(self) -> None:
         group = network().one("DefaultSecurityGroup")
         assert group.inputs["ingress"] == [] and group.inputs["egress"] == []
-
-
-class TestStorage:
-    def test_fast_volumes_are_encrypted_gp3_and_the_default_class_waits_for_the_pod(self) -> None:
-        """seed row S11: EBS for one pod; EKS has no default class, so there is exactly one here."""
-        made = storage()
-        classes = {found.inputs["metadata"]["name"]: found.inputs for found in made.all("StorageClass")}
-        for name in ("block", "block-fast"):
-            assert classes[name]["provisioner"] == "ebs.csi.aws.com"
-            assert classes[name]["parameters"]["type"] == "gp3"
-            assert classes[name]["parameters"]["encrypted"] == "true"
-            assert classes[name]["volumeBindingMode"] == "WaitForFirstConsumer"
-        default = "storageclass.kubernetes.io/is-default-class"
-        assert [name for name, found in classes.items() if default in (found["metadata"].get("annotations") or {})] == [
-            "block"
-        ]
-        assert int(classes["block-fast"]["parameters"]["iops"]) > 3000
-        assert all(isinstance(value, str) for found in classes.values() for value in found["parameters"].values())
-
-    def test_shared_volumes_are_access_points_of_one_encrypted_file_system_and_survive_their_claims(self) -> None:
-        """seed row S11: EFS for data sets and checkpoints that many pods share."""
-        made = storage()
-        system = made.one("aws:efs/fileSystem:FileSystem")
-        shared = next(f for f in made.all("StorageClass") if f.inputs["metadata"]["name"] == "shared")
-        assert shared.inputs["provisioner"] == "efs.csi.aws.com"
-        assert shared.inputs["parameters"]["provisioningMode"] == "efs-ap"
-        assert shared.inputs["parameters"]["fileSystemId"] == system.id
-        assert shared.inputs["parameters"]["directoryPerms"]
-        assert shared.inputs["reclaimPolicy"] == "Retain"
-        assert system.inputs["encrypted"] is True and system.options["protect"] is True
-
-    def test_each_zone_can_mount_the_shared_file_system_from_the_nodes_alone(self) -> None:
-        made = storage()
-        targets = made.all("MountTarget")
-        assert {found.inputs["subnetId"] for found in targets} == {"subnet-1", "subnet-2"}
-        rule = made.one("SecurityGroupIngressRule")
-        assert rule.inputs["referencedSecurityGroupId"] == "sg-1"
-        assert (rule.inputs["fromPort"], rule.inputs["toPort"], rule.inputs["ipProtocol"]) == (2049, 2049, "tcp")
-        assert all(found.inputs["securityGroups"] == [made.one("SecurityGroup").id] for found in targets)
-
-    def test_a_class_is_gone_before_its_driver_and_the_file_systems_mount_targets(self) -> None:
-        made = storage()
-        shared = made.one("StorageClass", "storage-shared")
-        for needed in (*made.all("MountTarget"), made.one("aws:eks/addon:Addon", "storage-efs-csi")):
-            assert made.must_outlive(needed, shared), needed
-
-    def test_the_drivers_get_their_rights_by_pod_identity(self) -> None:
-        made = storage()
-        for addon in made.all("aws:eks/addon:Addon"):
-            identity = addon.inputs["podIdentityAssociations"][0]
-            role = next(found for found in made.all("Role") if found.outputs["arn"] == identity["roleArn"])
-            assert identity["serviceAccount"] in json.dumps(json.loads(role.inputs["assumeRolePolicy"]))

@@ -1,0 +1,271 @@
+"""FSx for Lustre: a file system for data sets that many GPU nodes read at once, in one zone, over S3 if wanted.
+
+Not here: scratch and HDD file systems, EFA between clients and servers, more than one file system per environment,
+dynamic provisioning (each claim would buy a file system of its own, 1.2 TiB and more).
+Sources: the FSx API reference (CreateFileSystem, CreateDataRepositoryAssociation), the FSx for Lustre user guide.
+"""
+
+from collections.abc import Iterator
+from typing import TypedDict
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+from typing_extensions import NotRequired
+
+from .. import checks
+from ..checks import Problem
+from . import buckets
+from .addon import EksAddon
+
+VOLUME = "lustre"
+"""Name of the volume, and what claims name as their class. No StorageClass object bears it: nothing is provisioned."""
+
+SMALLEST_GIB = 1200
+STEP_GIB = 2400
+THROUGHPUTS = [125, 250, 500, 1000]
+"""MiB/s per TiB of a PERSISTENT_2 file system on SSD."""
+# The version for clients on the kernels of today's images, 6.x; what the API would choose is older.
+_LUSTRE = "2.15"
+# Lustre speaks on the first and answers on the others ("File system access control with Amazon VPC").
+_PORTS = [(988, 988), (1018, 1023)]
+_BACKUP_DAYS = 7
+_EVENTS = ["NEW", "CHANGED", "DELETED"]
+# FSx API: ArchivePath has up to 4,357 characters, pulumi-aws takes 900.
+_URL_LIMIT = 900
+
+
+class FsxLustreArgs(TypedDict):
+    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `security_group_id`: of the
+    nodes, which may mount. `zones`: in the order of `subnet_ids`. `zone`: where the file system is; nodes of other
+    zones mount it too, at the price of traffic between zones. `size_gib`: 1200 (default), 2400 or a multiple of 2400;
+    it can grow in place and never shrink. `throughput`: MiB/s per TiB, 125 (default), 250, 500 or 1000. `s3`: a bucket
+    of the same region, with a prefix if wanted, such as s3://bucket/train/; its objects are the files, both ways.
+    `backups`: daily ones, kept for 7 days, and one at the deletion (default false); with `s3`, where FSx makes none,
+    the bucket holds the data. `addon_versions`: an exact version of aws-fsx-csi-driver. `deletion_protection`: Pulumi
+    refuses to delete the file system (default true)."""
+
+    cluster: pulumi.Input[str]
+    cluster_name: str
+    kubernetes_version: str
+    network_id: pulumi.Input[str]
+    zones: list[str]
+    subnet_ids: pulumi.Input[list[str]]
+    security_group_id: pulumi.Input[str]
+    zone: str
+    size_gib: NotRequired[int]
+    throughput: NotRequired[int]
+    s3: NotRequired[str]
+    backups: NotRequired[bool]
+    addon_versions: NotRequired[dict[str, str]]
+    deletion_protection: NotRequired[bool]
+    tags: NotRequired[dict[str, str]]
+
+
+def problems(args: FsxLustreArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the file system's arguments, seen without asking AWS."""
+    if args["zone"] not in args["zones"]:
+        yield Problem(
+            "zone", args["zone"], "not a zone of the network", ", ".join(args["zones"]),
+            "choose the zone of the GPU nodes, or add it to the network's zones",
+        )  # fmt: skip
+    size = args.get("size_gib", SMALLEST_GIB)
+    if size != SMALLEST_GIB and (size <= 0 or size % STEP_GIB):
+        larger = -(-size // STEP_GIB) * STEP_GIB if size > SMALLEST_GIB else SMALLEST_GIB
+        yield Problem(
+            "size_gib", size, "no size that FSx for Lustre has",
+            f"{SMALLEST_GIB} GiB, {STEP_GIB} GiB and multiples of {STEP_GIB} GiB", f"write {int(larger)}",
+        )  # fmt: skip
+    throughput = args.get("throughput", THROUGHPUTS[0])
+    if throughput not in THROUGHPUTS:
+        yield Problem(
+            "throughput", throughput, "no throughput that FSx for Lustre has",
+            f"{', '.join(map(str, THROUGHPUTS))} MiB/s per TiB",
+            f"write {next((each for each in THROUGHPUTS if each > throughput), THROUGHPUTS[-1])}",
+        )  # fmt: skip
+    yield from _url_problems(args.get("s3", ""))
+
+
+def _url_problems(url: str) -> Iterator[Problem]:
+    if not url:
+        return
+    if not url.startswith("s3://") or len(url) > _URL_LIMIT:
+        yield Problem(
+            "s3", url, "no address of a bucket", f"s3://BUCKET or s3://BUCKET/PREFIX, up to {_URL_LIMIT} characters",
+            f"write s3://{url.split('://')[-1].lstrip('/')}" if len(url) < _URL_LIMIT else "shorten the prefix",
+        )  # fmt: skip
+        return
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    for found in (*buckets.bucket_name("s3", bucket), *buckets.prefix("s3", prefix)):
+        yield Problem("s3", url, f"{found.value!r} is {found.wrong}", found.allowed, found.fix)
+
+
+class FsxLustre(pulumi.ComponentResource):
+    """A PERSISTENT_2 file system on SSD, the driver that mounts it, and the PersistentVolume `lustre` over all of it.
+
+    A claim names the volume and the class `lustre`, asks for ReadWriteMany and up to the whole size. The volume serves
+    one claim, and so one namespace; for a second one, make a PersistentVolume of another name with the outputs below.
+    The data is encrypted at rest with the AWS-managed key. With `s3`, an object's content is loaded at its first read,
+    and changes are exported soon after; a file system that is deleted takes with it what was not exported yet.
+
+    Takes the providers `aws` and `kubernetes`. Depends on nodes: the driver's controller runs on them.
+    """
+
+    volume_name: pulumi.Output[str]
+    """Name of the PersistentVolume."""
+    file_system_id: pulumi.Output[str]
+    """Id of the file system, a volume's `volumeHandle`."""
+    dns_name: pulumi.Output[str]
+    """A volume's attribute `dnsname`."""
+    mount_name: pulumi.Output[str]
+    """A volume's attribute `mountname`."""
+
+    def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gpuyard:index:FsxLustre", name, None, opts)
+        checks.refuse(problems(args), f"FsxLustre {name}")
+        child = pulumi.ResourceOptions(parent=self)
+        tags, s3 = args.get("tags", {}), args.get("s3", "")
+        size = int(args.get("size_gib", SMALLEST_GIB))
+        zone = args["zones"].index(args["zone"])
+        # FSx makes no backup of a file system that is linked to a bucket (API reference, CreateBackup).
+        backups = args.get("backups", False) and not s3
+        driver = EksAddon(
+            f"{name}-fsx-csi",
+            {
+                "addon": "aws-fsx-csi-driver",
+                "cluster": args["cluster"],
+                "cluster_name": args["cluster_name"],
+                "kubernetes_version": args["kubernetes_version"],
+                "service_account": "fsx-csi-controller-sa",
+                # It provisions nothing here, so it need not create or delete. FSx knows no narrower resource for this.
+                "policy": {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": ["fsx:DescribeFileSystems"], "Resource": "*"}],
+                },
+                "tags": tags,
+                "versions": args.get("addon_versions", {}),
+            },
+            child,
+        )
+        group, rules = self._security_group(name, args)
+        file_system = aws.fsx.LustreFileSystem(
+            f"{name}-files",
+            deployment_type="PERSISTENT_2",
+            storage_type="SSD",
+            storage_capacity=size,
+            per_unit_storage_throughput=int(args.get("throughput", THROUGHPUTS[0])),
+            file_system_type_version=_LUSTRE,
+            subnet_ids=pulumi.Output.from_input(args["subnet_ids"]).apply(lambda ids: ids[zone]),
+            security_group_ids=[group.id],
+            # Metadata operations grow with the size; without a mode they would stay at the lowest rate for ever.
+            metadata_configuration=aws.fsx.LustreFileSystemMetadataConfigurationArgs(mode="AUTOMATIC"),
+            data_compression_type="LZ4",
+            automatic_backup_retention_days=_BACKUP_DAYS if backups else 0,
+            copy_tags_to_backups=True,
+            skip_final_backup=not backups,
+            final_backup_tags=tags if backups else None,
+            tags={**tags, "Name": f"{args['cluster_name']}-lustre"},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # FSx refuses to make a file system whose group does not let Lustre in.
+                depends_on=rules,
+                # It holds data sets and checkpoints.
+                protect=args.get("deletion_protection", True),
+            ),
+        )
+        linked: list[pulumi.Resource] = []
+        if s3:
+            events = {"events": _EVENTS}
+            linked.append(
+                aws.fsx.DataRepositoryAssociation(
+                    f"{name}-s3",
+                    file_system_id=file_system.id,
+                    # The volume shows the bucket and nothing else.
+                    file_system_path="/",
+                    data_repository_path=s3,
+                    batch_import_meta_data_on_create=True,
+                    s3=aws.fsx.DataRepositoryAssociationS3Args(
+                        auto_import_policy=aws.fsx.DataRepositoryAssociationS3AutoImportPolicyArgs(**events),
+                        auto_export_policy=aws.fsx.DataRepositoryAssociationS3AutoExportPolicyArgs(**events),
+                    ),
+                    tags=tags,
+                    opts=child,
+                )
+            )
+        volume = k8s.core.v1.PersistentVolume(
+            f"{name}-volume",
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=VOLUME),
+            spec=k8s.core.v1.PersistentVolumeSpecArgs(
+                capacity={"storage": f"{size}Gi"},
+                access_modes=["ReadWriteMany"],
+                persistent_volume_reclaim_policy="Retain",
+                storage_class_name=VOLUME,
+                mount_options=["flock"],
+                csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
+                    driver="fsx.csi.aws.com",
+                    volume_handle=file_system.id,
+                    volume_attributes={"dnsname": file_system.dns_name, "mountname": file_system.mount_name},
+                ),
+            ),
+            # The name is fixed, and what is mounted cannot change in place.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[driver, *linked], delete_before_replace=True),
+        )
+        self.volume_name = volume.metadata.name
+        self.file_system_id = file_system.id
+        self.dns_name = file_system.dns_name
+        self.mount_name = file_system.mount_name
+        self.register_outputs(
+            {
+                "volumeName": self.volume_name,
+                "fileSystemId": self.file_system_id,
+                "dnsName": self.dns_name,
+                "mountName": self.mount_name,
+            }
+        )
+
+    def _security_group(self, name: str, args: FsxLustreArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
+        """Lustre's ports between the servers and the nodes and among the servers, both ways, and nothing else."""
+        child = pulumi.ResourceOptions(parent=self)
+        tags = args.get("tags", {})
+        group = aws.ec2.SecurityGroup(
+            f"{name}-servers",
+            description=f"Lustre to the nodes of {args['cluster_name']}",
+            vpc_id=args["network_id"],
+            tags={**tags, "Name": f"{args['cluster_name']}-lustre"},
+            opts=child,
+        )
+
+        def ingress(
+            rule: str, into: pulumi.Input[str], peer: pulumi.Input[str], first: int, last: int
+        ) -> aws.vpc.SecurityGroupIngressRule:
+            return aws.vpc.SecurityGroupIngressRule(
+                rule,
+                security_group_id=into,
+                referenced_security_group_id=peer,
+                ip_protocol="tcp",
+                from_port=first,
+                to_port=last,
+                tags=tags,
+                opts=child,
+            )
+
+        nodes = args["security_group_id"]
+        rules: list[pulumi.Resource] = []
+        for first, last in _PORTS:
+            for role, peer in (("nodes", nodes), ("servers", group.id)):
+                rules.append(ingress(f"{name}-from-{role}-{first}", group.id, peer, first, last))
+                rules.append(
+                    aws.vpc.SecurityGroupEgressRule(
+                        f"{name}-to-{role}-{first}",
+                        security_group_id=group.id,
+                        referenced_security_group_id=peer,
+                        ip_protocol="tcp",
+                        from_port=first,
+                        to_port=last,
+                        tags=tags,
+                        opts=child,
+                    )
+                )
+            # Servers call clients back. The nodes' own group lets them out to everywhere.
+            rules.append(ingress(f"{name}-back-to-nodes-{first}", nodes, group.id, first, last))
+        return group, rules
