@@ -254,7 +254,7 @@ def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, A
 
 
 def test_of_several_types_the_smallest_local_disk_is_promised() -> None:
-    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.2xlarge"]))
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g5.4xlarge", "g6.2xlarge"]))
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(450 * 10**9 / 2**30 * 0.9) - 3}Gi"
 
