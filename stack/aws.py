@@ -13,16 +13,17 @@ from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
+from components.aws import addresses, endpoints, existing_network, offerings
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
-from components.aws import offerings
 from components.aws import pools as aws_pools
 from components.aws import storage as aws_storage
 from components.aws.addon import EksAddon
 from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
+from components.aws.existing_network import AwsExistingNetwork, AwsExistingNetworkArgs
 from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork, AwsNetworkArgs
 from components.aws.node_pool import EksNodePool
@@ -32,23 +33,42 @@ from components.taints import tolerations
 from components.versions import Chart
 
 from . import providers as stack_providers
-from .aws_config import AwsConfig
+from .aws_config import AwsConfig, ExistingNetwork
 from .environment import Environment as AnyEnvironment
 
 Environment = AnyEnvironment[AwsConfig]
 Providers = list[pulumi.ProviderResource]
+Network = AwsNetwork | AwsExistingNetwork
 
 # Managed add-ons that need a node to run on. The CSI drivers come with the storage.
 NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
 
 
+# What the owner of an existing VPC has decided.
+_OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
+
+
 def _network_args(environment: Environment) -> AwsNetworkArgs:
     network = environment.config.network
-    return {
+    args: AwsNetworkArgs = {
         "cidr": network.cidr,
         "zones": network.zones,
         "nat": network.nat,
         "cluster_name": environment.cluster_name,
+        "interface_endpoints": network.interface_endpoints,
+        "flow_log_days": network.flow_log_days,
+    }
+    return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
+
+
+def _existing_args(environment: Environment, existing: ExistingNetwork) -> AwsExistingNetworkArgs:
+    return {
+        "vpc_id": existing.vpc_id,
+        "zones": environment.config.network.zones,
+        "private_subnet_ids": existing.private_subnet_ids,
+        "public_subnet_ids": existing.public_subnet_ids,
+        "cluster_name": environment.cluster_name,
+        "node_pools": environment.node_pools,
     }
 
 
@@ -98,8 +118,25 @@ def _bucket_args(environment: Environment) -> S3BucketsArgs | None:
 
 
 def network_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `network`."""
-    yield from aws_network.problems(_network_args(environment), environment.region)
+    """What is wrong with `network`, and whether the pools fit into it."""
+    network = environment.config.network
+    if network.existing is not None:
+        for field in _OWNERS:
+            if field in network.model_fields_set:
+                yield Problem(
+                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
+                    "remove it, or remove existing",
+                )  # fmt: skip
+        for problem in existing_network.problems(_existing_args(environment, network.existing), environment.region):
+            yield problem if problem.path.startswith("zones") else problem.under("existing")
+        return
+    args = _network_args(environment)
+    wrong = list(aws_network.problems(args, environment.region))
+    yield from wrong
+    if not wrong:
+        found = addresses.sound(environment.node_pools, network.zones)
+        needed = endpoints.count(network.interface_endpoints)
+        yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
 
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
@@ -168,12 +205,15 @@ def preflight(environment: Environment, providers: Providers) -> None:
     environment.refuse(problem.under("nodePools") for problem in found)
 
 
-def network(environment: Environment, providers: Providers) -> AwsNetwork:
-    """VPC, subnets, NAT."""
-    return AwsNetwork("network", _network_args(environment), pulumi.ResourceOptions(providers=providers))
+def network(environment: Environment, providers: Providers) -> Network:
+    """VPC, subnets, NAT; or the VPC that is there already."""
+    options, existing = pulumi.ResourceOptions(providers=providers), environment.config.network.existing
+    if existing is not None:
+        return AwsExistingNetwork("network", _existing_args(environment, existing), options)
+    return AwsNetwork("network", _network_args(environment), options)
 
 
-def cluster(environment: Environment, providers: Providers, network: AwsNetwork) -> EksCluster:
+def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
     """Control plane and what nodes need to join it."""
     args: EksClusterArgs = {
         **_cluster_args(environment),
@@ -185,7 +225,7 @@ def cluster(environment: Environment, providers: Providers, network: AwsNetwork)
 
 
 def node_pools(
-    environment: Environment, providers: Providers, network: AwsNetwork, cluster: EksCluster
+    environment: Environment, providers: Providers, network: Network, cluster: EksCluster
 ) -> dict[str, EksNodePool]:
     """One component per pool of the config, by name."""
     return {
@@ -212,7 +252,7 @@ def node_pools(
 def storage(
     environment: Environment,
     providers: Providers,
-    network: AwsNetwork,
+    network: Network,
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
 ) -> AwsStorage:

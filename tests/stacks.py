@@ -25,14 +25,16 @@ def settings(stack: str) -> dict[str, Any]:
     return {**defaults, **yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]}
 
 
-def record(config: dict[str, Any], stack: str, preview: bool = False) -> Recording:
-    """Runs the program with this config; objects travel as JSON, as the engine hands them over."""
+def record(
+    config: dict[str, Any], stack: str, preview: bool = False, outputs: dict[str, Any] | None = None
+) -> Recording:
+    """Runs the program with this config (objects travel as JSON, as from the engine); `outputs` as in `run`."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-    return run(program, config=texts, stack=stack, preview=preview)
+    return run(program, config=texts, stack=stack, preview=preview, outputs=outputs)
 
 
 @functools.cache

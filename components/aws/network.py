@@ -1,7 +1,7 @@
-"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT."""
+"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, optionally more
+addresses for pods, interface endpoints and flow logs."""
 
-import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 import pulumi
@@ -10,40 +10,50 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
-
-# Address plan: eight equal blocks; zones a to g each own one, the eighth is split into the public subnets. A zone's
-# block follows from its letter and never from its place in the list, so that adding a zone moves no other.
-_ZONE_LETTERS = "abcdefg"
-_BLOCK_BITS = 3
-_PUBLIC_BITS = 6
-# AWS allows subnets down to /28: six bits below the network.
-_LONGEST_PREFIX = 28 - _PUBLIC_BITS
+from . import addresses, endpoints, flow_log
 
 NAT_MODES = ("single", "per_zone", "none")
+
+# Which subnets pods' interfaces are made in: "1" where, "0" not even though the node is there (VPC CNI, "Enhanced
+# subnet discovery"; the "0" from 1.22.1 on, an older one takes both).
+_CNI_TAG = "kubernetes.io/role/cni"
 
 
 class AwsNetworkArgs(TypedDict):
     """`cidr`: the VPC's IPv4 network, /16 to /22. `zones`: two or more availability zones of one region, by name.
     `nat`: `single` gateway (default; cheapest), one `per_zone` (survives the loss of a zone) or `none`. `cluster_name`:
-    of the cluster whose load balancers find the subnets by tag. `tags`: put on everything."""
+    of the cluster whose load balancers find the subnets by tag. `pods_cidr`: a further network, /13 to /22, that pods
+    take all their addresses from. `interface_endpoints`: services out of `endpoints.SERVICES` that are reached inside
+    the VPC. `flow_log_days`: how long CloudWatch keeps the log of all traffic; 0 (default) for none. `tags`: put on
+    everything."""
 
     cidr: str
     zones: list[str]
     cluster_name: str
     nat: NotRequired[str]
+    pods_cidr: NotRequired[str]
+    interface_endpoints: NotRequired[list[str]]
+    flow_log_days: NotRequired[int]
     tags: NotRequired[dict[str, str]]
 
 
 def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
     """Everything that is wrong with a network's arguments in `region`, seen without asking AWS."""
-    yield from checks.cidr("cidr", args["cidr"], 16, _LONGEST_PREFIX)
+    yield from checks.cidr("cidr", args["cidr"], *addresses.PREFIXES)
     yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
-    zones = args["zones"]
+    yield from zone_problems(args["zones"], region)
+    yield from _pods(args)
+    yield from endpoints.problems(args.get("interface_endpoints", []), args.get("nat", "single"))
+    yield from flow_log.problems(args.get("flow_log_days", 0))
+
+
+def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
+    """What is wrong with the names of the zones."""
     for index, zone in enumerate(zones):
-        if not zone.startswith(region) or zone[len(region) :] not in list(_ZONE_LETTERS):
+        if not zone.startswith(region) or zone[len(region) :] not in list(addresses.ZONE_LETTERS):
             yield Problem(
                 f"zones[{index}]", zone, f"not an availability zone of {region}",
-                f"{region}a to {region}{_ZONE_LETTERS[-1]}, those that your account has",
+                f"{region}a to {region}{addresses.ZONE_LETTERS[-1]}, those that your account has",
                 f"see `aws ec2 describe-availability-zones --region {region}`",
             )  # fmt: skip
         elif zone in zones[:index]:
@@ -54,11 +64,28 @@ def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
         )
 
 
-class AwsNetwork(pulumi.ComponentResource):
-    """A VPC with a private and a public subnet in each zone, NAT, and an S3 gateway endpoint.
+def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
+    pods_cidr = args.get("pods_cidr")
+    if pods_cidr is None:
+        return
+    wrong = list(checks.cidr("pods_cidr", pods_cidr, *addresses.PODS_PREFIXES))
+    yield from wrong
+    if wrong or list(checks.cidr("cidr", args["cidr"])):
+        return
+    if reason := addresses.association(args["cidr"], pods_cidr):
+        free = next(addresses.for_pods(args["cidr"], None))
+        yield Problem(
+            "pods_cidr", pods_cidr, reason, "100.64.0.0/10, or what AWS lets into a VPC of such a range",
+            f"write {free}",
+        )  # fmt: skip
 
-    Does not: make interface endpoints, peer, or adopt an existing VPC. The default security group loses its rules, so
-    that nothing runs with rules that nobody wrote. Nodes `depends_on` the whole component: they need a way out.
+
+class AwsNetwork(pulumi.ComponentResource):
+    """A VPC with a private and a public subnet in each zone, NAT, and an S3 gateway endpoint; with `pods_cidr` a subnet
+    for pods in each zone.
+
+    Does not: peer, or adopt an existing VPC (`AwsExistingNetwork`). The default security group loses its rules, so that
+    nothing runs with rules that nobody wrote. Nodes `depends_on` the whole component: they need a way out.
     """
 
     network_id: pulumi.Output[str]
@@ -73,7 +100,7 @@ class AwsNetwork(pulumi.ComponentResource):
         zones = args["zones"]
         region = zones[0][:-1] if zones else ""
         checks.refuse(problems(args, region), f"AwsNetwork {name}")
-        self._name, self._args, self._blocks = name, args, _blocks(args["cidr"])
+        self._name, self._args, self._blocks = name, args, addresses.blocks(args["cidr"])
         self._child = pulumi.ResourceOptions(parent=self)
 
         vpc = aws.ec2.Vpc(
@@ -93,18 +120,40 @@ class AwsNetwork(pulumi.ComponentResource):
             opts=self._child,
         )
         public, to_internet = self._public(vpc)
-        gateways = self._gateways(public, to_internet)
-        private, tables = self._private(vpc, gateways)
+        tables = self._tables(vpc, self._gateways(public, to_internet))
+        pods = self._for_pods(vpc, tables)
+        private = {
+            zone: self._subnet(
+                vpc,
+                tables[zone],
+                f"private-{zone}",
+                self._blocks[f"private-{zone[-1]}"],
+                # Pods stay out of the nodes' subnet once they have their own: one that is full of them takes no node.
+                {**self._balancers("internal-elb"), **({_CNI_TAG: "0"} if pods else {})},
+                # From that tag on the pods of a running cluster have nowhere else to go.
+                after=list(pods.values()),
+            )
+            for zone in zones
+        }
         # Container layers, datasets and checkpoints in S3 do not pass through (and are not billed by) the NAT gateway.
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
             service_name=f"com.amazonaws.{region}.s3",
             vpc_endpoint_type="Gateway",
-            route_table_ids=[table.id for table in tables],
+            route_table_ids=[table.id for table in tables.values()],
             tags=self._tags("s3"),
             opts=self._child,
         )
+        tags, pods_cidr = args.get("tags", {}), args.get("pods_cidr")
+        if wanted := args.get("interface_endpoints", []):
+            joined = addresses.pod_networks(pods_cidr, zones) if pods_cidr else {}
+            networks = [args["cidr"], *dict.fromkeys(joined.values())]
+            subnets = [subnet.id for subnet in private.values()]
+            endpoints.interface_endpoints(name, vpc.id, region, wanted, subnets, networks, tags, self)
+        if days := int(args.get("flow_log_days", 0)):
+            cluster_name, own = args["cluster_name"], self._tags("flow-log")
+            flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self)
 
         self.network_id = vpc.id
         self.private_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in private.values()])
@@ -120,6 +169,10 @@ class AwsNetwork(pulumi.ComponentResource):
     def _tags(self, role: str, **more: str) -> dict[str, str]:
         return {**self._args.get("tags", {}), "Name": f"{self._name}-{role}", **more}
 
+    def _balancers(self, role: str) -> dict[str, str]:
+        """Tags by which load balancers of the cluster find a subnet."""
+        return {f"kubernetes.io/cluster/{self._args['cluster_name']}": "shared", f"kubernetes.io/role/{role}": "1"}
+
     def _public(self, vpc: aws.ec2.Vpc) -> tuple[dict[str, aws.ec2.Subnet], aws.ec2.Route]:
         """A public subnet for each zone, and the route that makes them public."""
         name = f"{self._name}-public"
@@ -134,7 +187,10 @@ class AwsNetwork(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._child,
         )
-        subnets = {zone: self._subnet(vpc, table, "public", zone, "elb") for zone in self._args["zones"]}
+        subnets = {
+            zone: self._subnet(vpc, table, f"public-{zone}", self._blocks[f"public-{zone[-1]}"], self._balancers("elb"))
+            for zone in self._args["zones"]
+        }
         return subnets, to_internet
 
     def _gateways(self, public: dict[str, aws.ec2.Subnet], to_internet: aws.ec2.Route) -> dict[str, aws.ec2.NatGateway]:
@@ -159,52 +215,66 @@ class AwsNetwork(pulumi.ComponentResource):
             )
         return made
 
-    def _private(
-        self, vpc: aws.ec2.Vpc, gateways: dict[str, aws.ec2.NatGateway]
-    ) -> tuple[dict[str, aws.ec2.Subnet], list[aws.ec2.RouteTable]]:
-        """A private subnet for each zone, with a route table of its own that leads to the zone's NAT gateway."""
-        subnets: dict[str, aws.ec2.Subnet] = {}
-        tables: list[aws.ec2.RouteTable] = []
+    def _tables(self, vpc: aws.ec2.Vpc, gateways: dict[str, aws.ec2.NatGateway]) -> dict[str, aws.ec2.RouteTable]:
+        """The route table of each zone's private subnets, which leads to the zone's NAT gateway."""
+        tables: dict[str, aws.ec2.RouteTable] = {}
         for zone in self._args["zones"]:
             name = f"{self._name}-private-{zone}"
-            table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=self._tags(f"private-{zone}"), opts=self._child)
+            tables[zone] = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=self._tags(f"private-{zone}"), opts=self._child)
             if zone in gateways:
                 aws.ec2.Route(
                     f"{name}-internet",
-                    route_table_id=table.id,
+                    route_table_id=tables[zone].id,
                     destination_cidr_block="0.0.0.0/0",
                     nat_gateway_id=gateways[zone].id,
                     opts=self._child,
                 )
-            subnets[zone] = self._subnet(vpc, table, "private", zone, "internal-elb")
-            tables.append(table)
-        return subnets, tables
+        return tables
+
+    def _for_pods(self, vpc: aws.ec2.Vpc, tables: dict[str, aws.ec2.RouteTable]) -> dict[str, aws.ec2.Subnet]:
+        """A subnet for each zone's pods in a secondary network of the VPC; none without `pods_cidr`."""
+        pods_cidr, zones = self._args.get("pods_cidr"), self._args["zones"]
+        if pods_cidr is None:
+            return {}
+        own, joined = addresses.pod_blocks(pods_cidr), addresses.pod_networks(pods_cidr, zones)
+        networks = {
+            network: aws.ec2.VpcIpv4CidrBlockAssociation(
+                f"{self._name}-pods-{network.replace('/', '-')}", vpc_id=vpc.id, cidr_block=network, opts=self._child
+            )
+            for network in dict.fromkeys(joined.values())
+        }
+        return {
+            zone: self._subnet(
+                vpc,
+                tables[zone],
+                f"pods-{zone}",
+                own[zone[-1]],
+                {_CNI_TAG: "1"},
+                # A subnet lies in a network that the VPC has.
+                after=[networks[joined[zone]]],
+            )
+            for zone in zones
+        }
 
     def _subnet(
-        self, vpc: aws.ec2.Vpc, table: aws.ec2.RouteTable, kind: str, zone: str, load_balancer: str
+        self,
+        vpc: aws.ec2.Vpc,
+        table: aws.ec2.RouteTable,
+        role: str,
+        block: str,
+        tags: dict[str, str],
+        after: Sequence[pulumi.Resource] = (),
     ) -> aws.ec2.Subnet:
-        name = f"{self._name}-{kind}-{zone}"
+        name = f"{self._name}-{role}"
         subnet = aws.ec2.Subnet(
             name,
             vpc_id=vpc.id,
-            availability_zone=zone,
-            cidr_block=self._blocks[f"{kind}-{zone[-1]}"],
-            tags={
-                **self._tags(f"{kind}-{zone}"),
-                f"kubernetes.io/cluster/{self._args['cluster_name']}": "shared",
-                f"kubernetes.io/role/{load_balancer}": "1",
-            },
-            opts=self._child,
+            availability_zone=role[role.index("-") + 1 :],
+            cidr_block=block,
+            # NAT gateways and load balancers bring their public addresses; nothing else in here has one.
+            map_public_ip_on_launch=False,
+            tags={**self._tags(role), **tags},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
         aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
         return subnet
-
-
-def _blocks(cidr: str) -> dict[str, str]:
-    """Subnet name (`private-a`, `public-a`, …) → its network."""
-    whole = ipaddress.IPv4Network(cidr)
-    *privates, last = whole.subnets(prefixlen_diff=_BLOCK_BITS)
-    publics = last.subnets(prefixlen_diff=_PUBLIC_BITS - _BLOCK_BITS)
-    blocks = {f"private-{letter}": str(block) for letter, block in zip(_ZONE_LETTERS, privates)}
-    blocks.update({f"public-{letter}": str(block) for letter, block in zip(_ZONE_LETTERS, publics)})
-    return blocks

@@ -15,9 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from stack import environment
+from tests.config import network
+from tests.config.network import DELETE, NET
 from tests.stacks import ALL, record, recorded, settings
 
-DELETE = object()
 PROBLEM = re.compile(
     r"^  (?P<path>\S.*?) = (?P<value>.*?): (?P<wrong>.*)\n    allowed: (?P<allowed>.*)\n    fix: (?P<fix>.*)$", re.M
 )
@@ -87,7 +88,6 @@ GPUS = "gpuyard:nodePools.gpu-workers"
 RESERVATION = "cr-0123456789abcdef0"
 BLOCK = {"id": RESERVATION, "capacityBlock": True}
 CPU = "gpuyard:nodePools/cpu-workers"
-NET = "gpuyard:network"
 LUSTRE = {"zone": "us-east-1a"}
 
 # (stack, what is changed, the path in the error, words that the error must hold)
@@ -110,32 +110,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{GPU}/labels/workload": True}, "gpuyard:nodePools.gpu-workers.labels.workload", ["string"]),
     ("dev", {"gpuyard:cloud": "azure"}, "gpuyard:cloud", ["aws, gcp"]),
     ("dev", {"gpuyard:nodePools": {}}, "gpuyard:nodePools", ["at least 1"]),
-    # network
-    ("dev", {f"{NET}/cidr": "10.0.0/16"}, "gpuyard:network.cidr", ["not an IPv4 network", "10.0.0.0/16"]),
-    ("dev", {f"{NET}/cidr": "10.0.0.1/16"}, "gpuyard:network.cidr", ["write 10.0.0.0/16"]),
-    ("dev", {f"{NET}/cidr": "10.0.0.0/28"}, "gpuyard:network.cidr", ["/16 to /22"]),
-    (
-        "dev",
-        {f"{NET}/zones": ["us-east-1a", "us-west-2b"]},
-        "gpuyard:network.zones[1]",
-        ["not an availability zone of us-east-1"],
-    ),
-    (
-        "dev",
-        {f"{NET}/zones": ["us-east-1a", "us-east-1z"]},
-        "gpuyard:network.zones[1]",
-        ["describe-availability-zones"],
-    ),
-    ("dev", {f"{NET}/zones": ["us-east-1a"]}, "gpuyard:network.zones", ["two zones", "add a zone"]),
-    ("dev", {f"{NET}/nat": "perzone"}, "gpuyard:network.nat", ["single, per_zone, none", "write per_zone"]),
-    (
-        "dev-gke",
-        {f"{NET}/zones": ["us-central1-a", "us-east1-b"]},
-        "gpuyard:network.zones[1]",
-        ["not a zone of us-central1"],
-    ),
-    ("dev-gke", {f"{NET}/podsCidr": "10.0.0.0/20"}, "gpuyard:network.podsCidr", ["overlaps"]),
-    ("dev", {f"{NET}/servicesCidr": "10.1.0.0/16"}, "gpuyard:network.servicesCidr", ["on gcp"]),
+    *network.MISTAKES,
     # cluster
     ("dev", {"gpuyard:cluster/version": "1.12"}, "gpuyard:cluster.version", ["1.35"]),
     ("dev", {"gpuyard:cluster/name": "my cluster"}, "gpuyard:cluster.name", ["letters, digits"]),

@@ -1,0 +1,103 @@
+"""Interface endpoints: AWS services that are reached inside the VPC, under their usual names."""
+
+from collections.abc import Iterator
+
+import pulumi
+import pulumi_aws as aws
+
+from .. import checks
+from ..checks import Problem
+
+# What may be named: the services that a cluster's parts call, and the names of their endpoints behind
+# com.amazonaws.REGION. (S3 has its gateway endpoint, which costs nothing.)
+SERVICES = {
+    "ecr": ("ecr.api", "ecr.dkr"),  # images
+    "ec2": ("ec2",),  # VPC CNI, EBS driver
+    "eks": ("eks",),  # nodes that join, autoscaler
+    "eks-auth": ("eks-auth",),  # Pod Identity
+    "sts": ("sts",),  # identities of pods and people
+    "autoscaling": ("autoscaling",),  # autoscaler
+    "elasticloadbalancing": ("elasticloadbalancing",),  # load balancer controller
+    "elasticfilesystem": ("elasticfilesystem",),  # EFS driver
+    "logs": ("logs",),
+    "monitoring": ("monitoring",),
+    "kms": ("kms",),
+    "ssm": ("ssm",),
+}
+# Without NAT nothing of AWS is reached but by an endpoint (EKS guide, "Deploy private clusters with limited internet
+# access"; the EFS driver comes with gpuyard's storage).
+NEEDED_WITHOUT_NAT = (
+    "ecr",
+    "sts",
+    "ec2",
+    "eks",
+    "eks-auth",
+    "autoscaling",
+    "elasticloadbalancing",
+    "elasticfilesystem",
+)
+
+
+def count(wanted: list[str]) -> int:
+    """Endpoints, each with one address in each zone."""
+    return sum(len(SERVICES[name]) for name in wanted)
+
+
+def problems(wanted: list[str], nat: str) -> Iterator[Problem]:
+    """What is wrong with `interface_endpoints`."""
+    for index, name in enumerate(wanted):
+        if name in wanted[:index]:
+            yield Problem(f"interface_endpoints[{index}]", name, "named twice", "each service once", "remove one")
+        yield from checks.one_of(f"interface_endpoints[{index}]", name, SERVICES)
+    missing = [name for name in NEEDED_WITHOUT_NAT if name not in wanted]
+    # A refusal and no warning: a network of ours has no other way out, and its nodes would never become ready. One that
+    # has (a transit gateway, say) is somebody else's, and is adopted.
+    if nat == "none" and missing:
+        yield Problem(
+            "interface_endpoints", wanted, f"without NAT nothing leads to {', '.join(missing)}: no node gets ready",
+            f"at least {', '.join(NEEDED_WITHOUT_NAT)}", f"add {', '.join(missing)}, or write nat: single",
+        )  # fmt: skip
+
+
+def interface_endpoints(
+    name: str,
+    vpc_id: pulumi.Input[str],
+    region: str,
+    wanted: list[str],
+    subnets: list[pulumi.Output[str]],
+    networks: list[str],
+    tags: dict[str, str],
+    parent: pulumi.Resource,
+) -> None:
+    """An endpoint in every subnet for each service, open to HTTPS from the VPC's `networks`."""
+    child = pulumi.ResourceOptions(parent=parent)
+    group = aws.ec2.SecurityGroup(
+        f"{name}-endpoints",
+        vpc_id=vpc_id,
+        description="AWS services, called from within the VPC",
+        tags={**tags, "Name": f"{name}-endpoints"},
+        opts=child,
+    )
+    for network in networks:
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-endpoints-{network.replace('/', '-')}",
+            security_group_id=group.id,
+            cidr_ipv4=network,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            tags=tags,
+            opts=child,
+        )
+    for service in (each for chosen in wanted for each in SERVICES[chosen]):
+        aws.ec2.VpcEndpoint(
+            f"{name}-{service}",
+            vpc_id=vpc_id,
+            service_name=f"com.amazonaws.{region}.{service}",
+            vpc_endpoint_type="Interface",
+            subnet_ids=subnets,
+            security_group_ids=[group.id],
+            private_dns_enabled=True,
+            tags={**tags, "Name": f"{name}-{service}"},
+            opts=child,
+        )

@@ -1,0 +1,232 @@
+"""A VPC that somebody else owns: its subnets are looked at, tagged for the cluster, and otherwise left as they are."""
+
+import re
+from collections.abc import Iterator
+from typing import TypedDict
+
+import pulumi
+import pulumi_aws as aws
+from typing_extensions import NotRequired
+
+from .. import checks
+from ..checks import Problem
+from ..pools import NodePoolSpec
+from . import addresses, network
+
+_CNI_TAG = "kubernetes.io/role/cni"
+
+
+class AwsExistingNetworkArgs(TypedDict):
+    """`vpc_id`: of the VPC. `zones`: two or more availability zones of a region. `private_subnet_ids`: by zone, one in
+    each; nodes live there and need a way to AWS's services. `public_subnet_ids`: by zone, for load balancers that face
+    the internet; may be empty. `cluster_name`: of the cluster whose load balancers find the subnets by tag.
+    `node_pools`: by name; with them the subnets must have room for every pool at its maximum."""
+
+    vpc_id: str
+    zones: list[str]
+    private_subnet_ids: dict[str, str]
+    public_subnet_ids: dict[str, str]
+    cluster_name: str
+    node_pools: NotRequired[dict[str, NodePoolSpec]]
+
+
+def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments in `region`, seen without asking AWS."""
+    yield from network.zone_problems(args["zones"], region)
+    if not re.fullmatch(r"vpc-[0-9a-f]{8,17}", args["vpc_id"]):
+        yield Problem(
+            "vpc_id", args["vpc_id"], "no id of a VPC", "vpc- and 8 to 17 hexadecimal digits",
+            f"see `aws ec2 describe-vpcs --region {region}`",
+        )  # fmt: skip
+    seen: dict[str, str] = {}
+    for field, subnets in _subnets(args).items():
+        for zone, subnet in subnets.items():
+            path = f"{field}.{zone}"
+            if zone not in args["zones"]:
+                yield Problem(
+                    path, subnet, "not a zone of the network", ", ".join(args["zones"]), "add it to zones, or remove it"
+                )
+            if not re.fullmatch(r"subnet-[0-9a-f]{8,17}", subnet):
+                yield Problem(
+                    path, subnet, "no id of a subnet", "subnet- and 8 to 17 hexadecimal digits",
+                    f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={args['vpc_id']}`",
+                )  # fmt: skip
+            elif subnet in seen:
+                yield Problem(path, subnet, f"is the {seen[subnet]} already", "each subnet once", "name another subnet")
+            seen.setdefault(subnet, f"{field.split('_')[0]} subnet of {zone}")
+    for zone in args["zones"]:
+        if zone not in args["private_subnet_ids"]:
+            yield Problem(
+                f"private_subnet_ids.{zone}", None, "a zone without a subnet for its nodes",
+                f"a private subnet in each of {', '.join(args['zones'])}", f"add one in {zone}, or remove the zone",
+            )  # fmt: skip
+
+
+def _subnets(args: AwsExistingNetworkArgs) -> dict[str, dict[str, str]]:
+    return {"private_subnet_ids": args["private_subnet_ids"], "public_subnet_ids": args["public_subnet_ids"]}
+
+
+class AwsExistingNetwork(pulumi.ComponentResource):
+    """Subnets of an existing VPC, tagged so that the cluster's load balancers find them.
+
+    Does not: make or change anything else in the VPC; routes, NAT, endpoints and flow logs are its owner's.
+
+    The subnets are looked at before anything is made, at preview too: VPC, zone, public addresses, DNS, free addresses.
+    Whether a route leads out of a private subnet is not looked at.
+    """
+
+    network_id: pulumi.Output[str]
+    """Id of the VPC."""
+    private_subnet_ids: pulumi.Output[list[str]]
+    """Private subnets in the order of `zones`."""
+    public_subnet_ids: pulumi.Output[list[str]]
+    """Public subnets in the order of `zones`; empty without."""
+
+    def __init__(self, name: str, args: AwsExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
+        zones = args["zones"]
+        checks.refuse(problems(args, zones[0][:-1] if zones else ""), f"AwsExistingNetwork {name}")
+        checks.refuse(_Owned(args, pulumi.InvokeOptions(parent=self)).problems(), f"AwsExistingNetwork {name}")
+        self._name, self._cluster_name = name, args["cluster_name"]
+
+        private, public = args["private_subnet_ids"], args["public_subnet_ids"]
+        self.network_id = pulumi.Output.from_input(args["vpc_id"])
+        self.private_subnet_ids = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
+        self.public_subnet_ids = self._tagged("public", "elb", {zone: public[zone] for zone in zones if zone in public})
+        self.register_outputs(
+            {
+                "networkId": self.network_id,
+                "privateSubnetIds": self.private_subnet_ids,
+                "publicSubnetIds": self.public_subnet_ids,
+            }
+        )
+
+    def _tagged(self, kind: str, role: str, subnets: dict[str, str]) -> pulumi.Output[list[str]]:
+        """The subnets' ids, known once they bear the cluster's tag: who uses them waits for it."""
+        ids: list[pulumi.Output[str]] = []
+        for zone, subnet in subnets.items():
+            name = f"{self._name}-{kind}-{zone}"
+            aws.ec2.Tag(
+                f"{name}-role",
+                resource_id=subnet,
+                key=f"kubernetes.io/role/{role}",
+                value="1",
+                # Says what the subnet is for, to other clusters in the VPC too: it stays when this one goes.
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            )
+            mine = aws.ec2.Tag(
+                f"{name}-cluster",
+                resource_id=subnet,
+                key=f"kubernetes.io/cluster/{self._cluster_name}",
+                value="shared",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            ids.append(mine.resource_id)
+        return pulumi.Output.all(*ids)
+
+
+class _Owned:
+    """What AWS says of the VPC and its subnets."""
+
+    def __init__(self, args: AwsExistingNetworkArgs, opts: pulumi.InvokeOptions) -> None:
+        self._args, self._opts = args, opts
+
+    def problems(self) -> Iterator[Problem]:
+        vpc_id = self._args["vpc_id"]
+        try:
+            vpc = aws.ec2.get_vpc(id=vpc_id, opts=self._opts)
+        except Exception as error:  # the SDK has no narrower class for an invoke that failed
+            yield Problem(
+                "vpc_id", vpc_id, f"cannot be looked at: {_last_line(error)}", "a VPC of this account and region",
+                "see `aws ec2 describe-vpcs`",
+            )  # fmt: skip
+            return
+        for on, attribute in (
+            (vpc.enable_dns_support, "enable-dns-support"),
+            (vpc.enable_dns_hostnames, "enable-dns-hostnames"),
+        ):
+            if not on:
+                yield Problem(
+                    "vpc_id", vpc_id, f"a VPC without {attribute}: nodes do not find the cluster's private endpoint",
+                    "a VPC with both DNS attributes",
+                    f"ask its owner for `aws ec2 modify-vpc-attribute --vpc-id {vpc_id} --{attribute}`",
+                )  # fmt: skip
+        wrong: list[Problem] = []
+        looked: dict[str, aws.ec2.GetSubnetResult] = {}
+        for field, subnets in _subnets(self._args).items():
+            for zone, subnet_id in subnets.items():
+                found = self._look(f"{field}.{zone}", subnet_id)
+                if isinstance(found, Problem):
+                    wrong.append(found)
+                    continue
+                wrong += _misplaced(f"{field}.{zone}", zone, found, vpc_id)
+                if field == "private_subnet_ids":
+                    looked[zone] = found
+        yield from wrong
+        if not wrong and "node_pools" in self._args:
+            yield from self._room(looked)
+
+    def _look(self, path: str, subnet_id: str) -> aws.ec2.GetSubnetResult | Problem:
+        try:
+            return aws.ec2.get_subnet(id=subnet_id, opts=self._opts)
+        except Exception as error:  # as above
+            vpc_id = self._args["vpc_id"]
+            return Problem(
+                path, subnet_id, f"cannot be looked at: {_last_line(error)}", f"a subnet of {vpc_id}",
+                f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={vpc_id}`",
+            )  # fmt: skip
+
+    def _room(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
+        """The pools at their maximum against the subnets, and against those that the owner keeps for pods."""
+        zones = self._args["zones"]
+        needs = addresses.of_zones(addresses.sound(self._args.get("node_pools", {}), zones), zones)
+        ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
+        pods = self._for_pods([subnet.id for subnet in private.values()])
+        for zone, subnet in private.items():
+            # Once the cluster is there, its own nodes are among what is taken: then the whole subnet counts.
+            here = ours in subnet.tags
+            room = addresses.Room(
+                _addresses(subnet, here),
+                sum(_addresses(each, here) for each in pods if each.availability_zone == zone),
+                shared=subnet.tags.get(_CNI_TAG) != "0",
+            )
+            if short := addresses.told({zone: needs[zone]}, {zone: room}):
+                yield Problem(
+                    f"private_subnet_ids.{zone}", subnet.id, f"the pools at their maximum need more: {short}",
+                    "a subnet that holds every pool at max with all its pods",
+                    f"name a larger subnet, lower max, or ask the owner for a subnet in {zone} with {_CNI_TAG}: 1",
+                )  # fmt: skip
+
+    def _for_pods(self, but: list[str]) -> list[aws.ec2.GetSubnetResult]:
+        filters = [
+            aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[self._args["vpc_id"]]),
+            aws.ec2.GetSubnetsFilterArgs(name=f"tag:{_CNI_TAG}", values=["1"]),
+        ]
+        found = aws.ec2.get_subnets(filters=filters, opts=self._opts).ids
+        return [aws.ec2.get_subnet(id=each, opts=self._opts) for each in found if each not in but]
+
+
+def _addresses(subnet: aws.ec2.GetSubnetResult, all_of_it: bool) -> int:
+    return addresses.usable(subnet.cidr_block) if all_of_it else subnet.available_ip_address_count
+
+
+def _misplaced(path: str, zone: str, subnet: aws.ec2.GetSubnetResult, vpc_id: str) -> Iterator[Problem]:
+    if subnet.vpc_id != vpc_id:
+        yield Problem(
+            path, subnet.id, f"lies in {subnet.vpc_id}", f"a subnet of {vpc_id}",
+            f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={vpc_id}`",
+        )  # fmt: skip
+    if subnet.availability_zone != zone:
+        yield Problem(
+            path, subnet.id, f"lies in {subnet.availability_zone}", f"a subnet in {zone}",
+            f"name it under {subnet.availability_zone}, and one of {zone} here",
+        )  # fmt: skip
+    if path.startswith("private") and subnet.map_public_ip_on_launch:
+        yield Problem(
+            path, subnet.id, "a public subnet: machines in it get public addresses",
+            "a subnet with map-public-ip-on-launch off", "name a private subnet, or write it under publicSubnetIds",
+        )  # fmt: skip
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]

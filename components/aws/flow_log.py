@@ -1,0 +1,95 @@
+"""The log of all traffic in a VPC: flow log, log group, and the role that may write there and nowhere else."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from .. import naming
+from ..checks import Problem
+
+# CloudWatch's PutRetentionPolicy takes no other number of days.
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+
+def problems(days: int) -> Iterator[Problem]:
+    """What is wrong with `flow_log_days`."""
+    if days and days not in LOG_DAYS:
+        longer = next((each for each in LOG_DAYS if each > days), LOG_DAYS[-1])
+        yield Problem(
+            "flow_log_days", days, "CloudWatch keeps no log for that long", f"0 or {', '.join(map(str, LOG_DAYS))}",
+            f"write {longer}, or 0 for no log" if days > 0 else "write 0",
+        )  # fmt: skip
+
+
+def flow_log(
+    name: str,
+    vpc_id: pulumi.Input[str],
+    cluster_name: str,
+    region: str,
+    days: int,
+    tags: dict[str, str],
+    parent: pulumi.Resource,
+) -> aws.ec2.FlowLog:
+    """The flow log and what it needs; `days` is one of `LOG_DAYS`."""
+    child = pulumi.ResourceOptions(parent=parent)
+    group = aws.cloudwatch.LogGroup(
+        name, name=f"/aws/vpc/{cluster_name}/flow-log", retention_in_days=days, tags=tags, opts=child
+    )
+    role = aws.iam.Role(
+        name,
+        name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
+        description=f"Flow log of the VPC of {cluster_name}",
+        assume_role_policy=group.arn.apply(lambda arn: json.dumps(_trust(arn, region))),
+        tags=tags,
+        opts=child,
+    )
+    policy = aws.iam.RolePolicy(
+        name, role=role.name, policy=group.arn.apply(lambda arn: json.dumps(_may_write(arn))), opts=child
+    )
+    return aws.ec2.FlowLog(
+        name,
+        vpc_id=vpc_id,
+        traffic_type="ALL",
+        log_destination=group.arn,
+        iam_role_arn=role.arn,
+        tags=tags,
+        # Without its rights the delivery fails first and is tried again much later.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+    )
+
+
+def _trust(group_arn: str, region: str) -> dict[str, Any]:
+    """Trust in the flow logs of this account and region (VPC guide, "IAM role for publishing flow logs")."""
+    account = group_arn.split(":")[4]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": account},
+                    "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:{region}:{account}:vpc-flow-log/*"},
+                },
+            }
+        ],
+    }
+
+
+def _may_write(group_arn: str) -> dict[str, Any]:
+    """The right to write to one log group; CreateLogGroup is missing, so that none comes back after its deletion."""
+
+    def allow(*actions: str, on: list[str]) -> dict[str, Any]:
+        return {"Effect": "Allow", "Action": [f"logs:{action}" for action in actions], "Resource": on}
+
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            allow("CreateLogStream", "PutLogEvents", "DescribeLogStreams", on=[group_arn, f"{group_arn}:*"]),
+            allow("DescribeLogGroups", on=["*"]),  # names; takes no narrower resource
+        ],
+    }

@@ -1,0 +1,475 @@
+"""The network on AWS: what the components ask the SDK for, and what they refuse."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+import grpc
+import pulumi
+import pytest
+from parliament import analyze_policy_string
+
+from components.aws import endpoints
+from components.aws.cluster import EksCluster
+from components.aws.existing_network import AwsExistingNetwork
+from components.aws.network import AwsNetwork
+from components.aws.node_pool import EksNodePool
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
+from tests.recorder import run
+from tests.recording import Recording
+from tests.stacks import record, settings
+
+
+def network(**args: Any) -> Recording:
+    """A recorded AwsNetwork called `net`."""
+    defaults = {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train"}
+    return run(lambda: AwsNetwork("net", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
+
+
+class TestNetwork:
+    def test_each_zone_has_a_private_and_a_public_subnet_that_do_not_overlap(self) -> None:
+        subnets = network().all("Subnet")
+        assert {found.name for found in subnets} == {
+            f"net-{kind}-{zone}" for kind in ("private", "public") for zone in AWS_ZONES
+        }
+        blocks = [ipaddress.IPv4Network(found.inputs["cidrBlock"]) for found in subnets]
+        assert not any(one.overlaps(other) for i, one in enumerate(blocks) for other in blocks[:i])
+        assert all(block.subnet_of(ipaddress.IPv4Network("10.0.0.0/16")) for block in blocks)
+
+    def test_adding_a_zone_moves_no_other_subnet(self) -> None:
+        def blocks(zones: list[str]) -> dict[str, str]:
+            return {found.name: found.inputs["cidrBlock"] for found in network(zones=zones).all("Subnet")}
+
+        few, many = blocks(AWS_ZONES), blocks(["us-east-1f", *AWS_ZONES])
+        assert few.items() <= many.items()
+
+    def test_load_balancers_find_their_subnets_by_tag(self) -> None:
+        made = network()
+        assert made.one("Subnet", "net-public-us-east-1a").inputs["tags"]["kubernetes.io/role/elb"] == "1"
+        private = made.one("Subnet", "net-private-us-east-1a").inputs["tags"]
+        assert private["kubernetes.io/role/internal-elb"] == "1"
+        assert private["kubernetes.io/cluster/train"] == "shared"
+
+    @pytest.mark.parametrize(("mode", "gateways"), [("none", 0), ("single", 1), ("per_zone", 2)])
+    def test_the_nat_mode_sets_the_number_of_gateways(self, mode: str, gateways: int) -> None:
+        made = network(nat=mode, interface_endpoints=list(endpoints.NEEDED_WITHOUT_NAT) if mode == "none" else [])
+        assert len(made.all("NatGateway")) == gateways
+        routes = [found for found in made.all("Route") if "natGatewayId" in found.inputs]
+        assert len(routes) == (2 if gateways else 0)
+
+    def test_nodes_that_depend_on_the_network_go_before_its_way_to_the_internet(self) -> None:
+        """seed row S01: nodes are never without a route, neither first nor last."""
+
+        def program() -> None:
+            options = aws_options()
+            net = AwsNetwork("net", {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train"}, options)
+            args = {
+                "pool": GUIDE_CPU,
+                "zones": AWS_ZONES,
+                "subnet_ids": net.private_subnet_ids,
+                "cluster_name": "train",
+                "cluster": "train",
+                "node_role_arn": "arn:aws:iam::1:role/n",
+            }
+            after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[net]))
+            EksNodePool("cpu-workers", args, after)  # type: ignore[arg-type]
+
+        made = run(program)
+        group = made.one("NodeGroup")
+        for kind in ("NatGateway", "Route", "RouteTableAssociation", "InternetGateway"):
+            for found in made.all(kind):
+                if "private" in found.name or kind in ("NatGateway", "InternetGateway"):
+                    assert made.must_outlive(found, group), found
+
+    def test_the_default_security_group_has_no_rule(self) -> None:
+        group = network().one("DefaultSecurityGroup")
+        assert group.inputs["ingress"] == [] and group.inputs["egress"] == []
+
+
+PODS = {"pods_cidr": "100.64.0.0/16"}
+
+
+class TestAddressesForPods:
+    def test_each_zone_has_a_subnet_for_pods_in_the_secondary_network_that_the_vpc_cni_finds_by_tag(self) -> None:
+        made = network(**PODS)
+        joined = made.one("VpcIpv4CidrBlockAssociation")
+        assert joined.inputs["cidrBlock"] == "100.64.0.0/16"
+        for zone in AWS_ZONES:
+            subnet = made.one("Subnet", f"net-pods-{zone}")
+            assert ipaddress.IPv4Network(subnet.inputs["cidrBlock"]).subnet_of(ipaddress.IPv4Network("100.64.0.0/16"))
+            assert subnet.inputs["availabilityZone"] == zone
+            assert subnet.inputs["tags"]["kubernetes.io/role/cni"] == "1"
+            # no load balancer finds it
+            assert not any(
+                key.startswith(("kubernetes.io/cluster/", "kubernetes.io/role/elb", "kubernetes.io/role/int"))
+                for key in subnet.inputs["tags"]
+            )
+            assert made.must_outlive(joined, subnet)
+
+    def test_pods_reach_the_world_as_the_nodes_of_their_zone_do(self) -> None:
+        made = network(**PODS, nat="per_zone")
+        for zone in AWS_ZONES:
+            tables = {
+                made.one("RouteTableAssociation", f"net-{kind}-{zone}").inputs["routeTableId"]
+                for kind in ("private", "pods")
+            }
+            assert tables == {made.one("RouteTable", f"net-private-{zone}").id}
+
+    def test_pods_stay_out_of_the_nodes_subnets_from_when_they_have_their_own(self) -> None:
+        """A subnet that is full of pods takes no new node."""
+        made = network(**PODS)
+        for zone in AWS_ZONES:
+            private = made.one("Subnet", f"net-private-{zone}")
+            assert private.inputs["tags"]["kubernetes.io/role/cni"] == "0"
+            assert made.must_outlive(made.one("Subnet", f"net-pods-{zone}"), private)
+            assert "kubernetes.io/role/cni" not in network().one("Subnet", private.name).inputs["tags"]
+
+    def test_a_network_shorter_than_aws_takes_joins_in_parts_of_slash_16(self) -> None:
+        made = network(pods_cidr="100.64.0.0/13")
+        joined = [found.inputs["cidrBlock"] for found in made.all("VpcIpv4CidrBlockAssociation")]
+        assert sorted(joined) == ["100.64.0.0/16", "100.65.0.0/16"]
+        assert made.one("Subnet", "net-pods-us-east-1b").inputs["cidrBlock"] == "100.65.0.0/16"
+
+    def test_adding_a_zone_moves_no_other_pods(self) -> None:
+        def blocks(zones: list[str]) -> dict[str, str]:
+            made = network(zones=zones, pods_cidr="100.64.0.0/14")
+            return {found.name: found.inputs["cidrBlock"] for found in made.all("Subnet")}
+
+        assert blocks(AWS_ZONES).items() <= blocks(["us-east-1f", *AWS_ZONES]).items()
+
+    def test_nothing_that_has_no_address_of_its_own_gets_a_public_one(self) -> None:
+        for subnet in network(**PODS).all("Subnet"):
+            assert subnet.inputs["mapPublicIpOnLaunch"] is False
+
+
+class TestInterfaceEndpoints:
+    def test_a_service_has_an_endpoint_in_every_zone_under_its_usual_name(self) -> None:
+        made = network(interface_endpoints=["ecr", "eks-auth"])
+        found = {each.inputs["serviceName"]: each.inputs for each in made.all("VpcEndpoint")}
+        assert set(found) == {f"com.amazonaws.us-east-1.{name}" for name in ("s3", "ecr.api", "ecr.dkr", "eks-auth")}
+        private = {made.one("Subnet", f"net-private-{zone}").id for zone in AWS_ZONES}
+        for name, inputs in found.items():
+            if not name.endswith(".s3"):
+                assert inputs["vpcEndpointType"] == "Interface" and inputs["privateDnsEnabled"] is True
+                assert set(inputs["subnetIds"]) == private
+
+    def test_they_answer_to_https_from_the_networks_of_the_vpc_alone(self) -> None:
+        made = network(interface_endpoints=["sts"], pods_cidr="100.64.0.0/14")
+        group = made.one("SecurityGroup", "net-endpoints")
+        assert "ingress" not in group.inputs and "egress" not in group.inputs
+        rules = [found.inputs for found in made.all("SecurityGroupIngressRule")]
+        assert {rule["cidrIpv4"] for rule in rules} == {"10.0.0.0/16", "100.64.0.0/16"}
+        assert {(rule["fromPort"], rule["toPort"], rule["ipProtocol"]) for rule in rules} == {(443, 443, "tcp")}
+        assert made.one("VpcEndpoint", "net-sts").inputs["securityGroupIds"] == [group.id]
+
+    def test_without_any_there_is_the_gateway_to_s3_alone(self) -> None:
+        made = network()
+        assert [found.inputs["vpcEndpointType"] for found in made.all("VpcEndpoint")] == ["Gateway"]
+        assert made.all("SecurityGroup") == []
+
+    def test_without_nat_what_nodes_need_must_be_among_them(self) -> None:
+        needed = list(endpoints.NEEDED_WITHOUT_NAT)
+        assert network(nat="none", interface_endpoints=needed).all("NatGateway") == []
+        for name in needed:
+            with pytest.raises(pulumi.RunError, match=f"nothing leads to {name}:"):
+                network(nat="none", interface_endpoints=[each for each in needed if each != name])
+
+
+class TestFlowLog:
+    def test_all_traffic_is_logged_for_the_days_that_are_asked_for(self) -> None:
+        made = network(flow_log_days=30)
+        log, group = made.one("aws:ec2/flowLog:FlowLog"), made.one("LogGroup")
+        assert group.inputs["retentionInDays"] == 30
+        assert log.inputs["trafficType"] == "ALL" and log.inputs["logDestination"] == group.outputs["arn"]
+        assert log.inputs["vpcId"] == made.one("Vpc").id
+        assert made.must_outlive(made.one("RolePolicy"), log)
+
+    def test_its_role_writes_to_that_group_alone_and_is_taken_by_this_accounts_flow_logs_alone(self) -> None:
+        made = network(flow_log_days=30)
+        arn, role = made.one("LogGroup").outputs["arn"], made.one("Role")
+        granted = {
+            action: statement["Resource"]
+            for statement in json.loads(made.one("RolePolicy").inputs["policy"])["Statement"]
+            for action in statement["Action"]
+        }
+        writes = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
+        assert granted == {**{key: [arn, f"{arn}:*"] for key in writes}, "logs:DescribeLogGroups": ["*"]}
+        (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+        assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+
+    def test_its_policy_passes_the_linter(self) -> None:
+        arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vpc/train/flow-log"
+        args = {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train", "flow_log_days": 30}
+        made = run(
+            lambda: AwsNetwork("net", args, aws_options()),  # type: ignore[arg-type]
+            outputs={"aws:cloudwatch/logGroup:LogGroup": {"arn": arn}},
+        )
+        assert analyze_policy_string(made.one("RolePolicy").inputs["policy"]).findings == []
+
+    def test_there_is_none_unless_asked_for(self) -> None:
+        made = network()
+        assert made.all("FlowLog") == made.all("LogGroup") == made.all("Role") == []
+
+
+def test_every_resource_that_can_bear_tags_bears_the_callers() -> None:
+    made = network(**PODS, interface_endpoints=["sts"], flow_log_days=7, tags={"team": "vision"})
+    without = {"RouteTableAssociation", "Route", "VpcIpv4CidrBlockAssociation", "RolePolicy"}
+    for found in made.resources.values():
+        kind = found.type.rpartition(":")[2]
+        if found.package == "aws" and kind not in without:
+            assert found.inputs["tags"]["team"] == "vision", found
+
+
+@pytest.mark.parametrize(
+    ("args", "path", "words"),
+    [
+        ({"pods_cidr": "100.64.0.0/8"}, "pods_cidr", "write 100.0.0.0/8"),
+        ({"pods_cidr": "100.64.0.0/10"}, "pods_cidr", "/13 to /22"),
+        ({"pods_cidr": "10.0.128.0/20"}, "pods_cidr", "overlaps cidr = 10.0.0.0/16"),
+        ({"pods_cidr": "192.168.0.0/16"}, "pods_cidr", "write 100.64.0.0/16"),
+        ({"cidr": "100.64.0.0/16", "pods_cidr": "10.0.0.0/16"}, "pods_cidr", "write 100.96.0.0/16"),
+        ({"interface_endpoints": ["ecr", "EKS_auth"]}, "interface_endpoints[1]", "write eks-auth"),
+        ({"interface_endpoints": ["sts", "sts"]}, "interface_endpoints[1]", "named twice"),
+        ({"flow_log_days": 31}, "flow_log_days", "write 60"),
+        ({"flow_log_days": 9999}, "flow_log_days", "write 3653"),
+        ({"flow_log_days": -1}, "flow_log_days", "write 0"),
+        ({"nat": "none"}, "interface_endpoints", "or write nat: single"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_made(args: dict[str, Any], path: str, words: str) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        network(**args)
+    text = str(caught.value)
+    assert f"  {path} = " in text and words in text and "one value" in text, text
+
+
+PRIVATE = {zone: f"subnet-0aaaaaaa{index}" for index, zone in enumerate(AWS_ZONES)}
+PUBLIC = {zone: f"subnet-0bbbbbbb{index}" for index, zone in enumerate(AWS_ZONES)}
+OWNED: dict[str, Any] = {
+    "vpc_id": "vpc-0123456789abcdef0",
+    "zones": AWS_ZONES,
+    "private_subnet_ids": PRIVATE,
+    "public_subnet_ids": PUBLIC,
+    "cluster_name": "train",
+}
+SUBNETS = {each: {"availabilityZone": zone} for found in (PRIVATE, PUBLIC) for zone, each in found.items()}
+A = "subnet-0aaaaaaa0"
+
+
+def outputs(
+    vpc: dict[str, Any] | None = None, subnets: dict[str, dict[str, Any]] | None = None, pods: list[str] | None = None
+) -> dict[str, Any]:
+    """What AWS says of the VPC, its subnets and those with the tag of the VPC CNI."""
+    by_id = {**SUBNETS, **{each: {**SUBNETS.get(each, {}), **found} for each, found in (subnets or {}).items()}}
+
+    def subnet(args: dict[str, Any]) -> dict[str, Any]:
+        usual = {"vpcId": OWNED["vpc_id"], "mapPublicIpOnLaunch": "bbbb" in args["id"], "tags": {}}
+        return {**usual, "cidrBlock": "10.0.0.0/19", "availableIpAddressCount": 8000, **by_id[args["id"]], **args}
+
+    attributes = {"enableDnsSupport": True, "enableDnsHostnames": True, **(vpc or {})}
+    return {
+        "aws:ec2/getVpc:getVpc": lambda args: {**args, **attributes},
+        "aws:ec2/getSubnet:getSubnet": subnet,
+        "aws:ec2/getSubnets:getSubnets": {"id": "us-east-1", "ids": pods or []},
+    }
+
+
+class Refused(grpc.RpcError):
+    """What the engine answers when a data source fails."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
+def existing(says: dict[str, Any] | None = None, preview: bool = False, **args: Any) -> Recording:
+    """A recorded AwsExistingNetwork called `net`; its outputs are exported."""
+
+    def program() -> None:
+        made = AwsExistingNetwork("net", {**OWNED, **args}, aws_options())  # type: ignore[typeddict-item]
+        for key in ("network_id", "private_subnet_ids", "public_subnet_ids"):
+            pulumi.export(key, getattr(made, key))
+
+    return run(program, outputs=says or outputs(), preview=preview)
+
+
+class TestExistingNetwork:
+    def test_it_puts_tags_on_the_subnets_and_makes_nothing_else(self) -> None:
+        made = existing()
+        custom = [found for found in made.resources.values() if found.package == "aws"]
+        assert {found.type for found in custom} == {"aws:ec2/tag:Tag"}
+        tags = {(found.inputs["resourceId"], found.inputs["key"]): found.inputs["value"] for found in custom}
+        cluster, role = "kubernetes.io/cluster/train", "kubernetes.io/role"
+        assert tags == {
+            **{(each, cluster): "shared" for each in SUBNETS},
+            **{(each, f"{role}/internal-elb"): "1" for each in SUBNETS if "aaaa" in each},
+            **{(each, f"{role}/elb"): "1" for each in SUBNETS if "bbbb" in each},
+        }
+
+    def test_what_other_clusters_read_too_stays_when_this_one_goes(self) -> None:
+        for found in existing().all("aws:ec2/tag:Tag"):
+            assert found.options.get("retainOnDelete", False) is found.inputs["key"].startswith("kubernetes.io/role/")
+
+    def test_it_has_the_outputs_of_a_network_of_ours_in_the_order_of_the_zones(self) -> None:
+        made = existing(zones=AWS_ZONES[::-1])
+        assert made.exports == {
+            "network_id": OWNED["vpc_id"],
+            "private_subnet_ids": ["subnet-0aaaaaaa1", "subnet-0aaaaaaa0"],
+            "public_subnet_ids": ["subnet-0bbbbbbb1", "subnet-0bbbbbbb0"],
+        }
+        hints = {name: hint for name, hint in AwsNetwork.__annotations__.items() if not name.startswith("_")}
+        assert AwsExistingNetwork.__annotations__ == hints
+
+    def test_a_cluster_without_public_subnets_waits_for_the_tags_and_goes_before_them(self) -> None:
+        def program() -> None:
+            options = aws_options()
+            net = AwsExistingNetwork("net", {**OWNED, "public_subnet_ids": {}}, options)  # type: ignore[typeddict-item]
+            args = {
+                "cluster_name": "train",
+                "version": "1.35",
+                "network_id": net.network_id,
+                "private_subnet_ids": net.private_subnet_ids,
+                "public_subnet_ids": net.public_subnet_ids,
+            }
+            EksCluster("c", args, options)  # type: ignore[arg-type]
+
+        made = run(program, outputs=outputs())
+        cluster = made.one("aws:eks/cluster:Cluster")
+        assert set(cluster.inputs["vpcConfig"]["subnetIds"]) == {"subnet-0aaaaaaa0", "subnet-0aaaaaaa1"}
+        for found in made.all("aws:ec2/tag:Tag"):
+            if found.inputs["key"] == "kubernetes.io/cluster/train":
+                assert made.must_outlive(found, cluster)
+
+    @pytest.mark.parametrize("preview", [True, False])
+    def test_it_asks_with_its_own_provider_at_preview_too(self, preview: bool) -> None:
+        made = existing(preview=preview)
+        assert made.without_provider() == []
+        assert {call.token for call in made.invokes} == {"aws:ec2/getVpc:getVpc", "aws:ec2/getSubnet:getSubnet"}
+
+    @pytest.mark.parametrize(
+        ("args", "path", "words"),
+        [
+            ({"vpc_id": "my-vpc"}, "vpc_id", "no id of a VPC"),
+            ({"private_subnet_ids": {"us-east-1a": A}}, "private_subnet_ids.us-east-1b", "add one in us-east-1b"),
+            (
+                {"public_subnet_ids": {"us-east-1a": A}},
+                "public_subnet_ids.us-east-1a",
+                "is the private subnet of us-east-1a already",
+            ),
+            (
+                {"public_subnet_ids": {"us-east-1c": "subnet-0c0c0c0c"}},
+                "public_subnet_ids.us-east-1c",
+                "add it to zones",
+            ),
+            ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "no id of a subnet"),
+        ],
+    )
+    def test_mistakes_that_show_without_asking_are_told_first(
+        self, args: dict[str, Any], path: str, words: str
+    ) -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            existing(**args)
+        assert f"  {path} = " in str(caught.value) and words in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("says", "path", "words"),
+        [
+            (outputs(vpc={"enableDnsSupport": False}), "vpc_id", "enable-dns-support"),
+            (outputs(vpc={"enableDnsHostnames": False}), "vpc_id", "modify-vpc-attribute"),
+            (outputs(subnets={A: {"vpcId": "vpc-9"}}), "private_subnet_ids.us-east-1a", "lies in vpc-9"),
+            (
+                outputs(subnets={A: {"availabilityZone": "us-east-1b"}}),
+                "private_subnet_ids.us-east-1a",
+                "a subnet in us-east-1a",
+            ),
+            (
+                outputs(subnets={A: {"mapPublicIpOnLaunch": True}}),
+                "private_subnet_ids.us-east-1a",
+                "write it under publicSubnetIds",
+            ),
+        ],
+    )
+    def test_a_vpc_that_does_not_serve_is_one_error_before_any_tag(
+        self, says: dict[str, Any], path: str, words: str
+    ) -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            existing(says)
+        text = str(caught.value)
+        assert f"  {path} = " in text and words in text and "nothing was changed" in text, text
+
+    def test_what_cannot_be_looked_at_says_so_in_awss_words(self) -> None:
+        def gone(args: dict[str, Any]) -> dict[str, Any]:
+            raise Refused(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
+
+        with pytest.raises(pulumi.RunError, match="does not exist") as caught:
+            existing({**outputs(), "aws:ec2/getSubnet:getSubnet": gone})
+        assert "4 values cannot work" in str(caught.value)
+
+    POOLS = {"cpu": pool(GUIDE_CPU, max=20)}  # 10 nodes of 130 in each zone, and 17 for others
+
+    @pytest.mark.parametrize(
+        ("subnet", "pods", "fits"),
+        [
+            ({"availableIpAddressCount": 1317}, {}, True),
+            ({"availableIpAddressCount": 1316}, {}, False),
+            # The cluster's own nodes are among what is taken.
+            ({"availableIpAddressCount": 3, "tags": {"kubernetes.io/cluster/train": "shared"}}, {}, True),
+            ({"availableIpAddressCount": 3, "tags": {"kubernetes.io/cluster/other": "shared"}}, {}, False),
+            # The owner keeps a subnet for pods, of this zone or of another.
+            ({"availableIpAddressCount": 100}, {"availabilityZone": "us-east-1a"}, True),
+            ({"availableIpAddressCount": 100}, {"availabilityZone": "us-east-1b"}, False),
+            ({"availableIpAddressCount": 26}, {"availabilityZone": "us-east-1a"}, False),
+            # Pods may not have the nodes' addresses.
+            ({"tags": {"kubernetes.io/role/cni": "0"}}, {}, False),
+            ({"tags": {"kubernetes.io/role/cni": "0"}}, {"availabilityZone": "us-east-1a"}, True),
+        ],
+    )
+    def test_the_pools_at_their_maximum_must_find_room(
+        self, subnet: dict[str, Any], pods: dict[str, Any], fits: bool
+    ) -> None:
+        extra = {"subnet-0cccccccc": pods} if pods else {}
+        says = outputs(subnets={A: subnet, **extra}, pods=list(extra))
+        if fits:
+            existing(says, node_pools=self.POOLS)
+        else:
+            with pytest.raises(pulumi.RunError, match=r"private_subnet_ids\.us-east-1a = .* at their maximum"):
+                existing(says, node_pools=self.POOLS)
+        existing(says)
+
+
+class TestStack:
+    """The stack's config reaches the components."""
+
+    def test_a_network_of_ours_has_what_the_config_asks_for(self) -> None:
+        config = settings("dev")
+        config["gpuyard:network"] |= {
+            "nat": "none",
+            "podsCidr": "100.64.0.0/16",
+            "interfaceEndpoints": list(endpoints.SERVICES),
+            "flowLogDays": 30,
+        }
+        made = record(config, "dev")
+        assert made.one("VpcIpv4CidrBlockAssociation").inputs["cidrBlock"] == "100.64.0.0/16"
+        assert made.one("LogGroup", "network-flow-log").inputs["retentionInDays"] == 30
+        for group in made.all("NodeGroup"):
+            for kind in ("VpcEndpoint", "SecurityGroupIngressRule"):
+                for needed in (each for each in made.all(kind) if each.name.startswith("network-")):
+                    assert made.must_outlive(needed, group), needed
+
+    def test_an_existing_network_takes_the_place_of_ours(self) -> None:
+        config = settings("dev")
+        owned, private = {"vpcId": OWNED["vpc_id"], "privateSubnetIds": PRIVATE}, set(PRIVATE.values())
+        config["gpuyard:network"] = {"zones": AWS_ZONES, "existing": owned}
+        made = record(config, "dev", outputs=outputs())
+        assert made.all("Vpc") == made.all("Subnet") == made.all("aws:ec2/routeTable:RouteTable") == []
+        assert made.exports["networkId"] == OWNED["vpc_id"]
+        assert set(made.one("aws:eks/cluster:Cluster").inputs["vpcConfig"]["subnetIds"]) == private
+        for group in made.all("NodeGroup"):
+            assert set(group.inputs["subnetIds"]) == private
+            assert all(made.must_outlive(tag, group) for tag in made.all("aws:ec2/tag:Tag"))
+        assert {found.inputs["subnetId"] for found in made.all("MountTarget")} == private
