@@ -7,7 +7,7 @@ SANDBOX = $(RUN) sandbox
 CHOICE = $(if $(STACK),--stack $(STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo status status-json env shell preview down test check types fast bench record clean
+.PHONY: help up demo status status-json env shell preview down test check types fast bench record picture clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: ## Measure the sandbox against its floor
 
 record: ## Record the README's transcripts anew
 	@$(RUN) tools.record
+
+picture: ## Draw the picture and the tables of docs/aws.md anew
+	@$(RUN) tools.picture
 
 clean: ## Remove .venv and caches of this clone (after make down)
 	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis

@@ -16,8 +16,13 @@ from pathlib import Path
 AWS = "aws"
 GCP = "gcp"
 
-# Service Quotas codes count vCPUs of all running instances of the family.
-_AWS_QUOTAS = {"p": ("L-417A185B", "L-7212CCBC"), "g": ("L-DB2E81BA", "L-3819A6DF")}
+# Service Quotas codes count vCPUs of all running instances of the family: on demand, and spot. P5, P5e and P5en have a
+# spot quota of their own ("All P5 Spot Instance Requests"), which is not that of P4, P3 and P2.
+_AWS_QUOTAS = {
+    "p5": ("L-417A185B", "L-C4BD4855"),
+    "p": ("L-417A185B", "L-7212CCBC"),
+    "g": ("L-DB2E81BA", "L-3819A6DF"),
+}
 _AWS_STANDARD_QUOTA = ("L-1216C47A", "L-34B43A08")
 
 # GPU → oldest and newest NVIDIA driver branch that runs it; None is "no known end".
@@ -83,7 +88,8 @@ class MachineType:
 
     def quota_code(self, spot: bool = False) -> str:
         """The Service Quotas code (AWS, in vCPUs) that limits how many of these may run."""
-        on_demand, spot_code = _AWS_QUOTAS.get(self.name[0] if self.gpus else "", _AWS_STANDARD_QUOTA)
+        families = [codes for family, codes in _AWS_QUOTAS.items() if self.gpus and self.name.startswith(family)]
+        on_demand, spot_code = families[0] if families else _AWS_STANDARD_QUOTA
         return spot_code if spot else on_demand
 
 

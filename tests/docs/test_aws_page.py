@@ -1,0 +1,332 @@
+"""docs/aws.md: the picture and the tables are those of today's stacks; what is written by hand is true of the code."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.validate import ParamValidator
+
+from components.hardware import AWS, find
+from sandbox.paths import ROOT
+from stack import aws_config, environment
+from tests.recording import Recording, Resource
+from tests.stacks import EKS, record, recorded, settings
+from tools.picture import __main__ as picture
+from tools.picture import diagram, tables
+from tools.picture.facts import Stack
+
+PAGE = (ROOT / "docs" / "aws.md").read_text()
+SECTIONS = {
+    "network": aws_config.AwsNetwork,
+    "cluster": aws_config.EksCluster,
+    "storage": aws_config.AwsStorage,
+    "nodePools.NAME": aws_config.EksNodePool,
+}
+LADDER = {
+    "machineTypes": ["p5.48xlarge"],
+    "min": 0,
+    "max": 3,
+    "zones": ["us-east-1a"],
+    "interconnect": True,
+    "capacity": ["reserved", "spot", "on_demand"],
+    "reservation": {"id": "cr-0123456789abcdef0"},
+}
+
+
+def changed(change: Callable[[dict[str, Any]], None], stack: str = "dev") -> Stack:
+    """An example with another config."""
+    config = copy.deepcopy(settings(stack))
+    change(config)
+    return Stack(stack, record(config, stack))
+
+
+@pytest.fixture(scope="module")
+def ladder() -> Stack:
+    """The dev stack with a pool of three rungs, and one on a capacity block."""
+
+    def change(config: dict[str, Any]) -> None:
+        block = {
+            **LADDER,
+            "capacity": ["reserved"],
+            "reservation": {"id": "cr-0123456789abcdef1", "capacityBlock": True},
+        }
+        config["gpuyard:nodePools"] |= {"train": LADDER, "block": block}
+        config["gpuyard:network"]["podsCidr"] = "100.64.0.0/16"
+
+    return changed(change)
+
+
+def rows(head: str) -> list[list[str]]:
+    """The cells of the table whose first line begins with `head`; the line below the head left out."""
+    _, _, rest = PAGE.partition(f"\n| {head} |")
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_what_make_picture_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    status = picture.main(["--check"])
+    assert status == 0, capsys.readouterr().err
+
+
+def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "aws.md"
+    old.write_text(PAGE.replace("2..20 nodes", "2..19 nodes"))
+    monkeypatch.setattr(picture, "PAGE", old)
+    assert picture.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "Fix: make picture" in said and "2..19 nodes" in said
+    assert "2..19 nodes" in old.read_text()
+    assert picture.main([]) == 0
+    assert old.read_text() == PAGE
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!-- picture: staging -->\n<!-- picture: end -->\n",
+        PAGE.replace("<!-- picture: quotas -->", "<!-- quotas -->"),
+        PAGE + "<!-- picture: dev -->\n<!-- picture: end -->\n",
+    ],
+    ids=["unknown", "missing", "twice"],
+)
+def test_a_part_has_one_place(page: str) -> None:
+    with pytest.raises(ValueError, match="needs one place"):
+        picture.placed(page, picture.parts([Stack("dev", recorded("dev"))]))
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EKS)
+def test_a_picture_is_small_and_its_arrows_lead_somewhere(name: str) -> None:
+    lines = [line.strip() for line in diagram.mermaid(Stack(name, recorded(name))).splitlines()]
+    boxes = [found[1] for line in lines if (found := re.match(r"subgraph (\w+)\[", line))]
+    nodes = [found[1] for line in lines if (found := re.match(r"(\w+)[(\[]+\"", line))]
+    assert 10 < len(nodes) <= 40
+    assert len({*boxes, *nodes}) == len(boxes) + len(nodes), "an id is that of one thing"
+    assert lines.count("end") == len(boxes)
+    arrows = [line for line in lines if re.search(r"-->|---|~~~", line)]
+    ends = {id for line in arrows for id in re.split(r" (?:<?-->|---|~~~|&) ", re.sub(r"\|.*?\|", "", line))}
+    assert {id.strip() for id in ends} <= {*boxes, *nodes}
+    drawn = {id for line in lines if line.startswith("class ") for id in line.split()[1].split(",")}
+    assert drawn == set(boxes)
+
+
+def test_the_picture_shows_what_is_registered(ladder: Stack) -> None:
+    text = diagram.mermaid(ladder)
+    for group in ladder.made.all("NodeGroup"):
+        assert f"<b>{group.name}</b>" in text
+    for subnet in ladder.made.all("Subnet"):
+        assert f"{subnet.inputs['cidrBlock']}" in text
+    for release in ladder.made.all("Release"):
+        assert f"<b>{release.inputs['chart']}</b>" in text
+    assert "8 × H100<br>32 × EFA<br>0..3 nodes, reserved" in text
+    assert "0..3 nodes, capacity block" in text
+    for name in ("train_reserved", "train_spot", "train", "block_reserved"):
+        assert f"aws_efa_k8s_device_plugin --> {name}\n" in text
+    assert "aws_efa_k8s_device_plugin --> gpu_workers_spot" not in text
+    assert "dcgm_exporter --> gpu_workers_spot\n" in text and "dcgm_exporter --> cpu_workers" not in text
+
+
+def test_the_picture_follows_nat_and_the_endpoint() -> None:
+    def private(config: dict[str, Any]) -> None:
+        config["gpuyard:network"]["nat"] = "per_zone"
+        del config["gpuyard:cluster"]["publicAccessCidrs"]
+
+    per_zone, single = diagram.mermaid(changed(private)), diagram.mermaid(Stack("dev", recorded("dev")))
+    for zone in ("a", "b"):
+        assert f"private_us_east_1{zone} --> public_us_east_1{zone}\n" in per_zone
+        assert f"private_us_east_1{zone} --> public_us_east_1a\n" in single
+    assert 'people -->|"inside the VPC"| api' in per_zone
+    assert 'people -->|"from 0.0.0.0/0"| api' in single
+
+
+# -- the tables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EKS)
+def test_every_role_stands_in_the_table(name: str) -> None:
+    stack = Stack(name, recorded(name))
+    table = tables.identity([stack])
+    for role in stack.made.all("Role"):
+        assert f"| `{role.name}` |" in table
+    for attachment in stack.made.all("RolePolicyAttachment"):
+        assert attachment.inputs["policyArn"].rpartition("/")[2] in table
+    assert stack.cluster.inputs["name"] not in table and "123456789012" not in table
+
+
+def test_a_role_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(tables.REASONS, "ebs-csi-controller-sa")
+    with pytest.raises(KeyError, match=r"role storage-ebs-csi-role: say in .*why ebs-csi-controller-sa has it"):
+        tables.identity([Stack("dev", recorded("dev"))])
+
+
+def test_a_role_that_differs_between_stacks_is_told_apart() -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:network"]["flowLogDays"] = 7
+
+    table = tables.identity([Stack("dev", recorded("dev")), Stack("guide", changed(change, "guide").made)])
+    (line,) = [line for line in table.splitlines() if "vpc-flow-logs.amazonaws.com" in line]
+    assert line.startswith("| `network-flow-log` (guide) |")
+    assert "logs: CreateLogStream" in line and "`log group /aws/vpc/CLUSTER/flow-log`" in line
+    assert "| `cluster-nodes` |" in table
+
+
+def test_a_condition_and_a_denial_are_told() -> None:
+    told = tables._statement(
+        {
+            "Effect": "Deny",
+            "Action": ["s3:GetObject", "s3:ListBucket"],
+            "Resource": "*",
+            "Condition": {"StringLike": {"s3:prefix": ["a/*", "b/*"]}},
+        }
+    )
+    assert told == "not s3: GetObject, ListBucket on `*` where `s3:prefix` is `a/*`, `b/*`"
+
+
+def test_quotas_count_every_rung_at_its_maximum(ladder: Stack) -> None:
+    table = tables.quotas([ladder])
+    found = {code: cell for code, cell in re.findall(r"`(L-\w+)` \| \*\*([\d,]+)\*\*", table)}
+    machine = find(AWS, "p5.48xlarge")
+    assert machine and machine.vcpu == 192
+    # Reserved and on demand share a quota; P5 as spot has one of its own; a capacity block counts in none of them.
+    assert found == {"L-1216C47A": "160", "L-3819A6DF": "80", "L-417A185B": "1,152", "L-C4BD4855": "576"}
+    assert "train-reserved 3 × 192<br>train 3 × 192" in table and "block" not in table
+
+
+def test_a_quota_without_a_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(tables.QUOTAS, "L-3819A6DF")
+    with pytest.raises(KeyError, match=r"L-3819A6DF into tools/picture/tables.py"):
+        tables.quotas([Stack("dev", recorded("dev"))])
+
+
+def test_the_examples_tell_ladders_and_gpus(ladder: Stack) -> None:
+    table = tables.examples([ladder])
+    assert "**train**: p5.48xlarge (8 × H100, 32 × EFA), 0..3, reserved, then spot, then on demand" in table
+    assert "**block**: p5.48xlarge (8 × H100, 32 × EFA), 0..3, capacity block" in table
+    assert "10 in gpu-workers" in table and "72 in train" in table
+    assert "10.0.0.0/16; pods 100.64.0.0/16" in table
+
+
+# -- what is written by hand ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_section_stands_in_its_table_with_its_default(section: str) -> None:
+    fields = {field.alias: field for field in SECTIONS[section].model_fields.values()}
+    told = {key: line[1] for line in rows(f"`{section}`") for key in re.findall(r"`(\w+)`", line[0])}
+    assert set(told) == set(fields)
+    for key, field in fields.items():
+        default = field.default
+        if field.is_required():
+            assert told[key] == "–", key
+        elif isinstance(default, bool):
+            assert told[key] == f"`{default}`".lower(), key
+        elif isinstance(default, str | int):
+            assert told[key] == f"`{default}`", key
+
+
+def test_the_yaml_examples_are_accepted() -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        found = yaml.safe_load(block)
+        if "config" in found:
+            raw = {key.removeprefix("gpuyard:"): value for key, value in {**settings("dev"), **found["config"]}.items()}
+            raw = {key: value for key, value in raw.items() if ":" not in key}
+            environment.parse(raw, present=set(raw), stack="dev", aws_region="us-east-1")
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_aws_commands_are_ones_that_aws_takes() -> None:
+    """Service, operation and parameters, against AWS's own API models."""
+    told = [line for line in commands() if line[0] == "aws"]
+    assert told
+    for _, service, command, *options in told:
+        client = boto3.client(service, region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
+        operation = client.meta.method_to_api_mapping[command.replace("-", "_")]
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        params = _params(shape, options)
+        report = ParamValidator().validate(params, shape)
+        assert not report.has_errors(), report.generate_report()
+
+
+def _params(shape: Any, options: list[str]) -> dict[str, Any]:
+    names = {"--" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower(): name for name in shape.members}
+    params: dict[str, Any] = {}
+    for option in [each for each in options if each.startswith("--") and each != "--query"]:
+        start = options.index(option) + 1
+        values = [*iter(options[start:])]
+        stop = next((index for index, each in enumerate(values) if each.startswith("--")), len(values))
+        name = names[option]
+        kind = shape.members[name].type_name
+        given = (
+            [dict(pair.split("=") for pair in each.split(",")) for each in values[:stop]]
+            if kind == "list"
+            else values[0]
+        )
+        if kind == "list":
+            params[name] = [{"Name": each["Name"], "Values": [each["Values"]]} for each in given]
+        else:
+            params[name] = float(given) if kind in ("double", "integer") else given
+    return params
+
+
+def test_other_commands_name_keys_and_verbs_that_exist() -> None:
+    others = [line for line in commands() if line[0] != "aws"]
+    for line in others:
+        assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"], ["kubectl", "get"]), line
+        if line[1] == "config":
+            key, value = line[3].removeprefix("gpuyard:"), yaml.safe_load(line[4])
+            raw = {name.removeprefix("gpuyard:"): held for name, held in settings("dev").items() if "gpuyard:" in name}
+            environment.parse({**raw, key: value}, present={*raw, key}, stack="dev", aws_region="us-east-1")
+
+
+def test_what_is_protected_is_what_the_page_names() -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:deletionProtection"] = True
+        config["gpuyard:storage"] = {"lustre": {"zone": "us-east-1a"}}
+
+    made = changed(change).made
+    # pulumi-eks hands its protection to its children.
+    inside = made.children(made.one("eks:index:Cluster"))
+    kept = {found.name for found in made.resources.values() if found.options.get("protect") and found not in inside}
+    named = {"cluster-eks": "cluster", "cluster-logs": "its log", "storage-shared": "EFS", "lustre-files": "Lustre"}
+    assert kept == set(named)
+    words = list(named.values())
+    assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
+
+
+def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
+    """Helm releases, then storage and the add-ons that run on nodes, node pools, control plane, network."""
+    made = recorded("dev")
+    cluster, vpc = made.one("aws:eks/cluster:Cluster"), made.one("Vpc")
+    group = made.one("NodeGroup", "cpu-workers")
+    on_nodes = [made.one("aws:eks/addon:Addon", name) for name in ("coredns", "metrics-server", "storage-ebs-csi")]
+    for release in made.all("Release"):
+        assert any(made.must_outlive(each, release) for each in made.all("NodeGroup"))
+    for shorter in [*on_nodes, made.one("StorageClass", "storage-shared")]:
+        assert made.must_outlive(group, shorter)
+    _outlive(made, cluster, made.all("NodeGroup"))
+    _outlive(made, vpc, [cluster])
+    # A node that drains still needs its way out.
+    _outlive(made, made.one("NatGateway"), made.all("NodeGroup"))
+
+
+def _outlive(made: Recording, longer: Resource, shorter: list[Resource]) -> None:
+    assert shorter and all(made.must_outlive(longer, each) for each in shorter)
