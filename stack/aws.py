@@ -102,7 +102,7 @@ def _storage_args(environment: Environment) -> AwsStorageArgs:
 
 def _lustre_args(environment: Environment) -> FsxLustreArgs | None:
     lustre = environment.config.storage.lustre
-    return lustre and cast(FsxLustreArgs, {**_storage_args(environment), **lustre.model_dump()})
+    return cast(FsxLustreArgs, {**_storage_args(environment), **lustre.model_dump()}) if lustre else None
 
 
 def _bucket_args(environment: Environment) -> S3BucketsArgs | None:

@@ -152,12 +152,12 @@ class TestSharedVolumes:
 
     def test_the_drivers_get_their_rights_by_pod_identity(self) -> None:
         made = storage()
-        drivers = [found for found in made.all("aws:eks/addon:Addon") if "csi" in found.name]
-        assert len(drivers) == 2
-        for addon in drivers:
-            identity = addon.inputs["podIdentityAssociations"][0]
+        accounts = {"storage-ebs-csi": "ebs-csi-controller-sa", "storage-efs-csi": "efs-csi-controller-sa"}
+        for addon, account in accounts.items():
+            identity = made.one("aws:eks/addon:Addon", addon).inputs["podIdentityAssociations"][0]
             role = next(found for found in made.all("Role") if found.outputs["arn"] == identity["roleArn"])
-            assert identity["serviceAccount"] in json.dumps(json.loads(role.inputs["assumeRolePolicy"]))
+            assert identity["serviceAccount"] == account
+            assert f'"{account}"' in role.inputs["assumeRolePolicy"]
 
 
 class TestLustre:
@@ -169,8 +169,9 @@ class TestLustre:
         assert inputs["fileSystemTypeVersion"] == "2.15"
 
     def test_numbers_of_other_languages_are_whole_ones(self) -> None:
-        inputs = lustre(size_gib=2400.0, throughput=250.0).one("LustreFileSystem").inputs
-        assert (repr(inputs["storageCapacity"]), repr(inputs["perUnitStorageThroughput"])) == ("2400", "250")
+        made = lustre(size_gib=2400.0, throughput=250.0)
+        assert named(made, "PersistentVolume", "lustre")["spec"]["capacity"] == {"storage": "2400Gi"}
+        assert made.one("LustreFileSystem").inputs["storageCapacity"] == 2400
 
     def test_lustres_ports_are_open_to_the_nodes_and_among_the_servers_and_to_nobody_else(self) -> None:
         made = lustre()
@@ -424,3 +425,11 @@ class TestTheWholeEnvironment:
 
     def test_the_stack_tells_the_same_as_without(self, made: Recording) -> None:
         assert made.exports["storageClasses"] == ["block", "block-fast", "shared"]
+
+    def test_the_files_choices_reach_the_file_systems(self, made: Recording) -> None:
+        system = made.one("LustreFileSystem").inputs
+        assert (system["storageCapacity"], system["perUnitStorageThroughput"]) == (2400, 125)
+        assert made.one("BackupPolicy").inputs["backupPolicy"] == {"status": "ENABLED"}
+        assert {found.inputs["metadata"]["name"] for found in made.all("PersistentVolume")} == {
+            *("lustre", "datasets", "runs")
+        }
