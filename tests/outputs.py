@@ -92,6 +92,10 @@ def _node_group(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _log_group(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{inputs['name']}"}
+
+
 def _subnet(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     return {"availabilityZone": inputs.get("availabilityZone", ZONES[0])}
 
@@ -121,6 +125,7 @@ def _service_account(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 _SPECIAL = {
+    "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:eks/cluster:Cluster": _eks_cluster,
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "aws:ec2/subnet:Subnet": _subnet,

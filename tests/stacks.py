@@ -13,7 +13,7 @@ from sandbox.paths import ROOT
 from tests.recorder import run
 from tests.recording import Recording
 
-EKS = ["dev", "guide"]
+EKS = ["dev", "guide", "prod"]
 GKE = ["dev-gke"]
 ALL = [*EKS, *GKE]
 

@@ -200,7 +200,10 @@ def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(sta
             services = statement["Principal"]["Service"]
             services = services if isinstance(services, list) else [services]
             assert set(statement["Principal"]) == {"Service"}, role
-            assert set(services) <= {"eks.amazonaws.com", "ec2.amazonaws.com", "pods.eks.amazonaws.com"}, role
+            own = {"eks.amazonaws.com", "ec2.amazonaws.com", "pods.eks.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
+            assert set(services) <= own, role
+            if "vpc-flow-logs.amazonaws.com" in services:
+                assert statement["Condition"]["StringEquals"]["aws:SourceAccount"], role
             if "pods.eks.amazonaws.com" in services:
                 equals = statement["Condition"]["StringEquals"]
                 assert equals["aws:RequestTag/eks-cluster-name"] == made.exports["clusterName"], role

@@ -13,6 +13,7 @@ from tests.stacks import ALL, EKS, GKE, record, recorded, settings
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
 POOLS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}
 RELEASE = "kubernetes:helm.sh/v3:Release"
+CONTENTS = "pulumi-python:dynamic/gpuyard:ClusterContents"
 
 
 def cloud(stack: str) -> str:
@@ -46,7 +47,8 @@ def test_every_resource_has_an_owner(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_only_pulumi_eks_own_look_ups_use_the_default_aws_provider(stack: str) -> None:
-    allowed = {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"}
+    """And what has no other provider than its own code."""
+    allowed = {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion", f"{CONTENTS}::cleanup-contents"}
     assert set(recorded(stack).without_provider()) <= allowed
 
 
@@ -100,10 +102,29 @@ def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
     """Else a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
     made = recorded(stack)
     groups = pools(made, stack)
-    on_gpus = {"nvidia-device-plugin", "dcgm-exporter"}
+    homes = {
+        "nvidia-device-plugin": "gpu-workers",
+        "dcgm-exporter": "gpu-workers",
+        "aws-efa-k8s-device-plugin": "train-h100",
+    }
     for release in made.all(RELEASE):
-        home = groups["gpu-workers" if release.name in on_gpus else "cpu-workers"]
-        assert made.must_outlive(home, release), release
+        assert made.must_outlive(groups[homes.get(release.name, "cpu-workers")], release), release
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str) -> None:
+    """Load balancers and volumes that Kubernetes made: drivers, DNS, nodes, routes and rights outlive them."""
+    made = recorded(stack)
+    contents = made.one(CONTENTS)
+    longer = [control_plane(made, stack), *pools(made, stack).values(), made.one("aws:eks/addon:Addon", "coredns")]
+    longer += made.all("StorageClass") + made.all("Subnet") + made.all("Route") + made.all("NatGateway")
+    longer += [found for found in made.all("aws:eks/addon:Addon") if "csi" in found.name or "cni" in found.name]
+    longer += [found for found in made.all("PodIdentityAssociation") if "csi" in found.name]
+    assert len(longer) > 12
+    for found in longer:
+        assert made.must_outlive(found, contents), found
+    waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
+    assert waiting == [], "nothing waits for it on the way up"
 
 
 @pytest.mark.parametrize("stack", EKS)
@@ -182,7 +203,7 @@ def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> N
         protected = {found.type for found in made.resources.values() if found.options.get("protect")}
         assert bool(protected) is wanted
         if wanted and cloud(stack) == "aws":
-            assert {"eks:index:Cluster", "aws:efs/fileSystem:FileSystem"} <= protected
+            assert {"eks:index:Cluster", "aws:efs/fileSystem:FileSystem", CONTENTS} <= protected
 
 
 @pytest.mark.parametrize("stack", ALL)
