@@ -93,7 +93,8 @@ class TestPlan:
 
 class TestNeed:
     @pytest.mark.parametrize(
-        ("name", "pods"), [("m5.2xlarge", 110), ("m5.8xlarge", 250), ("p5.48xlarge", 250), ("t3.nano", 34)]
+        ("name", "pods"),
+        [("m5.2xlarge", 110), ("m5.4xlarge", 110), ("m5.8xlarge", 250), ("p5.48xlarge", 250), ("t3.nano", 34)],
     )
     def test_pods_of_a_node_are_110_below_30_vcpu_then_250_and_never_more_than_its_prefixes(
         self, name: str, pods: int
