@@ -34,6 +34,8 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
                 destroy(stack)
         if not everything and existing():
             return
+        if kept := [] if force else [entry for cloud in _running() for entry in status.kept(cloud)]:
+            session.say(f"kept by their reclaim policy, on a real account for good: {', '.join(kept)}")
         left = [] if force else _leftovers()
         if left:
             raise SandboxError(
@@ -74,9 +76,13 @@ def _pending(operations: list[dict]) -> list[dict]:
 
 
 def _leftovers() -> list[str]:
-    """What the clouds that run still have. A cloud that was never started has nothing."""
-    running = [cloud for cloud in ("aws", "gcp") if status.has(cloud) and (cloud == "gcp" or process.alive("aws"))]
-    return [entry for cloud in running for entry in status.leftovers(cloud)]
+    """What the clouds that run still have."""
+    return [entry for cloud in _running() for entry in status.leftovers(cloud)]
+
+
+def _running() -> list[str]:
+    """A cloud that was never started has nothing."""
+    return [cloud for cloud in ("aws", "gcp") if status.has(cloud) and (cloud == "gcp" or process.alive("aws"))]
 
 
 def _remove() -> str:

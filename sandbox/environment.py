@@ -114,7 +114,8 @@ def _own_path() -> list[str]:
 
 
 def link(tools: Mapping[str, Path]) -> None:
-    """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone."""
+    """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone and
+    an `aws` that logs in to the sandbox's clusters."""
     folder = paths.folder("bin")
     wanted = dict(tools)
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
@@ -127,12 +128,13 @@ def link(tools: Mapping[str, Path]) -> None:
             continue
         entry.unlink(missing_ok=True)
         entry.symlink_to(target)
-    wrapper = folder / "pulumi"
     places = {"home": str(paths.home()), "root": str(paths.ROOT), "python": sys.executable}
-    text = _WRAPPER.format(**{name: shlex.quote(place) for name, place in places.items()})
-    if not wrapper.is_file() or wrapper.read_text() != text:
-        wrapper.write_text(text)
-        wrapper.chmod(0o755)
+    for name, module in (("pulumi", "sandbox.plain"), ("aws", "sandbox.login")):
+        wrapper = folder / name
+        text = _WRAPPER.format(module=module, **{name: shlex.quote(place) for name, place in places.items()})
+        if not wrapper.is_file() or wrapper.read_text() != text:
+            wrapper.write_text(text)
+            wrapper.chmod(0o755)
 
 
 def linked() -> dict[str, Path]:
@@ -161,8 +163,8 @@ def _cloud() -> dict[str, str]:
     return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws.port}"} if aws and aws.port else {}
 
 
+# The real pulumi and the machine's own aws, in the care of a module that says what for.
 _WRAPPER = """\
 #!/bin/sh
-# The real pulumi, in sandbox/plain.py's care.
-GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m sandbox.plain "$@"
+GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m {module} "$@"
 """

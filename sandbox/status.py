@@ -187,6 +187,11 @@ def leftovers(cloud: str) -> list[str]:
     return importlib.import_module(_CLOUDS[cloud]).leftovers()
 
 
+def kept(cloud: str) -> list[str]:
+    """Objects that are declared to outlive their stack."""
+    return importlib.import_module(_CLOUDS[cloud]).kept()
+
+
 def _stack(stack: Stack, checkpoint: Checkpoint) -> Facts:
     outputs = checkpoint.outputs
     return {

@@ -1,6 +1,7 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import pulumi
 
 from components import hardware, pools, versions
 from components.addons import device_plugin, efa_plugin
+from components.addons.cleanup import ClusterCleanup
 from components.addons.cluster_autoscaler import ClusterAutoscaler
 from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
@@ -39,6 +41,20 @@ from .environment import Environment as AnyEnvironment
 Environment = AnyEnvironment[AwsConfig]
 Providers = list[pulumi.ProviderResource]
 Network = AwsNetwork | AwsExistingNetwork
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The storage classes, and all that hands out volumes: `drivers` has them as well."""
+
+    classes: AwsStorage
+    drivers: list[pulumi.Resource]
+
+    @property
+    def storage_class_names(self) -> pulumi.Output[list[str]]:
+        """Names of the storage classes, the default one first."""
+        return self.classes.storage_class_names
+
 
 # Managed add-ons that need a node to run on. The CSI drivers come with the storage.
 NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
@@ -255,7 +271,7 @@ def storage(
     network: Network,
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
-) -> AwsStorage:
+) -> Storage:
     """Drivers, file systems, storage classes and volumes."""
     places = {
         "cluster": cluster.cluster_name,
@@ -265,11 +281,13 @@ def storage(
     }
     # The drivers' controllers run on nodes.
     after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))
+    drivers: list[pulumi.Resource] = []
     if lustre := _lustre_args(environment):
-        FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after)
+        drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after))
     if buckets := _bucket_args(environment):
-        S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after)
-    return AwsStorage("storage", cast(AwsStorageArgs, {**_storage_args(environment), **places}), after)
+        drivers.append(S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after))
+    classes = AwsStorage("storage", cast(AwsStorageArgs, {**_storage_args(environment), **places}), after)
+    return Storage(classes, [*drivers, classes])
 
 
 def addons(
@@ -277,14 +295,15 @@ def addons(
     providers: Providers,
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
-    storage: AwsStorage,
+    storage: Storage,
 ) -> dict[str, pulumi.Output[str]]:
     """Add-ons that EKS manages, then Helm releases: name → name of the release."""
     on = environment.config.addons
     cpu = _without_gpus(environment, node_pools)
     gpu = [pool for name, pool in node_pools.items() if pool not in cpu]
+    managed: dict[str, EksAddon] = {}
     for addon in NODE_ADDONS:
-        EksAddon(
+        managed[addon] = EksAddon(
             addon,
             {
                 "addon": addon,
@@ -332,7 +351,7 @@ def addons(
     monitoring: list[pulumi.Resource] = []
     if on.monitoring:
         prometheus = Monitoring(
-            "monitoring", {"autoscaler": on.cluster_autoscaler, "chart_mirror": mirror}, after(storage, *cpu)
+            "monitoring", {"autoscaler": on.cluster_autoscaler, "chart_mirror": mirror}, after(storage.classes, *cpu)
         )
         releases["kube-prometheus-stack"] = prometheus.release_name
         monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
@@ -342,6 +361,17 @@ def addons(
             {"node_pools": environment.node_pools, "scrape": on.monitoring, "chart_mirror": mirror},
             after(*gpu, *monitoring),
         ).release_name
+    ClusterCleanup(
+        "cleanup",
+        {
+            "kubeconfig": cluster.kubeconfig,
+            "enabled": on.cleanup,
+            "deletion_protection": environment.config.deletion_protection,
+        },
+        # What still has to run while it works: nodes and drivers that let go of volumes and delete them, and the DNS by
+        # which these find AWS. Load balancers are the control plane's own affair.
+        after(*node_pools.values(), *storage.drivers, managed["coredns"]),
+    )
     return releases
 
 

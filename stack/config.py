@@ -81,6 +81,7 @@ class Addons(Section):
     scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
     dcgm_exporter: bool = True
     monitoring: bool = True
+    cleanup: bool = True
 
 
 class Charts(Section):

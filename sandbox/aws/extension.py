@@ -7,7 +7,8 @@ What is changed, each time because the real behaviour decides whether a program 
   template's disks and security groups, marks spot instances, and refuses a size outside min..max;
 - subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
   (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
-- secondary networks and interface endpoints are held to EC2's rules (vpc.py);
+- secondary networks and interface endpoints are held to EC2's rules (vpc.py), and load balancers hold their subnets,
+  security groups and internet gateways (elb.py);
 - placement groups exist (placement_groups.py), Lustre file systems are as FSx has them (fsx.py), and so are a few
   updates of EFS and IAM (missing.py);
 - the EKS images' SSM parameters exist, and so does p3.2xlarge (machine_types.py).
@@ -27,7 +28,7 @@ from moto.ec2.utils import convert_tag_spec
 from moto.eks.models import eks_backends
 from moto.ssm.models import Parameter, ParameterDict
 
-from sandbox.aws import fsx, machine_types, missing, placement_groups, vpc
+from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Backend
 
@@ -54,6 +55,7 @@ def load() -> None:
         (EC2Backend, "detach_internet_gateway", _unmapped_gateway),
         (EC2Backend, "delete_nat_gateway", _released_nat),
         (ParameterDict, "_check_loading_status", _with_eks_images),
+        *elb.CHANGES,
         *fsx.CHANGES,
         *vpc.CHANGES,
     ):
@@ -222,14 +224,16 @@ def _released_nat(original: Any, ec2: Any, nat_gateway_id: str) -> Any:
 
 
 def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id: str) -> Any:
+    mapped = elb.maps_addresses(ec2, vpc_id)
     for gateway in ec2.nat_gateways.values():
         subnets = [each for zone in ec2.subnets.values() for each in zone.values() if each.id == gateway.subnet_id]
         public = gateway.state not in ("deleted", "deleting") and gateway.connectivity_type == "public"
-        if public and any(each.vpc_id == vpc_id for each in subnets):
-            raise DependencyViolationError(
-                f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
-                "detaching the gateway."
-            )
+        mapped = mapped or (public and any(each.vpc_id == vpc_id for each in subnets))
+    if mapped:
+        raise DependencyViolationError(
+            f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
+            "detaching the gateway."
+        )
     return original(ec2, internet_gateway_id, vpc_id)
 
 

@@ -1,7 +1,8 @@
 """What exists in the simulated account: counted for `status`, listed by id for "nothing is left".
 
 Not counted: what AWS has in every account by itself (the default VPC with its parts, AWS's own policies and keys)
-and what belongs to another object and goes with it (a VPC's main route table, ACL and default security group).
+and what belongs to another object and goes with it (a VPC's main route table, ACL and default security group). What
+is declared to outlive its cluster counts, but is no leftover.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import jmespath
 
-from sandbox.aws import server, session
+from sandbox.aws import disks, server, session
 
 # noun: (service, operation, JMESPath of the ids; `default` stands for the ids of default VPCs)
 _LISTED: dict[str, tuple[str, str, str]] = {
@@ -23,6 +24,12 @@ _LISTED: dict[str, tuple[str, str, str]] = {
         "Reservations[].Instances[] | [?State.Name!='terminated'].InstanceId",
     ),
     "volume": ("ec2", "describe_volumes", "Volumes[].VolumeId"),
+    "classic load balancer": (
+        "elb",
+        "describe_load_balancers",
+        "LoadBalancerDescriptions[].LoadBalancerName",
+    ),
+    "load balancer": ("elbv2", "describe_load_balancers", "LoadBalancers[].LoadBalancerName"),
     "launch template": ("ec2", "describe_launch_templates", "LaunchTemplates[].LaunchTemplateId"),
     "placement group": ("ec2", "describe_placement_groups", "PlacementGroups[].GroupName"),
     "nat gateway": ("ec2", "describe_nat_gateways", "NatGateways[?State!='deleted'].NatGatewayId"),
@@ -46,7 +53,17 @@ _GLOBAL: dict[str, tuple[str, str, str]] = {
 def leftovers(region: str | None = None) -> list[str]:
     """Every object that still exists, as `noun id`, in one region or in all that are in use."""
     found = [*map(_regional, [region] if region else regions_in_use()), _worldwide()]
-    return [f"{noun} {identity}" for each in found for noun, ids in sorted(each.items()) for identity in ids]
+    there = [f"{noun} {identity}" for each in found for noun, ids in sorted(each.items()) for identity in ids]
+    meant = kept(region)
+    return [each for each in there if each not in meant]
+
+
+def kept(region: str | None = None) -> list[str]:
+    """Volumes that are declared to outlive their cluster: their reclaim policy is Retain."""
+    wanted = [{"Name": "tag-key", "Values": [disks.KEPT]}]
+    regions = [region] if region else regions_in_use()
+    found = (_search("ec2", "describe_volumes", "Volumes[].VolumeId", each, Filters=wanted) for each in regions)
+    return [f"volume {identity}" for ids in found for identity in ids]
 
 
 def inventory(region: str | None = None) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """`python -m sandbox.cluster.controller KEY`: the cloud-side controllers of one cluster, in one process.
 
 About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py) and snapshots of them
-(snapshots.py), group sizes (autoscaler.py).
+(snapshots.py), load balancers for Services (load_balancers.py), group sizes (autoscaler.py).
 Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
 """
 
@@ -12,14 +12,15 @@ import sys
 import threading
 import time
 
-from sandbox.cluster import control_plane, key
+from sandbox.cluster import control_plane, key, load_balancers
 from sandbox.cluster.api import Api
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.event import Events
+from sandbox.cluster.load_balancers import LoadBalancers
 from sandbox.cluster.nodes import Nodes
 from sandbox.cluster.snapshots import Snapshots, cloud_controller
-from sandbox.cluster.volumes import Volumes, cloud_drivers
+from sandbox.cluster.volumes import Disks, Volumes, cloud_disks, cloud_drivers
 from sandbox.errors import SandboxError
 
 PERIOD = 0.7
@@ -30,15 +31,24 @@ DRIVERS_EVERY = 2.0
 
 
 class Controller:
-    """All loops over one cluster; `look` is one round of them."""
+    """All loops over one cluster; `look` is one round of them. `disks` and `balancers` are those of its cloud."""
 
-    def __init__(self, api: Api, fleet: Fleet, version: str, autoscaler: Autoscaler | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        fleet: Fleet,
+        version: str,
+        autoscaler: Autoscaler | None = None,
+        disks: Disks | None = None,
+        balancers: load_balancers.Cloud | None = None,
+    ) -> None:
         self._api = api
         self._fleet = fleet
         self._nodes = Nodes(api, version)
         self._autoscaler = autoscaler or Autoscaler(api, fleet)
-        self.volumes = Volumes(api, Events(api, "persistentvolume-provisioner"))
+        self.volumes = Volumes(api, Events(api, "persistentvolume-provisioner"), disks)
         self.snapshots = Snapshots(api, Events(api, "snapshot-controller"))
+        self._balancers = LoadBalancers(api, Events(api, "service-controller"), balancers)
 
     def look(self) -> None:
         machines = self._fleet.machines()
@@ -48,6 +58,7 @@ class Controller:
             pods, nodes = self._api.list("/api/v1/pods"), self._api.list("/api/v1/nodes")
         self.volumes.sync(nodes)
         self.snapshots.sync()
+        self._balancers.sync()
         self._autoscaler.tick(pods, nodes, machines)
 
 
@@ -58,7 +69,8 @@ def main(cluster: str) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    controller = Controller(plane.api(), key.fleet(cluster), plane.version)
+    disks, balancers = cloud_disks(cluster), load_balancers.cloud(cluster)
+    controller = Controller(plane.api(), key.fleet(cluster), plane.version, disks=disks, balancers=balancers)
     drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
     asked, trouble = float("-inf"), ""
     while not stopped.wait(PERIOD):

@@ -1,4 +1,4 @@
-"""Volumes for claims: what the CSI drivers' provisioners do, without disks.
+"""Volumes for claims: what the CSI drivers' provisioners do. Of disks there are those of EBS, in the simulated account.
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
 (EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
@@ -9,6 +9,7 @@ Sizes are not checked against any quota; resizing is not simulated. Snapshots: s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sandbox.cluster import snapshots
 from sandbox.cluster.api import Api, Object
@@ -45,12 +46,38 @@ def cloud_drivers(key: str) -> Callable[[], set[str]]:
     return lambda: {EKS_ADDONS[a] for a in eks.list_addons(clusterName=names[1])["addons"] if a in EKS_ADDONS}
 
 
+class Disks(Protocol):
+    """The cloud's side of one driver's volumes."""
+
+    driver: str
+
+    def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
+        """The handle of the disk for a PersistentVolume, made once; `parameters`: of its class."""
+        ...
+
+    def remove(self, handle: str) -> None:
+        """Deletes the disk; one that is not there is no error."""
+        ...
+
+
+def cloud_disks(key: str) -> Disks | None:
+    """The disks of the cluster's cloud; None where they are not simulated."""
+    cloud, *names = parts(key)
+    if cloud == "gke":
+        return None
+    from sandbox.aws.disks import Disks as Ebs
+
+    region, cluster = names
+    return Ebs(region, cluster)
+
+
 class Volumes:
     """Provisions and deletes persistent volumes, one `sync` after the other."""
 
-    def __init__(self, api: Api, events: Events) -> None:
+    def __init__(self, api: Api, events: Events, disks: Disks | None = None) -> None:
         self._api = api
         self._events = events
+        self._disks = disks
 
     def install(self, drivers: set[str]) -> None:
         """Makes the CSIDriver objects be those of `drivers`; objects that somebody else made are left alone."""
@@ -84,7 +111,9 @@ class Volumes:
             if storage_class and storage_class["provisioner"] in drivers:
                 self._provision(claim, storage_class, nodes)
         for volume in released:
-            if volume["metadata"]["annotations"][PROVISIONED_BY] in drivers:
+            if (driver := volume["metadata"]["annotations"][PROVISIONED_BY]) in drivers:
+                if self._disks and driver == self._disks.driver:
+                    self._disks.remove(volume["spec"]["csi"]["volumeHandle"])
                 self._api.delete(f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
 
     def _provision(self, claim: Object, storage_class: Object, nodes: Sequence[Object]) -> None:
@@ -127,6 +156,9 @@ class Volumes:
         if zone:
             wanted = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": [zone]}]}
             volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [wanted]}}
+        if self._disks and driver == self._disks.driver:
+            handle = self._disks.make(volume, storage_class.get("parameters") or {}, zone)
+            volume["spec"]["csi"]["volumeHandle"] = handle
         self._api.create("/api/v1/persistentvolumes", volume)
 
 

@@ -265,6 +265,11 @@ def leftovers() -> list[str]:
     return [f"{collection} {name}" for collection, name, _ in _existing() if collection not in _PERMANENT]
 
 
+def kept() -> list[str]:
+    """Objects that are declared to outlive their cluster: none, disks of claims are not simulated."""
+    return []
+
+
 def _existing() -> list[tuple[str, str, Body]]:
     # Asking must not make the file.
     path = paths.home() / "gcp" / "objects.sqlite"

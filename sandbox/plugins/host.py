@@ -51,6 +51,8 @@ PROVIDERS = {
     "kubernetes": "sandbox.plugins.kubernetes:KubernetesProvider",
 }
 PACKAGES = (*PROVIDERS, "eks")
+DYNAMIC = "pulumi-python"
+"""The plugin of dynamic resources. Pulumi's own: it comes with an installed Pulumi, but with none that is built."""
 SOCKET = "host.sock"
 
 _MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit
@@ -345,7 +347,7 @@ def write_shims(folder: Path) -> None:
 
     The engine prints a warning for each plugin that it takes from the PATH; with `install_shims` it does not.
     """
-    for package in PACKAGES:
+    for package in (*PACKAGES, DYNAMIC):
         _write_shim(folder / f"pulumi-resource-{package}", package)
 
 
@@ -361,6 +363,8 @@ def _write_shim(path: Path, package: str) -> None:
     if package == "eks":
         environment = f"GPUYARD_SANDBOX={quote(str(paths.home()))} PYTHONPATH={quote(str(paths.ROOT))}"
         command = f'{environment} exec {python} -m sandbox.plugins.eks "$@"'
+    elif package == DYNAMIC:
+        command = f'exec {python} -u -m pulumi.dynamic "$@"'
     else:
         script = quote(str(Path(__file__).with_name("shim.py")))
         command = f'exec {python} -S -E {script} {package} {quote(str(paths.home() / "run"))} "$@"'

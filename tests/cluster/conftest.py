@@ -18,6 +18,7 @@ from sandbox.cluster.autoscaler import Autoscaler, Pace
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
 from sandbox.cluster.nodes import is_ready
+from tests.cluster.fake_balancers import FakeBalancers
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
 
 T = TypeVar("T")
@@ -84,9 +85,16 @@ def fleet() -> FakeFleet:
 
 
 @pytest.fixture
-def controllers(api: Api, fleet: FakeFleet) -> Iterator[Controller]:
-    """The cloud-side controllers over `fleet`, looking often; nodes are gone afterwards."""
-    controller = Controller(api, fleet, "1.35", Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3)))
+def balancers() -> FakeBalancers:
+    """The cloud's load balancers."""
+    return FakeBalancers()
+
+
+@pytest.fixture
+def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterator[Controller]:
+    """The cloud-side controllers over `fleet` and `balancers`, looking often; nodes are gone afterwards."""
+    autoscaler = Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3))
+    controller = Controller(api, fleet, "1.35", autoscaler, balancers=balancers)
     controller.volumes.install({"ebs.csi.aws.com", "efs.csi.aws.com"})
     stopped, troubles = threading.Event(), []
 

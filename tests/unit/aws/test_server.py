@@ -70,6 +70,29 @@ def test_a_killed_server_comes_back_with_its_state(aws: Any, home: Path) -> None
     assert (found["SubnetId"], found["State"]["Name"]) == (subnet, "running")
 
 
+def test_load_balancers_survive_a_kill_with_their_interfaces(aws: Any, home: Path) -> None:
+    ec2 = aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="elb", Description="elb", VpcId=vpc)["GroupId"]
+    port = {"Protocol": "TCP", "LoadBalancerPort": 80, "InstancePort": 30080}
+    aws("elb").create_load_balancer(
+        LoadBalancerName="classic", Listeners=[port], Subnets=[subnet], SecurityGroups=[group]
+    )
+    made = aws("elbv2").create_load_balancer(Name="network", Type="network", Subnets=[subnet])["LoadBalancers"][0]
+    saved(home)
+    kill()
+    server.start(control_plane=False)
+    ec2 = aws("ec2")
+    with pytest.raises(botocore.exceptions.ClientError, match="DependencyViolation"):
+        ec2.delete_subnet(SubnetId=subnet)
+    aws("elb").delete_load_balancer(LoadBalancerName="classic")
+    aws("elbv2").delete_load_balancer(LoadBalancerArn=made["LoadBalancerArn"])
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_vpc(VpcId=vpc)
+
+
 def test_a_stopped_server_saves_what_was_not_saved_yet(aws: Any, home: Path) -> None:
     name = aws("logs").create_log_group(logGroupName="late") and "late"
     process.stop(server.NAME)

@@ -53,7 +53,8 @@ def test_a_shim_without_a_host_says_what_to_do(sandbox_home: Path) -> None:
 def test_shims_are_written_once_and_for_every_package(sandbox_home: Path) -> None:
     folder = sandbox_home / "plug ins"
     host.write_shims(folder)
-    assert {path.name for path in folder.iterdir()} == {f"pulumi-resource-{package}" for package in host.PACKAGES}
+    packages = {*host.PACKAGES, host.DYNAMIC}
+    assert {path.name for path in folder.iterdir()} == {f"pulumi-resource-{package}" for package in packages}
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     host.write_shims(folder)
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}

@@ -1,0 +1,254 @@
+"""What a cluster's users have made in the cloud by way of Kubernetes, and its removal before the cluster goes.
+
+A Service of type LoadBalancer, an Ingress or a Gateway stands for a load balancer, a claim for a volume. Kubernetes
+removes these from the cloud only while the cluster runs: the object stays, by its finalizer, until the cloud's side is
+gone. So "gone from the cluster" is "gone from the cloud", and this module needs to know no cloud.
+
+Kept is whatever is declared as data: volumes whose reclaim policy is not Delete, volumes that no driver has made, and
+snapshots.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from .cluster_api import Api, ApiError, Object, Refused, Unreachable
+
+Say = Callable[[str], None]
+
+QUOTA = "gpuyard-teardown"
+"""Name of the ResourceQuota that forbids new load balancers and claims in a namespace that is being emptied."""
+
+PATIENCE = 30.0
+"""Seconds for which an API server that does not answer at all is tried."""
+PAUSE = 2.0
+"""Seconds between two looks."""
+
+_PROVISIONED = "pv.kubernetes.io/provisioned-by"
+_QUOTA_SECONDS = 20
+_PROGRESS_SECONDS = 60
+
+_SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents"
+_BALANCERS = {
+    "Service": "/api/v1/services",
+    "Ingress": "/apis/networking.k8s.io/v1/ingresses",
+    "Gateway": "/apis/gateway.networking.k8s.io/v1/gateways",
+}
+
+
+class Left(Exception):
+    """Something is still there after the time is up; the message names it, one thing a line."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An object that stands for something in the cloud. `path`: for the API; `text`: for a person."""
+
+    path: str
+    text: str
+    namespace: str = ""
+    name: str = ""
+    deleted: bool = False
+
+
+@dataclass
+class Contents:
+    """What there is. `volumes` go with their claims, `users` are the pods that hold the claims, `kept` stays."""
+
+    balancers: list[Thing] = field(default_factory=list)
+    claims: list[Thing] = field(default_factory=list)
+    volumes: list[Thing] = field(default_factory=list)
+    users: list[Thing] = field(default_factory=list)
+    kept: list[Thing] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[Thing]:
+        """What must be gone before the network and the drivers go."""
+        return [*self.balancers, *self.claims, *self.volumes]
+
+
+def look(api: Api) -> Contents:
+    """The cluster's contents as they are now."""
+    found = Contents(list(_balancers(api)))
+    volumes = api.list("/api/v1/persistentvolumes")
+    doomed = {volume["metadata"]["name"] for volume in volumes if _goes(volume)}
+    found.volumes = [_volume(volume) for volume in volumes if _goes(volume)]
+    found.kept = [_volume(volume) for volume in volumes if not _goes(volume)]
+    found.kept += [_snapshot(content) for content in api.list(_SNAPSHOTS)]
+    claims = api.list("/api/v1/persistentvolumeclaims")
+    # A claim without a volume may get one at any moment.
+    deletes = {
+        each["metadata"]["name"]
+        for each in (api.list("/apis/storage.k8s.io/v1/storageclasses") if claims else [])
+        if each.get("reclaimPolicy", "Delete") == "Delete"
+    }
+    found.claims = [
+        _claim(claim)
+        for claim in claims
+        if (claim["spec"].get("volumeName") or "") in doomed
+        or (not claim["spec"].get("volumeName") and claim["spec"].get("storageClassName") in deletes)
+    ]
+    if found.claims:
+        held = {(claim.namespace, claim.name) for claim in found.claims}
+        found.users = [_pod(pod) for pod in api.list("/api/v1/pods") if held & set(_claims_of(pod))]
+    return found
+
+
+def empty(api: Api, say: Say, seconds: float) -> None:
+    """Deletes load balancers and volumes and waits until they are gone; says what is kept. `seconds`: it gives up then.
+
+    Raises:
+        Unreachable: the API server has not answered once.
+        Refused: it does not let us in.
+        Left: not all is gone in time.
+    """
+    begun = time.monotonic()
+    found = _first(api, begun + PATIENCE)
+    if found.kept:
+        say(
+            "These are kept, as their reclaim policy says; one that lies on a file system goes only with that:"
+            + "".join(f"\n  {thing.text}" for thing in found.kept)
+        )
+    if found.left:
+        say("Deleting what Kubernetes made in the cloud:" + "".join(f"\n  {thing.text}" for thing in found.left))
+    closed: set[str] = set()
+    told, trouble = begun, ""
+    while found.left:
+        try:
+            _close(api, {thing.namespace for thing in (*found.balancers, *found.claims)} - closed, closed)
+            for thing in (*found.balancers, *found.claims, *found.users):
+                if not thing.deleted:
+                    api.delete(thing.path)
+            trouble = ""
+        except (ApiError, Unreachable) as error:  # tried again at the next look
+            trouble = str(error)
+        now = time.monotonic()
+        if now - begun > seconds:
+            raise Left("\n".join([*_report(found), *([f"last trouble: {trouble}"] if trouble else [])]))
+        if now - told > _PROGRESS_SECONDS:
+            told = now
+            say(f"waiting for {', '.join(thing.text for thing in found.left)}")
+        time.sleep(PAUSE)
+        try:
+            found = look(api)
+        except (ApiError, Unreachable) as error:
+            trouble = str(error)
+
+
+def _first(api: Api, until: float) -> Contents:
+    while True:
+        try:
+            return look(api)
+        except Unreachable:
+            if time.monotonic() > until:
+                raise
+        except ApiError as error:
+            if error.status == 403:
+                raise Refused(f"it lets this user not look at everything: {error}") from None
+            if time.monotonic() > until:
+                raise Left(f"the API server answers only: {error}") from None
+        time.sleep(PAUSE)
+
+
+def _close(api: Api, namespaces: Iterable[str], closed: set[str]) -> None:
+    """Forbids new load balancers and claims where there are some: else a StatefulSet, a Job or an operator would answer
+    each deletion with a new one, and which controller owns what would have to be known."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": QUOTA},
+        "spec": {"hard": {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}},
+    }
+    new = sorted(namespaces)
+    for namespace in new:
+        try:
+            api.create(f"/api/v1/namespaces/{namespace}/resourcequotas", body)
+        except ApiError as error:
+            if error.status not in (403, 404):  # the namespace is being deleted: nothing new comes there either
+                raise
+        closed.add(namespace)
+    # A quota counts from the moment when its controller has seen it.
+    until = time.monotonic() + _QUOTA_SECONDS
+    while new and time.monotonic() < until:
+        unseen = {
+            quota["metadata"]["namespace"]
+            for quota in api.list("/api/v1/resourcequotas")
+            if quota["metadata"]["name"] == QUOTA and not quota.get("status", {}).get("hard")
+        }
+        if not unseen & set(new):
+            return
+        time.sleep(0.3)
+
+
+def _balancers(api: Api) -> Iterator[Thing]:
+    for kind, path in _BALANCERS.items():
+        for found in api.list(path):
+            meta = found["metadata"]
+            # Any controller with something in the cloud keeps a finalizer on the object. A Service of this type gets
+            # its first one a moment after it is made.
+            if found["spec"].get("type") == "LoadBalancer" if kind == "Service" else meta.get("finalizers"):
+                balancer = (found.get("status") or {}).get("loadBalancer") or {}
+                addresses = balancer.get("ingress") or (found.get("status") or {}).get("addresses") or []
+                where = [a.get("hostname") or a.get("ip") or a.get("value") or "" for a in addresses]
+                yield _thing(path, found, f"{kind} {meta['namespace']}/{meta['name']}", " ".join(where))
+
+
+def _goes(volume: Object) -> bool:
+    """Whether the volume's driver deletes it when its claim goes."""
+    made = (volume["metadata"].get("annotations") or {}).get(_PROVISIONED)
+    return bool(made) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+
+
+def _volume(volume: Object) -> Thing:
+    spec, meta = volume["spec"], volume["metadata"]
+    driver = spec.get("csi") or {}
+    claim = spec.get("claimRef") or {}
+    facts = [
+        spec.get("capacity", {}).get("storage", ""),
+        f"{driver.get('driver', '')} {driver.get('volumeHandle', '')}".strip(),
+        f"claim {claim['namespace']}/{claim['name']}" if claim else "",
+        (volume.get("status") or {}).get("message", ""),
+    ]
+    return _thing("/api/v1/persistentvolumes", volume, f"volume {meta['name']}", ", ".join(filter(None, facts)))
+
+
+def _snapshot(content: Object) -> Thing:
+    handle = (content.get("status") or {}).get("snapshotHandle", "")
+    return _thing(
+        _SNAPSHOTS, content, f"snapshot {content['metadata']['name']}", f"{content['spec']['driver']} {handle}"
+    )
+
+
+def _claim(claim: Object) -> Thing:
+    meta = claim["metadata"]
+    return _thing("/api/v1/persistentvolumeclaims", claim, f"claim {meta['namespace']}/{meta['name']}")
+
+
+def _pod(pod: Object) -> Thing:
+    meta = pod["metadata"]
+    return _thing("/api/v1/pods", pod, f"pod {meta['namespace']}/{meta['name']}", pod["spec"].get("nodeName", ""))
+
+
+def _claims_of(pod: Object) -> Iterator[tuple[str, str]]:
+    """The claims that a pod holds. One that no node has been found for holds none."""
+    meta = pod["metadata"]
+    for volume in (pod["spec"].get("volumes") or []) if pod["spec"].get("nodeName") else []:
+        if claim := volume.get("persistentVolumeClaim"):
+            yield meta["namespace"], claim["claimName"]
+        elif volume.get("ephemeral"):
+            yield meta["namespace"], f"{meta['name']}-{volume['name']}"
+
+
+def _thing(collection: str, found: Object, text: str, facts: str = "") -> Thing:
+    meta = found["metadata"]
+    namespace, name = meta.get("namespace", ""), meta["name"]
+    head, _, plural = collection.rpartition("/")
+    path = f"{head}/namespaces/{namespace}/{plural}/{name}" if namespace else f"{collection}/{name}"
+    return Thing(path, f"{text} ({facts})" if facts else text, namespace, name, bool(meta.get("deletionTimestamp")))
+
+
+def _report(found: Contents) -> Iterator[str]:
+    for thing in found.left:
+        yield thing.text
+    for pod in found.users:
+        yield f"{pod.text}, which still runs with one of these claims"

@@ -1,0 +1,66 @@
+"""The `aws` of the sandbox: `aws eks get-token` logs in to the sandbox's clusters, everything else is the machine's own
+`aws`, if it has one.
+
+With it the kubeconfig that a stack hands out works as it is, in kubectl, in Helm and in what the program runs itself.
+The real command makes a token that only AWS can check; instead of a token this one hands out the administrator's
+certificate, which the protocol allows (client.authentication.k8s.io, ExecCredentialStatus).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from sandbox import paths
+from sandbox.cluster import control_plane, key
+
+_VERSION = "client.authentication.k8s.io/v1beta1"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints an ExecCredential for `eks get-token`, else becomes the machine's `aws`."""
+    words = [each for each in arguments if each in ("eks", "get-token")]
+    if words == ["eks", "get-token"]:
+        print(json.dumps(credential(arguments)))
+        return 0
+    own = str(paths.home() / "bin")
+    path = os.pathsep.join(each for each in os.environ.get("PATH", "").split(os.pathsep) if each != own)
+    program = shutil.which("aws", path=path)
+    if program is None:
+        print("The sandbox knows `aws eks get-token` only; for the rest install the AWS CLI.", file=sys.stderr)
+        return 127
+    for name in ("PYTHONPATH", "GPUYARD_SANDBOX"):  # ours, to get here
+        os.environ.pop(name, None)
+    os.execv(program, [program, *arguments])
+
+
+def credential(arguments: Sequence[str]) -> dict[str, object]:
+    """What kubectl is to log in with. As from AWS, there is one for a cluster that does not exist, too."""
+    region = _option(arguments, "--region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
+    plane = control_plane.get(key.eks(region, _option(arguments, "--cluster-name")))
+    status = {"token": "k8s-aws-v1.sandbox"}
+    if plane is not None:
+        pki = plane.folder / "pki"
+        status = {
+            "clientCertificateData": (pki / "admin.crt").read_text(),
+            "clientKeyData": (pki / "admin.key").read_text(),
+        }
+    asked = json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}").get("apiVersion")
+    return {"kind": "ExecCredential", "apiVersion": asked or _VERSION, "spec": {}, "status": status}
+
+
+def _option(arguments: Sequence[str], name: str) -> str:
+    """The value of `--name value` or `--name=value`."""
+    for index, argument in enumerate(arguments):
+        if argument == name:
+            return next(iter(arguments[index + 1 :]), "")
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,248 @@
+"""The delete of ClusterCleanup on a real control plane: what Kubernetes made in the cloud goes, what is data stays."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components import cluster_contents
+from components.addons import cleanup
+from components.cluster_api import Api as OfficialApi
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.cluster.controller import Controller
+from tests.cluster.conftest import Pods, wait
+from tests.cluster.fake_balancers import FakeBalancers
+from tests.cluster.test_kubernetes_provider import eks_kubeconfig
+from tests.cluster.test_load_balancers import address, service
+from tests.cluster.test_volumes import CLASSES, claim, using, volume_of
+
+VOLUMES = "/api/v1/persistentvolumes"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(cluster_contents, "PATIENCE", 0.5)
+    monkeypatch.setattr(cluster_contents, "PAUSE", 0.2)
+    monkeypatch.delenv(cleanup.SKIP, raising=False)
+    yield
+    sys.__dict__.pop("tracebacklimit", None)
+
+
+@pytest.fixture
+def classes(api: Api) -> Iterator[None]:
+    """The library's block classes."""
+    made = {"block": "Delete", "block-fast": "Retain"}
+    for name, reclaim in made.items():
+        spec = {"provisioner": "ebs.csi.aws.com", "volumeBindingMode": "WaitForFirstConsumer", "reclaimPolicy": reclaim}
+        api.create(CLASSES, {"metadata": {"name": name}, **spec})
+    yield
+    for name in made:
+        api.delete(f"{CLASSES}/{name}")
+
+
+@pytest.fixture
+def kubeconfig(plane: ControlPlane) -> str:
+    return plane.kubeconfig.read_text()
+
+
+def destroy(kubeconfig: str, **props: object) -> None:
+    """What the engine asks of the provider."""
+    given = {"kubeconfig": kubeconfig, "enabled": True, "minutes": 1.0, **props}
+    cleanup._Provider().delete("cluster-contents", given)
+
+
+def stateful_set(api: Api, namespace: str, storage_class: str) -> str:
+    """A StatefulSet of one pod with a claim, as a database has it; returns the claim's path."""
+    labels, mount = {"app": "db"}, {"name": "data", "mountPath": "/data"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "main", "image": "a", "volumeMounts": [mount]}]},
+    }
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}
+    spec = {
+        "serviceName": "db",
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": template,
+        "volumeClaimTemplates": [
+            {"metadata": {"name": "data"}, "spec": {"storageClassName": storage_class, **wanted}},
+        ],
+    }
+    api.create(f"/apis/apps/v1/namespaces/{namespace}/statefulsets", {"metadata": {"name": "db"}, "spec": spec})
+    return f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data-db-0"
+
+
+def test_load_balancers_and_volumes_go_and_do_not_come_back(
+    api: Api,
+    controllers: Controller,
+    balancers: FakeBalancers,
+    pods: Pods,
+    classes: None,
+    kubeconfig: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Not even where a controller makes a claim anew for each that is deleted."""
+    web = service(api, pods.namespace)
+    address(api, web)
+    database = stateful_set(api, pods.namespace, "block")
+    pods.running("db-0")
+    scratch = claim(api, pods.namespace, "scratch", "block", "ReadWriteOnce")
+    pods.make("user", using("scratch"))
+    pods.running("user")
+    doomed = {volume_of(api, path)["metadata"]["name"] for path in (database, scratch)}
+
+    destroy(kubeconfig)
+
+    assert balancers.made == {} and api.get(web) is None
+    assert not doomed & {volume["metadata"]["name"] for volume in api.list(VOLUMES)}
+    time.sleep(3)
+    assert api.get(database) is None and api.get(scratch) is None
+    said = capfd.readouterr().out
+    assert f"Service {pods.namespace}/web" in said and f"claim {pods.namespace}/data-db-0" in said
+    api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/statefulsets/db")
+
+
+def test_a_volume_to_be_retained_stays_and_is_named(
+    api: Api,
+    controllers: Controller,
+    pods: Pods,
+    classes: None,
+    kubeconfig: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By the policy of the volume itself, which a person may have changed since."""
+    paths = [claim(api, pods.namespace, name, "block-fast", "ReadWriteOnce") for name in ("dataset", "changed")]
+    for name in ("dataset", "changed"):
+        pods.make(name, using(name))
+        pods.running(name)
+    kept, changed = (volume_of(api, path) for path in paths)
+    api.patch(f"{VOLUMES}/{changed['metadata']['name']}", {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+
+    destroy(kubeconfig)
+
+    assert [volume["metadata"]["name"] for volume in api.list(VOLUMES)] == [kept["metadata"]["name"]]
+    assert pods.get("dataset") and not pods.get("changed"), "a pod goes only for the sake of its volume"
+    said = capfd.readouterr().out
+    line = next(line for line in said.splitlines() if kept["spec"]["csi"]["volumeHandle"] in line)
+    assert "500Gi, ebs.csi.aws.com" in line and f"claim {pods.namespace}/dataset" in line
+    assert "kept" in said.split(line)[0]
+    api.delete(f"{pods.path}/dataset")
+    api.delete(paths[0])
+    api.delete(f"{VOLUMES}/{kept['metadata']['name']}")
+
+
+def test_volumes_that_no_driver_made_are_left_alone(
+    api: Api, controllers: Controller, pods: Pods, kubeconfig: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file system or a bucket that somebody wrote down as a volume, whatever its reclaim policy says."""
+    source = {"driver": "fsx.csi.aws.com", "volumeHandle": "fs-0123"}
+    reference = {"namespace": pods.namespace, "name": "lustre"}
+    spec: Object = {
+        "capacity": {"storage": "1200Gi"},
+        "accessModes": ["ReadWriteMany"],
+        "persistentVolumeReclaimPolicy": "Delete",
+        "storageClassName": "",
+        "csi": source,
+    }
+    api.create(VOLUMES, {"metadata": {"name": "lustre"}, "spec": {**spec, "claimRef": reference}})
+    own = claim(api, pods.namespace, "lustre", "", "ReadWriteMany")
+    volume_of(api, own)
+    destroy(kubeconfig)
+    assert api.get(f"{VOLUMES}/lustre") and api.get(own)
+    assert "fs-0123" in capfd.readouterr().out
+    api.delete(own)
+    api.delete(f"{VOLUMES}/lustre")
+
+
+def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
+    api: Api, controllers: Controller, namespace: str, kubeconfig: str
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
+    rule = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+    stuck = {"name": "stuck", "finalizers": ["ingress.k8s.aws/resources"]}
+    api.create(path, {"metadata": stuck, "spec": rule})
+    with pytest.raises(cleanup.NotEmpty) as error:
+        destroy(kubeconfig, minutes=0.02)
+    message = str(error.value)
+    assert f"Ingress {namespace}/stuck" in message
+    assert "pulumi destroy" in message and cleanup.SKIP in message
+    api.patch(f"{path}/stuck", {"metadata": {"finalizers": []}})
+    wait(lambda: api.get(f"{path}/stuck") is None, "the end of the ingress")
+    destroy(kubeconfig)
+
+
+def test_an_ingress_with_nothing_in_the_cloud_is_none_of_our_business(
+    api: Api, controllers: Controller, namespace: str, kubeconfig: str
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
+    rule = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+    api.create(path, {"metadata": {"name": "nginx"}, "spec": rule})
+    destroy(kubeconfig)
+    assert api.get(f"{path}/nginx")
+
+
+def test_switched_off_it_touches_nothing(
+    api: Api,
+    controllers: Controller,
+    balancers: FakeBalancers,
+    namespace: str,
+    kubeconfig: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = service(api, namespace)
+    address(api, path)
+    destroy(kubeconfig, enabled=False)
+    monkeypatch.setenv(cleanup.SKIP, "1")
+    destroy(kubeconfig)
+    assert len(balancers.made) == 1 and not api.request("GET", path)["metadata"].get("deletionTimestamp")
+    api.delete(path)
+    wait(lambda: api.get(path) is None, "the end of the Service")
+
+
+def test_a_server_that_does_not_answer_is_no_hindrance(plane: ControlPlane, capfd: pytest.CaptureFixture[str]) -> None:
+    """A cluster that is gone already, or one that this machine cannot reach."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
+    for server in (nobody, "https://gone.invalid"):
+        destroy(plane.kubeconfig.read_text().replace(plane.endpoint, server))
+        said = capfd.readouterr().out
+        assert said.startswith("warning: the cluster's API server cannot be reached"), said
+        assert len(said.splitlines()) == 1
+
+
+def test_who_is_not_let_in_is_told_why(
+    plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a login nothing can be deleted, and to go on would leave everything behind."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(cleanup.NotEmpty, match="there is no aws on PATH"):
+        destroy(eks_kubeconfig(plane))
+    (tmp_path / "aws").write_text("#!/bin/sh\nexit 255\n")
+    (tmp_path / "aws").chmod(0o755)
+    with pytest.raises(cleanup.NotEmpty, match="gave no credentials"):
+        destroy(eks_kubeconfig(plane))
+    token = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": {"token": "x"}}
+    (tmp_path / "aws").write_text(f"#!/bin/sh\necho '{json.dumps(token)}'\n")
+    with pytest.raises(cleanup.NotEmpty, match="cannot be deleted: it answers Unauthorized"):
+        destroy(eks_kubeconfig(plane))
+
+
+def test_the_sandboxs_aws_logs_in_with_a_real_kubeconfig(
+    plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the stack hands it out: the official client runs `aws eks get-token`."""
+    from sandbox import environment
+
+    tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
+    environment.link(tools)
+    monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
+    found = OfficialApi(eks_kubeconfig(plane)).list("/api/v1/namespaces")
+    assert "kube-system" in {each["metadata"]["name"] for each in found}
