@@ -17,13 +17,12 @@ from typing_extensions import NotRequired
 from .. import checks, naming
 from ..checks import Problem
 from ..versions import EKS_ADDONS, EKS_SUPPORT
+from . import retention
 from .addon import EksAddon, EksAddonArgs, version_problems
 
 # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-# What CloudWatch Logs takes as retention, in days (PutRetentionPolicy). Not 0, which keeps everything for ever.
-LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _POLICIES = "arn:aws:eks::aws:cluster-access-policy"
 ACCESS_POLICIES = {
     "admin": f"{_POLICIES}/AmazonEKSClusterAdminPolicy",
@@ -91,13 +90,7 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
         yield from _public(f"public_access_cidrs[{index}]", cidr)
     for index, kind in enumerate(args.get("log_types", [])):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
-    days = args.get("log_days", 90)
-    if days not in LOG_DAYS:
-        wrong = "would keep the logs for ever" if days == 0 else "no retention that CloudWatch Logs has"
-        yield Problem(
-            "log_days", days, wrong, ", ".join(str(each) for each in LOG_DAYS),
-            f"write {next((each for each in LOG_DAYS if each >= days > 0), LOG_DAYS[-1])}",
-        )  # fmt: skip
+    yield from retention.problems("log_days", int(args.get("log_days", 90)), off=False)
     for addon, wanted in args.get("addon_versions", {}).items():
         if addon not in EKS_ADDONS:
             near = difflib.get_close_matches(addon, EKS_ADDONS, n=3, cutoff=0.4)

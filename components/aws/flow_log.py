@@ -1,27 +1,12 @@
 """The log of all traffic in a VPC: flow log, log group, and the role that may write there and nowhere else."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from .. import naming
-from ..checks import Problem
-
-# CloudWatch's PutRetentionPolicy takes no other number of days.
-LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-
-
-def problems(days: int) -> Iterator[Problem]:
-    """What is wrong with `flow_log_days`."""
-    if days and days not in LOG_DAYS:
-        longer = next((each for each in LOG_DAYS if each > days), LOG_DAYS[-1])
-        yield Problem(
-            "flow_log_days", days, "CloudWatch keeps no log for that long", f"0 or {', '.join(map(str, LOG_DAYS))}",
-            f"write {longer}, or 0 for no log" if days > 0 else "write 0",
-        )  # fmt: skip
 
 
 def flow_log(
@@ -33,7 +18,7 @@ def flow_log(
     tags: dict[str, str],
     parent: pulumi.Resource,
 ) -> aws.ec2.FlowLog:
-    """The flow log and what it needs; `days` is one of `LOG_DAYS`."""
+    """The flow log and what it needs; `days` is one of `retention.LOG_DAYS`."""
     child = pulumi.ResourceOptions(parent=parent)
     group = aws.cloudwatch.LogGroup(
         name, name=f"/aws/vpc/{cluster_name}/flow-log", retention_in_days=days, tags=tags, opts=child

@@ -10,7 +10,7 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
-from . import addresses, endpoints, flow_log
+from . import addresses, endpoints, flow_log, retention
 
 NAT_MODES = ("single", "per_zone", "none")
 
@@ -44,7 +44,7 @@ def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
     yield from zone_problems(args["zones"], region)
     yield from _pods(args)
     yield from endpoints.problems(args.get("interface_endpoints", []), args.get("nat", "single"))
-    yield from flow_log.problems(args.get("flow_log_days", 0))
+    yield from retention.problems("flow_log_days", int(args.get("flow_log_days", 0)), off=True)
 
 
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:

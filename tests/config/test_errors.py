@@ -177,7 +177,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     ("dev", {"gpuyard:cluster/support": "Standard"}, "gpuyard:cluster.support", ["write standard"]),
     ("dev", {"gpuyard:cluster/logDays": 45}, "gpuyard:cluster.logDays", ["CloudWatch", "write 60"]),
-    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["for ever", "write 3653"]),
+    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["for ever", "write 90"]),
     (
         "dev",
         {"gpuyard:cluster/addonVersions": {"vpc-cnii": "v1.22.4-eksbuild.3"}},
