@@ -231,7 +231,9 @@ def test_the_workloads_of_the_table_take_their_service_account(
     live = api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/{plural}/{name}")
     pod = live["spec"]["template"]
     assert pod["spec"]["priorityClassName"] == "system-cluster-critical" and pod["metadata"]["labels"]["team"] == "x"
-    assert pod["metadata"]["labels"]["app.kubernetes.io/instance"] == name
+    # AWS's chart knows its pods by one label.
+    key = "app.kubernetes.io/instance" if account else "name"
+    assert pod["metadata"]["labels"][key] == live["spec"]["selector"]["matchLabels"][key] == name
     if account:
         assert pod["spec"]["serviceAccountName"] == "ca"
         made = api.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/ca")
@@ -318,3 +320,19 @@ def test_a_taint_that_nothing_tolerates_keeps_the_exporter_away(
     outputs = provider.update(RELEASE, URN, id, inputs, outputs, news, False, 0)
     wait(lambda: hosts() == {gpu.node_name}, "the exporter on the GPU node only")
     provider.delete(RELEASE, URN, id, news, outputs, 0)
+
+
+PATTERNS = {20: [r"^eks-a-spot-\d{18}"], 10: [r"^eks-a-\d{18}"]}
+
+
+@pytest.mark.parametrize(("expander", "held"), [("priority,least-waste", PATTERNS), ("random", None)])
+def test_the_autoscalers_stand_in_holds_its_priorities(
+    provider: KubernetesProvider, api: Api, namespace: str, expander: str, held: dict | None
+) -> None:
+    """seed row S04: where its pods would read them, and only if its expander goes by them."""
+    priorities = {str(rank): patterns for rank, patterns in PATTERNS.items()}
+    values = {"extraArgs": {"expander": expander}, "expanderPriorities": priorities}
+    inputs = {"chart": "cluster-autoscaler", "repositoryOpts": {"repo": NOWHERE}, "values": values, "skipAwait": True}
+    install(provider, {**inputs, "namespace": namespace, "name": "ca"})
+    found = api.get(f"/api/v1/namespaces/{namespace}/configmaps/cluster-autoscaler-priority-expander")
+    assert (found and yaml.safe_load(found["data"]["priorities"])) == held
