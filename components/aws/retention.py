@@ -16,5 +16,5 @@ def problems(path: str, days: int, *, off: bool) -> Iterator[Problem]:
     allowed = ", ".join(map(str, LOG_DAYS))
     yield Problem(
         path, days, "would keep the log for ever" if days == 0 else "no retention that CloudWatch has",
-        f"0 or {allowed}" if off else allowed, "write 0, or a number of days" if off and days < 0 else f"write {longer}",
+        f"0 or {allowed}" if off else allowed, "write 0 for no log" if off and days < 0 else f"write {longer}",
     )  # fmt: skip
