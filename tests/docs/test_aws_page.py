@@ -306,27 +306,35 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     # pulumi-eks hands its protection to its children.
     inside = made.children(made.one("eks:index:Cluster"))
     kept = {found.name for found in made.resources.values() if found.options.get("protect") and found not in inside}
-    named = {"cluster-eks": "cluster", "cluster-logs": "its log", "storage-shared": "EFS", "lustre-files": "Lustre"}
+    named = {
+        "cluster-eks": "cluster",
+        "cleanup-contents": "its contents",
+        "cluster-logs": "its log",
+        "storage-shared": "EFS",
+        "lustre-files": "Lustre",
+    }
     assert kept == set(named)
     words = list(named.values())
     assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
 
 
 def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
-    """Helm releases, then storage and the add-ons that run on nodes, node pools, control plane, network."""
+    """What users made, Helm releases, then storage and the add-ons that run on nodes, node pools, cluster, network."""
     made = recorded("dev")
-    cluster, vpc = made.one("aws:eks/cluster:Cluster"), made.one("Vpc")
-    group = made.one("NodeGroup", "cpu-workers")
+    cluster, groups, releases = made.one("aws:eks/cluster:Cluster"), made.all("NodeGroup"), made.all("Release")
     on_nodes = [made.one("aws:eks/addon:Addon", name) for name in ("coredns", "metrics-server", "storage-ebs-csi")]
-    for release in made.all("Release"):
-        assert any(made.must_outlive(each, release) for each in made.all("NodeGroup"))
-    for shorter in [*on_nodes, made.one("StorageClass", "storage-shared")]:
-        assert made.must_outlive(group, shorter)
-    _outlive(made, cluster, made.all("NodeGroup"))
-    _outlive(made, vpc, [cluster])
+    _outlive(made, groups, made.all("ClusterContents"))
+    _outlive(made, [made.one("aws:eks/addon:Addon", "storage-ebs-csi")], made.all("ClusterContents"))
+    for release in releases:
+        assert any(made.must_outlive(group, release) for group in groups)
+    _outlive(made, [made.one("NodeGroup", "cpu-workers")], [*on_nodes, made.one("StorageClass", "storage-shared")])
+    _outlive(made, [cluster], groups)
     # A node that drains still needs its way out.
-    _outlive(made, made.one("NatGateway"), made.all("NodeGroup"))
+    _outlive(made, made.all("NatGateway"), groups)
+    _outlive(made, made.all("Vpc"), [cluster])
 
 
-def _outlive(made: Recording, longer: Resource, shorter: list[Resource]) -> None:
-    assert shorter and all(made.must_outlive(longer, each) for each in shorter)
+def _outlive(made: Recording, longer: list[Resource], shorter: list[Resource]) -> None:
+    """A destroy deletes each of `shorter` before it starts with any of `longer`."""
+    assert longer and shorter
+    assert all(made.must_outlive(one, other) for one in longer for other in shorter)
