@@ -1,0 +1,45 @@
+"""The sandbox's `aws`: it logs in to the sandbox's clusters and is the machine's own for everything else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import login, paths
+
+LOGIN = ["--region", "us-east-1", "eks", "get-token", "--cluster-name", "none-such", "--output", "json"]
+
+
+def run(*arguments: str, path: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """As the wrapper in `bin/` runs it."""
+    variables = {"PATH": path, "GPUYARD_SANDBOX": str(home), "PYTHONPATH": str(paths.ROOT)}
+    argv = [sys.executable, "-m", "sandbox.login", *arguments]
+    return subprocess.run(argv, env=variables, capture_output=True, text=True, check=False)
+
+
+def test_a_cluster_that_is_not_there_gives_a_token_as_from_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it exists is the API server's to say."""
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
+    monkeypatch.setenv("KUBERNETES_EXEC_INFO", json.dumps({"apiVersion": "client.authentication.k8s.io/v1"}))
+    found = login.credential(LOGIN)
+    assert found["status"] == {"token": "k8s-aws-v1.sandbox"}
+    assert found["apiVersion"] == "client.authentication.k8s.io/v1", "clients refuse another one than they asked for"
+
+
+def test_everything_else_goes_to_the_machines_own_aws(tmp_path: Path) -> None:
+    for folder in ("bin", "own"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "aws").write_text(f'#!/bin/sh\necho {folder} "$@" "$PYTHONPATH"\n')
+        (tmp_path / folder / "aws").chmod(0o755)
+    both = f"{tmp_path}/bin:{tmp_path}/own:/usr/bin:/bin"
+    assert run("s3", "ls", path=both, home=tmp_path).stdout.split() == ["own", "s3", "ls"]
+
+
+def test_without_an_aws_it_says_what_it_knows(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    done = run("s3", "ls", path=f"{tmp_path}/bin", home=tmp_path)
+    assert done.returncode == 127 and "aws eks get-token" in done.stderr
