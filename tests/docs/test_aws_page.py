@@ -290,7 +290,7 @@ def _params(shape: Any, options: list[str]) -> dict[str, Any]:
 def test_other_commands_name_keys_and_verbs_that_exist() -> None:
     others = [line for line in commands() if line[0] != "aws"]
     for line in others:
-        assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"], ["kubectl", "get"]), line
+        assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"]), line
         if line[1] == "config":
             key, value = line[3].removeprefix("gpuyard:"), yaml.safe_load(line[4])
             raw = {name.removeprefix("gpuyard:"): held for name, held in settings("dev").items() if "gpuyard:" in name}
