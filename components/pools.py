@@ -50,15 +50,15 @@ class Accelerator(TypedDict):
 class NodePoolSpec(TypedDict):
     """One pool of equal nodes.
 
-    `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the whole pool.
-    `capacity`: the ladder, best rung first, of reserved (AWS), spot and on_demand (default [on_demand]): each rung
-    becomes a group of its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a
-    subset of the network's (default: all that it has when the pool is made). `disk_gib`: root volume in GiB (100,
-    with GPUs 200). `scratch`: pods' ephemeral storage is on the local NVMe disks, striped (default: where the
-    machine has them; AWS). `interconnect`: every network interface that the machine has for multi-node training
-    (EFA on AWS), in one zone. `placement`: nodes close together (default: with `interconnect`; never on the rung
-    `reserved`, which has its place already). `labels`, `taints`: added to those that gpuyard derives.
-    `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
+    `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the pool; each rung
+    may reach `max`. `capacity`: the ladder, best rung first, of reserved (AWS), spot and on_demand (default
+    [on_demand]): each rung becomes a group of its own, the autoscaler tries them in this order, and the last one
+    holds `min`. `zones`: a subset of the network's (default: all that it has when the pool is made). `disk_gib`:
+    root volume in GiB (100, with GPUs 200). `scratch`: pods' ephemeral storage is on the local NVMe disks, striped
+    (default: where the machine has them; AWS). `interconnect`: every network interface that the machine has for
+    multi-node training (EFA on AWS), in one zone. `placement`: nodes close together (default: with `interconnect`;
+    never on the rung `reserved`, which has its place already). `labels`, `taints`: added to those that gpuyard
+    derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
     """
 
     machine_types: list[str]

@@ -234,10 +234,16 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     args: EksClusterArgs = {
         **_cluster_args(environment),
         "network_id": network.network_id,
-        "private_subnet_ids": network.private_subnet_ids,
-        "public_subnet_ids": network.public_subnet_ids,
+        "private_subnet_ids": network.private_subnet_ids.apply(_of_the_first_zones),
+        "public_subnet_ids": network.public_subnet_ids.apply(_of_the_first_zones),
     }
     return EksCluster("cluster", args, pulumi.ResourceOptions(providers=providers))
+
+
+def _of_the_first_zones(subnet_ids: list[str]) -> list[str]:
+    """A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest that
+    EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them."""
+    return subnet_ids[:2]
 
 
 def node_pools(

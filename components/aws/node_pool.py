@@ -42,7 +42,9 @@ class EksNodePool(pulumi.ComponentResource):
     """Equal nodes that the Cluster Autoscaler may resize between min and max, from zero too.
 
     The name of the resource is the name of the pool; its groups are named after it and their rung. Desired size is the
-    autoscaler's. What cannot change in place (the machine type, say) makes a new group before the old one goes: names
+    autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml sets `refresh: always`), or a change
+    of `max` puts back the size that the engine saw last, and the nodes in use go. EKS refuses a `min` above the size of
+    the moment: raise that first (`aws eks update-nodegroup-config`). What cannot change in place (the machine type, say) makes a new group before the old one goes: names
     carry a suffix.
     """
 

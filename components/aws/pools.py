@@ -88,6 +88,14 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     yield from common
     image = spec.get("image", "al2023")
     yield from checks.one_of("image", image, IMAGES)
+    effects: dict[str, str] = {}
+    for index, taint in enumerate(spec.get("taints", [])):
+        if effects.setdefault(taint["key"], taint["effect"]) != taint["effect"]:
+            yield Problem(
+                f"taints[{index}]", f"{taint['key']}:{taint['effect']}",
+                "the autoscaler knows one effect of a key: its tags on a group are unique by key",
+                "each key once", f"keep {taint['key']}:{effects[taint['key']]}, or use another key",
+            )  # fmt: skip
     percentage = spec.get("update_percentage", 33)
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")

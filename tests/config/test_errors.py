@@ -356,6 +356,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.placement",
         ["InsufficientInstanceCapacity"],
     ),
+    (
+        "dev",
+        {f"{GPU}/taints": [{"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}]},
+        f"{GPUS}.taints[1]",
+        ["unique by key", "keep a:NoSchedule"],
+    ),
     ("dev", {f"{GPU}/updatePercentage": 0}, f"{GPUS}.updatePercentage", ["1 to 100"]),
     (
         "dev",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +115,35 @@ def test_a_larger_disk_rolls_the_nodes_of_the_same_group(living: Project) -> Non
         ("update", f"{GROUP}::cpu-workers"),
         ("update", "aws:autoscaling/tag:Tag::cpu-workers-resource-ephemeral-storage"),
     }
+
+
+def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living: Project) -> None:
+    """seed rows S03 and S04: the engine takes the size of the moment, and not that of its last update."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "train"},
+        "spec": {
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "containers": [
+                {"name": "m", "image": "example.org/train:1", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+            ],
+        },
+    }
+    (living.root / "pod.json").write_text(json.dumps(pod))
+    living.run("kubectl", "--", "apply", "-f", "pod.json")
+    deadline = time.monotonic() + 120
+    while pool(living.json("status", "--json"), "gpu-workers")["nodes"] != 1:
+        assert time.monotonic() < deadline, "no node for the pod"
+        time.sleep(1)
+    config = living.config("dev")
+    config["gpuyard:nodePools"]["gpu-workers"]["max"] = 12
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    assert done["changes"].get("update") == 1, done["changes"]
+    found = pool(done["status"], "gpu-workers")
+    assert (found["max"], found["nodes"]) == (12, 1)
+    living.run("kubectl", "--", "delete", "pod", "train", "--wait=false")
 
 
 def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
