@@ -151,7 +151,7 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
         yield from checks.label("labels", key, value)
     for index, taint in enumerate(spec.get("taints", [])):
         yield from checks.one_of(f"taints[{index}].effect", taint["effect"], EFFECTS)
-        yield from (p.under(f"taints[{index}]") for p in checks.label("", taint["key"], taint["value"]))
+        yield from (p.under(f"taints[{index}]") for p in checks.label("", taint["key"], taint.get("value", "")))
 
 
 def _name(name: str) -> Iterator[Problem]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TypedDict
 
+from typing_extensions import NotRequired
+
 from .hardware import AWS
 
 GPU_KEY = "nvidia.com/gpu"
@@ -11,10 +13,10 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class Taint(TypedDict):
-    """A taint of every node of a pool. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
+    """A taint of every node of a pool. `value`: may be left out. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
 
     key: str
-    value: str
+    value: NotRequired[str]
     effect: str
 
 

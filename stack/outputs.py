@@ -38,6 +38,6 @@ def _pool(pool: Any) -> dict[str, Any]:
         "max": pool.max,
         "capacity": list(pool.capacity),
         "labels": pool.labels,
-        "taints": [f"{taint['key']}={taint['value']}:{taint['effect']}" for taint in pool.taints],
+        "taints": [f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in pool.taints],
         "gpusPerNode": pool.gpus,
     }

@@ -41,11 +41,11 @@ class EksNodePoolArgs(TypedDict):
 class EksNodePool(pulumi.ComponentResource):
     """Equal nodes that the Cluster Autoscaler may resize between min and max, from zero too.
 
-    The name of the resource is the name of the pool; its groups are named after it and their rung. Desired size is the
-    autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml sets `refresh: always`), or a change
-    of `max` puts back the size that the engine saw last, and the nodes in use go. EKS refuses a `min` above the size of
-    the moment: raise that first (`aws eks update-nodegroup-config`). What cannot change in place (the machine type, say) makes a new group before the old one goes: names
-    carry a suffix.
+    The name of the resource is the name of the pool; its groups are named after it and their rung. Desired size is
+    the autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml sets `refresh: always`), or a
+    change of `max` puts back the size that the engine saw last, and the nodes in use go. EKS refuses a `min` above
+    the size of the moment: raise that first (`aws eks update-nodegroup-config`). What cannot change in place (the
+    machine type, say) makes a new group before the old one goes: names carry a suffix.
     """
 
     node_group_names: pulumi.Output[list[str]]
@@ -156,7 +156,9 @@ class EksNodePool(pulumi.ComponentResource):
             ),
             labels=rung.labels,
             taints=[
-                aws.eks.NodeGroupTaintArgs(key=taint["key"], value=taint["value"], effect=cloud_effect(taint["effect"]))
+                aws.eks.NodeGroupTaintArgs(
+                    key=taint["key"], value=taint.get("value", ""), effect=cloud_effect(taint["effect"])
+                )
                 for taint in pool.taints
             ],
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable_percentage=eks.update_percentage),
@@ -205,5 +207,8 @@ def autoscaler_tags(pool: Pool, rung: Rung, cluster_name: str) -> dict[str, tupl
     for key, value in rung.labels.items():
         tags[f"label-{key}"] = (f"{_TEMPLATE_TAG}/label/{key}", value)
     for taint in pool.taints:
-        tags[f"taint-{taint['key']}"] = (f"{_TEMPLATE_TAG}/taint/{taint['key']}", f"{taint['value']}:{taint['effect']}")
+        tags[f"taint-{taint['key']}"] = (
+            f"{_TEMPLATE_TAG}/taint/{taint['key']}",
+            f"{taint.get('value', '')}:{taint['effect']}",
+        )
     return tags

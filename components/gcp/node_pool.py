@@ -74,7 +74,7 @@ class GkeNodePool(pulumi.ComponentResource):
                 resource_labels={**args.get("tags", {}), "gpuyard-pool": pool.name},
                 taints=[
                     gcp.container.NodePoolNodeConfigTaintArgs(
-                        key=taint["key"], value=taint["value"], effect=cloud_effect(taint["effect"])
+                        key=taint["key"], value=taint.get("value", ""), effect=cloud_effect(taint["effect"])
                     )
                     for taint in pool.taints
                 ],
