@@ -13,7 +13,7 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class Taint(TypedDict):
-    """A taint of every node of a pool. `value`: may be left out. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
+    """A taint of every node of a pool. `value`: optional. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
 
     key: str
     value: NotRequired[str]

@@ -149,7 +149,7 @@ def _function(module: str, code: bytes, defaults: tuple[Any, ...] | None) -> Any
 
 
 def _defaultdict(kind: type[defaultdict[Any, Any]], factory: Any) -> defaultdict[Any, Any]:
-    made = kind.__new__(kind)
+    made: defaultdict[Any, Any] = defaultdict.__new__(kind)
     made.default_factory = factory
     return made
 

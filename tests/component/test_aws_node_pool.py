@@ -160,6 +160,12 @@ def test_a_zone_more_in_the_network_replaces_no_pool() -> None:
     assert "subnetIds" in node_pool(GUIDE_GPU).one("NodeGroup").options["ignoreChanges"]
 
 
+def test_a_taint_may_have_no_value() -> None:
+    made = node_pool(pool(GUIDE_CPU, taints=[{"key": "dedicated", "effect": "NoSchedule"}]))
+    assert made.one("NodeGroup").inputs["taints"] == [{"key": "dedicated", "value": "", "effect": "NO_SCHEDULE"}]
+    assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/taint/dedicated"] == ":NoSchedule"
+
+
 # -- images -----------------------------------------------------------------------------------------------------------
 
 
