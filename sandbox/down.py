@@ -16,6 +16,7 @@ from sandbox.errors import SandboxError
 from sandbox.stacks import Stack, existing
 
 KEPT = "attic"
+_PROTECTION = "deletionProtection"
 
 
 def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
@@ -60,15 +61,37 @@ def destroy(stack: Stack) -> None:
         session.start(["aws"] if clouds & {"aws", "eks"} else [])
         stack.prepare()
         recovery.recover(engine, False, session.say)  # what is gone already is no hindrance
-        if any(resource.get("protect") for resource in stack.checkpoint().resources):
-            session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
-            engine.ask("state", "unprotect", "--all", "--yes", "--stack", stack.name)
+        _unprotect(engine)
         outcome = engine.run("destroy", title=f"destroy {stack.name}")
         deleted = len(checkpoint.managed)
         session.say(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
     stack.prepare()
     engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--force", "--preserve-config", stack.name)
     stack.copy.unlink(missing_ok=True)
+
+
+def _unprotect(engine: Engine) -> None:
+    """Lifts the engine's protection of objects, and the clouds' own as a provider sees it and as the cloud does."""
+    deployment = engine.state()
+    protected = [
+        resource
+        for resource in deployment.get("resources", [])
+        if resource.get("protect") or resource.get("inputs", {}).get(_PROTECTION)
+    ]
+    if not protected:
+        return
+    session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
+    for resource in protected:
+        resource["protect"] = False
+        for side in ("inputs", "outputs"):
+            if resource.get(side, {}).get(_PROTECTION):
+                resource[side][_PROTECTION] = False
+    engine.replace_state(deployment)
+    clusters = [resource["id"] for resource in protected if resource["type"] == "aws:eks/cluster:Cluster"]
+    if clusters:
+        from sandbox.aws import inventory
+
+        inventory.unprotect(clusters)
 
 
 def _pending(operations: list[dict]) -> list[dict]:

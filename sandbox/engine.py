@@ -31,6 +31,8 @@ _NOISE = re.compile(
     r"|^an unhandled error occurred: program exited|^resource registration failed"
     r"|^Program exited with non-zero exit code|^one or more errors occurred"
 )
+# What the engine says of plugins that it stops, and they of it, after a resource of a remote component has failed.
+_AFTERMATH = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
 _WRAPPING = re.compile(
     r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "
     r"|\d+ errors? occurred:\s*|\* )"
@@ -139,7 +141,7 @@ class Engine:
             raise KeyboardInterrupt
         errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
-        detail = "\n".join(dict.fromkeys(errors))
+        detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
         fix = "correct it and run the same command again; what exists is kept and goes on from here"
         if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
             fix = ""  # the program's own is better

@@ -209,9 +209,17 @@ def _machine_types(group: Group) -> list[str]:
 
 
 def _capacity(rungs: list[Group]) -> list[str]:
-    """How the machines are bought, as the cloud says; in the order of the ladder."""
-    said = [rung.details.get("capacity") or ("spot" if rung.details.get("spot") else "on_demand") for rung in rungs]
-    return list(dict.fromkeys(each.lower() for each in said))
+    """How the machines are bought: as the groups' labels say, else the cloud; the dearest to lose first."""
+    said = {
+        rung.details.get("labels", {}).get("gpuyard.dev/capacity")
+        or rung.details.get("capacity")
+        or ("spot" if rung.details.get("spot") else "on_demand")
+        for rung in rungs
+    }
+    ladder = ("capacity_block", "reserved", "flex", "spot", "on_demand")
+    return sorted(
+        {each.lower() for each in said}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))
+    )
 
 
 def _is_up(stack: Stack) -> bool:

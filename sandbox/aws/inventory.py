@@ -7,7 +7,7 @@ is declared to outlive its cluster counts, but is no leftover.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jmespath
@@ -64,6 +64,16 @@ def kept(region: str | None = None) -> list[str]:
     regions = [region] if region else regions_in_use()
     found = (_search("ec2", "describe_volumes", "Volumes[].VolumeId", each, Filters=wanted) for each in regions)
     return [f"volume {identity}" for ids in found for identity in ids]
+
+
+def unprotect(clusters: Collection[str]) -> None:
+    """Lifts EKS's deletion protection of these clusters, wherever they are."""
+    for region in regions_in_use():
+        eks = session.client("eks", region)
+        for name in set(_search("eks", "list_clusters", "clusters", region)) & set(clusters):
+            if eks.describe_cluster(name=name)["cluster"].get("deletionProtection"):
+                eks.update_cluster_config(name=name, deletionProtection=False)
+                eks.get_waiter("cluster_active").wait(name=name, WaiterConfig={"Delay": 1})
 
 
 def inventory(region: str | None = None) -> dict[str, int]:

@@ -37,6 +37,28 @@ def test_stack_comes_up_and_tells_the_story(project: Project, stack: str) -> Non
     assert not project.home.exists()
 
 
+def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
+    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
+    what deletion protection keeps a real destroy from."""
+    up: dict[str, Any] = project.json("up", "--stack", "prod", "--json")
+    pools = {pool["name"]: pool for pool in up["status"]["node_pools"]}
+    assert {name: (pool["min"], pool["max"], pool["capacity"]) for name, pool in pools.items()} == {
+        "cpu-workers": (3, 30, ["on_demand"]),
+        "inference": (0, 20, ["on_demand"]),
+        "gpu-workers": (0, 16, ["spot", "on_demand"]),
+        "train-h100": (0, 8, ["reserved", "spot", "on_demand"]),
+    }
+    assert pools["cpu-workers"]["nodes"] == 3
+    volumes = project.run("kubectl", "--stack", "prod", "--", "get", "persistentvolumes", "-o", "name").stdout.split()
+    assert {f"persistentvolume/{name}" for name in ("lustre", "datasets", "checkpoints")} <= set(volumes)
+    releases = {release["chart"] for release in up["status"]["releases"]}
+    assert {"aws-efa-k8s-device-plugin", "nvidia-device-plugin", "dcgm-exporter"} <= releases
+    assert project.json("up", "--stack", "prod", "--json")["changed"] == 0
+    assert project.json("demo", "--stack", "prod", "--json")["ok"] is True
+    project.run("down")
+    assert project.processes() == []
+
+
 def test_gke_installs_nothing_twice(project: Project) -> None:
     """Seed rows S04, S05, S18 on GKE: device plugin, autoscaler and DCGM are Google's own."""
     preview = project.json("preview", "--stack", "dev-gke", "--json")

@@ -92,6 +92,19 @@ def test_a_failure_is_the_providers_own_words_once(play) -> None:
     assert "run the same command again" in caught.value.fix
 
 
+def test_what_plugins_and_engine_say_of_each_other_after_a_failure_is_left_out(play) -> None:
+    gone = "Detected that /x/pulumi-resource-aws exited prematurely.\n This is *always* a bug in the provider."
+    closing = "resource 'cluster-eks' has a problem: grpc: the client connection is closing"
+    for events, told in (
+        ([says("error", closing), says("error", "invalid principal", URN), says("error", gone)], "invalid principal"),
+        ([says("error", gone)], "exited prematurely"),
+    ):
+        with pytest.raises(SandboxError) as caught:
+            play(events, code=255).run("up", quiet=True)
+        assert told in caught.value.detail and len(caught.value.detail.splitlines()) <= 2
+        assert ("exited prematurely" in caught.value.detail) is (told == "exited prematurely")
+
+
 def test_a_config_error_keeps_its_own_lines(play) -> None:
     text = "gpuyard:nodePools.cpu-workers: min 5 is larger than max 2.\nFix: lower min"
     engine = play([says("error", text + "\n"), says("error", "an unhandled error occurred: program exited …")], code=1)
