@@ -234,16 +234,14 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     args: EksClusterArgs = {
         **_cluster_args(environment),
         "network_id": network.network_id,
-        "private_subnet_ids": network.private_subnet_ids.apply(_of_the_first_zones),
-        "public_subnet_ids": network.public_subnet_ids.apply(_of_the_first_zones),
+        # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
+        # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
+        "private_subnet_ids": network.private_subnets[:2],
+        "public_subnet_ids": network.public_subnets[:2],
     }
-    return EksCluster("cluster", args, pulumi.ResourceOptions(providers=providers))
-
-
-def _of_the_first_zones(subnet_ids: list[str]) -> list[str]:
-    """A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest that
-    EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them."""
-    return subnet_ids[:2]
+    # Load balancers of the cluster are in the subnets of all zones: these go after it.
+    options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
+    return EksCluster("cluster", args, options)
 
 
 def node_pools(
@@ -256,7 +254,7 @@ def node_pools(
             {
                 "pool": spec,
                 "zones": environment.config.network.zones,
-                "subnet_ids": network.private_subnet_ids,
+                "subnet_ids": network.private_subnets,
                 "cluster_name": environment.cluster_name,
                 "cluster": cluster.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
@@ -282,7 +280,7 @@ def storage(
     places = {
         "cluster": cluster.cluster_name,
         "network_id": network.network_id,
-        "subnet_ids": network.private_subnet_ids,
+        "subnet_ids": network.private_subnets,
         "security_group_id": cluster.security_group_id,
     }
     # The drivers' controllers run on nodes.

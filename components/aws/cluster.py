@@ -67,8 +67,8 @@ class EksClusterArgs(TypedDict):
     cluster_name: str
     version: str
     network_id: pulumi.Input[str]
-    private_subnet_ids: pulumi.Input[list[str]]
-    public_subnet_ids: pulumi.Input[list[str]]
+    private_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     support: NotRequired[str]
     public_access_cidrs: NotRequired[list[str]]
     access: NotRequired[dict[str, Access]]

@@ -91,8 +91,13 @@ class AwsExistingNetwork(pulumi.ComponentResource):
 
         private, public = args["private_subnet_ids"], args["public_subnet_ids"]
         self.network_id = pulumi.Output.from_input(args["vpc_id"])
-        self.private_subnet_ids = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
-        self.public_subnet_ids = self._tagged("public", "elb", {zone: public[zone] for zone in zones if zone in public})
+        # For programs in Python: what stands for the subnets in the graph, and their ids one by one (see subnets.py).
+        self.subnets: list[pulumi.Resource] = []
+        self.private_subnets = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
+        facing = {zone: public[zone] for zone in zones if zone in public}
+        self.public_subnets = self._tagged("public", "elb", facing)
+        self.private_subnet_ids = pulumi.Output.all(*self.private_subnets)
+        self.public_subnet_ids = pulumi.Output.all(*self.public_subnets)
         self.register_outputs(
             {
                 "networkId": self.network_id,
@@ -101,9 +106,9 @@ class AwsExistingNetwork(pulumi.ComponentResource):
             }
         )
 
-    def _tagged(self, kind: str, role: str, subnets: dict[str, str]) -> pulumi.Output[list[str]]:
+    def _tagged(self, kind: str, role: str, subnets: dict[str, str]) -> list[pulumi.Input[str]]:
         """The subnets' ids, known once they bear the cluster's tag: who uses them waits for it."""
-        ids: list[pulumi.Output[str]] = []
+        ids: list[pulumi.Input[str]] = []
         for zone, subnet in subnets.items():
             name = f"{self._name}-{kind}-{zone}"
             aws.ec2.Tag(
@@ -121,8 +126,9 @@ class AwsExistingNetwork(pulumi.ComponentResource):
                 value="shared",
                 opts=pulumi.ResourceOptions(parent=self),
             )
+            self.subnets.append(mine)
             ids.append(mine.resource_id)
-        return pulumi.Output.all(*ids)
+        return ids
 
 
 class _Owned:

@@ -17,6 +17,7 @@ from .. import checks
 from ..checks import Problem
 from . import buckets
 from .addon import EksAddon
+from .subnets import of_zones
 
 VOLUME = "lustre"
 """Name of the volume, and what claims name as their class. No StorageClass object bears it: nothing is provisioned."""
@@ -50,7 +51,7 @@ class FsxLustreArgs(TypedDict):
     kubernetes_version: str
     network_id: pulumi.Input[str]
     zones: list[str]
-    subnet_ids: pulumi.Input[list[str]]
+    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     security_group_id: pulumi.Input[str]
     zone: str
     size_gib: NotRequired[int]
@@ -126,7 +127,6 @@ class FsxLustre(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")
         size = int(args.get("size_gib", SMALLEST_GIB))
-        zone = args["zones"].index(args["zone"])
         # FSx makes no backup of a file system that is linked to a bucket (API reference, CreateBackup).
         backups = args.get("backups", False) and not s3
         driver = EksAddon(
@@ -155,7 +155,7 @@ class FsxLustre(pulumi.ComponentResource):
             storage_capacity=size,
             per_unit_storage_throughput=int(args.get("throughput", THROUGHPUTS[0])),
             file_system_type_version=_LUSTRE,
-            subnet_ids=pulumi.Output.from_input(args["subnet_ids"]).apply(lambda ids: ids[zone]),
+            subnet_ids=of_zones(args["subnet_ids"], args["zones"], [args["zone"]])[0],
             security_group_ids=[group.id],
             # Metadata operations grow with the size; without a mode they would stay at the lowest rate for ever.
             metadata_configuration=aws.fsx.LustreFileSystemMetadataConfigurationArgs(mode="AUTOMATIC"),

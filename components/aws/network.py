@@ -156,8 +156,12 @@ class AwsNetwork(pulumi.ComponentResource):
             flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self)
 
         self.network_id = vpc.id
-        self.private_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in private.values()])
-        self.public_subnet_ids = pulumi.Output.all(*[subnet.id for subnet in public.values()])
+        # For programs in Python: the subnets themselves, and their ids one by one (see subnets.py).
+        self.private_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in private.values()]
+        self.public_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in public.values()]
+        self.subnets: list[pulumi.Resource] = [*private.values(), *public.values()]
+        self.private_subnet_ids = pulumi.Output.all(*self.private_subnets)
+        self.public_subnet_ids = pulumi.Output.all(*self.public_subnets)
         self.register_outputs(
             {
                 "networkId": self.network_id,

@@ -13,6 +13,7 @@ from ..pools import Pool, Rung
 from ..taints import cloud_effect
 from .launch_template import launch_template
 from .pools import EksNodePoolSpec, EksPool, problems, resolve
+from .subnets import of_zones
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
 # The resource under which the EFA device plugin shows a node's interfaces to pods.
@@ -28,7 +29,7 @@ class EksNodePoolArgs(TypedDict):
 
     pool: EksNodePoolSpec
     zones: list[str]
-    subnet_ids: pulumi.Input[list[str]]
+    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     cluster_name: str
     cluster: pulumi.Input[str]
     node_role_arn: pulumi.Input[str]
@@ -133,16 +134,16 @@ class EksNodePool(pulumi.ComponentResource):
 
     def _group(self, rung: Rung, eks: EksPool, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:
         args, pool = self._args, eks.pool
-        chosen = [args["zones"].index(zone) for zone in (pool.zones or args["zones"])]
-        subnets = pulumi.Output.from_input(args["subnet_ids"]).apply(lambda ids: [ids[index] for index in chosen])
         block = rung.capacity == "reserved" and eks.capacity_block
         driver = {"gpuyard.dev/nvidia-driver": str(eks.driver_branch)} if eks.driver_branch else {}
         return aws.eks.NodeGroup(
             rung.name,
             cluster_name=args["cluster"],
+            # Beside a release of another minor the API wants it.
+            version=args.get("kubernetes_version") if eks.release else None,
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
-            subnet_ids=subnets,
+            subnet_ids=of_zones(args["subnet_ids"], args["zones"], pool.zones or args["zones"]),
             ami_type=eks.ami_type,
             release_version=eks.release,
             capacity_type="CAPACITY_BLOCK" if block else "SPOT" if rung.capacity == "spot" else "ON_DEMAND",

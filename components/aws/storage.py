@@ -14,6 +14,7 @@ from typing_extensions import NotRequired
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
 from .addon import EksAddon, EksAddonArgs
+from .subnets import of_zones
 
 # Without the path service-role/: this one stands at the root, unlike its predecessor (IAM answers NoSuchEntity).
 _EBS_POLICY = "arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2"
@@ -40,7 +41,7 @@ class AwsStorageArgs(TypedDict):
     kubernetes_version: str
     network_id: pulumi.Input[str]
     zones: list[str]
-    subnet_ids: pulumi.Input[list[str]]
+    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     security_group_id: pulumi.Input[str]
     backups: NotRequired[bool]
     addon_versions: NotRequired[dict[str, str]]
@@ -152,11 +153,11 @@ class AwsStorage(pulumi.ComponentResource):
             aws.efs.MountTarget(
                 f"{name}-shared-{zone}",
                 file_system_id=file_system.id,
-                subnet_id=pulumi.Output.from_input(args["subnet_ids"]).apply(lambda ids, index=index: ids[index]),
+                subnet_id=subnet_id,
                 security_groups=[group.id],
                 opts=child,
             )
-            for index, zone in enumerate(args["zones"])
+            for zone, subnet_id in zip(args["zones"], of_zones(args["subnet_ids"], args["zones"], args["zones"]))
         ]
 
         gp3 = {"type": "gp3", "encrypted": "true", "csi.storage.k8s.io/fstype": "ext4"}

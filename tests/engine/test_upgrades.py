@@ -54,7 +54,7 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     assert {name for _, name in found} == {
         "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
         *(f"{GROUP}::{name}" for name in ("cpu-workers", "gpu-workers-spot", "big")),
-        *(f"aws:eks/addon:Addon::{name}" for name in ("cluster-kube-proxy", "coredns", "cluster-pod-identity")),
+        *(f"aws:eks/addon:Addon::{name}" for name in ("cluster-kube-proxy", "coredns")),
         f"{RELEASE}::cluster-autoscaler",
     }
 
