@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/*.json anew from this run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make check` takes dev and dev-gke for all environments; `make test` puts the others through the same tests."""
+    for item in items:
+        case = re.search(r"\[(guide|prod)\b", item.nodeid)
+        pool = "tests/contract/" in item.path.as_posix() and "[" in item.nodeid and "[dev" not in item.nodeid
+        if case or pool:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -139,6 +139,7 @@ def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_othe
     assert values["tolerations"] == [GPU_TOLERATION, {"key": "team", "operator": "Exists", "effect": "NoExecute"}]
 
 
+@pytest.mark.slow
 def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
     """seed row S05: neither a DaemonSet without nodes nor a pool without its plugin; each waits for its pools only."""
     efa = {"machineTypes": ["p5.48xlarge"], "min": 0, "max": 4, "interconnect": True, "zones": ["us-east-1a"]}

@@ -233,6 +233,7 @@ _pods = st.none() | st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(cidr=_cidrs, pods_cidr=_pods, specs=_specs, endpoints=st.integers(0, 14))
 def test_the_fix_that_is_named_always_passes(

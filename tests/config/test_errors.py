@@ -506,6 +506,7 @@ _places = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=300, deadline=None)
 @given(place=_places, key=st.sampled_from(["min", "max", "zones", "nodePools", "type", "effect", "x"]), value=_value)
 def test_whatever_stands_in_the_file_the_answer_is_a_config_or_one_clear_error(

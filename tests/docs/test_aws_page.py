@@ -23,6 +23,8 @@ from tools.picture import __main__ as picture
 from tools.picture import diagram, tables
 from tools.picture.facts import Stack
 
+pytestmark = pytest.mark.docs
+
 PAGE = (ROOT / "docs" / "aws.md").read_text()
 SECTIONS = {
     "network": aws_config.AwsNetwork,

@@ -80,6 +80,7 @@ def test_the_examples_groups_become_the_nodes_that_the_autoscaler_expects(stack:
         check(rung)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(specs())
 def test_any_pools_groups_become_the_nodes_that_the_autoscaler_expects(spec: dict[str, Any]) -> None:
