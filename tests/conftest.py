@@ -27,10 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make check` takes dev and dev-gke for all environments; `make test` puts the others through the same tests."""
+    whole = ("tests/contract/", "tests/unit/tools/", "tests/unit/sandbox/test_cli.py", "tests/unit/aws/test_expected")
     for item in items:
-        case = re.search(r"\[(guide|prod)\b", item.nodeid)
-        pool = "tests/contract/" in item.path.as_posix() and "[" in item.nodeid and "[dev" not in item.nodeid
-        if case or pool:
+        path = item.path.as_posix()
+        if re.search(r"\[(guide|prod)\b", item.nodeid) or any(part in path for part in whole):
             item.add_marker(pytest.mark.slow)
 
 
