@@ -30,6 +30,7 @@ Reference = tuple[str, str]
 """(collection, full resource name)"""
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS objects (
     collection TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL,
     owner_collection TEXT NOT NULL DEFAULT '', owner_name TEXT NOT NULL DEFAULT '',
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS refs (
     collection TEXT NOT NULL, name TEXT NOT NULL, to_collection TEXT NOT NULL, to_name TEXT NOT NULL,
     PRIMARY KEY (collection, name, to_collection, to_name));
 CREATE INDEX IF NOT EXISTS used ON refs (to_collection, to_name);
+COMMIT;
 """
 
 _BUSY_SECONDS = 30.0
@@ -200,14 +202,14 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = not self.path.exists()
+        # No write-ahead log: every transaction here locks the file from its start, so that a log gains nothing, and
+        # turning it on does not wait for others that open the new file at the same moment ("database is locked").
         db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
-            if new or not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'refs'").fetchone():
-                db.execute("PRAGMA journal_mode = WAL")
-                db.executescript(_SCHEMA)
             # The file must survive a killed process, not a power cut.
-            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA synchronous = OFF")
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'used'").fetchone():
+                db.executescript(_SCHEMA)
         except BaseException:
             db.close()
             raise
@@ -219,7 +221,7 @@ class Store:
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")
         kept = paths.folder("attic") / f"gcp-objects-{stamp}.sqlite"
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-journal"):
             part = self.path.with_name(self.path.name + suffix)
             if part.exists():
                 part.rename(kept.with_name(kept.name + suffix))

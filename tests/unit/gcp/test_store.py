@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+import threading
 
 import pytest
 
@@ -97,6 +99,18 @@ def test_two_processes_lose_no_update(store):
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert store.get("c", "n") == {"count": 180}
+
+
+def test_the_first_use_waits_for_others_that_open_the_new_file(tmp_path):
+    """Turning on a write-ahead log would not wait: "database is locked", seen at the start of a busy machine's `up`."""
+    store = Store(tmp_path / "objects.sqlite")
+    other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leave = threading.Timer(0.3, other.execute, ["COMMIT"])
+    leave.start()
+    store.insert(*NET, {})
+    leave.join()
+    assert store.find(*NET) == {}
 
 
 def test_a_damaged_file_is_set_aside_once(store, tmp_path):
