@@ -10,11 +10,16 @@ from components import checks, hardware, pools
 from components.checks import Problem
 from components.gcp import cluster as gcp_cluster
 from components.gcp import network as gcp_network
-from components.gcp import services
+from components.gcp import pools as gcp_pools
+from components.gcp import storage as gcp_storage
+from components.gcp.buckets import GcsBuckets, GcsBucketsArgs
 from components.gcp.cluster import GkeCluster, GkeClusterArgs
 from components.gcp.network import GcpNetwork, GcpNetworkArgs
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.storage import FILESTORE_TIER, FILESTORE_TIERS, GcpStorage
+from components.gcp.compute_class import GkeComputeClass
+from components.gcp.existing_network import GcpExistingNetwork, GcpExistingNetworkArgs
+from components.gcp.filestore import Filestore, FilestoreArgs
 from components.versions import Chart
 
 from . import providers as stack_providers
@@ -50,7 +55,42 @@ def _cluster_args(environment: Environment) -> GkeClusterArgs:
         "release_channel": cluster.release_channel,
         "deletion_protection": environment.config.deletion_protection,
     }
-    return cast(GkeClusterArgs, {key: value for key, value in args.items() if value is not None})
+    return cast(GkeClusterArgs, _given(args))
+
+
+def _storage_args(environment: Environment) -> GcpStorageArgs:
+    storage = environment.config.storage
+    args = {
+        "shared_vpc": _shared_vpc(environment),
+        "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
+        "version": environment.kubernetes_version,
+        "filestore_tier": storage.filestore_tier,
+        "filestore_multishare": storage.filestore_multishare,
+    }
+    return cast(GcpStorageArgs, _given(args))
+
+
+def _filestore_args(environment: Environment) -> FilestoreArgs | None:
+    filestore, network = environment.config.storage.filestore, environment.config.network
+    if filestore is None:
+        return None
+    args = {
+        **filestore.model_dump(),
+        "project": environment.project,
+        "region": environment.region,
+        "zones": network.zones,
+        "shared_vpc": _shared_vpc(environment),
+        # Pods mount by their nodes. Of somebody else's VPC the whole may mount.
+        "client_cidrs": [network.cidr] if network.existing is None else None,
+        "deletion_protection": environment.config.deletion_protection,
+    }
+    return cast(FilestoreArgs, _given(args))
+
+
+def _bucket_args(environment: Environment) -> GcsBucketsArgs | None:
+    buckets = environment.config.storage.buckets
+    args = {"project": environment.project, "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()}}
+    return cast(GcsBucketsArgs, args) if buckets else None
 
 
 def network_problems(environment: Environment) -> Iterator[Problem]:
@@ -65,9 +105,13 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `nodePools`."""
-    zones = environment.config.network.zones
-    for name, pool in environment.node_pools.items():
-        yield from (p.under(name) for p in pools.problems(hardware.GCP, name, pool, zones))
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    found = [
+        problem.under(name)
+        for name, pool in environment.node_pools.items()
+        for problem in gcp_pools.problems(name, pool, zones, version)
+    ]
+    yield from found or gcp_pools.home_problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
@@ -103,11 +147,33 @@ def providers(environment: Environment) -> Providers:
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """Nothing is asked of Google Cloud beforehand."""
+    """What only Google knows and what would otherwise fail twenty minutes into an `up`: which zones offer the machine
+    types, and which Kubernetes the location has.
+
+    Raises:
+        pulumi.RunError: one error that lists every pool that could not get a node, and a version that is not there yet.
+    """
+    specs, zones, location = environment.node_pools, _zones(environment), _location(environment)
+    try:
+        found = offerings.look_up(specs, zones, location, environment.project, providers[0])
+    except offerings.NotEnabled:
+        pulumi.log.warn(
+            f"Google's APIs are not switched on in {environment.project} yet, so nobody can say whether it has the "
+            "machine types and the version; the first `pulumi up` switches them on"
+        )
+        return
+    version = environment.kubernetes_version
+    channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
+    for said in offerings.warnings(version, location, found):
+        pulumi.log.warn(f"cluster.{said}")
+    wrong = [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
+    wrong += [p.under("cluster") for p in offerings.version_problems(version, channel, location, found)]
+    environment.refuse(wrong)
 
 
-def network(environment: Environment, providers: Providers) -> GcpNetwork:
-    """The project's APIs, VPC, subnetwork, NAT."""
+def network(environment: Environment, providers: Providers) -> Network:
+    """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
+    keys = [services.KEYS] if environment.config.cluster.secrets_key else []
     enabled = services.GcpServices(
         "services", {"services": list(services.REQUIRED)}, pulumi.ResourceOptions(providers=providers)
     )
@@ -176,5 +242,11 @@ def addons(
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
 ) -> dict[str, pulumi.Output[str]]:
-    """None to install; see `charts`."""
+    """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster."""
+    for name, pool in node_pools.items():
+        if len(environment.config.node_pools[name].capacity) > 1:
+            GkeComputeClass(
+                name, {"node_pool_names": pool.node_pool_names}, pulumi.ResourceOptions(providers=providers)
+            )
     return {}
+                "kubernetes_version": environment.kubernetes_version,

@@ -1,6 +1,66 @@
 """What the config of an environment on Google Cloud has beside the common part; see `config.py`."""
 
-from .config import Cluster, Config, Network, Storage
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from .config import Cluster, Config, Network, NodePool, Section, Storage
+
+
+class GkeReservation(Section):
+    """Capacity that is reserved for a pool."""
+
+    name: str
+    project: str | None = None
+    block: str | None = None
+
+
+class GpuSharing(Section):
+    """Several pods on one GPU."""
+
+    strategy: str
+    clients: int
+
+
+class GkeUpgrade(Section):
+    """How nodes are renewed."""
+
+    strategy: str = "surge"
+    max_surge: int | None = None
+    max_unavailable: int | None = None
+    batch_percentage: int | None = None
+    batch_soak_seconds: int | None = None
+    soak_seconds: int | None = None
+
+
+class GkeNodePool(NodePool):
+    """One node pool on GKE; see `components/gcp/pool_spec.py`."""
+
+    per_zone: bool = False
+    disk_type: str | None = None
+    local_ssds: int | None = None
+    driver: str | None = None
+    partition: str | None = None
+    sharing: GpuSharing | None = None
+    reservation: GkeReservation | None = None
+    queued: bool = False
+    max_run_seconds: int | None = None
+    placement_policy: str | None = None
+    spot_grace_seconds: int | None = None
+    upgrade: GkeUpgrade | None = None
+    node_repair: bool | None = None
+    image_streaming: bool = True
+
+
+class ExistingNetwork(Section):
+    """A VPC of somebody else's, of this project or shared by another: names, as `gcloud` shows them."""
+
+    network: str
+    subnetwork: str
+    host_project: str | None = None
+    pods_range: str = "pods"
+    services_range: str = "services"
+    grant: bool = False
 
 
 class GcpNetwork(Network):
@@ -27,3 +87,4 @@ class GcpConfig(Config):
     network: GcpNetwork
     cluster: GkeCluster = GkeCluster()
     storage: GcpStorage = GcpStorage()
+    node_pools: Mapping[str, GkeNodePool] = Field(min_length=1)
