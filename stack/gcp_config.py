@@ -64,21 +64,71 @@ class ExistingNetwork(Section):
 
 
 class GcpNetwork(Network):
-    """The network on Google Cloud; see `components/gcp/network.py`."""
+    """The network on Google Cloud; see `components/gcp/network.py` and, for `existing`, `existing_network.py`."""
 
     services_cidr: str | None = None
+    flow_log_percent: int = 0
+    existing: ExistingNetwork | None = None
+
+
+class Rest(Section):
+    """A time without upgrades."""
+
+    first: str
+    last: str
+    scope: str = "all"
+
+
+class Maintenance(Section):
+    """When GKE may upgrade; see `components/gcp/maintenance.py`."""
+
+    days: list[str] = ["SA", "SU"]
+    start: str = "02:00"
+    hours: int = 6
+    hold: str = "nodes"
+    rests: dict[str, Rest] = {}
 
 
 class GkeCluster(Cluster):
     """The cluster on GKE; see `components/gcp/cluster.py`."""
 
+    location: str | None = None
+    pods_per_node: int | None = None
+    private_access_cidrs: list[str] = []
+    dns_endpoint: bool = False
     release_channel: str | None = None
+    maintenance: Maintenance = Maintenance()
+    secrets_key: str = ""
+    log_types: list[str] | None = None
+    metric_types: list[str] | None = None
+    managed_dcgm: bool = True
+
+
+class Filestore(Section):
+    """A file system for all pods; see `components/gcp/filestore.py`."""
+
+    tier: str = "zonal"
+    size_gib: int = 1024
+    zone: str | None = None
+
+
+class Bucket(Section):
+    """A Cloud Storage bucket as a volume; see `components/gcp/buckets.py`."""
+
+    bucket: str
+    prefix: str = ""
+    writable: bool = False
+    namespace: str = "default"
+    service_account: str = ""
 
 
 class GcpStorage(Storage):
     """Volumes on Google Cloud; see `components/gcp/storage.py`."""
 
     filestore_tier: str | None = None
+    filestore_multishare: bool = False
+    filestore: Filestore | None = None
+    buckets: dict[str, Bucket] = {}
 
 
 class GcpConfig(Config):
@@ -86,5 +136,5 @@ class GcpConfig(Config):
 
     network: GcpNetwork
     cluster: GkeCluster = GkeCluster()
-    storage: GcpStorage = GcpStorage()
     node_pools: Mapping[str, GkeNodePool] = Field(min_length=1)
+    storage: GcpStorage = GcpStorage()

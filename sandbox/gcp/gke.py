@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from sandbox.cluster.key import gke as cluster_key
-from sandbox.gcp import fleet, groups, machines, nodes, versions
+from sandbox.gcp import firewalls, fleet, groups, machines, nodes, versions
 from sandbox.gcp.store import ApiError, Body, Store
 from sandbox.gcp.table import Behaviour, Context, Row, fill, full_name, invalid, number, overwrite
 from sandbox.plugins.provider import Props, ProviderError
@@ -56,10 +56,11 @@ class Cluster(Behaviour):
             plane = control_planes().start(key, versions.minor(version))
         except BaseException:
             # Half a cluster would stand in the way of the next attempt.
+            firewalls.write(ctx.store, (row.collection, name), inputs, body)
             ctx.store.delete(row.collection, name)
             control_planes().stop(key)
             raise
-        body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, body)})
+        body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, name, body)})
         if not inputs.get("removeDefaultNodePool"):
             self._default_pools(ctx, name, inputs, body)
         return ctx.store.get(row.collection, name)
@@ -331,10 +332,31 @@ def _zones(location: str) -> list[str]:
     return [location] if machines.is_zone(location) else list(machines.ZONES[location][:3])
 
 
-def _served_by(plane: Any, body: Body) -> Body:
+def _dns_endpoint(name: str) -> str:
+    return f"gke-{number(name)[:12]}.{machines.region_of(name.split('/')[3])}.gke.goog"
+
+
+def key_of(server: str, store: Store | None = None) -> str:
+    """Key of the cluster whose DNS endpoint is at this address, if it is open; '' when there is none."""
+    for _, name, body in (store or Store()).select(CLUSTERS):
+        dns = body.get("controlPlaneEndpointsConfig", {}).get("dnsEndpointConfig", {})
+        if server == f"https://{dns.get('endpoint')}" and dns.get("allowExternalTraffic"):
+            steps = name.split("/")
+            return cluster_key(steps[1], steps[3], steps[5])
+    return ""
+
+
+def _served_by(plane: Any, name: str, body: Body) -> Body:
     endpoint = plane.endpoint.removeprefix("https://")
     auth = {**body.get("masterAuth", {}), "clusterCaCertificate": plane.ca_data}
-    served: Body = {"status": "RUNNING", "endpoint": endpoint, "masterAuth": auth}
+    ways = body.get("controlPlaneEndpointsConfig", {})
+    dns = {**ways.get("dnsEndpointConfig", {}), "endpoint": _dns_endpoint(name)}
+    served: Body = {
+        "status": "RUNNING",
+        "endpoint": endpoint,
+        "masterAuth": auth,
+        "controlPlaneEndpointsConfig": {**ways, "dnsEndpointConfig": dns},
+    }
     if "privateClusterConfig" in body:
         served["privateClusterConfig"] = {
             **body["privateClusterConfig"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from sandbox.gcp import gke, groups, machines, versions
@@ -43,6 +44,8 @@ def control_plane_range(value: Any) -> str:
     return "" if ipaddress.ip_network(value).prefixlen == 28 else f"'{value}' must be a /28"
 
 
+# The provider's property is a text, "" for what Google decides.
+_SWITCH: Converter = (lambda value: value == "TRUE", lambda value: "TRUE" if value else "FALSE")
 _REGISTRY = "containerdConfig.privateRegistryAccessConfig"
 
 NODE_CONFIG = Names(
@@ -63,6 +66,7 @@ NODE_CONFIG = Names(
         "effectiveTaints": None,
     },
     {
+        "kubeletConfig.insecureKubeletReadonlyPortEnabled": _SWITCH,
         "nodeImageConfigs": UNWRAPPED,
         "resourceManagerTags": (lambda tags: {"tags": tags}, lambda value: value.get("tags", {})),
     },
@@ -206,6 +210,7 @@ _CLUSTER = (
                 lambda value: {**value, "enabled": True},
                 lambda value: {k: v for k, v in value.items() if k != "enabled"},
             ),
+            "nodePoolDefaults.nodeConfigDefaults.insecureKubeletReadonlyPortEnabled": _SWITCH,
             "nodePoolAutoConfig.resourceManagerTags": (
                 lambda tags: {"tags": tags},
                 lambda value: value.get("tags", {}),
@@ -325,6 +330,7 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
         except versions.ApiError as error:
             yield CheckFailure("minMasterVersion", error.message)
     config = inputs.get("nodeConfig")
+    yield from _check_maintenance(inputs.get("maintenancePolicy") or {})
     if config and config is not UNKNOWN:
         yield from check_config(config, [], "nodeConfig")
     for index, pool in enumerate(inputs.get("nodePools") or []):
@@ -333,6 +339,39 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
 
 
 def _pool_place(inputs: Props) -> Props:
+_REST_DAYS = 90
+_RESTS = 3
+
+
+def _check_maintenance(policy: Props) -> Iterator[CheckFailure]:
+    """Exclusions: how they end, and how much may rest from everything (GKE, "Maintenance windows and exclusions")."""
+    if has_unknown(policy):
+        return
+    whole = 0
+    for index, exclusion in enumerate(policy.get("maintenanceExclusions") or []):
+        path = f"maintenancePolicy.maintenanceExclusions[{index}]"
+        options = exclusion.get("exclusionOptions") or {}
+        if ("endTime" in exclusion) == ("endTimeBehavior" in options):
+            yield CheckFailure(path, "exactly one of endTime and exclusionOptions.endTimeBehavior must be set")
+            continue
+        if options.get("scope", "NO_UPGRADES") != "NO_UPGRADES":
+            continue
+        whole += 1
+        if "endTime" not in exclusion:
+            yield CheckFailure(path, "an exclusion of scope NO_UPGRADES cannot last until the end of support")
+        elif _days(exclusion) > _REST_DAYS:
+            yield CheckFailure(path, f"an exclusion of scope NO_UPGRADES lasts {_REST_DAYS} days at most")
+    if whole > _RESTS:
+        yield CheckFailure(
+            "maintenancePolicy.maintenanceExclusions", f"at most {_RESTS} exclusions of scope NO_UPGRADES are allowed"
+        )
+
+
+def _days(exclusion: Props) -> float:
+    first, last = (datetime.fromisoformat(exclusion[key].replace("Z", "+00:00")) for key in ("startTime", "endTime"))
+    return (last - first).total_seconds() / 86400
+
+
     """A cluster may be given as its id, which says project and location as well."""
     cluster = inputs.get("cluster")
     match = (
