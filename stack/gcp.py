@@ -259,7 +259,8 @@ def network(environment: Environment, providers: Providers) -> Network:
     options = pulumi.ResourceOptions(providers=providers, depends_on=[enabled])
     existing = environment.config.network.existing
     if existing is not None:
-        return GcpExistingNetwork("network", _existing_args(environment, existing), options)
+        args: GcpExistingNetworkArgs = {**_existing_args(environment, existing), "services": enabled.services}
+        return GcpExistingNetwork("network", args, options)
     return GcpNetwork("network", _network_args(environment), options)
 
 
@@ -273,9 +274,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "services_range": network.services_range,
         "tags": environment.tags,
     }
-    # A network that is not made here says by itself nothing of the APIs that it waits for.
-    after = [network] if isinstance(network, GcpExistingNetwork) else []
-    return GkeCluster("cluster", args, pulumi.ResourceOptions(providers=providers, depends_on=after))
+    return GkeCluster("cluster", args, pulumi.ResourceOptions(providers=providers))
 
 
 def node_pools(

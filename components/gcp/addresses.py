@@ -48,9 +48,10 @@ def nodes(found: Mapping[str, GkePool]) -> int:
 
 def _group(made: GkePool) -> int:
     """Nodes of one group: flex-start's are never upgraded in place, but counting them alike does not matter."""
-    most = made.pool.max * (len(made.pool.zones) if made.spec.get("per_zone") else 1)
     upgrade = made.upgrade
-    return 2 * most if upgrade.get("strategy") == "blue_green" else most + int(upgrade.get("max_surge", 1))
+    if upgrade.get("strategy") == "blue_green":
+        return 2 * made.pool.max
+    return made.pool.max + int(upgrade.get("max_surge", 1))
 
 
 def default_pods(found: Mapping[str, GkePool], pods_per_node: int = PODS_PER_NODE) -> str:

@@ -1,8 +1,8 @@
 """A VPC that somebody else owns, of this project or shared by another one: it is looked at and left as it is."""
 
 import re
-from collections.abc import Iterator
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -26,7 +26,8 @@ class GcpExistingNetworkArgs(TypedDict):
     cluster; `host_project`: of the network, when another one shares it (Shared VPC). `pods_range`, `services_range`:
     names of the subnetwork's secondary ranges (default pods, services). `node_pools`: by name; with them the ranges
     must have room for every pool at its maximum. `pods_per_node`: the cluster's (default 110). `grant`: give GKE's
-    agents of this project their roles in the host project (default false: whoever owns it has)."""
+    agents of this project their roles in the host project (default false: whoever owns it has). `services`: the APIs
+    of the project as an output of what switches them on: who uses the network waits for them."""
 
     project: str
     region: str
@@ -39,6 +40,7 @@ class GcpExistingNetworkArgs(TypedDict):
     node_pools: NotRequired[dict[str, GkeNodePoolSpec]]
     pods_per_node: NotRequired[int]
     grant: NotRequired[bool]
+    services: NotRequired[pulumi.Input[list[str]]]
 
 
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
@@ -94,8 +96,9 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         subnetwork_id = f"projects/{host}/regions/{args['region']}/subnetworks/{args['subnetwork']}"
         granted = self._grants(name, args, host) if args.get("grant", False) else []
         # Known once the agents have their roles: who uses it waits for them.
-        self.network_id = _after(f"projects/{host}/global/networks/{args['network']}", granted)
-        self.subnetwork_id = _after(subnetwork_id, granted)
+        before = [*granted, args.get("services", [])]
+        self.network_id = _after(f"projects/{host}/global/networks/{args['network']}", before)
+        self.subnetwork_id = _after(subnetwork_id, before)
         self.pods_range = pulumi.Output.from_input(args.get("pods_range", network.PODS))
         self.services_range = pulumi.Output.from_input(args.get("services_range", network.SERVICES))
         self.register_outputs(
@@ -136,7 +139,7 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         return [*users, agent.id]
 
 
-def _after(value: str, others: list[pulumi.Output[str]]) -> pulumi.Output[str]:
+def _after(value: str, others: Sequence[Any]) -> pulumi.Output[str]:
     return pulumi.Output.all(value, *others).apply(lambda values: values[0])
 
 
