@@ -63,24 +63,30 @@ class Maintenance(TypedDict):
 def problems(args: Maintenance) -> Iterator[Problem]:
     """Everything that is wrong with the times, seen without asking Google."""
     days, hours = args.get("days", _DEFAULT_DAYS), args.get("hours", _DEFAULT_HOURS)
-    for index, day in enumerate(days):
-        yield from checks.one_of(f"days[{index}]", day, DAYS)
-        if day in days[:index]:
-            yield Problem(f"days[{index}]", day, "named twice", "each day once", "remove one of them")
+    wrong_days = list(_day_problems(days))
+    yield from wrong_days
     start = args.get("start", _DEFAULT_START)
     if not _TIME.fullmatch(start):
         yield Problem("start", start, "no time of the day", "HH:MM in UTC, such as 02:00", 'quote it: start: "02:00"')
     if not _LEAST_HOURS <= hours <= _MOST_HOURS:
         yield Problem("hours", hours, "no possible length", f"{_LEAST_HOURS} to {_MOST_HOURS}", "write 6")
-    elif len(set(days)) * 4 * hours < _LEAST_IN_FOUR_WEEKS:
-        wanted = -(-_LEAST_IN_FOUR_WEEKS // (4 * max(1, len(set(days)))))
+    elif not wrong_days and (open_hours := 4 * len(days) * hours) < _LEAST_IN_FOUR_WEEKS:
         yield Problem(
-            "hours", hours, f"{len(set(days)) * 4 * hours} hours in four weeks are less than GKE needs to keep a "
-            "cluster safe", f"{_LEAST_IN_FOUR_WEEKS} hours in four weeks",
-            f"write hours: {wanted}, or add days" if wanted <= _MOST_HOURS else "add a day",
+            "hours", hours, f"{open_hours} hours in four weeks are less than GKE needs to keep a cluster safe",
+            f"{_LEAST_IN_FOUR_WEEKS} hours in four weeks",
+            f"write hours: {-(-_LEAST_IN_FOUR_WEEKS // (4 * len(days)))}, or add days",
         )  # fmt: skip
     yield from checks.one_of("hold", args.get("hold", "nodes"), HOLDS)
     yield from _rest_problems(args)
+
+
+def _day_problems(days: list[str]) -> Iterator[Problem]:
+    for index, day in enumerate(days):
+        yield from checks.one_of(f"days[{index}]", day, DAYS)
+        if day in days[:index]:
+            yield Problem(f"days[{index}]", day, "named twice", "each day once", "remove one of them")
+    if not days:
+        yield Problem("days", [], "no day: nothing would ever be mended", ", ".join(DAYS), "name a day")
 
 
 def _rest_problems(args: Maintenance) -> Iterator[Problem]:
