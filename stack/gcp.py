@@ -174,7 +174,10 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
-    yield from gcp_cluster.problems(_cluster_args(environment))
+    for problem in gcp_cluster.problems(_cluster_args(environment)):
+        # The region as the default is right; where zones of another one are the mistake, the network says so.
+        if problem.path != "location" or environment.config.cluster.location:
+            yield problem
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:

@@ -143,14 +143,15 @@ def _version_problems(version: str, channel: str) -> Iterator[Problem]:
 
 
 def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, ...]) -> Iterator[Problem]:
+    unknown = False
     for index, component in enumerate(wanted or []):
+        path = f"{field}[{index}]"
+        unknown = unknown or component not in known
         if component == DCGM:
-            yield Problem(
-                f"{field}[{index}]", component, "has a switch of its own", ", ".join(known), "write managedDcgm: true"
-            )
+            yield Problem(path, component, "has a switch of its own", ", ".join(known), "write managedDcgm: true")
         else:
-            yield from checks.one_of(f"{field}[{index}]", component, known)
-    if wanted and known[0] not in wanted:
+            yield from checks.one_of(path, component, known)
+    if wanted and not unknown and known[0] not in wanted:
         # GKE: "--logging" and "--monitoring" take nothing without SYSTEM.
         yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
 

@@ -101,5 +101,4 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     ("dev", {f"{NET}/existing": {**OWNED, "vpc": "x"}}, "gpuyard:network.existing.vpc", ["write vpcId"]),
     ("dev-gke", {f"{NET}/existing": {**OWNED_GKE, "vpcId": "x"}}, "gpuyard:network.existing.vpcId", ["on aws only"]),
-    ("dev-gke", {f"{NET}/flowLogDays": 7}, "gpuyard:network.flowLogDays", ["environments on aws"]),
 ]
