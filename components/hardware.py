@@ -169,6 +169,11 @@ def find(cloud: str, name: str) -> MachineType | None:
     return _table(cloud).get(name)
 
 
+def names(cloud: str) -> list[str]:
+    """Every machine type of a cloud that the table knows, withdrawn ones included."""
+    return list(_table(cloud))
+
+
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
     """Names of offered types that look most like a misspelled or unknown one."""
     offered = [machine.name for machine in _table(cloud).values() if machine.offered]

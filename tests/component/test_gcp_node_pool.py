@@ -267,9 +267,9 @@ def test_neither_a_reservation_nor_flex_start_gets_a_place_by_itself() -> None:
         "gpu-workers-spot": {"type": "COMPACT"},
     }
     named = rungs(interconnected("a4-highgpu-8g", capacity=ladder, max=4, placement_policy="close"))
-    assert {str(each.inputs.get("placementPolicy")) for each in named.values()} == {
-        str({"type": "COMPACT", "policyName": "close"})
-    }
+    assert len(named) == 3
+    for each in named.values():
+        assert each.inputs["placementPolicy"] == {"type": "COMPACT", "policyName": "close"}
 
 
 # -- capacity ---------------------------------------------------------------------------------------------------------
@@ -280,7 +280,6 @@ LADDER = ["reserved", "flex", "spot", "on_demand"]
 def test_a_ladder_makes_a_pool_for_each_rung_and_the_last_one_holds_the_minimum() -> None:
     """seed row S12: the same names as on EKS."""
     found = rungs(pool(GKE_GPU, capacity=LADDER, min=1))
-    assert list(found) == ["gpu-workers-reserved", "gpu-workers-flex", "gpu-workers-spot", "gpu-workers"]
     sizes = {name: each.inputs["autoscaling"]["totalMinNodeCount"] for name, each in found.items()}
     assert sizes == {"gpu-workers-reserved": 0, "gpu-workers-flex": 0, "gpu-workers-spot": 0, "gpu-workers": 1}
     assert {each.inputs["autoscaling"]["totalMaxNodeCount"] for each in found.values()} == {10}

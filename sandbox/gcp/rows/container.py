@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sandbox.gcp import gke, groups, machines, versions
+from sandbox.gcp import gke, groups, machines, pool_rules, versions
 from sandbox.gcp.mapping import UNWRAPPED, Converter, Names
 from sandbox.gcp.rows.compute import OWN, cidr
 from sandbox.gcp.table import AutoName, Row, paths
@@ -232,6 +232,7 @@ def check_pool(inputs: Props) -> Iterator[CheckFailure]:
     config = {} if config is UNKNOWN else config
     yield from _check_counts(inputs)
     yield from _check_modes(inputs, config)
+    yield from pool_rules.check(inputs, config)
     zones = inputs.get("nodeLocations")
     if not zones and machines.is_zone(str(inputs.get("location"))):
         zones = [inputs["location"]]
