@@ -139,22 +139,24 @@ def _same_binding(binding: Props, place: Props) -> bool:
     return binding["role"] == place["role"] and found.get("title") == wanted.get("title")
 
 
+_POOL = re.compile(
+    r"serviceAccount:(.+\.svc\.id\.goog)\[.+/.+\]|principal(?:Set)?://.+/workloadIdentityPools/([^/]+)/.+"
+)
+
+
 def _check_member(store: Store, value: str) -> None:
     """Google refuses members that do not exist; what lies outside the sandbox's projects is taken on trust."""
-    kind, _, name = value.partition(":")
-    if kind != "serviceAccount":
-        return
-    if match := re.fullmatch(r"(.+\.svc\.id\.goog)\[.+/.+\]", name):
-        pools = [
-            cluster.get("workloadIdentityConfig", {}).get("workloadPool")
-            for _, _, cluster in store.select(gke.CLUSTERS)
-        ]
-        if match[1] not in pools:
+    if match := _POOL.fullmatch(value):
+        pool = match[1] or match[2]
+        clusters = store.select(gke.CLUSTERS)
+        if pool not in [body.get("workloadIdentityConfig", {}).get("workloadPool") for _, _, body in clusters]:
             # The pool comes to life with the first cluster that uses it.
             raise invalid(
-                f"Identity Pool does not exist ({match[1]}). Please check that you specified a valid resource name"
+                f"Identity Pool does not exist ({pool}). Please check that you specified a valid resource name"
             )
-    elif match := re.fullmatch(r".+@(.+)\.iam\.gserviceaccount\.com", name):
+        return
+    kind, _, name = value.partition(":")
+    if kind == "serviceAccount" and (match := re.fullmatch(r".+@(.+)\.iam\.gserviceaccount\.com", name)):
         account = f"projects/{match[1]}/serviceAccounts/{name}"
         if _is_ours(store, match[1]) and not store.find(ACCOUNTS, account):
             raise invalid(f"Service account {name} does not exist.")
