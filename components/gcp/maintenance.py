@@ -1,8 +1,9 @@
 """When GKE may upgrade a cluster: weekly windows, what is held back until support ends, and times of rest.
 
 Google upgrades by itself: the control plane and, in a release channel, the nodes, each of which is drained and made
-anew. A training run of weeks does not survive that, so by default only the control plane's patches come by themselves;
-minor versions and nodes move when `version` and the pools are changed, or when a version's support ends.
+anew. A training run of weeks does not survive that, so by default only the control plane's patches come by themselves.
+A minor version comes when `version` is raised, new nodes when `hold` is loosened for a while (or `gcloud container
+clusters upgrade --node-pool` is run); both come when the version's support ends.
 Sources: GKE's "Maintenance windows and exclusions"; for the limits of exclusions google/skills, gke-upgrades (2026-08).
 """
 

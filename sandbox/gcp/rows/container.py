@@ -330,8 +330,8 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
             versions.resolve(wanted, channel or versions.DEFAULT_CHANNEL)
         except versions.ApiError as error:
             yield CheckFailure("minMasterVersion", error.message)
-    config = inputs.get("nodeConfig")
     yield from _check_maintenance(inputs.get("maintenancePolicy") or {})
+    config = inputs.get("nodeConfig")
     if config and config is not UNKNOWN:
         yield from check_config(config, [], "nodeConfig")
     for index, pool in enumerate(inputs.get("nodePools") or []):
@@ -339,7 +339,6 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
             yield CheckFailure(f"nodePools[{index}].{failure.property}", failure.reason)
 
 
-def _pool_place(inputs: Props) -> Props:
 _REST_DAYS = 90
 _RESTS = 3
 
@@ -373,6 +372,7 @@ def _days(exclusion: Props) -> float:
     return (last - first).total_seconds() / 86400
 
 
+def _pool_place(inputs: Props) -> Props:
     """A cluster may be given as its id, which says project and location as well."""
     cluster = inputs.get("cluster")
     match = (
