@@ -158,7 +158,8 @@ class Filestore(pulumi.ComponentResource):
             # It holds data sets and checkpoints.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
         )
-        address = instance.networks.apply(lambda networks: networks[0].ip_addresses[0])
+        # Filestore gives an instance one address.
+        address = instance.networks.apply(lambda networks: (networks[0].ip_addresses or [""])[0])
         handle = pulumi.Output.concat("modeInstance/", location, "/", instance.name, "/", _SHARE)
         volume = k8s.core.v1.PersistentVolume(
             f"{name}-volume",

@@ -100,13 +100,10 @@ def _rest_problems(args: Maintenance) -> Iterator[Problem]:
                 "rename it",
             )  # fmt: skip
         yield from checks.one_of(f"rests.{name}.scope", scope, SCOPES)
-        ends = {field: _day(rest[field]) for field in ("first", "last")}
-        for field, day in ends.items():
+        first, last = _day(rest["first"]), _day(rest["last"])
+        for field, day, text in (("first", first, rest["first"]), ("last", last, rest["last"])):
             if day is None:
-                yield Problem(
-                    f"rests.{name}.{field}", rest[field], "no day", "YYYY-MM-DD, in quotes", 'such as "2027-01-31"'
-                )
-        first, last = ends["first"], ends["last"]
+                yield Problem(f"rests.{name}.{field}", text, "no day", "YYYY-MM-DD, in quotes", 'such as "2027-01-31"')
         if first is None or last is None:
             continue
         if last < first:
