@@ -111,7 +111,7 @@ def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
         ("block", _NAME, "the name of a block, without what stands before it"),
     ):
         value = reservation.get(field)
-        if value is not None and not re.fullmatch(pattern, value):
+        if value is not None and not re.fullmatch(pattern, str(value)):
             yield Problem(
                 f"reservation.{field}", value, f"no {field} of a reservation", allowed,
                 "see `gcloud compute reservations list`",

@@ -30,7 +30,7 @@ class GkeComputeClass(pulumi.ComponentResource):
     """
 
     class_name: pulumi.Output[str]
-    """Name of the ComputeClass."""
+    """Name of the ComputeClass, known when it is there."""
 
     def __init__(self, name: str, args: GkeComputeClassArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeComputeClass", name, None, opts)
@@ -48,5 +48,5 @@ class GkeComputeClass(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.class_name = made.metadata.apply(lambda metadata: metadata["name"])
+        self.class_name = made.id.apply(lambda _: name)
         self.register_outputs({"className": self.class_name})

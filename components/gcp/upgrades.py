@@ -45,9 +45,11 @@ def problems(made: GkePool) -> Iterator[Problem]:
             "upgrade", dict(wanted), "no node may be added and none taken away: nothing could be renewed",
             "max_surge or max_unavailable of 1 or more", "write maxSurge: 1",
         )  # fmt: skip
-    for field, (low, high) in _RANGES.items():
-        value = wanted.get(field, low)
-        if strategy == "blue_green" and not low <= value <= high:
+    batch = ("batch_percentage", wanted.get("batch_percentage"))
+    soaks = [("batch_soak_seconds", wanted.get("batch_soak_seconds")), ("soak_seconds", wanted.get("soak_seconds"))]
+    for field, value in (batch, *soaks):
+        low, high = _RANGES[field]
+        if strategy == "blue_green" and value is not None and not low <= value <= high:
             yield Problem(
                 f"upgrade.{field}", value, "no possible value", f"{low} to {high}",
                 f"write {min(max(value, low), high)}",
