@@ -260,11 +260,10 @@ def network(environment: Environment, providers: Providers) -> Network:
         "services", {"services": [*services.REQUIRED, *keys]}, pulumi.ResourceOptions(providers=providers)
     )
     options = pulumi.ResourceOptions(providers=providers, depends_on=[enabled])
-    existing = environment.config.network.existing
+    existing, on = environment.config.network.existing, enabled.services
     if existing is not None:
-        args: GcpExistingNetworkArgs = {**_existing_args(environment, existing), "services": enabled.services}
-        return GcpExistingNetwork("network", args, options)
-    return GcpNetwork("network", _network_args(environment), options)
+        return GcpExistingNetwork("network", {**_existing_args(environment, existing), "services": on}, options)
+    return GcpNetwork("network", {**_network_args(environment), "services": on}, options)
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> GkeCluster:
@@ -275,6 +274,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "subnetwork_id": network.subnetwork_id,
         "pods_range": network.pods_range,
         "services_range": network.services_range,
+        "services": network.services,
         "tags": environment.tags,
     }
     return GkeCluster("cluster", args, pulumi.ResourceOptions(providers=providers))

@@ -75,7 +75,8 @@ class GkeClusterArgs(TypedDict):
     Google's DCGM exporter on GPU nodes (default true); false for one of one's own, since two count every GPU twice.
     `image_streaming`: pods start before their image is all there (default true; images of Artifact Registry).
     `multi_networking`: nodes may have several networks, for GPUDirect (default false). `deletion_protection`: GKE's
-    provider and Pulumi refuse to delete the cluster (default true)."""
+    provider and Pulumi refuse to delete the cluster (default true). `services`: the project's APIs as an output of what
+    switches them on: accounts, roles and keys wait for them."""
 
     cluster_name: str
     version: str
@@ -99,6 +100,7 @@ class GkeClusterArgs(TypedDict):
     image_streaming: NotRequired[bool]
     multi_networking: NotRequired[bool]
     deletion_protection: NotRequired[bool]
+    services: NotRequired[pulumi.Input[list[str]]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -204,9 +206,10 @@ class GkeCluster(pulumi.ComponentResource):
         dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]
         streaming, tags = args.get("image_streaming", True), args.get("tags", {})
 
-        account, roles = self._node_account(name, args)
+        after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
+        account, roles = self._node_account(name, args, after)
         encryption, key_ready = secrets_key.database_encryption(
-            name, args.get("secrets_key", ""), project, region_of(location), protected, tags, self
+            name, args.get("secrets_key", ""), after, region_of(location), protected, tags, self
         )
         cluster = gcp.container.Cluster(
             f"{name}-gke",
@@ -313,12 +316,13 @@ class GkeCluster(pulumi.ComponentResource):
         )
 
     def _node_account(
-        self, name: str, args: GkeClusterArgs
+        self, name: str, args: GkeClusterArgs, project: pulumi.Output[str]
     ) -> tuple[gcp.serviceaccount.Account, list[gcp.projects.IAMMember]]:
         """The account of the nodes, and its rights; a node without them does not become ready."""
         child = pulumi.ResourceOptions(parent=self)
         account = gcp.serviceaccount.Account(
             f"{name}-nodes",
+            project=project,
             account_id=naming.fit(f"{args['cluster_name']}-nodes", naming.SERVICE_ACCOUNT_LIMIT),
             display_name=f"Nodes of the GKE cluster {args['cluster_name']}",
             opts=child,
@@ -328,7 +332,7 @@ class GkeCluster(pulumi.ComponentResource):
             wanted["stream-role"] = STREAM_ROLE
         roles = [
             gcp.projects.IAMMember(
-                f"{name}-nodes-{suffix}", project=args["project"], role=role, member=account.member, opts=child
+                f"{name}-nodes-{suffix}", project=project, role=role, member=account.member, opts=child
             )
             for suffix, role in wanted.items()
         ]

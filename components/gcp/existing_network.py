@@ -10,7 +10,7 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
-from . import addresses, network
+from . import addresses, identity, network
 from .pool_spec import GkeNodePoolSpec
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -87,6 +87,8 @@ class GcpExistingNetwork(pulumi.ComponentResource):
     """Name of the subnetwork's range for pods."""
     services_range: pulumi.Output[str]
     """Name of the subnetwork's range for services."""
+    services: pulumi.Output[list[str]]
+    """The project's APIs, for what needs them and not the network."""
 
     def __init__(self, name: str, args: GcpExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpExistingNetwork", name, None, opts)
@@ -101,26 +103,20 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         self.subnetwork_id = _after(subnetwork_id, before)
         self.pods_range = pulumi.Output.from_input(args.get("pods_range", network.PODS))
         self.services_range = pulumi.Output.from_input(args.get("services_range", network.SERVICES))
+        self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
             {
                 "networkId": self.network_id,
                 "subnetworkId": self.subnetwork_id,
                 "podsRange": self.pods_range,
                 "servicesRange": self.services_range,
+                "services": self.services,
             }
         )
 
     def _grants(self, name: str, args: GcpExistingNetworkArgs, host: str) -> list[pulumi.Output[str]]:
         child = pulumi.ResourceOptions(parent=self)
-        gke = gcp.projects.ServiceIdentity(
-            f"{name}-gke-agent", project=args["project"], service="container.googleapis.com", opts=child
-        )
-        # service-NUMBER@container-engine-robot.iam.gserviceaccount.com
-        number = gke.email.apply(lambda email: email.split("@")[0].removeprefix("service-"))
-        agents = {
-            "gke": gke.member,
-            "apis": pulumi.Output.concat("serviceAccount:", number, "@cloudservices.gserviceaccount.com"),
-        }
+        agents = identity.agents(name, args["project"], self)
         users = [
             gcp.compute.SubnetworkIAMMember(
                 f"{name}-{who}-network-user",
@@ -131,10 +127,10 @@ class GcpExistingNetwork(pulumi.ComponentResource):
                 member=member,
                 opts=child,
             ).id
-            for who, member in agents.items()
+            for who, member in (("gke", agents.gke), ("apis", agents.apis))
         ]
         agent = gcp.projects.IAMMember(
-            f"{name}-gke-host-agent", project=host, role=_HOST_AGENT, member=gke.member, opts=child
+            f"{name}-gke-host-agent", project=host, role=_HOST_AGENT, member=agents.gke, opts=child
         )
         return [*users, agent.id]
 

@@ -9,6 +9,7 @@ Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal 
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypedDict
 
 import pulumi
@@ -83,11 +84,36 @@ def pool(project: str) -> str:
 
 
 def project_number(
-    project: str, cluster: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None
+    project: pulumi.Input[str], after: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None
 ) -> pulumi.Output[str]:
-    """The project's number, which is in its principals' names. Known once the cluster is: then the APIs are on."""
-    after = pulumi.Output.all(project, cluster).apply(lambda values: values[0])
-    return gcp.organizations.get_project_output(project_id=after, opts=opts).number
+    """The project's number, which is in its principals' names. Looked up once `after` is known, which is something that
+    the project's APIs must be on for: a preview before that asks nothing."""
+    waited = pulumi.Output.all(project, after).apply(lambda values: values[0])
+    return gcp.organizations.get_project_output(project_id=waited, opts=opts).number
+
+
+@dataclass(frozen=True)
+class Agents:
+    """Google's own accounts that work for a project, as members of roles: `gke` makes clusters, `apis` machines."""
+
+    gke: pulumi.Output[str]
+    apis: pulumi.Output[str]
+
+
+def agents(name: str, project: pulumi.Input[str], parent: pulumi.Resource) -> Agents:
+    """The agents of a project, once they are there. Their names follow from the project's number: what the service
+    identity says of itself is empty for some services (cloud-foundation-fabric, modules/project)."""
+    gke = gcp.projects.ServiceIdentity(
+        f"{name}-gke-agent",
+        project=project,
+        service="container.googleapis.com",
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    number = project_number(project, gke.id, pulumi.InvokeOutputOptions(parent=parent))
+    return Agents(
+        pulumi.Output.concat("serviceAccount:service-", number, "@container-engine-robot.iam.gserviceaccount.com"),
+        pulumi.Output.concat("serviceAccount:", number, "@cloudservices.gserviceaccount.com"),
+    )
 
 
 def service_account_principal(

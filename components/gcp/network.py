@@ -35,7 +35,7 @@ class GcpNetworkArgs(TypedDict):
     of the pods' range for 110 pods (see `addresses.block`). `zones`: of that region, for the node pools. `nat`:
     `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of how many of a
     hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the project's affair
-    (Cloud Logging's bucket `_Default`)."""
+    (Cloud Logging's bucket `_Default`). `services`: the project's APIs as an output of what switches them on."""
 
     region: str
     cidr: str
@@ -44,6 +44,7 @@ class GcpNetworkArgs(TypedDict):
     services_cidr: NotRequired[str]
     nat: NotRequired[str]
     flow_log_percent: NotRequired[int]
+    services: NotRequired[pulumi.Input[list[str]]]
 
 
 def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
@@ -110,6 +111,8 @@ class GcpNetwork(pulumi.ComponentResource):
     """Name of the subnetwork's range for pods."""
     services_range: pulumi.Output[str]
     """Name of the subnetwork's range for services."""
+    services: pulumi.Output[list[str]]
+    """The project's APIs, for what needs them and not the network."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
@@ -159,12 +162,14 @@ class GcpNetwork(pulumi.ComponentResource):
         self.subnetwork_id = subnetwork.id
         self.pods_range = pulumi.Output.from_input(PODS)
         self.services_range = pulumi.Output.from_input(SERVICES)
+        self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
             {
                 "networkId": self.network_id,
                 "subnetworkId": self.subnetwork_id,
                 "podsRange": self.pods_range,
                 "servicesRange": self.services_range,
+                "services": self.services,
             }
         )
 

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from ..checks import Problem
+from . import identity
 
 NEW = "new"
 """Instead of a key's name: one of the cluster's own."""
@@ -40,7 +41,7 @@ def problems(key: str, region: str) -> Iterator[Problem]:
 def database_encryption(
     name: str,
     key: str,
-    project: str,
+    project: pulumi.Input[str],
     region: str,
     protected: bool,
     tags: dict[str, str],
@@ -62,10 +63,11 @@ def database_encryption(
             # Without it the cluster does not even start.
             opts=pulumi.ResourceOptions(parent=parent, protect=protected),
         ).id
-    agent = gcp.projects.ServiceIdentity(
-        f"{name}-gke-agent", project=project, service="container.googleapis.com", opts=child
-    )
     member = gcp.kms.CryptoKeyIAMMember(
-        f"{name}-secrets-user", crypto_key_id=key_id, role=_USER, member=agent.member, opts=child
+        f"{name}-secrets-user",
+        crypto_key_id=key_id,
+        role=_USER,
+        member=identity.agents(name, project, parent).gke,
+        opts=child,
     )
     return gcp.container.ClusterDatabaseEncryptionArgs(state="ENCRYPTED", key_name=key_id), [member]

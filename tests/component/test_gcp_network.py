@@ -326,6 +326,21 @@ class TestExistingNetwork:
 
 
 class TestServices:
+    @pytest.mark.parametrize("owned", [False, True])
+    def test_nothing_is_made_before_its_api_is_on(self, owned: bool) -> None:
+        """In a new project accounts, roles and keys fail where they are made side by side with it."""
+        config = changed("dev-gke", {"gpuyard:cluster/secretsKey": "new"})
+        if owned:
+            given = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "grant": True}
+            config["gpuyard:network"] = {"zones": GCP_ZONES, "existing": given}
+        made = record(config, "dev-gke", outputs=says())
+        services = made.all("gcp:projects/service:Service")
+        others = [found for found in made.resources.values() if found.package == "gcp" and found not in services]
+        assert len(services) > 5 and len(others) > 8
+        for found in others:
+            for service in services:
+                assert made.must_outlive(service, found), (service, found)
+
     def test_apis_are_switched_on_and_never_off(self) -> None:
         made = run(lambda: GcpServices("services", {"services": list(REQUIRED)}, gcp_options()))
         found = {service.inputs["service"]: service.inputs for service in made.all("gcp:projects/service:Service")}
