@@ -57,7 +57,7 @@ class TestNetwork:
     @pytest.mark.parametrize(
         ("args", "path", "words"),
         [
-            ({"nat": "per_zone"}, "nat", "write single"),
+            ({"nat": "per_zone"}, "nat", "belongs to a region"),
             ({"nat": "Single"}, "nat", "write single"),
             ({"cidr": "10.0.0.1/20"}, "cidr", "write 10.0.0.0/20"),
             ({"pods_cidr": "10.4.0.0/25"}, "pods_cidr", "/9 to /24"),

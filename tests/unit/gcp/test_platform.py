@@ -70,6 +70,25 @@ class TestFirewallRulesOfGke:
         assert names and all(name.startswith("projects/host-project/") for name in names)
 
 
+class TestRangesInUse:
+    RANGES = (("pods", "10.4.0.0/14"), ("services", "10.8.0.0/20"))
+
+    def change(self, cloud: Any, subnetwork: str, *ranges: tuple[str, str]) -> Any:
+        named = [{"rangeName": name, "ipCidrRange": cidr} for name, cidr in ranges]
+        return cloud.update(subnetwork, secondaryIpRanges=named)
+
+    @pytest.mark.parametrize("ranges", [(("pods", "10.16.0.0/14"), RANGES[1]), (RANGES[0],)])
+    def test_a_clusters_ranges_neither_move_nor_go(self, cloud, cluster, subnetwork, ranges: Any) -> None:
+        with pytest.raises(ProviderError, match=r"Secondary range '(pods|services)' .* in use by cluster .*/yard"):
+            self.change(cloud, subnetwork, *ranges)
+        cloud.delete(cluster)
+        self.change(cloud, subnetwork, *ranges)
+
+    def test_others_may_be_added_and_the_nodes_range_grows(self, cloud, cluster, subnetwork) -> None:
+        self.change(cloud, subnetwork, *self.RANGES, ("more", "10.32.0.0/16"))
+        assert cloud.update(subnetwork, ipCidrRange="10.0.0.0/19")["ipCidrRange"] == "10.0.0.0/19"
+
+
 class TestDnsEndpoint:
     @pytest.fixture
     def plane(self, monkeypatch: pytest.MonkeyPatch) -> Any:
