@@ -1,10 +1,11 @@
-"""Machine types of both clouds: the single source of GPU counts, memory, local disks, EFA, drivers and quotas.
+"""Machine types of both clouds: the single source of GPU counts, memory, disks, interconnects, drivers and quotas.
 
 Non-goals: prices and live availability (they change daily; ask the cloud), zones (zone names differ by AWS account).
 
 Sources: `aws/machine_types.csv` is EC2's own DescribeInstanceTypes (written by `python -m tools.machine_types`);
-`gcp/machine_types.csv` is Google's machine families documentation, read 2026-11. Driver branches: NVIDIA's release
-notes as summed up by the EKS AMI guide (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
+`gcp/machine_types.csv` is what GKE's own Cluster Autoscaler knows (written by `python -m tools.gke_machine_types`,
+which names the sources of every column). Driver branches: NVIDIA's release notes as summed up by the EKS AMI guide
+(Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
 """
 
 import csv
@@ -42,13 +43,28 @@ _DRIVERS: dict[str, tuple[int, int | None]] = {
     "RTX PRO 4500": (595, None),
 }
 
-# Accelerators that Google attaches to N1 machines, with the counts that it accepts.
+# Accelerators that Google attaches to N1 machines → count → the most vCPUs that a machine with so many may have. From
+# deprecated_machine_types_gpu_config.go of GKE's autoscaler, 2026-08 (of P100 some zones take more).
 GCP_ATTACHABLE = {
-    "nvidia-tesla-v100": (1, 2, 4, 8),
-    "nvidia-tesla-t4": (1, 2, 4),
-    "nvidia-tesla-p100": (1, 2, 4),
-    "nvidia-tesla-p4": (1, 2, 4),
+    "nvidia-tesla-v100": {1: 12, 2: 24, 4: 48, 8: 96},
+    "nvidia-tesla-t4": {1: 48, 2: 48, 4: 96},
+    "nvidia-tesla-p100": {1: 16, 2: 32, 4: 64},
+    "nvidia-tesla-p4": {1: 24, 2: 48, 4: 96},
 }
+
+# Google's accelerator → partition size (MIG) → partitions of one GPU. Same source; V100, T4, P100, P4 and L4 have none.
+GCP_PARTITIONS = {
+    "nvidia-tesla-a100": {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2, "7g.40gb": 1},
+    "nvidia-a100-80gb": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1},
+    "nvidia-h100-80gb": {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1},
+    "nvidia-h100-mega-80gb": {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1},
+    "nvidia-h200-141gb": {"1g.18gb": 7, "1g.35gb": 4, "2g.35gb": 3, "3g.71gb": 2, "7g.141gb": 1},
+    "nvidia-b200": {"1g.23gb": 7, "1g.45gb": 4, "2g.45gb": 3, "3g.90gb": 2, "7g.180gb": 1},
+    "nvidia-rtx-pro-6000": {"1g.24gb": 4, "2g.48gb": 2, "4g.96gb": 1},
+}
+
+GCP_LOCAL_SSD_GB = 375
+"""Size of one local SSD on Google Cloud."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +74,13 @@ class MachineType:
     `gpus`, `neuron`, `efa`, `network_cards`: how many it has. `gpu`: EC2's name of the GPU, or Google's accelerator
     type. `memory_mib`, `gpu_memory_mib` (of one GPU): MiB. `nvme_gb`: total local NVMe in GB over `nvme_disks`.
     `max_pods`: pods by network addresses without prefix delegation (AWS only, else 110). `offered`: False for a type
-    that the cloud no longer describes. `spot`, `capacity_block`: whether AWS sells it so. `cluster_placement`: whether
-    it takes part in cluster placement groups.
+    that the cloud no longer describes. `spot`, `capacity_block`: whether it is sold so. `cluster_placement`: whether it
+    takes part in cluster placement groups (AWS) or compact placement (Google).
+
+    On Google only. `local_ssds`: how many local SSDs of 375 GB it can be given (`nvme_gb` are those that come with it).
+    `boot_disks`: types of its boot disk, the usual one first; `disks`: types of volumes that it takes. `compact`: the
+    most nodes of a compactly placed pool. `gpudirect`: interfaces for multi-node training. `on_demand`, `flex`: whether
+    it is sold so.
     """
 
     name: str
@@ -80,6 +101,13 @@ class MachineType:
     spot: bool = True
     capacity_block: bool = False
     cluster_placement: bool = True
+    local_ssds: tuple[int, ...] = ()
+    boot_disks: tuple[str, ...] = ()
+    disks: tuple[str, ...] = ()
+    compact: int = 0
+    gpudirect: int = 0
+    on_demand: bool = True
+    flex: bool = False
 
     @property
     def driver_branches(self) -> tuple[int, int | None] | None:
@@ -104,6 +132,9 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
     def number(column: str, default: int = 0) -> int:
         return int(row.get(column) or default)
 
+    def words(column: str) -> tuple[str, ...]:
+        return tuple(row.get(column, "").split())
+
     return MachineType(
         name=row["type"],
         cloud=cloud,
@@ -122,13 +153,25 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
         offered=row.get("offered", "1") != "0",
         spot=row.get("spot", "1") != "",
         capacity_block=bool(row.get("capacity_block")),
-        cluster_placement=row.get("cluster_placement", "1") != "",
+        cluster_placement=row.get("cluster_placement", row.get("compact", "1")) != "",
+        local_ssds=tuple(map(int, words("local_ssds"))),
+        boot_disks=words("boot_disks"),
+        disks=words("disks"),
+        compact=number("compact"),
+        gpudirect=number("gpudirect"),
+        on_demand=row.get("on_demand", "1") != "",
+        flex=bool(row.get("flex")),
     )
 
 
 def find(cloud: str, name: str) -> MachineType | None:
     """The machine type of that name, or None when the table does not know it."""
     return _table(cloud).get(name)
+
+
+def names(cloud: str) -> list[str]:
+    """Every machine type of a cloud that the table knows, withdrawn ones included."""
+    return list(_table(cloud))
 
 
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
@@ -159,12 +202,16 @@ def successors(machine: MachineType, count: int = 3) -> list[str]:
     return [other.name for other in fits[:count]]
 
 
-def with_efa(machine: MachineType, count: int = 3) -> list[str]:
-    """Offered types with EFA and the same GPU (or as few GPUs), smallest first."""
+def with_interconnect(machine: MachineType, count: int = 3) -> list[str]:
+    """Offered types with EFA (on Google: GPUDirect) and the same GPU (or as few GPUs), smallest first."""
     fits = [
         other
         for other in _table(machine.cloud).values()
-        if other.offered and other.efa and other.arch == machine.arch and other.gpu == machine.gpu and not other.neuron
+        if other.offered
+        and (other.efa or other.gpudirect)
+        and other.arch == machine.arch
+        and other.gpu == machine.gpu
+        and not other.neuron
     ]
     fits.sort(key=lambda other: (other.gpus, other.vcpu, other.name))
     return [other.name for other in fits[:count]]

@@ -6,7 +6,7 @@ the add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
@@ -19,19 +19,26 @@ CAPACITY_LABEL = "gpuyard.dev/capacity"
 # The device plugin's chart asks for this label, which the GPU feature discovery would set (facts: chart 0.20.0).
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 
-# Which interfaces a pool with `interconnect` has; their device plugin runs on these nodes only.
+# Which interfaces a pool with `interconnect` has; on EKS their device plugin runs on these nodes only.
 INTERCONNECT_LABEL = "gpuyard.dev/interconnect"
 EFA = "efa"
+GPUDIRECT = "gpudirect"
+
+# Label and taint of the node pools that a ComputeClass of GKE puts in order; see `gcp/compute_class.py`.
+COMPUTE_CLASS = "cloud.google.com/compute-class"
 
 # The Cluster Autoscaler takes a node with this label for unready until its GPU shows, and orders no second one while
 # the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.
 AWS_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
 
-# Kinds of capacity, dearest to lose first. GKE's flex-start and reservations are not built yet.
-CAPACITY_TYPES = {hardware.AWS: ("reserved", "spot", "on_demand"), hardware.GCP: ("spot", "on_demand")}
+# Kinds of capacity, dearest to lose first.
+CAPACITY_TYPES = {
+    hardware.AWS: ("reserved", "spot", "on_demand"),
+    hardware.GCP: ("reserved", "flex", "spot", "on_demand"),
+}
 # A rung's group is the pool's name with this behind it: it follows from the rung alone, so that another rung in the
 # ladder renames (and so replaces) none. The guide's groups, which are on demand, have the pool's own name.
-_RUNG_SUFFIXES = {"reserved": "-reserved", "spot": "-spot", "on_demand": ""}
+_RUNG_SUFFIXES = {"reserved": "-reserved", "flex": "-flex", "spot": "-spot", "on_demand": ""}
 MAX_NODES = 1000
 CPU_DISK_GIB = 100
 # Holds the guide's 100 GiB of ephemeral storage per pod beside GPU images of 20 GiB and more.
@@ -51,14 +58,14 @@ class NodePoolSpec(TypedDict):
     """One pool of equal nodes.
 
     `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the pool; each rung
-    may reach `max`. `capacity`: the ladder, best rung first, of reserved (AWS), spot and on_demand (default
+    may reach `max`. `capacity`: the ladder, best rung first, of reserved, flex (GKE), spot and on_demand (default
     [on_demand]): each rung becomes a group of its own, the autoscaler tries them in this order, and the last one
     holds `min`. `zones`: a subset of the network's (default: all that it has when the pool is made). `disk_gib`:
     root volume in GiB (100, with GPUs 200). `scratch`: pods' ephemeral storage is on the local NVMe disks, striped
-    (default: where the machine has them; AWS). `interconnect`: every network interface that the machine has for
-    multi-node training (EFA on AWS), in one zone. `placement`: nodes close together (default: with `interconnect`;
-    never on the rung `reserved`, which has its place already). `labels`, `taints`: added to those that gpuyard
-    derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
+    (default: where the machine comes with them). `interconnect`: every network interface that the machine has for
+    multi-node training (EFA on AWS, GPUDirect on GKE), in one zone. `placement`: nodes close together (default: with
+    `interconnect`; never on the rung `reserved`, which has its place already). `labels`, `taints`: added to those
+    that gpuyard derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
     """
 
     machine_types: list[str]
@@ -124,15 +131,15 @@ class Pool:
 
     @property
     def allocatable_disk_gib(self) -> int:
-        """Ephemeral storage that pods can request: the disk (or the NVMe, in GB of the trade) less the kubelet's 10 %
-        eviction threshold and 3 GiB for the system (the kubelet's default `nodefs.available<10%`)."""
+        """Ephemeral storage that pods can request on EKS: the disk (or the NVMe, in GB of the trade) less the kubelet's
+        10 % eviction threshold and 3 GiB for the system (the kubelet's default `nodefs.available<10%`)."""
         size = self.scratch_gb * 10**9 / 2**30 if self.scratch_gb else self.disk_gib
         return int(size * 0.9) - 3
 
 
 def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     """Everything that is wrong with a pool, seen without asking a cloud. Paths are relative to the pool."""
-    yield from _name(name)
+    yield from _name(cloud, name)
     yield from _size(spec)
     yield from _machines(cloud, spec)
     yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
@@ -154,7 +161,7 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
         yield from (p.under(f"taints[{index}]") for p in checks.label("", taint["key"], taint.get("value", "")))
 
 
-def _name(name: str) -> Iterator[Problem]:
+def _name(cloud: str, name: str) -> Iterator[Problem]:
     # The prefix of an EKS node group's name and a GKE pool's logical name both end up in names of limited length.
     if (
         not 1 <= len(name) <= 32
@@ -166,7 +173,8 @@ def _name(name: str) -> Iterator[Problem]:
             "", name, "no possible pool name", "1 to 32 lower-case letters, digits and '-', beginning with a letter",
             "rename the pool",
         )  # fmt: skip
-    for capacity, suffix in _RUNG_SUFFIXES.items():
+    for capacity in CAPACITY_TYPES[cloud]:
+        suffix = _RUNG_SUFFIXES[capacity]
         if suffix and name.endswith(suffix):
             yield Problem(
                 "", name, f"ends like the group of a pool's {capacity} rung", f"names that do not end in {suffix}",
@@ -195,27 +203,22 @@ def _capacity(cloud: str, ladder: list[str]) -> Iterator[Problem]:
 
 
 def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
-    if cloud == hardware.GCP:
-        for field in ("scratch", "interconnect", "placement"):
-            if spec.get(field):
-                yield Problem(field, True, "not built for GKE", "nothing, or false", "remove it")
-        return
     machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
+    kind, group = ("EFA", "cluster placement group") if cloud == hardware.AWS else ("GPUDirect", "compact placement")
     for index, machine in enumerate(machines):
         path = f"machine_types[{index}]"
-        if spec.get("scratch") and not machine.nvme_gb:
+        if spec.get("scratch") and not machine.nvme_gb and not machine.local_ssds:
             yield Problem("scratch", True, f"{machine.name} has no local NVMe disk", "false", "remove it")
-        if spec.get("interconnect") and not machine.efa:
-            near = ", ".join(hardware.with_efa(machine)) or "none with such GPUs"
+        if spec.get("interconnect") and not _interfaces(machine):
+            near = ", ".join(hardware.with_interconnect(machine)) or "none with such GPUs"
             yield Problem(
-                path, machine.name, "has no EFA, which `interconnect` asks for", f"types that have it: {near}",
+                path, machine.name, f"has no {kind}, which `interconnect` asks for", f"types that have it: {near}",
                 "choose one of them, or remove interconnect",
             )  # fmt: skip
         if spec.get("placement") and not machine.cluster_placement:
             yield Problem(
-                path, machine.name, "takes part in no cluster placement group", "types of the larger families",
-                "remove placement",
-            )  # fmt: skip
+                path, machine.name, f"takes part in no {group}", "types of the larger families", "remove placement"
+            )
     apart = spec.get("zones") or zones
     for field in ("interconnect", "placement"):
         if spec.get(field) and len(apart) > 1:
@@ -224,6 +227,10 @@ def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[
                 f"write zones: [{apart[0]}], the zone where the capacity is",
             )  # fmt: skip
             break
+
+
+def _interfaces(machine: hardware.MachineType) -> int:
+    return machine.efa or machine.gpudirect
 
 
 def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
@@ -242,7 +249,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             near = ", ".join(hardware.nearest(cloud, name)) or "none looks like it"
             yield Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
             continue
-        shapes.add((machine.gpus, machine.arch, machine.efa if interconnect else 0))
+        shapes.add((machine.gpus, machine.arch, _interfaces(machine) if interconnect else 0))
         if not machine.offered and not spec.get("accept_withdrawn", False):
             later = ", ".join(hardware.successors(machine))
             yield Problem(
@@ -288,12 +295,17 @@ def _accelerator(cloud: str, machine: hardware.MachineType, spec: NodePoolSpec, 
             yield from checks.one_of("accelerator.type", wanted["type"], hardware.GCP_ATTACHABLE)
         elif count not in counts:
             yield Problem(
-                "accelerator.count",
-                count,
-                f"not offered for {wanted['type']}",
-                ", ".join(map(str, counts)),
+                "accelerator.count", count, f"not offered for {wanted['type']}", ", ".join(map(str, counts)),
                 "choose one",
-            )
+            )  # fmt: skip
+        elif machine.vcpu > counts[count]:
+            fits = [str(more) for more, most in counts.items() if machine.vcpu <= most]
+            yield Problem(
+                "accelerator.count", count,
+                f"{count} x {wanted['type']} takes {counts[count]} vCPUs at most, {machine.name} has {machine.vcpu}",
+                ", ".join(fits) or "none on this machine",
+                f"write count: {fits[0]}, or choose a smaller machine" if fits else "choose a smaller machine",
+            )  # fmt: skip
     elif not machine.gpus:
         yield Problem(
             path, machine.name, f"a GPU pool (accelerator {wanted['type']}) without a GPU type",
@@ -313,6 +325,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     if machine is None:
         raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
     machines = [found for each in spec["machine_types"] if (found := hardware.find(cloud, each))]
+    only_here: Mapping[str, Any] = {**spec}  # what one cloud's spec has beside the common part
     accelerator = spec.get("accelerator")
     interconnect, capacity = spec.get("interconnect", False), tuple(spec.get("capacity", ["on_demand"]))
     gpus, gpu = machine.gpus, machine.gpu
@@ -327,12 +340,17 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         if all(taint["key"] != GPU_KEY for taint in own_taints):
             derived = [gpu_taint(cloud)]
     if interconnect:
-        labels = {INTERCONNECT_LABEL: EFA, **labels}
+        labels = {INTERCONNECT_LABEL: EFA if cloud == hardware.AWS else GPUDIRECT, **labels}
+    if cloud == hardware.GCP and len(capacity) > 1:
+        labels = {COMPUTE_CLASS: name, **labels}
+        derived.append({"key": COMPUTE_CLASS, "value": name, "effect": "NoSchedule"})
+    # GKE counts nodes of the whole pool or of each of its zones.
+    times = len(spec.get("zones", [])) if only_here.get("per_zone") else 1
     return Pool(
         name=name,
         machine_types=tuple(spec["machine_types"]),
-        min=int(spec["min"]),
-        max=int(spec["max"]),
+        min=int(spec["min"]) * times,
+        max=int(spec["max"]) * times,
         labels=labels,
         taints=(*derived, *own_taints),
         capacity=capacity,
@@ -342,10 +360,18 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         gpu=gpu,
         arch=machine.arch,
         # The least of the types: what a pod may count on.
-        scratch_gb=min(each.nvme_gb for each in machines) if spec.get("scratch", cloud == hardware.AWS) else 0,
-        interconnects=machine.efa if interconnect else 0,
+        scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in machines),
+        interconnects=_interfaces(machine) if interconnect else 0,
         placement=spec.get("placement", interconnect and capacity != ("reserved",)),
     )
+
+
+def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds: float | None) -> int:
+    """Disks that come with a machine are used unless the pool says no; those that can be added, where it says so."""
+    if scratch is False or not (machine.nvme_gb or scratch or local_ssds):
+        return 0
+    least = min(machine.local_ssds, default=0)
+    return machine.nvme_gb or int(local_ssds or least) * hardware.GCP_LOCAL_SSD_GB
 
 
 def resolve_all(cloud: str, specs: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:

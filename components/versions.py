@@ -10,7 +10,15 @@ from datetime import date
 EKS_VERSION = "1.35"
 """Kubernetes on EKS; standard support ends 2027-03-27. Looked at 2026-08."""
 GKE_VERSION = "1.35"
-"""Kubernetes on GKE; the Regular channel offers 1.34 to 1.36. Looked at 2026-08."""
+"""Kubernetes on GKE. Looked at 2026-08."""
+GKE_CHANNELS = {
+    "RAPID": ("1.34", "1.35", "1.36", "1.37"),
+    "REGULAR": ("1.34", "1.35", "1.36"),
+    "STABLE": ("1.34", "1.35"),
+    "EXTENDED": ("1.34", "1.35", "1.36"),
+}
+"""Release channel of GKE → minors that it offers to new clusters and the library takes; EXTENDED has older ones too.
+Source: GKE's release notes of 2026-09 (2026-R39). What a location offers today is asked at preview."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Shapes are the SDK's; values carry the logical name, so that a wrong reference s
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 ACCOUNT = "123456789012"
@@ -108,6 +109,12 @@ def _gke_cluster(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         "endpoint": "203.0.113.10",
         "masterAuth": {"clusterCaCertificate": "Q0E=", "clientCertificate": "", "clientKey": ""},
         "masterVersion": "1.35.1-gke.100",
+        "controlPlaneEndpointsConfig": {
+            "dnsEndpointConfig": {
+                **((inputs.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}),
+                "endpoint": "gke-0123456789ab.us-central1.gke.goog",
+            }
+        },
         "selfLink": f"https://container.googleapis.com/v1/projects/p/locations/x/clusters/{physical}",
         "project": "gpuyard-project",
         "location": inputs.get("location", "us-central1"),
@@ -122,6 +129,15 @@ def _service_account(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         "member": f"serviceAccount:{email}",
         "name": f"projects/gpuyard-project/serviceAccounts/{email}",
     }
+
+
+def _service_identity(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    email = "service-123456@container-engine-robot.iam.gserviceaccount.com"
+    return {"id": f"projects/p/services/{inputs['service']}", "email": email, "member": f"serviceAccount:{email}"}
+
+
+def _filestore(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"networks": [{**network, "ipAddresses": ["10.255.1.2"]} for network in inputs["networks"]]}
 
 
 _SPECIAL = {
@@ -143,6 +159,8 @@ _SPECIAL = {
     },
     "aws:ec2/securityGroupRule:SecurityGroupRule": lambda name, inputs: {"securityGroupRuleId": f"sgr-{name}"},
     "gcp:container/cluster:Cluster": _gke_cluster,
+    "gcp:filestore/instance:Instance": _filestore,
+    "gcp:projects/serviceIdentity:ServiceIdentity": _service_identity,
     "gcp:serviceaccount/account:Account": _service_account,
     "gcp:compute/network:Network": lambda name, inputs: {
         "selfLink": f"https://www.googleapis.com/compute/v1/projects/p/global/networks/{name}"
@@ -209,6 +227,11 @@ _INVOKES = {
         "region": "us-central1",
         "zone": "us-central1-a",
     },
+    "gcp:compute/getMachineTypes:getMachineTypes": lambda args: {
+        "id": "machines",
+        # Every type that is asked for, in every zone.
+        "machineTypes": [{"name": name} for name in re.findall(r'name = "([^"]+)"', args.get("filter") or "")],
+    },
     "gcp:compute/getZones:getZones": lambda args: {
         "id": "zones",
         "names": [f"{args.get('region', 'us-central1')}-{letter}" for letter in "abcf"],
@@ -219,5 +242,6 @@ _INVOKES = {
         "defaultClusterVersion": "1.35.1-gke.100",
         "validMasterVersions": ["1.35.1-gke.100"],
         "releaseChannelDefaultVersion": {"REGULAR": "1.35.1-gke.100"},
+        "releaseChannelLatestVersion": {"REGULAR": "1.36.1-gke.100", "RAPID": "1.37.0-gke.100"},
     },
 }

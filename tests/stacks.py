@@ -14,7 +14,7 @@ from tests.recorder import run
 from tests.recording import Recording
 
 EKS = ["dev", "guide", "prod"]
-GKE = ["dev-gke"]
+GKE = ["dev-gke", "guide-gke"]
 ALL = [*EKS, *GKE]
 
 

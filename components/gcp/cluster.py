@@ -1,6 +1,6 @@
 """The GKE cluster: control plane, the account of its nodes, and what Google runs in it (CSI drivers, metrics, DCGM)."""
 
-import json
+import re
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -10,14 +10,34 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
+from ..versions import GKE_CHANNELS
+from . import addresses, control_plane, identity, labels, maintenance, secrets_key
+from .maintenance import Maintenance
 from .network import PODS, SERVICES
 
-RELEASE_CHANNELS = ("RAPID", "REGULAR", "STABLE", "EXTENDED")
-VERSIONS = ("1.34", "1.35", "1.36")
-# Logging, monitoring and image pulls, and nothing else (Google's own role for node service accounts).
+RELEASE_CHANNELS = tuple(GKE_CHANNELS)
+VERSIONS = tuple(sorted({version for versions in GKE_CHANNELS.values() for version in versions}))
+DEFAULT_CHANNEL = "REGULAR"
+
+# What nodes may do: write logs and metrics (Google's own role for their accounts), pull private images of the project,
+# and for image streaming have the project's quota counted. Pods get their rights by Workload Identity.
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
-# DCGM here is the one exporter of the cluster; a release of our own beside it would count every GPU twice.
-MONITORED = (
+PULL_ROLE = "roles/artifactregistry.reader"
+STREAM_ROLE = "roles/serviceusage.serviceUsageConsumer"
+
+# container.v1beta1, LoggingComponentConfig and MonitoringComponentConfig, less what the API calls deprecated.
+LOG_TYPES = (
+    "SYSTEM_COMPONENTS",
+    "WORKLOADS",
+    "APISERVER",
+    "CONTROLLER_MANAGER",
+    "SCHEDULER",
+    "KCP_CONNECTION",
+    "KCP_SSHD",
+    "KCP_HPA",
+)
+DCGM = "DCGM"
+METRIC_TYPES = (
     "SYSTEM_COMPONENTS",
     "POD",
     "DAEMONSET",
@@ -27,15 +47,36 @@ MONITORED = (
     "HPA",
     "CADVISOR",
     "KUBELET",
-    "DCGM",
+    "JOBSET",
+    "APISERVER",
+    "SCHEDULER",
+    "CONTROLLER_MANAGER",
 )
+DEFAULT_LOGS = LOG_TYPES[:2]
+# Without the control plane's, which are billed by the sample like all others and rarely looked at.
+DEFAULT_METRICS = METRIC_TYPES[:9]
 
 
 class GkeClusterArgs(TypedDict):
-    """`cluster_name`: physical name, up to 40 characters. `version`: Kubernetes minor. `location`: a region (regional
-    control plane) or a zone. `zones`: where nodes may be. `public_access_cidrs`: who reaches the API endpoint from
-    outside the VPC; empty (default) leaves it private. `deletion_protection`: the provider refuses to delete the
-    cluster (default true)."""
+    """`cluster_name`: physical name, up to 40 characters. `version`: Kubernetes minor; a release channel moves on by
+    itself as far as `maintenance` lets it, and a later minor here upgrades the control plane. `location`: a region
+    (three control planes) or one of its zones (one, which is away while it is upgraded). `zones`: where nodes may be.
+    `pods_range`, `services_range`: names of the subnetwork's secondary ranges. `pods_per_node`: 8 to 256 (default 110);
+    each node takes twice as many addresses, and a change replaces the cluster.
+
+    `public_access_cidrs`: who reaches the API endpoint from the internet; empty (default) leaves it private.
+    `private_access_cidrs`: who reaches the private endpoint from the VPC and from what is connected to it, beside the
+    cluster's own nodes and pods. `dns_endpoint`: everyone with a right in IAM reaches the API by its name, from
+    anywhere; the kubeconfig leads there (default false).
+
+    `release_channel`: RAPID, REGULAR (default), STABLE or EXTENDED. `maintenance`: see `Maintenance`. `secrets_key`:
+    encrypts secrets: the full name of a Cloud KMS key, or `new`; none by default. `log_types`, `metric_types`: what
+    goes to Cloud Logging and Monitoring, by Google's names (defaults: of the system and of workloads). `managed_dcgm`:
+    Google's DCGM exporter on GPU nodes (default true); false for one of one's own, since two count every GPU twice.
+    `image_streaming`: pods start before their image is all there (default true; images of Artifact Registry).
+    `multi_networking`: nodes may have several networks, for GPUDirect (default false). `deletion_protection`: GKE's
+    provider and Pulumi refuse to delete the cluster (default true). `services`: the project's APIs as an output of what
+    switches them on: accounts, roles and keys wait for them."""
 
     cluster_name: str
     version: str
@@ -44,28 +85,99 @@ class GkeClusterArgs(TypedDict):
     zones: list[str]
     network_id: pulumi.Input[str]
     subnetwork_id: pulumi.Input[str]
+    pods_range: NotRequired[pulumi.Input[str]]
+    services_range: NotRequired[pulumi.Input[str]]
+    pods_per_node: NotRequired[int]
     public_access_cidrs: NotRequired[list[str]]
+    private_access_cidrs: NotRequired[list[str]]
+    dns_endpoint: NotRequired[bool]
     release_channel: NotRequired[str]
+    maintenance: NotRequired[Maintenance]
+    secrets_key: NotRequired[str]
+    log_types: NotRequired[list[str]]
+    metric_types: NotRequired[list[str]]
+    managed_dcgm: NotRequired[bool]
+    image_streaming: NotRequired[bool]
+    multi_networking: NotRequired[bool]
     deletion_protection: NotRequired[bool]
+    services: NotRequired[pulumi.Input[list[str]]]
     tags: NotRequired[dict[str, str]]
 
 
 def problems(args: GkeClusterArgs) -> Iterator[Problem]:
     """Everything that is wrong with a cluster's arguments, seen without asking Google."""
-    name = args["cluster_name"]
-    if not 1 <= len(name) <= naming.GKE_NAME_LIMIT or not name.replace("-", "a").isalnum() or not name[0].islower():
+    name, location = args["cluster_name"], args["location"]
+    # container.v1: Cluster.name.
+    if not re.fullmatch(rf"[a-z]([-a-z0-9]{{0,{naming.GKE_NAME_LIMIT - 2}}}[a-z0-9])?", name):
         yield Problem(
             "name", name, "no possible GKE cluster name",
             f"1 to {naming.GKE_NAME_LIMIT} lower-case letters, digits and '-', beginning with a letter", "rename it",
         )  # fmt: skip
-    yield from checks.one_of("version", args["version"], VERSIONS)
-    yield from checks.one_of("release_channel", args.get("release_channel", "REGULAR"), RELEASE_CHANNELS)
-    for index, cidr in enumerate(args.get("public_access_cidrs", [])):
-        yield from checks.cidr(f"public_access_cidrs[{index}]", cidr)
+    yield from _version_problems(args["version"], args.get("release_channel", DEFAULT_CHANNEL))
+    if args["zones"] and location not in (region := region_of(args["zones"][0]), *args["zones"]):
+        yield Problem(
+            "location", location, "neither the region nor a zone of the network",
+            f"{region} (regional), or for one control plane {', '.join(args['zones'])}", f"write {region}",
+        )  # fmt: skip
+    low, high = addresses.PODS_PER_NODE_RANGE
+    pods = args.get("pods_per_node", addresses.PODS_PER_NODE)
+    if not low <= pods <= high:
+        yield Problem("pods_per_node", pods, "no number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
+    yield from control_plane.problems(args.get("public_access_cidrs", []), args.get("private_access_cidrs", []))
+    yield from (p.under("maintenance") for p in maintenance.problems(args.get("maintenance", {})))
+    yield from secrets_key.problems(args.get("secrets_key", ""), region_of(location))
+    yield from _component_problems("log_types", args.get("log_types"), LOG_TYPES)
+    yield from _component_problems("metric_types", args.get("metric_types"), METRIC_TYPES)
+    yield from labels.problems(args.get("tags", {}))
+
+
+def _version_problems(version: str, channel: str) -> Iterator[Problem]:
+    unknown = list(checks.one_of("release_channel", channel, RELEASE_CHANNELS))
+    yield from unknown
+    if version not in VERSIONS:
+        yield from checks.one_of("version", version, VERSIONS)
+    elif not unknown and version not in GKE_CHANNELS[channel]:
+        others = [other for other, versions in GKE_CHANNELS.items() if version in versions]
+        yield Problem(
+            "version", version, f"not in the release channel {channel}", ", ".join(GKE_CHANNELS[channel]),
+            f"write one of them, or releaseChannel: {others[0]}",
+        )  # fmt: skip
+
+
+def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, ...]) -> Iterator[Problem]:
+    unknown = False
+    for index, component in enumerate(wanted or []):
+        path = f"{field}[{index}]"
+        unknown = unknown or component not in known
+        if component == DCGM:
+            yield Problem(path, component, "has a switch of its own", ", ".join(known), "write managedDcgm: true")
+        else:
+            yield from checks.one_of(path, component, known)
+    if wanted and not unknown and known[0] not in wanted:
+        # GKE: "--logging" and "--monitoring" take nothing without SYSTEM.
+        yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
+
+
+def region_of(location: str) -> str:
+    """The region of a zone or of a region."""
+    return location[:-2] if re.fullmatch(r".+\d-[a-z]", location) else location
+
+
+def warnings(args: GkeClusterArgs) -> Iterator[str]:
+    """What works but is seldom meant."""
+    ways = ("public_access_cidrs", "private_access_cidrs", "dns_endpoint")
+    if not any(args.get(way) for way in ways):
+        yield (
+            "publicAccessCidrs: nobody but the cluster's own nodes and pods reaches the API endpoint, this program "
+            "included unless it runs there; name networks here or in privateAccessCidrs, or set dnsEndpoint"
+        )
 
 
 class GkeCluster(pulumi.ComponentResource):
     """A VPC-native GKE cluster with private nodes, Workload Identity, Dataplane V2, and no nodes yet.
+
+    Its nodes' account may write logs and metrics and pull images, and nothing else. Anonymous users can be bound to no
+    role. Costs are reported by namespace and label. Logs are kept as long as the project's bucket `_Default` says.
 
     Does not: make node pools (`GkeNodePool`), storage (`GcpStorage`) or anything inside Kubernetes. The device plugin,
     the autoscaler and the DCGM exporter are Google's own here.
@@ -83,54 +195,56 @@ class GkeCluster(pulumi.ComponentResource):
     """What a person types to use kubectl."""
     node_service_account: pulumi.Output[str]
     """E-mail address of the account of the nodes."""
+    workload_pool: pulumi.Output[str]
+    """The identity pool of the project's service accounts in Kubernetes (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         checks.refuse(problems(args), f"GkeCluster {name}")
-        child = pulumi.ResourceOptions(parent=self)
         protected = args.get("deletion_protection", True)
-        public_cidrs = args.get("public_access_cidrs", [])
-        project = args["project"]
+        public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
+        dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]
+        streaming, tags = args.get("image_streaming", True), args.get("tags", {})
 
-        account = gcp.serviceaccount.Account(
-            f"{name}-nodes",
-            account_id=naming.fit(f"{args['cluster_name']}-nodes", naming.SERVICE_ACCOUNT_LIMIT),
-            display_name=f"Nodes of the GKE cluster {args['cluster_name']}",
-            opts=child,
-        )
-        node_role = gcp.projects.IAMMember(
-            f"{name}-nodes-role",
-            project=project,
-            role=NODE_ROLE,
-            member=account.member,
-            opts=child,
+        after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
+        account, roles = self._node_account(name, args, after)
+        encryption, key_ready = secrets_key.database_encryption(
+            name, args.get("secrets_key", ""), after, region_of(location), protected, tags, self
         )
         cluster = gcp.container.Cluster(
             f"{name}-gke",
             name=args["cluster_name"],
-            location=args["location"],
-            node_locations=args["zones"] if args["location"] not in args["zones"] else None,
+            location=location,
+            # A zonal cluster has its own zone anyway.
+            node_locations=[zone for zone in args["zones"] if zone != location],
             min_master_version=args["version"],
-            release_channel=gcp.container.ClusterReleaseChannelArgs(channel=args.get("release_channel", "REGULAR")),
+            release_channel=gcp.container.ClusterReleaseChannelArgs(
+                channel=args.get("release_channel", DEFAULT_CHANNEL)
+            ),
+            maintenance_policy=maintenance.policy(args.get("maintenance", {})),
             network=args["network_id"],
             subnetwork=args["subnetwork_id"],
             networking_mode="VPC_NATIVE",
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
-                cluster_secondary_range_name=PODS, services_secondary_range_name=SERVICES
+                cluster_secondary_range_name=args.get("pods_range", PODS),
+                services_secondary_range_name=args.get("services_range", SERVICES),
             ),
+            default_max_pods_per_node=int(args["pods_per_node"]) if "pods_per_node" in args else None,
             datapath_provider="ADVANCED_DATAPATH",
-            private_cluster_config=gcp.container.ClusterPrivateClusterConfigArgs(
-                enable_private_nodes=True, enable_private_endpoint=not public_cidrs
-            ),
-            master_authorized_networks_config=gcp.container.ClusterMasterAuthorizedNetworksConfigArgs(
-                cidr_blocks=[
-                    gcp.container.ClusterMasterAuthorizedNetworksConfigCidrBlockArgs(cidr_block=cidr)
-                    for cidr in public_cidrs
-                ]
+            enable_multi_networking=args.get("multi_networking", False),
+            # Else an internal load balancer serves 250 nodes at most.
+            enable_l4_ilb_subsetting=True,
+            private_cluster_config=control_plane.private_cluster(public, private),
+            master_authorized_networks_config=control_plane.authorized_networks(public, private),
+            control_plane_endpoints_config=control_plane.dns_endpoint(dns),
+            rbac_binding_config=gcp.container.ClusterRbacBindingConfigArgs(
+                enable_insecure_binding_system_unauthenticated=False,
+                enable_insecure_binding_system_authenticated=False,
             ),
             workload_identity_config=gcp.container.ClusterWorkloadIdentityConfigArgs(
-                workload_pool=f"{project}.svc.id.goog"
+                workload_pool=identity.pool(project)
             ),
+            database_encryption=encryption,
             addons_config=gcp.container.ClusterAddonsConfigArgs(
                 gce_persistent_disk_csi_driver_config=(
                     gcp.container.ClusterAddonsConfigGcePersistentDiskCsiDriverConfigArgs(enabled=True)
@@ -140,40 +254,55 @@ class GkeCluster(pulumi.ComponentResource):
                 ),
                 gcs_fuse_csi_driver_config=gcp.container.ClusterAddonsConfigGcsFuseCsiDriverConfigArgs(enabled=True),
             ),
+            logging_config=gcp.container.ClusterLoggingConfigArgs(
+                enable_components=args.get("log_types", list(DEFAULT_LOGS))
+            ),
             monitoring_config=gcp.container.ClusterMonitoringConfigArgs(
-                enable_components=list(MONITORED),
+                enable_components=_metrics(args),
                 managed_prometheus=gcp.container.ClusterMonitoringConfigManagedPrometheusArgs(enabled=True),
             ),
+            cost_management_config=gcp.container.ClusterCostManagementConfigArgs(enabled=True),
             enable_shielded_nodes=True,
+            node_pool_defaults=gcp.container.ClusterNodePoolDefaultsArgs(
+                node_config_defaults=gcp.container.ClusterNodePoolDefaultsNodeConfigDefaultsArgs(
+                    gcfs_config=gcp.container.ClusterNodePoolDefaultsNodeConfigDefaultsGcfsConfigArgs(
+                        enabled=streaming
+                    ),
+                    # Served every pod's logs and names to whoever reached a node.
+                    insecure_kubelet_readonly_port_enabled="FALSE",
+                )
+            ),
             # Node pools are ours: the default one is made with one node, because GKE insists, and removed.
             initial_node_count=1,
             remove_default_node_pool=True,
-            node_config=gcp.container.ClusterNodeConfigArgs(service_account=account.email),
+            node_config=gcp.container.ClusterNodeConfigArgs(
+                service_account=account.email,
+                shielded_instance_config=gcp.container.ClusterNodeConfigShieldedInstanceConfigArgs(
+                    enable_secure_boot=True, enable_integrity_monitoring=True
+                ),
+            ),
             deletion_protection=protected,
-            resource_labels=args.get("tags", {}),
+            resource_labels=tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=protected,
-                depends_on=[node_role],
-                # The release channel moves the version; the block describes the default pool, which is gone.
-                ignore_changes=["nodeConfig", "minMasterVersion"],
+                depends_on=[*roles, *key_ready],
+                # It describes the default pool, which is gone.
+                ignore_changes=["nodeConfig"],
             ),
         )
         self.cluster_name = cluster.name
-        self.endpoint = pulumi.Output.concat("https://", cluster.endpoint)
+        self.endpoint = control_plane.server(cluster, dns)
         self.kubernetes_version = cluster.master_version
+        authority = "" if dns else cluster.master_auth.cluster_ca_certificate
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(cluster.name, cluster.endpoint, cluster.master_auth.cluster_ca_certificate).apply(
-                lambda values: _kubeconfig(*values)
+            pulumi.Output.all(cluster.name, self.endpoint, authority).apply(
+                lambda values: control_plane.kubeconfig(*values)
             )
         )
-        self.connect_command = pulumi.Output.format(
-            "gcloud container clusters get-credentials {} --location {} --project {}",
-            cluster.name,
-            cluster.location,
-            project,
-        )
+        self.connect_command = control_plane.connect_command(cluster, project, dns)
         self.node_service_account = account.email
+        self.workload_pool = cluster.name.apply(lambda _: identity.pool(project))
         self.register_outputs(
             {
                 "clusterName": self.cluster_name,
@@ -182,38 +311,35 @@ class GkeCluster(pulumi.ComponentResource):
                 "kubeconfig": self.kubeconfig,
                 "connectCommand": self.connect_command,
                 "nodeServiceAccount": self.node_service_account,
+                "workloadPool": self.workload_pool,
             }
         )
 
+    def _node_account(
+        self, name: str, args: GkeClusterArgs, project: pulumi.Output[str]
+    ) -> tuple[gcp.serviceaccount.Account, list[gcp.projects.IAMMember]]:
+        """The account of the nodes, and its rights; a node without them does not become ready."""
+        child = pulumi.ResourceOptions(parent=self)
+        account = gcp.serviceaccount.Account(
+            f"{name}-nodes",
+            project=project,
+            account_id=naming.fit(f"{args['cluster_name']}-nodes", naming.SERVICE_ACCOUNT_LIMIT),
+            display_name=f"Nodes of the GKE cluster {args['cluster_name']}",
+            opts=child,
+        )
+        wanted = {"role": NODE_ROLE, "pull-role": PULL_ROLE}
+        if args.get("image_streaming", True):
+            wanted["stream-role"] = STREAM_ROLE
+        roles = [
+            gcp.projects.IAMMember(
+                f"{name}-nodes-{suffix}", project=project, role=role, member=account.member, opts=child
+            )
+            for suffix, role in wanted.items()
+        ]
+        return account, roles
 
-def _kubeconfig(name: str, endpoint: str, certificate_authority: str) -> str:
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": name,
-                    "cluster": {
-                        "server": f"https://{endpoint}",
-                        "certificate-authority-data": certificate_authority,
-                    },
-                }
-            ],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-            "users": [
-                {
-                    "name": name,
-                    "user": {
-                        "exec": {
-                            "apiVersion": "client.authentication.k8s.io/v1beta1",
-                            "command": "gke-gcloud-auth-plugin",
-                            "installHint": "gcloud components install gke-gcloud-auth-plugin",
-                            "provideClusterInfo": True,
-                        }
-                    },
-                }
-            ],
-        }
-    )
+
+def _metrics(args: GkeClusterArgs) -> list[str]:
+    """Never left out: without the list Pulumi sends an empty one, which is no monitoring at all."""
+    managed = [DCGM] if args.get("managed_dcgm", True) else []
+    return [*args.get("metric_types", list(DEFAULT_METRICS)), *managed]

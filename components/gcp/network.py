@@ -1,4 +1,10 @@
-"""The VPC that a GKE cluster lives in: one subnetwork with ranges for pods and services, and NAT."""
+"""The VPC that a GKE cluster lives in: one subnetwork with ranges for nodes, pods and services, NAT, and if wanted the
+log of its traffic.
+
+No firewall rule is made: GKE writes those that its nodes, pods and load balancers need, and takes them away with the
+cluster. Nor does one open ports for webhooks: the control plane reaches pods through its agents on the nodes, since
+clusters are connected by Private Service Connect and no longer by peering.
+"""
 
 from collections.abc import Iterator
 from typing import TypedDict
@@ -9,15 +15,27 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
+from . import addresses
 
 PODS = "pods"
 SERVICES = "services"
 
+NAT_MODES = ("single", "none")
+PODS_CIDR = "10.64.0.0/14"
+SERVICES_CIDR = "10.68.0.0/20"
+
+# Ports of a node towards one and the same destination: few for an idle one, up to the most for one that pulls a data
+# set through thousands of connections.
+_NAT_PORTS = (64, 32768)
+
 
 class GcpNetworkArgs(TypedDict):
-    """`region`: of the subnetwork. `cidr`: its nodes' range. `pods_cidr`, `services_cidr`: secondary ranges; GKE gives
-    each node a /24 of the pods' range (10.4.0.0/14 holds 1,024 nodes). `zones`: of that region, for the node pools.
-    `nat`: `single` (default) or `none`."""
+    """`region`: of the subnetwork. `cidr`: its nodes' range; it can grow in place. `pods_cidr` (default 10.64.0.0/14),
+    `services_cidr` (default 10.68.0.0/20): secondary ranges, which can neither move nor grow; GKE gives each node a /24
+    of the pods' range for 110 pods (see `addresses.block`). `zones`: of that region, for the node pools. `nat`:
+    `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of how many of a
+    hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the project's affair
+    (Cloud Logging's bucket `_Default`). `services`: the project's APIs as an output of what switches them on."""
 
     region: str
     cidr: str
@@ -25,19 +43,23 @@ class GcpNetworkArgs(TypedDict):
     pods_cidr: NotRequired[str]
     services_cidr: NotRequired[str]
     nat: NotRequired[str]
-
-
-NAT_MODES = ("single", "none")
-PODS_CIDR = "10.64.0.0/14"
-SERVICES_CIDR = "10.68.0.0/20"
+    flow_log_percent: NotRequired[int]
+    services: NotRequired[pulumi.Input[list[str]]]
 
 
 def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with a network's arguments, seen without asking Google."""
-    yield from checks.cidr("cidr", args["cidr"], 8, 29)
-    yield from checks.cidr("pods_cidr", args.get("pods_cidr", PODS_CIDR), 8, 21)
-    yield from checks.cidr("services_cidr", args.get("services_cidr", SERVICES_CIDR), 8, 27)
-    yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
+    yield from checks.cidr("cidr", args["cidr"], *addresses.CIDR_PREFIXES)
+    yield from checks.cidr("pods_cidr", args.get("pods_cidr", PODS_CIDR), *addresses.PODS_PREFIXES)
+    yield from checks.cidr("services_cidr", args.get("services_cidr", SERVICES_CIDR), *addresses.SERVICES_PREFIXES)
+    nat = args.get("nat", "single")
+    if nat == "per_zone":
+        yield Problem(
+            "nat", nat, "Cloud NAT belongs to a region: one gateway survives the loss of a zone",
+            ", ".join(NAT_MODES), "write single",
+        )  # fmt: skip
+    else:
+        yield from checks.one_of("nat", nat, NAT_MODES)
     yield from checks.disjoint(
         {
             "cidr": args["cidr"],
@@ -45,29 +67,52 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
             "services_cidr": args.get("services_cidr", SERVICES_CIDR),
         }
     )
-    region = args["region"]
-    for index, zone in enumerate(args["zones"]):
+    yield from zone_problems(args["zones"], args["region"])
+    percent = args.get("flow_log_percent", 0)
+    if not 0 <= percent <= 100:
+        yield Problem("flow_log_percent", percent, "no percentage", "0 (no log) to 100", "write 50, Google's default")
+
+
+def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
+    """What is wrong with the names of the zones."""
+    for index, zone in enumerate(zones):
         if zone[:-2] != region or not zone[-1].isalpha():
             yield Problem(
                 f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
                 f"see `gcloud compute zones list --filter=region:{region}`",
             )  # fmt: skip
-        elif zone in args["zones"][:index]:
+        elif zone in zones[:index]:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
-    if not args["zones"]:
+    if not zones:
         yield Problem("zones", [], "no zone", f"one or more zones of {region}", "add a zone")
+
+
+def warnings(args: GcpNetworkArgs) -> Iterator[str]:
+    """What works but is seldom meant."""
+    if args.get("nat", "single") == "none":
+        yield (
+            "nat: nodes reach Google's APIs and registries (pkg.dev, gcr.io) and nothing else; images of other "
+            "registries need a repository in Artifact Registry that stands for them"
+        )
 
 
 class GcpNetwork(pulumi.ComponentResource):
     """A VPC with one subnetwork, Private Google Access, and Cloud NAT for nodes without public addresses.
 
-    Does not: adopt a network or a shared VPC, open any firewall port (GKE makes the rules that it needs).
+    Does not: adopt a network or a shared VPC (`GcpExistingNetwork`), open any firewall port, bear labels (Google's
+    networks have none). Nodes `depends_on` the whole component: they need a way out.
     """
 
     network_id: pulumi.Output[str]
     """Id of the VPC."""
     subnetwork_id: pulumi.Output[str]
-    """Id of the subnetwork. Nodes `depends_on` the whole component: they need a way out."""
+    """Id of the subnetwork."""
+    pods_range: pulumi.Output[str]
+    """Name of the subnetwork's range for pods."""
+    services_range: pulumi.Output[str]
+    """Name of the subnetwork's range for services."""
+    services: pulumi.Output[list[str]]
+    """The project's APIs, for what needs them and not the network."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
@@ -79,6 +124,7 @@ class GcpNetwork(pulumi.ComponentResource):
             network=network.id,
             region=args["region"],
             ip_cidr_range=args["cidr"],
+            # Google's APIs, its registries and buckets among them, are reached without NAT (and its bill).
             private_ip_google_access=True,
             secondary_ip_ranges=[
                 gcp.compute.SubnetworkSecondaryIpRangeArgs(
@@ -88,10 +134,12 @@ class GcpNetwork(pulumi.ComponentResource):
                     range_name=SERVICES, ip_cidr_range=args.get("services_cidr", SERVICES_CIDR)
                 ),
             ],
+            log_config=_flow_log(int(args.get("flow_log_percent", 0))),
             opts=child,
         )
         if args.get("nat", "single") == "single":
             router = gcp.compute.Router(f"{name}-router", network=network.id, region=args["region"], opts=child)
+            least, most = _NAT_PORTS
             gcp.compute.RouterNat(
                 f"{name}-nat",
                 router=router.name,
@@ -101,8 +149,37 @@ class GcpNetwork(pulumi.ComponentResource):
                 subnetworks=[
                     gcp.compute.RouterNatSubnetworkArgs(name=subnetwork.id, source_ip_ranges_to_nats=["ALL_IP_RANGES"])
                 ],
+                enable_dynamic_port_allocation=True,
+                # Google takes the one only without the other.
+                enable_endpoint_independent_mapping=False,
+                min_ports_per_vm=least,
+                max_ports_per_vm=most,
+                # Connections that found no port; the others are not worth their price.
+                log_config=gcp.compute.RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
                 opts=child,
             )
         self.network_id = network.id
         self.subnetwork_id = subnetwork.id
-        self.register_outputs({"networkId": self.network_id, "subnetworkId": self.subnetwork_id})
+        self.pods_range = pulumi.Output.from_input(PODS)
+        self.services_range = pulumi.Output.from_input(SERVICES)
+        self.services = pulumi.Output.from_input(args.get("services", []))
+        self.register_outputs(
+            {
+                "networkId": self.network_id,
+                "subnetworkId": self.subnetwork_id,
+                "podsRange": self.pods_range,
+                "servicesRange": self.services_range,
+                "services": self.services,
+            }
+        )
+
+
+def _flow_log(percent: int) -> gcp.compute.SubnetworkLogConfigArgs | None:
+    if not percent:
+        return None
+    return gcp.compute.SubnetworkLogConfigArgs(
+        # One line for a connection's ten minutes, with the names of machines and pods in it.
+        aggregation_interval="INTERVAL_10_MIN",
+        flow_sampling=percent / 100,
+        metadata="INCLUDE_ALL_METADATA",
+    )

@@ -1,30 +1,103 @@
-"""Volumes on Google Cloud: disks for one pod, Filestore shared by many, and the classes that hand them out."""
+"""Volumes on Google Cloud: disks for one pod, Filestore shared by many, and the classes that hand them out.
 
+Not here: a file system of the environment's own (`filestore.py`), buckets as volumes (`buckets.py`), keys of one's own
+(Google encrypts everything with its own).
+"""
+
+from collections.abc import Iterator
 from typing import TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, storage_class
+from .. import checks, hardware
+from ..checks import Problem
+from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
 
-
-class GcpStorageArgs(TypedDict):
-    """`network_id`: the VPC in which Filestore instances are reached. `filestore_tier`: `zonal` (default), `enterprise`
-    or `standard` (basic HDD), in the Filestore CSI driver's spelling; instances are 1 TiB and more."""
-
-    network_id: pulumi.Input[str]
-    filestore_tier: NotRequired[str]
-
+_DISKS = "pd.csi.storage.gke.io"
+_FILES = "filestore.csi.storage.gke.io"
 
 FILESTORE_TIER = "zonal"
 FILESTORE_TIERS = ("standard", "premium", "zonal", "regional", "enterprise")
+# Of one share of an instance that several claims share (gcp-filestore-csi-driver, multishare).
+_MULTISHARE_TIER = "enterprise"
+
+# Hyperdisk Balanced at the rate that EKS's block-fast has; enough to stream a data set to eight GPUs. A disk gets 500
+# IOPS for each GiB, so a volume of the class has 32 GiB at least.
+_FAST = {"provisioned-iops-on-create": "16000", "provisioned-throughput-on-create": "1000Mi"}
+# From 1.35.3-gke.1290000 on (google/skills, gke-compute-classes, 2026-08).
+_DYNAMIC_FROM = (1, 35)
+
+
+class GcpStorageArgs(TypedDict):
+    """`network_id`: the VPC in which Filestore instances are reached; `shared_vpc`: it belongs to another project
+    (default false). `machine_types`: of all pools; the disks are of a kind that each of them takes. `version`: of
+    Kubernetes. `filestore_tier`: of the class `shared`: `standard` (HDD), `premium`, `zonal` (default), `regional` or
+    `enterprise`, in the Filestore CSI driver's spelling. `filestore_multishare`: claims of the class share instances
+    instead of having one each (default false; enterprise only, up to 1 TiB each)."""
+
+    network_id: pulumi.Input[str]
+    shared_vpc: NotRequired[bool]
+    machine_types: NotRequired[list[str]]
+    version: NotRequired[str]
+    filestore_tier: NotRequired[str]
+    filestore_multishare: NotRequired[bool]
+
+
+def problems(args: GcpStorageArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the storage's arguments, seen without asking Google."""
+    tier = args.get("filestore_tier", FILESTORE_TIER)
+    yield from checks.one_of("filestore_tier", tier, FILESTORE_TIERS)
+    if args.get("filestore_multishare", False) and tier != _MULTISHARE_TIER:
+        yield Problem(
+            "filestore_multishare", True, f"instances of the tier {tier} hold one volume each",
+            f"false, or the tier {_MULTISHARE_TIER}", f"write filestoreTier: {_MULTISHARE_TIER}, or remove it",
+        )  # fmt: skip
+    kind, version = disk_kind(args.get("machine_types", [])), args.get("version", "")
+    if kind == "dynamic" and version and tuple(map(int, version.split("."))) < _DYNAMIC_FROM:
+        yield Problem(
+            "", version, "some pools take persistent disks only and others hyperdisks only, and a storage class for "
+            "both takes a later Kubernetes", "1.35 and later, or pools of one kind",
+            "write cluster.version: 1.35, or choose machine types of one kind",
+        )  # fmt: skip
+
+
+def disk_kind(machine_types: list[str]) -> str:
+    """What volumes are, so that every pool takes them: `hyperdisk` where all take Hyperdisk Balanced, else `pd` where
+    all take persistent disks, else `dynamic`: the driver chooses by the node."""
+    machines = [machine for name in machine_types if (machine := hardware.find(hardware.GCP, name))]
+    if machines and all("hyperdisk-balanced" in machine.disks for machine in machines):
+        return "hyperdisk"
+    return "pd" if all("pd-balanced" in machine.disks for machine in machines) else "dynamic"
+
+
+def disk_parameters(kind: str, fast: bool) -> dict[str, str]:
+    """Parameters of the disk driver (gcp-compute-persistent-disk-csi-driver, pkg/parameters) for a `disk_kind`."""
+    disk, rate = "pd-ssd" if fast else "pd-balanced", _FAST if fast else {}
+    if kind == "pd":
+        return {"type": disk}
+    if kind == "hyperdisk":
+        return {"type": "hyperdisk-balanced", **rate}
+    return {
+        "type": "dynamic",
+        "pd-type": disk,
+        "hyperdisk-type": "hyperdisk-balanced",
+        # Pods with such a volume are put on nodes that take its kind, and the autoscaler adds no others.
+        "use-allowed-disk-topology": "true",
+        # The driver leaves out what a persistent disk does not have.
+        **rate,
+    }
 
 
 class GcpStorage(pulumi.ComponentResource):
-    """The storage classes `block` (default), `block-fast` and `shared`; GKE runs their drivers.
+    """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`; GKE runs their
+    drivers and the snapshot controller.
 
-    Takes the provider `kubernetes`. A Filestore instance is made with the first claim and not before: it is billed by
-    the hour from one TiB on.
+    GKE's own default class, standard-rwo, stays one; of two Kubernetes takes the younger, which is `block`.
+    A Filestore instance is made with the first claim and not before: it is billed by the hour, from one TiB on (premium
+    2.5 TiB) whatever the claim asks for.
+
+    Takes the provider `kubernetes`.
     """
 
     storage_class_names: pulumi.Output[list[str]]
@@ -32,19 +105,24 @@ class GcpStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GcpStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpStorage", name, None, opts)
-        network = pulumi.Output.from_input(args["network_id"]).apply(lambda id: id.rsplit("/", 1)[-1])
-        disk = "pd.csi.storage.gke.io"
+        checks.refuse(problems(args), f"GcpStorage {name}")
+        kind = disk_kind(args.get("machine_types", []))
         classes = [
-            storage_class(f"{name}-block", BLOCK, disk, {"type": "pd-balanced"}, self, []),
-            storage_class(f"{name}-block-fast", BLOCK_FAST, disk, {"type": "pd-ssd"}, self, []),
-            storage_class(
-                f"{name}-shared",
-                SHARED,
-                "filestore.csi.storage.gke.io",
-                {"tier": args.get("filestore_tier", FILESTORE_TIER), "network": network},
-                self,
-                [],
-            ),
+            storage_class(f"{name}-block", BLOCK, _DISKS, disk_parameters(kind, fast=False), self, []),
+            storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, disk_parameters(kind, fast=True), self, []),
+            storage_class(f"{name}-shared", SHARED, _FILES, _files(args), self, []),
         ]
+        snapshot_class(f"{name}-block-snapshots", _DISKS, self, [])
         self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
         self.register_outputs({"storageClassNames": self.storage_class_names})
+
+
+def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
+    network = pulumi.Output.from_input(args["network_id"])
+    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER)}
+    if args.get("filestore_multishare", False):
+        parameters["multishare"] = "true"
+    if args.get("shared_vpc", False):
+        # Of another project's network Filestore is a service producer.
+        return {**parameters, "network": network, "connect-mode": "PRIVATE_SERVICE_ACCESS"}
+    return {**parameters, "network": network.apply(lambda id: id.rsplit("/", 1)[-1])}

@@ -7,7 +7,8 @@ a cloud that has its own (GKE), or while a cluster-autoscaler pod runs in the cl
 - counts on nodes that are still coming, and on GPU nodes whose GPU does not show yet if they carry the accelerator
   label (without it, it orders another node, as the real one does);
 - chooses among groups by priority, then by least waste; never goes over `max` or under `min`. Priorities are those of
-  the ConfigMap that the chart makes for its expander (patterns of group names), else the cloud's own;
+  the ConfigMap that the chart makes for its expander (patterns of group names), else those of GKE's compute classes,
+  else the cloud's own;
 - says on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its last
   words in the ConfigMap kube-system/cluster-autoscaler-status;
 - gives up on a group whose machines do not come, asks for no more than came, and tries others for a while;
@@ -29,6 +30,7 @@ import yaml
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet, Group, Machine
+from sandbox.cluster.compute_class import Classes
 from sandbox.cluster.event import Events
 from sandbox.cluster.eviction import evict, is_daemon
 from sandbox.cluster.nodes import is_running, now, retaint
@@ -97,13 +99,14 @@ class Autoscaler:
         used: set[str] = set()
         ordered: Counter[str] = Counter()
         causes: dict[str, list[Object]] = {}
-        ranks = self._ranks(sight.groups) if waiting else {}
+        classes = Classes.read(self._api, sight.groups) if waiting else Classes()
+        ranks = self._ranks(sight.groups, classes) if waiting else {}
         for pod in sorted(waiting, key=_turn):
             volumes, missing = self._claims(pod)
             rooms = sight.everywhere()
             home = next((r for r in rooms if not missing and not refusal(pod, r, rooms, volumes)), None)
             if home is None and not missing:
-                options, reasons = self._options(sight, pod, volumes, ordered)
+                options, reasons = self._options(sight, pod, volumes, ordered, classes)
                 options.sort(key=lambda option: (-ranks[option[0].id], waste(pod, option), option[0].id))
                 if options:
                     group, home = options[0]
@@ -124,7 +127,7 @@ class Autoscaler:
         return used
 
     def _options(
-        self, sight: Sight, pod: Object, volumes: list[dict], ordered: Counter[str]
+        self, sight: Sight, pod: Object, volumes: list[dict], ordered: Counter[str], classes: Classes
     ) -> tuple[list[tuple[Group, Room]], list[str]]:
         """Groups whose next node would take the pod, each with that node; what speaks against the rest."""
         options, reasons = [], []
@@ -134,6 +137,8 @@ class Autoscaler:
                 reason = "not known to the autoscaler (autoscaling is off, or the group's discovery tags are missing)"
             elif self._backoff_until.get(group.id, 0) > self._clock():
                 reason = "in backoff after failed scale-up"
+            elif barred := classes.bars(group):
+                reason = barred
             else:
                 reason = refusal(pod, room, sight.everywhere(), volumes)
                 if not reason and group.desired + ordered[group.id] >= group.max:
@@ -144,12 +149,12 @@ class Autoscaler:
                 options.append((group, room))
         return options, reasons
 
-    def _ranks(self, groups: Sequence[Group]) -> dict[str, int]:
+    def _ranks(self, groups: Sequence[Group], classes: Classes) -> dict[str, int]:
         """Group id → priority. Where the ConfigMap has patterns, a group that none of them means comes last (the real
         one does not use it as long as another would do)."""
         found = self._api.get(PRIORITIES)
         if found is None:
-            return {group.id: group.priority for group in groups}
+            return {group.id: classes.rank(group) for group in groups}
         try:
             patterns = yaml.safe_load(found["data"]["priorities"])
             return {

@@ -25,7 +25,7 @@ EKS_ADDONS = {
     "aws-fsx-csi-driver": "fsx.csi.aws.com",
     "aws-mountpoint-s3-csi-driver": "s3.csi.aws.com",
 }
-GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io"})
+GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io", "gcsfuse.csi.storage.gke.io"})
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"

@@ -1,7 +1,8 @@
 """The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
 
 The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes
-only pools that have autoscaling on.
+only pools that have autoscaling on. Pools with queued provisioning grow for a ProvisioningRequest alone, which is not
+simulated.
 """
 
 from __future__ import annotations
@@ -80,10 +81,9 @@ class Fleet:
             min=low,
             max=high,
             desired=sum(current.values()),
-            autoscaled=_autoscaled(pool),
+            autoscaled=_autoscaled(pool) and not pool.get("queuedProvisioning", {}).get("enabled"),
             template=nodes.shape(pool, zones[0], with_gpus=True),
-            # GKE chooses the least expensive pool that fits.
-            priority=1 if spot else 0,
+            priority=_cheapness(config),
             details={"zones": zones, "sizes": current, "spot": spot},
         )
 
@@ -116,6 +116,15 @@ def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
         zone = max(spare, key=lambda zone: sizes[zone]) if balanced else spare[-1]
         sizes[zone] -= 1
     return sizes
+
+
+def _cheapness(config: Body) -> int:
+    """Without a ComputeClass GKE takes the least expensive pool: what is reserved is paid for anyway, then spot;
+    flex-start has no price of its own (pkg/expander/gkeprice of GKE's autoscaler)."""
+    reserved = config.get("reservationAffinity", {}).get("consumeReservationType", "NO_RESERVATION")
+    if reserved in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL"):
+        return 2
+    return 1 if config.get("spot") or config.get("preemptible") else 0
 
 
 def _autoscaled(pool: Body) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sandbox.cluster import compute_class
 from sandbox.cluster.key import gke as cluster_key
-from sandbox.gcp import fleet, groups, machines, nodes, versions
+from sandbox.gcp import firewalls, fleet, groups, machines, nodes, versions
 from sandbox.gcp.store import ApiError, Body, Store
 from sandbox.gcp.table import Behaviour, Context, Row, fill, full_name, invalid, number, overwrite
 from sandbox.plugins.provider import Props, ProviderError
@@ -25,7 +26,12 @@ NODES_SECONDS = 120.0
 _UNFINISHED = "PROVISIONING"
 
 _GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
-_REBUILD = ("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk")
+_QUEUED_TAINT = {"key": "cloud.google.com/gke-queued", "value": "true", "effect": "NO_SCHEDULE"}
+_ARM_TAINT = {"key": "kubernetes.io/arch", "value": "arm64", "effect": "NO_SCHEDULE"}
+_REBUILD = (
+    *("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk", "gcfsConfig", "gvnic"),
+    *("kubeletConfig", "linuxNodeConfig", "workloadMetadataConfig"),
+)
 """Changes of a pool's config that the API makes by replacing its machines."""
 
 
@@ -51,15 +57,17 @@ class Cluster(Behaviour):
                 # Its maker was killed. `find` does not show it, so it must not stand in the way either.
                 ctx.store.delete(row.collection, name)
             ctx.store.insert(row.collection, name, body, references=row.targets(inputs, body))
+            firewalls.write(ctx.store, (row.collection, name), inputs, body)
         key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
         try:
             plane = control_planes().start(key, versions.minor(version))
+            compute_class.install(plane.api())
         except BaseException:
             # Half a cluster would stand in the way of the next attempt.
             ctx.store.delete(row.collection, name)
             control_planes().stop(key)
             raise
-        body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, body)})
+        body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, name, body)})
         if not inputs.get("removeDefaultNodePool"):
             self._default_pools(ctx, name, inputs, body)
         return ctx.store.get(row.collection, name)
@@ -215,6 +223,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
         if config.get("accelerators") and not tainted and any(not p["config"].get("accelerators") for p in others):
             # GKE taints GPU pools by itself, but only when other nodes exist for everything else.
             extra.append(_GPU_TAINT)
+        extra += _other_taints(body, config)
         pool = {
             **body,
             "config": config,
@@ -230,6 +239,14 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
             groups.create(store, name, zone, count)
         _refresh_groups(store, name)
         return store.get(groups.POOLS, name)
+
+
+def _other_taints(pool: Body, config: Body) -> list[Props]:
+    """What GKE puts on nodes of queued provisioning and, unless the pool says otherwise, on Arm nodes."""
+    machine = machines.find(config["machineType"])
+    behaviour = config.get("taintConfig", {}).get("architectureTaintBehavior", "ARM")
+    queued = [_QUEUED_TAINT] if pool.get("queuedProvisioning", {}).get("enabled") else []
+    return queued + ([_ARM_TAINT] if machine and machine.arch == "arm64" and behaviour == "ARM" else [])
 
 
 def check_machines(config: Body, zones: list[str]) -> None:
@@ -331,10 +348,31 @@ def _zones(location: str) -> list[str]:
     return [location] if machines.is_zone(location) else list(machines.ZONES[location][:3])
 
 
-def _served_by(plane: Any, body: Body) -> Body:
+def _dns_endpoint(name: str) -> str:
+    return f"gke-{number(name)[:12]}.{machines.region_of(name.split('/')[3])}.gke.goog"
+
+
+def key_of(server: str, store: Store | None = None) -> str:
+    """Key of the cluster whose DNS endpoint is at this address, if it is open; '' when there is none."""
+    for _, name, body in (store or Store()).select(CLUSTERS):
+        dns = body.get("controlPlaneEndpointsConfig", {}).get("dnsEndpointConfig", {})
+        if server == f"https://{dns.get('endpoint')}" and dns.get("allowExternalTraffic"):
+            steps = name.split("/")
+            return cluster_key(steps[1], steps[3], steps[5])
+    return ""
+
+
+def _served_by(plane: Any, name: str, body: Body) -> Body:
     endpoint = plane.endpoint.removeprefix("https://")
     auth = {**body.get("masterAuth", {}), "clusterCaCertificate": plane.ca_data}
-    served: Body = {"status": "RUNNING", "endpoint": endpoint, "masterAuth": auth}
+    ways = body.get("controlPlaneEndpointsConfig", {})
+    dns = {**ways.get("dnsEndpointConfig", {}), "endpoint": _dns_endpoint(name)}
+    served: Body = {
+        "status": "RUNNING",
+        "endpoint": endpoint,
+        "masterAuth": auth,
+        "controlPlaneEndpointsConfig": {**ways, "dnsEndpointConfig": dns},
+    }
     if "privateClusterConfig" in body:
         served["privateClusterConfig"] = {
             **body["privateClusterConfig"],

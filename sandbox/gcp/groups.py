@@ -138,12 +138,18 @@ def _make(store: Store, group: str, manager: Body, pool: str, template: Body) ->
         "status": "RUNNING",
         "creationTimestamp": timestamp(),
         "labels": {"goog-k8s-cluster-name": cluster, "goog-k8s-node-pool-name": short},
-        "scheduling": {"provisioningModel": "SPOT" if spot else "STANDARD", "preemptible": spot},
+        "scheduling": {"provisioningModel": _model(config), "preemptible": spot},
         "guestAccelerators": config.get("accelerators", []),
         "selfLink": f"https://www.googleapis.com/compute/v1/{name}",
         "_sandbox": {"pool": pool, "group": group, "region": machines.region_of(zone)},
     }
     store.insert(INSTANCES, name, body, owner=(GROUPS, group))
+
+
+def _model(config: Body) -> str:
+    if config.get("flexStart"):
+        return "FLEX_START"
+    return "SPOT" if config.get("spot") or config.get("preemptible") else "STANDARD"
 
 
 def _parts(pool: str) -> tuple[str, str, str]:

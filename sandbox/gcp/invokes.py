@@ -137,7 +137,13 @@ def _machine_type(machine: machines.MachineType) -> Props:
 
 
 def _filter(text: str) -> Callable[[Props], bool]:
-    """Compute Engine's list filter, the part of it that is used: comparisons joined by AND."""
+    """Compute Engine's list filter, the part of it that is used: comparisons in brackets joined by OR, each a row of
+    comparisons joined by AND."""
+    ways = [_all_of(part) for part in re.split(r"\)\s*OR\s*\(", text)]
+    return lambda item: any(way(item) for way in ways)
+
+
+def _all_of(text: str) -> Callable[[Props], bool]:
     tests: list[Callable[[Props], bool]] = []
     for part in filter(None, (piece.strip(" ()") for piece in re.split(r"\bAND\b|\)\s*\(", text))):
         match = re.fullmatch(r"(\w+)\s*(=|!=|eq|ne|>=|<=|>|<|:)\s*\"?([^\"]+)\"?", part)

@@ -1,16 +1,19 @@
 """The node that GKE makes of a machine: labels, taints and what is left of cpu, memory and disk for pods.
 
-Sources: GKE's pages "Plan node sizes" (reservations), "Node labels", "About GPUs" and "Spot VMs".
+Sources: GKE's pages "Plan node sizes" (reservations), "Node labels", "About GPUs" and "Spot VMs"; names of labels as in
+system_labels.go of GKE's own autoscaler (GoogleCloudPlatform/cluster-autoscaler, 2026-08).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from components import hardware
 from sandbox.cluster.cloud import NodeShape, Taint
 from sandbox.gcp import machines
 from sandbox.gcp.store import Body
 
+_DRIVERS = {"INSTALLATION_DISABLED": "autoinstall-disabled"}
 _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
 DEFAULT_MACHINE = "e2-medium"
 DEFAULT_DISK_GB = 100
@@ -27,7 +30,7 @@ def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False)
     resources = {
         "cpu": f"{_allocatable_millicores(machine.cpus)}m",
         "memory": f"{_allocatable_mib(machine.memory_mib)}Mi",
-        "ephemeral-storage": f"{_allocatable_disk_mib(config)}Mi",
+        "ephemeral-storage": f"{_allocatable_disk_mib(config, machine)}Mi",
         "pods": str(max_pods(pool)),
     }
     if with_gpus and gpus(config):
@@ -60,6 +63,8 @@ def labels(pool: Body, machine: machines.MachineType, zone: str, hostname: str) 
         "cloud.google.com/gke-provisioning": "standard",
         "cloud.google.com/machine-family": machine.series,
     }
+    if config.get("workloadMetadataConfig", {}).get("mode") == "GKE_METADATA":
+        own["iam.gke.io/gke-metadata-server-enabled"] = "true"
     if hostname:
         own["kubernetes.io/hostname"] = hostname
     if config.get("spot"):
@@ -67,16 +72,23 @@ def labels(pool: Body, machine: machines.MachineType, zone: str, hostname: str) 
     elif config.get("preemptible"):
         own |= {"cloud.google.com/gke-preemptible": "true", "cloud.google.com/gke-provisioning": "preemptible"}
     if config.get("flexStart"):
-        own["cloud.google.com/gke-flex-start"] = "true"
-    if config.get("localSsdCount") or config.get("ephemeralStorageLocalSsdConfig"):
+        own |= {"cloud.google.com/gke-flex-start": "true", "cloud.google.com/gke-provisioning": "flex-start"}
+    if config.get("maxRunDuration"):
+        own["cloud.google.com/gke-max-run-duration-seconds"] = str(config["maxRunDuration"]).removesuffix("s")
+    if _local_ssds(config, machine):
         own["cloud.google.com/gke-ephemeral-storage-local-ssd"] = "true"
+    if profile := pool.get("networkConfig", {}).get("acceleratorNetworkProfile"):
+        own["gke.networks.io/accelerator-network-profile"] = profile
+    own |= _reservation(config.get("reservationAffinity", {}))
+    own |= {f"disk-type.gke.io/{disk}": "true" for disk in _volumes(machine)}
     for accelerator in config.get("accelerators", []):
         own["cloud.google.com/gke-accelerator"] = accelerator["acceleratorType"]
         own["cloud.google.com/gke-accelerator-count"] = str(accelerator["acceleratorCount"])
         own["cloud.google.com/gke-gpu"] = "true"
         driver = accelerator.get("gpuDriverInstallationConfig", {}).get("gpuDriverVersion", "DEFAULT")
-        if driver in ("DEFAULT", "LATEST"):
-            own["cloud.google.com/gke-gpu-driver-version"] = driver.lower()
+        own["cloud.google.com/gke-gpu-driver-version"] = _DRIVERS.get(driver, driver.lower())
+        if partition := accelerator.get("gpuPartitionSize"):
+            own["cloud.google.com/gke-gpu-partition-size"] = partition
         sharing = accelerator.get("gpuSharingConfig", {})
         if sharing:
             own["cloud.google.com/gke-gpu-sharing-strategy"] = sharing["gpuSharingStrategy"].lower().replace("_", "-")
@@ -91,12 +103,41 @@ def taints(pool: Body) -> list[Taint]:
 
 
 def gpus(config: Body) -> int:
-    """What `nvidia.com/gpu` counts on a node: shared GPUs count once per client."""
+    """What `nvidia.com/gpu` counts on a node: each partition once, and what is shared once per client."""
     total = 0
     for accelerator in config.get("accelerators", []):
         clients = int(accelerator.get("gpuSharingConfig", {}).get("maxSharedClientsPerGpu", 1))
-        total += int(accelerator["acceleratorCount"]) * clients
+        sizes = hardware.GCP_PARTITIONS.get(accelerator["acceleratorType"], {})
+        partitions = sizes.get(accelerator.get("gpuPartitionSize", ""), 1)
+        total += int(accelerator["acceleratorCount"]) * partitions * clients
     return total
+
+
+def _reservation(affinity: Body) -> dict[str, str]:
+    """Labels by which the reservation that a node may draw on is known."""
+    values = affinity.get("values") or []
+    if affinity.get("consumeReservationType") != "SPECIFIC_RESERVATION" or not values:
+        return {}
+    path = str(values[0]).split("/")
+    name = path[path.index("reservations") + 1] if "reservations" in path else path[0]
+    return {"cloud.google.com/reservation-name": name, "cloud.google.com/reservation-affinity": "specific"}
+
+
+def _volumes(machine: machines.MachineType) -> tuple[str, ...]:
+    """Types of volumes that the machine takes."""
+    known = hardware.find(hardware.GCP, machine.name)
+    return known.disks if known else ()
+
+
+def _local_ssds(config: Body, machine: machines.MachineType) -> int:
+    """Local SSDs that back the pods' storage. 0 in the block means those that come with the machine, which are used so
+    also when no block says anything about them."""
+    block = config.get("ephemeralStorageLocalSsdConfig")
+    if block is not None:
+        return int(block.get("localSsdCount") or machine.ssds)
+    if config.get("localSsdCount"):
+        return int(config["localSsdCount"])
+    return 0 if "localNvmeSsdBlockConfig" in config else machine.ssds
 
 
 def gpus_ready_by(config: Body) -> str:
@@ -127,13 +168,10 @@ def _allocatable_mib(memory: int) -> int:
     return int(memory - reserved - 100)
 
 
-def _allocatable_disk_mib(config: Body) -> int:
+def _allocatable_disk_mib(config: Body, machine: machines.MachineType) -> int:
     """Boot disk: 10 % are the eviction threshold, and the smallest of 50 %, 6 GiB + 35 % and 100 GiB are the system's.
     Local SSDs as ephemeral storage: 50, 75 or 100 GiB for one, two or more of them."""
-    ssds = int(
-        config.get("ephemeralStorageLocalSsdConfig", {}).get("localSsdCount") or config.get("localSsdCount") or 0
-    )
-    if ssds:
+    if ssds := _local_ssds(config, machine):
         gib = ssds * _LOCAL_SSD_GB * 1000**3 / 1024**3
         return int((gib * 0.9 - {1: 50, 2: 75}.get(ssds, 100)) * 1024)
     gib = float(config.get("diskSizeGb") or DEFAULT_DISK_GB)

@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox.gcp import discovery, invokes, machines
 from sandbox.gcp.store import ApiError, Body, Store
-from sandbox.gcp.table import Context, Row, full_name, reach, rows
+from sandbox.gcp.table import Context, Row, path_of, reach, rows
 from sandbox.plugins import journal
 from sandbox.plugins.provider import (
     UNKNOWN,
@@ -337,10 +337,7 @@ def _same(old: Props, new: Props, path: str) -> bool:
 
 
 def _same_object(before: str, after: str) -> bool:
-    if "/" not in before + after or "projects/" not in before + after:
-        return before == after
-    left, right = (full_name("", value, {}) if "projects/" in value else value for value in (before, after))
-    return left == right
+    return path_of(before) == path_of(after)
 
 
 def _refresh(inputs: Props, seen: Props) -> Props:

@@ -250,8 +250,9 @@ class Store:
         return found
 
 
-_PERMANENT = ("serviceusage.services", "cloudkms.keyRings", "cloudkms.cryptoKeys")
-"""What destroying a stack leaves behind on the real cloud too: APIs stay enabled, keys cannot be deleted at all."""
+_PERMANENT = ("serviceusage.services", "serviceusage.identities", "cloudkms.keyRings", "cloudkms.cryptoKeys")
+"""What destroying a stack leaves behind on the real cloud too: APIs stay enabled, with their agents; keys cannot be
+deleted at all."""
 
 
 def inventory() -> dict[str, int]:

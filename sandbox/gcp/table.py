@@ -21,7 +21,8 @@ from sandbox.gcp.mapping import Names
 from sandbox.gcp.store import ApiError, Body, Reference, Store
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
-_URL = re.compile(r"https?://[^/]+/(?:compute/)?(?:v\d\w*|beta)/|//[a-z]+\.googleapis\.com/")
+# What may stand before a resource name. Principals have the like further on, as a part of themselves.
+_URL = re.compile(r"^(?:https?://[^/]+/(?:compute/)?(?:v\d\w*|beta)/|//[a-z]+\.googleapis\.com/)")
 _ID_PARTS = {
     "role": r"(?:(?:projects|organizations)/[^/]+/)?roles/[^/]+",
     "member": r".+",
@@ -159,7 +160,7 @@ class Row:
             lambda place: f"(?P<{place[1]}>{_ID_PARTS.get(place[1], '[^/]+')})",
             re.escape(self.id or self.name),
         )
-        match = re.fullmatch(pattern, _URL.sub("", id))
+        match = re.fullmatch(pattern, path_of(id))
         return match.groupdict() if match else None
 
     def body(self, ctx: Context, inputs: Props, origins: dict[str, str] | None = None) -> Body:
@@ -199,11 +200,16 @@ def rows() -> dict[str, Row]:
     return ROWS
 
 
+def path_of(value: str) -> str:
+    """A resource name without the URL of the API that may stand before it."""
+    return _URL.sub("", value)
+
+
 def full_name(collection: str, value: str, props: Props) -> str:
     """The full resource name for any of the forms that Google takes: URL, path, or bare name."""
     from sandbox.gcp.machines import region_of
 
-    value = _URL.sub("", value)
+    value = path_of(value)
     if value.startswith("projects/"):
         return value
     if value.startswith(("global/", "regions/", "zones/", "locations/")):

@@ -21,6 +21,8 @@ from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.provider import ProviderError
 from sandbox.plugins.values import working_directory
 
+_GKE_NAMES = ".gke.goog"
+
 
 @dataclass(frozen=True)
 class Kubeconfig:
@@ -54,6 +56,8 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
 
     Raises ProviderError when the real cluster would refuse it: another CA, or a login for another cluster.
     """
+    if kubeconfig.server.endswith(_GKE_NAMES):
+        return _by_name(kubeconfig)
     plane = control_plane.find(kubeconfig.server)
     if plane is None:
         return None
@@ -61,6 +65,22 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
         have = "is not the CA of" if kubeconfig.ca_data else "has no certificate-authority-data for"
         raise ProviderError(f"x509: certificate signed by unknown authority: the kubeconfig {have} {plane.endpoint}")
     _check_login(kubeconfig.user, plane.key)
+    return plane
+
+
+def _by_name(kubeconfig: Kubeconfig) -> ControlPlane | None:
+    """The control plane behind a DNS endpoint of GKE. Its certificate is one that the world trusts."""
+    from sandbox.gcp import gke  # here, because an EKS cluster's provider has no use for it
+
+    key = gke.key_of(kubeconfig.server)
+    plane = control_plane.get(key) if key else None
+    if plane is not None and kubeconfig.ca_data:
+        raise ProviderError(
+            f"x509: certificate signed by unknown authority: {kubeconfig.server} has a public certificate, the "
+            "kubeconfig names a certificate-authority-data of its own"
+        )
+    if plane is not None:
+        _check_login(kubeconfig.user, plane.key)
     return plane
 
 

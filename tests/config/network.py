@@ -13,6 +13,8 @@ OWNED = {
     "privateSubnetIds": {"us-east-1a": "subnet-11111111", "us-east-1b": "subnet-22222222"},
 }
 
+OWNED_GKE = {"network": "shared", "subnetwork": "gpus"}
+
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{NET}/cidr": "10.0.0/16"}, "gpuyard:network.cidr", ["not an IPv4 network", "10.0.0.0/16"]),
     ("dev", {f"{NET}/cidr": "10.0.0.1/16"}, "gpuyard:network.cidr", ["write 10.0.0.0/16"]),
@@ -98,6 +100,5 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["is the private subnet of us-east-1a already"],
     ),
     ("dev", {f"{NET}/existing": {**OWNED, "vpc": "x"}}, "gpuyard:network.existing.vpc", ["write vpcId"]),
-    ("dev-gke", {f"{NET}/existing": OWNED}, "gpuyard:network.existing", ["environments on aws"]),
-    ("dev-gke", {f"{NET}/flowLogDays": 7}, "gpuyard:network.flowLogDays", ["environments on aws"]),
+    ("dev-gke", {f"{NET}/existing": {**OWNED_GKE, "vpcId": "x"}}, "gpuyard:network.existing.vpcId", ["on aws only"]),
 ]

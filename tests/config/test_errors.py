@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from stack import environment
-from tests.config import network
+from tests.config import gke, gke_pools, network
 from tests.config.network import DELETE, NET
 from tests.stacks import ALL, record, recorded, settings
 
@@ -369,13 +369,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:nodePools.train-spot",
         ["ends like"],
     ),
-    ("dev-gke", {f"{GPU}/interconnect": True}, f"{GPUS}.interconnect", ["not built for GKE"]),
-    ("dev-gke", {f"{GPU}/image": "bottlerocket"}, f"{GPUS}.image", ["environments on aws only"]),
+    *gke_pools.MISTAKES,
     # the rest
     ("dev", {"gpuyard:charts": {"mirror": "no-such-folder"}}, "gpuyard:charts.mirror", ["no such folder"]),
-    ("dev-gke", {"gpuyard:storage": {"filestoreTier": "gold"}}, "gpuyard:storage.filestoreTier", ["zonal"]),
+    *gke.MISTAKES,
     ("dev", {"gpuyard:storage": {"filestoreTier": "zonal"}}, "gpuyard:storage.filestoreTier", ["environments on gcp"]),
-    ("dev-gke", {"gpuyard:storage": {"backups": True}}, "gpuyard:storage.backups", ["environments on aws"]),
     ("dev", {"gpuyard:storage": {"backups": "daily"}}, "gpuyard:storage.backups", ["true or false"]),
     ("dev", {"gpuyard:storage": {"lustre": {}}}, "gpuyard:storage.lustre.zone", ["missing"]),
     ("dev", {"gpuyard:storage": {"lustre": LUSTRE | {"size": 1200}}}, "gpuyard:storage.lustre.size", ["write sizeGib"]),

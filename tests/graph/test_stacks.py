@@ -26,7 +26,7 @@ def control_plane(made: Recording, stack: str) -> Resource:
 
 def pools(made: Recording, stack: str) -> dict[str, Resource]:
     """Pool name → one of its node groups."""
-    return {re.sub("-(reserved|spot)$", "", found.name): found for found in made.all(POOLS[cloud(stack)])}
+    return {re.sub("-(reserved|flex|spot)$", "", found.name): found for found in made.all(POOLS[cloud(stack)])}
 
 
 @pytest.mark.parametrize("stack", ALL)
@@ -243,7 +243,38 @@ def test_the_guides_environment_is_there_to_the_letter() -> None:
     assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 
 
-@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() -> None:
+    """seed rows S02, S03, S07 and S24: n1-standard-8 with a V100 is the guide's p3.2xlarge."""
+    groups = pools(recorded("guide-gke"), "guide-gke")
+    cpu, gpu = groups["cpu-workers"].inputs, groups["gpu-workers"].inputs
+    assert cpu["nodeConfig"]["machineType"] == "n2-standard-8"
+    assert (cpu["autoscaling"]["totalMinNodeCount"], cpu["autoscaling"]["totalMaxNodeCount"]) == (2, 20)
+    assert gpu["nodeConfig"]["machineType"] == "n1-standard-8"
+    (accelerator,) = gpu["nodeConfig"]["guestAccelerators"]
+    assert (accelerator["type"], accelerator["count"]) == ("nvidia-tesla-v100", 1)
+    assert (gpu["autoscaling"]["totalMinNodeCount"], gpu["autoscaling"]["totalMaxNodeCount"]) == (0, 10)
+    assert gpu["nodeConfig"]["labels"]["workload"] == "gpu-training"
+    assert gpu["nodeConfig"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_a_ladder_is_ordered_by_a_class_that_goes_before_its_pools(stack: str) -> None:
+    """seed row S12: single rungs have none, and growing a ladder touches neither cluster nor other pools."""
+    config = settings(stack)
+    assert recorded(stack).all("kubernetes:cloud.google.com/v1:ComputeClass") == []
+    config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["reserved", "spot", "on_demand"]
+    made = record(config, stack)
+    order = made.one("kubernetes:cloud.google.com/v1:ComputeClass", "gpu-workers-class")
+    rungs = [made.one(POOLS["gcp"], name) for name in ("gpu-workers-reserved", "gpu-workers-spot", "gpu-workers")]
+    assert [rule["nodepools"] for rule in order.inputs["spec"]["priorities"]] == [[r.outputs["name"]] for r in rungs]
+    for found in rungs:
+        assert made.must_outlive(found, order), found
+    before = recorded(stack)
+    changed = {str(each) for urn, each in before.resources.items() if made.resources[urn].inputs != each.inputs}
+    assert changed <= {f"{POOLS['gcp']}::gpu-workers-spot"}
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke", "guide-gke"])
 def test_the_development_stacks_have_the_guides_shape(stack: str) -> None:
     """seed rows S02, S03 and S24: the guide's pools with a GPU type that can be bought today."""
     exported = recorded(stack).exports["nodePools"]

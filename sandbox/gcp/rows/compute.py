@@ -59,6 +59,7 @@ class _Subnetwork(Behaviour):
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
         with ctx.store.transaction():
             self._refuse_overlap(ctx, row, inputs, new)
+            self._refuse_move(ctx, row, inputs, old, new)
             return super().update(ctx, row, inputs, old, new)
 
     def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
@@ -85,6 +86,22 @@ class _Subnetwork(Behaviour):
                             f"Invalid IPCidrRange: {wanted} conflicts with existing subnetwork "
                             f"'{name.rsplit('/', 1)[-1]}' in region '{other['region']}'."
                         )
+
+    def _refuse_move(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> None:
+        """A secondary range that a cluster lives in stays as it is."""
+        before, after = _secondary(old), _secondary(new)
+        for _, name, cluster in ctx.store.select("container.clusters"):
+            place = {"project": name.split("/")[1], "location": name.split("/")[3]}
+            subnetwork = full_name("compute.subnetworks", cluster.get("subnetwork") or "default", place)
+            policy = cluster.get("ipAllocationPolicy", {})
+            for key in ("clusterSecondaryRangeName", "servicesSecondaryRangeName"):
+                used = policy.get(key)
+                if subnetwork == row.resource_name(inputs) and before.get(used) != after.get(used):
+                    raise invalid(f"Secondary range '{used}' of the subnetwork is in use by cluster '{name}'.")
+
+
+def _secondary(body: Body) -> dict[str | None, str]:
+    return {item.get("rangeName"): item.get("ipCidrRange", "") for item in body.get("secondaryIpRanges", [])}
 
 
 def _ranges(body: Body) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from sandbox.gcp import gke, groups, machines, versions
+from sandbox.gcp import gke, groups, machines, pool_rules, versions
 from sandbox.gcp.mapping import UNWRAPPED, Converter, Names
 from sandbox.gcp.rows.compute import OWN, cidr
 from sandbox.gcp.table import AutoName, Row, paths
@@ -43,6 +44,8 @@ def control_plane_range(value: Any) -> str:
     return "" if ipaddress.ip_network(value).prefixlen == 28 else f"'{value}' must be a /28"
 
 
+# The provider's property is a text, "" for what Google decides.
+_SWITCH: Converter = (lambda value: value == "TRUE", lambda value: "TRUE" if value else "FALSE")
 _REGISTRY = "containerdConfig.privateRegistryAccessConfig"
 
 NODE_CONFIG = Names(
@@ -63,6 +66,7 @@ NODE_CONFIG = Names(
         "effectiveTaints": None,
     },
     {
+        "kubeletConfig.insecureKubeletReadonlyPortEnabled": _SWITCH,
         "nodeImageConfigs": UNWRAPPED,
         "resourceManagerTags": (lambda tags: {"tags": tags}, lambda value: value.get("tags", {})),
     },
@@ -206,6 +210,7 @@ _CLUSTER = (
                 lambda value: {**value, "enabled": True},
                 lambda value: {k: v for k, v in value.items() if k != "enabled"},
             ),
+            "nodePoolDefaults.nodeConfigDefaults.insecureKubeletReadonlyPortEnabled": _SWITCH,
             "nodePoolAutoConfig.resourceManagerTags": (
                 lambda tags: {"tags": tags},
                 lambda value: value.get("tags", {}),
@@ -227,6 +232,7 @@ def check_pool(inputs: Props) -> Iterator[CheckFailure]:
     config = {} if config is UNKNOWN else config
     yield from _check_counts(inputs)
     yield from _check_modes(inputs, config)
+    yield from pool_rules.check(inputs, config)
     zones = inputs.get("nodeLocations")
     if not zones and machines.is_zone(str(inputs.get("location"))):
         zones = [inputs["location"]]
@@ -324,12 +330,46 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
             versions.resolve(wanted, channel or versions.DEFAULT_CHANNEL)
         except versions.ApiError as error:
             yield CheckFailure("minMasterVersion", error.message)
+    yield from _check_maintenance(inputs.get("maintenancePolicy") or {})
     config = inputs.get("nodeConfig")
     if config and config is not UNKNOWN:
         yield from check_config(config, [], "nodeConfig")
     for index, pool in enumerate(inputs.get("nodePools") or []):
         for failure in check_pool({"location": inputs.get("location"), **pool}):
             yield CheckFailure(f"nodePools[{index}].{failure.property}", failure.reason)
+
+
+_REST_DAYS = 90
+_RESTS = 3
+
+
+def _check_maintenance(policy: Props) -> Iterator[CheckFailure]:
+    """Exclusions: how they end, and how much may rest from everything (GKE, "Maintenance windows and exclusions")."""
+    if has_unknown(policy):
+        return
+    whole = 0
+    for index, exclusion in enumerate(policy.get("maintenanceExclusions") or []):
+        path = f"maintenancePolicy.maintenanceExclusions[{index}]"
+        options = exclusion.get("exclusionOptions") or {}
+        if ("endTime" in exclusion) == ("endTimeBehavior" in options):
+            yield CheckFailure(path, "exactly one of endTime and exclusionOptions.endTimeBehavior must be set")
+            continue
+        if options.get("scope", "NO_UPGRADES") != "NO_UPGRADES":
+            continue
+        whole += 1
+        if "endTime" not in exclusion:
+            yield CheckFailure(path, "an exclusion of scope NO_UPGRADES cannot last until the end of support")
+        elif _days(exclusion) > _REST_DAYS:
+            yield CheckFailure(path, f"an exclusion of scope NO_UPGRADES lasts {_REST_DAYS} days at most")
+    if whole > _RESTS:
+        yield CheckFailure(
+            "maintenancePolicy.maintenanceExclusions", f"at most {_RESTS} exclusions of scope NO_UPGRADES are allowed"
+        )
+
+
+def _days(exclusion: Props) -> float:
+    first, last = (datetime.fromisoformat(exclusion[key].replace("Z", "+00:00")) for key in ("startTime", "endTime"))
+    return (last - first).total_seconds() / 86400
 
 
 def _pool_place(inputs: Props) -> Props:

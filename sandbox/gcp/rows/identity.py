@@ -72,7 +72,8 @@ def _account_email(inputs: Props) -> Props:
 
 
 class _Member(Behaviour):
-    """One member of one role. `collection`: of the resource that has the policy; '' for projects, which just exist."""
+    """One member of one role. `collection`: of the resource that has the policy; '' for projects, which just exist, and
+    for buckets, which are a user's own and may lie outside the sandbox."""
 
     def __init__(self, collection: str = "") -> None:
         self.collection = collection
@@ -138,22 +139,24 @@ def _same_binding(binding: Props, place: Props) -> bool:
     return binding["role"] == place["role"] and found.get("title") == wanted.get("title")
 
 
+_POOL = re.compile(
+    r"serviceAccount:(.+\.svc\.id\.goog)\[.+/.+\]|principal(?:Set)?://.+/workloadIdentityPools/([^/]+)/.+"
+)
+
+
 def _check_member(store: Store, value: str) -> None:
     """Google refuses members that do not exist; what lies outside the sandbox's projects is taken on trust."""
-    kind, _, name = value.partition(":")
-    if kind != "serviceAccount":
-        return
-    if match := re.fullmatch(r"(.+\.svc\.id\.goog)\[.+/.+\]", name):
-        pools = [
-            cluster.get("workloadIdentityConfig", {}).get("workloadPool")
-            for _, _, cluster in store.select(gke.CLUSTERS)
-        ]
-        if match[1] not in pools:
+    if match := _POOL.fullmatch(value):
+        pool = match[1] or match[2]
+        clusters = store.select(gke.CLUSTERS)
+        if pool not in [body.get("workloadIdentityConfig", {}).get("workloadPool") for _, _, body in clusters]:
             # The pool comes to life with the first cluster that uses it.
             raise invalid(
-                f"Identity Pool does not exist ({match[1]}). Please check that you specified a valid resource name"
+                f"Identity Pool does not exist ({pool}). Please check that you specified a valid resource name"
             )
-    elif match := re.fullmatch(r".+@(.+)\.iam\.gserviceaccount\.com", name):
+        return
+    kind, _, name = value.partition(":")
+    if kind == "serviceAccount" and (match := re.fullmatch(r".+@(.+)\.iam\.gserviceaccount\.com", name)):
         account = f"projects/{match[1]}/serviceAccounts/{name}"
         if _is_ours(store, match[1]) and not store.find(ACCOUNTS, account):
             raise invalid(f"Service account {name} does not exist.")
@@ -196,6 +199,29 @@ class _Service(Behaviour):
 
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
         return ctx.store.get(row.collection, row.resource_name(inputs))
+
+
+_AGENTS = {"container.googleapis.com": "container-engine-robot", "file.googleapis.com": "cloud-filer"}
+
+
+class _Identity(Behaviour):
+    """The agent of a service in a project: there once it is asked for, and for good."""
+
+    def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
+        with ctx.store.transaction():
+            return self.find(ctx, row, inputs) or super().create(ctx, row, inputs, body)
+
+    def delete(self, ctx: Context, row: Row, place: Props) -> None:
+        pass
+
+    def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
+        return super().served(ctx, row, inputs, name) | {"project": inputs["project"]}
+
+    def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
+        name = body["service"]
+        agent = _AGENTS.get(name, f"gcp-sa-{name.split('.')[0]}")
+        email = f"service-{number(body['project'])[:12]}@{agent}.iam.gserviceaccount.com"
+        return {"email": email, "member": f"serviceAccount:{email}"}
 
 
 def service(value: Any) -> str:
@@ -259,8 +285,34 @@ ROWS = [
         "IAM member of storage bucket",
         "b/{bucket}",
         "bucket",
-        "storage.buckets",
         variables=lambda inputs: {"bucket": str(inputs.get("bucket") or "").removeprefix("b/")},
+    ),
+    _member_row(
+        "gcp:compute/subnetworkIAMMember:SubnetworkIAMMember",
+        "IAM member of subnetwork",
+        "projects/{project}/regions/{region}/subnetworks/{subnetwork}",
+        "subnetwork",
+        "compute.subnetworks",
+        places=("project", "region"),
+        variables=lambda inputs: {"subnetwork": str(inputs.get("subnetwork") or "").rsplit("/", 1)[-1]},
+    ),
+    Row(
+        token="gcp:projects/serviceIdentity:ServiceIdentity",
+        kind="service identity",
+        api="",
+        schema="",
+        collection="serviceusage.identities",
+        name="projects/{project}/services/{service}/identity",
+        id="projects/{project}/services/{service}",
+        names=Names(OWN),
+        replaces=paths(
+            """
+            project service
+            """
+        ),
+        autoname=None,
+        checks={"service": service},
+        behaviour=_Identity(),
     ),
     Row(
         token="gcp:projects/service:Service",

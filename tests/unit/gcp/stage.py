@@ -30,6 +30,7 @@ class FakePlanes:
         self.stopped: list[str] = []
         self.ready = True
         self.broken = False
+        self.objects: list[Props] = []
 
     def start(self, key: str, version: str) -> Any:
         if self.broken:
@@ -45,7 +46,11 @@ class FakePlanes:
         if key not in self.started:
             return None
         return SimpleNamespace(
-            endpoint="https://127.0.0.1:6443", ca_data="Q0E=", api=lambda: SimpleNamespace(list=self._nodes)
+            endpoint="https://127.0.0.1:6443",
+            ca_data="Q0E=",
+            api=lambda: SimpleNamespace(
+                list=self._nodes, get=lambda path: None, create=lambda path, body: self.objects.append(body)
+            ),
         )
 
     def _nodes(self, path: str, **selectors: str) -> list[Props]:

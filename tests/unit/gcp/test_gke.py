@@ -9,6 +9,7 @@ from sandbox.gcp.fleet import Fleet
 from sandbox.plugins.provider import UNKNOWN, ProviderError
 from tests.unit.gcp.stage import CLUSTER, POOL, PROJECT, cluster_props, cpu_pool, gpu_pool
 
+SHARED = {"gpuSharingConfig": {"gpuSharingStrategy": "MPS", "maxSharedClientsPerGpu": 2}}
 KEY = f"gke-{PROJECT}-us-central1-yard"
 
 
@@ -33,6 +34,7 @@ def test_a_cluster_is_a_control_plane(cloud, cluster, network):
     }
     assert body["ipAllocationPolicy"]["useIpAliases"] is True
     assert cloud.store.select(groups.POOLS) == [], "the default pool is removed"
+    assert [made["metadata"]["name"] for made in cloud.planes.objects] == ["computeclasses.cloud.google.com"]
     with pytest.raises(ProviderError, match="resourceInUseByAnotherResource"):
         cloud.delete(network)
     cloud.delete(cluster)
@@ -348,7 +350,12 @@ def test_a_pool_that_google_would_refuse(cloud, config, more, path, reason):
 def test_an_accelerator_that_the_clusters_zones_lack_is_refused_at_the_update(cloud, cluster):
     """A preview does not know the zones of a pool that names none."""
     props = gpu_pool(
-        cluster, {"machineType": "a3-ultragpu-8g", "guestAccelerators": [{"type": "nvidia-h200-141gb", "count": 8}]}
+        cluster,
+        {
+            "machineType": "a3-ultragpu-8g",
+            "spot": True,
+            "guestAccelerators": [{"type": "nvidia-h200-141gb", "count": 8}],
+        },
     )
     del props["nodeLocations"]
     with pytest.raises(ProviderError, match=r"Error creating NodePool: .*not available in zone us-central1-a"):
@@ -372,7 +379,7 @@ def test_unknown_parts_of_a_pool_wait_for_the_update(cloud):
         ({"nodeConfig": {"spot": True}}, True),
         ({"nodeConfig": {"metadata": {"a": "b"}}}, True),
         ({"nodeConfig": {"oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"]}}, True),
-        ({"nodeConfig": {"guestAccelerators": [{"type": "nvidia-l4", "count": 1, "gpuPartitionSize": "x"}]}}, True),
+        ({"nodeConfig": {"guestAccelerators": [{"type": "nvidia-l4", "count": 1, **SHARED}]}}, True),
         ({"placementPolicy": {"type": "COMPACT"}}, True),
         ({"initialNodeCount": 1}, True),
         ({"maxPodsPerNode": 32}, True),

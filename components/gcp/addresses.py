@@ -1,0 +1,133 @@
+"""The addresses of a GKE cluster: how large its ranges are, and whether the node pools at their maximum fit into them.
+
+Nothing here asks Google. Counted is the worst case: every group (rung) of every pool at `max`, with the nodes that an
+upgrade adds. Each node takes one address of the subnetwork and a block of the pods' range, whatever runs on it. Not
+counted: internal load balancers, and the VPCs of their own that GPUDirect's interfaces are in.
+Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clusters" (sizes of ranges).
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from ..checks import Problem
+from . import pools
+from .pool_spec import GkeNodePoolSpec, GkePool, resolve
+
+PODS_PER_NODE = 110
+"""What GKE lets onto a node unless it is told otherwise."""
+PODS_PER_NODE_RANGE = (8, 256)
+
+CIDR_PREFIXES = (8, 29)
+PODS_PREFIXES = (9, 24)
+SERVICES_PREFIXES = (16, 27)
+
+# Google keeps the first two addresses of a subnetwork and the last two; the control plane has one inside.
+_KEPT = 4
+_CONTROL_PLANE = 1
+
+# Where pods are without `pods_cidr`: the first that is large enough. None touches what the other defaults are.
+_DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "10.128.0.0/12", "10.128.0.0/11", "10.128.0.0/10")
+# Further places to name in a fix (RFC 6598: routed nowhere else).
+_ELSEWHERE = "100.64.0.0/10"
+
+
+def block(pods_per_node: int = PODS_PER_NODE) -> int:
+    """Addresses of the pods' range that a node takes: twice its pods, rounded up to a power of two."""
+    return 1 << (2 * pods_per_node - 1).bit_length()
+
+
+def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
+    """The pools that have no mistake of their own (those are told elsewhere), resolved."""
+    return {name: resolve(name, spec) for name, spec in specs.items() if not list(pools.problems(name, spec, zones))}
+
+
+def nodes(found: Mapping[str, GkePool]) -> int:
+    """How many nodes there can be at once."""
+    return sum(len(made.pool.rungs) * _group(made) for made in found.values())
+
+
+def _group(made: GkePool) -> int:
+    """Nodes of one group: flex-start's are never upgraded in place, but counting them alike does not matter."""
+    upgrade = made.upgrade
+    if upgrade.get("strategy") == "blue_green":
+        return 2 * made.pool.max
+    return made.pool.max + int(upgrade.get("max_surge", 1))
+
+
+def default_pods(found: Mapping[str, GkePool], pods_per_node: int = PODS_PER_NODE) -> str:
+    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or a larger one
+    where the pools at their maximum need it. A range that is in use can neither move nor grow: an environment that is
+    to grow beyond that names its own from the start."""
+    wanted = nodes(found) * block(pods_per_node)
+    return next((each for each in _DEFAULT_PODS if _size(each) >= wanted), _DEFAULT_PODS[-1])
+
+
+def room_problems(
+    cidr: str, pods_cidr: str, services_cidr: str, found: Mapping[str, GkePool], pods_per_node: int
+) -> Iterator[Problem]:
+    """The pools at their maximum do not fit; the ranges and `pods_per_node` are right as such."""
+    count = nodes(found)
+    if short := too_few_addresses(cidr, count):
+        larger = next((each for each in _around(cidr) if not too_few_addresses(each, count)), None)
+        free = larger is not None and not _overlaps(larger, pods_cidr) and not _overlaps(larger, services_cidr)
+        yield Problem(
+            "cidr", cidr, short, "a network with an address for every node of every pool at max",
+            f"write cidr: {larger} (it grows in place), or lower max" if free else "lower max, or move podsCidr",
+        )  # fmt: skip
+    if short := too_few_blocks(pods_cidr, count, pods_per_node):
+        yield Problem(
+            "pods_cidr", pods_cidr, short, "a range with a block for every node of every pool at max",
+            _fix(cidr, pods_cidr, services_cidr, count, pods_per_node),
+        )  # fmt: skip
+
+
+def too_few_addresses(cidr: str, count: int) -> str:
+    """Why a subnetwork does not hold `count` nodes, or nothing."""
+    usable = _size(cidr) - _KEPT - _CONTROL_PLANE
+    return "" if count <= usable else f"the pools at their maximum have {count:,} nodes, and it holds {usable:,}"
+
+
+def too_few_blocks(pods_cidr: str, count: int, pods_per_node: int) -> str:
+    """Why a range for pods does not hold `count` nodes, or nothing."""
+    size = block(pods_per_node)
+    holds = _size(pods_cidr) // size
+    if count <= holds:
+        return ""
+    return (
+        f"the pools at their maximum have {count:,} nodes; with {size} addresses each for {pods_per_node} pods it "
+        f"holds {holds:,}"
+    )
+
+
+def _fix(cidr: str, pods_cidr: str, services_cidr: str, count: int, pods_per_node: int) -> str:
+    ways = []
+    places = [*_around(pods_cidr), *_inside(_ELSEWHERE)]
+    free = (each for each in places if not (_overlaps(each, cidr) or _overlaps(each, services_cidr)))
+    if larger := next((each for each in free if not too_few_blocks(each, count, pods_per_node)), None):
+        ways.append(f"write podsCidr: {larger} before the network is made")
+    # The largest power of two that leaves every node a block; half of it are pods.
+    share = _size(pods_cidr) // count
+    fewer = 1 << (share.bit_length() - 2) if share > 1 else 0
+    if PODS_PER_NODE_RANGE[0] <= fewer < pods_per_node:
+        ways.append(f"podsPerNode: {fewer} before the cluster is made")
+    return ", or ".join([*ways, "lower max"])
+
+
+def _around(network: str) -> Iterator[str]:
+    """The networks around this one, smallest first."""
+    inner = ipaddress.IPv4Network(network)
+    return (str(inner.supernet(new_prefix=prefix)) for prefix in range(inner.prefixlen - 1, PODS_PREFIXES[0] - 1, -1))
+
+
+def _inside(network: str) -> Iterator[str]:
+    """The networks that begin where this one does, smallest first."""
+    outer = ipaddress.IPv4Network(network)
+    return (f"{outer.network_address}/{prefix}" for prefix in range(PODS_PREFIXES[1], outer.prefixlen - 1, -1))
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+
+
+def _size(network: str) -> int:
+    return ipaddress.IPv4Network(network).num_addresses

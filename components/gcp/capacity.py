@@ -1,0 +1,187 @@
+"""How the nodes of a GKE pool are bought (rungs, reservations, flex-start) and placed: which of it excludes which.
+
+Each rung is a node pool of its own, so what the API forbids to stand together in one pool (spot, flex-start and a
+reservation, in any pair; a fixed size beside limits) cannot be written at all. The rest is here. Sources: the
+preconditions of cluster-toolkit's modules/compute/gke-node-pool, GKE's pages on flex-start, queued provisioning,
+reservations and compact placement, and the constants of its autoscaler; all of 2026.
+"""
+
+import re
+from collections.abc import Iterator
+
+from ..checks import Problem
+from ..pools import Rung
+from .pool_spec import GkePool
+
+# How long a node may live, in seconds (autoscaler, pkg/autoprovisioning/injection.go).
+FLEX_RUN = (600, 604800)
+RUN = (30, 10368000)
+GRACES = (0, 30, 120)
+RESERVATION_KEY = "compute.googleapis.com/reservation-name"
+# Compactly placed as flex-start too, by a workload policy (cluster-toolkit, modules/compute/gke-node-pool).
+_FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
+_NAME = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"
+_PROJECT = r"([a-z][-a-z0-9.]*:)?[a-z][-a-z0-9]{4,28}[a-z0-9]"
+
+
+def problems(made: GkePool, zones: list[str], version: str) -> Iterator[Problem]:
+    """What is wrong with how a pool is bought and placed. `zones`: the network's; `version`: the cluster's minor."""
+    yield from _sold(made)
+    yield from _flex(made)
+    yield from _queued(made)
+    yield from _reservation(made, zones)
+    yield from _life(made)
+    yield from _grace(made, version)
+    yield from _placement(made, zones)
+
+
+def reservation_values(rung: Rung, made: GkePool) -> list[str]:
+    """The reservation that a rung draws on, as the API spells it; none for any."""
+    found = made.spec.get("reservation")
+    if rung.capacity != "reserved" or found is None:
+        return []
+    block = f"/reservationBlocks/{found['block']}" if found.get("block") else ""
+    owner = f"projects/{found['project']}/reservations/" if found.get("project") else ""
+    return [f"{owner}{found['name']}{block}"]
+
+
+def _sold(made: GkePool) -> Iterator[Problem]:
+    machine, ladder = made.machine, list(made.pool.capacity)
+    flex = machine.flex and (bool(made.pool.gpus) or not machine.name.startswith("n1-"))
+    for kind, sold in (("on_demand", machine.on_demand), ("flex", flex)):
+        if kind in ladder and not sold:
+            others = [rung for rung in ("reserved", "flex", "spot", "on_demand") if rung != kind]
+            others = [
+                rung for rung in others if (rung != "flex" or flex) and (rung != "on_demand" or machine.on_demand)
+            ]
+            why = "for machines with GPUs and H4D" if kind == "flex" else "offered to nobody"
+            yield Problem(
+                "capacity", ladder, f"{machine.name} is not sold as {kind} ({why})", ", ".join(others),
+                f"write capacity: [{others[-1]}]",
+            )  # fmt: skip
+
+
+def _flex(made: GkePool) -> Iterator[Problem]:
+    if "flex" not in made.pool.capacity:
+        return
+    if made.pool.min and made.pool.capacity[-1] == "flex":
+        yield Problem(
+            "min", made.spec["min"], "flex-start nodes come when there is room and end after seven days: no size holds",
+            "0, or a last rung that is always there", "write min: 0, or put on_demand at the end of capacity",
+        )  # fmt: skip
+    if made.spec.get("node_repair"):
+        yield Problem(
+            "node_repair", True, "flex-start nodes are never repaired", "nothing, or false",
+            "remove it: the other rungs are repaired anyway",
+        )  # fmt: skip
+
+
+def _queued(made: GkePool) -> Iterator[Problem]:
+    if not made.spec.get("queued"):
+        return
+    if made.pool.capacity != ("flex",):
+        yield Problem(
+            "queued", True, "queued provisioning is a way to use flex-start, and a queued pool takes no other pods",
+            "capacity: [flex]", "write capacity: [flex], or remove queued",
+        )  # fmt: skip
+    if made.spec.get("placement"):
+        yield Problem(
+            "placement", True, "nodes of queued provisioning cannot be placed compactly", "false", "remove placement"
+        )
+    if "max_run_seconds" in made.spec:
+        yield Problem(
+            "max_run_seconds", made.spec["max_run_seconds"],
+            "with queued provisioning each request says how long it runs", "nothing",
+            "remove it; write maxRunDurationSeconds in the ProvisioningRequest",
+        )  # fmt: skip
+
+
+def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
+    reservation, ladder = made.spec.get("reservation"), list(made.pool.capacity)
+    if reservation is None:
+        return
+    if "reserved" not in ladder:
+        yield Problem(
+            "capacity", ladder, "a reservation is used by the rung `reserved` only, never by spot or flex-start nodes",
+            "a ladder with reserved", f"write capacity: [{', '.join(['reserved', *ladder])}]",
+        )  # fmt: skip
+    for field, pattern, allowed in (
+        ("name", _NAME, "up to 63 lower-case letters, digits and '-', beginning with a letter"),
+        ("project", _PROJECT, "the id of the project that owns the reservation"),
+        ("block", _NAME, "the name of a block, without what stands before it"),
+    ):
+        value = reservation.get(field)
+        if value is not None and not re.fullmatch(pattern, str(value)):
+            yield Problem(
+                f"reservation.{field}", value, f"no {field} of a reservation", allowed,
+                "see `gcloud compute reservations list`",
+            )  # fmt: skip
+    if not made.pool.zones and len(zones) > 1:
+        yield Problem(
+            "zones", [], f"a reservation lies in a zone, and {reservation['name']} must be in every zone of the pool",
+            f"some of {', '.join(zones)}", f"write zones: [{zones[0]}], where the reservation is",
+        )  # fmt: skip
+
+
+def _life(made: GkePool) -> Iterator[Problem]:
+    seconds = made.spec.get("max_run_seconds")
+    if seconds is None:
+        return
+    flex = "flex" in made.pool.capacity
+    low, high = FLEX_RUN if flex else RUN
+    if not low <= seconds <= high:
+        yield Problem(
+            "max_run_seconds", seconds, f"no possible life of a {'flex-start ' if flex else ''}node",
+            f"{low} to {high} seconds", f"write {min(max(seconds, low), high)}",
+        )  # fmt: skip
+
+
+def _grace(made: GkePool, version: str) -> Iterator[Problem]:
+    seconds = made.spec.get("spot_grace_seconds")
+    if seconds is None:
+        return
+    allowed = ", ".join(map(str, GRACES))
+    if seconds not in GRACES:
+        yield Problem("spot_grace_seconds", seconds, "no possible grace", allowed, "write 120")
+    elif "spot" not in made.pool.capacity:
+        yield Problem("spot_grace_seconds", seconds, "only spot nodes have it", "a ladder with spot", "remove it")
+    elif version and tuple(map(int, version.split("."))) < (1, 35):
+        yield Problem("spot_grace_seconds", seconds, f"not in Kubernetes {version}", "1.35 and later", "remove it")
+
+
+def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
+    spec, pool, machine = made.spec, made.pool, made.machine
+    policy, asked = spec.get("placement_policy"), spec.get("placement", False)
+    if policy is not None and not re.fullmatch(_NAME, policy):
+        yield Problem(
+            "placement_policy", policy, "no name of a resource policy", "up to 63 lower-case letters, digits and '-'",
+            "see `gcloud compute resource-policies list`",
+        )  # fmt: skip
+    if policy is not None and not pool.placement:
+        yield Problem(
+            "placement_policy", policy, "used by compactly placed nodes only", "with placement: true",
+            "write placement: true, or remove it",
+        )  # fmt: skip
+    if asked and pool.capacity == ("reserved",) and policy is None:
+        yield Problem(
+            "placement", True, "a reservation has its place already", "false, or the policy that it was made under",
+            "remove placement, or name the policy in placementPolicy",
+        )  # fmt: skip
+    if asked and "flex" in pool.capacity and not spec.get("queued"):
+        if not machine.name.startswith(_FLEX_COMPACT):
+            yield Problem(
+                "placement", True, f"{machine.name} cannot be placed compactly as flex-start",
+                "a3-ultragpu, a4 and h4d, or no rung flex", "remove placement, or flex from capacity",
+            )  # fmt: skip
+        elif policy is None:
+            yield Problem(
+                "placement_policy", None, "flex-start nodes are placed by a workload policy", "the name of one",
+                "make one with `gcloud compute resource-policies create workload-policy NAME --type=HIGH_THROUGHPUT`",
+            )  # fmt: skip
+    if any(made.compact(rung) for rung in pool.rungs) and machine.compact:
+        most = machine.compact - made.upgrade.get("max_surge", 0)
+        if pool.max > most:
+            yield Problem(
+                "max", spec["max"], f"more {machine.name} than stand close together while they are upgraded",
+                f"up to {most}", f"write {most}, or make several pools",
+            )  # fmt: skip

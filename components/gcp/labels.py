@@ -1,0 +1,33 @@
+"""Labels of Google Cloud, which are narrower than AWS's tags."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..checks import Problem
+
+# Compute Engine, "Labels": requirements. Letters of other alphabets are left out.
+_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_MOST = 64
+
+
+def problems(labels: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with `tags`."""
+    for key, value in labels.items():
+        if not _KEY.fullmatch(key):
+            yield Problem(
+                f"tags.{key}", value, "the key is no label of Google Cloud",
+                "a lower-case letter, then up to 62 lower-case letters, digits, '_' and '-'",
+                f"write {_near(key)}",
+            )  # fmt: skip
+        if not _VALUE.fullmatch(value):
+            yield Problem(
+                f"tags.{key}", value, "the value is no label of Google Cloud",
+                "up to 63 lower-case letters, digits, '_' and '-'", f"write {_near(value)}",
+            )  # fmt: skip
+    if len(labels) > _MOST:
+        yield Problem("tags", len(labels), "more labels than Google takes", f"up to {_MOST}", "remove some")
+
+
+def _near(text: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63] or "another"

@@ -1,0 +1,175 @@
+"""When GKE may upgrade a cluster: weekly windows, what is held back until support ends, and times of rest.
+
+Google upgrades by itself: the control plane and, in a release channel, the nodes, each of which is drained and made
+anew. A training run of weeks does not survive that, so by default only the control plane's patches come by themselves.
+A minor version comes when `version` is raised, new nodes when `hold` is loosened for a while (or `gcloud container
+clusters upgrade --node-pool` is run); both come when the version's support ends.
+Sources: GKE's "Maintenance windows and exclusions"; for the limits of exclusions google/skills, gke-upgrades (2026-08).
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import TypedDict
+
+import pulumi_gcp as gcp
+from typing_extensions import NotRequired
+
+from .. import checks
+from ..checks import Problem
+
+DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+HOLDS = {"nodes": "NO_MINOR_OR_NODE_UPGRADES", "minor": "NO_MINOR_UPGRADES", "nothing": ""}
+SCOPES = {"all": "NO_UPGRADES", "nodes": "NO_MINOR_OR_NODE_UPGRADES", "minor": "NO_MINOR_UPGRADES"}
+
+_DEFAULT_DAYS = ["SA", "SU"]
+_DEFAULT_START = "02:00"
+_DEFAULT_HOURS = 6
+# GKE wants 48 hours of windows in 32 days, in pieces of 4 hours at least; a month of weeks has four of each day.
+_LEAST_HOURS, _MOST_HOURS = 4, 24
+_LEAST_IN_FOUR_WEEKS = 48
+# Exclusions of everything: 90 days each, three of them. Of all kinds: 20 (container.v1; the one of `hold` counts).
+_LONGEST_REST = timedelta(days=90)
+_MOST_RESTS = 3
+_MOST = 20
+
+# A Monday long ago: windows and what is held count from it, so that no edit of another day changes them.
+_MONDAY = date(2025, 12, 1)
+_HELD = "gpuyard-hold"
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class Rest(TypedDict):
+    """A time without upgrades. `first`, `last`: days in UTC, YYYY-MM-DD, both included. `scope`: what rests: `all`
+    (default; 90 days at most, three times), `nodes` (nodes and minor versions) or `minor` (minor versions)."""
+
+    first: str
+    last: str
+    scope: NotRequired[str]
+
+
+class Maintenance(TypedDict):
+    """`days`: MO to SU on which windows open (default SA and SU). `start`: when, in UTC (default 02:00). `hours`: how
+    long, 4 to 24 (default 6). `hold`: what waits until the version's support ends: `nodes` (default: minor versions and
+    all upgrades of nodes), `minor`, or `nothing`. `rests`: times without upgrades, by name."""
+
+    days: NotRequired[list[str]]
+    start: NotRequired[str]
+    hours: NotRequired[int]
+    hold: NotRequired[str]
+    rests: NotRequired[dict[str, Rest]]
+
+
+def problems(args: Maintenance) -> Iterator[Problem]:
+    """Everything that is wrong with the times, seen without asking Google."""
+    days, hours = args.get("days", _DEFAULT_DAYS), args.get("hours", _DEFAULT_HOURS)
+    wrong_days = list(_day_problems(days))
+    yield from wrong_days
+    start = args.get("start", _DEFAULT_START)
+    if not _TIME.fullmatch(start):
+        yield Problem("start", start, "no time of the day", "HH:MM in UTC, such as 02:00", 'quote it: start: "02:00"')
+    if not _LEAST_HOURS <= hours <= _MOST_HOURS:
+        yield Problem("hours", hours, "no possible length", f"{_LEAST_HOURS} to {_MOST_HOURS}", "write 6")
+    elif not wrong_days and (open_hours := 4 * len(days) * hours) < _LEAST_IN_FOUR_WEEKS:
+        yield Problem(
+            "hours", hours, f"{open_hours} hours in four weeks are less than GKE needs to keep a cluster safe",
+            f"{_LEAST_IN_FOUR_WEEKS} hours in four weeks",
+            f"write hours: {-(-_LEAST_IN_FOUR_WEEKS // (4 * len(days)))}, or add days",
+        )  # fmt: skip
+    yield from checks.one_of("hold", args.get("hold", "nodes"), HOLDS)
+    yield from _rest_problems(args)
+
+
+def _day_problems(days: list[str]) -> Iterator[Problem]:
+    for index, day in enumerate(days):
+        yield from checks.one_of(f"days[{index}]", day, DAYS)
+        if day in days[:index]:
+            yield Problem(f"days[{index}]", day, "named twice", "each day once", "remove one of them")
+    if not days:
+        yield Problem("days", [], "no day: nothing would ever be mended", ", ".join(DAYS), "name a day")
+
+
+def _rest_problems(args: Maintenance) -> Iterator[Problem]:
+    rests = args.get("rests", {})
+    for name, rest in rests.items():
+        scope = rest.get("scope", "all")
+        if not _NAME.fullmatch(name) or name == _HELD:
+            yield Problem(
+                f"rests.{name}", name, "no possible name", "lower-case letters, digits and '-', first a letter",
+                "rename it",
+            )  # fmt: skip
+        yield from checks.one_of(f"rests.{name}.scope", scope, SCOPES)
+        first, last = _day(rest["first"]), _day(rest["last"])
+        for field, day, text in (("first", first, rest["first"]), ("last", last, rest["last"])):
+            if day is None:
+                yield Problem(f"rests.{name}.{field}", text, "no day", "YYYY-MM-DD, in quotes", 'such as "2027-01-31"')
+        if first is None or last is None:
+            continue
+        if last < first:
+            yield Problem(f"rests.{name}.last", rest["last"], f"before {first}", f"{first} or later", "swap them")
+        elif scope == "all" and last - first >= _LONGEST_REST:
+            latest = first + _LONGEST_REST - timedelta(days=1)
+            yield Problem(
+                f"rests.{name}.last", rest["last"], "GKE rests from everything for 90 days at most", f"up to {latest}",
+                f"write {latest}, or scope: nodes, which has no such limit",
+            )  # fmt: skip
+    whole = [name for name, rest in rests.items() if rest.get("scope", "all") == "all"]
+    if len(whole) > _MOST_RESTS:
+        yield Problem(
+            "rests", whole, f"more than {_MOST_RESTS} rests from everything", f"{_MOST_RESTS} with scope all",
+            "remove those that are over, or write scope: nodes",
+        )  # fmt: skip
+    most = _MOST - bool(HOLDS.get(args.get("hold", "nodes")))
+    if len(rests) > most:
+        yield Problem("rests", list(rests), "too many", f"{most} beside what is held", "remove those that are over")
+
+
+def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
+    """The cluster's policy for times without `problems`."""
+    days = [day for day in DAYS if day in args.get("days", _DEFAULT_DAYS)]
+    start, hours = args.get("start", _DEFAULT_START), int(args.get("hours", _DEFAULT_HOURS))
+    first = _MONDAY + timedelta(days=DAYS.index(days[0]))
+    hour, minute = (int(part) for part in start.split(":"))
+    end = first + timedelta(days=(hour + hours) // 24)
+    exclusions = [
+        gcp.container.ClusterMaintenancePolicyMaintenanceExclusionArgs(
+            exclusion_name=name,
+            start_time=f"{rest['first']}T00:00:00Z",
+            # The last day is one of rest.
+            end_time=f"{_after(rest['last'])}T00:00:00Z",
+            exclusion_options=gcp.container.ClusterMaintenancePolicyMaintenanceExclusionExclusionOptionsArgs(
+                scope=SCOPES[rest.get("scope", "all")]
+            ),
+        )
+        for name, rest in sorted(args.get("rests", {}).items())
+    ]
+    if held := HOLDS[args.get("hold", "nodes")]:
+        exclusions.append(
+            gcp.container.ClusterMaintenancePolicyMaintenanceExclusionArgs(
+                exclusion_name=_HELD,
+                start_time=f"{_MONDAY}T00:00:00Z",
+                exclusion_options=gcp.container.ClusterMaintenancePolicyMaintenanceExclusionExclusionOptionsArgs(
+                    scope=held, end_time_behavior="UNTIL_END_OF_SUPPORT"
+                ),
+            )
+        )
+    return gcp.container.ClusterMaintenancePolicyArgs(
+        recurring_window=gcp.container.ClusterMaintenancePolicyRecurringWindowArgs(
+            start_time=f"{first}T{start}:00Z",
+            end_time=f"{end}T{(hour + hours) % 24:02}:{minute:02}:00Z",
+            recurrence=f"FREQ=WEEKLY;BYDAY={','.join(days)}",
+        ),
+        maintenance_exclusions=exclusions,
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _after(text: str) -> date:
+    return date.fromisoformat(text) + timedelta(days=1)

@@ -1,0 +1,134 @@
+"""What Google offers where the environment is to be: machine types in the zones of pools, Kubernetes in the region.
+Asked at preview, before a cluster stands half-made.
+
+Non-goals: capacity of the moment, which nobody but Compute Engine knows, and quotas. In which zones GPUs can be
+attached to N1 machines is not asked either: the provider has no look-up for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+
+from .. import hardware
+from ..checks import Problem
+from .pool_spec import GkeNodePoolSpec
+
+# What Google's client says of an API that a project has never used ("Compute Engine API has not been used in project …
+# before or it is disabled", reason SERVICE_DISABLED, formerly accessNotConfigured).
+_DISABLED = ("SERVICE_DISABLED", "accessNotConfigured", "has not been used in project")
+
+
+class NotEnabled(Exception):
+    """The project's APIs are not on yet, so nothing can be asked."""
+
+
+@dataclass(frozen=True)
+class Offerings:
+    """`machines`: zone → names of the machine types that it offers, among those that were asked for. `minors`:
+    Kubernetes minors that the location offers. `newest`: release channel → the newest minor in it."""
+
+    machines: Mapping[str, frozenset[str]]
+    minors: frozenset[str]
+    newest: Mapping[str, str]
+
+
+def look_up(
+    pools: Mapping[str, GkeNodePoolSpec],
+    zones: list[str],
+    location: str,
+    project: str,
+    provider: pulumi.ProviderResource,
+) -> Offerings:
+    """What the zones and the location offer: one call for each zone and one for the versions.
+
+    Raises:
+        NotEnabled: the project has not switched the APIs on; a first `up` does.
+        pulumi.RunError: Google refuses the question for another reason.
+    """
+    wanted = sorted({name for pool in pools.values() for machine in _machines(pool) for name in _candidates(machine)})
+    opts = pulumi.InvokeOptions(provider=provider)
+    # Compute Engine's filters: alternatives in brackets, joined by OR.
+    filter = " OR ".join(f'(name = "{name}")' for name in wanted)
+    offered: dict[str, frozenset[str]] = {}
+    try:
+        for zone in sorted({zone for pool in pools.values() for zone in pool.get("zones") or zones}):
+            found = gcp.compute.get_machine_types(zone=zone, project=project, filter=filter, opts=opts)
+            offered[zone] = frozenset(machine.name for machine in found.machine_types)
+        versions = gcp.container.get_engine_versions(location=location, project=project, opts=opts)
+    except Exception as error:  # the SDK has no narrower class for an invoke that failed
+        if any(sign in str(error) for sign in _DISABLED):
+            raise NotEnabled from error
+        raise pulumi.RunError(f"Google Cloud does not say what it offers: {error}") from error
+    return Offerings(
+        offered,
+        frozenset(_minor(version) for version in versions.valid_master_versions),
+        {channel: _minor(version) for channel, version in versions.release_channel_latest_version.items()},
+    )
+
+
+def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: Offerings) -> Iterator[Problem]:
+    """Pools with a machine type that none of their zones offers, or in a zone that does not. `zones`: the network's."""
+    for name, pool in pools.items():
+        own = pool.get("zones") or zones
+        for machine in _machines(pool):
+            with_it = [zone for zone in own if machine.name in offerings.machines[zone]]
+            without = [zone for zone in own if zone not in with_it]
+            if not with_it:
+                yield _nowhere(f"{name}.machine_types[0]", machine, own, offerings)
+            elif without:
+                yield Problem(
+                    f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} does not offer {machine.name}",
+                    f"zones that do: {', '.join(with_it)}", f"write zones: [{', '.join(with_it)}]",
+                )  # fmt: skip
+
+
+def version_problems(version: str, channel: str, location: str, offerings: Offerings) -> Iterator[Problem]:
+    """A Kubernetes minor that is not in the channel yet. One that GKE has left behind is no mistake in an environment
+    that is there: its cluster has moved on; see `warnings`."""
+    newest = offerings.newest.get(channel, "")
+    if newest and _order(version) > _order(newest):
+        known = sorted((minor for minor in offerings.minors if _order(minor) <= _order(newest)), key=_order)
+        yield Problem(
+            "version", version, f"not yet in the release channel {channel} in {location}", ", ".join(known),
+            f"write {newest}, or another releaseChannel",
+        )  # fmt: skip
+
+
+def warnings(version: str, location: str, offerings: Offerings) -> Iterator[str]:
+    """What is no mistake but will not work for a new cluster."""
+    if offerings.minors and all(_order(version) < _order(minor) for minor in offerings.minors):
+        oldest = min(offerings.minors, key=_order)
+        yield (
+            f"version: GKE offers no {version} in {location} any more: a new cluster is refused, and one that exists "
+            f"runs a later one; set version to {oldest} or later"
+        )
+
+
+def _nowhere(path: str, machine: hardware.MachineType, own: list[str], offerings: Offerings) -> Problem:
+    there = frozenset().union(*(offerings.machines[zone] for zone in own))
+    near = [other for other in _candidates(machine) if other in there][:3]
+    elsewhere = sorted(zone for zone, names in offerings.machines.items() if machine.name in names)
+    if elsewhere:
+        fix = f"use the network's zones {', '.join(elsewhere)}"
+    else:
+        fix = f"write {near[0]}, or choose other zones" if near else "choose other zones or another region"
+    allowed = f"of its kind, {', '.join(own)} have: {', '.join(near) or 'none'}"
+    return Problem(path, machine.name, f"not offered in {', '.join(own)}", allowed, fix)
+
+
+def _candidates(machine: hardware.MachineType) -> list[str]:
+    return [machine.name, *(name for name in hardware.successors(machine, 12) if name != machine.name)]
+
+
+def _machines(pool: GkeNodePoolSpec) -> list[hardware.MachineType]:
+    return [machine for name in pool["machine_types"] if (machine := hardware.find(hardware.GCP, name))]
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _order(minor: str) -> list[int]:
+    return [int(part) for part in minor.split(".")]

@@ -1,0 +1,73 @@
+"""The key with which GKE encrypts a cluster's secrets before they go to its storage (which Google encrypts anyway).
+
+By choice, and not by default as on EKS: a key costs each read of a secret a call, a cluster whose key is disabled does
+not work, and a key ring can never be deleted.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pulumi
+import pulumi_gcp as gcp
+
+from ..checks import Problem
+from . import identity
+
+NEW = "new"
+"""Instead of a key's name: one of the cluster's own."""
+
+_USER = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
+_ROTATION = f"{90 * 24 * 3600}s"
+# What was encrypted with a key is lost with it; this is the time to think again.
+_UNTIL_DESTROYED = f"{30 * 24 * 3600}s"
+
+
+def problems(key: str, region: str) -> Iterator[Problem]:
+    """What is wrong with `secrets_key` of a cluster in `region`."""
+    if key in ("", NEW):
+        return
+    allowed = f"new, or projects/PROJECT/locations/{region}/keyRings/RING/cryptoKeys/KEY"
+    found = _KEY.fullmatch(key)
+    if found is None:
+        yield Problem("secrets_key", key, "no name of a key", allowed, "see `gcloud kms keys list --keyring RING`")
+    elif found["location"] != region:
+        yield Problem(
+            "secrets_key", key, f"lies in {found['location']}, the cluster in {region}", allowed,
+            f"name a key in {region}, or write new",
+        )  # fmt: skip
+
+
+def database_encryption(
+    name: str,
+    key: str,
+    project: pulumi.Input[str],
+    region: str,
+    protected: bool,
+    tags: dict[str, str],
+    parent: pulumi.Resource,
+) -> tuple[gcp.container.ClusterDatabaseEncryptionArgs | None, list[pulumi.Resource]]:
+    """The cluster's setting, and what must be there first. `protected`: Pulumi refuses to delete a key of our own."""
+    if not key:
+        return None, []
+    child = pulumi.ResourceOptions(parent=parent)
+    key_id: pulumi.Input[str] = key
+    if key == NEW:
+        ring = gcp.kms.KeyRing(f"{name}-secrets", project=project, location=region, opts=child)
+        key_id = gcp.kms.CryptoKey(
+            f"{name}-secrets",
+            key_ring=ring.id,
+            rotation_period=_ROTATION,
+            destroy_scheduled_duration=_UNTIL_DESTROYED,
+            labels=tags,
+            # Without it the cluster does not even start.
+            opts=pulumi.ResourceOptions(parent=parent, protect=protected),
+        ).id
+    member = gcp.kms.CryptoKeyIAMMember(
+        f"{name}-secrets-user",
+        crypto_key_id=key_id,
+        role=_USER,
+        member=identity.agents(name, project, parent).gke,
+        opts=child,
+    )
+    return gcp.container.ClusterDatabaseEncryptionArgs(state="ENCRYPTED", key_name=key_id), [member]

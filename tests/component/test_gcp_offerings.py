@@ -1,0 +1,118 @@
+"""Whether the zones have the pools' machine types and the location the version is known before anything is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pulumi
+import pytest
+
+from components.gcp import offerings
+from components.gcp.offerings import Offerings
+from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
+from tests.config.test_errors import changed
+from tests.stacks import record, settings
+
+A, B = GCP_ZONES
+MACHINES = "gcp:compute/getMachineTypes:getMachineTypes"
+VERSIONS = "gcp:container/getEngineVersions:getEngineVersions"
+
+
+def offered(machines: dict[str, set[str]], minors: str = "1.34 1.35 1.36", newest: str = "1.36") -> Offerings:
+    """What Google would say: zone → machine types."""
+    found = {zone: frozenset(machines.get(zone, ())) for zone in (*GCP_ZONES, *machines)}
+    return Offerings(found, frozenset(minors.split()), {"REGULAR": newest})
+
+
+def told(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
+    """(path, wrong, allowed, fix) of every problem."""
+    found = offerings.problems(pools, GCP_ZONES, offered(machines))
+    return [(each.path, each.wrong, each.allowed, each.fix) for each in found]
+
+
+def test_types_that_every_zone_offers_are_no_problem() -> None:
+    both = {"n2-standard-8", "g2-standard-8"}
+    assert told({"cpu": GKE_CPU, "gpu": GKE_GPU}, {A: both, B: both}) == []
+
+
+def test_a_type_that_no_zone_offers_meets_the_nearest_that_they_have() -> None:
+    ((path, wrong, allowed, fix),) = told({"gpu": GKE_GPU}, {A: {"g2-standard-12"}, B: {"g2-standard-16"}})
+    assert (path, wrong) == ("gpu.machine_types[0]", f"not offered in {A}, {B}")
+    assert "g2-standard-12" in allowed and "g2-standard-16" in allowed and fix.startswith("write g2-standard-12")
+
+
+def test_a_type_of_other_zones_of_the_network_names_them() -> None:
+    only_a = pool(GKE_GPU, zones=[A])
+    ((path, _, _, fix),) = told({"gpu": only_a}, {A: set(), B: {"g2-standard-8"}})
+    assert path == "gpu.machine_types[0]" and fix == f"use the network's zones {B}"
+
+
+def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
+    ((path, wrong, _, fix),) = told({"gpu": GKE_GPU}, {B: {"g2-standard-8"}})
+    assert (path, wrong, fix) == ("gpu.zones", f"{A} does not offer g2-standard-8", f"write zones: [{B}]")
+
+
+def test_a_version_that_the_channel_does_not_have_yet_is_refused_and_an_old_one_said() -> None:
+    (found,) = offerings.version_problems("1.36", "REGULAR", "us-central1", offered({}, newest="1.35"))
+    assert found.path == "version" and found.fix.startswith("write 1.35") and "1.36" not in found.allowed
+    assert not list(offerings.version_problems("1.36", "REGULAR", "us-central1", offered({})))
+    assert not list(offerings.version_problems("1.33", "REGULAR", "us-central1", offered({})))
+    (said,) = offerings.warnings("1.33", "us-central1", offered({}))
+    assert "set version to 1.34 or later" in said
+    assert not list(offerings.warnings("1.34", "us-central1", offered({})))
+
+
+def test_minors_are_compared_as_numbers() -> None:
+    assert not list(offerings.version_problems("1.9", "REGULAR", "us-central1", offered({}, newest="1.10")))
+
+
+def test_the_stack_asks_each_zone_once_for_all_pools() -> None:
+    made = record(settings("dev-gke"), "dev-gke", preview=True)
+    asked = [call.args for call in made.invokes if call.token == MACHINES]
+    assert [args["zone"] for args in asked] == GCP_ZONES
+    assert all('(name = "g2-standard-8")' in args["filter"] for args in asked)
+    (versions,) = [call.args for call in made.invokes if call.token == VERSIONS]
+    assert versions["location"] == "us-central1"
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_the_stack_stops_before_anything_is_made(preview: bool) -> None:
+    def machines(args: dict[str, Any]) -> dict[str, Any]:
+        names = ["n2-standard-8"] if args["zone"] == A else ["n2-standard-8", "g2-standard-8"]
+        return {"id": "x", "machineTypes": [{"name": name} for name in names]}
+
+    with pytest.raises(pulumi.RunError, match=rf"nodePools\.gpu-workers\.zones = .*{A} does not offer g2-standard-8"):
+        record(settings("dev-gke"), "dev-gke", preview, outputs={MACHINES: machines})
+    newer = changed("dev-gke", {"gpuyard:cluster/version": "1.36"})
+    says = {VERSIONS: {"id": "x", "validMasterVersions": ["1.36.0-gke.1", "1.35.2-gke.1"],
+                       "releaseChannelLatestVersion": {"REGULAR": "1.35.2-gke.1"}}}  # fmt: skip
+    with pytest.raises(pulumi.RunError, match=r"gpuyard:cluster\.version = .*not yet in the release channel REGULAR"):
+        record(newer, "dev-gke", preview, outputs=says)
+
+
+class Refused(grpc.RpcError):
+    """What the engine answers when a data source fails."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
+def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_so(caplog: Any) -> None:
+    def off(args: dict[str, Any]) -> dict[str, Any]:
+        raise Refused("Error 403: Compute Engine API has not been used in project 123 before or it is disabled.")
+
+    made = record(settings("dev-gke"), "dev-gke", preview=True, outputs={MACHINES: off})
+    assert made.all("gcp:projects/service:Service")
+    assert "not switched on in my-project yet" in caplog.text
+
+
+def test_another_refusal_is_an_error_in_googles_words() -> None:
+    def forbidden(args: dict[str, Any]) -> dict[str, Any]:
+        raise Refused("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
+
+    with pytest.raises(pulumi.RunError, match=r"does not say what it offers: .*compute\.machineTypes\.list"):
+        record(settings("dev-gke"), "dev-gke", outputs={MACHINES: forbidden})

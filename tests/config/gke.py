@@ -1,0 +1,103 @@
+"""Mistakes in what only environments on Google Cloud have, their pools aside: (stack, what is changed, the path in the
+error, words that the error must hold)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.config.network import DELETE, NET, OWNED_GKE
+
+CLUSTER, STORAGE = "gpuyard:cluster", "gpuyard:storage"
+OTHERS = {f"{NET}/cidr": DELETE}
+KEY = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
+
+_NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({f"{NET}/nat": "per_zone"}, "network.nat", ["belongs to a region", "write single"]),
+    ({f"{NET}/flowLogPercent": 200}, "network.flowLogPercent", ["0 (no log) to 100"]),
+    ({f"{NET}/podsCidr": "10.64.0.0/20"}, "network.podsCidr", ["31 nodes", "write podsCidr: 10.64.0.0/19"]),
+    ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write cidr: 10.0.0.0/26"]),
+    ({f"{NET}/flowLogDays": 7}, "network.flowLogDays", ["environments on aws only"]),
+    ({f"{NET}/existing": OWNED_GKE}, "network.cidr", ["the owner of the VPC", "remove it"]),
+    (
+        {**OTHERS, f"{NET}/existing": OWNED_GKE, f"{NET}/servicesCidr": "10.9.0.0/20"},
+        "network.servicesCidr",
+        ["the owner of the VPC"],
+    ),
+    (
+        {**OTHERS, f"{NET}/existing": {**OWNED_GKE, "network": "projects/p/global/networks/n"}},
+        "network.existing.network",
+        ["without a path"],
+    ),
+    (
+        {**OTHERS, f"{NET}/existing": {**OWNED_GKE, "hostProject": "My Project"}},
+        "network.existing.hostProject",
+        ["no id of a project"],
+    ),
+    (
+        {**OTHERS, f"{NET}/existing": {**OWNED_GKE, "servicesRange": "pods"}},
+        "network.existing.servicesRange",
+        ["the same as pods_range"],
+    ),
+    ({**OTHERS, f"{NET}/existing": {**OWNED_GKE, "grant": True}}, "network.existing.grant", ["name the hostProject"]),
+    ({**OTHERS, f"{NET}/existing": OWNED_GKE, f"{NET}/zones": ["us-east1-b"]}, "network.zones[0]", ["us-central1"]),
+]
+
+_CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({f"{CLUSTER}/location": "us-east1"}, "cluster.location", ["us-central1 (regional)"]),
+    ({f"{CLUSTER}/podsPerNode": 300}, "cluster.podsPerNode", ["8 to 256"]),
+    ({f"{CLUSTER}/version": "1.37"}, "cluster.version", ["not in the release channel REGULAR", "RAPID"]),
+    ({f"{CLUSTER}/publicAccessCidrs": ["10.0.0.0/8"]}, "cluster.publicAccessCidrs[0]", ["privateAccessCidrs"]),
+    ({f"{CLUSTER}/privateAccessCidrs": ["8.8.8.0/24"]}, "cluster.privateAccessCidrs[0]", ["publicAccessCidrs"]),
+    ({f"{CLUSTER}/dnsEndpoint": "yes"}, "cluster.dnsEndpoint", ["true or false"]),
+    ({f"{CLUSTER}/maintenance": {"days": ["Sunday"]}}, "cluster.maintenance.days[0]", ["MO, TU"]),
+    ({f"{CLUSTER}/maintenance": {"hours": 5}}, "cluster.maintenance.hours", ["write hours: 6"]),
+    ({f"{CLUSTER}/maintenance": {"hold": "everything"}}, "cluster.maintenance.hold", ["nodes, minor, nothing"]),
+    (
+        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "2027-01-01", "last": "2027-06-01"}}}},
+        "cluster.maintenance.rests.x.last",
+        ["90 days", "scope: nodes"],
+    ),
+    ({f"{CLUSTER}/maintenance": {"exclusions": []}}, "cluster.maintenance.exclusions", ["unknown key", "rests"]),
+    ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["lies in europe-west4", "write new"]),
+    ({f"{CLUSTER}/logTypes": ["WORKLOADS"]}, "cluster.logTypes", ["add SYSTEM_COMPONENTS"]),
+    ({f"{CLUSTER}/logTypes": ["api"]}, "cluster.logTypes[0]", ["WORKLOADS, APISERVER"]),
+    (
+        {f"{CLUSTER}/metricTypes": ["SYSTEM_COMPONENTS", "DCGM"]},
+        "cluster.metricTypes[1]",
+        ["write managedDcgm: true"],
+    ),
+    ({f"{CLUSTER}/logDays": 30}, "cluster.logDays", ["environments on aws only"]),
+    ({f"{CLUSTER}/access": {}}, "cluster.access", ["environments on aws only"]),
+    ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["no label of Google Cloud", "write team"]),
+]
+
+_STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({STORAGE: {"filestoreTier": "gold"}}, "storage.filestoreTier", ["zonal"]),
+    ({STORAGE: {"filestoreMultishare": True}}, "storage.filestoreMultishare", ["filestoreTier: enterprise"]),
+    ({STORAGE: {"filestore": {"sizeGib": 1000}}}, "storage.filestore.sizeGib", ["write 1024"]),
+    ({STORAGE: {"filestore": {"size": 1024}}}, "storage.filestore.size", ["write sizeGib"]),
+    ({STORAGE: {"filestore": {"zone": "us-central1-f"}}}, "storage.filestore.zone", ["not a zone of the network"]),
+    ({STORAGE: {"buckets": {"data": {"bucket": "gs://x"}}}}, "storage.buckets.data.bucket", ["without gs://"]),
+    (
+        {STORAGE: {"buckets": {"data": {"bucket": "acme", "prefix": "/x"}}}},
+        "storage.buckets.data.prefix",
+        ["leave out"],
+    ),
+    (
+        {STORAGE: {"buckets": {"data": {"bucket": "acme", "serviceAccount": "a@b.iam.gserviceaccount.com"}}}},
+        "storage.buckets.data.serviceAccount",
+        ["not the e-mail address"],
+    ),
+    ({STORAGE: {"buckets": {"data": {"bucket": "acme", "namespace": "ML"}}}}, "storage.buckets.data.namespace", ["63"]),
+    ({STORAGE: {"backups": True}}, "storage.backups", ["environments on aws"]),
+    ({STORAGE: {"lustre": {"zone": "us-central1-a"}}}, "storage.lustre", ["environments on aws only"]),
+    (
+        {f"{CLUSTER}/version": "1.34", "gpuyard:nodePools/gpu-workers/machineTypes": ["g4-standard-48"]},
+        "storage",
+        ["persistent disks only", "cluster.version: 1.35"],
+    ),
+]
+
+MISTAKES = [
+    ("dev-gke", changes, f"gpuyard:{path}", words) for changes, path, words in (*_NETWORK, *_CLUSTER, *_STORAGE)
+]

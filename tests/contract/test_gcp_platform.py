@@ -1,0 +1,119 @@
+"""Every choice of network, cluster and storage on Google Cloud against Google's discovery documents."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from sandbox.gcp.provider import GcpProvider
+from tests.component.stage import GCP_ZONES
+from tests.component.test_gcp_network import says
+from tests.config.test_errors import changed
+from tests.contract.test_gcp import refusals
+from tests.recording import Recording
+from tests.stacks import record, settings
+
+REST = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
+    "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
+OTHERS = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "grant": True}
+BUCKETS = {
+    "data": {"bucket": "acme-data", "prefix": "train/images"},
+    "runs": {"bucket": "acme-runs", "writable": True, "namespace": "ml", "serviceAccount": "trainer"},
+}
+CHOICES: dict[str, dict[str, Any]] = {
+    "flow logs": {"network/flowLogPercent": 50},
+    "no nat": {"network/nat": "none"},
+    "many nodes": {"nodePools/cpu-workers/max": 1000, "nodePools/gpu-workers/max": 200, "network/cidr": "10.0.0.0/18"},
+    "somebody else's network": {"network": {"zones": GCP_ZONES, "existing": OTHERS}},
+    "zonal": {"cluster/location": "us-central1-a"},
+    "few pods": {"cluster/podsPerNode": 32},
+    "private": {"cluster/publicAccessCidrs": [], "cluster/privateAccessCidrs": ["10.20.0.0/16"]},
+    "dns": {"cluster/publicAccessCidrs": [], "cluster/dnsEndpoint": True},
+    "windows": {"cluster/maintenance": {"days": ["WE", "SU"], "start": "22:00", "hours": 8, "hold": "minor"}},
+    "rests": {"cluster/maintenance": {"rests": REST}},
+    "nothing held": {"cluster/maintenance": {"hold": "nothing"}},
+    "rapid": {"cluster/releaseChannel": "RAPID", "cluster/version": "1.37"},
+    "extended": {"cluster/releaseChannel": "EXTENDED"},
+    "own key": {"cluster/secretsKey": "new"},
+    "a key": {"cluster/secretsKey": "projects/k/locations/us-central1/keyRings/r/cryptoKeys/k"},
+    "all logs": {"cluster/logTypes": ["SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER", "SCHEDULER", "KCP_HPA"]},
+    "no logs": {"cluster/logTypes": []},
+    "all metrics": {"cluster/metricTypes": ["SYSTEM_COMPONENTS", "JOBSET", "APISERVER", "CONTROLLER_MANAGER"]},
+    "own exporter": {"cluster/managedDcgm": False},
+    "multishare": {"storage": {"filestoreTier": "enterprise", "filestoreMultishare": True}},
+    "filestore": {"storage": {"filestore": {"sizeGib": 2560}}},
+    "regional filestore": {"storage": {"filestore": {"tier": "regional", "sizeGib": 12800}}},
+    "hdd": {"storage": {"filestore": {"tier": "standard", "zone": "us-central1-b"}}},
+    "buckets": {"storage": {"buckets": BUCKETS}},
+    "protected": {"deletionProtection": True, "storage": {"filestore": {}}, "cluster/secretsKey": "new"},
+}
+
+
+@pytest.fixture(scope="module")
+def provider() -> GcpProvider:
+    made = GcpProvider()
+    made.configure({"project": "my-project", "region": "us-central1"})
+    return made
+
+
+@functools.cache
+def chosen(choice: str) -> Recording:
+    """The development stack with this choice."""
+    config = changed("dev-gke", {f"gpuyard:{path}": value for path, value in CHOICES[choice].items()})
+    return record(config, "dev-gke", outputs=says())
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_is_one_that_googles_api_would_take(provider: GcpProvider, choice: str) -> None:
+    """seed rows S01, S10 and S11"""
+    resources = [found for found in chosen(choice).resources.values() if found.package == "gcp"]
+    assert len(resources) > 10
+    assert [reason for found in resources for reason in refusals(provider, found)] == []
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_makes_another_environment(choice: str) -> None:
+    """No key of the file is dropped on the way."""
+    usual = record(settings("dev-gke"), "dev-gke")
+    made = chosen(choice)
+
+    def inputs(of: Recording) -> dict[str, Any]:
+        return {str(found): (found.inputs, found.options) for found in of.resources.values() if found.custom}
+
+    assert inputs(made) != inputs(usual)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_right_is_given_to_a_known_member_and_none_is_a_basic_role(choice: str) -> None:
+    made = chosen(choice)
+    members = [found for found in made.resources.values() if found.type.rpartition(":")[2].endswith("IAMMember")]
+    assert members
+    for found in members:
+        kind = found.inputs["member"].split(":")[0]
+        assert kind in ("serviceAccount", "principal", "principalSet"), found
+        assert found.inputs["role"] not in ("roles/owner", "roles/editor", "roles/viewer"), found
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_no_choice_makes_anything_without_an_owner_or_by_a_default_provider(choice: str) -> None:
+    assert [str(found) for found in chosen(choice).orphans()] == []
+    assert chosen(choice).without_provider() == []
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_no_choice_turns_the_order_of_a_destroy_around(choice: str) -> None:
+    """seed row S01: node pools go before the cluster, and it before its network, its rights and its key."""
+    made = chosen(choice)
+    cluster = made.one("gcp:container/cluster:Cluster")
+    for pool in made.all("gcp:container/nodePool:NodePool"):
+        assert made.must_outlive(cluster, pool), pool
+    kinds = ("Network", "Subnetwork", "CryptoKey", "CryptoKeyIAMMember", "SubnetworkIAMMember", "Service")
+    for found in (each for kind in kinds for each in made.all(kind)):
+        if not found.type.startswith("kubernetes:"):
+            assert made.must_outlive(found, cluster), found
+    for found in made.all("gcp:filestore/instance:Instance"):
+        assert made.must_outlive(found, made.one("PersistentVolume", "filestore-volume"))
+        if made.all("Network"):
+            assert made.must_outlive(made.one("Network"), found)
