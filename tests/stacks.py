@@ -14,7 +14,7 @@ from tests.recorder import run
 from tests.recording import Recording
 
 EKS = ["dev", "guide", "prod"]
-GKE = ["dev-gke", "guide-gke"]
+GKE = ["dev-gke", "guide-gke", "prod-gke"]
 ALL = [*EKS, *GKE]
 
 

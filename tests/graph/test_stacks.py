@@ -257,7 +257,7 @@ def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() ->
     assert gpu["nodeConfig"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
 
 
-@pytest.mark.parametrize("stack", GKE)
+@pytest.mark.parametrize("stack", ["dev-gke", "guide-gke"])
 def test_a_ladder_is_ordered_by_a_class_that_goes_before_its_pools(stack: str) -> None:
     """seed row S12: single rungs have none, and growing a ladder touches neither cluster nor other pools."""
     config = settings(stack)
