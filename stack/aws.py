@@ -1,13 +1,11 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, cast
 
 import pulumi
 
-from components import hardware, pools, versions
+from components import hardware, pools
 from components.addons import device_plugin, efa_plugin
 from components.addons.cleanup import ClusterCleanup
 from components.addons.cluster_autoscaler import ClusterAutoscaler
@@ -15,27 +13,20 @@ from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
-from components.aws import addresses, endpoints, existing_network, offerings
-from components.aws import buckets as aws_buckets
-from components.aws import cluster as aws_cluster
-from components.aws import lustre as aws_lustre
-from components.aws import network as aws_network
-from components.aws import pools as aws_pools
-from components.aws import storage as aws_storage
+from components.aws import offerings
 from components.aws.addon import EksAddon
-from components.aws.buckets import S3Buckets, S3BucketsArgs
+from components.aws.buckets import S3Buckets
 from components.aws.cluster import EksCluster, EksClusterArgs
-from components.aws.existing_network import AwsExistingNetwork, AwsExistingNetworkArgs
+from components.aws.existing_network import AwsExistingNetwork
 from components.aws.lustre import FsxLustre, FsxLustreArgs
-from components.aws.network import AwsNetwork, AwsNetworkArgs
+from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
-from components.checks import Problem
 from components.taints import tolerations
-from components.versions import Chart
 
+from . import aws_args as args
 from . import providers as stack_providers
-from .aws_config import AwsConfig, ExistingNetwork
+from .aws_config import AwsConfig
 from .environment import Environment as AnyEnvironment
 
 Environment = AnyEnvironment[AwsConfig]
@@ -60,151 +51,6 @@ class Storage:
 NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
 
 
-# What the owner of an existing VPC has decided.
-_OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
-
-
-def _network_args(environment: Environment) -> AwsNetworkArgs:
-    network = environment.config.network
-    args: AwsNetworkArgs = {
-        "cidr": network.cidr,
-        "zones": network.zones,
-        "nat": network.nat,
-        "cluster_name": environment.cluster_name,
-        "interface_endpoints": network.interface_endpoints,
-        "flow_log_days": network.flow_log_days,
-    }
-    return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
-
-
-def _existing_args(environment: Environment, existing: ExistingNetwork) -> AwsExistingNetworkArgs:
-    return {
-        "vpc_id": existing.vpc_id,
-        "zones": environment.config.network.zones,
-        "private_subnet_ids": existing.private_subnet_ids,
-        "public_subnet_ids": existing.public_subnet_ids,
-        "cluster_name": environment.cluster_name,
-        "node_pools": environment.node_pools,
-    }
-
-
-def _cluster_args(environment: Environment) -> EksClusterArgs:
-    cluster = environment.config.cluster
-    args = {
-        "cluster_name": environment.cluster_name,
-        "version": environment.kubernetes_version,
-        "support": cluster.support,
-        "public_access_cidrs": cluster.public_access_cidrs,
-        "access": {who: access.model_dump() for who, access in cluster.access.items()},
-        "addon_versions": cluster.addon_versions,
-        "log_days": cluster.log_days,
-        "deletion_protection": environment.config.deletion_protection,
-        **({} if cluster.log_types is None else {"log_types": cluster.log_types}),
-    }
-    return cast(EksClusterArgs, args)
-
-
-def _storage_args(environment: Environment) -> AwsStorageArgs:
-    args = {
-        "cluster_name": environment.cluster_name,
-        "kubernetes_version": environment.kubernetes_version,
-        "zones": environment.config.network.zones,
-        "addon_versions": environment.config.cluster.addon_versions,
-        "backups": environment.config.storage.backups,
-        "deletion_protection": environment.config.deletion_protection,
-    }
-    return cast(AwsStorageArgs, args)
-
-
-def _lustre_args(environment: Environment) -> FsxLustreArgs | None:
-    lustre = environment.config.storage.lustre
-    return cast(FsxLustreArgs, {**_storage_args(environment), **lustre.model_dump()}) if lustre else None
-
-
-def _bucket_args(environment: Environment) -> S3BucketsArgs | None:
-    buckets = environment.config.storage.buckets
-    args = {
-        "cluster_name": environment.cluster_name,
-        "kubernetes_version": environment.kubernetes_version,
-        "region": environment.region,
-        "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()},
-        "addon_versions": environment.config.cluster.addon_versions,
-    }
-    return cast(S3BucketsArgs, args) if buckets else None
-
-
-def network_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `network`, and whether the pools fit into it."""
-    network = environment.config.network
-    if network.existing is not None:
-        for field in _OWNERS:
-            if field in network.model_fields_set:
-                yield Problem(
-                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
-                    "remove it, or remove existing",
-                )  # fmt: skip
-        for problem in existing_network.problems(_existing_args(environment, network.existing), environment.region):
-            yield problem if problem.path.startswith("zones") else problem.under("existing")
-        return
-    args = _network_args(environment)
-    wrong = list(aws_network.problems(args, environment.region))
-    yield from wrong
-    if not wrong:
-        found = addresses.sound(environment.node_pools, network.zones)
-        needed = endpoints.count(network.interface_endpoints)
-        yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
-
-
-def cluster_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `cluster`."""
-    yield from aws_cluster.problems(_cluster_args(environment))
-
-
-def pool_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `nodePools`."""
-    zones, version = environment.config.network.zones, environment.kubernetes_version
-    for name, pool in environment.node_pools.items():
-        yield from (p.under(name) for p in aws_pools.problems(name, pool, zones, version))
-
-
-def storage_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `storage`."""
-    yield from aws_storage.problems(_storage_args(environment))
-    if lustre := _lustre_args(environment):
-        yield from (p.under("lustre") for p in aws_lustre.problems(lustre))
-    if buckets := _bucket_args(environment):
-        yield from aws_buckets.problems(buckets)
-
-
-def addon_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong between the add-ons and the rest."""
-    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
-    if all(pool.gpus for pool in resolved.values()):
-        yield Problem(
-            "nodePools", list(resolved), "no pool without GPUs: DNS and the autoscaler find no node to run on",
-            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
-        )  # fmt: skip
-
-
-def charts(environment: Environment) -> list[Chart]:
-    """The charts that the stack installs."""
-    on, specs = environment.config.addons, environment.node_pools
-    gpus = any(pool.gpus for pool in pools.resolve_all(hardware.AWS, specs).values())
-    wanted = {
-        versions.NVIDIA_DEVICE_PLUGIN: on.device_plugin and bool(device_plugin.served(specs)),
-        versions.EFA_DEVICE_PLUGIN: on.efa_plugin and bool(efa_plugin.served(specs)),
-        versions.CLUSTER_AUTOSCALER: on.cluster_autoscaler,
-        versions.DCGM_EXPORTER: on.dcgm_exporter and gpus,
-        versions.KUBE_PROMETHEUS_STACK: on.monitoring,
-    }
-    return [chart for chart, installed in wanted.items() if installed]
-
-
-def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on EKS today and will not stay so."""
-    yield from (f"cluster.{said}" for said in aws_cluster.warnings(_cluster_args(environment), today))
-
-
 def providers(environment: Environment) -> Providers:
     """The cloud's providers."""
     return stack_providers.aws(environment)
@@ -225,14 +71,14 @@ def network(environment: Environment, providers: Providers) -> Network:
     """VPC, subnets, NAT; or the VPC that is there already."""
     options, existing = pulumi.ResourceOptions(providers=providers), environment.config.network.existing
     if existing is not None:
-        return AwsExistingNetwork("network", _existing_args(environment, existing), options)
-    return AwsNetwork("network", _network_args(environment), options)
+        return AwsExistingNetwork("network", args.existing_network(environment, existing), options)
+    return AwsNetwork("network", args.network(environment), options)
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
     """Control plane and what nodes need to join it."""
-    args: EksClusterArgs = {
-        **_cluster_args(environment),
+    given: EksClusterArgs = {
+        **args.cluster(environment),
         "network_id": network.network_id,
         # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
         # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
@@ -241,7 +87,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     }
     # Load balancers of the cluster are in the subnets of all zones: these go after it.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
-    return EksCluster("cluster", args, options)
+    return EksCluster("cluster", given, options)
 
 
 def node_pools(
@@ -286,11 +132,11 @@ def storage(
     # The drivers' controllers run on nodes.
     after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))
     drivers: list[pulumi.Resource] = []
-    if lustre := _lustre_args(environment):
+    if lustre := args.lustre(environment):
         drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after))
-    if buckets := _bucket_args(environment):
+    if buckets := args.buckets(environment):
         drivers.append(S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after))
-    classes = AwsStorage("storage", cast(AwsStorageArgs, {**_storage_args(environment), **places}), after)
+    classes = AwsStorage("storage", cast(AwsStorageArgs, {**args.storage(environment), **places}), after)
     return Storage(classes, [*drivers, classes])
 
 

@@ -67,7 +67,7 @@ class Environment(Generic[C]):
                 "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint of an environment that "
                 "is to last (deletionProtection); name the networks of those who need it"
             )
-        yield from on.cloud(self.config.cloud).warnings(self, today)
+        yield from on.checks(self.config.cloud).warnings(self, today)
         for name, pool in self.config.node_pools.items():
             for machine_type in pool.machine_types:
                 machine = hardware.find(self.config.cloud, machine_type)
@@ -269,14 +269,14 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     """The library's own checks, with paths as they stand in the file. What would only follow from another mistake is
     left out: zones while the region is wrong, the add-ons' needs while a pool is."""
     config = environment.config
-    cloud = on.cloud(config.cloud)
+    of_cloud = on.checks(config.cloud)
     if not any(_cloud_key_problems(environment)):
-        yield from (p.under("network") for p in cloud.network_problems(environment))
-    yield from (p.under("cluster") for p in cloud.cluster_problems(environment))
-    pools = [problem.under("nodePools") for problem in cloud.pool_problems(environment)]
+        yield from (p.under("network") for p in of_cloud.network_problems(environment))
+    yield from (p.under("cluster") for p in of_cloud.cluster_problems(environment))
+    pools = [problem.under("nodePools") for problem in of_cloud.pool_problems(environment)]
     yield from pools
-    yield from (p.under("storage") for p in cloud.storage_problems(environment))
-    charts = [] if pools else cloud.charts(environment)
+    yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
+    charts = [] if pools else of_cloud.charts(environment)
     yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts))
     if not pools:
-        yield from cloud.addon_problems(environment)
+        yield from of_cloud.addon_problems(environment)

@@ -1,0 +1,99 @@
+"""What is wrong with the config of an environment on Amazon EKS, and what deserves a look, before anything is made."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from components import hardware, pools, versions
+from components.addons import device_plugin, efa_plugin
+from components.aws import addresses, endpoints, existing_network
+from components.aws import buckets as aws_buckets
+from components.aws import cluster as aws_cluster
+from components.aws import lustre as aws_lustre
+from components.aws import network as aws_network
+from components.aws import pools as aws_pools
+from components.aws import storage as aws_storage
+from components.checks import Problem
+from components.versions import Chart
+
+from . import aws_args as args
+from .aws_config import AwsConfig
+from .environment import Environment as AnyEnvironment
+
+Environment = AnyEnvironment[AwsConfig]
+
+# What the owner of an existing VPC has decided.
+_OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
+
+
+def network_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `network`, and whether the pools fit into it."""
+    network = environment.config.network
+    if network.existing is not None:
+        for field in _OWNERS:
+            if field in network.model_fields_set:
+                yield Problem(
+                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
+                    "remove it, or remove existing",
+                )  # fmt: skip
+        for problem in existing_network.problems(
+            args.existing_network(environment, network.existing), environment.region
+        ):
+            yield problem if problem.path.startswith("zones") else problem.under("existing")
+        return
+    own = args.network(environment)
+    wrong = list(aws_network.problems(own, environment.region))
+    yield from wrong
+    if not wrong:
+        found = addresses.sound(environment.node_pools, network.zones)
+        needed = endpoints.count(network.interface_endpoints)
+        yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
+
+
+def cluster_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `cluster`."""
+    yield from aws_cluster.problems(args.cluster(environment))
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    for name, pool in environment.node_pools.items():
+        yield from (p.under(name) for p in aws_pools.problems(name, pool, zones, version))
+
+
+def storage_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `storage`."""
+    yield from aws_storage.problems(args.storage(environment))
+    if lustre := args.lustre(environment):
+        yield from (p.under("lustre") for p in aws_lustre.problems(lustre))
+    if buckets := args.buckets(environment):
+        yield from aws_buckets.problems(buckets)
+
+
+def addon_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong between the add-ons and the rest."""
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    if all(pool.gpus for pool in resolved.values()):
+        yield Problem(
+            "nodePools", list(resolved), "no pool without GPUs: DNS and the autoscaler find no node to run on",
+            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
+        )  # fmt: skip
+
+
+def charts(environment: Environment) -> list[Chart]:
+    """The charts that the stack installs."""
+    on, specs = environment.config.addons, environment.node_pools
+    gpus = any(pool.gpus for pool in pools.resolve_all(hardware.AWS, specs).values())
+    wanted = {
+        versions.NVIDIA_DEVICE_PLUGIN: on.device_plugin and bool(device_plugin.served(specs)),
+        versions.EFA_DEVICE_PLUGIN: on.efa_plugin and bool(efa_plugin.served(specs)),
+        versions.CLUSTER_AUTOSCALER: on.cluster_autoscaler,
+        versions.DCGM_EXPORTER: on.dcgm_exporter and gpus,
+        versions.KUBE_PROMETHEUS_STACK: on.monitoring,
+    }
+    return [chart for chart, installed in wanted.items() if installed]
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """What works on EKS today and will not stay so."""
+    yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))

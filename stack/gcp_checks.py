@@ -1,0 +1,100 @@
+"""What is wrong with the config of an environment on Google GKE, and what deserves a look, before anything is made."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from components import hardware, pools
+from components.checks import Problem
+from components.gcp import addresses, existing_network, labels
+from components.gcp import buckets as gcp_buckets
+from components.gcp import cluster as gcp_cluster
+from components.gcp import filestore as gcp_filestore
+from components.gcp import network as gcp_network
+from components.gcp import pools as gcp_pools
+from components.gcp import storage as gcp_storage
+from components.versions import Chart
+
+from . import gcp_args as args
+from .environment import Environment as AnyEnvironment
+from .gcp_config import GcpConfig
+
+Environment = AnyEnvironment[GcpConfig]
+
+# What the owner of an existing VPC has decided.
+_OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "flow_log_percent")
+
+
+def network_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `network`, and whether the pools fit into it."""
+    network = environment.config.network
+    if network.existing is not None:
+        for field in _OWNERS:
+            if field in network.model_fields_set:
+                yield Problem(
+                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
+                    "remove it, or remove existing",
+                )  # fmt: skip
+        for problem in existing_network.problems(args.existing_network(environment, network.existing)):
+            yield problem if problem.path.startswith("zones") else problem.under("existing")
+        return
+    given = args.network(environment)
+    wrong = list(gcp_network.problems(given))
+    yield from wrong
+    if not wrong:
+        pods_cidr = given.get("pods_cidr", gcp_network.PODS_CIDR)
+        services_cidr = given.get("services_cidr", gcp_network.SERVICES_CIDR)
+        found = addresses.sound(environment.node_pools, network.zones)
+        yield from addresses.room_problems(
+            given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment)
+        )
+
+
+def cluster_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `cluster`."""
+    for problem in gcp_cluster.problems(args.cluster(environment)):
+        # The region as the default is right; where zones of another one are the mistake, the network says so.
+        if problem.path != "location" or environment.config.cluster.location:
+            yield problem
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    found = [
+        problem.under(name)
+        for name, pool in environment.node_pools.items()
+        for problem in gcp_pools.problems(name, pool, zones, version)
+    ]
+    yield from found or gcp_pools.home_problems(environment.node_pools)
+
+
+def storage_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `storage`."""
+    yield from gcp_storage.problems(args.storage(environment))
+    if filestore := args.filestore(environment):
+        yield from (p.under("filestore") for p in gcp_filestore.problems(filestore))
+    if buckets := args.buckets(environment):
+        yield from gcp_buckets.problems(buckets)
+
+
+def addon_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong between the add-ons and the rest."""
+    yield from labels.problems(environment.tags)
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    if all(pool.gpus for pool in resolved.values()):
+        yield Problem(
+            "nodePools", list(resolved), "no pool without GPUs: GKE's system pods find no node to run on",
+            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (n2-standard-8)",
+        )  # fmt: skip
+
+
+def charts(environment: Environment) -> list[Chart]:
+    """None: the device plugin, the autoscaler, Prometheus and DCGM are GKE's own."""
+    return []
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """What works on GKE but is seldom meant. Ends of support are none: release channels upgrade by themselves."""
+    if environment.config.network.existing is None:
+        yield from (f"network.{said}" for said in gcp_network.warnings(args.network(environment)))
+    yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment)))
