@@ -12,7 +12,7 @@ from typing_extensions import NotRequired
 
 from . import checks, hardware
 from .checks import Problem
-from .taints import EFFECTS, GPU_KEY, Taint, gpu_taint
+from .taints import COMPUTE_CLASS, EFFECTS, GPU_KEY, Taint, gpu_taint
 
 POOL_LABEL = "gpuyard.dev/pool"
 CAPACITY_LABEL = "gpuyard.dev/capacity"
@@ -23,9 +23,6 @@ GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 INTERCONNECT_LABEL = "gpuyard.dev/interconnect"
 EFA = "efa"
 GPUDIRECT = "gpudirect"
-
-# Label and taint of the node pools that a ComputeClass of GKE puts in order; see `gcp/compute_class.py`.
-COMPUTE_CLASS = "cloud.google.com/compute-class"
 
 # The Cluster Autoscaler takes a node with this label for unready until its GPU shows, and orders no second one while
 # the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.

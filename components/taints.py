@@ -9,6 +9,9 @@ from .hardware import AWS
 
 GPU_KEY = "nvidia.com/gpu"
 
+COMPUTE_CLASS = "cloud.google.com/compute-class"
+"""Label and taint of the node pools that a ComputeClass of GKE puts in order; see `gcp/compute_class.py`."""
+
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -27,6 +30,15 @@ class Toleration(TypedDict):
     key: str
     operator: str
     effect: str
+
+
+GPU_TOLERATION: Toleration = {"key": GPU_KEY, "operator": "Exists", "effect": "NoSchedule"}
+"""Of whatever uses GPUs; both clouds add it to pods that ask for one."""
+
+COMPUTE_CLASS_TOLERATION: Toleration = {"key": COMPUTE_CLASS, "operator": "Exists", "effect": "NoSchedule"}
+"""Of workloads that run on either cloud unchanged. On GKE the nodes of a pool with more than one rung bear the taint,
+and GKE adds the toleration only to pods that select the class, by a label that no node on EKS has; a pod that finds its
+pool by the pool's own labels brings it along. No node on EKS has the taint, so there it does nothing."""
 
 
 def gpu_taint(cloud: str) -> Taint:

@@ -1,13 +1,14 @@
 """The guide's sample workloads, as Kubernetes objects: the training job and a plain pod.
 
 Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); what the guide does not say
-(names, images, how long a run takes) is ours and marked so.
+(names, images, how long a run takes, the second toleration) is ours and marked so. The job is the same on both clouds.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from components.taints import COMPUTE_CLASS_TOLERATION, GPU_TOLERATION, Toleration
 from sandbox.cluster.kwok import RUN_SECONDS
 
 Object = dict[str, Any]
@@ -17,7 +18,8 @@ IMAGE = "registry.example/train:1"
 
 REQUESTS = {"memory": "16Gi", "cpu": "4", "nvidia.com/gpu": "1", "ephemeral-storage": "50Gi"}
 LIMITS = {"memory": "32Gi", "cpu": "8", "nvidia.com/gpu": "1", "ephemeral-storage": "100Gi"}
-TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+TOLERATIONS: list[Toleration] = [GPU_TOLERATION, COMPUTE_CLASS_TOLERATION]
+"""The guide's, and ours for pools on GKE that have more than one rung."""
 AFFINITY = {
     "nodeAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -34,7 +36,7 @@ def training_spec() -> Object:
     return {
         "restartPolicy": "Never",
         "containers": [{"name": "train", "image": IMAGE, "resources": {"requests": REQUESTS, "limits": LIMITS}}],
-        "tolerations": [TOLERATION],
+        "tolerations": TOLERATIONS,
         "affinity": AFFINITY,
     }
 

@@ -24,7 +24,7 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Machine
 from sandbox.cluster.nodes import Nodes, is_ready
 from sandbox.plugins import chart, stand_in
-from sandbox.workload import TOLERATION, plain_pod, training_spec
+from sandbox.workload import TOLERATIONS, plain_pod, training_spec
 from tests.cluster.conftest import Pods, wait
 from tests.eks_nodes import EFA, Rung, rungs, stacks
 from tests.recording import Recording
@@ -104,7 +104,7 @@ def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
         **spec,
         "containers": [{**spec["containers"][0], "resources": resources}],
         "affinity": {"nodeAffinity": required},
-        "tolerations": [*([TOLERATION] if machine.gpus else []), *own],
+        "tolerations": [*(TOLERATIONS if machine.gpus else []), *own],
     }
 
 

@@ -37,7 +37,7 @@ def asked(world: World, pods: int) -> list[str]:
     """Node pools that grow for so many pods, in the order in which each pod is looked at."""
     grown = []
     for number in range(pods):
-        world.pending(f"p{number}", {**training_spec(), "tolerations": [{"operator": "Exists"}]})
+        world.pending(f"p{number}", training_spec())
         grown += [name for name, _ in world.look(1)]
     return grown
 
