@@ -177,7 +177,7 @@ def names(cloud: str) -> list[str]:
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
     """Names of offered types that look most like a misspelled or unknown one."""
     offered = [machine.name for machine in _table(cloud).values() if machine.offered]
-    return difflib.get_close_matches(name, offered, n=count, cutoff=0.5)
+    return difflib.get_close_matches(name.lower(), offered, n=count, cutoff=0.5)
 
 
 def successors(machine: MachineType, count: int = 3) -> list[str]:

@@ -4,6 +4,7 @@
 the add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts are never typed twice.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -14,6 +15,7 @@ from . import checks, hardware
 from .checks import Problem
 from .taints import COMPUTE_CLASS, EFFECTS, GPU_KEY, Taint, gpu_taint
 
+_OWN_DOMAIN = "gpuyard.dev/"
 POOL_LABEL = "gpuyard.dev/pool"
 CAPACITY_LABEL = "gpuyard.dev/capacity"
 # The device plugin's chart asks for this label, which the GPU feature discovery would set (facts: chart 0.20.0).
@@ -41,6 +43,8 @@ CPU_DISK_GIB = 100
 # Holds the guide's 100 GiB of ephemeral storage per pod beside GPU images of 20 GiB and more.
 GPU_DISK_GIB = 200
 DISK_RANGE_GIB = (30, 16384)
+# Ends up in names of both clouds, in labels and in Kubernetes' own names.
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
 class Accelerator(TypedDict):
@@ -141,33 +145,42 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
     yield from _machines(cloud, spec)
     yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
     yield from _interconnect(cloud, spec, zones)
-    for index, zone in enumerate(spec.get("zones", [])):
+    own = spec.get("zones", [])
+    for index, zone in enumerate(own):
         if zone not in zones:
             yield Problem(
                 f"zones[{index}]", zone, "not a zone of the network", ", ".join(zones),
                 "choose one of the network's zones, or add it to network.zones",
             )  # fmt: skip
+        elif zone in own[:index]:
+            yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
     low, high = DISK_RANGE_GIB
     disk = spec.get("disk_gib", CPU_DISK_GIB)
     if not low <= disk <= high:
-        yield Problem("disk_gib", disk, "no possible size", f"{low} to {high} GiB", f"choose at least {low}")
+        yield Problem(
+            "disk_gib", disk, "no possible size", f"{low} to {high} GiB", f"write {low if disk < low else high}"
+        )
+    yield from _keys(spec)
+
+
+def _keys(spec: NodePoolSpec) -> Iterator[Problem]:
     for key, value in spec.get("labels", {}).items():
         yield from checks.label("labels", key, value)
+        if key.startswith(_OWN_DOMAIN) or (key == GPU_PRESENT_LABEL and value != "true"):
+            yield Problem(
+                f"labels.{key}", value, "a label that gpuyard sets: add-ons and workloads find nodes by it",
+                "keys of your own", "remove it, or rename the key",
+            )  # fmt: skip
     for index, taint in enumerate(spec.get("taints", [])):
         yield from checks.one_of(f"taints[{index}].effect", taint["effect"], EFFECTS)
-        yield from (p.under(f"taints[{index}]") for p in checks.label("", taint["key"], taint.get("value", "")))
+        yield from checks.label(f"taints[{index}]", taint["key"], taint.get("value", ""))
 
 
 def _name(cloud: str, name: str) -> Iterator[Problem]:
-    # The prefix of an EKS node group's name and a GKE pool's logical name both end up in names of limited length.
-    if (
-        not 1 <= len(name) <= 32
-        or not name.replace("-", "a").isalnum()
-        or name != name.lower()
-        or not name[0].isalpha()
-    ):
+    if not _NAME.fullmatch(name):
         yield Problem(
-            "", name, "no possible pool name", "1 to 32 lower-case letters, digits and '-', beginning with a letter",
+            "", name, "no possible pool name",
+            "1 to 32 lower-case letters (a to z), digits and '-', beginning with a letter and not ending in '-'",
             "rename the pool",
         )  # fmt: skip
     for capacity in CAPACITY_TYPES[cloud]:

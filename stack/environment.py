@@ -207,9 +207,17 @@ def _shape_problems(error: ValidationError, config: type[Config]) -> Iterator[Pr
             yield _unknown(location, config)
         elif found["type"] == "missing":
             yield Problem(_path(location), None, "missing", _expected(location, config), "add it")
+        elif found["type"] == "model_type":
+            yield Problem(
+                _path(location), found["input"], "no map", f"a map of {', '.join(_keys(_model_at(location, config)))}",
+                "write it as a map",
+            )  # fmt: skip
         else:
-            allowed = _expected(location, config)
-            yield Problem(_path(location), found["input"], found["msg"].lower(), allowed, "correct the value")
+            allowed, value = _expected(location, config), found["input"]
+            text = found["type"] == "string_type" and isinstance(value, (int, float))
+            quoted = str(value).lower() if isinstance(value, bool) else value
+            fix = f'put it in quotes: "{quoted}"' if text else "correct the value"
+            yield Problem(_path(location), value, found["msg"].lower(), allowed, fix)
 
 
 def _model_at(location: list[str], config: type[Config]) -> type[Section]:

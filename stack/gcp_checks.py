@@ -98,3 +98,4 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     if environment.config.network.existing is None:
         yield from (f"network.{said}" for said in gcp_network.warnings(args.network(environment)))
     yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment)))
+    yield from (f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools))

@@ -50,14 +50,13 @@ def _sold(made: GkePool) -> Iterator[Problem]:
     flex = machine.flex and (bool(made.pool.gpus) or not machine.name.startswith("n1-"))
     for kind, sold in (("on_demand", machine.on_demand), ("flex", flex)):
         if kind in ladder and not sold:
-            others = [rung for rung in ("reserved", "flex", "spot", "on_demand") if rung != kind]
-            others = [
-                rung for rung in others if (rung != "flex" or flex) and (rung != "on_demand" or machine.on_demand)
-            ]
+            kinds = {"reserved": True, "flex": flex, "spot": machine.spot, "on_demand": machine.on_demand}
+            others = [rung for rung, there in kinds.items() if there]
             why = "for machines with GPUs and H4D" if kind == "flex" else "offered to nobody"
+            rest = [rung for rung in ladder if rung in others] or others[-1:]
             yield Problem(
                 "capacity", ladder, f"{machine.name} is not sold as {kind} ({why})", ", ".join(others),
-                f"write capacity: [{others[-1]}]",
+                f"write capacity: [{', '.join(rest)}]",
             )  # fmt: skip
 
 
@@ -84,9 +83,11 @@ def _queued(made: GkePool) -> Iterator[Problem]:
             "queued", True, "queued provisioning is a way to use flex-start, and a queued pool takes no other pods",
             "capacity: [flex]", "write capacity: [flex], or remove queued",
         )  # fmt: skip
-    if made.spec.get("placement"):
+    asked, policy = made.spec.get("placement", False), made.spec.get("placement_policy")
+    if made.pool.placement and (asked or policy is not None):
+        field, value = ("placement", True) if asked else ("placement_policy", policy)
         yield Problem(
-            "placement", True, "nodes of queued provisioning cannot be placed compactly", "false", "remove placement"
+            field, value, "nodes of queued provisioning cannot be placed compactly", "nothing", "remove it, or queued"
         )
     if "max_run_seconds" in made.spec:
         yield Problem(
@@ -167,11 +168,13 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
             "placement", True, "a reservation has its place already", "false, or the policy that it was made under",
             "remove placement, or name the policy in placementPolicy",
         )  # fmt: skip
-    if asked and "flex" in pool.capacity and not spec.get("queued"):
+    wanted = asked or (pool.placement and policy is not None)
+    if wanted and "flex" in pool.capacity and not spec.get("queued"):
         if not machine.name.startswith(_FLEX_COMPACT):
+            field, value = ("placement", True) if asked else ("placement_policy", policy)
             yield Problem(
-                "placement", True, f"{machine.name} cannot be placed compactly as flex-start",
-                "a3-ultragpu, a4 and h4d, or no rung flex", "remove placement, or flex from capacity",
+                field, value, f"{machine.name} cannot be placed compactly as flex-start",
+                "a3-ultragpu, a4 and h4d, or no rung flex", "remove it, or flex from capacity",
             )  # fmt: skip
         elif policy is None:
             yield Problem(

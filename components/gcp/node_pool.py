@@ -59,8 +59,8 @@ class GkeNodePool(pulumi.ComponentResource):
             cluster=args["cluster"],
             location=args["location"],
             node_locations=zones,
-            # Per zone; the pool's limits below are as its spec counts them.
-            initial_node_count=math.ceil(rung.min / len(zones)),
+            # Per zone, and never more than the pool may have; its limits below are as its spec counts them.
+            initial_node_count=min(math.ceil(rung.min / len(zones)), pool.max // len(zones)),
             autoscaling=_autoscaling(rung, gke, len(zones)),
             management=gcp.container.NodePoolManagementArgs(
                 # The API refuses repair of flex-start nodes, and a pool in a release channel that is not upgraded.
@@ -77,10 +77,12 @@ class GkeNodePool(pulumi.ComponentResource):
             queued_provisioning=gcp.container.NodePoolQueuedProvisioningArgs(enabled=True)
             if gke.spec.get("queued")
             else None,
-            # GKE makes the networks of the machine's other interfaces, and removes them with the pool.
-            network_config=gcp.container.NodePoolNetworkConfigArgs(accelerator_network_profile="auto")
-            if pool.interconnects
-            else None,
+            network_config=gcp.container.NodePoolNetworkConfigArgs(
+                # Where it is not said, the provider sends a no with any of the others: public addresses.
+                enable_private_nodes=True,
+                # GKE makes the networks of the machine's other interfaces, and removes them with the pool.
+                accelerator_network_profile="auto" if pool.interconnects else None,
+            ),
             node_config=_node_config(rung, gke, args),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -164,6 +166,8 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         kubelet_config=gcp.container.NodePoolNodeConfigKubeletConfigArgs(
             # The port tells everybody on the network what runs on the node.
             insecure_kubelet_readonly_port_enabled="FALSE",
+            # Limits of CPU hold. Providers have sent a no where it was not said (terraform-provider-google#15767).
+            cpu_cfs_quota=True,
             shutdown_grace_period_seconds=int(grace) if grace is not None else None,
         ),
         shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(

@@ -1,16 +1,21 @@
 """What Google refuses of a pool on GKE, seen without asking it; the pool itself is in `pool_spec.py`."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from .. import hardware, naming, pools
 from ..checks import Problem
 from ..pools import Pool
-from ..taints import GPU_KEY, gpu_taint
+from ..taints import GPU_KEY, Taint, gpu_taint
 from . import capacity, gpu_sharing, upgrades
 from .pool_spec import GkeNodePoolSpec, GkePool, resolve, resolve_all
 
 # Pulumi's auto-name adds a hyphen and seven digits, so that a pool's replacement exists before the pool goes.
 _NAME_LIMIT = naming.GKE_NAME_LIMIT - 8
+# GKE's built-in ComputeClasses (autopilot, autopilot-spot, …), and the one that is every pod's when it exists.
+_CLASSES_OF_GKE = re.compile(r"default|autopilot.*")
+# What the API takes: keys and values of a node config's labels together (container.v1, NodeConfig.labels).
+_LABELS_LENGTH = 1024
 # GKE's own; it refuses or overwrites keys of these domains (system_labels.go of GKE's autoscaler; GKE Warden).
 _SYSTEM_DOMAINS = ("cloud.google.com", "gke.io", "kubernetes.io", "k8s.io")
 
@@ -26,6 +31,7 @@ def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = 
     yield from _name(name, spec)
     yield from _size(spec)
     made = resolve(name, spec)
+    yield from _labels(made)
     yield from _disks(made)
     yield from gpu_sharing.problems(made)
     yield from capacity.problems(made, zones, version)
@@ -41,6 +47,11 @@ def _name(name: str, spec: GkeNodePoolSpec) -> Iterator[Problem]:
             f"too long for the node pool {longest}: GKE takes {naming.GKE_NAME_LIMIT} characters, and 8 of them make a "
             "new pool's name differ from the old one's", f"up to {most} characters with this `capacity`",
             "shorten the pool's name",
+        )  # fmt: skip
+    if len(spec.get("capacity", [])) > 1 and _CLASSES_OF_GKE.fullmatch(name):
+        yield Problem(
+            "", name, "GKE has a ComputeClass of this name, and the order of the pool's rungs needs one",
+            "other names, or a pool of one rung", "rename the pool",
         )  # fmt: skip
 
 
@@ -59,13 +70,34 @@ def _keys(spec: GkeNodePoolSpec) -> Iterator[Problem]:
         domain = key.rpartition("/")[0]
         if any(domain == system or domain.endswith(f".{system}") for system in _SYSTEM_DOMAINS):
             yield Problem(path, key, "a key of GKE's own", "keys without a domain, or of your own", "rename the key")
-    value = gpu_taint(hardware.GCP)["value"]
-    for index, taint in enumerate(spec.get("taints", [])):
-        if taint["key"] == GPU_KEY and (other := taint.get("value", "")) != value:
+    taints, gpu = spec.get("taints", []), gpu_taint(hardware.GCP)
+    for index, taint in enumerate(taints):
+        same = [other for other in taints[:index] if _identity(other) == _identity(taint)]
+        if same:
             yield Problem(
-                f"taints[{index}].value", other, f"collides with {GPU_KEY}={value}, which GKE sets by itself",
-                value, "remove the taint: it is set anyway",
+                f"taints[{index}]", taint["key"], f"the same key and effect as taints[{taints.index(same[0])}]",
+                "each pair once", "remove one of them",
             )  # fmt: skip
+        for field, meant in (("value", gpu.get("value", "")), ("effect", gpu["effect"])):
+            if taint["key"] == GPU_KEY and (other := taint.get(field, "")) != meant:
+                yield Problem(
+                    f"taints[{index}].{field}", other,
+                    f"collides with {GPU_KEY}={gpu.get('value')}:{gpu['effect']}, which GKE sets by itself", meant,
+                    "remove the taint: it is set anyway",
+                )  # fmt: skip
+
+
+def _identity(taint: Taint) -> tuple[str, str]:
+    return taint["key"], taint["effect"]
+
+
+def _labels(made: GkePool) -> Iterator[Problem]:
+    length = max(sum(len(key) + len(value) for key, value in rung.labels.items()) for rung in made.pool.rungs)
+    if length > _LABELS_LENGTH:
+        yield Problem(
+            "labels", length, "characters in the labels of a node, with gpuyard's own", f"up to {_LABELS_LENGTH}",
+            "remove or shorten some",
+        )  # fmt: skip
 
 
 def _disks(made: GkePool) -> Iterator[Problem]:
@@ -102,6 +134,18 @@ def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
             "a pool without GPUs and without taints, which has one rung and not flex",
             "take the taints off one of them, or give it capacity: [on_demand]",
         )  # fmt: skip
+
+
+def warnings(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[str]:
+    """What works but is seldom meant."""
+    homes = [
+        pool for made in resolve_all(specs).values() if not (pool := made.pool).gpus and _may_hold_system_pods(pool)
+    ]
+    if homes and all(pool.capacity == ("spot",) for pool in homes):
+        yield (
+            f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and go "
+            "whenever Google takes those back; write on_demand, or add a small pool on demand"
+        )
 
 
 def _may_hold_system_pods(pool: Pool) -> bool:

@@ -13,6 +13,8 @@ _FIELDS = {
     "blue_green": ("batch_percentage", "batch_soak_seconds", "soak_seconds"),
 }
 # The API's reference of BlueGreenSettings and StandardRolloutPolicy; a soak ends after seven days.
+# Nodes that GKE renews at once (the provider's docs of upgrade_settings).
+_AT_ONCE = 20
 _RANGES = {"batch_percentage": (1, 100), "batch_soak_seconds": (0, 604800), "soak_seconds": (0, 604800)}
 
 
@@ -44,6 +46,13 @@ def problems(made: GkePool) -> Iterator[Problem]:
         yield Problem(
             "upgrade", dict(wanted), "no node may be added and none taken away: nothing could be renewed",
             "max_surge or max_unavailable of 1 or more", "write maxSurge: 1",
+        )  # fmt: skip
+    if strategy == "surge" and surge + unavailable > _AT_ONCE:
+        field = "max_surge" if surge >= unavailable else "max_unavailable"
+        yield Problem(
+            f"upgrade.{field}", max(surge, unavailable),
+            f"{surge + unavailable} nodes at once, with max_surge = {surge} and max_unavailable = {unavailable}",
+            f"up to {_AT_ONCE} together", f"write {max(_AT_ONCE - min(surge, unavailable), 1)}",
         )  # fmt: skip
     batch = ("batch_percentage", wanted.get("batch_percentage"))
     soaks = [("batch_soak_seconds", wanted.get("batch_soak_seconds")), ("soak_seconds", wanted.get("soak_seconds"))]

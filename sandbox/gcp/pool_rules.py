@@ -24,6 +24,7 @@ def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
     yield from _life(inputs, config)
     yield from _upgrade(inputs, config)
     yield from _kubelet(config)
+    yield from _keys(config)
     yield from _sharing(config)
     if machine is not None:
         yield from _sold(config, machine)
@@ -67,6 +68,9 @@ def _upgrade(inputs: Props, config: Props) -> Iterator[CheckFailure]:
         yield CheckFailure(f"{where}.strategy", "flex-start node pools are upgraded SHORT_LIVED only")
     if strategy == "SURGE" and not settings.get("maxSurge") and not settings.get("maxUnavailable"):
         yield CheckFailure(where, "one of max_surge and max_unavailable must be greater than 0")
+    at_once = [settings.get(field) or 0 for field in ("maxSurge", "maxUnavailable")]
+    if strategy == "SURGE" and UNKNOWN not in at_once and sum(at_once) > 20:
+        yield CheckFailure(where, "max_surge and max_unavailable must not be more than 20 together")
     for field in ("maxSurge", "maxUnavailable"):
         if isinstance(settings.get(field), (int, float)) and settings[field] < 0:
             yield CheckFailure(f"{where}.{field}", "must not be negative")
@@ -87,6 +91,16 @@ def _kubelet(config: Props) -> Iterator[CheckFailure]:
         yield CheckFailure(where, "is only valid for Spot VMs")
     if grace not in (0, 30, 120):
         yield CheckFailure(where, f"must be one of 0, 30, 120, got {grace}")
+
+
+def _keys(config: Props) -> Iterator[CheckFailure]:
+    labels = config.get("labels") or {}
+    known = labels is not UNKNOWN and UNKNOWN not in labels.values()
+    if known and sum(len(key) + len(value) for key, value in labels.items()) > 1024:
+        yield CheckFailure("nodeConfig.labels", "must not have more than 1024 characters")
+    taints = [(taint.get("key"), taint.get("effect")) for taint in _known(config.get("taints"))]
+    if len(set(taints)) < len(taints):
+        yield CheckFailure("nodeConfig.taints", "must be unique by key and effect")
 
 
 def _sharing(config: Props) -> Iterator[CheckFailure]:
@@ -150,6 +164,8 @@ def _together(inputs: Props, config: Props, machine: hardware.MachineType) -> It
         return
     if not machine.compact:
         yield CheckFailure("placementPolicy", f"{machine.name} does not support compact placement")
+    if (inputs.get("queuedProvisioning") or {}).get("enabled") is True:
+        yield CheckFailure("placementPolicy", "queued provisioning does not support compact placement")
     if config.get("flexStart") is True and not machine.name.startswith(_FLEX_COMPACT):
         yield CheckFailure("placementPolicy", f"{machine.name} does not support compact placement as flex-start VM")
     scaling, settings = inputs.get("autoscaling") or {}, inputs.get("upgradeSettings") or {}

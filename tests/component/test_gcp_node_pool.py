@@ -101,7 +101,7 @@ def test_nodes_prove_what_they_boot_and_show_no_credentials() -> None:
     nodes = config(GKE_CPU)
     assert nodes["shieldedInstanceConfig"] == {"enableSecureBoot": True, "enableIntegrityMonitoring": True}
     assert nodes["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
-    assert nodes["kubeletConfig"] == {"insecureKubeletReadonlyPortEnabled": "FALSE"}
+    assert nodes["kubeletConfig"] == {"insecureKubeletReadonlyPortEnabled": "FALSE", "cpuCfsQuota": True}
     assert nodes["metadata"] == {"disable-legacy-endpoints": "true"}
     assert nodes["serviceAccount"].startswith("nodes@") and nodes["gvnic"] == {"enabled": True}
     assert nodes["imageType"] == "COS_CONTAINERD"
@@ -126,6 +126,14 @@ def test_the_limits_count_each_zone_when_the_pool_says_so() -> None:
     assert found["autoscaling"] == {"minNodeCount": 1, "maxNodeCount": 5, "locationPolicy": "BALANCED"}
     assert found["initialNodeCount"] == 1
     assert (resolve("p", spec).pool.min, resolve("p", spec).pool.max) == (2, 10)  # type: ignore[arg-type]
+
+
+def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
+    """The count at the start is per zone: one in each of two zones would be more than one."""
+    assert made(pool(GKE_CPU, min=1, max=1))["initialNodeCount"] == 0
+    assert made(pool(GKE_CPU, min=1, max=2))["initialNodeCount"] == 1
+    assert made(pool(GKE_CPU, min=3, max=3))["initialNodeCount"] == 1
+    assert made(pool(GKE_CPU, min=3, max=4))["initialNodeCount"] == 2
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------
@@ -243,7 +251,7 @@ def test_gke_makes_the_networks_of_every_interface_for_gpudirect(machine_type: s
     """seed row S06: no VPC of ours per interface; pods get them by DRA."""
     spec = interconnected(machine_type, capacity=["spot"], max=4)
     found = made(spec)
-    assert found["networkConfig"] == {"acceleratorNetworkProfile": "auto"}
+    assert found["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
     assert found["nodeConfig"]["labels"]["cloud.google.com/gke-networking-dra-driver"] == "true"
     assert found["nodeConfig"]["labels"]["gpuyard.dev/interconnect"] == "gpudirect"
     assert found["placementPolicy"] == {"type": "COMPACT"}
@@ -252,7 +260,7 @@ def test_gke_makes_the_networks_of_every_interface_for_gpudirect(machine_type: s
 
 def test_a_pool_without_interconnect_has_the_clusters_network_alone() -> None:
     found = made(pool(GKE_GPU, machine_types=["a3-highgpu-8g"]))
-    assert found.get("networkConfig") is None and found.get("placementPolicy") is None
+    assert found["networkConfig"] == {"enablePrivateNodes": True} and found.get("placementPolicy") is None
     assert "cloud.google.com/gke-networking-dra-driver" not in found["nodeConfig"]["labels"]
 
 

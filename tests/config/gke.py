@@ -68,6 +68,9 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     ({f"{CLUSTER}/logDays": 30}, "cluster.logDays", ["environments on aws only"]),
     ({f"{CLUSTER}/access": {}}, "cluster.access", ["environments on aws only"]),
+    ({f"{CLUSTER}/version": 1.35}, "cluster.version", ['put it in quotes: "1.35"']),
+    ({"gpuyard:tags": {"goog-team": "ml"}}, "tags.goog-team", ["Google keeps keys"]),
+    ({"gpuyard:tags": {f"key-{n}": "v" for n in range(48)}}, "tags", ["up to 48"]),
     ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["no label of Google Cloud", "write team"]),
 ]
 

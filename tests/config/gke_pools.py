@@ -15,6 +15,9 @@ CPUS = "gpuyard:nodePools.cpu-workers"
 ZONE = ["us-central1-a"]
 
 
+SMALL = {"machineTypes": ["g2-standard-8"], "min": 0, "max": 1}
+
+
 def gpu(**fields: Any) -> dict[str, Any]:
     """Fields of the GPU pool (g2-standard-8, spot, 0 to 10) set to other values."""
     return {f"{GPU}/{name}": value for name, value in fields.items()}
@@ -74,6 +77,37 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         "gpuyard:nodePools.train-flex",
         ["flex rung"],
     ),
+    *(
+        (
+            {f"gpuyard:nodePools/{name}": SMALL},
+            f"gpuyard:nodePools.{name}",
+            ["no possible pool name", "not ending in '-'"],
+        )
+        for name in ("gpü", "gpu-", "GPU")
+    ),
+    *(
+        (
+            {f"gpuyard:nodePools/{name}": {**SMALL, "capacity": ["spot", "on_demand"]}},
+            f"gpuyard:nodePools.{name}",
+            ["a ComputeClass of this name", "a pool of one rung"],
+        )
+        for name in ("default", "autopilot", "autopilot-arm")
+    ),
+    (gpu(zones=[*ZONE, *ZONE]), f"{GPUS}.zones[1]", ["named twice"]),
+    (gpu(labels={"gpuyard.dev/pool": "x"}), f"{GPUS}.labels.gpuyard.dev/pool", ["a label that gpuyard sets"]),
+    (gpu(labels={"nvidia.com/gpu.present": "no"}), f"{GPUS}.labels.nvidia.com/gpu.present", ["that gpuyard sets"]),
+    (gpu(labels={f"key-{n}": "v" * 60 for n in range(16)}), f"{GPUS}.labels", ["characters", "up to 1024"]),
+    (
+        gpu(taints=[{"key": "a", "value": value, "effect": "NoSchedule"} for value in "xy"]),
+        f"{GPUS}.taints[1]",
+        ["the same key and effect as taints[0]"],
+    ),
+    (gpu(taints=[{"key": "a b", "effect": "NoSchedule"}]), f"{GPUS}.taints[0].a b", ["no Kubernetes label key"]),
+    (
+        gpu(taints=[{"key": "nvidia.com/gpu", "value": "present", "effect": "PreferNoSchedule"}]),
+        f"{GPUS}.taints[0].effect",
+        ["collides with nvidia.com/gpu=present:NoSchedule", "set anyway"],
+    ),
     (gpu(labels={"cloud.google.com/gke-spot": "true"}), f"{GPUS}.labels.cloud.google.com/gke-spot", ["GKE's own"]),
     (
         gpu(taints=[{"key": "sandbox.gke.io/runtime", "value": "gvisor", "effect": "NoSchedule"}]),
@@ -93,6 +127,8 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     ({f"{CPU}/capacity": ["spot", "on_demand"]}, "gpuyard:nodePools", ["system pods find no node", "one rung"]),
     # disks
+    (gpu(diskGib=20000), f"{GPUS}.diskGib", ["30 to 16384 GiB", "write 16384"]),
+    (gpu(diskGib=10), f"{GPUS}.diskGib", ["write 30"]),
     (gpu(diskType="pd-standard"), f"{GPUS}.diskType", ["does not boot from it", "pd-balanced, pd-ssd"]),
     (on("a4-highgpu-8g", diskType="pd-balanced"), f"{GPUS}.diskType", ["write hyperdisk-balanced"]),
     ({f"{CPU}/scratch": True, f"{CPU}/machineTypes": ["e2-standard-8"]}, f"{CPUS}.scratch", ["no local NVMe"]),
@@ -124,7 +160,16 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.capacity",
         ["not sold as on_demand", "reserved, flex, spot", "write capacity: [spot]"],
     ),
-    (on("a3-highgpu-1g", capacity=["spot", "on_demand"]), f"{GPUS}.capacity", ["not sold as on_demand"]),
+    (
+        on("a3-highgpu-1g", capacity=["reserved", "spot", "on_demand"]),
+        f"{GPUS}.capacity",
+        ["not sold as on_demand", "write capacity: [reserved, spot]"],
+    ),
+    (
+        {f"{CPU}/capacity": ["flex"], f"{CPU}/min": 0, f"{CPU}/machineTypes": ["h3-standard-88"]},
+        f"{CPUS}.capacity",
+        ["not sold as flex", "allowed: reserved, on_demand", "write capacity: [on_demand]"],
+    ),
     (on("a3-edgegpu-8g", capacity=["flex"]), f"{GPUS}.capacity", ["not sold as flex"]),
     (
         {f"{CPU}/capacity": ["flex"], f"{CPU}/min": 0},
@@ -157,6 +202,11 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (gpu(queued=True, capacity=["flex", "spot"]), f"{GPUS}.queued", ["takes no other pods"]),
     (gpu(queued=True, capacity=["flex"], min=1), f"{GPUS}.min", ["write min: 0"]),
     (on("g2-standard-8", queued=True, capacity=["flex"], placement=True), f"{GPUS}.placement", ["queued provisioning"]),
+    (
+        on("a4-highgpu-8g", queued=True, capacity=["flex"], interconnect=True, placementPolicy="close"),
+        f"{GPUS}.placementPolicy",
+        ["queued provisioning cannot be placed compactly"],
+    ),
     (gpu(queued=True, capacity=["flex"], maxRunSeconds=3600), f"{GPUS}.maxRunSeconds", ["maxRunDurationSeconds"]),
     # reservations
     (
@@ -231,6 +281,11 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         ["cannot be placed compactly as flex-start", "a3-ultragpu"],
     ),
     (
+        on("a3-highgpu-8g", interconnect=True, capacity=["flex", "spot"], placementPolicy="close"),
+        f"{GPUS}.placementPolicy",
+        ["cannot be placed compactly as flex-start", "flex from capacity"],
+    ),
+    (
         on("a4-highgpu-8g", placement=True, capacity=["flex"]),
         f"{GPUS}.placementPolicy",
         ["a workload policy", "HIGH_THROUGHPUT"],
@@ -256,6 +311,8 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (gpu(upgrade={"strategy": "short_lived"}), f"{GPUS}.upgrade.strategy", ["surge, blue_green"]),
     (gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", ["less than no node"]),
     (gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", ["less than no node"]),
+    (gpu(upgrade={"maxSurge": 20}), f"{GPUS}.upgrade.maxSurge", ["21 nodes at once", "up to 20", "write 19"]),
+    (gpu(upgrade={"maxUnavailable": 21}), f"{GPUS}.upgrade.maxUnavailable", ["21 nodes at once", "write 20"]),
     (gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", ["nothing could be renewed", "maxSurge: 1"]),
     (
         gpu(upgrade={"strategy": "blue_green", "maxSurge": 1}),
@@ -273,12 +330,21 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.upgrade.soakSeconds",
         ["write 604800"],
     ),
+    # shapes
+    (gpu(reservation="h100"), f"{GPUS}.reservation", ["no map", "a map of name, project, block"]),
+    (gpu(driver=535), f"{GPUS}.driver", ['put it in quotes: "535"']),
     # keys of the other cloud
     (gpu(image="bottlerocket"), f"{GPUS}.image", ["environments on aws only"]),
     (gpu(updatePercentage=10), f"{GPUS}.updatePercentage", ["environments on aws only"]),
 ]
 
 MISTAKES = [("dev-gke", *case) for case in CASES] + [
+    (
+        "dev",
+        {f"{GPU}/labels": {"gpuyard.dev/capacity": "spot"}},
+        f"{GPUS}.labels.gpuyard.dev/capacity",
+        ["gpuyard sets"],
+    ),
     ("dev", {f"{GPU}/driver": "latest"}, f"{GPUS}.driver", ["environments on gcp only"]),
     ("dev", {f"{GPU}/capacity": ["flex"]}, f"{GPUS}.capacity[0]", ["reserved, spot, on_demand"]),
 ]

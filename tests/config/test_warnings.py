@@ -46,6 +46,14 @@ def test_google_announces_its_own() -> None:
     assert warned("dev-gke", {"gpuyard:cluster/version": "1.34"}, "2099-01-01") == []
 
 
+def test_system_pods_on_spot_nodes_alone_are_told() -> None:
+    cpu = "gpuyard:nodePools/cpu-workers"
+    (said,) = warned("dev-gke", {f"{cpu}/capacity": ["spot"]})
+    assert said.startswith("nodePools.cpu-workers.capacity: GKE's system pods") and "on_demand" in said
+    system = {"machineTypes": ["e2-standard-4"], "min": 1, "max": 3}
+    assert warned("dev-gke", {f"{cpu}/capacity": ["spot"], "gpuyard:nodePools/system": system}) == []
+
+
 def test_a_withdrawn_machine_type_is_still_told() -> None:
     (said,) = warned("guide", {})
     assert "p3.2xlarge is withdrawn" in said
