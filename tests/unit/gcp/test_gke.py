@@ -162,9 +162,9 @@ def test_a_cpu_pool_in_totals_spreads_over_zones(cloud, cluster):
     assert machine.node.labels["node.kubernetes.io/instance-type"] == "n2-standard-8"
     assert machine.node.labels["topology.kubernetes.io/region"] == "us-central1"
     assert machine.gpus == 0 and not machine.node.taints and not machine.spot
-    # 8 cores less 60 + 10 + 5 + 5 + 4 × 2.5 millicores; 32 GiB less 1 + 0.8 + 0.8 + 0.96 GiB and 100 MiB.
+    # 8 cores less 60 + 10 + 5 + 5 + 4 × 2.5 millicores; 32 GiB less 25 %, 20 %, 10 % and 6 % of 1000 MiB each, and 100.
     assert machine.node.resources["cpu"] == "7910m"
-    assert machine.node.resources["memory"] == f"{int(32768 - 1024 - 819.2 - 819.2 - 983.04 - 100)}Mi"
+    assert machine.node.resources["memory"] == f"{32768 - 1000 - 800 - 800 - 1006 - 100}Mi"
     # 100 GiB less 10 % and less 6 GiB + 35 %.
     assert machine.node.resources["ephemeral-storage"] == f"{((90 - 41) * 1024)}Mi"
     assert "nvidia.com/gpu" not in machine.node.resources
