@@ -33,6 +33,7 @@ PROVISIONED = {"reserved": "standard", "flex": "flex-start", "spot": "spot", "on
 _OWN = "cloud.google.com/gke"
 _SPELT = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
 _PODS = 110
+_MANY_PODS = 128
 _SSD_GB = 375
 _MEMORY_GB = {
     "nvidia-tesla-a100": 40,
@@ -105,20 +106,24 @@ VARIETY: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def stack(name: str) -> tuple[Recording, dict[str, Any]]:
-    """A recorded stack on GKE and its pools as they stand in its file; `variety` is dev-gke with other pools."""
+    """A recorded stack on GKE and its pools as they stand in its file; `variety` is dev-gke with other pools and
+    more pods to a node."""
     if name != "variety":
         return recorded(name), settings(name)["gpuyard:nodePools"]
-    return record({**settings("dev-gke"), "gpuyard:nodePools": VARIETY}, "dev-gke"), VARIETY
+    config = settings("dev-gke")
+    config["gpuyard:cluster"] = {**config["gpuyard:cluster"], "podsPerNode": _MANY_PODS}
+    return record({**config, "gpuyard:nodePools": VARIETY}, "dev-gke"), VARIETY
 
 
 @dataclass(frozen=True)
 class Rung:
     """One node pool of a pool. `name`: of the resource; `id`: the node pool's full name in the cloud; `inputs`: what
-    the program asked for."""
+    the program asked for; `pods`: the most on a node."""
 
     name: str
     id: str
     inputs: dict[str, Any]
+    pods: int = _PODS
 
     @property
     def node_pool(self) -> str:
@@ -166,7 +171,7 @@ class Rung:
             "cpu": f"{self._millicores()}m",
             "memory": f"{self._memory_mib()}Mi",
             "ephemeral-storage": f"{self._disk_mib()}Mi",
-            "pods": str(_PODS),
+            "pods": str(self.pods),
         }
         if self.gpus:
             resources[GPU] = str(self.gpus)
@@ -191,7 +196,7 @@ class Rung:
             f"{_OWN}-os-distribution": "cos",
             f"{_OWN}-container-runtime": "containerd",
             f"{_OWN}-boot-disk": config["diskType"],
-            f"{_OWN}-max-pods-per-node": str(_PODS),
+            f"{_OWN}-max-pods-per-node": str(self.pods),
             f"{_OWN}-provisioning": PROVISIONED[self.capacity],
             **{f"disk-type.gke.io/{disk}": "true" for disk in self.machine.disks},
             **config["labels"],
@@ -240,9 +245,11 @@ class Rung:
         return tuple(found)
 
     def _millicores(self) -> int:
-        """The kubelet keeps 6 % of the first core, 1 % of the second, 0.5 % of two more and 0.25 % of the others."""
+        """The kubelet keeps 6 % of the first core, 1 % of the second, 0.5 % of two more and 0.25 % of the others, and
+        400 millicores for more than 110 pods."""
         assert self.machine.vcpu >= 4
-        return self.machine.vcpu * 1000 - (80 + int(2.5 * (self.machine.vcpu - 4)))
+        many = 400 if self.pods > _PODS else 0
+        return self.machine.vcpu * 1000 - (80 + int(2.5 * (self.machine.vcpu - 4))) - many
 
     def _memory_mib(self) -> int:
         """The kubelet's share of each thousand MiB (25 % up to 4, 20 % to 8, 10 % to 16, 6 % to 128, then 2 %), 4 % of
@@ -302,7 +309,9 @@ def environment(made: Recording, folder: Path) -> Environment:
         bring_up(cloud, made)
     ids = {name: id for id, (token, name, _, _) in cloud.made.items() if token == POOL}
     pools = made.all(POOL)
-    rungs = [Rung(pool.name, ids[pool.name], pool.inputs) for pool in pools]
+    (control_plane,) = made.all("gcp:container/cluster:Cluster")
+    pods = int(control_plane.inputs.get("defaultMaxPodsPerNode") or _PODS)
+    rungs = [Rung(pool.name, ids[pool.name], pool.inputs, pods) for pool in pools]
     names = {pool.outputs["name"]: ids[pool.name].rpartition("/")[2] for pool in pools}
     cluster = rungs[0].id.split("/")
     classes = [_renamed(found.inputs, names) for found in made.all("kubernetes:cloud.google.com/v1:ComputeClass")]

@@ -12,6 +12,7 @@ from sandbox.gcp import groups, nodes
 from sandbox.gcp.store import Body, Store
 from sandbox.gcp.table import invalid
 
+CLUSTERS = "container.clusters"
 POOL_LABEL = "gpuyard.dev/pool"
 
 
@@ -24,11 +25,11 @@ class Fleet:
         self.store = store or Store()
 
     def groups(self) -> list[Group]:
-        return [self._group(name, pool) for _, name, pool in self.store.select(groups.POOLS, under=self.cluster)]
+        return [self._group(name, pool) for name, pool in self._pools()]
 
     def machines(self) -> list[Machine]:
         found = []
-        for _, name, pool in self.store.select(groups.POOLS, under=self.cluster):
+        for name, pool in self._pools():
             config = pool.get("config", {})
             short_of_machines = sum(groups.sizes(self.store, name).values()) != len(groups.instances(self.store, name))
             if short_of_machines:
@@ -68,6 +69,12 @@ class Fleet:
 
     def may_act(self) -> bool:
         return True
+
+    def _pools(self) -> list[tuple[str, Body]]:
+        """(full name, body), oldest first; what a pool leaves to its cluster is filled in."""
+        cluster = self.store.find(CLUSTERS, self.cluster) or {}
+        pods = {"maxPodsConstraint": found} if (found := cluster.get("defaultMaxPodsConstraint")) else {}
+        return [(name, {**pods, **pool}) for _, name, pool in self.store.select(groups.POOLS, under=self.cluster)]
 
     def _group(self, name: str, pool: Body) -> Group:
         current = groups.sizes(self.store, name)

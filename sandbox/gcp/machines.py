@@ -56,6 +56,10 @@ class MachineType:
         return self.name.split("-")[0]
 
     @property
+    def shared_core(self) -> bool:
+        return self.name in _SHARED_CORE
+
+    @property
     def arch(self) -> str:
         return "arm64" if self.series in ("t2a", "c4a", "n4a", "a4x") else "amd64"
 

@@ -30,7 +30,7 @@ def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False)
     assert machine is not None  # checked when the pool was made
     streaming = bool(config.get("gcfsConfig", {}).get("enabled"))
     resources = {
-        "cpu": f"{_allocatable_millicores(machine.cpus)}m",
+        "cpu": f"{_allocatable_millicores(machine, max_pods(pool))}m",
         "memory": f"{_allocatable_mib(machine.memory_mib, streaming)}Mi",
         "ephemeral-storage": f"{_allocatable_disk_mib(config, machine)}Mi",
         "pods": str(max_pods(pool)),
@@ -155,10 +155,12 @@ def max_pods(pool: Body) -> int:
     return int(pool.get("maxPodsConstraint", {}).get("maxPodsPerNode", _DEFAULT_PODS))
 
 
-def _allocatable_millicores(cpus: int) -> int:
-    """6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest are GKE's."""
-    reserved = sum(60 if core == 0 else 10 if core == 1 else 5 if core < 4 else 2.5 for core in range(cpus))
-    return int(cpus * 1000 - reserved)
+def _allocatable_millicores(machine: machines.MachineType, pods: int) -> int:
+    """6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest are GKE's, and 400 millicores
+    where more than 110 pods may run. E2's shared cores count as one."""
+    cores = 1 if machine.shared_core else machine.cpus
+    reserved = sum(60 if core == 0 else 10 if core == 1 else 5 if core < 4 else 2.5 for core in range(cores))
+    return cores * 1000 - int(reserved) - (400 if pods > _DEFAULT_PODS else 0)
 
 
 def _allocatable_mib(memory: int, streaming: bool) -> int:

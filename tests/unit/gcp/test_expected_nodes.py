@@ -46,3 +46,9 @@ def test_the_partitions_of_every_size_are_those_of_nvidias_slices() -> None:
         body = {"acceleratorType": gpu, "acceleratorCount": "2", "gpuPartitionSize": size}
         described = Rung("", "", {"nodeConfig": {"guestAccelerators": [accelerator]}})
         assert nodes.gpus({"accelerators": [body]}) == described.gpus, (gpu, size)
+
+
+def test_a_shared_core_leaves_less_than_its_two_vcpus_promise() -> None:
+    """Google's figures for E2: 940 millicores are left of e2-medium."""
+    pool = {"name": "p", "config": {"machineType": "e2-medium"}, "_sandbox": {}}
+    assert nodes.shape(pool, "us-central1-a").resources["cpu"] == "940m"
