@@ -1,0 +1,232 @@
+"""What Google refuses of a GKE pool, held against the list that another project keeps: the preconditions of Cluster
+Toolkit's modules/compute/gke-node-pool (main.tf of 2026-06, 29 of them, in its order).
+
+Each has a mistake that meets its error here, or cannot be written: then no node pool that the library makes has it.
+Not looked for: what a reservation holds (8), and whether it is active (28); both only Google knows, and it says so when
+the first node is wanted. A pool for a reservation to come has `min: 0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.config.gke_pools import GPUS, ZONE, gpu, on
+from tests.config.test_errors import told
+from tests.contract.test_gcp import POOLS, added
+
+Inputs = dict[str, Any]
+NAMED = {"name": "l4s"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`number` in the list; `refused`: what is not to stand together. Then a mistake (what is changed in dev-gke, the
+    path and words of its error), or what holds of every node pool that is made."""
+
+    number: int
+    refused: str
+    changes: dict[str, Any] | None = None
+    path: str = ""
+    words: str = ""
+    holds: Callable[[Inputs], bool] | None = None
+
+
+def nodes(pool: Inputs) -> Inputs:
+    return pool["nodeConfig"]
+
+
+def kind(pool: Inputs) -> str:
+    """How the pool draws on reservations."""
+    return nodes(pool).get("reservationAffinity", {}).get("consumeReservationType", "")
+
+
+def flex(pool: Inputs) -> bool:
+    return nodes(pool).get("flexStart") is True
+
+
+def queued(pool: Inputs) -> bool:
+    return pool.get("queuedProvisioning", {}).get("enabled") is True
+
+
+def compact(pool: Inputs) -> bool:
+    return pool.get("placementPolicy", {}).get("type") == "COMPACT"
+
+
+def most(pool: Inputs) -> int:
+    scaling = pool["autoscaling"]
+    return scaling.get("totalMaxNodeCount") or scaling["maxNodeCount"] * len(pool["nodeLocations"])
+
+
+def least(pool: Inputs) -> int:
+    return pool["autoscaling"].get("totalMinNodeCount", pool["autoscaling"].get("minNodeCount", 0))
+
+
+RULES = [
+    Rule(
+        1,
+        "a block of a reservation without zones",
+        gpu(reservation={**NAMED, "block": "b"}, capacity=["reserved"]),
+        f"{GPUS}.zones",
+        "in every zone of the pool",
+        lambda pool: bool(pool["nodeLocations"]),
+    ),
+    Rule(2, "pods per node without alias addresses", holds=lambda pool: "maxPodsPerNode" not in pool),
+    Rule(3, "a fixed size beside limits", holds=lambda pool: "nodeCount" not in pool and most(pool) > 0),
+    Rule(4, "a fixed size beside one at the start", holds=lambda pool: "nodeCount" not in pool),
+    Rule(
+        5,
+        "a size at the start outside the limits",
+        holds=lambda pool: pool["initialNodeCount"] * len(pool["nodeLocations"]) <= most(pool),
+    ),
+    Rule(
+        6,
+        "local SSDs for pods and as blocks",
+        holds=lambda pool: not {"ephemeralStorageLocalSsdConfig", "localNvmeSsdBlockConfig"} <= set(nodes(pool)),
+    ),
+    Rule(
+        7,
+        "a specific reservation without exactly one name",
+        gpu(reservation={}, capacity=["reserved"], zones=ZONE),
+        f"{GPUS}.reservation.name",
+        "missing",
+        lambda pool: (
+            (kind(pool) == "SPECIFIC_RESERVATION")
+            == (len(nodes(pool).get("reservationAffinity", {}).get("values", [])) == 1)
+        ),
+    ),
+    Rule(
+        8,
+        "a reservation that is none",
+        gpu(reservation={"name": "projects/p/reservations/l4s"}, capacity=["reserved"], zones=ZONE),
+        f"{GPUS}.reservation.name",
+        "no name of a reservation",
+    ),
+    Rule(
+        9,
+        "upgrades that are neither surge nor blue and green (Cluster Toolkit itself knows surge only)",
+        gpu(upgrade={"strategy": "short_lived"}),
+        f"{GPUS}.upgrade.strategy",
+        "surge, blue_green",
+    ),
+    Rule(10, "fewer than no node away", gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", "less"),
+    Rule(11, "fewer than no node more", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "less than no node"),
+    Rule(12, "no node away and none more", gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", "could be renewed"),
+    Rule(
+        13,
+        "compact placement in several zones",
+        gpu(placement=True),
+        f"{GPUS}.zones",
+        "within one zone",
+        lambda pool: not compact(pool) or len(pool["nodeLocations"]) == 1,
+    ),
+    Rule(
+        14,
+        "compact placement, blue and green",
+        on("g2-standard-8", placement=True, upgrade={"strategy": "blue_green"}),
+        f"{GPUS}.upgrade.strategy",
+        "write surge",
+    ),
+    Rule(
+        15,
+        "compact placement, queued",
+        on("g2-standard-8", placement=True, capacity=["flex"], queued=True),
+        f"{GPUS}.placement",
+        "queued provisioning",
+        lambda pool: not (compact(pool) and queued(pool)),
+    ),
+    Rule(
+        16,
+        "queued beside a reservation",
+        gpu(queued=True, capacity=["flex", "reserved"]),
+        f"{GPUS}.queued",
+        "capacity: [flex]",
+        lambda pool: not queued(pool) or kind(pool) == "NO_RESERVATION",
+    ),
+    Rule(
+        17,
+        "queued with a least size",
+        gpu(queued=True, capacity=["flex"], min=1),
+        f"{GPUS}.min",
+        "write min: 0",
+        lambda pool: not queued(pool) or least(pool) == 0,
+    ),
+    # 18 to 20 are between two variables of its own, by which it makes several pools or slices of TPUs.
+    Rule(
+        21,
+        "flex-start with repair",
+        gpu(capacity=["flex"], nodeRepair=True),
+        f"{GPUS}.nodeRepair",
+        "never repaired",
+        lambda pool: not flex(pool) or pool["management"]["autoRepair"] is False,
+    ),
+    Rule(22, "flex-start of a fixed size", holds=lambda pool: not flex(pool) or "nodeCount" not in pool),
+    Rule(
+        23,
+        "flex-start beside a reservation",
+        gpu(capacity=["flex"], reservation=NAMED, zones=ZONE),
+        f"{GPUS}.capacity",
+        "never by spot or flex-start",
+        lambda pool: not flex(pool) or kind(pool) == "NO_RESERVATION",
+    ),
+    Rule(24, "flex-start and spot", holds=lambda pool: not (flex(pool) and nodes(pool)["spot"])),
+    Rule(
+        25,
+        "queued and spot",
+        gpu(queued=True, capacity=["spot"]),
+        f"{GPUS}.queued",
+        "capacity: [flex]",
+        lambda pool: not (queued(pool) and nodes(pool)["spot"]),
+    ),
+    Rule(
+        26,
+        "spot beside a reservation",
+        gpu(capacity=["spot"], reservation=NAMED, zones=ZONE),
+        f"{GPUS}.capacity",
+        "never by spot",
+        lambda pool: not nodes(pool)["spot"] or kind(pool) in ("", "NO_RESERVATION"),
+    ),
+    # A topology mode is for A4X, which the table of machines does not have.
+    Rule(
+        27,
+        "a mode of topology without a specific reservation",
+        on("a4x-highgpu-4g"),
+        f"{GPUS}.machineTypes[0]",
+        "unknown machine type",
+    ),
+    Rule(
+        29,
+        "flex-start placed compactly on machines that cannot",
+        on("a3-highgpu-8g", placement=True, capacity=["flex"]),
+        f"{GPUS}.placement",
+        "a3-ultragpu, a4 and h4d",
+        lambda pool: (
+            not (flex(pool) and compact(pool)) or nodes(pool)["machineType"].startswith(("a3-u", "a4-", "h4d-"))
+        ),
+    ),
+]
+MISTAKES = [rule for rule in RULES if rule.changes]
+HOLD = [rule for rule in RULES if rule.holds]
+
+
+def test_every_rule_is_accounted_for() -> None:
+    assert [rule.number for rule in RULES] == [number for number in range(1, 30) if number not in (18, 19, 20, 28)]
+    assert all(rule.changes or rule.holds for rule in RULES)
+
+
+@pytest.mark.parametrize("rule", MISTAKES, ids=lambda rule: f"{rule.number}-{rule.refused}")
+def test_what_cluster_toolkit_refuses_meets_one_error_here(rule: Rule) -> None:
+    (found,) = told("dev-gke", rule.changes or {})
+    assert found.path == rule.path
+    assert rule.words in f"{found.wrong} {found.allowed} {found.fix}"
+
+
+@pytest.mark.parametrize("rule", HOLD, ids=lambda rule: f"{rule.number}-{rule.refused}")
+def test_no_node_pool_is_made_that_cluster_toolkit_would_refuse(rule: Rule) -> None:
+    assert rule.holds is not None
+    for case in POOLS:
+        for found in added(case):
+            assert rule.holds(found.inputs), f"{case}: {found}"
