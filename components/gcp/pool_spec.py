@@ -53,7 +53,7 @@ class GkeUpgrade(TypedDict):
 
 class GkeNodePoolSpec(NodePoolSpec):
     """A pool on GKE. With more than one rung in `capacity` its nodes are tainted, and a ComputeClass of the pool's name
-    puts them in order (see `compute_class.py`).
+    puts them in order (see `compute_class.py`). A pool without `zones` follows the network's, in place.
 
     `per_zone`: `min` and `max` count the nodes of each of `zones` (default false: of the whole pool). `disk_type`: of
     the boot disk (default: pd-balanced, or hyperdisk-balanced where the series has no other). `local_ssds`: disks of

@@ -280,6 +280,13 @@ def test_neither_a_reservation_nor_flex_start_gets_a_place_by_itself() -> None:
         assert each.inputs["placementPolicy"] == {"type": "COMPACT", "policyName": "close"}
 
 
+def test_a_ladder_that_asks_for_one_place_gets_it_on_every_rung_but_the_reserved() -> None:
+    spec = pool(GKE_GPU, zones=[ZONE], placement=True, capacity=["reserved", "spot", "on_demand"])
+    placed = {name: each.inputs.get("placementPolicy") for name, each in rungs(spec).items()}
+    compact = {"type": "COMPACT"}
+    assert placed == {"gpu-workers-reserved": None, "gpu-workers-spot": compact, "gpu-workers": compact}
+
+
 # -- capacity ---------------------------------------------------------------------------------------------------------
 
 LADDER = ["reserved", "flex", "spot", "on_demand"]
