@@ -60,6 +60,23 @@ def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterato
         )  # fmt: skip
 
 
+# IANA's special-purpose registry, and RFC 1918. Python's own `is_global` is another one in each version: in 3.10 nobody
+# has an address in 0.0.0.0/0.
+_NOT_PUBLIC = [
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+]  # fmt: skip
+
+
+def public(network: str) -> bool:
+    """Whether somebody on the internet has an address in `network`, which is a CIDR."""
+    return not any(ipaddress.IPv4Network(network).subnet_of(other) for other in _NOT_PUBLIC)
+
+
 def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
     """No two of the networks (path → CIDR) overlap; those that are no CIDR are left to `cidr`."""
     seen: dict[str, ipaddress.IPv4Network] = {}

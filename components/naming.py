@@ -1,6 +1,7 @@
 """Physical names within the clouds' limits: long names are cut and get a hash, so that two never become one."""
 
 import hashlib
+import re
 
 # AWS IAM: role names up to 64 characters; EKS clusters 100, node groups 63 (API models of iam and eks).
 IAM_ROLE_LIMIT = 64
@@ -10,6 +11,8 @@ NODE_GROUP_PREFIX_LIMIT = 63 - 26
 GKE_NAME_LIMIT = 40
 # Google service account ids: 6 to 30 characters (iam.v1).
 SERVICE_ACCOUNT_LIMIT = 30
+# Ids of Google projects, of a domain's too; the number is none (Resource Manager, "Creating and managing projects").
+GOOGLE_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 
 def fit(name: str, limit: int) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -11,7 +12,7 @@ import pulumi
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, versions
+from components import checks, hardware, naming, versions
 from components.addons import release
 from components.checks import Problem
 
@@ -266,10 +267,17 @@ def _cloud_key_problems(environment: Environment) -> Iterator[Problem]:
             key, region, "unknown region", ", ".join(near or sorted(hardware.aws_regions())),
             f"pulumi config set {key} {near[0] if near else example}",
         )  # fmt: skip
-    if cloud == hardware.GCP and not environment.project:
+    elif cloud == hardware.GCP and not re.fullmatch(r"[a-z]+(-[a-z]+)+\d+", region):
+        zone = re.fullmatch(r"(.+\d)-[a-z]", region)
         yield Problem(
-            "gcp:project", None, "missing", "the id of your Google Cloud project",
-            "pulumi config set gcp:project YOUR-PROJECT",
+            key, region, "a zone, not a region" if zone else "no name of a region", f"a region, such as {example}",
+            f"pulumi config set {key} {zone[1] if zone else example}",
+        )  # fmt: skip
+    if cloud == hardware.GCP and not naming.GOOGLE_PROJECT.fullmatch(project := environment.project):
+        yield Problem(
+            "gcp:project", project or None, "no id of a project" if project else "missing",
+            "the id of your Google Cloud project: 6 to 30 characters, neither its name nor its number",
+            "pulumi config set gcp:project YOUR-PROJECT" + (" (see `gcloud projects list`)" if project else ""),
         )  # fmt: skip
 
 

@@ -51,7 +51,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
     channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
     for said in offerings.warnings(version, location, found):
         pulumi.log.warn(f"cluster.{said}")
-    wrong = [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
+    wrong = [problem.under("network") for problem in offerings.zone_problems(zones, found)]
+    wrong += [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
     wrong += [p.under("cluster") for p in offerings.version_problems(version, channel, location, found)]
     environment.refuse(wrong)
 

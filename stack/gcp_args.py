@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from components.gcp import addresses
+from components.gcp import network as gcp_network
 from components.gcp.buckets import GcsBucketsArgs
 from components.gcp.cluster import GkeClusterArgs
 from components.gcp.existing_network import GcpExistingNetworkArgs
@@ -44,7 +45,8 @@ def network(environment: Environment) -> GcpNetworkArgs:
     }
     if network.pods_cidr is None:
         found = addresses.sound(environment.node_pools, network.zones)
-        args["pods_cidr"] = addresses.default_pods(found, pods_per_node(environment))
+        taken = [network.cidr, network.services_cidr or gcp_network.SERVICES_CIDR]
+        args["pods_cidr"] = addresses.default_pods(found, pods_per_node(environment), taken)
     return cast(GcpNetworkArgs, _given(args))
 
 

@@ -52,8 +52,10 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
     for problem in gcp_cluster.problems(args.cluster(environment)):
-        # The region as the default is right; where zones of another one are the mistake, the network says so.
-        if problem.path != "location" or environment.config.cluster.location:
+        # The region as the default is right; where zones of another one are the mistake, the network says so. What is
+        # wrong with the project is said of `gcp:project`.
+        elsewhere = ["project"] if environment.config.cluster.location else ["project", "location"]
+        if problem.path not in elsewhere:
             yield problem
 
 
@@ -96,6 +98,13 @@ def charts(environment: Environment) -> list[Chart]:
 def warnings(environment: Environment, today: date) -> Iterator[str]:
     """What works on GKE but is seldom meant. Ends of support are none: release channels upgrade by themselves."""
     if environment.config.network.existing is None:
-        yield from (f"network.{said}" for said in gcp_network.warnings(args.network(environment)))
-    yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment)))
+        given = args.network(environment)
+        yield from (f"network.{said}" for said in gcp_network.warnings(given))
+        larger = given.get("pods_cidr")
+        if environment.config.network.pods_cidr is None and larger != gcp_network.PODS_CIDR:
+            yield (
+                f"network.podsCidr: chosen for you is {larger}, by the pools at their maximum and what is beside it; "
+                "write it down: another max would choose another, and a range that is in use cannot move"
+            )
+    yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools))

@@ -2,7 +2,6 @@
 without which no node becomes ready."""
 
 import difflib
-import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -117,7 +116,7 @@ def _public(path: str, cidr: str) -> Iterator[Problem]:
     publicAccessCidrs"), but only once the cluster is being made."""
     wrong = list(checks.cidr(path, cidr))
     yield from wrong
-    if not wrong and not ipaddress.IPv4Network(cidr).is_global:
+    if not wrong and not checks.public(cidr):
         yield Problem(
             path, cidr, "no public addresses: nobody comes to the endpoint from there",
             "the networks from which people reach the internet",

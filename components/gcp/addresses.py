@@ -6,8 +6,9 @@ counted: internal load balancers, and the VPCs of their own that GPUDirect's int
 Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clusters" (sizes of ranges).
 """
 
+import contextlib
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..checks import Problem
 from . import pools
@@ -25,15 +26,39 @@ SERVICES_PREFIXES = (16, 27)
 _KEPT = 4
 _CONTROL_PLANE = 1
 
-# Where pods are without `pods_cidr`: the first that is large enough. None touches what the other defaults are.
+# Where pods are without `pods_cidr`: the first that is large enough and free. None touches what the other defaults are.
 _DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "10.128.0.0/12", "10.128.0.0/11", "10.128.0.0/10")
-# Further places to name in a fix (RFC 6598: routed nowhere else).
+# Further places (RFC 6598: routed nowhere else).
 _ELSEWHERE = "100.64.0.0/10"
+_WIDEST_DEFAULT = 14
+
+# VPC, "Prohibited IPv4 subnet ranges".
+_PROHIBITED = {
+    "0.0.0.0/8": "this network",
+    "127.0.0.0/8": "every machine's own",
+    "169.254.0.0/16": "of links, and of the metadata server",
+    "199.36.153.4/30": "of Private Google Access",
+    "199.36.153.8/30": "of Private Google Access",
+    "224.0.0.0/4": "for multicast",
+    "255.255.255.255/32": "for broadcasts",
+}
 
 
 def block(pods_per_node: int = PODS_PER_NODE) -> int:
     """Addresses of the pods' range that a node takes: twice its pods, rounded up to a power of two."""
     return 1 << (2 * pods_per_node - 1).bit_length()
+
+
+def range_problems(path: str, cidr: str) -> Iterator[Problem]:
+    """`cidr` is one that a subnetwork can have; what is no CIDR at all is told elsewhere."""
+    with contextlib.suppress(ValueError):
+        for prohibited, whose in _PROHIBITED.items():
+            if _overlaps(cidr, prohibited):
+                yield Problem(
+                    path, cidr, f"{prohibited} is {whose}: no subnetwork has it",
+                    "private addresses, such as 10.0.0.0/8", "choose another network",
+                )  # fmt: skip
+                return
 
 
 def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
@@ -54,12 +79,14 @@ def _group(made: GkePool) -> int:
     return made.pool.max + int(upgrade.get("max_surge", 1))
 
 
-def default_pods(found: Mapping[str, GkePool], pods_per_node: int = PODS_PER_NODE) -> str:
+def default_pods(found: Mapping[str, GkePool], pods_per_node: int = PODS_PER_NODE, taken: Iterable[str] = ()) -> str:
     """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or a larger one
-    where the pools at their maximum need it. A range that is in use can neither move nor grow: an environment that is
-    to grow beyond that names its own from the start."""
+    where the pools at their maximum need it, or another where that one is `taken`. A range that is in use can neither
+    move nor grow: an environment that is to grow beyond that names its own from the start."""
     wanted = nodes(found) * block(pods_per_node)
-    return next((each for each in _DEFAULT_PODS if _size(each) >= wanted), _DEFAULT_PODS[-1])
+    elsewhere = (each for each in _inside(_ELSEWHERE) if _prefix(each) <= _WIDEST_DEFAULT)
+    places = [each for each in (*_DEFAULT_PODS, *elsewhere) if not any(_touches(each, other) for other in taken)]
+    return next((each for each in places if _size(each) >= wanted), _DEFAULT_PODS[-1])
 
 
 def room_problems(
@@ -127,6 +154,17 @@ def _inside(network: str) -> Iterator[str]:
 
 def _overlaps(one: str, other: str) -> bool:
     return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+
+
+def _touches(one: str, other: str) -> bool:
+    """As above; what is no CIDR touches nothing."""
+    with contextlib.suppress(ValueError):
+        return _overlaps(one, other)
+    return False
+
+
+def _prefix(network: str) -> int:
+    return ipaddress.IPv4Network(network).prefixlen
 
 
 def _size(network: str) -> int:

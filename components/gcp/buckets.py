@@ -72,7 +72,9 @@ def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
 def _problems(bucket: GcsBucket) -> Iterator[Problem]:
     name, prefix = bucket["bucket"], bucket.get("prefix", "")
     wrong = (
-        "" if _BUCKET.fullmatch(name) and all(len(part) <= 63 for part in name.split(".")) else "no name of a bucket"
+        ""
+        if _BUCKET.fullmatch(name) and all(0 < len(part) <= 63 for part in name.split("."))
+        else "no name of a bucket"
     )
     if not wrong and _ADDRESS.fullmatch(name):
         wrong = "formed like an IP address, which Cloud Storage gives to no bucket"
@@ -84,11 +86,11 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
             "3 to 63 lower-case letters, digits, '-', '_' and '.', first and last a letter or digit",
             "write the bucket's name as `gcloud storage ls` shows it, without gs:// and without a path",
         )  # fmt: skip
-    if prefix and not _PREFIX.fullmatch(prefix):
+    if prefix and not (_PREFIX.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/"))):
         yield Problem(
             "prefix", prefix, "no prefix of object names that can be mounted",
             "folders of letters, digits and ! _ . ( ) = @ : + -, separated by one '/', such as train/images/",
-            "leave out a '/' at the beginning, blanks and wildcards",
+            "leave out a '/' at the beginning, '.' and '..' as folders, blanks and wildcards",
         )  # fmt: skip
     yield from identity.namespace_problems("namespace", bucket.get("namespace", "default"))
     if account := bucket.get("service_account", ""):

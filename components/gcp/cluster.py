@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import TypedDict
 
 import pulumi
@@ -113,6 +114,8 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
             "name", name, "no possible GKE cluster name",
             f"1 to {naming.GKE_NAME_LIMIT} lower-case letters, digits and '-', beginning with a letter", "rename it",
         )  # fmt: skip
+    if not naming.GOOGLE_PROJECT.fullmatch(project := args["project"]):
+        yield Problem("project", project, "no id of a project", "6 to 30 characters, not the number", "correct it")
     yield from _version_problems(args["version"], args.get("release_channel", DEFAULT_CHANNEL))
     if args["zones"] and location not in (region := region_of(args["zones"][0]), *args["zones"]):
         yield Problem(
@@ -128,6 +131,11 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
     yield from secrets_key.problems(args.get("secrets_key", ""), region_of(location))
     yield from _component_problems("log_types", args.get("log_types"), LOG_TYPES)
     yield from _component_problems("metric_types", args.get("metric_types"), METRIC_TYPES)
+    if args.get("metric_types") == [] and args.get("managed_dcgm", True):
+        yield Problem(
+            "metric_types", [], f"GKE takes {DCGM} (managedDcgm) only with {METRIC_TYPES[0]}", ", ".join(METRIC_TYPES),
+            f"write [{METRIC_TYPES[0]}], or managedDcgm: false for no metric at all",
+        )  # fmt: skip
     yield from labels.problems(args.get("tags", {}))
 
 
@@ -135,7 +143,12 @@ def _version_problems(version: str, channel: str) -> Iterator[Problem]:
     unknown = list(checks.one_of("release_channel", channel, RELEASE_CHANNELS))
     yield from unknown
     if version not in VERSIONS:
-        yield from checks.one_of("version", version, VERSIONS)
+        minor = ".".join(version.split(".")[:2])
+        known = VERSIONS if unknown else GKE_CHANNELS[channel]
+        yield Problem(
+            "version", version, "a patch, which the release channel chooses" if minor in VERSIONS else "unknown minor",
+            ", ".join(known), f"write {minor if minor in known else known[-1]}",
+        )  # fmt: skip
     elif not unknown and version not in GKE_CHANNELS[channel]:
         others = [other for other, versions in GKE_CHANNELS.items() if version in versions]
         yield Problem(
@@ -163,14 +176,20 @@ def region_of(location: str) -> str:
     return location[:-2] if re.fullmatch(r".+\d-[a-z]", location) else location
 
 
-def warnings(args: GkeClusterArgs) -> Iterator[str]:
-    """What works but is seldom meant."""
+def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
+    """What works but is seldom meant. `today`: in UTC, as GKE counts."""
     ways = ("public_access_cidrs", "private_access_cidrs", "dns_endpoint")
     if not any(args.get(way) for way in ways):
         yield (
             "publicAccessCidrs: nobody but the cluster's own nodes and pods reaches the API endpoint, this program "
             "included unless it runs there; name networks here or in privateAccessCidrs, or set dnsEndpoint"
         )
+    if not args.get("managed_dcgm", True):
+        yield (
+            "managedDcgm: Google's exporter is off, and nothing here measures the GPUs in its place; install one of "
+            "your own (exactly one: two count every GPU twice), or remove the line"
+        )
+    yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today))
 
 
 class GkeCluster(pulumi.ComponentResource):

@@ -4,7 +4,6 @@ Three ways, which can be had together: the private endpoint inside the VPC (alwa
 are named, and the DNS endpoint, to which everyone with a right in IAM comes from anywhere, without a list of networks.
 """
 
-import ipaddress
 import json
 from collections.abc import Iterator
 
@@ -23,7 +22,7 @@ def problems(public: list[str], private: list[str]) -> Iterator[Problem]:
     for index, cidr in enumerate(public):
         wrong = list(checks.cidr(f"public_access_cidrs[{index}]", cidr))
         yield from wrong
-        if not wrong and not ipaddress.IPv4Network(cidr).is_global:
+        if not wrong and not checks.public(cidr):
             yield Problem(
                 f"public_access_cidrs[{index}]", cidr, "no public addresses: nobody comes to the public endpoint from "
                 "there", "the networks from which people reach the internet",
@@ -32,7 +31,7 @@ def problems(public: list[str], private: list[str]) -> Iterator[Problem]:
     for index, cidr in enumerate(private):
         wrong = list(checks.cidr(f"private_access_cidrs[{index}]", cidr))
         yield from wrong
-        if not wrong and ipaddress.IPv4Network(cidr).is_global:
+        if not wrong and checks.public(cidr):
             yield Problem(
                 f"private_access_cidrs[{index}]", cidr, "public addresses: nobody comes to the private endpoint from "
                 "there", "networks of the VPC and of what is connected to it, such as 10.20.0.0/16",

@@ -8,13 +8,12 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import checks, naming
 from ..checks import Problem
 from . import addresses, identity, network
 from .pool_spec import GkeNodePoolSpec
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 # What GKE's agents need in the project whose network a cluster shares (VPC guide, "Set up clusters with Shared VPC").
 _USER = "roles/compute.networkUser"
@@ -54,7 +53,7 @@ def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
                 f"see `gcloud compute networks {'' if field == 'network' else 'subnets '}list`",
             )  # fmt: skip
     host = args.get("host_project", "")
-    if host and not _PROJECT.fullmatch(host):
+    if host and not naming.GOOGLE_PROJECT.fullmatch(host):
         yield Problem("host_project", host, "no id of a project", "6 to 30 characters, not the number", "correct it")
     if args.get("grant", False) and host in ("", args["project"]):
         yield Problem(
@@ -97,7 +96,8 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         host = args.get("host_project") or args["project"]
         subnetwork_id = f"projects/{host}/regions/{args['region']}/subnetworks/{args['subnetwork']}"
         granted = self._grants(name, args, host) if args.get("grant", False) else []
-        # Known once the agents have their roles: who uses it waits for them.
+        # Who uses it waits until the agents have their roles. Roles, not ids, are known at preview: else every preview
+        # that adds them would show a cluster which is there as one to be replaced.
         before = [*granted, args.get("services", [])]
         self.network_id = _after(f"projects/{host}/global/networks/{args['network']}", before)
         self.subnetwork_id = _after(subnetwork_id, before)
@@ -126,13 +126,13 @@ class GcpExistingNetwork(pulumi.ComponentResource):
                 role=_USER,
                 member=member,
                 opts=child,
-            ).id
+            ).role
             for who, member in (("gke", agents.gke), ("apis", agents.apis))
         ]
         agent = gcp.projects.IAMMember(
             f"{name}-gke-host-agent", project=host, role=_HOST_AGENT, member=agents.gke, opts=child
         )
-        return [*users, agent.id]
+        return [*users, agent.role]
 
 
 def _after(value: str, others: Sequence[Any]) -> pulumi.Output[str]:
@@ -207,4 +207,4 @@ def _list(args: GcpExistingNetworkArgs, host: str) -> str:
 
 
 def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

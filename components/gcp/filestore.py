@@ -63,9 +63,9 @@ class FilestoreArgs(TypedDict):
     """`project`, `region`, `zones`: the network's. `network_id`: the VPC; `shared_vpc`: it belongs to another project,
     which has private services access (default false). `tier`: `standard` (HDD), `premium`, `zonal` (default),
     `regional` or `enterprise`. `size_gib`: 1024 (default) and more, in the tier's steps; it grows in place, and shrinks
-    except for standard and premium. `zone`: where it is, for tiers that are in one (default: the first zone).
-    `client_cidrs`: who may mount it (default: the whole VPC). `deletion_protection`: Google and Pulumi refuse to delete
-    it (default true)."""
+    except for standard and premium. `zone`: where it is, for tiers that are in one; it cannot move, so where there
+    are several, one is named. `client_cidrs`: who may mount it (default: the whole VPC). `deletion_protection`: Google
+    and Pulumi refuse to delete it (default true)."""
 
     project: str
     region: str
@@ -92,7 +92,12 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
             f"{tier.smallest} to {tier.largest} GiB{f' in steps of {tier.step}' if tier.step > 1 else ''}{more}",
             f"write {tier.next(size)}",
         )  # fmt: skip
-    if zone is not None and zone not in args["zones"]:
+    if zone is None and tier and not tier.regional and len(args["zones"]) > 1:
+        yield Problem(
+            "zone", None, f"the tier {name} is in one zone for ever, and nobody says in which",
+            ", ".join(args["zones"]), "choose the zone of the GPU nodes, or tier: regional",
+        )  # fmt: skip
+    elif zone is not None and zone not in args["zones"]:
         yield Problem(
             "zone", zone, "not a zone of the network", ", ".join(args["zones"]),
             "choose the zone of the GPU nodes, or add it to the network's zones",

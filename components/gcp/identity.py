@@ -151,18 +151,19 @@ class WorkloadIdentity(pulumi.ComponentResource):
         project = args["project"]
         number = project_number(project, args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         principal = service_account_principal(number, project, args["namespace"], args["service_account"])
+        # Roles, not ids, are known at preview: what uses the principal is no other one because a role comes to it.
         granted: list[pulumi.Output[str]] = []
         for role in args.get("roles", []):
             made = gcp.projects.IAMMember(
                 f"{name}-{short(role)}", project=project, role=role, member=principal, opts=child
             )
-            granted.append(made.id)
+            granted.append(made.role)
         for bucket, roles in sorted(args.get("bucket_roles", {}).items()):
             for role in roles:
                 made = gcp.storage.BucketIAMMember(
                     f"{name}-{bucket}-{short(role)}", bucket=bucket, role=role, member=principal, opts=child
                 )
-                granted.append(made.id)
+                granted.append(made.role)
         self.principal = pulumi.Output.all(principal, *granted).apply(lambda values: values[0])
         self.register_outputs({"principal": self.principal})
 

@@ -28,8 +28,10 @@ _DEFAULT_HOURS = 6
 # GKE wants 48 hours of windows in 32 days, in pieces of 4 hours at least; a month of weeks has four of each day.
 _LEAST_HOURS, _MOST_HOURS = 4, 24
 _LEAST_IN_FOUR_WEEKS = 48
-# Exclusions of everything: 90 days each, three of them. Of all kinds: 20 (container.v1; the one of `hold` counts).
+# Exclusions of everything: 90 days each, three of them, and 48 hours without in every 92 days. Of all kinds: 20
+# (container.v1; the one of `hold` counts).
 _LONGEST_REST = timedelta(days=90)
+_SPAN, _FREE = 92, 2
 _MOST_RESTS = 3
 _MOST = 20
 
@@ -38,6 +40,8 @@ _MONDAY = date(2025, 12, 1)
 _HELD = "gpuyard-hold"
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+# Of this century: Python reads 20270101 and 2027-W01-1 as well, which Google does not.
+_DAY = re.compile(r"20\d\d-\d\d-\d\d")
 
 
 class Rest(TypedDict):
@@ -103,7 +107,11 @@ def _rest_problems(args: Maintenance) -> Iterator[Problem]:
         first, last = _day(rest["first"]), _day(rest["last"])
         for field, day, text in (("first", first, rest["first"]), ("last", last, rest["last"])):
             if day is None:
-                yield Problem(f"rests.{name}.{field}", text, "no day", "YYYY-MM-DD, in quotes", 'such as "2027-01-31"')
+                # YAML makes a time of a day without quotes.
+                meant = text[:10] if _day(text[:10]) else "2027-01-31"
+                yield Problem(
+                    f"rests.{name}.{field}", text, "no day", "YYYY-MM-DD, in quotes", f'write it in quotes: "{meant}"'
+                )
         if first is None or last is None:
             continue
         if last < first:
@@ -120,9 +128,32 @@ def _rest_problems(args: Maintenance) -> Iterator[Problem]:
             "rests", whole, f"more than {_MOST_RESTS} rests from everything", f"{_MOST_RESTS} with scope all",
             "remove those that are over, or write scope: nodes",
         )  # fmt: skip
+    yield from _gap_problems({name: rests[name] for name in whole})
     most = _MOST - bool(HOLDS.get(args.get("hold", "nodes")))
     if len(rests) > most:
         yield Problem("rests", list(rests), "too many", f"{most} beside what is held", "remove those that are over")
+
+
+def _gap_problems(rests: dict[str, Rest]) -> Iterator[Problem]:
+    """Rests from everything that follow each other so closely that GKE would never get in between."""
+    spans = {name: (_day(rest["first"]), _day(rest["last"])) for name, rest in rests.items()}
+    known = {name: (first, last) for name, (first, last) in spans.items() if first and last}
+    days = {first + timedelta(days=n) for first, last in known.values() for n in range((last - first).days + 1)}
+    for name, (first, last) in sorted(known.items(), key=lambda item: item[1]):
+        since = [last - timedelta(days=n) for n in range(_SPAN)]
+        if last - first < _LONGEST_REST and sum(day not in days for day in since) < _FREE:
+            yield Problem(
+                f"rests.{name}", f"{first} to {last}", "GKE gets less than 48 hours in the 92 days up to its end",
+                "two days without any rest in every 92 days", "move it, shorten one, or write scope: nodes",
+            )  # fmt: skip
+            return
+
+
+def warnings(args: Maintenance, today: date) -> Iterator[str]:
+    """Rests that are over, of which GKE still counts the number."""
+    for name, rest in args.get("rests", {}).items():
+        if date.fromisoformat(rest["last"]) < today:
+            yield f"rests.{name}: over since {rest['last']}, and without effect; remove it"
 
 
 def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
@@ -165,6 +196,8 @@ def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
 
 
 def _day(text: str) -> date | None:
+    if not _DAY.fullmatch(text):
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -2,10 +2,14 @@
 log of its traffic.
 
 No firewall rule is made: GKE writes those that its nodes, pods and load balancers need, and takes them away with the
-cluster. Nor does one open ports for webhooks: the control plane reaches pods through its agents on the nodes, since
-clusters are connected by Private Service Connect and no longer by peering.
+cluster. Nor does one open ports for webhooks (9443 of Kueue, KubeRay and others). The rule that is often copied for
+them is for control planes that are peered with the VPC (until GKE 1.28), whose range it names. Those of today are
+connected by Private Service Connect and have no range here: they call webhooks through the konnectivity agents, which
+are pods, and GKE's own rule `gke-…-all` lets pods reach pods on every port.
+Sources: GKE's "Automatically created firewall rules" and "About Private Service Connect".
 """
 
+import re
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -60,13 +64,14 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
         )  # fmt: skip
     else:
         yield from checks.one_of("nat", nat, NAT_MODES)
-    yield from checks.disjoint(
-        {
-            "cidr": args["cidr"],
-            "pods_cidr": args.get("pods_cidr", PODS_CIDR),
-            "services_cidr": args.get("services_cidr", SERVICES_CIDR),
-        }
-    )
+    ranges = {
+        "cidr": args["cidr"],
+        "pods_cidr": args.get("pods_cidr", PODS_CIDR),
+        "services_cidr": args.get("services_cidr", SERVICES_CIDR),
+    }
+    for path, cidr in ranges.items():
+        yield from addresses.range_problems(path, cidr)
+    yield from checks.disjoint(ranges)
     yield from zone_problems(args["zones"], args["region"])
     percent = args.get("flow_log_percent", 0)
     if not 0 <= percent <= 100:
@@ -76,7 +81,7 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
     """What is wrong with the names of the zones."""
     for index, zone in enumerate(zones):
-        if zone[:-2] != region or not zone[-1].isalpha():
+        if not re.fullmatch(rf"{re.escape(region)}-[a-z]", zone):
             yield Problem(
                 f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
                 f"see `gcloud compute zones list --filter=region:{region}`",

@@ -20,14 +20,19 @@ from .pool_spec import GkeNodePoolSpec
 _DISABLED = ("SERVICE_DISABLED", "accessNotConfigured", "has not been used in project")
 
 
+# What it says of a zone that does not exist ("Invalid value for field 'zone': 'us-central1-z'. Unknown zone.").
+_UNKNOWN = ("Unknown zone", "notFound", "was not found")
+
+
 class NotEnabled(Exception):
     """The project's APIs are not on yet, so nothing can be asked."""
 
 
 @dataclass(frozen=True)
 class Offerings:
-    """`machines`: zone → names of the machine types that it offers, among those that were asked for. `minors`:
-    Kubernetes minors that the location offers. `newest`: release channel → the newest minor in it."""
+    """`machines`: zone → names of the machine types that it offers, among those that were asked for; without the zones
+    that Google does not know. `minors`: Kubernetes minors that the location offers. `newest`: release channel → the
+    newest minor in it."""
 
     machines: Mapping[str, frozenset[str]]
     minors: frozenset[str]
@@ -45,7 +50,7 @@ def look_up(
 
     Raises:
         NotEnabled: the project has not switched the APIs on; a first `up` does.
-        pulumi.RunError: Google refuses the question for another reason.
+        pulumi.RunError: Google refuses the question for another reason, such as a right that is not there.
     """
     wanted = sorted({name for pool in pools.values() for machine in _machines(pool) for name in _candidates(machine)})
     opts = pulumi.InvokeOptions(provider=provider)
@@ -53,14 +58,23 @@ def look_up(
     filter = " OR ".join(f'(name = "{name}")' for name in wanted)
     offered: dict[str, frozenset[str]] = {}
     try:
-        for zone in sorted({zone for pool in pools.values() for zone in pool.get("zones") or zones}):
-            found = gcp.compute.get_machine_types(zone=zone, project=project, filter=filter, opts=opts)
+        for zone in sorted({*zones, *(zone for pool in pools.values() for zone in pool.get("zones", []))}):
+            try:
+                found = gcp.compute.get_machine_types(zone=zone, project=project, filter=filter, opts=opts)
+            except Exception as error:  # the SDK has no narrower class for an invoke that failed
+                if zone in str(error) and any(sign in str(error) for sign in _UNKNOWN):
+                    continue
+                raise
             offered[zone] = frozenset(machine.name for machine in found.machine_types)
         versions = gcp.container.get_engine_versions(location=location, project=project, opts=opts)
-    except Exception as error:  # the SDK has no narrower class for an invoke that failed
+    except Exception as error:  # as above
         if any(sign in str(error) for sign in _DISABLED):
             raise NotEnabled from error
-        raise pulumi.RunError(f"Google Cloud does not say what it offers: {error}") from error
+        raise pulumi.RunError(
+            f"Google Cloud does not say what it offers: {error}\n"
+            f"    fix: log in (`gcloud auth application-default login`), or ask for roles/compute.viewer and "
+            f"roles/container.viewer in {project}"
+        ) from error
     return Offerings(
         offered,
         frozenset(_minor(version) for version in versions.valid_master_versions),
@@ -68,11 +82,22 @@ def look_up(
     )
 
 
+def zone_problems(zones: list[str], offerings: Offerings) -> Iterator[Problem]:
+    """Zones of the network that Google does not have: not each region has an `a`."""
+    known = ", ".join(zone for zone in zones if zone in offerings.machines) or "none of these"
+    for index, zone in enumerate(zones):
+        if zone not in offerings.machines:
+            yield Problem(
+                f"zones[{index}]", zone, "there is no such zone", f"those that there are, {known} among them",
+                f"see `gcloud compute zones list --filter=region:{zone.rpartition('-')[0]}`",
+            )  # fmt: skip
+
+
 def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: Offerings) -> Iterator[Problem]:
     """Pools with a machine type that none of their zones offers, or in a zone that does not. `zones`: the network's."""
     for name, pool in pools.items():
-        own = pool.get("zones") or zones
-        for machine in _machines(pool):
+        own = [zone for zone in pool.get("zones") or zones if zone in offerings.machines]
+        for machine in _machines(pool) if own else []:
             with_it = [zone for zone in own if machine.name in offerings.machines[zone]]
             without = [zone for zone in own if zone not in with_it]
             if not with_it:

@@ -1,7 +1,8 @@
 """The key with which GKE encrypts a cluster's secrets before they go to its storage (which Google encrypts anyway).
 
 By choice, and not by default as on EKS: a key costs each read of a secret a call, a cluster whose key is disabled does
-not work, and a key ring can never be deleted.
+not work, and a key ring can never be deleted. Given up, it is told to the cluster before the key goes; a key of one's
+own can be brought back for 30 days.
 """
 
 import re
@@ -46,10 +47,11 @@ def database_encryption(
     protected: bool,
     tags: dict[str, str],
     parent: pulumi.Resource,
-) -> tuple[gcp.container.ClusterDatabaseEncryptionArgs | None, list[pulumi.Resource]]:
+) -> tuple[gcp.container.ClusterDatabaseEncryptionArgs, list[pulumi.Resource]]:
     """The cluster's setting, and what must be there first. `protected`: Pulumi refuses to delete a key of our own."""
     if not key:
-        return None, []
+        # Left out, it would stay as it is: encrypted, with a key that Pulumi then destroys, and the cluster with it.
+        return gcp.container.ClusterDatabaseEncryptionArgs(state="DECRYPTED"), []
     child = pulumi.ResourceOptions(parent=parent)
     key_id: pulumi.Input[str] = key
     if key == NEW:

@@ -21,6 +21,7 @@ REQUIRED = (
     "iamcredentials.googleapis.com",  # Workload Identity
     "logging.googleapis.com",
     "monitoring.googleapis.com",
+    "storage.googleapis.com",  # buckets as volumes
 )
 KEYS = "cloudkms.googleapis.com"
 """Needed where the cluster's secrets are encrypted with a key of one's own."""

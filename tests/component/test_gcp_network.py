@@ -10,7 +10,7 @@ import grpc
 import pulumi
 import pytest
 
-from components.gcp import addresses
+from components.gcp import addresses, existing_network
 from components.gcp.cluster import GkeCluster
 from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.network import GcpNetwork
@@ -64,6 +64,9 @@ class TestNetwork:
             ({"services_cidr": "10.9.0.0/15"}, "services_cidr", "write 10.8.0.0/15"),
             ({"services_cidr": "10.8.0.0/15"}, "services_cidr", "/16 to /27"),
             ({"services_cidr": "10.64.0.0/20"}, "services_cidr", "overlaps pods_cidr"),
+            ({"cidr": "0.0.0.0/8"}, "cidr", "no subnetwork has it"),
+            ({"cidr": "199.36.152.0/21"}, "cidr", "199.36.153.4/30 is of Private Google Access"),
+            ({"zones": ["us-central1-ai1a"]}, "zones[0]", "not a zone of us-central1"),
             ({"zones": ["us-central1-a", "us-east1-b"]}, "zones[1]", "not a zone of us-central1"),
             ({"zones": []}, "zones", "one or more zones"),
             ({"flow_log_percent": 101}, "flow_log_percent", "0 (no log) to 100"),
@@ -115,6 +118,25 @@ class TestAddresses:
         for network in addresses._DEFAULT_PODS:
             for other in ("10.0.0.0/16", "10.68.0.0/20"):
                 assert not ipaddress.IPv4Network(network).overlaps(ipaddress.IPv4Network(other))
+
+    @pytest.mark.parametrize(
+        ("most", "taken", "range"),
+        [
+            (10, ["10.64.0.0/20"], "10.128.0.0/13"),
+            (10, ["10.0.0.0/8"], "100.64.0.0/14"),
+            (900, ["10.128.0.0/20"], "100.64.0.0/13"),
+            (10, ["no network", "10.0.0.0/20"], "10.64.0.0/14"),
+        ],
+    )
+    def test_a_range_that_is_taken_is_not_chosen(self, most: int, taken: list[str], range: str) -> None:
+        pools = {"cpu": pool(GKE_CPU, max=most), "gpu": pool(GKE_GPU, max=most)}
+        assert addresses.default_pods(addresses.sound(pools, GCP_ZONES), taken=taken) == range
+
+    def test_the_stack_chooses_a_range_beside_those_that_are_written_down(self) -> None:
+        for path, value in (("cidr", "10.64.0.0/20"), ("servicesCidr", "10.66.0.0/20")):
+            made = record(changed("dev-gke", {f"gpuyard:network/{path}": value}), "dev-gke")
+            ranges = made.one("Subnetwork").inputs["secondaryIpRanges"]
+            assert {found["rangeName"]: found["ipCidrRange"] for found in ranges}["pods"] == "10.128.0.0/13"
 
     def test_the_stack_makes_the_range_that_its_pools_need(self) -> None:
         more = {"gpuyard:nodePools/cpu-workers/max": 1000, "gpuyard:nodePools/gpu-workers/max": 100}
@@ -259,6 +281,12 @@ class TestExistingNetwork:
                 "serviceAccount:123456@cloudservices.gserviceaccount.com",
             }
 
+    def test_roles_that_come_later_do_not_show_the_cluster_as_one_to_be_replaced(self) -> None:
+        """At preview the roles are not made yet: a network that is unknown because of them would be another one."""
+        made = existing(preview=True, host_project="host-project", grant=True)
+        assert made.exports["network_id"] == "projects/host-project/global/networks/shared"
+        assert made.exports["subnetwork_id"] == "projects/host-project/regions/us-central1/subnetworks/gpus"
+
     @pytest.mark.parametrize(
         ("args", "path", "words"),
         [
@@ -309,6 +337,10 @@ class TestExistingNetwork:
 
         with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be looked at: .*forbidden"):
             existing({**says(), token: gone})
+
+    @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
+    def test_of_what_google_says_the_last_line_is_told(self, said: str, read: str) -> None:
+        assert existing_network._last_line(ValueError(said)) == read
 
     def test_the_stack_takes_it_and_its_filestore_is_reached_through_the_host_project(self) -> None:
         config = settings("dev-gke")

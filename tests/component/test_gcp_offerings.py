@@ -53,6 +53,18 @@ def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
     assert (path, wrong, fix) == ("gpu.zones", f"{A} does not offer g2-standard-8", f"write zones: [{B}]")
 
 
+def test_a_zone_that_google_does_not_know_is_told_once_and_no_pool_is_blamed_for_it() -> None:
+    found = Offerings({A: frozenset({"n2-standard-8", "g2-standard-8"})}, frozenset(), {})
+    (said,) = offerings.zone_problems(GCP_ZONES, found)
+    assert (said.path, said.value) == ("zones[1]", B) and A in said.allowed
+    assert said.fix == "see `gcloud compute zones list --filter=region:us-central1`"
+    assert list(offerings.problems({"cpu": GKE_CPU, "gpu": GKE_GPU}, GCP_ZONES, found)) == []
+    nowhere = Offerings({}, frozenset(), {})
+    (said,) = offerings.zone_problems([A], nowhere)
+    assert "none of these" in said.allowed
+    assert list(offerings.problems({"gpu": GKE_GPU}, GCP_ZONES, nowhere)) == []
+
+
 def test_a_version_that_the_channel_does_not_have_yet_is_refused_and_an_old_one_said() -> None:
     (found,) = offerings.version_problems("1.36", "REGULAR", "us-central1", offered({}, newest="1.35"))
     assert found.path == "version" and found.fix.startswith("write 1.35") and "1.36" not in found.allowed
@@ -110,9 +122,38 @@ def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_
     assert "not switched on in my-project yet" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error 400: Invalid value for field 'zone': 'us-central1-b'. Unknown zone.",
+        "Error 404: The resource 'projects/my-project/zones/us-central1-b' was not found, notFound",
+    ],
+)
+def test_the_stack_says_which_zone_there_is_not(said: str) -> None:
+    """No region's zones are known by heart: us-east1 has no a."""
+
+    def machines(args: dict[str, Any]) -> dict[str, Any]:
+        if args["zone"] == B:
+            raise Refused(said)
+        return {"id": "x", "machineTypes": [{"name": "n2-standard-8"}, {"name": "g2-standard-8"}]}
+
+    only_a = changed("dev-gke", {f"gpuyard:nodePools/{name}/zones": [A] for name in ("cpu-workers", "gpu-workers")})
+    with pytest.raises(pulumi.RunError, match=rf"gpuyard:network\.zones\[1\] = '{B}': there is no such zone"):
+        record(only_a, "dev-gke", outputs={MACHINES: machines})
+
+
+def test_a_project_that_is_not_there_is_no_zone() -> None:
+    def gone(args: dict[str, Any]) -> dict[str, Any]:
+        raise Refused("Error 404: The resource 'projects/my-project' was not found, notFound")
+
+    with pytest.raises(pulumi.RunError, match=r"does not say what it offers: .*projects/my-project"):
+        record(settings("dev-gke"), "dev-gke", outputs={MACHINES: gone})
+
+
 def test_another_refusal_is_an_error_in_googles_words() -> None:
     def forbidden(args: dict[str, Any]) -> dict[str, Any]:
         raise Refused("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
 
-    with pytest.raises(pulumi.RunError, match=r"does not say what it offers: .*compute\.machineTypes\.list"):
+    with pytest.raises(pulumi.RunError, match=r"does not say what it offers: .*compute\.machineTypes\.list") as caught:
         record(settings("dev-gke"), "dev-gke", outputs={MACHINES: forbidden})
+    assert "fix: log in" in str(caught.value) and "roles/compute.viewer" in str(caught.value)

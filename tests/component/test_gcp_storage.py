@@ -127,14 +127,21 @@ class TestClasses:
         storage(machine_types=["n2-standard-8", "n4-standard-8"], version="1.35")
 
 
-FILES: dict[str, Any] = {"project": "p", "region": "us-central1", "zones": GCP_ZONES, "network_id": NETWORK}
+FILES: dict[str, Any] = {
+    "project": "p",
+    "region": "us-central1",
+    "zones": GCP_ZONES,
+    "zone": GCP_ZONES[0],
+    "network_id": NETWORK,
+}
 
 
 def files(**args: Any) -> Recording:
     """A recorded Filestore called `files`; its outputs are exported."""
 
     def program() -> None:
-        made = Filestore("files", {**FILES, **args}, gcp_options())  # type: ignore[typeddict-item]
+        given = {key: value for key, value in {**FILES, **args}.items() if value is not None}
+        made = Filestore("files", given, gcp_options())  # type: ignore[typeddict-item]
         for key in ("volume_name", "file_system_id", "address"):
             pulumi.export(key, getattr(made, key))
 
@@ -160,8 +167,9 @@ class TestFilestore:
         [
             ({}, "us-central1-a", "ZONAL"),
             ({"zone": "us-central1-b"}, "us-central1-b", "ZONAL"),
-            ({"tier": "regional"}, "us-central1", "REGIONAL"),
-            ({"tier": "enterprise"}, "us-central1", "ENTERPRISE"),
+            ({"zones": GCP_ZONES[1:], "zone": None}, "us-central1-b", "ZONAL"),
+            ({"tier": "regional", "zone": None}, "us-central1", "REGIONAL"),
+            ({"tier": "enterprise", "zone": None}, "us-central1", "ENTERPRISE"),
             ({"tier": "standard"}, "us-central1-a", "BASIC_HDD"),
         ],
     )
@@ -173,7 +181,7 @@ class TestFilestore:
         share = files(client_cidrs=["10.0.0.0/20"]).one("gcp:filestore/instance:Instance").inputs["fileShares"]
         (option,) = share["nfsExportOptions"]
         assert option["ipRanges"] == ["10.0.0.0/20"]
-        made = record(changed("dev-gke", {"gpuyard:storage": {"filestore": {}}}), "dev-gke")
+        made = record(changed("dev-gke", {"gpuyard:storage": {"filestore": {"zone": "us-central1-a"}}}), "dev-gke")
         share = made.one("gcp:filestore/instance:Instance").inputs["fileShares"]
         assert share["nfsExportOptions"][0]["ipRanges"] == ["10.0.0.0/20"], "the nodes, and no other machine of the VPC"
 
@@ -199,7 +207,9 @@ class TestFilestore:
             ({"size_gib": 11000}, "size_gib", "write 12800"),
             ({"size_gib": 200000}, "size_gib", "write 102400"),
             ({"tier": "premium"}, "size_gib", "write 2560"),
-            ({"tier": "enterprise", "size_gib": 20000}, "size_gib", "write 10240"),
+            ({"tier": "enterprise", "zone": None, "size_gib": 20000}, "size_gib", "write 10240"),
+            ({"zone": None}, "zone", "nobody says in which"),
+            ({"tier": "standard", "zone": None}, "zone", "us-central1-a, us-central1-b"),
             ({"zone": "us-central1-f"}, "zone", "us-central1-a, us-central1-b"),
             ({"tier": "regional", "zone": "us-central1-a"}, "zone", "remove it"),
             ({"client_cidrs": ["nodes"]}, "client_cidrs[0]", "IPv4"),
@@ -311,6 +321,9 @@ class TestBuckets:
             ("data", {"bucket": "a" * 64}, "buckets.data.bucket", "no name of a bucket"),
             ("data", {"bucket": "10.0.0.1"}, "buckets.data.bucket", "IP address"),
             ("data", {"bucket": "my-google-data"}, "buckets.data.bucket", "keeps for Google"),
+            ("data", {"bucket": "acme..data"}, "buckets.data.bucket", "no name of a bucket"),
+            ("data", {"prefix": "train/../secrets"}, "buckets.data.prefix", "'..' as folders"),
+            ("data", {"prefix": "./train"}, "buckets.data.prefix", "no prefix"),
             ("data", {"prefix": "/train/*"}, "buckets.data.prefix", "wildcards"),
             ("data", {"prefix": 'a"b'}, "buckets.data.prefix", "no prefix"),
             ("data", {"namespace": "ML"}, "buckets.data.namespace", "namespace"),

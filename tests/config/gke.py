@@ -11,11 +11,27 @@ CLUSTER, STORAGE = "gpuyard:cluster", "gpuyard:storage"
 OTHERS = {f"{NET}/cidr": DELETE}
 KEY = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
 
+FILES = {"zone": "us-central1-a"}
+RESTS = {"a": {"first": "2027-01-01", "last": "2027-03-31"}, "b": {"first": "2027-04-02", "last": "2027-06-30"}}
+
+_PROJECT: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"gcp:project": "123456789012"}, "gcp:project", ["neither its name nor its number", "gcloud projects list"]),
+    ({"gcp:project": "My Project"}, "gcp:project", ["no id of a project"]),
+    ({"gcp:region": "us-central1-a"}, "gcp:region", ["a zone, not a region", "gcp:region us-central1"]),
+    ({"gcp:region": "US-CENTRAL1"}, "gcp:region", ["no name of a region"]),
+]
+
 _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{NET}/nat": "per_zone"}, "network.nat", ["belongs to a region", "write single"]),
     ({f"{NET}/flowLogPercent": 200}, "network.flowLogPercent", ["0 (no log) to 100"]),
     ({f"{NET}/podsCidr": "10.64.0.0/20"}, "network.podsCidr", ["31 nodes", "write podsCidr: 10.64.0.0/19"]),
     ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write cidr: 10.0.0.0/26"]),
+    ({f"{NET}/zones": ["us-central1xa"]}, "network.zones[0]", ["not a zone of us-central1"]),
+    ({f"{NET}/zones": ["us-central1-A"]}, "network.zones[0]", ["not a zone of us-central1"]),
+    ({f"{NET}/cidr": "127.0.0.0/16"}, "network.cidr", ["every machine's own"]),
+    ({f"{NET}/podsCidr": "224.0.0.0/12"}, "network.podsCidr", ["for multicast"]),
+    ({f"{NET}/servicesCidr": "169.254.0.0/20"}, "network.servicesCidr", ["metadata server"]),
+    ({f"{NET}/podsCidr": "199.36.144.0/20"}, "network.podsCidr", ["of Private Google Access"]),
     ({f"{NET}/flowLogDays": 7}, "network.flowLogDays", ["environments on aws only"]),
     ({f"{NET}/existing": OWNED_GKE}, "network.cidr", ["the owner of the VPC", "remove it"]),
     (
@@ -45,6 +61,12 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
 _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{CLUSTER}/location": "us-east1"}, "cluster.location", ["us-central1 (regional)"]),
     ({f"{CLUSTER}/podsPerNode": 300}, "cluster.podsPerNode", ["8 to 256"]),
+    (
+        {f"{CLUSTER}/version": "1.35.7-gke.1222000"},
+        "cluster.version",
+        ["which the release channel chooses", "write 1.35"],
+    ),
+    ({f"{CLUSTER}/version": "1.12"}, "cluster.version", ["unknown minor", "1.34, 1.35, 1.36", "write 1.36"]),
     ({f"{CLUSTER}/version": "1.37"}, "cluster.version", ["not in the release channel REGULAR", "RAPID"]),
     ({f"{CLUSTER}/publicAccessCidrs": ["10.0.0.0/8"]}, "cluster.publicAccessCidrs[0]", ["privateAccessCidrs"]),
     ({f"{CLUSTER}/privateAccessCidrs": ["8.8.8.0/24"]}, "cluster.privateAccessCidrs[0]", ["publicAccessCidrs"]),
@@ -57,6 +79,18 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
         "cluster.maintenance.rests.x.last",
         ["90 days", "scope: nodes"],
     ),
+    # A day without quotes, as the engine hands it on.
+    (
+        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "2027-01-02 00:00:00 +0000 UTC", "last": "2027-01-31"}}}},
+        "cluster.maintenance.rests.x.first",
+        ["no day", 'write it in quotes: "2027-01-02"'],
+    ),
+    (
+        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "20270101", "last": "2027-01-05"}}}},
+        "cluster.maintenance.rests.x.first",
+        ["no day", "YYYY-MM-DD"],
+    ),
+    ({f"{CLUSTER}/maintenance": {"rests": RESTS}}, "cluster.maintenance.rests.b", ["48 hours in the 92 days"]),
     ({f"{CLUSTER}/maintenance": {"exclusions": []}}, "cluster.maintenance.exclusions", ["unknown key", "rests"]),
     ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["lies in europe-west4", "write new"]),
     ({f"{CLUSTER}/logTypes": ["WORKLOADS"]}, "cluster.logTypes", ["add SYSTEM_COMPONENTS"]),
@@ -66,6 +100,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
         "cluster.metricTypes[1]",
         ["write managedDcgm: true"],
     ),
+    ({f"{CLUSTER}/metricTypes": []}, "cluster.metricTypes", ["write [SYSTEM_COMPONENTS]", "managedDcgm: false"]),
     ({f"{CLUSTER}/logDays": 30}, "cluster.logDays", ["environments on aws only"]),
     ({f"{CLUSTER}/access": {}}, "cluster.access", ["environments on aws only"]),
     ({f"{CLUSTER}/version": 1.35}, "cluster.version", ['put it in quotes: "1.35"']),
@@ -77,7 +112,8 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
 _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
     ({STORAGE: {"filestoreTier": "gold"}}, "storage.filestoreTier", ["zonal"]),
     ({STORAGE: {"filestoreMultishare": True}}, "storage.filestoreMultishare", ["filestoreTier: enterprise"]),
-    ({STORAGE: {"filestore": {"sizeGib": 1000}}}, "storage.filestore.sizeGib", ["write 1024"]),
+    ({STORAGE: {"filestore": {}}}, "storage.filestore.zone", ["us-central1-a, us-central1-b"]),
+    ({STORAGE: {"filestore": {**FILES, "sizeGib": 1000}}}, "storage.filestore.sizeGib", ["write 1024"]),
     ({STORAGE: {"filestore": {"size": 1024}}}, "storage.filestore.size", ["write sizeGib"]),
     ({STORAGE: {"filestore": {"zone": "us-central1-f"}}}, "storage.filestore.zone", ["not a zone of the network"]),
     ({STORAGE: {"buckets": {"data": {"bucket": "gs://x"}}}}, "storage.buckets.data.bucket", ["without gs://"]),
@@ -92,6 +128,11 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
         ["not the e-mail address"],
     ),
     ({STORAGE: {"buckets": {"data": {"bucket": "acme", "namespace": "ML"}}}}, "storage.buckets.data.namespace", ["63"]),
+    (
+        {STORAGE: {"buckets": {"data": {"bucket": "acme", "prefix": "a/../b"}}}},
+        "storage.buckets.data.prefix",
+        ["'..' as folders"],
+    ),
     ({STORAGE: {"backups": True}}, "storage.backups", ["environments on aws"]),
     ({STORAGE: {"lustre": {"zone": "us-central1-a"}}}, "storage.lustre", ["environments on aws only"]),
     (
@@ -102,5 +143,6 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
 ]
 
 MISTAKES = [
-    ("dev-gke", changes, f"gpuyard:{path}", words) for changes, path, words in (*_NETWORK, *_CLUSTER, *_STORAGE)
+    *(("dev-gke", *mistake) for mistake in _PROJECT),
+    *(("dev-gke", changes, f"gpuyard:{path}", words) for changes, path, words in (*_NETWORK, *_CLUSTER, *_STORAGE)),
 ]

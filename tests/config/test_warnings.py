@@ -54,6 +54,27 @@ def test_system_pods_on_spot_nodes_alone_are_told() -> None:
     assert warned("dev-gke", {f"{cpu}/capacity": ["spot"], "gpuyard:nodePools/system": system}) == []
 
 
+def test_a_range_of_pods_that_follows_the_pools_is_to_be_written_down() -> None:
+    """Another max would choose another one, and a range in use cannot move."""
+    many = {"gpuyard:nodePools/cpu-workers/max": 1000, "gpuyard:nodePools/gpu-workers/max": 100}
+    wide = {**many, "gpuyard:network/cidr": "10.0.0.0/18"}
+    (said,) = warned("dev-gke", wide)
+    assert said.startswith("network.podsCidr: chosen for you is 10.128.0.0/13") and "write it down" in said
+    assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
+
+
+def test_gpus_that_nobody_measures_are_told() -> None:
+    (said,) = warned("dev-gke", {"gpuyard:cluster/managedDcgm": False})
+    assert said.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in said
+
+
+def test_a_rest_that_is_over_is_told_from_the_day_after() -> None:
+    rest = {"gpuyard:cluster/maintenance": {"rests": {"launch": {"first": "2026-12-15", "last": "2027-01-05"}}}}
+    assert warned("dev-gke", rest, "2027-01-05") == []
+    (said,) = warned("dev-gke", rest, "2027-01-06")
+    assert said == "cluster.maintenance.rests.launch: over since 2027-01-05, and without effect; remove it"
+
+
 def test_a_withdrawn_machine_type_is_still_told() -> None:
     (said,) = warned("guide", {})
     assert "p3.2xlarge is withdrawn" in said

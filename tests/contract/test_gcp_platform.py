@@ -43,11 +43,15 @@ CHOICES: dict[str, dict[str, Any]] = {
     "all metrics": {"cluster/metricTypes": ["SYSTEM_COMPONENTS", "JOBSET", "APISERVER", "CONTROLLER_MANAGER"]},
     "own exporter": {"cluster/managedDcgm": False},
     "multishare": {"storage": {"filestoreTier": "enterprise", "filestoreMultishare": True}},
-    "filestore": {"storage": {"filestore": {"sizeGib": 2560}}},
+    "filestore": {"storage": {"filestore": {"zone": "us-central1-a", "sizeGib": 2560}}},
     "regional filestore": {"storage": {"filestore": {"tier": "regional", "sizeGib": 12800}}},
     "hdd": {"storage": {"filestore": {"tier": "standard", "zone": "us-central1-b"}}},
     "buckets": {"storage": {"buckets": BUCKETS}},
-    "protected": {"deletionProtection": True, "storage": {"filestore": {}}, "cluster/secretsKey": "new"},
+    "protected": {
+        "deletionProtection": True,
+        "storage": {"filestore": {"zone": "us-central1-a"}},
+        "cluster/secretsKey": "new",
+    },
 }
 
 
