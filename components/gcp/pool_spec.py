@@ -37,10 +37,11 @@ class GpuSharing(TypedDict):
 class GkeUpgrade(TypedDict):
     """How nodes are renewed. `strategy`: surge (default) or blue_green.
 
-    surge: `max_surge` nodes more (default 1, with GPUs 0) and `max_unavailable` nodes less at a time (0, with GPUs 1:
-    a spare GPU is seldom to be had). blue_green, which needs twice the capacity: `batch_percentage` of the old nodes
-    are drained at a time (1 to 100, default 10), then `batch_soak_seconds` (default 0) pass; when all are drained
-    `soak_seconds` (default 3600, up to seven days) remain for the way back.
+    surge: `max_surge` nodes more (default 1; with GPUs or a rung `reserved` 0) and `max_unavailable` nodes less at a
+    time (0; there 1, since a spare GPU is seldom to be had, and a reservation has none), 20 together. blue_green, which
+    needs twice the capacity: `batch_percentage` of the old nodes are drained at a time (1 to 100, default 10), then
+    `batch_soak_seconds` (default 0) pass; when all are drained `soak_seconds` (default 3600, up to seven days) remain
+    for the way back.
     """
 
     strategy: NotRequired[str]
@@ -126,10 +127,11 @@ class GkePool:
         blue_green: GkeUpgrade = {
             "strategy": "blue_green", "batch_percentage": 10, "batch_soak_seconds": 0, "soak_seconds": 3600
         }  # fmt: skip
+        scarce = self.pool.gpus > 0 or "reserved" in self.pool.capacity
         surge: GkeUpgrade = {
             "strategy": "surge",
-            "max_surge": 0 if self.pool.gpus else 1,
-            "max_unavailable": 1 if self.pool.gpus else 0,
+            "max_surge": 0 if scarce else 1,
+            "max_unavailable": 1 if scarce else 0,
         }
         return {**(blue_green if wanted.get("strategy") == "blue_green" else surge), **wanted}
 

@@ -436,8 +436,12 @@ def test_the_class_names_the_node_pools_in_the_order_of_the_ladder_and_makes_non
 
 def test_an_upgrade_adds_a_cpu_node_first_and_takes_a_gpu_node_away_first() -> None:
     """A spare GPU is seldom to be had, and a reservation has none."""
+    fewer = {"strategy": "SURGE", "maxSurge": 0, "maxUnavailable": 1}
     assert made(GKE_CPU)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 1, "maxUnavailable": 0}
-    assert made(GKE_GPU)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 0, "maxUnavailable": 1}
+    assert made(GKE_GPU)["upgradeSettings"] == fewer
+    for ladder in (["reserved"], ["reserved", "on_demand"]):
+        found = rungs(pool(GKE_CPU, capacity=ladder))
+        assert [each.inputs["upgradeSettings"] for each in found.values()] == [fewer] * len(ladder)
     wider = made(pool(GKE_GPU, upgrade={"max_surge": 2}))["upgradeSettings"]
     assert wider == {"strategy": "SURGE", "maxSurge": 2, "maxUnavailable": 1}
 
