@@ -7,12 +7,14 @@ import pulumi
 
 from components import hardware, pools
 from components.addons import device_plugin, efa_plugin
+from components.addons.alerts import Alerts
 from components.addons.cleanup import ClusterCleanup
 from components.addons.cluster_autoscaler import ClusterAutoscaler
 from components.addons.dcgm_exporter import DcgmExporter
 from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
+from components.addons.prometheus import PROMETHEUS_OPERATOR
 from components.aws import offerings
 from components.aws.addon import EksAddon
 from components.aws.buckets import S3Buckets
@@ -211,6 +213,9 @@ def addons(
             {"node_pools": environment.node_pools, "scrape": on.monitoring, "chart_mirror": mirror},
             after(*gpu, *monitoring),
         ).release_name
+    if on.alerts and monitoring:
+        measured = bool(gpu) and on.dcgm_exporter
+        Alerts("alerts", {"system": PROMETHEUS_OPERATOR, "gpu_metrics": measured}, after(*monitoring))
     ClusterCleanup(
         "cleanup",
         {

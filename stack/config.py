@@ -73,7 +73,7 @@ class Storage(Section):
 
 
 class Addons(Section):
-    """What is installed in the cluster (EKS; GKE brings its own)."""
+    """What is installed in the cluster (EKS; GKE takes `alerts` and `cleanup`, and brings its own of the others)."""
 
     device_plugin: bool = True
     efa_plugin: bool = True
@@ -81,6 +81,7 @@ class Addons(Section):
     scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
     dcgm_exporter: bool = True
     monitoring: bool = True
+    alerts: bool = True
     cleanup: bool = True
 
 

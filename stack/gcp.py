@@ -5,6 +5,8 @@ from typing import cast
 import pulumi
 
 from components import hardware, pools
+from components.addons.alerts import Alerts
+from components.addons.prometheus import MANAGED_PROMETHEUS
 from components.gcp import cluster as gcp_cluster
 from components.gcp import offerings, services
 from components.gcp.buckets import GcsBuckets
@@ -133,10 +135,18 @@ def addons(
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
 ) -> dict[str, pulumi.Output[str]]:
-    """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster."""
+    """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster; alert
+    rules."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
                 name, {"node_pool_names": pool.node_pool_names}, pulumi.ResourceOptions(providers=providers)
             )
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    cpu = [pool for name, pool in node_pools.items() if not resolved[name].gpus]
+    measured = len(cpu) < len(node_pools) and environment.config.cluster.managed_dcgm
+    if environment.config.addons.alerts and measured:
+        # The operator that checks the rules needs a node to run on.
+        after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
+        Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
     return {}

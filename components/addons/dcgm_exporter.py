@@ -11,6 +11,8 @@ from ..pools import GPU_PRESENT_LABEL, NodePoolSpec, resolve_all
 from ..taints import tolerations
 from .release import namespace, release
 
+NAMESPACE = "dcgm-exporter"
+
 # DCGM holds samples per GPU; 512 MiB were killed at eight GPUs (dcgm-exporter#702).
 _BASE_MIB = 512
 _MIB_PER_GPU = 128
@@ -52,7 +54,7 @@ class DcgmExporter(pulumi.ComponentResource):
         pools = [pool for pool in resolve_all(AWS, args["node_pools"]).values() if pool.gpus]
         memory = f"{memory_mib(max((pool.gpus for pool in pools), default=0))}Mi"
         # The exporter mounts the kubelet's pod-resources socket and may profile.
-        home = namespace("dcgm-exporter", self, "privileged")
+        home = namespace(NAMESPACE, self, "privileged")
         installed = release(
             versions.DCGM_EXPORTER,
             {

@@ -10,6 +10,8 @@ from ..storage_classes import BLOCK_FAST
 from . import cluster_autoscaler
 from .release import namespace, release
 
+NAMESPACE = "monitoring"
+
 _AUTOSCALER = {
     "name": "cluster-autoscaler",
     "selector": {"matchLabels": cluster_autoscaler.POD_LABELS},
@@ -32,7 +34,8 @@ class MonitoringArgs(TypedDict):
 class Monitoring(pulumi.ComponentResource):
     """The Prometheus operator, Prometheus, node and state exporters.
 
-    Does not: bring Grafana's dashboards or alert rules. On GKE use managed Prometheus. Takes the provider `kubernetes`.
+    Does not: bring Grafana's dashboards, nor alert rules for GPUs (`Alerts`). On GKE use managed Prometheus. Takes the
+    provider `kubernetes`.
     """
 
     release_name: pulumi.Output[str]
@@ -41,7 +44,7 @@ class Monitoring(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:Monitoring", name, None, opts)
         # node-exporter reads the node's /proc and network.
-        home = namespace("monitoring", self, "privileged")
+        home = namespace(NAMESPACE, self, "privileged")
         nobody_can_scrape = {"enabled": False}
         installed = release(
             versions.KUBE_PROMETHEUS_STACK,

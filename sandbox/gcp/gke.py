@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sandbox.cluster import compute_class
+from sandbox.cluster import compute_class, monitoring_kinds
 from sandbox.cluster.key import gke as cluster_key
 from sandbox.gcp import firewalls, fleet, groups, machines, nodes, versions
 from sandbox.gcp.store import ApiError, Body, Store
@@ -62,6 +62,8 @@ class Cluster(Behaviour):
         try:
             plane = control_planes().start(key, versions.minor(version))
             compute_class.install(plane.api())
+            if body.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", True):
+                monitoring_kinds.install(plane.api(), monitoring_kinds.googles())
         except BaseException:
             # Half a cluster would stand in the way of the next attempt.
             ctx.store.delete(row.collection, name)

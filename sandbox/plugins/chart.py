@@ -49,6 +49,8 @@ class Chart:
         """What the user must know about a stand-in, in a line."""
         if self.name in stand_in.STAND_INS:
             what = "recorded with a stand-in that schedules like it"
+        elif self.name in stand_in.KINDS:
+            what = "recorded with its kinds for rules and pods, and none of its other objects"
         else:
             what = "recorded without any of its objects"
         return (

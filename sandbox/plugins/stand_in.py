@@ -4,7 +4,7 @@ Only what decides where pods land is taken over: the kind of workload, its defau
 the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
 serviceAccount, podLabels, podAnnotations and the name overrides; of AWS's EFA plugin its fixed affinity and toleration,
 of the Cluster Autoscaler the ConfigMap of its priorities. Nothing of the charts' own templates is in here. A chart that
-is not in the table becomes a ConfigMap that records it.
+is not in the table becomes a ConfigMap that records it, with the kinds (CRDs) in `KINDS` that others wait for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sandbox.cluster import monitoring_kinds
 
 APP_VERSION = "stand-in"
 """The appVersion of every stand-in, by which `helm list` tells them from real charts."""
@@ -131,6 +133,10 @@ STAND_INS: dict[str, StandIn] = {
 }
 
 
+KINDS = {"kube-prometheus-stack": monitoring_kinds.operators}
+"""Chart → the kinds of its own that are taken over."""
+
+
 def write(folder: Path, chart: str, version: str) -> Path:
     """Writes the stand-in for a chart into `folder` and returns the chart's folder."""
     stand_in = STAND_INS.get(chart)
@@ -147,6 +153,9 @@ def write(folder: Path, chart: str, version: str) -> Path:
     (root / "values.yaml").write_text(yaml.safe_dump(stand_in.defaults if stand_in else {}))
     (root / "templates" / "_names.tpl").write_text(_NAMES.replace("@LABEL@", _label(chart, stand_in)))
     (root / "templates" / "objects.yaml").write_text(_workload(chart, stand_in) if stand_in else _RECORD)
+    if chart in KINDS:
+        (root / "crds").mkdir(exist_ok=True)
+        (root / "crds" / "kinds.yaml").write_text(yaml.safe_dump_all(KINDS[chart]()))
     return root
 
 

@@ -34,11 +34,21 @@ def test_a_cluster_is_a_control_plane(cloud, cluster, network):
     }
     assert body["ipAllocationPolicy"]["useIpAliases"] is True
     assert cloud.store.select(groups.POOLS) == [], "the default pool is removed"
-    assert [made["metadata"]["name"] for made in cloud.planes.objects] == ["computeclasses.cloud.google.com"]
+    assert [made["metadata"]["name"] for made in cloud.planes.objects] == [
+        "computeclasses.cloud.google.com",
+        "clusterrules.monitoring.googleapis.com",
+        "podmonitorings.monitoring.googleapis.com",
+    ]
     with pytest.raises(ProviderError, match="resourceInUseByAnotherResource"):
         cloud.delete(network)
     cloud.delete(cluster)
     assert cloud.planes.stopped == [KEY] and cloud.store.select("container.clusters") == []
+
+
+def test_a_cluster_without_managed_prometheus_has_none_of_its_kinds(cloud, network, subnetwork):
+    off = {"enableComponents": ["SYSTEM_COMPONENTS"], "managedPrometheus": {"enabled": False}}
+    cloud.create(CLUSTER, cluster_props(network, subnetwork, monitoringConfig=off))
+    assert [made["metadata"]["name"] for made in cloud.planes.objects] == ["computeclasses.cloud.google.com"]
 
 
 def test_a_default_pool_stays_unless_it_is_removed(cloud, network, subnetwork):

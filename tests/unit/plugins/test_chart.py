@@ -93,6 +93,7 @@ def test_a_stand_in_is_kept_and_warned_of_in_one_line() -> None:
 
 def test_the_warning_says_what_is_missing() -> None:
     assert "schedules like it" in Chart("nvidia-device-plugin", "1.0.0", Path(), "", "why").warning
+    assert "with its kinds" in Chart("kube-prometheus-stack", "1.0.0", Path(), "", "why").warning
     assert "without any of its objects" in Chart("kueue", "1.0.0", Path(), "", "why").warning
 
 

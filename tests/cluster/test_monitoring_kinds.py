@@ -1,0 +1,94 @@
+"""Alert rules and pod scraping on a real API server: the kinds of both clouds take what the components make."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.addons.alerts import Alerts
+from components.addons.pod_scrape import PodScrape
+from components.addons.prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from sandbox.cluster import monitoring_kinds
+from sandbox.cluster.api import Api
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.plugins.kubernetes import RELEASE, KubernetesProvider
+from sandbox.plugins.provider import ProviderError
+from tests.component.stage import aws_options
+from tests.recorder import run
+from tests.recording import Resource
+
+both = pytest.mark.parametrize("system", SYSTEMS)
+
+
+@pytest.fixture(scope="module")
+def provider(plane: ControlPlane, api: Api) -> KubernetesProvider:
+    """On a cluster with Google's kinds as of a new GKE cluster, and the operator's as of the release's stand-in."""
+    provider = KubernetesProvider()
+    provider.configure({"kubeconfig": plane.kubeconfig.read_text()})
+    monitoring_kinds.install(api, monitoring_kinds.googles())
+    monitoring_kinds.install(api, monitoring_kinds.googles())
+    where = {"chart": "kube-prometheus-stack", "repositoryOpts": {"repo": "http://127.0.0.1:9/charts"}, "name": "kps"}
+    urn = f"urn:pulumi:test::gpuyard::{RELEASE}::kps"
+    inputs, failures = provider.check(RELEASE, urn, {}, {**where, "namespace": "default"}, b"")
+    assert not failures, failures
+    provider.create(RELEASE, urn, inputs, False, 0)
+    return provider
+
+
+def objects(system: str, namespace: str) -> list[Resource]:
+    """What the two components make."""
+
+    def program() -> None:
+        options = aws_options()
+        Alerts("alerts", {"system": system, "namespace": namespace}, options)
+        pods: Any = {"namespace": namespace, "match_labels": {"app": "llm"}, "port": "metrics"}
+        PodScrape("llm", {"system": system, **pods}, pulumi.ResourceOptions.merge(options, None))
+
+    return [found for found in run(program).resources.values() if found.package == "kubernetes"]
+
+
+def apply(provider: KubernetesProvider, found: Resource, inputs: dict[str, Any]) -> tuple[str, dict, dict]:
+    checked, failures = provider.check(found.type, found.urn, {}, inputs, b"")
+    assert not failures, failures
+    id, outputs = provider.create(found.type, found.urn, checked, False, 30)
+    return id, checked, outputs
+
+
+@both
+def test_the_api_server_takes_rules_and_scrapes_as_they_are(
+    system: str, provider: KubernetesProvider, namespace: str
+) -> None:
+    """seed rows S19, S20 and S21: pulumi-kubernetes applies on the server, which refuses fields that a kind lacks."""
+    made = objects(system, namespace)
+    assert [found.inputs["apiVersion"] for found in made] == [API_VERSIONS[system]] * 2
+    for found in made:
+        id, checked, outputs = apply(provider, found, found.inputs)
+        assert outputs["spec"] == found.inputs["spec"]
+        read = provider.read(found.type, found.urn, id, checked, outputs)
+        assert read is not None and read[1]["spec"] == found.inputs["spec"]
+        provider.delete(found.type, found.urn, id, checked, outputs, 30)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"record": "a:b:c"}, "Must set exactly one of Record or Alert"),
+        ({"alert": None, "record": "a:b:c"}, "Annotations are only allowed for alerting rules"),
+        ({"for": "soon"}, "must be of type duration"),
+        ({"expr": 1}, "expected string"),
+        ({"keep_firing_for": "5m"}, r"keep_firing_for: field not declared in schema"),
+    ],
+)
+def test_googles_kind_refuses_what_it_refuses(
+    change: dict[str, Any], message: str, provider: KubernetesProvider, namespace: str
+) -> None:
+    rules = objects(MANAGED_PROMETHEUS, namespace)[0]
+    inputs = copy.deepcopy(rules.inputs)
+    (changed,) = (rule for rule in inputs["spec"]["groups"][0]["rules"] if rule.get("alert") == "GpuUtilizationLow")
+    changed.update(change)
+    inputs["spec"]["groups"][0]["rules"] = [{k: v for k, v in changed.items() if v is not None}]
+    with pytest.raises(ProviderError, match=message):
+        apply(provider, rules, inputs)

@@ -1,0 +1,175 @@
+"""Alert rules and pod scraping as objects: of the right kind, in the right place, with nothing that the kind lacks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.addons import alerts, pod_scrape
+from components.addons.alert_rules import RANGES
+from components.addons.alerts import Alerts
+from components.addons.pod_scrape import PodScrape
+from components.addons.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
+from tests.component.stage import aws_options
+from tests.recorder import run
+from tests.recording import Recording, Resource
+from tests.stacks import EKS, GKE, record, recorded, settings
+
+RULES = {
+    PROMETHEUS_OPERATOR: "kubernetes:monitoring.coreos.com/v1:PrometheusRule",
+    MANAGED_PROMETHEUS: "kubernetes:monitoring.googleapis.com/v1:ClusterRules",
+}
+SCRAPES = {
+    PROMETHEUS_OPERATOR: "kubernetes:monitoring.coreos.com/v1:PodMonitor",
+    MANAGED_PROMETHEUS: "kubernetes:monitoring.googleapis.com/v1:PodMonitoring",
+}
+SERVER: Any = {"namespace": "serving", "match_labels": {"app": "llm"}, "port": "metrics"}
+# prometheus-engine, rules_types.go: a rule of Google's has these fields and no others.
+RULE_FIELDS = {"record", "alert", "expr", "for", "labels", "annotations"}
+both = pytest.mark.parametrize("system", SYSTEMS)
+
+
+def rules(system: str, **args: Any) -> Resource:
+    """The object of a recorded Alerts."""
+    made = run(lambda: Alerts("alerts", {"system": system, **args}, aws_options()))  # type: ignore[typeddict-item]
+    return made.one(RULES[system], "alerts-rules")
+
+
+def scrape(system: str, **args: Any) -> Resource:
+    """The object of a recorded PodScrape."""
+    made = run(lambda: PodScrape("llm", {"system": system, **SERVER, **args}, aws_options()))
+    return made.one(SCRAPES[system], "llm-scrape")
+
+
+def every_rule(found: Resource) -> list[dict[str, Any]]:
+    return [rule for group in found.inputs["spec"]["groups"] for rule in group["rules"]]
+
+
+def test_the_operators_rules_stand_with_the_operator_and_googles_are_the_clusters() -> None:
+    assert rules(PROMETHEUS_OPERATOR).inputs["metadata"] == {"name": "alerts", "namespace": "monitoring"}
+    assert rules(PROMETHEUS_OPERATOR, namespace="ops").inputs["metadata"]["namespace"] == "ops"
+    assert rules(MANAGED_PROMETHEUS).inputs["metadata"] == {"name": "alerts"}
+
+
+@both
+def test_a_rule_has_no_field_that_one_of_the_kinds_lacks(system: str) -> None:
+    """Google's `for` and `interval` are checked as Go durations; a record has no annotations."""
+    for group in rules(system).inputs["spec"]["groups"]:
+        assert set(group) == {"name", "interval", "rules"} and group["rules"]
+        for rule in group["rules"]:
+            assert set(rule) <= RULE_FIELDS and ("alert" in rule) is not ("record" in rule)
+            assert "annotations" not in rule or "alert" in rule
+            assert all(re.fullmatch(r"\d+m", text) for text in (rule.get("for", "1m"), group["interval"]))
+            # rules_config.go adds these to every selector, and refuses a rule that has them already.
+            assert not re.search(r"\b(project_id|location|cluster)\b", rule["expr"])
+
+
+def test_alerts_about_gpus_fall_away_where_nobody_measures_them() -> None:
+    """seed row S21: containers are watched all the same."""
+    names = [rule["alert"] for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))]
+    assert names == ["ContainerOomKilled"]
+
+
+@both
+@pytest.mark.parametrize("name", RANGES)
+def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> None:
+    """Numbers from other languages come as floats."""
+    if (system, name) != (MANAGED_PROMETHEUS, "oom_minutes"):
+        texts = [str(each) for each in every_rule(rules(system, **{name: 77.0}))]
+        assert any("77" in text for text in texts) and not any("77.0" in text for text in texts)
+    low, high = RANGES[name]
+    for wrong in (low - 1, high + 1):
+        with pytest.raises(pulumi.RunError, match=rf"{name} = {wrong}: out of range\n    allowed: {low} to {high}"):
+            rules(system, **{name: wrong})
+    assert not list(alerts.problems({"system": system, name: low}))  # type: ignore[typeddict-item]
+    assert not list(alerts.problems({"system": system, name: high}))  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        ({"system": "thanos"}, "system"),
+        ({"system": PROMETHEUS_OPERATOR, "watched_namespaces": ["team-a", "team-.*"]}, "watched_namespaces[1]"),
+        ({"system": MANAGED_PROMETHEUS, "gpu_metrics": False}, "gpu_metrics"),
+    ],
+)
+def test_alerts_that_cannot_work_are_refused(args: Any, path: str) -> None:
+    assert [problem.path for problem in alerts.problems(args)] == [path]
+
+
+def test_one_description_of_pods_is_a_monitor_of_either_cloud() -> None:
+    """The series have the same labels: the operator's `job` is set, Google's controller label left out."""
+    mine, theirs = scrape(PROMETHEUS_OPERATOR), scrape(MANAGED_PROMETHEUS)
+    assert mine.inputs["metadata"] == theirs.inputs["metadata"] == {"name": "llm", "namespace": "serving"}
+    endpoint = {"port": "metrics", "path": "/metrics", "interval": "30s"}
+    job = {"relabelings": [{"targetLabel": "job", "replacement": "llm"}]}
+    selector = {"matchLabels": {"app": "llm"}}
+    assert mine.inputs["spec"] == {"selector": selector, "podMetricsEndpoints": [{**endpoint, **job}]}
+    assert theirs.inputs["spec"] == {
+        "selector": selector,
+        "endpoints": [endpoint],
+        "targetLabels": {"metadata": ["pod", "container"]},
+    }
+    (given,) = scrape(MANAGED_PROMETHEUS, path="/v1/metrics", interval_seconds=60.0).inputs["spec"]["endpoints"]
+    assert given == {"port": "metrics", "path": "/v1/metrics", "interval": "60s"}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"system": "vector"}, "system"),
+        ({"match_labels": {}}, "match_labels"),
+        ({"port": "9400"}, "port"),
+        ({"path": "metrics"}, "path"),
+        ({"interval_seconds": 4}, "interval_seconds"),
+        ({"interval_seconds": 3601}, "interval_seconds"),
+    ],
+)
+def test_a_scrape_that_would_find_nothing_is_refused(change: Any, path: str) -> None:
+    args: Any = {"system": MANAGED_PROMETHEUS, **SERVER}
+    assert not list(pod_scrape.problems(args))
+    assert [problem.path for problem in pod_scrape.problems({**args, **change})] == [path]
+
+
+def without(stack: str, **changes: Any) -> Recording:
+    """The stack with some settings changed."""
+    config = settings(stack)
+    return record(
+        {**config, **{f"gpuyard:{key}": {**config[f"gpuyard:{key}"], **v} for key, v in changes.items()}}, stack
+    )
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_on_eks_the_rules_come_after_their_kind_and_go_before_it(stack: str) -> None:
+    """seed rows S19, S20 and S21"""
+    made = recorded(stack)
+    found = made.one(RULES[PROMETHEUS_OPERATOR])
+    assert made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "kube-prometheus-stack"), found)
+    assert made.must_outlive(made.one("kubernetes:core/v1:Namespace", found.inputs["metadata"]["namespace"]), found)
+    assert not made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter"), found)
+    assert {"GpuUtilizationLow", "ContainerOomKilled"} <= {rule.get("alert") for rule in every_rule(found)}
+
+
+@pytest.mark.parametrize("stack", GKE)
+def test_on_gke_the_rules_wait_for_a_node_of_the_operator(stack: str) -> None:
+    """seed rows S19 and S20"""
+    made = recorded(stack)
+    found = made.one(RULES[MANAGED_PROMETHEUS])
+    pools = {pool.name: pool for pool in made.all("gcp:container/nodePool:NodePool")}
+    assert made.must_outlive(pools["cpu-workers"], found)
+    assert not any(made.must_outlive(pool, found) for name, pool in pools.items() if name != "cpu-workers")
+
+
+def test_a_stack_has_rules_only_where_something_can_evaluate_them() -> None:
+    def has(made: Recording) -> bool:
+        return any(made.all(kind) for kind in RULES.values())
+
+    assert not has(without("dev", addons={"alerts": False}))
+    assert not has(without("dev", addons={"monitoring": False}))
+    assert not has(without("dev-gke", addons={"alerts": False}))
+    assert not has(without("dev-gke", cluster={"managedDcgm": False}))
+    bare = without("dev", addons={"dcgmExporter": False}).one(RULES[PROMETHEUS_OPERATOR])
+    assert [rule["alert"] for rule in every_rule(bare)] == ["ContainerOomKilled"]
