@@ -5,7 +5,6 @@ Imported late by those who use it: the client takes half a second that no previe
 
 import json
 import shutil
-from collections.abc import Sequence
 from typing import Any
 
 Object = dict[str, Any]
@@ -43,9 +42,12 @@ class Api:
         from kubernetes.dynamic import DynamicClient
 
         document = json.loads(kubeconfig) if kubeconfig.lstrip().startswith("{") else _yaml(kubeconfig)
-        command = _login(document)
+        login = _login(document)
+        command = [login["command"], *(login.get("args") or [])] if login else []
         if command and shutil.which(command[0]) is None:
-            raise Refused(f"the kubeconfig logs in with `{' '.join(command)}`, and there is no {command[0]} on PATH")
+            hint = f"; it says: {login['installHint']}" if login.get("installHint") else ""
+            text = f"the kubeconfig logs in with `{' '.join(command)}`, and there is no {command[0]} on PATH{hint}"
+            raise Refused(text)
         configuration = Configuration()
         configuration.retries = 0  # who calls knows how long it is worth trying
         load_kube_config_from_dict(document, client_configuration=configuration, persist_config=False)
@@ -113,13 +115,12 @@ def _yaml(text: str) -> Object:
     return yaml.safe_load(text)
 
 
-def _login(kubeconfig: Object) -> Sequence[str]:
-    """The command by which the current context's user logs in, with its arguments; empty for a token or certificate."""
+def _login(kubeconfig: Object) -> Object:
+    """How the current context's user logs in by a command (`exec`); empty for a token or certificate."""
     current = kubeconfig.get("current-context")
     contexts = {each["name"]: each["context"] for each in kubeconfig.get("contexts") or []}
     users = {each["name"]: each.get("user") or {} for each in kubeconfig.get("users") or []}
-    login = users.get(contexts.get(current, {}).get("user"), {}).get("exec")
-    return [login["command"], *(login.get("args") or [])] if login else []
+    return users.get(contexts.get(current, {}).get("user"), {}).get("exec") or {}
 
 
 def _reason(error: Exception) -> str:

@@ -114,8 +114,8 @@ def _own_path() -> list[str]:
 
 
 def link(tools: Mapping[str, Path]) -> None:
-    """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone and
-    an `aws` that logs in to the sandbox's clusters."""
+    """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone,
+    and what kubeconfigs of either cloud log in with, for the sandbox's clusters."""
     folder = paths.folder("bin")
     wanted = dict(tools)
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
@@ -129,7 +129,8 @@ def link(tools: Mapping[str, Path]) -> None:
         entry.unlink(missing_ok=True)
         entry.symlink_to(target)
     places = {"home": str(paths.home()), "root": str(paths.ROOT), "python": sys.executable}
-    for name, module in (("pulumi", "sandbox.plain"), ("aws", "sandbox.login")):
+    wrappers = {"pulumi": "sandbox.plain", "aws": "sandbox.login", "gke-gcloud-auth-plugin": "sandbox.gke_login"}
+    for name, module in wrappers.items():
         wrapper = folder / name
         text = _WRAPPER.format(module=module, **{name: shlex.quote(place) for name, place in places.items()})
         if not wrapper.is_file() or wrapper.read_text() != text:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from sandbox import paths
 from sandbox.cluster import control_plane, key
+from sandbox.cluster.control_plane import ControlPlane
 
 _VERSION = "client.authentication.k8s.io/v1beta1"
 
@@ -41,15 +42,20 @@ def credential(arguments: Sequence[str]) -> dict[str, object]:
     """What kubectl is to log in with. As from AWS, there is one for a cluster that does not exist, too."""
     region = _option(arguments, "--region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
     plane = control_plane.get(key.eks(region, _option(arguments, "--cluster-name")))
-    status = {"token": "k8s-aws-v1.sandbox"}
+    asked = json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}").get("apiVersion")
+    return exec_credential(plane, "k8s-aws-v1.sandbox", asked or "")
+
+
+def exec_credential(plane: ControlPlane | None, token: str, version: str) -> dict[str, object]:
+    """An ExecCredential of that apiVersion with the cluster's administrator's certificate; without one, the token."""
+    status = {"token": token}
     if plane is not None:
         pki = plane.folder / "pki"
         status = {
             "clientCertificateData": (pki / "admin.crt").read_text(),
             "clientKeyData": (pki / "admin.key").read_text(),
         }
-    asked = json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}").get("apiVersion")
-    return {"kind": "ExecCredential", "apiVersion": asked or _VERSION, "spec": {}, "status": status}
+    return {"kind": "ExecCredential", "apiVersion": version or _VERSION, "spec": {}, "status": status}
 
 
 def _option(arguments: Sequence[str], name: str) -> str:

@@ -6,6 +6,7 @@ import pulumi
 
 from components import hardware, pools
 from components.addons.alerts import Alerts
+from components.addons.cleanup import ClusterCleanup
 from components.addons.prometheus import MANAGED_PROMETHEUS
 from components.gcp import cluster as gcp_cluster
 from components.gcp import offerings, services
@@ -136,7 +137,7 @@ def addons(
     storage: GcpStorage,
 ) -> dict[str, pulumi.Output[str]]:
     """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster; alert
-    rules."""
+    rules; and what empties the cluster as the first step of a destroy."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
@@ -149,4 +150,18 @@ def addons(
         # The operator that checks the rules needs a node to run on.
         after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
         Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
+    ClusterCleanup(
+        "cleanup",
+        {
+            "kubeconfig": cluster.kubeconfig,
+            "enabled": environment.config.addons.cleanup,
+            "deletion_protection": environment.config.deletion_protection,
+        },
+        pulumi.ResourceOptions(
+            providers=[stack_providers.python()],
+            # What still has to run while it works: nodes that let go of volumes, and the network that they need for it.
+            # Drivers and load balancers are the control plane's own affair.
+            depends_on=[*node_pools.values(), storage],
+        ),
+    )
     return {}

@@ -44,3 +44,9 @@ def kubernetes(
         enable_server_side_apply=True,
         suppress_deprecation_warnings=False,
     )
+
+
+def python() -> pulumi.ProviderResource:
+    """What runs dynamic resources, in this program's own Python. An explicit one, because with "*" among the disabled
+    default providers the engine makes none for them either."""
+    return pulumi.ProviderResource("pulumi-python", "python", {})

@@ -41,11 +41,12 @@ class ClusterCleanup(pulumi.ComponentResource):
 
     Else they outlive the cluster: nobody is left to remove them, they cost money, and the network cannot go while a
     load balancer's interfaces are in it. Volumes whose reclaim policy is Retain stay and are named. The work is done by
-    the machine that runs the destroy, logged in as the kubeconfig says (on EKS by `aws eks get-token`, so the AWS CLI
-    must be there); the program itself need not run. An API server that does not answer is no hindrance: a warning, and
-    the destroy goes on.
+    the machine that runs the destroy, logged in as the kubeconfig says (on EKS by `aws eks get-token`, on GKE by
+    `gke-gcloud-auth-plugin`, so that must be there); the program itself need not run. An API server that does not
+    answer is no hindrance: a warning, and the destroy goes on.
 
-    Put what must still run meanwhile into `depends_on`: nodes, storage drivers, DNS, load balancer controllers.
+    Put what must still run meanwhile into `depends_on`: nodes, storage drivers, DNS, load balancer controllers. Where
+    default providers are disabled, `pulumi-python` among them, it takes one of that package.
 
     Does not: know any cloud; look after machines that Karpenter or others made; empty a cluster that is replaced; work
     in programs that are not Python, since dynamic resources run in the program's own language. To switch it off set

@@ -7,6 +7,7 @@ balancer goes first and the finalizer last. Only EKS's is simulated (sandbox/aws
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Protocol
 
 from sandbox.cluster.api import Api, Object
@@ -28,7 +29,7 @@ class Cloud(Protocol):
         ...
 
     def ensure(self, name: str, service: Object) -> str:
-        """Makes the load balancer if it is not there and returns its host name. Raises CannotBalance."""
+        """Makes the load balancer if it is not there and returns its host name or IP address. Raises CannotBalance."""
         ...
 
     def remove(self, name: str) -> None:
@@ -36,12 +37,16 @@ class Cloud(Protocol):
         ...
 
 
-def cloud(key: str) -> Cloud | None:
-    """The load balancers of the cluster's cloud; None where they are not simulated."""
+def cloud(key: str) -> Cloud:
+    """The load balancers of the cluster's cloud."""
     name, *names = parts(key)
-    if name != "eks":
-        return None
-    from sandbox.aws.load_balancers import LoadBalancers as Aws  # here: a GKE cluster's controller needs no boto3
+    # Imported here: a controller looks after a cluster of one cloud.
+    if name == "gke":
+        from sandbox.gcp.load_balancers import LoadBalancers as Google
+
+        project, location, cluster = names
+        return Google(project, location, cluster)
+    from sandbox.aws.load_balancers import LoadBalancers as Aws
 
     region, cluster = names
     return Aws(region, cluster)
@@ -74,12 +79,12 @@ class LoadBalancers:
             self._api.patch(_path(service), {"metadata": {"finalizers": finalizers}})
         self._events.tell(service, "EnsuringLoadBalancer", "Ensuring load balancer")
         try:
-            host = cloud.ensure(_name(service), service)
+            address = cloud.ensure(_name(service), service)
         except CannotBalance as error:
             message = f"Error syncing load balancer: failed to ensure load balancer: {error}"
             self._events.warn(service, "SyncLoadBalancerFailed", message)
             return
-        status = {"loadBalancer": {"ingress": [{"hostname": host}]}}
+        status = {"loadBalancer": {"ingress": [{"ip" if _is_number(address) else "hostname": address}]}}
         self._api.patch(f"{_path(service)}/status", {"status": status})
         self._events.tell(service, "EnsuredLoadBalancer", "Ensured load balancer")
 
@@ -100,6 +105,13 @@ def _name(service: Object) -> str:
 
 def _address(service: Object) -> bool:
     return bool(((service.get("status") or {}).get("loadBalancer") or {}).get("ingress"))
+
+
+def _is_number(address: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(address))
+    except ValueError:
+        return False
 
 
 def _path(service: Object) -> str:

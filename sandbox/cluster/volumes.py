@@ -1,4 +1,4 @@
-"""Volumes for claims: what the CSI drivers' provisioners do. Of disks there are those of EBS, in the simulated account.
+"""Volumes for claims: what CSI drivers' provisioners do. Disks are made in the simulated cloud, file systems are not.
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
 (EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
@@ -60,11 +60,15 @@ class Disks(Protocol):
         ...
 
 
-def cloud_disks(key: str) -> Disks | None:
-    """The disks of the cluster's cloud; None where they are not simulated."""
+def cloud_disks(key: str) -> Disks:
+    """The disks of the cluster's cloud."""
     cloud, *names = parts(key)
+    # Imported here: a controller looks after a cluster of one cloud.
     if cloud == "gke":
-        return None
+        from sandbox.gcp.disks import Disks as Persistent
+
+        project, location, cluster = names
+        return Persistent(project, location, cluster)
     from sandbox.aws.disks import Disks as Ebs
 
     region, cluster = names

@@ -1,7 +1,7 @@
 """The firewall rules that GKE writes by itself: they come with a cluster, are nobody's in Pulumi, and go with it.
 
-Their names, sources and targets are GKE's ("Automatically created firewall rules"); rules of load balancers, which its
-controllers write inside the cluster, are not simulated, and neither are the endpoint groups of these.
+Their names, sources and targets are GKE's ("Automatically created firewall rules"). Those of load balancers are written
+by the cluster itself and do not go with it: load_balancers.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ def write(store: Store, cluster: Reference, inputs: Props, body: Body) -> None:
     if not body.get("network"):
         return
     network = full_name("compute.networks", body["network"], inputs)
-    project, digest = network.split("/")[1], f"{int(number(cluster[1])):x}"[:8]
+    project, digest = network.split("/")[1], _digest(cluster)
     nodes, pods = _ranges(store, inputs, body)
-    tag = f"gke-{inputs['name']}-{digest}-node"
     for role, ranges, allowed in (
         ("all", pods, [{"IPProtocol": protocol} for protocol in ("tcp", "udp", "icmp", "esp", "ah", "sctp")]),
         ("vms", nodes, [{"IPProtocol": "icmp"}, *({"IPProtocol": p, "ports": ["1-65535"]} for p in ("tcp", "udp"))]),
@@ -28,20 +27,45 @@ def write(store: Store, cluster: Reference, inputs: Props, body: Body) -> None:
         ("exkubelet", ["0.0.0.0/0"], [{"IPProtocol": "tcp", "ports": ["10255"]}]),
     ):
         # Compute Engine takes names of 63 characters; GKE cuts the cluster's.
-        name = f"projects/{project}/global/firewalls/gke-{inputs['name'][:25]}-{digest}-{role}"
-        rule: Body = {
-            "name": name.rsplit("/", 1)[-1],
-            "id": number(name),
-            "network": network,
-            "direction": "INGRESS",
-            "sourceRanges": ranges,
-            "targetTags": [tag],
-            "denied" if role == "exkubelet" else "allowed": allowed,
-            "creationTimestamp": timestamp(),
-            "selfLink": f"https://www.googleapis.com/compute/v1/{name}",
-            "_sandbox": {"id": number(name)},
-        }
-        store.insert(FIREWALLS, name, rule, owner=cluster, references=[("compute.networks", network)])
+        short = f"gke-{inputs['name'][:25]}-{digest}-{role}"
+        found = rule(project, short, network, ranges, tag(cluster), allowed, denied=role == "exkubelet")
+        name = f"projects/{project}/global/firewalls/{short}"
+        store.insert(FIREWALLS, name, found, owner=cluster, references=[("compute.networks", network)])
+
+
+def rule(
+    project: str,
+    name: str,
+    network: str,
+    sources: list[str],
+    target: str,
+    protocols: list[Body],
+    *,
+    denied: bool = False,
+) -> Body:
+    """The body of a rule for what comes in to the machines of a tag."""
+    full = f"projects/{project}/global/firewalls/{name}"
+    return {
+        "name": name,
+        "id": number(full),
+        "network": network,
+        "direction": "INGRESS",
+        "sourceRanges": sources,
+        "targetTags": [target],
+        "denied" if denied else "allowed": protocols,
+        "creationTimestamp": timestamp(),
+        "selfLink": f"https://www.googleapis.com/compute/v1/{full}",
+        "_sandbox": {"id": number(full)},
+    }
+
+
+def tag(cluster: Reference) -> str:
+    """The network tag that GKE gives the nodes of a cluster."""
+    return f"gke-{cluster[1].rsplit('/', 1)[-1]}-{_digest(cluster)}-node"
+
+
+def _digest(cluster: Reference) -> str:
+    return f"{int(number(cluster[1])):x}"[:8]
 
 
 def _ranges(store: Store, inputs: Props, body: Body) -> tuple[list[str], list[str]]:

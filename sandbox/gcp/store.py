@@ -43,6 +43,9 @@ CREATE INDEX IF NOT EXISTS used ON refs (to_collection, to_name);
 COMMIT;
 """
 
+KEPT = "kept"
+"""Under `_sandbox` of an object that is declared to outlive the cluster that made it."""
+
 _BUSY_SECONDS = 30.0
 
 
@@ -265,12 +268,20 @@ def inventory() -> dict[str, int]:
 
 def leftovers() -> list[str]:
     """The resource names that a finished destroy should not have left."""
-    return [f"{collection} {name}" for collection, name, _ in _existing() if collection not in _PERMANENT]
+    return [
+        f"{collection} {name}"
+        for collection, name, body in _existing()
+        if collection not in _PERMANENT and not _is_kept(body)
+    ]
 
 
 def kept() -> list[str]:
-    """Objects that are declared to outlive their cluster: none, disks of claims are not simulated."""
-    return []
+    """Disks that are declared to outlive their cluster: their volume's reclaim policy is Retain."""
+    return [f"{collection} {name}" for collection, name, body in _existing() if _is_kept(body)]
+
+
+def _is_kept(body: Body) -> bool:
+    return bool(body.get("_sandbox", {}).get(KEPT))
 
 
 def _existing() -> list[tuple[str, str, Body]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import sys
+from pathlib import Path
 from typing import Any
 
 import dill
@@ -12,6 +14,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from components.addons import cleanup
 from components.addons.cleanup import ClusterCleanup
+from components.gcp import control_plane
 from tests.recorder import run
 from tests.recording import Recording
 
@@ -70,3 +73,15 @@ def test_up_and_preview_ask_the_cluster_nothing() -> None:
 def test_a_destroy_has_a_sensible_deadline(minutes: int) -> None:
     with pytest.raises(pulumi.RunError, match="minutes"):
         made(minutes=minutes)
+
+
+def test_a_missing_login_command_is_named_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On GKE gke-gcloud-auth-plugin, as the kubeconfig itself says."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    kubeconfig = control_plane.kubeconfig("yard", "https://127.0.0.1:1", "Q0E=")
+    with pytest.raises(cleanup.NotEmpty, match="there is no gke-gcloud-auth-plugin on PATH") as error:
+        cleanup._Provider().delete("id", {**STATE, "kubeconfig": kubeconfig})
+    assert "gcloud components install gke-gcloud-auth-plugin" in str(error.value)
+    sys.__dict__.pop("tracebacklimit", None)

@@ -127,6 +127,22 @@ def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str
     assert waiting == [], "nothing waits for it on the way up"
 
 
+@pytest.mark.parametrize("stack", GKE)
+def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str) -> None:
+    """GKE's drivers and load balancer controllers are the control plane's; nodes let go of the volumes."""
+    made = recorded(stack)
+    contents = made.one(CONTENTS)
+    longer = [control_plane(made, stack), *made.all(POOLS["gcp"]), *made.all("StorageClass")]
+    for kind in ("Network", "Subnetwork", "RouterNat"):
+        longer += made.all(kind)
+    assert len(longer) >= 9
+    for found in longer:
+        assert made.must_outlive(found, contents), found
+    waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
+    assert waiting == [], "nothing waits for it on the way up"
+    assert contents.provider == made.one("pulumi:providers:pulumi-python").urn, "the default one is disabled"
+
+
 @pytest.mark.parametrize("stack", EKS)
 def test_the_autoscaler_goes_before_every_pool(stack: str) -> None:
     """seed row S04: it would fight the removal of the groups that it owns."""

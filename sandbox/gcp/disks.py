@@ -1,0 +1,88 @@
+"""Disks of claims, as GKE's persistent disk driver makes them (gcp-compute-persistent-disk-csi-driver, pkg/parameters,
+pkg/gce-cloud-provider): named after their volume, with the labels that GKE gives it to put on them.
+
+They are never attached to a machine: no data is in them. Left out: regional disks, storage pools, keys.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from components import hardware
+from sandbox.cluster.api import Object
+from sandbox.cluster.quantity import parse
+from sandbox.gcp import groups
+from sandbox.gcp.store import KEPT, ApiError, Body, Store
+from sandbox.gcp.table import number, timestamp
+
+DISKS = "compute.disks"
+_HYPERDISK = "hyperdisk-"
+
+
+class Disks:
+    """The disks of one GKE cluster (the protocol of sandbox/cluster/volumes.py)."""
+
+    driver = "pd.csi.storage.gke.io"
+
+    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
+        self._project = project
+        self._location = location
+        self._cluster = cluster
+        self._store = store or Store()
+
+    def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
+        """The handle of the disk for that PersistentVolume, made now or by an attempt that was cut off."""
+        short, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
+        name = f"projects/{self._project}/zones/{zone}/disks/{short}"
+        kind = self._kind(parameters, zone)
+        said = {
+            "kubernetes.io/created-for/pv/name": short,
+            "kubernetes.io/created-for/pvc/name": claim["name"],
+            "kubernetes.io/created-for/pvc/namespace": claim["namespace"],
+            "storage.gke.io/created-by": self.driver,
+        }
+        body: Body = {
+            "name": short,
+            "zone": zone,
+            "sizeGb": str(math.ceil(parse(volume["spec"]["capacity"]["storage"]) / 2**30)),
+            "type": f"projects/{self._project}/zones/{zone}/diskTypes/{kind}",
+            "status": "READY",
+            "description": json.dumps(said),
+            "labels": {
+                "goog-gke-volume": "",
+                "goog-k8s-cluster-name": self._cluster,
+                "goog-k8s-cluster-location": self._location,
+            },
+            "id": number(name),
+            "selfLink": f"https://www.googleapis.com/compute/v1/{name}",
+            "creationTimestamp": timestamp(),
+            "_sandbox": {"id": number(name), KEPT: volume["spec"]["persistentVolumeReclaimPolicy"] != "Delete"},
+        }
+        if kind.startswith(_HYPERDISK):  # a persistent disk's rates follow from its size
+            if iops := parameters.get("provisioned-iops-on-create"):
+                body["provisionedIops"] = iops
+            if throughput := parameters.get("provisioned-throughput-on-create"):
+                body["provisionedThroughput"] = str(math.ceil(parse(throughput) / 2**20))
+        if not self._store.find(DISKS, name):
+            self._store.insert(DISKS, name, body)
+        return name
+
+    def remove(self, handle: str) -> None:
+        """Deletes the disk; one that is not there is no error."""
+        try:
+            self._store.delete(DISKS, handle)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    def _kind(self, parameters: dict[str, str], zone: str) -> str:
+        """The type of the disk; for `dynamic` the one that machines of the zone take."""
+        kind = parameters.get("type", "pd-standard")
+        if kind != "dynamic":
+            return kind
+        cluster = f"projects/{self._project}/locations/{self._location}/clusters/{self._cluster}"
+        pools = [body for _, _, body in self._store.select(groups.POOLS, under=cluster) if zone in body["locations"]]
+        found = [hardware.find(hardware.GCP, body["config"]["machineType"]) for body in pools]
+        persistent = any(machine and parameters["pd-type"] in machine.disks for machine in found)
+        return parameters["pd-type" if persistent else "hyperdisk-type"]

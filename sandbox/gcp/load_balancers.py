@@ -1,0 +1,264 @@
+"""What GKE asks of Google Cloud for a Service of type LoadBalancer: the parts of a passthrough network load balancer.
+
+An external one is the old kind with a target pool, unless the Service or the version (1.37) asks for a backend service;
+an internal one always has a backend service ("LoadBalancer Service parameters"), and that has an endpoint group in each
+zone of the cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Beside each load
+balancer stands a firewall rule for its clients, and for all of the cluster's one for the health checks that they share.
+
+Nobody but the cluster removes any of it: what still stands when the cluster dies stays, and holds its network.
+
+Left out: endpoints and instances (nothing is sent), other protocols than the ports', reserved addresses, annotations
+beside those for the kind; Ingresses and Gateways.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.cluster.api import Object
+from sandbox.cluster.load_balancers import CannotBalance
+from sandbox.gcp import firewalls, machines
+from sandbox.gcp.store import ApiError, Body, Reference, Store
+from sandbox.gcp.table import full_name, number, timestamp
+
+RULES = "compute.forwardingRules"
+POOLS = "compute.targetPools"
+BACKENDS = "compute.regionBackendServices"
+GROUPS = "compute.networkEndpointGroups"
+CHECKS = "compute.healthChecks"
+OLD_CHECKS = "compute.httpHealthChecks"
+COLLECTIONS = (RULES, POOLS, BACKENDS, GROUPS, firewalls.FIREWALLS, CHECKS, OLD_CHECKS)
+"""In the order in which they can go."""
+
+_CLASSES = {"networking.gke.io/l4-regional-external": False, "networking.gke.io/l4-regional-internal": True}
+_PROBERS = ["130.211.0.0/22", "35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22"]
+_PROBED = "10256"  # kube-proxy's, and of what stands for it
+_BACKENDS_FROM = (1, 37)
+_MOST = 63
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a cluster's load balancers are."""
+
+    project: str
+    region: str
+    zones: list[str]
+    network: str
+    subnetwork: str
+    version: str
+
+
+class LoadBalancers:
+    """The load balancers of one GKE cluster (the protocol of sandbox/cluster/load_balancers.py)."""
+
+    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
+        self._cluster: Reference = ("container.clusters", f"projects/{project}/locations/{location}/clusters/{cluster}")
+        self._store = store or Store()
+
+    def serves(self, service: Object) -> bool:
+        return service["spec"].get("loadBalancerClass") in (None, *_CLASSES)
+
+    def ensure(self, name: str, service: Object) -> str:
+        try:
+            with self._store.transaction():
+                if found := self._parts(name, RULES):  # of an attempt that was cut off
+                    return found[0][1]["IPAddress"]
+                return self._make(name, service)
+        except ApiError as error:
+            raise CannotBalance(str(error)) from None
+
+    def remove(self, name: str) -> None:
+        with self._store.transaction():
+            self._remove(name)
+            if not [body for body in self._mine(RULES) if body["_sandbox"]["balancer"]]:
+                self._remove("")  # the last one takes along what all had in common
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _make(self, name: str, service: Object) -> str:
+        place = self._place()
+        internal = _internal(service)
+        own = self._own_name(service)
+        backend = internal or _wants_backend(service) or _minor(place.version) >= _BACKENDS_FROM
+        made = self._backend(place, name, own, internal) if backend else self._pool(place, name)
+        rule: Body = {
+            # An old name is kept by Services that come from a target pool; new ones of the outer kind have it as well.
+            "name": f"k8s2-tcp-{own.removeprefix('k8s2-')}"[:_MOST] if internal else name,
+            "IPAddress": self._address(place, name, internal),
+            "IPProtocol": "TCP",
+            "loadBalancingScheme": "INTERNAL" if internal else "EXTERNAL",
+            "region": place.region,
+            "description": json.dumps({"kubernetes.io/service-name": _full_name(service)}),
+            "backendService" if backend else "target": made[1],
+        }
+        ports = [str(port["port"]) for port in service["spec"]["ports"]]
+        if internal:
+            rule |= {"network": place.network, "subnetwork": place.subnetwork, "ports": ports}
+        else:
+            rule |= {"portRange": f"{min(ports, key=int)}-{max(ports, key=int)}"}
+        held = [("compute.networks", place.network), ("compute.subnetworks", place.subnetwork)] if internal else []
+        self._insert(RULES, f"projects/{place.project}/regions/{place.region}/forwardingRules", rule, name, made, *held)
+        clients = service["spec"].get("loadBalancerSourceRanges") or ["0.0.0.0/0"]
+        self._firewall(place, own if backend else f"k8s-fw-{name}", clients, ports, name)
+        return rule["IPAddress"]
+
+    def _pool(self, place: _Place, name: str) -> Reference:
+        """The target pool of the nodes, and the health check that looks at them."""
+        check = f"k8s-{self._id(16)}-node"
+        body = {"name": check, "port": int(_PROBED), "requestPath": "/healthz"}
+        probed = self._shared(OLD_CHECKS, f"projects/{place.project}/global/httpHealthChecks", body)
+        self._firewall(place, f"{check}-http-hc", _PROBERS, [_PROBED], "")
+        body = {"name": name, "region": place.region, "healthChecks": [probed[1]], "sessionAffinity": "NONE"}
+        return self._insert(POOLS, f"projects/{place.project}/regions/{place.region}/targetPools", body, name, probed)
+
+    def _backend(self, place: _Place, name: str, own: str, internal: bool) -> Reference:
+        """The backend service, its endpoint groups, and the health check."""
+        check = f"k8s2-{self._id(8)}-l4-shared-hc"
+        body = {"name": check, "type": "HTTP", "httpHealthCheck": {"port": int(_PROBED), "requestPath": "/healthz"}}
+        probed = self._shared(CHECKS, f"projects/{place.project}/global/healthChecks", body)
+        self._firewall(place, f"{check}-fw", _PROBERS, [_PROBED], "")
+        net, sub = ("compute.networks", place.network), ("compute.subnetworks", place.subnetwork)
+        groups = [
+            self._insert(
+                GROUPS,
+                f"projects/{place.project}/zones/{zone}/networkEndpointGroups",
+                {
+                    "name": own,
+                    "networkEndpointType": "GCE_VM_IP",
+                    "zone": zone,
+                    "network": net[1],
+                    "subnetwork": sub[1],
+                },
+                name,
+                net,
+                sub,
+            )
+            for zone in place.zones
+        ]
+        scheme = "INTERNAL" if internal else "EXTERNAL"
+        body = {
+            "name": own,
+            "region": place.region,
+            "protocol": "TCP" if internal else "UNSPECIFIED",
+            "loadBalancingScheme": scheme,
+            "healthChecks": [probed[1]],
+            "backends": [{"group": group, "balancingMode": "CONNECTION"} for _, group in groups],
+        }
+        folder = f"projects/{place.project}/regions/{place.region}/backendServices"
+        return self._insert(BACKENDS, folder, body, name, probed, *groups)
+
+    def _firewall(self, place: _Place, name: str, sources: list[str], ports: list[str], balancer: str) -> None:
+        project = place.network.split("/")[1]
+        allowed = [{"IPProtocol": "tcp", "ports": ports}]
+        body = firewalls.rule(project, name, place.network, sources, firewalls.tag(self._cluster), allowed)
+        if not self._store.find(firewalls.FIREWALLS, full := f"projects/{project}/global/firewalls/{name}"):
+            body["_sandbox"] |= self._mark(balancer)
+            self._store.insert(firewalls.FIREWALLS, full, body, references=[("compute.networks", place.network)])
+
+    def _shared(self, collection: str, folder: str, body: Body) -> Reference:
+        """What all load balancers of the cluster have in common: made with the first one."""
+        name = f"{folder}/{body['name']}"
+        if not self._store.find(collection, name):
+            self._insert(collection, folder, body, "")
+        return collection, name
+
+    def _insert(self, collection: str, folder: str, body: Body, balancer: str, *references: Reference) -> Reference:
+        name = f"{folder}/{body['name']}"
+        served = {
+            "id": number(name),
+            "selfLink": f"https://www.googleapis.com/compute/v1/{name}",
+            "creationTimestamp": timestamp(),
+            "_sandbox": {"id": number(name), **self._mark(balancer)},
+        }
+        self._store.insert(collection, name, {**body, **served}, references=references)
+        return collection, name
+
+    def _mark(self, balancer: str) -> dict[str, str]:
+        return {"balancer": balancer, "cluster": self._cluster[1]}
+
+    def _remove(self, balancer: str) -> None:
+        for collection in COLLECTIONS:
+            for name, _ in self._parts(balancer, collection):
+                self._store.delete(collection, name)
+
+    def _parts(self, balancer: str, collection: str) -> list[tuple[str, Body]]:
+        mark = self._mark(balancer)
+        found = self._store.select(collection)
+        return [(name, body) for _, name, body in found if mark.items() <= body.get("_sandbox", {}).items()]
+
+    def _mine(self, collection: str) -> Iterator[Body]:
+        for _, _, body in self._store.select(collection):
+            if body.get("_sandbox", {}).get("cluster") == self._cluster[1]:
+                yield body
+
+    def _place(self) -> _Place:
+        body = self._store.get(*self._cluster)
+        steps = self._cluster[1].split("/")
+        known = {"project": steps[1], "location": steps[3]}
+        return _Place(
+            steps[1],
+            machines.region_of(steps[3]),
+            body["locations"],
+            full_name("compute.networks", body.get("network") or "default", known),
+            full_name("compute.subnetworks", body.get("subnetwork") or "default", known),
+            body["currentMasterVersion"],
+        )
+
+    def _address(self, place: _Place, name: str, internal: bool) -> str:
+        """Of the nodes' range, or one that belongs to nobody (TEST-NET-2)."""
+        taken = {body["IPAddress"] for _, _, body in self._store.select(RULES)}
+        text = "198.51.100.0/24"
+        if internal:
+            text = self._store.get("compute.subnetworks", place.subnetwork)["ipCidrRange"]
+        # From the end, where no machine is yet. The first two and the last two are Google's.
+        free = (str(each) for each in reversed(list(ipaddress.ip_network(text))[2:-2]) if str(each) not in taken)
+        address = next(free, "")
+        if not address:
+            raise CannotBalance(f"no address is free in {text} for {name}")
+        return address
+
+    def _own_name(self, service: Object) -> str:
+        """`k8s2-CLUSTER-NAMESPACE-NAME-HASH`, both names cut."""
+        meta, cluster = service["metadata"], self._id(8)
+        digest = _base36(f"{cluster};{meta['namespace']};{meta['name']}", 8)
+        room = _MOST - len(f"k8s2-tcp-{cluster}---{digest}")
+        namespace, name = meta["namespace"][: room // 2], meta["name"][: room - room // 2]
+        return f"k8s2-{cluster}-{namespace}-{name}-{digest}"
+
+    def _id(self, length: int) -> str:
+        return _base36(self._cluster[1], length) if length == 8 else f"{int(number(self._cluster[1])):016x}"[:length]
+
+
+def _internal(service: Object) -> bool:
+    annotations = service["metadata"].get("annotations") or {}
+    chosen = service["spec"].get("loadBalancerClass")
+    return _CLASSES[chosen] if chosen else annotations.get("networking.gke.io/load-balancer-type") == "Internal"
+
+
+def _wants_backend(service: Object) -> bool:
+    annotations = service["metadata"].get("annotations") or {}
+    return bool(service["spec"].get("loadBalancerClass")) or annotations.get("cloud.google.com/l4-rbs") == "enabled"
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _full_name(service: Object) -> str:
+    return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+
+
+def _base36(text: str, length: int) -> str:
+    value, digits = int(hashlib.sha256(text.encode()).hexdigest(), 16), string.digits + string.ascii_lowercase
+    found: list[Any] = []
+    while len(found) < length:
+        value, rest = divmod(value, 36)
+        found.append(digits[rest])
+    return "".join(found)

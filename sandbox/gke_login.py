@@ -1,0 +1,45 @@
+"""The `gke-gcloud-auth-plugin` of the sandbox: logs in to the sandbox's GKE clusters, and to no others.
+
+The real one hands out the token of whoever is logged in to gcloud, which every cluster takes to Google. This one hands
+out the administrator's certificate of the cluster that the caller names, as kubeconfigs with `provideClusterInfo` do
+(client.authentication.k8s.io, ExecCredentialSpec); to anybody else a token that opens nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from sandbox.cluster import control_plane
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.login import exec_credential
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints an ExecCredential; of the real plugin's options only `--version` says something else."""
+    if "--version" in arguments:
+        print("Kubernetes v0.0.0-sandbox")
+        return 0
+    server = (_asked().get("spec") or {}).get("cluster", {}).get("server", "")
+    print(json.dumps(exec_credential(_plane(server), "ya29.sandbox", _asked().get("apiVersion", ""))))
+    return 0
+
+
+def _asked() -> dict:
+    return json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}")
+
+
+def _plane(server: str) -> ControlPlane | None:
+    """The control plane at that address, by its number or by its DNS endpoint's name."""
+    from sandbox.gcp import gke  # late: most logins are by number, and the store's modules are many
+
+    if found := control_plane.find(server):
+        return found
+    key = gke.key_of(server) if server else ""
+    return control_plane.get(key) if key else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
