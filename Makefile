@@ -57,7 +57,7 @@ bench: ## Measure the sandbox against its floor
 record: ## Record the README's transcripts anew
 	@$(RUN) tools.record
 
-picture: ## Draw the picture and the tables of docs/aws.md anew
+picture: ## Draw the pictures and the tables of docs/aws.md and docs/gcp.md anew
 	@$(RUN) tools.picture
 
 clean: ## Remove .venv and caches of this clone (after make down)

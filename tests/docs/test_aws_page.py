@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,18 @@ import yaml
 from botocore.validate import ParamValidator
 
 from components.hardware import AWS, find
-from sandbox.paths import ROOT
-from stack import aws_config, environment
-from tests.recording import Recording, Resource
-from tests.stacks import EKS, record, recorded, settings
+from stack import aws_config
+from tests.docs import page
+from tests.stacks import EKS, recorded
 from tools.picture import __main__ as picture
-from tools.picture import diagram, tables
-from tools.picture.facts import Stack
+from tools.picture import aws
+from tools.picture.aws import diagram, tables
+from tools.picture.aws.facts import Stack
+from tools.picture.pages import placed
 
 pytestmark = pytest.mark.docs
 
-PAGE = (ROOT / "docs" / "aws.md").read_text()
+PAGE = page.text("aws.md")
 SECTIONS = {
     "network": aws_config.AwsNetwork,
     "cluster": aws_config.EksCluster,
@@ -45,9 +44,7 @@ LADDER = {
 
 def changed(change: Callable[[dict[str, Any]], None], stack: str = "dev") -> Stack:
     """An example with another config."""
-    config = copy.deepcopy(settings(stack))
-    change(config)
-    return Stack(stack, record(config, stack))
+    return Stack(stack, page.changed(stack, change))
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +63,10 @@ def ladder() -> Stack:
     return changed(change)
 
 
-def rows(head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins with `head`; the line below the head left out."""
-    _, _, rest = PAGE.partition(f"\n| {head} |")
-    lines = rest.partition("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-
-
 # -- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_what_make_picture_writes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pages_are_what_make_picture_writes(capsys: pytest.CaptureFixture[str]) -> None:
     status = picture.main(["--check"])
     assert status == 0, capsys.readouterr().err
 
@@ -84,19 +74,11 @@ def test_the_page_is_what_make_picture_writes(capsys: pytest.CaptureFixture[str]
 def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = tmp_path / "aws.md"
-    old.write_text(PAGE.replace("2..20 nodes", "2..19 nodes"))
-    monkeypatch.setattr(picture, "PAGE", old)
-    assert picture.main(["--check"]) == 1
-    said = capsys.readouterr().err
-    assert "Fix: make picture" in said and "2..19 nodes" in said
-    assert "2..19 nodes" in old.read_text()
-    assert picture.main([]) == 0
-    assert old.read_text() == PAGE
+    page.check_out_of_date("aws.md", tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
-    "page",
+    "text",
     [
         "<!-- picture: staging -->\n<!-- picture: end -->\n",
         PAGE.replace("<!-- picture: quotas -->", "<!-- quotas -->"),
@@ -104,9 +86,9 @@ def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
     ],
     ids=["unknown", "missing", "twice"],
 )
-def test_a_part_has_one_place(page: str) -> None:
-    with pytest.raises(ValueError, match="needs one place"):
-        picture.placed(page, picture.parts([Stack("dev", recorded("dev"))]))
+def test_a_part_has_one_place(text: str) -> None:
+    with pytest.raises(ValueError, match=r"docs/aws\.md needs one place"):
+        placed(text, aws.parts([Stack("dev", recorded("dev"))]), "docs/aws.md")
 
 
 # -- the picture ------------------------------------------------------------------------------------------------------
@@ -114,17 +96,7 @@ def test_a_part_has_one_place(page: str) -> None:
 
 @pytest.mark.parametrize("name", EKS)
 def test_a_picture_is_small_and_its_arrows_lead_somewhere(name: str) -> None:
-    lines = [line.strip() for line in diagram.mermaid(Stack(name, recorded(name))).splitlines()]
-    boxes = [found[1] for line in lines if (found := re.match(r"subgraph (\w+)\[", line))]
-    nodes = [found[1] for line in lines if (found := re.match(r"(\w+)[(\[]+\"", line))]
-    assert 10 < len(nodes) <= 40
-    assert len({*boxes, *nodes}) == len(boxes) + len(nodes), "an id is that of one thing"
-    assert lines.count("end") == len(boxes)
-    arrows = [line for line in lines if re.search(r"-->|---|~~~", line)]
-    ends = {id for line in arrows for id in re.split(r" (?:<?-->|---|~~~|&) ", re.sub(r"\|.*?\|", "", line))}
-    assert {id.strip() for id in ends} <= {*boxes, *nodes}
-    drawn = {id for line in lines if line.startswith("class ") for id in line.split()[1].split(",")}
-    assert drawn == set(boxes)
+    page.check_diagram(diagram.mermaid(Stack(name, recorded(name))))
 
 
 def test_the_picture_shows_what_is_registered(ladder: Stack) -> None:
@@ -211,7 +183,7 @@ def test_quotas_count_every_rung_at_its_maximum(ladder: Stack) -> None:
 
 def test_a_quota_without_a_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(tables.QUOTAS, "L-3819A6DF")
-    with pytest.raises(KeyError, match=r"L-3819A6DF into tools/picture/tables.py"):
+    with pytest.raises(KeyError, match=r"L-3819A6DF into tools/picture/aws/tables.py"):
         tables.quotas([Stack("dev", recorded("dev"))])
 
 
@@ -228,36 +200,18 @@ def test_the_examples_tell_ladders_and_gpus(ladder: Stack) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_of_a_section_stands_in_its_table_with_its_default(section: str) -> None:
-    fields = {field.alias: field for field in SECTIONS[section].model_fields.values()}
-    told = {key: line[1] for line in rows(f"`{section}`") for key in re.findall(r"`(\w+)`", line[0])}
-    assert set(told) == set(fields)
-    for key, field in fields.items():
-        default = field.default
-        if field.is_required():
-            assert told[key] == "–", key
-        elif isinstance(default, bool):
-            assert told[key] == f"`{default}`".lower(), key
-        elif isinstance(default, str | int):
-            assert told[key] == f"`{default}`", key
+    page.check_section(PAGE, section, SECTIONS[section])
 
 
 def test_the_yaml_examples_are_accepted() -> None:
-    for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        found = yaml.safe_load(block)
+    for found in page.manifests(PAGE):
         if "config" in found:
-            raw = {key.removeprefix("gpuyard:"): value for key, value in {**settings("dev"), **found["config"]}.items()}
-            raw = {key: value for key, value in raw.items() if ":" not in key}
-            environment.parse(raw, present=set(raw), stack="dev", aws_region="us-east-1")
-
-
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+            page.parse("dev", found["config"])
 
 
 def test_aws_commands_are_ones_that_aws_takes() -> None:
     """Service, operation and parameters, against AWS's own API models."""
-    told = [line for line in commands() if line[0] == "aws"]
+    told = [line for line in page.commands(PAGE) if line[0] == "aws"]
     assert told
     for _, service, command, *options in told:
         client = boto3.client(service, region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
@@ -290,13 +244,11 @@ def _params(shape: Any, options: list[str]) -> dict[str, Any]:
 
 
 def test_other_commands_name_keys_and_verbs_that_exist() -> None:
-    others = [line for line in commands() if line[0] != "aws"]
+    others = [line for line in page.commands(PAGE) if line[0] != "aws"]
     for line in others:
         assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"]), line
         if line[1] == "config":
-            key, value = line[3].removeprefix("gpuyard:"), yaml.safe_load(line[4])
-            raw = {name.removeprefix("gpuyard:"): held for name, held in settings("dev").items() if "gpuyard:" in name}
-            environment.parse({**raw, key: value}, present={*raw, key}, stack="dev", aws_region="us-east-1")
+            page.parse("dev", {line[3]: yaml.safe_load(line[4])})
 
 
 def test_what_is_protected_is_what_the_page_names() -> None:
@@ -307,7 +259,7 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     made = changed(change).made
     # pulumi-eks hands its protection to its children.
     inside = made.children(made.one("eks:index:Cluster"))
-    kept = {found.name for found in made.resources.values() if found.options.get("protect") and found not in inside}
+    kept = page.protected(made) - {found.name for found in inside}
     named = {
         "cluster-eks": "cluster",
         "cleanup-contents": "its contents",
@@ -325,18 +277,12 @@ def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
     made = recorded("dev")
     cluster, groups, releases = made.one("aws:eks/cluster:Cluster"), made.all("NodeGroup"), made.all("Release")
     on_nodes = [made.one("aws:eks/addon:Addon", name) for name in ("coredns", "metrics-server", "storage-ebs-csi")]
-    _outlive(made, groups, made.all("ClusterContents"))
-    _outlive(made, [made.one("aws:eks/addon:Addon", "storage-ebs-csi")], made.all("ClusterContents"))
+    page.outlive(made, groups, made.all("ClusterContents"))
+    page.outlive(made, [made.one("aws:eks/addon:Addon", "storage-ebs-csi")], made.all("ClusterContents"))
     for release in releases:
         assert any(made.must_outlive(group, release) for group in groups)
-    _outlive(made, [made.one("NodeGroup", "cpu-workers")], [*on_nodes, made.one("StorageClass", "storage-shared")])
-    _outlive(made, [cluster], groups)
+    page.outlive(made, [made.one("NodeGroup", "cpu-workers")], [*on_nodes, made.one("StorageClass", "storage-shared")])
+    page.outlive(made, [cluster], groups)
     # A node that drains still needs its way out.
-    _outlive(made, made.all("NatGateway"), groups)
-    _outlive(made, made.all("Vpc"), [cluster])
-
-
-def _outlive(made: Recording, longer: list[Resource], shorter: list[Resource]) -> None:
-    """A destroy deletes each of `shorter` before it starts with any of `longer`."""
-    assert longer and shorter
-    assert all(made.must_outlive(one, other) for one in longer for other in shorter)
+    page.outlive(made, made.all("NatGateway"), groups)
+    page.outlive(made, made.all("Vpc"), [cluster])

@@ -1,1 +1,1 @@
-"""`make picture`: the picture and the tables of docs/aws.md, from what the example stacks register."""
+"""`make picture`: the pictures and the tables of docs/aws.md and docs/gcp.md, from what the example stacks register."""

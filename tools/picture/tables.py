@@ -1,40 +1,13 @@
-"""The tables of docs/aws.md: who may do what, the quotas to ask for, and how the example stacks differ."""
+"""Tables of the pages: how one is written, and the rows that are the same on both clouds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from tests.recording import Resource
+from .recorded import NONE, Group, Stack, joined
 
-from .facts import CAPACITY, NONE, Group, Stack, document, joined, listed
-
-# Who takes a role (a service, or a service account) → why there is one.
-REASONS = {
-    "eks.amazonaws.com": "The control plane makes network interfaces in the VPC and load balancers for services.",
-    "ec2.amazonaws.com": "A node joins the cluster and pulls images, and that is all: pods have roles of their own.",
-    "vpc-flow-logs.amazonaws.com": "The VPC writes its traffic log into one log group.",
-    "aws-node": "The VPC CNI gives each pod an address; kept off the nodes' role, so that no other pod has its rights.",
-    "ebs-csi-controller-sa": "The EBS driver makes, attaches, grows and snapshots volumes that carry its own tag.",
-    "efs-csi-controller-sa": "The EFS driver makes an access point with its own directory for each shared volume.",
-    "fsx-csi-controller-sa": "The Lustre driver looks up the file system that is there; it makes and deletes none.",
-    "s3-csi-driver-sa": "The S3 driver reads the buckets below their prefixes, and writes where a volume is writable.",
-    "cluster-autoscaler": "The autoscaler looks at all groups and resizes those that bear this cluster's tag.",
-}  # fmt: skip
-
-# Names as Service Quotas shows them.
-QUOTAS = {
-    "L-1216C47A": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-    "L-34B43A08": "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
-    "L-DB2E81BA": "Running On-Demand G and VT instances",
-    "L-3819A6DF": "All G and VT Spot Instance Requests",
-    "L-417A185B": "Running On-Demand P instances",
-    "L-7212CCBC": "All P4, P3 and P2 Spot Instance Requests",
-    "L-C4BD4855": "All P5 Spot Instance Requests",
-}
-
-_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
-_NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -43,191 +16,48 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-# -- identity ---------------------------------------------------------------------------------------------------------
+def told_apart(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[_Key, str]:
+    """What is found, with those that have it where not all `stacks` have: ` (prod)`."""
+    return {
+        key: "" if set(stacks) <= set(where) else f" ({', '.join(dict.fromkeys(where))})"
+        for key, where in found.items()
+    }
 
 
-def identity(stacks: Sequence[Stack]) -> str:
-    """Every role of every stack, once.
-
-    Raises:
-        KeyError: a role that is taken by somebody for whom `REASONS` says nothing.
-    """
-    rows: dict[tuple[int, str, str, str], list[str]] = {}
-    for stack in stacks:
-        for role in stack.all("aws:iam/role:Role"):
-            taker, shown = _taker(role)
-            if taker not in REASONS:
-                raise KeyError(f"role {role.name}: say in tools/picture/tables.py, REASONS, why {taker} has it")
-            key = list(REASONS).index(taker), role.name, shown, "<br>".join(_rights(stack, role))
-            rows.setdefault(key, []).append(stack.name)
-    lines = []
-    for (order, name, shown, rights), where in sorted(rows.items()):
-        only = "" if len(where) == len(stacks) else f" ({', '.join(where)})"
-        lines.append([f"`{name}`{only}", shown, rights, list(REASONS.values())[order]])
-    return table(["role", "taken by", "may", "why"], lines)
-
-
-def _taker(role: Resource) -> tuple[str, str]:
-    """Who may take a role: the key of its reason, and as the page shows it."""
-    (statement,) = document(role.inputs["assumeRolePolicy"])
-    (service,) = listed(statement["Principal"]["Service"])
-    wanted = statement.get("Condition", {}).get("StringEquals", {})
-    if _ACCOUNT in wanted:
-        return wanted[_ACCOUNT], f"pods of `{wanted[_NAMESPACE]}/{wanted[_ACCOUNT]}`"
-    return service, f"`{service}`"
-
-
-def _rights(stack: Stack, role: Resource) -> list[str]:
-    attached = [
-        each.inputs["policyArn"] for each in stack.all("RolePolicyAttachment") if each.inputs["role"] == role.id
-    ]
-    rights = [f"AWS's policy `{arn.rpartition('/')[2]}`" for arn in attached]
-    for policy in stack.all("RolePolicy"):
-        if policy.inputs["role"] == role.id:
-            rights += [stack.plain(_statement(each)) for each in document(policy.inputs["policy"])]
-    return rights
-
-
-def _statement(statement: Mapping[str, Any]) -> str:
-    services: dict[str, list[str]] = {}
-    for action in listed(statement["Action"]):
-        service, _, name = action.partition(":")
-        services.setdefault(service, []).append(name)
-    actions = "; ".join(f"{service}: {', '.join(names)}" for service, names in services.items())
-    on = ", ".join(f"`{resource}`" for resource in listed(statement["Resource"]))
-    where = [
-        f"`{key}` is {joined(f'`{value}`' for value in listed(values))}"
-        for wanted in statement.get("Condition", {}).values()
-        for key, values in wanted.items()
-    ]
-    refused = "not " if statement["Effect"] == "Deny" else ""
-    return f"{refused}{actions} on {on}" + (f" where {' and '.join(where)}" if where else "")
-
-
-# -- quotas -----------------------------------------------------------------------------------------------------------
-
-
-def quotas(stacks: Sequence[Stack]) -> str:
-    """vCPUs with every group at its maximum, by quota and stack.
-
-    Raises:
-        KeyError: a quota of which `QUOTAS` has no name.
-    """
-    needs: dict[str, dict[str, list[Group]]] = {}
-    for stack in stacks:
-        for group in stack.groups:
-            if not group.block:
-                code = group.machines[0].quota_code(spot=group.capacity == "spot")
-                needs.setdefault(code, {}).setdefault(stack.name, []).append(group)
-    unknown = set(needs) - set(QUOTAS)
-    if unknown:
-        raise KeyError(f"write the name of {', '.join(sorted(unknown))} into tools/picture/tables.py, QUOTAS")
-    rows = [
-        [f"{name}, `{code}`", *(_vcpus(needs[code].get(stack.name, [])) for stack in stacks)]
-        for code, name in QUOTAS.items()
-        if code in needs
-    ]
-    return table(["quota", *(f"`{stack.name}`" for stack in stacks)], rows)
-
-
-def _vcpus(groups: list[Group]) -> str:
-    if not groups:
-        return NONE
-    parts = [f"{group.name} {group.max} × {group.vcpu}" for group in groups]
-    return f"**{sum(group.max * group.vcpu for group in groups):,}**<br>{'<br>'.join(parts)}"
-
-
-# -- examples ---------------------------------------------------------------------------------------------------------
-
-
-def examples(stacks: Sequence[Stack]) -> str:
+def examples(stacks: Sequence[Stack], facts: Mapping[str, Callable[..., str]]) -> str:
     """How the stacks differ, a fact a row."""
-    rows = [[name, *(told(stack) for stack in stacks)] for name, told in _FACTS.items()]
+    rows = [[name, *(told(stack) for stack in stacks)] for name, told in facts.items()]
     return table(["", *(f"[`{stack.name}`](../Pulumi.{stack.name}.yaml)" for stack in stacks)], rows)
 
 
-def _addresses(stack: Stack) -> str:
-    nodes = [found.inputs["cidrBlock"] for found in stack.all("Vpc")]
-    pods = [found.inputs["cidrBlock"] for found in stack.all("VpcIpv4CidrBlockAssociation")]
-    return joined(nodes, "an existing VPC") + (f"; pods {', '.join(pods)}" if pods else "")
+def needs(name: str, found: Mapping[str, Sequence[tuple[Group, int]]], stacks: Sequence[Stack]) -> list[str]:
+    """A row of quotas: by stack the groups that count, each at its maximum, with what one of their nodes needs."""
+    cells = []
+    for stack in stacks:
+        own = found.get(stack.name, [])
+        parts = [f"{group.name} {group.max} × {each}" for group, each in own]
+        total = sum(group.max * each for group, each in own)
+        cells.append(f"**{total:,}**<br>{'<br>'.join(parts)}" if own else NONE)
+    return [name, *cells]
 
 
-def _gateways(stack: Stack) -> str:
-    return {0: "none", 1: "one"}.get(len(stack.nat_zones), f"{len(stack.nat_zones)}, one per zone")
+def zones(stack: Stack) -> str:
+    """Region, and the zones' letters."""
+    return f"{stack.region}: {joined(zone[-1] for zone in stack.zones)}"
 
 
-def _flow_log(stack: Stack) -> str:
-    groups = {found.name: found.inputs["retentionInDays"] for found in stack.all("LogGroup")}
-    return joined(f"{groups[found.name]} days" for found in stack.all("FlowLog"))
-
-
-def _api(stack: Stack) -> str:
-    access = stack.cluster.inputs["vpcConfig"]
-    public = joined(access.get("publicAccessCidrs") or [])
-    return f"private, and public from {public}" if access["endpointPublicAccess"] else "private"
-
-
-def _logs(stack: Stack) -> str:
-    kept = stack.made.one("LogGroup", "cluster-logs").inputs["retentionInDays"]
-    return f"{joined(stack.cluster.inputs.get('enabledClusterLogTypes', []))}; {kept} days"
-
-
-def _access(stack: Stack) -> str:
-    levels = {
-        found.inputs["principalArn"].rpartition("/")[2]: found.inputs["policyArn"].rpartition("/")[2]
-        for found in stack.all("AccessPolicyAssociation")
-    }
-    words = {"AmazonEKSClusterAdminPolicy": "admin", "AmazonEKSAdminPolicy": "admin", "AmazonEKSEditPolicy": "edit"}
-    return joined(f"{who}: {words.get(policy, 'view')}" for who, policy in levels.items())
-
-
-def _pools(stack: Stack) -> str:
+def pools(stack: Stack) -> str:
+    """A line for each pool: machines, sizes, ladder."""
     lines = []
     for pool, groups in stack.pools().items():
         best, last = groups[0], groups[-1]
-        ladder = ", then ".join("capacity block" if group.block else CAPACITY[group.capacity] for group in groups)
-        efa = f", {best.efa} × EFA" if best.efa else ""
-        gpus = f" ({best.gpus}{efa})" if best.gpus else ""
-        lines.append(f"**{pool}**: {best.types}{gpus}, {last.min}..{best.max}, {ladder}")
+        ladder = ", then ".join(group.bought for group in groups)
+        has = ", ".join(each for each in (best.accelerators, best.interconnect) if each)
+        lines.append(f"**{pool}**: {best.types}{f' ({has})' if has else ''}, {last.min}..{best.max}, {ladder}")
     return "<br>".join(lines)
 
 
-def _gpus(stack: Stack) -> str:
+def gpus(stack: Stack) -> str:
     """With every group at its maximum; each rung of a ladder may reach it."""
-    most = {pool: sum(group.max * group.machines[0].gpus for group in groups) for pool, groups in stack.pools().items()}
+    most = {pool: sum(group.max * group.gpus for group in groups) for pool, groups in stack.pools().items()}
     return joined(f"{count:,} in {pool}" for pool, count in most.items() if count)
-
-
-def _volumes(stack: Stack) -> str:
-    lines = [f"{kind}: {', '.join(names)}" for kind, names in (
-        ("EBS", stack.classes("ebs.csi.aws.com")),
-        ("EFS", stack.classes("efs.csi.aws.com")),
-        ("Lustre", [f"{found.inputs['storageCapacity']} GiB" for found in stack.all("LustreFileSystem")]),
-        ("S3", stack.volumes("s3.csi.aws.com")),
-    ) if names]  # fmt: skip
-    return "<br>".join(lines)
-
-
-def _backups(stack: Stack) -> str:
-    return "daily" if stack.all("BackupPolicy") else NONE
-
-
-def _protected(stack: Stack) -> str:
-    return "yes" if stack.cluster.inputs["deletionProtection"] else "no"
-
-
-_FACTS: dict[str, Callable[[Stack], str]] = {
-    "region and zones": lambda stack: f"{stack.region}: {joined(zone[-1] for zone in stack.zones)}",
-    "addresses": _addresses,
-    "NAT gateways": _gateways,
-    "AWS endpoints": lambda stack: joined(stack.endpoints),
-    "flow log": _flow_log,
-    "API endpoint": _api,
-    "access, beside the creator": _access,
-    "control-plane logs": _logs,
-    "pools": _pools,
-    "GPUs at most": _gpus,
-    "volumes": _volumes,
-    "backups of EFS": _backups,
-    "deletion protection": _protected,
-}

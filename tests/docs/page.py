@@ -1,0 +1,118 @@
+"""What the tests of the pages share: rows and commands of a page, a drawing's lines, and examples with changes."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.paths import ROOT
+from stack import environment
+from stack.config import Section
+from tests.recording import Recording, Resource
+from tests.stacks import record, settings
+from tools.picture import __main__ as picture
+
+REGIONS = {"aws_region": "us-east-1", "gcp_region": "us-central1", "gcp_project": "my-project"}
+
+
+def text(name: str) -> str:
+    """A page of docs/."""
+    return (ROOT / "docs" / name).read_text()
+
+
+def rows(page: str, head: str) -> list[list[str]]:
+    """The cells of the table whose first line begins with `head`; the line below the head left out."""
+    _, found, rest = page.partition(f"\n| {head} |")
+    assert found, f"there is no table {head}"
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def changed(stack: str, change: Callable[[dict[str, Any]], None], outputs: dict[str, Any] | None = None) -> Recording:
+    """An example with another config, recorded."""
+    config = copy.deepcopy(settings(stack))
+    change(config)
+    return record(config, stack, outputs=outputs)
+
+
+def parse(stack: str, changes: dict[str, Any]) -> environment.Environment:
+    """The environment of an example with other keys."""
+    found = {**settings(stack), **changes}
+    raw = {key.removeprefix("gpuyard:"): value for key, value in found.items() if key.startswith("gpuyard:")}
+    return environment.parse(raw, present=set(raw), stack=stack, **REGIONS)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The words of every line of its shell blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def manifests(page: str) -> list[dict[str, Any]]:
+    """Its YAML blocks, a document each."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [found for block in blocks for found in yaml.safe_load_all(block)]
+
+
+def check_section(page: str, section: str, model: type[Section]) -> None:
+    """Every key of a section stands in its table, with its default where that is a plain value."""
+    fields = {field.alias: field for field in model.model_fields.values()}
+    told = {key: line[1] for line in rows(page, f"`{section}`") for key in re.findall(r"`(\w+)`", line[0])}
+    assert set(told) == set(fields)
+    for key, field in fields.items():
+        default = field.default
+        if field.is_required():
+            assert told[key] == "–", key
+        elif isinstance(default, bool):
+            assert told[key] == f"`{default}`".lower(), key
+        elif isinstance(default, str | int) and default != "":
+            assert told[key] == f"`{default}`", key
+
+
+def check_diagram(diagram: str) -> None:
+    """It is small, every id is that of one thing, and every arrow leads somewhere."""
+    lines = [line.strip() for line in diagram.splitlines()]
+    boxes = [found[1] for line in lines if (found := re.match(r"subgraph (\w+)\[", line))]
+    nodes = [found[1] for line in lines if (found := re.match(r"(\w+)[(\[]+\"", line))]
+    assert 8 < len(nodes) <= 40
+    assert len({*boxes, *nodes}) == len(boxes) + len(nodes), "an id is that of one thing"
+    assert lines.count("end") == len(boxes)
+    arrows = [line for line in lines if re.search(r"-->|---|~~~", line)]
+    ends = {each for line in arrows for each in re.split(r" (?:<?-->|---|~~~|&) ", re.sub(r"\|.*?\|", "", line))}
+    assert {each.strip() for each in ends} <= {*boxes, *nodes}
+    drawn = {each for line in lines if line.startswith("class ") for each in line.split()[1].split(",")}
+    assert drawn == set(boxes)
+
+
+def check_out_of_date(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--check` leaves a page that is out of date alone and names the fix; without it the page is written."""
+    page, old = text(name), tmp_path / name
+    old.write_text(page.replace("2..20 nodes", "2..19 nodes"))
+    path = next(path for path in picture.PAGES if path.name == name)
+    monkeypatch.setattr(picture, "PAGES", {old: picture.PAGES[path]})
+    assert picture.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert "Fix: make picture" in said and "2..19 nodes" in said and f"docs/{name} is out of date" in said
+    assert "2..19 nodes" in old.read_text()
+    assert picture.main([]) == 0
+    assert old.read_text() == page
+
+
+def outlive(made: Recording, longer: list[Resource], shorter: list[Resource]) -> None:
+    """A destroy deletes each of `shorter` before it starts with any of `longer`."""
+    assert longer and shorter
+    assert all(made.must_outlive(one, other) for one in longer for other in shorter)
+
+
+def protected(made: Recording) -> set[str]:
+    """Names of what Pulumi refuses to delete."""
+    return {found.name for found in made.resources.values() if found.options.get("protect")}

@@ -1,0 +1,17 @@
+"""What docs/aws.md gets from the example stacks on EKS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..pages import Parts, fenced
+from . import diagram, tables
+from .facts import Stack
+
+
+def parts(stacks: Sequence[Stack]) -> Parts:
+    """A picture of each stack, and the tables."""
+    return Parts(
+        {stack.name: fenced(diagram.mermaid(stack)) for stack in stacks},
+        {"identity": tables.identity(stacks), "quotas": tables.quotas(stacks), "examples": tables.examples(stacks)},
+    )

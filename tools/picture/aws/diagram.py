@@ -1,0 +1,123 @@
+"""A stack on AWS as a picture: what is in the region, what is in the VPC, who talks to whom. Roles stand in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..drawing import box, classes, described, flowchart, node, pools, ref, volumes, wrapped
+from .facts import Stack
+
+# What the charts are for; a chart that is not here is drawn with its name alone.
+PURPOSES = {
+    "cluster-autoscaler": "pending pods make nodes",
+    "nvidia-device-plugin": "shows GPUs to the scheduler",
+    "aws-efa-k8s-device-plugin": "shows EFA to the scheduler",
+    "dcgm-exporter": "GPU metrics",
+    "kube-prometheus-stack": "metrics, alerts",
+}
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Charts in one box. `selector`: of the nodes that they run on, empty for those that do not choose."""
+
+    charts: list[str]
+    selector: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.charts[0]
+
+
+def mermaid(stack: Stack) -> str:
+    """The flowchart of a stack."""
+    cluster, access = stack.cluster.inputs, stack.cluster.inputs["vpcConfig"]
+    cidrs = ", ".join(access.get("publicAccessCidrs") or [])
+    inside = [
+        *box("eks", f"EKS cluster {cluster['name']}, Kubernetes {cluster['version']}", _control_plane(stack)),
+        *_vpc(stack),
+        *volumes(_volumes(stack)),
+    ]
+    way_in = f"from {cidrs}" if access["endpointPublicAccess"] else "inside the VPC"
+    return flowchart(f"AWS, {stack.region}", inside, way_in, _edges(stack))
+
+
+def _control_plane(stack: Stack) -> Iterator[str]:
+    cluster = stack.cluster.inputs
+    reach = "public and private" if cluster["vpcConfig"]["endpointPublicAccess"] else "private"
+    facts = [f"{reach} endpoint"]
+    if cluster.get("encryptionConfig"):
+        facts.append("secrets encrypted by KMS")
+    if cluster.get("enabledClusterLogTypes"):
+        facts.append("logs in CloudWatch")
+    yield node("api", described("API server", *facts), "control")
+    yield node("addons", described("add-ons of EKS", wrapped(stack.addons, 2)), "addon")
+    releases = _releases(stack)
+    for found in releases:
+        lines = [described(chart, PURPOSES.get(chart, "")) for chart in found.charts]
+        yield node(found.name, "<br>".join(lines), "addon")
+    yield f"api ~~~ {' & '.join(['addons', *(ref(found.name) for found in releases)])}"
+
+
+def _releases(stack: Stack) -> list[Releases]:
+    """Helm releases; DaemonSets of the same nodes are one box."""
+    boxes: list[Releases] = []
+    for release in stack.all("Release"):
+        chart, selector = release.inputs["chart"], release.inputs["values"].get("nodeSelector", {})
+        if selector and (same := next((each for each in boxes if each.selector == selector), None)):
+            same.charts.append(chart)
+        else:
+            boxes.append(Releases([chart], selector))
+    return boxes
+
+
+def _vpc(stack: Stack) -> Iterator[str]:
+    cidrs = [found.inputs["cidrBlock"] for found in (*stack.all("Vpc"), *stack.all("VpcIpv4CidrBlockAssociation"))]
+    inside = [*pools("node pools, in the private subnets", stack)]
+    # Declared last, the first zone of the example comes out on the left.
+    for zone in reversed(stack.zones):
+        inside += box(zone, zone, _subnets(stack, zone))
+    inside.append(node("endpoints", described("endpoints", wrapped(stack.endpoints)), "net"))
+    yield from box("vpc", f"VPC {' + '.join(cidrs)}", inside)
+
+
+def _subnets(stack: Stack, zone: str) -> Iterator[str]:
+    for kind in ("private", "pods", "public"):
+        if subnet := stack.in_zone(zone, kind):
+            gateway = "<br><b>NAT gateway</b>" if kind == "public" and zone in stack.nat_zones else ""
+            yield node(f"{kind}-{zone}", f"{kind} subnet<br>{subnet.cidr}{gateway}", "net")
+
+
+def _volumes(stack: Stack) -> dict[str, str]:
+    """What pods mount: id → label."""
+    found: dict[str, str] = {}
+    for name, kind, driver in (("ebs", "EBS", "ebs.csi.aws.com"), ("efs", "EFS", "efs.csi.aws.com")):
+        if names := stack.classes(driver):
+            found[name] = classes(kind, names)
+    if lustre := stack.volumes("fsx.csi.aws.com"):
+        found["lustre"] = described("FSx for Lustre", f"volume {', '.join(lustre)}")
+    if buckets := stack.volumes("s3.csi.aws.com"):
+        found["buckets"] = described("S3 buckets", ", ".join(buckets))
+    return found
+
+
+def _edges(stack: Stack) -> Iterator[str]:
+    for found in _releases(stack):
+        if "cluster-autoscaler" in found.charts:
+            yield f"{ref(found.name)} -->|resizes| pools"
+        for group in stack.groups:
+            if found.selector and found.selector.items() <= group.labels.items():
+                yield f"{ref(found.name)} --> {ref(group.name)}"
+    for zone in stack.zones:
+        chain = [ref(f"{kind}-{zone}") for kind in ("private", "pods", "public") if stack.in_zone(zone, kind)]
+        # An invisible line puts a zone's subnets below each other.
+        yield f"pools --- {' ~~~ '.join(chain)}"
+        private = stack.in_zone(zone, "private")
+        if private and (nat := stack.nat_of(private)):
+            yield f"{ref(f'private-{zone}')} --> {ref(f'public-{nat}')}"
+    yield "pools --> endpoints"
+    for zone in stack.nat_zones:
+        yield f"{ref(f'public-{zone}')} --> internet"
+    for name in _volumes(stack):
+        yield f"pools --> {name}"

@@ -1,0 +1,74 @@
+"""A stack on Google Cloud as a picture: what is in the region, what is in the VPC, who talks to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..drawing import box, classes, described, flowchart, node, pools, ref, volumes, wrapped
+from .facts import DISKS, FILES, OBJECTS, Stack
+
+
+def mermaid(stack: Stack) -> str:
+    """The flowchart of a stack."""
+    cluster = stack.cluster.inputs
+    title = f"GKE cluster {cluster['name']}, Kubernetes {cluster['minMasterVersion']}"
+    inside = [
+        *box("gke", f"{title}, channel {cluster['releaseChannel']['channel']}", _control_plane(stack)),
+        *_vpc(stack),
+        *volumes(_volumes(stack)),
+    ]
+    return flowchart(f"Google Cloud, {stack.region}", inside, "<br>".join(stack.ways_in), _edges(stack))
+
+
+def _control_plane(stack: Stack) -> Iterator[str]:
+    cluster = stack.cluster.inputs
+    facts = [
+        "three, in three zones" if stack.regional else f"in {cluster['location']}",
+        "public and private endpoint" if stack.public else "private endpoint",
+        "secrets encrypted by Cloud KMS" if stack.secrets_key else "",
+        f"upgrades held: {stack.hold}" if stack.hold != "nothing" else "",
+    ]
+    yield node("api", described("API server", *facts), "control")
+    brought = ["autoscaler", "device plugin", "GPU drivers", *stack.managed]
+    yield node("google", described("run by GKE", wrapped(brought), f"drivers: {wrapped(stack.drivers, 2)}"), "addon")
+    for name in stack.ladders:
+        yield node(f"class-{name}", described(f"compute class {name}", "orders the rungs"), "addon")
+    yield f"api ~~~ {' & '.join(['google', *(ref(f'class-{name}') for name in stack.ladders)])}"
+
+
+def _vpc(stack: Stack) -> Iterator[str]:
+    inside = [*pools("node pools, private addresses only", stack)]
+    ranges = [f"{name} {cidr}" for name, cidr in stack.ranges.items()]
+    google = "Private Google Access" if stack.google_access else ""
+    inside.append(node("subnetwork", described("subnetwork", *ranges, google), "net"))
+    if stack.all("RouterNat"):
+        inside.append(node("nat", described("Cloud NAT", "one for the region"), "net"))
+    yield from box("vpc", "VPC" if ranges else "a VPC of somebody else's", inside)
+
+
+def _volumes(stack: Stack) -> dict[str, str]:
+    """What pods mount: id → label."""
+    found: dict[str, str] = {}
+    for name, kind, driver in (("disks", "disks", DISKS), ("files", "Filestore", FILES)):
+        if names := stack.classes(driver):
+            found[name] = classes(kind, names)
+    if instance := stack.volumes(FILES):
+        found["filestore"] = described("Filestore", f"volume {', '.join(instance)}")
+    if buckets := stack.volumes(OBJECTS):
+        found["buckets"] = described("Cloud Storage", ", ".join(buckets))
+    return found
+
+
+def _edges(stack: Stack) -> Iterator[str]:
+    yield "google -->|resizes| pools"
+    for name, groups in stack.ladders.items():
+        for place, group in enumerate(groups, 1):
+            yield f"{ref(f'class-{name}')} -->|{place}| {ref(group)}"
+    yield "pools --- subnetwork"
+    if stack.google_access:
+        yield node("google-apis", "Google's APIs<br>registries, buckets", "outside", "([", "])")
+        yield f"subnetwork --> {ref('google-apis')}"
+    if stack.all("RouterNat"):
+        yield "subnetwork --> nat --> internet"
+    for name in _volumes(stack):
+        yield f"pools --> {name}"
