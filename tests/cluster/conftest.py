@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
@@ -15,9 +16,10 @@ from sandbox import process
 from sandbox.cluster import control_plane
 from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.autoscaler import Autoscaler, Pace
+from sandbox.cluster.cloud import Machine
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
-from sandbox.cluster.nodes import is_ready
+from sandbox.cluster.nodes import Nodes, is_ready
 from tests.cluster.fake_balancers import FakeBalancers
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
 
@@ -66,8 +68,9 @@ def namespace(api: Api) -> Iterator[str]:
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     wait(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "its service account")
     yield name
-    for owners in ("apis/apps/v1/{}/daemonsets", "apis/batch/v1/{}/jobs"):
-        api.request("DELETE", f"/{owners.format(f'namespaces/{name}')}", {"propagationPolicy": "Background"})
+    for owners in ("apps/v1 daemonsets", "apps/v1 deployments", "apps/v1 replicasets", "batch/v1 jobs"):
+        group, kind = owners.split()
+        api.request("DELETE", f"/apis/{group}/namespaces/{name}/{kind}", {"propagationPolicy": "Background"})
     pods = f"/api/v1/namespaces/{name}/pods"
 
     def gone() -> bool:
@@ -96,6 +99,17 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
     autoscaler = Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3))
     controller = Controller(api, fleet, "1.35", autoscaler, balancers=balancers)
     controller.volumes.install({"ebs.csi.aws.com", "efs.csi.aws.com"})
+    with looking(controller):
+        machines = len(wait(fleet.machines, "the first machines"))
+        wait(lambda: len([node for node in api.list("/api/v1/nodes") if is_ready(node)]) >= machines, "their nodes")
+        yield controller
+        fleet.clear()
+        wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
+
+
+@contextmanager
+def looking(controller: Controller) -> Iterator[None]:
+    """Has the controller look, often, in a thread of its own."""
     stopped, troubles = threading.Event(), []
 
     def loop() -> None:
@@ -107,15 +121,51 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()
-    machines = len(wait(fleet.machines, "the first machines"))
-    wait(lambda: len([node for node in api.list("/api/v1/nodes") if is_ready(node)]) >= machines, "their nodes")
-    yield controller
-    fleet.clear()
-    wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
-    stopped.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
     # Conflicts with other controllers are normal.
     assert not [error for error in troubles if not isinstance(error, (ApiError, OSError))]
+
+
+Make = Callable[[list[Machine]], None]
+
+
+@pytest.fixture
+def cloud(api: Api) -> Iterator[Make]:
+    """`cloud(machines)`: makes them nodes, or brings the nodes in line with them; all are gone afterwards."""
+    nodes = Nodes(api, "1.35")
+
+    def sync(machines: list[Machine]) -> None:
+        pods, there = api.list("/api/v1/pods"), api.list("/api/v1/nodes")
+        nodes.sync(machines, pods, there)
+
+    yield sync
+    sync([])
+    wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
+
+
+def ready(api: Api, count: int) -> None:
+    """Waits for so many nodes."""
+    wait(lambda: sum(map(is_ready, api.list("/api/v1/nodes"))) == count, f"{count} nodes")
+
+
+def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
+    """Names of the nodes on which the DaemonSet's pods run, once it has all that it wants."""
+
+    def settled() -> tuple[set[str]] | None:
+        found = api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{daemon_set}")
+        status, selector = found["status"], found["spec"]["selector"]["matchLabels"]
+        query = ",".join(f"{key}={value}" for key, value in selector.items())
+        pods = api.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=query)
+        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        seen = status.get("observedGeneration") == found["metadata"]["generation"]
+        complete = seen and len(running) == len(pods) == status["desiredNumberScheduled"]
+        return ({pod["spec"]["nodeName"] for pod in pods},) if complete else None
+
+    return wait(settled, f"the pods of {daemon_set}")[0]
 
 
 def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
@@ -153,11 +203,7 @@ class Pods:
     def unschedulable(self, name: str) -> str:
         """Waits for the scheduler's refusal and returns its words."""
 
-        def found() -> str | None:
-            conditions = (self.get(name) or {"status": {}})["status"].get("conditions") or ()
-            return next((c["message"] for c in conditions if c.get("reason") == "Unschedulable"), None)
-
-        return wait(found, f"pod {name} refused")
+        return wait(lambda: _refusal(self.get(name) or {"status": {}}), f"pod {name} refused")
 
     def events(self, name: str, reason: str) -> list[str]:
         events = self.api.list(f"/api/v1/namespaces/{self.namespace}/events")
@@ -167,6 +213,30 @@ class Pods:
 @pytest.fixture
 def pods(api: Api, namespace: str) -> Pods:
     return Pods(api, namespace)
+
+
+def place(pods: Pods, wanted: dict[str, Object], meanwhile: Callable[[], None] = lambda: None) -> dict[str, str]:
+    """Makes pods and gives, by name, the node of each; where there is none, the scheduler's words."""
+    for name, spec in wanted.items():
+        pods.make(name, spec)
+
+    def homes() -> dict[str, str]:
+        found = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods.api.list(pods.path)}
+        return {name: found[name] for name in wanted}
+
+    def all_placed() -> dict[str, str] | None:
+        meanwhile()
+        return found if all((found := homes()).values()) else None
+
+    try:
+        return wait(all_placed, "the pods", 20)
+    except AssertionError:
+        return {name: home or _refusal(pods.get(name) or {"status": {}}) for name, home in homes().items()}
+
+
+def _refusal(pod: Object) -> str:
+    conditions = pod["status"].get("conditions") or ()
+    return next((c["message"] for c in conditions if c.get("reason") == "Unschedulable"), "")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,9 @@ import yaml
 from components import hardware
 from sandbox.aws import machine_types
 from sandbox.cluster.api import Api, Object
-from sandbox.cluster.cloud import Machine
-from sandbox.cluster.nodes import Nodes, is_ready
 from sandbox.plugins import chart, stand_in
 from sandbox.workload import TOLERATIONS, plain_pod, training_spec
-from tests.cluster.conftest import Pods, wait
+from tests.cluster.conftest import Make, Pods, landed, place, ready
 from tests.eks_nodes import EFA, Rung, rungs, stacks
 from tests.recording import Recording
 from tests.stacks import record, recorded, settings
@@ -108,27 +106,6 @@ def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
     }
 
 
-Make = Callable[[list[Machine]], None]
-
-
-@pytest.fixture
-def cloud(api: Api) -> Iterator[Make]:
-    """`cloud(machines)`: makes them nodes, or brings the nodes in line with them; all are gone afterwards."""
-    nodes = Nodes(api, "1.35")
-
-    def sync(machines: list[Machine]) -> None:
-        pods, there = api.list("/api/v1/pods"), api.list("/api/v1/nodes")
-        nodes.sync(machines, pods, there)
-
-    yield sync
-    sync([])
-    wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
-
-
-def ready(api: Api, count: int) -> None:
-    wait(lambda: sum(map(is_ready, api.list("/api/v1/nodes"))) == count, f"{count} nodes")
-
-
 def install(api: Api, namespace: str, made: Recording) -> list[str]:
     """The DaemonSets for GPUs of the program's releases, with the values that it gives them."""
     names = []
@@ -149,45 +126,6 @@ def install(api: Api, namespace: str, made: Recording) -> list[str]:
                 assert found["kind"] == "ServiceAccount", found["kind"]
                 api.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", found)
     return names
-
-
-def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
-    """Names of the nodes on which the DaemonSet's pods run, once it has all that it wants."""
-
-    def settled() -> tuple[set[str]] | None:
-        found = api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{daemon_set}")
-        status, selector = found["status"], found["spec"]["selector"]["matchLabels"]
-        query = ",".join(f"{key}={value}" for key, value in selector.items())
-        pods = api.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=query)
-        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
-        seen = status.get("observedGeneration") == found["metadata"]["generation"]
-        complete = seen and len(running) == len(pods) == status["desiredNumberScheduled"]
-        return ({pod["spec"]["nodeName"] for pod in pods},) if complete else None
-
-    return wait(settled, f"the pods of {daemon_set}")[0]
-
-
-def place(pods: Pods, wanted: dict[str, Object], meanwhile: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Makes pods and gives, by name, the node of each; where there is none, the scheduler's words."""
-    for name, spec in wanted.items():
-        pods.make(name, spec)
-
-    def outcome(pod: Object) -> str:
-        if pod["spec"].get("nodeName"):
-            return pod["spec"]["nodeName"]
-        conditions = pod["status"].get("conditions") or ()
-        return next((c["message"] for c in conditions if c.get("reason") == "Unschedulable"), "")
-
-    def all_placed() -> dict[str, str] | None:
-        meanwhile()
-        found = {pod["metadata"]["name"]: outcome(pod) for pod in pods.api.list(pods.path)}
-        outcomes = {name: found[name] for name in wanted}
-        return outcomes if all(each.endswith(".internal") for each in outcomes.values()) else None
-
-    try:
-        return wait(all_placed, "the pods", 20)
-    except AssertionError:
-        return {pod["metadata"]["name"]: outcome(pod) for pod in pods.api.list(pods.path)}
 
 
 @pytest.mark.parametrize("expected", [True, False], ids=["expected", "joined"])

@@ -1,0 +1,354 @@
+"""Workloads on nodes as GKE labels and taints them, by the real scheduler: every rung of every example, and of pools
+that no example has (`VARIETY`); a ladder that its ComputeClass puts in order; and the same workloads as on EKS.
+
+The nodes are those of the simulated cloud (tests/unit/gcp/test_expected_nodes.py holds them against Google's).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import hardware
+from components.taints import COMPUTE_CLASS_TOLERATION, GPU_TOLERATION
+from sandbox.cluster import compute_class
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.autoscaler import Autoscaler, Pace
+from sandbox.cluster.cloud import Machine
+from sandbox.cluster.controller import Controller
+from sandbox.cluster.interruption import interrupt
+from sandbox.cluster.nodes import NOTICE, Nodes
+from sandbox.gcp.fleet import Fleet
+from sandbox.workload import TOLERATIONS, plain_pod, training_job, training_spec
+from tests import eks_nodes
+from tests.cluster.conftest import Make, Pods, landed, looking, place, ready, wait
+from tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
+from tests.stacks import recorded
+
+POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
+ACCELERATOR = "cloud.google.com/gke-accelerator"
+QUEUED = {"key": "cloud.google.com/gke-queued", "operator": "Exists"}
+UNTOLERATED = "untolerated taint"  # the scheduler does not say which
+UNBOOTED = 250
+"""GiB of ephemeral storage that no boot disk here leaves, and local SSDs do."""
+
+
+def grown(found: Environment, *names: str) -> list[Machine]:
+    """The machines of an environment with one node at least in each rung, or in those of these names."""
+    for rung in found.rungs:
+        if (not names or rung.name in names) and not found.group(rung).desired:
+            found.fleet.set_desired(rung.id, 1)
+    return found.fleet.machines()
+
+
+def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
+    """What the pool is for, asked for as a person would: by the labels and taints of the pool as its file has it.
+
+    GPU pools get the guide's training pod with all GPUs of a node or, where they are shared, with one; on local SSDs it
+    asks for more than a boot disk would hold.
+    """
+    machine = hardware.find(hardware.GCP, pool["machineTypes"][0])
+    assert machine
+    gpus = pool.get("accelerator", {}).get("count", machine.gpus)
+    spec = training_spec() if gpus else plain_pod("plain")["spec"]
+    resources = json.loads(json.dumps(spec["containers"][0]["resources"]))
+    for amounts in resources.values() if gpus else ():
+        amounts[GPU] = "1" if "sharing" in pool or "partition" in pool else str(gpus)
+    if pool.get("localSsds") or (machine.nvme_gb and pool.get("scratch", True)):
+        resources["requests"]["ephemeral-storage"] = resources["limits"]["ephemeral-storage"] = f"{UNBOOTED}Gi"
+    wanted = {POOL: rung.pool, CAPACITY: rung.capacity, **pool.get("labels", {})}
+    expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in wanted.items()]
+    required = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    }
+    own = [{"key": taint["key"], "operator": "Exists"} for taint in pool.get("taints", [])]
+    return {
+        **spec,
+        "containers": [{**spec["containers"][0], "resources": resources}],
+        "affinity": {"nodeAffinity": required},
+        "tolerations": [*(TOLERATIONS if gpus else []), *own, *([QUEUED] if pool.get("queued") else [])],
+    }
+
+
+def daemon(api: Api, namespace: str, name: str, **spec: Any) -> None:
+    """A DaemonSet whose pods tolerate everything, as those of GKE do."""
+    labels = {"app.kubernetes.io/name": name}
+    container = {"name": name, "image": f"example.org/{name}:1"}
+    template = {"containers": [container], "tolerations": [{"operator": "Exists"}], **spec}
+    body = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": template}}
+    path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+    api.request("POST", path, {"metadata": {"name": name}, "spec": body})
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_rung_takes_the_pod_that_its_pool_is_for(
+    api: Api, cloud: Make, pods: Pods, name: str, tmp_path: Path
+) -> None:
+    """seed rows S03, S05, S07, S08, S09, S10 and S12, and a plain pod stays off the GPUs. The program brings no
+    DaemonSet: GKE's own, selected and tolerating as its device plugin does, is on every GPU node and on no other."""
+    made, pools = stack(name)
+    found = environment(made, tmp_path)
+    machines = grown(found)
+    assert {machine.pool for machine in machines} == {*pools}
+    homes = {rung.name: {m.node_name for m in machines if m.group == rung.id} for rung in found.rungs}
+    on_gpus = {node for rung in found.rungs if rung.gpus for node in homes[rung.name]}
+    cloud(machines)
+    ready(api, len(machines))
+
+    assert not made.all("kubernetes:helm.sh/v3:Release")
+    term = {"matchExpressions": [{"key": ACCELERATOR, "operator": "Exists"}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    daemon(api, pods.namespace, "gke-device-plugin", affinity=affinity)
+    if "own-driver" in pools:
+        by_hand = {"cloud.google.com/gke-gpu-driver-version": "autoinstall-disabled"}
+        daemon(api, pods.namespace, "nvidia-device-plugin", nodeSelector=by_hand)
+    assert landed(api, pods.namespace, "gke-device-plugin") == on_gpus
+
+    wanted = {rung.name: pod_for(rung, pools[rung.pool]) for rung in found.rungs}
+    wanted |= {f"plain-{number}": plain_pod("plain")["spec"] for number in range(3)}
+    # Where nobody installs the driver, the GPUs show only when somebody's plugin runs.
+    placed = place(pods, wanted, (lambda: cloud(machines)) if "own-driver" in pools else lambda: None)
+    wrong = {rung: placed[rung] for rung, nodes in homes.items() if placed[rung] not in nodes}
+    assert not wrong
+    everywhere = {node for nodes in homes.values() for node in nodes}
+    assert {placed[plain] for plain in wanted if plain.startswith("plain-")} <= everywhere - on_gpus
+
+    # Past every other taint, and where it asks to go, a pod that uses no GPU is kept off by the GPU's own.
+    others = [COMPUTE_CLASS_TOLERATION, QUEUED, {"key": "team", "operator": "Exists"}]
+    for pool in {rung.pool for rung in found.rungs if rung.gpus}:
+        spec = {**plain_pod("stubborn")["spec"], "nodeSelector": {POOL: pool}, "tolerations": others}
+        pods.make(f"stubborn-{pool}", spec)
+        assert UNTOLERATED in pods.unschedulable(f"stubborn-{pool}")
+
+
+def test_a_shared_gpu_takes_as_many_pods_as_it_has_clients_and_slices(
+    api: Api, cloud: Make, pods: Pods, tmp_path: Path
+) -> None:
+    """seed row S03: four in turns, seven in slices, and the next one finds no GPU."""
+    found = environment(stack("variety")[0], tmp_path)
+    room = {"turns": 4, "slices": 7}
+    machines = [machine for machine in grown(found, *room) if machine.pool in room]
+    cloud(machines)
+    ready(api, len(room))
+    resources = {"requests": {"cpu": "100m"}, "limits": {GPU: "1"}}
+    container = {"name": "main", "image": "example.org/image:1", "resources": resources}
+
+    def spec(pool: str) -> Object:
+        return {"containers": [container], "nodeSelector": {POOL: pool}}
+
+    # That they tolerate the taint is the API server's doing: they ask for a GPU.
+    wanted = {f"{pool}-{number}": spec(pool) for pool, clients in room.items() for number in range(clients)}
+    placed = place(pods, wanted)
+    for machine in machines:
+        assert [*placed.values()].count(machine.node_name) == room[machine.pool]
+    for pool in room:
+        pods.make(f"{pool}-late", spec(pool))
+        assert f"Insufficient {GPU}" in pods.unschedulable(f"{pool}-late")
+
+
+# -- the same workloads on both clouds ---------------------------------------------------------------------------------
+
+
+def serving() -> Object:
+    """A model server with the guide's readiness probe, on the nodes that are for inference."""
+    labels = {"app": "serving"}
+    term = {"matchExpressions": [{"key": "workload", "operator": "In", "values": ["inference"]}]}
+    container = {
+        "name": "server",
+        "image": "registry.example/serve:1",
+        "ports": [{"containerPort": 8080}],
+        "resources": {"requests": {"cpu": "2", "memory": "8Gi", GPU: "1"}, "limits": {"memory": "8Gi", GPU: "1"}},
+        "readinessProbe": {
+            "httpGet": {"path": "/health/ready", "port": 8080},
+            "initialDelaySeconds": 60,
+            "periodSeconds": 10,
+            "failureThreshold": 3,
+        },
+    }
+    spec = {
+        "containers": [container],
+        "tolerations": TOLERATIONS,
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "serving"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
+    }
+
+
+JOBS, DEPLOYMENTS = "/apis/batch/v1/namespaces/{}/jobs", "/apis/apps/v1/namespaces/{}/deployments"
+MANIFESTS = {
+    JOBS: json.dumps(training_job("training", run_seconds=120)),
+    DEPLOYMENTS: json.dumps(serving()),
+}
+"""Where each goes, and its text: written once, and applied as it is."""
+
+CLOUDS = {"prod": "eks", "prod-gke": "gke"}
+
+
+def machines_of(name: str, folder: Path) -> list[Machine]:
+    """One node at least for every rung of an example on either cloud."""
+    if CLOUDS[name] == "gke":
+        return grown(environment(recorded(name), folder))
+    return [rung.machine(expected=True) for rung in eks_nodes.rungs(recorded(name))]
+
+
+def test_the_portable_workloads_name_nothing_of_one_cloud() -> None:
+    """But the toleration of GKE's compute class, which means nothing to EKS."""
+    for text in MANIFESTS.values():
+        assert text.count("cloud.google.com") == 1 and COMPUTE_CLASS_TOLERATION["key"] in text
+        assert not any(word in text for word in ("gke", "eks", "aws", "amazonaws", "present"))
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_same_job_and_the_same_server_run_on_both_clouds(
+    api: Api, cloud: Make, pods: Pods, name: str, tmp_path: Path
+) -> None:
+    """seed rows S01, S03, S07, S08, S09, S10 and S16, on the production examples, unchanged."""
+    machines = machines_of(name, tmp_path)
+    pool_of = {machine.node_name: machine.pool for machine in machines}
+    cloud(machines)
+    ready(api, len(machines))
+    for path, text in MANIFESTS.items():
+        api.request("POST", path.format(pods.namespace), json.loads(text))
+
+    def homes() -> dict[str, str] | None:
+        there = [pod for pod in api.list(pods.path) if pod["status"].get("phase") == "Running"]
+        found = {pod["metadata"]["labels"]["app"]: pool_of[pod["spec"]["nodeName"]] for pod in there}
+        return found if len(found) == len(MANIFESTS) else None
+
+    assert wait(homes, "the job and the server", 20) == {"training": "gpu-workers", "serving": "inference"}
+    path = f"{DEPLOYMENTS.format(pods.namespace)}/serving"
+    wait(lambda: api.request("GET", path)["status"].get("availableReplicas") == 1, "the server's replica")
+
+    # Why they bring a second toleration: a ladder's nodes on GKE bear a second taint.
+    pods.make("one-toleration", {**training_spec(), "tolerations": [GPU_TOLERATION]})
+    if CLOUDS[name] == "gke":
+        assert UNTOLERATED in pods.unschedulable("one-toleration")
+    else:
+        pods.running("one-toleration")
+
+
+# -- a ladder of capacity ----------------------------------------------------------------------------------------------
+
+
+class Scarce(Fleet):
+    """The simulated Google Cloud with some kinds of capacity sold out: the machines that it has stay, and no other
+    comes. `asked`: (node pool's logical name, size), in the order in which the autoscaler asked."""
+
+    def __init__(self, found: Environment) -> None:
+        super().__init__(found.fleet.project, *found.fleet.cluster.split("/")[3::2], store=found.fleet.store)
+        self._names = {rung.id: rung.name for rung in found.rungs}
+        self._there: dict[str, set[str]] = {}
+        self.asked: list[tuple[str, int]] = []
+
+    def sell_out(self, name: str) -> None:
+        self._there[name] = {machine.id for machine in super().machines()}
+
+    def restock(self) -> None:
+        self._there.clear()
+
+    def machines(self) -> list[Machine]:
+        found = super().machines()
+        return [m for m in found if m.id in self._there.get(self._names[m.group], {m.id})]
+
+    def set_desired(self, group_id: str, size: int) -> None:
+        self.asked.append((self._names[group_id], size))
+        super().set_desired(group_id, size)
+
+    def rung_of(self, node: str) -> str:
+        return next(self._names[machine.group] for machine in self.machines() if machine.node_name == node)
+
+
+BACKOFF = 1000
+"""Seconds; so long that no test waits for it."""
+
+
+@dataclass
+class World:
+    """An environment on GKE with its controllers at work. `skipped`: seconds that its autoscaler believes to have
+    passed beside the real ones."""
+
+    fleet: Scarce
+    skipped: list[float] = field(default_factory=lambda: [0.0])
+
+
+@pytest.fixture
+def world(api: Api, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The stack that the test names, with its ComputeClasses in the cluster."""
+    found = environment(stack(request.param)[0], tmp_path)
+    made = World(Scarce(found))
+    compute_class.install(api)
+    kind = f"{compute_class.DEFINITIONS}/computeclasses.cloud.google.com"
+
+    def established() -> bool:
+        conditions = api.request("GET", kind).get("status", {}).get("conditions") or ()
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+    wait(established, "the kind")
+    for each in found.classes:
+        api.request("POST", compute_class.PATH, each)
+    pace = Pace(idle=10_000, provision=1, backoff=BACKOFF)
+    autoscaler = Autoscaler(api, made.fleet, pace, clock=lambda: time.monotonic() + sum(made.skipped))
+    with looking(Controller(api, made.fleet, "1.35", autoscaler)):
+        ready(api, len(made.fleet.machines()))
+        yield made
+    for each in found.classes:
+        api.delete(f"{compute_class.PATH}/{each['metadata']['name']}")
+    Nodes(api, "1.35").sync([], api.list("/api/v1/pods"), api.list("/api/v1/nodes"))
+    wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
+
+
+@pytest.mark.parametrize("world", ["variety"], indirect=True)
+def test_the_rungs_get_their_turn_in_the_order_of_the_class(world: World, pods: Pods) -> None:
+    """seed rows S04, S12: the best rung first; the next one when its machines do not come, and as long as it is left
+    alone; then the best again. Flex-start comes before spot, which its price would not make it."""
+    spec = {
+        **training_spec(),
+        "nodeSelector": {POOL: "ladder"},
+        "tolerations": [*TOLERATIONS, {"key": "team", "operator": "Exists"}],
+    }
+
+    def home(name: str) -> str:
+        pods.make(name, spec)
+        return world.fleet.rung_of(pods.running(name, 30)["spec"]["nodeName"])
+
+    world.fleet.sell_out("ladder-reserved")
+    assert home("first") == "ladder-flex"
+    assert world.fleet.asked == [("ladder-reserved", 1), ("ladder-reserved", 0), ("ladder-flex", 1)]
+    world.fleet.restock()
+    assert home("second") == "ladder-flex"
+    assert world.fleet.asked[3:] == [("ladder-flex", 2)]
+    world.skipped.append(BACKOFF)
+    assert home("third") == "ladder-reserved"
+    assert world.fleet.asked[4:] == [("ladder-reserved", 1)]
+
+
+@pytest.mark.parametrize("world", ["prod-gke"], indirect=True)
+def test_a_job_whose_spot_node_is_taken_ends_on_the_next_rung(api: Api, world: World, pods: Pods) -> None:
+    """seed rows S12, S13: the node is drained and taken, no other spot node is to be had, the job's next run goes to an
+    on-demand node and is its last; the interruption counts as no failure."""
+    jobs = f"/apis/batch/v1/namespaces/{pods.namespace}/jobs"
+    api.request("POST", jobs, training_job("training", run_seconds=6))
+
+    def runs() -> dict[str, str]:
+        found = api.list(pods.path, labelSelector="app=training")
+        return {p["metadata"]["name"]: p["spec"]["nodeName"] for p in found if p["status"]["phase"] == "Running"}
+
+    ((name, node),) = wait(runs, "the first run").items()
+    assert world.fleet.rung_of(node) == "gpu-workers-spot"
+    world.fleet.sell_out("gpu-workers-spot")
+    assert interrupt(api, world.fleet, node, NOTICE["gke"], notice=5) == [f"{pods.namespace}/{name}"]
+    second = wait(lambda: {run: at for run, at in runs().items() if run != name}, "the second run")
+    assert [world.fleet.rung_of(at) for at in second.values()] == ["gpu-workers"]
+    job = wait(lambda: (j := api.request("GET", f"{jobs}/training"))["status"].get("succeeded") and j, "the Job's end")
+    assert not job["status"].get("failed")
+    assert world.fleet.asked == [("gpu-workers-spot", 1), ("gpu-workers-spot", 0), ("gpu-workers", 1)]
