@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox.gcp import discovery, invokes, machines
 from sandbox.gcp.store import ApiError, Body, Store
-from sandbox.gcp.table import Context, Row, path_of, reach, rows
+from sandbox.gcp.table import AutoName, Context, Row, path_of, reach, rows
 from sandbox.plugins import journal
 from sandbox.plugins.provider import (
     UNKNOWN,
@@ -111,8 +111,11 @@ class GcpProvider(SimulatedProvider):
         paths = [path for path in changes(old_inputs, news) if not _same(old_inputs, news, path)]
         replaces = [path for path in paths if _forces(row, path, old_inputs, news)]
         replaces += [path for path in row.replaces_too(old_inputs, news) if path not in replaces]
+        # The name of the moment is kept until here. For a replacement the engine asks for the inputs anew, without the
+        # old ones, and gets another name if it is ours to choose.
+        chosen = row.autoname is not None and _is_auto(row.autoname, urn, news)
         same_name = row.autoname is None or old_inputs.get(row.autoname.property) == news.get(row.autoname.property)
-        return Diff(changes=paths, replaces=replaces, delete_before_replace=bool(replaces) and same_name)
+        return Diff(changes=paths, replaces=replaces, delete_before_replace=bool(replaces) and same_name and not chosen)
 
     # -- the object's life --------------------------------------------------------------------------------------------
 
@@ -269,12 +272,10 @@ def _name(row: Row, urn: str, olds: Props, inputs: Props, seed: bytes) -> Iterat
     if row.autoname is None or inputs.get(row.autoname.property) is not None:
         return
     key = row.autoname.property
-    prefix = inputs.get("namePrefix")
-    if prefix is UNKNOWN:
+    start = _start(row.autoname, urn, inputs)
+    if start is UNKNOWN:
         inputs[key] = UNKNOWN
         return
-    logical = f"{urn.rsplit('::', 1)[-1]}-"
-    start = prefix if isinstance(prefix, str) else logical.lower() if row.autoname.lower else logical
     old = olds.get(key)
     if isinstance(old, str) and re.fullmatch(re.escape(start) + "[0-9a-f]{7}", old):
         inputs[key] = old
@@ -285,6 +286,21 @@ def _name(row: Row, urn: str, olds: Props, inputs: Props, seed: bytes) -> Iterat
         )
         return
     inputs[key] = start + hashlib.sha256(seed + urn.encode()).hexdigest()[:7]
+
+
+def _start(auto: AutoName, urn: str, inputs: Props) -> Any:
+    """What an auto-name begins with."""
+    prefix = inputs.get("namePrefix")
+    if prefix is UNKNOWN or isinstance(prefix, str):
+        return prefix
+    logical = f"{urn.rsplit('::', 1)[-1]}-"
+    return logical.lower() if auto.lower else logical
+
+
+def _is_auto(auto: AutoName, urn: str, inputs: Props) -> bool:
+    """Whether the name is one that `_name` makes."""
+    start, name = _start(auto, urn, inputs), inputs.get(auto.property)
+    return isinstance(start, str) and bool(re.fullmatch(re.escape(start) + "[0-9a-f]{7}", str(name)))
 
 
 def _run_checks(row: Row, inputs: Props) -> Iterator[CheckFailure]:

@@ -182,12 +182,17 @@ def test_a_network_comes_changes_and_goes(cloud):
     assert cloud.store.select() == []
 
 
-def test_an_auto_named_object_is_replaced_without_a_gap(cloud):
-    id, _ = cloud.create(NETWORK, {"autoCreateSubnetworks": False})
+@pytest.mark.parametrize(("named", "first"), [({}, False), ({"name": "net"}, True)])
+def test_an_auto_named_object_is_replaced_without_a_gap(cloud, named, first):
+    """As the engine asks: for the difference with the old name, for the replacement without the old inputs."""
+    given = {"autoCreateSubnetworks": False, **named}
+    id, _ = cloud.create(NETWORK, given)
     token, name, inputs, outputs = cloud.made[id]
-    replaced = {**inputs, "description": "x", "name": "thing-0000000"}
-    diff = cloud.provider.diff(token, urn(token, name), id, inputs, outputs, replaced)
-    assert "description" in diff.replaces and not diff.delete_before_replace
+    changed, _ = cloud.check(token, {**given, "description": "x"}, name, inputs)
+    diff = cloud.provider.diff(token, urn(token, name), id, inputs, outputs, changed)
+    assert "description" in diff.replaces and diff.delete_before_replace is first
+    anew, _ = cloud.provider.check(token, urn(token, name), {}, given, b"another seed")
+    assert (anew["name"] == inputs["name"]) is first
 
 
 def test_the_id_is_noted_before_the_object_is_made(cloud, tmp_path):

@@ -1,0 +1,235 @@
+"""A living dev-gke changes, and goes: nothing is replaced by surprise, and a plain `pulumi destroy` leaves nothing of
+what GKE makes on its own. One environment for all of it, in order."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.conftest import Project
+from tests.engine.test_story import pool
+from tests.engine.test_teardown import WEB, user
+
+STACK = "dev-gke"
+POOLS = "gpuyard:nodePools"
+CLUSTER = "gcp:container/cluster:Cluster::cluster-gke"
+POOL = "gcp:container/nodePool:NodePool::"
+CLASS = "kubernetes:cloud.google.com/v1:ComputeClass::"
+OLD, NEW = "1.34", "1.35"
+INTERNAL = {"networking.gke.io/load-balancer-type": "Internal"}
+
+_LOOK = """
+import json
+from sandbox.gcp import store
+objects = {}
+for collection, name, _ in store.Store().select():
+    objects.setdefault(collection.partition(".")[2], []).append(name.rsplit("/", 1)[-1])
+print(json.dumps({"objects": objects, "leftovers": store.leftovers(), "kept": store.kept()}))
+"""
+
+Config = dict[str, Any]
+Steps = set[tuple[str, str, tuple[str, ...]]]
+
+
+@pytest.fixture(scope="module")
+def living(project: Project) -> Project:
+    """dev-gke on an older Kubernetes and with a pool more, up."""
+    config = project.config(STACK)
+    config["gpuyard:cluster"]["version"] = OLD
+    config[POOLS]["big"] = {"machineTypes": ["n2-standard-16"], "min": 0, "max": 2}
+    project.write(STACK, config)
+    project.run("up", "--stack", STACK)
+    return project
+
+
+def preview(living: Project, change: Callable[[Config], None]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(operation, type::name, changed properties) of what a changed config would do to custom resources, in the
+    engine's order; the config is put back."""
+    path = living.root / f"Pulumi.{STACK}.yaml"
+    before = path.read_bytes()
+    config = copy.deepcopy(living.config(STACK))
+    change(config)
+    living.write(STACK, config)
+    try:
+        found = living.json("preview", "--stack", STACK, "--json")["steps"]
+    finally:
+        path.write_bytes(before)
+    return [
+        (step["operation"], f"{step['type']}::{step['urn'].rsplit('::', 1)[-1]}", tuple(sorted(step["properties"])))
+        for step in found
+        if not step["type"].startswith(("pulumi:", "gpuyard:"))
+    ]
+
+
+def nodes(status: Config, name: str) -> set[str]:
+    return {node["name"] for node in status["nodes"] if node["pool"] == name}
+
+
+def to_new_version(config: Config) -> None:
+    config["gpuyard:cluster"]["version"] = NEW
+
+
+def test_a_new_kubernetes_upgrades_the_control_plane_in_place_and_nothing_else(living: Project) -> None:
+    """seed row S01: nodes follow in a maintenance window."""
+    assert preview(living, to_new_version) == [("update", CLUSTER, ("minMasterVersion",))]
+
+
+def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
+    """Seed rows S01, S02, S03: a zone more in the network is one more for the cluster and for the pools that name none
+    themselves; a larger disk is the same pool's."""
+
+    def change(config: Config) -> None:
+        config["gpuyard:network"]["zones"].append("us-central1-c")
+        config["gpuyard:network"]["cidr"] = "10.0.0.0/19"
+        config[POOLS]["cpu-workers"] |= {"zones": ["us-central1-a"], "diskGib": 150}
+        config[POOLS]["gpu-workers"] |= {"labels": {"workload": "gpu-training", "team": "vision"}, "max": 12}
+
+    assert set(preview(living, change)) == {
+        ("update", "gcp:compute/subnetwork:Subnetwork::network-nodes", ("ipCidrRange",)),
+        ("update", CLUSTER, ("nodeLocations",)),
+        ("update", f"{POOL}cpu-workers", ("nodeConfig", "nodeLocations")),
+        ("update", f"{POOL}gpu-workers-spot", ("autoscaling", "nodeConfig", "nodeLocations")),
+        ("update", f"{POOL}big", ("nodeLocations",)),
+    }
+
+
+def test_a_rung_more_is_a_pool_more_and_a_pool_less_goes_alone(living: Project) -> None:
+    """seed row S12: the rung that is there gets the label and the taint of the class that puts the rungs in order."""
+
+    def change(config: Config) -> None:
+        config[POOLS]["gpu-workers"]["capacity"] = ["spot", "on_demand"]
+        del config[POOLS]["big"]
+
+    assert set(preview(living, change)) == {
+        ("create", f"{POOL}gpu-workers", ()),
+        ("create", f"{CLASS}gpu-workers-class", ()),
+        ("update", f"{POOL}gpu-workers-spot", ("nodeConfig",)),
+        ("delete", f"{POOL}big", ()),
+    }
+
+
+def test_an_upgrade_and_a_larger_maximum_keep_every_node(living: Project) -> None:
+    """Seed rows S01, S03, S04: those that the autoscaler has ordered too; a second `up` finds nothing to do."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "train"},
+        "spec": {
+            "containers": [
+                {"name": "m", "image": "example.org/train:1", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+            ],
+        },
+    }
+    (living.root / "pod.json").write_text(json.dumps(pod))
+    living.run("kubectl", "--stack", STACK, "--", "apply", "-f", "pod.json")
+    deadline = time.monotonic() + 120
+    while not nodes(before := living.json("status", "--stack", STACK, "--json"), "gpu-workers"):
+        assert time.monotonic() < deadline, "no node for the pod"
+        time.sleep(1)
+    config = living.config(STACK)
+    to_new_version(config)
+    config[POOLS]["gpu-workers"]["max"] = 12
+    living.write(STACK, config)
+    done = living.json("up", "--stack", STACK, "--json")
+    assert (done["changes"].get("update"), done["changed"]) == (2, 2), done["changes"]
+    after = done["status"]
+    assert after["stack"]["outputs"]["kubernetesVersion"].startswith(NEW)
+    assert (pool(after, "gpu-workers")["max"], pool(after, "gpu-workers")["nodes"]) == (12, 1)
+    for name, count in {"cpu-workers": 2, "gpu-workers": 1}.items():
+        assert nodes(after, name) == nodes(before, name) and len(nodes(after, name)) == count
+    again = living.json("up", "--stack", STACK, "--json")
+    assert again["changed"] == 0, again["changes"]
+    living.run("kubectl", "--stack", STACK, "--", "delete", "pod", "train")
+
+
+def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_one_first(living: Project) -> None:
+    """What GKE cannot change in place makes the new pool before the old one goes."""
+
+    def change(config: Config) -> None:
+        config[POOLS]["cpu-workers"]["machineTypes"] = ["n2-standard-16"]
+        config[POOLS]["gpu-workers"]["machineTypes"] = ["g2-standard-24"]
+
+    found = preview(living, change)
+    assert {name for _, name, _ in found} == {f"{POOL}cpu-workers", f"{POOL}gpu-workers-spot"}
+    assert [operation for operation, name, _ in found if name == f"{POOL}cpu-workers"] == ["update"]
+    order = [operation for operation, name, _ in found if name == f"{POOL}gpu-workers-spot"]
+    assert order.index("create-replacement") < order.index("delete-replaced")
+    config = living.config(STACK)
+    change(config)
+    living.write(STACK, config)
+    status = living.json("up", "--stack", STACK, "--json")["status"]
+    machines = {name: pool(status, name)["machine_types"] for name in ("cpu-workers", "gpu-workers")}
+    assert machines == {"cpu-workers": ["n2-standard-16"], "gpu-workers": ["g2-standard-24"]}
+    assert pool(status, "cpu-workers")["nodes"] == 2
+
+
+def look(project: Project) -> dict[str, Any]:
+    """What the simulated Google Cloud has."""
+    return json.loads(project.run("shell", "--stack", STACK, "--", sys.executable, "-c", _LOOK).stdout)
+
+
+@pytest.fixture(scope="module")
+def before(living: Project) -> dict[str, Any]:
+    """A Service for the world, one for the company, a scratch volume and a data set; what the project has then."""
+    inner = {**WEB, "metadata": {"name": "inner", "annotations": INTERNAL}}
+    wanted = [WEB, inner, *user("scratch", "block"), *user("dataset", "block-fast")]
+    (living.root / "work.yaml").write_text(yaml.safe_dump_all(wanted))
+    living.run("kubectl", "--stack", STACK, "--", "apply", "-f", "work.yaml")
+    names = ("kubectl", "--stack", STACK, "--", "get", "pods", "scratch", "dataset", "-o")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = look(living)
+        objects = found["objects"]
+        if len(objects.get("forwardingRules", [])) == len(objects.get("disks", [])) == 2:
+            phases = living.run(*names, "jsonpath={.items[*].status.phase}").stdout
+            if phases.split() == ["Running", "Running"]:
+                return found
+        time.sleep(1)
+    pytest.fail(f"not everything came: {look(living)}")
+
+
+@pytest.fixture(scope="module")
+def destroyed(living: Project, before: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return living.run("shell", "--stack", STACK, "--", "pulumi", "destroy", "--yes", "--stack", STACK, code=None)
+
+
+@pytest.fixture(scope="module")
+def after(living: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return look(living)
+
+
+def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along(
+    before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
+) -> None:
+    """seed row S01: all of it holds the network, and nobody else would remove it."""
+    there = before["objects"]
+    assert {name[:7] for name in there["firewalls"]} >= {"k8s-fw-", "gke-gpu"} and len(there["firewalls"]) == 8
+    assert there["networkEndpointGroups"] and there["targetPools"] and there["regionBackendServices"]
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert after["leftovers"] == []
+    assert set(after["objects"]) <= {"disks", "services", "identities"}, "the project's APIs stay enabled"
+
+
+def test_data_outlives_the_destroy_and_is_named(
+    before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
+) -> None:
+    """seed row S11: the class block-fast keeps its disks, block does not."""
+    assert len(before["objects"]["disks"]) == 2
+    (disk,) = after["objects"]["disks"]
+    assert [entry.rsplit("/", 1)[-1] for entry in after["kept"]] == [disk]
+    line = next(line for line in destroyed.stdout.splitlines() if f"disks/{disk}" in line)
+    assert "claim default/dataset" in line and "20Gi" in line
+
+
+def test_down_says_what_is_kept_and_is_no_failure(living: Project, after: dict[str, Any]) -> None:
+    done = living.run("down")
+    assert after["objects"]["disks"][0] in done.stdout + done.stderr
+    assert not living.home.exists()
