@@ -31,9 +31,13 @@ def _control_plane(stack: Stack) -> Iterator[str]:
     yield node("api", described("API server", *facts), "control")
     brought = ["autoscaler", "device plugin", "GPU drivers", *stack.managed]
     yield node("google", described("run by GKE", wrapped(brought), f"drivers: {wrapped(stack.drivers, 2)}"), "addon")
+    below = ["google", *(f"class-{name}" for name in stack.ladders)]
     for name in stack.ladders:
         yield node(f"class-{name}", described(f"compute class {name}", "orders the rungs"), "addon")
-    yield f"api ~~~ {' & '.join(['google', *(ref(f'class-{name}') for name in stack.ladders)])}"
+    if stack.all("ClusterRules"):
+        below.append("alerts")
+        yield node("alerts", described("alert rules", "for managed Prometheus"), "addon")
+    yield f"api ~~~ {' & '.join(map(ref, below))}"
 
 
 def _vpc(stack: Stack) -> Iterator[str]:
