@@ -218,6 +218,8 @@ def _shape_problems(error: ValidationError, config: type[Config]) -> Iterator[Pr
             text = found["type"] == "string_type" and isinstance(value, (int, float))
             quoted = str(value).lower() if isinstance(value, bool) else value
             fix = f'put it in quotes: "{quoted}"' if text else "correct the value"
+            if found["type"] == "list_type" and isinstance(value, str):
+                fix = f"write [{value}]"
             yield Problem(_path(location), value, found["msg"].lower(), allowed, fix)
 
 

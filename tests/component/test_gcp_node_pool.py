@@ -128,6 +128,19 @@ def test_the_limits_count_each_zone_when_the_pool_says_so() -> None:
     assert (resolve("p", spec).pool.min, resolve("p", spec).pool.max) == (2, 10)  # type: ignore[arg-type]
 
 
+def test_nodes_are_where_the_cluster_is_and_bear_its_labels_for_the_bill() -> None:
+    """The account decides what nodes may do, not the scopes of their tokens."""
+    found = node_pool(GKE_CPU, "cpu-workers", tags={"team": "ml"}).one(POOL).inputs
+    assert (found["location"], found["cluster"]) == ("us-central1", "train")
+    assert found["nodeConfig"]["resourceLabels"] == {"team": "ml", "gpuyard-pool": "cpu-workers"}
+    assert found["nodeConfig"]["oauthScopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
+
+
+def test_nodes_that_are_hard_to_get_are_taken_wherever_they_are() -> None:
+    for capacity in ("spot", "reserved"):
+        assert made(pool(GKE_CPU, capacity=[capacity]))["autoscaling"]["locationPolicy"] == "ANY"
+
+
 def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
     """The count at the start is per zone: one in each of two zones would be more than one."""
     assert made(pool(GKE_CPU, min=1, max=1))["initialNodeCount"] == 0

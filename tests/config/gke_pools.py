@@ -332,6 +332,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     # shapes
     (gpu(reservation="h100"), f"{GPUS}.reservation", ["no map", "a map of name, project, block"]),
+    (gpu(capacity="spot"), f"{GPUS}.capacity", ["a list", "write [spot]"]),
     (gpu(driver=535), f"{GPUS}.driver", ['put it in quotes: "535"']),
     # keys of the other cloud
     (gpu(image="bottlerocket"), f"{GPUS}.image", ["environments on aws only"]),

@@ -1,0 +1,51 @@
+"""What is right of a pool on GKE, and looks much like a mistake: each stands beside one that is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.gcp import pools
+from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
+
+ZONE = GCP_ZONES[:1]
+KEEP = {"key": "team", "value": "a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("default", {}),
+        ("autopilot", {"capacity": ["spot"]}),
+        ("training-default", {"capacity": ["spot", "on_demand"]}),
+        ("p", {"labels": {"mygke.io/team": "a", "k8s.io.example.com/x": "b", "team": "c"}}),
+        ("p", {"taints": [{**KEEP, "effect": "NoSchedule"}, {**KEEP, "effect": "NoExecute"}]}),
+        ("p", {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]}),
+        ("p", {"labels": {"nvidia.com/gpu.present": "true"}}),
+        ("p", {"capacity": ["flex", "on_demand"], "upgrade": {"max_unavailable": 2}}),
+        ("p", {"capacity": ["flex", "on_demand"], "min": 1}),
+        ("p", {"upgrade": {"max_surge": 19, "max_unavailable": 1}}),
+        ("p", {"placement": True, "zones": ZONE, "max": 150, "capacity": ["reserved", "on_demand"]}),
+        ("p", {"reservation": {"name": "l4s"}, "capacity": ["reserved", "spot"], "zones": GCP_ZONES}),
+        ("p", {"queued": True, "capacity": ["flex"]}),
+        ("p", {"machine_types": ["a3-highgpu-8g"], "interconnect": True, "zones": ZONE, "capacity": ["flex"]}),
+    ],
+)
+def test_a_pool_beside_the_mistakes_is_taken(name: str, changes: dict[str, Any]) -> None:
+    spec: Any = pool(GKE_GPU, **changes)
+    assert list(pools.problems(name, spec, GCP_ZONES, "1.35")) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"taints": [{**KEEP, "effect": "PreferNoSchedule"}]},
+        {"capacity": ["spot"]},
+        {"capacity": ["reserved"]},
+    ],
+)
+def test_gkes_system_pods_may_live_where_nothing_keeps_them_away(changes: dict[str, Any]) -> None:
+    specs: Any = {"gpu": GKE_GPU, "cpu": pool(GKE_CPU, **changes)}
+    assert list(pools.home_problems(specs)) == []
