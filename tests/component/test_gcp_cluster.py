@@ -58,6 +58,13 @@ class TestCluster:
         assert made["deletionProtection"] is True and made["enableShieldedNodes"] is True
         assert made["costManagementConfig"] == {"enabled": True}
 
+    def test_it_uses_the_ranges_that_it_is_told_and_large_load_balancers(self) -> None:
+        usual = inputs()["ipAllocationPolicy"]
+        assert usual == {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"}
+        told = inputs(pods_range="gke-pods", services_range="gke-services")["ipAllocationPolicy"]
+        assert told == {"clusterSecondaryRangeName": "gke-pods", "servicesSecondaryRangeName": "gke-services"}
+        assert inputs()["enableL4IlbSubsetting"] is True, "250 nodes are not many"
+
     def test_nobody_who_is_not_known_has_a_right_in_it(self) -> None:
         assert set(inputs()["rbacBindingConfig"].values()) == {False}
         nodes = inputs()["nodePoolDefaults"]["nodeConfigDefaults"]
@@ -82,6 +89,9 @@ class TestCluster:
         """seed row S18: two exporters count every GPU twice."""
         components = inputs(managed_dcgm=managed)["monitoringConfig"]["enableComponents"]
         assert components.count("DCGM") == managed
+        # Alerts and dashboards ask for the state of pods and of what makes them, and for the kubelet's measures.
+        assert {"SYSTEM_COMPONENTS", "POD", "DEPLOYMENT", "STATEFULSET", "HPA", "CADVISOR", "KUBELET"} < set(components)
+        assert not {"APISERVER", "SCHEDULER", "CONTROLLER_MANAGER"} & set(components), "billed by the sample"
         assert len(components) > 5, "an empty list is no monitoring at all"
         own = inputs(managed_dcgm=managed, metric_types=["SYSTEM_COMPONENTS"])["monitoringConfig"]["enableComponents"]
         assert own == ["SYSTEM_COMPONENTS", *(["DCGM"] if managed else [])]
@@ -181,7 +191,9 @@ class TestControlPlane:
         made = cluster()
         assert "kubeconfig" in made.secret_exports
         config = json.loads(made.exports["kubeconfig"])
-        assert config["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
+        plugin = config["users"][0]["user"]["exec"]
+        assert plugin["command"] == "gke-gcloud-auth-plugin"
+        assert plugin["provideClusterInfo"] is True, "as gcloud writes it"
         assert config["clusters"][0]["cluster"] == {
             "server": "https://203.0.113.10",
             "certificate-authority-data": "Q0E=",
@@ -305,6 +317,9 @@ class TestSecrets:
         key, user = made.one("CryptoKey"), made.one("CryptoKeyIAMMember")
         assert key.inputs["rotationPeriod"] == "7776000s" and key.inputs["labels"] == {"team": "vision"}
         assert key.options["protect"] is True
+        assert key.inputs["destroyScheduledDuration"] == "2592000s", "30 days to think again"
+        if not preview:
+            assert key.inputs["keyRing"] == made.one("KeyRing").id
         assert user.inputs["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"
         assert made.one("KeyRing").inputs["location"] == "us-central1"
         for first in (key, user):
@@ -425,6 +440,7 @@ class TestWorkloadIdentity:
             ({"roles": ["pubsub.subscriber"]}, "roles[0]", "write roles/pubsub.subscriber"),
             ({"roles": ["subscriber"]}, "roles[0]", "gcloud iam roles list"),
             ({"roles": ["roles/editor"]}, "roles[0]", "choose a narrower one"),
+            ({"roles": ["roles/viewer"]}, "roles[0]", "basic role"),
             ({"bucket_roles": {"data": ["roles/owner"]}}, "bucket_roles.data[0]", "basic role"),
         ],
     )

@@ -40,6 +40,14 @@ class TestNetwork:
         assert made.one("Network").inputs["autoCreateSubnetworks"] is False
         assert not network(nat="none").all("RouterNat")
 
+    def test_all_of_it_is_in_one_region_and_one_vpc_and_pods_get_out_as_well(self) -> None:
+        made = network(region="europe-west4", zones=["europe-west4-a"])
+        vpc, subnet, router, nat = (made.one(kind) for kind in ("Network", "Subnetwork", "Router", "RouterNat"))
+        assert subnet.inputs["network"] == router.inputs["network"] == vpc.id
+        assert {found.inputs["region"] for found in (subnet, router, nat)} == {"europe-west4"}
+        (out,) = nat.inputs["subnetworks"]
+        assert out == {"name": subnet.id, "sourceIpRangesToNats": ["ALL_IP_RANGES"]}
+
     def test_a_node_that_opens_many_connections_gets_more_ports_and_failures_are_logged(self) -> None:
         nat = network().one("RouterNat").inputs
         assert nat["enableDynamicPortAllocation"] is True and nat["enableEndpointIndependentMapping"] is False
@@ -94,6 +102,12 @@ class TestAddresses:
     def test_a_node_takes_twice_its_pods_rounded_up(self, pods: int, block: int) -> None:
         """GKE, "About flexible Pod CIDR": 8 pods a /28 … 110 pods a /24, 256 pods a /23."""
         assert addresses.block(pods) == block
+
+    def test_ranges_hold_exactly_what_they_have_room_for(self) -> None:
+        """Of 32 addresses Google keeps four and the control plane one; 4,096 are 16 blocks of 256."""
+        assert not addresses.too_few_addresses("10.0.0.0/27", 27) and addresses.too_few_addresses("10.0.0.0/27", 28)
+        assert not addresses.too_few_blocks("10.64.0.0/20", 16, 110)
+        assert addresses.too_few_blocks("10.64.0.0/20", 17, 110)
 
     def test_every_rung_at_its_maximum_counts_with_the_nodes_that_an_upgrade_adds(self) -> None:
         def nodes(**changes: Any) -> int:
@@ -280,6 +294,30 @@ class TestExistingNetwork:
                 "serviceAccount:service-123456@container-engine-robot.iam.gserviceaccount.com",
                 "serviceAccount:123456@cloudservices.gserviceaccount.com",
             }
+
+    def test_who_uses_it_waits_for_the_apis(self) -> None:
+        """Without the stack's own order: a program that imports the library."""
+
+        def program() -> None:
+            options = gcp_options()
+            on = GcpServices("services", {"services": ["container.googleapis.com"]}, options)
+            net = GcpExistingNetwork("net", {**OWNED, "services": on.services}, options)  # type: ignore[typeddict-item]
+            GkeCluster(
+                "c",
+                {
+                    "cluster_name": "train",
+                    "version": "1.35",
+                    "project": "gpuyard-project",
+                    "location": "us-central1",
+                    "zones": GCP_ZONES,
+                    "network_id": net.network_id,
+                    "subnetwork_id": net.subnetwork_id,
+                },
+                options,
+            )
+
+        made = run(program, outputs=says())
+        assert made.must_outlive(made.one("gcp:projects/service:Service"), made.one("gcp:container/cluster:Cluster"))
 
     def test_roles_that_come_later_do_not_show_the_cluster_as_one_to_be_replaced(self) -> None:
         """At preview the roles are not made yet: a network that is unknown because of them would be another one."""

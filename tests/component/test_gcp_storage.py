@@ -161,6 +161,7 @@ class TestFilestore:
         assert volume["csi"]["volumeAttributes"] == {"ip": "10.255.1.2", "volume": "data"}
         assert made.exports["file_system_id"] == volume["csi"]["volumeHandle"]
         assert made.exports["address"] == "10.255.1.2"
+        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "two of a name cannot be"
 
     @pytest.mark.parametrize(
         ("args", "location", "tier"),
@@ -181,6 +182,7 @@ class TestFilestore:
         share = files(client_cidrs=["10.0.0.0/20"]).one("gcp:filestore/instance:Instance").inputs["fileShares"]
         (option,) = share["nfsExportOptions"]
         assert option["ipRanges"] == ["10.0.0.0/20"]
+        assert option["squashMode"] == "NO_ROOT_SQUASH", "Kubernetes gives volumes their owners as root"
         made = record(changed("dev-gke", {"gpuyard:storage": {"filestore": {"zone": "us-central1-a"}}}), "dev-gke")
         share = made.one("gcp:filestore/instance:Instance").inputs["fileShares"]
         assert share["nfsExportOptions"][0]["ipRanges"] == ["10.0.0.0/20"], "the nodes, and no other machine of the VPC"
@@ -265,6 +267,8 @@ class TestBuckets:
         assert spec["csi"]["driver"] == "gcsfuse.csi.storage.gke.io" and spec["csi"]["volumeHandle"] == "acme-data"
         assert spec["persistentVolumeReclaimPolicy"] == "Retain" and spec["storageClassName"] == "gcs"
         assert "implicit-dirs" in spec["mountOptions"]
+        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "two of a name cannot be"
+        assert spec["csi"]["volumeAttributes"] == {"skipCSIBucketAccessCheck": "true"}, "the project's quota of tokens"
         assert made.exports["volume_names"] == ["data"] and not made.all("gcp:storage/bucket:Bucket")
 
     @pytest.mark.parametrize(("writable", "role"), [(False, "objectViewer"), (True, "objectUser")])
