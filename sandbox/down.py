@@ -92,6 +92,11 @@ def _unprotect(engine: Engine) -> None:
         from sandbox.aws import inventory
 
         inventory.unprotect(clusters)
+    files = [resource["id"] for resource in protected if resource["type"] == "gcp:filestore/instance:Instance"]
+    if files:
+        from sandbox.gcp import store
+
+        store.unprotect(files)
 
 
 def _pending(operations: list[dict]) -> list[dict]:

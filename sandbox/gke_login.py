@@ -12,8 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sandbox.cluster import control_plane
-from sandbox.cluster.control_plane import ControlPlane
+from sandbox.cluster.address import plane_at
 from sandbox.login import exec_credential
 
 
@@ -23,22 +22,12 @@ def main(arguments: Sequence[str]) -> int:
         print("Kubernetes v0.0.0-sandbox")
         return 0
     server = (_asked().get("spec") or {}).get("cluster", {}).get("server", "")
-    print(json.dumps(exec_credential(_plane(server), "ya29.sandbox", _asked().get("apiVersion", ""))))
+    print(json.dumps(exec_credential(plane_at(server), "ya29.sandbox", _asked().get("apiVersion", ""))))
     return 0
 
 
 def _asked() -> dict:
     return json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}")
-
-
-def _plane(server: str) -> ControlPlane | None:
-    """The control plane at that address, by its number or by its DNS endpoint's name."""
-    from sandbox.gcp import gke  # late: most logins are by number, and the store's modules are many
-
-    if found := control_plane.find(server):
-        return found
-    key = gke.key_of(server) if server else ""
-    return control_plane.get(key) if key else None
 
 
 if __name__ == "__main__":

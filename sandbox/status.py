@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import environment, paths, process
-from sandbox.cluster import control_plane
+from sandbox.cluster.address import plane_at
 from sandbox.cluster.cloud import Fleet, Group
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.key import fleet
@@ -64,7 +64,7 @@ def plane_of(checkpoint: Checkpoint) -> ControlPlane | None:
     endpoint = checkpoint.outputs.get("endpoint")
     if not isinstance(endpoint, str):
         return None
-    return control_plane.find(endpoint if "://" in endpoint else f"https://{endpoint}")
+    return plane_at(endpoint if "://" in endpoint else f"https://{endpoint}")
 
 
 def sandbox() -> Facts:

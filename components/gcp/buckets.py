@@ -157,7 +157,8 @@ class GcsBuckets(pulumi.ComponentResource):
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="gcsfuse.csi.storage.gke.io",
                     volume_handle=bucket["bucket"],
-                    read_only=not writable,
+                    # Never false: Kubernetes leaves that out, and every refresh would find a change.
+                    read_only=None if writable else True,
                     # The sidecar asks as well whether the bucket may be used; asking twice uses up the project's
                     # quota of tokens when many pods start (gcs-fuse-csi-driver, docs/troubleshooting.md).
                     volume_attributes={"skipCSIBucketAccessCheck": "true"},

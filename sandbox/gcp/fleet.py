@@ -91,7 +91,7 @@ class Fleet:
             autoscaled=_autoscaled(pool) and not pool.get("queuedProvisioning", {}).get("enabled"),
             template=nodes.shape(pool, zones[0], with_gpus=True),
             priority=_cheapness(config),
-            details={"zones": zones, "sizes": current, "spot": spot},
+            details={"zones": zones, "sizes": current, "spot": spot, "capacity": _capacity(config)},
         )
 
 
@@ -125,13 +125,20 @@ def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
     return sizes
 
 
+def _capacity(config: Body) -> str:
+    """How the machines are bought."""
+    reserved = config.get("reservationAffinity", {}).get("consumeReservationType", "NO_RESERVATION")
+    if reserved in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL"):
+        return "reserved"
+    if config.get("flexStart"):
+        return "flex"
+    return "spot" if config.get("spot") or config.get("preemptible") else "on_demand"
+
+
 def _cheapness(config: Body) -> int:
     """Without a ComputeClass GKE takes the least expensive pool: what is reserved is paid for anyway, then spot;
     flex-start has no price of its own (pkg/expander/gkeprice of GKE's autoscaler)."""
-    reserved = config.get("reservationAffinity", {}).get("consumeReservationType", "NO_RESERVATION")
-    if reserved in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL"):
-        return 2
-    return 1 if config.get("spot") or config.get("preemptible") else 0
+    return {"reserved": 2, "spot": 1}.get(_capacity(config), 0)
 
 
 def _autoscaled(pool: Body) -> bool:

@@ -280,6 +280,12 @@ def kept() -> list[str]:
     return [f"{collection} {name}" for collection, name, body in _existing() if _is_kept(body)]
 
 
+def unprotect(instances: Iterable[str]) -> None:
+    """Lifts Filestore's deletion protection of these instances."""
+    for name in instances:
+        Store().update("file.instances", name, lambda body: {**body, "deletionProtectionEnabled": False})
+
+
 def _is_kept(body: Body) -> bool:
     return bool(body.get("_sandbox", {}).get(KEPT))
 

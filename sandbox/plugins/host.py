@@ -360,11 +360,10 @@ def install_shims(pulumi_home: Path) -> None:
 
 def _write_shim(path: Path, package: str) -> None:
     quote, python = shlex.quote, shlex.quote(sys.executable)
-    if package == "eks":
+    if package in ("eks", DYNAMIC):
         environment = f"GPUYARD_SANDBOX={quote(str(paths.home()))} PYTHONPATH={quote(str(paths.ROOT))}"
-        command = f'{environment} exec {python} -m sandbox.plugins.eks "$@"'
-    elif package == DYNAMIC:
-        command = f'exec {python} -u -m pulumi.dynamic "$@"'
+        module = "sandbox.plugins.eks" if package == "eks" else "sandbox.plugins.dynamic"
+        command = f'{environment} exec {python} -u -m {module} "$@"'
     else:
         script = quote(str(Path(__file__).with_name("shim.py")))
         command = f'exec {python} -S -E {script} {package} {quote(str(paths.home() / "run"))} "$@"'

@@ -1,12 +1,15 @@
-"""The guide's environment to the letter, and its twin on GKE: each comes up, tells the story and goes."""
+"""The guide's environment to the letter, its twin on GKE, and the production environments: each comes up, tells the
+story and goes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.engine.conftest import Project
+from tests.engine.test_teardown import WEB
 
 EXPECTED = {
     # stack: (CPU machine, GPU machine, the GPU taint's value)
@@ -57,6 +60,34 @@ def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
     assert project.json("demo", "--stack", "prod", "--json")["ok"] is True
     project.run("down")
     assert project.processes() == []
+
+
+def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -> None:
+    """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; the DNS
+    endpoint is the way in for kubectl and for what empties the cluster."""
+    up: dict[str, Any] = project.json("up", "--stack", "prod-gke", "--json")
+    pools = {pool["name"]: pool for pool in up["status"]["node_pools"]}
+    assert {name: (pool["min"], pool["max"], pool["capacity"]) for name, pool in pools.items()} == {
+        "cpu-workers": (3, 30, ["on_demand"]),
+        "inference": (0, 20, ["on_demand"]),
+        "gpu-workers": (0, 16, ["spot", "on_demand"]),
+        "train-h100": (0, 8, ["reserved", "spot", "on_demand"]),
+    }
+    assert pools["cpu-workers"]["nodes"] == 3
+    kubectl = ("kubectl", "--stack", "prod-gke", "--", "get", "-o", "name")
+    volumes = project.run(*kubectl, "persistentvolumes").stdout.split()
+    assert {f"persistentvolume/{name}" for name in ("filestore", "datasets", "checkpoints")} <= set(volumes)
+    classes = project.run(*kubectl, "computeclasses.cloud.google.com").stdout.split()
+    assert {name.rpartition("/")[2] for name in classes} == {"gpu-workers", "train-h100"}
+    assert project.json("up", "--stack", "prod-gke", "--json")["changed"] == 0
+    assert project.json("demo", "--stack", "prod-gke", "--json")["ok"] is True
+    (project.root / "web.yaml").write_text(yaml.safe_dump(WEB))
+    project.run("kubectl", "--stack", "prod-gke", "--", "apply", "-f", "web.yaml")
+    waiting = ("wait", "service/web", "--for=jsonpath={.status.loadBalancer.ingress}", "--timeout=60s")
+    project.run("kubectl", "--stack", "prod-gke", "--", *waiting)
+    project.run("down")
+    assert project.processes() == []
+    assert not project.home.exists()
 
 
 def test_gke_installs_nothing_twice(project: Project) -> None:

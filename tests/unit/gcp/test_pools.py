@@ -255,6 +255,11 @@ def test_reserved_pools_are_cheapest_then_spot_and_the_machines_say_what_they_ar
     fleet = Fleet(PROJECT, "us-central1", "yard", cloud.store)
     found = {group.id[-1]: group for group in fleet.groups()}
     assert found["r"].priority > found["s"].priority > found["f"].priority
+    assert {key: group.details["capacity"] for key, group in found.items()} == {
+        "r": "reserved",
+        "s": "spot",
+        "f": "flex",
+    }
     for group in found.values():
         fleet.set_desired(group.id, 1)
     models = {

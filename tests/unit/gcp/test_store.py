@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from sandbox.errors import SandboxError
-from sandbox.gcp.store import ApiError, Store, inventory, leftovers
+from sandbox.gcp.store import ApiError, Store, inventory, leftovers, unprotect
 
 NET = ("compute.networks", "projects/p/global/networks/n")
 SUB = ("compute.subnetworks", "projects/p/regions/r/subnetworks/s")
@@ -134,3 +134,10 @@ def test_inventory_and_leftovers(store, tmp_path, monkeypatch):
     store.insert("serviceusage.services", "projects/p/services/x", {})
     assert inventory() == {"compute.networks": 1, "serviceusage.services": 1}
     assert leftovers() == ["compute.networks projects/p/global/networks/n"]
+
+
+def test_down_lifts_the_protection_of_file_systems(store):
+    name = "projects/p/locations/us-central1-a/instances/files"
+    store.insert("file.instances", name, {"deletionProtectionEnabled": True, "tier": "ZONAL"})
+    unprotect([name])
+    assert store.get("file.instances", name) == {"deletionProtectionEnabled": False, "tier": "ZONAL"}

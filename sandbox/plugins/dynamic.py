@@ -1,0 +1,47 @@
+"""Pulumi's own host of dynamic resources, which can reach the sandbox's GKE clusters by their names.
+
+A cluster with a DNS endpoint hands out a kubeconfig with a name that nobody resolves here. As the simulated kubernetes
+provider does (kubeconfig.py), this one takes the name for the control plane's own address, after the same checks.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+
+import yaml
+
+from components import cluster_api
+
+
+def by_number(kubeconfig: str) -> str:
+    """The kubeconfig with the number and the authority of the cluster that its name stands for; others as they are.
+
+    Raises cluster_api.Refused for what the real cluster would refuse.
+    """
+    # Late: a preview asks no cluster.
+    from sandbox.plugins import kubeconfig as kubeconfigs
+    from sandbox.plugins.provider import ProviderError
+
+    try:
+        parsed = kubeconfigs.parse(kubeconfig)
+        plane = kubeconfigs.find(parsed)
+    except ProviderError as error:
+        raise cluster_api.Refused(str(error)) from None
+    if plane is None or parsed.server == plane.endpoint:
+        return kubeconfig
+    document = yaml.safe_load(kubeconfig)
+    for each in document["clusters"]:
+        if each["cluster"]["server"].rstrip("/") == parsed.server:
+            each["cluster"] |= {"server": plane.endpoint, "certificate-authority-data": plane.ca_data}
+    return json.dumps(document)
+
+
+class _Api(cluster_api.Api):
+    def __init__(self, kubeconfig: str) -> None:
+        super().__init__(by_number(kubeconfig))
+
+
+if __name__ == "__main__":
+    cluster_api.Api = _Api
+    runpy.run_module("pulumi.dynamic", run_name="__main__")
