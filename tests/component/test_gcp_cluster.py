@@ -131,6 +131,15 @@ class TestCluster:
         assert inputs()["enableMultiNetworking"] is False
         assert inputs(multi_networking=True)["enableMultiNetworking"] is True
 
+    @pytest.mark.parametrize(("pools", "streamed"), [(["cpu-workers"], True), (["cpu-workers", "gpu-workers"], False)])
+    def test_the_stack_streams_images_as_long_as_a_pool_does(self, pools: list[str], streamed: bool) -> None:
+        without = {f"gpuyard:nodePools/{name}/imageStreaming": False for name in pools}
+        made = record(changed("dev-gke", without), "dev-gke")
+        defaults = made.one(CLUSTER).inputs["nodePoolDefaults"]["nodeConfigDefaults"]
+        assert defaults["gcfsConfig"] == {"enabled": streamed}
+        roles = {found.inputs["role"] for found in made.all("gcp:projects/iAMMember:IAMMember")}
+        assert ("roles/serviceusage.serviceUsageConsumer" in roles) is streamed
+
     def test_the_stack_allows_several_networks_once_a_pool_has_an_interconnect(self) -> None:
         assert recorded("dev-gke").one(CLUSTER).inputs["enableMultiNetworking"] is False
         train = {

@@ -199,6 +199,13 @@ class TestFilestore:
         assert made.inputs["deletionProtectionEnabled"] is protected
         assert bool(made.options.get("protect")) is protected
 
+    @pytest.mark.parametrize("protected", [True, False])
+    def test_the_stack_keeps_it_when_it_keeps_the_cluster(self, protected: bool) -> None:
+        choice = {"gpuyard:storage": {"filestore": {"zone": "us-central1-a"}}, "gpuyard:deletionProtection": protected}
+        made = record(changed("dev-gke", choice), "dev-gke").one("gcp:filestore/instance:Instance")
+        assert made.inputs["deletionProtectionEnabled"] is protected
+        assert bool(made.options.get("protect")) is protected
+
     @pytest.mark.parametrize(
         ("args", "path", "words"),
         [
