@@ -470,6 +470,13 @@ def test_blue_and_green_nodes_leave_time_for_the_way_back() -> None:
     }
 
 
+def test_blue_nodes_stay_an_hour_unless_the_pool_says_otherwise() -> None:
+    assert made(pool(GKE_CPU, upgrade={"strategy": "blue_green"}))["upgradeSettings"]["blueGreenSettings"] == {
+        "standardRolloutPolicy": {"batchPercentage": 0.1, "batchSoakDuration": "0s"},
+        "nodePoolSoakDuration": "3600s",
+    }
+
+
 def test_broken_nodes_are_renewed_unless_the_pool_says_otherwise() -> None:
     assert made(GKE_GPU)["management"] == {"autoRepair": True, "autoUpgrade": True}
     assert made(pool(GKE_GPU, node_repair=False))["management"] == {"autoRepair": False, "autoUpgrade": True}

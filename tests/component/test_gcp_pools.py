@@ -26,6 +26,8 @@ KEEP = {"key": "team", "value": "a"}
         ("p", {"capacity": ["flex", "on_demand"], "upgrade": {"max_unavailable": 2}}),
         ("p", {"capacity": ["flex", "on_demand"], "min": 1}),
         ("p", {"upgrade": {"max_surge": 19, "max_unavailable": 1}}),
+        ("p", {"upgrade": {"strategy": "blue_green", "batch_soak_seconds": 0, "soak_seconds": 0}}),
+        ("p", {"upgrade": {"strategy": "blue_green", "batch_percentage": 100, "soak_seconds": 604800}}),
         ("p", {"placement": True, "zones": ZONE, "max": 150, "capacity": ["reserved", "on_demand"]}),
         ("p", {"reservation": {"name": "l4s"}, "capacity": ["reserved", "spot"], "zones": GCP_ZONES}),
         ("p", {"queued": True, "capacity": ["flex"]}),

@@ -297,6 +297,11 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     (on("g2-standard-8", placementPolicy="close"), f"{GPUS}.placementPolicy", ["write placement: true"]),
     (
+        on("a4-highgpu-8g", interconnect=True, placementPolicy="close", capacity=["reserved"]),
+        f"{GPUS}.placementPolicy",
+        ["write placement: true"],
+    ),
+    (
         on("g2-standard-8", placement=True, placementPolicy="Close!"),
         f"{GPUS}.placementPolicy",
         ["no name of a resource policy"],
