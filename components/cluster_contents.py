@@ -2,7 +2,9 @@
 
 A Service of type LoadBalancer, an Ingress or a Gateway stands for a load balancer, a claim for a volume. Kubernetes
 removes these from the cloud only while the cluster runs: the object stays, by its finalizer, until the cloud's side is
-gone. So "gone from the cluster" is "gone from the cloud", and this module needs to know no cloud.
+gone. So "gone from the cluster" is "gone from the cloud", and this module asks no cloud. On GKE a Service may have
+endpoint groups besides, with objects of their own: GKE removes both some two minutes after the Service, and no network
+goes before them (kubernetes/ingress-gce, pkg/neg).
 
 Kept is whatever is declared as data: volumes whose reclaim policy is not Delete, volumes that no driver has made, and
 snapshots.
@@ -23,6 +25,9 @@ PATIENCE = 30.0
 """Seconds for which an API server that does not answer at all is tried."""
 PAUSE = 2.0
 """Seconds between two looks."""
+
+_GROUPS = "/apis/networking.gke.io/v1beta1/servicenetworkendpointgroups"
+_EXPOSES = "cloud.google.com/neg"
 
 _PROVISIONED = "pv.kubernetes.io/provisioned-by"
 _QUOTA_SECONDS = 20
@@ -53,23 +58,26 @@ class Thing:
 
 @dataclass
 class Contents:
-    """What there is. `volumes` go with their claims, `users` are the pods that hold the claims, `kept` stays."""
+    """What there is. `volumes` go with their claims, `groups` (of endpoints) with what has them, `users` are the pods
+    that hold the claims, `kept` stays."""
 
     balancers: list[Thing] = field(default_factory=list)
     claims: list[Thing] = field(default_factory=list)
     volumes: list[Thing] = field(default_factory=list)
+    groups: list[Thing] = field(default_factory=list)
     users: list[Thing] = field(default_factory=list)
     kept: list[Thing] = field(default_factory=list)
 
     @property
     def left(self) -> list[Thing]:
         """What must be gone before the network and the drivers go."""
-        return [*self.balancers, *self.claims, *self.volumes]
+        return [*self.balancers, *self.groups, *self.claims, *self.volumes]
 
 
 def look(api: Api) -> Contents:
     """The cluster's contents as they are now."""
     found = Contents(list(_balancers(api)))
+    found.groups = [_group(each) for each in api.list(_GROUPS)]
     volumes = api.list("/api/v1/persistentvolumes")
     doomed = {volume["metadata"]["name"] for volume in volumes if _goes(volume)}
     found.volumes = [_volume(volume) for volume in volumes if _goes(volume)]
@@ -186,11 +194,22 @@ def _balancers(api: Api) -> Iterator[Thing]:
             meta = found["metadata"]
             # Any controller with something in the cloud keeps a finalizer on the object. A Service of this type gets
             # its first one a moment after it is made.
-            if found["spec"].get("type") == "LoadBalancer" if kind == "Service" else meta.get("finalizers"):
+            if _is_outside(found) if kind == "Service" else meta.get("finalizers"):
                 balancer = (found.get("status") or {}).get("loadBalancer") or {}
                 addresses = balancer.get("ingress") or (found.get("status") or {}).get("addresses") or []
                 where = [a.get("hostname") or a.get("ip") or a.get("value") or "" for a in addresses]
                 yield _thing(path, found, f"{kind} {meta['namespace']}/{meta['name']}", " ".join(where))
+
+
+def _is_outside(service: Object) -> bool:
+    """Whether the Service is something in the cloud: a load balancer, or endpoint groups for one of somebody's own."""
+    exposes = (service["metadata"].get("annotations") or {}).get(_EXPOSES, "")
+    return service["spec"].get("type") == "LoadBalancer" or "exposed_ports" in exposes
+
+
+def _group(group: Object) -> Thing:
+    meta = group["metadata"]
+    return _thing(_GROUPS, group, f"endpoint group {meta['namespace']}/{meta['name']}")
 
 
 def _goes(volume: Object) -> bool:

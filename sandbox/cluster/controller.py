@@ -1,7 +1,8 @@
 """`python -m sandbox.cluster.controller KEY`: the cloud-side controllers of one cluster, in one process.
 
 About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py) and snapshots of them
-(snapshots.py), load balancers for Services (load_balancers.py), group sizes (autoscaler.py).
+(snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py, load_balancers.py), group sizes
+(autoscaler.py).
 Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
 """
 
@@ -12,10 +13,11 @@ import sys
 import threading
 import time
 
-from sandbox.cluster import control_plane, key, load_balancers
+from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers
 from sandbox.cluster.api import Api
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
+from sandbox.cluster.endpoint_groups import EndpointGroups
 from sandbox.cluster.event import Events
 from sandbox.cluster.load_balancers import LoadBalancers
 from sandbox.cluster.nodes import Nodes
@@ -31,7 +33,8 @@ DRIVERS_EVERY = 2.0
 
 
 class Controller:
-    """All loops over one cluster; `look` is one round of them. `disks` and `balancers` are those of its cloud."""
+    """All loops over one cluster; `look` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
+    those of its cloud."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Controller:
         autoscaler: Autoscaler | None = None,
         disks: Disks | None = None,
         balancers: load_balancers.Cloud | None = None,
+        groups: endpoint_groups.Cloud | None = None,
     ) -> None:
         self._api = api
         self._fleet = fleet
@@ -48,6 +52,7 @@ class Controller:
         self._autoscaler = autoscaler or Autoscaler(api, fleet)
         self.volumes = Volumes(api, Events(api, "persistentvolume-provisioner"), disks)
         self.snapshots = Snapshots(api, Events(api, "snapshot-controller"))
+        self._groups = EndpointGroups(api, groups)
         self._balancers = LoadBalancers(api, Events(api, "service-controller"), balancers)
 
     def look(self) -> None:
@@ -58,6 +63,7 @@ class Controller:
             pods, nodes = self._api.list("/api/v1/pods"), self._api.list("/api/v1/nodes")
         self.volumes.sync(nodes)
         self.snapshots.sync()
+        self._groups.sync()
         self._balancers.sync()
         self._autoscaler.tick(pods, nodes, machines)
 
@@ -69,8 +75,14 @@ def main(cluster: str) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    disks, balancers = cloud_disks(cluster), load_balancers.cloud(cluster)
-    controller = Controller(plane.api(), key.fleet(cluster), plane.version, disks=disks, balancers=balancers)
+    controller = Controller(
+        plane.api(),
+        key.fleet(cluster),
+        plane.version,
+        disks=cloud_disks(cluster),
+        balancers=load_balancers.cloud(cluster),
+        groups=endpoint_groups.cloud(cluster),
+    )
     drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
     asked, trouble = float("-inf"), ""
     while not stopped.wait(PERIOD):

@@ -5,65 +5,48 @@ an internal one always has a backend service ("LoadBalancer Service parameters")
 zone of the cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Beside each load
 balancer stands a firewall rule for its clients, and for all of the cluster's one for the health checks that they share.
 
-Nobody but the cluster removes any of it: what still stands when the cluster dies stays, and holds its network.
+Nobody but the cluster removes any of it: what still stands when the cluster dies stays, and holds its network. Endpoint
+groups have a controller of their own, which is in no hurry (endpoint_groups.py).
 
-Left out: endpoints and instances (nothing is sent), other protocols than the ports', reserved addresses, annotations
-beside those for the kind; Ingresses and Gateways.
+Left out: instances (nothing is sent), other protocols than TCP, reserved addresses, annotations beside those for the
+kind; Ingresses and Gateways.
 """
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import json
-import string
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from sandbox.cluster.api import Object
 from sandbox.cluster.load_balancers import CannotBalance
-from sandbox.gcp import firewalls, machines
+from sandbox.gcp import endpoint_groups, firewalls
+from sandbox.gcp.endpoint_groups import EndpointGroups, Place
 from sandbox.gcp.store import ApiError, Body, Reference, Store
-from sandbox.gcp.table import full_name, number, timestamp
+from sandbox.gcp.table import number, timestamp
 
 RULES = "compute.forwardingRules"
 POOLS = "compute.targetPools"
 BACKENDS = "compute.regionBackendServices"
-GROUPS = "compute.networkEndpointGroups"
 CHECKS = "compute.healthChecks"
 OLD_CHECKS = "compute.httpHealthChecks"
-COLLECTIONS = (RULES, POOLS, BACKENDS, GROUPS, firewalls.FIREWALLS, CHECKS, OLD_CHECKS)
+COLLECTIONS = (RULES, POOLS, BACKENDS, firewalls.FIREWALLS, CHECKS, OLD_CHECKS)
 """In the order in which they can go."""
 
-_CLASSES = {"networking.gke.io/l4-regional-external": False, "networking.gke.io/l4-regional-internal": True}
 _PROBERS = ["130.211.0.0/22", "35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22"]
 _PROBED = "10256"  # kube-proxy's, and of what stands for it
-_BACKENDS_FROM = (1, 37)
 _MOST = 63
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a cluster's load balancers are."""
-
-    project: str
-    region: str
-    zones: list[str]
-    network: str
-    subnetwork: str
-    version: str
 
 
 class LoadBalancers:
     """The load balancers of one GKE cluster (the protocol of sandbox/cluster/load_balancers.py)."""
 
     def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
-        self._cluster: Reference = ("container.clusters", f"projects/{project}/locations/{location}/clusters/{cluster}")
-        self._store = store or Store()
+        self._groups = EndpointGroups(project, location, cluster, store)
+        self._cluster, self._store = self._groups.cluster, self._groups.store
 
     def serves(self, service: Object) -> bool:
-        return service["spec"].get("loadBalancerClass") in (None, *_CLASSES)
+        return endpoint_groups.serves(service)
 
     def ensure(self, name: str, service: Object) -> str:
         try:
@@ -83,10 +66,10 @@ class LoadBalancers:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _make(self, name: str, service: Object) -> str:
-        place = self._place()
-        internal = _internal(service)
-        own = self._own_name(service)
-        backend = internal or _wants_backend(service) or _minor(place.version) >= _BACKENDS_FROM
+        place = self._groups.place()
+        internal = endpoint_groups.internal(service)
+        own = endpoint_groups.own_name(self._cluster, service)
+        backend = endpoint_groups.has_backend(service, place.version)
         made = self._backend(place, name, own, internal) if backend else self._pool(place, name)
         rule: Body = {
             # An old name is kept by Services that come from a target pool; new ones of the outer kind have it as well.
@@ -109,39 +92,22 @@ class LoadBalancers:
         self._firewall(place, own if backend else f"k8s-fw-{name}", clients, ports, name)
         return rule["IPAddress"]
 
-    def _pool(self, place: _Place, name: str) -> Reference:
+    def _pool(self, place: Place, name: str) -> Reference:
         """The target pool of the nodes, and the health check that looks at them."""
-        check = f"k8s-{self._id(16)}-node"
+        check = f"k8s-{int(number(self._cluster[1])):016x}-node"
         body = {"name": check, "port": int(_PROBED), "requestPath": "/healthz"}
         probed = self._shared(OLD_CHECKS, f"projects/{place.project}/global/httpHealthChecks", body)
         self._firewall(place, f"{check}-http-hc", _PROBERS, [_PROBED], "")
         body = {"name": name, "region": place.region, "healthChecks": [probed[1]], "sessionAffinity": "NONE"}
         return self._insert(POOLS, f"projects/{place.project}/regions/{place.region}/targetPools", body, name, probed)
 
-    def _backend(self, place: _Place, name: str, own: str, internal: bool) -> Reference:
-        """The backend service, its endpoint groups, and the health check."""
-        check = f"k8s2-{self._id(8)}-l4-shared-hc"
+    def _backend(self, place: Place, name: str, own: str, internal: bool) -> Reference:
+        """The backend service, the endpoint groups behind it, and the health check."""
+        check = f"k8s2-{endpoint_groups.short_id(self._cluster)}-l4-shared-hc"
         body = {"name": check, "type": "HTTP", "httpHealthCheck": {"port": int(_PROBED), "requestPath": "/healthz"}}
         probed = self._shared(CHECKS, f"projects/{place.project}/global/healthChecks", body)
         self._firewall(place, f"{check}-fw", _PROBERS, [_PROBED], "")
-        net, sub = ("compute.networks", place.network), ("compute.subnetworks", place.subnetwork)
-        groups = [
-            self._insert(
-                GROUPS,
-                f"projects/{place.project}/zones/{zone}/networkEndpointGroups",
-                {
-                    "name": own,
-                    "networkEndpointType": "GCE_VM_IP",
-                    "zone": zone,
-                    "network": net[1],
-                    "subnetwork": sub[1],
-                },
-                name,
-                net,
-                sub,
-            )
-            for zone in place.zones
-        ]
+        groups = self._groups.ensure(own)
         scheme = "INTERNAL" if internal else "EXTERNAL"
         body = {
             "name": own,
@@ -154,7 +120,7 @@ class LoadBalancers:
         folder = f"projects/{place.project}/regions/{place.region}/backendServices"
         return self._insert(BACKENDS, folder, body, name, probed, *groups)
 
-    def _firewall(self, place: _Place, name: str, sources: list[str], ports: list[str], balancer: str) -> None:
+    def _firewall(self, place: Place, name: str, sources: list[str], ports: list[str], balancer: str) -> None:
         project = place.network.split("/")[1]
         allowed = [{"IPProtocol": "tcp", "ports": ports}]
         body = firewalls.rule(project, name, place.network, sources, firewalls.tag(self._cluster), allowed)
@@ -198,20 +164,7 @@ class LoadBalancers:
             if body.get("_sandbox", {}).get("cluster") == self._cluster[1]:
                 yield body
 
-    def _place(self) -> _Place:
-        body = self._store.get(*self._cluster)
-        steps = self._cluster[1].split("/")
-        known = {"project": steps[1], "location": steps[3]}
-        return _Place(
-            steps[1],
-            machines.region_of(steps[3]),
-            body["locations"],
-            full_name("compute.networks", body.get("network") or "default", known),
-            full_name("compute.subnetworks", body.get("subnetwork") or "default", known),
-            body["currentMasterVersion"],
-        )
-
-    def _address(self, place: _Place, name: str, internal: bool) -> str:
+    def _address(self, place: Place, name: str, internal: bool) -> str:
         """Of the nodes' range, or one that belongs to nobody (TEST-NET-2)."""
         taken = {body["IPAddress"] for _, _, body in self._store.select(RULES)}
         text = "198.51.100.0/24"
@@ -224,41 +177,6 @@ class LoadBalancers:
             raise CannotBalance(f"no address is free in {text} for {name}")
         return address
 
-    def _own_name(self, service: Object) -> str:
-        """`k8s2-CLUSTER-NAMESPACE-NAME-HASH`, both names cut."""
-        meta, cluster = service["metadata"], self._id(8)
-        digest = _base36(f"{cluster};{meta['namespace']};{meta['name']}", 8)
-        room = _MOST - len(f"k8s2-tcp-{cluster}---{digest}")
-        namespace, name = meta["namespace"][: room // 2], meta["name"][: room - room // 2]
-        return f"k8s2-{cluster}-{namespace}-{name}-{digest}"
-
-    def _id(self, length: int) -> str:
-        return _base36(self._cluster[1], length) if length == 8 else f"{int(number(self._cluster[1])):016x}"[:length]
-
-
-def _internal(service: Object) -> bool:
-    annotations = service["metadata"].get("annotations") or {}
-    chosen = service["spec"].get("loadBalancerClass")
-    return _CLASSES[chosen] if chosen else annotations.get("networking.gke.io/load-balancer-type") == "Internal"
-
-
-def _wants_backend(service: Object) -> bool:
-    annotations = service["metadata"].get("annotations") or {}
-    return bool(service["spec"].get("loadBalancerClass")) or annotations.get("cloud.google.com/l4-rbs") == "enabled"
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])
-
 
 def _full_name(service: Object) -> str:
     return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
-
-
-def _base36(text: str, length: int) -> str:
-    value, digits = int(hashlib.sha256(text.encode()).hexdigest(), 16), string.digits + string.ascii_lowercase
-    found: list[Any] = []
-    while len(found) < length:
-        value, rest = divmod(value, 36)
-        found.append(digits[rest])
-    return "".join(found)

@@ -14,6 +14,8 @@ import pytest
 from components import cluster_contents
 from components.addons import cleanup
 from components.cluster_api import Api as OfficialApi
+from components.gcp import control_plane
+from sandbox import environment
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
@@ -239,10 +241,19 @@ def test_the_sandboxs_aws_logs_in_with_a_real_kubeconfig(
     plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the stack hands it out: the official client runs `aws eks get-token`."""
-    from sandbox import environment
-
     tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
     environment.link(tools)
     monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
     found = OfficialApi(eks_kubeconfig(plane)).list("/api/v1/namespaces")
+    assert "kube-system" in {each["metadata"]["name"] for each in found}
+
+
+def test_the_sandboxs_gke_plugin_logs_in_with_a_real_kubeconfig(
+    plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stack on GKE hands it out: the plugin is told which cluster, since its own token would be for all."""
+    tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
+    environment.link(tools)
+    monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
+    found = OfficialApi(control_plane.kubeconfig("yard", plane.endpoint, plane.ca_data)).list("/api/v1/namespaces")
     assert "kube-system" in {each["metadata"]["name"] for each in found}

@@ -92,5 +92,6 @@ def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -
 
 def test_gke_installs_nothing_twice(project: Project) -> None:
     """Seed rows S04, S05, S18 on GKE: device plugin, autoscaler and DCGM are Google's own."""
-    preview = project.json("preview", "--stack", "dev-gke", "--json")
+    preview = project.json("preview", "--stack", "guide-gke", "--json")
+    assert sum(step["type"] == "gcp:container/nodePool:NodePool" for step in preview["steps"]) == 2
     assert [step["urn"] for step in preview["steps"] if "helm.sh" in step["type"]] == []

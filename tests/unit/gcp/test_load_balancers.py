@@ -10,7 +10,8 @@ import pytest
 from sandbox.cluster.load_balancers import CannotBalance
 from sandbox.gcp import discovery, firewalls, store
 from sandbox.gcp.disks import DISKS, Disks
-from sandbox.gcp.load_balancers import COLLECTIONS, GROUPS, LoadBalancers
+from sandbox.gcp.endpoint_groups import GROUPS, EndpointGroups
+from sandbox.gcp.load_balancers import COLLECTIONS, LoadBalancers
 from sandbox.plugins.provider import ProviderError
 from tests.unit.gcp.stage import POOL, PROJECT, cpu_pool
 
@@ -46,6 +47,11 @@ def balancers(cloud, cluster) -> LoadBalancers:
 
 
 @pytest.fixture
+def groups(cloud, cluster) -> EndpointGroups:
+    return EndpointGroups(PROJECT, "us-central1", "yard", cloud.store)
+
+
+@pytest.fixture
 def disks(cloud, cluster) -> Disks:
     return Disks(PROJECT, "us-central1", "yard", cloud.store)
 
@@ -55,7 +61,7 @@ def made(cloud) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for collection, name, _ in cloud.store.select():
         short = name.rsplit("/", 1)[-1]
-        if collection in COLLECTIONS and not short.startswith("gke-yard-"):
+        if collection in (*COLLECTIONS, GROUPS) and not short.startswith("gke-yard-"):
             found.setdefault(collection.removeprefix("compute."), []).append(short)
     return found
 
@@ -110,15 +116,42 @@ def test_services_of_other_controllers_are_left_alone(balancers) -> None:
 
 
 @pytest.mark.parametrize("annotations", [{}, INTERNAL, BACKEND])
-def test_a_load_balancer_takes_its_parts_along_and_the_last_one_what_they_share(cloud, balancers, annotations) -> None:
-    addresses = {balancers.ensure(name, service(name, annotations)) for name in ("a1", "a2")}
-    assert len(addresses) == 2
+def test_a_load_balancer_takes_its_parts_along_and_the_last_one_what_they_share(
+    cloud, balancers, groups, annotations
+) -> None:
+    """All but the endpoint groups, which another controller collects later."""
+    services = {name: service(name, annotations) for name in ("a1", "a2")}
+    assert len({balancers.ensure(name, each) for name, each in services.items()}) == 2
     balancers.remove("a1")
     left = made(cloud)
     assert len(left["firewalls"]) == 2 and len(left["forwardingRules"]) == 1
     balancers.remove("a2")
+    assert set(made(cloud)) == ({"networkEndpointGroups"} if annotations else set())
+    for name in (name for each in services.values() for name in groups.names(each)):
+        assert groups.remove(name)
     assert made(cloud) == {}
     balancers.remove("a2")  # once more is no error
+
+
+def test_an_endpoint_group_in_use_is_not_collected(cloud, balancers, groups) -> None:
+    wanted = service("web", INTERNAL)
+    balancers.ensure("a1", wanted)
+    (name,) = groups.names(wanted)
+    assert groups.remove(name) is False and len(cloud.store.select(GROUPS)) == 3
+    balancers.remove("a1")
+    assert groups.remove(name) is True and cloud.store.select(GROUPS) == []
+
+
+def test_a_service_has_the_endpoint_groups_that_it_asks_for(cloud, groups) -> None:
+    asked = {"cloud.google.com/neg": '{"exposed_ports": {"80": {}, "443": {}}}'}
+    names = groups.names({**service("web", asked), "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}})
+    assert len(names) == 2 and all(name.startswith("k8s1-") and len(name) <= 63 for name in names)
+    assert groups.names(service()) == [], "a target pool has none"
+    for name in names:
+        groups.ensure(name)
+    assert {body["networkEndpointType"] for _, _, body in cloud.store.select(GROUPS)} == {"GCE_VM_IP_PORT"}
+    broken = service("web", {"cloud.google.com/neg": "yes"})
+    assert groups.names(broken) == []
 
 
 @pytest.mark.parametrize("annotations", [{}, INTERNAL])

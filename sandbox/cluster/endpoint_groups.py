@@ -1,0 +1,135 @@
+"""Network endpoint groups of Services on GKE, as its controller keeps them (kubernetes/ingress-gce, pkg/neg), without
+endpoints.
+
+For each of them a ServiceNetworkEndpointGroup with a finalizer stands beside its Service. When that goes, the groups
+stay until the controller looks for such as nobody wants: every two minutes, here every PERIOD.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.key import parts
+
+PERIOD = 5.0
+"""Seconds between two collections."""
+
+FINALIZER = "networking.gke.io/neg-finalizer"
+KIND = "ServiceNetworkEndpointGroup"
+PATH = "/apis/networking.gke.io/v1beta1"
+PLURAL = "servicenetworkendpointgroups"
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+class Cloud(Protocol):
+    """The endpoint groups of one cluster, by name; there is one of a name in each of its zones."""
+
+    def names(self, service: Object) -> list[str]:
+        """Those that the Service wants."""
+        ...
+
+    def ensure(self, name: str) -> object:
+        """Makes what is missing of them."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Removes them; False where something still uses one."""
+        ...
+
+
+def cloud(key: str) -> Cloud | None:
+    """The endpoint groups of the cluster's cloud; None on EKS, which has none."""
+    name, *names = parts(key)
+    if name != "gke":
+        return None
+    from sandbox.gcp.endpoint_groups import EndpointGroups as Google  # here: a cluster on EKS has no use for it
+
+    project, location, cluster = names
+    return Google(project, location, cluster)
+
+
+class EndpointGroups:
+    """Makes and collects them, one `sync` after the other."""
+
+    def __init__(self, api: Api, cloud: Cloud | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api = api
+        self._cloud = cloud
+        self._clock = clock
+        self._installed = False
+        self._collected = clock()
+
+    def sync(self) -> None:
+        """One round over all Services."""
+        if self._cloud is None:
+            return
+        if not self._installed:
+            self._api.create(_DEFINITIONS, definition())
+            self._installed = True
+        services = self._api.list("/api/v1/services")
+        wanted = {
+            name: service
+            for service in services
+            if not service["metadata"].get("deletionTimestamp")
+            for name in self._cloud.names(service)
+        }
+        there = {found["metadata"]["name"]: found for found in self._api.list(f"{PATH}/{PLURAL}")}
+        for name in wanted.keys() - there.keys():
+            self._cloud.ensure(name)
+            meta = wanted[name]["metadata"]
+            self._api.create(f"{PATH}/namespaces/{meta['namespace']}/{PLURAL}", _object(name, meta))
+        if self._clock() - self._collected >= PERIOD:
+            self._collected = self._clock()
+            for name in there.keys() - wanted.keys():
+                if self._cloud.remove(name):
+                    self._let_go(there[name])
+
+    def _let_go(self, found: Object) -> None:
+        path = f"{PATH}/namespaces/{found['metadata']['namespace']}/{PLURAL}/{found['metadata']['name']}"
+        self._api.patch(path, {"metadata": {"finalizers": []}})
+        self._api.delete(path)
+
+
+def _object(name: str, owner: Object) -> Object:
+    reference = {"apiVersion": "v1", "kind": "Service", "name": owner["name"], "uid": owner["uid"], "controller": True}
+    return {
+        "apiVersion": "networking.gke.io/v1beta1",
+        "kind": KIND,
+        "metadata": {
+            "name": name,
+            "finalizers": [FINALIZER],
+            "labels": {
+                "networking.gke.io/managed-by": "neg-controller",
+                "networking.gke.io/service-name": owner["name"],
+            },
+            "ownerReferences": [reference],
+        },
+        "spec": {},
+    }
+
+
+def definition() -> Object:
+    """The CustomResourceDefinition; the status is left open."""
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"spec": {"type": "object"}, "status": free}}
+    names = {
+        "kind": KIND,
+        "listKind": f"{KIND}List",
+        "plural": PLURAL,
+        "singular": PLURAL[:-1],
+        "shortNames": ["svcneg"],
+    }
+    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PLURAL}.networking.gke.io"},
+        "spec": {
+            "group": "networking.gke.io",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [version],
+        },
+    }
