@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "stack": {"stack", "components"},
     "tools": {"tools", "sandbox", "components"},
     # Shows what the program registers, under the engine that records it for the tests.
-    **dict.fromkeys(["tools/picture", "tools/picture/aws", "tools/picture/gcp"], {"tools", "components", "tests"}),
+    **{room: {"tools", "components", "tests"} for room in ("tools/picture", "tools/picture/aws", "tools/picture/gcp")},
     "sandbox": {"sandbox", "tools", "components"},
 }
 

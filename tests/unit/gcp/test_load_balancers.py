@@ -142,6 +142,14 @@ def test_an_endpoint_group_in_use_is_not_collected(cloud, balancers, groups) -> 
     assert groups.remove(name) is True and cloud.store.select(GROUPS) == []
 
 
+def test_a_group_that_nobody_has_collected_holds_the_network(cloud, cluster, subnetwork, groups) -> None:
+    """seed row S01: what a cluster leaves that goes too early."""
+    groups.ensure("k8s2-web")
+    cloud.delete(cluster)
+    with pytest.raises(ProviderError, match=r"already being used by '.*/networkEndpointGroups/k8s2-web'"):
+        cloud.delete(subnetwork)
+
+
 def test_a_service_has_the_endpoint_groups_that_it_asks_for(cloud, groups) -> None:
     asked = {"cloud.google.com/neg": '{"exposed_ports": {"80": {}, "443": {}}}'}
     names = groups.names({**service("web", asked), "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}})
