@@ -27,10 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make check` takes dev and dev-gke for all environments; `make test` puts the others through the same tests."""
-    whole = ("tests/contract/", "tests/unit/tools/", "tests/unit/sandbox/test_cli.py", "tests/unit/aws/test_expected")
+    whole = r"tests/(contract/|unit/(tools/|sandbox/test_cli|(aws|gcp)/test_(expected|stack|provider)))"
     for item in items:
-        path = item.path.as_posix()
-        if re.search(r"\[(guide|prod)\b", item.nodeid) or any(part in path for part in whole):
+        if re.search(r"\[(guide|prod)\b", item.nodeid) or re.search(whole, item.path.as_posix()):
             item.add_marker(pytest.mark.slow)
 
 
