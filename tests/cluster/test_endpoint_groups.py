@@ -54,13 +54,17 @@ def groups(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGroups]:
             except Exception:  # the kind is not served yet
                 continue
 
-    thread = threading.Thread(target=loop)
+    thread = threading.Thread(target=loop, daemon=True)
     thread.start()
     yield cloud
     cloud.used = False
-    wait(lambda: not objects(api), "the end of the groups")
-    stopped.set()
-    thread.join()
+    for found in api.list(f"{PATH}/{PLURAL}"):
+        api.delete(f"/api/v1/namespaces/{found['metadata']['namespace']}/services/web")
+    try:
+        wait(lambda: not objects(api), "the end of the groups")
+    finally:
+        stopped.set()
+        thread.join()
     api.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.networking.gke.io")
 
 
