@@ -94,7 +94,10 @@ def empty_program(pulumi: Path) -> float:
 
         def run(*arguments: str) -> None:
             command = [str(pulumi), "-C", folder, "--non-interactive", *arguments]
-            subprocess.run(command, env=environment.engine(), capture_output=True, check=True)
+            done = subprocess.run(command, env=environment.engine(), capture_output=True, text=True)
+            if done.returncode:
+                said = (done.stdout + done.stderr).strip()
+                raise SandboxError(f"`pulumi {arguments[0]}` of an empty program failed: {said}", "mend that first")
 
         run("stack", "init", "floor")
         taken = seconds(lambda: run("up", "--yes", "--skip-preview", "--stack", "floor"))
@@ -109,8 +112,9 @@ def bare_plane() -> float:
     return taken
 
 
-def round_of(stack: str, pulumi: Path) -> dict[str, float]:
+def round_of(stack: str) -> dict[str, float]:
     """Every figure once."""
+    pulumi = Path(session.provide()["pulumi"])  # the `down` of the round before took the links to the tools along
     figures = {ENGINE: empty_program(pulumi), PLANE: bare_plane()}
     with peak() as most:
         figures[UP] = seconds(lambda: sandbox("up", "--stack", stack, "--json"))
@@ -154,9 +158,8 @@ def measured(rounds: int, stack: str) -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory(prefix="gpuyard-bench-") as home:
         os.environ["GPUYARD_SANDBOX"] = home
         environment.isolate()
-        pulumi = Path(session.provide()["pulumi"])
         try:
-            return [round_of(stack, pulumi) for _ in track(range(rounds), "rounds", console=console)]
+            return [round_of(stack) for _ in track(range(rounds), "rounds", console=console)]
         finally:
             sandbox("down", "--force")
 
