@@ -28,6 +28,23 @@ def network(**args: Any) -> Recording:
     return run(lambda: GcpNetwork("net", {**defaults, **args}, gcp_options()))  # type: ignore[typeddict-item]
 
 
+def cluster_in(net: GcpNetwork | GcpExistingNetwork, options: pulumi.ResourceOptions) -> None:
+    """A cluster in that network."""
+    GkeCluster(
+        "c",
+        {
+            "cluster_name": "train",
+            "version": "1.35",
+            "project": "gpuyard-project",
+            "location": "us-central1",
+            "zones": GCP_ZONES,
+            "network_id": net.network_id,
+            "subnetwork_id": net.subnetwork_id,
+        },
+        options,
+    )
+
+
 class TestNetwork:
     def test_pods_and_services_have_ranges_of_their_own_and_nodes_a_way_out(self) -> None:
         """seed row S01: a VPC-native network."""
@@ -267,19 +284,7 @@ class TestExistingNetwork:
             options = gcp_options()
             args = {**OWNED, "host_project": "host-project", "grant": True}
             net = GcpExistingNetwork("net", args, options)  # type: ignore[arg-type]
-            GkeCluster(
-                "c",
-                {
-                    "cluster_name": "train",
-                    "version": "1.35",
-                    "project": "gpuyard-project",
-                    "location": "us-central1",
-                    "zones": GCP_ZONES,
-                    "network_id": net.network_id,
-                    "subnetwork_id": net.subnetwork_id,
-                },
-                options,
-            )
+            cluster_in(net, options)
 
         made = run(program, outputs=says(), preview=preview)
         cluster = made.one("gcp:container/cluster:Cluster")
@@ -302,19 +307,7 @@ class TestExistingNetwork:
             options = gcp_options()
             on = GcpServices("services", {"services": ["container.googleapis.com"]}, options)
             net = GcpExistingNetwork("net", {**OWNED, "services": on.services}, options)  # type: ignore[typeddict-item]
-            GkeCluster(
-                "c",
-                {
-                    "cluster_name": "train",
-                    "version": "1.35",
-                    "project": "gpuyard-project",
-                    "location": "us-central1",
-                    "zones": GCP_ZONES,
-                    "network_id": net.network_id,
-                    "subnetwork_id": net.subnetwork_id,
-                },
-                options,
-            )
+            cluster_in(net, options)
 
         made = run(program, outputs=says())
         assert made.must_outlive(made.one("gcp:projects/service:Service"), made.one("gcp:container/cluster:Cluster"))

@@ -40,10 +40,8 @@ def test_stack_comes_up_and_tells_the_story(project: Project, stack: str) -> Non
     assert not project.home.exists()
 
 
-def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
-    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
-    what deletion protection keeps a real destroy from."""
-    up: dict[str, Any] = project.json("up", "--stack", "prod", "--json")
+def assert_production_pools(up: dict[str, Any]) -> None:
+    """The same sizes and ladders on both clouds."""
     pools = {pool["name"]: pool for pool in up["status"]["node_pools"]}
     assert {name: (pool["min"], pool["max"], pool["capacity"]) for name, pool in pools.items()} == {
         "cpu-workers": (3, 30, ["on_demand"]),
@@ -52,6 +50,13 @@ def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
         "train-h100": (0, 8, ["reserved", "spot", "on_demand"]),
     }
     assert pools["cpu-workers"]["nodes"] == 3
+
+
+def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
+    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
+    what deletion protection keeps a real destroy from."""
+    up: dict[str, Any] = project.json("up", "--stack", "prod", "--json")
+    assert_production_pools(up)
     volumes = project.run("kubectl", "--stack", "prod", "--", "get", "persistentvolumes", "-o", "name").stdout.split()
     assert {f"persistentvolume/{name}" for name in ("lustre", "datasets", "checkpoints")} <= set(volumes)
     releases = {release["chart"] for release in up["status"]["releases"]}
@@ -66,14 +71,7 @@ def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -
     """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; the DNS
     endpoint is the way in for kubectl and for what empties the cluster."""
     up: dict[str, Any] = project.json("up", "--stack", "prod-gke", "--json")
-    pools = {pool["name"]: pool for pool in up["status"]["node_pools"]}
-    assert {name: (pool["min"], pool["max"], pool["capacity"]) for name, pool in pools.items()} == {
-        "cpu-workers": (3, 30, ["on_demand"]),
-        "inference": (0, 20, ["on_demand"]),
-        "gpu-workers": (0, 16, ["spot", "on_demand"]),
-        "train-h100": (0, 8, ["reserved", "spot", "on_demand"]),
-    }
-    assert pools["cpu-workers"]["nodes"] == 3
+    assert_production_pools(up)
     kubectl = ("kubectl", "--stack", "prod-gke", "--", "get", "-o", "name")
     volumes = project.run(*kubectl, "persistentvolumes").stdout.split()
     assert {f"persistentvolume/{name}" for name in ("filestore", "datasets", "checkpoints")} <= set(volumes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +51,7 @@ class Group:
         return max(machine.vcpu for machine in self.machines)
 
 
-class Stack:
+class Stack(ABC):
     """A stack by its name and what it registered."""
 
     def __init__(self, name: str, made: Recording) -> None:
@@ -65,18 +66,18 @@ class Stack:
         return self.made.exports["region"]
 
     @property
+    @abstractmethod
     def cluster(self) -> Resource:
         """The cluster itself."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def zones(self) -> list[str]:
         """Where nodes may be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def made_groups(self) -> list[Group]:
         """The rungs of all pools, in any order."""
-        raise NotImplementedError
 
     @cached_property
     def groups(self) -> list[Group]:
