@@ -223,9 +223,12 @@ def addons(
             "enabled": on.cleanup,
             "deletion_protection": environment.config.deletion_protection,
         },
-        # What still has to run while it works: nodes and drivers that let go of volumes and delete them, and the DNS by
-        # which these find AWS. Load balancers are the control plane's own affair.
-        after(*node_pools.values(), *storage.drivers, managed["coredns"]),
+        pulumi.ResourceOptions(
+            providers=[stack_providers.python()],
+            # What still has to run while it works: nodes and drivers that let go of volumes and delete them, and the
+            # DNS by which these find AWS. Load balancers are the control plane's own affair.
+            depends_on=[*node_pools.values(), *storage.drivers, managed["coredns"]],
+        ),
     )
     return releases
 

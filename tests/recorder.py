@@ -283,6 +283,7 @@ _OPTIONS = {
     "customTimeouts",
     "additionalSecretOutputs",
     "importId",
+    "version",
 }
 
 

@@ -50,6 +50,11 @@ def kubeconfig(
     return Output.all(name, endpoint, ca_data, arn, credentials).apply(write)
 
 
+def to_json(document: Any) -> str:
+    """As JavaScript writes JSON: nothing between the tokens."""
+    return json.dumps(document, separators=(",", ":"))
+
+
 def config_map(
     name: str, instance_roles: Any, args: Mapping[str, Any], opts: ResourceOptions
 ) -> kubernetes.core.v1.ConfigMap:

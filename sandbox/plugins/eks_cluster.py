@@ -10,7 +10,6 @@ Source of facts: pulumi-eks 4.4.0, nodejs/eks/cluster (August 2026); children se
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,9 @@ from pulumi import Output, ResourceOptions
 
 from . import eks_access, eks_addons, eks_nodes, eks_rules
 from .eks_role import ServiceRole
+
+KUBERNETES = "4.19.0"
+"""Version of the Kubernetes SDK in pulumi-eks 4.4.0, whose plugin its own provider takes (package.json)."""
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 AUTO_MODE_POLICIES = (
@@ -50,8 +52,8 @@ class Cluster(pulumi.ComponentResource):
         self.args = args
         self.tags = args.get("tags")
         self.child = ResourceOptions(parent=self)
-        # No parent: the real component asks the *default* aws provider, so a stack that disables it must fail here too.
-        found = aws.get_partition_output()
+        self.asked = pulumi.InvokeOptions(parent=self)  # look-ups go to the component's own aws provider
+        found = aws.get_partition_output(opts=self.asked)
         self.partition, self.dns_suffix = found.partition, found.dns_suffix
         self.vpc_id, self.subnet_ids = self._network()
         self.security_group = self._security_group()
@@ -62,10 +64,11 @@ class Cluster(pulumi.ComponentResource):
         self.kubeconfig = self._kubeconfig(profile=False)
         self.provider = kubernetes.Provider(
             f"{name}-eks-k8s",
-            kubeconfig=self._kubeconfig(profile=True).apply(json.dumps),
+            kubeconfig=self._kubeconfig(profile=True).apply(eks_access.to_json),
             # The wire's name of this input differs from the SDK's only in case.
             enable_config_map_mutable=args.get("enableConfigMapMutable"),
-            opts=self.child,
+            # The SDK that the real component is built with; the engine wants a plugin of exactly this version.
+            opts=ResourceOptions(parent=self, version=KUBERNETES),
         )
         self.instance_roles, node_role, self.instance_profile = self._instance_roles()
         self.node_access = self._node_access()
@@ -303,7 +306,8 @@ class Cluster(pulumi.ComponentResource):
         if node_role:
             arn = Output.from_input(node_role).apply(lambda role: role.arn)
             wanted["defaultNodeGroupInstanceRole"] = {"principalArn": arn, "type": "EC2_LINUX"}
-        wanted.update(self.args.get("accessEntries") or {})
+        # In the order of their names: the wire's maps have no order, and Node.js reads them sorted.
+        wanted.update(sorted((self.args.get("accessEntries") or {}).items()))
         return eks_access.entries(self.label, wanted, self.cluster, self)
 
     def _storage_classes(self, granted: list[pulumi.Resource]) -> dict[str, pulumi.Resource]:
@@ -316,7 +320,9 @@ class Cluster(pulumi.ComponentResource):
     def _oidc_provider(self) -> aws.iam.OpenIdConnectProvider | None:
         if not self.args.get("createOidcProvider"):
             return None
-        address = Output.format("https://oidc.eks.{0}.{1}", aws.get_region_output().region, self.dns_suffix)
+        address = Output.format(
+            "https://oidc.eks.{0}.{1}", aws.get_region_output(opts=self.asked).region, self.dns_suffix
+        )
         return aws.iam.OpenIdConnectProvider(
             f"{self.label}-oidcProvider",
             client_id_lists=["sts.amazonaws.com"],
@@ -334,7 +340,8 @@ class Cluster(pulumi.ComponentResource):
 
     def _state(self) -> dict[str, Any]:
         """The outputs of the SDK's `eks.Cluster` that the real component sets (all but awsProvider)."""
-        args, cluster = self.args, self.cluster
+        args, cluster, key = self.args, self.cluster, self.args.get("encryptionConfigKeyArn")
+        auto_node_role = self.auto_node_role.role.name if self.auto_node_role else ""
         issuer: Output[str] = cluster.identities.apply(
             lambda ids: (ids[0].oidcs[0].issuer or "") if ids and ids[0].oidcs else ""
         )
@@ -357,14 +364,15 @@ class Cluster(pulumi.ComponentResource):
             "tags": self.tags,
             "nodeSecurityGroupTags": args.get("nodeSecurityGroupTags"),
             "oidcProvider": self.oidc_provider,
-            "encryptionConfig": cluster.encryption_config if args.get("encryptionConfigKeyArn") else None,
+            "encryptionConfig": {"provider": {"keyArn": key}, "resources": ["secrets"]} if key else None,
             "clusterIamRole": self.role,
-            "accessEntries": list((args.get("accessEntries") or {}).values()),
+            "accessEntries": [entry for _, entry in sorted((args.get("accessEntries") or {}).items())],
+            "autoModeNodeRoleName": auto_node_role,
         }
         group = self.node_group
         return {
             "kubeconfig": self.kubeconfig,
-            "kubeconfigJson": self.kubeconfig.apply(lambda known: json.dumps(known, separators=(",", ":"))),
+            "kubeconfigJson": self.kubeconfig.apply(eks_access.to_json),
             "clusterSecurityGroup": self.security_group,
             "instanceRoles": self.instance_roles,
             "nodeSecurityGroup": self.node_security_group,
@@ -382,5 +390,5 @@ class Cluster(pulumi.ComponentResource):
             "oidcProviderArn": self.oidc_provider.arn if self.oidc_provider else "",
             "oidcProviderUrl": issuer,
             "oidcIssuer": issuer.apply(lambda url: url.replace("https://", "")),
-            "autoModeNodeRoleName": self.auto_node_role.role.name if self.auto_node_role else "",
+            "autoModeNodeRoleName": auto_node_role,
         }

@@ -37,7 +37,11 @@ class ServiceRole(pulumi.ComponentResource):
         statement = {"Action": list(actions), "Effect": "Allow", "Principal": {"Service": [service]}}
         trust = {"Version": "2012-10-17", "Statement": [statement]}
         self.role = aws.iam.Role(
-            f"{name}-role", description=description, assume_role_policy=json.dumps(trust), tags=tags, opts=child
+            f"{name}-role",
+            description=description,
+            assume_role_policy=json.dumps(trust, separators=(",", ":")),
+            tags=tags,
+            opts=child,
         )
         self.attached = [self.role]
         for policy in policies:

@@ -78,10 +78,43 @@ def test_a_cluster_brings_the_children_that_a_run_of_the_real_component_brought(
     assert not made.orphans()
 
 
-def test_only_the_look_ups_of_region_and_partition_use_the_default_aws_provider() -> None:
-    """As in the real component, which is why the stack cannot disable that provider."""
+def test_its_look_ups_go_to_the_provider_that_it_was_given() -> None:
+    """field case A17: the real component is the parent of its look-ups (createCore, `{ parent }`), so a stack may
+    disable all default providers and its identity comes from one place."""
     made = cluster(**MANAGED, create_oidc_provider=True)
-    assert set(made.without_provider()) == {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"}
+    asked = {call.token for call in made.invokes}
+    assert {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"} <= asked
+    assert made.without_provider() == []
+
+
+def test_roles_and_kubeconfig_are_written_as_javascript_writes_json() -> None:
+    """field case A17: else a stack that goes from the sandbox to the real component shows them as changed."""
+    made = cluster(**MANAGED)
+    for text in (
+        made.one("Role", "c-eksRole-role").inputs["assumeRolePolicy"],
+        made.one("pulumi:providers:kubernetes").inputs["kubeconfig"],
+        made.exports["kubeconfig_json"],
+    ):
+        assert text == json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def test_its_own_kubernetes_provider_wants_the_plugin_of_the_sdk_inside() -> None:
+    """field case A17: pulumi-eks 4.4.0 is built with @pulumi/kubernetes 4.19.0 (package.json), and the engine wants
+    that plugin beside the program's own, also where nothing can be downloaded."""
+    assert cluster(**MANAGED).one("pulumi:providers:kubernetes").options["version"] == "4.19.0"
+
+
+def test_its_core_says_what_the_real_one_says() -> None:
+    """field case A17: the key, the role of Auto Mode, and access entries in the order of their names."""
+    entries = {who: {"principal_arn": f"arn:aws:iam::1:role/{who}"} for who in ("zoe", "ann", "mia")}
+    made = cluster(**MANAGED, encryption_config_key_arn="arn:aws:kms:us-east-1:1:key/k", access_entries=entries)
+    core = made.one("eks:index:Cluster").outputs["core"]
+    assert core["encryptionConfig"] == {
+        "provider": {"keyArn": "arn:aws:kms:us-east-1:1:key/k"},
+        "resources": ["secrets"],
+    }
+    assert core["autoModeNodeRoleName"] == ""
+    assert [entry["principalArn"][-3:] for entry in core["accessEntries"]] == ["ann", "mia", "zoe"]
 
 
 def test_the_cluster_waits_for_its_role_and_the_policies() -> None:
@@ -107,7 +140,7 @@ def test_credential_options_go_into_the_kubeconfig_and_the_profile_only_into_the
     args = made.exports["kubeconfig"]["users"][0]["user"]["exec"]["args"]
     assert args[-2:] == ["--role", "arn:aws:iam::1:role/admin"]
     assert "--profile" not in args
-    assert '"--profile", "work"' in made.one("pulumi:providers:kubernetes").inputs["kubeconfig"]
+    assert '"--profile","work"' in made.one("pulumi:providers:kubernetes").inputs["kubeconfig"]
 
 
 def test_a_preview_of_a_new_cluster_knows_its_children_and_no_ids() -> None:

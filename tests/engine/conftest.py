@@ -80,6 +80,11 @@ class Project:
     def write(self, stack: str, config: dict[str, Any]) -> None:
         (self.root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
 
+    def state(self, stack: str) -> list[dict[str, Any]]:
+        """What the engine keeps of the stack: its resources, as they stand in the file backend."""
+        path = self.home / "state" / ".pulumi" / "stacks" / "gpuyard" / f"{stack}.json"
+        return json.loads(path.read_text())["checkpoint"]["latest"]["resources"]
+
     def processes(self) -> list[int]:
         """Every process that was started for this copy's sandbox and still lives."""
         mark, found = f"GPUYARD_SANDBOX={self.home}".encode(), []

@@ -6,7 +6,8 @@ import copy
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,9 +26,24 @@ def living(project: Project) -> Project:
     config = project.config("dev")
     config["gpuyard:cluster"]["version"] = OLD
     config["gpuyard:nodePools"]["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
+    with first_version(project, config):
+        project.run("up")
     project.write("dev", config)
-    project.run("up")
     return project
+
+
+@contextmanager
+def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
+    """gpuyard 0.1.0 as far as it matters to providers: the default ones of aws and of dynamic resources were in use."""
+    path = project.root / "stack" / "aws.py"
+    today = path.read_text()
+    path.write_text(today.replace("providers=[stack_providers.python()],", ""))
+    assert path.read_text() != today
+    project.write("dev", {**config, "pulumi:disable-default-providers": ["kubernetes", "gcp"]})
+    try:
+        yield
+    finally:
+        path.write_text(today)
 
 
 def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tuple[str, str]]:
@@ -41,6 +57,22 @@ def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tu
         return steps(living.json("preview", "--json"))
     finally:
         path.write_bytes(before)
+
+
+def test_an_environment_of_the_first_version_leaves_the_default_providers_without_a_replacement(
+    living: Project,
+) -> None:
+    """field case A17: the replacement of a ClusterCleanup would empty a cluster in use. Only providers come and go."""
+    contents = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
+    assert "::default::" in contents[0]["provider"], "the environment is not that of the first version"
+    found = [(step["operation"], step["type"]) for step in living.json("preview", "--json")["steps"]]
+    assert {kind.partition(":providers:")[0] for _, kind in found} <= {"pulumi"}, found
+    assert not [step for step in found if "replace" in step[0]], found
+    living.run("up")
+    after = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
+    assert [each["created"] for each in after] == [each["created"] for each in contents]
+    assert "::python::" in after[0]["provider"]
+    assert living.json("up", "--json")["changed"] == 0
 
 
 def to_new_version(config: dict[str, Any]) -> None:

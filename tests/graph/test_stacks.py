@@ -45,22 +45,11 @@ def test_every_resource_has_an_owner(stack: str) -> None:
     assert [str(found) for found in recorded(stack).orphans()] == []
 
 
-@pytest.mark.parametrize("stack", EKS)
-def test_only_pulumi_eks_own_look_ups_use_the_default_aws_provider(stack: str) -> None:
-    """And what has no other provider than its own code."""
-    allowed = {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion", f"{CONTENTS}::cleanup-contents"}
-    assert set(recorded(stack).without_provider()) <= allowed
-
-
-@pytest.mark.parametrize("stack", GKE)
-def test_nothing_on_gke_uses_a_default_provider(stack: str) -> None:
-    assert recorded(stack).without_provider() == []
-
-
 @pytest.mark.parametrize("stack", ALL)
-def test_default_providers_are_disabled_as_far_as_the_cloud_allows(stack: str) -> None:
-    disabled = settings(stack)["pulumi:disable-default-providers"]
-    assert disabled == (["kubernetes", "gcp"] if cloud(stack) == "aws" else ["*"])
+def test_nothing_uses_a_default_provider(stack: str) -> None:
+    """field case A17: the identity comes from one place. Dynamic resources too name theirs."""
+    assert recorded(stack).without_provider() == []
+    assert settings(stack)["pulumi:disable-default-providers"] == ["*"]
 
 
 @pytest.mark.parametrize("stack", ALL)
@@ -140,7 +129,6 @@ def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str)
         assert made.must_outlive(found, contents), found
     waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
     assert waiting == [], "nothing waits for it on the way up"
-    assert contents.provider == made.one("pulumi:providers:pulumi-python").urn, "the default one is disabled"
 
 
 @pytest.mark.parametrize("stack", EKS)
