@@ -55,7 +55,11 @@ class Tool:
     @property
     def linker_flags(self) -> str:
         major, minor = self.pinned.lstrip("v").split(".")[:2]
-        return " ".join(("-s -w", self.ldflags.format(version=self.pinned, major=major, minor=minor))).strip()
+        client = kubernetes_of(self.module)
+        stamped = self.ldflags.format(
+            version=self.pinned, major=major, minor=minor, kubernetes_major=client[0], kubernetes_minor=client[1]
+        )
+        return f"-s -w {stamped}".strip()
 
 
 def requirement(module: Path) -> tuple[str, str]:
@@ -64,6 +68,12 @@ def requirement(module: Path) -> tuple[str, str]:
     if not found:
         raise ValueError(f"{module}/go.mod has no single-line require")
     return found[1], found[2]
+
+
+def kubernetes_of(module: Path) -> tuple[int, int]:
+    """The Kubernetes version of a go.mod's client-go (its v0.37.0 is Kubernetes 1.37); (0, 0) when it needs none."""
+    found = re.search(r"^\s*(?:require )?k8s\.io/client-go v0\.(\d+)\.", (module / "go.mod").read_text(), re.MULTILINE)
+    return (1, int(found[1])) if found else (0, 0)
 
 
 def go_line(module: Path) -> Version:
@@ -82,6 +92,13 @@ def parse(text: str) -> Version:
 _STAMP = " ".join(
     f"-X k8s.io/component-base/version.{key}={{{value}}}"
     for key, value in (("gitVersion", "version"), ("gitMajor", "major"), ("gitMinor", "minor"))
+)
+# As helm's own Makefile has them: unstamped, `helm template` and `helm lint` take every cluster for Kubernetes 1.20 and
+# refuse charts that need a newer one.
+_HELM_STAMP = "-X helm.sh/helm/v3/internal/version.version={version} " + " ".join(
+    f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}={{kubernetes_{part.lower()}}}"
+    for package in ("chartutil", "lint/rules")
+    for part in ("Major", "Minor")
 )
 
 
@@ -149,10 +166,11 @@ TOOLS: dict[str, Tool] = {
             "helm",
             "helm.sh/helm/v3/cmd/helm",
             "installs charts",
-            minimum=(3, 12),
+            minimum=(3, 13),  # `--labels`
             below=(4,),
             probe=("version", "--short"),
             seconds=75,
+            ldflags=_HELM_STAMP,
         ),
         Tool(
             "promtool",

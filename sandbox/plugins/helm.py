@@ -6,6 +6,7 @@ from chart.py; a stand-in is installed like any chart and shows by its appVersio
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -48,6 +49,8 @@ _TAKEN, _LOCKED, _ABSENT = "cannot re-use a name", "another operation", "has no 
 """helm's words for: the name is in use, a killed helm holds the release, there is nothing to upgrade."""
 
 _NOT_INPUTS = ("resourceNames", "status", "manifest")
+_OWNER = "gpuyard.dev/resource"
+"""Label of a release in helm's own storage: the digest of the resource that made it, by which its next run knows it."""
 
 
 def releases(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -108,21 +111,27 @@ class Releases:
         return Diff(changed, [path for path in changed if path in ("name", "namespace")])
 
     def create(self, urn: str, inputs: Props, preview: bool) -> tuple[str, Props]:
-        """Installs. What a failed or killed install of the same name left behind is removed first."""
+        """Installs. What a failed or killed install of the same name left behind is removed first; a release that this
+        very resource installed before an answer was lost is taken over and upgraded. One of anybody else is refused."""
         found = self._announce(inputs)
         if preview or found is None:
             return "", {**inputs, "status": UNKNOWN}
+        label = ["--labels", f"{_OWNER}={_digest(urn)}"]
         try:
-            outputs = self._install(["install"], inputs, found)
+            outputs = self._install(["install", *label], inputs, found)
         except ProviderError as error:
             if _TAKEN not in str(error):
                 raise
             left = self._status(inputs["namespace"], inputs["name"])
+            ours = self._status(inputs["namespace"], inputs["name"], f"{_OWNER}={_digest(urn)}")
+            if ours and ours["status"] == "deployed":
+                log.info(f"taking over the release {inputs['name']}, which an earlier run of this resource installed")
+                return self._id(inputs), self._install(["upgrade", *label], inputs, found)
             if left and left["status"] == "deployed":
                 raise
             log.info(f"removing what an earlier install of {inputs['name']} left behind")
             self._uninstall(inputs)
-            outputs = self._install(["install"], inputs, found)
+            outputs = self._install(["install", *label], inputs, found)
         return self._id(inputs), outputs
 
     def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
@@ -230,19 +239,23 @@ class Releases:
             manifest = self._run("get", "manifest", status["name"], "-n", status["namespace"], tolerate="not found")
         names: dict[str, list[str]] = {}
         for obj in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            if not isinstance(obj, dict):
-                continue
-            group = obj["apiVersion"].rpartition("/")[0]
-            key = f"{obj['kind']}{'.' + group if group else ''}/{obj['apiVersion']}"
-            namespace = obj["metadata"].get("namespace")
-            names.setdefault(key, []).append(
-                f"{namespace}/{obj['metadata']['name']}" if namespace else obj["metadata"]["name"]
-            )
+            if not isinstance(obj, dict) or not obj.get("kind"):
+                continue  # a template of which nothing but comments is left
+            api_version = str(obj.get("apiVersion") or "")
+            group = api_version.rpartition("/")[0]
+            key = f"{obj['kind']}{'.' + group if group else ''}/{api_version}"
+            # One entry a document, as the real provider has it (manifest_json.go): a `kind: List` has no name.
+            meta = obj.get("metadata") or {}
+            name = str(meta.get("name") or "")
+            place = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
+            if place not in names.setdefault(key, []):
+                names[key].append(place)
         return {**inputs, "version": status["version"], "resourceNames": names, "status": status}
 
-    def _status(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The release's status output, or None when helm knows no such release."""
-        text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", "-o", "json")
+    def _status(self, namespace: str, name: str, selector: str = "") -> dict[str, Any] | None:
+        """The release's status output, or None when helm knows no such release (with these labels)."""
+        labels = ["--selector", selector] if selector else []
+        text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", *labels, "-o", "json")
         for entry in json.loads(text or "[]"):
             if entry["name"] == name:
                 chart_name, version = _split_chart(entry["chart"])
@@ -290,6 +303,11 @@ class Releases:
 
     def _id(self, inputs: Props) -> str:
         return f"{inputs['namespace']}/{inputs['name']}"
+
+
+def _digest(urn: str) -> str:
+    """A URN as a label's value, which takes 63 characters and no colon."""
+    return hashlib.sha256(urn.encode()).hexdigest()[:32]
 
 
 def _split_chart(text: str) -> tuple[str, str]:

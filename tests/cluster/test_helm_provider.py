@@ -267,7 +267,7 @@ def test_a_release_that_does_not_come_up_is_kept_and_the_next_update_recovers(
     outputs = provider.update(RELEASE, URN, id, inputs, outputs, good, False, 0)
     assert outputs["status"]["status"] == "deployed" and text_of(api, namespace, "slow") == "better"
     with pytest.raises(ProviderError, match="cannot re-use a name that is still in use"):
-        provider.create(RELEASE, URN, good, False, 0)
+        provider.create(RELEASE, f"{URN}-of-another", good, False, 0)
     provider.delete(RELEASE, URN, id, good, outputs, 0)
 
 
@@ -286,6 +286,38 @@ def test_what_a_killed_install_left_is_removed_by_the_next(
     assert any("removing what an earlier install" in line for line in lines)
     assert text_of(api, namespace, "killed") == "again"
     provider.delete(RELEASE, URN, id, good, outputs, 0)
+
+
+def test_a_release_whose_answer_was_lost_is_taken_over_by_its_own_resource_only(
+    provider: KubernetesProvider, api: Api, namespace: str, folder: Path, lines: list[str]
+) -> None:
+    """field case C2: installed, then the provider broke; the next run upgrades it instead of failing for good."""
+    inputs, _ = provider.check(RELEASE, URN, {}, {"chart": str(folder), "namespace": namespace, "name": "lost"}, b"")
+    provider.create(RELEASE, URN, inputs, False, 0)  # and nobody hears of it
+    news = {**inputs, "values": {"text": "again"}}
+    with pytest.raises(ProviderError, match="cannot re-use a name that is still in use"):
+        provider.create(RELEASE, f"{URN}-of-another", news, False, 0)
+    assert text_of(api, namespace, "lost") == "nothing"
+    id, outputs = provider.create(RELEASE, URN, news, False, 0)
+    assert (id, outputs["status"]["revision"]) == (f"{namespace}/lost", 2)
+    assert text_of(api, namespace, "lost") == "again" and any("taking over" in line for line in lines)
+    provider.create(RELEASE, URN, news, False, 0)  # an upgrade keeps the mark
+    provider.delete(RELEASE, URN, id, news, outputs, 0)
+
+
+def test_a_list_and_an_empty_template_are_no_trouble(
+    provider: KubernetesProvider, api: Api, namespace: str, folder: Path
+) -> None:
+    """field case C1: kube-prometheus-stack renders our scrape of the autoscaler as a `kind: List`."""
+    (folder / "templates" / "list.yaml").write_text(
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: in-list}\n"
+        "---\n# nothing but words\n---\n{{ if .Values.pod }}x{{ end }}\n"
+    )
+    id, inputs, outputs = install(provider, {"chart": str(folder), "namespace": namespace, "name": "list"})
+    assert outputs["resourceNames"] == {"ConfigMap/v1": ["list"], "List/v1": [""]}
+    assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/in-list") is not None
+    provider.delete(RELEASE, URN, id, inputs, outputs, 0)
+    assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/in-list") is None
 
 
 def test_a_namespace_is_made_on_request(

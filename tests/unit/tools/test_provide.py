@@ -232,3 +232,15 @@ def test_every_tool_is_pinned_with_checksums(tool: manifest.Tool) -> None:
     assert version.startswith("v")
     assert f"{module} {version} h1:" in (tool.module / "go.sum").read_text()
     assert manifest.go_line(tool.module) >= (1, 26)
+
+
+def test_helm_is_stamped_with_the_kubernetes_that_it_is_built_from() -> None:
+    """field case C5: unstamped, `helm template` takes every cluster for 1.20 and refuses kube-prometheus-stack."""
+    helm = TOOLS["helm"]
+    major, minor = manifest.kubernetes_of(helm.module)
+    assert (major, minor) >= (1, 35), "older than the clusters that the library makes"
+    for package in ("chartutil", "lint/rules"):
+        assert f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMajor={major}" in helm.linker_flags
+        assert f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMinor={minor}" in helm.linker_flags
+    assert f"/version.version={helm.pinned}" in helm.linker_flags
+    assert manifest.kubernetes_of(TOOLS["etcd"].module) == (0, 0)
