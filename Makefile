@@ -7,7 +7,7 @@ SANDBOX = $(RUN) sandbox
 CHOICE = $(if $(STACK),--stack $(STACK))
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo status status-json env shell preview down test check types fast bench record picture clean
+.PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record picture clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ shell: ## Open a shell in which plain pulumi and kubectl work on the sandbox
 
 preview: ## Show what `make up` would change
 	@$(SANDBOX) preview $(CHOICE)
+
+images: ## List every container image of a stack, one a line (make -s images STACK=prod)
+	@$(RUN) tools.images $(CHOICE)
+
+images-json: ## The same as JSON, with the upstream of each
+	@$(RUN) tools.images $(CHOICE) --json
 
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(CHOICE) $(if $(FORCE),--force)

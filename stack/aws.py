@@ -172,7 +172,7 @@ def addons(
     def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(providers=providers, depends_on=list(resources))
 
-    mirror = environment.config.charts.mirror
+    sources = args.sources(environment)
     releases: dict[str, pulumi.Output[str]] = {}
     if on.cluster_autoscaler:
         releases["cluster-autoscaler"] = ClusterAutoscaler(
@@ -184,33 +184,35 @@ def addons(
                 "region": environment.region,
                 "node_pools": environment.node_pools,
                 "scale_down_after_minutes": on.scale_down_after_minutes,
-                "chart_mirror": mirror,
+                **sources,
             },
             after(*node_pools.values()),
         ).release_name
     if on.device_plugin and (served := device_plugin.served(environment.node_pools)):
         releases["nvidia-device-plugin"] = NvidiaDevicePlugin(
             "nvidia-device-plugin",
-            {"node_pools": environment.node_pools, "chart_mirror": mirror},
+            {"node_pools": environment.node_pools, **sources},
             after(*(node_pools[name] for name in served)),
         ).release_name
     if on.efa_plugin and (served := efa_plugin.served(environment.node_pools)):
         releases["aws-efa-k8s-device-plugin"] = EfaDevicePlugin(
             "efa-device-plugin",
-            {"node_pools": environment.node_pools, "chart_mirror": mirror},
+            {"node_pools": environment.node_pools, **sources},
             after(*(node_pools[name] for name in served)),
         ).release_name
     monitoring: list[pulumi.Resource] = []
     if on.monitoring:
         prometheus = Monitoring(
-            "monitoring", {"autoscaler": on.cluster_autoscaler, "chart_mirror": mirror}, after(storage.classes, *cpu)
+            "monitoring",
+            {"autoscaler": on.cluster_autoscaler, **sources},
+            after(storage.classes, *cpu),
         )
         releases["kube-prometheus-stack"] = prometheus.release_name
         monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
     if gpu and on.dcgm_exporter:
         releases["dcgm-exporter"] = DcgmExporter(
             "dcgm-exporter",
-            {"node_pools": environment.node_pools, "scrape": on.monitoring, "chart_mirror": mirror},
+            {"node_pools": environment.node_pools, "scrape": on.monitoring, **sources},
             after(*gpu, *monitoring),
         ).release_name
     if on.alerts and monitoring:

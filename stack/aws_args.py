@@ -1,6 +1,6 @@
 """What the config of an environment on Amazon EKS says, as the arguments of the library's components."""
 
-from typing import cast
+from typing import TypedDict, cast
 
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
@@ -8,6 +8,7 @@ from components.aws.existing_network import AwsExistingNetworkArgs
 from components.aws.lustre import FsxLustreArgs
 from components.aws.network import AwsNetworkArgs
 from components.aws.storage import AwsStorageArgs
+from components.images import ImagesArgs
 
 from .aws_config import AwsConfig, ExistingNetwork
 from .environment import Environment as AnyEnvironment
@@ -88,3 +89,22 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
         "addon_versions": environment.config.cluster.addon_versions,
     }
     return cast(S3BucketsArgs, args) if buckets else None
+
+
+def images(environment: Environment) -> ImagesArgs:
+    """Where images come from."""
+    return cast(ImagesArgs, environment.config.images.model_dump())
+
+
+class Sources(TypedDict):
+    """What every component takes that installs a chart."""
+
+    chart_mirror: str
+    chart_digests: dict[str, str]
+    images: ImagesArgs
+
+
+def sources(environment: Environment) -> Sources:
+    """Where charts and images come from."""
+    charts = environment.config.charts
+    return {"chart_mirror": charts.mirror, "chart_digests": charts.digests, "images": images(environment)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from components import hardware, pools, versions
+from components import hardware, images, pools, versions
 from components.addons import device_plugin, efa_plugin
 from components.aws import addresses, endpoints, existing_network
 from components.aws import buckets as aws_buckets
@@ -92,6 +92,31 @@ def charts(environment: Environment) -> list[Chart]:
         versions.KUBE_PROMETHEUS_STACK: on.monitoring,
     }
     return [chart for chart, installed in wanted.items() if installed]
+
+
+def image_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `images`, and whether nodes without a way out get theirs."""
+    given, network = args.images(environment), environment.config.network
+    wrong = list(images.problems(given))
+    yield from wrong
+    if wrong:
+        return
+    pulled = charts(environment)
+    minor = versions.CLUSTER_AUTOSCALER_IMAGE.get(environment.kubernetes_version, "")
+    yield from images.digest_problems(given, images.references(pulled, {versions.CLUSTER_AUTOSCALER: minor}))
+    closed = network.existing is None and network.nat == "none"
+    if closed and pulled and not environment.config.images.registry:
+        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in images.IMAGES[chart]})
+        yield Problem(
+            "registry", None, f"missing: without NAT no node reaches {', '.join(hosts)}",
+            "a registry inside the network, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com",
+            "add it (docs/air-gapped.md says what it must hold), or give the network a NAT",
+        )  # fmt: skip
+    elif closed and (why := images.out_of_reach(environment.config.images.registry, environment.region)):
+        yield Problem(
+            "registry", environment.config.images.registry, why, f"a registry of {environment.region}, or your own",
+            "replicate its images, or give the network a NAT",
+        )  # fmt: skip
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:

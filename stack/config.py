@@ -86,9 +86,18 @@ class Addons(Section):
 
 
 class Charts(Section):
-    """Where Helm charts come from. `mirror`: a folder or address that holds all of them; see docs/air-gapped.md."""
+    """Where Helm charts come from; see `components/addons/release.py` and docs/air-gapped.md."""
 
     mirror: str = ""
+    digests: dict[str, str] = {}
+
+
+class Images(Section):
+    """Where container images come from; see `components/images.py` and docs/air-gapped.md."""
+
+    registry: str = ""
+    prefixes: dict[str, str] = {}
+    digests: dict[str, str] = {}
 
 
 class Config(Section):
@@ -101,5 +110,6 @@ class Config(Section):
     storage: Storage = Storage()
     addons: Addons = Addons()
     charts: Charts = Charts()
+    images: Images = Images()
     deletion_protection: bool = True
     tags: dict[str, str] = {}

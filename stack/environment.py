@@ -295,6 +295,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from pools
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
     charts = [] if pools else of_cloud.charts(environment)
-    yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts))
+    yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts, config.charts.digests))
     if not pools:
         yield from of_cloud.addon_problems(environment)
+        yield from (p.under("images") for p in of_cloud.image_problems(environment))

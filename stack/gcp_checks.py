@@ -95,6 +95,15 @@ def charts(environment: Environment) -> list[Chart]:
     return []
 
 
+def image_problems(environment: Environment) -> Iterator[Problem]:
+    """Nothing of `images` has an effect: what runs in the cluster comes with GKE."""
+    for field in environment.config.images.model_fields_set:
+        yield Problem(
+            field, getattr(environment.config.images, field), "gpuyard installs nothing on GKE that has an image",
+            "nothing", "remove it",
+        )  # fmt: skip
+
+
 def warnings(environment: Environment, today: date) -> Iterator[str]:
     """What works on GKE but is seldom meant. Ends of support are none: release channels upgrade by themselves."""
     if environment.config.network.existing is None:

@@ -8,6 +8,7 @@ from typing_extensions import NotRequired
 from .. import naming, versions
 from ..aws.identity import PodIdentity
 from ..hardware import AWS
+from ..images import ImagesArgs
 from ..pools import NodePoolSpec, resolve_all
 from .release import release
 
@@ -17,6 +18,7 @@ POD_LABELS = {"app.kubernetes.io/instance": "cluster-autoscaler", "app.kubernete
 METRICS_PORT = "http"
 
 _SERVICE_ACCOUNT = "cluster-autoscaler"
+_NOBODY = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
 # `taints` (each driver's installation guide). The autoscaler must not take them for lasting.
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
@@ -25,7 +27,8 @@ _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs",
 class ClusterAutoscalerArgs(TypedDict):
     """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `kubernetes_version`: minor;
     the autoscaler's image follows it. `node_pools`: every pool. `scale_down_after_minutes`: how long a node is idle
-    before it goes (default 10). `chart_mirror`: see `release.source`."""
+    before it goes (default 10). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see
+    `images.ImagesArgs`."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -34,6 +37,8 @@ class ClusterAutoscalerArgs(TypedDict):
     node_pools: dict[str, NodePoolSpec]
     scale_down_after_minutes: NotRequired[int]
     chart_mirror: NotRequired[str]
+    chart_digests: NotRequired[dict[str, str]]
+    images: NotRequired[ImagesArgs]
     tags: NotRequired[dict[str, str]]
 
 
@@ -158,6 +163,19 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             "rbac": {"serviceAccount": {"name": _SERVICE_ACCOUNT}},
             "extraArgs": _flags(int(args.get("scale_down_after_minutes", 10)), ladder),
             "priorityClassName": "system-cluster-critical",
+            # The level `restricted` of the Pod Security Standards. The group lets it read its Pod Identity token.
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _NOBODY,
+                "runAsGroup": _NOBODY,
+                "fsGroup": _NOBODY,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containerSecurityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
             "resources": {"requests": {"cpu": "100m", "memory": "600Mi"}, "limits": {"memory": "600Mi"}},
         }
         if ladder:
@@ -168,6 +186,8 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             namespace=NAMESPACE,
             parent=self,
             mirror=args.get("chart_mirror", ""),
+            digests=args.get("chart_digests"),
+            images_from=args.get("images"),
             # Its first call to AWS would fail, and the chart's pod would restart until the role is there.
             depends_on=[identity],
         )

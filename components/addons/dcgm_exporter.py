@@ -7,6 +7,7 @@ from typing_extensions import NotRequired
 
 from .. import versions
 from ..hardware import AWS
+from ..images import ImagesArgs
 from ..pools import GPU_PRESENT_LABEL, NodePoolSpec, resolve_all
 from ..taints import tolerations
 from .release import namespace, release
@@ -24,11 +25,14 @@ _COUNTERS = {"name": "exporter-metrics-volume", "mountPath": "/etc/gpuyard", "re
 
 class DcgmExporterArgs(TypedDict):
     """`node_pools`: every pool of the cluster; the exporter runs on those with GPUs. `scrape`: make a ServiceMonitor,
-    for which the Prometheus operator's kinds must exist. `chart_mirror`: see `release.source`."""
+    for which the Prometheus operator's kinds must exist. `chart_mirror`, `chart_digests`: see
+    `release.source`. `images`: see `images.ImagesArgs`."""
 
     node_pools: dict[str, NodePoolSpec]
     scrape: NotRequired[bool]
     chart_mirror: NotRequired[str]
+    chart_digests: NotRequired[dict[str, str]]
+    images: NotRequired[ImagesArgs]
 
 
 def memory_mib(gpus: int) -> int:
@@ -72,6 +76,8 @@ class DcgmExporter(pulumi.ComponentResource):
             namespace=home.metadata.name,
             parent=self,
             mirror=args.get("chart_mirror", ""),
+            digests=args.get("chart_digests"),
+            images_from=args.get("images"),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

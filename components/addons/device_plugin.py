@@ -8,6 +8,7 @@ from typing_extensions import NotRequired
 
 from .. import versions
 from ..aws.pools import IMAGE_LABEL, EksNodePoolSpec, resolve
+from ..images import ImagesArgs
 from ..pools import GPU_PRESENT_LABEL, Pool
 from ..taints import tolerations
 from .release import namespace, release
@@ -18,10 +19,12 @@ _IMAGES_WITH_PLUGIN = ["bottlerocket"]
 
 class NvidiaDevicePluginArgs(TypedDict):
     """`node_pools`: every pool of the cluster; the plugin runs on those with GPUs whose image brings no plugin.
-    `chart_mirror`: see `release.source`."""
+    `chart_mirror`, `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
 
     node_pools: dict[str, EksNodePoolSpec]
     chart_mirror: NotRequired[str]
+    chart_digests: NotRequired[dict[str, str]]
+    images: NotRequired[ImagesArgs]
 
 
 def served(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
@@ -67,6 +70,8 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
             namespace=home.metadata.name,
             parent=self,
             mirror=args.get("chart_mirror", ""),
+            digests=args.get("chart_digests"),
+            images_from=args.get("images"),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

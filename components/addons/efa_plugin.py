@@ -8,17 +8,20 @@ from typing_extensions import NotRequired
 
 from .. import versions
 from ..hardware import AWS
+from ..images import ImagesArgs
 from ..pools import EFA, INTERCONNECT_LABEL, NodePoolSpec, Pool, resolve_all
 from ..taints import tolerations
 from .release import namespace, release
 
 
 class EfaDevicePluginArgs(TypedDict):
-    """`node_pools`: every pool of the cluster; the plugin runs on those with `interconnect`. `chart_mirror`: see
-    `release.source`."""
+    """`node_pools`: every pool of the cluster; the plugin runs on those with `interconnect`. `chart_mirror`,
+    `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
 
     node_pools: dict[str, NodePoolSpec]
     chart_mirror: NotRequired[str]
+    chart_digests: NotRequired[dict[str, str]]
+    images: NotRequired[ImagesArgs]
 
 
 def served(node_pools: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:
@@ -62,6 +65,8 @@ class EfaDevicePlugin(pulumi.ComponentResource):
             namespace=home.metadata.name,
             parent=self,
             mirror=args.get("chart_mirror", ""),
+            digests=args.get("chart_digests"),
+            images_from=args.get("images"),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -1,16 +1,23 @@
 """Prometheus in the cluster, by kube-prometheus-stack: where GPU metrics are kept and alerts are evaluated."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
 from .. import versions
+from ..images import ImagesArgs
 from ..storage_classes import BLOCK_FAST
 from . import cluster_autoscaler
 from .release import namespace, release
 
 NAMESPACE = "monitoring"
+NODES_NAMESPACE = "node-exporter"
+READERS = {"gpuyard.dev/reads-metrics": "true"}
+"""Label of a namespace whose pods may query Prometheus: Grafana, an adapter, KEDA."""
+
+_PROMETHEUS_PODS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
+_ANYTHING: dict[str, Any] = {}
 
 _AUTOSCALER = {
     "name": "cluster-autoscaler",
@@ -23,12 +30,14 @@ _AUTOSCALER = {
 class MonitoringArgs(TypedDict):
     """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
     `block-fast`, which keeps the volume when the release goes. `autoscaler`: scrape the Cluster Autoscaler too (default
-    false). `chart_mirror`: see `release.source`."""
+    false). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
 
     retention_days: NotRequired[int]
     volume_gib: NotRequired[int]
     autoscaler: NotRequired[bool]
     chart_mirror: NotRequired[str]
+    chart_digests: NotRequired[dict[str, str]]
+    images: NotRequired[ImagesArgs]
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -43,8 +52,9 @@ class Monitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:Monitoring", name, None, opts)
-        # node-exporter reads the node's /proc and network.
-        home = namespace(NAMESPACE, self, "privileged")
+        home = namespace(NAMESPACE, self, "restricted")
+        # It reads the node's /proc and network; alone in its namespace, so that nothing else is allowed to.
+        nodes_home = namespace(NODES_NAMESPACE, self, "privileged")
         nobody_can_scrape = {"enabled": False}
         installed = release(
             versions.KUBE_PROMETHEUS_STACK,
@@ -55,7 +65,30 @@ class Monitoring(pulumi.ComponentResource):
                 "kubeScheduler": nobody_can_scrape,
                 "kubeEtcd": nobody_can_scrape,
                 "kubeProxy": nobody_can_scrape,
+                "prometheus-node-exporter": {"namespaceOverride": NODES_NAMESPACE},
+                "kube-state-metrics": {
+                    # No rule asks for their series, and without them its role does not read what is in them.
+                    "collectorsExclude": ["secrets", "configmaps"],
+                    "networkPolicy": {
+                        "enabled": True,
+                        "ingress": [{"from": [_PROMETHEUS_PODS], "ports": [{"port": "http", "protocol": "TCP"}]}],
+                        "egress": [_ANYTHING],
+                    },
+                },
+                "prometheusOperator": {"networkPolicy": {"enabled": True}},
+                "alertmanager": {"networkPolicy": {"enabled": True}},
                 "prometheus": {
+                    "networkPolicy": {
+                        "enabled": True,
+                        "ingress": [
+                            {"from": [{"podSelector": _ANYTHING}]},
+                            {
+                                "from": [{"namespaceSelector": {"matchLabels": READERS}}],
+                                "ports": [{"port": 9090, "protocol": "TCP"}],
+                            },
+                        ],
+                        "egress": [_ANYTHING],
+                    },
                     # A ServiceMonitor of the autoscaler's own release would have to wait for this one, which may wait
                     # for a node that only the autoscaler brings.
                     "additionalServiceMonitors": [_AUTOSCALER] if args.get("autoscaler", False) else [],
@@ -80,6 +113,9 @@ class Monitoring(pulumi.ComponentResource):
             namespace=home.metadata.name,
             parent=self,
             mirror=args.get("chart_mirror", ""),
+            digests=args.get("chart_digests"),
+            images_from=args.get("images"),
+            depends_on=[nodes_home],
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

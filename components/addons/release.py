@@ -1,5 +1,7 @@
 """How an add-on of this library is installed: its own namespace with a pod security level, and one Helm release."""
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from .. import checks, images
 from ..checks import Problem
+from ..images import ImagesArgs
 from ..versions import Chart
 
 # A release waits for its pods; images of several GB on a fresh node take their time.
@@ -36,39 +40,47 @@ def release(
     namespace: pulumi.Input[str],
     parent: pulumi.Resource,
     mirror: str = "",
+    digests: Mapping[str, str] | None = None,
+    images_from: ImagesArgs | None = None,
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> k8s.helm.v3.Release:
-    """One release, named like its chart. `mirror`: see `source`."""
+    """One release, named like its chart. `mirror`, `digests`: see `source`. `images_from`: see `images.ImagesArgs`."""
+    found, sums = images_from or {}, digests or {}
+    own = {chart.name: sums[chart.name]} if chart.name in sums else {}
+    checks.refuse(mirror_problems(mirror, [chart], own), f"The chart {chart.name}")
+    checks.refuse(images.problems(found), f"The images of {chart.name}")
     return k8s.helm.v3.Release(
         chart.name,
         name=chart.name,
         namespace=namespace,
-        values=values,
+        values=images.values(chart, found, values),
         timeout=_TIMEOUT_SECONDS,
         # A failed first install is rolled back, so that the next `up` does not find half of it.
         atomic=True,
-        **source(chart, mirror),
+        **source(chart, mirror, sums.get(chart.name, "")),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on)),
     )
 
 
-def source(chart: Chart, mirror: str = "") -> dict[str, Any]:
+def source(chart: Chart, mirror: str = "", digest: str = "") -> dict[str, Any]:
     """Where the chart comes from: its own repository, or a `mirror` of all charts (for clusters without internet).
 
     A mirror is a folder with `NAME/Chart.yaml` or `NAME-VERSION.tgz` in it, an https:// chart repository, or an oci://
-    address under which the charts stand by name.
+    address under which the charts stand by name. `digest`: `sha256:…` of the packed chart. A package in a folder is
+    compared with it by `mirror_problems`; from an oci:// address Helm takes no other (helm/helm#12690).
     """
+    pin = f"@{digest}" if digest else ""
     if not mirror:
         if chart.repository.startswith("oci://"):
-            return {"chart": chart.repository, "version": chart.version}
+            return {"chart": f"{chart.repository}{pin}", "version": chart.version}
         return {
             "chart": chart.name,
             "version": chart.version,
             "repository_opts": k8s.helm.v3.RepositoryOptsArgs(repo=chart.repository),
         }
     if mirror.startswith("oci://"):
-        return {"chart": f"{mirror.rstrip('/')}/{chart.name}", "version": chart.version}
-    if mirror.startswith(("https://", "http://")):
+        return {"chart": f"{mirror.rstrip('/')}/{chart.name}{pin}", "version": chart.version}
+    if "://" in mirror:
         return {
             "chart": chart.name,
             "version": chart.version,
@@ -78,8 +90,16 @@ def source(chart: Chart, mirror: str = "") -> dict[str, Any]:
     return {"chart": str(packed if packed.exists() else Path(mirror) / chart.name)}
 
 
-def mirror_problems(mirror: str, charts: Sequence[Chart]) -> Iterator[Problem]:
-    """Everything that is wrong with a mirror folder; addresses are left to Helm."""
+def mirror_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str, str]) -> Iterator[Problem]:
+    """Everything that is wrong with a mirror; whether an address answers is left to Helm."""
+    if "://" in mirror and not mirror.startswith(("https://", "oci://")):
+        scheme, _, rest = mirror.partition("://")
+        wrong = "charts would travel unencrypted, and run with the cluster's rights" if scheme == "http" else "unknown"
+        yield Problem(
+            "mirror", mirror, f"{scheme}: {wrong}", "a folder of charts, an https:// or an oci:// address",
+            f"write https://{rest}",
+        )  # fmt: skip
+    yield from _digest_problems(mirror, charts, digests)
     if not mirror or "://" in mirror:
         return
     if not Path(mirror).is_dir():
@@ -94,4 +114,38 @@ def mirror_problems(mirror: str, charts: Sequence[Chart]) -> Iterator[Problem]:
                 "mirror", mirror, f"the chart {chart.name} {chart.version} is not in it",
                 f"{chart.name}-{chart.version}.tgz or {chart.name}/Chart.yaml",
                 f"helm pull {chart.name} --repo {chart.repository} --version {chart.version} -d {mirror}",
+            )  # fmt: skip
+
+
+def _digest_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with the digests, and packages in a folder that are not what they say."""
+    by_name = {chart.name: chart for chart in charts}
+    for name, digest in digests.items():
+        path, chart = f"digests.{name}", by_name.get(name)
+        if chart is None:
+            yield Problem(
+                path,
+                digest,
+                "not a chart of this stack",
+                ", ".join(by_name) or "none",
+                "remove it, or correct its name",
+            )
+            continue
+        packed = Path(mirror) / f"{name}-{chart.version}.tgz"
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            yield Problem(
+                path, digest, "not a digest", "sha256: and 64 hexadecimal digits", f"see sha256sum {packed.name}"
+            )
+        elif (mirror or chart.repository).startswith("oci://"):
+            continue
+        elif not mirror or "://" in mirror or not packed.is_file():
+            yield Problem(
+                path, digest, "nobody would compare it: Helm knows digests of oci:// addresses only",
+                f"a mirror that is an oci:// address, or a folder with {packed.name}",
+                f"helm pull {name} --repo {chart.repository} --version {chart.version} into a folder, and name it as mirror",
+            )  # fmt: skip
+        elif (found := hashlib.sha256(packed.read_bytes()).hexdigest()) != digest.removeprefix("sha256:"):
+            yield Problem(
+                path, digest, f"{packed.name} is another chart: sha256:{found}", "the package that was looked at",
+                "find out which of the two is right before you go on",
             )  # fmt: skip

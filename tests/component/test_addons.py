@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
 
+import pulumi
 import pytest
 
 from components import versions
@@ -311,3 +313,40 @@ def test_a_mirror_folder_serves_packed_and_unpacked_charts(tmp_path: Any) -> Non
     packed = tmp_path / f"nvidia-device-plugin-{versions.NVIDIA_DEVICE_PLUGIN.version}.tgz"
     packed.touch()
     assert release(device_plugin(POOLS, chart_mirror=str(tmp_path)))["chart"] == str(packed)
+
+
+def test_a_chart_is_the_one_that_was_looked_at(tmp_path: Any) -> None:
+    """security case M10: by digest, from a folder and from an OCI registry."""
+    packed = tmp_path / f"nvidia-device-plugin-{versions.NVIDIA_DEVICE_PLUGIN.version}.tgz"
+    packed.write_bytes(b"chart")
+    right = f"sha256:{hashlib.sha256(b'chart').hexdigest()}"
+    found = release(device_plugin(POOLS, chart_mirror=str(tmp_path), chart_digests={"nvidia-device-plugin": right}))
+    assert found["chart"] == str(packed)
+    packed.write_bytes(b"another")
+    with pytest.raises(pulumi.RunError, match="is another chart"):
+        device_plugin(POOLS, chart_mirror=str(tmp_path), chart_digests={"nvidia-device-plugin": right})
+    oci = {"chart_mirror": "oci://registry.example.com/charts", "chart_digests": {"nvidia-device-plugin": right}}
+    assert release(device_plugin(POOLS, **oci))["chart"].endswith(f"/nvidia-device-plugin@{right}")
+
+
+def test_the_autoscalers_pod_is_restricted() -> None:
+    """security case M15: what the chart offers, as the Pod Security Standards call it."""
+    values = release(autoscaler())["values"]
+    pod, container = values["securityContext"], values["containerSecurityContext"]
+    assert pod["runAsNonRoot"] is True and pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["allowPrivilegeEscalation"] is False and container["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_only_node_exporter_may_look_at_nodes() -> None:
+    """security case M14: a namespace of its own, before the release; the other pods are restricted, and closed to
+    pods that have no business with them."""
+    made = run(lambda: Monitoring("monitoring", {}, aws_options()))
+    labels = {each.name: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
+    levels = {name: found["pod-security.kubernetes.io/enforce"] for name, found in labels.items()}
+    assert levels == {"monitoring": "restricted", "node-exporter": "privileged"}
+    values = release(made)["values"]
+    assert values["prometheus-node-exporter"]["namespaceOverride"] == "node-exporter"
+    assert made.must_outlive(made.one("Namespace", "node-exporter"), made.one(RELEASE))
+    assert {"secrets", "configmaps"} <= set(values["kube-state-metrics"]["collectorsExclude"])
+    for part in ("prometheus", "alertmanager", "prometheusOperator", "kube-state-metrics"):
+        assert values[part]["networkPolicy"]["enabled"] is True, part

@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from stack import environment
-from tests.config import gke, gke_pools, network
+from tests.config import gke, gke_pools, network, sources
 from tests.config.network import DELETE, NET
 from tests.stacks import ALL, record, recorded, settings
 
@@ -371,7 +371,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     *gke_pools.MISTAKES,
     # the rest
-    ("dev", {"gpuyard:charts": {"mirror": "no-such-folder"}}, "gpuyard:charts.mirror", ["no such folder"]),
+    *sources.MISTAKES,
     *gke.MISTAKES,
     ("dev", {"gpuyard:storage": {"filestoreTier": "zonal"}}, "gpuyard:storage.filestoreTier", ["environments on gcp"]),
     ("dev", {"gpuyard:storage": {"backups": "daily"}}, "gpuyard:storage.backups", ["true or false"]),

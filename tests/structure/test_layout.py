@@ -34,8 +34,9 @@ MAY_IMPORT = {
     "components": {"components"},
     "stack": {"stack", "components"},
     "tools": {"tools", "sandbox", "components"},
-    # Shows what the program registers, under the engine that records it for the tests.
+    # They show what the program registers, under the engine that records it for the tests.
     **{room: {"tools", "components", "tests"} for room in ("tools/picture", "tools/picture/aws", "tools/picture/gcp")},
+    "tools/images": {"tools", "sandbox", "stack", "components", "tests"},
     "sandbox": {"sandbox", "tools", "components"},
 }
 

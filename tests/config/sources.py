@@ -1,0 +1,86 @@
+"""Mistakes in `charts` and `images`: stack, changes, path, words of the one error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.aws import endpoints
+
+ECR = "111122223333.dkr.ecr.us-east-1.amazonaws.com"
+DIGEST = f"sha256:{'0' * 64}"
+CLOSED = {
+    "gpuyard:network": {
+        "zones": ["us-east-1a", "us-east-1b"],
+        "nat": "none",
+        "interfaceEndpoints": list(endpoints.NEEDED_WITHOUT_NAT),
+    }
+}
+
+
+def _images(**given: Any) -> dict[str, Any]:
+    return {"gpuyard:images": given}
+
+
+REGISTRY = "gpuyard:images.registry"
+MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    ("dev", {"gpuyard:charts": {"mirror": "no-such-folder"}}, "gpuyard:charts.mirror", ["no such folder"]),
+    # security case M10, reliability case R17
+    (
+        "dev",
+        {"gpuyard:charts": {"mirror": "http://charts.example.com"}},
+        "gpuyard:charts.mirror",
+        ["unencrypted", "write https://charts.example.com"],
+    ),
+    ("dev", {"gpuyard:charts": {"mirror": "ftp://x.example.com"}}, "gpuyard:charts.mirror", ["ftp", "oci://"]),
+    (
+        "dev",
+        {"gpuyard:charts": {"digests": {"dcgm-exporter": DIGEST}}},
+        "gpuyard:charts.digests.dcgm-exporter",
+        ["oci://", "dcgm-exporter-4.8.2.tgz"],
+    ),
+    (
+        "dev",
+        {"gpuyard:charts": {"digests": {"kueue": DIGEST}}},
+        "gpuyard:charts.digests.kueue",
+        ["not a chart of this stack"],
+    ),
+    (
+        "dev",
+        {"gpuyard:charts": {"mirror": "oci://r.example.com/c", "digests": {"dcgm-exporter": "4.8.2"}}},
+        "gpuyard:charts.digests.dcgm-exporter",
+        ["64 hexadecimal"],
+    ),
+    # field case A10
+    ("dev", CLOSED, REGISTRY, ["missing", "no node reaches ghcr.io, nvcr.io, quay.io, registry.k8s.io", "NAT"]),
+    (
+        "dev",
+        {**CLOSED, **_images(registry=ECR.replace("us-east-1", "eu-west-1"))},
+        REGISTRY,
+        ["eu-west-1", "us-east-1"],
+    ),
+    ("dev", _images(registry=f"https://{ECR}/"), REGISTRY, [f"write {ECR}"]),
+    ("dev", _images(registry="Registry.Example.com"), REGISTRY, ["write registry.example.com"]),
+    ("dev", _images(registry="mirror"), REGISTRY, ["not the name of a registry"]),
+    ("dev", _images(registry="quay.io/mine"), REGISTRY, ["holds the images of no other"]),
+    ("dev", _images(prefixes={"quay.io": "quay"}), "gpuyard:images.prefixes", ["without a registry"]),
+    (
+        "dev",
+        _images(registry=ECR, prefixes={"quay.io": "/quay/"}),
+        "gpuyard:images.prefixes.quay.io",
+        ["without slashes at its ends"],
+    ),
+    ("dev", _images(registry=ECR, prefixes={"quay": "x"}), "gpuyard:images.prefixes.quay", ["not the name of a reg"]),
+    (
+        "dev",
+        _images(digests={"nvcr.io/nvidia/k8s-device-plugin:v0.20.0": "sha256:abc"}),
+        "gpuyard:images.digests.nvcr.io/nvidia/k8s-device-plugin:v0.20.0",
+        ["64 hexadecimal"],
+    ),
+    (
+        "dev",
+        _images(digests={"nvcr.io/nvidia/k8s-device-plugin:v0.19.0": DIGEST}),
+        "gpuyard:images.digests.nvcr.io/nvidia/k8s-device-plugin:v0.19.0",
+        ["not an image of this stack", "v0.20.0"],
+    ),
+    ("dev-gke", _images(registry="registry.example.com"), REGISTRY, ["nothing on GKE", "remove it"]),
+]

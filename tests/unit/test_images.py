@@ -1,0 +1,171 @@
+"""Images: how one registry stands for all others, and that the library's table is what the charts pull."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import images
+from components.images import IMAGES, ImagesArgs
+from components.versions import KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN
+from tests.config.sources import CLOSED, DIGEST, ECR
+from tests.recording import Recording
+from tests.stacks import record, settings
+from tools.images import __main__ as command
+from tools.images import listing
+from tools.images.listing import RELEASE, Listing
+
+CHARTS = os.environ.get("GPUYARD_CHARTS", "")
+"""A folder of the pinned charts; docs/air-gapped.md says how to make one."""
+needs_charts = pytest.mark.skipif(not CHARTS, reason="GPUYARD_CHARTS names no folder of the charts")
+
+EVERYTHING: ImagesArgs = {"registry": ECR}
+
+
+@pytest.fixture(autouse=True)
+def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("reference", "given", "pulled"),
+    [
+        ("quay.io/prometheus/prometheus:v3", EVERYTHING, f"{ECR}/quay.io/prometheus/prometheus:v3"),
+        ("nginx:1", EVERYTHING, f"{ECR}/docker.io/library/nginx:1"),
+        ("team/train@sha256:0", EVERYTHING, f"{ECR}/docker.io/team/train@sha256:0"),
+        ("localhost:5000/x", {"registry": "r.example.com/all"}, "r.example.com/all/localhost:5000/x"),
+        ("quay.io/a/b:1", {"registry": ECR, "prefixes": {"quay.io": "quay"}}, f"{ECR}/quay/a/b:1"),
+        ("nvcr.io/nvidia/x:1", {"registry": ECR, "prefixes": {"nvcr.io": ""}}, f"{ECR}/nvidia/x:1"),
+        (f"{ECR}/quay.io/a:1", EVERYTHING, f"{ECR}/quay.io/a:1"),
+        ("quay.io/a/b:1", {}, "quay.io/a/b:1"),
+    ],
+)
+def test_an_image_is_found_in_the_registry_under_the_name_of_its_own(
+    reference: str, given: ImagesArgs, pulled: str
+) -> None:
+    """field case A10: a pull-through cache's prefix is the upstream's name, or what `prefixes` says."""
+    assert images.mirrored(reference, given) == pulled
+    host, path = images.split(reference)
+    if given and not reference.startswith(ECR):
+        assert images.original(pulled, given) == f"{host}/{path}"
+
+
+@pytest.mark.parametrize("chart", IMAGES, ids=lambda chart: chart.name)
+def test_one_key_reaches_every_image_of_every_chart(chart: Any) -> None:
+    """field case A10; and what the library says for itself stays."""
+    given = {"image": {"tag": "v9"}, "prometheus": {"prometheusSpec": {"retention": "15d"}}}
+    found = images.values(chart, {**EVERYTHING, "prefixes": {"quay.io": "quay"}}, given)
+    pulled = images.of_values(chart.name, found)
+    assert len(pulled) == len(IMAGES[chart]) and all(image.startswith(f"{ECR}/") for image in pulled), pulled
+    assert not any(f"{ECR}/quay.io" in image for image in pulled)
+    assert found["image"]["tag"] == "v9" and found["prometheus"]["prometheusSpec"]["retention"] == "15d"
+    assert images.values(chart, {}, given) == given
+
+
+def test_a_digest_pins_what_a_tag_only_names() -> None:
+    """security case M10: each chart has its own place for it."""
+    names = [image.reference for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN) for image in IMAGES[chart]]
+    digests: ImagesArgs = {"digests": dict.fromkeys(names, DIGEST)}
+    for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN):
+        pulled = images.of_values(chart.name, images.values(chart, digests, {}))
+        assert pulled == {f"{image.reference}@{DIGEST}" for image in IMAGES[chart]}
+    assert images.values(KUBE_PROMETHEUS_STACK, digests, {})["prometheusOperator"]["image"] == {"sha": "0" * 64}
+
+
+def closed(**changes: Any) -> Recording:
+    """`prod` without any way out of its network."""
+    config = settings("prod")
+    shut = {key: CLOSED["gpuyard:network"][key] for key in ("nat", "interfaceEndpoints")}
+    return record({**config, "gpuyard:network": {**config["gpuyard:network"], **shut}, **changes}, "prod")
+
+
+def test_the_list_has_every_image_of_a_stack_and_says_what_points_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """field case A10: plain and as JSON, with the upstream that the registry is filled from."""
+    made = closed(**{"gpuyard:images": {"registry": ECR}})
+    found = listing.listing("prod", made, EVERYTHING)
+    every = {image.name for entries in IMAGES.values() for image in entries}
+    assert {one["upstream"].rpartition(":")[0] for one in found.as_json()["images"]} == every
+    assert found.elsewhere() == [] and {"vpc-cni", "coredns"} <= set(found.addons)
+    assert all(why for why in found.charts.values()) or CHARTS, "no chart repository is reached by this test"
+    assert json.loads(json.dumps(found.as_json()))["registry"] == ECR
+    found.add("docker.io/library/busybox:1", "a pod of somebody's")
+    assert found.elsewhere() == ["docker.io/library/busybox:1"]
+    assert Listing("dev", {}, {"a:1": set()}).elsewhere() == []
+
+    assert command.main(["--stack", "dev-gke"]) == 0 and capsys.readouterr().out == ""
+    assert command.main(["--stack", "no-such-stack"]) == 2
+    assert "Pulumi.no-such-stack.yaml is missing" in capsys.readouterr().err
+
+
+def test_images_are_found_wherever_an_object_names_them() -> None:
+    """field case A10: init containers, kinds whose operator starts pods, arguments of operators."""
+    pod = {"initContainers": [{"image": "a:1"}], "containers": [{"image": "b:1", "args": ["--x-reloader=c:1", "-v"]}]}
+    objects = [
+        {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}},
+        {"kind": "Prometheus", "spec": {"image": "d:1", "thanos": {"image": "e:1"}}},
+        {"kind": "Deployment", "spec": {"args": ["--thanos-default-base-image=f:1"]}},
+        {"kind": "CustomResourceDefinition", "spec": {"image": "none"}},
+    ]
+    assert sorted(listing.named(objects)) == ["a:1", "b:1", "c:1", "d:1", "e:1", "f:1"]
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Iterator[Any]:
+    """By registry: the real charts' objects with the values of `prod`, by release."""
+
+    def render(registry: str) -> dict[str, list[dict[str, Any]]]:
+        sources = {"gpuyard:images": {"registry": registry} if registry else {}, "gpuyard:charts": {"mirror": CHARTS}}
+        made = record({**settings("prod"), **sources}, "prod")
+        found = {}
+        for release in made.all(RELEASE):
+            path = listing.chart.locate(release.inputs).path
+            found[release.name] = list(listing.render(path, release.inputs, "1.35"))
+        return found
+
+    yield render
+
+
+@needs_charts
+def test_the_table_is_what_the_real_charts_pull(rendered: Any) -> None:
+    """field cases A10 and C5: rendered by helm for the cluster's own Kubernetes version."""
+    from components import versions
+
+    tag = {versions.CLUSTER_AUTOSCALER: versions.CLUSTER_AUTOSCALER_IMAGE[versions.EKS_VERSION]}
+    for name, objects in rendered("").items():
+        table = {table.name: table for table in IMAGES}[name]
+        assert set(listing.named(objects)) == set(images.references([table], tag)), name
+
+
+@needs_charts
+def test_nothing_that_the_real_charts_render_points_out_of_the_registry(rendered: Any) -> None:
+    """field case A10"""
+    for name, objects in rendered(ECR).items():
+        assert [image for image in listing.named(objects) if not image.startswith(f"{ECR}/")] == [], name
+
+
+@needs_charts
+def test_the_real_charts_pods_are_what_their_namespaces_allow(rendered: Any) -> None:
+    """security cases M14 and M15: rights, network policies, Pod Security."""
+    found = rendered("")
+    monitoring = found["kube-prometheus-stack"]
+
+    def of(kind: str) -> list[dict[str, Any]]:
+        return [obj for obj in monitoring if obj["kind"] == kind]
+
+    policies = {obj["metadata"]["name"].removeprefix("kube-prometheus-stack-") for obj in of("NetworkPolicy")}
+    assert {"prometheus", "alertmanager", "operator", "kube-state-metrics"} <= policies
+    (state,) = [obj for obj in of("ClusterRole") if obj["metadata"]["name"].endswith("kube-state-metrics")]
+    assert not {"secrets", "configmaps"} & {each for rule in state["rules"] for each in rule["resources"]}
+    homes = {obj["metadata"]["namespace"] for obj in of("DaemonSet")}
+    assert homes == {"node-exporter"}
+    (autoscaler,) = [obj for obj in found["cluster-autoscaler"] if obj["kind"] == "Deployment"]
+    pod = autoscaler["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
