@@ -123,13 +123,8 @@ def _digest_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str,
     for name, digest in digests.items():
         path, chart = f"digests.{name}", by_name.get(name)
         if chart is None:
-            yield Problem(
-                path,
-                digest,
-                "not a chart of this stack",
-                ", ".join(by_name) or "none",
-                "remove it, or correct its name",
-            )
+            names = ", ".join(by_name) or "none"
+            yield Problem(path, digest, "not a chart of this stack", names, "remove it, or correct its name")
             continue
         packed = Path(mirror) / f"{name}-{chart.version}.tgz"
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
@@ -142,7 +137,7 @@ def _digest_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str,
             yield Problem(
                 path, digest, "nobody would compare it: Helm knows digests of oci:// addresses only",
                 f"a mirror that is an oci:// address, or a folder with {packed.name}",
-                f"helm pull {name} --repo {chart.repository} --version {chart.version} into a folder, and name it as mirror",
+                f"helm pull {name} --repo {chart.repository} --version {chart.version} -d FOLDER, and mirror: FOLDER",
             )  # fmt: skip
         elif (found := hashlib.sha256(packed.read_bytes()).hexdigest()) != digest.removeprefix("sha256:"):
             yield Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -84,6 +85,7 @@ def closed(**changes: Any) -> Recording:
     return record({**config, "gpuyard:network": {**config["gpuyard:network"], **shut}, **changes}, "prod")
 
 
+@pytest.mark.slow
 def test_the_list_has_every_image_of_a_stack_and_says_what_points_elsewhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -120,6 +122,7 @@ def test_images_are_found_wherever_an_object_names_them() -> None:
 def rendered() -> Iterator[Any]:
     """By registry: the real charts' objects with the values of `prod`, by release."""
 
+    @functools.cache
     def render(registry: str) -> dict[str, list[dict[str, Any]]]:
         sources = {"gpuyard:images": {"registry": registry} if registry else {}, "gpuyard:charts": {"mirror": CHARTS}}
         made = record({**settings("prod"), **sources}, "prod")
