@@ -206,8 +206,8 @@ def complain(error: SandboxError) -> None:
 
 def main() -> None:
     """Runs a command; every problem becomes one message and an exit code."""
-    environment.isolate()
     try:
+        environment.isolate()
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -24,6 +24,7 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
 
     Raises SandboxError when a stack cannot be destroyed or a cloud has objects left.
     """
+    paths.check()
     if not paths.home().exists():
         session.say("nothing is up")
         return
@@ -114,15 +115,20 @@ def _running() -> list[str]:
 
 
 def _remove() -> str:
+    """Removes what a sandbox makes in its folder, and the folder when nothing else is in it; says what stays."""
     home = paths.home()
+    stays = {entry.name for entry in home.iterdir() if entry.name not in paths.LAYOUT}
+    if (home / KEPT).is_dir() and any((home / KEPT).iterdir()):
+        stays.add(KEPT)
+    kept = stays | {paths.MARK} if stays else stays
     for entry in home.iterdir():
-        if entry.name == KEPT and any(entry.iterdir()):
-            continue
-        _remove_entry(entry)
-    if any(home.iterdir()):
-        return f" but for {KEPT}/, which holds what a recovery set aside"
-    home.rmdir()
-    return ""
+        if entry.name not in kept:
+            _remove_entry(entry)
+    if not stays:
+        home.rmdir()
+        return ""
+    what = "which holds what a recovery set aside" if stays == {KEPT} else "which the sandbox did not make"
+    return f" but for {', '.join(sorted(stays))}, {what}"
 
 
 def _remove_entry(entry: Path) -> None:

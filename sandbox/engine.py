@@ -33,6 +33,8 @@ _NOISE = re.compile(
 )
 # What the engine says of plugins that it stops, and they of it, after a resource of a remote component has failed.
 _AFTERMATH = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
+# State and copies of stack files are for their owner alone: what encrypts the secrets in them is public.
+_UMASK = 0o077
 _WRAPPING = re.compile(
     r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "
     r"|\d+ errors? occurred:\s*|\* )"
@@ -84,6 +86,7 @@ class Engine:
             text=True,
             check=False,
             stdin=subprocess.DEVNULL,
+            umask=_UMASK,
         )
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
@@ -127,6 +130,7 @@ class Engine:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=_UMASK,
             )
             with _interruptible(child, outcome, progress):
                 for event in _follow(child, events):

@@ -33,7 +33,11 @@ _own_passphrase: dict[str, str] = {}
 
 
 def isolate() -> None:
-    """Takes real credentials, profiles and endpoints out of this process's environment, and adds the dummies."""
+    """Takes real credentials, profiles and endpoints out of this process's environment, and adds the dummies.
+
+    Raises SandboxError when the sandbox's folder is not one: its `bin/` comes first on the PATH.
+    """
+    paths.check()
     for name in [name for name in os.environ if _FOREIGN.match(name)]:
         value = os.environ.pop(name)
         if name in _OWN_SECRETS:

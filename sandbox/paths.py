@@ -1,31 +1,95 @@
 """Where everything of the sandbox lies: one folder, `.sandbox/` in the clone, or `$GPUYARD_SANDBOX`.
 
-Layout (all of it disposable; `make down` removes it, apart from `attic/`):
+Layout (all of it disposable; `make down` removes it, apart from `attic/`, and nothing that is not named here):
 
     state/       Pulumi's file backend            pulumi/    PULUMI_HOME
     config/      copies of the stack files        bin/       the tools, and a pulumi that leaves those files alone
     plugins/     the ambient provider shims       run/       one NAME.json (pid, port) and NAME.log per process
     aws/         snapshot of the AWS server       gcp/       the Google Cloud store
     clusters/    one folder per control plane     faults.json  failures to inject (sandbox/plugins/faults.py)
+    kube/        one kubeconfig per stack         shell/     what `make shell` starts a shell with
     attic/       what a recovery set aside, never deleted by a command
     helm/        Helm's own folders               lock       who is at work (lock.py)
+    last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
+
+The folder is readable by its owner only, and marked when it is made. A folder without the mark holds other data:
+nothing is written into it, started from it or removed from it.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+from sandbox.errors import SandboxError
+
 ROOT = Path(__file__).resolve().parent.parent
+
+MARK = ".gpuyard-sandbox"
+LAYOUT = frozenset(
+    (
+        MARK, "state", "pulumi", "config", "bin", "plugins", "run", "aws", "gcp", "clusters", "kube", "shell", "attic",
+        "helm", "faults.json", "lock", "last-stack",
+    )
+)  # fmt: skip
+"""Names of the entries that a sandbox makes in its folder, and that `make down` removes."""
+
+_CHOOSE = "unset GPUYARD_SANDBOX, or set it to a new or empty folder of yours"
 
 
 def home() -> Path:
     """The sandbox's folder; read at each call so that tests can point `$GPUYARD_SANDBOX` elsewhere."""
-    return Path(os.environ.get("GPUYARD_SANDBOX") or ROOT / ".sandbox").resolve()
+    named = os.environ.get("GPUYARD_SANDBOX")
+    try:
+        return Path(named or ROOT / ".sandbox").resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise SandboxError(f"The sandbox's folder {named or '.sandbox'} cannot be used: {error}.", _CHOOSE) from None
 
 
 def folder(*parts: str) -> Path:
-    """A folder below `home()`, made if it is missing."""
-    path = home().joinpath(*parts)
+    """A folder below `home()`, made if it is missing. Raises SandboxError when home() is not a sandbox's."""
+    if parts and parts[0] not in LAYOUT:
+        raise ValueError(f"{parts[0]} is not in the layout of a sandbox; `make down` would leave it behind")
+    found = home()
+    if not (found / MARK).is_file():
+        check()
+        try:
+            found.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (found / MARK).touch(mode=0o600)
+        except OSError as error:
+            raise SandboxError(f"The sandbox's folder {found} cannot be made: {error.strerror}.", _CHOOSE) from None
+    path = found.joinpath(*parts)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def check() -> None:
+    """Raises SandboxError when `home()` exists and is not a sandbox's: another person's, a file, or a folder that holds
+    something and has no mark. Closes one of ours to other users. A folder that does not exist is fine."""
+    found = home()
+    try:
+        status = found.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise SandboxError(f"The sandbox's folder {found} is not a folder.", _CHOOSE)
+        if status.st_uid != os.getuid():
+            raise SandboxError(
+                f"The sandbox's folder {found} belongs to another user (uid {status.st_uid}).",
+                "set GPUYARD_SANDBOX to a folder of yours",
+            )
+        names = {entry.name for entry in found.iterdir()}
+        mark = found / MARK
+        ours = mark.is_file() and not mark.is_symlink() and mark.stat().st_uid == status.st_uid
+        # `.sandbox` in the clone may be from before there was a mark; failures may be asked for beforehand.
+        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else {"faults.json"}
+        if not ours and not names <= expected:
+            raise SandboxError(
+                f"The folder {found} holds something and is not a sandbox's (it has no {MARK}); it stays as it is.",
+                _CHOOSE,
+            )
+        if status.st_mode & 0o077:
+            found.chmod(0o700)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SandboxError(f"The sandbox's folder {found} cannot be used: {error.strerror}.", _CHOOSE) from None

@@ -1,8 +1,11 @@
-"""The `pulumi` of a sandbox shell: the real one, after which the tracked stack files are as the person left them.
+"""The `pulumi` of a sandbox shell: the real one, after which the stack files are as the person left them.
 
-Pulumi notes the salt of the sandbox's throw-away passphrase in `Pulumi.STACK.yaml`, and writes the file anew in its own
-spelling when it does. A file that says the same as before gets its very bytes back; one that the person changed with
-`pulumi config set` only loses the salt; one that had a salt of its own, or now holds a secret, is left alone.
+Pulumi notes the salt of the sandbox's passphrase in `Pulumi.STACK.yaml`, and writes the whole file in its own spelling
+when it does. A file that says the same as before gets its very bytes back; one that the person changed with `pulumi
+config set` only loses the salt; one that had a salt or secrets of its own is left alone.
+
+The passphrase stands in this repository. A secret under it in a file that is committed would be public, so a file that
+a command wrote such a secret into gets its bytes of before back, or goes if it is new, and the command ends with 1.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,11 @@ import yaml
 from sandbox import environment, paths
 
 _SALT = re.compile(rb"^encryptionsalt:.*\n?", re.MULTILINE)
+_SECURE = re.compile(rb"\bsecure:.*")
+_EXPOSED = """\
+Not kept: the secret in {files}. The sandbox's passphrase is public: whoever reads the repository could read the secret.
+Fix: set it outside of this shell, where your own backend and passphrase count (pulumi config set --secret KEY);
+     `make up` takes your passphrase from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,33 +38,51 @@ def main(arguments: Sequence[str]) -> int:
     if pulumi is None:
         print("the sandbox is not up: make up", file=sys.stderr)
         return 1
-    before = dict(_unsalted())
+    before = {path: path.read_bytes() for path in _stack_files()}
     os.environ.pop("PYTHONPATH", None)  # ours, to get here
     # Ctrl-C is pulumi's to handle; it gets it from the terminal as well.
     ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(
-        [pulumi, *arguments], preexec_fn=lambda: signal.signal(signal.SIGINT, ours or signal.SIG_DFL)
+        [pulumi, *arguments],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, ours or signal.SIG_DFL),
+        umask=0o077,  # of the state, which holds the kubeconfigs under a passphrase that everybody has
     )
     code = child.wait()
+    exposed = withdraw(before)
     restore(before)
+    if exposed:
+        print(_EXPOSED.format(files=", ".join(sorted(exposed))), file=sys.stderr)
+        return code or 1
     return code if code >= 0 else 128 - code
+
+
+def withdraw(before: Mapping[Path, bytes]) -> list[str]:
+    """Takes new secrets out of the stack files again, with all else that the command wrote there; gives their names."""
+    exposed = []
+    for path in _stack_files():
+        now, text = path.read_bytes(), before.get(path)
+        if Counter(_SECURE.findall(now)) - Counter(_SECURE.findall(text or b"")):
+            exposed.append(path.name)
+            if text is None:
+                path.unlink()
+            else:
+                path.write_bytes(text)
+    return exposed
 
 
 def restore(before: Mapping[Path, bytes]) -> None:
     """Takes the salt out of the files again; see the module."""
     for path, text in before.items():
         now = path.read_bytes() if path.exists() else b""
-        if now == text or b"secure:" in now or not _SALT.search(now):
+        if now == text or b"secure:" in text or _SALT.search(text) or not _SALT.search(now):
             continue
         without = _SALT.sub(b"", now)
         path.write_bytes(text if _meaning(without) == _meaning(text) else without)
 
 
-def _unsalted() -> Iterator[tuple[Path, bytes]]:
-    for path in paths.ROOT.glob("Pulumi.?*.yaml"):
-        text = path.read_bytes()
-        if not _SALT.search(text):
-            yield path, text
+def _stack_files() -> list[Path]:
+    folders = {paths.ROOT, Path.cwd()}
+    return [path for folder in folders for path in folder.glob("Pulumi.?*.yaml") if path.is_file()]
 
 
 def _meaning(text: bytes) -> Any:

@@ -106,6 +106,7 @@ def start(
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    umask=0o077,
                     cwd=cwd or paths.ROOT,
                 )
         except OSError as error:

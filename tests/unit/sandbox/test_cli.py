@@ -86,7 +86,7 @@ def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path)
     (paths.folder("aws") / "snapshot.pickle").touch()
     down.run([], everything=True, force=True)
     assert process.strays() == []
-    assert [entry.name for entry in sandbox.iterdir()] == ["attic"]
+    assert sorted(entry.name for entry in sandbox.iterdir()) == [paths.MARK, "attic"]
 
 
 def test_down_by_force_leaves_no_folder_when_the_attic_is_empty(sandbox: Path) -> None:
@@ -149,3 +149,28 @@ def test_the_wrapper_runs_the_linked_pulumi(tmp_path: Path, sandbox: Path) -> No
     environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
     done = subprocess.run([sandbox / "bin" / "pulumi", "stack"], capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stdout) == (7, "ran stack with PYTHONPATH=\n")
+
+
+@pytest.mark.parametrize("stack", ["dev", "new"])
+def test_a_secret_under_the_public_passphrase_does_not_stay_in_a_stack_file(
+    tmp_path, monkeypatch, capfd, stack
+) -> None:
+    """Security case M4: `pulumi config set --secret` in `make shell` wrote it into the tracked file."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    text = "config:\n  gpuyard:cloud: aws # here\n  a:b:\n    secure: v1:of-the-person\n"
+    (clone / "Pulumi.dev.yaml").write_text(text)
+    real = tmp_path / "pulumi"
+    real.write_text(
+        "#!/bin/sh\numask > umask\n"
+        f'printf "encryptionsalt: v1:x\\nconfig:\\n  x:y:\\n    secure: v1:secret\\n" >> Pulumi.{stack}.yaml\n'
+    )
+    real.chmod(0o755)
+    environment.link({"pulumi": real, "pulumi-language-python": tmp_path / "host"})
+    monkeypatch.setattr(paths, "ROOT", clone)
+    monkeypatch.chdir(clone)
+    assert plain.main(["config", "set", "--secret", "x:y", "hunter2"]) == 1
+    assert {path.name: path.read_text() for path in clone.glob("Pulumi.*")} == {"Pulumi.dev.yaml": text}
+    said = capfd.readouterr().err
+    assert f"Pulumi.{stack}.yaml" in said and "PULUMI_CONFIG_PASSPHRASE" in said
+    assert (clone / "umask").read_text().strip() == "0077"

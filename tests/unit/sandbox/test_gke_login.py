@@ -9,7 +9,7 @@ import pytest
 
 from components.cluster_api import Refused
 from components.gcp.control_plane import kubeconfig
-from sandbox import gke_login
+from sandbox import gke_login, paths
 from sandbox.cluster.address import plane_at
 from sandbox.gcp.store import Store
 from sandbox.plugins.dynamic import by_number
@@ -32,9 +32,9 @@ def open_name(allowed: bool = True) -> None:
 @pytest.fixture(autouse=True)
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A control plane's folder, and the cluster in the store."""
-    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
-    folder = tmp_path / "clusters" / KEY
-    (folder / "pki").mkdir(parents=True)
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    folder = paths.folder("clusters", KEY)
+    (folder / "pki").mkdir()
     facts = {"key": KEY, "endpoint": NUMBER, "issuer": "https://issuer", "version": "1.35"}
     (folder / "cluster.json").write_text(json.dumps(facts))
     for name in ("ca.crt", "admin.crt", "admin.key"):

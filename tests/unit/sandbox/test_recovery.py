@@ -25,8 +25,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")
-    Stack("dev").state.parent.mkdir(parents=True)
     paths.folder("run")
+    Stack("dev").state.parent.mkdir(parents=True)
     return tmp_path
 
 

@@ -1,0 +1,117 @@
+"""The sandbox's folder: marked, private, and never a folder of something else (security case H2)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import down, environment, paths
+from sandbox.errors import SandboxError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "sandbox", *arguments]
+    env = {**os.environ, "GPUYARD_VENV": sys.prefix}
+    return subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, env=env, check=False)
+
+
+def test_a_new_folder_is_marked_and_closed_to_others(home: Path) -> None:
+    paths.folder("run")
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / paths.MARK).is_file()
+    home.chmod(0o755)
+    paths.check()
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("arguments", [["down"], ["down", "--force"], ["up"], ["status"], ["shell", "--", "true"]])
+def test_a_folder_without_the_mark_is_left_as_it_is(home: Path, arguments: list[str]) -> None:
+    """Security case H2: `make down` with $GPUYARD_SANDBOX at one's data removed the data."""
+    (home / "state").mkdir(parents=True)
+    (home / "state" / "thesis").write_text("ten years of work")
+    done = command(*arguments)
+    assert done.returncode == 1
+    assert "is not a sandbox's" in done.stderr and "Traceback" not in done.stderr
+    assert (home / "state" / "thesis").read_text() == "ten years of work"
+    assert [entry.name for entry in home.iterdir()] == ["state"]
+
+
+def test_a_link_to_such_a_folder_is_refused_as_well(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").touch()
+    home.symlink_to(tmp_path / "data")
+    with pytest.raises(SandboxError, match="is not a sandbox's"):
+        paths.folder("run")
+    assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["file"]
+
+
+def test_a_mark_that_is_a_link_is_no_mark(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    (home / paths.MARK).symlink_to(tmp_path)
+    with pytest.raises(SandboxError, match="is not a sandbox's"):
+        paths.check()
+
+
+def test_a_file_and_a_loop_of_links_are_one_message_each(home: Path) -> None:
+    home.touch()
+    with pytest.raises(SandboxError, match="is not a folder"):
+        paths.folder()
+    home.unlink()
+    home.symlink_to(home)
+    done = command("status")
+    assert done.returncode == 1 and "cannot be used" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_empty_folder_becomes_a_sandboxs(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    paths.folder("run")
+    assert (home / paths.MARK).is_file() and home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_another_users_folder_is_refused(home: Path) -> None:
+    """Its `bin/` would come first on the PATH."""
+    paths.folder("bin")
+    os.chown(home, 65534, 65534)
+    with pytest.raises(SandboxError, match="belongs to another user"):
+        environment.isolate()
+
+
+def test_a_sandbox_of_the_clone_from_before_the_mark_is_taken_over(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("GPUYARD_SANDBOX")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / ".sandbox" / "run").mkdir(parents=True)
+    paths.folder("run")
+    assert (tmp_path / ".sandbox" / paths.MARK).is_file()
+    (tmp_path / ".sandbox" / paths.MARK).unlink()
+    (tmp_path / ".sandbox" / "notes").touch()
+    with pytest.raises(SandboxError, match="is not a sandbox's"):
+        paths.check()
+
+
+def test_down_removes_what_the_layout_names_and_nothing_else(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").touch()
+    paths.folder("run")
+    (home / "aws").symlink_to(tmp_path / "elsewhere")
+    (home / "notes.txt").write_text("mine")
+    down.run([], everything=True, force=True)
+    assert sorted(entry.name for entry in home.iterdir()) == [paths.MARK, "notes.txt"]
+    assert (tmp_path / "elsewhere" / "file").exists()
+
+
+def test_a_folder_that_no_layout_names_is_not_made() -> None:
+    with pytest.raises(ValueError, match="layout"):
+        paths.folder("cache")
