@@ -16,10 +16,12 @@ from typing import Any
 import click
 from rich.text import Text
 
-from sandbox import environment, paths, process, session, status, summary
+from sandbox import environment, interactive, paths, process, session, status, summary
+from sandbox import kubeconfig as kubeconfigs
 from sandbox.errors import SandboxError
 from sandbox.progress import console
 from sandbox.stacks import Stack, chosen, existing, remember
+from sandbox.status import plane_of
 
 Command = Callable[..., Any]
 
@@ -140,10 +142,14 @@ def shell(name: str | None, command: tuple[str, ...]) -> None:
     """Open a shell on the sandbox (or run COMMAND in its environment: shell -- kubectl get nodes)."""
     stack = chosen(name)
     variables = {**os.environ, **_exports(stack)}
-    program = list(command) or [os.environ.get("SHELL") or "/bin/sh"]
+    program = list(command)
     if not command:
+        program, more = interactive.start(os.environ.get("SHELL") or "/bin/sh", variables)
+        variables |= more
+        cluster = "" if plane_of(stack.checkpoint()) else " (it has no cluster yet)"
         console.print(
-            f"  a shell on stack {stack.name}: pulumi, kubectl and aws talk to the sandbox; leave it with exit"
+            f"  a shell on stack {stack.name}{cluster}: pulumi, kubectl and aws talk to the sandbox, nothing to an "
+            "account of yours; leave it with exit"
         )
     sys.stdout.flush()
     try:
@@ -157,7 +163,10 @@ def shell(name: str | None, command: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
     """Run kubectl on the stack's cluster: kubectl -- get nodes."""
-    variables = {**os.environ, **_exports(chosen(name))}
+    stack = chosen(name)
+    variables = {**os.environ, **_exports(stack)}
+    if not plane_of(stack.checkpoint()):
+        raise SandboxError(f"Stack {stack.name} has no cluster yet.", f"make up STACK={stack.name}")
     os.execvpe("kubectl", ["kubectl", *arguments], variables)
 
 
@@ -178,14 +187,15 @@ def logs(name: str | None, lines: int) -> None:
 
 def _exports(stack: Stack) -> dict[str, str]:
     session.require_up(stack)
-    plane = status.plane_of(stack.checkpoint())
-    region = stack.checkpoint().outputs.get("region") or ""
-    return environment.exports(str(region) if stack.cloud == "aws" else "", [plane.kubeconfig] if plane else [])
+    checkpoint = stack.checkpoint()
+    region = checkpoint.outputs.get("region") or (stack.region if stack.file.exists() else "")
+    kubeconfig = kubeconfigs.write(stack, plane_of(checkpoint))
+    return environment.exports(str(region) if stack.cloud == "aws" else "", kubeconfig)
 
 
 def _running_plane(stack: Stack) -> Any:
     session.require_up(stack)
-    plane = status.plane_of(stack.checkpoint())
+    plane = plane_of(stack.checkpoint())
     if not plane or not plane.api().ready():
         raise SandboxError(f"The cluster of stack {stack.name} does not run.", f"make up STACK={stack.name}")
     return plane

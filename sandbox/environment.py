@@ -15,21 +15,35 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox import paths, process
+from sandbox.aws.access_key import access_key
 from sandbox.errors import SandboxError
 
 PASSPHRASE = "sandbox"
 """Encrypts the secrets of a throw-away state; it protects nothing and hides nothing."""
 
-_FOREIGN = re.compile(
-    r"(AWS|GOOGLE|GCLOUD|CLOUDSDK|GCP|GCE|ARM|AZURE|PULUMI|OTEL|HELM|KUBECTL|PYTHON|VIRTUAL_ENV)(_|HOME|PATH|$)"
-    r"|KUBECONFIG$|KUBE_|TRACEPARENT$|GRPC_"
+_ACCOUNTS = re.compile(
+    r"(AWS|GOOGLE|GCLOUD|CLOUDSDK|GCP|GCE|ARM|AZURE|PULUMI|HELM|KUBECTL|KUBERNETES)(_|HOME|PATH|$)"
+    r"|KUBECONFIG$|KUBE_|BOTO_CONFIG$|NO_GCE_CHECK$"
 )
+_FOREIGN = re.compile(rf"{_ACCOUNTS.pattern}|(OTEL|PYTHON|VIRTUAL_ENV)(_|HOME|PATH|$)|TRACEPARENT$|GRPC_")
 _OWN_SECRETS = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 TOOLS = ("pulumi", "kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "etcd", "kwok", "helm")
 """What an environment needs; the cluster's parts are found on PATH by whoever starts them later."""
 
+_NOWHERE = "http://127.0.0.1:1"
+
+# What leads to a real account or cluster; unset in a shell even if this process did not see it there.
+_KNOWN = (
+    "AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN AWS_ROLE_SESSION_NAME "
+    "AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI "
+    "GOOGLE_CREDENTIALS GOOGLE_OAUTH_ACCESS_TOKEN GOOGLE_IMPERSONATE_SERVICE_ACCOUNT CLOUDSDK_ACTIVE_CONFIG_NAME "
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE CLOUDSDK_AUTH_ACCESS_TOKEN_FILE PULUMI_ACCESS_TOKEN PULUMI_STACK "
+    "PULUMI_CONFIG_PASSPHRASE_FILE HELM_KUBECONTEXT HELM_KUBEAPISERVER HELM_KUBETOKEN KUBERNETES_SERVICE_HOST"
+)
+
 _own_passphrase: dict[str, str] = {}
+_removed: set[str] = set()
 
 
 def isolate() -> None:
@@ -40,6 +54,7 @@ def isolate() -> None:
     paths.check()
     for name in [name for name in os.environ if _FOREIGN.match(name)]:
         value = os.environ.pop(name)
+        _removed.add(name)
         if name in _OWN_SECRETS:
             _own_passphrase[name] = value
     own = _own_path()  # a shell of the sandbox has them; taken for the machine's own they would stand for themselves
@@ -53,7 +68,7 @@ def isolate() -> None:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "CLOUDSDK_CONFIG": str(paths.home() / "gcp" / "cloudsdk"),
+        **_google(),
         "KUBECACHEDIR": str(paths.home() / "helm" / "kube"),
         "HELM_CACHE_HOME": str(paths.home() / "helm" / "cache"),
         "HELM_CONFIG_HOME": str(paths.home() / "helm" / "config"),
@@ -83,34 +98,56 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
     }
 
 
-def exports(region: str, kubeconfigs: list[Path]) -> dict[str, str]:
-    """What `python -m sandbox env` prints: variables that differ from the caller's environment."""
+def exports(region: str, kubeconfig: Path) -> dict[str, str]:
+    """What a shell on the sandbox has (`python -m sandbox env` prints it): variables that lead every tool of the
+    clouds, Kubernetes and Pulumi to the sandbox, or where the sandbox has nothing for them, to nothing.
+
+    Args:
+        region: of an AWS stack, else empty.
+        kubeconfig: see kubeconfig.py.
+    """
+    kept = ("AWS_", "CLOUDSDK_", "HELM_", "KUBECACHEDIR")
     found = {
         **_pulumi(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+        **{name: value for name, value in os.environ.items() if name.startswith(kept)},
         **_cloud(),
+        **_google(),
+        # SDKs other than gcloud's look for a login in the home folder and at the machine's metadata server.
+        "GOOGLE_APPLICATION_CREDENTIALS": str(paths.home() / "shell" / "no-google-account.json"),
+        "KUBECONFIG": str(kubeconfig),
         "PATH": path(),
         "VIRTUAL_ENV": sys.prefix,
     }
     if region:
         found["AWS_REGION"] = found["AWS_DEFAULT_REGION"] = region
-    if kubeconfigs:
-        found["KUBECONFIG"] = os.pathsep.join(map(str, kubeconfigs))
     return found
 
 
 def lines(variables: Mapping[str, str]) -> str:
-    """`export` lines for a POSIX shell, and `unset` for what would lead to a real account."""
-    unset = ["unset AWS_PROFILE AWS_SESSION_TOKEN GOOGLE_APPLICATION_CREDENTIALS GOOGLE_CREDENTIALS"]
-    return "\n".join(unset + [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())])
+    """`export` lines for a POSIX shell, and `unset` for what would lead to a real account or cluster."""
+    set_ = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
+    return "\n".join([f"unset {' '.join(unset(variables))}", *set_])
 
 
-def path() -> str:
-    """Provider shims, tools and the clone's Python before everything else. Idempotent."""
+def unset(variables: Mapping[str, str]) -> list[str]:
+    """Names that a shell with these variables must not have."""
+    return sorted({*_KNOWN.split(), *filter(_ACCOUNTS.match, _removed)} - {*variables})
+
+
+def _google() -> dict[str, str]:
+    return {
+        "CLOUDSDK_CONFIG": str(paths.home() / "shell" / "gcloud"),
+        "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
+    }
+
+
+def path(rest: str | None = None) -> str:
+    """Provider shims, tools and the clone's Python before everything else (`rest`, or this process's PATH).
+    Idempotent."""
     own = _own_path()
-    rest = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry not in own]
-    return os.pathsep.join(own + rest)
+    entries = (os.environ.get("PATH", "") if rest is None else rest).split(os.pathsep)
+    return os.pathsep.join(own + [entry for entry in entries if entry and entry not in own])
 
 
 def _own_path() -> list[str]:
@@ -164,8 +201,11 @@ def _pulumi() -> dict[str, str]:
 
 
 def _cloud() -> dict[str, str]:
+    """The simulated AWS and its key; while it does not run, a port that nobody answers on, never the real one."""
     aws = process.alive("aws")
-    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws.port}"} if aws and aws.port else {}
+    if not aws or not aws.port:
+        return {"AWS_ENDPOINT_URL": _NOWHERE}
+    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws.port}", **access_key().variables}
 
 
 # The real pulumi and the machine's own aws, in the care of a module that says what for.

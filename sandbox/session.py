@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sandbox import environment, lock, paths, recovery
+from sandbox import environment, kubeconfig, lock, paths, recovery
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
 from sandbox.progress import console
-from sandbox.stacks import Stack
+from sandbox.stacks import CorruptState, Stack
+from sandbox.status import plane_of
 
 Say = Callable[[str], None]
 
@@ -29,7 +30,11 @@ def opened(stack: Stack, command: str) -> Iterator[Engine]:
     stack.config  # noqa: B018 - a wrong name or file is told before anything is built or started
     with lock.exclusive(command):
         engine = prepare(stack)
-        yield engine
+        try:
+            yield engine
+        finally:  # a shell that is open already finds the cluster, after a failed run as well
+            with suppress(CorruptState):
+                kubeconfig.write(stack, plane_of(stack.checkpoint()))
 
 
 def prepare(stack: Stack) -> Engine:

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import environment, paths, process
+from sandbox.cluster import control_plane
 from sandbox.cluster.address import plane_at
 from sandbox.cluster.cloud import Fleet, Group
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.key import fleet
+from sandbox.cluster.key import fleet, parts
 from sandbox.stacks import Checkpoint, CorruptState, Stack, existing
 from tools.manifest import TOOLS
 from tools.provide import version_of
@@ -26,6 +27,7 @@ Facts = dict[str, Any]
 GPU = "nvidia.com/gpu"
 
 # Imported when they are asked: each brings its cloud's SDK along.
+_CLUSTERS = ("aws:eks/cluster:Cluster", "gcp:container/cluster:Cluster")
 _CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 
 
@@ -60,11 +62,19 @@ def collect(stack: Stack) -> Facts:
 
 
 def plane_of(checkpoint: Checkpoint) -> ControlPlane | None:
-    """The control plane of the stack's cluster, by the endpoint that the stack exports."""
-    endpoint = checkpoint.outputs.get("endpoint")
-    if not isinstance(endpoint, str):
-        return None
-    return plane_at(endpoint if "://" in endpoint else f"https://{endpoint}")
+    """The control plane of the stack's cluster: by the endpoint that the stack exports; of a stack that did not come up
+    altogether, by that of the cluster in its state, or by the name of the one that was being made."""
+    clusters = [resource for resource in checkpoint.resources if resource["type"] in _CLUSTERS]
+    exported = checkpoint.outputs.get("endpoint")
+    for endpoint in (exported, *(resource.get("outputs", {}).get("endpoint") for resource in clusters)):
+        if isinstance(endpoint, str) and endpoint:
+            found = plane_at(endpoint if "://" in endpoint else f"https://{endpoint}")
+            if found:
+                return found
+    under_way = [operation["resource"] for operation in checkpoint.pending]
+    names = {each["inputs"].get("name") for each in (*clusters, *under_way) if each["type"] in _CLUSTERS}
+    planes = [plane for plane in control_plane.all() if parts(plane.key)[-1] in names]
+    return planes[0] if len(planes) == 1 else None
 
 
 def sandbox() -> Facts:

@@ -1,7 +1,9 @@
 """The simulated AWS: moto's application plus what moto lacks, as one HTTP endpoint on loopback.
 
 `python -m sandbox.aws.server --port N` serves it; `start()` does that as a process of the sandbox. Everything that
-boto3, an AWS SDK or `aws --endpoint-url` can say to AWS can be said to it; authentication is not checked.
+boto3, an AWS SDK or `aws --endpoint-url` can say to AWS about the services that the rows use can be said to it, signed
+with the sandbox's access key (access_key.py, gate.py). Nothing that moto would run in a container is served, and moto
+finds no Docker.
 
 `GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the
 account was restored from its snapshot or started empty (`generation` is new whenever state was lost), and how the
@@ -22,6 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox import process
+from sandbox.aws.access_key import access_key
 from sandbox.process import Process
 
 NAME = "aws"
@@ -69,23 +72,30 @@ def health(url: str | None = None) -> dict[str, Any] | None:
 
 def _ask(port: int) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{port}{_HEALTH}", timeout=5) as answer:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{_HEALTH}", headers={"Authorization": access_key().bearer}
+    )
+    with opener.open(request, timeout=5) as answer:
         return json.load(answer)
 
 
 class Application:
-    """moto's dispatcher with the lock around each request, the snapshot after it, and the health page before it."""
+    """moto's dispatcher with the gate and the health page before it, the lock around each request and the snapshot
+    after it."""
 
     def __init__(self, dispatcher: Callable[..., Iterable[bytes]], account: Any) -> None:
+        from sandbox.aws.gate import Gate
+
         self.dispatcher = dispatcher
         self.account = account
+        self.gate = Gate(self._locked, access_key(), _assumed)
         self.ready = False
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         from sandbox.aws import state
         from sandbox.aws.eks import cluster
 
-        if environ.get("PATH_INFO") == _HEALTH:
+        if environ.get("PATH_INFO") == _HEALTH and self.gate.knows_secret(environ):
             found = self.account
             page = {
                 "ready": self.ready,
@@ -98,11 +108,25 @@ class Application:
             body = json.dumps(page).encode()
             start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
             return [body]
+        return self.gate(environ, start_response)
+
+    def _locked(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        from sandbox.aws import state
+
         with state.LOCK:
             answer = [b"".join(self.dispatcher(environ, start_response))]
         if _changes(environ):
             state.touch()
         return answer
+
+
+def _assumed(id: str) -> str | None:
+    """The secret of a temporary key that the simulated STS handed out."""
+    from moto.sts.models import sts_backends
+
+    backends = [backend for account in sts_backends.values() for backend in account.values()]
+    roles = (backend.get_assumed_role_from_access_key(id) for backend in backends)
+    return next((role.secret_access_key for role in roles if role), None)
 
 
 def _changes(environ: dict[str, Any]) -> bool:
@@ -124,6 +148,10 @@ def main(argv: list[str] | None = None) -> None:
     # moto reads these when it is imported. Its IAM holds AWS's managed policies only when asked to.
     os.environ["MOTO_PORT"] = str(args.port)
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    for name in [name for name in os.environ if name.startswith("DOCKER_")]:
+        del os.environ[name]
+    os.environ["DOCKER_HOST"] = "unix:///dev/null/no-docker-for-the-sandbox"
     for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         os.environ.pop(name, None)
     serve(args.port)

@@ -1,6 +1,6 @@
 """boto3 clients against the sandbox's AWS server, and nothing else: no profile, no environment, no real account.
 
-Credentials are dummies. Raises SandboxError when the server does not run.
+Requests are signed with the sandbox's access key. Raises SandboxError when the server does not run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import botocore.session
 from botocore.config import Config
 
 from sandbox.aws import server
+from sandbox.aws.access_key import access_key
 from sandbox.errors import SandboxError
 
 ACCOUNT = "123456789012"
@@ -26,7 +27,7 @@ _CONFIG = Config(
     s3={"addressing_style": "path"},
     request_checksum_calculation="when_required",
 )
-_clients: dict[tuple[str, str, str], Any] = {}
+_clients: dict[tuple[str, str, str, str], Any] = {}
 _session: boto3.Session | None = None
 
 
@@ -35,15 +36,16 @@ def client(service: str, region: str, endpoint: str | None = None) -> Any:
     endpoint = endpoint or server.endpoint()
     if endpoint is None:
         raise SandboxError("The sandbox's AWS server does not run.", "start it with `make up`")
-    key = (service, region, endpoint)
+    signer = access_key()
+    key = (service, region, endpoint, signer.id)
     if key not in _clients:
         made: Any = _boto().client  # its stubs name every service; ours is any of them
         _clients[key] = made(
             service,
             region_name=region,
             endpoint_url=endpoint,
-            aws_access_key_id="sandbox",
-            aws_secret_access_key="sandbox",
+            aws_access_key_id=signer.id,
+            aws_secret_access_key=signer.secret,
             config=_CONFIG,
         )
     return _clients[key]

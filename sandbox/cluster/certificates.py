@@ -1,6 +1,8 @@
-"""The certificate authority of one control plane and everything signed by it.
+"""The certificate authorities of one control plane, its own and etcd's, and everything signed by them.
 
-Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). Valid ten years,
+Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). etcd trusts an
+authority of its own: the cluster's signs certificates for whom the cluster's administrators approve, and none of these
+opens etcd. Valid ten years,
 from an hour before now, so that a machine with a slow clock takes them. Nothing here is secret from the user whose
 sandbox it is; key files are readable by that user only.
 """
@@ -61,6 +63,25 @@ def make(folder: Path, service_ip: str) -> None:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
     )
+    mark.touch()
+
+
+def make_etcd(folder: Path) -> None:
+    """Writes ca.crt, server.{crt,key} and client.{crt,key} of etcd into `folder`; the key of the authority is not kept.
+
+    Does nothing when they are there.
+    """
+    mark = folder / "complete"
+    if mark.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = _sign(_name("gpuyard-sandbox-etcd"), key, None, None)
+    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    _issue(folder, "server", _name("etcd"), (authority, key), [address])
+    _issue(folder, "client", _name("kube-apiserver"), (authority, key), [])
     mark.touch()
 
 

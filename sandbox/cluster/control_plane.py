@@ -111,6 +111,7 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
         plane = _plane(folder, facts)
         pki = folder / "pki"
         certificates.make(pki, SERVICE_IP)
+        certificates.make_etcd(pki / "etcd")
         for client in certificates.CLIENTS:
             path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
             _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
@@ -119,7 +120,10 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
         plane = _plane(folder, facts)
         api = plane.api()
         _check_ports(key, facts, folder)
-        ready: dict[str, Callable[[], bool]] = {"etcd": _etcd_ready(facts["etcd_port"]), "kube-apiserver": api.ready}
+        ready: dict[str, Callable[[], bool]] = {
+            "etcd": _etcd_ready(facts["etcd_port"], pki / "etcd"),
+            "kube-apiserver": api.ready,
+        }
         ports = {"etcd": facts["etcd_port"], "kube-apiserver": facts["port"]}
         for part, arguments in _arguments(folder, facts).items():
             process.start(
@@ -222,9 +226,9 @@ def _check_ports(key: str, facts: dict, folder: Path) -> None:
 
 def _arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
     pki = folder / "pki"
-    etcd = f"http://127.0.0.1:{facts['etcd_port']}"
+    store, etcd = pki / "etcd", f"https://127.0.0.1:{facts['etcd_port']}"
     # A single member never talks to a peer: it listens on any port and advertises a name that nobody calls.
-    peer = "http://127.0.0.1:2380"
+    peer = "https://127.0.0.1:2380"
     kubeconfig = "--kubeconfig={}".format
     return {
         "etcd": [
@@ -232,15 +236,30 @@ def _arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
             f"--data-dir={folder / 'etcd'}",
             f"--listen-client-urls={etcd}",
             f"--advertise-client-urls={etcd}",
-            "--listen-peer-urls=http://127.0.0.1:0",
+            "--listen-peer-urls=https://127.0.0.1:0",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=sandbox={peer}",
+            *(
+                f"--{side}{flag}"
+                for side in ("", "peer-")
+                for flag in (
+                    f"cert-file={store / 'server.crt'}",
+                    f"key-file={store / 'server.key'}",
+                    f"trusted-ca-file={store / 'ca.crt'}",
+                    "client-cert-auth",
+                )
+            ),
+            "--cors=https://no-page.invalid:443",  # the default is every page
+            "--enable-grpc-gateway=false",
             "--unsafe-no-fsync",
             "--snapshot-count=2000",  # entries are kept in memory until then
             "--log-level=warn",
         ],
         "kube-apiserver": [
             f"--etcd-servers={etcd}",
+            f"--etcd-cafile={store / 'ca.crt'}",
+            f"--etcd-certfile={store / 'client.crt'}",
+            f"--etcd-keyfile={store / 'client.key'}",
             "--bind-address=127.0.0.1",
             f"--secure-port={facts['port']}",
             "--advertise-address=127.0.0.1",
@@ -322,10 +341,14 @@ def _start_controller(plane: ControlPlane) -> None:
     )
 
 
-def _etcd_ready(port: int) -> Callable[[], bool]:
+def _etcd_ready(port: int, pki: Path) -> Callable[[], bool]:
+    pool = urllib3.PoolManager(
+        cert_file=str(pki / "client.crt"), key_file=str(pki / "client.key"), ca_certs=str(pki / "ca.crt")
+    )
+
     def ready() -> bool:
         try:
-            return urllib3.request("GET", f"http://127.0.0.1:{port}/health", retries=False, timeout=2).status == 200
+            return pool.request("GET", f"https://127.0.0.1:{port}/health", retries=False, timeout=2).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 

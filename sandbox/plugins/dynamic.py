@@ -12,6 +12,7 @@ import runpy
 import yaml
 
 from components import cluster_api
+from sandbox.plugins.peer import guard_pulumi
 
 
 def by_number(kubeconfig: str) -> str:
@@ -44,4 +45,5 @@ class _Api(cluster_api.Api):
 
 if __name__ == "__main__":
     cluster_api.Api = _Api
+    guard_pulumi()
     runpy.run_module("pulumi.dynamic", run_name="__main__")

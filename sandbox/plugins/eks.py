@@ -21,6 +21,7 @@ from .eks_access import kubeconfig
 from .eks_addons import to_json
 from .eks_cluster import Cluster
 from .eks_rules import conflicts
+from .peer import guard_pulumi
 from .provider import UNKNOWN, CheckFailure
 from .schema import Schema
 
@@ -94,4 +95,5 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
+    guard_pulumi()
     serve(EksProvider(), sys.argv[1:])

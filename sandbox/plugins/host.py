@@ -42,6 +42,7 @@ from sandbox import paths, process
 from sandbox.errors import SandboxError
 from sandbox.plugins import journal, log, values
 from sandbox.plugins.faults import Faults, Operation
+from sandbox.plugins.peer import SameUser
 from sandbox.plugins.provider import CheckFailure, Diff, ProviderError, SimulatedProvider
 from sandbox.plugins.schema import Schema
 
@@ -327,7 +328,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
             stream.write(json.dumps({"error": f"the provider host cannot serve {line.strip()}: {error}"}) + "\n")
             return
         # Threads start on demand; the engine runs as many operations at once as `--parallel` says.
-        server = grpc.server(futures.ThreadPoolExecutor(max_workers=128), options=_OPTIONS)
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=128), [], [SameUser()], _OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()

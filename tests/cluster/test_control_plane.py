@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from sandbox import process
 from sandbox.cluster import control_plane
@@ -102,3 +105,53 @@ def test_a_stopped_control_plane_leaves_no_process_no_folder_and_no_port(sandbox
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     control_plane.stop(key)
     assert control_plane.get(key) is None
+
+
+def test_etcd_answers_to_the_api_server_only_and_to_no_page(plane: ControlPlane) -> None:
+    """Security case M3: it held every Secret of the cluster, on plain HTTP, for any user and any web page."""
+    port = json.loads((plane.folder / "cluster.json").read_text())["etcd_port"]
+    pki = plane.folder / "pki"
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        urllib3.request("GET", f"http://127.0.0.1:{port}/version", retries=False, timeout=5)
+    for cert, key in ((None, None), (pki / "admin.crt", pki / "admin.key")):
+        pool = urllib3.PoolManager(
+            ca_certs=str(pki / "etcd" / "ca.crt"), cert_file=cert and str(cert), key_file=key and str(key)
+        )
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            pool.request("GET", f"https://127.0.0.1:{port}/version", retries=False, timeout=5)
+    store = pki / "etcd"
+    pool = urllib3.PoolManager(
+        ca_certs=str(store / "ca.crt"), cert_file=str(store / "client.crt"), key_file=str(store / "client.key")
+    )
+    answer = pool.request("GET", f"https://127.0.0.1:{port}/version", headers={"Origin": "https://page.example"})
+    assert answer.status == 200 and "access-control-allow-origin" not in answer.headers
+
+
+def test_everything_that_listens_is_on_loopback_and_asks_for_a_certificate(plane: ControlPlane) -> None:
+    """Security case C1, siblings: kwok, scheduler and controller manager have no port at all."""
+    pids = {process.alive(control_plane.name(KEY, part)).pid: part for part in plane.running()}  # type: ignore[union-attr]
+    found = {(part, address) for pid, part in pids.items() for address in listening(pid)}
+    assert {address.rpartition(":")[0] for _, address in found} == {"127.0.0.1"}
+    assert {part for part, _ in found} == {"etcd", "kube-apiserver"}
+    anonymous = urllib3.PoolManager(ca_certs=str(plane.folder / "pki" / "ca.crt"))
+    assert anonymous.request("GET", f"{plane.endpoint}/api/v1/secrets", timeout=5).status in (401, 403)
+    for file in plane.folder.rglob("*"):
+        if file.suffix in (".key", ".kubeconfig") or file.name == "kubeconfig":
+            assert file.stat().st_mode & 0o077 == 0, file
+
+
+def listening(pid: int) -> list[str]:
+    """Addresses at which a process listens."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            inodes.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                host, port = fields[1].split(":")
+                address = ".".join(map(str, reversed(bytes.fromhex(host)))) if table == "tcp" else host
+                found.append(f"{address}:{int(port, 16)}")
+    return found

@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import boto3
 import botocore.exceptions
 import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from sandbox import process
 from sandbox.aws import server, session, state
+from sandbox.aws.access_key import AccessKey, access_key
+from sandbox.aws.gate import SERVICES
+from sandbox.aws.rows import rows
 
 pytestmark = pytest.mark.slow
 
@@ -131,14 +142,130 @@ def test_neither_proxy_nor_profile_of_the_person_reach_in(aws: Any, monkeypatch:
 
 def raw(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """A request that no client library has checked."""
-    scope = "Credential=x/20260101/us-east-1/eks/aws4_request, SignedHeaders=host, Signature=x"
-    headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{server.endpoint()}{path}", json.dumps(body).encode(), headers)
+    request = signed("POST", path, "eks", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    status, answer = send(request)
+    return status, json.loads(answer)
+
+
+def signed(
+    method: str, path: str, service: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({}),
+    key: AccessKey | None = None,
+) -> AWSRequest:  # fmt: skip
+    """A request that carries the signature which an SDK would put there."""
+    key = key or access_key()
+    request = AWSRequest(method, f"{server.endpoint()}{path}", dict(headers), body)
+    kind = S3SigV4Auth if service == "s3" else SigV4Auth
+    kind(Credentials(key.id, key.secret), service, "us-east-1").add_auth(request)
+    return request
+
+
+def send(request: AWSRequest, **more: str) -> tuple[int, bytes]:
+    """Sends it with these headers added or changed."""
+    headers = {**dict(request.headers.items()), **more}
+    wire = urllib.request.Request(str(request.url), request.data or None, headers, method=request.method)
     try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.load(answer)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(wire) as answer:
+            return answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        return error.code, error.read()
+
+
+LIST = b"Action=GetCallerIdentity&Version=2011-06-15"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def test_every_sdks_signature_is_taken(aws: Any) -> None:
+    """Also of S3, whose paths are signed as they are, with characters that others would escape twice."""
+    assert aws("sts").get_caller_identity()["Account"] == session.ACCOUNT
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key="a b/ü+(1)~.txt", Body=b"x" * 70000, Metadata={"By": "  two  blanks "})
+    assert s3.get_object(Bucket="models", Key="a b/ü+(1)~.txt")["ContentLength"] == 70000
+    assert aws("ec2").describe_vpcs(Filters=[{"Name": "tag:a b", "Values": ["ü", "x*"]}])["Vpcs"] == []
+    assert send(signed("POST", "/", "sts", LIST, FORM))[0] == 200
+
+
+def test_what_web_pages_can_send_is_refused(aws: Any) -> None:
+    """Security case C1: a page that a browser shows, by a port scan or by a name of its own that leads to loopback."""
+    good = signed("POST", "/", "sts", LIST, FORM)
+    for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
+        status, said = send(good, **more)
+        assert status == 403 and b"web pages" in said
+    for host in ("evil.example:80", "127.0.0.1.evil.example", "192.168.0.7", "localhost.evil.example"):
+        status, said = send(good, Host=host)
+        assert status == 403 and b"127.0.0.1" in said
+    preflight = urllib.request.Request(
+        f"{server.endpoint()}/", method="OPTIONS", headers={"Origin": "https://x.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(preflight)
+    assert not [name for name in refused.value.headers if name.lower().startswith("access-control")]
+
+
+def test_who_does_not_have_the_key_is_refused(aws: Any) -> None:
+    """Security case C1: any user of the machine reached the port, with any key."""
+    key = access_key()
+    other = AccessKey("AKIA" + "X" * 16, key.secret)
+    assert b"InvalidClientTokenId" in send(signed("POST", "/", "sts", LIST, FORM, other))[1]
+    guessed = AccessKey(key.id, "wrong")
+    assert b"SignatureDoesNotMatch" in send(signed("POST", "/", "sts", LIST, FORM, guessed))[1]
+    unsigned = AWSRequest("POST", f"{server.endpoint()}/", dict(FORM), LIST)
+    status, said = send(unsigned)
+    assert status == 403 and b"MissingAuthenticationToken" in said
+    changed = signed("POST", "/", "sts", LIST, FORM)
+    changed.data = LIST.replace(b"Get", b"Set")
+    assert send(changed)[0] == 403
+    health = urllib.request.Request(f"{server.endpoint()}/sandbox/health")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(health)
+    with pytest.raises(botocore.exceptions.ClientError, match="InvalidClientTokenId"):
+        boto3.client("ec2", "us-east-1", endpoint_url=server.endpoint(), **credentials(other)).describe_vpcs()
+    with pytest.raises(botocore.exceptions.ClientError, match="InvalidClientTokenId"):
+        boto3.client("eks", "us-east-1", endpoint_url=server.endpoint(), **credentials(other)).list_clusters()
+
+
+def credentials(key: AccessKey) -> dict[str, str]:
+    return {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret}
+
+
+def test_a_role_that_was_assumed_has_a_key_that_counts(aws: Any) -> None:
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    arn = aws("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    given = aws("sts").assume_role(RoleArn=arn, RoleSessionName="deploy")["Credentials"]
+    assumed = AccessKey(given["AccessKeyId"], given["SecretAccessKey"])
+    client = boto3.client("sts", "us-east-1", endpoint_url=server.endpoint(), **credentials(assumed))
+    assert "assumed-role/deployer" in client.get_caller_identity()["Arn"]
+
+
+@pytest.mark.parametrize("service", ["batch", "lambda", "ecs", "codebuild", "cloudformation", "dynamodb", "sts-x"])
+def test_services_that_no_row_uses_are_not_there(aws: Any, service: str) -> None:
+    """Security case C1: moto's Batch and Lambda start containers, privileged ones with the machine's disk in them."""
+    status, said = send(
+        signed("POST", "/v1/registerjobdefinition", service, b"{}", {"Content-Type": "application/json"})
+    )
+    assert status == 403 and b"does not simulate" in said
+
+
+@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/%6doto-api/", "/latest/meta-data/iam/"])
+def test_motos_own_pages_are_closed_to_the_owner_too(aws: Any, path: str) -> None:
+    assert send(signed("POST", path, "s3"))[0] == 403
+
+
+def test_every_service_of_the_rows_is_served() -> None:
+    used = {row.service for row in rows().values()} | {"sts", "ssm", "elb", "elbv2"}
+    assert {session.service_model(service).signing_name for service in used} == SERVICES
+
+
+def test_moto_finds_no_docker() -> None:
+    """Security case C1: neither the person's DOCKER_HOST nor the socket at its usual place."""
+    probe = (
+        "import os, sandbox.aws.server as s\n"
+        "s.serve = lambda port: print({k: v for k, v in os.environ.items() if k.startswith('DOCKER')})\n"
+        "s.main(['--port', '1'])"
+    )
+    env = {**os.environ, "DOCKER_HOST": "tcp://10.0.0.1:2375", "DOCKER_CONTEXT": "company"}
+    said = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str({"DOCKER_HOST": "unix:///dev/null/no-docker-for-the-sandbox"})
 
 
 @pytest.mark.parametrize(

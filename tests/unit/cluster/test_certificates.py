@@ -70,3 +70,18 @@ def test_a_kubeconfig_stands_alone_and_its_pairs_belong_together(pki: Path, tmp_
 def test_tokens_are_signed_with_rsa(pki: Path) -> None:
     key = serialization.load_pem_public_key((pki / "sa.pub").read_bytes())
     assert type(key).__name__.endswith("RSAPublicKey")
+
+
+def test_etcd_has_an_authority_of_its_own(pki: Path, tmp_path: Path) -> None:
+    """Security case M3. What the cluster's authority signs, for example for a CertificateSigningRequest, opens no etcd;
+    and nothing can be signed for etcd later."""
+    certificates.make_etcd(tmp_path / "etcd")
+    authority = load(tmp_path / "etcd" / "ca.crt")
+    for name in ("server", "client"):
+        load(tmp_path / "etcd" / f"{name}.crt").verify_directly_issued_by(authority)
+        assert (tmp_path / "etcd" / f"{name}.key").stat().st_mode & 0o077 == 0
+    assert authority.public_key() != load(pki / "ca.crt").public_key()
+    assert not (tmp_path / "etcd" / "ca.key").exists()
+    before = authority
+    certificates.make_etcd(tmp_path / "etcd")
+    assert load(tmp_path / "etcd" / "ca.crt") == before

@@ -1,0 +1,43 @@
+"""How `make shell` starts a person's shell so that its start files (`~/.bashrc` and the like) have no last word.
+
+Many of them export AWS_PROFILE, KUBECONFIG or a longer PATH. The sandbox's variables are set again after them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox import environment, paths
+
+
+def start(program: str, variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The command line for the shell `program`, and what its environment needs besides `variables`.
+
+    Of a shell other than bash, zsh and fish the start files are read last.
+    """
+    name = Path(program).name
+    own = [f"export PATH={shlex.quote(environment.path(''))}:$PATH"]
+    rest = {key: value for key, value in variables.items() if key != "PATH"}
+    lines = [*environment.lines(rest).splitlines(), *own]
+    if name == "bash":
+        return [program, "--rcfile", str(_write("bashrc", ["[ -r ~/.bashrc ] && . ~/.bashrc", *lines]))], {}
+    if name == "zsh":
+        theirs = shlex.quote(variables.get("ZDOTDIR") or str(Path.home()))
+        ours = shlex.quote(str(paths.folder("shell", "zsh")))
+        source = "[ -r $ZDOTDIR/{0} ] && . $ZDOTDIR/{0}".format
+        _write("zsh/.zshenv", [f"ZDOTDIR={theirs}", source(".zshenv"), f"ZDOTDIR={ours}"])
+        _write("zsh/.zshrc", [f"ZDOTDIR={theirs}", source(".zshrc"), *lines])
+        return [program], {"ZDOTDIR": str(paths.folder("shell", "zsh"))}
+    if name == "fish":
+        set_ = [f"set -gx {key} {shlex.quote(value)}" for key, value in sorted(variables.items())]
+        erase = [f"set -e {key}" for key in environment.unset(variables)]
+        return [program, "--init-command", "; ".join([*erase, *set_])], {}
+    return [program], {}
+
+
+def _write(name: str, lines: list[str]) -> Path:
+    path = paths.folder("shell") / name
+    path.write_text("\n".join(lines) + "\n")
+    return path

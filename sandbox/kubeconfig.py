@@ -1,0 +1,49 @@
+"""The kubeconfig of a stack, `kube/STACK.yaml`: that of its cluster as soon as a control plane runs, whether or not
+`up` came to its end; before that one that leads to a port which nobody answers on.
+
+kubectl and Helm without a KUBECONFIG take `~/.kube/config`, and with an empty one an unauthenticated API on this
+machine or the cluster around this container. In a shell of the sandbox both would be somebody's real cluster.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from sandbox import paths
+from sandbox.cluster.control_plane import ControlPlane
+from sandbox.stacks import Stack
+
+NOWHERE = "https://127.0.0.1:1"
+
+
+def write(stack: Stack, plane: ControlPlane | None) -> Path:
+    """Brings the stack's kubeconfig up to date; what a person changed in it stays while it is the same cluster."""
+    path = paths.folder("kube") / f"{stack.name}.yaml"
+    before = path.read_text() if path.exists() else ""
+    if plane and plane.kubeconfig.exists():
+        # One line of the file that no edit of contexts or namespaces touches.
+        text, same = plane.kubeconfig.read_text(), f"server: {plane.endpoint}" in before and plane.ca_data in before
+    else:
+        text, same = nowhere(), False
+    if not same and text != before:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text)
+    return path
+
+
+def nowhere() -> str:
+    """A kubeconfig of no cluster."""
+    name = "no-cluster-runs-yet"
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": NOWHERE}}],
+            "users": [],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": ""}}],
+            "current-context": name,
+        }
+    )

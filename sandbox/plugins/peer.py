@@ -1,0 +1,89 @@
+"""Only programs of the same user may call the providers' gRPC servers.
+
+The engine reaches a plugin at a port of 127.0.0.1, without any secret, and every user of the machine can connect to
+that port. A provider does what it is asked with its owner's rights: Helm reads files, dynamic resources run code. So
+each server looks up whose socket the call came from. Linux tells that in /proc/net/tcp; elsewhere every call is taken.
+What Pulumi serves itself (the engine, the language host) is outside of this.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+_PEER = re.compile(r"ipv(?:4:127\.0\.0\.1|6:(?:%5B|\[)::(?:1|ffff:127\.0\.0\.1)(?:%5D|\])):(?P<port>\d+)")
+_TABLES = tuple(map(Path, ("/proc/net/tcp", "/proc/net/tcp6")))
+_ESTABLISHED = "01"
+_REFUSAL = "the sandbox's providers answer to their own user only"
+
+
+class SameUser(grpc.ServerInterceptor):
+    """Refuses calls (PERMISSION_DENIED) from sockets of other users, root aside."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+        return self.guarded(continuation(handler_call_details))
+
+    def guarded(self, handler: Any) -> Any:
+        """The handler of a method, behind the check."""
+        if handler is None or handler.unary_unary is None:
+            return handler
+        inner = handler.unary_unary
+
+        def check(request: Any, context: Any) -> Any:
+            if not self._allows(context.peer()):
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, _REFUSAL)
+            return inner(request, context)
+
+        async def check_later(request: Any, context: Any) -> Any:
+            if not self._allows(context.peer()):
+                await context.abort(grpc.StatusCode.PERMISSION_DENIED, _REFUSAL)
+            return await inner(request, context)
+
+        outer = check_later if inspect.iscoroutinefunction(inner) else check
+        return grpc.unary_unary_rpc_method_handler(outer, handler.request_deserializer, handler.response_serializer)
+
+    def _allows(self, peer: str) -> bool:
+        """`peer` as gRPC names it. One that was allowed is remembered: its port is taken as long as it is connected."""
+        if peer not in self._known:
+            found = _PEER.fullmatch(peer)
+            if not found or not owners(int(found["port"])) <= {os.getuid(), 0}:
+                return False
+            self._known.add(peer)
+        return True
+
+
+class SameUserLater(SameUser, grpc.aio.ServerInterceptor):
+    """The same for a server of `grpc.aio`."""
+
+    async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:  # type: ignore[override]
+        return self.guarded(await continuation(handler_call_details))
+
+
+def guard_pulumi() -> None:
+    """Puts the check into the servers that Pulumi's SDK starts in this process."""
+    grpc.server = functools.partial(grpc.server, interceptors=[SameUser()])
+    grpc.aio.server = functools.partial(grpc.aio.server, interceptors=[SameUserLater()])
+
+
+def owners(port: int) -> set[int]:
+    """The users that have a connection from that port of loopback; {-1} when there is none, so nobody waits for an
+    answer, and {} where nobody can tell (no Linux)."""
+    lines = [line.split() for table in _TABLES if table.exists() for line in table.read_text().splitlines()[1:]]
+    if not lines:
+        return set()
+    users = {
+        int(uid)
+        for _, local, _, state, _, _, _, uid, *_ in lines
+        if state == _ESTABLISHED and int(local.rpartition(":")[2], 16) == port
+    }
+    return users or {-1}
