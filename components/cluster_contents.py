@@ -11,7 +11,7 @@ snapshots.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .cluster_api import Api, ApiError, Object, Refused, Unreachable
@@ -41,6 +41,10 @@ _BALANCERS = {
 }
 
 
+class Held(Exception):
+    """Kept volumes lie in the network that is to go; the message names them, one a line. Nothing was deleted."""
+
+
 class Left(Exception):
     """Something is still there after the time is up; the message names it, one thing a line."""
 
@@ -59,7 +63,7 @@ class Thing:
 @dataclass
 class Contents:
     """What there is. `volumes` go with their claims, `groups` (of endpoints) with what has them, `users` are the pods
-    that hold the claims, `kept` stays."""
+    that hold the claims, `kept` stays; `held` is the part of it that keeps the network from going."""
 
     balancers: list[Thing] = field(default_factory=list)
     claims: list[Thing] = field(default_factory=list)
@@ -67,6 +71,7 @@ class Contents:
     groups: list[Thing] = field(default_factory=list)
     users: list[Thing] = field(default_factory=list)
     kept: list[Thing] = field(default_factory=list)
+    held: list[Thing] = field(default_factory=list)
 
     @property
     def left(self) -> list[Thing]:
@@ -74,14 +79,15 @@ class Contents:
         return [*self.balancers, *self.groups, *self.claims, *self.volumes]
 
 
-def look(api: Api) -> Contents:
-    """The cluster's contents as they are now."""
+def look(api: Api, network_drivers: Collection[str] = ()) -> Contents:
+    """The cluster's contents as they are now. `network_drivers`: see `empty`."""
     found = Contents(list(_balancers(api)))
     found.groups = [_group(each) for each in api.list(_GROUPS)]
     volumes = api.list("/api/v1/persistentvolumes")
     doomed = {volume["metadata"]["name"] for volume in volumes if _goes(volume)}
     found.volumes = [_volume(volume) for volume in volumes if _goes(volume)]
     found.kept = [_volume(volume) for volume in volumes if not _goes(volume)]
+    found.held = [_volume(volume) for volume in volumes if not _goes(volume) and _made_by(volume) in network_drivers]
     found.kept += [_snapshot(content) for content in api.list(_SNAPSHOTS)]
     claims = api.list("/api/v1/persistentvolumeclaims")
     # A claim without a volume may get one at any moment.
@@ -102,16 +108,20 @@ def look(api: Api) -> Contents:
     return found
 
 
-def empty(api: Api, say: Say, seconds: float) -> None:
+def empty(api: Api, say: Say, seconds: float, network_drivers: Collection[str] = ()) -> None:
     """Deletes load balancers and volumes and waits until they are gone; says what is kept. `seconds`: it gives up then.
+    `network_drivers`: whose volumes are machines in the cluster's network, which is to be destroyed after it.
 
     Raises:
+        Held: volumes of these drivers are declared to be kept.
         Unreachable: the API server has not answered once.
         Refused: it does not let us in.
         Left: not all is gone in time.
     """
     begun = time.monotonic()
-    found = _first(api, begun + PATIENCE)
+    found = _first(api, begun + PATIENCE, network_drivers)
+    if found.held:
+        raise Held("\n".join(thing.text for thing in found.held))
     if found.kept:
         say(
             "These are kept, as their reclaim policy says; one that lies on a file system goes only with that:"
@@ -143,10 +153,10 @@ def empty(api: Api, say: Say, seconds: float) -> None:
             trouble = str(error)
 
 
-def _first(api: Api, until: float) -> Contents:
+def _first(api: Api, until: float, network_drivers: Collection[str]) -> Contents:
     while True:
         try:
-            return look(api)
+            return look(api, network_drivers)
         except Unreachable:
             if time.monotonic() > until:
                 raise
@@ -214,8 +224,12 @@ def _group(group: Object) -> Thing:
 
 def _goes(volume: Object) -> bool:
     """Whether the volume's driver deletes it when its claim goes."""
-    made = (volume["metadata"].get("annotations") or {}).get(_PROVISIONED)
-    return bool(made) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+    return bool(_made_by(volume)) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+
+
+def _made_by(volume: Object) -> str:
+    """The driver that made the volume for a claim; '' for one that somebody wrote down."""
+    return (volume["metadata"].get("annotations") or {}).get(_PROVISIONED, "")
 
 
 def _volume(volume: Object) -> Thing:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from .config import Cluster, Config, Network, NodePool, Section, Storage
+from .config import Addons, Cluster, Config, Network, NodePool, Section, Storage
 
 
 class Reservation(Section):
@@ -85,6 +85,17 @@ class AwsStorage(Storage):
     buckets: dict[str, Bucket] = {}
 
 
+class EksAddons(Addons):
+    """What is installed on EKS; GKE runs its own of all but `alerts` and `cleanup`."""
+
+    device_plugin: bool = True
+    efa_plugin: bool = True
+    cluster_autoscaler: bool = True
+    scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
+    dcgm_exporter: bool = True
+    monitoring: bool = True
+
+
 class AwsConfig(Config):
     """Everything under `gpuyard:` in the file of a stack on AWS."""
 
@@ -92,3 +103,4 @@ class AwsConfig(Config):
     cluster: EksCluster = EksCluster()
     node_pools: Mapping[str, EksNodePool] = Field(min_length=1)
     storage: AwsStorage = AwsStorage()
+    addons: EksAddons = EksAddons()

@@ -73,14 +73,8 @@ class Storage(Section):
 
 
 class Addons(Section):
-    """What is installed in the cluster (EKS; GKE takes `alerts` and `cleanup`, and brings its own of the others)."""
+    """What is installed in the cluster on either cloud."""
 
-    device_plugin: bool = True
-    efa_plugin: bool = True
-    cluster_autoscaler: bool = True
-    scale_down_after_minutes: int = Field(default=10, ge=1, le=1440)
-    dcgm_exporter: bool = True
-    monitoring: bool = True
     alerts: bool = True
     cleanup: bool = True
 

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -15,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from components import checks, hardware, naming, versions
 from components.addons import release
 from components.checks import Problem
+from components.gcp import places
 
 from . import on
 from .aws_config import AwsConfig
@@ -41,7 +41,8 @@ class Environment(Generic[C]):
     @property
     def cluster_name(self) -> str:
         """Physical name of the cluster."""
-        return self.config.cluster.name or self.name
+        given = self.config.cluster.name
+        return self.name if given is None else given
 
     @property
     def kubernetes_version(self) -> str:
@@ -269,11 +270,12 @@ def _cloud_key_problems(environment: Environment) -> Iterator[Problem]:
             key, region, "unknown region", ", ".join(near or sorted(hardware.aws_regions())),
             f"pulumi config set {key} {near[0] if near else example}",
         )  # fmt: skip
-    elif cloud == hardware.GCP and not re.fullmatch(r"[a-z]+(-[a-z]+)+\d+", region):
-        zone = re.fullmatch(r"(.+\d)-[a-z]", region)
+    elif cloud == hardware.GCP and region not in places.ZONES:
+        near = [places.region_of(region)] if places.is_zone(region) else places.nearest(region)
         yield Problem(
-            key, region, "a zone, not a region" if zone else "no name of a region", f"a region, such as {example}",
-            f"pulumi config set {key} {zone[1] if zone else example}",
+            key, region, "a zone, not a region" if places.is_zone(region) else "unknown region",
+            ", ".join(near) or f"a region, such as {example}",
+            f"pulumi config set {key} {near[0] if near else example}",
         )  # fmt: skip
     if cloud == hardware.GCP and not naming.GOOGLE_PROJECT.fullmatch(project := environment.project):
         yield Problem(

@@ -17,7 +17,7 @@ from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.filestore import Filestore, FilestoreArgs
 from components.gcp.network import GcpNetwork
 from components.gcp.node_pool import GkeNodePool
-from components.gcp.storage import GcpStorage
+from components.gcp.storage import FILESTORE_DRIVER, GcpStorage
 
 from . import gcp_args as args
 from . import providers as stack_providers
@@ -49,6 +49,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
             f"Google's APIs are not switched on in {environment.project} yet, so nobody can say whether it has the "
             "machine types and the version; the first `pulumi up` switches them on"
         )
+        unsure = [*offerings.unasked_problems(specs, zones), *offerings.attached_problems(specs, zones)]
+        environment.refuse(problem.under("nodePools") for problem in unsure)
         return
     version = environment.kubernetes_version
     channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
@@ -56,15 +58,19 @@ def preflight(environment: Environment, providers: Providers) -> None:
         pulumi.log.warn(f"cluster.{said}")
     wrong = [problem.under("network") for problem in offerings.zone_problems(zones, found)]
     wrong += [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
+    wrong += [problem.under("nodePools") for problem in offerings.attached_problems(specs, zones)]
     wrong += [p.under("cluster") for p in offerings.version_problems(version, channel, location, found)]
     environment.refuse(wrong)
 
 
 def network(environment: Environment, providers: Providers) -> Network:
     """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
-    keys = [services.KEYS] if environment.config.cluster.secrets_key else []
+    cluster = environment.config.cluster
+    wanted = {services.KEYS: cluster.secrets_key, services.DNS: cluster.dns == "cloud_dns",
+              services.BINARY_AUTHORIZATION: cluster.binary_authorization}  # fmt: skip
+    chosen = [service for service, on in wanted.items() if on]
     enabled = services.GcpServices(
-        "services", {"services": [*services.REQUIRED, *keys]}, pulumi.ResourceOptions(providers=providers)
+        "services", {"services": [*services.REQUIRED, *chosen]}, pulumi.ResourceOptions(providers=providers)
     )
     options = pulumi.ResourceOptions(providers=providers, depends_on=[enabled])
     existing, on = environment.config.network.existing, enabled.services
@@ -81,6 +87,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "subnetwork_id": network.subnetwork_id,
         "pods_range": network.pods_range,
         "services_range": network.services_range,
+        **({"further_pods_ranges": network.further_pods_ranges} if args.further_pods_ranges(environment) else {}),
         "services": network.services,
         "tags": environment.tags,
     }
@@ -156,6 +163,8 @@ def addons(
             "kubeconfig": cluster.kubeconfig,
             "enabled": environment.config.addons.cleanup,
             "deletion_protection": environment.config.deletion_protection,
+            # Filestore is peered with the VPC; one of somebody else's stays, and its peering with it.
+            "network_drivers": [] if environment.config.network.existing else [FILESTORE_DRIVER],
         },
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],

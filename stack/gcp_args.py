@@ -41,12 +41,11 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "nat": network.nat,
         "pods_cidr": network.pods_cidr,
         "services_cidr": network.services_cidr,
+        "further_pods_cidrs": network.further_pods_cidrs,
         "flow_log_percent": network.flow_log_percent,
     }
     if network.pods_cidr is None:
-        found = addresses.sound(environment.node_pools, network.zones)
-        taken = [network.cidr, network.services_cidr or gcp_network.SERVICES_CIDR]
-        args["pods_cidr"] = addresses.default_pods(found, pods_per_node(environment), taken)
+        args["pods_cidr"] = addresses.default_pods([network.cidr, network.services_cidr or gcp_network.SERVICES_CIDR])
     return cast(GcpNetworkArgs, _given(args))
 
 
@@ -61,6 +60,12 @@ def existing_network(environment: Environment, existing: ExistingNetwork) -> Gcp
         "pods_per_node": pods_per_node(environment),
     }
     return cast(GcpExistingNetworkArgs, _given(args))
+
+
+def further_pods_ranges(environment: Environment) -> list[str]:
+    """Names of the network's further ranges for pods."""
+    network = environment.config.network
+    return list(network.existing.further_pods_ranges if network.existing else network.further_pods_cidrs)
 
 
 def shared_vpc(environment: Environment) -> bool:
@@ -88,6 +93,11 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "log_types": cluster.log_types,
         "metric_types": cluster.metric_types,
         "managed_dcgm": cluster.managed_dcgm,
+        "autoscaling_profile": cluster.autoscaling_profile,
+        "gateway_api": cluster.gateway_api,
+        "dns": cluster.dns,
+        "binary_authorization": cluster.binary_authorization,
+        "groups_domain": cluster.groups_domain,
         "image_streaming": any(pool.image_streaming for pool in specs),
         "multi_networking": any(pool.interconnect for pool in specs),
         "deletion_protection": environment.config.deletion_protection,
@@ -97,13 +107,15 @@ def cluster(environment: Environment) -> GkeClusterArgs:
 
 def storage(environment: Environment) -> GcpStorageArgs:
     """Storage classes."""
-    storage = environment.config.storage
+    storage, network = environment.config.storage, environment.config.network
     args = {
         "shared_vpc": shared_vpc(environment),
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
         "version": environment.kubernetes_version,
         "filestore_tier": storage.filestore_tier,
         "filestore_multishare": storage.filestore_multishare,
+        # Pods mount by their nodes. Of somebody else's VPC the whole may mount.
+        "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return cast(GcpStorageArgs, _given(args))
 
@@ -129,5 +141,6 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
 def buckets(environment: Environment) -> GcsBucketsArgs | None:
     """Buckets as volumes, if there are any."""
     buckets = environment.config.storage.buckets
-    args = {"project": environment.project, "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()}}
+    given = {name: bucket.model_dump(exclude_none=True) for name, bucket in buckets.items()}
+    args = {"project": environment.project, "buckets": given}
     return cast(GcsBucketsArgs, args) if buckets else None

@@ -21,7 +21,7 @@ from .gcp_config import GcpConfig
 Environment = AnyEnvironment[GcpConfig]
 
 # What the owner of an existing VPC has decided.
-_OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "flow_log_percent")
+_OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "further_pods_cidrs", "flow_log_percent")
 
 
 def network_problems(environment: Environment) -> Iterator[Problem]:
@@ -44,8 +44,9 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
         pods_cidr = given.get("pods_cidr", gcp_network.PODS_CIDR)
         services_cidr = given.get("services_cidr", gcp_network.SERVICES_CIDR)
         found = addresses.sound(environment.node_pools, network.zones)
+        further = given.get("further_pods_cidrs", {})
         yield from addresses.room_problems(
-            given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment)
+            given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
         )
 
 
@@ -67,6 +68,18 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
         for name, pool in environment.node_pools.items()
         for problem in gcp_pools.problems(name, pool, zones, version)
     ]
+    ranges = args.further_pods_ranges(environment)
+    for name, pool in environment.node_pools.items():
+        if (range := pool.get("pods_range")) and range not in ranges:
+            found.append(
+                Problem(
+                    f"{name}.pods_range",
+                    range,
+                    "not a further range of the network",
+                    ", ".join(ranges) or "there is none",
+                    "name one of network.furtherPodsCidrs (of an existing VPC: furtherPodsRanges), or add it there",
+                )
+            )
     yield from found or gcp_pools.home_problems(environment.node_pools)
 
 
@@ -112,8 +125,14 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         larger = given.get("pods_cidr")
         if environment.config.network.pods_cidr is None and larger != gcp_network.PODS_CIDR:
             yield (
-                f"network.podsCidr: chosen for you is {larger}, by the pools at their maximum and what is beside it; "
-                "write it down: another max would choose another, and a range that is in use cannot move"
+                f"network.podsCidr: chosen for you is {larger}, since another range takes {gcp_network.PODS_CIDR}; "
+                "write it down: a range that is in use cannot move"
+            )
+    for name, bucket in environment.config.storage.buckets.items():
+        if not bucket.service_account:
+            yield (
+                f"storage.buckets.{name}.serviceAccount: the right is that of all pods of the namespace "
+                f"{bucket.namespace}, in every cluster of the project; name the service account of those who need it"
             )
     yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools))

@@ -13,6 +13,21 @@ class GkeReservation(Section):
     name: str
     project: str | None = None
     block: str | None = None
+    sub_block: str | None = None
+
+
+class HugePages(Section):
+    """Pages that a node sets aside."""
+
+    two_mib: int = 0
+    one_gib: int = 0
+
+
+class SecondaryBootDisk(Section):
+    """Images or data that are on a node when it boots."""
+
+    image: str
+    mode: str = "container_images"
 
 
 class GpuSharing(Section):
@@ -50,6 +65,12 @@ class GkeNodePool(NodePool):
     upgrade: GkeUpgrade | None = None
     node_repair: bool | None = None
     image_streaming: bool = True
+    pods_per_node: int | None = None
+    pods_range: str | None = None
+    sysctls: dict[str, str] = {}
+    huge_pages: HugePages | None = None
+    cpu_manager: str = "none"
+    secondary_boot_disk: SecondaryBootDisk | None = None
 
 
 class ExistingNetwork(Section):
@@ -60,6 +81,7 @@ class ExistingNetwork(Section):
     host_project: str | None = None
     pods_range: str = "pods"
     services_range: str = "services"
+    further_pods_ranges: list[str] = []
     grant: bool = False
 
 
@@ -67,6 +89,7 @@ class GcpNetwork(Network):
     """The network on Google Cloud; see `components/gcp/network.py` and, for `existing`, `existing_network.py`."""
 
     services_cidr: str | None = None
+    further_pods_cidrs: dict[str, str] = {}
     flow_log_percent: int = 0
     existing: ExistingNetwork | None = None
 
@@ -102,11 +125,18 @@ class GkeCluster(Cluster):
     log_types: list[str] | None = None
     metric_types: list[str] | None = None
     managed_dcgm: bool = True
+    autoscaling_profile: str | None = None
+    gateway_api: str | None = None
+    dns: str | None = None
+    binary_authorization: bool = False
+    groups_domain: str = ""
 
 
 class Filestore(Section):
     """A file system for all pods; see `components/gcp/filestore.py`."""
 
+    namespace: str
+    claim: str = "filestore"
     tier: str = "zonal"
     size_gib: int = 1024
     zone: str | None = None
@@ -116,10 +146,11 @@ class Bucket(Section):
     """A Cloud Storage bucket as a volume; see `components/gcp/buckets.py`."""
 
     bucket: str
+    namespace: str
     prefix: str = ""
     writable: bool = False
-    namespace: str = "default"
     service_account: str = ""
+    claim: str | None = None
 
 
 class GcpStorage(Storage):

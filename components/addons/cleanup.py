@@ -16,17 +16,24 @@ SKIP = "GPUYARD_SKIP_CLEANUP"
 """Environment variable: set to anything, a destroy leaves the cluster's contents alone."""
 
 _MINUTES = 10
+_KEYS = ("kubeconfig", "enabled", "minutes", "network_drivers")
+
+
+_LET_GO = """kubectl patch pv VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'"""
 
 
 class ClusterCleanupArgs(TypedDict):
     """`kubeconfig`: of a user who may delete everything in the cluster. `enabled`: whether a destroy empties the
     cluster (default true); when false it goes straight on. `minutes`: how long that may take, 1 to 60 (default 10).
-    `deletion_protection`: Pulumi refuses to delete this, and with it the cluster's contents (default true)."""
+    `deletion_protection`: Pulumi refuses to delete this, and with it the cluster's contents (default true).
+    `network_drivers`: storage drivers whose volumes are machines in the cluster's network; when that goes with the
+    cluster, a destroy stops while volumes of theirs are to be kept (default none)."""
 
     kubeconfig: pulumi.Input[str]
     enabled: NotRequired[bool]
     minutes: NotRequired[int]
     deletion_protection: NotRequired[bool]
+    network_drivers: NotRequired[list[str]]
 
 
 def problems(args: ClusterCleanupArgs) -> Iterator[Problem]:
@@ -40,7 +47,8 @@ class ClusterCleanup(pulumi.ComponentResource):
     """Deletes the load balancers and the volumes of the cluster's users, as the first step of a destroy.
 
     Else they outlive the cluster: nobody is left to remove them, they cost money, and the network cannot go while a
-    load balancer's interfaces are in it. Volumes whose reclaim policy is Retain stay and are named. The work is done by
+    load balancer's interfaces are in it. Volumes whose reclaim policy is Retain stay and are named; those that would
+    hold the network (`network_drivers`) stop the destroy before anything is deleted. The work is done by
     the machine that runs the destroy, logged in as the kubeconfig says (on EKS by `aws eks get-token`, on GKE by
     `gke-gcloud-auth-plugin`, so that must be there); the program itself need not run. An API server that does not
     answer is no hindrance: a warning, and the destroy goes on.
@@ -63,6 +71,7 @@ class ClusterCleanup(pulumi.ComponentResource):
                 "kubeconfig": pulumi.Output.secret(args["kubeconfig"]),
                 "enabled": args.get("enabled", True),
                 "minutes": int(args.get("minutes", _MINUTES)),
+                **({"network_drivers": drivers} if (drivers := args.get("network_drivers", [])) else {}),
             },
             pulumi.ResourceOptions(
                 parent=self,
@@ -91,7 +100,7 @@ class _Provider(dynamic.ResourceProvider):
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.DiffResult:
         # Never a replacement: its second half is the delete.
-        changed = any(_olds.get(key) != _news.get(key) for key in ("kubeconfig", "enabled", "minutes"))
+        changed = any(_olds.get(key) != _news.get(key) for key in _KEYS)
         return dynamic.DiffResult(changes=changed, replaces=[])
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
@@ -104,7 +113,7 @@ class _Provider(dynamic.ResourceProvider):
             _say(f"{SKIP} is set: load balancers and volumes that Kubernetes has made are left alone")
             return
         try:
-            _empty(_props["kubeconfig"], 60 * _props["minutes"])
+            _empty(_props["kubeconfig"], 60 * _props["minutes"], _props.get("network_drivers") or [])
         except NotEmpty:
             # The host of dynamic providers shows every exception with its traceback, and there is nothing to see in it.
             sys.tracebacklimit = 0
@@ -115,13 +124,13 @@ class _Contents(dynamic.Resource, module="gpuyard", name="ClusterContents"):
     """What the cluster's users have made in the cloud."""
 
 
-def _empty(kubeconfig: str, seconds: float) -> None:
+def _empty(kubeconfig: str, seconds: float, network_drivers: list[str]) -> None:
     try:
         # Late: only a destroy needs the Kubernetes client.
         from .. import cluster_api, cluster_contents
 
         try:
-            cluster_contents.empty(cluster_api.Api(kubeconfig), _say, seconds)
+            cluster_contents.empty(cluster_api.Api(kubeconfig), _say, seconds, network_drivers)
         except cluster_api.Unreachable as error:
             _say(
                 f"warning: the cluster's API server cannot be reached ({error}), so its contents are left alone. If "
@@ -130,6 +139,15 @@ def _empty(kubeconfig: str, seconds: float) -> None:
         except cluster_api.Refused as error:
             raise NotEmpty(
                 f"the cluster's contents cannot be deleted: {error}.\n  {_advice('Log in to the cloud')}"
+            ) from None
+        except cluster_contents.Held as held:
+            lines = str(held).replace("\n", "\n    ")
+            raise NotEmpty(
+                f"these volumes are to be kept, and lie in the network that goes with the cluster:\n    {lines}\n"
+                "  It cannot go while they are in it. Nothing was deleted. Either let them go with their claims:\n"
+                f"    {_LET_GO}\n"
+                "  and run `pulumi destroy` again; or keep them and the network (URN: pulumi stack --show-urns):\n"
+                f"    pulumi state protect URN && {SKIP}=1 pulumi destroy --exclude-protected"
             ) from None
         except cluster_contents.Left as left:
             lines = str(left).replace("\n", "\n    ")

@@ -8,15 +8,15 @@ Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clust
 
 import contextlib
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..checks import Problem
 from . import pools
 from .pool_spec import GkeNodePoolSpec, GkePool, resolve
+from .pools import PODS_PER_NODE_RANGE
 
 PODS_PER_NODE = 110
 """What GKE lets onto a node unless it is told otherwise."""
-PODS_PER_NODE_RANGE = (8, 256)
 
 CIDR_PREFIXES = (8, 29)
 PODS_PREFIXES = (9, 24)
@@ -26,11 +26,13 @@ SERVICES_PREFIXES = (16, 27)
 _KEPT = 4
 _CONTROL_PLANE = 1
 
-# Where pods are without `pods_cidr`: the first that is large enough and free. None touches what the other defaults are.
-_DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "10.128.0.0/12", "10.128.0.0/11", "10.128.0.0/10")
+# Where pods are without `pods_cidr`: the first that is free. None touches what the other defaults are.
+_DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "100.64.0.0/14")
 # Further places (RFC 6598: routed nowhere else).
 _ELSEWHERE = "100.64.0.0/10"
-_WIDEST_DEFAULT = 14
+
+Needs = Sequence[tuple[int, int]]
+"""What takes blocks of a range: (nodes, pods of each)."""
 
 # VPC, "Prohibited IPv4 subnet ranges".
 _PROHIBITED = {
@@ -79,20 +81,35 @@ def _group(made: GkePool) -> int:
     return made.pool.max + int(upgrade.get("max_surge", 1))
 
 
-def default_pods(found: Mapping[str, GkePool], pods_per_node: int = PODS_PER_NODE, taken: Iterable[str] = ()) -> str:
-    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or a larger one
-    where the pools at their maximum need it, or another where that one is `taken`. A range that is in use can neither
-    move nor grow: an environment that is to grow beyond that names its own from the start."""
-    wanted = nodes(found) * block(pods_per_node)
-    elsewhere = (each for each in _inside(_ELSEWHERE) if _prefix(each) <= _WIDEST_DEFAULT)
-    places = [each for each in (*_DEFAULT_PODS, *elsewhere) if not any(_touches(each, other) for other in taken)]
-    return next((each for each in places if _size(each) >= wanted), _DEFAULT_PODS[-1])
+def needs(found: Mapping[str, GkePool], pods_per_node: int) -> dict[str, list[tuple[int, int]]]:
+    """What the pools at their maximum take, by the name of their range; '' is the cluster's own."""
+    taken: dict[str, list[tuple[int, int]]] = {"": []}
+    for made in found.values():
+        each = int(made.spec.get("pods_per_node", pods_per_node))
+        taken.setdefault(made.spec.get("pods_range", ""), []).append((len(made.pool.rungs) * _group(made), each))
+    return taken
+
+
+def default_pods(taken: Iterable[str] = ()) -> str:
+    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or another where
+    that one is `taken`. It does not follow the pools: a range that is in use can neither move nor grow, and another
+    `max` must not ask for another range."""
+    others = list(taken)
+    return next(
+        (each for each in _DEFAULT_PODS if not any(_touches(each, other) for other in others)), _DEFAULT_PODS[0]
+    )
 
 
 def room_problems(
-    cidr: str, pods_cidr: str, services_cidr: str, found: Mapping[str, GkePool], pods_per_node: int
+    cidr: str,
+    pods_cidr: str,
+    services_cidr: str,
+    found: Mapping[str, GkePool],
+    pods_per_node: int,
+    further: Mapping[str, str] | None = None,
 ) -> Iterator[Problem]:
-    """The pools at their maximum do not fit; the ranges and `pods_per_node` are right as such."""
+    """The pools at their maximum do not fit; the ranges and `pods_per_node` are right as such. `further`: ranges for
+    pods that pools name, by name."""
     count = nodes(found)
     if short := too_few_addresses(cidr, count):
         larger = next((each for each in _around(cidr) if not too_few_addresses(each, count)), None)
@@ -101,11 +118,14 @@ def room_problems(
             "cidr", cidr, short, "a network with an address for every node of every pool at max",
             f"write cidr: {larger} (it grows in place), or lower max" if free else "lower max, or move podsCidr",
         )  # fmt: skip
-    if short := too_few_blocks(pods_cidr, count, pods_per_node):
-        yield Problem(
-            "pods_cidr", pods_cidr, short, "a range with a block for every node of every pool at max",
-            _fix(cidr, pods_cidr, services_cidr, count, pods_per_node),
-        )  # fmt: skip
+    wanted = needs(found, pods_per_node)
+    for name, range in {"": pods_cidr, **(further or {})}.items():
+        if short := too_few_blocks(range, wanted.get(name, [])):
+            yield Problem(
+                f"further_pods_cidrs.{name}" if name else "pods_cidr", range, short,
+                "a range with a block for every node of every pool at max",
+                _fix(cidr, range, services_cidr, wanted[name], name),
+            )  # fmt: skip
 
 
 def too_few_addresses(cidr: str, count: int) -> str:
@@ -114,30 +134,37 @@ def too_few_addresses(cidr: str, count: int) -> str:
     return "" if count <= usable else f"the pools at their maximum have {count:,} nodes, and it holds {usable:,}"
 
 
-def too_few_blocks(pods_cidr: str, count: int, pods_per_node: int) -> str:
-    """Why a range for pods does not hold `count` nodes, or nothing."""
-    size = block(pods_per_node)
-    holds = _size(pods_cidr) // size
-    if count <= holds:
+def too_few_blocks(pods_cidr: str, wanted: Needs) -> str:
+    """Why a range for pods does not hold such nodes, or nothing."""
+    if sum(count * block(each) for count, each in wanted) <= _size(pods_cidr):
         return ""
+    count, kinds = sum(count for count, _ in wanted), {each for _, each in wanted}
+    if len(kinds) > 1:
+        taken = sum(count * block(each) for count, each in wanted)
+        return (
+            f"the pools at their maximum have {count:,} nodes and take {taken:,} addresses; it has {_size(pods_cidr):,}"
+        )
+    each = kinds.pop()
     return (
-        f"the pools at their maximum have {count:,} nodes; with {size} addresses each for {pods_per_node} pods it "
-        f"holds {holds:,}"
+        f"the pools at their maximum have {count:,} nodes; with {block(each)} addresses each for {each} pods it holds "
+        f"{_size(pods_cidr) // block(each):,}"
     )
 
 
-def _fix(cidr: str, pods_cidr: str, services_cidr: str, count: int, pods_per_node: int) -> str:
-    ways = []
+def _fix(cidr: str, pods_cidr: str, services_cidr: str, wanted: Needs, name: str) -> str:
+    ways, count, most = [], sum(count for count, _ in wanted), max(each for _, each in wanted)
     places = [*_around(pods_cidr), *_inside(_ELSEWHERE)]
     free = (each for each in places if not (_overlaps(each, cidr) or _overlaps(each, services_cidr)))
-    if larger := next((each for each in free if not too_few_blocks(each, count, pods_per_node)), None):
-        ways.append(f"write podsCidr: {larger} before the network is made")
+    if larger := next((each for each in free if not too_few_blocks(each, wanted)), None):
+        key = f"furtherPodsCidrs.{name}" if name else "podsCidr"
+        ways.append(f"write {key}: {larger} before the network is made")
     # The largest power of two that leaves every node a block; half of it are pods.
     share = _size(pods_cidr) // count
     fewer = 1 << (share.bit_length() - 2) if share > 1 else 0
-    if PODS_PER_NODE_RANGE[0] <= fewer < pods_per_node:
+    if PODS_PER_NODE_RANGE[0] <= fewer < most:
         ways.append(f"podsPerNode: {fewer} before the cluster is made")
-    return ", or ".join([*ways, "lower max"])
+    living = "where the range is in use: a new pool with a range of network.furtherPodsCidrs as its podsRange"
+    return ", or ".join([*ways, living, "lower max"])
 
 
 def _around(network: str) -> Iterator[str]:
@@ -161,10 +188,6 @@ def _touches(one: str, other: str) -> bool:
     with contextlib.suppress(ValueError):
         return _overlaps(one, other)
     return False
-
-
-def _prefix(network: str) -> int:
-    return ipaddress.IPv4Network(network).prefixlen
 
 
 def _size(network: str) -> int:

@@ -16,6 +16,7 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
+from ..storage_classes import BLOCK, BLOCK_FAST, SHARED
 from . import filestore, identity
 
 STORAGE_CLASS = "gcs"
@@ -30,7 +31,7 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 # No quotes, blanks and commas, which mean something in an IAM condition or in a mount option; see components/aws/.
 _PREFIX = re.compile(r"([A-Za-z0-9!_.()=@:+-]+/)*[A-Za-z0-9!_.()=@:+-]+/?")
 _VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_TAKEN = (filestore.VOLUME,)
+_CLASSES = (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
 # A claim may ask for any size up to this; the driver ignores it.
 _CAPACITY = "1Pi"
 
@@ -38,14 +39,16 @@ _CAPACITY = "1Pi"
 class GcsBucket(TypedDict):
     """`bucket`: its name. `prefix`: only the objects below it, such as train/images/ (default: all); the names of the
     others can still be listed. `writable`: new objects, overwriting and deleting (default false). `namespace`: whose
-    pods may use it (default `default`). `service_account`: only pods that run as this Kubernetes service account
-    (default: all of the namespace)."""
+    pods may use it: in every cluster of the project, since these share one identity pool. `service_account`: only pods
+    that run as this Kubernetes service account, which is recommended (default: all of the namespace). `claim`: the
+    name of the claim that gets the volume (default: the volume's name)."""
 
     bucket: str
+    namespace: str
     prefix: NotRequired[str]
     writable: NotRequired[bool]
-    namespace: NotRequired[str]
     service_account: NotRequired[str]
+    claim: NotRequired[str]
 
 
 class GcsBucketsArgs(TypedDict):
@@ -60,10 +63,10 @@ class GcsBucketsArgs(TypedDict):
 def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the buckets' arguments, seen without asking Google."""
     for name, bucket in args["buckets"].items():
-        if not _VOLUME.fullmatch(name) or name in _TAKEN:
+        if not _VOLUME.fullmatch(name) or name in _CLASSES:
             yield Problem(
                 f"buckets.{name}", bucket["bucket"],
-                "the name of Filestore's volume" if name in _TAKEN else "the name is no name of a Kubernetes volume",
+                f"{name} is a class of volumes" if name in _CLASSES else "not a valid name of a Kubernetes volume",
                 "1 to 63 lower-case letters, digits and '-', first and last a letter or digit", "rename the volume",
             )  # fmt: skip
         yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
@@ -92,7 +95,8 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
             "folders of letters, digits and ! _ . ( ) = @ : + -, separated by one '/', such as train/images/",
             "leave out a '/' at the beginning, '.' and '..' as folders, blanks and wildcards",
         )  # fmt: skip
-    yield from identity.namespace_problems("namespace", bucket.get("namespace", "default"))
+    yield from identity.namespace_problems("namespace", bucket["namespace"])
+    yield from identity.claim_problems("claim", bucket.get("claim", "claim"))
     if account := bucket.get("service_account", ""):
         yield from identity.account_problems("service_account", account)
 
@@ -100,12 +104,12 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
 class GcsBuckets(pulumi.ComponentResource):
     """A PersistentVolume per bucket, kept with its data when its claim goes, and the right of its users' pods.
 
-    A claim names the volume and the class `gcs`, and asks for ReadOnlyMany, or for ReadWriteMany where the volume is
-    writable. A volume serves one claim, and so one namespace; name the bucket twice for a second one. Pods bear the
-    annotation `gke-gcsfuse/volumes: "true"` (in a Job: its pods' template), by which GKE puts FUSE beside them, and run
-    on nodes with the GKE metadata server, which all of gpuyard's pools are. The pods themselves hold the right: what
-    runs in the namespace can also use the bucket without the volume. Cloud Storage FUSE is no full file system: no
-    locks, and of two writers of a file the last one wins.
+    The claim of the volume's namespace and name names the volume and the class `gcs`, and asks for ReadOnlyMany, or
+    for ReadWriteMany where the volume is writable; no other claim gets it. Name the bucket twice for a second one.
+    Pods have the annotation `gke-gcsfuse/volumes: "true"` (in a Job: its pods' template), by which GKE puts FUSE
+    beside them, and run on nodes with the GKE metadata server, which all of gpuyard's pools are. The pods
+    themselves hold the right: what runs in the namespace can also use the bucket without the volume. Cloud Storage
+    FUSE is no full file system: no locks, and of two writers of a file the last one wins.
 
     Takes the providers `gcp` and `kubernetes`.
     """
@@ -128,7 +132,7 @@ class GcsBuckets(pulumi.ComponentResource):
         self, name: str, volume: str, bucket: GcsBucket, number: pulumi.Output[str], project: str
     ) -> k8s.core.v1.PersistentVolume:
         writable, folder = bucket.get("writable", False), _folder(bucket)
-        namespace, account = bucket.get("namespace", "default"), bucket.get("service_account", "")
+        namespace, account = bucket["namespace"], bucket.get("service_account", "")
         if account:
             member = identity.service_account_principal(number, project, namespace, account)
         else:
@@ -154,6 +158,8 @@ class GcsBuckets(pulumi.ComponentResource):
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=STORAGE_CLASS,
                 mount_options=options,
+                # Else the first claim of any namespace would take it.
+                claim_ref=identity.claim(namespace, bucket.get("claim", volume)),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="gcsfuse.csi.storage.gke.io",
                     volume_handle=bucket["bucket"],
@@ -170,12 +176,14 @@ class GcsBuckets(pulumi.ComponentResource):
 
 
 def _below(bucket: str, folder: str) -> gcp.storage.BucketIAMMemberConditionArgs:
-    """Objects below the folder, and what is asked of the bucket itself: FUSE lists it before it mounts a part of it."""
-    objects = f"projects/_/buckets/{bucket}/objects/{folder}"
+    """Objects and folders below the folder, and what is asked of the bucket itself: FUSE lists it before it mounts a
+    part of it. Folders and managed folders are resources of their own, with types of their own."""
+    below = [f"projects/_/buckets/{bucket}/{kind}/{folder}" for kind in ("objects", "folders", "managedFolders")]
+    allowed = " || ".join(f'resource.name.startsWith("{each}")' for each in below)
     return gcp.storage.BucketIAMMemberConditionArgs(
         # IAM takes 100 characters.
         title=naming.fit(f"below {folder}", 100),
-        expression=f'resource.type != "storage.googleapis.com/Object" || resource.name.startsWith("{objects}")',
+        expression=f'resource.type == "storage.googleapis.com/Bucket" || {allowed}',
     )
 
 

@@ -41,6 +41,7 @@ def reservation_values(rung: Rung, made: GkePool) -> list[str]:
     if rung.capacity != "reserved" or found is None:
         return []
     block = f"/reservationBlocks/{found['block']}" if found.get("block") else ""
+    block += f"/reservationSubBlocks/{found['sub_block']}" if found.get("sub_block") else ""
     owner = f"projects/{found['project']}/reservations/" if found.get("project") else ""
     return [f"{owner}{found['name']}{block}"]
 
@@ -110,6 +111,7 @@ def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
         ("name", _NAME, "up to 63 lower-case letters, digits and '-', beginning with a letter"),
         ("project", _PROJECT, "the id of the project that owns the reservation"),
         ("block", _NAME, "the name of a block, without what stands before it"),
+        ("sub_block", _NAME, "the name of a sub-block, without what stands before it"),
     ):
         value = reservation.get(field)
         if value is not None and not re.fullmatch(pattern, str(value)):
@@ -117,6 +119,11 @@ def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
                 f"reservation.{field}", value, f"no {field} of a reservation", allowed,
                 "see `gcloud compute reservations list`",
             )  # fmt: skip
+    if reservation.get("sub_block") and not reservation.get("block"):
+        yield Problem(
+            "reservation.sub_block", reservation["sub_block"], "a sub-block is part of a block", "together with block",
+            "name the block, too: `gcloud beta compute reservations blocks list NAME`",
+        )  # fmt: skip
     if not made.pool.zones and len(zones) > 1:
         yield Problem(
             "zones", [], f"a reservation lies in a zone, and {reservation['name']} must be in every zone of the pool",

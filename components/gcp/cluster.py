@@ -12,7 +12,8 @@ from typing_extensions import NotRequired
 from .. import checks, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
-from . import addresses, control_plane, identity, labels, maintenance, secrets_key
+from . import addresses, control_plane, identity, labels, maintenance, places, secrets_key
+from . import cluster_features as features
 from .maintenance import Maintenance
 from .network import PODS, SERVICES
 
@@ -59,25 +60,30 @@ DEFAULT_METRICS = METRIC_TYPES[:9]
 
 
 class GkeClusterArgs(TypedDict):
-    """`cluster_name`: physical name, up to 40 characters. `version`: Kubernetes minor; a release channel moves on by
-    itself as far as `maintenance` lets it, and a later minor here upgrades the control plane. `location`: a region
-    (three control planes) or one of its zones (one, which is away while it is upgraded). `zones`: where nodes may be.
-    `pods_range`, `services_range`: names of the subnetwork's secondary ranges. `pods_per_node`: 8 to 256 (default 110);
-    each node takes twice as many addresses, and a change replaces the cluster.
+    """`cluster_name`: physical name, up to 40 characters. `version`: Kubernetes minor; a release channel moves on
+    automatically as far as `maintenance` lets it, and a later minor here upgrades the control plane. `location`: a
+    region (three control planes) or one of its zones (one, which is away while it is upgraded). `zones`: where nodes
+    may be. `pods_range`, `services_range`: names of the subnetwork's secondary ranges. `further_pods_ranges`: names of
+    others, which GKE gives to new pools when the first is full. `pods_per_node`: 8 to 256 (default 110); each node
+    takes twice as many addresses, and a change replaces the cluster.
 
     `public_access_cidrs`: who reaches the API endpoint from the internet; empty (default) leaves it private.
     `private_access_cidrs`: who reaches the private endpoint from the VPC and from what is connected to it, beside the
     cluster's own nodes and pods. `dns_endpoint`: everyone with a right in IAM reaches the API by its name, from
-    anywhere; the kubeconfig leads there (default false).
+    anywhere, the internet included; the kubeconfig leads there (default false).
 
     `release_channel`: RAPID, REGULAR (default), STABLE or EXTENDED. `maintenance`: see `Maintenance`. `secrets_key`:
     encrypts secrets: the full name of a Cloud KMS key, or `new`; none by default. `log_types`, `metric_types`: what
     goes to Cloud Logging and Monitoring, by Google's names (defaults: of the system and of workloads). `managed_dcgm`:
-    Google's DCGM exporter on GPU nodes (default true); false for one of one's own, since two count every GPU twice.
+    Google's DCGM exporter on GPU nodes (default true); false for another one, since two count every GPU twice.
     `image_streaming`: pods start before their image is all there (default true; images of Artifact Registry).
-    `multi_networking`: nodes may have several networks, for GPUDirect (default false). `deletion_protection`: GKE's
-    provider and Pulumi refuse to delete the cluster (default true). `services`: the project's APIs as an output of what
-    switches them on: accounts, roles and keys wait for them."""
+    `multi_networking`: nodes may have several networks, for GPUDirect (default false). `autoscaling_profile`: balanced
+    (GKE's default) or optimize_utilization, which removes nodes sooner. `gateway_api`: disabled (GKE's default) or
+    standard. `dns`: kube_dns (GKE's default) or cloud_dns. `binary_authorization`: only images that the project's
+    policy lets in run (default false). `groups_domain`: RBAC knows the Google groups within
+    gke-security-groups@DOMAIN; none by default. `deletion_protection`: GKE's provider and Pulumi refuse to delete the
+    cluster (default true). `services`: the project's APIs as an output of what switches them on: accounts, roles and
+    keys wait for them."""
 
     cluster_name: str
     version: str
@@ -88,6 +94,7 @@ class GkeClusterArgs(TypedDict):
     subnetwork_id: pulumi.Input[str]
     pods_range: NotRequired[pulumi.Input[str]]
     services_range: NotRequired[pulumi.Input[str]]
+    further_pods_ranges: NotRequired[pulumi.Input[list[str]]]
     pods_per_node: NotRequired[int]
     public_access_cidrs: NotRequired[list[str]]
     private_access_cidrs: NotRequired[list[str]]
@@ -100,6 +107,11 @@ class GkeClusterArgs(TypedDict):
     managed_dcgm: NotRequired[bool]
     image_streaming: NotRequired[bool]
     multi_networking: NotRequired[bool]
+    autoscaling_profile: NotRequired[str]
+    gateway_api: NotRequired[str]
+    dns: NotRequired[str]
+    binary_authorization: NotRequired[bool]
+    groups_domain: NotRequired[str]
     deletion_protection: NotRequired[bool]
     services: NotRequired[pulumi.Input[list[str]]]
     tags: NotRequired[dict[str, str]]
@@ -117,10 +129,12 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
     if not naming.GOOGLE_PROJECT.fullmatch(project := args["project"]):
         yield Problem("project", project, "no id of a project", "6 to 30 characters, not the number", "correct it")
     yield from _version_problems(args["version"], args.get("release_channel", DEFAULT_CHANNEL))
-    if args["zones"] and location not in (region := region_of(args["zones"][0]), *args["zones"]):
+    usual = places.standard(args["zones"])
+    if usual and location not in (region := places.region_of(usual[0]), *usual):
+        wrong = "neither the region nor a zone of the network"
         yield Problem(
-            "location", location, "neither the region nor a zone of the network",
-            f"{region} (regional), or for one control plane {', '.join(args['zones'])}", f"write {region}",
+            "location", location, "an AI zone, which holds no control plane" if places.is_ai(location) else wrong,
+            f"{region} (regional), or for one control plane {', '.join(usual)}", f"write {region}",
         )  # fmt: skip
     low, high = addresses.PODS_PER_NODE_RANGE
     pods = args.get("pods_per_node", addresses.PODS_PER_NODE)
@@ -128,7 +142,7 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
         yield Problem("pods_per_node", pods, "no number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
     yield from control_plane.problems(args.get("public_access_cidrs", []), args.get("private_access_cidrs", []))
     yield from (p.under("maintenance") for p in maintenance.problems(args.get("maintenance", {})))
-    yield from secrets_key.problems(args.get("secrets_key", ""), region_of(location))
+    yield from secrets_key.problems(args.get("secrets_key", ""), places.region_of(location))
     yield from _component_problems("log_types", args.get("log_types"), LOG_TYPES)
     yield from _component_problems("metric_types", args.get("metric_types"), METRIC_TYPES)
     if args.get("metric_types") == [] and args.get("managed_dcgm", True):
@@ -137,6 +151,7 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
             f"write [{METRIC_TYPES[0]}], or managedDcgm: false for no metric at all",
         )  # fmt: skip
     yield from labels.problems(args.get("tags", {}))
+    yield from features.problems(args)
 
 
 def _version_problems(version: str, channel: str) -> Iterator[Problem]:
@@ -169,11 +184,6 @@ def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, 
     if wanted and not unknown and known[0] not in wanted:
         # GKE: "--logging" and "--monitoring" take nothing without SYSTEM.
         yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
-
-
-def region_of(location: str) -> str:
-    """The region of a zone or of a region."""
-    return location[:-2] if re.fullmatch(r".+\d-[a-z]", location) else location
 
 
 def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
@@ -228,14 +238,14 @@ class GkeCluster(pulumi.ComponentResource):
         after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
         account, roles = self._node_account(name, args, after)
         encryption, key_ready = secrets_key.database_encryption(
-            name, args.get("secrets_key", ""), after, region_of(location), protected, tags, self
+            name, args.get("secrets_key", ""), after, places.region_of(location), protected, tags, self
         )
         cluster = gcp.container.Cluster(
             f"{name}-gke",
             name=args["cluster_name"],
             location=location,
-            # A zonal cluster has its own zone anyway.
-            node_locations=[zone for zone in args["zones"] if zone != location],
+            # A zonal cluster has its own zone anyway; an AI zone is for the pools that name it.
+            node_locations=[zone for zone in places.standard(args["zones"]) if zone != location],
             min_master_version=args["version"],
             release_channel=gcp.container.ClusterReleaseChannelArgs(
                 channel=args.get("release_channel", DEFAULT_CHANNEL)
@@ -247,6 +257,11 @@ class GkeCluster(pulumi.ComponentResource):
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=args.get("pods_range", PODS),
                 services_secondary_range_name=args.get("services_range", SERVICES),
+                additional_pod_ranges_config=gcp.container.ClusterIpAllocationPolicyAdditionalPodRangesConfigArgs(
+                    pod_range_names=args["further_pods_ranges"]
+                )
+                if "further_pods_ranges" in args
+                else None,
             ),
             default_max_pods_per_node=int(args["pods_per_node"]) if "pods_per_node" in args else None,
             datapath_provider="ADVANCED_DATAPATH",
@@ -264,6 +279,11 @@ class GkeCluster(pulumi.ComponentResource):
                 workload_pool=identity.pool(project)
             ),
             database_encryption=encryption,
+            cluster_autoscaling=features.autoscaling(args),
+            gateway_api_config=features.gateway_api(args),
+            dns_config=features.dns(args),
+            binary_authorization=features.binary_authorization(args),
+            authenticator_groups_config=features.groups(args),
             addons_config=gcp.container.ClusterAddonsConfigArgs(
                 gce_persistent_disk_csi_driver_config=(
                     gcp.container.ClusterAddonsConfigGcePersistentDiskCsiDriverConfigArgs(enabled=True)

@@ -23,10 +23,11 @@ _HOST_AGENT = "roles/container.hostServiceAgentUser"
 class GcpExistingNetworkArgs(TypedDict):
     """`network`, `subnetwork`: their names. `region`: of the subnetwork. `zones`: of that region. `project`: of the
     cluster; `host_project`: of the network, when another one shares it (Shared VPC). `pods_range`, `services_range`:
-    names of the subnetwork's secondary ranges (default pods, services). `node_pools`: by name; with them the ranges
-    must have room for every pool at its maximum. `pods_per_node`: the cluster's (default 110). `grant`: give GKE's
-    agents of this project their roles in the host project (default false: whoever owns it has). `services`: the APIs
-    of the project as an output of what switches them on: who uses the network waits for them."""
+    names of the subnetwork's secondary ranges (default pods, services). `further_pods_ranges`: names of others for the
+    pods of pools that name them. `node_pools`: by name; with them the ranges must have room for every pool at its
+    maximum. `pods_per_node`: the cluster's (default 110). `grant`: give GKE's agents of this project their roles in
+    the host project (default false: whoever owns it has). `services`: the APIs of the project as an output of what
+    switches them on: who uses the network waits for them."""
 
     project: str
     region: str
@@ -36,6 +37,7 @@ class GcpExistingNetworkArgs(TypedDict):
     host_project: NotRequired[str]
     pods_range: NotRequired[str]
     services_range: NotRequired[str]
+    further_pods_ranges: NotRequired[list[str]]
     node_pools: NotRequired[dict[str, GkeNodePoolSpec]]
     pods_per_node: NotRequired[int]
     grant: NotRequired[bool]
@@ -86,6 +88,8 @@ class GcpExistingNetwork(pulumi.ComponentResource):
     """Name of the subnetwork's range for pods."""
     services_range: pulumi.Output[str]
     """Name of the subnetwork's range for services."""
+    further_pods_ranges: pulumi.Output[list[str]]
+    """Names of the subnetwork's further ranges for pods."""
     services: pulumi.Output[list[str]]
     """The project's APIs, for what needs them and not the network."""
 
@@ -103,6 +107,7 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         self.subnetwork_id = _after(subnetwork_id, before)
         self.pods_range = pulumi.Output.from_input(args.get("pods_range", network.PODS))
         self.services_range = pulumi.Output.from_input(args.get("services_range", network.SERVICES))
+        self.further_pods_ranges = pulumi.Output.from_input(args.get("further_pods_ranges", []))
         self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
             {
@@ -110,6 +115,7 @@ class GcpExistingNetwork(pulumi.ComponentResource):
                 "subnetworkId": self.subnetwork_id,
                 "podsRange": self.pods_range,
                 "servicesRange": self.services_range,
+                "furtherPodsRanges": self.further_pods_ranges,
                 "services": self.services,
             }
         )
@@ -174,8 +180,12 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
         )  # fmt: skip
     ranges = {found.range_name: found.ip_cidr_range for found in subnet.secondary_ip_ranges}
     wrong = False
-    for field, default in (("pods_range", network.PODS), ("services_range", network.SERVICES)):
-        wanted = args.get(field, default)
+    named = {
+        "pods_range": args.get("pods_range", network.PODS),
+        "services_range": args.get("services_range", network.SERVICES),
+        **{f"further_pods_ranges[{index}]": name for index, name in enumerate(args.get("further_pods_ranges", []))},
+    }
+    for field, wanted in named.items():
         if wanted not in ranges:
             wrong = True
             yield Problem(
@@ -183,10 +193,10 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
                 "name one of them, or ask the owner for one",
             )  # fmt: skip
     if not wrong:
-        yield from _room(args, subnet.ip_cidr_range, ranges[args.get("pods_range", network.PODS)])
+        yield from _room(args, subnet.ip_cidr_range, ranges)
 
 
-def _room(args: GcpExistingNetworkArgs, cidr: str, pods_cidr: str) -> Iterator[Problem]:
+def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
     """The pools at their maximum against the whole of the ranges, whatever others take of them."""
     count = addresses.nodes(addresses.sound(args.get("node_pools", {}), args["zones"]))
     if short := addresses.too_few_addresses(cidr, count):
@@ -195,11 +205,15 @@ def _room(args: GcpExistingNetworkArgs, cidr: str, pods_cidr: str) -> Iterator[P
             "lower max, or ask its owner to expand it (`gcloud compute networks subnets expand-ip-range`)",
         )  # fmt: skip
     per_node = args.get("pods_per_node", addresses.PODS_PER_NODE)
-    if short := addresses.too_few_blocks(pods_cidr, count, per_node):
-        yield Problem(
-            "pods_range", args.get("pods_range", network.PODS), f"{pods_cidr}: {short}",
-            "a range that holds every pool at max", "name a larger range, lower max, or lower cluster.podsPerNode",
-        )  # fmt: skip
+    wanted = addresses.needs(addresses.sound(args.get("node_pools", {}), args["zones"]), per_node)
+    own = args.get("pods_range", network.PODS)
+    for name, taken in wanted.items():
+        if short := addresses.too_few_blocks(ranges[name or own], taken):
+            yield Problem(
+                f"further_pods_ranges[{args.get('further_pods_ranges', []).index(name)}]" if name else "pods_range",
+                name or own, f"{ranges[name or own]}: {short}", "a range that holds every pool at max",
+                "name a larger range, lower max, or lower podsPerNode",
+            )  # fmt: skip
 
 
 def _list(args: GcpExistingNetworkArgs, host: str) -> str:

@@ -16,6 +16,7 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
+from . import identity, places
 
 VOLUME = "filestore"
 """Name of the volume, and what claims name as their class. No StorageClass object bears it: nothing is provisioned."""
@@ -64,13 +65,16 @@ class FilestoreArgs(TypedDict):
     which has private services access (default false). `tier`: `standard` (HDD), `premium`, `zonal` (default),
     `regional` or `enterprise`. `size_gib`: 1024 (default) and more, in the tier's steps; it grows in place, and shrinks
     except for standard and premium. `zone`: where it is, for tiers that are in one; it cannot move, so where there
-    are several, one is named. `client_cidrs`: who may mount it (default: the whole VPC). `deletion_protection`: Google
-    and Pulumi refuse to delete it (default true)."""
+    are several, one is named. `client_cidrs`: who may mount it (default: the whole VPC). `namespace`, `claim`: the one
+    claim that gets the volume (default name: filestore). `deletion_protection`: Google and Pulumi refuse to delete it
+    (default true)."""
 
     project: str
     region: str
     zones: list[str]
     network_id: pulumi.Input[str]
+    namespace: str
+    claim: NotRequired[str]
     shared_vpc: NotRequired[bool]
     tier: NotRequired[str]
     size_gib: NotRequired[int]
@@ -84,7 +88,7 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
     """Everything that is wrong with the file system's arguments, seen without asking Google."""
     name, size = args.get("tier", "zonal"), int(args.get("size_gib", 1024))
     yield from checks.one_of("tier", name, TIERS)
-    tier, zone = TIERS.get(name), args.get("zone")
+    tier, zone, zones = TIERS.get(name), args.get("zone"), places.standard(args["zones"])
     if tier and not tier.holds(size):
         more = f", or {_BAND_GIB} to {tier.large} in steps of 2560" if tier.large else ""
         yield Problem(
@@ -92,18 +96,20 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
             f"{tier.smallest} to {tier.largest} GiB{f' in steps of {tier.step}' if tier.step > 1 else ''}{more}",
             f"write {tier.next(size)}",
         )  # fmt: skip
-    if zone is None and tier and not tier.regional and len(args["zones"]) > 1:
+    if zone is None and tier and not tier.regional and len(zones) > 1:
         yield Problem(
             "zone", None, f"the tier {name} is in one zone for ever, and nobody says in which",
-            ", ".join(args["zones"]), "choose the zone of the GPU nodes, or tier: regional",
+            ", ".join(zones), "choose the zone of the GPU nodes, or tier: regional",
         )  # fmt: skip
-    elif zone is not None and zone not in args["zones"]:
+    elif zone is not None and zone not in zones:
         yield Problem(
-            "zone", zone, "not a zone of the network", ", ".join(args["zones"]),
+            "zone", zone, "not a standard zone of the network", ", ".join(zones),
             "choose the zone of the GPU nodes, or add it to the network's zones",
         )  # fmt: skip
     elif zone is not None and tier and tier.regional:
         yield Problem("zone", zone, f"the tier {name} is in all zones of the region", "nothing", "remove it")
+    yield from identity.namespace_problems("namespace", args["namespace"])
+    yield from identity.claim_problems("claim", args.get("claim", VOLUME))
     for index, cidr in enumerate(args.get("client_cidrs", [])):
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
 
@@ -111,8 +117,8 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
 class Filestore(pulumi.ComponentResource):
     """A Filestore instance and the PersistentVolume `filestore` over all of it.
 
-    A claim names the volume and the class `filestore`, asks for ReadWriteMany and up to the whole size. The volume
-    serves one claim, and so one namespace; for a second one, make a PersistentVolume of another name with the outputs
+    The claim of that namespace and name names the volume and the class `filestore`, asks for ReadWriteMany and up to
+    the whole size; no other claim gets it. For a second one, make a PersistentVolume of another name with the outputs
     below. Its data is encrypted at rest with Google's key, not on its way (NFS 3).
 
     Takes the providers `gcp` and `kubernetes`.
@@ -129,7 +135,7 @@ class Filestore(pulumi.ComponentResource):
         super().__init__("gpuyard:index:Filestore", name, None, opts)
         checks.refuse(problems(args), f"Filestore {name}")
         tier, size = TIERS[args.get("tier", "zonal")], int(args.get("size_gib", 1024))
-        location = args["region"] if tier.regional else args.get("zone") or args["zones"][0]
+        location = args["region"] if tier.regional else args.get("zone") or places.standard(args["zones"])[0]
         shared, protected = args.get("shared_vpc", False), args.get("deletion_protection", True)
         network = pulumi.Output.from_input(args["network_id"])
         instance = gcp.filestore.Instance(
@@ -174,6 +180,8 @@ class Filestore(pulumi.ComponentResource):
                 access_modes=["ReadWriteMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
+                # Else the first claim of any namespace would take it.
+                claim_ref=identity.claim(args["namespace"], args.get("claim", VOLUME)),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="filestore.csi.storage.gke.io",
                     volume_handle=handle,

@@ -36,4 +36,5 @@ def problems(labels: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _near(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:63] or "another"
+    """What is left of it, in letters and digits that Google takes."""
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:63] or "another"

@@ -19,7 +19,7 @@ from typing_extensions import NotRequired
 
 from .. import checks
 from ..checks import Problem
-from . import addresses
+from . import addresses, places
 
 PODS = "pods"
 SERVICES = "services"
@@ -27,6 +27,9 @@ SERVICES = "services"
 NAT_MODES = ("single", "none")
 PODS_CIDR = "10.64.0.0/14"
 SERVICES_CIDR = "10.68.0.0/20"
+
+# Compute Engine's names; a subnetwork takes 30 secondary ranges.
+_RANGE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 # Ports of a node towards one and the same destination: few for an idle one, up to the most for one that pulls a data
 # set through thousands of connections.
@@ -36,16 +39,20 @@ _NAT_PORTS = (64, 32768)
 class GcpNetworkArgs(TypedDict):
     """`region`: of the subnetwork. `cidr`: its nodes' range; it can grow in place. `pods_cidr` (default 10.64.0.0/14),
     `services_cidr` (default 10.68.0.0/20): secondary ranges, which can neither move nor grow; GKE gives each node a /24
-    of the pods' range for 110 pods (see `addresses.block`). `zones`: of that region, for the node pools. `nat`:
-    `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of how many of a
-    hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the project's affair
-    (Cloud Logging's bucket `_Default`). `services`: the project's APIs as an output of what switches them on."""
+    of the pods' range for 110 pods (see `addresses.block`). `further_pods_cidrs`: more ranges for pods, name → CIDR:
+    those of the pools that name them, and of others that are made when the first range is full; they can be added at
+    any time. `zones`: of that region, for the node pools; AI zones (us-central1-ai1a) are for the GPU pools that name
+    them. `nat`: `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of
+    how many of a hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the
+    project's affair (Cloud Logging's bucket `_Default`). `services`: the project's APIs as an output of what switches
+    them on."""
 
     region: str
     cidr: str
     zones: list[str]
     pods_cidr: NotRequired[str]
     services_cidr: NotRequired[str]
+    further_pods_cidrs: NotRequired[dict[str, str]]
     nat: NotRequired[str]
     flow_log_percent: NotRequired[int]
     services: NotRequired[pulumi.Input[list[str]]]
@@ -64,10 +71,20 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
         )  # fmt: skip
     else:
         yield from checks.one_of("nat", nat, NAT_MODES)
+    further = args.get("further_pods_cidrs", {})
+    for name, cidr in further.items():
+        path = f"further_pods_cidrs.{name}"
+        if not _RANGE.fullmatch(name) or name in (PODS, SERVICES):
+            yield Problem(
+                path, cidr, f"the name of the {name} range" if name in (PODS, SERVICES) else "the name is not valid",
+                "1 to 63 lower-case letters, digits and '-', beginning with a letter", "rename the range",
+            )  # fmt: skip
+        yield from checks.cidr(path, cidr, *addresses.PODS_PREFIXES)
     ranges = {
         "cidr": args["cidr"],
         "pods_cidr": args.get("pods_cidr", PODS_CIDR),
         "services_cidr": args.get("services_cidr", SERVICES_CIDR),
+        **{f"further_pods_cidrs.{name}": cidr for name, cidr in further.items()},
     }
     for path, cidr in ranges.items():
         yield from addresses.range_problems(path, cidr)
@@ -81,15 +98,21 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
     """What is wrong with the names of the zones."""
     for index, zone in enumerate(zones):
-        if not re.fullmatch(rf"{re.escape(region)}-[a-z]", zone):
+        if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
             yield Problem(
                 f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
                 f"see `gcloud compute zones list --filter=region:{region}`",
             )  # fmt: skip
         elif zone in zones[:index]:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
-    if not zones:
-        yield Problem("zones", [], "no zone", f"one or more zones of {region}", "add a zone")
+        elif (known := places.ZONES.get(region)) and zone not in known and not places.is_ai(zone):
+            yield Problem(
+                f"zones[{index}]", zone, f"{region} has no such zone", ", ".join(known),
+                f"see `gcloud compute zones list --filter=region:{region}`",
+            )  # fmt: skip
+    if not places.standard(zones):
+        wrong = "AI zones only: the cluster and its system are in standard zones" if zones else "no zone"
+        yield Problem("zones", zones, wrong, f"one or more standard zones of {region}", "add a zone")
 
 
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
@@ -116,6 +139,8 @@ class GcpNetwork(pulumi.ComponentResource):
     """Name of the subnetwork's range for pods."""
     services_range: pulumi.Output[str]
     """Name of the subnetwork's range for services."""
+    further_pods_ranges: pulumi.Output[list[str]]
+    """Names of the subnetwork's further ranges for pods."""
     services: pulumi.Output[list[str]]
     """The project's APIs, for what needs them and not the network."""
 
@@ -123,6 +148,7 @@ class GcpNetwork(pulumi.ComponentResource):
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         checks.refuse(problems(args), f"GcpNetwork {name}")
         child = pulumi.ResourceOptions(parent=self)
+        further = args.get("further_pods_cidrs", {})
         network = gcp.compute.Network(f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=child)
         subnetwork = gcp.compute.Subnetwork(
             f"{name}-nodes",
@@ -137,6 +163,10 @@ class GcpNetwork(pulumi.ComponentResource):
                 ),
                 gcp.compute.SubnetworkSecondaryIpRangeArgs(
                     range_name=SERVICES, ip_cidr_range=args.get("services_cidr", SERVICES_CIDR)
+                ),
+                *(
+                    gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=range, ip_cidr_range=cidr)
+                    for range, cidr in further.items()
                 ),
             ],
             log_config=_flow_log(int(args.get("flow_log_percent", 0))),
@@ -167,6 +197,10 @@ class GcpNetwork(pulumi.ComponentResource):
         self.subnetwork_id = subnetwork.id
         self.pods_range = pulumi.Output.from_input(PODS)
         self.services_range = pulumi.Output.from_input(SERVICES)
+        # Known at preview, and there once the subnetwork has them.
+        self.further_pods_ranges = (
+            subnetwork.id.apply(lambda _: list(further)) if further else pulumi.Output.from_input([])
+        )
         self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
             {
@@ -174,6 +208,7 @@ class GcpNetwork(pulumi.ComponentResource):
                 "subnetworkId": self.subnetwork_id,
                 "podsRange": self.pods_range,
                 "servicesRange": self.services_range,
+                "furtherPodsRanges": self.further_pods_ranges,
                 "services": self.services,
             }
         )

@@ -1,6 +1,5 @@
 """A pool of GKE nodes: a node pool for each rung of the capacity ladder."""
 
-import math
 from typing import TypedDict
 
 import pulumi
@@ -10,9 +9,9 @@ from typing_extensions import NotRequired
 from .. import checks
 from ..pools import Rung
 from ..taints import cloud_effect
-from . import gpu_sharing, upgrades
+from . import gpu_sharing, node_settings, places, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
-from .pool_spec import GkeNodePoolSpec, GkePool, resolve
+from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
 from .pools import problems
 
 
@@ -35,8 +34,9 @@ class GkeNodePool(pulumi.ComponentResource):
 
     The name of the resource is the name of the pool; its node pools are named after it and their rung. Sizes are the
     autoscaler's. What cannot change in place (accelerators, spot, local SSDs) makes a new node pool before the old one
-    goes: names carry a suffix. A GPU pool must depend on a pool without GPUs: GKE adds its own taint only when one
-    exists, and its system pods need a place. Does not put the rungs in order: see `GkeComputeClass`.
+    goes: names carry a suffix. On the rung `reserved` the old one goes first. A GPU pool must depend on a pool without
+    GPUs: GKE adds its own taint only when one exists, and its system pods need a place. Does not put the rungs in
+    order: see `GkeComputeClass`.
     """
 
     node_pool_names: pulumi.Output[list[str]]
@@ -53,14 +53,16 @@ class GkeNodePool(pulumi.ComponentResource):
 
     def _pool(self, rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.container.NodePool:
         pool, flex = gke.pool, rung.capacity == "flex"
-        zones = list(pool.zones or args["zones"])
+        zones = list(pool.zones or places.standard(args["zones"]))
         return gcp.container.NodePool(
             rung.name,
             cluster=args["cluster"],
             location=args["location"],
             node_locations=zones,
-            # Per zone, and never more than the pool may have; its limits below are as its spec counts them.
-            initial_node_count=min(math.ceil(rung.min / len(zones)), pool.max // len(zones)),
+            max_pods_per_node=int(gke.spec["pods_per_node"]) if "pods_per_node" in gke.spec else None,
+            # Per zone. Rounded up, `min: 1` would buy a node in every zone, and one dry zone would fail the pool. The
+            # autoscaler brings what is missing, wherever there is room.
+            initial_node_count=rung.min // len(zones),
             autoscaling=_autoscaling(rung, gke, len(zones)),
             management=gcp.container.NodePoolManagementArgs(
                 # The API refuses repair of flex-start nodes, and a pool in a release channel that is not upgraded.
@@ -81,13 +83,18 @@ class GkeNodePool(pulumi.ComponentResource):
                 # Where it is not said, the provider sends a no with any of the others: public addresses.
                 enable_private_nodes=True,
                 # GKE makes the networks of the machine's other interfaces, and removes them with the pool.
-                accelerator_network_profile="auto" if pool.interconnects else None,
+                accelerator_network_profile=NETWORK_PROFILE if pool.interconnects else None,
+                pod_range=gke.spec.get("pods_range"),
             ),
             node_config=_node_config(rung, gke, args),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Both are the autoscaler's from the first node on, and a change of the first replaces the pool.
                 ignore_changes=["initialNodeCount", "nodeCount"],
+                # The old pool's machines fill the reservation that the new one needs.
+                delete_before_replace=rung.capacity == "reserved",
+                # Renewing all nodes takes longer than the provider's two hours, or is taken for failed half-way.
+                custom_timeouts=upgrades.timeouts(gke),
             ),
         )
 
@@ -168,12 +175,15 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
             insecure_kubelet_readonly_port_enabled="FALSE",
             # Limits of CPU hold. Providers have sent a no where it was not said (terraform-provider-google#15767).
             cpu_cfs_quota=True,
+            cpu_manager_policy=spec.get("cpu_manager"),
             shutdown_grace_period_seconds=int(grace) if grace is not None else None,
         ),
         shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
             enable_secure_boot=True, enable_integrity_monitoring=True
         ),
         workload_metadata_config=gcp.container.NodePoolNodeConfigWorkloadMetadataConfigArgs(mode="GKE_METADATA"),
+        linux_node_config=node_settings.linux(gke),
+        secondary_boot_disks=node_settings.boot_disks(gke),
         metadata={"disable-legacy-endpoints": "true"},
     )
 

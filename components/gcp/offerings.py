@@ -2,7 +2,8 @@
 Asked at preview, before a cluster stands half-made.
 
 Non-goals: capacity of the moment, which nobody but Compute Engine knows, and quotas. In which zones GPUs can be
-attached to N1 machines is not asked either: the provider has no look-up for it.
+attached to N1 machines cannot be asked, since the provider has no look-up for it: the list of places knows. It also
+answers while a project's APIs are off.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import pulumi_gcp as gcp
 
 from .. import hardware
 from ..checks import Problem
+from . import places
 from .pool_spec import GkeNodePoolSpec
 
 # What Google's client says of an API that a project has never used ("Compute Engine API has not been used in project …
@@ -96,7 +98,7 @@ def zone_problems(zones: list[str], offerings: Offerings) -> Iterator[Problem]:
 def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: Offerings) -> Iterator[Problem]:
     """Pools with a machine type that none of their zones offers, or in a zone that does not. `zones`: the network's."""
     for name, pool in pools.items():
-        own = [zone for zone in pool.get("zones") or zones if zone in offerings.machines]
+        own = [zone for zone in pool.get("zones") or places.standard(zones) if zone in offerings.machines]
         for machine in _machines(pool) if own else []:
             with_it = [zone for zone in own if machine.name in offerings.machines[zone]]
             without = [zone for zone in own if zone not in with_it]
@@ -107,6 +109,37 @@ def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: 
                     f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} does not offer {machine.name}",
                     f"zones that do: {', '.join(with_it)}", f"write zones: [{', '.join(with_it)}]",
                 )  # fmt: skip
+
+
+def attached_problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> Iterator[Problem]:
+    """GPUs that Google does not attach in a pool's zones. `zones`: the network's."""
+    for name, pool in pools.items():
+        if pool["machine_types"][0].startswith("n1-") and "accelerator" in pool:
+            yield from _without(name, pool, pool["accelerator"]["type"], zones)
+
+
+def unasked_problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> Iterator[Problem]:
+    """GPUs that a pool's zones did not have when the list of places was made: for the time when nobody can be asked."""
+    for name, pool in pools.items():
+        for machine in _machines(pool):
+            if machine.gpus:
+                yield from _without(name, pool, machine.gpu, zones)
+
+
+def _without(name: str, pool: GkeNodePoolSpec, gpu: str, zones: list[str]) -> Iterator[Problem]:
+    known = places.ACCELERATORS.get(gpu, frozenset())
+    own = places.standard(pool.get("zones") or zones)
+    without, with_it = [zone for zone in own if zone not in known], [zone for zone in own if zone in known]
+    if not without or not known:
+        return
+    region = places.region_of(own[0])
+    there = with_it or sorted(zone for zone in known if places.region_of(zone) == region)
+    asked = "switch the APIs on and ask: gcloud services enable compute.googleapis.com container.googleapis.com"
+    yield Problem(
+        f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} had no {gpu} (list of 2026-11)",
+        f"zones that have it: {', '.join(there) or f'none in {region}'}",
+        f"write zones: [{', '.join(there)}], or {asked}" if there else f"choose another GPU or region, or {asked}",
+    )  # fmt: skip
 
 
 def version_problems(version: str, channel: str, location: str, offerings: Offerings) -> Iterator[Problem]:

@@ -9,8 +9,15 @@ from typing_extensions import NotRequired
 from .. import hardware, pools
 from ..pools import NodePoolSpec, Pool, Rung
 
-# With these GKE attaches the interfaces of an accelerator network profile and hands them to pods (DRANET).
+# GKE puts it into the config of a pool with such a profile; pods select it. Left out, each update would take it away
+# again: the provider takes it for somebody's own (containerNodePoolLabelsSuppress spares GKE Sandbox's labels alone).
+NETWORK_PROFILE_LABEL = "gke.networks.io/accelerator-network-profile"
+NETWORK_PROFILE = "auto"
+# GKE's driver that hands a machine's RDMA interfaces to pods by DRA (managed DRANET).
 DRANET_LABEL = "cloud.google.com/gke-networking-dra-driver"
+# Series that it knows (GKE, "Allocate network resources by using GKE managed DRANET", 2026-04). The interfaces of A3
+# High, Edge and Mega are reached by multi-networking, which excludes DRANET in the same pool.
+_DRANET_SERIES = ("a3-ultragpu-", "a4-", "a4x-")
 # GKE taints the nodes of a pool with queued provisioning by itself; the label that pods select is ours to set.
 QUEUED_LABEL = "cloud.google.com/gke-queued"
 # Google's blueprints install the newest driver on G4 (cluster-toolkit, examples/gke-g4).
@@ -19,11 +26,28 @@ _LATEST_DRIVER = ("nvidia-rtx-pro-6000",)
 
 class GkeReservation(TypedDict):
     """Capacity reserved beforehand, by name. `project`: its owner's, if another project shares it; `block`: one block
-    of it."""
+    of it; `sub_block`: one sub-block of that block."""
 
     name: str
     project: NotRequired[str]
     block: NotRequired[str]
+    sub_block: NotRequired[str]
+
+
+class HugePages(TypedDict):
+    """Pages that a node sets aside when it boots; pods ask for `hugepages-2Mi` and `hugepages-1Gi`. `two_mib`,
+    `one_gib`: how many of each size (default 0); together up to 80 % of the memory, of small machines 60 %."""
+
+    two_mib: NotRequired[int]
+    one_gib: NotRequired[int]
+
+
+class SecondaryBootDisk(TypedDict):
+    """A second disk of every node, made from an image. `image`: projects/PROJECT/global/images/IMAGE. `mode`:
+    container_images (default): images that containers start from without a pull; data: read-only files for pods."""
+
+    image: str
+    mode: NotRequired[str]
 
 
 class GpuSharing(TypedDict):
@@ -68,6 +92,12 @@ class GkeNodePoolSpec(NodePoolSpec):
     10368000). `placement_policy`: name of a resource policy under which compactly placed nodes are made.
     `spot_grace_seconds`: what pods on spot nodes get to end in: 0, 30 or 120 (from 1.35).
 
+    `pods_per_node`: 8 to 256 (default: the cluster's); each node takes twice as many addresses. `pods_range`: the name
+    of a further range of the network for the addresses of its pods (default: the cluster's). Both are fixed with the
+    pool. `sysctls`: kernel parameters by name, as text. `huge_pages`: set aside on every node. `cpu_manager`: static
+    gives pods with whole CPUs these alone (default none). `secondary_boot_disk`: images or data that are on a node when
+    it boots.
+
     `upgrade`: of the nodes. `node_repair`: GKE renews nodes that are not healthy (default true, never on `flex`).
     `image_streaming`: containers start before all of their image is there (default true; for images in Artifact
     Registry).
@@ -87,6 +117,12 @@ class GkeNodePoolSpec(NodePoolSpec):
     upgrade: NotRequired[GkeUpgrade]
     node_repair: NotRequired[bool]
     image_streaming: NotRequired[bool]
+    pods_per_node: NotRequired[int]
+    pods_range: NotRequired[str]
+    sysctls: NotRequired[dict[str, str]]
+    huge_pages: NotRequired[HugePages]
+    cpu_manager: NotRequired[str]
+    secondary_boot_disk: NotRequired[SecondaryBootDisk]
 
 
 @dataclass(frozen=True)
@@ -151,7 +187,9 @@ def resolve(name: str, spec: GkeNodePoolSpec) -> GkePool:
         raise KeyError(f"resolve() before problems(): {pool.machine_types[0]}")
     labels = pool.labels
     if pool.interconnects:
-        labels = {DRANET_LABEL: "true", **labels}
+        labels = {NETWORK_PROFILE_LABEL: NETWORK_PROFILE, **labels}
+        if machine.name.startswith(_DRANET_SERIES):
+            labels = {DRANET_LABEL: "true", **labels}
     if spec.get("queued"):
         labels = {QUEUED_LABEL: "true", **labels}
     return GkePool(replace(pool, labels=labels), spec, machine)

@@ -6,26 +6,26 @@ from collections.abc import Iterator, Mapping
 from .. import hardware, naming, pools
 from ..checks import Problem
 from ..pools import Pool
-from ..taints import GPU_KEY, Taint, gpu_taint
-from . import capacity, gpu_sharing, upgrades
+from . import capacity, gpu_sharing, node_settings, places, system_keys, upgrades
 from .pool_spec import GkeNodePoolSpec, GkePool, resolve, resolve_all
 
+PODS_PER_NODE_RANGE = (8, 256)
 # Pulumi's auto-name adds a hyphen and seven digits, so that a pool's replacement exists before the pool goes.
 _NAME_LIMIT = naming.GKE_NAME_LIMIT - 8
 # GKE's built-in ComputeClasses (autopilot, autopilot-spot, …), and the one that is every pod's when it exists.
 _CLASSES_OF_GKE = re.compile(r"default|autopilot.*")
 # What the API takes: keys and values of a node config's labels together (container.v1, NodeConfig.labels).
 _LABELS_LENGTH = 1024
-# GKE's own; it refuses or overwrites keys of these domains (system_labels.go of GKE's autoscaler; GKE Warden).
-_SYSTEM_DOMAINS = ("cloud.google.com", "gke.io", "kubernetes.io", "k8s.io")
 
 
 def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
     """Everything that is wrong with a pool on GKE, seen without asking Google. Paths are relative to the pool;
     `version` is the cluster's Kubernetes minor, if it is known."""
-    common = list(pools.problems(hardware.GCP, name, spec, zones))
+    # A pool that names no zones is in the standard ones.
+    usual = zones if spec.get("zones") else places.standard(zones)
+    common = list(pools.problems(hardware.GCP, name, spec, usual))
     yield from common
-    yield from _keys(spec)
+    yield from system_keys.problems(spec)
     if common:
         return  # the rest would only repeat it
     yield from _name(name, spec)
@@ -34,8 +34,11 @@ def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = 
     yield from _labels(made)
     yield from _disks(made)
     yield from gpu_sharing.problems(made)
-    yield from capacity.problems(made, zones, version)
+    yield from capacity.problems(made, usual, version)
+    yield from _zones(made)
+    yield from _pods(spec)
     yield from upgrades.problems(made)
+    yield from node_settings.problems(made)
 
 
 def _name(name: str, spec: GkeNodePoolSpec) -> Iterator[Problem]:
@@ -55,40 +58,27 @@ def _name(name: str, spec: GkeNodePoolSpec) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _zones(made: GkePool) -> Iterator[Problem]:
+    for index, zone in enumerate(made.pool.zones):
+        if places.is_ai(zone) and not made.pool.gpus:
+            yield Problem(
+                f"zones[{index}]", zone, "an AI zone, which is for accelerators",
+                "standard zones, or a machine with GPUs", "remove it",
+            )  # fmt: skip
+
+
+def _pods(spec: GkeNodePoolSpec) -> Iterator[Problem]:
+    low, high = PODS_PER_NODE_RANGE
+    if not low <= (count := spec.get("pods_per_node", low)) <= high:
+        yield Problem("pods_per_node", count, "not a number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
+
+
 def _size(spec: GkeNodePoolSpec) -> Iterator[Problem]:
     if spec.get("per_zone") and not spec.get("zones"):
         yield Problem(
             "per_zone", True, "of which zones is not said", "per_zone together with zones",
             "name the pool's zones, or remove perZone",
         )  # fmt: skip
-
-
-def _keys(spec: GkeNodePoolSpec) -> Iterator[Problem]:
-    found = {f"labels.{key}": key for key in spec.get("labels", {})}
-    found |= {f"taints[{index}].key": taint["key"] for index, taint in enumerate(spec.get("taints", []))}
-    for path, key in found.items():
-        domain = key.rpartition("/")[0]
-        if any(domain == system or domain.endswith(f".{system}") for system in _SYSTEM_DOMAINS):
-            yield Problem(path, key, "a key of GKE's own", "keys without a domain, or of your own", "rename the key")
-    taints, gpu = spec.get("taints", []), gpu_taint(hardware.GCP)
-    for index, taint in enumerate(taints):
-        same = [other for other in taints[:index] if _identity(other) == _identity(taint)]
-        if same:
-            yield Problem(
-                f"taints[{index}]", taint["key"], f"the same key and effect as taints[{taints.index(same[0])}]",
-                "each pair once", "remove one of them",
-            )  # fmt: skip
-        for field, meant in (("value", gpu.get("value", "")), ("effect", gpu["effect"])):
-            if taint["key"] == GPU_KEY and (other := taint.get(field, "")) != meant:
-                yield Problem(
-                    f"taints[{index}].{field}", other,
-                    f"collides with {GPU_KEY}={gpu.get('value')}:{gpu['effect']}, which GKE sets by itself", meant,
-                    "remove the taint: it is set anyway",
-                )  # fmt: skip
-
-
-def _identity(taint: Taint) -> tuple[str, str]:
-    return taint["key"], taint["effect"]
 
 
 def _labels(made: GkePool) -> Iterator[Problem]:

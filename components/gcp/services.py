@@ -26,6 +26,11 @@ REQUIRED = (
 KEYS = "cloudkms.googleapis.com"
 """Needed where the cluster's secrets are encrypted with a key of one's own."""
 
+DNS = "dns.googleapis.com"
+"""Needed where Cloud DNS answers in the cluster."""
+BINARY_AUTHORIZATION = "binaryauthorization.googleapis.com"
+"""Needed where a policy says which images may run."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]*\.googleapis\.com")
 
 

@@ -4,6 +4,7 @@ Not here: a file system of the environment's own (`filestore.py`), buckets as vo
 (Google encrypts everything with its own).
 """
 
+import json
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -15,7 +16,7 @@ from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
 
 _DISKS = "pd.csi.storage.gke.io"
-_FILES = "filestore.csi.storage.gke.io"
+FILESTORE_DRIVER = "filestore.csi.storage.gke.io"
 
 FILESTORE_TIER = "zonal"
 FILESTORE_TIERS = ("standard", "premium", "zonal", "regional", "enterprise")
@@ -34,7 +35,8 @@ class GcpStorageArgs(TypedDict):
     (default false). `machine_types`: of all pools; the disks are of a kind that each of them takes. `version`: of
     Kubernetes. `filestore_tier`: of the class `shared`: `standard` (HDD), `premium`, `zonal` (default), `regional` or
     `enterprise`, in the Filestore CSI driver's spelling. `filestore_multishare`: claims of the class share instances
-    instead of having one each (default false; enterprise only, up to 1 TiB each)."""
+    instead of having one each (default false; enterprise only, up to 1 TiB each). `client_cidrs`: who may mount a file
+    system of the class `shared` (default: the whole VPC and what is connected to it; with multishare always so)."""
 
     network_id: pulumi.Input[str]
     shared_vpc: NotRequired[bool]
@@ -42,6 +44,7 @@ class GcpStorageArgs(TypedDict):
     version: NotRequired[str]
     filestore_tier: NotRequired[str]
     filestore_multishare: NotRequired[bool]
+    client_cidrs: NotRequired[list[str]]
 
 
 def problems(args: GcpStorageArgs) -> Iterator[Problem]:
@@ -110,7 +113,7 @@ class GcpStorage(pulumi.ComponentResource):
         classes = [
             storage_class(f"{name}-block", BLOCK, _DISKS, disk_parameters(kind, fast=False), self, []),
             storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, disk_parameters(kind, fast=True), self, []),
-            storage_class(f"{name}-shared", SHARED, _FILES, _files(args), self, []),
+            storage_class(f"{name}-shared", SHARED, FILESTORE_DRIVER, _files(args), self, []),
         ]
         snapshot_class(f"{name}-block-snapshots", _DISKS, self, [])
         self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
@@ -120,8 +123,13 @@ class GcpStorage(pulumi.ComponentResource):
 def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
     network = pulumi.Output.from_input(args["network_id"])
     parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER)}
+    clients = args.get("client_cidrs", [])
     if args.get("filestore_multishare", False):
         parameters["multishare"] = "true"
+    elif clients:
+        # Pods of many users write; Kubernetes gives volumes their owners as root.
+        export = {"accessMode": "READ_WRITE", "ipRanges": clients, "squashMode": "NO_ROOT_SQUASH"}
+        parameters["nfs-export-options-on-create"] = json.dumps([export], separators=(",", ":"))
     if args.get("shared_vpc", False):
         # Of another project's network Filestore is a service producer.
         return {**parameters, "network": network, "connect-mode": "PRIVATE_SERVICE_ACCESS"}

@@ -1,6 +1,9 @@
-"""How the nodes of a GKE pool are renewed: by surge, or blue and green."""
+"""How the nodes of a GKE pool are renewed: by surge, or blue and green; and how long that may take."""
 
+import math
 from collections.abc import Iterator
+
+import pulumi
 
 from .. import checks
 from ..checks import Problem
@@ -15,7 +18,28 @@ _FIELDS = {
 # The API's reference of BlueGreenSettings and StandardRolloutPolicy; a soak ends after seven days.
 # Nodes that GKE renews at once (the provider's docs of upgrade_settings).
 _AT_ONCE = 20
+# The provider's own limit of a node pool's operations (resource_container_node_pool.go, Timeouts).
+_LEAST_MINUTES = 120
+# GKE gives the pods of a node up to an hour to go (its page "Node upgrade strategies"); then the next one boots.
+_NODE_MINUTES = 60 + 15
 _RANGES = {"batch_percentage": (1, 100), "batch_soak_seconds": (0, 604800), "soak_seconds": (0, 604800)}
+
+
+def timeouts(made: GkePool) -> pulumi.CustomTimeouts:
+    """How long Pulumi waits for a node pool. A change of its nodes (machine type, disk, version) may renew all of them:
+    that is counted at the pool's `max`, every node as slow as GKE lets it be. GKE goes on meanwhile; the limit decides
+    when Pulumi calls it failed."""
+    wanted = made.upgrade
+    if wanted.get("strategy") == "blue_green":
+        batches = math.ceil(100 / int(wanted.get("batch_percentage", 10)))
+        soak = batches * int(wanted.get("batch_soak_seconds", 0)) + int(wanted.get("soak_seconds", 0))
+        renewal = batches * _NODE_MINUTES + math.ceil(soak / 60)
+    else:
+        at_once = int(wanted.get("max_surge", 0)) + int(wanted.get("max_unavailable", 0))
+        renewal = math.ceil(made.pool.max / at_once) * _NODE_MINUTES
+    # Making the first node and removing the last one comes on top.
+    update = _LEAST_MINUTES + renewal
+    return pulumi.CustomTimeouts(create=f"{_LEAST_MINUTES}m", update=f"{update}m", delete=f"{_LEAST_MINUTES}m")
 
 
 def problems(made: GkePool) -> Iterator[Problem]:

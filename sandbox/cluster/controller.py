@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers
 from sandbox.cluster.api import Api
@@ -42,7 +43,7 @@ class Controller:
         fleet: Fleet,
         version: str,
         autoscaler: Autoscaler | None = None,
-        disks: Disks | None = None,
+        disks: Sequence[Disks] = (),
         balancers: load_balancers.Cloud | None = None,
         groups: endpoint_groups.Cloud | None = None,
     ) -> None:

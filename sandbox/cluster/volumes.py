@@ -1,4 +1,5 @@
-"""Volumes for claims: what CSI drivers' provisioners do. Disks are made in the simulated cloud, file systems are not.
+"""Volumes for claims: what CSI drivers' provisioners do. Disks are made in the simulated cloud; so are file systems on
+Google Cloud, where each claim has an instance.
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
 (EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
@@ -60,28 +61,29 @@ class Disks(Protocol):
         ...
 
 
-def cloud_disks(key: str) -> Disks:
-    """The disks of the cluster's cloud."""
+def cloud_disks(key: str) -> list[Disks]:
+    """The disks and file systems of the cluster's cloud, by driver."""
     cloud, *names = parts(key)
     # Imported here: a controller looks after a cluster of one cloud.
     if cloud == "gke":
         from sandbox.gcp.disks import Disks as Persistent
+        from sandbox.gcp.files import Files
 
         project, location, cluster = names
-        return Persistent(project, location, cluster)
+        return [Persistent(project, location, cluster), Files(project, location, cluster)]
     from sandbox.aws.disks import Disks as Ebs
 
     region, cluster = names
-    return Ebs(region, cluster)
+    return [Ebs(region, cluster)]
 
 
 class Volumes:
     """Provisions and deletes persistent volumes, one `sync` after the other."""
 
-    def __init__(self, api: Api, events: Events, disks: Disks | None = None) -> None:
+    def __init__(self, api: Api, events: Events, disks: Sequence[Disks] = ()) -> None:
         self._api = api
         self._events = events
-        self._disks = disks
+        self._disks = {each.driver: each for each in disks}
 
     def install(self, drivers: set[str]) -> None:
         """Makes the CSIDriver objects be those of `drivers`; objects that somebody else made are left alone."""
@@ -116,8 +118,8 @@ class Volumes:
                 self._provision(claim, storage_class, nodes)
         for volume in released:
             if (driver := volume["metadata"]["annotations"][PROVISIONED_BY]) in drivers:
-                if self._disks and driver == self._disks.driver:
-                    self._disks.remove(volume["spec"]["csi"]["volumeHandle"])
+                if made := self._disks.get(driver):
+                    made.remove(volume["spec"]["csi"]["volumeHandle"])
                 self._api.delete(f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
 
     def _provision(self, claim: Object, storage_class: Object, nodes: Sequence[Object]) -> None:
@@ -160,8 +162,8 @@ class Volumes:
         if zone:
             wanted = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": [zone]}]}
             volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [wanted]}}
-        if self._disks and driver == self._disks.driver:
-            handle = self._disks.make(volume, storage_class.get("parameters") or {}, zone)
+        if made := self._disks.get(driver):
+            handle = made.make(volume, storage_class.get("parameters") or {}, zone)
             volume["spec"]["csi"]["volumeHandle"] = handle
         self._api.create("/api/v1/persistentvolumes", volume)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.cluster import compute_class, monitoring_kinds
 from sandbox.cluster.key import gke as cluster_key
-from sandbox.gcp import firewalls, fleet, groups, machines, nodes, versions
+from sandbox.gcp import firewalls, fleet, groups, machines, nodes, renewal, reservations, versions
 from sandbox.gcp.store import ApiError, Body, Store
 from sandbox.gcp.table import Behaviour, Context, Row, fill, full_name, invalid, number, overwrite
 from sandbox.plugins.provider import Props, ProviderError
@@ -22,6 +22,9 @@ POOL_NAME = CLUSTER_NAME + "/nodePools/{name}"
 
 NODES_SECONDS = 120.0
 """How long a node pool waits for its nodes to be Ready."""
+
+PROVIDER_MINUTES = 120.0
+"""What the provider waits for a node pool unless it is told otherwise (resource_container_node_pool.go, Timeouts)."""
 
 _UNFINISHED = "PROVISIONING"
 
@@ -84,6 +87,7 @@ class Cluster(Behaviour):
             target = versions.resolve(wanted, channel)
             # min_master_version is a lower bound: a control plane is never moved back.
             target = target if versions.is_newer(target, current) else current
+        _check_ranges(ctx.store, inputs, new)
         if target != current:
             key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
             control_planes().start(key, versions.minor(target))
@@ -166,6 +170,7 @@ class NodePool(Behaviour):
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
         name = row.resource_name(inputs)
         store = ctx.store
+        renewed = 0
         with store.transaction():
             before = store.get(groups.POOLS, name)
             cluster = store.get(CLUSTERS, name.rpartition("/nodePools/")[0])
@@ -181,9 +186,17 @@ class NodePool(Behaviour):
             _within_limits(store, name, after)
             changed = [key for key in _REBUILD if before["config"].get(key) != after["config"].get(key)]
             if changed or before["version"] != after["version"]:
+                renewed = len(groups.instances(store, name))
                 groups.recreate(store, name)
             _refresh_groups(store, name)
         await_nodes(ctx, name)
+        if renewed and (needed := renewal.minutes(after, renewed)) > (limit := ctx.timeout / 60 or PROVIDER_MINUTES):
+            # GKE goes on; the provider has stopped looking.
+            raise ProviderError(
+                f"Error waiting for updating GKE node pool: timeout while waiting for state to become 'DONE' (last "
+                f"state: 'RUNNING', timeout: {limit:.0f}m0s; {renewed} nodes take about {needed:.0f} minutes)",
+                (row.pulumi_id(inputs), {**inputs}),
+            )
         return self.find(ctx, row, inputs) or new
 
     def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
@@ -219,6 +232,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
         config: Props = {"machineType": nodes.DEFAULT_MACHINE, **body.get("config", {})}
         zones = sorted(body.get("locations") or cluster["locations"])
         check_machines(config, zones)
+        _check_pods_range(store, cluster_name, cluster, body)
         extra: list[Props] = []
         others = [pool for _, _, pool in store.select(groups.POOLS, under=cluster_name)]
         tainted = any(taint["key"] == nodes.GPU for taint in config.get("taints", []))
@@ -226,6 +240,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
             # GKE taints GPU pools by itself, but only when other nodes exist for everything else.
             extra.append(_GPU_TAINT)
         extra += _other_taints(body, config)
+        config = {**config, **_added(body, config)}
         pool = {
             **body,
             "config": config,
@@ -241,6 +256,20 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
             groups.create(store, name, zone, count)
         _refresh_groups(store, name)
         return store.get(groups.POOLS, name)
+
+
+def _added(pool: Body, config: Body) -> Body:
+    """What GKE writes into the config by itself: the label of the network profile, by which pods select the nodes, and
+    labels of the machines (the latter the provider hides: containerNodePoolResourceLabelsDiffSuppress)."""
+    profile = pool.get("networkConfig", {}).get("acceleratorNetworkProfile")
+    model = "spot" if config.get("spot") else "flex-start" if config.get("flexStart") else "on-demand"
+    kinds = [accelerator["acceleratorType"] for accelerator in config.get("accelerators", [])]
+    added = {
+        "goog-gke-node-pool-provisioning-model": model,
+        **({"goog-gke-accelerator-type": kinds[0]} if kinds else {}),
+    }
+    labels = {**config.get("labels", {}), **({nodes.NETWORK_PROFILE: profile} if profile else {})}
+    return {"labels": labels, "resourceLabels": {**config.get("resourceLabels", {}), **added}}
 
 
 def _other_taints(pool: Body, config: Body) -> list[Props]:
@@ -277,7 +306,12 @@ def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
 
 def await_nodes(ctx: Context, pool: str) -> None:
     """Waits until every machine of the pool is a Ready node; ApiError when it takes too long or someone interrupts."""
+    reservation = reservations.name(ctx.store.get(groups.POOLS, pool).get("config", {}))
+    size = sum(groups.sizes(ctx.store, pool).values())
     wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
+    if reservation and len(wanted) < size:
+        said = f"Specified reservation [{reservation}] does not have available resources for the request."
+        raise ApiError(400, said, "failedPrecondition")
     if not wanted:
         return
     steps = pool.split("/")
@@ -384,6 +418,18 @@ def _served_by(plane: Any, name: str, body: Body) -> Body:
     return served
 
 
+def _check_pods_range(store: Store, name: str, cluster: Body, pool: Body) -> None:
+    """The subnetwork's secondary range that a pool names must exist."""
+    wanted = pool.get("networkConfig", {}).get("podRange")
+    if not wanted or not cluster.get("subnetwork"):
+        return
+    place = {"project": name.split("/")[1], "location": name.split("/")[3]}
+    subnetwork = full_name("compute.subnetworks", cluster["subnetwork"], place)
+    ranges = store.get("compute.subnetworks", subnetwork).get("secondaryIpRanges", [])
+    if wanted not in [item.get("rangeName") for item in ranges]:
+        raise invalid(f"Pod secondary range '{wanted}' does not exist in network subnetwork '{subnetwork}'.")
+
+
 def _check_ranges(store: Store, inputs: Props, body: Body) -> None:
     """The subnetwork's secondary ranges that the cluster names must exist."""
     policy = body.get("ipAllocationPolicy", {})
@@ -391,6 +437,8 @@ def _check_ranges(store: Store, inputs: Props, body: Body) -> None:
         return
     name = full_name("compute.subnetworks", body["subnetwork"], inputs)
     offered = [item.get("rangeName") for item in store.get("compute.subnetworks", name).get("secondaryIpRanges", [])]
-    for key, what in (("clusterSecondaryRangeName", "Pod"), ("servicesSecondaryRangeName", "Services")):
-        if policy.get(key) and policy[key] not in offered:
-            raise invalid(f"{what} secondary range '{policy[key]}' does not exist in network subnetwork '{name}'.")
+    named = [(policy.get("clusterSecondaryRangeName"), "Pod"), (policy.get("servicesSecondaryRangeName"), "Services")]
+    named += [(each, "Pod") for each in policy.get("additionalPodRangesConfig", {}).get("podRangeNames", [])]
+    for wanted, what in named:
+        if wanted and wanted not in offered:
+            raise invalid(f"{what} secondary range '{wanted}' does not exist in network subnetwork '{name}'.")

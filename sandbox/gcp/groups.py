@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import time
 
-from sandbox.gcp import machines
+from sandbox.gcp import machines, reservations
 from sandbox.gcp.store import Body, Store
 from sandbox.gcp.table import number, timestamp
 
@@ -121,7 +121,8 @@ def reconcile(store: Store, pool: str, *, at_once: bool = False) -> None:
                 store.delete(INSTANCES, name)
             if at_once or time.time() >= body["_sandbox"]["repair_at"]:
                 for _ in range(body["targetSize"] - len(present)):
-                    _make(store, group, body, pool, template)
+                    if reservations.free(store, template) > 0:
+                        _make(store, group, body, pool, template)
 
 
 def _make(store: Store, group: str, manager: Body, pool: str, template: Body) -> None:

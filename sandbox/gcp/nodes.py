@@ -19,8 +19,10 @@ _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule
 DEFAULT_MACHINE = "e2-medium"
 DEFAULT_DISK_GB = 100
 _DEFAULT_PODS = 110
+_PAGE_MIB = {"2Mi": 2, "1Gi": 1024}
 _LOCAL_SSD_GB = 375
 GPU = "nvidia.com/gpu"
+NETWORK_PROFILE = "gke.networks.io/accelerator-network-profile"
 
 
 def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False) -> NodeShape:
@@ -31,10 +33,12 @@ def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False)
     streaming = bool(config.get("gcfsConfig", {}).get("enabled"))
     resources = {
         "cpu": f"{_allocatable_millicores(machine, max_pods(pool))}m",
-        "memory": f"{_allocatable_mib(machine.memory_mib, streaming)}Mi",
+        "memory": f"{_allocatable_mib(machine.memory_mib, streaming) - _set_aside_mib(config)}Mi",
         "ephemeral-storage": f"{_allocatable_disk_mib(config, machine)}Mi",
         "pods": str(max_pods(pool)),
     }
+    for size, count in _huge_pages(config).items():
+        resources[f"hugepages-{size}"] = f"{count * _PAGE_MIB[size]}Mi"
     if with_gpus and gpus(config):
         resources[GPU] = str(gpus(config))
     return NodeShape(
@@ -44,6 +48,17 @@ def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False)
         machine_type=machine.name,
         zone=zone,
     )
+
+
+def _huge_pages(config: Body) -> dict[str, int]:
+    pages = config.get("linuxNodeConfig", {}).get("hugepages", {})
+    found = {"2Mi": int(pages.get("hugepageSize2m") or 0), "1Gi": int(pages.get("hugepageSize1g") or 0)}
+    return {size: count for size, count in found.items() if count}
+
+
+def _set_aside_mib(config: Body) -> int:
+    """Memory of huge pages, which ordinary pods no longer get."""
+    return sum(count * _PAGE_MIB[size] for size, count in _huge_pages(config).items())
 
 
 def labels(pool: Body, machine: machines.MachineType, zone: str, hostname: str) -> dict[str, str]:
@@ -79,8 +94,6 @@ def labels(pool: Body, machine: machines.MachineType, zone: str, hostname: str) 
         own["cloud.google.com/gke-max-run-duration-seconds"] = str(config["maxRunDuration"]).removesuffix("s")
     if _local_ssds(config, machine):
         own["cloud.google.com/gke-ephemeral-storage-local-ssd"] = "true"
-    if profile := pool.get("networkConfig", {}).get("acceleratorNetworkProfile"):
-        own["gke.networks.io/accelerator-network-profile"] = profile
     own |= _reservation(config.get("reservationAffinity", {}))
     own |= {f"disk-type.gke.io/{disk}": "true" for disk in _volumes(machine)}
     for accelerator in config.get("accelerators", []):

@@ -15,6 +15,13 @@ from sandbox.gcp import nodes
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
+_KUBERNETES = re.compile(r"([^/]*\.)?(kubernetes|k8s)\.io/.*")
+_MANAGED = re.compile(
+    r"cloud\.google\.com/(gke-(accelerator(-count)?|boot-disk|flex-start|gpu(-[a-z-]*)?|max-[a-z-]*|nodepool|"
+    r"os-distribution|preemptible|provisioning|spot)|machine-family|reservation-[a-z-]*)|"
+    r"(topology|disk-type|iam)\.gke\.io/.*"
+)
+"""Labels that GKE puts on nodes itself (nodes.py)."""
 
 
 def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
@@ -29,6 +36,7 @@ def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
     if machine is not None:
         yield from _sold(config, machine)
         yield from _disks(config, machine)
+        yield from _system(config, machine)
         yield from _together(inputs, config, machine)
 
 
@@ -93,11 +101,35 @@ def _kubelet(config: Props) -> Iterator[CheckFailure]:
         yield CheckFailure(where, f"must be one of 0, 30, 120, got {grace}")
 
 
+def _system(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:
+    """Secondary boot disks, and huge pages ("Customizing node system configuration")."""
+    disks = _known(config.get("secondaryBootDisks"))
+    streaming = (config.get("gcfsConfig") or {}).get("enabled")
+    if any(disk.get("mode") == "CONTAINER_IMAGE_CACHE" for disk in disks) and streaming is False:
+        yield CheckFailure("nodeConfig.secondaryBootDisks", "container image cache needs image streaming (gcfsConfig)")
+    pages = (config.get("linuxNodeConfig") or {}).get("hugepagesConfig") or {}
+    small, large = pages.get("hugepageSize2m") or 0, pages.get("hugepageSize1g") or 0
+    if UNKNOWN in (small, large):
+        return
+    share = 0.6 if machine.memory_mib < 30 * 1024 else 0.8
+    if 2 * small + 1024 * large > share * machine.memory_mib:
+        yield CheckFailure("nodeConfig.linuxNodeConfig.hugepagesConfig", f"more than {share:.0%} of the memory")
+
+
 def _keys(config: Props) -> Iterator[CheckFailure]:
     labels = config.get("labels") or {}
     known = labels is not UNKNOWN and UNKNOWN not in labels.values()
     if known and sum(len(key) + len(value) for key, value in labels.items()) > 1024:
         yield CheckFailure("nodeConfig.labels", "must not have more than 1024 characters")
+    for key in labels if labels is not UNKNOWN else ():
+        if _KUBERNETES.fullmatch(key):  # terraform-provider-google#6003
+            yield CheckFailure("nodeConfig.labels", f"Applying kubernetes label is not allowed: {key}.")
+        elif _MANAGED.fullmatch(key):  # terraform-provider-google#19677
+            said = f'Node labels with key "{key}" are managed by GKE or Kubernetes and must not be manually specified.'
+            yield CheckFailure("nodeConfig.labels", said)
+    for taint in _known(config.get("taints")):
+        if isinstance(key := taint.get("key"), str) and _KUBERNETES.fullmatch(key):
+            yield CheckFailure("nodeConfig.taints", f"Applying kubernetes taint is not allowed: {key}.")
     taints = [(taint.get("key"), taint.get("effect")) for taint in _known(config.get("taints"))]
     if len(set(taints)) < len(taints):
         yield CheckFailure("nodeConfig.taints", "must be unique by key and effect")

@@ -15,8 +15,10 @@ from pulumi.dynamic.dynamic import serialize_provider
 from components.addons import cleanup
 from components.addons.cleanup import ClusterCleanup
 from components.gcp import control_plane
+from tests.config.test_errors import changed
 from tests.recorder import run
 from tests.recording import Recording
+from tests.stacks import record
 
 CONTENTS = "pulumi-python:dynamic/gpuyard:ClusterContents"
 STATE = {"kubeconfig": "{}", "enabled": True, "minutes": 10.0, "__provider": "x"}
@@ -54,6 +56,66 @@ def test_no_change_of_it_is_a_replacement() -> None:
         assert (found.changes, found.replaces) == (True, [])
     assert provider.diff("id", STATE, {**STATE, "__provider": "another Python's"}).changes is False
     assert provider.update("id", STATE, {**STATE, "minutes": 20.0}).outs == {**STATE, "minutes": 20.0}
+
+
+def test_what_lies_in_a_network_that_goes_along_is_asked_for_on_gke_alone() -> None:
+    """field case G8: Filestore is peered with the VPC; EFS and disks are in nobody's way."""
+    assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
+    assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
+    on_gke = record(changed("dev-gke", {}), "dev-gke").one(CONTENTS).inputs
+    assert on_gke["network_drivers"] == ["filestore.csi.storage.gke.io"]
+    assert "network_drivers" not in record(changed("dev", {}), "dev").one(CONTENTS).inputs
+
+
+class Cluster:
+    """An API server with these volumes, which says what was deleted."""
+
+    def __init__(self, *volumes: dict[str, Any]) -> None:
+        self.volumes = list(volumes)
+        self.deleted: list[str] = []
+
+    def list(self, path: str) -> list[dict[str, Any]]:
+        return self.volumes if path.endswith("/persistentvolumes") else []
+
+    def delete(self, path: str) -> None:
+        self.deleted.append(path)
+
+
+def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: str = "") -> dict[str, Any]:
+    annotations = {"pv.kubernetes.io/provisioned-by": made_by or driver} if made_by != "nobody" else {}
+    handle = "modeInstance/us-central1-a/pvc-1/vol1"
+    return {
+        "metadata": {"name": "pvc-1", "annotations": annotations},
+        "spec": {"persistentVolumeReclaimPolicy": reclaim, "csi": {"driver": driver, "volumeHandle": handle}},
+    }
+
+
+def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """field case G8: it stops before anything is deleted, with both ways on."""
+    there = Cluster(volume("Retain"))
+    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: there)
+    with pytest.raises(cleanup.NotEmpty) as refused:
+        cleanup._empty("{}", 1, ["filestore.csi.storage.gke.io"])
+    text = str(refused.value)
+    assert "volume pvc-1" in text and "modeInstance/us-central1-a/pvc-1/vol1" in text and "Nothing was deleted" in text
+    assert "persistentVolumeReclaimPolicy" in text and "pulumi state protect URN" in text
+    assert there.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("found", "drivers"),
+    [
+        (volume("Retain"), []),
+        (volume("Retain", "pd.csi.storage.gke.io"), ["filestore.csi.storage.gke.io"]),
+        (volume("Retain", made_by="nobody"), ["filestore.csi.storage.gke.io"]),
+    ],
+)
+def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], drivers: list[str]
+) -> None:
+    """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
+    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: Cluster(found))
+    cleanup._empty("{}", 1, drivers)
 
 
 def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:

@@ -48,6 +48,18 @@ def inputs(**args: Any) -> dict[str, Any]:
 
 
 class TestCluster:
+    def test_a_name_of_forty_characters_is_taken_and_its_account_fits(self) -> None:
+        """reliability case R15: GKE's longest; ids of service accounts have 30 characters."""
+        name = "a" * 39 + "b"
+        made = cluster(cluster_name=name)
+        assert made.one(CLUSTER).inputs["name"] == name
+        account = made.one("gcp:serviceaccount/account:Account").inputs["accountId"]
+        assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account)
+
+    def test_ai_zones_are_left_to_the_pools_that_name_them(self) -> None:
+        """field case G7."""
+        assert inputs(zones=[*GCP_ZONES, "us-central1-ai1a"])["nodeLocations"] == GCP_ZONES
+
     def test_it_is_vpc_native_private_and_has_no_default_pool(self) -> None:
         """seed row S01: a GKE cluster from a component."""
         made = inputs()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import date
 from typing import Any
 
@@ -91,9 +90,14 @@ class TestNetwork:
             ({"services_cidr": "10.64.0.0/20"}, "services_cidr", "overlaps pods_cidr"),
             ({"cidr": "0.0.0.0/8"}, "cidr", "no subnetwork has it"),
             ({"cidr": "199.36.152.0/21"}, "cidr", "199.36.153.4/30 is of Private Google Access"),
-            ({"zones": ["us-central1-ai1a"]}, "zones[0]", "not a zone of us-central1"),
+            ({"zones": ["us-central1-a", "us-central1-aia"]}, "zones[1]", "not a zone of us-central1"),
+            ({"zones": ["us-central1-ai1a"]}, "zones", "AI zones only"),
+            ({"further_pods_cidrs": {"pods": "10.80.0.0/16"}}, "further_pods_cidrs.pods", "rename the range"),
+            ({"further_pods_cidrs": {"Two": "10.80.0.0/16"}}, "further_pods_cidrs.Two", "rename the range"),
+            ({"further_pods_cidrs": {"two": "10.64.0.0/16"}}, "further_pods_cidrs.two", "overlaps pods_cidr"),
+            ({"further_pods_cidrs": {"two": "10.80.0.0/25"}}, "further_pods_cidrs.two", "/9 to /24"),
             ({"zones": ["us-central1-a", "us-east1-b"]}, "zones[1]", "not a zone of us-central1"),
-            ({"zones": []}, "zones", "one or more zones"),
+            ({"zones": []}, "zones", "one or more standard zones"),
             ({"flow_log_percent": 101}, "flow_log_percent", "0 (no log) to 100"),
         ],
     )
@@ -123,8 +127,8 @@ class TestAddresses:
     def test_ranges_hold_exactly_what_they_have_room_for(self) -> None:
         """Of 32 addresses Google keeps four and the control plane one; 4,096 are 16 blocks of 256."""
         assert not addresses.too_few_addresses("10.0.0.0/27", 27) and addresses.too_few_addresses("10.0.0.0/27", 28)
-        assert not addresses.too_few_blocks("10.64.0.0/20", 16, 110)
-        assert addresses.too_few_blocks("10.64.0.0/20", 17, 110)
+        assert not addresses.too_few_blocks("10.64.0.0/20", [(16, 110)])
+        assert addresses.too_few_blocks("10.64.0.0/20", [(17, 110)])
 
     def test_every_rung_at_its_maximum_counts_with_the_nodes_that_an_upgrade_adds(self) -> None:
         def nodes(**changes: Any) -> int:
@@ -138,42 +142,23 @@ class TestAddresses:
         assert nodes(max=0) == 0, "a pool that is wrong as such is told elsewhere"
         assert addresses.nodes(addresses.sound({"gpu": GKE_GPU}, GCP_ZONES)) == 10, "no spare GPU is bought"
 
-    def test_the_range_of_pods_grows_with_the_pools_that_are_written_down(self) -> None:
-        def made(most: int, **cluster: Any) -> str:
-            pools = {"cpu": pool(GKE_CPU, max=most), "gpu": pool(GKE_GPU, max=most)}
-            return addresses.default_pods(addresses.sound(pools, GCP_ZONES), **cluster)
-
-        assert made(10) == made(500) == "10.64.0.0/14"
-        assert made(900) == "10.128.0.0/13"
-        assert made(900, pods_per_node=64) == "10.64.0.0/14"
-        for network in addresses._DEFAULT_PODS:
-            for other in ("10.0.0.0/16", "10.68.0.0/20"):
-                assert not ipaddress.IPv4Network(network).overlaps(ipaddress.IPv4Network(other))
-
     @pytest.mark.parametrize(
-        ("most", "taken", "range"),
+        ("taken", "range"),
         [
-            (10, ["10.64.0.0/20"], "10.128.0.0/13"),
-            (10, ["10.0.0.0/8"], "100.64.0.0/14"),
-            (900, ["10.128.0.0/20"], "100.64.0.0/13"),
-            (10, ["no network", "10.0.0.0/20"], "10.64.0.0/14"),
+            ([], "10.64.0.0/14"),
+            (["10.64.0.0/20"], "10.128.0.0/13"),
+            (["10.0.0.0/8"], "100.64.0.0/14"),
+            (["no network", "10.0.0.0/20"], "10.64.0.0/14"),
         ],
     )
-    def test_a_range_that_is_taken_is_not_chosen(self, most: int, taken: list[str], range: str) -> None:
-        pools = {"cpu": pool(GKE_CPU, max=most), "gpu": pool(GKE_GPU, max=most)}
-        assert addresses.default_pods(addresses.sound(pools, GCP_ZONES), taken=taken) == range
+    def test_a_range_that_is_taken_is_not_chosen(self, taken: list[str], range: str) -> None:
+        assert addresses.default_pods(taken) == range
 
     def test_the_stack_chooses_a_range_beside_those_that_are_written_down(self) -> None:
         for path, value in (("cidr", "10.64.0.0/20"), ("servicesCidr", "10.66.0.0/20")):
             made = record(changed("dev-gke", {f"gpuyard:network/{path}": value}), "dev-gke")
             ranges = made.one("Subnetwork").inputs["secondaryIpRanges"]
             assert {found["rangeName"]: found["ipCidrRange"] for found in ranges}["pods"] == "10.128.0.0/13"
-
-    def test_the_stack_makes_the_range_that_its_pools_need(self) -> None:
-        more = {"gpuyard:nodePools/cpu-workers/max": 1000, "gpuyard:nodePools/gpu-workers/max": 100}
-        config = changed("dev-gke", {**more, "gpuyard:network/cidr": "10.0.0.0/18"})
-        ranges = record(config, "dev-gke").one("Subnetwork").inputs["secondaryIpRanges"]
-        assert {found["rangeName"]: found["ipCidrRange"] for found in ranges}["pods"] == "10.128.0.0/13"
 
     @pytest.mark.parametrize(
         ("changes", "path", "words"),

@@ -141,12 +141,31 @@ def test_nodes_that_are_hard_to_get_are_taken_wherever_they_are() -> None:
         assert made(pool(GKE_CPU, capacity=[capacity]))["autoscaling"]["locationPolicy"] == "ANY"
 
 
+def test_an_ai_zone_is_for_the_gpu_pools_that_name_it() -> None:
+    """field case G7."""
+    zones = [*GCP_ZONES, "us-central1-ai1a"]
+    assert node_pool(GKE_CPU, zones=zones).one(POOL).inputs["nodeLocations"] == GCP_ZONES
+    assert node_pool(GKE_GPU, zones=zones).one(POOL).inputs["nodeLocations"] == GCP_ZONES
+    train = pool(GKE_GPU, machine_types=["a4-highgpu-8g"], zones=zones[-1:], capacity=["spot"])
+    assert node_pool(train, zones=zones).one(POOL).inputs["nodeLocations"] == zones[-1:]
+
+
 def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
     """The count at the start is per zone: one in each of two zones would be more than one."""
     assert made(pool(GKE_CPU, min=1, max=1))["initialNodeCount"] == 0
-    assert made(pool(GKE_CPU, min=1, max=2))["initialNodeCount"] == 1
     assert made(pool(GKE_CPU, min=3, max=3))["initialNodeCount"] == 1
-    assert made(pool(GKE_CPU, min=3, max=4))["initialNodeCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("zones", "least", "each"), [(1, 1, 1), (2, 1, 0), (3, 1, 0), (3, 2, 0), (3, 4, 1), (3, 6, 2), (2, 5, 2)]
+)
+def test_a_pool_starts_with_no_more_nodes_than_its_minimum(zones: int, least: int, each: int) -> None:
+    """field case G4: `min: 1` bought a GPU node in every zone, and `min: 4` six of them in three."""
+    names = ["us-central1-a", "us-central1-b", "us-central1-c"][:zones]
+    for spec in (GKE_GPU, GKE_CPU):
+        found = node_pool(pool(spec, min=least, max=20), zones=names).one(POOL).inputs
+        assert found["initialNodeCount"] == each and each * zones <= least
+        assert found["autoscaling"]["totalMinNodeCount"] == least
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------
@@ -265,16 +284,30 @@ def test_gke_makes_the_networks_of_every_interface_for_gpudirect(machine_type: s
     spec = interconnected(machine_type, capacity=["spot"], max=4)
     found = made(spec)
     assert found["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
-    assert found["nodeConfig"]["labels"]["cloud.google.com/gke-networking-dra-driver"] == "true"
     assert found["nodeConfig"]["labels"]["gpuyard.dev/interconnect"] == "gpudirect"
     assert found["placementPolicy"] == {"type": "COMPACT"}
     assert resolve("p", spec).pool.interconnects == interfaces  # type: ignore[arg-type]
 
 
+PROFILE, DRANET = "gke.networks.io/accelerator-network-profile", "cloud.google.com/gke-networking-dra-driver"
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "dranet"),
+    [("a3-highgpu-8g", False), ("a3-megagpu-8g", False), ("a3-ultragpu-8g", True), ("a4-highgpu-8g", True)],
+)
+def test_a_pool_with_interconnect_bears_the_label_that_gke_would_add(machine_type: str, dranet: bool) -> None:
+    """field cases G1 and G2: GKE writes the profile's label into the pool's config; its DRANET driver is for the series
+    with RDMA alone, and excludes the multi-networking by which the others reach their interfaces."""
+    labels = config(interconnected(machine_type, capacity=["spot"], max=4))["labels"]
+    assert labels[PROFILE] == "auto"
+    assert (DRANET in labels) is dranet
+
+
 def test_a_pool_without_interconnect_has_the_clusters_network_alone() -> None:
     found = made(pool(GKE_GPU, machine_types=["a3-highgpu-8g"]))
     assert found["networkConfig"] == {"enablePrivateNodes": True} and found.get("placementPolicy") is None
-    assert "cloud.google.com/gke-networking-dra-driver" not in found["nodeConfig"]["labels"]
+    assert not {PROFILE, DRANET} & found["nodeConfig"]["labels"].keys()
 
 
 def test_neither_a_reservation_nor_flex_start_gets_a_place_by_itself() -> None:
@@ -475,6 +508,31 @@ def test_blue_nodes_stay_an_hour_unless_the_pool_says_otherwise() -> None:
         "standardRolloutPolicy": {"batchPercentage": 0.1, "batchSoakDuration": "0s"},
         "nodePoolSoakDuration": "3600s",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "hours"),
+    [
+        ({"max": 10}, 10),
+        ({"max": 16, "upgrade": {"max_surge": 0, "max_unavailable": 1}}, 16),
+        ({"max": 1000, "upgrade": {"max_surge": 20, "max_unavailable": 0}}, 50),
+        ({"upgrade": {"strategy": "blue_green", "soak_seconds": 604800}}, 168 + 10),
+        ({"upgrade": {"strategy": "blue_green", "batch_percentage": 5, "batch_soak_seconds": 3600}}, 2 * 20 + 1),
+    ],
+)
+def test_pulumi_waits_as_long_as_gke_may_need(changes: dict[str, Any], hours: int) -> None:
+    """field case G3: the provider gives up after two hours; GKE gives a node's pods one, and a soak up to a week."""
+    given = node_pool(pool(GKE_GPU, **changes)).one(POOL).options["customTimeouts"]
+    assert given.create == given.delete == "120m"
+    minutes = int(given.update.removesuffix("m"))
+    assert hours * 60 + 120 <= minutes <= 2 * (hours * 60 + 120), "no shorter than GKE, and no limit at all neither"
+
+
+def test_a_reserved_pools_machines_go_before_their_reservation_is_asked_again() -> None:
+    """field case G6: its replacement wants the machines that the old one holds; the others leave no gap."""
+    found = rungs(pool(GKE_GPU, capacity=["reserved", "spot", "on_demand"]))
+    first = {name: bool(each.options.get("deleteBeforeReplace")) for name, each in found.items()}
+    assert first == {"gpu-workers-reserved": True, "gpu-workers-spot": False, "gpu-workers": False}
 
 
 def test_broken_nodes_are_renewed_unless_the_pool_says_otherwise() -> None:

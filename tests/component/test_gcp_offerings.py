@@ -65,6 +65,34 @@ def test_a_zone_that_google_does_not_know_is_told_once_and_no_pool_is_blamed_for
     assert list(offerings.problems({"gpu": GKE_GPU}, GCP_ZONES, nowhere)) == []
 
 
+def test_gpus_that_the_list_of_places_lacks_in_a_zone_are_told_when_nobody_can_be_asked() -> None:
+    """reliability case R16: a project whose APIs are off; switching them on is the way round an old list."""
+    zones = ["us-central1-a", "us-central1-f"]
+    specs: dict[str, Any] = {"cpu": GKE_CPU, "gpu": GKE_GPU, "there": pool(GKE_GPU, zones=["us-central1-a"])}
+    (said,) = offerings.unasked_problems(specs, zones)
+    assert (said.path, said.wrong) == ("gpu.zones", "us-central1-f had no nvidia-l4 (list of 2026-11)")
+    assert said.fix.startswith("write zones: [us-central1-a]") and "gcloud services enable" in said.fix
+
+
+def test_gpus_that_are_attached_to_n1_are_looked_up_in_the_list_of_places() -> None:
+    """reliability case R16: the provider cannot ask where Google attaches them."""
+    spec = pool(GKE_GPU, machine_types=["n1-standard-8"], accelerator={"type": "nvidia-tesla-p100", "count": 1})
+    (said,) = offerings.attached_problems({"gpu": spec}, ["us-central1-a", "us-central1-c"])
+    assert said.wrong.startswith("us-central1-a had no nvidia-tesla-p100")
+    assert said.fix.startswith("write zones: [us-central1-c]")
+    assert not list(offerings.attached_problems({"gpu": GKE_GPU}, ["us-central1-f"]))
+
+
+def test_ai_zones_are_asked_for_the_pools_that_name_them_alone() -> None:
+    """field case G7."""
+    ai = "us-central1-ai1a"
+    train = pool(GKE_GPU, machine_types=["a4-highgpu-8g"], zones=[ai], capacity=["spot"])
+    machines = {A: {"g2-standard-8"}, ai: {"a4-highgpu-8g"}}
+    found = offerings.problems({"gpu": GKE_GPU, "train": train}, [A, ai], offered(machines))
+    assert list(found) == []
+    assert not list(offerings.unasked_problems({"train": train}, [A, ai])), "no list says what they have"
+
+
 def test_a_version_that_the_channel_does_not_have_yet_is_refused_and_an_old_one_said() -> None:
     (found,) = offerings.version_problems("1.36", "REGULAR", "us-central1", offered({}, newest="1.35"))
     assert found.path == "version" and found.fix.startswith("write 1.35") and "1.36" not in found.allowed

@@ -20,6 +20,20 @@ KEEP = {"key": "team", "value": "a"}
         ("autopilot", {"capacity": ["spot"]}),
         ("training-default", {"capacity": ["spot", "on_demand"]}),
         ("p", {"labels": {"mygke.io/team": "a", "k8s.io.example.com/x": "b", "team": "c"}}),
+        # field case G5: Google's own guides have people set these
+        *(
+            ("p", {"labels": {f"cloud.google.com/{key}": "true"}})
+            for key in (
+                "gke-nvidia-gpu-dra-driver",
+                "gke-networking-dra-driver",
+                "gke-dpv2-unified-cni",
+                "gke-nodepool-group-name",
+                "gke-workload-type",
+                "gke-smt-disabled",
+            )
+        ),
+        ("p", {"labels": {"gke-no-default-nvidia-gpu-device-plugin": "true"}}),
+        ("p", {"taints": [{"key": "cloud.google.com/gke-spot", "value": "true", "effect": "NoSchedule"}]}),
         ("p", {"taints": [{**KEEP, "effect": "NoSchedule"}, {**KEEP, "effect": "NoExecute"}]}),
         ("p", {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]}),
         ("p", {"labels": {"nvidia.com/gpu.present": "true"}}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import date
 from typing import Any
 
 import pulumi
@@ -16,7 +18,7 @@ from components.gcp.cluster import GkeCluster
 from components.gcp.filestore import Filestore
 from components.gcp.storage import GcpStorage
 from tests.component.stage import GCP_ZONES, gcp_options
-from tests.config.test_errors import changed
+from tests.config.test_errors import changed, parse
 from tests.recorder import run
 from tests.recording import Recording
 from tests.stacks import record, recorded
@@ -33,6 +35,24 @@ def parameters(name: str, **args: Any) -> dict[str, str]:
     """Of the storage class of that name."""
     found = storage(**args).all("StorageClass")
     return next(each.inputs["parameters"] for each in found if each.inputs["metadata"]["name"] == name)
+
+
+class TestExports:
+    def test_the_nodes_alone_mount_a_file_system_of_a_claim(self) -> None:
+        """security case M12: without export options the whole VPC and all that is connected to it may."""
+        made = record(changed("dev-gke", {}), "dev-gke").all("StorageClass")
+        shared = next(each.inputs["parameters"] for each in made if each.inputs["metadata"]["name"] == "shared")
+        assert json.loads(shared["nfs-export-options-on-create"]) == [
+            {"accessMode": "READ_WRITE", "ipRanges": ["10.0.0.0/20"], "squashMode": "NO_ROOT_SQUASH"}
+        ]
+
+    def test_a_common_instance_takes_no_options(self) -> None:
+        """gcp-filestore-csi-driver: multishare has none."""
+        found = parameters(
+            "shared", client_cidrs=["10.0.0.0/20"], filestore_tier="enterprise", filestore_multishare=True
+        )
+        assert "nfs-export-options-on-create" not in found
+        assert "nfs-export-options-on-create" not in parameters("shared")
 
 
 class TestClasses:
@@ -133,6 +153,7 @@ FILES: dict[str, Any] = {
     "zones": GCP_ZONES,
     "zone": GCP_ZONES[0],
     "network_id": NETWORK,
+    "namespace": "training",
 }
 
 
@@ -149,6 +170,13 @@ def files(**args: Any) -> Recording:
 
 
 class TestFilestore:
+    def test_its_volume_is_for_one_claim_of_one_namespace(self) -> None:
+        """security case M13."""
+        spec = files().one("PersistentVolume").inputs["spec"]
+        assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("training", "filestore")
+        with pytest.raises(pulumi.RunError, match=r"namespace = 'ML'"):
+            files(namespace="ML")
+
     def test_a_volume_spans_the_instance_and_keeps_its_data(self) -> None:
         made = files(size_gib=2048, tags={"team": "vision"})
         instance, volume = made.one("gcp:filestore/instance:Instance"), made.one("PersistentVolume").inputs["spec"]
@@ -183,7 +211,10 @@ class TestFilestore:
         (option,) = share["nfsExportOptions"]
         assert option["ipRanges"] == ["10.0.0.0/20"]
         assert option["squashMode"] == "NO_ROOT_SQUASH", "Kubernetes gives volumes their owners as root"
-        made = record(changed("dev-gke", {"gpuyard:storage": {"filestore": {"zone": "us-central1-a"}}}), "dev-gke")
+        made = record(
+            changed("dev-gke", {"gpuyard:storage": {"filestore": {"zone": "us-central1-a", "namespace": "ml"}}}),
+            "dev-gke",
+        )
         share = made.one("gcp:filestore/instance:Instance").inputs["fileShares"]
         assert share["nfsExportOptions"][0]["ipRanges"] == ["10.0.0.0/20"], "the nodes, and no other machine of the VPC"
 
@@ -201,7 +232,10 @@ class TestFilestore:
 
     @pytest.mark.parametrize("protected", [True, False])
     def test_the_stack_keeps_it_when_it_keeps_the_cluster(self, protected: bool) -> None:
-        choice = {"gpuyard:storage": {"filestore": {"zone": "us-central1-a"}}, "gpuyard:deletionProtection": protected}
+        choice = {
+            "gpuyard:storage": {"filestore": {"zone": "us-central1-a", "namespace": "ml"}},
+            "gpuyard:deletionProtection": protected,
+        }
         made = record(changed("dev-gke", choice), "dev-gke").one("gcp:filestore/instance:Instance")
         assert made.inputs["deletionProtectionEnabled"] is protected
         assert bool(made.options.get("protect")) is protected
@@ -255,7 +289,7 @@ def volumes(**of: Any) -> Recording:
             },
             options,
         )
-        data = {"bucket": "acme-data", **of}
+        data = {"bucket": "acme-data", "namespace": "ml", **of}
         args = {"project": "gpuyard-project", "cluster": cluster.cluster_name, "buckets": {"data": data}}
         made = GcsBuckets("buckets", args, options)  # type: ignore[arg-type]
         pulumi.export("volume_names", made.volume_names)
@@ -292,21 +326,41 @@ class TestBuckets:
         def member(**of: Any) -> str:
             return volumes(**of).one("BucketIAMMember").inputs["member"]
 
-        assert member() == f"principalSet://{POOL}/namespace/default"
         assert member(namespace="ml") == f"principalSet://{POOL}/namespace/ml"
         account = member(namespace="ml", service_account="trainer")
         assert account == f"principal://{POOL}/subject/ns/ml/sa/trainer"
 
+    def test_a_volume_is_for_one_claim_of_one_namespace(self) -> None:
+        """security case M13: else the first claim of any namespace would take it."""
+        spec = volumes().one("PersistentVolume").inputs["spec"]
+        assert spec["claimRef"] == {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": "ml", "name": "data"
+        }  # fmt: skip
+        assert volumes(claim="mine").one("PersistentVolume").inputs["spec"]["claimRef"]["name"] == "mine"
+
+    def test_nobody_has_a_bucket_by_default(self) -> None:
+        """security case M1: `default` is a namespace of every cluster of the project."""
+        data = {"bucket": "acme-data"}
+        with pytest.raises(pulumi.RunError, match=r"storage\.buckets\.data\.namespace = None: missing"):
+            parse("dev-gke", changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": data}}}))
+        many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
+        (said,) = parse("dev-gke", many).warnings(date(2026, 11, 23))
+        assert said.startswith("storage.buckets.data.serviceAccount: the right is that of all pods of the namespace ml")
+
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])
     def test_a_prefix_is_mounted_alone_and_its_objects_alone_can_be_read(self, prefix: str) -> None:
-        """FUSE asks for the whole bucket's layout before it mounts a part of it, so names are not restricted."""
+        """FUSE asks for the whole bucket's layout before it mounts a part of it, so names are not restricted.
+
+        security case M11: folders and managed folders are no objects, and were not restricted either.
+        """
         made = volumes(prefix=prefix)
         assert "only-dir=train/images" in made.one("PersistentVolume").inputs["spec"]["mountOptions"]
         condition = made.one("BucketIAMMember").inputs["condition"]
-        assert condition["expression"] == (
-            'resource.type != "storage.googleapis.com/Object" || '
-            'resource.name.startsWith("projects/_/buckets/acme-data/objects/train/images/")'
+        below = " || ".join(
+            f'resource.name.startsWith("projects/_/buckets/acme-data/{kind}/train/images/")'
+            for kind in ("objects", "folders", "managedFolders")
         )
+        assert condition["expression"] == f'resource.type == "storage.googleapis.com/Bucket" || {below}'
         assert len(volumes(prefix="x" * 300).one("BucketIAMMember").inputs["condition"]["title"]) <= 100
         assert "condition" not in volumes().one("BucketIAMMember").inputs
 
@@ -318,7 +372,10 @@ class TestBuckets:
         assert made.must_outlive(made.one("gcp:container/cluster:Cluster"), member)
 
     def test_the_stack_makes_a_volume_for_each_bucket(self) -> None:
-        two = {"data": {"bucket": "acme-data"}, "runs": {"bucket": "acme-runs", "writable": True, "namespace": "ml"}}
+        two = {
+            "data": {"bucket": "acme-data", "namespace": "ml"},
+            "runs": {"bucket": "acme-runs", "writable": True, "namespace": "ml"},
+        }
         made = record(changed("dev-gke", {"gpuyard:storage": {"buckets": two}}), "dev-gke")
         assert {found.inputs["metadata"]["name"] for found in made.all("PersistentVolume")} == {"data", "runs"}
         assert made.without_provider() == []
@@ -327,7 +384,12 @@ class TestBuckets:
         ("name", "of", "path", "words"),
         [
             ("Data", {}, "buckets.Data", "rename the volume"),
-            ("filestore", {}, "buckets.filestore", "Filestore's volume"),
+            # reliability case R15
+            *(
+                (name, {}, f"buckets.{name}", "is a class")
+                for name in ("filestore", "gcs", "block", "block-fast", "shared")
+            ),
+            ("data", {"claim": "My Claim"}, "buckets.data.claim", "of a claim"),
             ("data", {"bucket": "gs://acme"}, "buckets.data.bucket", "without gs://"),
             ("data", {"bucket": "Acme"}, "buckets.data.bucket", "no name of a bucket"),
             ("data", {"bucket": "a" * 64}, "buckets.data.bucket", "no name of a bucket"),
@@ -343,7 +405,7 @@ class TestBuckets:
         ],
     )
     def test_what_cannot_be_mounted_is_refused(self, name: str, of: dict[str, Any], path: str, words: str) -> None:
-        bucket = {"bucket": "acme-data", **of}
+        bucket = {"bucket": "acme-data", "namespace": "ml", **of}
         (found,) = buckets.problems({"project": "p", "cluster": "c", "buckets": {name: bucket}})  # type: ignore[dict-item]
         assert found.path == path and words in f"{found.wrong} {found.allowed} {found.fix}", found
         assert re.fullmatch(r"[a-z].*", found.fix)

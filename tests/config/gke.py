@@ -11,14 +11,17 @@ CLUSTER, STORAGE = "gpuyard:cluster", "gpuyard:storage"
 OTHERS = {f"{NET}/cidr": DELETE}
 KEY = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
 
-FILES = {"zone": "us-central1-a"}
+FILES = {"zone": "us-central1-a", "namespace": "ml"}
+DATA = {"bucket": "acme", "namespace": "ml"}
 RESTS = {"a": {"first": "2027-01-01", "last": "2027-03-31"}, "b": {"first": "2027-04-02", "last": "2027-06-30"}}
 
 _PROJECT: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gcp:project": "123456789012"}, "gcp:project", ["neither its name nor its number", "gcloud projects list"]),
     ({"gcp:project": "My Project"}, "gcp:project", ["no id of a project"]),
     ({"gcp:region": "us-central1-a"}, "gcp:region", ["a zone, not a region", "gcp:region us-central1"]),
-    ({"gcp:region": "US-CENTRAL1"}, "gcp:region", ["no name of a region"]),
+    ({"gcp:region": "US-CENTRAL1"}, "gcp:region", ["unknown region"]),
+    ({"gcp:region": "mars-north1"}, "gcp:region", ["unknown region"]),  # reliability case R16
+    ({"gcp:region": "us-centrall1"}, "gcp:region", ["unknown region", "gcp:region us-central1"]),
 ]
 
 _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
@@ -27,6 +30,22 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{NET}/podsCidr": "10.64.0.0/20"}, "network.podsCidr", ["31 nodes", "write podsCidr: 10.64.0.0/19"]),
     ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write cidr: 10.0.0.0/26"]),
     ({f"{NET}/zones": ["us-central1xa"]}, "network.zones[0]", ["not a zone of us-central1"]),
+    ({f"{NET}/zones": ["us-central1-z"]}, "network.zones[0]", ["has no such zone", "us-central1-f"]),  # R16
+    # field case G7: AI zones beside standard ones
+    ({f"{NET}/zones": ["us-central1-ai1a"]}, "network.zones", ["standard zones", "add a zone"]),
+    (
+        {f"{NET}/zones": ["us-central1-a", "us-central1-ai1a"], f"{CLUSTER}/location": "us-central1-ai1a"},
+        "cluster.location",
+        ["an AI zone, which holds no control plane", "write us-central1"],
+    ),
+    (
+        {
+            f"{NET}/zones": ["us-central1-a", "us-central1-ai1a"],
+            "gpuyard:nodePools/cpu-workers/zones": ["us-central1-ai1a"],
+        },
+        "nodePools.cpu-workers.zones[0]",
+        ["for accelerators"],
+    ),
     ({f"{NET}/zones": ["us-central1-A"]}, "network.zones[0]", ["not a zone of us-central1"]),
     ({f"{NET}/cidr": "127.0.0.0/16"}, "network.cidr", ["every machine's own"]),
     ({f"{NET}/podsCidr": "224.0.0.0/12"}, "network.podsCidr", ["for multicast"]),
@@ -109,27 +128,78 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["no label of Google Cloud", "write team"]),
 ]
 
+# field case G11: what is installed on EKS alone
+_ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"gpuyard:addons": {key: value}}, f"addons.{key}", ["environments on aws only", "alerts, cleanup"])
+    for key, value in {
+        "devicePlugin": False,
+        "efaPlugin": False,
+        "clusterAutoscaler": False,
+        "scaleDownAfterMinutes": 3,
+        "dcgmExporter": False,
+        "monitoring": False,
+    }.items()
+]
+
+# reliability case R13: labels of Google Cloud are narrower than tags
+_TAGS: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"gpuyard:tags": {key: value}}, f"tags.{key}", [words])
+    for key, value, words in (
+        ("goog-team", "a", "Google keeps keys"),
+        ("team", "\U0001f680", "write another"),
+        ("\U0001f680", "a", "write another"),
+        ("", "a", "write another"),
+        ("Team", "a", "write team"),
+        ("team", "ML Platform", "write ml-platform"),
+        ("team", "a" * 64, "up to 63"),
+        ("aws:team", "a", "write aws-team"),
+        ("kubernetes.io/cluster/x", "owned", "write kubernetes-io-cluster-x"),
+        ("größe", "a", "lower-case letter"),
+    )
+]
+_TAGS.append(({"gpuyard:tags": {f"key-{number}": "a" for number in range(60)}}, "tags", ["up to 48"]))
+
+# reliability case R15: names that a GKE cluster cannot have
+_NAMES: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({f"{CLUSTER}/name": name}, "cluster.name", ["1 to 40"])
+    for name in ("größe", "-abc", "abc-", "Abc", "", "a_b", "1abc", "a" * 41)
+]
+
 _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
     ({STORAGE: {"filestoreTier": "gold"}}, "storage.filestoreTier", ["zonal"]),
     ({STORAGE: {"filestoreMultishare": True}}, "storage.filestoreMultishare", ["filestoreTier: enterprise"]),
-    ({STORAGE: {"filestore": {}}}, "storage.filestore.zone", ["us-central1-a, us-central1-b"]),
+    ({STORAGE: {"filestore": {"namespace": "ml"}}}, "storage.filestore.zone", ["us-central1-a, us-central1-b"]),
     ({STORAGE: {"filestore": {**FILES, "sizeGib": 1000}}}, "storage.filestore.sizeGib", ["write 1024"]),
-    ({STORAGE: {"filestore": {"size": 1024}}}, "storage.filestore.size", ["write sizeGib"]),
-    ({STORAGE: {"filestore": {"zone": "us-central1-f"}}}, "storage.filestore.zone", ["not a zone of the network"]),
-    ({STORAGE: {"buckets": {"data": {"bucket": "gs://x"}}}}, "storage.buckets.data.bucket", ["without gs://"]),
+    ({STORAGE: {"filestore": {"namespace": "ml", "size": 1024}}}, "storage.filestore.size", ["write sizeGib"]),
     (
-        {STORAGE: {"buckets": {"data": {"bucket": "acme", "prefix": "/x"}}}},
+        {STORAGE: {"filestore": {**FILES, "zone": "us-central1-f"}}},
+        "storage.filestore.zone",
+        ["not a standard zone of the network"],
+    ),
+    (
+        {STORAGE: {"filestore": {"zone": "us-central1-a"}}},
+        "storage.filestore.namespace",
+        ["add it"],
+    ),  # security case M13
+    (
+        {STORAGE: {"buckets": {"data": {"bucket": "acme"}}}},
+        "storage.buckets.data.namespace",
+        ["add it"],
+    ),  # security case M1
+    ({STORAGE: {"buckets": {"data": {**DATA, "bucket": "gs://x"}}}}, "storage.buckets.data.bucket", ["without gs://"]),
+    (
+        {STORAGE: {"buckets": {"data": {**DATA, "prefix": "/x"}}}},
         "storage.buckets.data.prefix",
         ["leave out"],
     ),
     (
-        {STORAGE: {"buckets": {"data": {"bucket": "acme", "serviceAccount": "a@b.iam.gserviceaccount.com"}}}},
+        {STORAGE: {"buckets": {"data": {**DATA, "serviceAccount": "a@b.iam.gserviceaccount.com"}}}},
         "storage.buckets.data.serviceAccount",
         ["not the e-mail address"],
     ),
-    ({STORAGE: {"buckets": {"data": {"bucket": "acme", "namespace": "ML"}}}}, "storage.buckets.data.namespace", ["63"]),
+    ({STORAGE: {"buckets": {"data": {**DATA, "namespace": "ML"}}}}, "storage.buckets.data.namespace", ["63"]),
     (
-        {STORAGE: {"buckets": {"data": {"bucket": "acme", "prefix": "a/../b"}}}},
+        {STORAGE: {"buckets": {"data": {**DATA, "prefix": "a/../b"}}}},
         "storage.buckets.data.prefix",
         ["'..' as folders"],
     ),
@@ -144,5 +214,8 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
 
 MISTAKES = [
     *(("dev-gke", *mistake) for mistake in _PROJECT),
-    *(("dev-gke", changes, f"gpuyard:{path}", words) for changes, path, words in (*_NETWORK, *_CLUSTER, *_STORAGE)),
+    *(
+        ("dev-gke", changes, f"gpuyard:{path}", words)
+        for changes, path, words in (*_NETWORK, *_CLUSTER, *_NAMES, *_TAGS, *_ADDONS, *_STORAGE)
+    ),
 ]

@@ -108,11 +108,27 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[0].effect",
         ["collides with nvidia.com/gpu=present:NoSchedule", "set anyway"],
     ),
-    (gpu(labels={"cloud.google.com/gke-spot": "true"}), f"{GPUS}.labels.cloud.google.com/gke-spot", ["GKE's own"]),
-    (
-        gpu(taints=[{"key": "sandbox.gke.io/runtime", "value": "gvisor", "effect": "NoSchedule"}]),
-        f"{GPUS}.taints[0].key",
-        ["GKE's own"],
+    # field case G5: what GKE sets or reserves is refused, and not the domain
+    *(
+        (gpu(labels={key: "true"}), f"{GPUS}.labels.{key}", [words])
+        for key, words in (
+            ("cloud.google.com/gke-spot", "GKE sets it"),
+            ("cloud.google.com/gke-accelerator", "GKE sets it"),
+            ("gke.networks.io/accelerator-network-profile", "GKE sets it"),
+            ("disk-type.gke.io/pd-balanced", "GKE sets it"),
+            ("cloud.google.com/compute-class", "more than one rung"),
+            ("node-role.kubernetes.io/gpu", "of Kubernetes' own"),
+            ("kubernetes.io/team", "of Kubernetes' own"),
+        )
+    ),
+    *(
+        (gpu(taints=[{"key": key, "effect": "NoSchedule"}]), f"{GPUS}.taints[0].key", [words])
+        for key, words in (
+            ("sandbox.gke.io/runtime", "GKE sets it"),
+            ("cloud.google.com/gke-queued", "GKE sets it"),
+            ("node.kubernetes.io/not-ready", "of Kubernetes' own"),  # reliability case R13
+            ("node.cloudprovider.kubernetes.io/uninitialized", "of Kubernetes' own"),
+        )
     ),
     (
         gpu(taints=[{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]),

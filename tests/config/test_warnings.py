@@ -54,10 +54,9 @@ def test_system_pods_on_spot_nodes_alone_are_told() -> None:
     assert warned("dev-gke", {f"{cpu}/capacity": ["spot"], "gpuyard:nodePools/system": system}) == []
 
 
-def test_a_range_of_pods_that_follows_the_pools_is_to_be_written_down() -> None:
-    """Another max would choose another one, and a range in use cannot move."""
-    many = {"gpuyard:nodePools/cpu-workers/max": 1000, "gpuyard:nodePools/gpu-workers/max": 100}
-    wide = {**many, "gpuyard:network/cidr": "10.0.0.0/18"}
+def test_a_range_of_pods_beside_another_is_to_be_written_down() -> None:
+    """Another range there would choose another one, and a range in use cannot move."""
+    wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
     (said,) = warned("dev-gke", wide)
     assert said.startswith("network.podsCidr: chosen for you is 10.128.0.0/13") and "write it down" in said
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []

@@ -42,7 +42,11 @@ def test_every_request_is_one_that_googles_api_would_take(provider: GcpProvider,
     """seed row S01"""
     resources = gcp_resources(stack)
     assert resources
-    assert [reason for found in resources for reason in refusals(provider, found)] == []
+    provider.configure({"project": settings(stack)["gcp:project"], "region": "us-central1"})
+    try:
+        assert [reason for found in resources for reason in refusals(provider, found)] == []
+    finally:
+        provider.configure({"project": "my-project", "region": "us-central1"})
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,18 @@ REST = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
     "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
 OTHERS = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "grant": True}
 BUCKETS = {
-    "data": {"bucket": "acme-data", "prefix": "train/images"},
+    "data": {"bucket": "acme-data", "prefix": "train/images", "namespace": "ml"},
     "runs": {"bucket": "acme-runs", "writable": True, "namespace": "ml", "serviceAccount": "trainer"},
 }
 CHOICES: dict[str, dict[str, Any]] = {
     "flow logs": {"network/flowLogPercent": 50},
     "no nat": {"network/nat": "none"},
-    "many nodes": {"nodePools/cpu-workers/max": 1000, "nodePools/gpu-workers/max": 200, "network/cidr": "10.0.0.0/18"},
+    "many nodes": {
+        "nodePools/cpu-workers/max": 1000,
+        "nodePools/gpu-workers/max": 200,
+        "network/cidr": "10.0.0.0/18",
+        "network/podsCidr": "100.64.0.0/13",
+    },
     "somebody else's network": {"network": {"zones": GCP_ZONES, "existing": OTHERS}},
     "zonal": {"cluster/location": "us-central1-a"},
     "few pods": {"cluster/podsPerNode": 32},
@@ -43,14 +48,30 @@ CHOICES: dict[str, dict[str, Any]] = {
     "all metrics": {"cluster/metricTypes": ["SYSTEM_COMPONENTS", "JOBSET", "APISERVER", "CONTROLLER_MANAGER"]},
     "own exporter": {"cluster/managedDcgm": False},
     "multishare": {"storage": {"filestoreTier": "enterprise", "filestoreMultishare": True}},
-    "filestore": {"storage": {"filestore": {"zone": "us-central1-a", "sizeGib": 2560}}},
-    "regional filestore": {"storage": {"filestore": {"tier": "regional", "sizeGib": 12800}}},
-    "hdd": {"storage": {"filestore": {"tier": "standard", "zone": "us-central1-b"}}},
+    "filestore": {"storage": {"filestore": {"namespace": "ml", "zone": "us-central1-a", "sizeGib": 2560}}},
+    "regional filestore": {"storage": {"filestore": {"namespace": "ml", "tier": "regional", "sizeGib": 12800}}},
+    "hdd": {"storage": {"filestore": {"namespace": "ml", "tier": "standard", "zone": "us-central1-b"}}},
     "buckets": {"storage": {"buckets": BUCKETS}},
     "protected": {
         "deletionProtection": True,
-        "storage": {"filestore": {"zone": "us-central1-a"}},
+        "storage": {"filestore": {"zone": "us-central1-a", "namespace": "ml"}},
         "cluster/secretsKey": "new",
+    },
+    # field case G10, security case M16
+    "settings": {
+        "network/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"},
+        "cluster/autoscalingProfile": "optimize_utilization",
+        "cluster/gatewayApi": "standard",
+        "cluster/dns": "cloud_dns",
+        "cluster/binaryAuthorization": True,
+        "cluster/groupsDomain": "example.com",
+        "nodePools/cpu-workers/machineTypes": ["c3-standard-88"],
+        "nodePools/cpu-workers/hugePages": {"twoMib": 4096, "oneGib": 2},
+        "nodePools/cpu-workers/sysctls": {"net.core.somaxconn": "4096"},
+        "nodePools/cpu-workers/cpuManager": "static",
+        "nodePools/gpu-workers/podsRange": "pods-2",
+        "nodePools/gpu-workers/podsPerNode": 32,
+        "nodePools/gpu-workers/secondaryBootDisk": {"image": "projects/p/global/images/models"},
     },
 }
 

@@ -284,7 +284,7 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:deletionProtection"] = True
         config["gpuyard:cluster"]["secretsKey"] = "new"
-        config["gpuyard:storage"] = {"filestore": {"zone": "us-central1-a"}}
+        config["gpuyard:storage"] = {"filestore": {"namespace": "ml", "zone": "us-central1-a"}}
 
     named = {
         "cluster-gke": "cluster",

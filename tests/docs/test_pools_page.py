@@ -194,6 +194,7 @@ RANGES: list[tuple[str, int, Callable[[Mapping[str, Any]], set[str]], Mapping[st
     ("sharing.clients", 0, gke, SHARED, "sharing.clients"),
     ("maxRunSeconds", 0, gke, GPU_GKE, "max_run_seconds"),
     ("maxRunSeconds", 1, gke, {**GPU_GKE, "capacity": ["flex"]}, "max_run_seconds"),
+    ("podsPerNode", 0, gke, CPU_GKE, "pods_per_node"),
     ("updatePercentage", 0, eks, CPU_EKS, "update_percentage"),
     ("upgrade.batchPercentage", 0, gke, BLUE_GREEN, "upgrade.batch_percentage"),
     ("upgrade.batchSoakSeconds", 0, gke, BLUE_GREEN, "upgrade.batch_soak_seconds"),

@@ -94,8 +94,11 @@ class _Subnetwork(Behaviour):
             place = {"project": name.split("/")[1], "location": name.split("/")[3]}
             subnetwork = full_name("compute.subnetworks", cluster.get("subnetwork") or "default", place)
             policy = cluster.get("ipAllocationPolicy", {})
-            for key in ("clusterSecondaryRangeName", "servicesSecondaryRangeName"):
-                used = policy.get(key)
+            taken = [policy.get(key) for key in ("clusterSecondaryRangeName", "servicesSecondaryRangeName")]
+            taken += policy.get("additionalPodRangesConfig", {}).get("podRangeNames", [])
+            pools = ctx.store.select("container.nodePools", under=name)
+            taken += [pool.get("networkConfig", {}).get("podRange") for _, _, pool in pools]
+            for used in taken:
                 if subnetwork == row.resource_name(inputs) and before.get(used) != after.get(used):
                     raise invalid(f"Secondary range '{used}' of the subnetwork is in use by cluster '{name}'.")
 

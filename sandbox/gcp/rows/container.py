@@ -34,6 +34,12 @@ def location(value: Any) -> str:
     return f'Location "{value}" does not exist.{there}'
 
 
+def cluster_location(value: Any) -> str:
+    """Control planes and the nodes that come with them are in standard zones (Compute Engine, "AI zones")."""
+    said = f'Location "{value}" is an AI zone, which holds no control plane.'
+    return location(value) or (said if machines.is_ai(str(value)) else "")
+
+
 def zone(value: Any) -> str:
     return "" if machines.is_zone(str(value)) else f'Zone "{value}" does not exist.'
 
@@ -68,6 +74,11 @@ NODE_CONFIG = Names(
     {
         "kubeletConfig.insecureKubeletReadonlyPortEnabled": _SWITCH,
         "nodeImageConfigs": UNWRAPPED,
+        # GKE adds some of its own, which the provider hides (containerNodePoolResourceLabelsDiffSuppress).
+        "resourceLabels": (
+            lambda labels: labels,
+            lambda labels: {key: value for key, value in labels.items() if not key.startswith("goog-gke")},
+        ),
         "resourceManagerTags": (lambda tags: {"tags": tags}, lambda value: value.get("tags", {})),
     },
 )
@@ -400,7 +411,7 @@ ROWS = [
         labels="resourceLabels",
         checks={
             "name": name,
-            "location": location,
+            "location": cluster_location,
             "nodeLocations": zone,
             "clusterIpv4Cidr": cidr,
             "privateClusterConfig.masterIpv4CidrBlock": control_plane_range,

@@ -169,7 +169,7 @@ ROWS = [
         defaults={"protocol": "NFS_V3"},
         places=("project", "location"),
         autoname=AutoName(most=255),
-        references={"kmsKeyName": "cloudkms.cryptoKeys"},
+        references={"kmsKeyName": "cloudkms.cryptoKeys", "networks.network": "compute.networks"},
         labels="labels",
         checks={"location": location},
         validate=_check_filestore,

@@ -89,11 +89,11 @@ class Cloud:
         assert not failures, failures
         return self.provider.diff(token, urn(token, name), id, inputs, outputs, checked)
 
-    def update(self, id: str, **news: Any) -> Props:
+    def update(self, id: str, timeout: float = 0, **news: Any) -> Props:
         token, name, inputs, outputs = self.made[id]
         checked, failures = self.check(token, {**inputs, **news}, name, inputs)
         assert not failures, failures
-        new = self.provider.update(token, urn(token, name), id, inputs, outputs, checked, False, 1)
+        new = self.provider.update(token, urn(token, name), id, inputs, outputs, checked, False, timeout)
         self.made[id] = (token, name, checked, new)
         return new
 

@@ -15,11 +15,13 @@ from .facts import Stack
 # API → what needs it.
 APIS = {
     "artifactregistry": "images of the project's own",
+    "binaryauthorization": "which images may run",
     "cloudkms": "a key of one's own for secrets",
     "cloudresourcemanager": "roles on the project",
     "compute": "network, machines, disks",
     "container": "GKE",
     "containerfilesystem": "image streaming",
+    "dns": "names within the cluster",
     "file": "Filestore",
     "iam": "the account of the nodes",
     "iamcredentials": "Workload Identity Federation",

@@ -1,0 +1,130 @@
+"""Google's regions and zones, and which zones have which GPU: for names, and for the time when nobody can be asked.
+
+Zones seldom change, GPUs monthly: those below are of the skypilot-catalog's dump (gcp/vms.csv, v8, read 2026-11), but
+for B200 and RTX PRO 6000, which are of Google's page "GPU regions and zones". Google publishes no list by AI zone.
+"""
+
+import difflib
+import re
+
+_STANDARD = {
+    region: tuple(f"{region}-{letter}" for letter in letters)
+    for letters, regions in {
+        "abc": """
+            africa-south1 asia-east1 asia-east2 asia-northeast1 asia-northeast2 asia-northeast3 asia-south1
+            asia-south2 asia-southeast1 asia-southeast2 australia-southeast1 australia-southeast2
+            europe-central2 europe-north1 europe-north2 europe-southwest1 europe-west2 europe-west3 europe-west4
+            europe-west6 europe-west8 europe-west9 europe-west10 europe-west12 me-central1 me-central2 me-west1
+            northamerica-northeast1 northamerica-northeast2 northamerica-south1 southamerica-east1
+            southamerica-west1 us-east4 us-east5 us-south1 us-west1 us-west2 us-west3 us-west4
+        """,
+        "abcf": """
+            us-central1
+        """,
+        "bcd": """
+            us-east1 europe-west1
+        """,
+    }.items()
+    for region in regions.split()
+}
+AI_ZONES = ("us-central1-ai1a", "us-south1-ai1b", "europe-west4-ai1a")
+"""Zones for accelerators, away from the others of their region, with few services (Compute Engine, "AI zones")."""
+
+ZONES = {
+    region: (*zones, *(zone for zone in AI_ZONES if zone.rpartition("-")[0] == region))
+    for region, zones in _STANDARD.items()
+}
+"""Zones by region, in order; AI zones last."""
+
+_ACCELERATOR_ZONES = {
+    "nvidia-tesla-v100": """
+        asia-east1-c europe-west4-abc us-central1-abcf us-east1-bc us-west1-ab
+    """,
+    "nvidia-tesla-p100": """
+        asia-east1-ac australia-southeast1-b europe-west1-bd europe-west4-a us-central1-cf us-east1-bc us-west1-ab
+    """,
+    "nvidia-tesla-p4": """
+        asia-southeast1-abc australia-southeast1-ab europe-west4-bc northamerica-northeast1-abc us-central1-ac
+        us-east4-abc us-west2-bc
+    """,
+    "nvidia-tesla-t4": """
+        asia-east1-ac asia-east2-ac asia-northeast1-ac asia-northeast3-bc asia-south1-ab asia-southeast1-abc
+        asia-southeast2-ab australia-southeast1-ac europe-central2-bc europe-west1-bcd europe-west2-ab
+        europe-west3-b europe-west4-abc me-west1-bc northamerica-northeast1-c southamerica-east1-abc
+        us-central1-abcf us-east1-bcd us-east4-abc us-west1-ab us-west2-bc us-west3-b us-west4-ab
+    """,
+    "nvidia-l4": """
+        asia-east1-abc asia-northeast1-abc asia-northeast3-ab asia-south1-abc asia-southeast1-abc
+        europe-west1-bc europe-west2-ab europe-west3-ab europe-west4-abc europe-west6-bc me-central2-ac
+        northamerica-northeast1-bc northamerica-northeast2-ab us-central1-abc us-east1-bcd us-east4-ac us-west1-abc
+        us-west4-ac
+    """,
+    "nvidia-tesla-a100": """
+        asia-northeast1-ac asia-northeast3-ab asia-southeast1-abc europe-west4-ab me-west1-ac us-central1-abcf
+        us-east1-b us-west1-b us-west3-b us-west4-b
+    """,
+    "nvidia-a100-80gb": """
+        asia-southeast1-c europe-west4-a us-central1-ac us-east4-c us-east5-ab
+    """,
+    "nvidia-h100-80gb": """
+        asia-east1-c asia-northeast1-b asia-south1-c asia-south2-b asia-southeast1-bc australia-southeast1-c
+        europe-north1-c europe-west1-bc europe-west3-c europe-west4-bc europe-west8-c europe-west9-c
+        us-central1-abc us-east4-abc us-east5-a us-west1-ab us-west4-a
+    """,
+    "nvidia-h100-mega-80gb": """
+        asia-northeast1-b asia-northeast3-ac asia-south1-c asia-southeast1-bc australia-southeast1-c
+        europe-west1-bc europe-west3-ac europe-west4-bc northamerica-northeast2-c us-central1-abc us-east4-abc
+        us-east5-a us-west1-ab us-west4-a
+    """,
+    "nvidia-h200-141gb": """
+        asia-south1-b asia-south2-c europe-west1-b europe-west4-a us-central1-b us-east4-b us-east5-a us-south1-b
+        us-west1-c
+    """,
+    "nvidia-b200": """
+        asia-southeast1-b europe-west4-b us-central1-b us-east1-b us-east4-b us-south1-b us-west2-c us-west3-bc
+    """,
+    "nvidia-rtx-pro-6000": """
+        asia-southeast1-b europe-west4-c us-central1-abf us-east1-c us-east4-ab us-east5-c us-south1-a
+    """,
+}
+ACCELERATORS = {
+    accelerator: frozenset(
+        f"{region_letters.rpartition('-')[0]}-{letter}"
+        for region_letters in text.split()
+        for letter in region_letters.rpartition("-")[2]
+    )
+    for accelerator, text in _ACCELERATOR_ZONES.items()
+}
+"""The zones that offer each accelerator, but for AI zones."""
+
+
+_AI = re.compile(r".+-ai\d+[a-z]")
+
+
+def region_of(location: str) -> str:
+    """The region of a zone or of a region."""
+    return location if location in ZONES or not re.fullmatch(r".+\d-(ai\d+)?[a-z]", location) else _parent(location)
+
+
+def _parent(zone: str) -> str:
+    return zone.rpartition("-")[0]
+
+
+def is_zone(location: str) -> bool:
+    """Whether the list has such a zone."""
+    return location in ZONES.get(region_of(location), ())
+
+
+def is_ai(zone: str) -> bool:
+    """Whether it is an AI zone, by its name."""
+    return bool(_AI.fullmatch(zone))
+
+
+def standard(zones: list[str]) -> list[str]:
+    """Those that are no AI zones: for the cluster, its system and whatever does not name an AI zone itself."""
+    return [zone for zone in zones if not is_ai(zone)]
+
+
+def nearest(region: str) -> list[str]:
+    """Regions whose names look like this one."""
+    return difflib.get_close_matches(region, ZONES, n=3)

@@ -1,0 +1,74 @@
+"""Filestore instances of claims, as GKE's driver makes them (gcp-filestore-csi-driver, pkg/csi_driver): one for each.
+
+An instance is peered with its VPC, which cannot be deleted before it. Left out: shares of a common instance
+(multishare), backups, and the file system itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from sandbox.cluster.api import Object
+from sandbox.cluster.quantity import parse
+from sandbox.gcp import machines
+from sandbox.gcp.store import KEPT, ApiError, Body, Store
+from sandbox.gcp.table import full_name, number, timestamp
+
+INSTANCES = "file.instances"
+_TIERS = {"standard": "BASIC_HDD", "premium": "BASIC_SSD"}
+_REGIONAL = ("regional", "enterprise")
+_SHARE = "vol1"
+_LEAST_GIB = 1024
+
+
+class Files:
+    """The instances of one GKE cluster (the protocol of sandbox/cluster/volumes.py)."""
+
+    driver = "filestore.csi.storage.gke.io"
+
+    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
+        self._project = project
+        self._location = location
+        self._cluster = cluster
+        self._store = store or Store()
+
+    def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
+        """The handle of the instance for that PersistentVolume, made now or by an attempt that was cut off."""
+        short, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
+        tier = parameters.get("tier", "standard")
+        region = machines.region_of(self._location)
+        place = region if tier in _REGIONAL else zone or machines.ZONES[region][0]
+        name = f"projects/{self._project}/locations/{place}/instances/{short}"
+        network = full_name("compute.networks", parameters.get("network", "default"), {"project": self._project})
+        gib = max(_LEAST_GIB, math.ceil(parse(volume["spec"]["capacity"]["storage"]) / 2**30))
+        body: Body = {
+            "name": name,
+            "tier": _TIERS.get(tier, tier.upper()),
+            "state": "READY",
+            "fileShares": [{"name": _SHARE, "capacityGb": str(gib), "nfsExportOptions": _exports(parameters)}],
+            "networks": [{"network": network, "modes": ["MODE_IPV4"], "ipAddresses": ["10.255.251.2"]}],
+            "labels": {
+                "storage_gke_io_created-by": self.driver.replace(".", "_"),
+                "kubernetes_io_created-for_pvc_name": claim["name"],
+                "kubernetes_io_created-for_pvc_namespace": claim["namespace"],
+            },
+            "createTime": timestamp(),
+            "_sandbox": {"id": number(name), KEPT: volume["spec"]["persistentVolumeReclaimPolicy"] != "Delete"},
+        }
+        if not self._store.find(INSTANCES, name):
+            self._store.insert(INSTANCES, name, body, references=[("compute.networks", network)])
+        return f"modeInstance/{place}/{short}/{_SHARE}"
+
+    def remove(self, handle: str) -> None:
+        """Deletes the instance; one that is not there is no error."""
+        _, place, short, _ = handle.split("/")
+        try:
+            self._store.delete(INSTANCES, f"projects/{self._project}/locations/{place}/instances/{short}")
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+
+def _exports(parameters: dict[str, str]) -> list[Body]:
+    return json.loads(parameters.get("nfs-export-options-on-create") or "[]")
