@@ -6,9 +6,8 @@ import argparse
 import sys
 
 from sandbox.errors import SandboxError
-from tools import build
 from tools.manifest import TOOLS
-from tools.provide import cache, machines_own, provide
+from tools.provide import cached, machines_own, provide
 
 
 def main() -> int:
@@ -21,7 +20,7 @@ def main() -> int:
     try:
         if arguments.list:
             for name, tool in TOOLS.items():
-                where = machines_own(tool) or build.built(tool, cache()) or "not yet built"
+                where = machines_own(tool) or cached(tool) or "not here yet"
                 print(f"{name:25} {tool.pinned:10} {tool.what:38} {where}")
             return 0
         for name, path in provide(arguments.names or list(TOOLS)).items():

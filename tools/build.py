@@ -32,9 +32,12 @@ class Build:
 
     tools: Sequence[Tool]
     cache: Path
+    go: Path
+    env: dict[str, str]
     activity: str = "starting"
     begun: float = field(default_factory=time.monotonic)
     process: subprocess.Popen[str] | None = None
+    outcome = "done"  # a build that fails raises
 
     @property
     def name(self) -> str:
@@ -52,29 +55,33 @@ class Build:
     def log(self) -> Path:
         return self.folder / "build.log"
 
-    def run(self, go: Path, env: dict[str, str]) -> None:
+    def run(self) -> None:
         """Builds what is still missing when the lock is ours. Raises SandboxError with the log's end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock() as lock:
             missing = [tool for tool in self.tools if not built(tool, self.cache)]
             if missing:
-                self._compile(missing, go, env, lock)
+                self._compile(missing, lock)
 
     def cancel(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
 
-    def _compile(self, missing: Sequence[Tool], go: Path, env: dict[str, str], lock: int) -> None:
+    def report(self, say: Callable[[str], None]) -> None:
+        seconds = time.monotonic() - self.begun
+        say(f"{self.name}: {self.activity} ({clock(seconds)}; usually {clock(self.usual)} on 2 cores)")
+
+    def _compile(self, missing: Sequence[Tool], lock: int) -> None:
         target = location(missing[0], self.cache).parent
         work = self.folder / "building"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         out = f"{work / missing[0].name}" if len(missing) == 1 else f"{work}{os.sep}"
         flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags]
-        self._go([str(go), "build", *flags, "-o", out, *(tool.package for tool in missing)], env, lock)
+        self._go([str(self.go), "build", *flags, "-o", out, *(tool.package for tool in missing)], lock)
         for tool in missing:
             for file in tool.beside:
-                source = self._module_folder(tool, go, env) / file
+                source = self._module_folder(tool) / file
                 shutil.copy(source, work / source.name)
                 (work / source.name).chmod(0o755)
         target.mkdir(parents=True, exist_ok=True)
@@ -83,13 +90,13 @@ class Build:
             path.replace(target / path.name)
         shutil.rmtree(work, ignore_errors=True)
 
-    def _go(self, argv: Sequence[str], env: dict[str, str], lock: int) -> None:
+    def _go(self, argv: Sequence[str], lock: int) -> None:
         packages, last = 0, ""
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 argv,
                 cwd=self.tools[0].module,
-                env=env,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -115,9 +122,9 @@ class Build:
                 "\n".join(text.splitlines()[-15:]),
             )
 
-    def _module_folder(self, tool: Tool, go: Path, env: dict[str, str]) -> Path:
-        argv = [str(go), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", tool.package]
-        found = subprocess.run(argv, cwd=tool.module, env=env, capture_output=True, text=True, check=False)
+    def _module_folder(self, tool: Tool) -> Path:
+        argv = [str(self.go), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", tool.package]
+        found = subprocess.run(argv, cwd=tool.module, env=self.env, capture_output=True, text=True, check=False)
         if found.returncode:
             raise SandboxError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
         return Path(found.stdout.strip())
@@ -194,11 +201,6 @@ def at_once() -> int:
     except (ValueError, OSError):
         memory = 0
     return 2 if (os.cpu_count() or 1) > 1 and memory > 6 << 30 else 1
-
-
-def report(build: Build, say: Callable[[str], None]) -> None:
-    seconds = time.monotonic() - build.begun
-    say(f"{build.name}: {build.activity} ({clock(seconds)}; usually {clock(build.usual)} on 2 cores)")
 
 
 def clock(seconds: float) -> str:

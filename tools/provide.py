@@ -1,4 +1,5 @@
-"""Provides the programs that a command needs: the machine's own where they are good enough, else built and cached.
+"""Provides the programs that a command needs: the machine's own where they are good enough, else an official release
+where its host can be reached, else built from source. What was downloaded or built is cached.
 
 The cache is `$GPUYARD_TOOLS_CACHE`, or `gpuyard/tools` below `$XDG_CACHE_HOME` or `~/.cache`: outside the clone, so
 that all clones on a machine share it. Safe when two runs start at once, instant the second time.
@@ -14,11 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from sandbox.errors import SandboxError
-from tools import build, golang
+from tools import build, golang, releases
 from tools.manifest import TOOLS, Tool, go_line, parse
 
 HEARTBEAT = 10.0
@@ -48,14 +52,21 @@ def provide(names: Sequence[str], progress: Say | None = None) -> dict[str, Path
             found |= {companion: own.parent / companion for companion in TOOLS[name].companions}
             continue
         for tool in (TOOLS[name], *(TOOLS[companion] for companion in TOOLS[name].companions)):
-            done = build.built(tool, cache())
+            done = cached(tool)
             if done:
                 found[tool.name] = done
             elif tool not in missing:
                 missing.append(tool)
     if missing:
-        found |= _build(missing, say)
+        _ready(store := cache())
+        found |= _download(missing, store, say)
+        found |= _build([tool for tool in missing if tool.name not in found], store, say)
     return found
+
+
+def cached(tool: Tool) -> Path | None:
+    """The program that an earlier run downloaded or built."""
+    return releases.kept(tool, cache()) or build.built(tool, cache())
 
 
 def cache() -> Path:
@@ -102,8 +113,7 @@ def version_of(path: Path, tool: Tool) -> tuple[int, ...]:
     return version
 
 
-def _build(missing: Sequence[Tool], say: Say) -> dict[str, Path]:
-    store = cache()
+def _ready(store: Path) -> None:
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -111,11 +121,39 @@ def _build(missing: Sequence[Tool], say: Say) -> dict[str, Path]:
             f"The cache of tools {store} cannot be made: {error.strerror}.",
             "set GPUYARD_TOOLS_CACHE to a folder that you may write to",
         ) from None
+
+
+def _download(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]:
+    """The programs that their projects' hosts serve as published."""
+    known = releases.releases()
+    wanted = {known[tool.name].url: known[tool.name] for tool in missing if tool.name in known}
+    there = releases.reachable(list(wanted.values()))
+    if not there:
+        return {}
+    hosts = ", ".join(sorted({urlsplit(release.address).netloc for release in there}))
+    say(f"official releases are downloaded, once on this machine, from {hosts}")
+    jobs = [releases.Download(release, store, partial(_faults, release)) for release in there]
+    _run(jobs, len(jobs), say)
+    return {tool.name: path for tool in missing if (path := releases.kept(tool, store))}
+
+
+def _faults(release: releases.Release, folder: Path) -> str:
+    """What is wrong with a release's programs on this machine; "" when all of them run."""
+    for name in release.programs:
+        tool = TOOLS.get(name)
+        if tool and tool.probe and not tool.accepts(version_of(folder / name, tool)):
+            return f"{name} of version {release.version} does not run here"
+    return ""
+
+
+def _build(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]:
+    if not missing:
+        return {}
     begun = time.monotonic()
     go = golang.find(max(go_line(tool.module) for tool in missing), store, say)
     env = golang.environment(store, go)
     jobs = [
-        build.Build(list(tools), store)
+        build.Build(list(tools), store, go, env)
         for _, tools in groupby(sorted(missing, key=lambda tool: tool.folder), key=lambda tool: tool.folder)
     ]
     jobs.sort(key=lambda job: -job.usual)  # the longest first: the end comes sooner
@@ -124,25 +162,39 @@ def _build(missing: Sequence[Tool], say: Say) -> dict[str, Path]:
         f"{len(missing)} programs are built from their pinned sources, once on this machine (about {usual} on 2 cores):"
         f" {', '.join(tool.name for tool in missing)}"
     )
-    _run(jobs, go, env, say)
+    _run(jobs, build.at_once(), say)
     say(f"all built in {build.clock(time.monotonic() - begun)}; kept in {store}")
     return {tool.name: build.location(tool, store) for tool in missing}
 
 
-def _run(jobs: Sequence[build.Build], go: Path, env: dict[str, str], say: Say) -> None:
-    with ThreadPoolExecutor(build.at_once()) as pool:
-        running: dict[Future[None], build.Build] = {pool.submit(job.run, go, env): job for job in jobs}
+class Job(Protocol):
+    """What provides some programs; a failure that ends the whole command is raised by `run`."""
+
+    begun: float
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    def run(self) -> None: ...
+    def cancel(self) -> None: ...
+    def report(self, say: Say) -> None: ...
+
+
+def _run(jobs: Sequence[Job], at_once: int, say: Say) -> None:
+    with ThreadPoolExecutor(at_once) as pool:
+        running: dict[Future[None], Job] = {pool.submit(job.run): job for job in jobs}
         try:
             while running:
                 done, _ = wait(running, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = running.pop(future)
                     future.result()
-                    say(f"{job.name}: done ({build.clock(time.monotonic() - job.begun)})")
+                    say(f"{job.name}: {job.outcome} ({build.clock(time.monotonic() - job.begun)})")
                 if not done:
                     for future, job in running.items():
                         if future.running():
-                            build.report(job, say)
+                            job.report(say)
         except BaseException:  # one failed or the person gave up: the rest need not go on
             for future, job in running.items():
                 future.cancel()

@@ -39,6 +39,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("GPUYARD_TOOLS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.setenv("GPUYARD_RELEASES", "off")
 
     def make(behaviour: str = "", version: str = "1.99.0") -> Path:
         calls = tmp_path / "calls"
