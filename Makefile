@@ -43,8 +43,8 @@ images-json: ## The same as JSON, with the upstream of each
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(CHOICE) $(if $(FORCE),--force)
 
-test: ## Run every test
-	@$(RUN) pytest
+test: ## Run every test, on two cores at least in parts side by side
+	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup
 
 check: ## Lint, types and the fast tests, in under a minute
 	@$(RUN) ruff check .

@@ -31,6 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if re.search(r"\[(guide|prod)\b", item.nodeid) or re.search(whole, item.path.as_posix()):
             item.add_marker(pytest.mark.slow)
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # side by side, the longest first: the end comes sooner
+        longest = ("tests/engine/", "tests/cluster/")
+        items.sort(key=lambda item: next((n for n, part in enumerate(longest) if part in item.path.as_posix()), 9))
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/engine/" in item.path.as_posix():
             item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.xdist_group("engine"))  # they follow one story, in order
+            item.add_marker(pytest.mark.xdist_group(f"engine-{item.path.stem}"))  # a module follows one story, in order
 
 
 @dataclass
