@@ -85,6 +85,7 @@ class Rung:
             gpu_ready_by="image" if self.bottlerocket else "device-plugin",
             spot=self.capacity == "spot",
             efa=0 if expected else self.efa,
+            device_lists=fleet.device_lists(self.nodegroup, self.data),
         )
 
 
@@ -98,14 +99,14 @@ def _rung(made: Recording, group: Resource) -> Rung:
     tags = [tag.inputs for tag in made.all("aws:autoscaling/tag:Tag")]
     (template,) = (lt for lt in made.all("LaunchTemplate") if lt.id == group.inputs["launchTemplate"]["id"])
     data = launch.data(template.inputs)
-    shown = ("labels", "taints", "amiType", "capacityType")
+    shown = ("labels", "taints", "amiType", "capacityType", "releaseVersion")
     return Rung(
         name=group.name,
         pool=group.inputs["tags"]["gpuyard.dev/pool"],
         capacity=group.inputs["labels"]["gpuyard.dev/capacity"],
         machine_types=tuple(group.inputs.get("instanceTypes") or [data["InstanceType"]]),
         tags={tag["tag"]["key"]: tag["tag"]["value"] for tag in tags if tag["autoscalingGroupName"] == asg},
-        nodegroup={"nodegroupName": group.name, **{key: group.inputs[key] for key in shown}},
+        nodegroup={"nodegroupName": group.name, **{key: group.inputs.get(key, "") for key in shown}},
         data=data,
     )
 

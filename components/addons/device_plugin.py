@@ -36,6 +36,9 @@ def served(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
 class NvidiaDevicePlugin(pulumi.ComponentResource):
     """The device plugin on every GPU node of an EKS cluster that does not bring one, and on no other.
 
+    A pod gets the GPUs that it asks for and sees no others, and needs no privileges for it. The nodes are set up for
+    that by `user_data.py`, which says why; an image of another maker has to be set up in the same way.
+
     Not for GKE, which brings its own: two of them advertise every GPU twice. Takes the provider `kubernetes`.
     """
 
@@ -51,6 +54,8 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
         installed = release(
             versions.NVIDIA_DEVICE_PLUGIN,
             {
+                # With it the chart gives the plugin CAP_SYS_ADMIN, and through that the node's GPUs.
+                "deviceListStrategy": "volume-mounts",
                 "nodeSelector": {GPU_PRESENT_LABEL: "true"},
                 # Takes the place of the chart's own terms (Helm replaces lists), of which NFD's labels are two.
                 "affinity": {

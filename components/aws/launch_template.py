@@ -55,7 +55,7 @@ def launch_template(
         )
         if reserved
         else None,
-        user_data=user_data.encoded(eks.image, bool(pool.scratch_gb)),
+        user_data=user_data.encoded(eks.image, scratch=bool(pool.scratch_gb), gpus=bool(pool.gpus)),
         tag_specifications=[
             aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
             for kind in ("instance", "volume", "network-interface")

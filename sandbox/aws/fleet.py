@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.aws import session
-from sandbox.cluster.cloud import Group, Machine, NodeShape, Taint
+from sandbox.cluster.cloud import DEVICE_LISTS, ENVVAR, MOUNTS, Group, Machine, NodeShape, Taint
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
 _POOL = "gpuyard.dev/pool"
@@ -172,6 +172,7 @@ class Fleet:
             gpu_ready_by="image" if _bottlerocket(nodegroup) else "device-plugin",
             spot=instance.get("InstanceLifecycle") == "spot",
             efa=interfaces(data),
+            device_lists=device_lists(nodegroup, data),
         )
 
     def _prefix_delegation(self) -> bool:
@@ -244,6 +245,25 @@ def joined(
     return NodeShape(labels, tuple(_taints(nodegroup)), resources, facts["InstanceType"], zone)
 
 
+def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[str]:
+    """Ways in which the image's container runtime gives GPUs to containers without CAP_SYS_ADMIN.
+
+    Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd takes CDI (nodeadm, from Kubernetes 1.32 on). The
+    rest is in the container toolkit's configuration, which user data may change: the toolkit takes no mounts by
+    default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Of images that are not
+    EKS's nothing is known.
+    """
+    if _bottlerocket(nodegroup):
+        return frozenset({MOUNTS})
+    if not nodegroup.get("amiType", "").startswith("AL2023"):
+        return DEVICE_LISTS
+    accepted = {MOUNTS: False, ENVVAR: nodegroup.get("releaseVersion", "").rpartition("-")[2] < "20260423"}
+    for option, value in re.findall(r"accept-nvidia-visible-devices-([a-z-]+?)\s*=\s*(true|false)", _user_data(data)):
+        way = {"as-volume-mounts": MOUNTS, "envvar-when-unprivileged": ENVVAR}.get(option, "")
+        accepted[way] = value == "true"
+    return DEVICE_LISTS - {way for way, yes in accepted.items() if not yes}
+
+
 def interfaces(data: dict[str, Any]) -> int:
     """EFA interfaces that a launch template gives its machines."""
     return sum(each.get("InterfaceType") in ("efa", "efa-only") for each in data.get("NetworkInterfaces") or [])
@@ -268,6 +288,10 @@ def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, 
         "topology.kubernetes.io/region": region,
         "topology.kubernetes.io/zone": zone,
     }
+
+
+def _user_data(data: dict[str, Any]) -> str:
+    return base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
 
 
 def _bottlerocket(nodegroup: dict[str, Any]) -> bool:
@@ -309,7 +333,7 @@ def _allocatable(facts: dict[str, Any], disk: float, pods: int) -> dict[str, str
 def _disk(facts: dict[str, Any], data: dict[str, Any], bottlerocket: bool) -> float:
     """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else a volume:
     the root's, or on Bottlerocket the second one. 20 GiB where the template does not say."""
-    text = base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
+    text = _user_data(data)
     local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
     # bootstrap-commands hold ["apiclient", "ephemeral-storage", "init"]
     striped = r'"ephemeral-storage",\s*"init"' if bottlerocket else r"strategy:\s*[\"']?RAID0"

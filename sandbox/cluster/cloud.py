@@ -54,6 +54,11 @@ class Group:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+ENVVAR, MOUNTS = "envvar", "volume-mounts"
+DEVICE_LISTS = frozenset({ENVVAR, MOUNTS, "cdi-annotations", "cdi-cri"})
+"""Ways in which a device plugin hands GPUs to a container, in the spelling of NVIDIA's (`deviceListStrategy`)."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """A virtual machine that the cloud reports, and the node that it becomes when it joins.
@@ -61,7 +66,9 @@ class Machine:
     `node.resources` holds what the kubelet would report without any device plugin: never nvidia.com/gpu.
     `gpus` is the number of GPUs in the machine; `gpu_ready_by` says who makes them a resource: 'device-plugin' (a pod
     of it must run on the node, as on EKS), 'image' (Bottlerocket has a plugin built in) or 'cloud' (GKE's own). `spot`:
-    may be reclaimed. `efa`: EFA interfaces, which only a pod of AWS's EFA plugin makes a resource.
+    may be reclaimed. `efa`: EFA interfaces, which only a pod of AWS's EFA plugin makes a resource. `device_lists`: the
+    ways in which the container runtime gives GPUs to a container without CAP_SYS_ADMIN; one with it may always use the
+    environment variable.
     """
 
     id: str
@@ -74,6 +81,7 @@ class Machine:
     gpu_ready_by: str
     spot: bool
     efa: int = 0
+    device_lists: frozenset[str] = DEVICE_LISTS
 
 
 class Fleet(Protocol):

@@ -1,10 +1,10 @@
 """The node controller: the machines that the cloud reports become Kubernetes nodes, and go when their machine goes.
 
 A node gets exactly what its group really gives it (labels, taints, providerID, capacity) and `nvidia.com/gpu` only
-while somebody makes the GPUs a resource: a running device-plugin pod on it, its image (Bottlerocket) or the cloud
-itself (GKE); `vpc.amazonaws.com/efa` only while a pod of the EFA plugin runs on it. KWOK plays the kubelet. When a
-machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends them (condition
-DisruptionTarget, phase Failed), without its 40 s of patience.
+while somebody makes the GPUs a resource: a running device-plugin pod on it that finds them (gpus.py), its image
+(Bottlerocket) or the cloud itself (GKE); `vpc.amazonaws.com/efa` only while a pod of the EFA plugin runs on it. KWOK
+plays the kubelet. When a machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends
+them (condition DisruptionTarget, phase Failed), without its 40 s of patience.
 
 Allocatable equals capacity: what kubelet and system reserve has to be taken off by whoever reports the machine.
 """
@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sandbox.cluster import gpus
 from sandbox.cluster.api import STRATEGIC, Api, ApiError, Object
 from sandbox.cluster.cloud import Machine
 from sandbox.cluster.kwok import ANNOTATION
@@ -28,7 +29,7 @@ MACHINE = "gpuyard.dev/machine"
 APPLIED = "gpuyard.dev/applied"
 """Annotation: labels and taints that the cloud gave last, so that one that it drops is removed and no other."""
 
-GPU = "nvidia.com/gpu"
+GPU = gpus.GPU
 EFA = "vpc.amazonaws.com/efa"
 
 _PLUGINS = {GPU: ("nvidia-device-plugin", "k8s-device-plugin"), EFA: ("aws-efa-k8s-device-plugin",) * 2}
@@ -123,9 +124,12 @@ class Nodes:
     def _show_devices(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
         """The kubelet's part for a device plugin: its devices are resources while it runs."""
         here = [pod for pod in pods if pod["spec"].get("nodeName") == machine.node_name and is_running(pod)]
-        plugged = {resource for resource in _PLUGINS if any(_plugs(pod, resource) for pod in here)}
+        plugged = {EFA} if any(_plugs(pod, EFA) for pod in here) else set()
         if machine.gpu_ready_by != "device-plugin":
             plugged.add(GPU)
+        elif working := gpus.plugins_that_work(self._api, (pod for pod in here if _plugs(pod, GPU)), machine):
+            plugged.add(GPU)
+            gpus.end_blind_pods(self._api, here, working, machine)
         shown = node["status"].get("allocatable", {})
         wanted = {
             resource: str(count) if count and resource in plugged else None

@@ -2,9 +2,10 @@
 
 Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
 the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
-serviceAccount, podLabels, podAnnotations and the name overrides; of AWS's EFA plugin its fixed affinity and toleration,
-of the Cluster Autoscaler the ConfigMap of its priorities. Nothing of the charts' own templates is in here. A chart that
-is not in the table becomes a ConfigMap that records it, with the kinds (CRDs) in `KINDS` that others wait for.
+serviceAccount, podLabels, podAnnotations and the name overrides; of NVIDIA's plugin how it hands out GPUs, of AWS's EFA
+plugin its fixed affinity and toleration, of the Cluster Autoscaler the ConfigMap of its priorities. Nothing of the
+charts' own templates is in here. A chart that is not in the table becomes a ConfigMap that records it, with the kinds
+(CRDs) in `KINDS` that others wait for.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ APP_VERSION = "stand-in"
 class StandIn:
     """A workload of a chart. `defaults`: the chart's values that matter; helm merges the user's into them. `by_name`:
     its pods have one label, `name`; `affinity`: a template of it, where the chart's values cannot change it;
-    `tolerations`: those that the chart adds to the user's; `more`: a template of further objects."""
+    `container`: a template of what its container has beside image and resources; `tolerations`: those that the chart
+    adds to the user's; `more`: a template of further objects."""
 
     kind: str
     image: str
@@ -39,6 +41,7 @@ class StandIn:
     defaults: dict[str, Any] = field(default_factory=dict)
     by_name: bool = False
     affinity: str = ""
+    container: str = ""
     tolerations: list[dict[str, str]] = field(default_factory=list)
     more: str = ""
 
@@ -61,6 +64,26 @@ affinity:
           - {key: {{ . }}, operator: In, values: {{ toJson $.Values.supportedInstanceLabels.values }}}
         {{- end }}
           - {key: eks.amazonaws.com/compute-type, operator: NotIn, values: [auto]}
+"""
+
+# How it hands out GPUs, and the capability that some ways and MIG need. Chart 0.20.0, templates/_helpers.tpl.
+_DEVICE_LIST = """\
+{{- with .Values.deviceListStrategy }}
+env:
+  - {name: DEVICE_LIST_STRATEGY, value: {{ . | quote }}}
+{{- end }}
+{{- $mounts := contains "volume-mounts" (.Values.deviceListStrategy | default "") }}
+securityContext:
+  {{- if .Values.securityContext }}
+  {{- toYaml .Values.securityContext | nindent 12 }}
+  {{- else if .Values.compatWithCPUManager }}
+  privileged: true
+  {{- else if or $mounts (ne (.Values.migStrategy | default "none") "none") }}
+  capabilities: {add: [SYS_ADMIN]}
+  {{- else }}
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
+  {{- end }}
 """
 
 # Chart 9.59.0, templates/priority-expander-configmap.yaml.
@@ -95,6 +118,7 @@ STAND_INS: dict[str, StandIn] = {
             "tolerations": [_CRITICAL, {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
             "priorityClassName": "system-node-critical",
         },
+        container=_DEVICE_LIST,
     ),
     "dcgm-exporter": StandIn(
         "DaemonSet",
@@ -181,6 +205,7 @@ def _workload(chart: str, stand_in: StandIn) -> str:
     text = text.replace("@SELECTOR@", "by-name" if stand_in.by_name else "selector")
     text = text.replace("@TOLERATIONS@", json.dumps(stand_in.tolerations))
     text = text.replace("@AFFINITY@", textwrap.indent(stand_in.affinity or _AFFINITY, " " * 6).lstrip())
+    text += textwrap.indent(stand_in.container, " " * 10)
     guard = _NOT_IN_DEFAULT if stand_in.not_in_default_namespace else ""
     return guard.replace("@CHART@", chart) + text + stand_in.more
 

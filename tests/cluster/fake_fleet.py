@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from sandbox.cluster.cloud import Group, Machine, NodeShape, Taint
+from sandbox.cluster.cloud import DEVICE_LISTS, Group, Machine, NodeShape, Taint
 from sandbox.cluster.nodes import EFA, GPU
 
 GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
@@ -50,6 +50,7 @@ class FakeFleet:
         self._lock = threading.RLock()
         self.own_autoscaler = own_autoscaler
         self.gpu_ready_by = gpu_ready_by
+        self.device_lists = DEVICE_LISTS
         self.boot = 0.3
         self.capacity: dict[str, int] = {}
         self.node_labels: dict[str, dict[str, str]] = {}
@@ -124,5 +125,6 @@ class FakeFleet:
             gpu_ready_by=self.gpu_ready_by,
             spot=False,
             efa=int(promised.get(EFA, "0")),
+            device_lists=self.device_lists,
         )
         self._machines[machine.id] = (machine, time.monotonic() + self.boot)

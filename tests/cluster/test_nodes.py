@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from sandbox.cluster.api import Api
-from sandbox.cluster.cloud import Taint
+from sandbox.cluster.cloud import MOUNTS, Taint
 from sandbox.cluster.controller import Controller
 from sandbox.cluster.nodes import EFA, GPU, is_ready
 from sandbox.workload import plain_pod, training_spec
@@ -63,6 +64,54 @@ def test_a_gpu_shows_only_while_a_device_plugin_pod_runs_on_the_node(
     assert pods.running("train")["spec"]["nodeName"] == node
     api.delete(f"{pods.path}/plugin")
     wait(lambda: gpus(api, node) is None, "the end of the GPU")
+
+
+UNPRIVILEGED = {"capabilities": {"drop": ["ALL"]}}
+BY_MOUNTS = {"env": [{"name": "DEVICE_LIST_STRATEGY", "value": "volume-mounts"}]}
+SYS_ADMIN = {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+
+
+def plugin_of(pods: Pods, node: str, **container: object) -> None:
+    """A device plugin's pod whose container has these settings."""
+    plugin = {"name": "plugin", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.20.0", **container}
+    pods.make("plugin", {"nodeName": node, "tolerations": [{"operator": "Exists"}], "containers": [plugin]})
+
+
+def test_a_plugin_without_the_right_to_gpus_crashes_and_shows_none(
+    api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
+) -> None:
+    """field case A0: the chart's default on an image from v20260423 on (amazon-eks-ami#2706)."""
+    fleet.device_lists = frozenset({MOUNTS})
+    node = gpu_node(api, fleet)
+    plugin_of(pods, node, securityContext=UNPRIVILEGED)
+
+    def crashed() -> str:
+        states = (pods.get("plugin") or {"status": {}})["status"].get("containerStatuses") or [{"state": {}}]
+        return states[0]["state"].get("waiting", {}).get("reason", "")
+
+    wait(lambda: crashed() == "CrashLoopBackOff", "the crash")
+    assert gpus(api, node) is None
+
+
+def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_takes(
+    api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
+) -> None:
+    """field case A0: with the right alone the node shows its GPU, and no training program finds it; with mounts an
+    unprivileged pod runs."""
+    fleet.device_lists = frozenset({MOUNTS})
+    node = gpu_node(api, fleet)
+    plugin_of(pods, node, **SYS_ADMIN)
+    wait(lambda: gpus(api, node) == "1", "the GPU")
+    pods.make("blind", training_spec())
+    ended = wait(lambda: (pod := pods.get("blind")) and pod["status"].get("phase") == "Failed" and pod, "its end")
+    assert "libnvidia-ml" in ended["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
+    api.delete(f"{pods.path}/plugin")
+    wait(lambda: gpus(api, node) is None, "the end of the GPU")
+    plugin_of(pods, node, **BY_MOUNTS, **SYS_ADMIN)
+    pods.make("sees", training_spec())
+    assert pods.running("sees")["spec"]["nodeName"] == node
+    time.sleep(2)
+    assert (pods.get("sees") or {})["status"]["phase"] == "Running"
 
 
 def test_the_clouds_own_plugin_needs_no_pod(api: Api, fleet: FakeFleet, controllers: Controller) -> None:

@@ -142,6 +142,13 @@ def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_othe
 
 
 @pytest.mark.slow
+def test_the_device_plugin_hands_out_gpus_as_the_nodes_take_them() -> None:
+    """field case A0: by mounts, for which the chart gives the plugin CAP_SYS_ADMIN unless a setting hides it."""
+    values = release(device_plugin(POOLS))["values"]
+    assert values["deviceListStrategy"] == "volume-mounts"
+    assert "securityContext" not in values and "compatWithCPUManager" not in values
+
+
 def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
     """seed row S05: neither a DaemonSet without nodes nor a pool without its plugin; each waits for its pools only."""
     efa = {"machineTypes": ["p5.48xlarge"], "min": 0, "max": 4, "interconnect": True, "zones": ["us-east-1a"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import email
 from typing import Any
 
 import pulumi
@@ -235,16 +236,37 @@ def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() 
 
 def test_user_data_is_what_it_was(golden: Any) -> None:
     """Nodes with other user data are replaced one by one: a change is deliberate."""
-    cases = {image: (user_data.render(image, True) or "").splitlines() for image in ("al2023", "bottlerocket")}
-    assert user_data.render("al2023", False) is None
+    cases = {
+        image: (user_data.render(image, scratch=True, gpus=True) or "").splitlines()
+        for image in ("al2023", "bottlerocket")
+    }
+    assert user_data.render("al2023", scratch=False, gpus=False) is None
     golden("user-data", cases)
+
+
+@pytest.mark.parametrize("scratch", [True, False])
+def test_gpu_nodes_of_al2023_take_gpus_by_mounts_and_from_no_variable(scratch: bool) -> None:
+    """field case A0: whatever the release's default is; parts of several kinds are well-formed MIME."""
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], scratch=scratch))
+    message = email.message_from_bytes(base64.b64decode(made.one("LaunchTemplate").inputs["userData"]))
+    parts = {part.get_content_type(): part.get_payload() for part in message.get_payload()}  # type: ignore[union-attr]
+    assert ("application/node.eks.aws" in parts) is scratch
+    script = parts["text/x-shellscript"]
+    assert script.startswith("#!/bin/sh\n")
+    assert "--in-place" in script and "as-volume-mounts=true" in script
+    assert "envvar-when-unprivileged=false" in script
+
+
+@pytest.mark.parametrize("spec", [GUIDE_CPU, pool(GUIDE_GPU, image="bottlerocket", scratch=False)])
+def test_other_nodes_need_no_user_data(spec: Any) -> None:
+    assert node_pool(spec, name="other").one("LaunchTemplate").inputs.get("userData") is None
 
 
 def test_local_disks_become_the_pods_storage_where_a_machine_has_them() -> None:
     """seed row S10: striped by user data, and promised to the autoscaler."""
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"]))
     given = made.one("LaunchTemplate").inputs["userData"]
-    assert base64.b64decode(given).decode() == user_data.render("al2023", True)
+    assert base64.b64decode(given).decode() == user_data.render("al2023", scratch=True, gpus=True)
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(7520 * 10**9 / 2**30 * 0.9) - 3}Gi"
 
@@ -254,7 +276,7 @@ def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, A
     """seed row S10: the guide's 100Gi fit."""
     made = node_pool(pool(GUIDE_GPU, **changes))
     template = made.one("LaunchTemplate").inputs
-    assert template.get("userData") is None
+    assert "localStorage" not in base64.b64decode(template["userData"]).decode()
     assert template["blockDeviceMappings"][0]["ebs"]["volumeSize"] == 200
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"] == "177Gi"
 

@@ -246,9 +246,22 @@ def _params(shape: Any, options: list[str]) -> dict[str, Any]:
 def test_other_commands_name_keys_and_verbs_that_exist() -> None:
     others = [line for line in page.commands(PAGE) if line[0] != "aws"]
     for line in others:
-        assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"]), line
+        kubectl = (["kubectl", "apply"], ["kubectl", "logs"])
+        assert line[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "config"], *kubectl), line
         if line[1] == "config":
             page.parse("dev", {line[3]: yaml.safe_load(line[4])})
+
+
+def test_the_pod_that_lists_its_gpus_is_one_that_unprivileged_users_run() -> None:
+    """field case A0: it lands on a GPU node of any pool, asks for one GPU, and claims all as CUDA images do."""
+    (pod,) = [found for found in page.manifests(PAGE) if found.get("metadata", {}).get("name") == "gpus"]
+    one, none = pod["spec"]["containers"]
+    assert one["resources"]["limits"] == {"nvidia.com/gpu": 1} and "resources" not in none
+    for container in (one, none):
+        assert container["env"] == [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pod["spec"]["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert pod["spec"]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
 
 
 def test_what_is_protected_is_what_the_page_names() -> None:

@@ -13,7 +13,7 @@ import pytest
 from components.addons.cluster_autoscaler import expander_priorities
 from components.aws import user_data
 from sandbox.aws import machine_types
-from sandbox.aws.fleet import Fleet, max_pods
+from sandbox.aws.fleet import Fleet, device_lists, max_pods
 from sandbox.cluster.cloud import Group, Taint
 from tests.unit.aws.conftest import REGION, World, nodegroup_inputs
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
 TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
+CDI = ("cdi-annotations", "cdi-cri")
 
 
 @pytest.fixture
@@ -173,11 +174,21 @@ def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_
         ({"blockDeviceMappings": [disk("/dev/xvdb", 300)]}, 265, 270),
         ({"blockDeviceMappings": [disk("/dev/xvda", 300)]}, 15, 20),
         (
-            {"blockDeviceMappings": [disk("/dev/xvdb", 300)], "userData": user_data.encoded("bottlerocket", True)},
+            {
+                "blockDeviceMappings": [disk("/dev/xvdb", 300)],
+                "userData": user_data.encoded("bottlerocket", scratch=True, gpus=True),
+            },
             370,
             380,
         ),
-        ({"blockDeviceMappings": [disk("/dev/xvdb", 300)], "userData": user_data.encoded("al2023", True)}, 265, 270),
+        (
+            {
+                "blockDeviceMappings": [disk("/dev/xvdb", 300)],
+                "userData": user_data.encoded("al2023", scratch=True, gpus=True),
+            },
+            265,
+            270,
+        ),
     ],
 )
 def test_bottlerocket_shows_its_gpus_itself_and_keeps_pods_on_its_second_disk(
@@ -189,6 +200,26 @@ def test_bottlerocket_shows_its_gpus_itself_and_keeps_pods_on_its_second_disk(
     (machine,) = fleet.machines()
     assert (machine.gpus, machine.gpu_ready_by) == (1, "image")
     assert least < int(machine.node.resources["ephemeral-storage"]) / 2**30 < most
+
+
+@pytest.mark.parametrize(
+    ("ami_type", "release", "gpu_pool", "taken"),
+    [
+        ("AL2023_x86_64_NVIDIA", "1.35.3-20260403", False, {"envvar", *CDI}),
+        ("AL2023_x86_64_NVIDIA", "1.35.3-20260423", False, {*CDI}),
+        ("AL2023_x86_64_NVIDIA", "1.35.3-20260403", True, {"volume-mounts", *CDI}),
+        ("AL2023_ARM_64_NVIDIA", "1.35.6-20260714", True, {"volume-mounts", *CDI}),
+        ("BOTTLEROCKET_x86_64_NVIDIA", "1.62.0-a49015db", True, {"volume-mounts"}),
+        ("CUSTOM", "ami-0123456789abcdef0", True, {"envvar", "volume-mounts", *CDI}),
+    ],
+)
+def test_how_a_node_gives_gpus_to_pods_follows_from_image_and_user_data(
+    ami_type: str, release: str, gpu_pool: bool, taken: set[str]
+) -> None:
+    """field case A0: amazon-eks-ami#2706, bottlerocket#3718; gpuyard's own user data makes all releases alike."""
+    text = user_data.encoded("al2023", scratch=False, gpus=True) if gpu_pool else None
+    found = device_lists({"amiType": ami_type, "releaseVersion": release}, {"UserData": text})
+    assert found == taken
 
 
 def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:

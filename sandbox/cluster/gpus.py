@@ -1,0 +1,77 @@
+"""How containers come to GPUs on a node with NVIDIA's container toolkit and device plugin: or do not.
+
+The toolkit gives a container its GPUs when the request comes in a way that the node accepts (`Machine.device_lists`).
+The plugin's own pod asks with its environment variable, and crashes where that does not count for it; the pods that it
+serves are asked for in the ways that its setting says. A container with CAP_SYS_ADMIN may always use the variable
+(nvidia-container-toolkit, internal/config/image: VisibleDevices, IsPrivileged).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sandbox.cluster.api import STRATEGIC, Api, Object
+from sandbox.cluster.cloud import ENVVAR, Machine
+
+GPU = "nvidia.com/gpu"
+
+_SETTING = "DEVICE_LIST_STRATEGY"
+_NO_DRIVER = "could not load NVML library: libnvidia-ml.so.1: cannot open shared object file"
+
+
+def plugins_that_work(api: Api, plugins: Iterable[Object], machine: Machine) -> list[Object]:
+    """Those of a node's plugin pods that find its GPUs; the others crash."""
+    found = []
+    for pod in plugins:
+        if ENVVAR in machine.device_lists or any(map(_privileged, pod["spec"]["containers"])):
+            found.append(pod)
+        else:
+            waiting = {"reason": "CrashLoopBackOff", "message": f"back-off restarting failed container: {_NO_DRIVER}"}
+            _settle(api, pod, "Running", {"waiting": waiting})
+    return found
+
+
+def end_blind_pods(api: Api, pods: Iterable[Object], plugins: Iterable[Object], machine: Machine) -> None:
+    """Ends the pods that were given GPUs in no way that the node accepts: their programs find none."""
+    ways = {way for pod in plugins for way in _ways(pod)}
+    for pod in pods:
+        if any(_asks(each) and not ways & _taken(each, machine) for each in pod["spec"]["containers"]):
+            message = f"{_NO_DRIVER}: the node takes GPUs by {', '.join(sorted(machine.device_lists))}, "
+            message += f"the device plugin gives them by {', '.join(sorted(ways))}"
+            _settle(api, pod, "Failed", {"terminated": {"exitCode": 1, "reason": "Error", "message": message}})
+
+
+def _taken(container: Object, machine: Machine) -> set[str]:
+    return {*machine.device_lists, ENVVAR} if _privileged(container) else {*machine.device_lists}
+
+
+def _privileged(container: Object) -> bool:
+    context: dict[str, Any] = container.get("securityContext") or {}
+    return bool(context.get("privileged")) or "SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or [])
+
+
+def _ways(plugin: Object) -> Iterator[str]:
+    """The plugin's setting, which the chart passes as a variable: a list with commas, `envvar` by default."""
+    for container in plugin["spec"]["containers"]:
+        for variable in container.get("env") or []:
+            if variable["name"] == _SETTING and variable.get("value"):
+                yield from variable["value"].split(",")
+                return
+    yield ENVVAR
+
+
+def _asks(container: Object) -> bool:
+    return GPU in ((container.get("resources") or {}).get("limits") or {})
+
+
+def _settle(api: Api, pod: Object, phase: str, state: Object) -> None:
+    meta = pod["metadata"]
+    kinds = ("Ready", "ContainersReady")
+    not_ready = [{"type": kind, "status": "False", "reason": "ContainersNotReady"} for kind in kinds]
+    containers = [
+        {"name": each["name"], "image": each["image"], "imageID": "", "ready": False, "restartCount": 1, "state": state}
+        for each in pod["spec"]["containers"]
+    ]
+    path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+    api.patch(path, {"status": {"phase": phase, "conditions": not_ready, "containerStatuses": containers}}, STRATEGIC)
