@@ -50,11 +50,12 @@ class Image:
 
 
 EKS_IMAGES = {
-    "1.33": Image("1.33.13-20260714", 580),
-    "1.34": Image("1.34.9-20260714", 580),
-    "1.35": Image("1.35.6-20260714", 580),
+    "1.33": Image("1.33.13-20260903", 580),
+    "1.34": Image("1.34.10-20260903", 580),
+    "1.35": Image("1.35.7-20260903", 580),
 }
-"""Image per Kubernetes minor. Driver 580.159.03: awslabs/amazon-eks-ami, CHANGELOG.md, v20260714. Looked at 2026-11."""
+"""Image per Kubernetes minor. Releases: public records of clusters. Driver: EKS's user guide, "EKS AL2023 NVIDIA AMIs"
+(580 for every minor); v20260714 has 580.159.03 (awslabs/amazon-eks-ami, CHANGELOG.md). Looked at 2026-11."""
 
 
 EKS_ADDONS = {
@@ -107,5 +108,6 @@ KUBE_PROMETHEUS_STACK = Chart(
     "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08"
 )
 
-CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.0", "1.34": "v1.34.0", "1.35": "v1.35.0"}
-"""Image tag per Kubernetes minor: the autoscaler simulates the scheduler of its own version. Looked at 2026-08."""
+CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2"}
+"""Image tag per Kubernetes minor: the autoscaler simulates the scheduler of its own version. The newest patches in
+public records of releases and clusters. Looked at 2026-11."""

@@ -81,6 +81,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     """Control plane and what nodes need to join it."""
     given: EksClusterArgs = {
         **args.cluster(environment),
+        "tags": environment.tags,
         "network_id": network.network_id,
         # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
         # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
@@ -109,6 +110,8 @@ def node_pools(
                 "node_role_arn": cluster.node_role_arn,
                 "network_id": network.network_id,
                 "security_group_id": cluster.security_group_id,
+                # The provider's default tags end at the node group: what EC2 and the drivers make has its own.
+                "tags": environment.tags,
             },
             # A node needs its way out, its role's permissions and its network plug-in, first and last.
             pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
@@ -130,6 +133,7 @@ def storage(
         "network_id": network.network_id,
         "subnet_ids": network.private_subnets,
         "security_group_id": cluster.security_group_id,
+        "tags": environment.tags,
     }
     # The drivers' controllers run on nodes.
     after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))

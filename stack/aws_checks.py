@@ -12,6 +12,7 @@ from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
 from components.aws import pools as aws_pools
 from components.aws import storage as aws_storage
+from components.aws import tags as aws_tags
 from components.checks import Problem
 from components.versions import Chart
 
@@ -70,6 +71,11 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
         yield from aws_buckets.problems(buckets)
 
 
+def tag_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `tags`."""
+    yield from aws_tags.problems(environment.config.tags)
+
+
 def addon_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong between the add-ons and the rest."""
     resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
@@ -122,3 +128,5 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
 def warnings(environment: Environment, today: date) -> Iterator[str]:
     """What works on EKS today and will not stay so."""
     yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))
+    old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
+    yield from (f"nodePools.{said}" for said in old)

@@ -82,7 +82,7 @@ class Environment(Generic[C]):
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags (labels on Google Cloud) of everything that bears them."""
+        """Tags (labels on Google Cloud) of everything that takes them."""
         return {"gpuyard-stack": self.name, **self.config.tags}
 
 
@@ -154,7 +154,9 @@ def _value(config: pulumi.Config, key: str) -> Any:
 def _prefixed(problems: Iterable[Problem]) -> list[Problem]:
     """Paths as they stand in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
     return [
-        Problem(f"{PROJECT}:{_camel(p.path)}", p.value, p.wrong, p.allowed, p.fix) if ":" not in p.path else p
+        Problem(f"{PROJECT}:{_camel(p.path)}", p.value, p.wrong, p.allowed, p.fix)
+        if ":" not in p.path.split(".")[0]
+        else p
         for p in problems
     ]
 
@@ -296,6 +298,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     pools = [problem.under("nodePools") for problem in of_cloud.pool_problems(environment)]
     yield from pools
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
+    yield from of_cloud.tag_problems(environment)
     charts = [] if pools else of_cloud.charts(environment)
     yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts, config.charts.digests))
     if not pools:

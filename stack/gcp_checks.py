@@ -92,9 +92,13 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
         yield from gcp_buckets.problems(buckets)
 
 
+def tag_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `tags`, which are labels here."""
+    yield from labels.problems(environment.config.tags)
+
+
 def addon_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong between the add-ons and the rest."""
-    yield from labels.problems(environment.tags)
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
     if all(pool.gpus for pool in resolved.values()):
         yield Problem(

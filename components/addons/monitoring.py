@@ -7,7 +7,7 @@ from typing_extensions import NotRequired
 
 from .. import versions
 from ..images import ImagesArgs
-from ..storage_classes import BLOCK_FAST
+from ..storage_classes import BLOCK
 from . import cluster_autoscaler
 from .release import namespace, release
 
@@ -29,8 +29,9 @@ _AUTOSCALER = {
 
 class MonitoringArgs(TypedDict):
     """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
-    `block-fast`, which keeps the volume when the release goes. `autoscaler`: scrape the Cluster Autoscaler too (default
-    false). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
+    `block`: it goes with the cluster, and metrics that are to last longer are sent elsewhere. `autoscaler`: scrape the
+    Cluster Autoscaler too (default false). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see
+    `images.ImagesArgs`."""
 
     retention_days: NotRequired[int]
     volume_gib: NotRequired[int]
@@ -101,7 +102,7 @@ class Monitoring(pulumi.ComponentResource):
                         "storageSpec": {
                             "volumeClaimTemplate": {
                                 "spec": {
-                                    "storageClassName": BLOCK_FAST.name,
+                                    "storageClassName": BLOCK.name,
                                     "accessModes": ["ReadWriteOnce"],
                                     "resources": {"requests": {"storage": f"{int(args.get('volume_gib', 50))}Gi"}},
                                 }

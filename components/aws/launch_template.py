@@ -66,9 +66,19 @@ def launch_template(
 
 
 def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
-    # AL2023 has everything on its root device; Bottlerocket keeps images and pods on a second one.
-    device = "/dev/xvdb" if eks.image == "bottlerocket" else "/dev/xvda"
-    return [
+    # AL2023 has everything on its root device; Bottlerocket keeps images and pods on a second one, and the first is as
+    # large as its image.
+    bottlerocket = eks.image == "bottlerocket"
+    system = [
+        aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+            device_name="/dev/xvda",
+            ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+                volume_type="gp3", encrypted="true", delete_on_termination="true"
+            ),
+        )
+    ]
+    device = "/dev/xvdb" if bottlerocket else "/dev/xvda"
+    return (system if bottlerocket else []) + [
         aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
             device_name=device,
             ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(

@@ -11,6 +11,7 @@ from .. import checks, naming
 from ..checks import Problem
 from ..pools import Pool, Rung
 from ..taints import cloud_effect
+from . import tags
 from .launch_template import launch_template
 from .pools import EksNodePoolSpec, EksPool, problems, resolve
 from .subnets import of_zones
@@ -64,7 +65,9 @@ class EksNodePool(pulumi.ComponentResource):
         groups = [self._group(rung, eks, templates[rung.capacity == "reserved"]) for rung in eks.pool.rungs]
         asg_names = [group.resources[0].autoscaling_groups[0].name for group in groups]
         for rung, asg_name in zip(eks.pool.rungs, asg_names):
-            for role, (key, value) in autoscaler_tags(eks.pool, rung, args["cluster_name"]).items():
+            # Of the group itself; its instances have theirs from the template, and twice is refused by neither.
+            own = {f"tag-{key}": (key, value) for key, value in self._tags.items()}
+            for role, (key, value) in {**own, **autoscaler_tags(eks.pool, rung, args["cluster_name"])}.items():
                 aws.autoscaling.Tag(
                     f"{rung.name}-{role}",
                     autoscaling_group_name=asg_name,
@@ -139,8 +142,8 @@ class EksNodePool(pulumi.ComponentResource):
         return aws.eks.NodeGroup(
             rung.name,
             cluster_name=args["cluster"],
-            # Beside a release of another minor the API wants it.
-            version=args.get("kubernetes_version") if eks.release else None,
+            # Always, so that nodes follow the cluster: without it a group keeps the minor of its creation.
+            version=args.get("kubernetes_version"),
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
             subnet_ids=of_zones(args["subnet_ids"], args["zones"], pool.zones or args["zones"]),
@@ -181,6 +184,7 @@ class EksNodePool(pulumi.ComponentResource):
 
 def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
     yield from problems(name, args["pool"], args["zones"], version)
+    yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     for field in ("network_id", "security_group_id"):
         if args["pool"].get("interconnect") and args.get(field) is None:
             yield Problem(

@@ -1,8 +1,9 @@
 """What a pool on EKS has beside the common spec (image, reservation, updates), and what AWS refuses."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TypedDict
 
 from typing_extensions import NotRequired
@@ -30,6 +31,8 @@ _RELEASES = {
     "al2023": (r"\d+\.\d+\.\d+-\d{8}", "KUBERNETES-DATE such as 1.35.6-20260714"),
     "bottlerocket": (r"\d+\.\d+\.\d+-[0-9a-f]{8}", "VERSION-COMMIT such as 1.57.0-beaadc52"),
 }
+# EKS makes new images every week or two; after three months a fleet misses several kernels and drivers.
+_OLD_DAYS = 90
 _RESERVATION = r"cr-[0-9a-f]{8,17}"
 _GROUP_ARN = r"arn:aws[a-z-]*:resource-groups:[a-z0-9-]+:\d{12}:group/.+"
 
@@ -186,6 +189,23 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
                 f"machine_types[{index}]", machine.name, "not sold in capacity blocks",
                 "p4d, p4de, p5, p5e, p5en, p6 and alike", "remove capacityBlock, or choose another type",
             )  # fmt: skip
+
+
+def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: date) -> Iterator[str]:
+    """Pools whose nodes run an image of long ago, by the date in its release. `today`: in UTC."""
+    for name, spec in node_pools.items():
+        release = resolve(name, spec, version).release or ""
+        made = re.fullmatch(r".*-(\d{4})(\d{2})(\d{2})", release)
+        if made is None:
+            continue
+        age = (today - date(*map(int, made.groups()))).days
+        if age > _OLD_DAYS:
+            pinned = "set it to a newer one" if "release" in spec else "set release to a newer one, or update gpuyard"
+            yield (
+                f"{name}.release: the nodes' image {release} is {age} days old and lacks the security fixes since; "
+                f"{pinned}: aws ssm get-parameter --name /aws/service/eks/optimized-ami/{version}/amazon-linux-2023/"
+                "x86_64/standard/recommended/release_version --query Parameter.Value"
+            )
 
 
 def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:

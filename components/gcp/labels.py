@@ -9,24 +9,29 @@ from ..checks import Problem
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 # A machine takes 64; some fifteen are GKE's (goog-gke-…, goog-k8s-…) and gpuyard's own.
-_MOST = 48
+_MOST = 47
 _GOOGLES = "goog"
+_OWN = ("gpuyard-stack", "gpuyard-pool")
 
 
 def problems(labels: Mapping[str, str]) -> Iterator[Problem]:
     """What is wrong with `tags`."""
     for key, value in labels.items():
+        if key in _OWN:
+            yield Problem(
+                f"tags.{key}", value, "a label that gpuyard sets", "other keys", "remove it, or rename the key"
+            )
         if key.startswith(_GOOGLES):
             yield Problem(f"tags.{key}", value, "Google keeps keys that begin so", "other keys", "rename the key")
         if not _KEY.fullmatch(key):
             yield Problem(
-                f"tags.{key}", value, "the key is no label of Google Cloud",
+                f"tags.{key}", value, "the key is not a valid label of Google Cloud",
                 "a lower-case letter, then up to 62 lower-case letters, digits, '_' and '-'",
                 f"write {_near(key)}",
             )  # fmt: skip
         if not _VALUE.fullmatch(value):
             yield Problem(
-                f"tags.{key}", value, "the value is no label of Google Cloud",
+                f"tags.{key}", value, "the value is not a valid label of Google Cloud",
                 "up to 63 lower-case letters, digits, '_' and '-'", f"write {_near(value)}",
             )  # fmt: skip
     if len(labels) > _MOST:

@@ -5,6 +5,7 @@ They are never attached to an instance: no data is in them.
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -13,6 +14,8 @@ import botocore.exceptions
 from sandbox.aws import session
 from sandbox.cluster.api import Object
 from sandbox.cluster.quantity import parse
+from sandbox.cluster.volumes import Refused
+from sandbox.plugins import faults
 
 KEPT = "sandbox/kept"
 """Tag of volumes whose reclaim policy was Retain when they were made; nothing of the driver's."""
@@ -27,7 +30,7 @@ class Disks:
 
     def __init__(self, region: str, cluster: str) -> None:
         self._ec2 = session.client("ec2", region)
-        self._cluster = cluster
+        self._cluster, self._region = cluster, region
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
         """The id of the volume for that PersistentVolume, made now or by an attempt that was cut off."""
@@ -44,23 +47,34 @@ class Disks:
             "kubernetes.io/created-for/pvc/namespace": claim["namespace"],
             "Name": f"{self._cluster}-dynamic-{name}",
         }
+        tags |= self._extra_tags()
         if volume["spec"]["persistentVolumeReclaimPolicy"] != "Delete":
             tags[KEPT] = "true"
-        more: dict[str, Any] = {
-            member: int(parameters[key])
-            for key, member in (("iops", "Iops"), ("throughput", "Throughput"))
-            if key in parameters
-        }
+        size = math.ceil(parse(volume["spec"]["capacity"]["storage"]) / 2**30)
+        kind, encrypted = parameters.get("type", "gp3"), parameters.get("encrypted") == "true"
+        more = performance(kind, size, int(parameters.get("iops", 0)), int(parameters.get("throughput", 0)))
+        if why := faults.refused(f"aws:ebs/volume:Volume::{claim['name']}", tags, encrypted):
+            raise Refused(why)
         return self._ec2.create_volume(
             AvailabilityZone=zone,
-            Size=math.ceil(parse(volume["spec"]["capacity"]["storage"]) / 2**30),
-            VolumeType=parameters.get("type", "gp3"),
-            Encrypted=parameters.get("encrypted") == "true",
+            Size=size,
+            VolumeType=kind,
+            Encrypted=encrypted,
             TagSpecifications=[
                 {"ResourceType": "volume", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
             ],
             **more,
         )["VolumeId"]
+
+    def _extra_tags(self) -> dict[str, str]:
+        """Tags that the driver's add-on is set to put on every volume (`controller.extraVolumeTags`)."""
+        eks = session.client("eks", self._region)
+        try:
+            addon = eks.describe_addon(clusterName=self._cluster, addonName="aws-ebs-csi-driver")["addon"]
+        except eks.exceptions.ResourceNotFoundException:
+            return {}
+        settings = json.loads(addon.get("configurationValues") or "{}")
+        return {**settings.get("controller", {}).get("extraVolumeTags", {})}
 
     def remove(self, handle: str) -> None:
         """Deletes the volume; one that is not there is no error."""
@@ -69,3 +83,26 @@ class Disks:
         except botocore.exceptions.ClientError as error:
             if not error.response["Error"]["Code"].startswith("InvalidVolume"):
                 raise
+
+
+# gp3: IOPS of any volume, and the most for each GiB; MiB/s of any volume, and the most for each of its IOPS.
+_GP3_IOPS, _GP3_IOPS_PER_GIB = 3000, 500
+_GP3_THROUGHPUT, _GP3_THROUGHPUT_PER_IOPS = 125, 0.25
+_BAD = "InvalidParameterCombination"
+
+
+def performance(kind: str, size: int, iops: int, throughput: int) -> dict[str, Any]:
+    """What the driver asks for, or EC2's refusal. The driver caps IOPS by the size, unless that is below the least, and
+    never the throughput (aws-ebs-csi-driver 1.64, pkg/cloud, capIOPS; EBS user guide, "General Purpose SSD")."""
+    if kind != "gp3":
+        return {"Iops": iops} if iops else {}
+    most = size * _GP3_IOPS_PER_GIB
+    if iops > most >= _GP3_IOPS:
+        iops = most
+    if iops > max(most, _GP3_IOPS):
+        raise Refused(f"{_BAD}: Iops to volume size ratio of {iops / size:.0f} is too high; maximum is 500")
+    granted = iops or _GP3_IOPS
+    if throughput > granted * _GP3_THROUGHPUT_PER_IOPS:
+        ratio = throughput / granted
+        raise Refused(f"{_BAD}: Throughput (MiBps) to iops ratio of {ratio:.3f} is too high; maximum is 0.250")
+    return {"Iops": granted, "Throughput": throughput or _GP3_THROUGHPUT}

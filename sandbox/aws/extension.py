@@ -4,7 +4,8 @@ What is changed, each time because the real behaviour decides whether a program 
 
 - EKS is ours altogether (sandbox/aws/eks/);
 - an Auto Scaling group spreads its instances over its subnets, launches them from the right template version with the
-  template's disks and security groups, marks spot instances, and refuses a size outside min..max;
+  template's disks, tags and security groups, marks spot instances, and refuses a size outside min..max; it launches
+  nothing that a policy of the organization refuses (`requires` in faults.json);
 - subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
   (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
 - secondary networks and interface endpoints are held to EC2's rules (vpc.py), and load balancers hold their subnets,
@@ -17,6 +18,7 @@ What is changed, each time because the real behaviour decides whether a program 
 from __future__ import annotations
 
 import collections
+import sys
 from typing import Any
 
 from moto.autoscaling.exceptions import ValidationError
@@ -31,6 +33,7 @@ from moto.ssm.models import Parameter, ParameterDict
 from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Backend
+from sandbox.plugins import faults
 
 KEPT_TERMINATED = 40
 """EC2 shows terminated instances for about an hour; here only the last few, so that the account does not grow."""
@@ -88,8 +91,10 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
     for interface in data.get("NetworkInterfaces") or []:
         groups += [each for each in interface.get("Groups") or [] if each not in groups]
     subnets = [ec2.get_subnet(each) for each in (group.vpc_zone_identifier or "").split(",") if each]
-    tags = {ASG_NAME_TAG: group.name, **propagated_tags}
-    tags.update(convert_tag_spec(data.get("TagSpecifications", [])).get("instance", {}))
+    given = convert_tag_spec(data.get("TagSpecifications", []))
+    tags = {ASG_NAME_TAG: group.name, **propagated_tags, **given.get("instance", {})}
+    if _refused(group.name, data, tags, given.get("volume", {})):
+        return  # the group goes on trying, and has no machine to show for it
     for _ in range(count_needed):
         used = collections.Counter(state.instance.placement.zone for state in group.instance_states)
         subnet = min(subnets, key=lambda each: used[each.availability_zone]) if subnets else None
@@ -99,7 +104,7 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
             chosen.user_data,
             [],
             instance_type=instance_type,
-            tags={"instance": dict(tags)},
+            tags={"instance": dict(tags), "volume": dict(given.get("volume", {}))},
             placement=subnet.availability_zone if subnet else group.availability_zones[0],
             launch_template={"LaunchTemplateId": template.id, "Version": str(chosen.number)},
             # EKS's images have their root volume deleted with the instance unless told otherwise.
@@ -122,6 +127,18 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
             group.instance_states.append(
                 InstanceState(instance, protected_from_scale_in=group.new_instances_protected_from_scale_in)
             )
+
+
+def _refused(group: str, data: dict[str, Any], tags: dict[str, str], volumes: dict[str, str]) -> str:
+    """Why an organization's policy refuses the group's machines, if one does (`requires` in faults.json)."""
+    mapped = {each["DeviceName"]: each.get("Ebs", {}) for each in data.get("BlockDeviceMappings") or []}
+    # What an image has and a template does not name is made as the image says: without encryption.
+    encrypted = all(mapped.get(device, {}).get("Encrypted") is True for device in {"/dev/xvda", *mapped})
+    both = {key: value for key, value in tags.items() if key in volumes}
+    why = faults.refused(f"aws:ec2/instance:Instance::{group}", both, encrypted)
+    if why:
+        print(f"launch refused: {why}", file=sys.stderr, flush=True)
+    return why
 
 
 def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity: int | None) -> Any:

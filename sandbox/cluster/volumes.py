@@ -47,13 +47,17 @@ def cloud_drivers(key: str) -> Callable[[], set[str]]:
     return lambda: {EKS_ADDONS[a] for a in eks.list_addons(clusterName=names[1])["addons"] if a in EKS_ADDONS}
 
 
+class Refused(Exception):
+    """The cloud, or an organization's policy, does not make that disk."""
+
+
 class Disks(Protocol):
     """The cloud's side of one driver's volumes."""
 
     driver: str
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The handle of the disk for a PersistentVolume, made once; `parameters`: of its class."""
+        """The handle of the disk for a PersistentVolume, made once; `parameters`: of its class. Raises Refused."""
         ...
 
     def remove(self, handle: str) -> None:
@@ -163,7 +167,13 @@ class Volumes:
             wanted = {"matchExpressions": [{"key": ZONE, "operator": "In", "values": [zone]}]}
             volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [wanted]}}
         if made := self._disks.get(driver):
-            handle = made.make(volume, storage_class.get("parameters") or {}, zone)
+            try:
+                handle = made.make(volume, storage_class.get("parameters") or {}, zone)
+            except Refused as error:
+                name = storage_class["metadata"]["name"]
+                message = f"failed to provision volume with StorageClass {name!r}: {error}"
+                self._events.warn(claim, "ProvisioningFailed", message, component=driver)
+                return
             volume["spec"]["csi"]["volumeHandle"] = handle
         self._api.create("/api/v1/persistentvolumes", volume)
 

@@ -10,6 +10,9 @@
     partial    with phase `after`: the engine learns of the object all the same (default false: it is orphaned)
     times      how often it strikes before it is spent; counted anew when the file changes (default: always)
     seconds    a delay before it strikes
+    requires   strikes what the clouds make on their own, machines of groups and disks of claims, where it lacks one of
+               these: `tag:KEY`, `encrypted`. It stands for an organization's policy; `match` is then a glob over
+               `aws:ec2/instance:Instance::GROUP` or `aws:ebs/volume:Volume::CLAIM`
 
 Durations: `$GPUYARD_SANDBOX_TIME_SCALE` × the real cloud's time for the operation (0, the default: no waiting; 0.01: a
 ten-minute cluster takes six seconds). The figures are what a person commonly sees, no more exact than that.
@@ -20,6 +23,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -81,12 +85,22 @@ class Fault(BaseModel):
     partial: bool = False
     times: int | None = None
     seconds: float = 0
+    requires: list[str] = []
 
     def strikes(self, operation: Operation, phase: str, urn: str) -> bool:
         """Whether it is meant for this operation on this resource."""
-        if self.phase != phase or self.operation not in ("*", operation):
+        if self.requires or self.phase != phase or self.operation not in ("*", operation):
             return False
         return any(fnmatch.fnmatchcase(name, self.match) for name in (urn, typed_name(urn)))
+
+
+def refused(name: str, tags: Mapping[str, str], encrypted: bool) -> str:
+    """Why a policy refuses what a cloud is about to make; '' if none does. `name`: as in `match`."""
+    has = {*(f"tag:{key}" for key in tags), *(["encrypted"] if encrypted else [])}
+    for fault in load():
+        if fault.requires and fnmatch.fnmatchcase(name, fault.match) and (missing := {*fault.requires} - has):
+            return f"{fault.error or 'refused by a policy'}: {name} lacks {', '.join(sorted(missing))}"
+    return ""
 
 
 def typed_name(urn: str) -> str:

@@ -223,10 +223,36 @@ def test_without_the_clusters_version_eks_chooses_the_release() -> None:
     assert made.one("NodeGroup").inputs.get("releaseVersion") is None
 
 
+@pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
+def test_every_disk_of_a_node_is_encrypted_and_its_minor_is_the_clusters(image: str) -> None:
+    """field case A11, security case M7: under a policy of the organization nothing else starts; and a pool whose
+    release EKS chooses moves with the cluster."""
+    made = node_pool(pool(GUIDE_GPU, image=image))
+    assert made.one("NodeGroup").inputs["version"] == "1.35"
+    disks = {each["deviceName"]: each["ebs"] for each in made.one("LaunchTemplate").inputs["blockDeviceMappings"]}
+    assert {*disks} == ({"/dev/xvda", "/dev/xvdb"} if image == "bottlerocket" else {"/dev/xvda"})
+    assert all(each["encrypted"] == "true" and each["deleteOnTermination"] == "true" for each in disks.values())
+
+
+def test_tags_reach_the_group_its_instances_and_their_disks() -> None:
+    """field case A8"""
+    made = node_pool(pool(GUIDE_GPU), tags={"team": "ml"})
+    specs = {each["resourceType"]: each["tags"] for each in made.one("LaunchTemplate").inputs["tagSpecifications"]}
+    assert all(specs[kind]["team"] == "ml" for kind in ("instance", "volume"))
+    assert made.one("NodeGroup").inputs["tags"]["team"] == "ml"
+    assert autoscaler_tags(made)["team"] == "ml"
+
+
+def test_tags_that_no_cloud_resource_takes_are_refused() -> None:
+    """reliability case R13, for users of the library"""
+    with pytest.raises(pulumi.RunError, match="AWS keeps keys that begin with aws:"):
+        node_pool(pool(GUIDE_GPU), tags={"AWS:team": "ml"})
+
+
 def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() -> None:
     made = node_pool(pool(GUIDE_GPU, image="bottlerocket", scratch=False))
-    (disk,) = made.one("LaunchTemplate").inputs["blockDeviceMappings"]
-    assert disk["deviceName"] == "/dev/xvdb"
+    system, disk = made.one("LaunchTemplate").inputs["blockDeviceMappings"]
+    assert (system["deviceName"], disk["deviceName"]) == ("/dev/xvda", "/dev/xvdb")
     assert made.one("NodeGroup").inputs["labels"]["gpuyard.dev/image"] == "bottlerocket"
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/label/gpuyard.dev/image"] == "bottlerocket"
 

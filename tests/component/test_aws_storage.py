@@ -15,6 +15,8 @@ from components.aws import lustre as aws_lustre
 from components.aws.buckets import S3Buckets
 from components.aws.lustre import FsxLustre
 from components.aws.storage import AwsStorage
+from sandbox.aws.disks import performance
+from sandbox.cluster.volumes import Refused
 from tests.component.stage import AWS_ZONES, aws_options
 from tests.recorder import run
 from tests.recording import Recording, Resource
@@ -73,8 +75,26 @@ class TestBlockVolumes:
         assert [name for name, found in classes.items() if default in (found["metadata"].get("annotations") or {})] == [
             "block"
         ]
-        assert int(classes["block-fast"]["parameters"]["iops"]) > 3000
+        assert int(classes["block-fast"]["parameters"]["throughput"]) > 125
+        assert "throughput" not in classes["block"]["parameters"]
         assert all(isinstance(value, str) for found in classes.values() for value in found["parameters"].values())
+
+    @pytest.mark.parametrize("size", [1, 5, 7, 8, 16384])
+    def test_a_claim_of_any_size_gets_its_volume(self, size: int) -> None:
+        """field case A14: what EC2 takes after the driver's own arithmetic; 16,000 IOPS began at 8 GiB."""
+        for found in storage().all("StorageClass"):
+            if found.inputs["provisioner"] == "ebs.csi.aws.com":
+                wanted = {key: int(found.inputs["parameters"].get(key, 0)) for key in ("iops", "throughput")}
+                assert performance("gp3", size, **wanted)["Iops"] >= 3000
+        with pytest.raises(Refused):
+            performance("gp3", min(size, 7), 16000, 1000)
+
+    def test_volumes_and_snapshots_of_claims_have_the_tags(self) -> None:
+        """field case A8: the provider's default tags do not reach what the driver makes."""
+        (addon,) = [found for found in storage(tags={"team": "ml"}).all("Addon") if "ebs" in found.name]
+        assert json.loads(addon.inputs["configurationValues"]) == {"controller": {"extraVolumeTags": {"team": "ml"}}}
+        (addon,) = [found for found in storage().all("Addon") if "ebs" in found.name]
+        assert "configurationValues" not in addon.inputs
 
     def test_snapshots_have_one_default_class_that_keeps_what_they_hold(self) -> None:
         found = storage().one("VolumeSnapshotClass")

@@ -110,7 +110,7 @@ class TestClasses:
     def test_fast_hyperdisks_have_the_rate_of_eks_and_slow_ones_what_their_size_gives(self) -> None:
         types = ["n4-standard-8"]
         fast = parameters("block-fast", machine_types=types)
-        assert fast["provisioned-iops-on-create"] == "16000" and fast["provisioned-throughput-on-create"] == "1000Mi"
+        assert fast["provisioned-iops-on-create"] == "3000" and fast["provisioned-throughput-on-create"] == "750Mi"
         assert parameters("block", machine_types=types) == {"type": "hyperdisk-balanced"}
 
     def test_shared_volumes_are_reached_in_the_clusters_network_with_the_tier_that_is_chosen(self) -> None:

@@ -38,8 +38,20 @@ def test_the_end_of_a_versions_support_is_told_in_time_and_never_stops_anybody()
 
 def test_the_default_version_ages_as_well() -> None:
     assert warned("dev", {}) == []
-    (said,) = warned("dev", {}, "2027-03-01")
+    (said,) = [each for each in warned("dev", {}, "2027-03-01") if "release" not in each]
     assert "2027-03-27" in said and "newer gpuyard" in said
+
+
+def test_an_image_of_long_ago_is_told_with_the_way_to_a_newer_one() -> None:
+    """security case M8: pinned releases stay as they are, and every preview says how old they are."""
+    old = {"gpuyard:nodePools/gpu-workers/release": "1.35.6-20260714"}
+    (said,) = warned("dev", old)
+    assert said.startswith("nodePools.gpu-workers.release: the nodes' image 1.35.6-20260714 is 132 days old")
+    assert "aws ssm get-parameter" in said and "set it to a newer one" in said
+    assert warned("dev", old, "2026-10-01") == []
+    said = warned("dev", {}, "2027-01-15")
+    assert [each.split(":")[0] for each in said] == ["nodePools.cpu-workers.release", "nodePools.gpu-workers.release"]
+    assert all("update gpuyard" in each for each in said)
 
 
 def test_google_announces_its_own() -> None:

@@ -105,6 +105,9 @@ def _copy(backend: Backend, group: dict[str, Any], data: dict[str, Any], types: 
     """EKS's own launch template: the caller's data plus image, instance type, profile and the tags of EKS."""
     copied = copy.deepcopy(data)
     copied["InstanceType"] = types[0]
+    # Of the caller's tags EKS takes over those of instances and volumes (containers-roadmap#1496).
+    specs = copied.get("TagSpecifications") or []
+    copied["TagSpecifications"] = [each for each in specs if each["ResourceType"] in ("instance", "volume")]
     region, cluster_name = backend.region_name, group["clusterName"]
     copied.setdefault("ImageId", versions.image(region, group["amiType"], group["releaseVersion"]))
     copied["IamInstanceProfile"] = {"Name": f"eks-{identity}"}

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,32 @@ def test_the_node_that_joins(fleet: Fleet, pool: Any) -> None:
     assert int(first.node.resources["ephemeral-storage"]) > 100 * 2**30
     assert first.node.resources["pods"] == "58"
     assert (first.gpus, first.gpu_ready_by, first.spot, first.pool) == (1, "device-plugin", True, "gpu-workers")
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "tagged", "comes"), [("true", True, True), ("true", False, False), ("false", True, False)]
+)
+def test_machines_and_their_disks_have_the_templates_tags_or_a_policy_refuses_them(
+    home: Path, aws: Any, fleet: Fleet, group_of: Any, encrypted: str, tagged: bool, comes: bool
+) -> None:
+    """field cases A8 and A11: after a scale-up the instance and its volume are in the bill of their team; under a policy
+    of the organization, which faults.json stands for, nothing else starts."""
+    policy = {"match": "aws:ec2/instance:Instance::*", "requires": ["tag:team", "encrypted"]}
+    (home / "faults.json").write_text(json.dumps([policy]))
+    root = {"deviceName": "/dev/xvda", "ebs": {"volumeSize": 100, "encrypted": encrypted}}
+    kinds = ("instance", "volume", "network-interface") if tagged else ("instance",)
+    specs = [{"resourceType": kind, "tags": {"team": "ml"}} for kind in kinds]
+    group = group_of({"blockDeviceMappings": [root], "tagSpecifications": specs})
+    fleet.set_desired(group.id, 1)
+    (home / "faults.json").unlink()
+    machines = fleet.machines()
+    assert bool(machines) is comes
+    if comes:
+        ec2, wanted = aws("ec2"), {"Key": "team", "Value": "ml"}
+        (found,) = ec2.describe_instances(InstanceIds=[machines[0].id])["Reservations"][0]["Instances"]
+        assert wanted in found["Tags"]
+        volumes = [each["Ebs"]["VolumeId"] for each in found["BlockDeviceMappings"]]
+        assert volumes and all(wanted in each["Tags"] for each in ec2.describe_volumes(VolumeIds=volumes)["Volumes"])
 
 
 def test_a_reclaimed_machine_is_replaced_and_a_removed_one_is_not(fleet: Fleet, pool: Any) -> None:

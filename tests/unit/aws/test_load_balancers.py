@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from sandbox.aws import disks, inventory
 from sandbox.aws.disks import Disks
 from sandbox.aws.load_balancers import LoadBalancers
 from sandbox.cluster.load_balancers import CannotBalance
+from sandbox.cluster.volumes import Refused
+from sandbox.plugins import faults
 from tests.unit.aws.conftest import REGION, World
 
 pytestmark = pytest.mark.slow
@@ -124,18 +127,64 @@ def persistent(reclaim: str, uid: str) -> dict[str, Any]:
 def test_a_claims_volume_is_an_ebs_volume_of_its_class(aws: Any, cluster: dict[str, Any]) -> None:
     """seed row S11: encrypted, with the speed of the class, in the pod's zone."""
     ours = Disks(REGION, "ml")
-    parameters = {"type": "gp3", "encrypted": "true", "iops": "16000", "throughput": "1000"}
+    parameters = {"type": "gp3", "encrypted": "true", "throughput": "750"}
     handle = ours.make(persistent("Delete", "1"), parameters, f"{REGION}b")
     assert ours.make(persistent("Delete", "1"), parameters, f"{REGION}b") == handle
     found = aws("ec2").describe_volumes(VolumeIds=[handle])["Volumes"][0]
     facts = (found["Size"], found["VolumeType"], found["Iops"], found["Throughput"], found["Encrypted"])
-    assert facts == (2, "gp3", 16000, 1000, True)
+    assert facts == (2, "gp3", 3000, 750, True)
     assert found["AvailabilityZone"] == f"{REGION}b"
     assert {"Key": "kubernetes.io/created-for/pvc/name", "Value": "data"} in found["Tags"]
     assert f"volume {handle}" in inventory.leftovers(REGION)
     ours.remove(handle)
     ours.remove(handle)
     assert refused(aws("ec2").describe_volumes, VolumeIds=[handle]).startswith("InvalidVolume")
+
+
+@pytest.mark.parametrize(
+    ("size", "iops", "throughput", "said"),
+    [
+        (1, 16000, 0, "Iops to volume size ratio"),
+        (5, 16000, 1000, "Iops to volume size ratio"),
+        (7, 16000, 1000, "Throughput (MiBps) to iops ratio"),
+        (8, 16000, 1000, ""),
+        (1, 0, 750, ""),
+        (1, 0, 751, "Throughput (MiBps) to iops ratio"),
+    ],
+)
+def test_small_volumes_are_refused_as_driver_and_ec2_refuse_them(
+    size: int, iops: int, throughput: int, said: str
+) -> None:
+    """field case A14: the driver caps IOPS by the size, and never the throughput."""
+    if not said:
+        assert disks.performance("gp3", size, iops, throughput)["Throughput"] == throughput
+        return
+    with pytest.raises(Refused) as error:
+        disks.performance("gp3", size, iops, throughput)
+    assert said in str(error.value)
+
+
+def test_a_claims_volume_has_the_drivers_tags_and_a_policy_refuses_it_without(
+    world: World, aws: Any, cluster: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """field case A8: `extraVolumeTags` of the add-on; a tag policy of the organization in faults.json."""
+    policy = faults.Fault(match="aws:ebs/volume:Volume::*", error="tag policy", requires=["tag:team", "encrypted"])
+    monkeypatch.setattr(faults, "load", lambda: [policy])
+    ours = Disks(REGION, "ml")
+    with pytest.raises(Refused, match=r"tag policy.* lacks tag:team"):
+        ours.make(persistent("Delete", "3"), {"encrypted": "true"}, f"{REGION}a")
+    settings = json.dumps({"controller": {"extraVolumeTags": {"team": "ml"}}})
+    driver = {"clusterName": "ml", "addonName": "aws-ebs-csi-driver", "configurationValues": settings}
+    world.make("aws:eks/addon:Addon", "ebs", driver)
+    try:
+        with pytest.raises(Refused, match="lacks encrypted"):
+            ours.make(persistent("Delete", "3"), {}, f"{REGION}a")
+        handle = ours.make(persistent("Delete", "3"), {"encrypted": "true"}, f"{REGION}a")
+        found = aws("ec2").describe_volumes(VolumeIds=[handle])["Volumes"][0]
+        assert {"Key": "team", "Value": "ml"} in found["Tags"]
+        ours.remove(handle)
+    finally:
+        world.delete("ebs")
 
 
 def test_a_volume_that_is_retained_is_no_leftover(aws: Any, cluster: dict[str, Any]) -> None:

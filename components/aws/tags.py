@@ -1,0 +1,58 @@
+"""Tags of AWS that a person gives, and who else has keys of his own."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ..checks import Problem
+
+# EC2 user guide, "Tag your resources", and IAM's pattern of keys and values: letters and digits of any alphabet.
+_TEXT = re.compile(r"[\w .:/=+@-]*")
+_KEY_LIMIT, _VALUE_LIMIT = 128, 256
+# A resource takes 50. EKS puts six on an instance, the EBS driver seven on a volume, gpuyard three on either.
+_MOST = 40
+STACK = "gpuyard-stack"
+"""Tag of everything that a stack makes: the stack's name."""
+_OWN = re.compile(rf"{STACK}|gpuyard\.dev/.*|Name")
+# Load balancers, the autoscaler and the drivers find by these what is the cluster's; the EBS driver refuses them
+# (aws-ebs-csi-driver, pkg/driver/validation.go).
+_OTHERS = re.compile(
+    r"([\w.-]*\.)?(kubernetes\.io|k8s\.io|k8s\.aws|csi\.aws\.com)/.*|eks:.*|CSIVolumeName|CSIVolumeSnapshotName"
+)
+
+
+def problems(tags: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with tags for everything that a stack makes. Paths begin with `tags`."""
+    seen: dict[str, str] = {}
+    for key, value in tags.items():
+        path = f"tags.{key}"
+        twin = seen.setdefault(key.lower(), key)
+        if not key or len(key) > _KEY_LIMIT or not _TEXT.fullmatch(key) or "=" in key:
+            yield Problem(
+                path, value, "the key is not a valid key of a tag",
+                f"1 to {_KEY_LIMIT} letters, digits, blanks and . : / + @ _ - (the EBS driver takes no =)",
+                "rename the key",
+            )  # fmt: skip
+        elif key.lower().startswith("aws:"):
+            yield Problem(path, value, "AWS keeps keys that begin with aws:", "other keys", "rename the key")
+        elif _OWN.fullmatch(key):
+            yield Problem(path, value, "a tag that gpuyard sets", "other keys", "remove it, or rename the key")
+        elif _OTHERS.fullmatch(key):
+            yield Problem(
+                path, value, "EKS, Kubernetes and their drivers find by such tags what is a cluster's", "other keys",
+                "remove it, or rename the key",
+            )  # fmt: skip
+        elif twin != key:
+            yield Problem(
+                path, value, f"IAM takes it for the same key as {twin}", "keys that differ in more than capitals",
+                f"keep {twin} or {key}",
+            )  # fmt: skip
+        if len(value) > _VALUE_LIMIT or not _TEXT.fullmatch(value):
+            yield Problem(
+                path, value, "the value is not a valid value of a tag",
+                f"up to {_VALUE_LIMIT} letters, digits, blanks and . : / = + @ _ -", "shorten or reword it",
+            )  # fmt: skip
+    if len(tags) > _MOST:
+        yield Problem(
+            "tags", len(tags), "more tags than there is room for: a resource takes 50, and some are EKS's",
+            f"up to {_MOST}", "remove some",
+        )  # fmt: skip
