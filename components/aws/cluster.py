@@ -325,7 +325,14 @@ class EksCluster(pulumi.ComponentResource):
                 "service_account": "aws-node",
                 "policy_arns": ["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"],
                 # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
-                "configuration": {"env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"}},
+                "configuration": {
+                    "env": {
+                        "ENABLE_PREFIX_DELEGATION": "true",
+                        "WARM_PREFIX_TARGET": "1",
+                        # On the network interfaces that it makes; the node's first one is EC2's.
+                        **({"ADDITIONAL_ENI_TAGS": json.dumps(tags)} if tags else {}),
+                    }
+                },
             },
             child,
         )

@@ -56,7 +56,8 @@ class Rest(TypedDict):
 class Maintenance(TypedDict):
     """`days`: MO to SU on which windows open (default SA and SU). `start`: when, in UTC (default 02:00). `hours`: how
     long, 4 to 24 (default 6). `hold`: what waits until the version's support ends: `nodes` (default: minor versions and
-    all upgrades of nodes), `minor`, or `nothing`. `rests`: times without upgrades, by name."""
+    all upgrades of nodes, security patches among them), `minor`, or `nothing`. `rests`: times without upgrades, by
+    name."""
 
     days: NotRequired[list[str]]
     start: NotRequired[str]

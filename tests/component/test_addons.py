@@ -211,7 +211,7 @@ def test_the_exporter_is_scraped_only_where_somebody_scrapes() -> None:
 
 
 def test_prometheus_takes_every_monitor_and_rule_and_keeps_its_samples() -> None:
-    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which no destroy leaves behind."""
+    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which a destroy takes along."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     for kind in ("serviceMonitor", "podMonitor", "rule"):

@@ -128,7 +128,7 @@ def test_the_node_that_joins(fleet: Fleet, pool: Any) -> None:
 def test_machines_and_their_disks_have_the_templates_tags_or_a_policy_refuses_them(
     home: Path, aws: Any, fleet: Fleet, group_of: Any, encrypted: str, tagged: bool, comes: bool
 ) -> None:
-    """field cases A8 and A11: after a scale-up the instance and its volume are in the bill of their team; under a policy
+    """field cases A8 and A11: after a scale-up instance and volume are in the bill of their team; under a policy
     of the organization, which faults.json stands for, nothing else starts."""
     policy = {"match": "aws:ec2/instance:Instance::*", "requires": ["tag:team", "encrypted"]}
     (home / "faults.json").write_text(json.dumps([policy]))
