@@ -94,7 +94,8 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
 
 def tag_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `tags`, which are labels here."""
-    yield from labels.problems(environment.config.tags)
+    yield from labels.own_problems(environment.config.tags)
+    yield from labels.problems(environment.tags)
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:

@@ -125,7 +125,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{CLUSTER}/version": 1.35}, "cluster.version", ['put it in quotes: "1.35"']),
     ({"gpuyard:tags": {"goog-team": "ml"}}, "tags.goog-team", ["Google keeps keys"]),
     ({"gpuyard:tags": {f"key-{n}": "v" for n in range(48)}}, "tags", ["up to 48"]),
-    ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["no label of Google Cloud", "write team"]),
+    ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["not a valid label of Google Cloud", "write team"]),
 ]
 
 # field case G11: what is installed on EKS alone
