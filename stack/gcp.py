@@ -17,7 +17,7 @@ from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.filestore import Filestore, FilestoreArgs
 from components.gcp.network import GcpNetwork
 from components.gcp.node_pool import GkeNodePool
-from components.gcp.storage import FILESTORE_DRIVER, GcpStorage
+from components.gcp.storage import FILESTORE_DRIVER, GcpStorage, GcpStorageArgs
 
 from . import gcp_args as args
 from . import providers as stack_providers
@@ -66,7 +66,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
 def network(environment: Environment, providers: Providers) -> Network:
     """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
     cluster = environment.config.cluster
-    wanted = {services.KEYS: cluster.secrets_key, services.DNS: cluster.dns == "cloud_dns",
+    wanted = {services.KEYS: cluster.secrets_key or cluster.disks_key, services.DNS: cluster.dns == "cloud_dns",
               services.BINARY_AUTHORIZATION: cluster.binary_authorization}  # fmt: skip
     chosen = [service for service, on in wanted.items() if on]
     enabled = services.GcpServices(
@@ -113,6 +113,7 @@ def node_pools(
                 "kubernetes_version": environment.kubernetes_version,
                 "node_service_account": cluster.node_service_account,
                 "tags": environment.tags,
+                **({"disks_key": cluster.disks_key} if environment.config.cluster.disks_key else {}),
             },
             pulumi.ResourceOptions(providers=providers, depends_on=[network, *first]),
         )
@@ -133,7 +134,10 @@ def storage(
         Filestore("filestore", cast(FilestoreArgs, {**filestore, **places}), options)
     if buckets := args.buckets(environment):
         GcsBuckets("buckets", {**buckets, "cluster": cluster.cluster_name}, options)
-    return GcpStorage("storage", {**args.storage(environment), "network_id": network.network_id}, options)
+    given = {**args.storage(environment), "network_id": network.network_id}
+    if environment.config.cluster.disks_key:
+        given["disks_key"] = cluster.disks_key
+    return GcpStorage("storage", cast(GcpStorageArgs, given), options)
 
 
 def addons(

@@ -90,6 +90,7 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "release_channel": cluster.release_channel,
         "maintenance": cluster.maintenance.model_dump(),
         "secrets_key": cluster.secrets_key,
+        "disks_key": cluster.disks_key,
         "log_types": cluster.log_types,
         "metric_types": cluster.metric_types,
         "managed_dcgm": cluster.managed_dcgm,

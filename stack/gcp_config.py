@@ -122,6 +122,7 @@ class GkeCluster(Cluster):
     release_channel: str | None = None
     maintenance: Maintenance = Maintenance()
     secrets_key: str = ""
+    disks_key: str = ""
     log_types: list[str] | None = None
     metric_types: list[str] | None = None
     managed_dcgm: bool = True

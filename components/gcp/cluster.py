@@ -12,7 +12,7 @@ from typing_extensions import NotRequired
 from .. import checks, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
-from . import addresses, control_plane, identity, labels, maintenance, places, secrets_key
+from . import addresses, control_plane, disks_key, identity, labels, maintenance, places, secrets_key
 from . import cluster_features as features
 from .maintenance import Maintenance
 from .network import PODS, SERVICES
@@ -73,7 +73,8 @@ class GkeClusterArgs(TypedDict):
     anywhere, the internet included; the kubeconfig leads there (default false).
 
     `release_channel`: RAPID, REGULAR (default), STABLE or EXTENDED. `maintenance`: see `Maintenance`. `secrets_key`:
-    encrypts secrets: the full name of a Cloud KMS key, or `new`; none by default. `log_types`, `metric_types`: what
+    encrypts secrets: the full name of a Cloud KMS key, or `new`; none by default. `disks_key`: encrypts the disks of
+    nodes and of claims: the full name of a key; none by default. `log_types`, `metric_types`: what
     goes to Cloud Logging and Monitoring, by Google's names (defaults: of the system and of workloads). `managed_dcgm`:
     Google's DCGM exporter on GPU nodes (default true); false for another one, since two count every GPU twice.
     `image_streaming`: pods start before their image is all there (default true; images of Artifact Registry).
@@ -102,6 +103,7 @@ class GkeClusterArgs(TypedDict):
     release_channel: NotRequired[str]
     maintenance: NotRequired[Maintenance]
     secrets_key: NotRequired[str]
+    disks_key: NotRequired[str]
     log_types: NotRequired[list[str]]
     metric_types: NotRequired[list[str]]
     managed_dcgm: NotRequired[bool]
@@ -143,6 +145,7 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
     yield from control_plane.problems(args.get("public_access_cidrs", []), args.get("private_access_cidrs", []))
     yield from (p.under("maintenance") for p in maintenance.problems(args.get("maintenance", {})))
     yield from secrets_key.problems(args.get("secrets_key", ""), places.region_of(location))
+    yield from secrets_key.name_problems("disks_key", args.get("disks_key", ""), places.region_of(location))
     yield from _component_problems("log_types", args.get("log_types"), LOG_TYPES)
     yield from _component_problems("metric_types", args.get("metric_types"), METRIC_TYPES)
     if args.get("metric_types") == [] and args.get("managed_dcgm", True):
@@ -222,6 +225,8 @@ class GkeCluster(pulumi.ComponentResource):
     """Kubeconfig (JSON) that calls gke-gcloud-auth-plugin; secret."""
     connect_command: pulumi.Output[str]
     """What a person types to use kubectl."""
+    disks_key: pulumi.Output[str]
+    """Key of the disks, once it may be used; '' for Google's own."""
     node_service_account: pulumi.Output[str]
     """E-mail address of the account of the nodes."""
     workload_pool: pulumi.Output[str]
@@ -237,9 +242,13 @@ class GkeCluster(pulumi.ComponentResource):
 
         after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
         account, roles = self._node_account(name, args, after)
+        secret, disks = args.get("secrets_key", ""), args.get("disks_key", "")
+        agents = identity.agents(name, after, self) if secret or disks else None
         encryption, key_ready = secrets_key.database_encryption(
-            name, args.get("secrets_key", ""), after, places.region_of(location), protected, tags, self
+            name, secret, after, places.region_of(location), protected, tags, self, agents
         )
+        unencrypted = pulumi.Output.from_input("")
+        self.disks_key = disks_key.usable(name, disks, agents, self) if disks and agents else unencrypted
         cluster = gcp.container.Cluster(
             f"{name}-gke",
             name=args["cluster_name"],
@@ -349,6 +358,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "kubernetesVersion": self.kubernetes_version,
                 "kubeconfig": self.kubeconfig,
                 "connectCommand": self.connect_command,
+                "disksKey": self.disks_key,
                 "nodeServiceAccount": self.node_service_account,
                 "workloadPool": self.workload_pool,
             }

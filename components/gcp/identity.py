@@ -110,10 +110,12 @@ def project_number(
 
 @dataclass(frozen=True)
 class Agents:
-    """Google's own accounts that work for a project, as members of roles: `gke` makes clusters, `apis` machines."""
+    """Google's own accounts that work for a project, as members of roles: `gke` makes clusters, `apis` machines;
+    `compute` reads and writes their disks."""
 
     gke: pulumi.Output[str]
     apis: pulumi.Output[str]
+    compute: pulumi.Output[str]
 
 
 def agents(name: str, project: pulumi.Input[str], parent: pulumi.Resource) -> Agents:
@@ -129,6 +131,7 @@ def agents(name: str, project: pulumi.Input[str], parent: pulumi.Resource) -> Ag
     return Agents(
         pulumi.Output.concat("serviceAccount:service-", number, "@container-engine-robot.iam.gserviceaccount.com"),
         pulumi.Output.concat("serviceAccount:", number, "@cloudservices.gserviceaccount.com"),
+        pulumi.Output.concat("serviceAccount:service-", number, "@compute-system.iam.gserviceaccount.com"),
     )
 
 

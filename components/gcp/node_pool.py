@@ -18,7 +18,7 @@ from .pools import problems
 class GkeNodePoolArgs(TypedDict):
     """`pool`: what the pool is (see `GkeNodePoolSpec`). `zones`: the network's zones. `location`: the cluster's.
     `cluster`: the cluster's name as an output. `kubernetes_version`: the cluster's minor, for checks. `tags`: labels of
-    the machines, for bills."""
+    the machines, for bills. `disks_key`: encrypts their boot disks (default: Google's own)."""
 
     pool: GkeNodePoolSpec
     zones: list[str]
@@ -27,6 +27,7 @@ class GkeNodePoolArgs(TypedDict):
     node_service_account: pulumi.Input[str]
     kubernetes_version: NotRequired[str]
     tags: NotRequired[dict[str, str]]
+    disks_key: NotRequired[pulumi.Input[str]]
 
 
 class GkeNodePool(pulumi.ComponentResource):
@@ -151,6 +152,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         reservation_affinity=_reservation_affinity(rung, gke),
         disk_size_gb=pool.disk_gib,
         disk_type=gke.boot_disk,
+        boot_disk_kms_key=args.get("disks_key"),
         ephemeral_storage_local_ssd_config=ephemeral,
         local_nvme_ssd_block_config=block,
         service_account=args["node_service_account"],

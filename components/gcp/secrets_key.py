@@ -17,7 +17,7 @@ from . import identity
 NEW = "new"
 """Instead of a key's name: one of the cluster's own."""
 
-_USER = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+USER = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 _KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ROTATION = f"{90 * 24 * 3600}s"
 # What was encrypted with a key is lost with it; this is the time to think again.
@@ -26,16 +26,20 @@ _UNTIL_DESTROYED = f"{30 * 24 * 3600}s"
 
 def problems(key: str, region: str) -> Iterator[Problem]:
     """What is wrong with `secrets_key` of a cluster in `region`."""
-    if key in ("", NEW):
-        return
-    allowed = f"new, or projects/PROJECT/locations/{region}/keyRings/RING/cryptoKeys/KEY"
+    if key != NEW:
+        yield from name_problems("secrets_key", key, region, "new, or ")
+
+
+def name_problems(path: str, key: str, region: str, other: str = "") -> Iterator[Problem]:
+    """What is wrong with the full name of a key for `region`; '' is none. `other`: what is allowed besides."""
+    allowed = f"{other}projects/PROJECT/locations/{region}/keyRings/RING/cryptoKeys/KEY"
     found = _KEY.fullmatch(key)
-    if found is None:
-        yield Problem("secrets_key", key, "no name of a key", allowed, "see `gcloud kms keys list --keyring RING`")
-    elif found["location"] != region:
+    if key and found is None:
+        yield Problem(path, key, "not a valid name of a key", allowed, "see `gcloud kms keys list --keyring RING`")
+    elif found and found["location"] != region:
         yield Problem(
-            "secrets_key", key, f"lies in {found['location']}, the cluster in {region}", allowed,
-            f"name a key in {region}, or write new",
+            path, key, f"lies in {found['location']}, the cluster in {region}", allowed,
+            f"name a key in {region}{', or write new' if other else ''}",
         )  # fmt: skip
 
 
@@ -47,6 +51,7 @@ def database_encryption(
     protected: bool,
     tags: dict[str, str],
     parent: pulumi.Resource,
+    agents: identity.Agents | None = None,
 ) -> tuple[gcp.container.ClusterDatabaseEncryptionArgs, list[pulumi.Resource]]:
     """The cluster's setting, and what must be there first. `protected`: Pulumi refuses to delete a key of our own."""
     if not key:
@@ -68,8 +73,8 @@ def database_encryption(
     member = gcp.kms.CryptoKeyIAMMember(
         f"{name}-secrets-user",
         crypto_key_id=key_id,
-        role=_USER,
-        member=identity.agents(name, project, parent).gke,
+        role=USER,
+        member=(agents or identity.agents(name, project, parent)).gke,
         opts=child,
     )
     return gcp.container.ClusterDatabaseEncryptionArgs(state="ENCRYPTED", key_name=key_id), [member]

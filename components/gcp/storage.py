@@ -1,7 +1,7 @@
 """Volumes on Google Cloud: disks for one pod, Filestore shared by many, and the classes that hand them out.
 
-Not here: a file system of the environment's own (`filestore.py`), buckets as volumes (`buckets.py`), keys of one's own
-(Google encrypts everything with its own).
+Not here: a file system of the environment's own (`filestore.py`), buckets as volumes (`buckets.py`), and keys, which
+are given (Google encrypts everything with its own otherwise; Filestore always).
 """
 
 import json
@@ -36,7 +36,8 @@ class GcpStorageArgs(TypedDict):
     Kubernetes. `filestore_tier`: of the class `shared`: `standard` (HDD), `premium`, `zonal` (default), `regional` or
     `enterprise`, in the Filestore CSI driver's spelling. `filestore_multishare`: claims of the class share instances
     instead of having one each (default false; enterprise only, up to 1 TiB each). `client_cidrs`: who may mount a file
-    system of the class `shared` (default: the whole VPC and what is connected to it; with multishare always so)."""
+    system of the class `shared` (default: the whole VPC and what is connected to it; with multishare always so).
+    `disks_key`: encrypts the disks of claims (default: Google's own)."""
 
     network_id: pulumi.Input[str]
     shared_vpc: NotRequired[bool]
@@ -45,6 +46,7 @@ class GcpStorageArgs(TypedDict):
     filestore_tier: NotRequired[str]
     filestore_multishare: NotRequired[bool]
     client_cidrs: NotRequired[list[str]]
+    disks_key: NotRequired[pulumi.Input[str]]
 
 
 def problems(args: GcpStorageArgs) -> Iterator[Problem]:
@@ -110,9 +112,13 @@ class GcpStorage(pulumi.ComponentResource):
         super().__init__("gpuyard:index:GcpStorage", name, None, opts)
         checks.refuse(problems(args), f"GcpStorage {name}")
         kind = disk_kind(args.get("machine_types", []))
+        key: dict[str, pulumi.Input[str]] = (
+            {"disk-encryption-kms-key": args["disks_key"]} if "disks_key" in args else {}
+        )
+        slow, fast = ({**disk_parameters(kind, fast=fast), **key} for fast in (False, True))
         classes = [
-            storage_class(f"{name}-block", BLOCK, _DISKS, disk_parameters(kind, fast=False), self, []),
-            storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, disk_parameters(kind, fast=True), self, []),
+            storage_class(f"{name}-block", BLOCK, _DISKS, slow, self, []),
+            storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, fast, self, []),
             storage_class(f"{name}-shared", SHARED, FILESTORE_DRIVER, _files(args), self, []),
         ]
         snapshot_class(f"{name}-block-snapshots", _DISKS, self, [])

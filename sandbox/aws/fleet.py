@@ -87,7 +87,7 @@ class Fleet:
             found.append(self._machine(instance, tags, group, nodegroups[group]))
         return found
 
-    def set_desired(self, group_id: str, size: int) -> None:
+    def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
         self._client("autoscaling").set_desired_capacity(
             AutoScalingGroupName=group_id, DesiredCapacity=size, HonorCooldown=False
         )

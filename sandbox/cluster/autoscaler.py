@@ -23,8 +23,8 @@ import os
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -38,6 +38,7 @@ from sandbox.cluster.scheduling import Room
 from sandbox.cluster.sight import Sight, imagine, is_doomed, refusal, waste
 
 DRAINED = "ToBeDeletedByClusterAutoscaler"
+ZONE = "topology.kubernetes.io/zone"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 NO_SCALE_DOWN = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
@@ -98,6 +99,7 @@ class Autoscaler:
         """Orders nodes for pods that fit nowhere; returns the names of the nodes that waiting pods count on."""
         used: set[str] = set()
         ordered: Counter[str] = Counter()
+        pinned: dict[str, Counter[str]] = {}
         causes: dict[str, list[Object]] = {}
         classes = Classes.read(self._api, sight.groups) if waiting else Classes()
         ranks = self._ranks(sight.groups, classes) if waiting else {}
@@ -112,6 +114,8 @@ class Autoscaler:
                     group, home = options[0]
                     home.name = f"{group.pool} (new {ordered[group.id]})"
                     ordered[group.id] += 1
+                    if (zone := home.labels[ZONE]) != group.template.zone:
+                        pinned.setdefault(group.id, Counter())[zone] += 1
                     sight.coming.append((home, group))
                     causes.setdefault(group.id, []).append(pod)
                 else:
@@ -123,7 +127,7 @@ class Autoscaler:
                 used.add(home.name)
         for group in sight.groups:
             if ordered[group.id]:
-                self._order(group, ordered[group.id], causes[group.id])
+                self._order(group, ordered[group.id], causes[group.id], pinned.get(group.id))
         return used
 
     def _options(
@@ -141,6 +145,11 @@ class Autoscaler:
                 reason = barred
             else:
                 reason = refusal(pod, room, sight.everywhere(), volumes)
+                for shape in group.elsewhere if reason else ():
+                    there = imagine(replace(group, template=shape), sight.daemon_sets, f"{group.pool} (new)")
+                    if not refusal(pod, there, sight.everywhere(), volumes):
+                        reason, room = None, there
+                        break
                 if not reason and group.desired + ordered[group.id] >= group.max:
                     reason = f"max node group size reached ({group.max})"
             if reason:
@@ -165,10 +174,13 @@ class Autoscaler:
             self._say(f"priorities are ignored: {error!r}")
             return {group.id: group.priority for group in groups}
 
-    def _order(self, group: Group, count: int, pods: Sequence[Object]) -> None:
+    def _order(self, group: Group, count: int, pods: Sequence[Object], zones: Mapping[str, int] | None) -> None:
         size = group.desired + count
         try:
-            self._fleet.set_desired(group.id, size)
+            if zones:
+                self._fleet.set_desired(group.id, size, zones)
+            else:
+                self._fleet.set_desired(group.id, size)
         except Exception as error:  # whatever the cloud's SDK raises: the real one backs off in the same way
             self._backoff_until[group.id] = self._clock() + self._pace.backoff
             self._say(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")

@@ -7,6 +7,7 @@ for the real Cluster Autoscaler.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +40,8 @@ class Group:
     `pool` is what a person calls it (the pool's name from the config, by tag or label), `id` what the cloud calls it.
     `template` is the node that the *autoscaler* would expect of an empty group, from labels, tags and instance type
     alone; its GPU count counts only if the autoscaler could know it.
+    `elsewhere` are its nodes in other zones, where the autoscaler can choose the zone (GKE has a group of machines in
+    each zone of a pool); without any the cloud chooses it, and the autoscaler believes in the template's.
     `autoscaled` is False where the discovery tags are missing (AWS) or autoscaling is off (GKE).
     `priority` orders the rungs of a capacity ladder, higher first.
     """
@@ -51,6 +54,7 @@ class Group:
     autoscaled: bool
     template: NodeShape
     priority: int = 0
+    elsewhere: tuple[NodeShape, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -95,8 +99,9 @@ class Fleet(Protocol):
         """Every running machine of the cluster's groups."""
         ...
 
-    def set_desired(self, group_id: str, size: int) -> None:
-        """Asks for a new size; the cloud refuses one outside min..max."""
+    def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
+        """Asks for a new size; the cloud refuses one outside min..max. `zones`: how many of the new machines a zone
+        must get, of a group that has nodes `elsewhere`."""
         ...
 
     def remove(self, machine_id: str) -> None:

@@ -7,6 +7,8 @@ simulated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sandbox.cluster.cloud import Group, Machine
 from sandbox.gcp import groups, nodes
 from sandbox.gcp.store import Body, Store
@@ -50,7 +52,7 @@ class Fleet:
                 )
         return found
 
-    def set_desired(self, group_id: str, size: int) -> None:
+    def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
         with self.store.transaction():
             pool = self.store.get(groups.POOLS, group_id)
             current = groups.sizes(self.store, group_id)
@@ -59,7 +61,8 @@ class Fleet:
                 raise invalid(f"Node pool '{group_id}' has no autoscaling.")
             if not low <= size <= high:
                 raise invalid(f"Size {size} of node pool '{group_id}' is not between {low} and {high}.")
-            groups.resize(self.store, group_id, place(pool, current, size))
+            wanted = {zone: count + (zones or {}).get(zone, 0) for zone, count in current.items()}
+            groups.resize(self.store, group_id, place(pool, wanted, size))
 
     def remove(self, machine_id: str) -> None:
         groups.remove(self.store, machine_id)
@@ -90,6 +93,7 @@ class Fleet:
             desired=sum(current.values()),
             autoscaled=_autoscaled(pool) and not pool.get("queuedProvisioning", {}).get("enabled"),
             template=nodes.shape(pool, zones[0], with_gpus=True),
+            elsewhere=tuple(nodes.shape(pool, zone, with_gpus=True) for zone in zones[1:]),
             priority=_cheapness(config),
             details={"zones": zones, "sizes": current, "spot": spot, "capacity": _capacity(config)},
         )

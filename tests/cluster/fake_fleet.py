@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sandbox.cluster.cloud import DEVICE_LISTS, Group, Machine, NodeShape, Taint
@@ -68,7 +69,7 @@ class FakeFleet:
                     self._launch(group)
             return [machine for machine, ready in self._machines.values() if ready <= time.monotonic()]
 
-    def set_desired(self, group_id: str, size: int) -> None:
+    def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
         with self._lock:
             group = self._groups[group_id]
             if not group.min <= size <= group.max:

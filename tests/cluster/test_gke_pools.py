@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,9 +260,9 @@ class Scarce(Fleet):
         found = super().machines()
         return [m for m in found if m.id in self._there.get(self._names[m.group], {m.id})]
 
-    def set_desired(self, group_id: str, size: int) -> None:
+    def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
         self.asked.append((self._names[group_id], size))
-        super().set_desired(group_id, size)
+        super().set_desired(group_id, size, zones)
 
     def rung_of(self, node: str) -> str:
         return next(self._names[machine.group] for machine in self.machines() if machine.node_name == node)
@@ -330,6 +330,41 @@ def test_the_rungs_get_their_turn_in_the_order_of_the_class(world: World, pods: 
     world.skipped.append(BACKOFF)
     assert home("third") == "ladder-reserved"
     assert world.fleet.asked[4:] == [("ladder-reserved", 1)]
+
+
+def disk(api: Api, namespace: str, zone: str) -> str:
+    """A claim with a persistent disk of that zone, as an earlier pod has left it; returns the claim's name."""
+    name = f"data-{zone[-1]}-{namespace}"
+    term = {"matchExpressions": [{"key": "topology.gke.io/zone", "operator": "In", "values": [zone]}]}
+    size, modes = {"storage": "10Gi"}, ["ReadWriteOnce"]
+    spec = {"storageClassName": "", "accessModes": modes, "volumeName": name, "resources": {"requests": size}}
+    api.create(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", {"metadata": {"name": name}, "spec": spec})
+    volume = {
+        "capacity": size,
+        "accessModes": modes,
+        "csi": {"driver": "pd.csi.storage.gke.io", "volumeHandle": f"projects/p/zones/{zone}/disks/{name}"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+        "claimRef": {"kind": "PersistentVolumeClaim", "namespace": namespace, "name": name},
+    }
+    api.create("/api/v1/persistentvolumes", {"metadata": {"name": name}, "spec": volume})
+    return name
+
+
+@pytest.mark.parametrize("world", ["dev-gke"], indirect=True)
+def test_a_pool_that_volumes_bind_to_scales_from_zero_in_every_zone(api: Api, world: World, pods: Pods) -> None:
+    """field case A4: GKE's autoscaler sees a group for each zone of a pool, so that a pod finds its disk's zone. On EKS
+    a group over several zones is taken for one in its first zone."""
+    claims = {zone: disk(api, pods.namespace, zone) for zone in ("us-central1-b", "us-central1-a")}
+    mount = {"name": "data", "mountPath": "/data"}
+    for zone, claim in claims.items():
+        spec = training_spec()
+        spec["containers"][0]["volumeMounts"] = [mount]
+        spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+        pods.make(f"in-{zone}", spec)
+        node = pods.running(f"in-{zone}", 30)["spec"]["nodeName"]
+        (machine,) = [machine for machine in world.fleet.machines() if machine.node_name == node]
+        assert (world.fleet.rung_of(node), machine.node.zone) == ("gpu-workers-spot", zone)
+    assert world.fleet.asked == [("gpu-workers-spot", 1), ("gpu-workers-spot", 2)]
 
 
 @pytest.mark.parametrize("world", ["prod-gke"], indirect=True)

@@ -56,6 +56,26 @@ class TestCluster:
         account = made.one("gcp:serviceaccount/account:Account").inputs["accountId"]
         assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account)
 
+    def test_disks_are_encrypted_with_a_key_that_is_there_once_compute_engine_may_use_it(self) -> None:
+        """security case M16: boot disks and disks of claims; never a key that goes with the environment."""
+        config = changed("dev-gke", {"gpuyard:cluster/disksKey": KEY})
+        made = record(config, "dev-gke")
+        assert {each.inputs["nodeConfig"]["bootDiskKmsKey"] for each in made.all("NodePool")} == {KEY}
+        classes = {each.inputs["metadata"]["name"]: each.inputs["parameters"] for each in made.all("StorageClass")}
+        for name in ("block", "block-fast"):
+            assert classes[name]["disk-encryption-kms-key"] == KEY
+        member = made.one("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember")
+        assert member.inputs["member"].endswith("@compute-system.iam.gserviceaccount.com")
+        for pool in made.all("NodePool"):
+            assert made.must_outlive(member, pool)
+        assert made.all("CryptoKey") == []
+
+    def test_both_keys_ask_for_googles_agents_once(self) -> None:
+        """security case M16."""
+        made = cluster(secrets_key="new", disks_key=KEY)
+        assert len(made.all("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember")) == 2
+        assert len(made.all("gcp:projects/serviceIdentity:ServiceIdentity")) == 1
+
     def test_ai_zones_are_left_to_the_pools_that_name_them(self) -> None:
         """field case G7."""
         assert inputs(zones=[*GCP_ZONES, "us-central1-ai1a"])["nodeLocations"] == GCP_ZONES
@@ -389,6 +409,12 @@ class TestRefusals:
             ({"log_types": ["WORKLOADS"]}, "log_types", "add SYSTEM_COMPONENTS"),
             ({"metric_types": ["SYSTEM_COMPONENTS", "DCGM"]}, "metric_types[1]", "managedDcgm"),
             ({"secrets_key": "secrets"}, "secrets_key", "new, or projects/"),
+            ({"disks_key": "new"}, "disks_key", "projects/PROJECT"),
+            ({"disks_key": KEY.replace("us-central1", "global")}, "disks_key", "lies in global"),
+            ({"groups_domain": "gke-security-groups@example.com"}, "groups_domain", "such as example.com"),
+            ({"autoscaling_profile": "fast"}, "autoscaling_profile", "balanced, optimize_utilization"),
+            ({"gateway_api": "experimental"}, "gateway_api", "disabled, standard"),
+            ({"dns": "core_dns"}, "dns", "kube_dns, cloud_dns"),
             ({"secrets_key": KEY.replace("us-central1", "global")}, "secrets_key", "lies in global"),
             ({"tags": {"Team": "vision"}}, "tags.Team", "write team"),
             ({"tags": {"team": "Vision ML"}}, "tags.team", "write vision-ml"),
