@@ -122,6 +122,7 @@ class Row:
         places: which of project, region, zone and location the provider's settings fill in.
         references: paths of the body that name another object -> that object's collection.
         labels: the labels property, which the provider's default labels are merged into.
+        apart: paths of the body that the API has as output only, and that the provider sends in a call of their own.
         checks: property path -> checker, for what neither the SDK nor the discovery document knows.
         variables: derives variables of the name template from the inputs.
     """
@@ -140,6 +141,7 @@ class Row:
     autoname: AutoName | None = field(default_factory=lambda: AutoName(lower=True))
     references: Mapping[str, str] = field(default_factory=dict)
     labels: str = ""
+    apart: frozenset[str] = frozenset()
     checks: Mapping[str, Checker] = field(default_factory=dict)
     validate: Callable[[Props], Iterable[CheckFailure]] = lambda inputs: ()
     replaces_too: Callable[[Props, Props], Iterable[str]] = lambda old, new: ()

@@ -141,7 +141,7 @@ def test_every_api_and_what_it_is_for(chosen: list[Stack]) -> None:
     table = access.apis([Stack(name, recorded(name)) for name in GKE], chosen)
     found = re.findall(r"^\| `([\w.]+)`(.*?) \| \w", table, re.MULTILINE)
     assert sorted(name for name, only in found if not only) == sorted(services.REQUIRED)
-    assert [pair for pair in found if pair[1]] == [(services.KEYS, " (`secretsKey: new`)")]
+    assert [pair for pair in found if pair[1]] == [(services.KEYS, " (prod-gke, `secretsKey: new`)")]
 
 
 def test_an_api_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,11 +168,8 @@ def test_every_grant_stands_in_the_table(chosen: list[Stack]) -> None:
     for member in members:
         assert f"`{member.inputs['role']}`" in table
     assert "the nodes' account `CLUSTER-nodes` |" in table and "gpuyard-prod" not in table
-    assert (
-        "pods of the namespace `default` (prod-gke) | `roles/storage.objectUser` | bucket `example-checkpoints`"
-        in table
-    )
-    assert "GKE's agent of the project (`secretsKey: new`)" in table
+    assert "pods of `training/trainer` (prod-gke) | `roles/storage.objectUser` | bucket `example-checkpoints`" in table
+    assert "GKE's agent of the project (prod-gke, `secretsKey: new`)" in table
     agent = "the APIs' agent of the project (`existing` with `grant`)"
     assert f"{agent} | `roles/compute.networkUser` | the subnetwork, in the host project |" in table
 

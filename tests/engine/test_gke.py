@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import time
@@ -45,6 +46,14 @@ def living(project: Project) -> Project:
     config = project.config(STACK)
     config["gpuyard:cluster"]["version"] = OLD
     config[POOLS]["big"] = {"machineTypes": ["n2-standard-16"], "min": 0, "max": 2}
+    config[POOLS]["held"] = {
+        "machineTypes": ["n2-standard-4"],
+        "zones": ["us-central1-a"],
+        "min": 1,
+        "max": 1,
+        "capacity": ["reserved"],
+        "reservation": {"name": "small"},
+    }
     project.write(STACK, config)
     project.run("up", "--stack", STACK)
     return project
@@ -171,6 +180,16 @@ def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_
     assert pool(status, "cpu-workers")["nodes"] == 2
 
 
+def test_a_reserved_pool_that_is_replaced_lets_go_of_its_machines_first(living: Project) -> None:
+    """field case G6: its reservation has one machine, and the sandbox's Google gives no second one."""
+    config = living.config(STACK)
+    config[POOLS]["held"]["maxRunSeconds"] = 86400
+    living.write(STACK, config)
+    done = living.json("up", "--stack", STACK, "--json")
+    assert done["changes"].get("replace") == 1, done["changes"]
+    assert pool(done["status"], "held")["nodes"] == 1
+
+
 def look(project: Project) -> dict[str, Any]:
     """What the simulated Google Cloud has."""
     return json.loads(project.run("shell", "--stack", STACK, "--", sys.executable, "-c", _LOOK).stdout)
@@ -180,7 +199,7 @@ def look(project: Project) -> dict[str, Any]:
 def before(living: Project) -> dict[str, Any]:
     """A Service for the world, one for the company, a scratch volume and a data set; what the project has then."""
     inner = {**WEB, "metadata": {"name": "inner", "annotations": INTERNAL}}
-    wanted = [WEB, inner, *user("scratch", "block"), *user("dataset", "block-fast")]
+    wanted = [WEB, inner, *user("scratch", "block"), *user("dataset", "block-fast"), user("files", "shared")[0]]
     (living.root / "work.yaml").write_text(yaml.safe_dump_all(wanted))
     living.run("kubectl", "--stack", STACK, "--", "apply", "-f", "work.yaml")
     names = ("kubectl", "--stack", STACK, "--", "get", "pods", "scratch", "dataset", "-o")
@@ -188,7 +207,8 @@ def before(living: Project) -> dict[str, Any]:
     while time.monotonic() < deadline:
         found = look(living)
         objects = found["objects"]
-        if len(objects.get("forwardingRules", [])) == len(objects.get("disks", [])) == 2:
+        files = [name for name in objects.get("instances", []) if name.startswith("pvc-")]
+        if len(objects.get("forwardingRules", [])) == len(objects.get("disks", [])) == 2 and files:
             phases = living.run(*names, "jsonpath={.items[*].status.phase}").stdout
             if phases.split() == ["Running", "Running"]:
                 return found
@@ -196,14 +216,39 @@ def before(living: Project) -> dict[str, Any]:
     pytest.fail(f"not everything came: {look(living)}")
 
 
-@pytest.fixture(scope="module")
-def destroyed(living: Project, before: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def destroy(living: Project) -> subprocess.CompletedProcess[str]:
     return living.run("shell", "--stack", STACK, "--", "pulumi", "destroy", "--yes", "--stack", STACK, code=None)
+
+
+@pytest.fixture(scope="module")
+def stopped(living: Project, before: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """The destroy while a Filestore instance is to be kept."""
+    return destroy(living)
+
+
+@pytest.fixture(scope="module")
+def destroyed(living: Project, stopped: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """The next one, after what its error says."""
+    volume = re.search(r"volume (pvc-[\w-]+)", stopped.stdout + stopped.stderr)
+    assert volume, stopped.stdout + stopped.stderr
+    patch = json.dumps({"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    living.run("kubectl", "--stack", STACK, "--", "patch", "pv", volume[1], "-p", patch)
+    return destroy(living)
 
 
 @pytest.fixture(scope="module")
 def after(living: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return look(living)
+
+
+def test_a_kept_file_system_stops_the_destroy_before_anything_is_gone(
+    living: Project, before: dict[str, Any], stopped: subprocess.CompletedProcess[str]
+) -> None:
+    """field case G8: Filestore is peered with the VPC, which Google does not delete before it."""
+    told = stopped.stdout + stopped.stderr
+    assert stopped.returncode != 0 and "lie in the network" in told and "Nothing was deleted" in told
+    assert "modeInstance/us-central1-a/pvc-" in told and "persistentVolumeReclaimPolicy" in told
+    assert look(living)["objects"].keys() == before["objects"].keys()
 
 
 def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along(

@@ -409,6 +409,8 @@ ROWS = [
         autoname=AutoName(most=255),
         references={"network": "compute.networks", "subnetwork": "compute.subnetworks"},
         labels="resourceLabels",
+        # By an update of its own (resource_container_cluster.go, "updating AdditionalPodRangesConfig").
+        apart=frozenset({"ipAllocationPolicy.additionalPodRangesConfig"}),
         checks={
             "name": name,
             "location": cluster_location,
