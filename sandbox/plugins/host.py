@@ -40,7 +40,7 @@ from pulumi.runtime.proto import (
 
 from sandbox import paths, process
 from sandbox.errors import SandboxError
-from sandbox.plugins import journal, log, values
+from sandbox.plugins import journal, log, real, values
 from sandbox.plugins.faults import Faults, Operation
 from sandbox.plugins.peer import SameUser
 from sandbox.plugins.provider import CheckFailure, Diff, ProviderError, SimulatedProvider
@@ -365,6 +365,8 @@ def _write_shim(path: Path, package: str) -> None:
         environment = f"GPUYARD_SANDBOX={quote(str(paths.home()))} PYTHONPATH={quote(str(paths.ROOT))}"
         module = "sandbox.plugins.eks" if package == "eks" else "sandbox.plugins.dynamic"
         command = f'{environment} exec {python} -u -m {module} "$@"'
+    elif package == "kubernetes" and (program := real.kubernetes()):
+        command = f'exec {quote(str(program))} "$@"'
     else:
         script = quote(str(Path(__file__).with_name("shim.py")))
         command = f'exec {python} -S -E {script} {package} {quote(str(paths.home() / "run"))} "$@"'

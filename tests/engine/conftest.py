@@ -42,7 +42,8 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """An empty HOME, no credentials; the environment and the tools of this run, which are not what is tested."""
-        kept = {name: os.environ[name] for name in ("PATH", "KUBEBUILDER_ASSETS", "LANG") if name in os.environ}
+        names = ("PATH", "KUBEBUILDER_ASSETS", "LANG", "GPUYARD_KUBERNETES_PROVIDER")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         cache = os.environ.get("GPUYARD_TOOLS_CACHE") or Path(
             os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gpuyard", "tools"
         )

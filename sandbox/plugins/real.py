@@ -1,0 +1,39 @@
+"""Pulumi's own Kubernetes provider in place of the simulated one, where the user has it and asks for it.
+
+`$GPUYARD_KUBERNETES_PROVIDER` is the path of a `pulumi-resource-kubernetes`, or `installed` for the newest that
+`pulumi plugin install resource kubernetes` has put into `~/.pulumi`. It is the judge of the
+simulated one: both must bring an environment up, change it and take it down with the same results. It knows no
+stand-ins, so every chart must be reachable, or `charts.mirror` set.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from tools.manifest import parse
+
+VARIABLE = "GPUYARD_KUBERNETES_PROVIDER"
+PROGRAM = "pulumi-resource-kubernetes"
+
+
+def kubernetes() -> Path | None:
+    """The real provider's program; None when nobody asked for it. Raises SandboxError when it is not there."""
+    asked = os.environ.get(VARIABLE, "")
+    if not asked:
+        return None
+    found = newest() if asked == "installed" else Path(asked).expanduser().resolve()
+    if found is None or not os.access(found, os.X_OK) or found.is_dir():
+        what = "no plugin of that kind is installed" if asked == "installed" else "that is not an executable file"
+        raise SandboxError(
+            f"{VARIABLE} is {asked!r}, but {what}.",
+            f"`pulumi plugin install resource kubernetes` and {VARIABLE}=installed, the path of a {PROGRAM}, or unset it",
+        )
+    return found
+
+
+def newest() -> Path | None:
+    """The program of the newest installed plugin."""
+    plugins = (Path.home() / ".pulumi" / "plugins").glob(f"resource-kubernetes-v*/{PROGRAM}")
+    return max(plugins, key=lambda program: parse(program.parent.name), default=None)
