@@ -28,7 +28,7 @@ def kubernetes() -> Path | None:
         what = "no plugin of that kind is installed" if asked == "installed" else "that is not an executable file"
         raise SandboxError(
             f"{VARIABLE} is {asked!r}, but {what}.",
-            f"`pulumi plugin install resource kubernetes` and {VARIABLE}=installed, the path of a {PROGRAM}, or unset it",
+            f"`pulumi plugin install resource kubernetes` and {VARIABLE}=installed, or unset it",
         )
     return found
 
