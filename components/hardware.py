@@ -10,9 +10,16 @@ which names the sources of every column). Driver branches: NVIDIA's release note
 
 import csv
 import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, TypedDict
+
+from typing_extensions import NotRequired
+
+from . import checks
+from .checks import Problem
 
 AWS = "aws"
 GCP = "gcp"
@@ -164,9 +171,63 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
     )
 
 
+class MachineFacts(TypedDict):
+    """A machine type that the table does not have, as its cloud describes it; see `MachineType` for the fields.
+    `arch`: `x86_64` (default) or `arm64`. `vcpu` and `memory_mib` are needed, and with GPUs `gpu` and
+    `gpu_memory_mib`."""
+
+    vcpu: int
+    memory_mib: int
+    arch: NotRequired[str]
+    gpus: NotRequired[int]
+    gpu: NotRequired[str]
+    gpu_memory_mib: NotRequired[int]
+    nvme_gb: NotRequired[int]
+    nvme_disks: NotRequired[int]
+    efa: NotRequired[int]
+    network_cards: NotRequired[int]
+    max_pods: NotRequired[int]
+    spot: NotRequired[bool]
+    capacity_block: NotRequired[bool]
+    cluster_placement: NotRequired[bool]
+
+
+_declared: dict[str, dict[str, MachineType]] = {AWS: {}, GCP: {}}
+
+
+def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> None:
+    """Makes machine types known that the table does not have: types that are newer than this release. Facts that have
+    `declaration_problems` are left alone."""
+    for name in names:
+        if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
+            known = {"arch": "x86_64", **facts}
+            _declared[cloud][name] = MachineType(name=name, cloud=cloud, **known)  # type: ignore[arg-type]
+
+
+def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
+    """What is wrong with facts that a person gives of a machine type. Paths are relative to them."""
+    yield from checks.one_of("arch", facts.get("arch", "x86_64"), ("x86_64", "arm64"))
+    numbers: dict[str, Any] = {"vcpu": 0, "memory_mib": 0, **facts}
+    for field, low in {"vcpu": 1, "memory_mib": 1, "network_cards": 1, "max_pods": 1}.items():
+        if numbers.get(field, low) < low:
+            yield _as_described(field, numbers[field], f"less than {low}", f"{low} or more")
+    for field in ("gpus", "gpu_memory_mib", "nvme_gb", "nvme_disks", "efa"):
+        if numbers.get(field, 0) < 0:
+            yield _as_described(field, numbers[field], "less than none", "0 or more")
+    for first, second in (("gpus", "gpu"), ("gpus", "gpu_memory_mib"), ("nvme_disks", "nvme_gb")):
+        if bool(numbers.get(first)) != bool(numbers.get(second)):
+            yield _as_described(second, numbers.get(second), f"goes with {first}", "both, or neither")
+    if numbers.get("efa", 0) > (cards := numbers.get("network_cards", 1)):
+        yield _as_described("efa", numbers["efa"], "more interfaces than network_cards", f"0 to {cards}")
+
+
+def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:
+    return Problem(field, value, wrong, allowed, "write what `aws ec2 describe-instance-types` says")
+
+
 def find(cloud: str, name: str) -> MachineType | None:
-    """The machine type of that name, or None when the table does not know it."""
-    return _table(cloud).get(name)
+    """The machine type of that name, or None when neither the table nor a declaration knows it."""
+    return _table(cloud).get(name) or _declared.get(cloud, {}).get(name)
 
 
 def names(cloud: str) -> list[str]:

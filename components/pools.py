@@ -140,6 +140,7 @@ class Pool:
 
 def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     """Everything that is wrong with a pool, seen without asking a cloud. Paths are relative to the pool."""
+    hardware.declare(cloud, spec["machine_types"], _own_facts(spec))
     yield from _name(cloud, name)
     yield from _size(spec)
     yield from _machines(cloud, spec)
@@ -331,6 +332,7 @@ def _accelerator(cloud: str, machine: hardware.MachineType, spec: NodePoolSpec, 
 
 def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     """The pool that follows from a spec that has no `problems`."""
+    hardware.declare(cloud, spec["machine_types"], _own_facts(spec))
     machine = hardware.find(cloud, spec["machine_types"][0])
     if machine is None:
         raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
@@ -374,6 +376,11 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         interconnects=_interfaces(machine) if interconnect else 0,
         placement=spec.get("placement", interconnect and capacity != ("reserved",)),
     )
+
+
+def _own_facts(spec: NodePoolSpec) -> hardware.MachineFacts | None:
+    only_here: Mapping[str, Any] = {**spec}  # specs of EKS have it
+    return only_here.get("machine")
 
 
 def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds: float | None) -> int:

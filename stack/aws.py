@@ -110,6 +110,9 @@ def node_pools(
                 "node_role_arn": cluster.node_role_arn,
                 "network_id": network.network_id,
                 "security_group_id": cluster.security_group_id,
+                "endpoint": cluster.endpoint,
+                "certificate_authority": cluster.certificate_authority,
+                "service_cidr": cluster.service_cidr,
                 # The provider's default tags end at the node group: what EC2 and the drivers make has its own.
                 "tags": environment.tags,
             },

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from components import hardware, images, pools, versions
+from components import checks, hardware, images, pools, versions
 from components.addons import device_plugin, efa_plugin
 from components.aws import addresses, endpoints, existing_network
 from components.aws import buckets as aws_buckets
@@ -53,6 +53,10 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
     yield from aws_cluster.problems(args.cluster(environment))
+    network, own = environment.config.network, environment.config.cluster.service_cidr
+    if own is not None:
+        beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
+        yield from checks.disjoint({**beside, "service_cidr": own})
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:

@@ -1,10 +1,30 @@
 """What the config of an environment on AWS has beside the common part; see `config.py`."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 
 from .config import Addons, Cluster, Config, Network, NodePool, Section, Storage
+
+
+class MachineFacts(Section):
+    """A machine type that gpuyard does not know; see `components/hardware.py`."""
+
+    vcpu: int
+    memory_mib: int
+    arch: str = "x86_64"
+    gpus: int = 0
+    gpu: str = ""
+    gpu_memory_mib: int = 0
+    nvme_gb: int = 0
+    nvme_disks: int = 0
+    efa: int = 0
+    network_cards: int = 1
+    max_pods: int = 110
+    spot: bool = True
+    capacity_block: bool = False
+    cluster_placement: bool = True
 
 
 class Reservation(Section):
@@ -24,6 +44,10 @@ class EksNodePool(NodePool):
     reservation: Reservation | None = None
     update_percentage: int = 33
     node_repair: bool = True
+    ami: str | None = None
+    node_settings: dict[str, Any] = {}
+    security_group_ids: list[str] = []
+    machine: MachineFacts | None = None
 
 
 class ExistingNetwork(Section):
@@ -58,6 +82,8 @@ class EksCluster(Cluster):
     log_days: int = 90
     addon_versions: dict[str, str] = {}
     support: str = "standard"
+    service_cidr: str | None = None
+    node_policy_arns: list[str] = []
 
 
 class Lustre(Section):

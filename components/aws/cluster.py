@@ -2,6 +2,7 @@
 without which no node becomes ready."""
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ from .addon import EksAddon, EksAddonArgs, version_problems
 
 # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\w+=,.@/-]+")
+_MOST_POLICIES = 8
+# EKS API reference, KubernetesNetworkConfigRequest.
+_PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _POLICIES = "arn:aws:eks::aws:cluster-access-policy"
 ACCESS_POLICIES = {
@@ -60,8 +65,10 @@ class EksClusterArgs(TypedDict):
     hour. `public_access_cidrs`: who reaches the API endpoint from outside the VPC; empty (default) leaves it private.
     `access`: by name, beside whoever creates the cluster. `log_types`: control-plane logs to CloudWatch (default api,
     audit, authenticator), kept for `log_days` days (default 90; what CloudWatch has, 1 to 3653). `addon_versions`:
-    exact versions by add-on name. `deletion_protection`: EKS refuses to delete the cluster, Pulumi refuses to try
-    (default true)."""
+    exact versions by add-on name. `service_cidr`: addresses of the cluster's Services, a private /12 to /24 that is not
+    in the VPC nor in what it reaches; fixed when the cluster is made (default: EKS's choice, 10.100.0.0/16 or
+    172.20.0.0/16). `node_policy_arns`: further IAM policies of the nodes' role, up to eight. `deletion_protection`: EKS
+    refuses to delete the cluster, Pulumi refuses to try (default true)."""
 
     cluster_name: str
     version: str
@@ -74,6 +81,8 @@ class EksClusterArgs(TypedDict):
     log_types: NotRequired[list[str]]
     log_days: NotRequired[int]
     addon_versions: NotRequired[dict[str, str]]
+    service_cidr: NotRequired[str]
+    node_policy_arns: NotRequired[list[str]]
     deletion_protection: NotRequired[bool]
     tags: NotRequired[dict[str, str]]
 
@@ -99,6 +108,9 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
             )  # fmt: skip
         elif version in VERSIONS:
             yield from version_problems(f"addon_versions.{addon}", addon, wanted, version)
+    if (services := args.get("service_cidr")) is not None:
+        yield from _services(services)
+    yield from _node_policies(args.get("node_policy_arns", []))
     first: dict[str, str] = {}
     for who, access in args.get("access", {}).items():
         yield from _access(f"access.{who}", access)
@@ -109,6 +121,33 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
                 "one entry for each role or user", f"keep {first[arn]} or {who}",
             )  # fmt: skip
         first.setdefault(arn, who)
+
+
+def _services(cidr: str) -> Iterator[Problem]:
+    wrong = list(checks.cidr("service_cidr", cidr, 12, 24))
+    yield from wrong
+    if not wrong and not any(ipaddress.IPv4Network(cidr).subnet_of(each) for each in _PRIVATE):
+        yield Problem(
+            "service_cidr", cidr, "EKS takes private networks only", "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+            "write 172.20.0.0/16",
+        )  # fmt: skip
+
+
+def _node_policies(arns: list[str]) -> Iterator[Problem]:
+    for index, arn in enumerate(arns):
+        path = f"node_policy_arns[{index}]"
+        if not _POLICY.fullmatch(arn):
+            yield Problem(
+                path, arn, "not a valid ARN of an IAM policy",
+                "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
+            )  # fmt: skip
+        elif arn in arns[:index] or arn.rpartition("/")[2] in NODE_POLICIES:
+            yield Problem(path, arn, "the nodes have it already", "each policy once", "remove it")
+    if len(arns) > _MOST_POLICIES:
+        yield Problem(
+            "node_policy_arns", len(arns), "a role takes ten policies, and nodes have two", f"up to {_MOST_POLICIES}",
+            "put what they allow into fewer policies",
+        )  # fmt: skip
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
@@ -191,6 +230,10 @@ class EksCluster(pulumi.ComponentResource):
     """Physical name. Whoever uses it waits for the API server; nodes `depends_on` the whole component."""
     endpoint: pulumi.Output[str]
     """Address of the API server."""
+    certificate_authority: pulumi.Output[str]
+    """Certificate of the API server's authority, in base64."""
+    service_cidr: pulumi.Output[str]
+    """Addresses of the cluster's Services."""
     kubernetes_version: pulumi.Output[str]
     """Minor version of the control plane."""
     kubeconfig: pulumi.Output[str]
@@ -261,6 +304,7 @@ class EksCluster(pulumi.ComponentResource):
             enabled_cluster_log_types=args.get("log_types", list(LOG_TYPES[:3])),
             upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=SUPPORT[args.get("support", "standard")]),
             # Node pools, add-ons and security groups are ours: EKS's own group covers nodes and control plane.
+            kubernetes_service_ip_address_range=args.get("service_cidr"),
             skip_default_node_group=True,
             skip_default_security_groups=True,
             use_default_vpc_cni=True,
@@ -297,6 +341,10 @@ class EksCluster(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
+        for arn in args.get("node_policy_arns", []):
+            aws.iam.RolePolicyAttachment(
+                f"{name}-nodes-{arn.partition('policy/')[2]}", role=node_role.name, policy_arn=arn, opts=child
+            )
         for policy in NODE_POLICIES:
             aws.iam.RolePolicyAttachment(
                 f"{name}-nodes-{policy}",
@@ -339,6 +387,8 @@ class EksCluster(pulumi.ComponentResource):
 
         self.cluster_name = eks_name
         self.endpoint = cluster.eks_cluster.endpoint
+        self.certificate_authority = cluster.eks_cluster.certificate_authority.data
+        self.service_cidr = cluster.eks_cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubernetes_version = cluster.eks_cluster.version
         self.kubeconfig = pulumi.Output.secret(cluster.kubeconfig_json)
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
@@ -350,6 +400,8 @@ class EksCluster(pulumi.ComponentResource):
             {
                 "clusterName": self.cluster_name,
                 "endpoint": self.endpoint,
+                "certificateAuthority": self.certificate_authority,
+                "serviceCidr": self.service_cidr,
                 "kubernetesVersion": self.kubernetes_version,
                 "kubeconfig": self.kubeconfig,
                 "connectCommand": self.connect_command,

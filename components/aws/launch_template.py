@@ -1,5 +1,7 @@
 """The launch template of a rung: disks, metadata service, network interfaces, placement, reserved capacity."""
 
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_aws as aws
 
@@ -21,10 +23,12 @@ def launch_template(
     reserved: bool,
     security_group_ids: list[pulumi.Input[str]],
     placement_group: pulumi.Input[str] | None,
+    place: "Place | None",
     parent: pulumi.Resource,
 ) -> aws.ec2.LaunchTemplate:
     """A template for EKS, which adds image, cluster and instance profile. `reserved`: its nodes come from the pool's
-    reservation. `security_group_ids`: for pools with interconnect, whose interfaces must name them all."""
+    reservation. `security_group_ids`: all of them, where they are not the cluster's own group alone. `place`: where
+    nodes with an image that is not EKS's join."""
     pool = eks.pool
     tags = {**tags, "Name": f"{cluster_name}-{pool.name}", "gpuyard.dev/pool": pool.name}
     reservation = eks.reservation if reserved else {}
@@ -55,7 +59,10 @@ def launch_template(
         )
         if reserved
         else None,
-        user_data=user_data.encoded(eks.image, scratch=bool(pool.scratch_gb), gpus=bool(pool.gpus)),
+        image_id=eks.ami,
+        # With interfaces, they name them.
+        vpc_security_group_ids=security_group_ids if security_group_ids and not pool.interconnects else None,
+        user_data=_user_data(eks, cluster_name, place),
         tag_specifications=[
             aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
             for kind in ("instance", "volume", "network-interface")
@@ -63,6 +70,32 @@ def launch_template(
         tags=tags,
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cluster as its nodes see it: `endpoint`, `certificate` (base64) and `service_cidr`."""
+
+    endpoint: pulumi.Input[str]
+    certificate: pulumi.Input[str]
+    service_cidr: pulumi.Input[str]
+
+
+def _user_data(eks: EksPool, cluster_name: str, place: Place | None) -> pulumi.Input[str] | None:
+    pool = eks.pool
+
+    def text(join: user_data.Join | None) -> str | None:
+        return user_data.encoded(
+            user_data.render(
+                eks.image, scratch=bool(pool.scratch_gb), gpus=bool(pool.gpus), settings=eks.node_settings, join=join
+            )
+        )
+
+    if eks.ami is None or place is None:
+        return text(None)
+    taints = [f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in pool.taints]
+    found = pulumi.Output.all(place.endpoint, place.certificate, place.service_cidr)
+    return found.apply(lambda at: text(user_data.Join(cluster_name, at[0], at[1], at[2], pool.labels, taints)) or "")
 
 
 def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:

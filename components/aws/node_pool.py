@@ -12,13 +12,15 @@ from ..checks import Problem
 from ..pools import Pool, Rung
 from ..taints import cloud_effect
 from . import tags
-from .launch_template import launch_template
+from .launch_template import Place, launch_template
 from .pools import EksNodePoolSpec, EksPool, problems, resolve
 from .subnets import of_zones
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
 # The resource under which the EFA device plugin shows a node's interfaces to pods.
 EFA_RESOURCE = "vpc.amazonaws.com/efa"
+# What nodes with an image that is not EKS's are given: EKS adds it to the others' user data.
+_PLACE = ("endpoint", "certificate_authority", "service_cidr")
 
 
 class EksNodePoolArgs(TypedDict):
@@ -26,7 +28,8 @@ class EksNodePoolArgs(TypedDict):
     pool that names none of its own keeps those of its creation.
     `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
     cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
-    `security_group_id`: the VPC and the cluster's own group; pools with interconnect need them."""
+    `security_group_id`: the VPC and the cluster's own group; pools with interconnect or with security groups need them.
+    `endpoint`, `certificate_authority`, `service_cidr`: the cluster's; pools with an `ami` need them."""
 
     pool: EksNodePoolSpec
     zones: list[str]
@@ -37,6 +40,9 @@ class EksNodePoolArgs(TypedDict):
     kubernetes_version: NotRequired[str]
     network_id: NotRequired[pulumi.Input[str]]
     security_group_id: NotRequired[pulumi.Input[str]]
+    endpoint: NotRequired[pulumi.Input[str]]
+    certificate_authority: NotRequired[pulumi.Input[str]]
+    service_cidr: NotRequired[pulumi.Input[str]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -82,9 +88,15 @@ class EksNodePool(pulumi.ComponentResource):
 
     def _templates(self, eks: EksPool) -> dict[bool, aws.ec2.LaunchTemplate]:
         """The launch template of the reserved rung (True) and that of all others (False), as far as there are such."""
-        groups: list[pulumi.Input[str]] = []
+        # Groups of a template's own take the place of the cluster's, so that is among them.
+        further: list[pulumi.Input[str]] = [*eks.security_group_ids]
         if eks.pool.interconnects:
-            groups = [self._args.get("security_group_id", ""), self._efa_group().id]
+            further.append(self._efa_group().id)
+        groups = [self._args.get("security_group_id", ""), *further] if further else []
+        place = None
+        if eks.ami:
+            args = self._args
+            place = Place(args.get("endpoint", ""), args.get("certificate_authority", ""), args.get("service_cidr", ""))
         placement = None
         if eks.pool.placement:
             placement = aws.ec2.PlacementGroup(
@@ -103,6 +115,7 @@ class EksNodePool(pulumi.ComponentResource):
                 security_group_ids=groups,
                 # A reservation has its place already; a group beside it is InsufficientInstanceCapacity (eksctl#7949).
                 placement_group=None if reserved else placement,
+                place=place,
                 parent=self,
             )
             for reserved in sorted({rung.capacity == "reserved" for rung in eks.pool.rungs})
@@ -143,7 +156,7 @@ class EksNodePool(pulumi.ComponentResource):
             rung.name,
             cluster_name=args["cluster"],
             # Always, so that nodes follow the cluster: without it a group keeps the minor of its creation.
-            version=args.get("kubernetes_version"),
+            version=None if eks.ami else args.get("kubernetes_version"),
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
             subnet_ids=of_zones(args["subnet_ids"], args["zones"], pool.zones or args["zones"]),
@@ -185,11 +198,18 @@ class EksNodePool(pulumi.ComponentResource):
 def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
     yield from problems(name, args["pool"], args["zones"], version)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
-    for field in ("network_id", "security_group_id"):
-        if args["pool"].get("interconnect") and args.get(field) is None:
+    pool, needed = args["pool"], set()
+    if pool.get("interconnect"):
+        needed |= {"network_id", "security_group_id"}
+    if pool.get("security_group_ids"):
+        needed.add("security_group_id")
+    if pool.get("ami"):
+        needed |= {*_PLACE}
+    for field in sorted(needed):
+        if args.get(field) is None:
             yield Problem(
-                field, None, "the interfaces of a pool with interconnect need it",
-                "the VPC's id and the cluster's security group", f"pass the outputs {field} of network and cluster",
+                field, None, "a pool with interconnect, security groups or an image of its own needs it",
+                "an output of the network or the cluster", f"pass the output {field} of network or cluster",
             )  # fmt: skip
 
 

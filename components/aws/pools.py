@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
 from .. import checks, hardware, pools, versions
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
+from . import node_settings
 
 IMAGES = ("al2023", "bottlerocket")
 # On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
@@ -33,6 +34,7 @@ _RELEASES = {
 }
 # EKS makes new images every week or two; after three months a fleet misses several kernels and drivers.
 _OLD_DAYS = 90
+_GROUPS_PER_INTERFACE = 5
 _RESERVATION = r"cr-[0-9a-f]{8,17}"
 _GROUP_ARN = r"arn:aws[a-z-]*:resource-groups:[a-z0-9-]+:\d{12}:group/.+"
 
@@ -53,7 +55,11 @@ class EksNodePoolSpec(NodePoolSpec):
     for the cluster's version, else the newest at creation; no node moves by itself afterwards. `driver_branch`: NVIDIA
     driver branch in `release`, for a release that gpuyard does not know. `reservation`: what the rung `reserved` draws
     on. `update_percentage`: share of the nodes that an update takes away at once (1 to 100, default 33).
-    `node_repair`: EKS replaces nodes whose hardware or kubelet fails (default true).
+    `node_repair`: EKS replaces nodes whose hardware or kubelet fails (default true). `ami`: an image that is not EKS's,
+    made like `image`: it has no `release`, its nodes stay when the cluster's minor moves, and with GPUs it holds driver
+    and container toolkit. `node_settings`: NodeConfig's `spec` on AL2023 (kubelet, containerd, instance, featureGates),
+    `settings` on Bottlerocket. `security_group_ids`: further groups of the nodes, beside the cluster's own (up to four,
+    with interconnect three). `machine`: facts of those `machine_types` that gpuyard does not know, in EC2's words.
     """
 
     image: NotRequired[str]
@@ -62,12 +68,16 @@ class EksNodePoolSpec(NodePoolSpec):
     reservation: NotRequired[Reservation]
     update_percentage: NotRequired[int]
     node_repair: NotRequired[bool]
+    ami: NotRequired[str]
+    node_settings: NotRequired[dict[str, Any]]
+    security_group_ids: NotRequired[list[str]]
+    machine: NotRequired[hardware.MachineFacts]
 
 
 @dataclass(frozen=True)
 class EksPool:
     """A pool with what follows from its spec on AWS. `release`: None leaves it to EKS; `driver_branch`: None when it is
-    not known or there is no GPU."""
+    not known or there is no GPU; `ami`: None for EKS's images."""
 
     pool: Pool
     image: str
@@ -77,6 +87,9 @@ class EksPool:
     reservation: Reservation
     update_percentage: int
     node_repair: bool
+    ami: str | None
+    node_settings: dict[str, Any]
+    security_group_ids: tuple[str, ...]
 
     @property
     def capacity_block(self) -> bool:
@@ -87,6 +100,9 @@ class EksPool:
 def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
     """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
     is the cluster's Kubernetes minor, if it is known."""
+    if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
+        yield from (problem.under("machine") for problem in wrong)
+        return  # the rest would only repeat it
     common = list(pools.problems(hardware.AWS, name, spec, zones))
     yield from common
     image = spec.get("image", "al2023")
@@ -103,9 +119,56 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")
     yield from _reservation(spec, zones)
+    yield from _own_machine(spec)
+    yield from _own_image(spec)
+    yield from node_settings.problems(image, spec.get("node_settings", {}))
+    yield from _security_groups(spec)
     if common or image not in IMAGES:
         return  # the rest would only repeat it
     yield from _release(name, spec, version)
+
+
+def _own_machine(spec: EksNodePoolSpec) -> Iterator[Problem]:
+    facts = spec.get("machine")
+    if facts is None:
+        return
+    if all(name in hardware.names(hardware.AWS) for name in spec["machine_types"]):
+        yield Problem("machine", dict(facts), "the facts of these machine types are known", "nothing", "remove it")
+
+
+def _own_image(spec: EksNodePoolSpec) -> Iterator[Problem]:
+    ami = spec.get("ami")
+    if ami is None:
+        return
+    if not re.fullmatch(r"ami-[0-9a-f]{8}([0-9a-f]{9})?", ami):
+        yield Problem(
+            "ami", ami, "not a valid id of an image", "ami- and 17 hexadecimal digits", "see `aws ec2 describe-images`"
+        )
+    if "release" in spec:
+        yield Problem(
+            "release", spec["release"], "releases are EKS's images, and the pool has one of its own", "release or ami",
+            "remove release, or ami",
+        )  # fmt: skip
+
+
+def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
+    groups = spec.get("security_group_ids", [])
+    # An interface takes five: the cluster's own group is one, that of EFA another (VPC quotas).
+    most = _GROUPS_PER_INTERFACE - 1 - bool(spec.get("interconnect"))
+    for index, group in enumerate(groups):
+        path = f"security_group_ids[{index}]"
+        if not re.fullmatch(r"sg-[0-9a-f]{8}([0-9a-f]{9})?", group):
+            yield Problem(
+                path, group, "not a valid id of a security group", "sg- and 17 hexadecimal digits",
+                "see `aws ec2 describe-security-groups`",
+            )  # fmt: skip
+        elif group in groups[:index]:
+            yield Problem(path, group, "named twice", "each group once", "remove one of them")
+    if len(groups) > most:
+        yield Problem(
+            "security_group_ids", len(groups), "a network interface takes five groups, and some are there already",
+            f"up to {most}", "put their rules into fewer groups",
+        )  # fmt: skip
 
 
 def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:
@@ -218,7 +281,8 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     image, release = spec.get("image", "al2023"), spec.get("release")
     if image != "al2023":
         pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
-    known = versions.EKS_IMAGES.get(version) if image == "al2023" else None
+    ami = spec.get("ami")
+    known = versions.EKS_IMAGES.get(version) if image == "al2023" and ami is None else None
     if release is None and known:
         release = known.release
     branch = spec.get("driver_branch")
@@ -227,10 +291,13 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     return EksPool(
         pool=pool,
         image=image,
-        ami_type=_AMI_TYPES[image, pool.arch, bool(pool.gpus)],
+        ami_type="CUSTOM" if ami else _AMI_TYPES[image, pool.arch, bool(pool.gpus)],
         release=release,
         driver_branch=int(branch) if branch and pool.gpus else None,
         reservation=spec.get("reservation", {}),
         update_percentage=int(spec.get("update_percentage", 33)),
         node_repair=spec.get("node_repair", True),
+        ami=ami,
+        node_settings=spec.get("node_settings", {}),
+        security_group_ids=tuple(spec.get("security_group_ids", [])),
     )

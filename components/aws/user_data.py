@@ -1,23 +1,23 @@
-"""User data of EKS nodes: what a node does at boot beyond joining, which EKS adds itself.
+"""User data of EKS nodes: what a node does at boot beyond joining, which EKS adds itself to its own images.
 
-Non-goals: the cluster's address and certificate, packages. tests/golden holds the rendered text.
+Non-goals: packages, scripts of other makers. tests/golden holds the rendered text.
 """
 
 import base64
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .node_settings import merged
 
 # nodeadm stripes the disks, mounts them and binds the kubelet's, containerd's and the pods' log folders there
 # (awslabs/amazon-eks-ami, nodeadm/doc/api.md, LocalStorageOptions).
-_SCRATCH = """\
-Content-Type: application/node.eks.aws
-
----
-apiVersion: node.eks.aws/v1alpha1
-kind: NodeConfig
-spec:
-  instance:
-    localStorage:
-      strategy: RAID0
-"""
+_SCRATCH = {"instance": {"localStorage": {"strategy": "RAID0"}}}
 
 # Which GPUs a container gets is the device plugin's to say, by mounts; a container's own NVIDIA_VISIBLE_DEVICES, which
 # every CUDA image sets to `all`, counts with CAP_SYS_ADMIN only. Bottlerocket is so from the start (bottlerocket#3718).
@@ -45,19 +45,93 @@ mode = "always"
 """
 
 
-def render(image: str, *, scratch: bool, gpus: bool) -> str | None:
+@dataclass(frozen=True)
+class Join:
+    """What a node with an image that is not EKS's needs to find its cluster, and what its kubelet registers: EKS adds
+    nothing to the user data of such nodes. `certificate`: base64; `service_cidr`: of the cluster's Services; `labels`,
+    `taints`: as kubelets spell them."""
+
+    cluster_name: str
+    endpoint: str
+    certificate: str
+    service_cidr: str
+    labels: Mapping[str, str]
+    taints: list[str]
+
+
+def render(
+    image: str, *, scratch: bool, gpus: bool, settings: Mapping[str, Any] | None = None, join: Join | None = None
+) -> str | None:
     """The user data as text, or None when a node needs none. `scratch`: pods' ephemeral storage is on local NVMe;
-    `gpus`: the node has GPUs."""
+    `gpus`: the node has GPUs; `settings`: the pool's own; `join`: for an image that is not EKS's."""
+    given = settings or {}
     if image == "bottlerocket":
-        return _BOTTLEROCKET if scratch else None
-    parts = [part for part, wanted in ((_SCRATCH, scratch), (_GPU_ACCESS, gpus)) if wanted]
+        wanted = merged(_bottlerocket_join(join), given)
+        parts = [*_toml("settings", wanted), *([_BOTTLEROCKET] if scratch else [])]
+        return "\n".join(parts) or None
+    spec = merged(merged(_SCRATCH if scratch else {}, _node_join(join)), given)
+    parts = ([_node_config(spec)] if spec else []) + ([_GPU_ACCESS] if gpus else [])
     if not parts:
         return None
     mime = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="gpuyard"\n'
     return mime + "".join(f"\n--gpuyard\n{part}" for part in parts) + "\n--gpuyard--\n"
 
 
-def encoded(image: str, *, scratch: bool, gpus: bool) -> str | None:
-    """`render` as a launch template takes it."""
-    text = render(image, scratch=scratch, gpus=gpus)
+def encoded(text: str | None) -> str | None:
+    """`render`'s text as a launch template takes it."""
     return base64.b64encode(text.encode()).decode() if text else None
+
+
+def _node_config(spec: Mapping[str, Any]) -> str:
+    document = {"apiVersion": "node.eks.aws/v1alpha1", "kind": "NodeConfig", "spec": spec}
+    return f"Content-Type: application/node.eks.aws\n\n---\n{yaml.safe_dump(document, sort_keys=False)}"
+
+
+def _node_join(join: Join | None) -> dict[str, Any]:
+    if join is None:
+        return {}
+    labels = ",".join(f"{key}={value}" for key, value in join.labels.items())
+    flags = [f"--node-labels={labels}", f"--register-with-taints={','.join(join.taints)}"]
+    return {
+        "cluster": {
+            "name": join.cluster_name,
+            "apiServerEndpoint": join.endpoint,
+            "certificateAuthority": join.certificate,
+            "cidr": join.service_cidr,
+        },
+        "kubelet": {"flags": [flag for flag in flags if not flag.endswith("=")]},
+    }
+
+
+def _bottlerocket_join(join: Join | None) -> dict[str, Any]:
+    if join is None:
+        return {}
+    taints: dict[str, list[str]] = {}
+    for taint in join.taints:
+        key, _, rest = taint.partition("=")
+        taints.setdefault(key, []).append(rest)
+    return {
+        "kubernetes": {
+            "api-server": join.endpoint,
+            "cluster-certificate": join.certificate,
+            "cluster-name": join.cluster_name,
+            # The tenth address of the Services' network is the cluster's DNS.
+            "cluster-dns-ip": str(ipaddress.IPv4Network(join.service_cidr)[10]),
+            "node-labels": dict(join.labels),
+            "node-taints": taints,
+        }
+    }
+
+
+def _toml(table: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """A table of TOML with the tables in it. Its strings, numbers, booleans and lists are those of JSON."""
+    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
+    if plain:
+        yield f"[{table}]\n" + "".join(f"{_bare(key)} = {json.dumps(value)}\n" for key, value in plain.items())
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _toml(f"{table}.{_bare(key)}", value)
+
+
+def _bare(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)

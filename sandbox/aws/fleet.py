@@ -84,7 +84,9 @@ class Fleet:
                 continue
             if group not in nodegroups:
                 nodegroups[group] = self._nodegroup(tags)
-            found.append(self._machine(instance, tags, group, nodegroups[group]))
+            data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
+            if joins(nodegroups[group], data):
+                found.append(self._machine(instance, tags, group, nodegroups[group], data))
         return found
 
     def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
@@ -154,11 +156,15 @@ class Fleet:
     # -- the node that joins ------------------------------------------------------------------------------------------
 
     def _machine(
-        self, instance: dict[str, Any], tags: dict[str, str], group: str, nodegroup: dict[str, Any]
+        self,
+        instance: dict[str, Any],
+        tags: dict[str, str],
+        group: str,
+        nodegroup: dict[str, Any],
+        data: dict[str, Any],
     ) -> Machine:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
-        data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
         if identity not in self._pods:  # a kubelet keeps the number that it started with
             self._pods[identity] = max_pods(facts, self._prefix_delegation())
         return Machine(
@@ -169,7 +175,7 @@ class Fleet:
             provider_id=f"aws:///{zone}/{identity}",
             node=joined(facts, self.region, zone, name, nodegroup, data, self._pods[identity]),
             gpus=_gpus(facts),
-            gpu_ready_by="image" if _bottlerocket(nodegroup) else "device-plugin",
+            gpu_ready_by="image" if _bottlerocket(nodegroup, data) else "device-plugin",
             spot=instance.get("InstanceLifecycle") == "spot",
             efa=interfaces(data),
             device_lists=device_lists(nodegroup, data),
@@ -241,7 +247,7 @@ def joined(
         labels["eks.amazonaws.com/capacityType"] = nodegroup.get("capacityType", "ON_DEMAND")
         labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
         labels.update(nodegroup.get("labels", {}))
-    resources = _allocatable(facts, _disk(facts, data, _bottlerocket(nodegroup)), pods)
+    resources = _allocatable(facts, _disk(facts, data, _bottlerocket(nodegroup, data)), pods)
     return NodeShape(labels, tuple(_taints(nodegroup)), resources, facts["InstanceType"], zone)
 
 
@@ -253,7 +259,7 @@ def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[s
     default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Of images that are not
     EKS's nothing is known.
     """
-    if _bottlerocket(nodegroup):
+    if _bottlerocket(nodegroup, data):
         return frozenset({MOUNTS})
     if not nodegroup.get("amiType", "").startswith("AL2023"):
         return DEVICE_LISTS
@@ -294,8 +300,22 @@ def _user_data(data: dict[str, Any]) -> str:
     return base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
 
 
-def _bottlerocket(nodegroup: dict[str, Any]) -> bool:
-    return nodegroup.get("amiType", "").startswith("BOTTLEROCKET")
+def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
+    """Whether the nodes find their cluster. EKS tells those with its own images; others take it from user data (EKS
+    user guide, "Specifying an AMI")."""
+    if nodegroup.get("amiType") != "CUSTOM":
+        return True
+    needed = ("cluster-name", "api-server", "cluster-certificate")
+    if not _bottlerocket(nodegroup, data):
+        needed = ("name:", "apiServerEndpoint:", "certificateAuthority:", "cidr:")
+    text = _user_data(data)
+    return all(each in text for each in needed)
+
+
+def _bottlerocket(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
+    """By EKS's word, or with an image that is not EKS's by the form of the user data."""
+    kind = nodegroup.get("amiType", "")
+    return kind.startswith("BOTTLEROCKET") or (kind == "CUSTOM" and _user_data(data).startswith("[settings"))
 
 
 def _pool(nodegroup: dict[str, Any], tags: dict[str, str], fallback: str) -> str:

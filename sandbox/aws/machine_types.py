@@ -7,8 +7,12 @@ answer.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
+
+from sandbox import paths
+from sandbox.errors import SandboxError
 
 # p3.2xlarge as EC2 described it while it was sold (EC2 user guide, "Accelerated computing"; AWS's P3 page): 8 vCPUs of
 # Xeon E5-2686 v4, 61 GiB, one V100 with 16 GiB, up to 10 Gbit/s, 4 interfaces with 15 addresses each, no local disk,
@@ -61,11 +65,36 @@ WITHDRAWN: dict[str, dict[str, Any]] = {
 }
 
 
+def _newer() -> dict[str, dict[str, Any]]:
+    """Types that EC2 has got since moto's dump: what `aws ec2 describe-instance-types --instance-types NAME` prints, in
+    `.sandbox/machine_types.json`."""
+    try:
+        text = (paths.home() / "machine_types.json").read_text()
+    except FileNotFoundError:
+        return {}
+    try:
+        return {facts["InstanceType"]: facts for facts in json.loads(text)["InstanceTypes"]}
+    except (ValueError, KeyError, TypeError):
+        raise SandboxError(
+            "machine_types.json is not an answer of DescribeInstanceTypes",
+            "write what `aws ec2 describe-instance-types --instance-types NAME` prints into it",
+        ) from None
+
+
 def load() -> None:
-    """Adds the withdrawn types to moto's own table; the offerings per region and zone stay as they are."""
+    """Adds the withdrawn types, and those that are newer than moto's table, to it. The newer ones are offered in every
+    zone; the offerings of the others stay as they are."""
     from moto.ec2.models import instance_types
 
-    for name, facts in WITHDRAWN.items():
+    newer = _newer()
+    for by_region in instance_types.INSTANCE_TYPE_OFFERINGS.values():
+        for offered in by_region.values():
+            here = {each["Location"]: each for each in offered}
+            known = {each["InstanceType"] for each in offered}
+            offered += [
+                {**example, "InstanceType": name} for name in newer if name not in known for example in here.values()
+            ]
+    for name, facts in {**WITHDRAWN, **newer}.items():
         if name not in instance_types.INSTANCE_TYPES:
             instance_types.INSTANCE_TYPES[name] = facts
             instance_types.InstanceTypeBackend.instance_types.append(instance_types.InstanceType(name))

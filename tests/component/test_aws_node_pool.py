@@ -8,12 +8,14 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from components.aws import user_data
 from components.aws.node_pool import EksNodePool
 from components.aws.pools import EksNodePoolSpec
 from components.pools import NodePoolSpec
 from components.versions import EKS_IMAGES
+from sandbox.aws.fleet import joins
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 from tests.recorder import run
 from tests.recording import Recording, Resource
@@ -247,6 +249,98 @@ def test_tags_that_no_cloud_resource_takes_are_refused() -> None:
     """reliability case R13, for users of the library"""
     with pytest.raises(pulumi.RunError, match="AWS keeps keys that begin with aws:"):
         node_pool(pool(GUIDE_GPU), tags={"AWS:team": "ml"})
+
+
+PLACE = {"endpoint": "https://train.example.com", "certificate_authority": "Q0E=", "service_cidr": "172.20.0.0/16"}
+AMI = "ami-0123456789abcdef0"
+
+
+def user_data_of(made: Recording) -> str:
+    """The text that a node gets."""
+    return base64.b64decode(made.one("LaunchTemplate").inputs["userData"]).decode()
+
+
+def node_configs(made: Recording) -> list[dict[str, Any]]:
+    """The NodeConfigs in the user data, by their `spec`."""
+    parts: Any = email.message_from_string(user_data_of(made)).get_payload()
+    kinds = [part for part in parts if part.get_content_type() == "application/node.eks.aws"]
+    return [yaml.safe_load(part.get_payload())["spec"] for part in kinds]
+
+
+def test_an_image_of_the_users_joins_by_the_user_data_that_it_is_given() -> None:
+    """field case A15: EKS adds nothing to it, neither the cluster nor labels and taints."""
+    made = node_pool(pool(GUIDE_GPU, ami=AMI, scratch=False), **PLACE)
+    group, template = made.one("NodeGroup").inputs, made.one("LaunchTemplate").inputs
+    assert (group["amiType"], template["imageId"]) == ("CUSTOM", AMI)
+    assert "releaseVersion" not in group and "version" not in group
+    (spec,) = node_configs(made)
+    assert spec["cluster"] == {
+        "name": "train", "apiServerEndpoint": PLACE["endpoint"], "certificateAuthority": "Q0E=", "cidr": "172.20.0.0/16",
+    }  # fmt: skip
+    labels, taints = spec["kubelet"]["flags"]
+    assert labels.startswith("--node-labels=") and "nvidia.com/gpu.present=true" in labels
+    assert taints == "--register-with-taints=nvidia.com/gpu=true:NoSchedule"
+    assert joins({"amiType": "CUSTOM"}, {"UserData": template["userData"]})
+
+
+def test_an_image_like_bottlerocket_joins_by_its_settings() -> None:
+    """field case A15"""
+    settings = {"kernel": {"sysctl": {"net.core.rmem_max": "16777216"}}, "kubernetes": {"max-pods": 58}}
+    made = node_pool(pool(GUIDE_GPU, ami=AMI, image="bottlerocket", node_settings=settings), **PLACE)
+    found = pytest.importorskip("tomllib").loads(user_data_of(made))["settings"]
+    assert found["kubernetes"]["api-server"] == PLACE["endpoint"] and found["kubernetes"]["max-pods"] == 58
+    assert found["kubernetes"]["cluster-dns-ip"] == "172.20.0.10"
+    assert found["kubernetes"]["node-taints"] == {"nvidia.com/gpu": ["true:NoSchedule"]}
+    assert found["kernel"]["sysctl"] == {"net.core.rmem_max": "16777216"}
+    assert found["bootstrap-commands"]["gpuyard-scratch"]["essential"] is True
+    assert joins({"amiType": "CUSTOM"}, {"UserData": made.one("LaunchTemplate").inputs["userData"]})
+
+
+def test_an_image_of_the_users_needs_to_know_its_cluster() -> None:
+    """field case A15: without the cluster's address no node would ever join."""
+    with pytest.raises(pulumi.RunError) as error:
+        node_pool(pool(GUIDE_GPU, ami=AMI))
+    assert all(field in str(error.value) for field in PLACE)
+    assert not joins({"amiType": "CUSTOM"}, {"UserData": user_data.encoded("#!/bin/sh")})
+
+
+def test_settings_of_nodes_are_put_to_those_of_the_pool() -> None:
+    """field case A15"""
+    settings = {"kubelet": {"config": {"cpuManagerPolicy": "static"}}}
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], node_settings=settings))
+    (spec,) = node_configs(made)
+    assert spec == {"instance": {"localStorage": {"strategy": "RAID0"}}, **settings}
+    assert made.one("NodeGroup").inputs["amiType"] == "AL2023_x86_64_NVIDIA"
+
+
+@pytest.mark.parametrize("interconnect", [False, True])
+def test_further_security_groups_are_beside_the_clusters_own(interconnect: bool) -> None:
+    """field case A15: groups of a launch template take the place of the cluster's."""
+    own = "sg-0123456789abcdef0"
+    efa = {"machine_types": ["p5.48xlarge"], "zones": ["us-east-1a"], "interconnect": True} if interconnect else {}
+    made = node_pool(pool(GUIDE_GPU, **efa, security_group_ids=[own]))
+    template = made.one("LaunchTemplate").inputs
+    found = [template.get("vpcSecurityGroupIds")] + [
+        e["securityGroups"] for e in template.get("networkInterfaces") or []
+    ]
+    for groups in [each for each in found if each]:
+        assert groups[:2] == ["sg-cluster", own] and len(groups) == 2 + interconnect
+    assert (found[0] is None) is interconnect
+
+
+def test_a_machine_type_that_the_table_lacks_comes_with_its_facts() -> None:
+    """field case A15: image, GPUs, disks and EFA follow from them as from the table's."""
+    facts = {
+        "arch": "arm64", "vcpu": 144, "memory_mib": 983040, "gpus": 4, "gpu": "GB200", "gpu_memory_mib": 189440,
+        "nvme_gb": 22500, "nvme_disks": 3, "efa": 4, "network_cards": 4,
+    }  # fmt: skip
+    wanted = {"machine_types": ["p0-new.36xlarge"], "machine": facts, "zones": ["us-east-1a"], "interconnect": True}
+    made = node_pool(pool(GUIDE_GPU, **wanted))
+    group = made.one("NodeGroup").inputs
+    assert (group["amiType"], group["instanceTypes"]) == ("AL2023_ARM_64_NVIDIA", ["p0-new.36xlarge"])
+    assert group["labels"]["k8s.amazonaws.com/accelerator"] == "nvidia-gb200"
+    assert len(made.one("LaunchTemplate").inputs["networkInterfaces"]) == 4
+    assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/vpc.amazonaws.com/efa"] == "4"
 
 
 def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() -> None:

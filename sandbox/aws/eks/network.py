@@ -75,7 +75,25 @@ def service_network(backend: Backend, given: dict[str, Any], vpc_id: str) -> dic
     network = {"ipFamily": given.get("ipFamily", "ipv4"), "elasticLoadBalancing": balancing}
     if network["ipFamily"] == "ipv4":
         network["serviceIpv4Cidr"] = given.get("serviceIpv4Cidr") or default
+        _check_services(
+            network["serviceIpv4Cidr"], [each["cidr_block"] for each in vpc.get_cidr_block_association_set()]
+        )
     return network
+
+
+def _check_services(cidr: str, blocks: list[str]) -> None:
+    """EKS API reference, KubernetesNetworkConfigRequest: a private block of /12 to /24 that is not the VPC's."""
+    try:
+        services = ipaddress.IPv4Network(cidr)
+    except ValueError:
+        raise invalid(f"The specified service CIDR {cidr} is not a valid CIDR block.") from None
+    private = any(
+        services.subnet_of(ipaddress.IPv4Network(each)) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    )
+    if not private or not 12 <= services.prefixlen <= 24:
+        raise invalid(f"The specified service CIDR {cidr} must be a private block between /12 and /24.")
+    if any(services.overlaps(ipaddress.IPv4Network(block)) for block in blocks):
+        raise invalid(f"The specified service CIDR {cidr} overlaps a CIDR block of the VPC.")
 
 
 def make_parts(backend: Backend, name: str, vpc: dict[str, Any]) -> tuple[str, list[str]]:

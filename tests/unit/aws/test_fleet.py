@@ -203,7 +203,7 @@ def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_
         (
             {
                 "blockDeviceMappings": [disk("/dev/xvdb", 300)],
-                "userData": user_data.encoded("bottlerocket", scratch=True, gpus=True),
+                "userData": user_data.encoded(user_data.render("bottlerocket", scratch=True, gpus=True)),
             },
             370,
             380,
@@ -211,7 +211,7 @@ def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_
         (
             {
                 "blockDeviceMappings": [disk("/dev/xvdb", 300)],
-                "userData": user_data.encoded("al2023", scratch=True, gpus=True),
+                "userData": user_data.encoded(user_data.render("al2023", scratch=True, gpus=True)),
             },
             265,
             270,
@@ -244,7 +244,7 @@ def test_how_a_node_gives_gpus_to_pods_follows_from_image_and_user_data(
     ami_type: str, release: str, gpu_pool: bool, taken: set[str]
 ) -> None:
     """field case A0: amazon-eks-ami#2706, bottlerocket#3718; gpuyard's own user data makes all releases alike."""
-    text = user_data.encoded("al2023", scratch=False, gpus=True) if gpu_pool else None
+    text = user_data.encoded(user_data.render("al2023", scratch=False, gpus=True)) if gpu_pool else None
     found = device_lists({"amiType": ami_type, "releaseVersion": release}, {"UserData": text})
     assert found == taken
 

@@ -1,0 +1,66 @@
+"""Settings of a pool's nodes that a person gives: NodeConfig on AL2023, settings of Bottlerocket. What gpuyard and EKS
+set is refused: the autoscaler would not know of the change, or the node would not join.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import checks
+from ..checks import Problem
+
+# nodeadm/doc/api.md, NodeConfigSpec; `cluster` is EKS's.
+_NODE_CONFIG = ("containerd", "featureGates", "instance", "kubelet")
+_JOIN = ("api-server", "authentication-mode", "cluster-certificate", "cluster-dns-ip", "cluster-name")
+_OF_THE_POOL = {
+    "registerWithTaints": "taints", "--node-labels": "labels", "--register-with-taints": "taints",
+    "node-labels": "labels", "node-taints": "taints", "localStorage": "scratch",
+}  # fmt: skip
+
+
+def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """Everything that is wrong with them, seen without a node. Paths are relative to the pool."""
+    if image == "al2023":
+        for key in settings:
+            yield from checks.one_of(f"node_settings.{key}", key, _NODE_CONFIG)
+    elif isinstance(settings.get("kubernetes"), Mapping):
+        for key in settings["kubernetes"]:
+            if key in _JOIN:
+                yield Problem(
+                    f"node_settings.kubernetes.{key}", settings["kubernetes"][key], "EKS sets it, so that nodes join",
+                    "other settings", "remove it",
+                )  # fmt: skip
+    for path, key in _keys("node_settings", settings):
+        if key in _OF_THE_POOL:
+            field = _OF_THE_POOL[key]
+            yield Problem(
+                path, key, f"the autoscaler does not see it there: pools have `{field}` for it",
+                f"`{field}` of the pool", f"move it to {field}",
+            )  # fmt: skip
+
+
+def _keys(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every key in nested maps, and the name of every flag in lists, with its path."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield f"{path}.{key}", str(key)
+            yield from _keys(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if isinstance(inner, str) and (flag := re.match(r"--[a-z-]+", inner)):
+                yield f"{path}[{index}]", flag[0]
+            yield from _keys(f"{path}[{index}]", inner)
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both maps in one, maps in maps too; where both say something, `second` counts, and lists are put together."""
+    made = dict(first)
+    for key, value in second.items():
+        mine = made.get(key)
+        if isinstance(mine, Mapping) and isinstance(value, Mapping):
+            made[key] = merged(mine, value)
+        elif isinstance(mine, list) and isinstance(value, list):
+            made[key] = [*mine, *value]
+        else:
+            made[key] = value
+    return made
