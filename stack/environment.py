@@ -292,8 +292,10 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     left out: zones while the region is wrong, the add-ons' needs while a pool is."""
     config = environment.config
     of_cloud = on.checks(config.cloud)
+    network: list[Problem] = []
     if not any(_cloud_key_problems(environment)):
-        yield from (p.under("network") for p in of_cloud.network_problems(environment))
+        network = [problem.under("network") for problem in of_cloud.network_problems(environment)]
+    yield from network
     yield from (p.under("cluster") for p in of_cloud.cluster_problems(environment))
     pools = [problem.under("nodePools") for problem in of_cloud.pool_problems(environment)]
     yield from pools
@@ -303,4 +305,5 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts, config.charts.digests))
     if not pools:
         yield from of_cloud.addon_problems(environment)
-        yield from (p.under("images") for p in of_cloud.image_problems(environment))
+        if not network:
+            yield from (p.under("images") for p in of_cloud.image_problems(environment))

@@ -127,6 +127,25 @@ class TestCluster:
             "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
         }
 
+    def test_the_services_have_the_addresses_that_are_wanted(self) -> None:
+        """field case A15: else EKS chooses, and may choose a network of the company's."""
+        inputs = cluster(service_cidr="172.31.0.0/16").one("aws:eks/cluster:Cluster").inputs
+        assert inputs["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.31.0.0/16"
+        assert not cluster().one("aws:eks/cluster:Cluster").inputs.get("kubernetesNetworkConfig")
+
+    def test_nodes_get_the_policies_that_are_wanted_beside_their_own(self) -> None:
+        """field case A15: a shell by SSM is one of AWS's policies."""
+        ssm = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+        made = cluster(node_policy_arns=[ssm])
+        attached = {found.inputs["policyArn"] for found in made.all("RolePolicyAttachment") if "nodes" in found.name}
+        assert ssm in attached and len(attached) == 3
+
+    def test_the_interfaces_of_pods_are_in_the_bill_of_their_team(self) -> None:
+        """field case A8"""
+        (cni,) = [found for found in cluster(tags={"team": "ml"}).all("Addon") if "vpc-cni" in found.name]
+        env = json.loads(cni.inputs["configurationValues"])["env"]
+        assert json.loads(env["ADDITIONAL_ENI_TAGS"]) == {"team": "ml"}
+
     def test_the_control_planes_role_may_what_eks_needs_and_nothing_else(self) -> None:
         made = cluster()
         role = made.one("Role", "c-eks-eksRole-role")

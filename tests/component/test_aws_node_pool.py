@@ -275,8 +275,11 @@ def test_an_image_of_the_users_joins_by_the_user_data_that_it_is_given() -> None
     assert "releaseVersion" not in group and "version" not in group
     (spec,) = node_configs(made)
     assert spec["cluster"] == {
-        "name": "train", "apiServerEndpoint": PLACE["endpoint"], "certificateAuthority": "Q0E=", "cidr": "172.20.0.0/16",
-    }  # fmt: skip
+        "name": "train",
+        "apiServerEndpoint": PLACE["endpoint"],
+        "certificateAuthority": "Q0E=",
+        "cidr": "172.20.0.0/16",
+    }
     labels, taints = spec["kubelet"]["flags"]
     assert labels.startswith("--node-labels=") and "nvidia.com/gpu.present=true" in labels
     assert taints == "--register-with-taints=nvidia.com/gpu=true:NoSchedule"

@@ -1,0 +1,105 @@
+"""Mistakes in what a person says of EKS nodes, and in tags on both clouds: (stack, what is changed, the path in the
+error, words that the error must hold)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GPU = "gpuyard:nodePools/gpu-workers"
+GPUS = "gpuyard:nodePools.gpu-workers"
+
+MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    # what a person says of nodes: field case A15
+    ("dev", {f"{GPU}/ami": "ami-1"}, f"{GPUS}.ami", ["ami- and 17"]),
+    (
+        "dev",
+        {f"{GPU}/ami": "ami-0123456789abcdef0", f"{GPU}/release": "1.35.7-20260903"},
+        f"{GPUS}.release",
+        ["or ami"],
+    ),
+    ("dev", {f"{GPU}/securityGroupIds": ["default"]}, f"{GPUS}.securityGroupIds[0]", ["sg- and 17"]),
+    (
+        "dev",
+        {f"{GPU}/securityGroupIds": [f"sg-0123456789abcdef{n}" for n in range(5)]},
+        f"{GPUS}.securityGroupIds",
+        ["4"],
+    ),
+    ("dev", {f"{GPU}/securityGroupIds": ["sg-0123456789abcdef0"] * 2}, f"{GPUS}.securityGroupIds[1]", ["twice"]),
+    ("dev", {f"{GPU}/nodeSettings": {"cluster": {}}}, f"{GPUS}.nodeSettings.cluster", ["containerd, featureGates"]),
+    (
+        "dev",
+        {f"{GPU}/nodeSettings": {"kubelet": {"flags": ["--node-labels=a=b"]}}},
+        f"{GPUS}.nodeSettings.kubelet.flags[0]",
+        ["move it to labels"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/nodeSettings": {"kubelet": {"config": {"registerWithTaints": []}}}},
+        f"{GPUS}.nodeSettings.kubelet.config.registerWithTaints",
+        ["move it to taints"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/nodeSettings": {"instance": {"localStorage": {"strategy": "Mount"}}}},
+        f"{GPUS}.nodeSettings.instance.localStorage",
+        ["move it to scratch"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"kubernetes": {"api-server": "https://x"}}},
+        f"{GPUS}.nodeSettings.kubernetes.api-server",
+        ["so that nodes join"],
+    ),
+    ("dev", {f"{GPU}/machine": {"vcpu": 8, "memoryMib": 32768}}, f"{GPUS}.machine", ["are known"]),
+    (
+        "dev",
+        {f"{GPU}/machineTypes": ["x9.large"], f"{GPU}/machine": {"vcpu": 0, "memoryMib": 1024}},
+        f"{GPUS}.machine.vcpu",
+        ["1 or more"],
+    ),
+    ("dev", {"gpuyard:cluster/serviceCidr": "100.64.0.0/16"}, "gpuyard:cluster.serviceCidr", ["private networks only"]),
+    ("dev", {"gpuyard:cluster/serviceCidr": "172.20.0.0/25"}, "gpuyard:cluster.serviceCidr", ["/12 to /24"]),
+    ("dev", {"gpuyard:cluster/serviceCidr": "10.0.128.0/20"}, "gpuyard:cluster.serviceCidr", ["overlaps network.cidr"]),
+    ("dev", {"gpuyard:cluster/nodePolicyArns": ["SSM"]}, "gpuyard:cluster.nodePolicyArns[0]", ["ARN of an IAM policy"]),
+    (
+        "dev",
+        {"gpuyard:cluster/nodePolicyArns": ["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]},
+        "gpuyard:cluster.nodePolicyArns[0]",
+        ["have it already"],
+    ),
+    (
+        "dev",
+        {"gpuyard:cluster/nodePolicyArns": [f"arn:aws:iam::123456789012:policy/p{n}" for n in range(9)]},
+        "gpuyard:cluster.nodePolicyArns",
+        ["up to 8"],
+    ),
+    # tags: reliability case R13
+    ("dev", {"gpuyard:tags": {"aws:team": "ml"}}, "gpuyard:tags.aws:team", ["begin with aws:"]),
+    ("dev", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid key"]),
+    ("dev", {"gpuyard:tags": {"a=b": "ml"}}, "gpuyard:tags.a=b", ["the EBS driver takes no ="]),
+    ("dev", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 256"]),
+    ("dev", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid value"]),
+    ("dev", {"gpuyard:tags": {"Team": "a", "team": "b"}}, "gpuyard:tags.team", ["IAM", "keep Team or team"]),
+    ("dev", {"gpuyard:tags": {f"k{n}": "v" for n in range(60)}}, "gpuyard:tags", ["up to 40"]),
+    ("dev", {"gpuyard:tags": {"gpuyard-stack": "x"}}, "gpuyard:tags.gpuyard-stack", ["gpuyard sets"]),
+    ("dev", {"gpuyard:tags": {"gpuyard.dev/pool": "x"}}, "gpuyard:tags.gpuyard.dev/pool", ["gpuyard sets"]),
+    (
+        "dev",
+        {"gpuyard:tags": {"kubernetes.io/cluster/a": "owned"}},
+        "gpuyard:tags.kubernetes.io/cluster/a",
+        ["find by"],
+    ),
+    (
+        "dev",
+        {"gpuyard:tags": {"k8s.io/cluster-autoscaler/enabled": "false"}},
+        "gpuyard:tags.k8s.io/cluster-autoscaler/enabled",
+        ["find by"],
+    ),
+    ("dev", {"gpuyard:tags": {"eks:cluster-name": "a"}}, "gpuyard:tags.eks:cluster-name", ["find by"]),
+    ("dev-gke", {"gpuyard:tags": {"goog-team": "ml"}}, "gpuyard:tags.goog-team", ["Google keeps"]),
+    ("dev-gke", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid label"]),
+    ("dev-gke", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 63"]),
+    ("dev-gke", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid label"]),
+    ("dev-gke", {"gpuyard:tags": {"gpuyard-stack": "x"}}, "gpuyard:tags.gpuyard-stack", ["gpuyard sets"]),
+    ("dev-gke", {"gpuyard:tags": {f"k{n}": "v" for n in range(60)}}, "gpuyard:tags", ["up to 48"]),
+]
