@@ -27,6 +27,7 @@ from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.taints import tolerations
 
 from . import aws_args as args
+from . import aws_checks
 from . import providers as stack_providers
 from .aws_config import AwsConfig
 from .environment import Environment as AnyEnvironment
@@ -73,7 +74,9 @@ def network(environment: Environment, providers: Providers) -> Network:
     """VPC, subnets, NAT; or the VPC that is there already."""
     options, existing = pulumi.ResourceOptions(providers=providers), environment.config.network.existing
     if existing is not None:
-        return AwsExistingNetwork("network", args.existing_network(environment, existing), options)
+        outside = bool(aws_checks.charts(environment)) and not environment.config.images.registry
+        given = args.existing_network(environment, existing)
+        return AwsExistingNetwork("network", {**given, "needs_internet": outside}, options)
     return AwsNetwork("network", args.network(environment), options)
 
 

@@ -20,7 +20,8 @@ class AwsExistingNetworkArgs(TypedDict):
     """`vpc_id`: of the VPC. `zones`: two or more availability zones of a region. `private_subnet_ids`: by zone, one in
     each; nodes live there and need a way to AWS's services. `public_subnet_ids`: by zone, for load balancers that face
     the internet; may be empty. `cluster_name`: of the cluster whose load balancers find the subnets by tag.
-    `node_pools`: by name; with them the subnets must have room for every pool at its maximum."""
+    `node_pools`: by name; with them the subnets must have room for every pool at its maximum. `needs_internet`: nodes
+    pull images from the internet, so each private subnet must have a route that leads out (default false)."""
 
     vpc_id: str
     zones: list[str]
@@ -28,6 +29,7 @@ class AwsExistingNetworkArgs(TypedDict):
     public_subnet_ids: dict[str, str]
     cluster_name: str
     node_pools: NotRequired[dict[str, NodePoolSpec]]
+    needs_internet: NotRequired[bool]
 
 
 def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
@@ -71,8 +73,8 @@ class AwsExistingNetwork(pulumi.ComponentResource):
 
     Does not: make or change anything else in the VPC; routes, NAT, endpoints and flow logs are its owner's.
 
-    The subnets are looked at before anything is made, at preview too: VPC, zone, public addresses, DNS, free addresses.
-    Whether a route leads out of a private subnet is not looked at.
+    The subnets are looked at before anything is made, at preview too: VPC, zone, public addresses, DNS, free addresses,
+    and with `needs_internet` a route out of them; what is behind that route is not looked at.
     """
 
     network_id: pulumi.Output[str]
@@ -171,6 +173,8 @@ class _Owned:
         yield from wrong
         if not wrong and "node_pools" in self._args:
             yield from self._room(looked)
+        if not wrong and self._args.get("needs_internet", False):
+            yield from self._ways_out(looked)
 
     def _look(self, path: str, subnet_id: str) -> aws.ec2.GetSubnetResult | Problem:
         try:
@@ -202,6 +206,25 @@ class _Owned:
                     "a subnet that holds every pool at max with all its pods",
                     f"name a larger subnet, lower max, or ask the owner for a subnet in {zone} with {_CNI_TAG}: 1",
                 )  # fmt: skip
+
+    def _ways_out(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
+        for zone, subnet in private.items():
+            routes = [route.cidr_block for route in self._table(subnet).routes]
+            if "0.0.0.0/0" not in routes:
+                yield Problem(
+                    f"private_subnet_ids.{zone}", subnet.id,
+                    "no route leads out of it, and images come from registries of the internet",
+                    "a subnet with a route for 0.0.0.0/0, or a registry inside the network",
+                    "set images.registry (docs/air-gapped.md), or ask the owner for a route, to a NAT for example",
+                )  # fmt: skip
+
+    def _table(self, subnet: aws.ec2.GetSubnetResult) -> aws.ec2.GetRouteTableResult:
+        """The subnet's route table: its own, else the VPC's main one."""
+        try:
+            return aws.ec2.get_route_table(subnet_id=subnet.id, opts=self._opts)
+        except Exception:  # no association: the SDK has no narrower class for an invoke that failed
+            main = aws.ec2.GetRouteTableFilterArgs(name="association.main", values=["true"])
+            return aws.ec2.get_route_table(vpc_id=subnet.vpc_id, filters=[main], opts=self._opts)
 
     def _for_pods(self, but: list[str]) -> list[aws.ec2.GetSubnetResult]:
         filters = [

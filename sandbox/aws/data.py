@@ -306,6 +306,31 @@ def _subnet(api: Api, args: Props) -> Props:
     }
 
 
+def _route_table(api: Api, args: Props) -> Props:
+    filters = _filters(args)
+    for name, key in (("subnetId", "association.subnet-id"), ("vpcId", "vpc-id"), ("routeTableId", "route-table-id")):
+        if args.get(name):
+            filters.append({"Name": key, "Values": [args[name]]})
+    table = _one(api.call("ec2", "DescribeRouteTables", {"Filters": filters})["RouteTables"], "EC2 Route Table")
+    targets = ("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
+    routes = [
+        {
+            "cidrBlock": route.get("DestinationCidrBlock", ""),
+            **{f"{key[:1].lower()}{key[1:]}": route.get(key, "") for key in targets},
+        }
+        for route in table.get("Routes", [])
+        if route.get("DestinationCidrBlock") and route.get("GatewayId") != "local"
+    ]
+    return {
+        "id": table["RouteTableId"],
+        "region": api.region,
+        "routeTableId": table["RouteTableId"],
+        "vpcId": table["VpcId"],
+        "routes": routes,
+        "tags": from_api(table.get("Tags") or []) or {},
+    }
+
+
 def _parameter(api: Api, args: Props) -> Props:
     params = {"Name": args["name"], "WithDecryption": args.get("withDecryption", True)}
     try:
@@ -336,6 +361,7 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "ec2:getInstanceType": _instance_type,
     "ec2:getInstanceTypeOfferings": _offerings,
     "ec2:getVpc": _vpc,
+    "ec2:getRouteTable": _route_table,
     "ec2:getSubnet": _subnet,
     "ec2:getSubnets": _subnets,
     "iam:getPolicyDocument": policy_document,

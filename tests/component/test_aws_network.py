@@ -274,6 +274,7 @@ def outputs(
         "aws:ec2/getVpc:getVpc": lambda args: {**args, **attributes},
         "aws:ec2/getSubnet:getSubnet": subnet,
         "aws:ec2/getSubnets:getSubnets": {"id": "us-east-1", "ids": pods or []},
+        "aws:ec2/getRouteTable:getRouteTable": lambda args: {**args, "routes": [{"cidrBlock": "0.0.0.0/0"}]},
     }
 
 
@@ -410,6 +411,24 @@ class TestExistingNetwork:
             existing({**outputs(), "aws:ec2/getSubnet:getSubnet": gone})
         assert "4 values cannot work" in str(caught.value)
 
+    def test_nodes_that_pull_from_the_internet_need_a_way_there(self) -> None:
+        """field case A10: a subnet without a table of its own has the VPC's; a registry inside needs no way out."""
+
+        def table(args: dict[str, Any]) -> dict[str, Any]:
+            if args.get("subnetId") == A:
+                raise Refused("no matching EC2 Route Table found")
+            inside = {"cidrBlock": "10.0.0.0/8", "transitGatewayId": "tgw-1"}
+            out = [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}] if args.get("subnetId") else []
+            return {**args, "routes": [inside, *out]}
+
+        says = {**outputs(), "aws:ec2/getRouteTable:getRouteTable": table}
+        with pytest.raises(pulumi.RunError, match="no route leads out") as caught:
+            existing(says, needs_internet=True)
+        assert f"private_subnet_ids.us-east-1a = '{A}': no route leads out" in str(caught.value)
+        assert "us-east-1b" not in str(caught.value)
+        existing(says)
+        existing(needs_internet=True)
+
     POOLS = {"cpu": pool(GUIDE_CPU, max=20)}  # 10 nodes of 130 in each zone, and 17 for others
 
     @pytest.mark.parametrize(
@@ -453,6 +472,7 @@ class TestStack:
             "interfaceEndpoints": list(endpoints.SERVICES),
             "flowLogDays": 30,
         }
+        config["gpuyard:images"] = {"registry": "111122223333.dkr.ecr.us-east-1.amazonaws.com"}
         made = record(config, "dev")
         assert made.one("VpcIpv4CidrBlockAssociation").inputs["cidrBlock"] == "100.64.0.0/16"
         assert made.one("LogGroup", "network-flow-log").inputs["retentionInDays"] == 30

@@ -99,3 +99,16 @@ def test_a_subnet_can_be_looked_up_with_its_free_addresses(world: World) -> None
     blocks = ask("getVpc:getVpc", id=vpc)["cidrBlockAssociations"]
     assert [each["cidrBlock"] for each in blocks] == ["10.0.0.0/16", "100.64.0.0/16"]
     world.delete("more")
+
+
+def test_a_route_table_is_found_by_subnet_or_as_the_vpcs_main_one(world: World) -> None:
+    """field case A10: what a preview asks of a network that is there already."""
+
+    def ask(**args: Any) -> dict[str, Any]:
+        return world.provider.invoke("aws:ec2/getRouteTable:getRouteTable", args)
+
+    subnet, vpc = world.made["subnet-a"][2], world.made["vpc"][2]
+    with pytest.raises(ProviderError, match="no matching EC2 Route Table"):
+        ask(subnetId=subnet)
+    main = ask(vpcId=vpc, filters=[{"name": "association.main", "values": ["true"]}])
+    assert main["vpcId"] == vpc and main["routes"] == []
