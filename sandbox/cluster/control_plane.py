@@ -115,7 +115,7 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
         for client in certificates.CLIENTS:
             path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
             _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
-        _write_once(folder / "kwok.yaml", kwok.configuration())
+        _write_once(folder / "kwok.yaml", kwok.configuration(facts.get("unreachable", "")))
         _write_once(folder / "scheduler.yaml", _scheduler(folder))
         plane = _plane(folder, facts)
         api = plane.api()
@@ -139,6 +139,25 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
             _start_controller(plane)
         _await_account(plane, api)
     return plane
+
+
+def set_unreachable(plane: ControlPlane, unreachable: str) -> None:
+    """Has KWOK leave alone the pods whose images cannot be pulled (see reach.py), from now on."""
+    folder = plane.folder
+    with _lock(plane.key):
+        facts = json.loads((folder / "cluster.json").read_text())
+        if facts.get("unreachable", "") == unreachable:
+            return
+        _save(folder / "cluster.json", {**facts, "unreachable": unreachable})
+        _write_once(folder / "kwok.yaml", kwok.configuration(unreachable))
+        process.stop(name(plane.key, "kwok"), grace=1)
+        process.start(
+            name(plane.key, "kwok"),
+            [str(provide(["kwok"])["kwok"]), *_arguments(folder, facts)["kwok"]],
+            env=_environment(folder, "kwok"),
+            ready=lambda: True,
+            what=f"kwok of {plane.key}",
+        )
 
 
 def stop(key: str) -> None:

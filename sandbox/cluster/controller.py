@@ -12,9 +12,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers
+from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers, reach
 from sandbox.cluster.api import Api
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
@@ -35,7 +35,7 @@ DRIVERS_EVERY = 2.0
 
 class Controller:
     """All loops over one cluster; `look` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
-    those of its cloud."""
+    those of its cloud. `new_machines`: called before a machine that was not there becomes a node."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Controller:
         disks: Sequence[Disks] = (),
         balancers: load_balancers.Cloud | None = None,
         groups: endpoint_groups.Cloud | None = None,
+        new_machines: Callable[[], None] = lambda: None,
     ) -> None:
         self._api = api
         self._fleet = fleet
@@ -55,9 +56,14 @@ class Controller:
         self.snapshots = Snapshots(api, Events(api, "snapshot-controller"))
         self._groups = EndpointGroups(api, groups)
         self._balancers = LoadBalancers(api, Events(api, "service-controller"), balancers)
+        self._new_machines = new_machines
+        self._machines: set[str] = set()
 
     def look(self) -> None:
         machines = self._fleet.machines()
+        if (there := {machine.id for machine in machines}) - self._machines:
+            self._new_machines()
+        self._machines = there
         pods = self._api.list("/api/v1/pods")
         nodes = self._api.list("/api/v1/nodes")
         if self._nodes.sync(machines, pods, nodes):
@@ -76,6 +82,11 @@ def main(cluster: str) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    ask_reach = reach.cloud(cluster)
+
+    def align_reach() -> None:
+        control_plane.set_unreachable(plane, ask_reach().unreachable)
+
     controller = Controller(
         plane.api(),
         key.fleet(cluster),
@@ -83,6 +94,7 @@ def main(cluster: str) -> None:
         disks=cloud_disks(cluster),
         balancers=load_balancers.cloud(cluster),
         groups=endpoint_groups.cloud(cluster),
+        new_machines=align_reach,
     )
     drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
     asked, trouble = float("-inf"), ""
@@ -91,6 +103,7 @@ def main(cluster: str) -> None:
             if time.monotonic() - asked > DRIVERS_EVERY:
                 controller.volumes.install(drivers())
                 controller.snapshots.install(snapshots())
+                align_reach()  # routes come and go
                 asked = time.monotonic()
             controller.look()
             trouble = ""
