@@ -8,7 +8,7 @@ from typing_extensions import NotRequired
 from .. import versions
 from ..images import ImagesArgs
 from ..storage_classes import BLOCK
-from . import cluster_autoscaler
+from . import cluster_autoscaler, cluster_scrapes
 from .release import namespace, release
 
 NAMESPACE = "monitoring"
@@ -66,6 +66,10 @@ class Monitoring(pulumi.ComponentResource):
                 "kubeScheduler": nobody_can_scrape,
                 "kubeEtcd": nobody_can_scrape,
                 "kubeProxy": nobody_can_scrape,
+                # Their rules stay; see cluster_scrapes.py.
+                "kubelet": {"serviceMonitor": {"enabled": False}},
+                "kubeApiServer": {"serviceMonitor": {"enabled": False}},
+                "coreDns": {"serviceMonitor": {"bearerTokenFile": ""}},  # it asks for none
                 "prometheus-node-exporter": {"namespaceOverride": NODES_NAMESPACE},
                 "kube-state-metrics": {
                     # No rule asks for their series, and without them its role does not read what is in them.
@@ -98,6 +102,8 @@ class Monitoring(pulumi.ComponentResource):
                         "serviceMonitorSelectorNilUsesHelmValues": False,
                         "podMonitorSelectorNilUsesHelmValues": False,
                         "ruleSelectorNilUsesHelmValues": False,
+                        "arbitraryFSAccessThroughSMs": {"deny": True},
+                        "additionalScrapeConfigs": cluster_scrapes.jobs(),
                         "retention": f"{int(args.get('retention_days', 15))}d",
                         "storageSpec": {
                             "volumeClaimTemplate": {

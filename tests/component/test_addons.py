@@ -357,3 +357,22 @@ def test_only_node_exporter_may_look_at_nodes() -> None:
     assert {"secrets", "configmaps"} <= set(values["kube-state-metrics"]["collectorsExclude"])
     for part in ("prometheus", "alertmanager", "prometheusOperator", "kube-state-metrics"):
         assert values[part]["networkPolicy"]["enabled"] is True, part
+
+
+def test_no_monitor_of_a_namespace_gets_prometheus_token() -> None:
+    """security case M14: monitors may name no file, and what needs the token is scraped by jobs of Prometheus' own,
+    under the labels that the chart's rules ask for."""
+    values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
+    spec = values["prometheus"]["prometheusSpec"]
+    assert spec["arbitraryFSAccessThroughSMs"] == {"deny": True}
+    for part in ("kubelet", "kubeApiServer"):
+        assert values[part] == {"serviceMonitor": {"enabled": False}}, "off, but its rules are not"
+    jobs = {job["job_name"]: job for job in spec["additionalScrapeConfigs"]}
+    assert set(jobs) == {"kubelet/metrics", "kubelet/metrics/cadvisor", "kubelet/metrics/probes", "apiserver"}
+    for name, job in jobs.items():
+        labels = {
+            each["target_label"]: each.get("replacement") for each in job["relabel_configs"] if "target_label" in each
+        }
+        assert labels.get("job", name) == name.split("/")[0]
+        assert {"namespace", "service", "endpoint"} <= set(labels)
+        assert job["authorization"] and job["scheme"] == "https"

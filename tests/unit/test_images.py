@@ -166,6 +166,13 @@ def test_the_real_charts_pods_are_what_their_namespaces_allow(rendered: Any) -> 
     assert {"prometheus", "alertmanager", "operator", "kube-state-metrics"} <= policies
     (state,) = [obj for obj in of("ClusterRole") if obj["metadata"]["name"].endswith("kube-state-metrics")]
     assert not {"secrets", "configmaps"} & {each for rule in state["rules"] for each in rule["resources"]}
+    monitors = [
+        endpoint
+        for kind in ("ServiceMonitor", "PodMonitor")
+        for obj in of(kind)
+        for endpoint in obj["spec"]["endpoints"]
+    ]
+    assert monitors and not [each for each in monitors if "bearerTokenFile" in each or "caFile" in str(each)]
     homes = {obj["metadata"]["namespace"] for obj in of("DaemonSet")}
     assert homes == {"node-exporter"}
     (autoscaler,) = [obj for obj in found["cluster-autoscaler"] if obj["kind"] == "Deployment"]

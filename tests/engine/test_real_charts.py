@@ -1,0 +1,35 @@
+"""The real charts, for a machine where they can be reached: `GPUYARD_CHARTS` names a folder of them.
+
+docs/air-gapped.md says how to make one. Everything that the charts render passes the real API server here, with the
+kinds that they bring, and `dev` and `prod` go their whole way on it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import Project
+
+CHARTS = os.environ.get("GPUYARD_CHARTS", "")
+pytestmark = pytest.mark.skipif(not CHARTS, reason="GPUYARD_CHARTS names no folder of the charts")
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_an_environment_lives_on_the_real_charts(project: Project, stack: str) -> None:
+    """field cases C1, C2 and C4: up, nothing to change, demo, down."""
+    mirror = str(Path(CHARTS).resolve())
+    project.write(stack, {**project.config(stack), "gpuyard:charts": {"mirror": mirror}})
+    up: dict[str, Any] = project.json("up", "--stack", stack, "--json")
+    releases = {release["name"]: release for release in up["status"]["releases"]}
+    assert {"kube-prometheus-stack", "cluster-autoscaler", "dcgm-exporter", "nvidia-device-plugin"} <= set(releases)
+    assert {release["rendered"] for release in releases.values()} == {"chart"}
+    assert {release["status"] for release in releases.values()} == {"deployed"}
+    assert not [warning for warning in up["warnings"] if "could not be reached" in warning]
+    assert project.json("up", "--stack", stack, "--json")["changed"] == 0
+    assert project.json("demo", "--stack", stack, "--json")["ok"] is True
+    project.run("down")
+    assert project.processes() == []
