@@ -58,15 +58,17 @@ class Accelerator(TypedDict):
 class NodePoolSpec(TypedDict):
     """One pool of equal nodes.
 
-    `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the pool; each rung
-    may reach `max`. `capacity`: the ladder, best rung first, of reserved, flex (GKE), spot and on_demand (default
-    [on_demand]): each rung becomes a group of its own, the autoscaler tries them in this order, and the last one
-    holds `min`. `zones`: a subset of the network's (default: all that it has when the pool is made). `disk_gib`:
-    root volume in GiB (100, with GPUs 200). `scratch`: pods' ephemeral storage is on the local NVMe disks, striped
-    (default: where the machine comes with them). `interconnect`: every network interface that the machine has for
-    multi-node training (EFA on AWS, GPUDirect on GKE), in one zone. `placement`: nodes close together (default: with
-    `interconnect`; never on the rung `reserved`, which has its place already). `labels`, `taints`: added to those
-    that gpuyard derives. `accept_withdrawn`: build a pool of a machine type that the cloud no longer describes.
+    `machine_types`: one, or on AWS several of the same shape for spot. `min`, `max`: nodes in the pool, over all its
+    zones; each rung may reach `max`. `per_zone`: `min` and `max` count the nodes of each of `zones` (default false; on
+    AWS the pool's are split evenly over its zones otherwise, and the first ones have what is left over). `capacity`:
+    the ladder, best rung first, of reserved, flex (GKE), spot and on_demand (default [on_demand]): each rung becomes a
+    group of its own, the autoscaler tries them in this order, and the last one holds `min`. `zones`: a subset of the
+    network's (default: all that it has). `disk_gib`: root volume in GiB (100, with GPUs 200). `scratch`: pods'
+    ephemeral storage is on the local NVMe disks, striped (default: where the machine comes with them). `interconnect`:
+    every network interface that the machine has for multi-node training (EFA on AWS, GPUDirect on GKE), in one zone.
+    `placement`: nodes close together (default: with `interconnect`; never on the rung `reserved`, which has its place
+    already). `labels`, `taints`: added to those that gpuyard derives. `accept_withdrawn`: build a pool of a machine
+    type that the cloud no longer describes.
     """
 
     machine_types: list[str]
@@ -76,6 +78,7 @@ class NodePoolSpec(TypedDict):
     taints: NotRequired[list[Taint]]
     capacity: NotRequired[list[str]]
     zones: NotRequired[list[str]]
+    per_zone: NotRequired[bool]
     disk_gib: NotRequired[int]
     scratch: NotRequired[bool]
     interconnect: NotRequired[bool]
@@ -201,6 +204,11 @@ def _size(spec: NodePoolSpec) -> Iterator[Problem]:
         yield Problem("max", high, "no possible size", f"1 to {MAX_NODES}", "remove the pool if it may have no node")
     elif low > high:
         yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower min or raise max to {low}")
+    if spec.get("per_zone") and not spec.get("zones"):
+        yield Problem(
+            "per_zone", True, "of which zones is not said", "per_zone together with zones",
+            "name the pool's zones, or remove perZone",
+        )  # fmt: skip
 
 
 def _capacity(cloud: str, ladder: list[str]) -> Iterator[Problem]:
@@ -252,7 +260,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             "one name" if cloud == hardware.GCP else "one name or more", "name one machine type",
         )  # fmt: skip
     interconnect = spec.get("interconnect", False)
-    shapes: set[tuple[int, str, int]] = set()
+    known: list[hardware.MachineType] = []
     for index, name in enumerate(names):
         path = f"machine_types[{index}]"
         machine = hardware.find(cloud, name)
@@ -260,7 +268,9 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             near = ", ".join(hardware.nearest(cloud, name)) or "none looks like it"
             yield Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
             continue
-        shapes.add((machine.gpus, machine.arch, _interfaces(machine) if interconnect else 0))
+        if name in names[:index]:
+            yield Problem(path, name, "named twice", "each type once", "remove one of them")
+        known.append(machine)
         if not machine.offered and not spec.get("accept_withdrawn", False):
             later = ", ".join(hardware.successors(machine))
             yield Problem(
@@ -279,12 +289,54 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
         yield from _accelerator(cloud, machine, spec, path)
         if machine.offered and "spot" in spec.get("capacity", []) and not machine.spot:
             yield Problem(path, name, "not offered as spot", "capacity without spot", "remove spot, or choose another")
-    if len(shapes) > 1:
+    yield from _shape(known, interconnect)
+
+
+def _shape(machines: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
+    """The Cluster Autoscaler takes a group's first type for all, so no other may be less (its AWS README, "Using Mixed
+    Instances Policies")."""
+    names = [machine.name for machine in machines]
+    if len({(each.gpus, each.arch, _interfaces(each) if interconnect else 0) for each in machines}) > 1:
         yield Problem(
             "machine_types", names, "types of different shape: the autoscaler takes the first for all",
             "types with the same number of GPUs, the same architecture and, with interconnect, as many interfaces",
             "make a pool for each shape",
         )  # fmt: skip
+        return
+    least = [each for each in machines if all(_holds(other, each) for other in machines)]
+    if machines and machines[0] not in least:
+        said = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in machines)
+        yield Problem(
+            "machine_types", names,
+            f"the autoscaler takes the first for all, and another is smaller ({said}): pods that the first would hold "
+            "wait on the others", "types of the same vCPUs and memory, or the smallest first",
+            f"write {least[0].name} first" if least else "make a pool for each size",
+        )  # fmt: skip
+
+
+def _holds(machine: hardware.MachineType, other: hardware.MachineType) -> bool:
+    return machine.vcpu >= other.vcpu and machine.memory_mib >= other.memory_mib
+
+
+def warnings(cloud: str, spec: NodePoolSpec) -> Iterator[str]:
+    """What works on both clouds and is seldom meant, of a pool that has no `problems`."""
+    machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
+    models = list(dict.fromkeys(machine.gpu for machine in machines if machine.gpu))
+    if len(models) > 1:
+        yield f"machineTypes: nodes have {' or '.join(models)}, as the cloud chooses; a job sees other GPUs each time"
+    elif len({(machine.vcpu, machine.memory_mib) for machine in machines}) > 1:
+        yield (
+            f"machineTypes: of different size; pods are counted by {machines[0].name}, and larger machines cost more "
+            "for the same"
+        )
+    ladder = spec.get("capacity", ["on_demand"])
+    if behind := ladder[ladder.index("on_demand") + 1 :] if "on_demand" in ladder else []:
+        yield (
+            f"capacity: {' and '.join(behind)} behind on_demand has no turn but when that is refused; "
+            f"write [{', '.join([*behind, 'on_demand'])}]"
+        )
+    elif "reserved" in ladder[1:]:
+        yield "capacity: reserved is paid for whether it is used or not, and is asked last; write it first"
 
 
 def _accelerator(cloud: str, machine: hardware.MachineType, spec: NodePoolSpec, path: str) -> Iterator[Problem]:
@@ -347,7 +399,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     own_taints = spec.get("taints", [])
     derived = []
     if gpus:
-        accelerators = {AWS_ACCELERATOR_LABEL: f"nvidia-{gpu.lower()}"} if cloud == hardware.AWS else {}
+        accelerators = {AWS_ACCELERATOR_LABEL: _accelerator_label(machines)} if cloud == hardware.AWS else {}
         labels = {GPU_PRESENT_LABEL: "true", **accelerators, **labels}
         if all(taint["key"] != GPU_KEY for taint in own_taints):
             derived = [gpu_taint(cloud)]
@@ -356,8 +408,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     if cloud == hardware.GCP and len(capacity) > 1:
         labels = {COMPUTE_CLASS: name, **labels}
         derived.append({"key": COMPUTE_CLASS, "value": name, "effect": "NoSchedule"})
-    # GKE counts nodes of the whole pool or of each of its zones.
-    times = len(spec.get("zones", [])) if only_here.get("per_zone") else 1
+    times = len(spec.get("zones", [])) if spec.get("per_zone") else 1
     return Pool(
         name=name,
         machine_types=tuple(spec["machine_types"]),
@@ -381,6 +432,13 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
 def _own_facts(spec: NodePoolSpec) -> hardware.MachineFacts | None:
     only_here: Mapping[str, Any] = {**spec}  # specs of EKS have it
     return only_here.get("machine")
+
+
+def _accelerator_label(machines: list[hardware.MachineType]) -> str:
+    """The GPU of every node of the pool, as a label's value: EC2's names have blanks."""
+    models = {machine.gpu for machine in machines}
+    name = models.pop().lower() if len(models) == 1 else "gpu"
+    return f"nvidia-{re.sub('[^a-z0-9.]+', '-', name)}"
 
 
 def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds: float | None) -> int:

@@ -94,7 +94,7 @@ def engine() -> Facts:
 
 
 def node_pools(of: Fleet) -> list[Facts]:
-    """One entry per pool; several groups of one pool (the rungs of a capacity ladder) are added up."""
+    """One entry per pool; its groups (a rung of a capacity ladder, on EKS in one zone) are added up."""
     machines, groups = of.machines(), of.groups()
     found = []
     for name in sorted({group.pool for group in groups}):
@@ -105,7 +105,7 @@ def node_pools(of: Fleet) -> list[Facts]:
                 "name": name,
                 "machine_types": sorted({machine_type for rung in rungs for machine_type in _machine_types(rung)}),
                 "min": sum(rung.min for rung in rungs),
-                "max": max(rung.max for rung in rungs),
+                "max": max(sum(each.max for each in rungs if _bought(each) == _bought(rung)) for rung in rungs),
                 "desired": sum(rung.desired for rung in rungs),
                 "nodes": sum(machine.pool == name for machine in machines),
                 "capacity": _capacity(rungs),
@@ -220,16 +220,15 @@ def _machine_types(group: Group) -> list[str]:
 
 def _capacity(rungs: list[Group]) -> list[str]:
     """How the machines are bought: as the groups' labels say, else the cloud; the dearest to lose first."""
-    said = {
-        rung.details.get("labels", {}).get("gpuyard.dev/capacity")
-        or rung.details.get("capacity")
-        or ("spot" if rung.details.get("spot") else "on_demand")
-        for rung in rungs
-    }
     ladder = ("capacity_block", "reserved", "flex", "spot", "on_demand")
     return sorted(
-        {each.lower() for each in said}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))
+        {_bought(rung) for rung in rungs}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))
     )
+
+
+def _bought(rung: Group) -> str:
+    said = rung.details.get("labels", {}).get("gpuyard.dev/capacity") or rung.details.get("capacity")
+    return (said or ("spot" if rung.details.get("spot") else "on_demand")).lower()
 
 
 def _is_up(stack: Stack) -> bool:

@@ -5,7 +5,7 @@ from datetime import date
 
 from components import checks, hardware, images, pools, versions
 from components.addons import device_plugin, efa_plugin
-from components.aws import addresses, endpoints, existing_network
+from components.aws import addresses, endpoints, existing_network, groups
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
@@ -62,8 +62,12 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
 def pool_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `nodePools`."""
     zones, version = environment.config.network.zones, environment.kubernetes_version
-    for name, pool in environment.node_pools.items():
-        yield from (p.under(name) for p in aws_pools.problems(name, pool, zones, version))
+    found = [
+        problem.under(name)
+        for name, pool in environment.node_pools.items()
+        for problem in aws_pools.problems(name, pool, zones, version)
+    ]
+    yield from found or aws_pools.home_problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
@@ -134,3 +138,6 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
     yield from (f"nodePools.{said}" for said in old)
+    specs, zones = environment.node_pools, environment.config.network.zones
+    yield from (f"nodePools.{said}" for said in groups.warnings(specs, zones))
+    yield from (f"nodePools: {said}" for said in groups.quota_warnings(specs, zones))

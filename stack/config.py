@@ -43,6 +43,7 @@ class NodePool(Section):
     taints: list[Taint] = []
     capacity: list[str] = ["on_demand"]
     zones: list[str] = []
+    per_zone: bool = False
     disk_gib: int | None = None
     scratch: bool | None = None
     interconnect: bool = False

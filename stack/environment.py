@@ -11,7 +11,7 @@ import pulumi
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, naming, versions
+from components import checks, hardware, naming, pools, versions
 from components.addons import release
 from components.checks import Problem
 from components.gcp import places
@@ -70,6 +70,8 @@ class Environment(Generic[C]):
                 "is to last (deletionProtection); name the networks of those who need it"
             )
         yield from on.checks(self.config.cloud).warnings(self, today)
+        for name, spec in self.node_pools.items():
+            yield from (f"nodePools.{name}.{said}" for said in pools.warnings(self.config.cloud, spec))
         for name, pool in self.config.node_pools.items():
             for machine_type in pool.machine_types:
                 machine = hardware.find(self.config.cloud, machine_type)

@@ -51,7 +51,6 @@ class GkeUpgrade(Section):
 class GkeNodePool(NodePool):
     """One node pool on GKE; see `components/gcp/pool_spec.py`."""
 
-    per_zone: bool = False
     disk_type: str | None = None
     local_ssds: int | None = None
     driver: str | None = None

@@ -17,7 +17,7 @@ from sandbox.paths import ROOT
 from tests.recording import Recording, Resource
 from tests.stacks import settings
 
-REGION, ZONE = "us-east-1", "us-east-1a"
+REGION = "us-east-1"
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template/"
 
@@ -30,12 +30,16 @@ def stacks() -> list[str]:
 
 @dataclass(frozen=True)
 class Rung:
-    """One group of a pool. `machine_types`: the autoscaler takes the first for all. `tags`: of the Auto Scaling group.
-    `nodegroup`: as DescribeNodegroup would show it. `data`: of the launch template."""
+    """One group of a pool: a rung in a zone.
+
+    `machine_types`: the autoscaler takes the first for all. `tags`: of the Auto Scaling group. `nodegroup`: as
+    DescribeNodegroup would show it. `data`: of the launch template.
+    """
 
     name: str
     pool: str
     capacity: str
+    zone: str
     machine_types: tuple[str, ...]
     tags: dict[str, str]
     nodegroup: dict[str, Any]
@@ -58,13 +62,13 @@ class Rung:
         """The autoscaler's node. `without`: the end of a tag's key that is forgotten, such as `label/workload`."""
         tags = {key: value for key, value in self.tags.items() if key != _TEMPLATE + without}
         assert not without or len(tags) < len(self.tags), f"{self.name} has no tag {without}"
-        return fleet.template(_facts(self.machine_types[0]), REGION, ZONE, tags, {})
+        return fleet.template(_facts(self.machine_types[0]), REGION, self.zone, tags, {})
 
     def joined(self, machine_type: str = "") -> NodeShape:
         """The node that joins, before any device plugin runs on it."""
         facts = _facts(machine_type or self.machine_types[0])
         return fleet.joined(
-            facts, REGION, ZONE, self.node_name, self.nodegroup, self.data, fleet.max_pods(facts, prefixes=True)
+            facts, REGION, self.zone, self.node_name, self.nodegroup, self.data, fleet.max_pods(facts, prefixes=True)
         )
 
     @property
@@ -78,7 +82,7 @@ class Rung:
             group=self.name,
             pool=self.pool,
             node_name=self.node_name,
-            provider_id=f"aws:///{ZONE}/i-{self.name}",
+            provider_id=f"aws:///{self.zone}/i-{self.name}",
             node=self.expected() if expected else self.joined(),
             # The expected node has its devices already: nobody has to show them.
             gpus=0 if expected else self.gpus,
@@ -89,9 +93,18 @@ class Rung:
         )
 
 
-def rungs(made: Recording) -> list[Rung]:
+def groups(made: Recording) -> list[Rung]:
     """Every group of every pool of a recorded stack or component."""
     return [_rung(made, group) for group in made.all("aws:eks/nodeGroup:NodeGroup")]
+
+
+def rungs(made: Recording) -> list[Rung]:
+    """Every rung of every pool, in one zone: in the others its groups differ by the zone alone."""
+    found: dict[tuple[str, str], Rung] = {}
+    for group in sorted(groups(made), key=lambda group: group.zone):
+        first = found.setdefault((group.pool, group.capacity), group)
+        assert (group.tags, group.nodegroup["labels"]) == (first.tags, first.nodegroup["labels"])
+    return list(found.values())
 
 
 def _rung(made: Recording, group: Resource) -> Rung:
@@ -104,6 +117,7 @@ def _rung(made: Recording, group: Resource) -> Rung:
         name=group.name,
         pool=group.inputs["tags"]["gpuyard.dev/pool"],
         capacity=group.inputs["labels"]["gpuyard.dev/capacity"],
+        zone=group.inputs["tags"]["gpuyard.dev/zone"],
         machine_types=tuple(group.inputs.get("instanceTypes") or [data["InstanceType"]]),
         tags={tag["tag"]["key"]: tag["tag"]["value"] for tag in tags if tag["autoscalingGroupName"] == asg},
         nodegroup={"nodegroupName": group.name, **{key: group.inputs.get(key, "") for key in shown}},

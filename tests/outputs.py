@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from typing import Any
 
 ACCOUNT = "123456789012"
@@ -83,7 +84,8 @@ def _eks_cluster(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _node_group(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    physical = f"{inputs.get('nodeGroupNamePrefix') or name}20260101000000000000000001"
+    # The provider's own suffix: time and a counter. Groups of one rung have one prefix.
+    physical = f"{inputs.get('nodeGroupNamePrefix') or name}202601010000000000{zlib.crc32(name.encode()):08x}"
     return {
         "id": f"{inputs.get('clusterName')}:{physical}",
         "nodeGroupName": physical,

@@ -9,7 +9,7 @@ from .. import naming, versions
 from ..aws.identity import PodIdentity
 from ..hardware import AWS
 from ..images import ImagesArgs
-from ..pools import NodePoolSpec, resolve_all
+from ..pools import CAPACITY_LABEL, POOL_LABEL, NodePoolSpec, resolve_all
 from .release import release
 
 NAMESPACE = "kube-system"
@@ -88,9 +88,9 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
     """The autoscaler's command line. Source: cluster-autoscaler/FAQ.md, "What are the parameters to CA?"; all of them
     are in its releases 1.33 to 1.35.
 
-    Left as they are: `balance-similar-node-groups` (any two groups differ in a label, so none are similar),
-    `new-pod-scale-up-delay` (every pod that waits is meant), `skip-nodes-with-custom-controller-pods` (a training
-    operator's pods are not moved), `scale-down-unready-time` (a node whose GPU never shows goes after 20 minutes).
+    Left as they are: `new-pod-scale-up-delay` (every pod that waits is meant), `skip-nodes-with-custom-controller-pods`
+    (a training operator's pods are not moved), `scale-down-unready-time` (a node whose GPU never shows goes after 20
+    minutes).
     """
     return {
         # Rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
@@ -111,7 +111,12 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
         "skip-nodes-with-system-pods": False,
         # Nearly every ML pod has an emptyDir (/dev/shm): it would keep its node for good.
         "skip-nodes-with-local-storage": False,
+        # The zones of a rung grow evenly. Groups are similar by these labels and nothing else: by its own rules the
+        # autoscaler finds a group with nodes unlike an empty one (memory of a real node against the type's, labels that
+        # EKS adds), and two rungs alike that are not (processors/nodegroupset).
+        "balance-similar-node-groups": True,
         # The chart drops what follows "_", so that a flag can be given several times.
+        **{f"balancing-label_{index}": label for index, label in enumerate((POOL_LABEL, CAPACITY_LABEL))},
         **{f"startup-taint_{index}": taint for index, taint in enumerate(_STARTUP_TAINTS)},
     }
 

@@ -1,5 +1,7 @@
-"""A pool of EKS nodes: a managed node group on a launch template of our own, for each rung of the capacity ladder."""
+"""A pool of EKS nodes: managed node groups on a launch template of our own, one for each rung of the capacity ladder in
+each zone."""
 
+import math
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -9,9 +11,10 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
-from ..pools import Pool, Rung
+from ..pools import Rung
 from ..taints import cloud_effect
-from . import tags
+from . import groups, tags
+from .groups import Group
 from .launch_template import Place, launch_template
 from .pools import EksNodePoolSpec, EksPool, problems, resolve
 from .subnets import of_zones
@@ -21,11 +24,13 @@ _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
 EFA_RESOURCE = "vpc.amazonaws.com/efa"
 # What nodes with an image that is not EKS's are given: EKS adds it to the others' user data.
 _PLACE = ("endpoint", "certificate_authority", "service_cidr")
+# Rounds of an update: at most so many nodes, and minutes until new ones have joined and old ones are drained.
+_MOST_AT_ONCE, _MINUTES_OF_A_ROUND = 100, 30
 
 
 class EksNodePoolArgs(TypedDict):
     """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`; a
-    pool that names none of its own keeps those of its creation.
+    pool that names none of its own has a group in each of them.
     `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
     cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
     `security_group_id`: the VPC and the cluster's own group; pools with interconnect or with security groups need them.
@@ -49,17 +54,17 @@ class EksNodePoolArgs(TypedDict):
 class EksNodePool(pulumi.ComponentResource):
     """Equal nodes that the Cluster Autoscaler may resize between min and max, from zero too.
 
-    The name of the resource is the name of the pool; its groups are named after it and their rung. Desired size is
-    the autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml sets `refresh: always`), or a
-    change of `max` puts back the size that the engine saw last, and the nodes in use go. EKS refuses a `min` above
-    the size of the moment: raise that first (`aws eks update-nodegroup-config`). What cannot change in place (the
-    machine type, say) makes a new group before the old one goes: names carry a suffix.
+    The name of the resource is the name of the pool; its groups are named after it, their rung and their zone (see
+    `groups.py`). Desired size is the autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml
+    sets `refresh: always`), or a change of `max` puts back the size that the engine saw last, and the nodes in use go.
+    EKS refuses a `min` above the size of the moment: raise that first (`aws eks update-nodegroup-config`). What cannot
+    change in place (the machine type, say) makes a new group before the old one goes: names carry a suffix.
     """
 
     node_group_names: pulumi.Output[list[str]]
-    """Physical names of the node groups, best rung first."""
+    """Physical names of the node groups: best rung first, then by zone."""
     autoscaling_group_names: pulumi.Output[list[str]]
-    """Names of the Auto Scaling groups behind them, best rung first."""
+    """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksNodePool", name, None, opts)
@@ -68,19 +73,20 @@ class EksNodePool(pulumi.ComponentResource):
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], version)
         templates = self._templates(eks)
-        groups = [self._group(rung, eks, templates[rung.capacity == "reserved"]) for rung in eks.pool.rungs]
-        asg_names = [group.resources[0].autoscaling_groups[0].name for group in groups]
-        for rung, asg_name in zip(eks.pool.rungs, asg_names):
-            # Of the group itself; its instances have theirs from the template, and twice is refused by neither.
-            own = {f"tag-{key}": (key, value) for key, value in self._tags.items()}
-            for role, (key, value) in {**own, **autoscaler_tags(eks.pool, rung, args["cluster_name"])}.items():
+        planned = groups.of_pool(eks.pool, args["zones"])
+        made = [self._group(group, eks, templates[group.rung.capacity == "reserved"]) for group in planned]
+        asg_names = [node_group.resources[0].autoscaling_groups[0].name for node_group in made]
+        # Of the group itself; its instances have theirs from the template, and twice is refused by neither.
+        own = {f"tag-{key}": (key, value) for key, value in self._tags.items()}
+        for group, asg_name in zip(planned, asg_names):
+            for role, (key, value) in {**own, **autoscaler_tags(eks, group.rung, args["cluster_name"])}.items():
                 aws.autoscaling.Tag(
-                    f"{rung.name}-{role}",
+                    f"{group.name}-{role}",
                     autoscaling_group_name=asg_name,
                     tag=aws.autoscaling.TagTagArgs(key=key, value=value, propagate_at_launch=False),
-                    opts=pulumi.ResourceOptions(parent=self),
+                    opts=pulumi.ResourceOptions(parent=self, aliases=_aliases(group, f"-{role}")),
                 )
-        self.node_group_names = pulumi.Output.all(*[group.node_group_name for group in groups])
+        self.node_group_names = pulumi.Output.all(*[node_group.node_group_name for node_group in made])
         self.autoscaling_group_names = pulumi.Output.all(*asg_names)
         self.register_outputs(
             {"nodeGroupNames": self.node_group_names, "autoscalingGroupNames": self.autoscaling_group_names}
@@ -92,7 +98,7 @@ class EksNodePool(pulumi.ComponentResource):
         further: list[pulumi.Input[str]] = [*eks.security_group_ids]
         if eks.pool.interconnects:
             further.append(self._efa_group().id)
-        groups = [self._args.get("security_group_id", ""), *further] if further else []
+        security_groups = [self._args.get("security_group_id", ""), *further] if further else []
         place = None
         if eks.ami:
             args = self._args
@@ -112,7 +118,7 @@ class EksNodePool(pulumi.ComponentResource):
                 cluster_name=self._args["cluster_name"],
                 tags=self._tags,
                 reserved=reserved,
-                security_group_ids=groups,
+                security_group_ids=security_groups,
                 # A reservation has its place already; a group beside it is InsufficientInstanceCapacity (eksctl#7949).
                 placement_group=None if reserved else placement,
                 place=place,
@@ -148,18 +154,19 @@ class EksNodePool(pulumi.ComponentResource):
             )
         return group
 
-    def _group(self, rung: Rung, eks: EksPool, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:
-        args, pool = self._args, eks.pool
+    def _group(self, group: Group, eks: EksPool, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:
+        args, pool, rung = self._args, eks.pool, group.rung
         block = rung.capacity == "reserved" and eks.capacity_block
         driver = {"gpuyard.dev/nvidia-driver": str(eks.driver_branch)} if eks.driver_branch else {}
         return aws.eks.NodeGroup(
-            rung.name,
+            group.name,
             cluster_name=args["cluster"],
             # Always, so that nodes follow the cluster: without it a group keeps the minor of its creation.
             version=None if eks.ami else args.get("kubernetes_version"),
+            # Of the rung alone: the autoscaler's priorities are by name, and zones of a rung are equals.
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
-            subnet_ids=of_zones(args["subnet_ids"], args["zones"], pool.zones or args["zones"]),
+            subnet_ids=of_zones(args["subnet_ids"], args["zones"], [group.zone]),
             ami_type=eks.ami_type,
             release_version=eks.release,
             capacity_type="CAPACITY_BLOCK" if block else "SPOT" if rung.capacity == "spot" else "ON_DEMAND",
@@ -169,7 +176,7 @@ class EksNodePool(pulumi.ComponentResource):
                 id=template.id, version=template.latest_version.apply(str)
             ),
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
-                min_size=rung.min, max_size=pool.max, desired_size=rung.min
+                min_size=group.min, max_size=group.max, desired_size=group.min
             ),
             labels=rung.labels,
             taints=[
@@ -178,21 +185,37 @@ class EksNodePool(pulumi.ComponentResource):
                 )
                 for taint in pool.taints
             ],
-            update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable_percentage=eks.update_percentage),
+            update_config=aws.eks.NodeGroupUpdateConfigArgs(
+                max_unavailable_percentage=eks.update_percentage,
+                # EKS starts new nodes before it takes old ones away; a reservation that is in use has none to give.
+                update_strategy="MINIMAL" if rung.capacity == "reserved" else "DEFAULT",
+            ),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
             # A preview shows by the tag which driver a new release brings.
-            tags={**self._tags, "gpuyard.dev/pool": pool.name, **driver},
+            tags={**self._tags, "gpuyard.dev/pool": pool.name, "gpuyard.dev/zone": group.zone, **driver},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=[
-                    # The autoscaler's, from the first pending pod on.
-                    "scalingConfig.desiredSize",
-                    # A group in other subnets is another group: one more zone in the network replaces no pool. A pool
-                    # that names its zones moves when they change, by a new group before the old one goes.
-                    *([] if pool.zones else ["subnetIds"]),
-                ],
+                aliases=_aliases(group),
+                # The autoscaler's, from the first pending pod on.
+                ignore_changes=["scalingConfig.desiredSize"],
+                # The provider's own is an hour, whatever the number of nodes.
+                custom_timeouts=pulumi.CustomTimeouts(update=f"{update_minutes(group.max, eks.update_percentage)}m"),
             ),
         )
+
+
+def update_minutes(nodes: int, percentage: int) -> int:
+    """How long a new version of so many nodes may take, and at least the provider's default of 60 minutes.
+
+    A share of the nodes at a time, 100 at most; each of these rounds starts nodes, drains the old ones (EKS waits 15
+    minutes for their pods) and ends them. The group is made larger before and smaller after. Source: EKS user guide,
+    "Understand each phase of node updates"."""
+    at_once = min(max(1, nodes * percentage // 100), _MOST_AT_ONCE)
+    return max(60, _MINUTES_OF_A_ROUND * (math.ceil(nodes / at_once) + 1))
+
+
+def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
+    return [pulumi.Alias(name=f"{group.former_name}{role}")] if group.former_name else []
 
 
 def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
@@ -213,12 +236,13 @@ def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Proble
             )  # fmt: skip
 
 
-def autoscaler_tags(pool: Pool, rung: Rung, cluster_name: str) -> dict[str, tuple[str, str]]:
+def autoscaler_tags(eks: EksPool, rung: Rung, cluster_name: str) -> dict[str, tuple[str, str]]:
     """Role → (key, value) of the tags from which the Cluster Autoscaler knows a group of which no node exists.
 
     Source: cluster-autoscaler/cloudprovider/aws/README.md, "Auto-Discovery Setup" and "Node template" tags. Node group
     tags do not reach the Auto Scaling group, so they are put there by themselves.
     """
+    pool = eks.pool
     tags = {
         "discovery": ("k8s.io/cluster-autoscaler/enabled", "true"),
         "discovery-cluster": (f"k8s.io/cluster-autoscaler/{cluster_name}", "owned"),
@@ -229,6 +253,8 @@ def autoscaler_tags(pool: Pool, rung: Rung, cluster_name: str) -> dict[str, tupl
     }
     if pool.interconnects:
         tags["resource-efa"] = (f"{_TEMPLATE_TAG}/resources/{EFA_RESOURCE}", str(pool.interconnects))
+    if eks.huge_pages_mib:
+        tags["resource-hugepages-2Mi"] = (f"{_TEMPLATE_TAG}/resources/hugepages-2Mi", f"{eks.huge_pages_mib}Mi")
     for key, value in rung.labels.items():
         tags[f"label-{key}"] = (f"{_TEMPLATE_TAG}/label/{key}", value)
     for taint in pool.taints:

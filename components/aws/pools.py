@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 from .. import checks, hardware, pools, versions
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
-from . import node_settings
+from . import node_settings, system_keys
 
 IMAGES = ("al2023", "bottlerocket")
 # On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
@@ -35,6 +35,7 @@ _RELEASES = {
 # EKS makes new images every week or two; after three months a fleet misses several kernels and drivers.
 _OLD_DAYS = 90
 _GROUPS_PER_INTERFACE = 5
+_HUGE_PAGES, _HUGE_PAGES_PER_VCPU = 5128, 110
 _RESERVATION = r"cr-[0-9a-f]{8,17}"
 _GROUP_ARN = r"arn:aws[a-z-]*:resource-groups:[a-z0-9-]+:\d{12}:group/.+"
 
@@ -92,6 +93,18 @@ class EksPool:
     security_group_ids: tuple[str, ...]
 
     @property
+    def huge_pages_mib(self) -> int:
+        """MiB in pages of 2 MiB that the image sets aside where EFA is attached, and that pods request as
+        `hugepages-2Mi`. AL2023's accelerated images: 5,128 pages (EKS user guide, "Run machine learning training on
+        Amazon EKS with Elastic Fabric Adapter"); Bottlerocket: 110 for each vCPU (bottlerocket-core-kit, corndog)."""
+        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
+        if not self.pool.interconnects:
+            return 0
+        if self.image == "bottlerocket":
+            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in machines)
+        return 2 * _HUGE_PAGES if self.pool.gpus and not self.ami else 0
+
+    @property
     def capacity_block(self) -> bool:
         """Whether the reserved rung is a capacity block."""
         return self.reservation.get("capacity_block", False)
@@ -107,14 +120,6 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     yield from common
     image = spec.get("image", "al2023")
     yield from checks.one_of("image", image, IMAGES)
-    effects: dict[str, str] = {}
-    for index, taint in enumerate(spec.get("taints", [])):
-        if effects.setdefault(taint["key"], taint["effect"]) != taint["effect"]:
-            yield Problem(
-                f"taints[{index}]", f"{taint['key']}:{taint['effect']}",
-                "the autoscaler knows one effect of a key: its tags on a group are unique by key",
-                "each key once", f"keep {taint['key']}:{effects[taint['key']]}, or use another key",
-            )  # fmt: skip
     percentage = spec.get("update_percentage", 33)
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")
@@ -125,6 +130,8 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     yield from _security_groups(spec)
     if common or image not in IMAGES:
         return  # the rest would only repeat it
+    labels = resolve(name, spec, version).pool.rungs[0].labels
+    yield from system_keys.problems(labels, spec.get("taints", []))
     yield from _release(name, spec, version)
 
 
@@ -169,6 +176,24 @@ def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
             "security_group_ids", len(groups), "a network interface takes five groups, and some are there already",
             f"up to {most}", "put their rules into fewer groups",
         )  # fmt: skip
+
+
+def home_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
+    """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot order the
+    node that it runs on: one pool without GPUs must hold them from the beginning. That there is one without GPUs is not
+    asked here."""
+    without = [made for made in pools.resolve_all(hardware.AWS, specs).values() if not made.gpus]
+    if without and not any(_may_hold_system_pods(pool) for pool in without):
+        yield Problem(
+            "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
+            "DNS and the autoscaler find no node to run on: no pool has one that is always there and without taints",
+            "a pool without GPUs and without taints, with min of 1 or more",
+            f"write min: 1 in {without[0].name}" if not without[0].taints else "add a pool without taints and min: 1",
+        )  # fmt: skip
+
+
+def _may_hold_system_pods(pool: Pool) -> bool:
+    return pool.min > 0 and all(taint["effect"] == "PreferNoSchedule" for taint in pool.taints)
 
 
 def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:

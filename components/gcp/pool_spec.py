@@ -80,11 +80,10 @@ class GkeNodePoolSpec(NodePoolSpec):
     """A pool on GKE. With more than one rung in `capacity` its nodes are tainted, and a ComputeClass of the pool's name
     puts them in order (see `compute_class.py`). A pool without `zones` follows the network's, in place.
 
-    `per_zone`: `min` and `max` count the nodes of each of `zones` (default false: of the whole pool). `disk_type`: of
-    the boot disk (default: pd-balanced, or hyperdisk-balanced where the series has no other). `local_ssds`: disks of
-    375 GB for `scratch`, on machines that can be given some (default: the fewest). `driver`: NVIDIA driver that GKE
-    installs, default or latest, or disabled where something else does it (default: default; latest on G4).
-    `partition`: MIG partition size, such as 1g.10gb. `sharing`: of GPUs between pods.
+    `disk_type`: of the boot disk (default: pd-balanced, or hyperdisk-balanced where the series has no other).
+    `local_ssds`: disks of 375 GB for `scratch`, on machines that can be given some (default: the fewest). `driver`:
+    NVIDIA driver that GKE installs, default or latest, or disabled where something else does it (default: default;
+    latest on G4). `partition`: MIG partition size, such as 1g.10gb. `sharing`: of GPUs between pods.
 
     `reservation`: what the rung `reserved` draws on (default: any reservation that fits and may be used by all, and
     nothing when there is none). `queued`: nodes of the rung `flex` come all at once for a ProvisioningRequest, and for
@@ -103,7 +102,6 @@ class GkeNodePoolSpec(NodePoolSpec):
     Registry).
     """
 
-    per_zone: NotRequired[bool]
     disk_type: NotRequired[str]
     local_ssds: NotRequired[int]
     driver: NotRequired[str]

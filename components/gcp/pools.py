@@ -29,7 +29,6 @@ def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = 
     if common:
         return  # the rest would only repeat it
     yield from _name(name, spec)
-    yield from _size(spec)
     made = resolve(name, spec)
     yield from _labels(made)
     yield from _disks(made)
@@ -71,14 +70,6 @@ def _pods(spec: GkeNodePoolSpec) -> Iterator[Problem]:
     low, high = PODS_PER_NODE_RANGE
     if not low <= (count := spec.get("pods_per_node", low)) <= high:
         yield Problem("pods_per_node", count, "not a number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
-
-
-def _size(spec: GkeNodePoolSpec) -> Iterator[Problem]:
-    if spec.get("per_zone") and not spec.get("zones"):
-        yield Problem(
-            "per_zone", True, "of which zones is not said", "per_zone together with zones",
-            "name the pool's zones, or remove perZone",
-        )  # fmt: skip
 
 
 def _labels(made: GkePool) -> Iterator[Problem]:

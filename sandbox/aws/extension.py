@@ -50,6 +50,7 @@ def load() -> None:
     for owner, name, wrapper in (
         (AutoScalingBackend, "set_desired_capacity", _checked_size),
         (AutoScalingBackend, "create_or_update_tags", _tags_of_existing),
+        (AutoScalingBackend, "terminate_instance", _rebalancing),
         (AutoScalingBackend, "create_auto_scaling_group", _checked_name),
         (EC2Backend, "terminate_instances", _forgetting),
         (EC2Backend, "delete_subnet", _unused_subnet),
@@ -86,7 +87,9 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
     chosen = template.get_version(group.launch_template_version)
     data = chosen.data
-    instance_type = (overrides[0].get("InstanceType") if overrides else "") or chosen.instance_type
+    types = [each["InstanceType"] for each in overrides if each.get("InstanceType")] or [chosen.instance_type]
+    # On demand the first; as spot what is deepest and cheapest, here the smallest (price-capacity-optimized).
+    instance_type = min(types, key=_vcpus) if spot else types[0]
     groups = list(data.get("SecurityGroupIds") or [])
     for interface in data.get("NetworkInterfaces") or []:
         groups += [each for each in interface.get("Groups") or [] if each not in groups]
@@ -141,6 +144,11 @@ def _refused(group: str, data: dict[str, Any], tags: dict[str, str], volumes: di
     return why
 
 
+def _vcpus(machine_type: str) -> int:
+    facts = machine_types.find(machine_type)
+    return facts["VCpuInfo"]["DefaultVCpus"] if facts else 0
+
+
 def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity: int | None) -> Any:
     group = backend.autoscaling_groups.get(group_name)
     if group is None:
@@ -157,6 +165,29 @@ def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity
             "AutoScalingGroup."
         )
     return original(backend, group_name, desired_capacity)
+
+
+def _rebalancing(original: Any, backend: Any, instance_id: str, should_decrement: bool) -> Any:
+    """AZRebalance: a group whose zones have become uneven launches where it has the fewest and then takes a machine
+    where it has the most, in use or not (EC2 Auto Scaling user guide, "Availability Zone balancing"). EKS suspends it
+    in no group."""
+    group = next(
+        group
+        for group in backend.autoscaling_groups.values()
+        if any(state.instance.id == instance_id for state in group.instance_states)
+    )
+    activity = original(backend, instance_id, should_decrement)
+    while len(group.availability_zones) > 1:
+        zones: dict[str, list[Any]] = {zone: [] for zone in group.availability_zones}
+        for state in group.instance_states:
+            zones[state.instance.placement.zone].append(state)
+        fullest, emptiest = max(zones.values(), key=len), min(zones.values(), key=len)
+        if len(fullest) - len(emptiest) < 2:
+            break
+        group.replace_autoscaling_group_instances(1, group.get_propagated_tags())
+        group.instance_states.remove(fullest[-1])
+        backend.ec2_backend.terminate_instances([fullest[-1].instance.id])
+    return activity
 
 
 def _checked_name(original: Any, backend: Any, name: str, *args: Any, **kwargs: Any) -> Any:

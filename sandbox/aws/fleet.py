@@ -247,7 +247,9 @@ def joined(
         labels["eks.amazonaws.com/capacityType"] = nodegroup.get("capacityType", "ON_DEMAND")
         labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
         labels.update(nodegroup.get("labels", {}))
-    resources = _allocatable(facts, _disk(facts, data, _bottlerocket(nodegroup, data)), pods)
+    bottlerocket = _bottlerocket(nodegroup, data)
+    pages = _huge_pages(facts, nodegroup, data)
+    resources = _allocatable(facts, _disk(facts, data, bottlerocket), pods, pages)
     return NodeShape(labels, tuple(_taints(nodegroup)), resources, facts["InstanceType"], zone)
 
 
@@ -285,6 +287,17 @@ def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
     return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
 
 
+def _kept_from_joining(label: str) -> bool:
+    """Whether a kubelet ends at its start because of a label that its node is to have (kubelet,
+    pkg/apis/well_known_labels.go): EKS reserves `kubernetes.io/` and does not see `node-role.kubernetes.io/`."""
+    domain = label.rpartition("/")[0]
+    kubernetes = any(domain == each or domain.endswith(f".{each}") for each in ("kubernetes.io", "k8s.io"))
+    allowed = any(
+        domain == each or domain.endswith(f".{each}") for each in ("kubelet.kubernetes.io", "node.kubernetes.io")
+    )
+    return kubernetes and not allowed and not domain.startswith("topology.")
+
+
 def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, str]:
     arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
     return {
@@ -293,6 +306,8 @@ def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, 
         "node.kubernetes.io/instance-type": facts["InstanceType"],
         "topology.kubernetes.io/region": region,
         "topology.kubernetes.io/zone": zone,
+        # The EBS driver's, on the node that joins; the autoscaler expects it (aws_manager.go, buildGenericLabels).
+        "topology.ebs.csi.aws.com/zone": zone,
     }
 
 
@@ -303,6 +318,8 @@ def _user_data(data: dict[str, Any]) -> str:
 def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
     """Whether the nodes find their cluster. EKS tells those with its own images; others take it from user data (EKS
     user guide, "Specifying an AMI")."""
+    if any(map(_kept_from_joining, nodegroup.get("labels", {}))):
+        return False
     if nodegroup.get("amiType") != "CUSTOM":
         return True
     needed = ("cluster-name", "api-server", "cluster-certificate")
@@ -334,14 +351,26 @@ def _gpus(facts: dict[str, Any]) -> int:
     return sum(gpu["Count"] for gpu in gpus if gpu["Manufacturer"].upper() == "NVIDIA")
 
 
-def _allocatable(facts: dict[str, Any], disk: float, pods: int) -> dict[str, str]:
+def _huge_pages(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any]) -> int:
+    """Pages of 2 MiB that the image sets aside at boot where EFA is attached: Bottlerocket by vCPU
+    (bottlerocket-core-kit, corndog), the accelerated AL2023 images as EFA's installer does (EKS user guide,
+    "Run machine learning training on Amazon EKS with Elastic Fabric Adapter")."""
+    if not interfaces(data):
+        return 0
+    if _bottlerocket(nodegroup, data):
+        return 110 * facts["VCpuInfo"]["DefaultVCpus"]
+    return 5128 if nodegroup.get("amiType", "").endswith("_NVIDIA") else 0
+
+
+def _allocatable(facts: dict[str, Any], disk: float, pods: int, huge_pages: int) -> dict[str, str]:
     """What pods may use: the machine minus what the image reserves and kubelet's eviction thresholds."""
     cores = facts["VCpuInfo"]["DefaultVCpus"]
     # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
     reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
     # About 4 % of the memory never reaches the kubelet: firmware, kernel, hypervisor.
-    memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100
+    memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100 - 2 * huge_pages
     return {
+        **({"hugepages-2Mi": f"{2 * huge_pages}Mi"} if huge_pages else {}),
         "cpu": f"{cores * 1000 - round(reserved)}m",
         "memory": f"{int(memory)}Mi",
         "pods": str(pods),

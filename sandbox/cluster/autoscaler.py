@@ -6,9 +6,9 @@ a cloud that has its own (GKE), or while a cluster-autoscaler pod runs in the cl
 - builds the node that an empty group would give, takes off what DaemonSets will use, and asks whether the pod fits;
 - counts on nodes that are still coming, and on GPU nodes whose GPU does not show yet if they carry the accelerator
   label (without it, it orders another node, as the real one does);
-- chooses among groups by priority, then by least waste; never goes over `max` or under `min`. Priorities are those of
-  the ConfigMap that the chart makes for its expander (patterns of group names), else those of GKE's compute classes,
-  else the cloud's own;
+- chooses among groups by priority, then by least waste, and of groups that its flags call similar the smallest
+  (`balance-similar-node-groups`); never goes over `max` or under `min`. Priorities are those of the ConfigMap that
+  the chart makes for its expander (patterns of group names), else those of GKE's compute classes, else the cloud's own;
 - says on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its last
   words in the ConfigMap kube-system/cluster-autoscaler-status;
 - gives up on a group whose machines do not come, asks for no more than came, and tries others for a while;
@@ -76,6 +76,7 @@ class Autoscaler:
         self._short_since: dict[str, float] = {}
         self._backoff_until: dict[str, float] = {}
         self._words: deque[str] = deque(maxlen=20)
+        self._similar: frozenset[str] = frozenset()
 
     def runs(self, pods: Sequence[Object]) -> bool:
         """Whether an autoscaler would run: the cloud's own, or a pod of a release in the cluster."""
@@ -86,6 +87,7 @@ class Autoscaler:
         if not self.runs(pods):
             self._idle_since.clear()
             return
+        self._similar = _similar_by(pods)
         groups = self._fleet.groups()
         waiting = [pod for pod in pods if _needs_help(pod)]
         sight = Sight(groups, machines, pods, nodes, self._api.list("/apis/apps/v1/daemonsets") if groups else ())
@@ -111,7 +113,7 @@ class Autoscaler:
                 options, reasons = self._options(sight, pod, volumes, ordered, classes)
                 options.sort(key=lambda option: (-ranks[option[0].id], waste(pod, option), option[0].id))
                 if options:
-                    group, home = options[0]
+                    group, home = self._balanced(options, ordered)
                     home.name = f"{group.pool} (new {ordered[group.id]})"
                     ordered[group.id] += 1
                     if (zone := home.labels[ZONE]) != group.template.zone:
@@ -157,6 +159,18 @@ class Autoscaler:
             else:
                 options.append((group, room))
         return options, reasons
+
+    def _balanced(self, options: list[tuple[Group, Room]], ordered: Counter[str]) -> tuple[Group, Room]:
+        """The best option, or the smallest group among those that are similar to it."""
+
+        def kind(group: Group) -> list[str | None]:
+            return [group.template.labels.get(label) for label in sorted(self._similar)]
+
+        best = options[0]
+        if not self._similar or None in kind(best[0]):
+            return best
+        alike = [option for option in options if kind(option[0]) == kind(best[0])]
+        return min(alike, key=lambda option: option[0].desired + ordered[option[0].id])
 
     def _ranks(self, groups: Sequence[Group], classes: Classes) -> dict[str, int]:
         """Group id → priority. Where the ConfigMap has patterns, a group that none of them means comes last (the real
@@ -350,6 +364,17 @@ def _is_autoscaler(pod: Object) -> bool:
     """The chart calls it `aws-cluster-autoscaler` by default (cloud provider + chart name)."""
     label = (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name", "")
     return label.endswith("cluster-autoscaler") and is_running(pod)
+
+
+def _similar_by(pods: Sequence[Object]) -> frozenset[str]:
+    """Labels whose values make groups similar, from the flags of the autoscaler's pod; none where it does not balance.
+    Its rules without `balancing-label` are left out: a group with nodes and an empty one differ by them."""
+    running = next((pod for pod in pods if _is_autoscaler(pod)), None)
+    container = running["spec"]["containers"][0] if running else {}
+    flags = [flag.partition("=") for key in ("command", "args") for flag in container.get(key) or ()]
+    if ("--balance-similar-node-groups", "=", "true") not in flags:
+        return frozenset()
+    return frozenset(value for name, _, value in flags if name == "--balancing-label")
 
 
 def _has_taint(node: Object) -> bool:

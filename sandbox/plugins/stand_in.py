@@ -3,7 +3,7 @@
 Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
 the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
 serviceAccount, podLabels, podAnnotations and the name overrides; of NVIDIA's plugin how it hands out GPUs, of AWS's EFA
-plugin its fixed affinity and toleration, of the Cluster Autoscaler the ConfigMap of its priorities. Nothing of the
+plugin its fixed affinity and toleration, of the Cluster Autoscaler its flags and its priorities. Nothing of the
 charts' own templates is in here. A chart that is not in the table becomes a ConfigMap that records it, with the kinds
 (CRDs) in `KINDS` that others wait for.
 """
@@ -86,6 +86,15 @@ securityContext:
   {{- end }}
 """
 
+# Chart 9.59.0, templates/deployment.yaml: a flag may stand several times, with what tells its keys apart behind "_".
+_FLAGS = """\
+command:
+  - ./cluster-autoscaler
+  {{- range $flag, $value := .Values.extraArgs }}
+  - {{ printf "--%s=%v" (index (splitList "_" $flag) 0) $value | quote }}
+  {{- end }}
+"""
+
 # Chart 9.59.0, templates/priority-expander-configmap.yaml.
 _PRIORITIES = """\
 {{- if and .Values.expanderPriorities (contains "priority" (toString ((.Values.extraArgs).expander))) }}
@@ -152,6 +161,7 @@ STAND_INS: dict[str, StandIn] = {
         "registry.k8s.io/autoscaling/cluster-autoscaler",
         name_label="aws-cluster-autoscaler",
         account="rbac.serviceAccount",
+        container=_FLAGS,
         more=_PRIORITIES,
     ),
 }

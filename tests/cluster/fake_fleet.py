@@ -101,6 +101,12 @@ class FakeFleet:
     def may_act(self) -> bool:
         return self.own_autoscaler
 
+    def replace_groups(self, gone: str, *come: Group) -> None:
+        """One group goes, which has no machine, and others come."""
+        with self._lock:
+            del self._groups[gone]
+            self._groups |= {group.id: group for group in come}
+
     def clear(self) -> None:
         """No groups and no machines any more."""
         with self._lock:

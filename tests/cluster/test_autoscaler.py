@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.cluster.api import Api
+from sandbox.cluster.api import Api, Object
+from sandbox.cluster.cloud import Group
 from sandbox.cluster.controller import Controller
 from sandbox.cluster.interruption import interrupt
 from sandbox.cluster.nodes import machine_id
@@ -12,6 +13,8 @@ from sandbox.workload import training_job, training_spec
 from tests.cluster.conftest import Pods, wait
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group, shape
 from tests.cluster.test_nodes import ready_nodes
+from tests.eks_nodes import groups
+from tests.stacks import recorded
 
 NOTICE = "aws-node-termination-handler/spot-itn"
 
@@ -55,6 +58,54 @@ def test_a_cloud_with_its_own_plugin_and_autoscaler_orders_one_node(
     pods.make("train", training_spec())
     pods.running("train", 30)
     assert fleet.asked == [("asg-gpu", 1)]
+
+
+def volume_in(api: Api, name: str, zone: str, namespace: str) -> Object:
+    """A pod whose claim is bound to an EBS volume of a zone, as it is after a restart from zero."""
+    volume = {
+        "capacity": {"storage": "10Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "block",
+        "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": f"vol-{name}"},
+        # What CreateVolume of the driver answers (aws-ebs-csi-driver v1.33 on, pkg/driver/controller.go).
+        "nodeAffinity": {
+            "required": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}
+                ]
+            }
+        },
+    }
+    api.create("/api/v1/persistentvolumes", {"metadata": {"name": name}, "spec": volume})
+    claim = {
+        "storageClassName": "block",
+        "volumeName": name,
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "10Gi"}},
+    }
+    api.create(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", {"metadata": {"name": name}, "spec": claim})
+    return {**training_spec(), "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]}
+
+
+def test_a_claim_in_each_zone_brings_its_zones_group_from_zero(
+    api: Api, fleet: FakeFleet, pods: Pods, release: None
+) -> None:
+    """field case A4: with the groups that the program of dev makes, as the autoscaler knows them; a pool in one group
+    over both zones has no node for the claim in the second."""
+    made = [group for group in groups(recorded("dev")) if group.pool == "gpu-workers"]
+    assert {group.zone for group in made} == {"us-east-1a", "us-east-1b"}
+    empty = [Group(group.name, group.pool, 0, 5, 0, True, group.expected()) for group in made]
+    fleet.replace_groups("asg-gpu", *empty)
+    for group in made:
+        pods.make(group.zone, volume_in(api, f"claim-{group.zone}", group.zone, pods.namespace))
+    for group in made:
+        node = api.request("GET", f"/api/v1/nodes/{pods.running(group.zone, 40)['spec']['nodeName']}")
+        assert node["metadata"]["labels"]["topology.kubernetes.io/zone"] == group.zone
+    assert sorted(fleet.asked) == sorted((group.name, 1) for group in made)
+    for group in made:
+        api.delete(f"{pods.path}/{group.zone}")
+        api.delete(f"/api/v1/namespaces/{pods.namespace}/persistentvolumeclaims/claim-{group.zone}")
+        api.delete(f"/api/v1/persistentvolumes/claim-{group.zone}")
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,10 @@ def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
     resources = json.loads(json.dumps(spec["containers"][0]["resources"]))
     if pool.get("interconnect"):
         interfaces = str(facts["NetworkInfo"]["EfaInfo"]["MaximumEfaInterfaces"])
+        # As AWS's test of NCCL asks for them (EKS user guide, node-efa); field case A5.
+        pages = {"hugepages-2Mi": "5120Mi"} if machine.gpus else {}
         for kind in ("requests", "limits"):
-            resources.setdefault(kind, {})[EFA] = interfaces
+            resources.setdefault(kind, {}).update({EFA: interfaces, **pages})
     own = [{"key": taint["key"], "operator": "Exists"} for taint in pool.get("taints", [])]
     return {
         **spec,
@@ -175,6 +177,7 @@ def test_what_a_tag_does_not_say_the_autoscaler_does_not_know(api: Api, cloud: M
         "label/workload": "node affinity",
         "resources/ephemeral-storage": "Insufficient ephemeral-storage",
         f"resources/{EFA}": f"Insufficient {EFA}",
+        "resources/hugepages-2Mi": "Insufficient hugepages-2Mi",
         "": "",  # nothing: the pod runs
     }
     (rung,) = [found for found in rungs(made) if (found.pool, found.capacity) == ("efa", "on_demand")]

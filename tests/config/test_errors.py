@@ -363,6 +363,55 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[1]",
         ["unique by key", "keep a:NoSchedule"],
     ),
+    *(
+        ("dev", {f"{GPU}/labels": {key: value}}, f"{GPUS}.labels.{key}", words)
+        for key, value, words in (
+            ("node-role.kubernetes.io/gpu", "true", ["never joins"]),
+            ("kubernetes.io/team", "a", ["EKS refuses"]),
+            ("topology.kubernetes.io/zone", "us-east-1a", ["EKS refuses"]),
+            ("example.k8s.io/team", "a", ["EKS refuses"]),
+            ("eks.amazonaws.com/x", "a", ["EKS's own"]),
+            ("node.kubernetes.io/instance-type", "big", ["rename the key"]),
+            ("team", "", ["no empty value", "1 to 63"]),
+            (f"{'x' * 40}.example.org/{'y' * 24}", "a", ["77 characters", "up to 63"]),
+        )
+    ),
+    *(
+        ("dev", {f"{GPU}/taints": taints}, path, words)
+        for taints, path, words in (
+            (
+                [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}],
+                f"{GPUS}.taints[0].key",
+                ["takes it off again"],
+            ),
+            (
+                [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}],
+                f"{GPUS}.taints[0].key",
+                ["takes it off again"],
+            ),
+            ([{"key": "a", "effect": "NoSchedule"}] * 2, f"{GPUS}.taints[1]", ["same key twice"]),
+            ([{"key": f"{'x' * 40}.org/{'y' * 24}", "effect": "NoSchedule"}], f"{GPUS}.taints[0].key", ["up to 63"]),
+            ([{"key": f"k{n}", "effect": "NoSchedule"} for n in range(51)], f"{GPUS}.taints", ["up to 50"]),
+        )
+    ),
+    ("dev", {f"{GPU}/labels": {f"k{n}": "v" for n in range(40)}}, f"{GPUS}.labels", ["tag on the Auto Scaling group"]),
+    *(
+        ("dev", {f"{GPU}/machineTypes": types, f"{GPU}/capacity": ["spot"]}, f"{GPUS}.machineTypes", words)
+        for types, words in (
+            (["g6.16xlarge", "g6.xlarge"], ["another is smaller", "write g6.xlarge first"]),
+            (["m5.24xlarge", "m5.large"], ["write m5.large first"]),
+            (["c5.4xlarge", "r5.2xlarge"], ["make a pool for each size"]),
+            (["p5.4xlarge", "g4dn.xlarge"], ["write g4dn.xlarge first"]),
+        )
+    ),
+    ("dev", {f"{GPU}/machineTypes": ["g6.2xlarge"] * 2}, f"{GPUS}.machineTypes[1]", ["named twice"]),
+    ("dev", {f"{CPU}/min": 0}, "gpuyard:nodePools", ["DNS and the autoscaler", "write min: 1 in cpu-workers"]),
+    (
+        "dev",
+        {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},
+        "gpuyard:nodePools",
+        ["without taints", "min 2, tainted", "add a pool"],
+    ),
     ("dev", {f"{GPU}/updatePercentage": 0}, f"{GPUS}.updatePercentage", ["1 to 100"]),
     (
         "dev",

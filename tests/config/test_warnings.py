@@ -54,6 +54,41 @@ def test_an_image_of_long_ago_is_told_with_the_way_to_a_newer_one() -> None:
     assert all("update gpuyard" in each for each in said)
 
 
+def test_a_pool_of_fewer_nodes_than_zones_is_told() -> None:
+    """field case A4"""
+    gpu = "gpuyard:nodePools/gpu-workers"
+    (said,) = warned("dev", {f"{gpu}/max": 1})
+    assert said.startswith("nodePools.gpu-workers.max: 1 is ") and "in us-east-1a only" in said
+    assert warned("dev", {f"{gpu}/max": 1, f"{gpu}/zones": ["us-east-1b"]}) == []
+
+
+def test_a_rung_that_never_has_its_turn_is_told() -> None:
+    """reliability case R17"""
+    for stack in ("dev", "dev-gke"):
+        (said,) = warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["on_demand", "spot"]})
+        assert said.startswith("nodePools.gpu-workers.capacity: spot behind on_demand") and "[spot, on_demand]" in said
+        assert warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["spot", "on_demand"]}) == []
+
+
+def test_nodes_that_differ_within_a_pool_are_told() -> None:
+    """field case A6: other GPUs, or larger machines behind the first."""
+    gpu = "gpuyard:nodePools/gpu-workers/machineTypes"
+    (said,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
+    assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
+    (said,) = warned("dev", {gpu: ["g6.2xlarge", "g6.4xlarge"]})
+    assert "different size" in said and "g6.2xlarge" in said
+    assert warned("dev", {gpu: ["g6.2xlarge"]}) == []
+
+
+def test_more_groups_than_an_account_usually_has_are_told() -> None:
+    """reliability case R17: a group for each rung in each zone."""
+    pool = {"machineTypes": ["m5.large"], "min": 0, "max": 4}
+    many = {f"gpuyard:nodePools/pool-{number}": pool for number in range(14)}
+    (said,) = warned("dev", many)
+    assert said.startswith("nodePools: 32 node groups") and "30 for each cluster" in said
+    assert warned("dev", dict(list(many.items())[:13])) == []
+
+
 def test_google_announces_its_own() -> None:
     assert warned("dev-gke", {"gpuyard:cluster/version": "1.34"}, "2099-01-01") == []
 

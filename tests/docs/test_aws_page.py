@@ -102,7 +102,7 @@ def test_a_picture_is_small_and_its_arrows_lead_somewhere(name: str) -> None:
 def test_the_picture_shows_what_is_registered(ladder: Stack) -> None:
     text = diagram.mermaid(ladder)
     for group in ladder.made.all("NodeGroup"):
-        assert f"<b>{group.name}</b>" in text
+        assert f"<b>{group.inputs['nodeGroupNamePrefix'].rstrip('-')}</b>" in text
     for subnet in ladder.made.all("Subnet"):
         assert f"{subnet.inputs['cidrBlock']}" in text
     for release in ladder.made.all("Release"):
@@ -294,7 +294,9 @@ def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
     page.outlive(made, [made.one("aws:eks/addon:Addon", "storage-ebs-csi")], made.all("ClusterContents"))
     for release in releases:
         assert any(made.must_outlive(group, release) for group in groups)
-    page.outlive(made, [made.one("NodeGroup", "cpu-workers")], [*on_nodes, made.one("StorageClass", "storage-shared")])
+    page.outlive(
+        made, [made.one("NodeGroup", "cpu-workers-us-east-1a")], [*on_nodes, made.one("StorageClass", "storage-shared")]
+    )
     page.outlive(made, [cluster], groups)
     # A node that drains still needs its way out.
     page.outlive(made, made.all("NatGateway"), groups)

@@ -77,7 +77,7 @@ def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> Non
         exec(compile(example, "README.md", "exec"), scope)
 
     recording = run(program)
-    group = recording.one("aws:eks/nodeGroup:NodeGroup")
+    group = recording.all("aws:eks/nodeGroup:NodeGroup")[0]
     assert group.inputs["instanceTypes"] == ["g6.2xlarge"]
     assert group.inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 

@@ -137,8 +137,12 @@ def test_a_label_and_a_size_change_in_place(dev: Project) -> None:
         pool["max"] = 12
 
     assert steps(changed(dev, change)) == {
-        ("update", "aws:eks/nodeGroup:NodeGroup::gpu-workers-spot"),
-        ("create", "aws:autoscaling/tag:Tag::gpu-workers-spot-label-team"),
+        step
+        for zone in ("us-east-1a", "us-east-1b")
+        for step in (
+            ("update", f"aws:eks/nodeGroup:NodeGroup::gpu-workers-spot-{zone}"),
+            ("create", f"aws:autoscaling/tag:Tag::gpu-workers-spot-{zone}-label-team"),
+        )
     }
 
 
@@ -147,12 +151,10 @@ def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
 
     preview = changed(dev, change)
-    done = [
-        s["operation"] for s in preview["steps"] if s["urn"].endswith("aws:eks/nodeGroup:NodeGroup::gpu-workers-spot")
-    ]
+    done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("NodeGroup::gpu-workers-spot-us-east-1b")]
     assert done.index("create-replacement") < done.index("delete-replaced")
     others = {name for _, name in steps(preview) if "NodeGroup" in name or "Cluster" in name}
-    assert others == {"aws:eks/nodeGroup:NodeGroup::gpu-workers-spot"}
+    assert others == {f"aws:eks/nodeGroup:NodeGroup::gpu-workers-spot-us-east-1{letter}" for letter in "ab"}
 
 
 def test_another_pool_touches_no_other(dev: Project) -> None:

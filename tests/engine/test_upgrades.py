@@ -18,6 +18,7 @@ from tests.engine.test_story import pool, steps
 GROUP = "aws:eks/nodeGroup:NodeGroup"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 OLD, NEW = "1.34", "1.35"
+ZONES = ["us-east-1a", "us-east-1b"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,8 @@ def living(project: Project) -> Project:
     """The development environment on an older Kubernetes and with a pool more, up."""
     config = project.config("dev")
     config["gpuyard:cluster"]["version"] = OLD
-    config["gpuyard:nodePools"]["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
+    one = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": ZONES[:1]}
+    config["gpuyard:nodePools"]["big"] = one
     with first_version(project, config):
         project.run("up")
     project.write("dev", config)
@@ -44,6 +46,11 @@ def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         path.write_text(today)
+
+
+def groups(*rungs: str) -> set[str]:
+    """The node groups of these rungs, one in each zone."""
+    return {f"{GROUP}::{rung}-{zone}" for rung in rungs for zone in ZONES}
 
 
 def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tuple[str, str]]:
@@ -85,7 +92,8 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     assert {operation for operation, _ in found} == {"update"}, found
     assert {name for _, name in found} == {
         "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
-        *(f"{GROUP}::{name}" for name in ("cpu-workers", "gpu-workers-spot", "big")),
+        *groups("cpu-workers", "gpu-workers-spot"),
+        f"{GROUP}::big-us-east-1a",
         *(f"aws:eks/addon:Addon::{name}" for name in ("cluster-kube-proxy", "coredns")),
         f"{RELEASE}::cluster-autoscaler",
     }
@@ -108,9 +116,10 @@ def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: 
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
     found = preview(living, change)
-    # The gateway endpoint learns of the new zone's route table.
+    # The gateway endpoint learns of the new zone's route table, and the shares of the pools' maximum get smaller.
     assert {step for step in found if step[0] != "create"} == {
-        ("update", "aws:ec2/vpcEndpoint:VpcEndpoint::network-s3")
+        ("update", name)
+        for name in ("aws:ec2/vpcEndpoint:VpcEndpoint::network-s3", *groups("cpu-workers", "gpu-workers-spot"))
     }
     made = {name.partition("::")[2] for operation, name in found if operation == "create"}
     assert made and all("us-east-1c" in name for name in made), made
@@ -123,7 +132,20 @@ def test_a_pool_less_deletes_what_was_its_own(living: Project) -> None:
     found = preview(living, change)
     assert {operation for operation, _ in found} == {"delete"}, found
     assert {name.partition("::")[2].startswith("big") for _, name in found} == {True}
-    assert ("delete", f"{GROUP}::big") in found
+    assert ("delete", f"{GROUP}::big-us-east-1a") in found
+
+
+def test_a_pool_of_one_zone_keeps_its_group_under_the_name_that_it_has_now(living: Project) -> None:
+    """field case A4: the state of an environment whose groups were named after their rungs alone."""
+    (state,) = (living.home / "state").rglob("dev.json")
+    after = state.read_text()
+    before = after.replace("::big-us-east-1a", "::big")
+    assert before != after
+    state.write_text(before)
+    try:
+        assert preview(living, lambda config: None) == set()
+    finally:
+        state.write_text(after)
 
 
 def test_a_rung_more_replaces_no_group(living: Project) -> None:
@@ -133,7 +155,7 @@ def test_a_rung_more_replaces_no_group(living: Project) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["spot", "on_demand"]
 
     found = preview(living, change)
-    assert ("create", f"{GROUP}::gpu-workers") in found
+    assert {("create", name) for name in groups("gpu-workers")} <= found
     assert {operation for operation, _ in found} <= {"create", "update"}
     assert {name for operation, name in found if operation == "update"} == {f"{RELEASE}::cluster-autoscaler"}
 
@@ -144,8 +166,8 @@ def test_a_larger_disk_rolls_the_nodes_of_the_same_group(living: Project) -> Non
 
     assert preview(living, change) == {
         ("update", "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template"),
-        ("update", f"{GROUP}::cpu-workers"),
-        ("update", "aws:autoscaling/tag:Tag::cpu-workers-resource-ephemeral-storage"),
+        *(("update", name) for name in groups("cpu-workers")),
+        *(("update", f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage") for zone in ZONES),
     }
 
 
@@ -172,7 +194,7 @@ def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living
     config["gpuyard:nodePools"]["gpu-workers"]["max"] = 12
     living.write("dev", config)
     done = living.json("up", "--json")
-    assert done["changes"].get("update") == 1, done["changes"]
+    assert done["changes"].get("update") == len(ZONES), done["changes"]
     found = pool(done["status"], "gpu-workers")
     assert (found["max"], found["nodes"]) == (12, 1)
     living.run("kubectl", "--", "delete", "pod", "train", "--wait=false")

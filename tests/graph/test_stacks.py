@@ -26,7 +26,8 @@ def control_plane(made: Recording, stack: str) -> Resource:
 
 def pools(made: Recording, stack: str) -> dict[str, Resource]:
     """Pool name → one of its node groups."""
-    return {re.sub("-(reserved|flex|spot)$", "", found.name): found for found in made.all(POOLS[cloud(stack)])}
+    groups = made.all(POOLS[cloud(stack)])
+    return {re.sub(r"(-(reserved|flex|spot))?(-[a-z]+-[a-z]+-\d[a-z])?$", "", found.name): found for found in groups}
 
 
 @pytest.mark.parametrize("stack", ALL)
@@ -237,12 +238,15 @@ def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools
 
 def test_the_guides_environment_is_there_to_the_letter() -> None:
     """seed rows S02, S03, S07 and S24: m5.2xlarge 2..20 and p3.2xlarge 0..10, label and taint."""
-    groups = pools(recorded("guide"), "guide")
-    cpu, gpu = groups["cpu-workers"].inputs, groups["gpu-workers"].inputs
-    assert cpu["instanceTypes"] == ["m5.2xlarge"]
-    assert (cpu["scalingConfig"]["minSize"], cpu["scalingConfig"]["maxSize"]) == (2, 20)
-    assert gpu["instanceTypes"] == ["p3.2xlarge"]
-    assert (gpu["scalingConfig"]["minSize"], gpu["scalingConfig"]["maxSize"]) == (0, 10)
+    made = recorded("guide")
+    cpu, gpu = (pools(made, "guide")[name].inputs for name in ("cpu-workers", "gpu-workers"))
+
+    def size(pool: str) -> tuple[int, int]:
+        sizes = [found.inputs["scalingConfig"] for found in made.all("NodeGroup") if found.name.startswith(pool)]
+        return sum(each["minSize"] for each in sizes), sum(each["maxSize"] for each in sizes)
+
+    assert cpu["instanceTypes"] == ["m5.2xlarge"] and size("cpu-workers") == (2, 20)
+    assert gpu["instanceTypes"] == ["p3.2xlarge"] and size("gpu-workers") == (0, 10)
     assert gpu["labels"]["workload"] == "gpu-training"
     assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 

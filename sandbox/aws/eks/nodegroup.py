@@ -22,7 +22,10 @@ from typing import Any
 from sandbox.aws import state
 from sandbox.aws.eks import access, network, requests, versions
 from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks.wire import Answer, Backend, in_use, invalid, not_found, now
+from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+
+MOST_GROUPS = 30
+"""Managed node groups of a cluster, by the quota that every account has (L-6D54EA21)."""
 
 JOIN_TIMEOUT = 180.0
 """Seconds until nodes that do not join make the creation fail (EKS waits about 20 minutes)."""
@@ -39,6 +42,8 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     cluster, name = found["cluster"], params["nodegroupName"]
     if name in found["nodegroups"]:
         raise in_use(f"NodeGroup already exists with name {name} and cluster name {cluster['name']}")
+    if len(found["nodegroups"]) >= MOST_GROUPS:
+        raise EksError("ResourceLimitExceededException", f"NodeGroup limit exceeded for cluster {cluster['name']}.")
     if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}", name):
         raise invalid(
             f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit"
@@ -303,6 +308,7 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
         group["version"] = version
     else:
         group["releaseVersion"] = data["ImageId"]
+    _check_room(backend, group, data)
     if template:
         group["launchTemplate"] = template
     types = group.get("instanceTypes") or [data["InstanceType"]]
@@ -320,6 +326,20 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
     return clusters.new_update(
         found, "VersionUpdate", {"Version": group["version"], "ReleaseVersion": group["releaseVersion"]}
     )
+
+
+def _check_room(backend: Backend, group: dict[str, Any], data: dict[str, Any]) -> None:
+    """By its default strategy EKS starts nodes before it ends old ones: not from a reservation that is used up. The
+    simulated one has room for as many machines as the group's maximum."""
+    target = (data.get("CapacityReservationSpecification") or {}).get("CapacityReservationTarget") or {}
+    scaled = _autoscaling(backend, group)
+    full = bool(target) and scaled and len(scaled.instance_states) >= scaled.max_size
+    if full and group["updateConfig"].get("updateStrategy", "DEFAULT") == "DEFAULT":
+        raise EksError(
+            "AsgInstanceLaunchFailures",
+            "Could not launch On-Demand Instances. ReservationCapacityExceeded - The requested capacity exceeds what "
+            f"{', '.join(map(str, target.values()))} has. Launching EC2 instance failed.",
+        )
 
 
 def delete_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:

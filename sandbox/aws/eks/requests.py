@@ -36,13 +36,23 @@ def check_labels(labels: dict[str, str]) -> None:
             raise invalid(f"Label cannot contain reserved prefixes [{', '.join(_RESERVED)}]: {label}")
         if not _LABEL_KEY.fullmatch(label) or not _LABEL_VALUE.fullmatch(value):
             raise invalid(f"Label {label}={value} is not a valid Kubernetes label")
+        _check_length("labelKey", label)
+
+
+def _check_length(shape: str, text: str) -> None:
+    """The API model's `max`, which boto3 does not look at."""
+    if len(text) > 63:
+        raise invalid(f"Value '{text}' failed to satisfy constraint: {shape} must have length less than or equal to 63")
 
 
 def check_taints(taints: list[dict[str, str]]) -> None:
+    if len(taints) > 50:
+        raise invalid(f"A node group takes 50 taints at most, got {len(taints)}")
     seen = set()
     for taint in taints:
         if not _LABEL_KEY.fullmatch(taint.get("key", "")) or not _LABEL_VALUE.fullmatch(taint.get("value", "")):
             raise invalid(f"Taint {taint.get('key')}={taint.get('value')} is not a valid Kubernetes taint")
+        _check_length("taintKey", taint["key"])
         identity = (taint["key"], taint.get("effect"))
         if identity in seen:
             raise invalid(f"Duplicate taint {taint['key']} with effect {taint.get('effect')}")

@@ -235,6 +235,28 @@ def test_every_pinned_add_on_is_offered_for_its_kubernetes_and_installed(aws: An
     world.delete(f"on-{minor}")
 
 
+def test_an_update_that_starts_nodes_first_finds_none_in_a_reservation_in_use(world: World, cluster: Any) -> None:
+    """field case A9: by the strategy MINIMAL the old nodes go first."""
+    target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
+    template = world.make(
+        "aws:ec2/launchTemplate:LaunchTemplate", "reserved", {"capacityReservationSpecification": target}
+    )
+    full = {"minSize": 0, "maxSize": 2, "desiredSize": 2}
+    launch = {"id": template["id"], "version": "1"}
+    world.make(
+        NODE_GROUP,
+        "reserved-pool",
+        nodegroup_inputs(world, launchTemplate=launch, scalingConfig=full, releaseVersion="1.34.9-20260714"),
+    )
+    newer = {"releaseVersion": "1.34.9-20260801"}
+    with pytest.raises(ProviderError, match="ReservationCapacityExceeded"):
+        world.change("reserved-pool", newer)
+    world.change("reserved-pool", {"updateConfig": {"maxUnavailablePercentage": 33, "updateStrategy": "MINIMAL"}})
+    world.change("reserved-pool", newer)
+    for name in ("reserved-pool", "reserved"):
+        world.delete(name)
+
+
 def test_a_cluster_with_node_groups_is_not_deleted(world: World, pool: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match="ResourceInUseException: Cluster has nodegroups attached"):
         world.delete("ml")

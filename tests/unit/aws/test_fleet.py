@@ -94,6 +94,48 @@ def test_once_it_had_nodes_only_the_tags_count(aws: Any, fleet: Fleet, pool: Any
     assert told.resources["ephemeral-storage"] == "180Gi"
 
 
+def test_a_group_over_several_zones_moves_machines_in_use_and_one_of_one_zone_does_not(
+    aws: Any, world: World, fleet: Fleet, group_of: Any
+) -> None:
+    """field case A4: AZRebalance, which EKS cannot suspend. And the autoscaler knows the first zone only."""
+
+    def after_scale_down(group: Group) -> tuple[set[str], set[str]]:
+        fleet.set_desired(group.id, 4)
+        before = [machine for machine in fleet.machines() if machine.group == group.id]
+        last = [machine.id for machine in before if machine.node.zone == before[-1].node.zone][:2]
+        for machine in last:
+            fleet.remove(machine)
+        kept = {machine.id for machine in before} - set(last)
+        return kept, {machine.id for machine in fleet.machines() if machine.group == group.id}
+
+    wide = group_of({})
+    assert wide.template.zone == wide.template.labels["topology.ebs.csi.aws.com/zone"] == "us-east-1a"
+    kept, there = after_scale_down(wide)
+    assert len(there) == 2 and there != kept
+    narrow = group_of({}, subnetIds=[world.made["subnet-b"][2]])
+    assert narrow.template.zone == narrow.template.labels["topology.ebs.csi.aws.com/zone"] == "us-east-1b"
+    kept, there = after_scale_down(narrow)
+    assert there == kept
+
+
+def test_a_kubelet_that_may_not_give_itself_a_label_never_joins(fleet: Fleet, group_of: Any) -> None:
+    """field case A2: EKS takes the label, and each machine is bought for nothing."""
+    group = group_of({}, labels={"node-role.kubernetes.io/gpu": "true"})
+    fleet.set_desired(group.id, 1)
+    assert [machine for machine in fleet.machines() if machine.group == group.id] == []
+    other = group_of({}, labels={"node.kubernetes.io/team": "a"})
+    fleet.set_desired(other.id, 1)
+    assert len([machine for machine in fleet.machines() if machine.group == other.id]) == 1
+
+
+def test_spot_brings_the_smallest_type_and_the_autoscaler_counts_on_the_first(fleet: Fleet, group_of: Any) -> None:
+    """field case A6"""
+    group = group_of({}, instanceTypes=["g6.16xlarge", "g6.xlarge"])
+    fleet.set_desired(group.id, 1)
+    (machine,) = [each for each in fleet.machines() if each.group == group.id]
+    assert (group.template.machine_type, machine.node.machine_type) == ("g6.16xlarge", "g6.xlarge")
+
+
 def test_without_the_discovery_tags_a_group_is_not_autoscaled(aws: Any, fleet: Fleet, pool: Any) -> None:
     group = only(fleet)
     gone = {"ResourceId": group.id, "ResourceType": "auto-scaling-group", "Key": "k8s.io/cluster-autoscaler/enabled"}
@@ -264,6 +306,28 @@ def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, grou
     (machine,) = fleet.machines()
     assert (machine.node.machine_type, machine.gpus, machine.spot) == ("p5.48xlarge", 8, False)
     assert machine.node.labels["eks.amazonaws.com/capacityType"] == "CAPACITY_BLOCK"
+
+
+@pytest.mark.parametrize(
+    ("ami_type", "pages"), [("AL2023_x86_64_NVIDIA", "10256Mi"), ("BOTTLEROCKET_x86_64_NVIDIA", "42240Mi")]
+)
+def test_huge_pages_come_with_efa_and_the_autoscaler_knows_them_by_tag_only(
+    aws: Any, fleet: Fleet, group_of: Any, ami_type: str, pages: str
+) -> None:
+    """field case A5: what they hold is taken off the memory."""
+    efa = {"networkInterfaces": [{"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "efa"}]}
+    found = {}
+    for name, template in (("plain", {}), ("efa", efa)):
+        group = group_of(template, instanceTypes=["p5.48xlarge"], amiType=ami_type, capacityType="ON_DEMAND")
+        fleet.set_desired(group.id, 1)
+        assert "hugepages-2Mi" not in group.template.resources
+        (found[name],) = [machine.node.resources for machine in fleet.machines() if machine.group == group.id]
+    assert found["efa"]["hugepages-2Mi"] == pages and "hugepages-2Mi" not in found["plain"]
+    less = int(found["plain"]["memory"][:-2]) - int(found["efa"]["memory"][:-2])
+    assert less == int(pages[:-2])
+    tag(aws, group, f"{TEMPLATE_TAG}resources/hugepages-2Mi", pages)
+    (known,) = [each for each in fleet.groups() if each.id == group.id]
+    assert known.template.resources["hugepages-2Mi"] == pages
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,39 @@ def test_the_first_rung_of_a_ladder_comes_first_then_the_least_waste() -> None:
     assert world.look() == [("large", 1)]
 
 
+def zones(*flags: str, **sizes: int) -> World:
+    """A rung in several zones, one group each, and an autoscaler's pod with these flags."""
+    groups = []
+    for letter, size in sizes.items():
+        labels = {"gpuyard.dev/pool": "web", "gpuyard.dev/capacity": "spot"}
+        template = replace(shape("m5.2xlarge", 8, "31Gi", labels), zone=f"us-east-1{letter}")
+        groups.append(replace(cpu_group(min=0, desired=size), id=f"web-{letter}", pool="web", template=template))
+    world = World(*groups)
+    scaler = world.running("ca", "elsewhere", labels={"app.kubernetes.io/name": "aws-cluster-autoscaler"})
+    scaler["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    scaler["spec"]["containers"][0]["command"] = ["./cluster-autoscaler", *flags]
+    return world
+
+
+BALANCED = (
+    "--balance-similar-node-groups=true",
+    "--balancing-label=gpuyard.dev/pool",
+    "--balancing-label=gpuyard.dev/capacity",
+)
+
+
+@pytest.mark.parametrize(("flags", "order"), [(BALANCED, ["web-b", "web-a", "web-b"]), ((), ["web-a"] * 3)])
+def test_similar_groups_grow_evenly_where_the_flags_say_so(flags: tuple[str, ...], order: list[str]) -> None:
+    """field case A4: the zones of a rung, as the real one's BalanceScaleUpBetweenGroups has it."""
+    world = zones(*flags, a=1, b=0)
+    for number in range(4):  # one of them fits on the node that is there
+        world.pending(f"p{number}", cpu_spec(7))
+    groups = {group.id: group.desired for group in world.fleet.groups()}
+    world.look(nodes=False)
+    grown = {group.id: group.desired - groups[group.id] for group in world.fleet.groups()}
+    assert grown == {name: order.count(name) for name in groups}
+
+
 LADDER = "30:\n  - ^eks-gpu-reserved-\\d+\n20:\n  - ^eks-gpu-spot-\\d+\n10:\n  - ^eks-gpu-\\d+\n"
 
 

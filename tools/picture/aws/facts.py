@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -78,7 +78,10 @@ class Stack(recorded.Stack):
         return [service for _, service in sorted(found)]
 
     def made_groups(self) -> list[Group]:
-        return [self._group(found) for found in self.all("NodeGroup")]
+        rungs: dict[tuple[str, str], Group] = {}
+        for found in map(self._group, self.all("NodeGroup")):
+            rungs[found.pool, found.capacity] = _and_zone(rungs.get((found.pool, found.capacity)), found)
+        return list(rungs.values())
 
     def _group(self, found: Resource) -> Group:
         inputs = found.inputs
@@ -88,8 +91,9 @@ class Stack(recorded.Stack):
         kinds = [each.get("interfaceType", "") for each in template.get("networkInterfaces", [])]
         efa = sum(kind.startswith("efa") for kind in kinds)
         pool, capacity = recorded.rung(inputs["labels"])
+        zones = tuple(subnet.zone for subnet in self.subnets if subnet.id in inputs["subnetIds"])
         return Group(
-            name=found.name,
+            name=found.name.removesuffix(f"-{zones[0]}"),
             pool=pool,
             capacity=capacity,
             bought=BLOCK if inputs["capacityType"] == "CAPACITY_BLOCK" else CAPACITY[capacity],
@@ -100,7 +104,7 @@ class Stack(recorded.Stack):
             min=inputs["scalingConfig"]["minSize"],
             max=inputs["scalingConfig"]["maxSize"],
             labels=inputs["labels"],
-            zones=tuple(subnet.zone for subnet in self.subnets if subnet.id in inputs["subnetIds"]),
+            zones=zones,
             interconnect=f"{efa} × EFA" if efa else "",
         )
 
@@ -126,6 +130,18 @@ def document(text: Any) -> list[dict[str, Any]]:
 def listed(value: Any) -> list[Any]:
     """IAM writes one thing with or without a list around it."""
     return value if isinstance(value, list) else [value]
+
+
+def _and_zone(others: Group | None, group: Group) -> Group:
+    """A rung: its groups of all zones as one."""
+    if others is None:
+        return group
+    return replace(
+        others,
+        min=others.min + group.min,
+        max=others.max + group.max,
+        zones=tuple(sorted({*others.zones, *group.zones})),
+    )
 
 
 def _kind(tags: dict[str, str]) -> str:

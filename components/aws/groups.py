@@ -1,0 +1,77 @@
+"""The node groups of a pool on EKS: one for each rung of its ladder in each of its zones.
+
+Of a group over several zones the Cluster Autoscaler knows the first zone only (cloudprovider/aws/aws_manager.go,
+getAsgTemplate): a pod whose EBS volume lies in another one never gets a node from zero. And EC2 Auto Scaling moves
+machines in use from a full zone to an emptier one (AZRebalance), which EKS has no field to suspend. In a group of one
+zone neither happens (cluster-autoscaler/cloudprovider/aws/README.md, "Common Notes and Gotchas").
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..hardware import AWS
+from ..pools import NodePoolSpec, Pool, Rung, resolve_all
+
+_USUAL_MOST = 30
+
+
+@dataclass(frozen=True)
+class Group:
+    """One node group.
+
+    `name`: of its resources; it follows from pool, rung and zone alone, so that another rung or zone renames none.
+    `min`, `max`: its share of the rung's. `former_name`: what the resources of the first zone's group were called when
+    a group had all zones of its pool.
+    """
+
+    name: str
+    rung: Rung
+    zone: str
+    min: int
+    max: int
+    former_name: str | None
+
+
+def of_pool(pool: Pool, zones: Sequence[str]) -> list[Group]:
+    """Every group of a pool: best rung first, then in the order of the pool's zones. `zones`: the network's, for a pool
+    that names none. EKS takes no group of max 0, so a pool of fewer nodes than zones has none in the last ones."""
+    own = (pool.zones or tuple(zones))[: pool.max]
+    return [
+        Group(
+            name=f"{rung.name}-{zone}",
+            rung=rung,
+            zone=zone,
+            min=_share(rung.min, len(own), index),
+            max=_share(pool.max, len(own), index),
+            former_name=None if index else rung.name,
+        )
+        for rung in pool.rungs
+        for index, zone in enumerate(own)
+    ]
+
+
+def warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:
+    """What works and is seldom meant, of pools that have no `problems`."""
+    for name, pool in resolve_all(AWS, specs).items():
+        own = pool.zones or tuple(zones)
+        if there := own[: pool.max] if pool.max < len(own) else ():
+            yield (
+                f"{name}.max: {pool.max} is less than one node for each of {len(own)} zones: nodes are in "
+                f"{', '.join(there)} only, and a pod whose EBS volume lies in {', '.join(own[pool.max :])} finds none; "
+                f"raise it to {len(own)}, or name the zones"
+            )
+
+
+def quota_warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:
+    """Whether an account's usual quota of node groups holds those of all pools."""
+    count = sum(len(of_pool(pool, zones)) for pool in resolve_all(AWS, specs).values())
+    if count > _USUAL_MOST:
+        yield (
+            f"{count} node groups, one for each rung in each zone: an account has {_USUAL_MOST} for each cluster "
+            "unless its quota is raised (Service Quotas, eks, L-6D54EA21); fewer zones or rungs make fewer groups"
+        )
+
+
+def _share(total: int, parts: int, index: int) -> int:
+    """The share of part `index`: as even as whole numbers are, and the first parts have what is left over."""
+    return total // parts + (index < total % parts)

@@ -1,0 +1,143 @@
+"""The groups of a pool on EKS: their names, zones and sizes, labels that hold for each of their nodes, updates."""
+
+from __future__ import annotations
+
+import pytest
+
+from components import checks, hardware
+from components.aws import system_keys
+from components.aws.node_pool import update_minutes
+from components.aws.pools import EksNodePoolSpec
+from components.pools import NodePoolSpec, resolve
+from tests.component.stage import AWS_ZONES, GUIDE_GPU, pool
+from tests.component.test_aws_node_pool import RESERVATION, efa_pool, node_pool, rungs
+from tests.recording import Resource
+
+
+@pytest.mark.parametrize(
+    ("types", "label"),
+    [
+        (["g7e.2xlarge"], "nvidia-rtx-pro-server-6000"),
+        (["g6.2xlarge"], "nvidia-l4"),
+        (["g6.2xlarge", "g5.2xlarge"], "nvidia-gpu"),
+    ],
+)
+def test_the_accelerator_label_is_one_that_kubernetes_takes_and_true_of_every_node(
+    types: list[str], label: str
+) -> None:
+    """field cases A1 and A6"""
+    made = node_pool(pool(GUIDE_GPU, machine_types=types))
+    assert made.one("NodeGroup").inputs["labels"]["k8s.amazonaws.com/accelerator"] == label
+
+
+@pytest.mark.parametrize("cloud", [hardware.AWS, hardware.GCP])
+def test_what_is_derived_from_any_machine_is_a_label(cloud: str) -> None:
+    """field case A1: by the same check as what is typed."""
+    for name in hardware.names(cloud):
+        made = resolve(cloud, "made", {"machine_types": [name], "min": 0, "max": 1})
+        for rung in made.rungs:
+            found = [problem for key, value in rung.labels.items() for problem in checks.label("labels", key, value)]
+            found += [] if cloud == hardware.GCP else system_keys.problems(rung.labels, ())
+            assert found == [], name
+
+
+# -- zones ------------------------------------------------------------------------------------------------------------
+
+
+def in_zones(spec: NodePoolSpec | EksNodePoolSpec, *letters: str) -> dict[str, Resource]:
+    """Name → node group of a pool `gpu` in a network of these zones."""
+    zones = [f"us-east-1{letter}" for letter in letters]
+    made = node_pool(spec, "gpu", zones=zones, subnet_ids=[f"subnet-{letter}" for letter in letters])
+    return {found.name: found for found in made.all("NodeGroup")}
+
+
+def sizes(made: dict[str, Resource]) -> dict[str, tuple[int, int]]:
+    return {
+        name: (found.inputs["scalingConfig"]["minSize"], found.inputs["scalingConfig"]["maxSize"])
+        for name, found in made.items()
+    }
+
+
+def test_every_zone_has_a_group_of_each_rung() -> None:
+    """field case A4: of a group over several zones the autoscaler knows the first only, and EC2 rebalances it."""
+    made = in_zones(pool(GUIDE_GPU, capacity=["spot", "on_demand"]), "a", "b")
+    assert {name: found.inputs["subnetIds"] for name, found in made.items()} == {
+        "gpu-spot-us-east-1a": ["subnet-a"],
+        "gpu-spot-us-east-1b": ["subnet-b"],
+        "gpu-us-east-1a": ["subnet-a"],
+        "gpu-us-east-1b": ["subnet-b"],
+    }
+    assert {found.inputs["tags"]["gpuyard.dev/zone"] for found in made.values()} == {"us-east-1a", "us-east-1b"}
+
+
+def test_min_and_max_are_of_the_pool_and_split_over_its_zones() -> None:
+    """field case A4: the first zones have what is left over; the whole is what the file says."""
+    ladder = {"capacity": ["spot", "on_demand"]}
+    assert sizes(in_zones(pool(GUIDE_GPU, min=4, max=10, **ladder), "a", "b", "c")) == {
+        **{f"gpu-spot-us-east-1{letter}": (0, most) for letter, most in (("a", 4), ("b", 3), ("c", 3))},
+        **{f"gpu-us-east-1{letter}": size for letter, size in (("a", (2, 4)), ("b", (1, 3)), ("c", (1, 3)))},
+    }
+    each = pool(GUIDE_GPU, min=1, max=5, per_zone=True, zones=["us-east-1c", "us-east-1a"])
+    assert sizes(in_zones(each, "a", "b", "c")) == {"gpu-us-east-1c": (1, 5), "gpu-us-east-1a": (1, 5)}
+
+
+def test_a_pool_of_fewer_nodes_than_zones_is_in_the_first_ones() -> None:
+    """field case A4: EKS takes no group of max 0, and a node more than `max` would break the file's word."""
+    assert sizes(in_zones(pool(GUIDE_GPU, max=1), "a", "b")) == {"gpu-us-east-1a": (0, 1)}
+    assert sizes(in_zones(pool(GUIDE_GPU, max=1, zones=["us-east-1b"]), "a", "b")) == {"gpu-us-east-1b": (0, 1)}
+
+
+def test_a_zone_more_or_another_order_touches_no_group_that_is_there() -> None:
+    """field case A4: names follow from rung and zone; only the shares of min and max move."""
+    before, after = in_zones(GUIDE_GPU, "a", "b"), in_zones(GUIDE_GPU, "c", "b", "a")
+    for name, found in before.items():
+        assert {**after[name].inputs, "scalingConfig": 0} == {**found.inputs, "scalingConfig": 0}
+
+
+def test_the_first_zones_group_takes_over_the_name_that_a_group_of_all_zones_had() -> None:
+    """field case A4: a pool of one zone keeps its group; of several zones the preview shows the old one replaced."""
+    made = node_pool(GUIDE_GPU, zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    found = made.all("NodeGroup") + made.all("aws:autoscaling/tag:Tag")
+    former = {each.name: each.options.get("aliases") for each in found}
+    for name, aliases in former.items():
+        old = name.replace("-us-east-1a", "")
+        assert (old in str(aliases)) == (old != name), (name, aliases)
+
+
+# -- updates ----------------------------------------------------------------------------------------------------------
+
+
+def test_updates_take_a_third_of_the_nodes_and_broken_nodes_are_replaced_unless_the_pool_says_otherwise() -> None:
+    group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
+    assert group["updateConfig"] == {"maxUnavailablePercentage": 33, "updateStrategy": "DEFAULT"}
+    assert group["nodeRepairConfig"] == {"enabled": True}
+    group = node_pool(pool(GUIDE_GPU, update_percentage=10, node_repair=False)).one("NodeGroup").inputs
+    assert group["updateConfig"] == {"maxUnavailablePercentage": 10, "updateStrategy": "DEFAULT"}
+    assert group["nodeRepairConfig"] == {"enabled": False}
+
+
+def test_a_reservation_in_use_gives_no_nodes_for_an_update() -> None:
+    """field case A9: there the old nodes go first."""
+    arn = "arn:aws:resource-groups:us-east-1:123456789012:group/gpus"
+    for reservation in ({"id": RESERVATION}, {"id": RESERVATION, "capacity_block": True}, {"group_arn": arn}):
+        ladder = efa_pool("p5.48xlarge", capacity=["reserved", "on_demand"], reservation=reservation)
+        strategies = {
+            name: found.inputs["updateConfig"]["updateStrategy"] for name, found in rungs(node_pool(ladder)).items()
+        }
+        assert strategies == {"gpu-workers-reserved": "MINIMAL", "gpu-workers": "DEFAULT"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "percentage", "minutes"),
+    [(1, 33, 60), (3, 33, 120), (16, 33, 150), (16, 5, 510), (16, 100, 60), (450, 33, 180), (1000, 100, 330)],
+)
+def test_an_update_has_the_time_that_its_nodes_need(nodes: int, percentage: int, minutes: int) -> None:
+    """field case G3: the provider gives up after an hour, and sixteen nodes one at a time take eight."""
+    assert update_minutes(nodes, percentage) == minutes
+
+
+def test_the_time_follows_from_the_group_and_reaches_the_engine() -> None:
+    """field case G3"""
+    made = node_pool(pool(GUIDE_GPU, max=20, update_percentage=5), zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    for group in made.all("NodeGroup"):
+        assert group.options["customTimeouts"].update == f"{update_minutes(10, 5)}m"
