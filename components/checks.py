@@ -4,6 +4,7 @@ A check yields `Problem`s instead of raising, so that a person sees every mistak
 one error that Pulumi prints without a traceback.
 """
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +45,14 @@ def refuse(problems: Iterable[Problem], subject: str) -> None:
 def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterator[Problem]:
     """`value` is an IPv4 network in CIDR notation whose prefix is between `shortest` and `longest` bits."""
     allowed = f"an IPv4 network such as 10.0.0.0/16, prefix /{shortest} to /{longest}"
+    # Python's own reader takes a mask and a missing prefix; the clouds take neither.
+    _, slash, prefix = str(value).partition("/")
+    if not slash or not prefix.isdigit():
+        fix = "write the network's first address, a '/' and the prefix length"
+        with contextlib.suppress(ValueError):
+            fix = f"write {ipaddress.IPv4Network(value, strict=False)}"
+        yield Problem(path, value, "not a network in CIDR notation", allowed, fix)
+        return
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
@@ -72,9 +81,26 @@ _NOT_PUBLIC = [
 ]  # fmt: skip
 
 
+def whole_internet(networks: Iterable[str]) -> bool:
+    """Whether the networks (CIDRs) together let in half of all addresses or more: nobody means as many."""
+    distinct = ipaddress.collapse_addresses(ipaddress.IPv4Network(network) for network in networks)
+    return sum(network.num_addresses for network in distinct) >= 2**31
+
+
 def public(network: str) -> bool:
     """Whether somebody on the internet has an address in `network`, which is a CIDR."""
     return not any(ipaddress.IPv4Network(network).subnet_of(other) for other in _NOT_PUBLIC)
+
+
+def listed(path: str, values: list[str], most: int) -> Iterator[Problem]:
+    """`values` are up to `most`, and each stands there once."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield Problem(f"{path}[{index}]", value, "named twice", "each once", "remove one of them")
+    if len(values) > most:
+        yield Problem(
+            path, f"{len(values)} values", "more than the cloud takes", f"up to {most}", "join neighbouring ones"
+        )
 
 
 def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
@@ -112,6 +138,18 @@ def label(path: str, key: str, value: Any) -> Iterator[Problem]:
             f"{path}.{key}", value, "the value is no Kubernetes label value",
             "a string of up to 63 letters, digits, '-', '_', '.'",
             f'quote it: {key}: "{str(value).lower()}"' if isinstance(value, (bool, int)) else "shorten or rename it",
+        )  # fmt: skip
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def namespace(path: str, value: str) -> Iterator[Problem]:
+    """`value` is empty, or the name of a Kubernetes namespace."""
+    if value and not _NAMESPACE.fullmatch(value):
+        yield Problem(
+            path, value, "not the name of a Kubernetes namespace", "up to 63 lower-case letters, digits and '-'",
+            "see `kubectl get namespaces`",
         )  # fmt: skip
 
 

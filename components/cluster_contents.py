@@ -171,15 +171,23 @@ def _first(api: Api, until: float, network_drivers: Collection[str]) -> Contents
 def _close(api: Api, namespaces: Iterable[str], closed: set[str]) -> None:
     """Forbids new load balancers and claims where there are some: else a StatefulSet, a Job or an operator would answer
     each deletion with a new one, and which controller owns what would have to be known."""
-    body = {
+    body: Object = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": QUOTA},
         "spec": {"hard": {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}},
     }
     new = sorted(namespaces)
+    present = {
+        quota["metadata"]["namespace"]: quota["spec"]
+        for quota in (api.list("/api/v1/resourcequotas") if new else [])
+        if quota["metadata"]["name"] == QUOTA
+    }
     for namespace in new:
         try:
+            if present.get(namespace, body["spec"]) != body["spec"]:
+                # A tenant's own, of this name and with room: the destroy would wait for what goes on to be made.
+                api.delete(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
             api.create(f"/api/v1/namespaces/{namespace}/resourcequotas", body)
         except ApiError as error:
             if error.status not in (403, 404):  # the namespace is being deleted: nothing new comes there either

@@ -276,9 +276,3 @@ def with_interconnect(machine: MachineType, count: int = 3) -> list[str]:
     ]
     fits.sort(key=lambda other: (other.gpus, other.vcpu, other.name))
     return [other.name for other in fits[:count]]
-
-
-@cache
-def aws_regions() -> frozenset[str]:
-    """The commercial AWS regions, from the same dump as the machine types."""
-    return frozenset((Path(__file__).parent / "aws" / "regions.txt").read_text().split())

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str]) -> int:
     """Prints an ExecCredential for `eks get-token`, else becomes the machine's `aws`."""
     words = [each for each in arguments if each in ("eks", "get-token")]
     if words == ["eks", "get-token"]:
+        if reason := _blocked(arguments):
+            # kubectl's own request would wait for it in vain; here the command that it logs in with says so.
+            print(f"Unable to connect to the server: {reason}", file=sys.stderr)
+            return 1
         print(json.dumps(credential(arguments)))
         return 0
     own = str(paths.home() / "bin")
@@ -38,10 +42,21 @@ def main(arguments: Sequence[str]) -> int:
     os.execv(program, [program, *arguments])
 
 
+def _blocked(arguments: Sequence[str]) -> str:
+    from sandbox.aws import reach
+
+    cluster = _key(arguments)
+    return reach.blocked(cluster) if control_plane.get(cluster) else ""
+
+
+def _key(arguments: Sequence[str]) -> str:
+    region = _option(arguments, "--region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
+    return key.eks(region, _option(arguments, "--cluster-name"))
+
+
 def credential(arguments: Sequence[str]) -> dict[str, object]:
     """What kubectl is to log in with. As from AWS, there is one for a cluster that does not exist, too."""
-    region = _option(arguments, "--region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
-    plane = control_plane.get(key.eks(region, _option(arguments, "--cluster-name")))
+    plane = control_plane.get(_key(arguments))
     asked = json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}").get("apiVersion")
     return exec_credential(plane, "k8s-aws-v1.sandbox", asked or "")
 

@@ -8,6 +8,7 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     aws/         snapshot of the AWS server       gcp/       the Google Cloud store
     clusters/    one folder per control plane     faults.json  failures to inject (sandbox/plugins/faults.py)
     kube/        one kubeconfig per stack         shell/     what `make shell` starts a shell with
+    caller.json  who is at the sandbox, and where (sandbox/caller.py)
     attic/       what a recovery set aside, never deleted by a command
     helm/        Helm's own folders               lock       who is at work (lock.py)
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder

@@ -15,7 +15,7 @@ from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.addons.prometheus import PROMETHEUS_OPERATOR
-from components.aws import offerings
+from components.aws import creator, offerings
 from components.aws.addon import EksAddon
 from components.aws.buckets import S3Buckets
 from components.aws.cluster import EksCluster, EksClusterArgs
@@ -27,7 +27,7 @@ from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.taints import tolerations
 
 from . import aws_args as args
-from . import aws_checks
+from . import aws_checks, aws_roles
 from . import providers as stack_providers
 from .aws_config import AwsConfig
 from .environment import Environment as AnyEnvironment
@@ -55,19 +55,26 @@ NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
 
 
 def providers(environment: Environment) -> Providers:
-    """The cloud's providers."""
+    """The cloud's providers, and what every role of the stack has."""
+    aws_roles.shape(environment.config.cluster.iam)
     return stack_providers.aws(environment)
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones offer the types.
+    """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones can hold the control
+    plane and offer the types, and whether `access` names whoever makes the cluster.
 
     Raises:
-        pulumi.RunError: one error that lists every pool that could not get a node.
+        pulumi.RunError: one error that lists every zone, pool and entry that cannot be.
     """
     specs, zones = environment.node_pools, environment.config.network.zones
-    found = offerings.problems(specs, zones, offerings.look_up(specs, providers[0]))
-    environment.refuse(problem.under("nodePools") for problem in found)
+    found = [p.under("network") for p in offerings.zone_problems(zones, offerings.zone_ids(providers[0]))]
+    if not found:  # else EC2 is asked about zones that are not there
+        offered = offerings.look_up(specs, providers[0])
+        found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
+    entries = args.cluster(environment).get("access", {})
+    found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
+    environment.refuse(found)
 
 
 def network(environment: Environment, providers: Providers) -> Network:
@@ -88,9 +95,13 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "network_id": network.network_id,
         # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
         # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
-        "private_subnet_ids": network.private_subnets[:2],
-        "public_subnet_ids": network.public_subnets[:2],
+        "private_subnet_ids": network.private_subnets[: offerings.CONTROL_PLANE_ZONES],
+        "public_subnet_ids": network.public_subnets[: offerings.CONTROL_PLANE_ZONES],
     }
+    named = environment.config.cluster
+    if named.private_access_cidrs is None and not named.public_access_cidrs:
+        # Nobody would come in: EKS lets only nodes into the group of the control plane.
+        given["private_access_cidrs"] = [network.cidr]
     # Load balancers of the cluster are in the subnets of all zones: these go after it.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
     return EksCluster("cluster", given, options)

@@ -50,12 +50,15 @@ def cluster(environment: Environment) -> EksClusterArgs:
         "version": environment.kubernetes_version,
         "support": cluster.support,
         "public_access_cidrs": cluster.public_access_cidrs,
+        "private_access_cidrs": cluster.private_access_cidrs or [],
         "access": {who: access.model_dump() for who, access in cluster.access.items()},
         "addon_versions": cluster.addon_versions,
         "node_policy_arns": cluster.node_policy_arns,
         **({} if cluster.service_cidr is None else {"service_cidr": cluster.service_cidr}),
         "log_days": cluster.log_days,
         "deletion_protection": environment.config.deletion_protection,
+        "profile": environment.keys.profile,
+        "role_arn": environment.keys.role_arn,
         **({} if cluster.log_types is None else {"log_types": cluster.log_types}),
     }
     return cast(EksClusterArgs, args)

@@ -17,6 +17,7 @@ from components.checks import Problem
 from components.versions import Chart
 
 from . import aws_args as args
+from . import aws_roles
 from .aws_config import AwsConfig
 from .environment import Environment as AnyEnvironment
 
@@ -57,6 +58,7 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
     if own is not None:
         beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
         yield from checks.disjoint({**beside, "service_cidr": own})
+    yield from (p.under("iam") for p in aws_roles.problems(environment.config.cluster.iam))
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:
@@ -134,10 +136,14 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on EKS today and will not stay so."""
+    """What works on EKS today but deserves a look."""
     yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
     yield from (f"nodePools.{said}" for said in old)
     specs, zones = environment.node_pools, environment.config.network.zones
     yield from (f"nodePools.{said}" for said in groups.warnings(specs, zones))
     yield from (f"nodePools: {said}" for said in groups.quota_warnings(specs, zones))
+    if lustre := args.lustre(environment):
+        yield from (f"storage.lustre.{said}" for said in aws_lustre.warnings(lustre))
+    if buckets := args.buckets(environment):
+        yield from (f"storage.{said}" for said in aws_buckets.warnings(buckets))

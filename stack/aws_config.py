@@ -74,10 +74,19 @@ class Access(Section):
     namespaces: list[str] = []
 
 
+class Iam(Section):
+    """What every role of the stack has; see `aws_roles.py`."""
+
+    path: str = "/"
+    permissions_boundary: str = ""
+
+
 class EksCluster(Cluster):
     """The cluster on EKS; see `components/aws/cluster.py`."""
 
+    private_access_cidrs: list[str] | None = None
     access: dict[str, Access] = {}
+    iam: Iam = Iam()
     log_types: list[str] | None = None
     log_days: int = 90
     addon_versions: dict[str, str] = {}
@@ -93,6 +102,8 @@ class Lustre(Section):
     size_gib: int = 1200
     throughput: int = 125
     s3: str = ""
+    exports: list[str] = []
+    namespace: str = ""
 
 
 class Bucket(Section):
@@ -101,6 +112,8 @@ class Bucket(Section):
     bucket: str
     prefix: str = ""
     writable: bool = False
+    namespace: str = ""
+    account: str = ""
 
 
 class AwsStorage(Storage):

@@ -8,22 +8,22 @@ from datetime import date, datetime, timezone
 from typing import Any, Generic, TypeVar, get_args
 
 import pulumi
+from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, naming, pools, versions
+from components import checks, hardware, pools, versions
 from components.addons import release
 from components.checks import Problem
-from components.gcp import places
 
-from . import on
+from . import cloud_keys, on
 from .aws_config import AwsConfig
+from .cloud_keys import CloudKeys
 from .config import Config, Section
 from .gcp_config import GcpConfig
 
 PROJECT = "gpuyard"
 CONFIGS: dict[str, type[Config]] = {hardware.AWS: AwsConfig, hardware.GCP: GcpConfig}
-_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
 C = TypeVar("C", bound=Config, covariant=True)
 
 
@@ -33,10 +33,19 @@ class Environment(Generic[C]):
 
     name: str
     config: C
-    region: str
-    project: str
-    """Google Cloud project; empty on AWS."""
+    keys: CloudKeys
+    """What the file says to the clouds' providers."""
     file: str
+
+    @property
+    def region(self) -> str:
+        """Region of the environment's cloud."""
+        return self.keys.text(f"{self.config.cloud}:region")
+
+    @property
+    def project(self) -> str:
+        """Google Cloud project; empty on AWS."""
+        return self.keys.text("gcp:project") if self.config.cloud == hardware.GCP else ""
 
     @property
     def cluster_name(self) -> str:
@@ -64,10 +73,10 @@ class Environment(Generic[C]):
 
     def warnings(self, today: date) -> Iterator[str]:
         """What works here and now but deserves a look. `today`: in UTC; some of it has a date."""
-        if self.config.deletion_protection and "0.0.0.0/0" in self.config.cluster.public_access_cidrs:
+        if checks.whole_internet(self.config.cluster.public_access_cidrs):
             yield (
-                "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint of an environment that "
-                "is to last (deletionProtection); name the networks of those who need it"
+                "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint, and only IAM stands "
+                "before the cluster; name the networks of those who need it"
             )
         yield from on.checks(self.config.cloud).warnings(self, today)
         for name, spec in self.node_pools.items():
@@ -95,14 +104,18 @@ def load() -> Environment:
         pulumi.RunError: one error that lists every wrong value with its path, what is allowed, and the fix.
     """
     own = pulumi.Config(PROJECT)
-    raw = {key: _value(own, key) for key in _declared() if own.get(key) is not None}
+    raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
+    everything = runtime_config.CONFIG.get()
+    others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
     environment = parse(
         raw,
-        present={key.split(":", 1)[1] for key in _all_keys() if key.startswith(f"{PROJECT}:")},
+        present={key.split(":", 1)[1] for key in everything if key not in others},
         stack=pulumi.get_stack(),
-        aws_region=pulumi.Config("aws").get("region") or "",
-        gcp_region=pulumi.Config("gcp").get("region") or "",
-        gcp_project=pulumi.Config("gcp").get("project") or "",
+        keys=CloudKeys(
+            {key: _typed(text) for key, text in others.items()},
+            frozenset(key for key in others if runtime_config.is_config_secret(key)),
+        ),
     )
     for warning in environment.warnings(datetime.now(timezone.utc).date()):
         pulumi.log.warn(warning)
@@ -114,11 +127,10 @@ def parse(
     *,
     present: set[str],
     stack: str,
-    aws_region: str = "",
-    gcp_region: str = "",
-    gcp_project: str = "",
+    keys: CloudKeys,
 ) -> Environment:
-    """The environment of a stack's config as plain values (`raw`: key → value; `present`: every key that is set)."""
+    """The environment of a stack's config as plain values (`raw`: key → value; `present`: every key of ours that is
+    set; `keys`: the other ones)."""
     file = f"Pulumi.{stack}.yaml"
     subject = f"The config of stack {stack} ({file})"
     model = CONFIGS.get(raw.get("cloud", hardware.AWS), Config)
@@ -128,9 +140,8 @@ def parse(
     except ValidationError as error:
         checks.refuse(_prefixed([*unknown, *_shape_problems(error, model)]), subject)
         raise
-    region = aws_region if config.cloud == hardware.AWS else gcp_region
-    environment = Environment(f"{PROJECT}-{stack}", config, region, gcp_project, file)
-    environment.refuse([*unknown, *_cloud_key_problems(environment), *_value_problems(environment)])
+    environment = Environment(f"{PROJECT}-{stack}", config, keys, file)
+    environment.refuse([*unknown, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 
 
@@ -138,15 +149,7 @@ def _declared() -> list[str]:
     return [field.alias or name for name, field in Config.model_fields.items()]
 
 
-def _all_keys() -> list[str]:
-    # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
-    from pulumi.runtime.config import CONFIG
-
-    return list(CONFIG.get())
-
-
-def _value(config: pulumi.Config, key: str) -> Any:
-    text = config.require(key)
+def _typed(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -261,41 +264,13 @@ def _expected(location: list[str], config: type[Config]) -> str:
     return next((text for kind, text in names.items() if kind in annotation), "a map")
 
 
-def _cloud_key_problems(environment: Environment) -> Iterator[Problem]:
-    """What stands under the clouds' own keys, which their providers read too."""
-    cloud, region = environment.config.cloud, environment.region
-    key = f"{cloud}:region"
-    example = _EXAMPLES[cloud]
-    if not region:
-        yield Problem(key, None, "missing", f"a region, such as {example}", f"pulumi config set {key} {example}")
-    elif cloud == hardware.AWS and region not in hardware.aws_regions():
-        near = difflib.get_close_matches(region, hardware.aws_regions(), n=3)
-        yield Problem(
-            key, region, "unknown region", ", ".join(near or sorted(hardware.aws_regions())),
-            f"pulumi config set {key} {near[0] if near else example}",
-        )  # fmt: skip
-    elif cloud == hardware.GCP and region not in places.ZONES:
-        near = [places.region_of(region)] if places.is_zone(region) else places.nearest(region)
-        yield Problem(
-            key, region, "a zone, not a region" if places.is_zone(region) else "unknown region",
-            ", ".join(near) or f"a region, such as {example}",
-            f"pulumi config set {key} {near[0] if near else example}",
-        )  # fmt: skip
-    if cloud == hardware.GCP and not naming.GOOGLE_PROJECT.fullmatch(project := environment.project):
-        yield Problem(
-            "gcp:project", project or None, "no id of a project" if project else "missing",
-            "the id of your Google Cloud project: 6 to 30 characters, neither its name nor its number",
-            "pulumi config set gcp:project YOUR-PROJECT" + (" (see `gcloud projects list`)" if project else ""),
-        )  # fmt: skip
-
-
 def _value_problems(environment: Environment) -> Iterator[Problem]:
     """The library's own checks, with paths as they stand in the file. What would only follow from another mistake is
     left out: zones while the region is wrong, the add-ons' needs while a pool is."""
     config = environment.config
     of_cloud = on.checks(config.cloud)
     network: list[Problem] = []
-    if not any(_cloud_key_problems(environment)):
+    if not any(cloud_keys.problems(config.cloud, environment.keys)):
         network = [problem.under("network") for problem in of_cloud.network_problems(environment)]
     yield from network
     yield from (p.under("cluster") for p in of_cloud.cluster_problems(environment))

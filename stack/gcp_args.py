@@ -101,6 +101,7 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "groups_domain": cluster.groups_domain,
         "image_streaming": any(pool.image_streaming for pool in specs),
         "multi_networking": any(pool.interconnect for pool in specs),
+        "impersonate_service_account": environment.keys.impersonated or None,
         "deletion_protection": environment.config.deletion_protection,
     }
     return cast(GkeClusterArgs, _given(args))

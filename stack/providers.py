@@ -3,31 +3,32 @@ these fails instead of landing in whatever account the shell is logged in to."""
 
 import pulumi
 
+from components import hardware
+
 from .environment import Environment
 
 
 def aws(environment: Environment) -> list[pulumi.ProviderResource]:
-    """Amazon's providers for the environment's region, with its tags on everything."""
+    """Amazon's providers with all `aws:` keys of the stack's file (region, account guard, profile, role, …) and the
+    environment's tags on everything."""
     import pulumi_aws
     import pulumi_eks
 
     account = pulumi_aws.Provider(
         "aws",
-        region=pulumi_aws.Region(environment.region),
+        **environment.keys.provider_args(hardware.AWS),
         default_tags=pulumi_aws.ProviderDefaultTagsArgs(tags=environment.tags),
     )
     return [account, pulumi_eks.Provider("eks")]
 
 
 def gcp(environment: Environment) -> list[pulumi.ProviderResource]:
-    """Google's provider for the environment's project and region, with its labels on everything."""
+    """Google's provider with all `gcp:` keys of the stack's file (project, region, impersonated account, …) and the
+    environment's labels on everything."""
     import pulumi_gcp
 
-    return [
-        pulumi_gcp.Provider(
-            "gcp", project=environment.project, region=environment.region, default_labels=environment.tags
-        )
-    ]
+    keys = environment.keys.provider_args(hardware.GCP)
+    return [pulumi_gcp.Provider("gcp", **keys, default_labels=environment.tags)]
 
 
 def kubernetes(

@@ -206,6 +206,7 @@ _INVOKES = {
         "id": args["addonName"],
         "version": "v1.0.0-eksbuild.1",
     },
+    "aws:eks/getClusters:getClusters": lambda args: {"id": REGION, "names": []},
     "aws:ec2/getVpc:getVpc": lambda args: {"id": "vpc-default", "cidrBlock": "172.31.0.0/16"},
     "aws:ec2/getSubnets:getSubnets": lambda args: {"id": REGION, "ids": ["subnet-default-a", "subnet-default-b"]},
     "aws:ssm/getParameter:getParameter": lambda args: {"id": args["name"], "name": args["name"], "value": "ami-0123"},

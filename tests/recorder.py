@@ -115,6 +115,7 @@ class RecordingMonitor(mocks.MockMonitor):
         self.preview = preview
         self._lock = threading.Lock()
         self._states: dict[str, tuple[str, struct_pb2.Struct]] = {}
+        self._stack_transforms: list[Any] = []
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """As the engine does it: the types of all parents, the stack's left out (Pulumi's mock keeps one parent)."""
@@ -130,7 +131,23 @@ class RecordingMonitor(mocks.MockMonitor):
         info.supportedFeatures.append(resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES)
         return info
 
+    def RegisterStackTransform(self, request: Any) -> Any:
+        self._stack_transforms += mocks._resolve_callbacks([request])
+        return empty_pb2.Empty()
+
+    def _transform(self, request: Any) -> None:
+        """Stack transforms reach every resource, those that remote components make included."""
+        for transform in self._stack_transforms:
+            opts = pulumi.ResourceOptions(ignore_changes=list(request.ignoreChanges))
+            args = pulumi.ResourceTransformArgs(
+                request.custom, request.type, request.name, values.decode(request.object), opts
+            )
+            if (result := transform(args)) is not None:
+                request.object.CopyFrom(values.encode(result.props))
+                request.ignoreChanges[:] = result.opts.ignore_changes or []
+
     def RegisterResource(self, request: Any) -> Any:
+        self._transform(request)
         urn = self.make_urn(request.parent, request.type, request.name)
         if request.type == STACK:
             return resource_pb2.RegisterResourceResponse(urn=urn)

@@ -1,6 +1,6 @@
 """Writes the tables of EC2 machine types and regions that the library ships, from EC2's own dump inside `moto`.
 
-    python -m tools.venv -m tools.machine_types            rewrite components/aws/machine_types.csv and regions.txt
+    python -m tools.venv -m tools.machine_types            rewrite components/aws/machine_types.csv
     python -m tools.venv -m tools.machine_types --check    exit 1 when they differ from the installed dump
 
 Run it after a change of moto's version. The dump is what DescribeInstanceTypes said for all regions on the day moto
@@ -66,11 +66,6 @@ def _dump() -> dict[str, dict[str, Any]]:
     return json.loads(gzip.decompress(path.read_bytes()))
 
 
-def _regions() -> list[str]:
-    folder = resources.files("moto.ec2") / "resources" / "instance_type_offerings" / "region"
-    return sorted(entry.name.removesuffix(".json.gz") for entry in folder.iterdir())
-
-
 def _row(name: str, info: dict[str, Any]) -> dict[str, Any]:
     gpus = [g for g in info.get("GpuInfo", {}).get("Gpus", []) if g["Manufacturer"] == "NVIDIA"]
     storage = info.get("InstanceStorageInfo", {})
@@ -107,7 +102,7 @@ def tables() -> dict[str, str]:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["type"]))
-    return {"machine_types.csv": text.getvalue(), "regions.txt": "\n".join(_regions()) + "\n"}
+    return {"machine_types.csv": text.getvalue()}
 
 
 def main(argv: list[str] | None = None) -> int:

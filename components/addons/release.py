@@ -25,8 +25,10 @@ def namespace(name: str, parent: pulumi.Resource, pod_security: str) -> k8s.core
         metadata=k8s.meta.v1.ObjectMetaArgs(
             name=name,
             labels={
-                "pod-security.kubernetes.io/enforce": pod_security,
-                "pod-security.kubernetes.io/warn": pod_security,
+                f"pod-security.kubernetes.io/{mode}{what}": value
+                for mode in ("enforce", "warn", "audit")
+                # The standards as the cluster's own version has them, written down so that nobody has to know it.
+                for what, value in (("", pod_security), ("-version", "latest"))
             },
         ),
         opts=pulumi.ResourceOptions(parent=parent),

@@ -39,6 +39,11 @@ _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 _RFC1918 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 # What AWS keeps for itself, and what is no address of a host.
 _NEVER = ("198.19.0.0/16", "169.254.0.0/16", "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")
+# What a VPC may be made of: private addresses, and those of RFC 6598 and RFC 2544, which nobody on the internet has.
+_OURS = (*_RFC1918, *map(ipaddress.IPv4Network, ("100.64.0.0/10", "198.18.0.0/16")))
+# Docker's bridge on machines that have one: they do not reach a VPC of these addresses (EKS user guide, "VPC and subnet
+# requirements").
+_DOCKER = ipaddress.IPv4Network("172.17.0.0/16")
 # What has no route anywhere else and may join every VPC (RFC 6598); two places, one of which is free.
 _FOR_PODS = ("100.64.0.0", "100.96.0.0")
 
@@ -90,6 +95,20 @@ def pod_networks(pods_cidr: str, zones: list[str]) -> dict[str, str]:
     if whole.prefixlen >= 16:
         return {zone: str(whole) for zone in zones}
     return {zone: str(ipaddress.IPv4Network(mine[zone[-1]]).supernet(new_prefix=16)) for zone in zones}
+
+
+def vpc(cidr: str) -> str:
+    """Why `cidr` cannot be a VPC's primary network, or nothing. AWS takes public ranges, and what is there on the
+    internet is then out of reach from within."""
+    network = ipaddress.IPv4Network(cidr)
+    if network.overlaps(_DOCKER):
+        return "the range of Docker's bridge: machines with Docker do not reach it"
+    if not any(network.subnet_of(each) for each in _OURS):
+        kept = next((each for each in _NEVER if network.overlaps(ipaddress.IPv4Network(each))), "")
+        return (
+            f"part of {kept}, which AWS keeps" if kept else "public addresses, which belong to others on the internet"
+        )
+    return ""
 
 
 def association(cidr: str, pods_cidr: str) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import checks, volumes
 from ..checks import Problem
 from .addon import EksAddon
 
@@ -38,11 +39,16 @@ _CAPACITY = "1Pi"
 
 class S3Bucket(TypedDict):
     """`bucket`: its name; it is in the environment's region. `prefix`: only the objects below it, such as
-    train/images/ (default: all). `writable`: new objects, overwriting and deleting (default false)."""
+    train/images/ (default: all). `writable`: new objects, overwriting and deleting (default false). `namespace`: whose
+    claim of the volume's name takes the volume (default: the first claim of any namespace). `account`: the account that
+    owns the bucket, twelve digits (default: the environment's); one that another has made under the name is not
+    used."""
 
     bucket: str
     prefix: NotRequired[str]
     writable: NotRequired[bool]
+    namespace: NotRequired[str]
+    account: NotRequired[str]
 
 
 class S3BucketsArgs(TypedDict):
@@ -108,21 +114,38 @@ def _problems(name: str, bucket: S3Bucket) -> Iterator[Problem]:
         )  # fmt: skip
     yield from (p.under(f"buckets.{name}") for p in bucket_name("bucket", bucket["bucket"]))
     yield from (p.under(f"buckets.{name}") for p in prefix("prefix", bucket.get("prefix", "")))
+    yield from (p.under(f"buckets.{name}") for p in checks.namespace("namespace", bucket.get("namespace", "")))
+    account = bucket.get("account", "")
+    if account and not re.fullmatch(r"\d{12}", account):
+        yield Problem(
+            f"buckets.{name}.account", account, "not the id of an account", "twelve digits, in quotes",
+            "see `aws sts get-caller-identity` of the account that owns the bucket",
+        )  # fmt: skip
 
 
-def policy(buckets: dict[str, S3Bucket]) -> dict[str, Any]:
+def warnings(args: S3BucketsArgs) -> Iterator[str]:
+    """What works but deserves a look."""
+    for name, bucket in args["buckets"].items():
+        if not bucket.get("namespace"):
+            yield f"buckets.{name}.namespace: the first claim of any namespace takes the volume; name the one it is for"
+
+
+def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str] = "123456789012") -> dict[str, Any]:
     """What the driver may do: list and read exactly these buckets below exactly these prefixes, and write where a
-    volume is writable. Pods that use a volume do not hold these rights; they see what the driver mounts for them."""
+    volume is writable. Pods that use a volume do not hold these rights; they see what the driver mounts for them.
+    `account`: the environment's."""
     statements: list[dict[str, Any]] = []
     for _, bucket in sorted(buckets.items()):
         arn, below = f"arn:aws:s3:::{bucket['bucket']}", _folder(bucket)
-        listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": arn}
+        owned = {"StringEquals": {"s3:ResourceAccount": bucket.get("account") or account}}
+        listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": arn, "Condition": owned}
         if below:
-            listing["Condition"] = {"StringLike": {"s3:prefix": f"{below}*"}}
+            listing["Condition"] = {**owned, "StringLike": {"s3:prefix": f"{below}*"}}
         actions = ["s3:GetObject"]
         if bucket.get("writable", False):
             actions += ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
-        statements += [listing, {"Effect": "Allow", "Action": actions, "Resource": f"{arn}/{below}*"}]
+        objects = {"Effect": "Allow", "Action": actions, "Resource": f"{arn}/{below}*", "Condition": owned}
+        statements += [listing, objects]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -143,6 +166,7 @@ class S3Buckets(pulumi.ComponentResource):
     def __init__(self, name: str, args: S3BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         checks.refuse(problems(args), f"S3Buckets {name}")
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(
             f"{name}-s3-csi",
             {
@@ -151,7 +175,7 @@ class S3Buckets(pulumi.ComponentResource):
                 "cluster_name": args["cluster_name"],
                 "kubernetes_version": args["kubernetes_version"],
                 "service_account": "s3-csi-driver-sa",
-                "policy": policy(args["buckets"]),
+                "policy": policy(args["buckets"], account),
                 "tags": args.get("tags", {}),
                 "versions": args.get("addon_versions", {}),
             },
@@ -182,6 +206,7 @@ class S3Buckets(pulumi.ComponentResource):
                 access_modes=["ReadWriteMany" if writable else "ReadOnlyMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=STORAGE_CLASS,
+                claim_ref=volumes.reserved(volume, bucket.get("namespace", "")),
                 mount_options=options,
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="s3.csi.aws.com",

@@ -17,7 +17,8 @@ from typing_extensions import NotRequired
 from .. import checks, naming
 from ..checks import Problem
 from ..versions import EKS_ADDONS, EKS_SUPPORT
-from . import retention
+from . import access, retention
+from .access import Access
 from .addon import EksAddon, EksAddonArgs, version_problems
 
 # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
@@ -27,48 +28,29 @@ _MOST_POLICIES = 8
 # EKS API reference, KubernetesNetworkConfigRequest.
 _PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_POLICIES = "arn:aws:eks::aws:cluster-access-policy"
-ACCESS_POLICIES = {
-    "admin": f"{_POLICIES}/AmazonEKSClusterAdminPolicy",
-    "edit": f"{_POLICIES}/AmazonEKSEditPolicy",
-    "view": f"{_POLICIES}/AmazonEKSViewPolicy",
-}
-# The cluster's administrator rules what belongs to no namespace as well; this policy is the one for namespaces.
-NAMESPACE_ADMIN = f"{_POLICIES}/AmazonEKSAdminPolicy"
 VERSIONS = tuple(EKS_SUPPORT)
+# EKS's quota of ranges for the public endpoint, which cannot be raised (EKS user guide, "Service quotas"); a security
+# group holds 60 rules in each direction (VPC quota), some of which others need.
+MOST_CIDRS = 40
 # What EKS does when standard support of the version ends: upgrade the cluster, or bill extended support.
 SUPPORT = {"standard": "STANDARD", "extended": "EXTENDED"}
 # From when on `warnings` names the end of a version's support; EKS announces it 60 days before.
 NOTICE = timedelta(days=60)
-_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
-_SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
-# EKS takes wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
-_NAMESPACE = re.compile(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?")
-
-
-class Access(TypedDict):
-    """Who may use the cluster's API: an IAM role or user by ARN, of this account or another, as `admin`, `edit` or
-    `view`. `namespaces`: only in these, `dev-*` too; empty (default) is everywhere.
-
-    Not here: whoever creates the cluster. EKS makes that one an administrator, which pulumi-eks has no switch for
-    (pulumi-eks#2373) and which the add-ons of the same `up` need; EKS refuses a second entry for it
-    (ResourceInUseException)."""
-
-    principal_arn: str
-    level: str
-    namespaces: NotRequired[list[str]]
 
 
 class EksClusterArgs(TypedDict):
     """`cluster_name`: physical name. `version`: Kubernetes minor. `support`: what EKS does when that version leaves
     standard support: `standard` (default) upgrades the cluster to the next one, `extended` keeps it and bills more per
-    hour. `public_access_cidrs`: who reaches the API endpoint from outside the VPC; empty (default) leaves it private.
+    hour. `public_access_cidrs`: who reaches the API endpoint from the internet, up to 40 networks; empty (default)
+    leaves it private. `private_access_cidrs`: who reaches the private endpoint from the VPC and from what is connected
+    to it, beside the cluster's own nodes: a rule for each in the cluster's security group, up to 40 (default: nobody).
     `access`: by name, beside whoever creates the cluster. `log_types`: control-plane logs to CloudWatch (default api,
     audit, authenticator), kept for `log_days` days (default 90; what CloudWatch has, 1 to 3653). `addon_versions`:
     exact versions by add-on name. `service_cidr`: addresses of the cluster's Services, a private /12 to /24 that is not
     in the VPC nor in what it reaches; fixed when the cluster is made (default: EKS's choice, 10.100.0.0/16 or
     172.20.0.0/16). `node_policy_arns`: further IAM policies of the nodes' role, up to eight. `deletion_protection`: EKS
-    refuses to delete the cluster, Pulumi refuses to try (default true)."""
+    refuses to delete the cluster, Pulumi refuses to try (default true). `profile`, `role_arn`: the AWS profile and the
+    role as which the kubeconfig logs in, where the provider does; empty (default) is the environment's identity."""
 
     cluster_name: str
     version: str
@@ -77,6 +59,7 @@ class EksClusterArgs(TypedDict):
     public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     support: NotRequired[str]
     public_access_cidrs: NotRequired[list[str]]
+    private_access_cidrs: NotRequired[list[str]]
     access: NotRequired[dict[str, Access]]
     log_types: NotRequired[list[str]]
     log_days: NotRequired[int]
@@ -84,6 +67,8 @@ class EksClusterArgs(TypedDict):
     service_cidr: NotRequired[str]
     node_policy_arns: NotRequired[list[str]]
     deletion_protection: NotRequired[bool]
+    profile: NotRequired[str]
+    role_arn: NotRequired[str]
     tags: NotRequired[dict[str, str]]
 
 
@@ -96,6 +81,10 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     yield from checks.one_of("support", args.get("support", "standard"), SUPPORT)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):
         yield from _public(f"public_access_cidrs[{index}]", cidr)
+    for index, cidr in enumerate(args.get("private_access_cidrs", [])):
+        yield from checks.cidr(f"private_access_cidrs[{index}]", cidr)
+    yield from checks.listed("public_access_cidrs", args.get("public_access_cidrs", []), MOST_CIDRS)
+    yield from checks.listed("private_access_cidrs", args.get("private_access_cidrs", []), MOST_CIDRS)
     for index, kind in enumerate(args.get("log_types", [])):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
     yield from retention.problems("log_days", int(args.get("log_days", 90)), off=False)
@@ -111,16 +100,7 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from _services(services)
     yield from _node_policies(args.get("node_policy_arns", []))
-    first: dict[str, str] = {}
-    for who, access in args.get("access", {}).items():
-        yield from _access(f"access.{who}", access)
-        arn = access["principal_arn"]
-        if arn in first:
-            yield Problem(
-                f"access.{who}.principal_arn", arn, f"the same as that of access.{first[arn]}",
-                "one entry for each role or user", f"keep {first[arn]} or {who}",
-            )  # fmt: skip
-        first.setdefault(arn, who)
+    yield from access.problems(args.get("access", {}))
 
 
 def _services(cidr: str) -> Iterator[Problem]:
@@ -164,36 +144,10 @@ def _public(path: str, cidr: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _access(path: str, access: Access) -> Iterator[Problem]:
-    yield from checks.one_of(f"{path}.level", access["level"], ACCESS_POLICIES)
-    for index, namespace in enumerate(access.get("namespaces", [])):
-        if not _NAMESPACE.fullmatch(namespace):
-            yield Problem(
-                f"{path}.namespaces[{index}]", namespace, "no name of a Kubernetes namespace",
-                "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
-            )  # fmt: skip
-    arn = access["principal_arn"]
-    session = _SESSION.fullmatch(arn)
-    wrong, fix = "", "see `aws sts get-caller-identity` and `aws iam get-role`"
-    if session:
-        partition, account, role = session.groups()
-        wrong = "a session of a role, which ends; an entry is for the role itself"
-        fix = f"write what `aws iam get-role --role-name {role} --query Role.Arn --output text` prints"
-        # A role of IAM Identity Center lies under a path that the session does not show.
-        fix += "" if role.startswith("AWSReservedSSO_") else f", mostly arn:{partition}:iam::{account}:role/{role}"
-    elif arn.endswith(":root"):
-        wrong, fix = "the account's root user, as which nobody should work", "name a role that people take"
-    elif ":role/aws-service-role/" in arn:
-        wrong, fix = "a service-linked role, for which EKS takes no entry", "name a role of your own"
-    elif not _PRINCIPAL.fullmatch(arn):
-        wrong = "no ARN of an IAM role or user"
-    if wrong:
-        allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
-        yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
-
-
 def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
-    """What works but will not stay as it is: the end of the version's support. `today`: in UTC, as EKS counts."""
+    """What works but deserves a look: who comes in, and the end of the version's support. `today`: in UTC, as EKS
+    counts."""
+    yield from access.warnings(args.get("access", {}))
     version, extended = args["version"], args.get("support", "standard") == "extended"
     support = EKS_SUPPORT.get(version)
     if support is None or today < support.standard_until - NOTICE:
@@ -289,14 +243,6 @@ class EksCluster(pulumi.ComponentResource):
             private_subnet_ids=args["private_subnet_ids"],
             public_subnet_ids=args["public_subnet_ids"],
             authentication_mode=eks.AuthenticationMode.API,
-            access_entries={
-                who: eks.AccessEntryArgs(
-                    principal_arn=access["principal_arn"],
-                    access_policies={access["level"]: _association(access)},
-                    tags=tags,
-                )
-                for who, access in args.get("access", {}).items()
-            },
             endpoint_private_access=True,
             endpoint_public_access=bool(public_cidrs),
             public_access_cidrs=public_cidrs or None,
@@ -315,10 +261,26 @@ class EksCluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
+            provider_credential_opts=_credentials(args),
             tags=tags,
             # A cluster is replaced by no edit of this file; see docs/upgrades.md.
             opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
         )
+        access.entries(name, args.get("access", {}), cluster, tags, self)
+        ways_in = [
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-api-from-{cidr.replace('/', '-')}",
+                security_group_id=cluster.eks_cluster.vpc_config.cluster_security_group_id,
+                description="API server, private endpoint",
+                cidr_ipv4=cidr,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                tags=tags,
+                opts=child,
+            ).id
+            for cidr in args.get("private_access_cidrs", [])
+        ]
         oidc = aws.iam.OpenIdConnectProvider(
             f"{name}-oidc",
             url=cluster.eks_cluster.identities[0].oidcs[0].issuer,
@@ -372,14 +334,19 @@ class EksCluster(pulumi.ComponentResource):
                 "addon": "vpc-cni",
                 "service_account": "aws-node",
                 "policy_arns": ["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"],
-                # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
                 "configuration": {
                     "env": {
+                        # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
                         "ENABLE_PREFIX_DELEGATION": "true",
                         "WARM_PREFIX_TARGET": "1",
                         # On the network interfaces that it makes; the node's first one is EC2's.
                         **({"ADDITIONAL_ENI_TAGS": json.dumps(tags)} if tags else {}),
-                    }
+                    },
+                    # Without it NetworkPolicies are taken and nobody enforces them. The node agent beside the plug-in
+                    # does; what it drops stands in a log on the node (EKS user guide, "Limit Pod traffic with
+                    # Kubernetes network policies").
+                    "enableNetworkPolicy": "true",
+                    "nodeAgent": {"enablePolicyEventLogs": "true"},
                 },
             },
             child,
@@ -390,7 +357,9 @@ class EksCluster(pulumi.ComponentResource):
         self.certificate_authority = cluster.eks_cluster.certificate_authority.data
         self.service_cidr = cluster.eks_cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubernetes_version = cluster.eks_cluster.version
-        self.kubeconfig = pulumi.Output.secret(cluster.kubeconfig_json)
+        # Whoever uses it comes through one of these rules, on the way up and on the way down.
+        known = pulumi.Output.all(cluster.kubeconfig_json, *ways_in)
+        self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
         self.node_role_arn = node_role.arn
@@ -412,12 +381,20 @@ class EksCluster(pulumi.ComponentResource):
         )
 
 
-def _association(access: Access) -> eks.AccessPolicyAssociationArgs:
-    namespaces, policy = access.get("namespaces", []), ACCESS_POLICIES[access["level"]]
-    if not namespaces:
-        everywhere = aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster")
-        return eks.AccessPolicyAssociationArgs(policy_arn=policy, access_scope=everywhere)
-    return eks.AccessPolicyAssociationArgs(
-        policy_arn=NAMESPACE_ADMIN if access["level"] == "admin" else policy,
-        access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="namespace", namespaces=namespaces),
-    )
+def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:
+    """As whom pulumi-eks logs in."""
+    profile, role = args.get("profile", ""), args.get("role_arn", "")
+    if not profile and not role:
+        return None
+    return eks.KubeconfigOptionsArgs(profile_name=profile or None, role_arn=role or None)
+
+
+def _logged_in(kubeconfig: str, args: EksClusterArgs) -> str:
+    """The kubeconfig with the profile, which pulumi-eks leaves out of the one that it hands on; the role is in it."""
+    profile = args.get("profile", "")
+    if not profile:
+        return kubeconfig
+    document = json.loads(kubeconfig)
+    for user in document["users"]:
+        user["user"]["exec"]["args"] += ["--profile", profile]
+    return json.dumps(document, separators=(",", ":"))

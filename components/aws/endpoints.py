@@ -1,6 +1,8 @@
 """Interface endpoints: AWS services that are reached inside the VPC, under their usual names."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -59,17 +61,43 @@ def problems(wanted: list[str], nat: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+# What has no identity of the account by its nature: a pod that trades its token for a role (IRSA) has none yet.
+_ANONYMOUS = {"sts": ["sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"]}
+
+
+def policy(account: str, service: str) -> dict[str, Any]:
+    """Who may do what through an endpoint: identities of the environment's account, whatever their own policies let
+    them. Keys of another account, brought in by whoever got into a pod, carry nothing out; from S3 they and anonymous
+    callers may read, because images (ECR signs their layers' addresses itself), packages of the nodes' system and
+    public data sets lie in buckets of others."""
+    everybody: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Resource": "*"}
+    ours = {**everybody, "Action": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": account}}}
+    statements = [{"Sid": "OurOwn", **ours}]
+    if service == "s3":
+        statements.append({"Sid": "ReadOnly", **everybody, "Action": ["s3:GetObject*", "s3:ListBucket"]})
+    if service in _ANONYMOUS:
+        statements.append({"Sid": "NoIdentityYet", **everybody, "Action": _ANONYMOUS[service]})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def policy_text(account: pulumi.Output[str], service: str) -> pulumi.Output[str]:
+    """`policy` as an endpoint takes it."""
+    return account.apply(lambda found: json.dumps(policy(found, service)))
+
+
 def interface_endpoints(
     name: str,
     vpc_id: pulumi.Input[str],
     region: str,
+    account: pulumi.Output[str],
     wanted: list[str],
     subnets: list[pulumi.Output[str]],
     networks: list[str],
     tags: dict[str, str],
     parent: pulumi.Resource,
 ) -> None:
-    """An endpoint in every subnet for each service, open to HTTPS from the VPC's `networks`."""
+    """An endpoint in every subnet for each service, open to HTTPS from the VPC's `networks`, for identities of
+    `account`."""
     child = pulumi.ResourceOptions(parent=parent)
     group = aws.ec2.SecurityGroup(
         f"{name}-endpoints",
@@ -98,6 +126,7 @@ def interface_endpoints(
             subnet_ids=subnets,
             security_group_ids=[group.id],
             private_dns_enabled=True,
+            policy=policy_text(account, service),
             tags={**tags, "Name": f"{name}-{service}"},
             opts=child,
         )

@@ -88,12 +88,15 @@ class AwsExistingNetwork(pulumi.ComponentResource):
         super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
         zones = args["zones"]
         checks.refuse(problems(args, zones[0][:-1] if zones else ""), f"AwsExistingNetwork {name}")
-        checks.refuse(_Owned(args, pulumi.InvokeOptions(parent=self)).problems(), f"AwsExistingNetwork {name}")
+        owned = _Owned(args, pulumi.InvokeOptions(parent=self))
+        checks.refuse(owned.problems(), f"AwsExistingNetwork {name}")
         self._name, self._cluster_name = name, args["cluster_name"]
 
         private, public = args["private_subnet_ids"], args["public_subnet_ids"]
         self.network_id = pulumi.Output.from_input(args["vpc_id"])
-        # For programs in Python: what stands for the subnets in the graph, and their ids one by one (see subnets.py).
+        # For programs in Python: the VPC's range, what stands for the subnets in the graph, and their ids one by one
+        # (see subnets.py).
+        self.cidr = owned.cidr
         self.subnets: list[pulumi.Resource] = []
         self.private_subnets = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
         facing = {zone: public[zone] for zone in zones if zone in public}
@@ -138,6 +141,7 @@ class _Owned:
 
     def __init__(self, args: AwsExistingNetworkArgs, opts: pulumi.InvokeOptions) -> None:
         self._args, self._opts = args, opts
+        self.cidr = ""
 
     def problems(self) -> Iterator[Problem]:
         vpc_id = self._args["vpc_id"]
@@ -149,6 +153,7 @@ class _Owned:
                 "see `aws ec2 describe-vpcs`",
             )  # fmt: skip
             return
+        self.cidr = vpc.cidr_block
         for on, attribute in (
             (vpc.enable_dns_support, "enable-dns-support"),
             (vpc.enable_dns_hostnames, "enable-dns-hostnames"),

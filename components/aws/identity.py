@@ -25,10 +25,10 @@ class PodIdentityArgs(TypedDict):
     tags: NotRequired[dict[str, str]]
 
 
-def trust_policy(cluster_name: str, namespace: str, service_account: str) -> dict[str, Any]:
-    """Trust in EKS Pod Identity, for one service account of one cluster. EKS sets the session tags; they are what its
-    user guide documents for this ("Create IAM role with trust policy required by EKS Pod Identity"), so no condition
-    here rests on `aws:SourceAccount` or `aws:SourceArn`."""
+def trust_policy(cluster_arn: str, namespace: str, service_account: str) -> dict[str, Any]:
+    """Trust in EKS Pod Identity, for one service account of one cluster, which its ARN tells from those of the same
+    name in other accounts and regions. EKS sets the session tags; they are what its user guide documents for this
+    ("Grant Pods access to AWS resources based on tags")."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -38,7 +38,7 @@ def trust_policy(cluster_name: str, namespace: str, service_account: str) -> dic
                 "Action": ["sts:AssumeRole", "sts:TagSession"],
                 "Condition": {
                     "StringEquals": {
-                        "aws:RequestTag/eks-cluster-name": cluster_name,
+                        "aws:RequestTag/eks-cluster-arn": cluster_arn,
                         "aws:RequestTag/kubernetes-namespace": namespace,
                         "aws:RequestTag/kubernetes-service-account": service_account,
                     }
@@ -62,19 +62,27 @@ class PodIdentity(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         cluster, namespace, account = args["cluster_name"], args["namespace"], args["service_account"]
         tags = args.get("tags", {})
+        asked = pulumi.InvokeOutputOptions(parent=self)
+        arn = pulumi.Output.format(
+            "arn:aws:eks:{}:{}:cluster/{}",
+            aws.get_region_output(opts=asked).region,
+            aws.get_caller_identity_output(opts=asked).account_id,
+            cluster,
+        )
         role = aws.iam.Role(
             f"{name}-role",
             name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
             description=f"{namespace}/{account} in the EKS cluster {cluster}",
-            assume_role_policy=json.dumps(trust_policy(cluster, namespace, account)),
+            assume_role_policy=arn.apply(lambda found: json.dumps(trust_policy(found, namespace, account))),
             tags=tags,
             opts=child,
         )
-        for arn in args.get("policy_arns", []):
-            aws.iam.RolePolicyAttachment(f"{name}-{arn.rsplit('/', 1)[-1]}", role=role.name, policy_arn=arn, opts=child)
+        for given in args.get("policy_arns", []):
+            label = f"{name}-{given.rsplit('/', 1)[-1]}"
+            aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=given, opts=child)
         policy = args.get("policy")
         if policy is not None:
-            aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=json.dumps(policy), opts=child)
+            aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=pulumi.Output.json_dumps(policy), opts=child)
         if args.get("associate", True):
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import checks, volumes
 from ..checks import Problem
 from . import buckets
 from .addon import EksAddon
@@ -32,6 +32,8 @@ _LUSTRE = "2.15"
 _PORTS = [(988, 988), (1018, 1023)]
 _BACKUP_DAYS = 7
 _EVENTS = ["NEW", "CHANGED", "DELETED"]
+EXPORTS = {"new": "NEW", "changed": "CHANGED", "deleted": "DELETED"}
+"""What may go from the file system to the bucket → FSx's name of the event."""
 # FSx API: ArchivePath has up to 4,357 characters, pulumi-aws takes 900.
 _URL_LIMIT = 900
 
@@ -41,7 +43,9 @@ class FsxLustreArgs(TypedDict):
     nodes, which may mount. `zones`: in the order of `subnet_ids`. `zone`: where the file system is; nodes of other
     zones mount it too, at the price of traffic between zones. `size_gib`: 1200 (default), 2400 or a multiple of 2400;
     it can grow in place and never shrink. `throughput`: MiB/s per TiB, 125 (default), 250, 500 or 1000. `s3`: a bucket
-    of the same region, with a prefix if wanted, such as s3://bucket/train/; its objects are the files, both ways.
+    of the same region, with a prefix if wanted, such as s3://bucket/train/; its objects are the files. `exports`: what
+    goes back into the bucket of that which happens to the files: `new`, `changed`, `deleted` (default: nothing, the
+    bucket is only read). `namespace`: whose claim takes the volume (default: the first claim of any namespace).
     `backups`: daily ones, kept for 7 days, and one at the deletion (default false); with `s3`, where FSx makes none,
     the bucket holds the data. `addon_versions`: an exact version of aws-fsx-csi-driver. `deletion_protection`: Pulumi
     refuses to delete the file system (default true)."""
@@ -57,6 +61,8 @@ class FsxLustreArgs(TypedDict):
     size_gib: NotRequired[int]
     throughput: NotRequired[int]
     s3: NotRequired[str]
+    exports: NotRequired[list[str]]
+    namespace: NotRequired[str]
     backups: NotRequired[bool]
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
@@ -85,6 +91,23 @@ def problems(args: FsxLustreArgs) -> Iterator[Problem]:
             f"write {next((each for each in THROUGHPUTS if each > throughput), THROUGHPUTS[-1])}",
         )  # fmt: skip
     yield from _url_problems(args.get("s3", ""))
+    exports = args.get("exports", [])
+    for index, kind in enumerate(exports):
+        yield from checks.one_of(f"exports[{index}]", kind, EXPORTS)
+    yield from checks.listed("exports", exports, len(EXPORTS))
+    if exports and not args.get("s3"):
+        yield Problem(
+            "exports", exports, "there is no bucket to export to", "exports beside s3", "add s3, or remove it"
+        )
+    yield from checks.namespace("namespace", args.get("namespace", ""))
+
+
+def warnings(args: FsxLustreArgs) -> Iterator[str]:
+    """What works but deserves a look."""
+    if "deleted" in args.get("exports", []):
+        yield f"exports: `rm` on the file system deletes objects of {args.get('s3')}; without versioning they are gone"
+    if not args.get("namespace"):
+        yield "namespace: the first claim of any namespace takes the volume; name the one that it is for"
 
 
 def _url_problems(url: str) -> Iterator[Problem]:
@@ -106,8 +129,9 @@ class FsxLustre(pulumi.ComponentResource):
 
     A claim names the volume and the class `lustre`, asks for ReadWriteMany and up to the whole size. The volume serves
     one claim, and so one namespace; for a second one, make a PersistentVolume of another name with the outputs below.
-    The data is encrypted at rest with the AWS-managed key. With `s3`, an object's content is loaded at its first read,
-    and changes are exported soon after; a file system that is deleted takes with it what was not exported yet.
+    The data is encrypted at rest with the AWS-managed key. With `s3`, an object's content is loaded at its first read;
+    what `exports` names follows in the bucket soon after. A file system that is deleted takes with it what was not
+    exported.
 
     Takes the providers `aws` and `kubernetes`. Depends on nodes: the driver's controller runs on them.
     """
@@ -174,8 +198,8 @@ class FsxLustre(pulumi.ComponentResource):
             ),
         )
         linked: list[pulumi.Resource] = []
+        exported = [EXPORTS[kind] for kind in EXPORTS if kind in args.get("exports", [])]
         if s3:
-            events = {"events": _EVENTS}
             linked.append(
                 aws.fsx.DataRepositoryAssociation(
                     f"{name}-s3",
@@ -185,8 +209,12 @@ class FsxLustre(pulumi.ComponentResource):
                     data_repository_path=s3,
                     batch_import_meta_data_on_create=True,
                     s3=aws.fsx.DataRepositoryAssociationS3Args(
-                        auto_import_policy=aws.fsx.DataRepositoryAssociationS3AutoImportPolicyArgs(**events),
-                        auto_export_policy=aws.fsx.DataRepositoryAssociationS3AutoExportPolicyArgs(**events),
+                        auto_import_policy=aws.fsx.DataRepositoryAssociationS3AutoImportPolicyArgs(events=_EVENTS),
+                        auto_export_policy=(
+                            aws.fsx.DataRepositoryAssociationS3AutoExportPolicyArgs(events=exported)
+                            if exported
+                            else None
+                        ),
                     ),
                     tags=tags,
                     opts=child,
@@ -200,6 +228,7 @@ class FsxLustre(pulumi.ComponentResource):
                 access_modes=["ReadWriteMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
+                claim_ref=volumes.reserved(VOLUME, args.get("namespace", "")),
                 mount_options=["flock"],
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="fsx.csi.aws.com",

@@ -39,7 +39,13 @@ class AwsNetworkArgs(TypedDict):
 
 def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
     """Everything that is wrong with a network's arguments in `region`, seen without asking AWS."""
-    yield from checks.cidr("cidr", args["cidr"], *addresses.PREFIXES)
+    wrong = list(checks.cidr("cidr", args["cidr"], *addresses.PREFIXES))
+    yield from wrong
+    if not wrong and (reason := addresses.vpc(args["cidr"])):
+        yield Problem(
+            "cidr", args["cidr"], reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
+            "write 10.0.0.0/16, or a range that your company has free",
+        )  # fmt: skip
     yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
     yield from zone_problems(args["zones"], region)
     yield from _pods(args)
@@ -135,6 +141,7 @@ class AwsNetwork(pulumi.ComponentResource):
             )
             for zone in zones
         }
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         # Container layers, datasets and checkpoints in S3 do not pass through (and are not billed by) the NAT gateway.
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -142,6 +149,7 @@ class AwsNetwork(pulumi.ComponentResource):
             service_name=f"com.amazonaws.{region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in tables.values()],
+            policy=endpoints.policy_text(account, "s3"),
             tags=self._tags("s3"),
             opts=self._child,
         )
@@ -150,13 +158,14 @@ class AwsNetwork(pulumi.ComponentResource):
             joined = addresses.pod_networks(pods_cidr, zones) if pods_cidr else {}
             networks = [args["cidr"], *dict.fromkeys(joined.values())]
             subnets = [subnet.id for subnet in private.values()]
-            endpoints.interface_endpoints(name, vpc.id, region, wanted, subnets, networks, tags, self)
+            endpoints.interface_endpoints(name, vpc.id, region, account, wanted, subnets, networks, tags, self)
         if days := int(args.get("flow_log_days", 0)):
             cluster_name, own = args["cluster_name"], self._tags("flow-log")
             flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self)
 
         self.network_id = vpc.id
-        # For programs in Python: the subnets themselves, and their ids one by one (see subnets.py).
+        # For programs in Python: the VPC's range, the subnets themselves, and their ids one by one (see subnets.py).
+        self.cidr = args["cidr"]
         self.private_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in private.values()]
         self.public_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in public.values()]
         self.subnets: list[pulumi.Resource] = [*private.values(), *public.values()]

@@ -1,4 +1,5 @@
-"""Whether the zones of pools have the machine types: asked of EC2 at preview, before a cluster stands half-made.
+"""Whether the zones can hold the control plane and the pools' machine types: asked of EC2 at preview, before a cluster
+stands half-made.
 
 Non-goals: capacity of the moment and quotas; nobody but EC2 knows the one, and the other is of the account.
 """
@@ -14,6 +15,12 @@ from .pools import EksNodePoolSpec
 
 Offerings = Mapping[str, frozenset[str]]
 
+# Zones, by the ids that are the same for all accounts, in which EKS puts no control plane; nodes may be there (EKS user
+# guide, "VPC and subnet requirements").
+NO_CONTROL_PLANE = ("use1-az3", "usw1-az2", "cac1-az3")
+CONTROL_PLANE_ZONES = 2
+"""How many of the network's zones hold the control plane: the first ones, and the fewest that EKS takes."""
+
 
 def look_up(pools: Mapping[str, EksNodePoolSpec], provider: pulumi.ProviderResource) -> Offerings:
     """Machine type → zones of the provider's region that offer it, for the pools' types and for what could replace
@@ -28,6 +35,30 @@ def look_up(pools: Mapping[str, EksNodePoolSpec], provider: pulumi.ProviderResou
     for name, zone in zip(found.instance_types, found.locations):
         offered[name] |= {zone}
     return offered
+
+
+def zone_ids(provider: pulumi.ProviderResource) -> Mapping[str, str]:
+    """Zone → id, of the provider's region as this account sees it: the names differ between accounts."""
+    found = aws.get_availability_zones(opts=pulumi.InvokeOptions(provider=provider))
+    return dict(zip(found.names, found.zone_ids))
+
+
+def zone_problems(zones: list[str], ids: Mapping[str, str]) -> Iterator[Problem]:
+    """Zones that this account does not have, and those of the control plane that cannot hold one."""
+    able = [zone for zone, zone_id in ids.items() if zone_id not in NO_CONTROL_PLANE]
+    for index, zone in enumerate(zones):
+        if zone not in ids:
+            yield Problem(
+                f"zones[{index}]", zone, "this account does not have the zone", ", ".join(sorted(ids)), "choose another"
+            )
+        elif zone not in able and index < CONTROL_PLANE_ZONES:
+            free = [other for other in zones[CONTROL_PLANE_ZONES:] if other in able]
+            other = next(iter(free or [other for other in sorted(able) if other not in zones]), "another zone")
+            yield Problem(
+                f"zones[{index}]", zone, f"{ids[zone]}, in which EKS puts no control plane, which is in the first two",
+                f"as the first two: {', '.join(sorted(able))}",
+                f"write {other} in its place" + (f", and {zone} at the end" if free else ""),
+            )  # fmt: skip
 
 
 def problems(pools: Mapping[str, EksNodePoolSpec], zones: list[str], offered: Offerings) -> Iterator[Problem]:

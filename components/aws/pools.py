@@ -37,7 +37,7 @@ _OLD_DAYS = 90
 _GROUPS_PER_INTERFACE = 5
 _HUGE_PAGES, _HUGE_PAGES_PER_VCPU = 5128, 110
 _RESERVATION = r"cr-[0-9a-f]{8,17}"
-_GROUP_ARN = r"arn:aws[a-z-]*:resource-groups:[a-z0-9-]+:\d{12}:group/.+"
+_GROUP_ARN = r"arn:aws:resource-groups:(?P<region>[a-z0-9-]+):\d{12}:group/.+"
 
 
 class Reservation(TypedDict):
@@ -250,7 +250,13 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
             "reservation.id", identity, "no id of a reservation", "cr- and 8 to 17 hexadecimal digits",
             "see `aws ec2 describe-capacity-reservations`",
         )  # fmt: skip
-    if group is not None and not re.fullmatch(_GROUP_ARN, group):
+    named = re.fullmatch(_GROUP_ARN, group or "")
+    if named and zones and not zones[0].startswith(named["region"]):
+        yield Problem(
+            "reservation.group_arn", group, f"a group of {named['region']}: reservations are used where they are made",
+            f"a group of {zones[0][:-1]}", f"see `aws resource-groups list-groups --region {zones[0][:-1]}`",
+        )  # fmt: skip
+    if group is not None and not named:
         yield Problem(
             "reservation.group_arn", group, "no ARN of a resource group",
             "arn:aws:resource-groups:REGION:ACCOUNT:group/NAME", "see `aws resource-groups list-groups`",

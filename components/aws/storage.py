@@ -57,11 +57,12 @@ def problems(args: AwsStorageArgs) -> Iterator[Problem]:
 
 def mount_policy(file_system_arn: str) -> dict[str, Any]:
     """Who may do what with the shared file system: whoever reaches a mount target (the security group lets nodes only)
-    reads and writes, over TLS, and nobody as root.
+    reads and writes through an access point, over TLS, and nobody as root.
 
-    The CSI driver mounts over TLS and shows no IAM identity unless a class asks for it (aws-efs-csi-driver 3.4,
-    docs/parameters.md), so clients stay anonymous here. Its volumes are access points, whose user EFS puts in place of
-    the client's and whose directory EFS itself makes: root is not needed.
+    The driver's volumes are access points, whose user EFS puts in place of the client's and whose directory EFS itself
+    makes. A mount of the file system's root has neither: there a pod would see everybody's volumes as the user that it
+    says it is. The driver shows no IAM identity unless a class asks for it (aws-efs-csi-driver 3.4,
+    docs/parameters.md), and the add-on gives none to its nodes (aws-efs-csi-driver#1759): clients stay anonymous here.
     """
     everyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": file_system_arn}
     return {
@@ -72,6 +73,17 @@ def mount_policy(file_system_arn: str) -> dict[str, Any]:
                 "Sid": "MountFromNodes",
                 "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
                 "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+            },
+            {
+                **everyone,
+                "Sid": "OnlyByAccessPoint",
+                "Effect": "Deny",
+                "Action": [
+                    "elasticfilesystem:ClientMount",
+                    "elasticfilesystem:ClientWrite",
+                    "elasticfilesystem:ClientRootAccess",
+                ],
+                "Condition": {"Null": {"elasticfilesystem:AccessPointArn": "true"}},
             },
             {
                 **everyone,

@@ -83,8 +83,9 @@ class GkeClusterArgs(TypedDict):
     standard. `dns`: kube_dns (GKE's default) or cloud_dns. `binary_authorization`: only images that the project's
     policy lets in run (default false). `groups_domain`: RBAC knows the Google groups within
     gke-security-groups@DOMAIN; none by default. `deletion_protection`: GKE's provider and Pulumi refuse to delete the
-    cluster (default true). `services`: the project's APIs as an output of what switches them on: accounts, roles and
-    keys wait for them."""
+    cluster (default true). `impersonate_service_account`: as whom the kubeconfig logs in, where the provider does
+    (default: the environment's identity). `services`: the project's APIs as an output of what switches them on:
+    accounts, roles and keys wait for them."""
 
     cluster_name: str
     version: str
@@ -115,6 +116,7 @@ class GkeClusterArgs(TypedDict):
     binary_authorization: NotRequired[bool]
     groups_domain: NotRequired[str]
     deletion_protection: NotRequired[bool]
+    impersonate_service_account: NotRequired[str]
     services: NotRequired[pulumi.Input[list[str]]]
     tags: NotRequired[dict[str, str]]
 
@@ -345,7 +347,9 @@ class GkeCluster(pulumi.ComponentResource):
         authority = "" if dns else cluster.master_auth.cluster_ca_certificate
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(cluster.name, self.endpoint, authority).apply(
-                lambda values: control_plane.kubeconfig(*values)
+                lambda values: control_plane.kubeconfig(
+                    *values, impersonated=args.get("impersonate_service_account", "")
+                )
             )
         )
         self.connect_command = control_plane.connect_command(cluster, project, dns)

@@ -15,6 +15,8 @@ from ..checks import Problem
 
 # container.v1, MasterAuthorizedNetworksConfig; GKE's page on authorized networks says 100 for private clusters.
 _MOST_NETWORKS = 50
+# The environment variable of gcloud's property auth/impersonate_service_account.
+_IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 
 
 def problems(public: list[str], private: list[str]) -> Iterator[Problem]:
@@ -98,9 +100,11 @@ def connect_command(cluster: gcp.container.Cluster, project: str, dns: bool) -> 
     )
 
 
-def kubeconfig(name: str, server: str, certificate_authority: str) -> str:
-    """The kubeconfig, as JSON. No `certificate_authority` for the DNS endpoint: its certificate is one that the world
-    trusts, and the cluster's own authority did not sign it (`get-credentials --dns-endpoint` writes none either)."""
+def kubeconfig(name: str, server: str, certificate_authority: str, impersonated: str = "") -> str:
+    """The kubeconfig, as JSON. `impersonated`: the service account as which it logs in (gcloud's property
+    auth/impersonate_service_account; empty: the one that gcloud is logged in as). No `certificate_authority` for the
+    DNS endpoint: its certificate is one that the world trusts, and the cluster's own authority did not sign it
+    (`get-credentials --dns-endpoint` writes none either)."""
     authority = {"certificate-authority-data": certificate_authority} if certificate_authority else {}
     return json.dumps(
         {
@@ -118,6 +122,7 @@ def kubeconfig(name: str, server: str, certificate_authority: str) -> str:
                             "command": "gke-gcloud-auth-plugin",
                             "installHint": "gcloud components install gke-gcloud-auth-plugin",
                             "provideClusterInfo": True,
+                            **({"env": [{"name": _IMPERSONATE, "value": impersonated}]} if impersonated else {}),
                         }
                     },
                 }

@@ -51,11 +51,6 @@ def _partition(api: Api, args: Props) -> Props:
     return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
 
 
-def _caller(api: Api, args: Props) -> Props:
-    found = api.call("sts", "GetCallerIdentity", {})
-    return {"id": found["Account"], "accountId": found["Account"], "arn": found["Arn"], "userId": found["UserId"]}
-
-
 def _zones(api: Api, args: Props) -> Props:
     params: Props = {"AllAvailabilityZones": True} if args.get("allAvailabilityZones") else {}
     if filters := _filters(args):
@@ -104,6 +99,10 @@ def _cluster_versions(api: Api, args: Props) -> Props:
     for each in found:
         each.pop("status", None)
     return {"region": api.region, "clusterVersions": found}
+
+
+def _clusters(api: Api, args: Props) -> Props:
+    return {"id": api.region, "region": api.region, "names": api.call("eks", "ListClusters", {})["clusters"]}
 
 
 def _cluster(api: Api, args: Props) -> Props:
@@ -353,11 +352,11 @@ def _parameter(api: Api, args: Props) -> Props:
 _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "index:getRegion": _region,
     "index:getPartition": _partition,
-    "index:getCallerIdentity": _caller,
     "index:getAvailabilityZones": _zones,
     "eks:getAddonVersion": _addon_version,
     "eks:getClusterVersions": _cluster_versions,
     "eks:getCluster": _cluster,
+    "eks:getClusters": _clusters,
     "ec2:getInstanceType": _instance_type,
     "ec2:getInstanceTypeOfferings": _offerings,
     "ec2:getVpc": _vpc,

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 from botocore.validate import ParamValidator
 
+from sandbox import caller
 from sandbox.aws import data, session, table
 from sandbox.aws.api import Api, Recorder, wrong_values
 from sandbox.aws.rows import rows
@@ -45,6 +46,7 @@ class AwsProvider(SimulatedProvider):
     def __init__(self) -> None:
         self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         self.default_tags: dict[str, str] = {}
+        self.identity = _identity({})
         self._apis: dict[str, Api] = {}
 
     def configure(self, config: Mapping[str, Any]) -> None:
@@ -54,8 +56,10 @@ class AwsProvider(SimulatedProvider):
         if self.region and self.region not in _regions():
             raise ProviderError(f"invalid AWS Region: {self.region}")
         allowed, forbidden = config.get("allowedAccountIds"), config.get("forbiddenAccountIds") or []
-        if (isinstance(allowed, list) and session.ACCOUNT not in allowed) or session.ACCOUNT in forbidden:
-            raise ProviderError(f"AWS account ID not allowed: {session.ACCOUNT}")
+        self.identity = _identity(config)
+        account = self.identity.split(":")[4]
+        if (isinstance(allowed, list) and account not in allowed) or account in forbidden:
+            raise ProviderError(f"AWS account ID not allowed: {account}")
         tags = config.get("defaultTags")
         self.default_tags = dict((tags.get("tags") or {}) if isinstance(tags, dict) else {})
 
@@ -194,6 +198,9 @@ class AwsProvider(SimulatedProvider):
         failures = _schema().check_inputs(token, args)
         if failures:
             raise ProviderError("; ".join(f"{each.property}: {each.reason}" for each in failures))
+        if token.endswith(":getCallerIdentity"):
+            account = self.identity.split(":")[4]
+            return {"id": account, "accountId": account, "arn": self.identity, "userId": "AIDASANDBOX"}
         region = args.get("region") or self._required_region()
         return data.invoke(self._api(region), token, args)
 
@@ -266,6 +273,17 @@ class AwsProvider(SimulatedProvider):
             planned["tagsAll"] = self._tags(inputs)
         planned["region"] = given.get("region") or self.region
         return planned
+
+
+def _identity(config: Mapping[str, Any]) -> str:
+    """ARN of whoever this provider works as: the last role that it takes, else the person at the sandbox, else a user
+    of the account that it is allowed in."""
+    for role in reversed(config.get("assumeRoles") or []):
+        head, _, name = str(role["roleArn"]).partition(":role/")
+        return f"{head.replace(':iam:', ':sts:')}:assumed-role/{name.rpartition('/')[2]}/pulumi"
+    allowed = config.get("allowedAccountIds")
+    account = allowed[0] if isinstance(allowed, list) and allowed else session.ACCOUNT
+    return caller.load().arn or f"arn:aws:iam::{account}:user/sandbox"
 
 
 def _rehearse(token: str, inputs: Props, region: str) -> tuple[list[tuple[str, str, Props]], list[str]]:

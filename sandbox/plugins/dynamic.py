@@ -18,7 +18,7 @@ from sandbox.plugins.peer import guard_pulumi
 def by_number(kubeconfig: str) -> str:
     """The kubeconfig with the number and the authority of the cluster that its name stands for; others as they are.
 
-    Raises cluster_api.Refused for what the real cluster would refuse.
+    Raises cluster_api.Refused for what the real cluster would refuse, cluster_api.Unreachable where it does not answer.
     """
     # Late: a preview asks no cluster.
     from sandbox.plugins import kubeconfig as kubeconfigs
@@ -27,6 +27,8 @@ def by_number(kubeconfig: str) -> str:
     try:
         parsed = kubeconfigs.parse(kubeconfig)
         plane = kubeconfigs.find(parsed)
+    except kubeconfigs.Unreachable as error:
+        raise cluster_api.Unreachable(str(error)) from None
     except ProviderError as error:
         raise cluster_api.Refused(str(error)) from None
     if plane is None or parsed.server == plane.endpoint:

@@ -1,14 +1,14 @@
 """The component `eks:index:Cluster` as pulumi-eks 4.4.0 makes it: the same children, names, types, parents and outputs.
 
 Purpose: a stack that goes to the real component later finds the same URNs here. Inputs arrive checked (`eks.py`).
-Not made: Fargate profiles (refused by `eks_rules.py`), the wait for the API server (the sandbox's cluster answers when
-it is created), the TLS connection to the OIDC issuer (no network; the thumbprint, which IAM ignores, is derived from
-the issuer's address).
+Not made: Fargate profiles (refused by `eks_rules.py`), the TLS connection to the OIDC issuer (no network; the
+thumbprint, which IAM ignores, is derived from the issuer's address).
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/cluster (August 2026); children seen in a run of the real component.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Mapping
@@ -19,11 +19,17 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 from pulumi import Output, ResourceOptions
 
-from . import eks_access, eks_addons, eks_nodes, eks_rules
+from sandbox.aws import reach
+from sandbox.cluster import key as keys
+
+from . import eks_access, eks_addons, eks_nodes, eks_rules, faults
 from .eks_role import ServiceRole
 
 KUBERNETES = "4.19.0"
 """Version of the Kubernetes SDK in pulumi-eks 4.4.0, whose plugin its own provider takes (package.json)."""
+
+# 60 tries, each with a second to answer and five until the next.
+_HEALTH_SECONDS = 360
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 AUTO_MODE_POLICIES = (
@@ -61,6 +67,7 @@ class Cluster(pulumi.ComponentResource):
         self.role, attached = self._role()
         self.cluster = self._cluster(attached)
         self._kube_proxy()
+        self.endpoint = Output.all(self.cluster.endpoint, self.cluster.arn).apply(self._answering)
         self.kubeconfig = self._kubeconfig(profile=False)
         self.provider = kubernetes.Provider(
             f"{name}-eks-k8s",
@@ -262,7 +269,18 @@ class Cluster(pulumi.ComponentResource):
             credentials = {"profileName": name}
         cluster = self.cluster
         ca_data = cluster.certificate_authority.data
-        return eks_access.kubeconfig(cluster.name, cluster.endpoint, ca_data, cluster.arn, credentials, profile)
+        return eks_access.kubeconfig(cluster.name, self.endpoint, ca_data, cluster.arn, credentials, profile)
+
+    async def _answering(self, known: list[Any]) -> str:
+        """The endpoint. Where it is public, every `up` asks it for up to six minutes whether it answers here."""
+        endpoint, arn = known
+        if pulumi.runtime.is_dry_run() or not self.args.get("endpointPublicAccess"):
+            return endpoint
+        _, _, _, region, _, name = arn.split(":", 5)
+        if reach.blocked(keys.eks(region, name.partition("/")[2])):
+            pulumi.log.info("Waiting up to (300) more seconds for cluster readiness...", self.cluster)
+            await asyncio.sleep(faults.time_scale() * _HEALTH_SECONDS)
+        return endpoint
 
     def _instance_roles(self) -> tuple[Any, Any, Any]:
         """(roles of the nodes, the role of the default nodes, their instance profile's name)."""
@@ -352,7 +370,7 @@ class Cluster(pulumi.ComponentResource):
             "subnetIds": self.subnet_ids,
             "publicSubnetIds": args.get("publicSubnetIds"),
             "privateSubnetIds": args.get("privateSubnetIds"),
-            "endpoint": cluster.endpoint,
+            "endpoint": self.endpoint,
             "clusterSecurityGroup": self.security_group,
             "provider": self.provider,
             "instanceRoles": self.instance_roles,

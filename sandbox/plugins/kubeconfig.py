@@ -24,6 +24,10 @@ from sandbox.plugins.values import working_directory
 _GKE_NAMES = ".gke.goog"
 
 
+class Unreachable(Exception):
+    """No packet comes back from the API server, as its client says it."""
+
+
 @dataclass(frozen=True)
 class Kubeconfig:
     """The cluster and user of a kubeconfig's chosen context."""
@@ -55,6 +59,7 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
     """The control plane that it reaches; None when there is none at that address.
 
     Raises ProviderError when the real cluster would refuse it: another CA, or a login for another cluster.
+    Raises Unreachable when the person at the sandbox is where the cluster's endpoints do not answer.
     """
     if kubeconfig.server.endswith(_GKE_NAMES):
         return _by_name(kubeconfig)
@@ -65,6 +70,11 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
         have = "is not the CA of" if kubeconfig.ca_data else "has no certificate-authority-data for"
         raise ProviderError(f"x509: certificate signed by unknown authority: the kubeconfig {have} {plane.endpoint}")
     _check_login(kubeconfig.user, plane.key)
+    if plane.key.startswith("eks-"):
+        from sandbox.aws import reach  # here, because a GKE cluster's provider has no use for it
+
+        if reason := reach.blocked(plane.key):
+            raise Unreachable(reason)
     return plane
 
 

@@ -62,7 +62,11 @@ class KubernetesProvider(SimulatedProvider):
             self._unreachable = "the provider has no kubeconfig; the sandbox uses none of the machine's own"
             return
         parsed = kubeconfig.parse(config["kubeconfig"], config.get("context"), config.get("cluster"))
-        self._plane = kubeconfig.find(parsed)
+        try:
+            self._plane = kubeconfig.find(parsed)
+        except kubeconfig.Unreachable as error:
+            self._unreachable = f'unable to load schema information from the API server: Get "{parsed.server}": {error}'
+            return
         if self._plane is None:
             self._unreachable = f"no cluster of the sandbox is at {parsed.server}"
             return

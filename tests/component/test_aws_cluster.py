@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 import pytest
 
 from components import versions
@@ -82,6 +83,38 @@ class TestCluster:
     def test_a_network_that_is_not_on_the_internet_does_not_open_the_endpoint(self, cidr: str) -> None:
         """EKS: "The following CIDRs are not allowed in publicAccessCidrs"."""
         assert set(wrong(public_access_cidrs=["0.0.0.0/0", cidr])) == {"public_access_cidrs[1]"}
+
+    def test_who_comes_by_the_private_endpoint_has_a_rule_that_outlives_the_use_of_the_kubeconfig(self) -> None:
+        """field case A3: without a rule EKS lets only nodes into the control plane's security group."""
+
+        def program() -> None:
+            args = cluster_args(private_access_cidrs=["10.0.0.0/16", "192.168.0.0/24"])
+            made = EksCluster("c", args, aws_options())
+            kubernetes.Provider("inside", kubeconfig=made.kubeconfig)
+
+        made = run(program)
+        rules = {found.inputs["cidrIpv4"]: found for found in made.all("SecurityGroupIngressRule")}
+        assert set(rules) == {"10.0.0.0/16", "192.168.0.0/24"}
+        group = made.one("aws:eks/cluster:Cluster").outputs["vpcConfig"]["clusterSecurityGroupId"]
+        for rule in rules.values():
+            assert (rule.inputs["ipProtocol"], rule.inputs["fromPort"], rule.inputs["toPort"]) == ("tcp", 443, 443)
+            assert rule.inputs["securityGroupId"] == group
+            assert made.must_outlive(rule, made.one("pulumi:providers:kubernetes", "inside"))
+        assert cluster().all("SecurityGroupIngressRule") == []
+
+    @pytest.mark.parametrize("field", ["public_access_cidrs", "private_access_cidrs"])
+    def test_networks_are_cidrs_once_each_and_as_many_as_eks_takes(self, field: str) -> None:
+        """reliability case R12."""
+        many = [f"8.8.{index}.0/24" for index in range(41)]
+        assert set(wrong(**{field: many})) == {field} and wrong(**{field: many[:40]}) == {}
+        assert set(wrong(**{field: ["8.8.8.0/24", "8.8.4.0/24", "8.8.8.0/24"]})) == {f"{field}[2]"}
+        for text in ("8.8.8.8", "8.8.8.0/255.255.255.0", "8.8.8.0/", "everybody"):
+            assert set(wrong(**{field: [text]})) == {f"{field}[0]"}, text
+
+    def test_network_policies_are_enforced(self) -> None:
+        """security case H4: the VPC CNI takes them and does nothing unless it is asked to."""
+        addon = cluster().one("aws:eks/addon:Addon", "c-vpc-cni")
+        assert json.loads(addon.inputs["configurationValues"])["enableNetworkPolicy"] == "true"
 
     def test_deletion_protection_is_both_the_clouds_and_the_engines(self) -> None:
         made = cluster()
@@ -242,9 +275,29 @@ class TestSupport:
 
 
 class TestAccess:
+    def test_an_entry_is_not_protected_with_the_cluster(self) -> None:
+        """field case A16: who is to be shut out could not be."""
+        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
+        assert made.one("eks:index:Cluster").options["protect"] is True
+        for kind in ("AccessEntry", "AccessPolicyAssociation"):
+            assert not made.one(kind).options.get("protect"), kind
+        old = {alias.spec.name for alias in made.one("AccessEntry").options["aliases"]}
+        assert old == {"c-eks-ops"}
+
+    @pytest.mark.parametrize("who", ["", "a b", "a/b", "größe", "x" * 64, "a::b"])
+    def test_a_name_that_no_resource_can_have_is_refused(self, who: str) -> None:
+        """reliability case R14."""
+        assert set(wrong(access={who: {"principal_arn": ROLE, "level": "view"}})) == {f"access.{who}"}
+
+    @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "aws-iso"])
+    def test_a_principal_of_another_partition_is_refused(self, partition: str) -> None:
+        """reliability case R14."""
+        found = wrong(access={"ops": {"principal_arn": f"arn:{partition}:iam::123456789012:role/ops", "level": "view"}})
+        assert set(found) == {"access.ops.principal_arn"} and "another partition" in found["access.ops.principal_arn"]
+
     def test_access_by_name_becomes_entries_with_the_level_as_policy(self) -> None:
         made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
-        association = made.one("AccessPolicyAssociation", "c-eks-ops-admin")
+        association = made.one("AccessPolicyAssociation", "c-access-ops-admin")
         assert association.inputs["policyArn"].endswith("/AmazonEKSClusterAdminPolicy")
         assert association.inputs["principalArn"] == ROLE
         assert association.inputs["accessScope"] == {"type": "cluster"}
@@ -294,11 +347,11 @@ class TestAccess:
         "arn",
         [
             "arn:aws:iam::210987654321:user/a.b@example.com",
-            "arn:aws-cn:iam::123456789012:role/teams/ml/ops",
+            "arn:aws:iam::123456789012:role/teams/ml/ops",
             "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef",
         ],
     )
-    def test_paths_other_accounts_and_other_partitions_are_fine(self, arn: str) -> None:
+    def test_paths_and_other_accounts_are_fine(self, arn: str) -> None:
         assert wrong(access={"ops": {"principal_arn": arn, "level": "admin"}}) == {}
 
     def test_nobody_is_there_twice(self) -> None:
@@ -380,7 +433,7 @@ class TestIdentity:
         assert set(statement["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
         assert statement["Condition"] == {
             "StringEquals": {
-                "aws:RequestTag/eks-cluster-name": "train",
+                "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:us-east-1:123456789012:cluster/train",
                 "aws:RequestTag/kubernetes-namespace": "ml",
                 "aws:RequestTag/kubernetes-service-account": "trainer",
             }

@@ -164,6 +164,20 @@ class TestInterfaceEndpoints:
         assert {(rule["fromPort"], rule["toPort"], rule["ipProtocol"]) for rule in rules} == {(443, 443, "tcp")}
         assert made.one("VpcEndpoint", "net-sts").inputs["securityGroupIds"] == [group.id]
 
+    def test_they_serve_identities_of_the_account_alone_and_s3_is_read_by_others(self) -> None:
+        """security case M17: keys of another account, brought into a pod, carry nothing out."""
+        made = network(interface_endpoints=list(endpoints.SERVICES))
+        for found in made.all("VpcEndpoint"):
+            service = found.inputs["serviceName"].removeprefix("com.amazonaws.us-east-1.")
+            first, *others = json.loads(found.inputs["policy"])["Statement"]
+            assert first["Condition"] == {"StringEquals": {"aws:PrincipalAccount": "123456789012"}}, service
+            allowed = {action for each in others for action in each["Action"]}
+            expected = {
+                "s3": {"s3:GetObject*", "s3:ListBucket"},
+                "sts": {"sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"},
+            }
+            assert allowed == expected.get(service, set()), service
+
     def test_without_any_there_is_the_gateway_to_s3_alone(self) -> None:
         made = network()
         assert [found.inputs["vpcEndpointType"] for found in made.all("VpcEndpoint")] == ["Gateway"]
@@ -227,6 +241,17 @@ def test_every_resource_that_can_bear_tags_bears_the_callers() -> None:
     ("args", "path", "words"),
     [
         ({"pods_cidr": "100.64.0.0/8"}, "pods_cidr", "write 100.0.0.0/8"),
+        # reliability case R12
+        ({"cidr": "8.8.0.0/16"}, "cidr", "public addresses"),
+        ({"cidr": "172.32.0.0/16"}, "cidr", "public addresses"),
+        ({"cidr": "172.17.0.0/16"}, "cidr", "Docker"),
+        ({"cidr": "172.17.64.0/20"}, "cidr", "Docker"),
+        ({"cidr": "169.254.0.0/16"}, "cidr", "AWS keeps"),
+        ({"cidr": "127.0.0.0/16"}, "cidr", "AWS keeps"),
+        ({"cidr": "224.0.0.0/16"}, "cidr", "AWS keeps"),
+        ({"cidr": "198.19.0.0/16"}, "cidr", "AWS keeps"),
+        ({"cidr": "10.0.0.0/255.255.0.0"}, "cidr", "write 10.0.0.0/16"),
+        ({"cidr": "10.0.0.0"}, "cidr", "not a network in CIDR notation"),
         ({"pods_cidr": "100.64.0.0/10"}, "pods_cidr", "/13 to /22"),
         ({"pods_cidr": "10.0.128.0/20"}, "pods_cidr", "overlaps cidr = 10.0.0.0/16"),
         ({"pods_cidr": "192.168.0.0/16"}, "pods_cidr", "write 100.64.0.0/16"),

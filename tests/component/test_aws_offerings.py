@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.aws import offerings
+from components.aws import creator, offerings
 from tests.component.stage import GUIDE_CPU, GUIDE_GPU, pool
 from tests.stacks import record, settings
 
@@ -60,5 +60,78 @@ def test_the_stack_asks_once_for_all_pools_and_stops_before_anything_is_made() -
     assert {"m5.2xlarge", "g6.2xlarge"} <= set(filters[0]["values"])
     config["gpuyard:nodePools"]["gpu-workers"]["zones"] = ["us-east-1e"]
     config["gpuyard:network"]["zones"] = ["us-east-1a", "us-east-1e"]
+    there = {"names": ["us-east-1a", "us-east-1e"], "zoneIds": ["use1-az1", "use1-az6"], "id": "us-east-1"}
     with pytest.raises(pulumi.RunError, match=r"gpu-workers\.machineTypes.*not offered in us-east-1e"):
-        record(config, "dev", preview=True)
+        record(config, "dev", preview=True, outputs={"aws:index/getAvailabilityZones:getAvailabilityZones": there})
+
+
+IDS = {"us-east-1a": "use1-az1", "us-east-1b": "use1-az2", "us-east-1c": "use1-az4", "us-east-1e": "use1-az3"}
+
+
+def test_a_zone_that_holds_no_control_plane_is_not_among_the_first_two() -> None:
+    """field case A13: EKS refuses it after network and key are made; nodes may be there."""
+    assert list(offerings.zone_problems(["us-east-1a", "us-east-1b", "us-east-1e"], IDS)) == []
+    (found,) = offerings.zone_problems(["us-east-1a", "us-east-1e", "us-east-1c"], IDS)
+    assert found.path == "zones[1]" and "use1-az3" in found.wrong
+    assert found.fix == "write us-east-1c in its place, and us-east-1e at the end"
+    (found,) = offerings.zone_problems(["us-east-1e", "us-east-1a"], IDS)
+    assert (found.path, found.fix) == ("zones[0]", "write us-east-1b in its place")
+
+
+def test_a_zone_that_the_account_does_not_have_is_told() -> None:
+    """field case A13: the letters are the region's, not every account has all of them."""
+    (found,) = offerings.zone_problems(["us-east-1a", "us-east-1f"], IDS)
+    assert (found.path, found.wrong) == ("zones[1]", "this account does not have the zone")
+
+
+@pytest.mark.parametrize("zone_id", offerings.NO_CONTROL_PLANE)
+def test_the_stack_asks_for_the_ids_of_its_zones(zone_id: str) -> None:
+    """field case A13: the letters differ between accounts, the ids do not."""
+    says = {"id": "us-east-1", "names": ["us-east-1a", "us-east-1b"], "zoneIds": ["use1-az1", zone_id]}
+    with pytest.raises(pulumi.RunError, match=f"gpuyard:network.zones.1. = 'us-east-1b': {zone_id}"):
+        record(settings("dev"), "dev", outputs={"aws:index/getAvailabilityZones:getAvailabilityZones": says})
+
+
+CALLER = "aws:index/getCallerIdentity:getCallerIdentity"
+SESSION = "arn:aws:sts::111122223333:assumed-role/ml-platform/ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal", "is_same"),
+    [
+        (SESSION, "arn:aws:iam::111122223333:role/ml-platform", True),
+        (SESSION, "arn:aws:iam::111122223333:role/teams/ml/ml-platform", True),
+        (SESSION, "arn:aws:iam::444455556666:role/ml-platform", False),
+        (SESSION, "arn:aws:iam::111122223333:user/ml-platform", False),
+        ("arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:user/ann", True),
+        ("arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:role/ann", False),
+    ],
+)
+def test_a_session_is_known_by_its_role(caller: str, principal: str, is_same: bool) -> None:
+    """field case A12: STS does not show a role's path."""
+    assert creator.same(caller, principal) is is_same
+
+
+def access(caller: str, clusters: list[str]) -> str:
+    """What the preview of prod has against this caller, empty for nothing; `clusters`: those that are there."""
+    says = {
+        CALLER: {"id": "1", "accountId": "111122223333", "arn": caller, "userId": "x"},
+        "aws:eks/getClusters:getClusters": {"id": "us-east-1", "names": clusters},
+    }
+    try:
+        record(settings("prod"), "prod", preview=True, outputs=says)
+    except pulumi.RunError as error:
+        return str(error)
+    return ""
+
+
+def test_an_entry_for_whoever_makes_the_cluster_is_refused_at_preview() -> None:
+    """field case A12: EKS makes the creator an administrator and refuses a second entry, ten minutes into the `up`."""
+    said = access(SESSION, [])
+    assert "gpuyard:cluster.access.platform.principalArn" in said and "remove platform" in said
+    assert access("arn:aws:sts::111122223333:assumed-role/deployer/x", []) == ""
+
+
+def test_of_a_cluster_that_is_there_somebody_else_is_the_creator() -> None:
+    """field case A12: the entries of a living cluster stay as they are, whoever runs the next `up`."""
+    assert access(SESSION, ["gpuyard-prod"]) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import pulumi
@@ -156,6 +157,14 @@ class TestSharedVolumes:
         assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         assert {each["Resource"] for each in policy.values()} == {system.outputs["arn"]}
 
+    def test_the_root_of_the_shared_file_system_is_mounted_by_nobody(self) -> None:
+        """security case H5: there a pod would see all volumes, as the user that it says it is."""
+        policy = statements(storage().one("aws:efs/fileSystemPolicy:FileSystemPolicy").inputs["policy"])
+        root = policy["OnlyByAccessPoint"]
+        assert root["Effect"] == "Deny" and root["Principal"] == {"AWS": "*"}
+        assert set(root["Action"]) >= {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
+        assert root["Condition"] == {"Null": {"elasticfilesystem:AccessPointArn": "true"}}
+
     def test_backups_are_a_choice(self) -> None:
         assert storage().all("BackupPolicy") == []
         made = storage(backups=True)
@@ -235,13 +244,17 @@ class TestLustre:
         for needed in (driver, made.one("LustreFileSystem"), made.one("DataRepositoryAssociation")):
             assert made.must_outlive(needed, volume), needed
 
-    def test_a_bucket_is_linked_both_ways_with_all_of_the_volume(self) -> None:
+    def test_a_bucket_is_read_and_written_to_by_choice(self) -> None:
+        """security case H6: `rm` on the file system would delete objects."""
         made = lustre(s3="s3://acme-datasets/train/")
         inputs = made.one("DataRepositoryAssociation").inputs
         assert inputs["dataRepositoryPath"] == "s3://acme-datasets/train/"
         assert (inputs["fileSystemPath"], inputs["batchImportMetaDataOnCreate"]) == ("/", True)
-        for way in ("autoImportPolicy", "autoExportPolicy"):
-            assert inputs["s3"][way]["events"] == ["NEW", "CHANGED", "DELETED"]
+        assert inputs["s3"]["autoImportPolicy"]["events"] == ["NEW", "CHANGED", "DELETED"]
+        assert "autoExportPolicy" not in inputs["s3"]
+        both = lustre(s3="s3://acme-datasets/train/", exports=["changed", "new"])
+        exported = both.one("DataRepositoryAssociation").inputs["s3"]["autoExportPolicy"]
+        assert exported["events"] == ["NEW", "CHANGED"]
         assert lustre().all("DataRepositoryAssociation") == []
 
     @pytest.mark.parametrize(
@@ -281,13 +294,17 @@ class TestLustre:
             ({"s3": "s3://Acme"}, "s3", ["'Acme' is no name of a bucket"]),
             ({"s3": "s3://acme/a//b"}, "s3", ["'a//b' is no prefix"]),
             ({"s3": f"s3://acme/{'a' * 900}"}, "s3", ["shorten the prefix"]),
+            ({"s3": "s3://acme", "exports": ["NEW"]}, "exports[0]", ["write new"]),
+            ({"s3": "s3://acme", "exports": ["new", "new"]}, "exports[1]", ["named twice"]),
+            ({"exports": ["new"]}, "exports", ["no bucket to export to"]),
+            ({"namespace": "Team"}, "namespace", ["kubectl get namespaces"]),
         ],
     )
     def test_a_wrong_argument_is_refused_with_its_path(self, args: Any, path: str, words: list[str]) -> None:
         found = list(aws_lustre.problems({**CLUSTER, **PLACE, "zone": "us-east-1a", **args}))  # type: ignore[typeddict-item]
         assert [problem.path for problem in found] == [path]
         assert all(word in str(found[0]) for word in words), str(found[0])
-        with pytest.raises(pulumi.RunError, match=f"FsxLustre lustre: one value(.|\n)*{path} = "):
+        with pytest.raises(pulumi.RunError, match=rf"FsxLustre lustre: one value(.|\n)*{re.escape(path)} = "):
             lustre(**args)
 
     @pytest.mark.parametrize("size", [1200, 2400, 4800, 100_800])
@@ -296,39 +313,70 @@ class TestLustre:
         assert list(aws_lustre.problems(args)) == []  # type: ignore[arg-type]
 
 
+class TestClaims:
+    """security case M13: whose claim takes a volume that is written down."""
+
+    def test_a_volume_is_for_the_claim_of_its_name_in_the_namespace_that_is_named(self) -> None:
+        made = lustre(namespace="training")
+        reference = named(made, "PersistentVolume", "lustre")["spec"]["claimRef"]
+        assert (reference["namespace"], reference["name"]) == ("training", "lustre")
+        assert "claimRef" not in named(lustre(), "PersistentVolume", "lustre")["spec"]
+
+    def test_a_bucket_is_for_its_namespace_too(self) -> None:
+        made = buckets(data={"bucket": "acme-datasets", "namespace": "training"})
+        reference = made.one("PersistentVolume").inputs["spec"]["claimRef"]
+        assert (reference["namespace"], reference["name"]) == ("training", "data")
+
+    def test_the_owner_of_a_bucket_is_written_down(self) -> None:
+        """A bucket of that name that another account has made later is not used."""
+        given = {"ours": {"bucket": "acme-a"}, "theirs": {"bucket": "acme-b", "account": "210987654321"}}
+        policy = json.loads(buckets(**given).one("RolePolicy").inputs["policy"])
+        owners = {
+            statement["Resource"].removeprefix("arn:aws:s3:::").split("/")[0]: statement["Condition"]["StringEquals"]
+            for statement in policy["Statement"]
+        }
+        assert owners == {
+            "acme-a": {"s3:ResourceAccount": "123456789012"},
+            "acme-b": {"s3:ResourceAccount": "210987654321"},
+        }
+
+
 class TestBuckets:
     def test_the_driver_may_read_and_write_what_is_named_and_nothing_else(self) -> None:
         """Least privilege: no wildcard bucket, and no write where a volume is read-only."""
         policy = json.loads(buckets().one("RolePolicy").inputs["policy"])
+        ours = {"StringEquals": {"s3:ResourceAccount": "123456789012"}}
         assert policy["Statement"] == [
             {
                 "Effect": "Allow",
                 "Action": ["s3:ListBucket"],
                 "Resource": "arn:aws:s3:::acme-datasets",
-                "Condition": {"StringLike": {"s3:prefix": "train/images/*"}},
+                "Condition": {**ours, "StringLike": {"s3:prefix": "train/images/*"}},
             },
             {
                 "Effect": "Allow",
                 "Action": ["s3:GetObject"],
                 "Resource": "arn:aws:s3:::acme-datasets/train/images/*",
+                "Condition": ours,
             },
             {
                 "Effect": "Allow",
                 "Action": ["s3:ListBucket"],
                 "Resource": "arn:aws:s3:::acme-runs",
-                "Condition": {"StringLike": {"s3:prefix": "checkpoints/*"}},
+                "Condition": {**ours, "StringLike": {"s3:prefix": "checkpoints/*"}},
             },
             {
                 "Effect": "Allow",
                 "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
                 "Resource": "arn:aws:s3:::acme-runs/checkpoints/*",
+                "Condition": ours,
             },
         ]
 
     def test_a_whole_bucket_needs_no_condition(self) -> None:
         made = buckets(all={"bucket": "acme-datasets"})
         listing, reading = json.loads(made.one("RolePolicy").inputs["policy"])["Statement"]
-        assert "Condition" not in listing and reading["Resource"] == "arn:aws:s3:::acme-datasets/*"
+        assert "StringLike" not in listing["Condition"] and reading["Resource"] == "arn:aws:s3:::acme-datasets/*"
         assert not [
             option for option in made.one("PersistentVolume").inputs["spec"]["mountOptions"] if "prefix" in option
         ]

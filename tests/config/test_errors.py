@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from stack import environment
+from stack.cloud_keys import CloudKeys
 from tests.config import eks_nodes, gke, gke_pools, network, sources
 from tests.config.network import DELETE, NET
 from tests.stacks import ALL, record, recorded, settings
@@ -57,9 +58,7 @@ def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
         {key: value for key, value in own.items() if key in environment._declared()},
         present=set(own),
         stack=stack,
-        aws_region=config.get("aws:region", ""),
-        gcp_region=config.get("gcp:region", ""),
-        gcp_project=config.get("gcp:project", ""),
+        keys=CloudKeys({key: _typed(value) for key, value in config.items() if not key.startswith("gpuyard:")}),
     )
 
 

@@ -9,21 +9,57 @@ import pytest
 
 from tests.config.test_errors import changed, parse
 
-OPEN = {"gpuyard:cluster/publicAccessCidrs": ["0.0.0.0/0"]}
+CIDRS = "gpuyard:cluster/publicAccessCidrs"
 
 
 def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> list[str]:
-    """The warnings on a day."""
-    return list(parse(stack, changed(stack, changes)).warnings(date.fromisoformat(today)))
+    """The warnings on a day, of an endpoint for one network."""
+    config = changed(stack, {CIDRS: ["8.8.8.0/24"], **changes})
+    return list(parse(stack, config).warnings(date.fromisoformat(today)))
 
 
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
-def test_an_endpoint_that_is_open_to_the_world_is_a_warning_where_things_are_to_last(stack: str) -> None:
-    (said,) = warned(stack, {**OPEN, "gpuyard:deletionProtection": True})
+@pytest.mark.parametrize(
+    "cidrs", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["128.0.0.0/1"], ["8.8.8.0/24", "0.0.0.0/0"]]
+)
+def test_an_endpoint_that_is_open_to_the_world_is_a_warning(stack: str, cidrs: list[str]) -> None:
+    """security case M5: with deletion protection and without, written as one network or as several."""
+    (said,) = warned(stack, {CIDRS: cidrs})
     assert said.startswith("cluster.publicAccessCidrs: everybody on the internet")
-    assert warned(stack, OPEN) == []
-    narrow = {"gpuyard:cluster/publicAccessCidrs": ["8.8.8.0/24"], "gpuyard:deletionProtection": True}
-    assert warned(stack, narrow) == []
+    assert warned(stack, {}) == []
+
+
+def test_edit_in_all_namespaces_is_told_and_edit_in_some_is_not() -> None:
+    """security case M2: who may make pods in kube-system has the rights of what runs there."""
+    ci = {"principalArn": "arn:aws:iam::111122223333:role/ci", "level": "edit"}
+    (said,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
+    assert said.startswith("cluster.access.ci: `edit`") and "namespaces" in said
+    assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
+
+
+def test_the_production_example_warns_of_nothing() -> None:
+    """security cases M2, M5 and M13."""
+    config = parse("prod", changed("prod", {}))
+    assert list(config.warnings(date(2026, 11, 23))) == []
+
+
+def test_what_is_deleted_on_lustre_and_in_the_bucket_is_told() -> None:
+    """security case H6."""
+    lustre = {"zone": "us-east-1a", "s3": "s3://acme-datasets", "namespace": "research"}
+    storage = {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed", "deleted"]}}}
+    (said,) = warned("dev", storage)
+    assert said.startswith("storage.lustre.exports: `rm`") and "s3://acme-datasets" in said
+    assert warned("dev", {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed"]}}}) == []
+
+
+def test_a_volume_that_any_namespace_may_take_is_told() -> None:
+    """security case M13."""
+    storage = {"lustre": {"zone": "us-east-1a"}, "buckets": {"data": {"bucket": "acme-datasets"}}}
+    said = warned("dev", {"gpuyard:storage": storage})
+    assert [text.partition(":")[0] for text in said] == [
+        "storage.lustre.namespace",
+        "storage.buckets.data.namespace",
+    ]
 
 
 def test_the_end_of_a_versions_support_is_told_in_time_and_never_stops_anybody() -> None:

@@ -206,7 +206,9 @@ def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(sta
                 assert statement["Condition"]["StringEquals"]["aws:SourceAccount"], role
             if "pods.eks.amazonaws.com" in services:
                 equals = statement["Condition"]["StringEquals"]
-                assert equals["aws:RequestTag/eks-cluster-name"] == made.exports["clusterName"], role
+                # By ARN: another account's or region's cluster of the same name is another cluster.
+                arn = f"arn:aws:eks:us-east-1:123456789012:cluster/{made.exports['clusterName']}"
+                assert equals["aws:RequestTag/eks-cluster-arn"] == arn, role
                 assert equals["aws:RequestTag/kubernetes-namespace"], role
                 assert equals["aws:RequestTag/kubernetes-service-account"], role
 

@@ -19,6 +19,19 @@ GROUP = "aws:eks/nodeGroup:NodeGroup"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 OLD, NEW = "1.34", "1.35"
 ZONES = ["us-east-1a", "us-east-1b"]
+ENTRIES = """access_entries={
+    who: eks.AccessEntryArgs(
+        principal_arn=each["principal_arn"],
+        access_policies={
+            each["level"]: eks.AccessPolicyAssociationArgs(
+                policy_arn=access.policy_and_scope(each)[0],
+                access_scope=access.policy_and_scope(each)[1],
+            )
+        },
+        tags=tags,
+    )
+    for who, each in args.get("access", {}).items()
+},"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +39,10 @@ def living(project: Project) -> Project:
     """The development environment on an older Kubernetes and with a pool more, up."""
     config = project.config("dev")
     config["gpuyard:cluster"]["version"] = OLD
+    config["gpuyard:deletionProtection"] = True
+    config["gpuyard:cluster"]["access"] = {
+        who: {"principalArn": f"arn:aws:iam::111122223333:role/{who}", "level": "view"} for who in ("ann", "bob")
+    }
     one = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": ZONES[:1]}
     config["gpuyard:nodePools"]["big"] = one
     with first_version(project, config):
@@ -36,16 +53,24 @@ def living(project: Project) -> Project:
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard 0.1.0 as far as it matters to providers: the default ones of aws and of dynamic resources were in use."""
-    path = project.root / "stack" / "aws.py"
-    today = path.read_text()
-    path.write_text(today.replace("providers=[stack_providers.python()],", ""))
-    assert path.read_text() != today
+    """gpuyard 0.1.0 in what has moved since: default providers of aws and of dynamic resources were in use, and
+    pulumi-eks made the access entries."""
+    changes = [
+        ("stack/aws.py", "providers=[stack_providers.python()],", ""),
+        ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),
+        ("components/aws/cluster.py", 'access.entries(name, args.get("access", {}), cluster, tags, self)', ""),
+    ]
+    today = {name: (project.root / name).read_text() for name, _, _ in changes}
+    for name, new, old in changes:
+        text = (project.root / name).read_text()
+        assert text.count(new) == 1, new
+        (project.root / name).write_text(text.replace(new, old))
     project.write("dev", {**config, "pulumi:disable-default-providers": ["kubernetes", "gcp"]})
     try:
         yield
     finally:
-        path.write_text(today)
+        for name, text in today.items():
+            (project.root / name).write_text(text)
 
 
 def groups(*rungs: str) -> set[str]:
@@ -66,20 +91,32 @@ def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tu
         path.write_bytes(before)
 
 
-def test_an_environment_of_the_first_version_leaves_the_default_providers_without_a_replacement(
-    living: Project,
-) -> None:
-    """field case A17: the replacement of a ClusterCleanup would empty a cluster in use. Only providers come and go."""
+def test_an_environment_of_the_first_version_goes_on_without_a_replacement(living: Project) -> None:
+    """field cases A16 and A17: the replacement of a ClusterCleanup would empty a cluster in use, and an access entry
+    that is made a second time is refused. Only providers come and go; nothing else is touched."""
     contents = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
     assert "::default::" in contents[0]["provider"], "the environment is not that of the first version"
     found = [(step["operation"], step["type"]) for step in living.json("preview", "--json")["steps"]]
-    assert {kind.partition(":providers:")[0] for _, kind in found} <= {"pulumi"}, found
+    assert not [step for step in found if not step[1].startswith("pulumi:") and step[0] != "same"], found
     assert not [step for step in found if "replace" in step[0]], found
     living.run("up")
     after = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
     assert [each["created"] for each in after] == [each["created"] for each in contents]
     assert "::python::" in after[0]["provider"]
     assert living.json("up", "--json")["changed"] == 0
+
+
+def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) -> None:
+    """field case A16: taking an entry away and lowering another are ordinary edits, with protection on."""
+    config = living.config("dev")
+    del config["gpuyard:cluster"]["access"]["bob"]
+    config["gpuyard:cluster"]["access"]["ann"]["level"] = "edit"
+    living.write("dev", config)
+    assert living.json("up", "--json")["changes"]["delete"] >= 2
+    left = [found["inputs"] for found in living.state("dev") if found["type"] == "aws:eks/accessEntry:AccessEntry"]
+    assert [each["principalArn"][-3:] for each in left] == ["ann"]
+    protected = {found["type"] for found in living.state("dev") if found.get("protect")}
+    assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
 def to_new_version(config: dict[str, Any]) -> None:

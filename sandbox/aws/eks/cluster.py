@@ -17,6 +17,7 @@ import uuid
 from types import SimpleNamespace
 from typing import Any
 
+from sandbox import caller
 from sandbox.aws import state
 from sandbox.aws.eks import network, versions
 from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
@@ -177,7 +178,7 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
             cluster[optional] = params[optional]
     found: dict[str, Any] = {"cluster": cluster, "interfaces": interfaces}
     found.update({kind: {} for kind in ("nodegroups", "addons", "entries", "associations", "updates")})
-    creator = f"arn:{backend.partition}:iam::{backend.account_id}:root"
+    creator = caller.principal(caller.load().arn) or f"arn:{backend.partition}:iam::{backend.account_id}:root"
     if access["authenticationMode"] != "CONFIG_MAP" and access["bootstrapClusterCreatorAdminPermissions"]:
         from sandbox.aws.eks import access as entries
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from sandbox.aws.eks.wire import Backend, invalid
+from sandbox.aws.eks.wire import Backend, EksError, invalid
+
+# EKS user guide, "VPC and subnet requirements": zones, by id, without control planes.
+_NO_CONTROL_PLANE = ("use1-az3", "usw1-az2", "cac1-az3")
 
 
 def subnets(backend: Backend, ids: list[str]) -> list[Any]:
@@ -29,6 +32,14 @@ def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
         raise invalid("The subnetIds must have at least two subnets in different Availability Zones")
     if len({each.availability_zone for each in found}) < 2:
         raise invalid("Subnets specified must be in at least two different AZs")
+    for each in found:
+        if each._availability_zone.zone_id in _NO_CONTROL_PLANE:
+            raise EksError(
+                "UnsupportedAvailabilityZoneException",
+                f"Cannot create cluster because {each.availability_zone}, the targeted availability zone, does not "
+                "currently have sufficient capacity to support the cluster. Retry and choose from other availability "
+                "zones.",
+            )
     public, private = given.get("endpointPublicAccess", True), given.get("endpointPrivateAccess", False)
     if not public and not private:
         raise invalid("Private and public endpoint access cannot be false")

@@ -126,7 +126,7 @@ def test_a_preview_knows_what_the_program_says_and_no_more(provider: AwsProvider
     ("config", "said"),
     [
         ({"region": "us-est-1"}, "invalid AWS Region: us-est-1"),
-        ({"region": "us-east-1", "allowedAccountIds": ["111111111111"]}, "AWS account ID not allowed: 123456789012"),
+        ({"region": "us-east-1", "forbiddenAccountIds": ["123456789012"]}, "AWS account ID not allowed: 123456789012"),
     ],
 )
 def test_a_provider_that_cannot_work_says_so(config: dict[str, Any], said: str) -> None:

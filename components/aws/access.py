@@ -1,0 +1,137 @@
+"""Who may use an EKS cluster's API beside whoever made it: access entries, each with one of EKS's access policies."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_eks as eks
+from typing_extensions import NotRequired
+
+from .. import checks
+from ..checks import Problem
+
+_POLICIES = "arn:aws:eks::aws:cluster-access-policy"
+ACCESS_POLICIES = {
+    "admin": f"{_POLICIES}/AmazonEKSClusterAdminPolicy",
+    "edit": f"{_POLICIES}/AmazonEKSEditPolicy",
+    "view": f"{_POLICIES}/AmazonEKSViewPolicy",
+}
+# The cluster's administrator rules what belongs to no namespace as well; this policy is the one for namespaces.
+NAMESPACE_ADMIN = f"{_POLICIES}/AmazonEKSAdminPolicy"
+_PRINCIPAL = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
+_SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
+# Names of entries become names of resources.
+_WHO = re.compile(r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+# EKS takes wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
+_NAMESPACE = re.compile(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?")
+
+
+class Access(TypedDict):
+    """Who may use the cluster's API: an IAM role or user by ARN, of this account or another, as `admin`, `edit` or
+    `view`. `namespaces`: only in these, `dev-*` too; empty (default) is everywhere.
+
+    Not here: whoever creates the cluster. EKS makes that one an administrator, which pulumi-eks has no switch for
+    (pulumi-eks#2373) and which the add-ons of the same `up` need; EKS refuses a second entry for it
+    (ResourceInUseException)."""
+
+    principal_arn: str
+    level: str
+    namespaces: NotRequired[list[str]]
+
+
+def problems(entries: Mapping[str, Access]) -> Iterator[Problem]:
+    """Everything that is wrong with the entries by name, seen without asking AWS."""
+    first: dict[str, str] = {}
+    for who, entry in entries.items():
+        if not _WHO.fullmatch(who):
+            yield Problem(
+                f"access.{who}", entry["principal_arn"], "not a name that a resource can have",
+                "up to 63 letters, digits, '-', '_' and '.'", "rename the entry",
+            )  # fmt: skip
+        yield from _entry(f"access.{who}", entry)
+        arn = entry["principal_arn"]
+        if arn in first:
+            yield Problem(
+                f"access.{who}.principal_arn", arn, f"the same as that of access.{first[arn]}",
+                "one entry for each role or user", f"keep {first[arn]} or {who}",
+            )  # fmt: skip
+        first.setdefault(arn, who)
+
+
+def _entry(path: str, entry: Access) -> Iterator[Problem]:
+    yield from checks.one_of(f"{path}.level", entry["level"], ACCESS_POLICIES)
+    for index, namespace in enumerate(entry.get("namespaces", [])):
+        if not _NAMESPACE.fullmatch(namespace):
+            yield Problem(
+                f"{path}.namespaces[{index}]", namespace, "no name of a Kubernetes namespace",
+                "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
+            )  # fmt: skip
+    arn = entry["principal_arn"]
+    session = _SESSION.fullmatch(arn)
+    wrong, fix = "", "see `aws sts get-caller-identity` and `aws iam get-role`"
+    if session:
+        partition, account, role = session.groups()
+        wrong = "a session of a role, which ends; an entry is for the role itself"
+        fix = f"write what `aws iam get-role --role-name {role} --query Role.Arn --output text` prints"
+        # A role of IAM Identity Center lies under a path that the session does not show.
+        fix += "" if role.startswith("AWSReservedSSO_") else f", mostly arn:{partition}:iam::{account}:role/{role}"
+    elif arn.endswith(":root"):
+        wrong, fix = "the account's root user, as which nobody should work", "name a role that people take"
+    elif ":role/aws-service-role/" in arn:
+        wrong, fix = "a service-linked role, for which EKS takes no entry", "name a role of your own"
+    elif re.match("arn:aws-", arn):
+        wrong, fix = "of another partition", "name a role or user of an account in the partition aws"
+    elif not _PRINCIPAL.fullmatch(arn):
+        wrong = "no ARN of an IAM role or user"
+    if wrong:
+        allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
+        yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
+
+
+def warnings(entries: Mapping[str, Access]) -> Iterator[str]:
+    """What works but deserves a look."""
+    for who, entry in entries.items():
+        if entry["level"] == "edit" and not entry.get("namespaces"):
+            yield (
+                f"access.{who}: `edit` in all namespaces is as good as `admin`, because pods in kube-system take the "
+                "rights of what runs there; name the namespaces"
+            )
+
+
+def entries(
+    name: str, wanted: Mapping[str, Access], cluster: eks.Cluster, tags: dict[str, str], parent: pulumi.Resource
+) -> None:
+    """The entries. Not by pulumi-eks: what is below its component is protected with it, and who is to be shut out could
+    not be."""
+    for who, access in wanted.items():
+        # Up to 0.1.0 they were made by pulumi-eks.
+        old = f"{name}-eks-{who}"
+        entry = aws.eks.AccessEntry(
+            f"{name}-access-{who}",
+            cluster_name=cluster.eks_cluster.name,
+            principal_arn=access["principal_arn"],
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(name=old, parent=cluster)]),
+        )
+        policy, scope = policy_and_scope(access)
+        aws.eks.AccessPolicyAssociation(
+            f"{name}-access-{who}-{access['level']}",
+            cluster_name=cluster.eks_cluster.name,
+            principal_arn=access["principal_arn"],
+            policy_arn=policy,
+            access_scope=scope,
+            opts=pulumi.ResourceOptions(
+                parent=entry, depends_on=[entry], aliases=[pulumi.Alias(name=f"{old}-{access['level']}")]
+            ),
+        )
+
+
+def policy_and_scope(access: Access) -> tuple[str, aws.eks.AccessPolicyAssociationAccessScopeArgs]:
+    """EKS's access policy, and where it holds."""
+    namespaces, policy = access.get("namespaces", []), ACCESS_POLICIES[access["level"]]
+    if not namespaces:
+        return policy, aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster")
+    narrowed = aws.eks.AccessPolicyAssociationAccessScopeArgs(type="namespace", namespaces=namespaces)
+    return NAMESPACE_ADMIN if access["level"] == "admin" else policy, narrowed

@@ -1,0 +1,43 @@
+"""Whoever makes the cluster: EKS gives that one an access entry as administrator, and refuses a second one
+(ResourceInUseException), ten minutes into the first `up`. So AWS is asked at preview who that would be.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from ..checks import Problem
+from .access import Access
+
+_SESSION = re.compile(r"arn:[a-z-]+:sts::(\d{12}):assumed-role/([^/]+)/.*")
+_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::(\d{12}):(role|user)/(.*)")
+
+
+def same(caller: str, principal: str) -> bool:
+    """Whether the identity `caller`, as STS names it, is the IAM role or user `principal`. A session of a role does not
+    show the role's path, and names of roles are unique within an account whatever their paths."""
+    session, named = _SESSION.fullmatch(caller), _PRINCIPAL.fullmatch(principal)
+    if session and named:
+        return (named[1], named[2], named[3].rpartition("/")[2]) == (session[1], "role", session[2])
+    return caller == principal
+
+
+def problems(entries: Mapping[str, Access], cluster_name: str, provider: pulumi.ProviderResource) -> Iterator[Problem]:
+    """Entries for whoever runs this, where that one is about to make the cluster. Of a cluster that is there nobody but
+    its creator has an entry beside these."""
+    if not entries:
+        return
+    opts = pulumi.InvokeOptions(provider=provider)
+    caller = aws.get_caller_identity(opts=opts).arn
+    mine = {who: entry for who, entry in entries.items() if same(caller, entry["principal_arn"])}
+    if not mine or cluster_name in aws.eks.get_clusters(opts=opts).names:
+        return
+    for who, entry in mine.items():
+        yield Problem(
+            f"access.{who}.principal_arn", entry["principal_arn"],
+            "is who runs this and makes the cluster, and EKS makes that one its administrator without an entry",
+            "roles and users other than the one that makes the cluster",
+            f"remove {who}; to be able to take its rights away later, run `pulumi up` as another role",
+        )  # fmt: skip

@@ -1,0 +1,65 @@
+"""Whether the person at the sandbox reaches the API server of an EKS cluster: packets are not simulated, paths are.
+
+From the internet the public endpoint answers to the networks that it lists. From private addresses the private endpoint
+answers to those that a rule lets into one of the control plane's security groups (EKS user guide, "Cluster API server
+endpoint"). Who calls from where: `sandbox/caller.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from sandbox import caller
+from sandbox.aws import server, session
+from sandbox.cluster import key as keys
+
+_HTTPS = 443
+_SOMEONE = "198.51.100.7"
+"""A person on the internet (RFC 5737), where the endpoint is open to everybody."""
+
+
+def blocked(key: str) -> str:
+    """Why the API server of the cluster with this key is out of reach, as a client says it; empty when it is not."""
+    cloud, *place = keys.parts(key)
+    if cloud != "eks" or server.endpoint() is None:
+        return ""
+    region, name = place
+    eks = session.client("eks", region)
+    try:
+        found = eks.describe_cluster(name=name)["cluster"]
+    except eks.exceptions.ResourceNotFoundException:
+        return ""
+    vpc, ec2 = found["resourcesVpcConfig"], session.client("ec2", region)
+    network = ec2.describe_vpcs(VpcIds=[vpc["vpcId"]])["Vpcs"][0]["CidrBlock"]
+    address = caller.load().address or _expected(vpc, network)
+    here = ipaddress.IPv4Address(address)
+    if here.is_private and address != _SOMEONE:
+        groups = [vpc["clusterSecurityGroupId"], *vpc["securityGroupIds"]]
+        rules = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
+        let_in = vpc["endpointPrivateAccess"] and any(
+            _admits(rule, here) for group in rules for rule in group["IpPermissions"]
+        )
+        target = str(ipaddress.IPv4Network(network)[5])
+    else:
+        let_in = vpc["endpointPublicAccess"] and _within(here, vpc["publicAccessCidrs"])
+        target = found.get("endpoint", "").removeprefix("https://").partition(":")[0]
+    return "" if let_in else f"dial tcp {target}:{_HTTPS}: i/o timeout (the sandbox calls from {address})"
+
+
+def _expected(vpc: dict[str, Any], network: str) -> str:
+    """Where the stack's file lets people come from: the internet, else the VPC."""
+    if not vpc["endpointPublicAccess"]:
+        return str(ipaddress.IPv4Network(network)[10])
+    first = ipaddress.IPv4Network(vpc["publicAccessCidrs"][0])
+    return _SOMEONE if first.prefixlen == 0 else str(first[0])
+
+
+def _within(address: ipaddress.IPv4Address, networks: list[str]) -> bool:
+    return any(address in ipaddress.IPv4Network(network) for network in networks)
+
+
+def _admits(rule: dict[str, Any], address: ipaddress.IPv4Address) -> bool:
+    every = rule["IpProtocol"] == "-1"
+    https = rule["IpProtocol"] in ("tcp", "6") and rule.get("FromPort", 0) <= _HTTPS <= rule.get("ToPort", 65535)
+    return (every or https) and _within(address, [each["CidrIp"] for each in rule["IpRanges"]])

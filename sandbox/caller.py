@@ -1,0 +1,49 @@
+"""Who is at the sandbox, and where: what the simulated clouds take the person who runs `pulumi` for.
+
+`.sandbox/caller.json` says it, read anew at each use, so that it can change between two commands. All is optional:
+
+    arn       identity in AWS, such as "arn:aws:sts::123456789012:assumed-role/deployer/ann"
+              (default: the user `sandbox` of the account that the stack's file allows, or of 123456789012)
+    address   IPv4 address, such as "198.51.100.7": whether it reaches an API server is a matter of that server's
+              endpoints, lists of networks and security groups
+              (default: where the stack's file lets people come from)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import dataclass
+
+from sandbox import paths
+from sandbox.errors import SandboxError
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The person; empty where nothing is said."""
+
+    arn: str = ""
+    address: str = ""
+
+
+def load() -> Caller:
+    """What `.sandbox/caller.json` says. Raises SandboxError for a file that says something else."""
+    path = paths.home() / "caller.json"
+    if not path.exists():
+        return Caller()
+    try:
+        caller = Caller(**json.loads(path.read_text()))
+        if caller.address:
+            ipaddress.IPv4Address(caller.address)
+    except (ValueError, TypeError) as error:
+        raise SandboxError(f"{path} does not say who calls: {error}.", "correct it, or delete it") from None
+    return caller
+
+
+def principal(arn: str) -> str:
+    """The user or role behind an identity, as IAM writes it; a session's path is not known, so it has none."""
+    head, _, session = arn.partition(":assumed-role/")
+    if not session:
+        return arn
+    return f"{head.replace(':sts:', ':iam:')}:role/{session.split('/')[0]}"

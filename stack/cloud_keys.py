@@ -1,0 +1,184 @@
+"""The keys of a stack's file that belong to Pulumi's providers: `aws:region`, `aws:profile`, `gcp:project`, …
+
+A default provider reads all of its cloud's keys, an explicit one reads none. This stack has explicit ones, so every key
+is handed on (`providers.py`), and a key that nothing would read is refused: a guard that is dropped is no guard.
+"""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pydantic.alias_generators import to_camel
+
+from components import hardware, naming
+from components.aws import regions
+from components.checks import Problem
+from components.gcp import places
+
+NAMESPACES = ("aws", "gcp", "eks", "kubernetes", "aws-native", "google-native")
+"""Namespaces of clouds' providers. Keys of others (`pulumi:`, a program's own) are none of our business."""
+
+_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
+# What the stack's providers say with a key of gpuyard's own.
+_OURS = {"aws:defaultTags": "gpuyard:tags", "gcp:defaultLabels": "gpuyard:tags"}
+# Identities that the provider would take and the login of the kubeconfig could not: half of an `up` would run as
+# another one. What both follow stands beside.
+_ENVIRONMENT = "give it to the shell that runs pulumi"
+_SPLIT = {
+    "aws:accessKey": f"{_ENVIRONMENT}: AWS_ACCESS_KEY_ID; or name a profile: aws:profile",
+    "aws:secretKey": f"{_ENVIRONMENT}: AWS_SECRET_ACCESS_KEY; or name a profile: aws:profile",
+    "aws:token": f"{_ENVIRONMENT}: AWS_SESSION_TOKEN; or name a profile: aws:profile",
+    "aws:assumeRoleWithWebIdentity": f"{_ENVIRONMENT}: AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE",
+    "aws:sharedConfigFiles": f"{_ENVIRONMENT}: AWS_CONFIG_FILE",
+    "aws:sharedCredentialsFiles": f"{_ENVIRONMENT}: AWS_SHARED_CREDENTIALS_FILE",
+    "gcp:accessToken": f"{_ENVIRONMENT}: CLOUDSDK_AUTH_ACCESS_TOKEN and GOOGLE_OAUTH_ACCESS_TOKEN",
+    "gcp:credentials": f"{_ENVIRONMENT}: GOOGLE_APPLICATION_CREDENTIALS, and gcloud auth login --cred-file",
+    "gcp:externalCredentials": f"{_ENVIRONMENT}: GOOGLE_APPLICATION_CREDENTIALS, and gcloud auth login --cred-file",
+}
+_NUMBERS = ("max_retries", "token_bucket_rate_limiter_capacity")
+_ACCOUNT = re.compile(r"\d{12}")
+_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+")
+_SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com")
+
+
+@dataclass(frozen=True)
+class CloudKeys:
+    """What stands in the file outside `gpuyard:`, by full key. `secret`: the keys whose values are encrypted there."""
+
+    values: Mapping[str, Any]
+    secret: frozenset[str] = frozenset()
+
+    def text(self, key: str) -> str:
+        """The value of a key as text; empty when it is not set."""
+        value = self.values.get(key)
+        return "" if value is None else str(value)
+
+    def provider_args(self, cloud: str) -> dict[str, Any]:
+        """The cloud's keys as the arguments of its `Provider`: snake_case, secrets secret."""
+        found: dict[str, Any] = {}
+        for argument, name in _arguments(cloud).items():
+            key = f"{cloud}:{name}"
+            if key in self.values:
+                value = self.values[key]
+                if isinstance(value, int) and not isinstance(value, bool) and argument not in _NUMBERS:
+                    value = str(value)  # text of digits is read as a number
+                found[argument] = pulumi.Output.secret(value) if key in self.secret else value
+        return found
+
+    @property
+    def profile(self) -> str:
+        """The AWS profile that the file names; empty: the environment's."""
+        return self.text("aws:profile")
+
+    @property
+    def role_arn(self) -> str:
+        """The AWS role that the stack works as; empty: whoever runs it."""
+        roles = self.values.get("aws:assumeRoles") or []
+        return roles[-1].get("roleArn", "") if roles else ""
+
+    @property
+    def impersonated(self) -> str:
+        """The Google service account that the stack works as; empty: whoever runs it."""
+        return self.text("gcp:impersonateServiceAccount")
+
+
+def _arguments(cloud: str) -> dict[str, str]:
+    """Arguments of the cloud's provider → their names in a stack's file."""
+    # Late, and one only: the other cloud's SDK is never loaded.
+    if cloud == hardware.AWS:
+        from pulumi_aws import ProviderArgs
+    else:
+        from pulumi_gcp import ProviderArgs
+    return {name: to_camel(name) for name in inspect.signature(ProviderArgs).parameters}
+
+
+def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
+    """Everything that is wrong with these keys, seen without asking a cloud."""
+    yield from _region(cloud, keys)
+    known = sorted(_arguments(cloud).values())
+    for key in sorted(keys.values):
+        namespace, _, name = key.partition(":")
+        if namespace not in NAMESPACES:
+            continue
+        if namespace != cloud:
+            yield Problem(key, "…", f"nothing reads it in an environment on {cloud}", f"keys of {cloud}:", "remove it")
+        elif name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            yield Problem(
+                key, "…", "unknown key: nothing reads it", f"the settings of Pulumi's provider: {', '.join(known)}",
+                f"write {cloud}:{near[0]}" if near else "remove it, or correct its name",
+            )  # fmt: skip
+        elif key in _OURS:
+            yield Problem(key, "…", "these stand under a key of gpuyard", _OURS[key], f"write {_OURS[key]}")
+        elif key in _SPLIT:
+            yield Problem(
+                key, "…", "the login to the cluster does not follow it, so two identities would do the work",
+                "an identity of the shell's environment, or a profile or role that the file names", _SPLIT[key],
+            )  # fmt: skip
+        else:
+            yield from _value(key, keys.values[key])
+
+
+def _value(key: str, value: Any) -> Iterator[Problem]:
+    if key in ("aws:allowedAccountIds", "aws:forbiddenAccountIds"):
+        given = value if isinstance(value, list) else [value]
+        if not isinstance(value, list) or not all(isinstance(i, str) and _ACCOUNT.fullmatch(i) for i in given):
+            quoted = ", ".join(f'"{item}"' for item in given)
+            yield Problem(
+                key, value, "not a list of account ids", "twelve digits each, in quotes, in a list",
+                f"write [{quoted}] with the ids that `aws sts get-caller-identity` shows",
+            )  # fmt: skip
+    elif key == "aws:assumeRoles":
+        yield from _roles(key, value)
+    elif key == "gcp:impersonateServiceAccount" and not _SERVICE_ACCOUNT.fullmatch(str(value)):
+        yield Problem(
+            key, value, "not the address of a service account", "NAME@PROJECT.iam.gserviceaccount.com",
+            "see `gcloud iam service-accounts list`",
+        )  # fmt: skip
+    elif key == "gcp:impersonateServiceAccountDelegates":
+        yield Problem(
+            key, value, "the login to the cluster takes one service account and no chain",
+            "gcp:impersonateServiceAccount alone", "let whoever runs pulumi impersonate that account directly",
+        )  # fmt: skip
+
+
+def _roles(key: str, value: Any) -> Iterator[Problem]:
+    """The login of an EKS cluster (`aws eks get-token --role-arn`) takes one role and nothing beside it."""
+    profile = "write the chain into ~/.aws/config (role_arn, source_profile, external_id) and name it: aws:profile"
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        yield Problem(key, value, "not one role", "a list of one map with roleArn", profile)
+        return
+    role = value[0]
+    if not isinstance(role.get("roleArn"), str) or not _ROLE.fullmatch(role["roleArn"]):
+        yield Problem(
+            f"{key}[0].roleArn", role.get("roleArn"), "not the ARN of a role", "arn:aws:iam::ACCOUNT:role/NAME",
+            "see `aws iam get-role --role-name NAME --query Role.Arn`",
+        )  # fmt: skip
+    if role.get("externalId"):
+        yield Problem(f"{key}[0].externalId", "…", "the login to the cluster cannot show it", "roleArn alone", profile)
+
+
+def _region(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
+    key = f"{cloud}:region"
+    region, example = keys.text(key), _EXAMPLES[cloud]
+    if not region:
+        yield Problem(key, None, "missing", f"a region, such as {example}", f"pulumi config set {key} {example}")
+    elif cloud == hardware.AWS:
+        yield from regions.problems(key, region)
+    elif region not in places.ZONES:
+        near = [places.region_of(region)] if places.is_zone(region) else places.nearest(region)
+        yield Problem(
+            key, region, "a zone, not a region" if places.is_zone(region) else "unknown region",
+            ", ".join(near) or f"a region, such as {example}",
+            f"pulumi config set {key} {near[0] if near else example}",
+        )  # fmt: skip
+    if cloud == hardware.GCP and not naming.GOOGLE_PROJECT.fullmatch(project := keys.text("gcp:project")):
+        yield Problem(
+            "gcp:project", project or None, "no id of a project" if project else "missing",
+            "the id of your Google Cloud project: 6 to 30 characters, neither its name nor its number",
+            "pulumi config set gcp:project YOUR-PROJECT" + (" (see `gcloud projects list`)" if project else ""),
+        )  # fmt: skip

@@ -1,0 +1,138 @@
+"""The keys outside `gpuyard:`: what stands there reaches the providers, and what nothing would read is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.config.test_errors import changed, parse, told
+from tests.stacks import EKS, GKE, record, settings
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"
+GUARDS: dict[str, Any] = {
+    "aws:allowedAccountIds": [ACCOUNT],
+    "aws:profile": "work",
+    "aws:assumeRoles": [{"roleArn": ROLE, "sessionName": "pulumi"}],
+    "aws:maxRetries": 5,
+}
+
+
+def test_every_aws_key_reaches_the_provider() -> None:
+    """security case H3: an account guard that is dropped lets prod land in the wrong account."""
+    made = record({**settings("dev"), **GUARDS}, "dev")
+    inputs = {
+        key: json.loads(value) if isinstance(value, str) and value[:1] in "[{0123456789" else value
+        for key, value in made.one("pulumi:providers:aws").inputs.items()
+    }
+    assert inputs["region"] == "us-east-1"
+    for key, value in GUARDS.items():
+        assert inputs[key.split(":")[1]] == value, key
+
+
+def test_the_login_to_the_cluster_has_the_identity_of_the_provider() -> None:
+    """security case H3: else the charts are installed by whoever the shell is logged in as."""
+    made = record({**settings("dev"), **GUARDS}, "dev")
+    config = json.loads(made.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"])
+    args = config["users"][0]["user"]["exec"]["args"]
+    assert args[-4:] == ["--role", ROLE, "--profile", "work"]
+    inside = made.one("pulumi:providers:kubernetes", "cluster-eks-eks-k8s").inputs["kubeconfig"]
+    assert "--profile" in inside and ROLE in inside
+
+
+def test_every_gcp_key_reaches_the_provider_and_the_login() -> None:
+    """security case H3, on Google Cloud."""
+    account = "deployer@gpuyard-project.iam.gserviceaccount.com"
+    keys = {
+        "gcp:impersonateServiceAccount": account,
+        "gcp:billingProject": "gpuyard-bill",
+        "gcp:userProjectOverride": True,
+    }
+    made = record({**settings("dev-gke"), **keys}, "dev-gke")
+    inputs = made.one("pulumi:providers:gcp").inputs
+    assert inputs["impersonateServiceAccount"] == account
+    assert inputs["billingProject"] == "gpuyard-bill" and inputs["userProjectOverride"] in (True, "true")
+    config = json.loads(made.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"])
+    env = config["users"][0]["user"]["exec"]["env"]
+    assert env == [{"name": "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "value": account}]
+
+
+@pytest.mark.parametrize("stack", ["prod"])
+def test_the_production_example_has_the_account_guard(stack: str) -> None:
+    """security case H3: credentials of another account stop at the provider."""
+    assert settings(stack)["aws:allowedAccountIds"] == ["111122223333"]
+
+
+@pytest.mark.parametrize(
+    ("stack", "key", "value", "wrong", "fix"),
+    [
+        ("dev", "aws:assumeRole", {"roleArn": ROLE}, "unknown key", "write aws:assumeRoles"),
+        ("dev", "aws:alowedAccountIds", [ACCOUNT], "unknown key", "write aws:allowedAccountIds"),
+        ("dev", "aws:xyz", "1", "unknown key", "remove it"),
+        ("dev", "gcp:project", "p", "nothing reads it", "remove it"),
+        ("dev", "kubernetes:context", "prod", "nothing reads it", "remove it"),
+        ("dev", "eks:autonaming", "x", "nothing reads it", "remove it"),
+        ("dev", "aws:defaultTags", {"tags": {"a": "b"}}, "gpuyard", "write gpuyard:tags"),
+        ("dev", "aws:accessKey", "AKIA", "two identities", "AWS_ACCESS_KEY_ID"),
+        ("dev", "aws:secretKey", "x", "two identities", "AWS_SECRET_ACCESS_KEY"),
+        ("dev", "aws:sharedConfigFiles", ["~/x"], "two identities", "AWS_CONFIG_FILE"),
+        ("dev", "aws:assumeRoleWithWebIdentity", {}, "two identities", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("dev", "aws:allowedAccountIds", 123456789012, "not a list", '["123456789012"]'),
+        ("dev", "aws:forbiddenAccountIds", ["prod"], "not a list", "aws sts get-caller-identity"),
+        ("dev", "aws:assumeRoles", [{"roleArn": ROLE}, {"roleArn": ROLE}], "not one role", "aws:profile"),
+        ("dev-gke", "gcp:impersonateServiceAccont", "a@b", "unknown key", "write gcp:impersonateServiceAccount"),
+        ("dev-gke", "gcp:impersonateServiceAccount", "ann@example.com", "not the address", "service-accounts list"),
+        ("dev-gke", "gcp:impersonateServiceAccountDelegates", ["a"], "no chain", "impersonate"),
+        ("dev-gke", "gcp:defaultLabels", {"a": "b"}, "gpuyard", "write gpuyard:tags"),
+        ("dev-gke", "gcp:credentials", "{}", "two identities", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("dev-gke", "aws:profile", "work", "nothing reads it", "remove it"),
+    ],
+)  # fmt: skip
+def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
+    stack: str, key: str, value: Any, wrong: str, fix: str
+) -> None:
+    """security case H3: no key is dropped in silence."""
+    (found,) = told(stack, {key: value})
+    assert found.path == key and wrong in found.wrong and fix in found.fix
+
+
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        ({"roleArn": "deployer"}, "aws:assumeRoles[0].roleArn"),
+        ({"roleArn": "arn:aws-cn:iam::123456789012:role/d"}, "aws:assumeRoles[0].roleArn"),
+        ({"roleArn": ROLE, "externalId": "x"}, "aws:assumeRoles[0].externalId"),
+    ],
+)
+def test_a_role_that_the_login_could_not_take_is_refused(role: dict[str, str], path: str) -> None:
+    """security case H3."""
+    (found,) = told("dev", {"aws:assumeRoles": [role]})
+    assert found.path == path
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["mx-central-1", "ap-east-2", "ap-southeast-6", "ap-southeast-7", "ca-west-1"],
+)
+def test_every_commercial_region_of_the_sdk_is_one(region: str) -> None:
+    """field case A13."""
+    config = {
+        "aws:region": region,
+        "gpuyard:network/zones/0": f"{region}a",
+        "gpuyard:network/zones/1": f"{region}b",
+    }
+    assert parse("dev", changed("dev", config)).region == region
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1", "eu-isoe-west-1"])
+def test_a_region_of_another_partition_is_plainly_refused(region: str) -> None:
+    """field case A13: its ARNs would be wrong, and not all services are there."""
+    (found,) = told("dev", {"aws:region": region})
+    assert found.path == "aws:region" and "partition aws-" in found.wrong
+
+
+def test_the_stacks_of_this_repository_have_no_key_that_is_refused() -> None:
+    for stack in (*EKS, *GKE):
+        assert parse(stack, changed(stack, {})).region

@@ -1,0 +1,138 @@
+"""docs/security.md: the policy of whoever deploys to AWS lets every call of the stacks through, and little else."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import json
+import re
+from typing import Any
+
+import pytest
+from parliament import analyze_policy_string
+
+from sandbox.aws import table
+from sandbox.aws.api import Recorder
+from sandbox.aws.rows import rows
+from sandbox.aws.table import Scope
+from sandbox.paths import ROOT
+from tests.recording import Resource
+from tests.stacks import EKS, recorded
+
+PAGE = (ROOT / "docs" / "security.md").read_text()
+PREFIXES = {"efs": "elasticfilesystem"}
+# Data sources that the stacks and pulumi-eks ask; an existing network asks more, all of them Describe.
+ASKED = {
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstanceTypeOfferings",
+    "eks:DescribeAddonVersions",
+    "eks:ListClusters",
+    "sts:GetCallerIdentity",
+}
+# What AWS wants beside the calls themselves. Sources: the services' own pages on identity and access ("Actions,
+# resources, and condition keys", dependent actions), and the user guides' required permissions.
+BESIDE = {
+    "autoscaling:DeleteTags": "node-template tags, taken away again",
+    "ec2:RunInstances": "EKS tries a launch template as the caller",
+    "elasticfilesystem:TagResource": "tags at creation",
+    "fsx:TagResource": "tags at creation",
+    "fsx:UntagResource": "tags, taken away again",
+    "eks:TagResource": "tags at creation",
+    "eks:UntagResource": "tags, taken away again",
+    "iam:CreateServiceLinkedRole": "the first cluster, node group, file system and Spot request of an account",
+    "iam:PassRole": "roles of the control plane, nodes, pods and the flow log",
+    "iam:PutRolePermissionsBoundary": "cluster.iam",
+    "kms:CreateGrant": "EKS uses the key on the caller's behalf",
+    "kms:PutKeyPolicy": "a key's policy, when it changes",
+    "logs:CreateLogDelivery": "flow logs to CloudWatch",
+    "logs:TagResource": "tags at creation",
+    "logs:UntagResource": "tags, taken away again",
+    **dict.fromkeys(
+        ("s3:GetBucketAcl", "s3:GetBucketNotification", "s3:ListBucket", "s3:PutBucketNotification"),
+        "FSx looks at a linked bucket and hears of its new objects",
+    ),
+    "fsx:ListTagsForResource": "tags, looked at",
+    "logs:ListTagsForResource": "tags, looked at",
+}
+
+
+def policy() -> dict[str, Any]:
+    """The document as it stands on the page."""
+    found = re.search(r"<!-- deployer policy -->\n```json\n(.*?)```\n<!-- deployer policy end -->", PAGE, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def allowed() -> list[str]:
+    """Every action that it names, patterns included."""
+    lists = [statement["Action"] for statement in policy()["Statement"]]
+    return [action for found in lists for action in (found if isinstance(found, list) else [found])]
+
+
+def calls(resource: Resource) -> set[str]:
+    """What a provider calls in the resource's life: created, looked at, changed, tagged, deleted."""
+    row, recorder = rows()[resource.type], Recorder("us-east-1")
+    inputs = dict(resource.inputs)
+    if row.name and inputs.get(row.name.property) is None:
+        inputs[row.name.property] = inputs.get(row.name.prefix) or "sandbox"
+    scope = Scope(recorder, inputs, tags={"new": "1"})
+    scope.id = table.create(row, scope) or "sandbox"
+    table.read(row, scope)
+    table.update(row, scope)
+    if row.tags:
+        table.retag(row, scope, {"old": "1"})
+    table.delete(row, scope)
+    return {f"{PREFIXES.get(service, service)}:{operation}" for service, operation, _ in recorder.calls}
+
+
+@functools.cache
+def needed() -> dict[str, str]:
+    """Action → a resource that needs it, over all stacks on EKS."""
+    found = dict.fromkeys(ASKED, "a data source")
+    for stack in EKS:
+        for resource in recorded(stack).resources.values():
+            if resource.package == "aws" and not resource.type.startswith("pulumi:"):
+                found.update(dict.fromkeys(calls(resource), str(resource)))
+    return found
+
+
+def test_every_call_of_the_stacks_is_allowed() -> None:
+    """security case M6."""
+    patterns = allowed()
+    missing = {
+        action: who
+        for action, who in needed().items()
+        if not any(fnmatch.fnmatchcase(action, pattern) for pattern in patterns)
+    }
+    assert missing == {}
+
+
+def test_what_is_allowed_by_name_is_needed() -> None:
+    """security case M6: no action is left over from earlier."""
+    spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(BESIDE)
+    assert spare == set()
+    assert set(BESIDE) <= set(allowed())
+
+
+def test_it_looks_everywhere_and_changes_only_what_the_stacks_are_made_of() -> None:
+    """security case M6: no administrator's right, and patterns only where reading is meant, or EKS's own objects."""
+    for action in allowed():
+        if "*" in action:
+            service, _, verb = action.partition(":")
+            assert re.fullmatch(r"(Describe|Get|List)\*", verb) or service == "eks", action
+    assert not {"iam:*", "*", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreatePolicy"} & set(allowed())
+
+
+def test_aws_takes_it_as_one_managed_policy() -> None:
+    """IAM: 6,144 characters without blanks; and the linter finds no action that does not exist."""
+    text = json.dumps(policy(), separators=(",", ":")).replace("ACCOUNT", "123456789012")
+    assert len(text) <= 6144, len(text)
+    # Most of it is for objects that are not there yet, so their ARNs are not known.
+    findings = [finding for finding in analyze_policy_string(text).findings if finding.issue != "RESOURCE_STAR"]
+    assert [str(finding) for finding in findings] == []
+
+
+@pytest.mark.parametrize("service", ["ec2", "eks", "pods.eks", "vpc-flow-logs"])
+def test_roles_are_handed_to_the_services_that_take_them(service: str) -> None:
+    (statement,) = [each for each in policy()["Statement"] if each["Action"] == "iam:PassRole"]
+    assert f"{service}.amazonaws.com" in statement["Condition"]["StringEquals"]["iam:PassedToService"]
