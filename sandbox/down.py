@@ -1,7 +1,8 @@
 """`down`: every cloud object destroyed by the engine, every process stopped, every port free, the folder gone.
 
-Objects that the clouds still have after a destroy of all stacks are an error that names them: on a real account they
-would cost money. `force` is for when the engine cannot do it (state lost, files broken): everything is removed unseen.
+It ends well whatever happened before. What the engine could not destroy (state lost, files broken, objects of which it
+never heard) is named, since on a real account it would cost money, and goes with the sandbox's folder. Only where
+`faults.json` makes the destroy fail, it fails: that is what the file is for. `force` removes everything unseen.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import lock, paths, process, recovery, session, status
+from sandbox import lock, orphans, paths, process, recovery, session, status
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
+from sandbox.plugins import faults
 from sandbox.stacks import Stack, existing
 
 KEPT = "attic"
+LEFT_BEHIND = "the destroy left"
 _PROTECTION = "deletionProtection"
 
 
 def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
     """Destroys the stacks; with `everything` also stops the sandbox and removes its folder.
 
-    Raises SandboxError when a stack cannot be destroyed or a cloud has objects left.
+    Raises SandboxError when a stack cannot be destroyed and the sandbox is to stay, or a fault was asked for.
     """
     paths.check()
     if not paths.home().exists():
@@ -33,18 +36,17 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
             recovery.end_orphans(session.say)
         else:
             for stack in stacks:
-                destroy(stack)
+                try:
+                    destroy(stack)
+                except SandboxError as error:
+                    if not everything or _asked_for():
+                        raise
+                    session.say(f"stack {stack.name} could not be destroyed:")
+                    session.say(str(SandboxError(error.problem, "", error.detail)))
         if not everything and existing():
             return
-        if kept := [] if force else [entry for cloud in _running() for entry in status.kept(cloud)]:
-            session.say(f"kept by their reclaim policy, on a real account for good: {', '.join(kept)}")
-        left = [] if force else _leftovers()
-        if left:
-            raise SandboxError(
-                f"After the destroy the simulated cloud still has {len(left)} objects: {', '.join(left[:10])}"
-                + (" …" if len(left) > 10 else "."),
-                "on a real account they would cost money: find out who made them; `make down FORCE=1` removes them",
-            )
+        if not force:
+            _tell_what_is_left()
         stopped = process.stop_all()
         kept = _remove()
         session.say(f"gone: {len(stopped)} processes stopped, {paths.home()} removed{kept}")
@@ -57,11 +59,14 @@ def destroy(stack: Stack) -> None:
     recovery.repair_state(stack, session.say)
     checkpoint = stack.checkpoint()
     engine = Engine(stack, tools["pulumi"])
-    if checkpoint.managed or checkpoint.pending:  # a stack without objects needs no cloud to go away
-        clouds = {resource["type"].split(":")[0] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]}
+    lost = orphans.of(stack)
+    if checkpoint.managed or checkpoint.pending or lost:  # a stack without objects needs no cloud to go away
+        types = [resource["type"] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]]
+        clouds = {token.split(":")[0] for token in [*types, *(made.type for made in lost)]}
         session.start(["aws"] if clouds & {"aws", "eks"} else [])
         stack.prepare()
         recovery.recover(engine, False, session.say)  # what is gone already is no hindrance
+        orphans.remove(stack, session.say)
         _unprotect(engine)
         outcome = engine.run("destroy", title=f"destroy {stack.name}")
         deleted = len(checkpoint.managed)
@@ -104,9 +109,28 @@ def _pending(operations: list[dict]) -> list[dict]:
     return [operation["resource"] for operation in operations]
 
 
-def _leftovers() -> list[str]:
-    """What the clouds that run still have."""
-    return [entry for cloud in _running() for entry in status.leftovers(cloud)]
+def _asked_for() -> bool:
+    """Whether the destroy may have failed because the faults file says so."""
+    try:
+        return any(fault.error and fault.operation in ("delete", "*") for fault in faults.load())
+    except SandboxError:
+        return False
+
+
+def _tell_what_is_left() -> None:
+    """Names what the clouds that run still have."""
+    try:
+        kept = [entry for cloud in _running() for entry in status.kept(cloud)]
+        left = [entry for cloud in _running() for entry in status.leftovers(cloud)]
+    except Exception as error:
+        # A cloud that cannot even be asked is no reason to leave its processes and files behind.
+        session.say(f"the simulated clouds could not be asked what is left ({type(error).__name__}: {error})")
+        return
+    if kept:
+        session.say(f"kept by their reclaim policy, on a real account for good: {', '.join(kept)}")
+    if left:
+        names = ", ".join(left[:10]) + (" …" if len(left) > 10 else "")
+        session.say(f"{LEFT_BEHIND} {len(left)} objects, which a real account would go on billing: {names}")
 
 
 def _running() -> list[str]:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import paths, process
+from sandbox import orphans, paths, process
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
 from sandbox.plugins import journal
@@ -32,7 +32,6 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
     """Steps 3 to 5 for one stack, once its clouds run. `restarted`: they were not running before this command."""
     stack = engine.stack
     if not stack.exists:
-        journal.clear()
         return
     _unlock(engine, say)
     restarted = restarted or _mark(stack).exists()
@@ -46,7 +45,7 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
             say("comparing the state with what the clouds have")
         engine.run("refresh", title=f"recover {stack.name}")
     _mark(stack).unlink(missing_ok=True)
-    journal.clear()
+    orphans.forget(stack)
 
 
 def settle(latest: dict, made: dict[str, str]) -> dict:

@@ -123,8 +123,9 @@ class AwsProvider(SimulatedProvider):
             scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
         with suppress(KeyError):  # an id that is known beforehand: even a killed create can be found again by it
             journal.note(urn, scope.text(row.id))
+        made_by = {"region": scope.api.region}
         try:
-            id = table.create(row, scope, lambda id: journal.note(urn, id))
+            id = table.create(row, scope, lambda id: journal.note(urn, id, made_by, inputs))
         except ProviderError as error:
             if error.partial:
                 id, _ = error.partial

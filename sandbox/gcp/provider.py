@@ -125,7 +125,9 @@ class GcpProvider(SimulatedProvider):
         row, ctx = self._row(token), self._context(timeout)
         if preview:
             return "", self._foretell(ctx, row, inputs, {})
-        journal.note(urn, row.pulumi_id(inputs))  # known beforehand: even a killed create can be found again by it
+        journal.note(
+            urn, row.pulumi_id(inputs), self.config, inputs
+        )  # known beforehand: even a killed create can be found again by it
         with _told(f"Error creating {row.kind}"):
             body = row.behaviour.create(ctx, row, inputs, row.body(ctx, inputs))
         return row.pulumi_id(inputs), self._describe(ctx, row, inputs, body)

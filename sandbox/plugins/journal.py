@@ -1,44 +1,89 @@
-"""What is made or being made, so that a killed engine's unfinished creates can be found again.
+"""What is made or being made, so that objects of which the engine never heard can be found again.
 
-The engine notes an object in its state only after the provider has answered. When it is killed in between, its state
-says "creating" and nobody knows the id: the real clouds lose the object then, the sandbox does not. One JSON line per
-create with URN and id: the host writes it when a create is done, a provider already before it asks the cloud if the id
-follows from the inputs. `sandbox/recovery.py` reads it and starts a new journal.
+The engine notes an object in its state only after the provider has answered. Where no answer comes (the engine or the
+provider host is killed, a connection breaks), nobody knows the object: the real clouds keep it, and so does the
+sandbox. One JSON object per create and line: the host writes it when a create is done, a provider already before it
+asks the cloud if the id follows from the inputs. `sandbox/recovery.py` and `sandbox/orphans.py` read it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox import paths
 
 _lock = threading.Lock()
 
 
-def note(urn: str, id: str) -> None:
+@dataclass(frozen=True)
+class Made:
+    """One object. `config`: of the provider that made it; `inputs`: what it was made of, as far as it is noted."""
+
+    urn: str
+    id: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """The type token, without those of its parents."""
+        return self.urn.split("::")[2].rsplit("$", 1)[-1] if self.urn.count("::") > 2 else ""
+
+    @property
+    def stack(self) -> str:
+        """Name of the stack."""
+        return self.urn.removeprefix("urn:pulumi:").split("::")[0]
+
+
+def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None) -> None:
     """The object of that URN has that id, if it exists. Without a running sandbox nobody would read it."""
     if _path().parent.is_dir():
-        with _lock, _path().open("a") as journal:
-            journal.write(json.dumps([urn, id]) + "\n")
+        line = json.dumps(asdict(Made(urn, id, config or {}, inputs or {})), default=str)
+        with _lock, open(_path(), "a", opener=_private) as journal:
+            journal.write(line + "\n")
 
 
-def ids() -> dict[str, str]:
-    """The last id of every URN that was noted since `clear`."""
-    found = {}
+def entries() -> list[Made]:
+    """Every object once, in the order in which they were noted first."""
+    found: dict[tuple[str, str], Made] = {}
     if _path().exists():
         for line in _path().read_text().splitlines():
             try:
-                urn, id = json.loads(line)
-            except ValueError:  # the host was killed while it wrote
+                made = Made(**json.loads(line))
+            except (ValueError, TypeError):  # the host was killed while it wrote
                 continue
-            found[urn] = id
-    return found
+            before = found.get((made.urn, made.id), made)
+            found[made.urn, made.id] = Made(
+                made.urn, made.id, made.config or before.config, made.inputs or before.inputs
+            )
+    return list(found.values())
+
+
+def ids() -> dict[str, str]:
+    """The last id of every URN that is noted."""
+    return {made.urn: made.id for made in entries()}
+
+
+def keep(wanted: Callable[[Made], bool]) -> None:
+    """Forgets all that is not wanted any more. Nothing else may be at work."""
+    kept = [made for made in entries() if wanted(made)]
+    clear()
+    for made in kept:
+        note(made.urn, made.id, made.config, made.inputs)
 
 
 def clear() -> None:
     _path().unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _path() -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.down import LEFT_BEHIND
 from sandbox.paths import ROOT
 
 PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Makefile")
@@ -63,13 +64,15 @@ class Project:
             text=True,
         )
 
-    def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """The command to its end; it must end with `code` (None: with any)."""
+    def run(self, *arguments: str, code: int | None = 0, dirty: bool = False) -> subprocess.CompletedProcess[str]:
+        """The command to its end; it must end with `code` (None: with any). A `down` leaves nothing, unless `dirty`."""
         child = self.start(*arguments)
         stdout, stderr = child.communicate(timeout=LONGEST)
         done = subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
         if code is not None:
             assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{stdout}\n{stderr}"
+        if arguments[0] == "down" and not dirty:
+            assert LEFT_BEHIND not in stderr, stderr
         return done
 
     def json(self, *arguments: str) -> Any:

@@ -1,0 +1,90 @@
+"""Objects that were made in the simulated clouds and that no state knows: the answer to their creation was lost.
+
+On a real account they stay until somebody finds them. Here the provider host's journal knows them all, so that `down`
+can delete them before the engine meets them in its way: nothing in a state depends on an object that no state has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.plugins import journal
+from sandbox.plugins.journal import Made
+from sandbox.plugins.provider import ProviderError
+from sandbox.stacks import CorruptState, Stack, existing
+
+Say = Callable[[str], None]
+_PROTECTED = {"deletionProtection": False, "deletionProtectionEnabled": False, "deletionPolicy": "DELETE"}
+
+
+def of(stack: Stack) -> list[Made]:
+    """The stack's orphans in the clouds, newest first. What lives in a cluster goes with the cluster."""
+    known = _known()
+    return [
+        made
+        for made in reversed(journal.entries())
+        if made.stack == stack.name and made.type.split(":")[0] in ("aws", "gcp") and (made.type, made.id) not in known
+    ]
+
+
+def forget(stack: Stack) -> None:
+    """Takes out of the journal what the stack's state knows by now."""
+    known = _known()
+    journal.keep(lambda made: made.stack != stack.name or (made.type, made.id) not in known)
+
+
+def remove(stack: Stack, say: Say) -> None:
+    """Deletes the stack's orphans, what depends on others before these; what resists is left to whoever called."""
+    left, before = of(stack), 0
+    if not left:
+        return
+    names = [f"{made.type.rpartition(':')[2]} {made.id.rsplit('/', 1)[-1]}" for made in left]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    say(f"removing what an earlier run made without hearing of it: {', '.join(names[:5])}{more}")
+    _unprotect(left)
+    while left and len(left) != before:
+        before = len(left)
+        left = [made for made in left if not _deleted(made)]
+
+
+def _known() -> set[tuple[str, str]]:
+    """(type, id) of every object in any stack's state."""
+    found = set()
+    for stack in existing():
+        try:
+            found |= {(each["type"], each.get("id", "")) for each in stack.checkpoint().resources}
+        except CorruptState:
+            continue
+    return found
+
+
+def _deleted(made: Made) -> bool:
+    from sandbox.plugins import host  # late: it brings gRPC and the clouds' SDKs along
+
+    provider = host.make(made.type.split(":")[0])
+    inputs = _unprotected(made.inputs)
+    try:
+        provider.configure(made.config)
+        provider.delete(made.type, made.urn, made.id, inputs, {}, 0)
+    except (ProviderError, SandboxError, LookupError):
+        return False
+    return True
+
+
+def _unprotected(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _PROTECTED.get(key, value) for key, value in inputs.items()}
+
+
+def _unprotect(orphans: list[Made]) -> None:
+    clusters = [made.id for made in orphans if made.type == "aws:eks/cluster:Cluster"]
+    if clusters:
+        from sandbox.aws import inventory
+
+        inventory.unprotect(clusters)
+    files = [made.id for made in orphans if made.type == "gcp:filestore/instance:Instance"]
+    if files:
+        from sandbox.gcp import store
+
+        store.unprotect(name for name in files if store.Store().find("file.instances", name))
