@@ -163,6 +163,9 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
         ({"name": "ml"}, "Cluster already exists with name: ml"),
         ({"enabledClusterLogTypes": ["everything"]}, "everything"),
         ({"upgradePolicy": {"supportType": "FOREVER"}}, "FOREVER"),
+        ({"services": "100.64.0.0/16"}, "must be a private block"),
+        ({"services": "172.20.0.0/25"}, "between /12 and /24"),
+        ({"services": "10.0.16.0/20"}, "overlaps a CIDR block of the VPC"),
         ({"public": ["10.0.0.0/8", "0.0.0.0/0"]}, "not allowed in publicAccessCidrs: [10.0.0.0/8]"),
         ({"public": ["2001:db8::/32"]}, "invalid in publicAccessCidrs: [2001:db8::/32]"),
     ],
@@ -170,6 +173,8 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
 def test_wrong_clusters_are_refused(world: World, cluster: dict[str, Any], changes: dict[str, Any], said: str) -> None:
     if "public" in changes:
         changes = {"vpcConfig": {"subnetIds": subnets(world), "publicAccessCidrs": changes["public"]}}
+    if "services" in changes:  # field case A15
+        changes = {"kubernetesNetworkConfig": {"serviceIpv4Cidr": changes["services"]}}
     assert said in world.refuses(CLUSTER, cluster_inputs(world, **{"name": "wrong", **changes}))
 
 

@@ -16,6 +16,7 @@ from components.aws import user_data
 from sandbox.aws import machine_types
 from sandbox.aws.fleet import Fleet, device_lists, max_pods
 from sandbox.cluster.cloud import Group, Taint
+from sandbox.errors import SandboxError
 from tests.unit.aws.conftest import REGION, World, nodegroup_inputs
 
 pytestmark = pytest.mark.slow
@@ -289,6 +290,38 @@ def test_how_a_node_gives_gpus_to_pods_follows_from_image_and_user_data(
     text = user_data.encoded(user_data.render("al2023", scratch=False, gpus=True)) if gpu_pool else None
     found = device_lists({"amiType": ami_type, "releaseVersion": release}, {"UserData": text})
     assert found == taken
+
+
+@pytest.mark.parametrize(("like", "ready_by"), [("al2023", "device-plugin"), ("bottlerocket", "image")])
+def test_nodes_with_an_image_of_the_users_join_by_their_user_data_alone(
+    fleet: Fleet, group_of: Any, like: str, ready_by: str
+) -> None:
+    """field case A15: EKS tells its own images where the cluster is, and no others."""
+    place = user_data.Join("ml", "https://ml.example.com", "Q0E=", "172.20.0.0/16", {"team": "a"}, [])
+    told = user_data.encoded(user_data.render(like, scratch=False, gpus=True, join=place))
+    untold = user_data.encoded(user_data.render(like, scratch=True, gpus=True))
+    for text, joined in ((told, 1), (untold, 0)):
+        template = {"imageId": "ami-0123456789abcdef0", "userData": text}
+        group = group_of(template, amiType="CUSTOM")
+        fleet.set_desired(group.id, 1)
+        machines = [machine for machine in fleet.machines() if machine.group == group.id]
+        assert len(machines) == joined
+        assert {machine.gpu_ready_by for machine in machines} <= {ready_by}
+
+
+def test_ec2_learns_of_a_type_that_is_newer_than_the_sandboxs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """field case A15: from what `aws ec2 describe-instance-types` prints, in `.sandbox/machine_types.json`."""
+    from moto.ec2.models import instance_types
+
+    facts = {**(machine_types.find("p5.48xlarge") or {}), "InstanceType": "p0-new.48xlarge"}
+    (tmp_path / "machine_types.json").write_text(json.dumps({"InstanceTypes": [facts]}))
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
+    assert machine_types.find("p0-new.48xlarge") == facts
+    zones = instance_types.INSTANCE_TYPE_OFFERINGS["availability-zone"]["us-east-1"]
+    assert {each["Location"] for each in zones if each["InstanceType"] == "p0-new.48xlarge"} >= {"us-east-1a"}
+    (tmp_path / "machine_types.json").write_text("[]")
+    with pytest.raises(SandboxError, match="describe-instance-types"):
+        machine_types.load()
 
 
 def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
