@@ -1,0 +1,78 @@
+"""How containers come to GPUs: what the toolkit takes, what the device plugin gives, and what becomes of the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.cluster import gpus
+from sandbox.cluster.cloud import ENVVAR, MOUNTS, Machine, NodeShape
+
+SYS_ADMIN = {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+DROPPED = {"securityContext": {"capabilities": {"drop": ["ALL"]}}}
+ONE_GPU = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
+
+
+class Written:
+    """An API that remembers the statuses it is given."""
+
+    def __init__(self) -> None:
+        self.statuses: list[dict[str, Any]] = []
+
+    def patch(self, path: str, body: dict[str, Any], *_: Any) -> None:
+        self.statuses.append(body["status"])
+
+
+def machine(*ways: str) -> Machine:
+    shape = NodeShape({}, (), {}, "g6.2xlarge", "us-east-1a")
+    return Machine("i-1", "group", "gpu", "node", "aws:///i-1", shape, 1, "device-plugin", False, 0, frozenset(ways))
+
+
+def pod(**container: Any) -> dict[str, Any]:
+    spec = {"containers": [{"name": "main", "image": "image", **container}]}
+    return {"metadata": {"name": "pod", "namespace": "default"}, "spec": spec, "status": {}}
+
+
+def strategy(value: str) -> dict[str, Any]:
+    return {"env": [{"name": "DEVICE_LIST_STRATEGY", "value": value}]}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "node", "works"),
+    [
+        (pod(**DROPPED), machine(ENVVAR), True),
+        (pod(**DROPPED), machine(MOUNTS), False),
+        (pod(**SYS_ADMIN), machine(MOUNTS), True),
+        (pod(securityContext={"privileged": True}), machine(MOUNTS), True),
+    ],
+)
+def test_a_plugin_finds_the_gpus_where_its_variable_counts(plugin: Any, node: Machine, works: bool) -> None:
+    """field case A0: amazon-eks-ami#2706."""
+    api: Any = Written()
+    assert bool(gpus.plugins_that_work(api, [plugin], node)) is works
+    states = [each["containerStatuses"][0]["state"]["waiting"]["reason"] for each in api.statuses]
+    assert states == ([] if works else ["CrashLoopBackOff"])
+
+
+@pytest.mark.parametrize(
+    ("container", "plugin", "node", "sees"),
+    [
+        (ONE_GPU, {}, machine(ENVVAR), True),
+        (ONE_GPU, {}, machine(MOUNTS), False),
+        (ONE_GPU, strategy("volume-mounts"), machine(MOUNTS), True),
+        (ONE_GPU, strategy("volume-mounts"), machine(ENVVAR), False),
+        (ONE_GPU, strategy("cdi-cri,volume-mounts"), machine("cdi-cri"), True),
+        ({**ONE_GPU, **SYS_ADMIN}, {}, machine(MOUNTS), True),
+        ({}, {}, machine(MOUNTS), True),
+    ],
+)
+def test_a_pod_finds_its_gpus_where_plugin_and_node_agree(
+    container: dict[str, Any], plugin: dict[str, Any], node: Machine, sees: bool
+) -> None:
+    """field case A0: a pod that asks for none is left alone."""
+    api: Any = Written()
+    gpus.end_blind_pods(api, [pod(**container)], [pod(**plugin)], node)
+    assert [each["phase"] for each in api.statuses] == ([] if sees else ["Failed"])
+    if not sees:
+        assert "libnvidia-ml" in api.statuses[0]["containerStatuses"][0]["state"]["terminated"]["message"]
