@@ -134,7 +134,7 @@ def storage(
         Filestore("filestore", cast(FilestoreArgs, {**filestore, **places}), options)
     if buckets := args.buckets(environment):
         GcsBuckets("buckets", {**buckets, "cluster": cluster.cluster_name}, options)
-    given = {**args.storage(environment), "network_id": network.network_id}
+    given = {**args.storage(environment), **places}
     if environment.config.cluster.disks_key:
         given["disks_key"] = cluster.disks_key
     return GcpStorage("storage", cast(GcpStorageArgs, given), options)

@@ -37,7 +37,8 @@ class GcpStorageArgs(TypedDict):
     `enterprise`, in the Filestore CSI driver's spelling. `filestore_multishare`: claims of the class share instances
     instead of having one each (default false; enterprise only, up to 1 TiB each). `client_cidrs`: who may mount a file
     system of the class `shared` (default: the whole VPC and what is connected to it; with multishare always so).
-    `disks_key`: encrypts the disks of claims (default: Google's own)."""
+    `disks_key`: encrypts the disks of claims (default: Google's own). `tags`: labels of disks and instances of claims,
+    which the provider's default labels do not reach."""
 
     network_id: pulumi.Input[str]
     shared_vpc: NotRequired[bool]
@@ -47,6 +48,7 @@ class GcpStorageArgs(TypedDict):
     filestore_multishare: NotRequired[bool]
     client_cidrs: NotRequired[list[str]]
     disks_key: NotRequired[pulumi.Input[str]]
+    tags: NotRequired[dict[str, str]]
 
 
 def problems(args: GcpStorageArgs) -> Iterator[Problem]:
@@ -115,7 +117,8 @@ class GcpStorage(pulumi.ComponentResource):
         key: dict[str, pulumi.Input[str]] = (
             {"disk-encryption-kms-key": args["disks_key"]} if "disks_key" in args else {}
         )
-        slow, fast = ({**disk_parameters(kind, fast=fast), **key} for fast in (False, True))
+        labels = _labels(args)
+        slow, fast = ({**disk_parameters(kind, fast=fast), **key, **labels} for fast in (False, True))
         classes = [
             storage_class(f"{name}-block", BLOCK, _DISKS, slow, self, []),
             storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, fast, self, []),
@@ -126,9 +129,15 @@ class GcpStorage(pulumi.ComponentResource):
         self.register_outputs({"storageClassNames": self.storage_class_names})
 
 
+def _labels(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
+    """As both drivers spell them (ParameterKeyLabels in gcp-compute-persistent-disk-csi-driver and Filestore's)."""
+    text = ",".join(f"{key}={value}" for key, value in args.get("tags", {}).items())
+    return {"labels": text} if text else {}
+
+
 def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
     network = pulumi.Output.from_input(args["network_id"])
-    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER)}
+    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER), **_labels(args)}
     clients = args.get("client_cidrs", [])
     if args.get("filestore_multishare", False):
         parameters["multishare"] = "true"

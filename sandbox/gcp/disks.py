@@ -50,6 +50,7 @@ class Disks:
             "status": "READY",
             "description": json.dumps(said),
             "labels": {
+                **dict(each.split("=", 1) for each in parameters.get("labels", "").split(",") if each),
                 "goog-gke-volume": "",
                 "goog-k8s-cluster-name": self._cluster,
                 "goog-k8s-cluster-location": self._location,

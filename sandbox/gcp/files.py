@@ -49,6 +49,7 @@ class Files:
             "fileShares": [{"name": _SHARE, "capacityGb": str(gib), "nfsExportOptions": _exports(parameters)}],
             "networks": [{"network": network, "modes": ["MODE_IPV4"], "ipAddresses": ["10.255.251.2"]}],
             "labels": {
+                **dict(each.split("=", 1) for each in parameters.get("labels", "").split(",") if each),
                 "storage_gke_io_created-by": self.driver.replace(".", "_"),
                 "kubernetes_io_created-for_pvc_name": claim["name"],
                 "kubernetes_io_created-for_pvc_namespace": claim["namespace"],

@@ -97,6 +97,12 @@ class TestClasses:
                 kinds = {used["type"], used.get("pd-type"), used.get("hyperdisk-type")} - {"dynamic", None}
                 assert kinds & set(machine.disks), (name, kinds)
 
+    def test_disks_and_instances_of_claims_are_in_the_bill_of_their_team(self) -> None:
+        """field case A8: the provider's default labels do not reach what the drivers make."""
+        for name in ("block", "block-fast", "shared"):
+            assert parameters(name, tags={"team": "ml", "stage": "dev"})["labels"] == "team=ml,stage=dev"
+            assert "labels" not in parameters(name)
+
     def test_the_driver_chooses_by_the_node_where_pools_take_different_disks(self) -> None:
         mixed = ["n2-standard-8", "g4-standard-48"]
         assert parameters("block", machine_types=mixed) == {
@@ -125,7 +131,7 @@ class TestClasses:
 
     def test_the_stacks_classes_follow_its_pools(self) -> None:
         block = recorded("dev-gke").one("StorageClass", "storage-block").inputs["parameters"]
-        assert block == {"type": "pd-balanced"}
+        assert block == {"type": "pd-balanced", "labels": "gpuyard-stack=gpuyard-dev-gke"}
         later = changed("dev-gke", {"gpuyard:nodePools/gpu-workers/machineTypes": ["g4-standard-48"]})
         assert record(later, "dev-gke").one("StorageClass", "storage-block").inputs["parameters"]["type"] == "dynamic"
 
@@ -344,7 +350,8 @@ class TestBuckets:
         with pytest.raises(pulumi.RunError, match=r"storage\.buckets\.data\.namespace = None: missing"):
             parse("dev-gke", changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": data}}}))
         many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
-        (said,) = parse("dev-gke", many).warnings(date(2026, 11, 23))
+        told = parse("dev-gke", many).warnings(date(2026, 11, 23))
+        (said,) = [each for each in told if each.startswith("storage.")]
         assert said.startswith("storage.buckets.data.serviceAccount: the right is that of all pods of the namespace ml")
 
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])

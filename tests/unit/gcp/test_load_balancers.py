@@ -196,10 +196,12 @@ def test_the_bodies_are_those_of_google(cloud, balancers, disks, annotations) ->
 
 
 def test_a_disk_bears_its_clusters_labels_and_goes(cloud, disks) -> None:
-    handle = disks.make(volume(size="20.5Gi"), {"type": "pd-balanced"}, "us-central1-a")
+    given = {"type": "pd-balanced", "labels": "team=ml,stage="}
+    handle = disks.make(volume(size="20.5Gi"), given, "us-central1-a")
     assert handle == f"projects/{PROJECT}/zones/us-central1-a/disks/pvc-1"
     body = cloud.store.get(DISKS, handle)
     assert body["labels"]["goog-k8s-cluster-name"] == "yard" and body["sizeGb"] == "21"
+    assert (body["labels"]["team"], body["labels"]["stage"]) == ("ml", "")  # field case A8
     assert "claim-of-pvc-1" in body["description"] and body["type"].endswith("/pd-balanced")
     assert disks.make(volume(), {"type": "pd-balanced"}, "us-central1-a") == handle
     assert store.kept() == [] and f"{DISKS} {handle}" in store.leftovers()
