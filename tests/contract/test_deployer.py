@@ -79,10 +79,11 @@ def calls(resource: Resource) -> set[str]:
     scope.id = table.create(row, scope) or "sandbox"
     table.read(row, scope)
     table.update(row, scope)
-    if row.tags:
-        table.retag(row, scope, {"old": "1"})
     table.delete(row, scope)
-    return {f"{PREFIXES.get(service, service)}:{operation}" for service, operation, _ in recorder.calls}
+    made = {(service, operation) for service, operation, _ in recorder.calls}
+    tagging = (row.tags.write, row.tags.remove) if row.tags else ()
+    made |= {(call.service or row.service, call.operation) for call in tagging if call}
+    return {f"{PREFIXES.get(service, service)}:{operation}" for service, operation in made}
 
 
 @functools.cache
