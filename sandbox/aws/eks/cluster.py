@@ -142,6 +142,7 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         "bootstrapClusterCreatorAdminPermissions": True,
         **(params.get("accessConfig") or {}),
     }
+    services = network.service_network(backend, params.get("kubernetesNetworkConfig") or {}, vpc["vpcId"])
     group, interfaces = network.make_parts(backend, name, vpc)
     vpc["clusterSecurityGroupId"] = group
     cluster = {
@@ -151,9 +152,7 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         "version": version,
         "roleArn": params["roleArn"],
         "resourcesVpcConfig": vpc,
-        "kubernetesNetworkConfig": network.service_network(
-            backend, params.get("kubernetesNetworkConfig") or {}, vpc["vpcId"]
-        ),
+        "kubernetesNetworkConfig": services,
         "logging": _logging(params.get("logging")),
         "status": "CREATING",
         "platformVersion": "eks.3",
