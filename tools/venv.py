@@ -21,7 +21,7 @@ except ImportError:  # Windows: the check below says what to do
 
 OLDEST = (3, 10)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PINS = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+PINS = ("requirements-dev.txt",)
 STAMP = ".gpuyard"
 USUAL = "1 to 3 min"
 
@@ -164,7 +164,7 @@ def _venv(venv):
 def _pip(venv, log, begun):
     # Not compiled ahead: the SDKs hold tens of thousands of modules of which a run imports a few hundred.
     argv = [python(venv), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"]
-    argv += ["--progress-bar", "off", "-r", os.path.join(ROOT, "requirements-dev.txt")]
+    argv += ["--progress-bar", "off", "--require-hashes", "-r", os.path.join(ROOT, "requirements-dev.txt")]
     with open(log, "w") as out:
         pip = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=ROOT)
         try:

@@ -18,7 +18,7 @@ import yaml
 from sandbox.down import LEFT_BEHIND
 from sandbox.paths import ROOT
 
-PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Makefile")
+PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "Makefile")
 FOLDERS = ("components", "stack", "sandbox", "tools")
 LONGEST = 900
 

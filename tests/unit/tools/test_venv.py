@@ -44,7 +44,7 @@ def test_it_is_made_once_and_again_only_when_a_pin_changes(clone: Path, quick: l
     assert venv.ensure() == str(clone / ".venv" / "bin" / "python")
     assert time.monotonic() - begun < 0.05
     assert quick == ["venv", "pip"]
-    (clone / "requirements.txt").write_text("pulumi==3.272.0\n")
+    (clone / "requirements-dev.txt").write_text("pulumi==3.272.0\n")
     venv.ensure()
     assert quick == ["venv", "pip", "pip"]
 
@@ -85,7 +85,7 @@ def test_a_real_one_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]
 
 @pytest.mark.slow
 def test_a_pip_without_network_is_one_error_with_the_fix(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (clone / "requirements-dev.txt").write_text("no-such-package==1\n")
+    (clone / "requirements-dev.txt").write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
