@@ -7,6 +7,7 @@ kinds that they bring, and `dev` and `prod` go their whole way on it.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from tests.engine.conftest import Project
 
 CHARTS = os.environ.get("GPUYARD_CHARTS", "")
 pytestmark = pytest.mark.skipif(not CHARTS, reason="GPUYARD_CHARTS names no folder of the charts")
+
+
+def share_of_a_core(project: Project, program: str, seconds: float = 20) -> float:
+    """Processor time of the sandbox's process of that name, of an idle environment."""
+    (pid,) = [pid for pid in project.processes() if Path(f"/proc/{pid}/exe").resolve().name == program]
+
+    def spent() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before, began = spent(), time.monotonic()
+    time.sleep(seconds)
+    return (spent() - before) / (time.monotonic() - began)
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -30,6 +44,8 @@ def test_an_environment_lives_on_the_real_charts(project: Project, stack: str) -
     assert {release["status"] for release in releases.values()} == {"deployed"}
     assert not [warning for warning in up["warnings"] if "could not be reached" in warning]
     assert project.json("up", "--stack", stack, "--json")["changed"] == 0
+    # With little memory it would collect garbage all the time: it took 55 to 80 % of a core.
+    assert share_of_a_core(project, "kube-apiserver") < 0.3
     assert project.json("demo", "--stack", stack, "--json")["ok"] is True
     project.run("down")
     assert project.processes() == []
