@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,18 @@ def trouble(text: str) -> str:
     """The last words of helm's stderr, without its decoration."""
     lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith("WARNING")]
     return "\n".join(lines[-3:]).removeprefix("Error: ") or "helm failed without a word"
+
+
+# As Kubernetes reads YAML: a lone `=`, an operator of matchers in the Prometheus operator's kinds, is text.
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
+
+
+def objects(manifest: str) -> Iterator[dict[str, Any]]:
+    """The objects of a rendered manifest; templates of which only comments are left are none."""
+    for obj in yaml.load_all(manifest, Loader=_Loader):
+        if isinstance(obj, dict) and obj.get("kind"):
+            yield obj
 
 
 def _local(path: Path, version: str) -> Chart:

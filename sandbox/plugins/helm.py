@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins import chart, log, stand_in
 from sandbox.plugins.chart import Chart
@@ -238,9 +236,7 @@ class Releases:
         if manifest is None:
             manifest = self._run("get", "manifest", status["name"], "-n", status["namespace"], tolerate="not found")
         names: dict[str, list[str]] = {}
-        for obj in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            if not isinstance(obj, dict) or not obj.get("kind"):
-                continue  # a template of which nothing but comments is left
+        for obj in chart.objects(manifest):
             api_version = str(obj.get("apiVersion") or "")
             group = api_version.rpartition("/")[0]
             key = f"{obj['kind']}{'.' + group if group else ''}/{api_version}"

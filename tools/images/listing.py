@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components import images
 from components.images import ImagesArgs
 from sandbox.errors import SandboxError
@@ -103,9 +101,8 @@ def render(path: Path, release: dict[str, Any], version: str) -> Iterator[dict[s
         done = chart.helm("template", release["name"], str(path), *where, *kube, timeout=120)
     if done.returncode:
         raise ProviderError(chart.trouble(done.stderr))
-    for obj in yaml.load_all(done.stdout, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        if isinstance(obj, dict):
-            yield from obj.get("items") or [obj] if str(obj.get("kind", "")).endswith("List") else [obj]
+    for obj in chart.objects(done.stdout):
+        yield from obj.get("items") or [obj] if str(obj["kind"]).endswith("List") else [obj]
 
 
 def named(obj: Any) -> Iterator[str]:

@@ -139,3 +139,12 @@ def test_helms_last_words() -> None:
     said = "WARNING: Kubernetes configuration file is group-readable.\nError: INSTALLATION FAILED: no\n"
     assert chart.trouble(said) == "INSTALLATION FAILED: no"
     assert chart.trouble("") == "helm failed without a word"
+
+
+def test_a_manifest_is_read_as_kubernetes_reads_it() -> None:
+    """field case C1: a lone `=`, as in the Prometheus operator's kinds, ends nobody's release; words are no object."""
+    kind = "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {enum: [!=, =, =~]}".replace("!=", "'!='")
+    found = list(chart.objects(f"{kind}\n---\n# nothing\n---\njust words\n"))
+    assert found == [
+        {"kind": "CustomResourceDefinition", "metadata": {"name": "a"}, "spec": {"enum": ["!=", "=", "=~"]}}
+    ]
