@@ -78,7 +78,7 @@ def test_a_zone_that_holds_no_control_plane_is_not_among_the_first_two() -> None
     assert (found.path, found.fix) == ("zones[0]", "write us-east-1b in its place")
 
 
-def test_a_zone_that_the_account_does_not_have_is_told() -> None:
+def test_a_zone_that_the_account_does_not_have_is_refused() -> None:
     """field case A13: the letters are the region's, not every account has all of them."""
     (found,) = offerings.zone_problems(["us-east-1a", "us-east-1f"], IDS)
     assert (found.path, found.wrong) == ("zones[1]", "this account does not have the zone")

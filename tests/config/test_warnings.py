@@ -29,7 +29,7 @@ def test_an_endpoint_that_is_open_to_the_world_is_a_warning(stack: str, cidrs: l
     assert warned(stack, {}) == []
 
 
-def test_edit_in_all_namespaces_is_told_and_edit_in_some_is_not() -> None:
+def test_edit_in_all_namespaces_is_a_warning_and_edit_in_some_is_not() -> None:
     """security case M2: who may make pods in kube-system has the rights of what runs there."""
     ci = {"principalArn": "arn:aws:iam::111122223333:role/ci", "level": "edit"}
     (said,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
@@ -43,7 +43,7 @@ def test_the_production_example_warns_of_nothing() -> None:
     assert list(config.warnings(date(2026, 11, 23))) == []
 
 
-def test_what_is_deleted_on_lustre_and_in_the_bucket_is_told() -> None:
+def test_an_export_of_deletions_is_a_warning() -> None:
     """security case H6."""
     lustre = {"zone": "us-east-1a", "s3": "s3://acme-datasets", "namespace": "research"}
     storage = {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed", "deleted"]}}}
@@ -52,7 +52,7 @@ def test_what_is_deleted_on_lustre_and_in_the_bucket_is_told() -> None:
     assert warned("dev", {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed"]}}}) == []
 
 
-def test_a_volume_that_any_namespace_may_take_is_told() -> None:
+def test_a_volume_that_any_namespace_may_take_is_a_warning() -> None:
     """security case M13."""
     storage = {"lustre": {"zone": "us-east-1a"}, "buckets": {"data": {"bucket": "acme-datasets"}}}
     said = warned("dev", {"gpuyard:storage": storage})
