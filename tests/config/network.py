@@ -70,7 +70,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{NET}/flowLogDays": 31}, "gpuyard:network.flowLogDays", ["1, 3, 5, 7", "write 60"]),
     (
         "dev",
-        {f"{NET}/nat": "none", f"{NET}/interfaceEndpoints": ["ecr", "sts"]},
+        {
+            f"{NET}/nat": "none",
+            f"{NET}/interfaceEndpoints": ["ecr", "sts"],
+            "gpuyard:images/registry": "111122223333.dkr.ecr.us-east-1.amazonaws.com",
+        },
         "gpuyard:network.interfaceEndpoints",
         ["without NAT", "add ec2, eks, eks-auth", "nat: single"],
     ),
