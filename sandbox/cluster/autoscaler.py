@@ -24,7 +24,7 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import yaml
 
@@ -148,7 +148,7 @@ class Autoscaler:
             else:
                 reason = refusal(pod, room, sight.everywhere(), volumes)
                 for shape in group.elsewhere if reason else ():
-                    there = imagine(replace(group, template=shape), sight.daemon_sets, f"{group.pool} (new)")
+                    there = imagine(group.in_zone(shape.zone), sight.daemon_sets, f"{group.pool} (new)")
                     if not refusal(pod, there, sight.everywhere(), volumes):
                         reason, room = None, there
                         break

@@ -8,7 +8,7 @@ for the real Cluster Autoscaler.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 
@@ -56,6 +56,10 @@ class Group:
     priority: int = 0
     elsewhere: tuple[NodeShape, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+
+    def in_zone(self, zone: str) -> Group:
+        """The group with the template of its nodes in that zone, where each zone has its own."""
+        return next((replace(self, template=shape) for shape in self.elsewhere if shape.zone == zone), self)
 
 
 ENVVAR, MOUNTS = "envvar", "volume-mounts"

@@ -42,7 +42,12 @@ class Sight:
     def _furnish(self) -> None:
         """Fills in the rooms: the nodes that are there with what is on them, those to come as their group promises."""
         nodes = {node["metadata"]["name"]: node for node in self.nodes}
-        group_of = {m.node_name: g for g in self.groups for m in self.machines if m.group == g.id and g.autoscaled}
+        group_of = {
+            m.node_name: g.in_zone(m.node.zone)
+            for g in self.groups
+            for m in self.machines
+            if m.group == g.id and g.autoscaled
+        }
         for name, node in nodes.items():
             group = group_of.get(name)
             if is_ready(node) and not (group and (is_doomed(node) or _awaits_gpu(node, group))):
@@ -64,10 +69,10 @@ class Sight:
                     room.take(pod)
         for group in self.groups:
             there = [machine for machine in self.machines if machine.group == group.id]
-            missing = [machine.node_name for machine in there if machine.node_name not in nodes]
-            missing += [f"{group.pool} (ordered {number})" for number in range(group.desired - len(there))]
-            for name in missing if group.autoscaled else ():
-                self.coming.append((imagine(group, self.daemon_sets, name), group))
+            missing = [(m.node_name, group_of.get(m.node_name, group)) for m in there if m.node_name not in nodes]
+            missing += [(f"{group.pool} (ordered {number})", group) for number in range(group.desired - len(there))]
+            for name, own in missing if group.autoscaled else ():
+                self.coming.append((imagine(own, self.daemon_sets, name), own))
 
 
 def _room(node: Object) -> Room:

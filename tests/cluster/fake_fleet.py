@@ -76,6 +76,9 @@ class FakeFleet:
                 raise ValueError(f"{size} is outside {group.min}..{group.max}")
             self.asked.append((group_id, size))
             self.change(group_id, desired=size)
+            for zone, count in (zones or {}).items():
+                for _ in range(count):
+                    self._launch(group.in_zone(zone))
 
     def change(self, group_id: str, **changes) -> None:
         """What the cloud's owner changes about a group."""

@@ -100,6 +100,18 @@ def cpu_spec(cores: int) -> dict:
     return {"containers": [{"name": "a", "image": "a", "resources": {"requests": {"cpu": str(cores)}}}]}
 
 
+def test_a_node_that_is_coming_to_the_zone_of_a_volume_is_waited_for() -> None:
+    """field case A4: the node has the zone that it was ordered for, not the template's; no second one is ordered."""
+    group = gpu_group()
+    there = replace(group.template, zone="us-east-1b")
+    world = World(replace(group, elsewhere=(there,)))
+    pod = world.pending("train", training_spec(), nodeSelector={"topology.kubernetes.io/zone": "us-east-1b"})
+    assert world.look() == [("asg-gpu", 1)]
+    (machine,) = world.fleet.machines()
+    assert machine.node.zone == pod["spec"]["nodeSelector"]["topology.kubernetes.io/zone"]
+    assert world.look(1, nodes=False) == []
+
+
 def test_it_orders_one_node_and_waits_for_it() -> None:
     """seed row S04: the pod still waits while the node boots, and while its GPU does not show; no second node."""
     world = World(gpu_group())
