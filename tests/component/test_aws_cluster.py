@@ -492,3 +492,31 @@ class TestStack:
         del pools["gpu-workers"]
         monitor = record(config, "dev").one("aws:eks/addon:Addon", "eks-node-monitoring-agent")
         assert "configurationValues" not in monitor.inputs
+
+    @pytest.mark.parametrize(
+        ("cluster_config", "expected"),
+        [
+            ({}, {"10.0.0.0/16"}),
+            ({"publicAccessCidrs": ["8.8.8.0/24"]}, set()),
+            ({"privateAccessCidrs": ["192.168.0.0/16"]}, {"192.168.0.0/16"}),
+            ({"publicAccessCidrs": ["8.8.8.0/24"], "privateAccessCidrs": ["10.0.0.0/16"]}, {"10.0.0.0/16"}),
+            ({"privateAccessCidrs": []}, set()),
+        ],
+    )
+    def test_the_vpc_comes_in_where_nobody_else_would(self, cluster_config: dict[str, Any], expected: set[str]) -> None:
+        """field case A3: without a public endpoint the file's VPN, bastion or runner has a way in by default."""
+        made = record({**settings("dev"), "gpuyard:cluster": cluster_config}, "dev")
+        rules = [found.inputs["cidrIpv4"] for found in made.all("SecurityGroupIngressRule") if "api-from" in found.name]
+        assert set(rules) == expected
+
+    def test_a_boundary_and_a_path_are_on_every_role_pulumi_ekss_own_included(self) -> None:
+        """security case M6: an organization refuses roles without its boundary."""
+        iam = {"permissionsBoundary": "arn:aws:iam::123456789012:policy/limits", "path": "/ml/"}
+        config = {**settings("dev"), "gpuyard:cluster": {**settings("dev")["gpuyard:cluster"], "iam": iam}}
+        roles = record(config, "dev").all("aws:iam/role:Role")
+        assert "cluster-eks-eksRole-role" in {found.name for found in roles} and len(roles) >= 5
+        for found in roles:
+            assert found.inputs["permissionsBoundary"] == iam["permissionsBoundary"], found
+            assert found.inputs["path"] == "/ml/" and "path" in found.options["ignoreChanges"], found
+        for found in recorded("dev").all("aws:iam/role:Role"):
+            assert "permissionsBoundary" not in found.inputs and "path" not in found.inputs, found

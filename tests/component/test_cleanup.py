@@ -12,6 +12,7 @@ import pulumi
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
+from components import cluster_contents
 from components.addons import cleanup
 from components.addons.cleanup import ClusterCleanup
 from components.gcp import control_plane
@@ -147,3 +148,35 @@ def test_a_missing_login_command_is_named_with_what_installs_it(
         cleanup._Provider().delete("id", {**STATE, "kubeconfig": kubeconfig})
     assert "gcloud components install gke-gcloud-auth-plugin" in str(error.value)
     sys.__dict__.pop("tracebacklimit", None)
+
+
+class Quotas:
+    """An API server that knows resource quotas alone."""
+
+    def __init__(self, **present: dict[str, str]) -> None:
+        self.hard = dict(present)
+
+    def list(self, path: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "metadata": {"namespace": namespace, "name": cluster_contents.QUOTA},
+                "spec": {"hard": hard},
+                "status": {"hard": hard},
+            }
+            for namespace, hard in self.hard.items()
+        ]
+
+    def create(self, path: str, body: dict[str, Any]) -> None:
+        self.hard.setdefault(path.split("/")[4], body["spec"]["hard"])  # one of the name may be there already
+
+    def delete(self, path: str) -> None:
+        del self.hard[path.split("/")[4]]
+
+
+def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
+    """A security review's low case: with room in it, a destroy would wait for what goes on to be made."""
+    api, closed = Quotas(research={"persistentvolumeclaims": "100"}, other={"pods": "3"}), set()
+    cluster_contents._close(api, ["research", "training"], closed)  # type: ignore[arg-type]
+    nothing = {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}
+    assert api.hard == {"research": nothing, "training": nothing, "other": {"pods": "3"}}
+    assert closed == {"research", "training"}

@@ -136,3 +136,19 @@ def test_a_region_of_another_partition_is_plainly_refused(region: str) -> None:
 def test_the_stacks_of_this_repository_have_no_key_that_is_refused() -> None:
     for stack in (*EKS, *GKE):
         assert parse(stack, changed(stack, {})).region
+
+
+@pytest.mark.parametrize(
+    ("iam", "path"),
+    [
+        ({"path": "ml"}, "gpuyard:cluster.iam.path"),
+        ({"path": "/m l/"}, "gpuyard:cluster.iam.path"),
+        ({"path": "/" + "x" * 512 + "/"}, "gpuyard:cluster.iam.path"),
+        ({"permissionsBoundary": "limits"}, "gpuyard:cluster.iam.permissionsBoundary"),
+        ({"permissionsBoundary": "arn:aws-cn:iam::123456789012:policy/x"}, "gpuyard:cluster.iam.permissionsBoundary"),
+    ],
+)
+def test_a_path_or_boundary_that_iam_would_refuse_is_refused(iam: dict[str, str], path: str) -> None:
+    """security case M6."""
+    (found,) = told("dev", {"gpuyard:cluster/iam": iam})
+    assert found.path == path
