@@ -67,9 +67,11 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
     found = [
         problem.under(name)
         for name, pool in environment.node_pools.items()
-        for problem in aws_pools.problems(name, pool, zones, version)
+        for problem in aws_pools.problems(name, pool, zones, version, len(environment.tags))
     ]
     yield from found or aws_pools.home_problems(environment.node_pools)
+    if not found:
+        yield from groups.name_problems(environment.node_pools, zones)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ zone neither happens (cluster-autoscaler/cloudprovider/aws/README.md, "Common No
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..checks import Problem
 from ..hardware import AWS
 from ..pools import NodePoolSpec, Pool, Rung, resolve_all
 
@@ -48,6 +49,20 @@ def of_pool(pool: Pool, zones: Sequence[str]) -> list[Group]:
         for rung in pool.rungs
         for index, zone in enumerate(own)
     ]
+
+
+def name_problems(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[Problem]:
+    """Pools called like a group of another pool: the engine would take the one's group for what the other's was called
+    (see `Group.former_name`)."""
+    found = {name: of_pool(pool, zones) for name, pool in resolve_all(AWS, specs).items()}
+    owners = {group.name: name for name, own in found.items() for group in own}
+    for name, own in found.items():
+        for group in own:
+            if group.former_name in owners and owners[group.former_name] != name:
+                yield Problem(
+                    name, name, f"a group of the pool {owners[group.former_name]} is called {group.former_name}",
+                    "names that do not end in a zone of another pool", "rename the pool",
+                )  # fmt: skip
 
 
 def warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:

@@ -219,7 +219,7 @@ def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
 
 
 def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
-    yield from problems(name, args["pool"], args["zones"], version)
+    yield from problems(name, args["pool"], args["zones"], version, len(args.get("tags", {})))
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     pool, needed = args["pool"], set()
     if pool.get("interconnect"):

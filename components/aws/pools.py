@@ -110,7 +110,7 @@ class EksPool:
         return self.reservation.get("capacity_block", False)
 
 
-def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
+def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "", tags: int = 0) -> Iterator[Problem]:
     """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
     is the cluster's Kubernetes minor, if it is known."""
     if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
@@ -131,7 +131,7 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     if common or image not in IMAGES:
         return  # the rest would only repeat it
     labels = resolve(name, spec, version).pool.rungs[0].labels
-    yield from system_keys.problems(labels, spec.get("taints", []))
+    yield from system_keys.problems(labels, spec.get("taints", []), tags)
     yield from _release(name, spec, version)
 
 

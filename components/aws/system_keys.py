@@ -37,9 +37,9 @@ _LIFE_CYCLE = frozenset(
 _SET_ANYWAY = frozenset({"node.kubernetes.io/instance-type"})
 
 
-def problems(labels: Mapping[str, str], taints: Sequence[Taint]) -> Iterator[Problem]:
+def problems(labels: Mapping[str, str], taints: Sequence[Taint], tags: int = 0) -> Iterator[Problem]:
     """What is wrong with a group's labels as they would reach EKS, derived ones included, and with the pool's own
-    taints."""
+    taints. `tags`: how many others the Auto Scaling group gets."""
     for key, value in labels.items():
         wrong = list(checks.label("labels", key, value))
         yield from wrong or _label(key, value)
@@ -52,12 +52,11 @@ def problems(labels: Mapping[str, str], taints: Sequence[Taint]) -> Iterator[Pro
         yield Problem(
             "taints", len(taints), "more taints than EKS puts on a group", f"up to {_MOST_TAINTS}", "remove some"
         )
-    elif len(labels) + len(taints) + _OTHER_TAGS > _MOST_TAGS:
-        most = _MOST_TAGS - _OTHER_TAGS
+    elif len(labels) + len(taints) > (most := _MOST_TAGS - _OTHER_TAGS - tags):
         yield Problem(
             "labels", len(labels) + len(taints),
             "labels and taints, gpuyard's own included: each is a tag on the Auto Scaling group, which takes "
-            f"{_MOST_TAGS} with EKS's", f"up to {most} together", "remove some",
+            f"{_MOST_TAGS} with EKS's and the {tags} of `tags`", f"up to {most} together", "remove some",
         )  # fmt: skip
 
 

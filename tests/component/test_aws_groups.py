@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pulumi
 import pytest
 
 from components import checks, hardware
@@ -12,6 +13,7 @@ from components.pools import NodePoolSpec, resolve
 from tests.component.stage import AWS_ZONES, GUIDE_GPU, pool
 from tests.component.test_aws_node_pool import RESERVATION, efa_pool, node_pool, rungs
 from tests.recording import Resource
+from tests.stacks import record, settings
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,30 @@ def sizes(made: dict[str, Resource]) -> dict[str, tuple[int, int]]:
         name: (found.inputs["scalingConfig"]["minSize"], found.inputs["scalingConfig"]["maxSize"])
         for name, found in made.items()
     }
+
+
+def test_pools_may_be_called_like_anything_but_another_pools_group() -> None:
+    """reliability case R15: no two resources of a stack have one logical name, whatever its pools are called."""
+    config = settings("dev")
+    names = ("cluster", "network", "coredns", "storage", "default-pool", "x", "x-template", "x-efa", "x-label")
+    odd = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 2, "capacity": ["spot", "on_demand"]}
+    config["gpuyard:nodePools"].update(dict.fromkeys(names, odd))
+    made = record(config, "dev")
+    assert {found.name for found in made.all("EksNodePool")} >= {*names}
+    config["gpuyard:nodePools"]["x-us-east-1a"] = odd
+    with pytest.raises(pulumi.RunError, match="a group of the pool x is called x-us-east-1a"):
+        record(config, "dev")
+
+
+def test_long_names_stay_apart_where_they_are_cut() -> None:
+    """reliability case R15: what is cut gets a hash."""
+    long = "a-pool-with-a-name-of-32-letter"
+    prefixes = {
+        group.inputs["nodeGroupNamePrefix"]
+        for last in "ab"
+        for group in node_pool(pool(GUIDE_GPU, capacity=["spot"]), f"{long}{last}").all("NodeGroup")
+    }
+    assert len(prefixes) == 2 and all(len(prefix) <= 37 for prefix in prefixes)
 
 
 def test_every_zone_has_a_group_of_each_rung() -> None:
