@@ -2,9 +2,11 @@
 PYTHON ?= python3
 STACK ?=
 FORCE ?=
+# The name reaches the sandbox through the environment and as it was typed: neither make nor a shell may read it.
+override STACK := $(value STACK)
+export STACK
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
-CHOICE = $(if $(STACK),--stack $(STACK))
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record picture clean
@@ -14,34 +16,34 @@ help: ## Show the commands
 	@echo "  STACK=dev|guide|dev-gke|... chooses the stack, PYTHON=python3.12 the Python to make .venv with."
 
 up: ## Bring the environment up on this machine, no cloud account needed
-	@$(SANDBOX) up $(CHOICE)
+	@$(SANDBOX) up
 
 demo: ## Watch a training job scale the GPU pool from zero and survive a spot interruption
-	@$(SANDBOX) demo $(CHOICE)
+	@$(SANDBOX) demo
 
 status: ## Show what runs
-	@$(SANDBOX) status $(CHOICE)
+	@$(SANDBOX) status
 
 status-json: ## The same as JSON, nothing else on stdout (make -s status-json)
-	@$(SANDBOX) status $(CHOICE) --json
+	@$(SANDBOX) status --json
 
 env: ## Export lines for a shell: eval "$$(make -s env)"
-	@$(SANDBOX) env $(CHOICE)
+	@$(SANDBOX) env
 
 shell: ## Open a shell in which plain pulumi and kubectl work on the sandbox
-	@$(SANDBOX) shell $(CHOICE)
+	@$(SANDBOX) shell
 
 preview: ## Show what `make up` would change
-	@$(SANDBOX) preview $(CHOICE)
+	@$(SANDBOX) preview
 
 images: ## List every container image of a stack, one a line (make -s images STACK=prod)
-	@$(RUN) tools.images $(CHOICE)
+	@$(RUN) tools.images
 
 images-json: ## The same as JSON, with the upstream of each
-	@$(RUN) tools.images $(CHOICE) --json
+	@$(RUN) tools.images --json
 
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
-	@$(SANDBOX) down $(CHOICE) $(if $(FORCE),--force)
+	@$(SANDBOX) down $(if $(FORCE),--force)
 
 test: ## Run every test, on two cores at least in parts side by side
 	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup

@@ -13,6 +13,9 @@ from typing import Any
 
 import pulumi
 
+_SHOWN = 200
+"""Characters of a wrong value that a message shows."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -29,7 +32,15 @@ class Problem:
         return replace(self, path=f"{prefix}.{self.path}" if self.path else prefix)
 
     def __str__(self) -> str:
-        return f"{self.path} = {self.value!r}: {self.wrong}\n    allowed: {self.allowed}\n    fix: {self.fix}"
+        value = repr(self.value)
+        shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value)} characters)"
+        path, wrong, allowed, fix = map(_on_one_line, (self.path, self.wrong, self.allowed, self.fix))
+        return f"{path} = {shown}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
+
+
+def _on_one_line(text: str) -> str:
+    """Names come from a person's file: a line break or a control character in one must not break the message."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def refuse(problems: Iterable[Problem], subject: str) -> None:

@@ -100,6 +100,8 @@ def down(name: str | None, force: bool) -> None:
 
     name = name or os.environ.get("STACK") or None
     stacks = [chosen(name)] if name else existing()
+    if name:
+        stacks[0].require()
     if name and not stacks[0].exists and not force:
         session.say(f"stack {name} is not up")
         return
@@ -111,7 +113,9 @@ def down(name: str | None, force: bool) -> None:
 @json_option
 def show_status(name: str | None, as_json: bool) -> None:
     """Show what runs: processes, node pools, nodes, pods, storage classes, releases, cloud objects."""
-    facts = status.collect(chosen(name))
+    stack = chosen(name)
+    stack.require()
+    facts = status.collect(stack)
     if as_json:
         _print_json(facts)
     else:

@@ -105,5 +105,6 @@ def _resume_planes() -> bool:
 
 def require_up(stack: Stack) -> None:
     """Raises SandboxError when the stack was never brought up here."""
+    stack.require()
     if not stack.exists:
         raise SandboxError(f"Stack {stack.name} is not up.", f"bring it up: make up STACK={stack.name}")

@@ -18,11 +18,14 @@ from typing import Any
 
 import yaml
 
-from sandbox import paths
+from sandbox import paths, stack_file
 from sandbox.errors import SandboxError
 
 _SECRET = "4dabf18193072939515e22adb298388d"
 """Pulumi's marker of a wrapped value (sdk/go/common/resource/sig.go)."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class CorruptState(Exception):
@@ -49,26 +52,18 @@ class Stack:
 
     @property
     def exists(self) -> bool:
+        """Whether state knows it."""
         return self.state.exists()
+
+    def require(self) -> None:
+        """Raises SandboxError when there is neither a file nor state of that name."""
+        if not self.exists and not os.path.lexists(self.file):
+            raise SandboxError(f"There is no stack {self.name!r}: {self.file.name} is missing.", _known())
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """Plain values by full key, for example `gpuyard:cloud`. Raises SandboxError for a missing or broken file."""
-        try:
-            found = yaml.safe_load(self.file.read_text()) or {}
-            config = found.get("config") or {}
-            if not isinstance(config, dict):
-                raise AttributeError
-        except FileNotFoundError:
-            raise SandboxError(f"There is no stack {self.name!r}: {self.file.name} is missing.", _known()) from None
-        except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-            where = getattr(error, "problem_mark", None)
-            line = f", line {where.line + 1}" if where else ""
-            reason = getattr(error, "problem", None) or "it must be a map with `config:` in it"
-            raise SandboxError(
-                f"{self.file.name}{line} cannot be read as YAML: {reason}.", f"correct {self.file.name}"
-            ) from None
-        return config
+        return stack_file.read(self.file, _known)
 
     @property
     def cloud(self) -> str:
@@ -87,13 +82,13 @@ class Stack:
     @property
     def encrypted(self) -> bool:
         """Whether the tracked file holds secrets, which only the user's own passphrase opens."""
-        return self.file.exists() and bool(re.search(r"^\s+(- )?secure:", self.file.read_text(), re.MULTILINE))
+        return bool(re.search(r"^\s+(- )?secure:", stack_file.text(self.file), re.MULTILINE))
 
     def prepare(self) -> Path:
         """Brings the copy of the config up to date and returns it."""
         folder = paths.folder("config")
         shutil.copyfile(paths.ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
-        text = self.file.read_text() if self.file.exists() else ""
+        text = stack_file.text(self.file)
         if not self.encrypted:
             # A salt or key of the user's own passphrase or KMS would be asked for; nothing here needs it.
             text = re.sub(r"^(encryptionsalt|secretsprovider|encryptedkey):.*\n?", "", text, flags=re.MULTILINE)
@@ -174,10 +169,9 @@ def existing() -> list[Stack]:
 
 def chosen(name: str | None) -> Stack:
     """The named stack, else `$STACK`, else the one brought up last, else dev."""
-    last = paths.home() / "last-stack"
-    remembered = last.read_text().strip() if last.exists() else ""
-    name = name or os.environ.get("STACK") or remembered or "dev"
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+    remembered = stack_file.text(paths.home() / "last-stack").strip()
+    name = name or os.environ.get("STACK") or (remembered if _NAME.fullmatch(remembered) else "") or "dev"
+    if not _NAME.fullmatch(name):
         raise SandboxError(f"{name!r} is no stack name.", _known())
     return Stack(name)
 

@@ -133,7 +133,8 @@ def parse(
     set; `keys`: the other ones)."""
     file = f"Pulumi.{stack}.yaml"
     subject = f"The config of stack {stack} ({file})"
-    model = CONFIGS.get(raw.get("cloud", hardware.AWS), Config)
+    cloud = raw.get("cloud", hardware.AWS)
+    model = CONFIGS.get(cloud, Config) if isinstance(cloud, str) else Config
     unknown = [_unknown([key], model) for key in sorted(present - set(raw))]
     try:
         config = model.model_validate(raw)

@@ -75,8 +75,9 @@ class EksClusterArgs(TypedDict):
 def problems(args: EksClusterArgs) -> Iterator[Problem]:
     """Everything that is wrong with a cluster's arguments, seen without asking AWS."""
     name, version = args["cluster_name"], args["version"]
-    if not 1 <= len(name) <= 100 or not name.replace("-", "").isalnum():
-        yield Problem("name", name, "no possible EKS cluster name", "1 to 100 letters, digits and '-'", "rename it")
+    if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]{0,99}", name):
+        allowed = "1 to 100 letters, digits and '-' of ASCII, '-' not first"
+        yield Problem("name", name, "not a valid EKS cluster name", allowed, "rename it")
     yield from checks.one_of("version", version, VERSIONS)
     yield from checks.one_of("support", args.get("support", "standard"), SUPPORT)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):

@@ -34,7 +34,7 @@ from .listing import Listing, listing
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.images", description="Every container image of a stack")
-    parser.add_argument("--stack", default="dev", help="the stack, default dev")
+    parser.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="the stack, default $STACK or dev")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of one image a line")
     given = parser.parse_args(arguments)
     try:
