@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sandbox import environment, paths
+from sandbox import advice, environment, paths, process, watch
 from sandbox.errors import SandboxError
 from sandbox.progress import Progress
 from sandbox.stacks import Stack
@@ -87,6 +87,7 @@ class Engine:
             check=False,
             stdin=subprocess.DEVNULL,
             umask=_UMASK,
+            start_new_session=True,
         )
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
@@ -132,9 +133,10 @@ class Engine:
                 start_new_session=True,
                 umask=_UMASK,
             )
-            with _interruptible(child, outcome, progress):
+            with _interruptible(child, outcome, progress), watch.watching(progress.note):
                 for event in _follow(child, events):
                     _take(event, outcome, progress)
+        process.end_strays("engine", 2)
         outcome.seconds = time.monotonic() - begun
         if child.returncode:
             self._fail(operation, outcome, child.returncode)
@@ -146,12 +148,9 @@ class Engine:
         errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
         detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
-        fix = "correct it and run the same command again; what exists is kept and goes on from here"
-        if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
-            fix = ""  # the program's own is better
         raise SandboxError(
             f"`pulumi {operation}` of stack {self.stack.name} failed.{why}",
-            fix if operation in ("up", "preview") else f"the engine's own words are in {self.log}",
+            advice.fix(detail) if operation in ("up", "preview") else f"the engine's own words are in {self.log}",
             detail,
         )
 

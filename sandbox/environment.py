@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,10 @@ def isolate() -> None:
     Raises SandboxError when the sandbox's folder is not one: its `bin/` comes first on the PATH.
     """
     paths.check()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script has started this in the background. Whoever is started from here would ignore it as well, and the
+        # engine ends its language host and plugins by SIGINT.
+        signal.signal(signal.SIGINT, lambda *_: None)
     for name in [name for name in os.environ if _FOREIGN.match(name)]:
         value = os.environ.pop(name)
         _removed.add(name)

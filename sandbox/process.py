@@ -159,14 +159,19 @@ def stop_all(grace: float = 15) -> list[str]:
     for process in reversed(all()):
         stop(process.name, grace)
         names.append(process.name)
-    left = strays()
+    end_strays(None, 5)
+    return names
+
+
+def end_strays(mark: str | None, grace: float) -> None:
+    """Ends what `strays` finds, for good after `grace` seconds."""
+    left = strays(mark)
     for sent in (signal.SIGTERM, signal.SIGKILL):
         for pid in left:
             _signal(pid, sent)
-        deadline = time.monotonic() + 5
-        while (left := strays()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + grace
+        while left and (left := strays(mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
-    return names
 
 
 def strays(mark: str | None = None) -> list[int]:

@@ -17,6 +17,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox import orphans, paths, process
@@ -76,16 +77,14 @@ def end_orphans(say: Say) -> None:
     if not left:
         return
     say("stopping what a killed command left running")
-    for sent, seconds in ((signal.SIGINT, 20.0), (signal.SIGKILL, 5.0)):
-        for pid in left:
-            try:
-                os.kill(pid, sent)
-            except ProcessLookupError:
-                continue
-        deadline = time.monotonic() + seconds
-        while left and time.monotonic() < deadline:
-            time.sleep(0.1)
-            left = process.strays("engine")
+    engines = [pid for pid in left if _runs_pulumi(pid)]
+    for pid in engines:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + 20
+    while set(engines) & set(process.strays("engine")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.end_strays("engine", 2)  # plugins and language hosts have nothing to write
 
 
 def repair_state(stack: Stack, say: Say) -> None:
@@ -165,6 +164,6 @@ def _unlock(engine: Engine, say: Say) -> None:
 
 def _runs_pulumi(pid: int) -> bool:
     try:
-        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        return Path(os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0])).name == "pulumi"
     except OSError:
         return False

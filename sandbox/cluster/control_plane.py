@@ -106,40 +106,64 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
     Raises SandboxError when a part does not come up or its port is taken.
     """
     parts(key)
-    binaries = provide(PARTS[:-1])
     with _lock(key):
-        folder = paths.folder("clusters", key)
-        facts = _facts(folder, key, version)
-        plane = _plane(folder, facts)
-        pki = folder / "pki"
-        certificates.make(pki, SERVICE_IP)
-        certificates.make_etcd(pki / "etcd")
-        for client in certificates.CLIENTS:
-            path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
-            _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
-        _write_once(folder / "kwok.yaml", kwok.configuration(facts.get("unreachable", "")))
-        _write_once(folder / "scheduler.yaml", _scheduler(folder))
-        plane = _plane(folder, facts)
-        api = plane.api()
-        _check_ports(key, facts, folder)
-        ready: dict[str, Callable[[], bool]] = {
-            "etcd": _etcd_ready(facts["etcd_port"], pki / "etcd"),
-            "kube-apiserver": api.ready,
-        }
-        ports = {"etcd": facts["etcd_port"], "kube-apiserver": facts["port"]}
-        for part, arguments in _arguments(folder, facts).items():
-            process.start(
-                name(key, part),
-                [str(binaries[part]), *arguments],
-                env=_environment(folder, part),
-                ready=ready.get(part, lambda: True),
-                timeout=120,
-                what=f"{part} of {key}",
-                port=ports.get(part),
-            )
-        if controller:
-            _start_controller(plane)
-        _await_account(plane, api)
+        return _start(key, version, controller)
+
+
+def revive(key: str) -> list[str]:
+    """Starts the parts of a control plane that ended; gives their names. Nothing happens to one that is being made or
+    stopped at this moment, or is gone."""
+    with _lock(key):
+        plane = get(key)
+        if plane is None or not _made(plane).exists():
+            return []
+        missing = [part for part in PARTS if part not in plane.running()]
+        if missing:
+            _start(key, plane.version, controller=True)
+        return missing
+
+
+def _made(plane: ControlPlane) -> Path:
+    """Stands for: this control plane came up once with all its parts."""
+    return plane.folder / "made"
+
+
+def _start(key: str, version: str, controller: bool) -> ControlPlane:
+    binaries = provide(PARTS[:-1])
+    folder = paths.folder("clusters", key)
+    facts = _facts(folder, key, version)
+    plane = _plane(folder, facts)
+    pki = folder / "pki"
+    certificates.make(pki, SERVICE_IP)
+    certificates.make_etcd(pki / "etcd")
+    for client in certificates.CLIENTS:
+        path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
+        _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
+    _write_once(folder / "kwok.yaml", kwok.configuration(facts.get("unreachable", "")))
+    _write_once(folder / "scheduler.yaml", _scheduler(folder))
+    plane = _plane(folder, facts)
+    api = plane.api()
+    _check_ports(key, facts, folder)
+    ready: dict[str, Callable[[], bool]] = {
+        "etcd": _etcd_ready(facts["etcd_port"], pki / "etcd"),
+        "kube-apiserver": api.ready,
+    }
+    ports = {"etcd": facts["etcd_port"], "kube-apiserver": facts["port"]}
+    for part, arguments in _arguments(folder, facts).items():
+        process.start(
+            name(key, part),
+            [str(binaries[part]), *arguments],
+            env=_environment(folder, part),
+            ready=ready.get(part, lambda: True),
+            timeout=120,
+            what=f"{part} of {key}",
+            port=ports.get(part),
+        )
+    if controller:
+        _start_controller(plane)
+    _await_account(plane, api)
+    if controller:
+        _made(plane).touch()
     return plane
 
 

@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import urllib3
 
-from sandbox import process
+from sandbox import process, watch
 from sandbox.cluster import control_plane
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.errors import SandboxError
@@ -155,3 +156,22 @@ def listening(pid: int) -> list[str]:
                 address = ".".join(map(str, reversed(bytes.fromhex(host)))) if table == "tcp" else host
                 found.append(f"{address}:{int(port, 16)}")
     return found
+
+
+def test_a_part_that_is_killed_while_the_engine_works_comes_back(sandbox_home: str) -> None:
+    """Reliability case R8."""
+    key = "gke-proj-us-central1-watched"
+    plane = control_plane.start(key, "1.35")
+    said: list[str] = []
+    try:
+        running = process.alive(control_plane.name(key, "kube-apiserver"))
+        assert running
+        with watch.watching(said.append, 0.2):
+            os.kill(running.pid, signal.SIGKILL)
+            wait(lambda: said and plane.api().ready(), "its comeback", 60)
+        assert said == [f"kube-apiserver of {key} ended and was started again"]
+    finally:
+        control_plane.stop(key)
+    with watch.watching(said.append, 0.1):
+        time.sleep(0.5)
+    assert len(said) == 1 and not Path(sandbox_home, "clusters", key).exists()

@@ -1,0 +1,67 @@
+"""What to do about a failed run: whether the same command can mend it, and if so, what has to change before.
+
+The last line of an error is a promise. "Correct it and run the same command again" is true of a wrong value and of most
+refusals; it is not of throttling, where nothing is wrong, nor of conflicts with what exists, which every repetition
+meets again.
+"""
+
+from __future__ import annotations
+
+import re
+
+AGAIN = "correct it and run the same command again; what exists is kept and goes on from here"
+
+_KEPT = "what exists is kept and goes on from here"
+
+# The first that matches counts; the words are the clouds' own error codes and messages.
+_KINDS = (
+    # Nobody's mistake, and over after a while.
+    (
+        r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|RATE_LIMIT_EXCEEDED|rateLimitExceeded|\b429\b",
+        f"nothing is wrong: the cloud was asked too often; wait a minute and run the same command again; {_KEPT}",
+    ),
+    (
+        r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
+        r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$",
+        f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}",
+    ),
+    # No machine, or none for this account. The config may be right, too.
+    (
+        r"InsufficientInstanceCapacity|InsufficientCapacity|Insufficient.*Capacity|ZONE_RESOURCE_POOL_EXHAUSTED"
+        r"|STOCKOUT|UnfulfillableCapacity|does not have enough resources",
+        "the cloud has no such machine at this moment: run the same command again later, or give the pool another "
+        f"zone, machine type or capacity; {_KEPT}",
+    ),
+    (
+        r"LimitExceeded|QuotaExceeded|QUOTA_EXCEEDED|quotaExceeded|[Qq]uota '|exceeded quota|Maximum.*reached",
+        "repeating it alone does not help: raise the account's quota or ask for less; then run the same command again, "
+        f"{_KEPT}",
+    ),
+    # Who asks may not.
+    (
+        r"AccessDenied|UnauthorizedOperation|PERMISSION_DENIED|Forbidden|\b403\b|ExpiredToken|InvalidClientTokenId",
+        "repeating it alone does not help: give the account that runs this the right; then run the same command again, "
+        f"{_KEPT}",
+    ),
+    # What exists stands against what is asked for, and will the next time.
+    (
+        r"AlreadyExists|already exists|EntityAlreadyExists|alreadyExists|\.Duplicate\b|DuplicateResource"
+        r"|cannot re-use a name|ALREADY_EXISTS|\b409\b",
+        "repeating it alone does not help: an object of this name exists that the stack does not know. Take it in "
+        "(pulumi import TYPE NAME ID, in `make shell`), delete it, or choose another name; then run the same command "
+        "again",
+    ),
+    (
+        r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
+        r"|still (in use|has)|InvalidGroup.InUse|cannot be deleted because it is protected|DeleteConflict",
+        "repeating it alone does not help: something that exists stands in the way. Remove what the message names, or "
+        "undo the change in the stack file; then run the same command again",
+    ),
+)
+
+
+def fix(detail: str) -> str:
+    """The advice for an error with these words; empty where the error brings its own ("fix:")."""
+    if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
+        return ""
+    return next((words for pattern, words in _KINDS if re.search(pattern, detail, re.MULTILINE)), AGAIN)

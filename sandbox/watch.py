@@ -1,0 +1,55 @@
+"""Watches the sandbox's processes while the engine works: a control plane that loses a part gets it back, as a cloud
+heals its own; what cannot be brought back in the middle of a run is said at once instead of after a time-out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sandbox import process
+from sandbox.cluster import control_plane
+from sandbox.errors import SandboxError
+
+PERIOD = 1.0
+"""Seconds between two looks."""
+
+_TRIES = 3
+_SINGLE = {"aws": "the simulated AWS", "host": "the provider host"}
+
+
+@contextmanager
+def watching(say: Callable[[str], None], period: float = PERIOD) -> Iterator[None]:
+    """Watches until the block ends. `say` is called from another thread, once for each loss."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_watch, args=(say, ended, period), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=60)
+
+
+def _watch(say: Callable[[str], None], ended: threading.Event, period: float) -> None:
+    alive = {name for name in _SINGLE if process.alive(name)}
+    tries: Counter[str] = Counter()
+    while not ended.wait(period):
+        for name in sorted(alive):
+            if not process.alive(name):
+                alive.remove(name)
+                say(f"{_SINGLE[name]} ended; this run cannot go on without it, the next one starts it (make up)")
+        for plane in control_plane.all():
+            missing = set(control_plane.PARTS) - set(plane.running())
+            if not missing or tries[plane.key] >= _TRIES:
+                continue
+            try:
+                revived = control_plane.revive(plane.key)
+            except SandboxError as error:
+                revived, missing = [], set()
+                say(f"{plane.key}: {error.problem}")
+            tries[plane.key] += bool(revived) or not missing
+            if revived:
+                say(f"{', '.join(revived)} of {plane.key} ended and was started again")

@@ -1,0 +1,74 @@
+"""What happens to the sandbox's processes in the middle of a run is said, and mended where it can be (case R8)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sandbox import process, watch
+from sandbox.cluster import control_plane
+
+ROOT = Path(__file__).parents[3]
+
+
+def seen(said: list[str], count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(said) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_part_that_ends_is_started_again_and_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reliability case R8: three minutes of silence, then an error."""
+    plane = SimpleNamespace(key="eks-us-east-1-x", running=lambda: [p for p in control_plane.PARTS if p != "etcd"])
+    revived: list[str] = []
+    monkeypatch.setattr(control_plane, "all", lambda: [plane])
+    monkeypatch.setattr(control_plane, "revive", lambda key: revived.append(key) or ["etcd"])
+    said: list[str] = []
+    with watch.watching(said.append, 0.01):
+        seen(said, 3)
+        time.sleep(0.2)
+    assert said == ["etcd of eks-us-east-1-x ended and was started again"] * 3
+    assert revived == ["eks-us-east-1-x"] * 3
+
+
+def test_one_that_is_being_made_or_stopped_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = SimpleNamespace(key="eks-us-east-1-x", running=list)
+    monkeypatch.setattr(control_plane, "all", lambda: [plane])
+    monkeypatch.setattr(control_plane, "revive", lambda key: [])
+    said: list[str] = []
+    with watch.watching(said.append, 0.01):
+        time.sleep(0.1)
+    assert said == []
+
+
+def test_the_loss_of_the_provider_host_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
+    said: list[str] = []
+    with watch.watching(said.append, 0.05):
+        time.sleep(0.2)
+        process.stop("host", 1)
+        seen(said, 1)
+    assert len(said) == 1 and said[0].startswith("the provider host ended")
+
+
+def test_programs_of_a_command_in_the_background_can_be_interrupted(tmp_path: Path) -> None:
+    """Reliability case R11: a script's `make preview &` ignores SIGINT, by which the engine ends its language host; one
+    was left behind and cost the next command 20 s."""
+    probe = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    code = f"""
+import subprocess, sys
+from sandbox import environment
+environment.isolate()
+print(subprocess.run([sys.executable, "-c", {probe!r}], capture_output=True, text=True).stdout.strip())
+"""
+    done = subprocess.run(
+        ["sh", "-c", "trap '' INT; exec \"$0\" -c \"$1\"", sys.executable, code],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
