@@ -106,7 +106,7 @@ def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_takes(
     ended = wait(lambda: (pod := pods.get("blind")) and pod["status"].get("phase") == "Failed" and pod, "its end")
     assert "libnvidia-ml" in ended["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
     api.delete(f"{pods.path}/plugin")
-    wait(lambda: gpus(api, node) is None, "the end of the GPU")
+    wait(lambda: gpus(api, node) is None and pods.get("plugin") is None, "the end of the plugin")
     plugin_of(pods, node, **BY_MOUNTS, **SYS_ADMIN)
     pods.make("sees", training_spec())
     assert pods.running("sees")["spec"]["nodeName"] == node
