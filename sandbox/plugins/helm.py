@@ -46,6 +46,9 @@ _UPGRADE_FLAGS = {
 _TAKEN, _LOCKED, _ABSENT = "cannot re-use a name", "another operation", "has no deployed releases"
 """helm's words for: the name is in use, a killed helm holds the release, there is nothing to upgrade."""
 
+_NO_SCHEMAS = ("unable to build kubernetes objects", "/openapi/", "Client.Timeout")
+TRIES = 4
+
 _NOT_INPUTS = ("resourceNames", "status", "manifest")
 _OWNER = "gpuyard.dev/resource"
 """Label of a release in helm's own storage: the digest of the resource that made it, by which its next run knows it."""
@@ -211,7 +214,7 @@ class Releases:
                 path.write_text(text)
                 flags += ["--values", str(path)]
             try:
-                release = json.loads(self._run(*verb, name, str(found.path), "-n", namespace, *flags))
+                release = json.loads(self._patiently(*verb, name, str(found.path), "-n", namespace, *flags))
             except ProviderError as error:
                 if any(said in str(error) for said in (_TAKEN, _LOCKED, _ABSENT)):
                     raise
@@ -296,6 +299,18 @@ class Releases:
         if tolerate and tolerate in text:
             return ""
         raise ProviderError(f"helm {args[0]}: {text}")
+
+    def _patiently(self, *args: str) -> str:
+        """As `_run`, and again while the API server is at work on the schemas of new kinds: helm asks for them before
+        it makes anything, and gives up after 32 s, which large kinds take on a busy machine."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._run(*args)
+            except ProviderError as error:
+                if not all(said in str(error) for said in _NO_SCHEMAS):
+                    raise
+                log.status("waiting for the API server, which reads the chart's kinds")
+        return self._run(*args)
 
     def _id(self, inputs: Props) -> str:
         return f"{inputs['namespace']}/{inputs['name']}"

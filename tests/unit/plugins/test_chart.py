@@ -148,3 +148,28 @@ def test_a_manifest_is_read_as_kubernetes_reads_it() -> None:
     assert found == [
         {"kind": "CustomResourceDefinition", "metadata": {"name": "a"}, "spec": {"enum": ["!=", "=", "=~"]}}
     ]
+
+
+def test_helm_asks_again_while_the_api_server_reads_large_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """field case C4: with the Prometheus operator's kinds its first answer may take longer than helm waits."""
+    slow = (
+        'unable to build kubernetes objects from release manifest: Get "https://127.0.0.1/openapi/v2": (Client.Timeout'
+    )
+    answers: list[str | ProviderError] = []
+
+    def run(self: helm.Releases, *args: str) -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(helm.Releases, "_run", run)
+    releases = helm.Releases(None, {}, threading.Event())
+    answers += [ProviderError(slow), ProviderError(slow), "done"]
+    assert releases._patiently("install") == "done" and answers == []
+    answers += [ProviderError("unable to build kubernetes objects: no matches for kind"), "never"]
+    with pytest.raises(ProviderError, match="no matches for kind"):
+        releases._patiently("install")
+    answers[:] = [ProviderError(slow)] * helm.TRIES
+    with pytest.raises(ProviderError, match="Timeout"):
+        releases._patiently("install")
