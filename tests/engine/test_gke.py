@@ -93,7 +93,8 @@ def test_a_new_kubernetes_upgrades_the_control_plane_in_place_and_nothing_else(l
 
 def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
     """Seed rows S01, S02, S03: a zone more in the network is one more for the cluster and for the pools that name none
-    themselves; a larger disk is the same pool's."""
+    themselves; a larger disk is the same pool's. The class `shared`, which names who may mount (security case M12), is
+    another one: Kubernetes changes no class."""
 
     def change(config: Config) -> None:
         config["gpuyard:network"]["zones"].append("us-central1-c")
@@ -101,7 +102,10 @@ def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
         config[POOLS]["cpu-workers"] |= {"zones": ["us-central1-a"], "diskGib": 150}
         config[POOLS]["gpu-workers"] |= {"labels": {"workload": "gpu-training", "team": "vision"}, "max": 12}
 
-    assert set(preview(living, change)) == {
+    found = set(preview(living, change))
+    classes = {step for step in found if step[1].startswith("kubernetes:storage.k8s.io/v1:StorageClass::")}
+    assert {step[1].rpartition("::")[2] for step in classes} == {"storage-shared"}
+    assert found - classes == {
         ("update", "gcp:compute/subnetwork:Subnetwork::network-nodes", ("ipCidrRange",)),
         ("update", CLUSTER, ("nodeLocations",)),
         ("update", f"{POOL}cpu-workers", ("nodeConfig", "nodeLocations")),
