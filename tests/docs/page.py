@@ -14,12 +14,11 @@ import yaml
 
 from sandbox.paths import ROOT
 from stack import environment
+from stack.cloud_keys import CloudKeys
 from stack.config import Section
 from tests.recording import Recording, Resource
 from tests.stacks import record, settings
 from tools.picture import __main__ as picture
-
-REGIONS = {"aws_region": "us-east-1", "gcp_region": "us-central1", "gcp_project": "my-project"}
 
 
 def text(name: str) -> str:
@@ -46,7 +45,8 @@ def parse(stack: str, changes: dict[str, Any]) -> environment.Environment:
     """The environment of an example with other keys."""
     found = {**settings(stack), **changes}
     raw = {key.removeprefix("gpuyard:"): value for key, value in found.items() if key.startswith("gpuyard:")}
-    return environment.parse(raw, present=set(raw), stack=stack, **REGIONS)
+    keys = CloudKeys({key: value for key, value in found.items() if not key.startswith("gpuyard:")})
+    return environment.parse(raw, present=set(raw), stack=stack, keys=keys)
 
 
 def commands(page: str) -> list[list[str]]:
