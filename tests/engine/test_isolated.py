@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from components import versions
 from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
 
@@ -21,7 +22,8 @@ def test_an_environment_without_nat_comes_up_from_its_own_registry(project: Proj
     kubectl = ("kubectl", "--stack", "dev", "--")
     pods = json.loads(project.run(*kubectl, "get", "pods", "-A", "-o", "json").stdout)["items"]
     pulled = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
-    assert f"{ECR}/registry.k8s.io/autoscaling/cluster-autoscaler:v1.35.0" in pulled
+    tag = versions.CLUSTER_AUTOSCALER_IMAGE[versions.EKS_VERSION]
+    assert f"{ECR}/registry.k8s.io/autoscaling/cluster-autoscaler:{tag}" in pulled
     assert [image for image in pulled if not image.startswith(f"{ECR}/")] == []
     project.run(*kubectl, "run", "outside", "--image=quay.io/prometheus/busybox:latest")
     reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff"
