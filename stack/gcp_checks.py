@@ -140,4 +140,6 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"{bucket.namespace}, in every cluster of the project; name the service account of those who need it"
             )
     yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
-    yield from (f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools))
+    yield from (
+        f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
+    )

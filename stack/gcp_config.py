@@ -151,6 +151,7 @@ class Bucket(Section):
     writable: bool = False
     service_account: str = ""
     claim: str | None = None
+    host_network: bool = False
 
 
 class GcpStorage(Storage):

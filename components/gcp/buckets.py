@@ -41,7 +41,9 @@ class GcsBucket(TypedDict):
     others can still be listed. `writable`: new objects, overwriting and deleting (default false). `namespace`: whose
     pods may use it: in every cluster of the project, since these share one identity pool. `service_account`: only pods
     that run as this Kubernetes service account, which is recommended (default: all of the namespace). `claim`: the
-    name of the claim that gets the volume (default: the volume's name)."""
+    name of the claim that gets the volume (default: the volume's name). `host_network`: pods with `hostNetwork: true`
+    may mount it as well (default false); without it their mount fails, since GKE's metadata server does not answer them
+    (gcs-fuse-csi-driver#428)."""
 
     bucket: str
     namespace: str
@@ -49,6 +51,7 @@ class GcsBucket(TypedDict):
     writable: NotRequired[bool]
     service_account: NotRequired[str]
     claim: NotRequired[str]
+    host_network: NotRequired[bool]
 
 
 class GcsBucketsArgs(TypedDict):
@@ -165,14 +168,19 @@ class GcsBuckets(pulumi.ComponentResource):
                     volume_handle=bucket["bucket"],
                     # Never false: Kubernetes leaves that out, and every refresh would find a change.
                     read_only=None if writable else True,
-                    # The sidecar asks as well whether the bucket may be used; asking twice uses up the project's
-                    # quota of tokens when many pods start (gcs-fuse-csi-driver, docs/troubleshooting.md).
-                    volume_attributes={"skipCSIBucketAccessCheck": "true"},
+                    volume_attributes=_attributes(bucket),
                 ),
             ),
             # The name is fixed, and what is mounted cannot change in place.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[granted], delete_before_replace=True),
         )
+
+
+def _attributes(bucket: GcsBucket) -> dict[str, str]:
+    # The sidecar asks as well whether the bucket may be used; asking twice uses up the project's quota of tokens when
+    # many pods start (gcs-fuse-csi-driver, docs/troubleshooting.md).
+    own = {"hostNetworkPodKSA": "true"} if bucket.get("host_network") else {}
+    return {"skipCSIBucketAccessCheck": "true", **own}
 
 
 def _below(bucket: str, folder: str) -> gcp.storage.BucketIAMMemberConditionArgs:

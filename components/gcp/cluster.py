@@ -204,7 +204,8 @@ def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
             "managedDcgm: Google's exporter is off, and nothing here measures the GPUs in its place; install one of "
             "your own (exactly one: two count every GPU twice), or remove the line"
         )
-    yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today))
+    channel = args.get("release_channel", DEFAULT_CHANNEL)
+    yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today, channel))
 
 
 class GkeCluster(pulumi.ComponentResource):

@@ -33,6 +33,10 @@ _LEAST_IN_FOUR_WEEKS = 48
 _LONGEST_REST = timedelta(days=90)
 _SPAN, _FREE = 92, 2
 _MOST_RESTS = 3
+# The other rests end before the version's support does (terraform-provider-google#20556): 14 months after the version
+# came into the channel Regular, 24 in Extended, and the channel Rapid has it some months before.
+_SUPPORT = {"EXTENDED": timedelta(days=28 * 30)}
+_STANDARD_SUPPORT = timedelta(days=18 * 30)
 _MOST = 20
 
 # A Monday long ago: windows and what is held count from it, so that no edit of another day changes them.
@@ -121,7 +125,7 @@ def _rest_problems(args: Maintenance) -> Iterator[Problem]:
             latest = first + _LONGEST_REST - timedelta(days=1)
             yield Problem(
                 f"rests.{name}.last", rest["last"], "GKE rests from everything for 90 days at most", f"up to {latest}",
-                f"write {latest}, or scope: nodes, which has no such limit",
+                f"write {latest}, or scope: nodes, which may last until the version's support ends",
             )  # fmt: skip
     whole = [name for name, rest in rests.items() if rest.get("scope", "all") == "all"]
     if len(whole) > _MOST_RESTS:
@@ -150,11 +154,17 @@ def _gap_problems(rests: dict[str, Rest]) -> Iterator[Problem]:
             return
 
 
-def warnings(args: Maintenance, today: date) -> Iterator[str]:
-    """Rests that are over, of which GKE still counts the number."""
+def warnings(args: Maintenance, today: date, channel: str) -> Iterator[str]:
+    """Rests that are over, of which GKE still counts the number, and rests that outlast every version."""
+    latest = today + _SUPPORT.get(channel, _STANDARD_SUPPORT)
     for name, rest in args.get("rests", {}).items():
         if date.fromisoformat(rest["last"]) < today:
             yield f"rests.{name}: over since {rest['last']}, and without effect; remove it"
+        elif rest.get("scope", "all") != "all" and date.fromisoformat(rest["last"]) > latest:
+            yield (
+                f"rests.{name}.last: {rest['last']} is after the end of every version's support, which Google refuses; "
+                "name an earlier day, or let `hold` do it, which lasts as long as the version"
+            )
 
 
 def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:

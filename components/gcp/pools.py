@@ -14,6 +14,12 @@ PODS_PER_NODE_RANGE = (8, 256)
 _NAME_LIMIT = naming.GKE_NAME_LIMIT - 8
 # GKE's built-in ComputeClasses (autopilot, autopilot-spot, …), and the one that is every pod's when it exists.
 _CLASSES_OF_GKE = re.compile(r"default|autopilot.*")
+# GKE's device plugin runs on no node with this label, whatever its value, and the pod of the plugin is what installs
+# the driver, too (NVIDIA/aicr#2047).
+NO_PLUGIN_LABEL = "gke-no-default-nvidia-gpu-device-plugin"
+# A3 High started with COS 121 and older only, which Kubernetes up to 1.34 has (cluster-toolkit#5673, 2026-05).
+_OLD_IMAGE_ONLY = ("a3-highgpu-8g",)
+_OLD_IMAGE_UNTIL = (1, 34)
 # What the API takes: keys and values of a node config's labels together (container.v1, NodeConfig.labels).
 _LABELS_LENGTH = 1024
 
@@ -32,6 +38,7 @@ def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = 
     made = resolve(name, spec)
     yield from _labels(made)
     yield from _disks(made)
+    yield from _driver(made)
     yield from gpu_sharing.problems(made)
     yield from capacity.problems(made, usual, version)
     yield from _zones(made)
@@ -81,6 +88,15 @@ def _labels(made: GkePool) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _driver(made: GkePool) -> Iterator[Problem]:
+    if NO_PLUGIN_LABEL in made.spec.get("labels", {}) and made.pool.gpus and made.driver != "disabled":
+        yield Problem(
+            f"labels.{NO_PLUGIN_LABEL}", made.spec.get("labels", {})[NO_PLUGIN_LABEL],
+            f"keeps GKE's device plugin away, and with it the driver ({made.driver}) that the plugin's pod installs",
+            "with driver: disabled", "write driver: disabled and install driver and device plugin, or remove the label",
+        )  # fmt: skip
+
+
 def _disks(made: GkePool) -> Iterator[Problem]:
     spec, machine = made.spec, made.machine
     wanted = spec.get("disk_type")
@@ -117,8 +133,15 @@ def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def warnings(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[str]:
-    """What works but is seldom meant."""
+def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterator[str]:
+    """What works but is seldom meant, and what worked for nobody when it was last looked at. `version`: the cluster's
+    minor, if it is known."""
+    for name, spec in specs.items():
+        if version and spec["machine_types"][0] in _OLD_IMAGE_ONLY and _minor(version) > _OLD_IMAGE_UNTIL:
+            yield (
+                f"{name}.machineTypes[0]: {spec['machine_types'][0]} did not start with the node image of Kubernetes "
+                '1.35 in 2026-05 (COS 125; cluster-toolkit#5673); try one node, or write cluster.version: "1.34"'
+            )
     homes = [
         pool for made in resolve_all(specs).values() if not (pool := made.pool).gpus and _may_hold_system_pods(pool)
     ]
@@ -127,6 +150,10 @@ def warnings(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[str]:
             f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and go "
             "whenever Google takes those back; write on_demand, or add a small pool on demand"
         )
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _may_hold_system_pods(pool: Pool) -> bool:

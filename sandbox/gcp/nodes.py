@@ -22,6 +22,7 @@ _DEFAULT_PODS = 110
 _PAGE_MIB = {"2Mi": 2, "1Gi": 1024}
 _LOCAL_SSD_GB = 375
 GPU = "nvidia.com/gpu"
+_NO_PLUGIN = "gke-no-default-nvidia-gpu-device-plugin"
 NETWORK_PROFILE = "gke.networks.io/accelerator-network-profile"
 
 
@@ -156,7 +157,10 @@ def _local_ssds(config: Body, machine: machines.MachineType) -> int:
 
 
 def gpus_ready_by(config: Body) -> str:
-    """GKE's own plugin and driver, unless the pool leaves the driver to somebody else."""
+    """GKE's own plugin and driver, unless the pool leaves the driver to another installer, or keeps the plugin's pod
+    away by its label: that pod installs the driver as well (NVIDIA/aicr#2047)."""
+    if _NO_PLUGIN in config.get("labels", {}):
+        return "device-plugin"
     disabled = any(
         accelerator.get("gpuDriverInstallationConfig", {}).get("gpuDriverVersion") == "INSTALLATION_DISABLED"
         for accelerator in config.get("accelerators", [])

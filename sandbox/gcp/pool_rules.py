@@ -158,6 +158,10 @@ def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure
         yield CheckFailure("nodeConfig.spot", f"{machine.name} is not available as Spot VM")
     if flex and (not machine.flex or (not machine.gpu and not config.get("guestAccelerators") and _is_n1(machine))):
         yield CheckFailure("nodeConfig.flexStart", f"{machine.name} is not available as flex-start VM")
+    if spot and config.get("hostMaintenancePolicy"):
+        # xpk#434: the node pool is made, and ends in ERROR.
+        said = "Scheduling must have preemptible be false when AutomaticRestart is true."
+        yield CheckFailure("nodeConfig.hostMaintenancePolicy", said)
     if not spot and not flex and not reserved and not machine.on_demand:
         yield CheckFailure("nodeConfig.machineType", f"{machine.name} is not available on demand")
 

@@ -274,6 +274,12 @@ class TestMaintenance:
             }
             assert "endTime" not in held, "one of the two, never both"
 
+    def test_what_is_held_began_long_before_any_version_that_ends(self) -> None:
+        """cluster-toolkit#6063: the end that GKE works out, that of the version's support, must come after the start:
+        with the day of creation as the start, a version past its support makes no cluster."""
+        (held,) = self.policy()["maintenanceExclusions"]
+        assert date.fromisoformat(held["startTime"][:10]) < date(2026, 8, 3), "the end of 1.33"
+
     @pytest.mark.parametrize(("hold", "scope"), [("minor", "NO_MINOR_UPGRADES"), ("nothing", None)])
     def test_less_is_held_by_choice(self, hold: str, scope: str | None) -> None:
         found = [each["exclusionOptions"]["scope"] for each in self.policy(hold=hold).get("maintenanceExclusions", [])]
@@ -363,6 +369,8 @@ class TestSecrets:
             assert key.inputs["keyRing"] == made.one("KeyRing").id
         assert user.inputs["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"
         assert made.one("KeyRing").inputs["location"] == "us-central1"
+        # terraform-provider-google#1214: a ring outlives its environment; the next one gets another name.
+        assert "name" not in made.one("KeyRing").inputs and "name" not in made.one("CryptoKey").inputs
         for first in (key, user):
             assert made.must_outlive(first, made.one(CLUSTER)), first
         if not preview:

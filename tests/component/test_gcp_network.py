@@ -65,6 +65,7 @@ class TestNetwork:
         assert out == {"name": subnet.id, "sourceIpRangesToNats": ["ALL_IP_RANGES"]}
 
     def test_a_node_that_opens_many_connections_gets_more_ports_and_failures_are_logged(self) -> None:
+        # terraform-kubestack#212: endpoint-independent mapping dropped connections of nodes with many of them.
         nat = network().one("RouterNat").inputs
         assert nat["enableDynamicPortAllocation"] is True and nat["enableEndpointIndependentMapping"] is False
         assert nat["minPortsPerVm"] < nat["maxPortsPerVm"]

@@ -421,6 +421,12 @@ def test_spot_nodes_may_give_their_pods_more_time_to_end() -> None:
 # -- the order of the rungs -------------------------------------------------------------------------------------------
 
 
+def test_spot_h100s_leave_restart_and_maintenance_of_their_hosts_to_google() -> None:
+    """xpk#434, cluster-toolkit#4058: spot nodes of A3 Mega with a maintenance interval end in a pool in ERROR."""
+    spec: Any = interconnected("a3-megagpu-8g", capacity=["spot"])
+    assert config(spec)["spot"] is True and not {"hostMaintenancePolicy", "preemptible"} & config(spec).keys()
+
+
 def test_the_rungs_of_a_ladder_bear_label_and_taint_of_their_class() -> None:
     """Without both, GKE's autoscaler calls the pool misconfigured and never scales it up."""
     for found in rungs(pool(GKE_GPU, capacity=LADDER)).values():

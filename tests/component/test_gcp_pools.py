@@ -32,7 +32,7 @@ KEEP = {"key": "team", "value": "a"}
                 "gke-smt-disabled",
             )
         ),
-        ("p", {"labels": {"gke-no-default-nvidia-gpu-device-plugin": "true"}}),
+        ("p", {"labels": {"gke-no-default-nvidia-gpu-device-plugin": "true"}, "driver": "disabled"}),
         ("p", {"taints": [{"key": "cloud.google.com/gke-spot", "value": "true", "effect": "NoSchedule"}]}),
         ("p", {"taints": [{**KEEP, "effect": "NoSchedule"}, {**KEEP, "effect": "NoExecute"}]}),
         ("p", {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]}),

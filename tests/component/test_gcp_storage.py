@@ -318,6 +318,15 @@ class TestBuckets:
         assert spec["csi"]["volumeAttributes"] == {"skipCSIBucketAccessCheck": "true"}, "the project's quota of tokens"
         assert made.exports["volume_names"] == ["data"] and not made.all("gcp:storage/bucket:Bucket")
 
+    def test_pods_on_their_nodes_network_mount_it_where_the_volume_says_so(self) -> None:
+        """gcs-fuse-csi-driver#428: there FUSE gets its token from the pod's service account by this attribute alone."""
+        attributes = volumes(host_network=True).one("PersistentVolume").inputs["spec"]["csi"]["volumeAttributes"]
+        assert attributes == {"skipCSIBucketAccessCheck": "true", "hostNetworkPodKSA": "true"}
+        data = {"bucket": "acme-data", "namespace": "ml", "hostNetwork": True}
+        made = record(changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": data}}}), "dev-gke")
+        (volume,) = made.all("kubernetes:core/v1:PersistentVolume")
+        assert volume.inputs["spec"]["csi"]["volumeAttributes"] == attributes
+
     @pytest.mark.parametrize(("writable", "role"), [(False, "objectViewer"), (True, "objectUser")])
     def test_its_users_may_do_what_the_volume_does(self, writable: bool, role: str) -> None:
         made = volumes(writable=writable)
@@ -327,6 +336,11 @@ class TestBuckets:
         assert spec["accessModes"] == (["ReadWriteMany"] if writable else ["ReadOnlyMany"])
         # False would be drift: the API server leaves it out, and what is mounted is replaced to change.
         assert spec["csi"].get("readOnly") is (None if writable else True)
+
+    def test_the_right_waits_for_the_cluster_that_brings_the_identity_pool(self) -> None:
+        """terraform-google-kubernetes-engine#916: in a new project the pool comes with the first cluster."""
+        made = volumes()
+        assert made.must_outlive(made.one("gcp:container/cluster:Cluster"), made.one("BucketIAMMember"))
 
     def test_its_users_are_those_of_one_namespace_or_one_account_in_it(self) -> None:
         def member(**of: Any) -> str:

@@ -135,6 +135,12 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[0].value",
         ["collides with nvidia.com/gpu=present", "set anyway"],
     ),
+    # NVIDIA/aicr#2047: with GKE's device plugin goes the driver
+    (
+        gpu(labels={"gke-no-default-nvidia-gpu-device-plugin": "true"}),
+        f"{GPUS}.labels.gke-no-default-nvidia-gpu-device-plugin",
+        ["and with it the driver (default)", "write driver: disabled"],
+    ),
     (gpu(perZone=True), f"{GPUS}.perZone", ["of which zones", "name the pool's zones"]),
     (
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},

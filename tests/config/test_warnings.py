@@ -157,6 +157,32 @@ def test_a_rest_that_is_over_is_told_from_the_day_after() -> None:
     assert said == "cluster.maintenance.rests.launch: over since 2027-01-05, and without effect; remove it"
 
 
+@pytest.mark.parametrize(("channel", "last"), [("REGULAR", "2028-05-17"), ("EXTENDED", "2029-03-13")])
+def test_a_rest_that_outlasts_every_version_is_told(channel: str, last: str) -> None:
+    """terraform-provider-google#20556: an exclusion ends before the support of the cluster's version does."""
+
+    def said(scope: str, today: str) -> list[str]:
+        rests = {"rests": {"run": {"first": "2026-12-01", "last": last, "scope": scope}}}
+        fields = {"gpuyard:cluster/maintenance": rests, "gpuyard:cluster/releaseChannel": channel}
+        return warned("dev-gke", fields, today)
+
+    for scope in ("nodes", "minor"):
+        (text,) = said(scope, "2026-11-23")
+        assert text.startswith(f"cluster.maintenance.rests.run.last: {last} is after the end") and "`hold`" in text
+        assert said(scope, "2026-11-24") == []
+
+
+def test_a_machine_that_the_newest_node_image_does_not_start_on_is_told() -> None:
+    """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when it was last looked at."""
+    high = {f"gpuyard:nodePools/gpu-workers/{key}": value
+            for key, value in (("machineTypes", ["a3-highgpu-8g"]), ("zones", ["us-central1-a"]))}  # fmt: skip
+    (said,) = warned("dev-gke", {**high, "gpuyard:cluster/version": "1.35"})
+    assert said.startswith("nodePools.gpu-workers.machineTypes[0]: a3-highgpu-8g did not start") and '"1.34"' in said
+    assert warned("dev-gke", {**high, "gpuyard:cluster/version": "1.34"}) == []
+    mega = {**high, "gpuyard:nodePools/gpu-workers/machineTypes": ["a3-megagpu-8g"]}
+    assert warned("dev-gke", {**mega, "gpuyard:cluster/version": "1.35"}) == []
+
+
 def test_a_withdrawn_machine_type_is_still_told() -> None:
     (said,) = warned("guide", {})
     assert "p3.2xlarge is withdrawn" in said

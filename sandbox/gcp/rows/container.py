@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sandbox.gcp import gke, groups, machines, pool_rules, versions
@@ -341,7 +341,8 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
             versions.resolve(wanted, channel or versions.DEFAULT_CHANNEL)
         except versions.ApiError as error:
             yield CheckFailure("minMasterVersion", error.message)
-    yield from _check_maintenance(inputs.get("maintenancePolicy") or {})
+    channel = (inputs.get("releaseChannel") or {}).get("channel", versions.DEFAULT_CHANNEL)
+    yield from _check_maintenance(inputs.get("maintenancePolicy") or {}, channel)
     config = inputs.get("nodeConfig")
     if config and config is not UNKNOWN:
         yield from check_config(config, [], "nodeConfig")
@@ -352,10 +353,15 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
 
 _REST_DAYS = 90
 _RESTS = 3
+# From the day on which a version comes into the channel Rapid, at most: 14 months of support count from Regular on, 24
+# in Extended (GKE, "Versioning and support").
+_SUPPORT_DAYS, _EXTENDED_DAYS = 18 * 30, 28 * 30
 
 
-def _check_maintenance(policy: Props) -> Iterator[CheckFailure]:
+def _check_maintenance(policy: Props, channel: str) -> Iterator[CheckFailure]:
     """Exclusions: how they end, and how much may rest from everything (GKE, "Maintenance windows and exclusions")."""
+    days = _EXTENDED_DAYS if channel == "EXTENDED" else _SUPPORT_DAYS
+    latest = datetime.now(timezone.utc) + timedelta(days=days)
     if has_unknown(policy):
         return
     whole = 0
@@ -366,6 +372,9 @@ def _check_maintenance(policy: Props) -> Iterator[CheckFailure]:
             yield CheckFailure(path, "exactly one of endTime and exclusionOptions.endTimeBehavior must be set")
             continue
         if options.get("scope", "NO_UPGRADES") != "NO_UPGRADES":
+            if "endTime" in exclusion and _moment(exclusion["endTime"]) > latest:
+                # terraform-provider-google#20556
+                yield CheckFailure(path, "must end before the end of support of the cluster's minor version")
             continue
         whole += 1
         if "endTime" not in exclusion:
@@ -379,8 +388,11 @@ def _check_maintenance(policy: Props) -> Iterator[CheckFailure]:
 
 
 def _days(exclusion: Props) -> float:
-    first, last = (datetime.fromisoformat(exclusion[key].replace("Z", "+00:00")) for key in ("startTime", "endTime"))
-    return (last - first).total_seconds() / 86400
+    return (_moment(exclusion["endTime"]) - _moment(exclusion["startTime"])).total_seconds() / 86400
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _pool_place(inputs: Props) -> Props:

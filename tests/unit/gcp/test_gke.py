@@ -485,6 +485,21 @@ def test_a_pool_whose_nodes_do_not_come_is_kept_by_the_engine(cloud, cluster):
     assert caught.value.partial and caught.value.partial[0] == f"{cluster}/nodePools/cpu"
 
 
+def test_a_gpu_pool_whose_first_node_did_not_come_needs_no_change_afterwards(cloud, cluster):
+    """k8s-config-connector#228: the taint that GKE adds beside a declared one was a change that nothing could make
+    while the zone had no machine. Ours declares GKE's own, as it is."""
+    cloud.create(POOL, cpu_pool(cluster))
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
+    props = gpu_pool(cluster, {"taints": [taint]}, initialNodeCount=1)
+    cloud.planes.ready = False
+    with pytest.raises(ProviderError, match="became ready") as caught:
+        cloud.create(POOL, props)
+    assert caught.value.partial is not None
+    id, _ = caught.value.partial
+    found = cloud.store.get(groups.POOLS, id)
+    assert found["config"]["taints"] == [taint] and found["_sandbox"]["gke_taints"] == []
+
+
 def test_nodes_may_not_be_newer_than_the_control_plane(cloud, cluster):
     with pytest.raises(ProviderError, match="must not be greater than the master version"):
         cloud.create(POOL, cpu_pool(cluster, version="1.36"))

@@ -154,6 +154,8 @@ class TestMaintenance:
             ([rest("2027-04-02")], "90 days at most"),
             ([rest("2027-02-01", name=f"x{n}") for n in range(4)], "at most 3 exclusions"),
             ([rest("2027-02-01", scope="NO_FUN")], "Must be one of: NO_UPGRADES"),
+            # terraform-provider-google#20556
+            ([rest("2099-01-01", scope="NO_MINOR_UPGRADES")], "before the end of support"),
         ],
     )
     def test_exclusions_that_google_would_refuse(self, cloud, exclusions: list[Any], reason: str) -> None:

@@ -45,6 +45,13 @@ NAMED = {"key": "compute.googleapis.com/reservation-name", "values": ["l4s"]}
     [
         (affinity("SPECIFIC_RESERVATION"), {}, "nodeConfig.reservationAffinity", "one reservation by its name"),
         (affinity("ANY_RESERVATION", **NAMED), {}, "nodeConfig.reservationAffinity", "SPECIFIC_RESERVATION only"),
+        # xpk#434
+        (
+            {"spot": True, "hostMaintenancePolicy": {"maintenanceInterval": "PERIODIC"}},
+            {},
+            "nodeConfig.hostMaintenancePolicy",
+            "preemptible be false",
+        ),
         ({"maxRunDuration": "10s"}, {}, "nodeConfig.maxRunDuration", "between 30s"),
         ({**FLEX, "maxRunDuration": "700000s"}, NO_REPAIR, "nodeConfig.maxRunDuration", "and 604800s"),
         ({"flexStart": True}, NO_REPAIR, "nodeConfig.reservationAffinity", "must be NO_RESERVATION"),
@@ -245,6 +252,17 @@ def test_nodes_say_which_volumes_they_take_and_whose_driver_they_have(cloud, clu
     assert template.labels["disk-type.gke.io/hyperdisk-ml"] == "true"
     assert "disk-type.gke.io/hyperdisk-balanced" not in template.labels
     assert template.labels["cloud.google.com/gke-gpu-driver-version"] == "autoinstall-disabled"
+
+
+@pytest.mark.parametrize("labels", [{}, {"gke-no-default-nvidia-gpu-device-plugin": "true"}])
+def test_gkes_plugin_and_driver_stay_away_from_nodes_that_say_so(cloud, cluster, labels):
+    """NVIDIA/aicr#2047: the label takes away the driver that GKE installs, not the plugin alone."""
+    cloud.create(POOL, gpu_pool(cluster, {**a100(), "labels": labels}, initialNodeCount=1))
+    for machine in Fleet(PROJECT, "us-central1", "yard", cloud.store).machines():
+        assert machine.gpu_ready_by == ("device-plugin" if labels else "cloud")
+        break
+    else:
+        pytest.fail("no machine")
 
 
 def test_reserved_pools_are_cheapest_then_spot_and_the_machines_say_what_they_are(cloud, cluster):

@@ -385,6 +385,9 @@ def test_keys_outlive_their_resources(cloud):
     cloud.delete(key)
     with pytest.raises(ProviderError, match="409"):
         cloud.create(KEY, {"name": "key", "keyRing": ring})
+    cloud.delete(ring)
+    with pytest.raises(ProviderError, match="409"):  # terraform-provider-google#1214
+        cloud.create(RING, {"name": "ring", "location": "us-central1"})
 
 
 def test_a_filestore_gets_addresses_and_keeps_them(cloud, network):
