@@ -111,7 +111,9 @@ class TestNetwork:
         assert f"  {path} = " in text and words in text and "one value" in text, text
 
     def test_without_nat_only_google_is_reached_and_that_is_said(self) -> None:
-        config = changed("dev-gke", {"gpuyard:network/nat": "none"})
+        config = changed(
+            "dev-gke", {"gpuyard:network/nat": "none", "gpuyard:cluster/publicAccessCidrs": ["8.8.8.0/24"]}
+        )
         (said,) = parse("dev-gke", config).warnings(date(2026, 11, 23))
         assert said.startswith("network.nat:") and "Artifact Registry" in said
 
