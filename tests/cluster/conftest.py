@@ -28,6 +28,7 @@ T = TypeVar("T")
 KEY = "eks-us-east-1-cluster-tests"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/cluster/" in item.path.as_posix():

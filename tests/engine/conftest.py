@@ -23,6 +23,7 @@ FOLDERS = ("components", "stack", "sandbox", "tools")
 LONGEST = 900
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/engine/" in item.path.as_posix():
