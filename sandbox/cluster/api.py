@@ -9,6 +9,7 @@ Errors: `ApiError` for an answer that is not 2xx, OSError (ConnectionError) when
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -86,6 +87,19 @@ class Api:
         answer = self.request("GET", path, **selectors)
         kind = answer.get("kind", "").removesuffix("List")
         return [{"kind": kind, **item} for item in answer.get("items") or ()]
+
+    def watch(self, path: str, seconds: int = 300) -> Iterator[bytes]:
+        """A part of an event for each change in a collection, for so long; first one for what is there."""
+        query = urlencode({"watch": "true", "timeoutSeconds": seconds, "allowWatchBookmarks": "false"})
+        try:
+            answer = self._pool.request(
+                "GET", f"{self.endpoint}{path}?{query}", preload_content=False, timeout=urllib3.Timeout(5, seconds + 30)
+            )
+            if answer.status >= 300:
+                raise ApiError(answer.status, "", f"{path} cannot be watched")
+            yield from answer.stream(1 << 16)
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionError(f"{self.endpoint} does not answer: {error}") from error
 
     def create(self, path: str, body: Object) -> Object | None:
         """Creates; None when an object of that name is there already."""

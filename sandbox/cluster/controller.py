@@ -1,8 +1,8 @@
 """`python -m sandbox.cluster.controller KEY`: the cloud-side controllers of one cluster, in one process.
 
-About once a second: nodes from machines (nodes.py), volumes for claims (volumes.py) and snapshots of them
-(snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py, load_balancers.py), group sizes
-(autoscaler.py).
+About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
+and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
+load_balancers.py), group sizes (autoscaler.py).
 Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
 """
 
@@ -12,10 +12,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers, reach
-from sandbox.cluster.api import Api
+from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.endpoint_groups import EndpointGroups
@@ -28,6 +28,12 @@ from sandbox.errors import SandboxError
 
 PERIOD = 0.7
 """Seconds between two looks."""
+
+CALM = 4.0
+"""Seconds between two looks once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
+one in the cloud at the next look."""
+
+CALM_AFTER = 20.0
 
 DRIVERS_EVERY = 2.0
 """Seconds between two questions about what the cloud runs in the cluster: CSI drivers, the snapshot controller."""
@@ -59,7 +65,8 @@ class Controller:
         self._new_machines = new_machines
         self._machines: set[str] = set()
 
-    def look(self) -> None:
+    def look(self) -> Hashable:
+        """One round. Returns what it saw; two rounds that saw the same had nothing to do in between."""
         machines = self._fleet.machines()
         if (there := {machine.id for machine in machines}) - self._machines:
             self._new_machines()
@@ -73,6 +80,34 @@ class Controller:
         self._groups.sync()
         self._balancers.sync()
         self._autoscaler.tick(pods, nodes, machines)
+        versions = frozenset(pod["metadata"].get("resourceVersion") for pod in pods)
+        return frozenset(self._machines), frozenset(node["metadata"]["name"] for node in nodes), versions
+
+
+class Pace:
+    """How long to wait for the next look: a moment while something happens, longer once nothing has for a while."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: Hashable = None
+        self._since = clock()
+
+    def after(self, seen: Hashable) -> float:
+        """Seconds to wait after a look that saw this; None: one that failed."""
+        if seen is None or seen != self._seen:
+            self._seen, self._since = seen, self._clock()
+        return CALM if self._clock() - self._since > CALM_AFTER else PERIOD
+
+
+def _wake(api: Api, woken: threading.Event) -> None:
+    """Sets the event whenever a pod changes: a pending one does not wait for the next look."""
+    while True:
+        try:
+            for _ in api.watch("/api/v1/pods"):
+                woken.set()
+        except (ApiError, OSError):
+            pass
+        time.sleep(CALM)
 
 
 def main(cluster: str) -> None:
@@ -97,20 +132,27 @@ def main(cluster: str) -> None:
         new_machines=align_reach,
     )
     drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
-    asked, trouble = float("-inf"), ""
+    asked, trouble, wait, pace, woken = float("-inf"), "", PERIOD, Pace(), threading.Event()
+    threading.Thread(target=_wake, args=(plane.api(), woken), daemon=True).start()
     while not stopped.wait(PERIOD):
+        while wait > PERIOD and not woken.is_set() and not stopped.is_set():
+            wait -= PERIOD
+            woken.wait(PERIOD)
+        woken.clear()
+        seen = None
         try:
             if time.monotonic() - asked > DRIVERS_EVERY:
                 controller.volumes.install(drivers())
                 controller.snapshots.install(snapshots())
                 align_reach()  # routes come and go
                 asked = time.monotonic()
-            controller.look()
+            seen = controller.look()
             trouble = ""
         except Exception as error:  # the loop must outlive any failure; each one is shown once
             if (now := f"{type(error).__name__}: {error}") != trouble:
                 trouble = now
                 print(f"trouble, tried again: {trouble}", file=sys.stderr, flush=True)
+        wait = pace.after(seen)
 
 
 if __name__ == "__main__":

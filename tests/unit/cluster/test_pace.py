@@ -1,0 +1,19 @@
+"""The node controller looks seldom while nothing happens: an idle sandbox costs next to nothing (field case C4)."""
+
+from __future__ import annotations
+
+from sandbox.cluster.controller import CALM, CALM_AFTER, PERIOD, Pace
+
+
+def test_it_slows_down_when_nothing_changes_and_is_quick_again_at_once() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert pace.after("a") == PERIOD
+    now[0] = CALM_AFTER
+    assert pace.after("a") == PERIOD
+    now[0] = CALM_AFTER + 1
+    assert pace.after("a") == CALM
+    assert pace.after("b") == PERIOD
+    now[0] += CALM_AFTER + 1
+    assert pace.after("b") == CALM
+    assert pace.after(None) == PERIOD  # a look that failed is tried again soon
