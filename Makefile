@@ -46,7 +46,7 @@ down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
 
 test: ## Run every test, on two cores at least in parts side by side
-	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup
+	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: ## Lint, types and the fast tests, in under a minute
 	@$(RUN) ruff check .

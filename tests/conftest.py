@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # Property tests look elsewhere at each run on a person's machine, and always in the same places in CI.
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -34,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):  # side by side, the longest first: the end comes sooner
         longest = ("tests/engine/", "tests/cluster/")
         items.sort(key=lambda item: next((n for n, part in enumerate(longest) if part in item.path.as_posix()), 9))
+
+
+class Rooms(LoadScopeScheduling):
+    """Side by side, but a file's tests on one worker, in order (an engine module is one story), and all cluster tests
+    on one as well, which is one control plane. (xdist's own groups have no effect with this pytest.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "tests/cluster" if file.startswith("tests/cluster/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None:
+    return Rooms(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True)

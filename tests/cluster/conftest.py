@@ -28,12 +28,10 @@ T = TypeVar("T")
 KEY = "eks-us-east-1-cluster-tests"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/cluster/" in item.path.as_posix():
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.xdist_group("cluster"))  # one control plane, not one per worker
 
 
 @pytest.fixture(scope="package")

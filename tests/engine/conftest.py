@@ -23,12 +23,10 @@ FOLDERS = ("components", "stack", "sandbox", "tools")
 LONGEST = 900
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/engine/" in item.path.as_posix():
             item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.xdist_group(f"engine-{item.path.stem}"))  # a module follows one story, in order
 
 
 @dataclass
