@@ -1,11 +1,12 @@
 """gpuyard's stack: ML-ready Kubernetes on the cloud that `Pulumi.<stack>.yaml` names, read from top to bottom."""
 
-from stack import environment, on, outputs, providers
+from stack import changes, environment, on, outputs, providers
 
 # Checked as a whole first: a wrong value stops here, before anything is made.
 env = environment.load()
 cloud = on.cloud(env.config.cloud)
 account = cloud.providers(env)
+env = changes.compared(env, account)
 cloud.preflight(env, account)
 
 network = cloud.network(env, account)

@@ -6,9 +6,10 @@ the add-ons and the autoscaler's hints are derived. Labels, taints and GPU facts
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
+import pulumi
 from typing_extensions import NotRequired
 
 from . import checks, hardware
@@ -68,7 +69,8 @@ class NodePoolSpec(TypedDict):
     every network interface that the machine has for multi-node training (EFA on AWS, GPUDirect on GKE), in one zone.
     `placement`: nodes close together (default: with `interconnect`; never on the rung `reserved`, which has its place
     already). `labels`, `taints`: added to those that gpuyard derives. `accept_withdrawn`: build a pool of a machine
-    type that the cloud no longer describes.
+    type that the cloud no longer describes. `was`: the name that the pool had before: what exists under it takes the
+    new name, and no node goes (default: none).
     """
 
     machine_types: list[str]
@@ -85,6 +87,7 @@ class NodePoolSpec(TypedDict):
     placement: NotRequired[bool]
     accelerator: NotRequired[Accelerator]
     accept_withdrawn: NotRequired[bool]
+    was: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,8 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
     """Everything that is wrong with a pool, seen without asking a cloud. Paths are relative to the pool."""
     hardware.declare(cloud, spec["machine_types"], _own_facts(spec))
     yield from _name(cloud, name)
+    if was := spec.get("was"):
+        yield from (replace(problem, path="was") for problem in _name(cloud, was))
     yield from _size(spec)
     yield from _machines(cloud, spec)
     yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
@@ -447,6 +452,30 @@ def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds:
         return 0
     least = min(machine.local_ssds, default=0)
     return machine.nvme_gb or int(local_ssds or least) * hardware.GCP_LOCAL_SSD_GB
+
+
+def rename_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
+    """Former names that are another pool's, or its own."""
+    taken: dict[str, str] = {}
+    for name, spec in specs.items():
+        was = spec.get("was")
+        if was and (was in specs or was in taken):
+            whose = "a pool of today" if was in specs else f"the former name of {taken[was]} too"
+            yield Problem(
+                f"{name}.was",
+                was,
+                f"{was} is {whose}",
+                "the former name of this pool alone",
+                "correct it, or remove it",
+            )
+        if was:
+            taken.setdefault(was, name)
+
+
+def renamed(opts: pulumi.ResourceOptions | None, spec: NodePoolSpec) -> pulumi.ResourceOptions | None:
+    """`opts` of a pool's component, under which what exists by the pool's former name is this one's."""
+    was = spec.get("was")
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=was)])) if was else opts
 
 
 def resolve_all(cloud: str, specs: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:

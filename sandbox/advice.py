@@ -43,6 +43,12 @@ _KINDS = (
         "repeating it alone does not help: give the account that runs this the right; then run the same command again, "
         f"{_KEPT}",
     ),
+    # The engine speaks of an option in the program; here it is one key of the file.
+    (
+        r"marked for protection|cannot be deleted because it is protected",
+        "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the stack file, "
+        "bring it up so, and then make the change",
+    ),
     # What exists stands against what is asked for, and will the next time.
     (
         r"AlreadyExists|already exists|EntityAlreadyExists|alreadyExists|\.Duplicate\b|DuplicateResource"
@@ -53,7 +59,7 @@ _KINDS = (
     ),
     (
         r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
-        r"|still (in use|has)|InvalidGroup.InUse|cannot be deleted because it is protected|DeleteConflict",
+        r"|still (in use|has)|InvalidGroup.InUse|DeleteConflict",
         "repeating it alone does not help: something that exists stands in the way. Remove what the message names, or "
         "undo the change in the stack file; then run the same command again",
     ),

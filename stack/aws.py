@@ -129,6 +129,7 @@ def node_pools(
                 "service_cidr": cluster.service_cidr,
                 # The provider's default tags end at the node group: what EC2 and the drivers make has its own.
                 "tags": environment.tags,
+                "sizes": dict(environment.sizes),
             },
             # A node needs its way out, its role's permissions and its network plug-in, first and last.
             pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),

@@ -26,6 +26,7 @@ def network(environment: Environment) -> AwsNetworkArgs:
         "cluster_name": environment.cluster_name,
         "interface_endpoints": network.interface_endpoints,
         "flow_log_days": network.flow_log_days,
+        "deletion_protection": environment.config.deletion_protection,
     }
     return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
 

@@ -72,6 +72,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
     yield from found or aws_pools.home_problems(environment.node_pools)
     if not found:
         yield from groups.name_problems(environment.node_pools, zones)
+    yield from pools.rename_problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:

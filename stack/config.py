@@ -39,6 +39,7 @@ class NodePool(Section):
     machine_types: list[str]
     min: int
     max: int
+    was: str = ""
     labels: dict[str, str] = {}
     taints: list[Taint] = []
     capacity: list[str] = ["on_demand"]

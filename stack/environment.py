@@ -3,8 +3,8 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Generic, TypeVar, get_args
 
 import pulumi
@@ -21,6 +21,7 @@ from .aws_config import AwsConfig
 from .cloud_keys import CloudKeys
 from .config import Config, Section
 from .gcp_config import GcpConfig
+from .living import Living
 
 PROJECT = "gpuyard"
 CONFIGS: dict[str, type[Config]] = {hardware.AWS: AwsConfig, hardware.GCP: GcpConfig}
@@ -36,6 +37,10 @@ class Environment(Generic[C]):
     keys: CloudKeys
     """What the file says to the clouds' providers."""
     file: str
+    living: Living = field(default_factory=Living)
+    """What exists of it; nothing until `changes.compared` has looked."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Nodes of the moment by the logical names of their groups, as far as they were asked for."""
 
     @property
     def region(self) -> str:
@@ -70,6 +75,10 @@ class Environment(Generic[C]):
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
         checks.refuse(_prefixed(problems), f"The config of stack {self.name.removeprefix(f'{PROJECT}-')} ({self.file})")
+
+    def recheck(self) -> None:
+        """Checks the values again, beside what exists. Raises `pulumi.RunError` as `load` does."""
+        self.refuse(_value_problems(self))
 
     def warnings(self, today: date) -> Iterator[str]:
         """What works here and now but deserves a look. `today`: in UTC; some of it has a date."""
@@ -108,7 +117,7 @@ def load() -> Environment:
     # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
-    environment = parse(
+    return parse(
         raw,
         present={key.split(":", 1)[1] for key in everything if key not in others},
         stack=pulumi.get_stack(),
@@ -117,9 +126,6 @@ def load() -> Environment:
             frozenset(key for key in others if runtime_config.is_config_secret(key)),
         ),
     )
-    for warning in environment.warnings(datetime.now(timezone.utc).date()):
-        pulumi.log.warn(warning)
-    return environment
 
 
 def parse(

@@ -13,6 +13,7 @@ from components.gcp.storage import GcpStorageArgs
 
 from .environment import Environment as AnyEnvironment
 from .gcp_config import ExistingNetwork, GcpConfig
+from .living import Living
 
 Environment = AnyEnvironment[GcpConfig]
 
@@ -43,10 +44,20 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "services_cidr": network.services_cidr,
         "further_pods_cidrs": network.further_pods_cidrs,
         "flow_log_percent": network.flow_log_percent,
+        "deletion_protection": environment.config.deletion_protection,
     }
-    if network.pods_cidr is None:
-        args["pods_cidr"] = addresses.default_pods([network.cidr, network.services_cidr or gcp_network.SERVICES_CIDR])
+    # What exists stays, also where the default is another range.
+    for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
+        args[field] = args[field] or living_ranges(environment.living).get(name)
+    if args["pods_cidr"] is None:
+        args["pods_cidr"] = addresses.default_pods([network.cidr, args["services_cidr"] or gcp_network.SERVICES_CIDR])
     return cast(GcpNetworkArgs, _given(args))
+
+
+def living_ranges(living: Living) -> dict[str, str]:
+    """The secondary ranges of the subnetwork that exists, by name."""
+    made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
+    return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 
 def existing_network(environment: Environment, existing: ExistingNetwork) -> GcpExistingNetworkArgs:

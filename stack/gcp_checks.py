@@ -81,6 +81,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
                 )
             )
     yield from found or gcp_pools.home_problems(environment.node_pools)
+    yield from pools.rename_problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
@@ -128,7 +129,8 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         given = args.network(environment)
         yield from (f"network.{said}" for said in gcp_network.warnings(given))
         larger = given.get("pods_cidr")
-        if environment.config.network.pods_cidr is None and larger != gcp_network.PODS_CIDR:
+        own = environment.config.network.pods_cidr is None and not args.living_ranges(environment.living)
+        if own and larger != gcp_network.PODS_CIDR:
             yield (
                 f"network.podsCidr: chosen for you is {larger}, since another range takes {gcp_network.PODS_CIDR}; "
                 "write it down: a range that is in use cannot move"

@@ -13,3 +13,8 @@ def cloud(name: str) -> ModuleType:
 def checks(name: str) -> ModuleType:
     """`stack/aws_checks.py` or `stack/gcp_checks.py`: what the environment asks them before anything is made."""
     return importlib.import_module(f".{name}_checks", __package__)
+
+
+def changes(name: str) -> ModuleType:
+    """`stack/aws_changes.py` or `stack/gcp_changes.py`: what a change of the file does to what exists."""
+    return importlib.import_module(f".{name}_changes", __package__)

@@ -7,7 +7,9 @@ import pulumi
 
 from components.pools import resolve_all
 
+from .changes import settings
 from .environment import Environment
+from .living import SETTINGS
 
 
 def export(
@@ -25,6 +27,8 @@ def export(
     pulumi.export("nodePools", {name: _pool(pool) for name, pool in _pools(environment).items()})
     pulumi.export("storageClasses", storage.storage_class_names)
     pulumi.export("releases", dict(releases))
+    # The next run compares its file with this one. Secret: a value of the file may be.
+    pulumi.export(SETTINGS, pulumi.Output.secret(settings(environment)))
 
 
 def _pools(environment: Environment) -> dict[str, Any]:

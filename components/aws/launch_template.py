@@ -30,12 +30,13 @@ def launch_template(
     reservation. `security_group_ids`: all of them, where they are not the cluster's own group alone. `place`: where
     nodes with an image that is not EKS's join."""
     pool = eks.pool
-    tags = {**tags, "Name": f"{cluster_name}-{pool.name}", "gpuyard.dev/pool": pool.name}
+    # A renamed pool keeps its template as it is: a new version of it would replace the nodes.
+    tags = {**tags, "Name": f"{cluster_name}-{eks.origin}", "gpuyard.dev/pool": eks.origin}
     reservation = eks.reservation if reserved else {}
     block = reserved and eks.capacity_block
     return aws.ec2.LaunchTemplate(
         name,
-        description=f"Nodes of the pool {pool.name}",
+        description=f"Nodes of the pool {eks.origin}",
         update_default_version=True,
         block_device_mappings=_disks(eks),
         metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(

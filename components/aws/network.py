@@ -24,8 +24,8 @@ class AwsNetworkArgs(TypedDict):
     `nat`: `single` gateway (default; cheapest), one `per_zone` (survives the loss of a zone) or `none`. `cluster_name`:
     of the cluster whose load balancers find the subnets by tag. `pods_cidr`: a further network, /13 to /22, that pods
     take all their addresses from. `interface_endpoints`: services out of `endpoints.SERVICES` that are reached inside
-    the VPC. `flow_log_days`: how long CloudWatch keeps the log of all traffic; 0 (default) for none. `tags`: put on
-    everything."""
+    the VPC. `flow_log_days`: how long CloudWatch keeps the log of all traffic; 0 (default) for none.
+    `deletion_protection`: Pulumi refuses to delete the VPC (default true). `tags`: put on everything."""
 
     cidr: str
     zones: list[str]
@@ -34,6 +34,7 @@ class AwsNetworkArgs(TypedDict):
     pods_cidr: NotRequired[str]
     interface_endpoints: NotRequired[list[str]]
     flow_log_days: NotRequired[int]
+    deletion_protection: NotRequired[bool]
     tags: NotRequired[dict[str, str]]
 
 
@@ -115,7 +116,8 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
-            opts=self._child,
+            # Another VPC is another environment; nothing that lives in this one could follow.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
         )
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default",

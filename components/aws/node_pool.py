@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
-from ..pools import Rung
+from ..pools import Rung, renamed
 from ..taints import cloud_effect
 from . import groups, tags
 from .groups import Group
@@ -34,7 +34,9 @@ class EksNodePoolArgs(TypedDict):
     `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
     cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
     `security_group_id`: the VPC and the cluster's own group; pools with interconnect or with security groups need them.
-    `endpoint`, `certificate_authority`, `service_cidr`: the cluster's; pools with an `ami` need them."""
+    `endpoint`, `certificate_authority`, `service_cidr`: the cluster's; pools with an `ami` need them. `sizes`:
+    nodes that the groups have at the moment, by their logical names (default: not known): one below a raised `min` is
+    raised to it."""
 
     pool: EksNodePoolSpec
     zones: list[str]
@@ -48,6 +50,7 @@ class EksNodePoolArgs(TypedDict):
     endpoint: NotRequired[pulumi.Input[str]]
     certificate_authority: NotRequired[pulumi.Input[str]]
     service_cidr: NotRequired[pulumi.Input[str]]
+    sizes: NotRequired[dict[str, int]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -57,8 +60,9 @@ class EksNodePool(pulumi.ComponentResource):
     The name of the resource is the name of the pool; its groups are named after it, their rung and their zone (see
     `groups.py`). Desired size is the autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml
     sets `refresh: always`), or a change of `max` puts back the size that the engine saw last, and the nodes in use go.
-    EKS refuses a `min` above the size of the moment: raise that first (`aws eks update-nodegroup-config`). What cannot
-    change in place (the machine type, say) makes a new group before the old one goes: names carry a suffix.
+    EKS refuses a `min` above the size of the moment: pass `sizes`, or raise that first (`aws eks
+    update-nodegroup-config`). What cannot change in place (the machine type, say) makes a new group before the old one
+    goes: names carry a suffix.
     """
 
     node_group_names: pulumi.Output[list[str]]
@@ -67,7 +71,7 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:EksNodePool", name, None, opts)
+        super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         version = args.get("kubernetes_version", "")
         checks.refuse(_problems(name, args, version), f"EksNodePool {name}")
         self._name, self._args, self._tags = name, args, args.get("tags", {})
@@ -135,7 +139,8 @@ class EksNodePool(pulumi.ComponentResource):
         tags = {**self._tags, "Name": f"{self._args['cluster_name']}-{name}"}
         group = aws.ec2.SecurityGroup(
             name,
-            description=f"EFA among the nodes of the pool {self._name}",
+            # Cannot change: another one is another group, which no interface could leave this one for.
+            description=f"EFA among the nodes of the pool {self._args['pool'].get('was') or self._name}",
             vpc_id=self._args.get("network_id"),
             tags=tags,
             opts=child,
@@ -157,6 +162,7 @@ class EksNodePool(pulumi.ComponentResource):
     def _group(self, group: Group, eks: EksPool, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:
         args, pool, rung = self._args, eks.pool, group.rung
         block = rung.capacity == "reserved" and eks.capacity_block
+        size = args.get("sizes", {}).get(group.name)
         driver = {"gpuyard.dev/nvidia-driver": str(eks.driver_branch)} if eks.driver_branch else {}
         return aws.eks.NodeGroup(
             group.name,
@@ -196,8 +202,12 @@ class EksNodePool(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 aliases=_aliases(group),
-                # The autoscaler's, from the first pending pod on.
-                ignore_changes=["scalingConfig.desiredSize"],
+                ignore_changes=[
+                    # The autoscaler's, from the first pending pod on. Ours is a size below `min`: EKS takes no such.
+                    *([] if size is not None and size < group.min else ["scalingConfig.desiredSize"]),
+                    # The name is that of the creation, whatever the pool is called later.
+                    "nodeGroupNamePrefix",
+                ],
                 # The provider's own is an hour, whatever the number of nodes.
                 custom_timeouts=pulumi.CustomTimeouts(update=f"{update_minutes(group.max, eks.update_percentage)}m"),
             ),

@@ -91,6 +91,8 @@ class EksPool:
     ami: str | None
     node_settings: dict[str, Any]
     security_group_ids: tuple[str, ...]
+    origin: str
+    """Name of the pool when it was made: machines and disks bear it."""
 
     @property
     def huge_pages_mib(self) -> int:
@@ -331,4 +333,5 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
         ami=ami,
         node_settings=spec.get("node_settings", {}),
         security_group_ids=tuple(spec.get("security_group_ids", [])),
+        origin=spec.get("was") or name,
     )

@@ -44,8 +44,8 @@ class GcpNetworkArgs(TypedDict):
     any time. `zones`: of that region, for the node pools; AI zones (us-central1-ai1a) are for the GPU pools that name
     them. `nat`: `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of
     how many of a hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the
-    project's affair (Cloud Logging's bucket `_Default`). `services`: the project's APIs as an output of what switches
-    them on."""
+    project's affair (Cloud Logging's bucket `_Default`). `deletion_protection`: Pulumi refuses to delete VPC and
+    subnetwork (default true). `services`: the project's APIs as an output of what switches them on."""
 
     region: str
     cidr: str
@@ -55,6 +55,7 @@ class GcpNetworkArgs(TypedDict):
     further_pods_cidrs: NotRequired[dict[str, str]]
     nat: NotRequired[str]
     flow_log_percent: NotRequired[int]
+    deletion_protection: NotRequired[bool]
     services: NotRequired[pulumi.Input[list[str]]]
 
 
@@ -149,7 +150,9 @@ class GcpNetwork(pulumi.ComponentResource):
         checks.refuse(problems(args), f"GcpNetwork {name}")
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
-        network = gcp.compute.Network(f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=child)
+        # Another VPC is another environment; nothing that lives in this one could follow.
+        kept = pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True))
+        network = gcp.compute.Network(f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept)
         subnetwork = gcp.compute.Subnetwork(
             f"{name}-nodes",
             network=network.id,
@@ -170,7 +173,7 @@ class GcpNetwork(pulumi.ComponentResource):
                 ),
             ],
             log_config=_flow_log(int(args.get("flow_log_percent", 0))),
-            opts=child,
+            opts=kept,
         )
         if args.get("nat", "single") == "single":
             router = gcp.compute.Router(f"{name}-router", network=network.id, region=args["region"], opts=child)

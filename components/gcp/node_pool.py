@@ -7,7 +7,7 @@ import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
 from .. import checks
-from ..pools import Rung
+from ..pools import Rung, renamed
 from ..taints import cloud_effect
 from . import gpu_sharing, node_settings, places, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
@@ -44,7 +44,7 @@ class GkeNodePool(pulumi.ComponentResource):
     """Physical names of the node pools, best rung first."""
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GkeNodePool", name, None, opts)
+        super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         wrong = problems(name, args["pool"], args["zones"], args.get("kubernetes_version", ""))
         checks.refuse(wrong, f"GkeNodePool {name}")
         gke = resolve(name, args["pool"])

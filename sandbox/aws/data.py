@@ -132,6 +132,29 @@ def _cluster(api: Api, args: Props) -> Props:
     }
 
 
+def _node_group(api: Api, args: Props) -> Props:
+    params = {"clusterName": args["clusterName"], "nodegroupName": args["nodeGroupName"]}
+    found = api.call("eks", "DescribeNodegroup", params)["nodegroup"]
+    shown = from_api({key: value for key, value in found.items() if key not in ("labels", "tags")})
+    return {
+        "id": f"{args['clusterName']}:{args['nodeGroupName']}",
+        "region": api.region,
+        "arn": found["nodegroupArn"],
+        "nodeRoleArn": found["nodeRole"],
+        "labels": found.get("labels", {}),
+        "tags": found.get("tags", {}),
+        "subnetIds": found["subnets"],
+        **{k: shown.get(k) for k in ("amiType", "capacityType", "releaseVersion", "status", "version", "taints")},
+        "diskSize": shown.get("diskSize", 0),
+        "instanceTypes": shown.get("instanceTypes", []),
+        "launchTemplates": [shown["launchTemplate"]] if shown.get("launchTemplate") else [],
+        "remoteAccesses": [],
+        "resources": [shown["resources"]],
+        "scalingConfigs": [shown["scalingConfig"]],
+        "updateConfigs": [shown["updateConfig"]],
+    }
+
+
 def _instance_type(api: Api, args: Props) -> Props:
     """Facts of a machine type. A withdrawn type (machine_types.py) has them too; its offerings are empty."""
     name = args["instanceType"]
@@ -357,6 +380,7 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "eks:getClusterVersions": _cluster_versions,
     "eks:getCluster": _cluster,
     "eks:getClusters": _clusters,
+    "eks:getNodeGroup": _node_group,
     "ec2:getInstanceType": _instance_type,
     "ec2:getInstanceTypeOfferings": _offerings,
     "ec2:getVpc": _vpc,

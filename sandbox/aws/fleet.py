@@ -179,6 +179,7 @@ class Fleet:
             spot=instance.get("InstanceLifecycle") == "spot",
             efa=interfaces(data),
             device_lists=device_lists(nodegroup, data),
+            kubelet=kubelet(nodegroup),
         )
 
     def _prefix_delegation(self) -> bool:
@@ -270,6 +271,13 @@ def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[s
         way = {"as-volume-mounts": MOUNTS, "envvar-when-unprivileged": ENVVAR}.get(option, "")
         accepted[way] = value == "true"
     return DEVICE_LISTS - {way for way, yes in accepted.items() if not yes}
+
+
+def kubelet(nodegroup: dict[str, Any]) -> str:
+    """Version of the kubelet in a group's image: an AL2023 release is named after it, a Bottlerocket one is not."""
+    release, minor = nodegroup.get("releaseVersion", ""), nodegroup.get("version", "")
+    named = release.partition("-")[0]
+    return f"v{named if minor and named.startswith(f'{minor}.') else f'{minor}.0'}-eks-sandbox" if minor else ""
 
 
 def interfaces(data: dict[str, Any]) -> int:

@@ -96,7 +96,7 @@ class Nodes:
                 "nodeInfo": {
                     "architecture": _labels(machine)["kubernetes.io/arch"],
                     "operatingSystem": "linux",
-                    "kubeletVersion": self._kubelet,
+                    "kubeletVersion": machine.kubelet or self._kubelet,
                     "kubeProxyVersion": "",
                     "containerRuntimeVersion": "kwok://sandbox",
                     "kernelVersion": "",

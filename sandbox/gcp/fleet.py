@@ -48,6 +48,7 @@ class Fleet:
                         gpus=nodes.gpus(config),
                         gpu_ready_by=nodes.gpus_ready_by(config),
                         spot=bool(config.get("spot") or config.get("preemptible")),
+                        kubelet=f"v{pool['version']}",
                     )
                 )
         return found

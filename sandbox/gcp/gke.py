@@ -28,6 +28,8 @@ PROVIDER_MINUTES = 120.0
 
 _UNFINISHED = "PROVISIONING"
 
+_NODES_BEHIND = 2
+
 _GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
 _QUEUED_TAINT = {"key": "cloud.google.com/gke-queued", "value": "true", "effect": "NO_SCHEDULE"}
 _ARM_TAINT = {"key": "kubernetes.io/arch", "value": "arm64", "effect": "NO_SCHEDULE"}
@@ -87,6 +89,7 @@ class Cluster(Behaviour):
             target = versions.resolve(wanted, channel)
             # min_master_version is a lower bound: a control plane is never moved back.
             target = target if versions.is_newer(target, current) else current
+            _check_step(ctx.store, name, current, target)
         _check_ranges(ctx.store, inputs, new)
         if target != current:
             key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
@@ -355,11 +358,25 @@ def _start_sizes(inputs: Props, zones: int) -> list[int]:
     return groups.spread(int(scaling.get("totalMinNodeCount") or 0), zones)
 
 
+def _check_step(store: Store, name: str, current: str, target: str) -> None:
+    """One minor at a time, and nodes two behind at most (GKE, "Manually upgrading a cluster or node pool")."""
+    now, then = (int(versions.minor(version).split(".")[1]) for version in (current, target))
+    if then > now + 1:
+        raise invalid(f'Master cannot be upgraded to "{target}": cannot upgrade the master more than a minor version.')
+    for _, pool, body in store.select(groups.POOLS, under=name):
+        if then - int(versions.minor(body["version"]).split(".")[1]) > _NODES_BEHIND:
+            raise invalid(
+                f'Master cannot be upgraded to "{target}": node pool "{pool.rpartition("/")[2]}" of version '
+                f'"{body["version"]}" would be more than {_NODES_BEHIND} minor versions behind.'
+            )
+
+
 def _within_limits(store: Store, name: str, pool: Body) -> None:
-    """New limits move a size that lies outside them."""
+    """A higher minimum brings nodes at once; a lower maximum takes none away: what is above it goes when it is idle
+    (autoscaler's FAQ, "My cluster is below minimum / above maximum number of nodes")."""
     current = groups.sizes(store, name)
-    low, high = fleet.limits(pool, current)
-    size = min(max(sum(current.values()), low), high)
+    low, _ = fleet.limits(pool, current)
+    size = max(sum(current.values()), low)
     if size != sum(current.values()):
         groups.resize(store, name, fleet.place(pool, current, size))
 

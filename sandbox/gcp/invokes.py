@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.gcp import machines, versions
+from sandbox.gcp import groups, machines, versions
 from sandbox.gcp.store import Body
-from sandbox.gcp.table import Context, fill, invalid, number, rows
+from sandbox.gcp.table import Context, fill, invalid, number, path_of, rows
 from sandbox.plugins.provider import UNKNOWN, Props
 
 
@@ -116,6 +116,30 @@ def _get_machine_types(ctx: Context, args: Props) -> Props:
     }
 
 
+def _get_instance_group(ctx: Context, args: Props) -> Props:
+    """The group of a manager, by its URL, or by name and zone: what counts its machines."""
+    name, zone = str(args.get("name") or ""), str(args.get("zone") or ctx.zone)
+    project = _project(ctx, args)
+    if link := path_of(str(args.get("selfLink") or "")):
+        _, project, _, zone, _, name = link.split("/")
+    found = ctx.store.find(groups.GROUPS, f"projects/{project}/zones/{zone}/instanceGroupManagers/{name}")
+    if found is None:
+        raise invalid(f"The resource 'projects/{project}/zones/{zone}/instanceGroups/{name}' was not found")
+    here = [item for _, item in groups.instances(ctx.store, found["_sandbox"]["pool"]) if item["zone"] == zone]
+    return {
+        "id": f"projects/{project}/zones/{zone}/instanceGroups/{name}",
+        "project": project,
+        "zone": zone,
+        "name": name,
+        "description": "",
+        "instances": [item["selfLink"] for item in here],
+        "namedPorts": [],
+        "network": "",
+        "selfLink": found["selfLink"].replace("/instanceGroupManagers/", "/instanceGroups/"),
+        "size": len(here),
+    }
+
+
 def _machine_type(machine: machines.MachineType) -> Props:
     return {
         "name": machine.name,
@@ -203,6 +227,7 @@ _ANSWERS: dict[str, Callable[[Context, Props], Props]] = {
     "gcp:container/getEngineVersions:getEngineVersions": _get_engine_versions,
     "gcp:compute/getZones:getZones": _get_zones,
     "gcp:compute/getMachineTypes:getMachineTypes": _get_machine_types,
+    "gcp:compute/getInstanceGroup:getInstanceGroup": _get_instance_group,
 }
 
 _LOOKUPS = {

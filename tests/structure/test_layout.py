@@ -187,7 +187,8 @@ def test_the_clouds_mirror_each_other() -> None:
             if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
         }
 
-    for mine, theirs in ((on.cloud("aws"), on.cloud("gcp")), (on.checks("aws"), on.checks("gcp"))):
+    for module in (on.cloud, on.checks, on.changes):
+        mine, theirs = module("aws"), module("gcp")
         assert functions(mine) == functions(theirs) != {}
     for noun in ("network", "cluster", "node_pool", "storage"):
         for cloud in ("aws", "gcp"):

@@ -140,6 +140,19 @@ def test_a_control_plane_is_upgraded_and_never_moved_back(cloud, cluster):
     assert cloud.update(cluster, minMasterVersion="1.34")["masterVersion"].startswith("1.36.")
 
 
+def test_a_control_plane_skips_no_minor_and_leaves_no_node_three_behind(cloud, network, subnetwork):
+    """reliability case R3: GKE's own rules."""
+    id, _ = cloud.create(CLUSTER, cluster_props(network, subnetwork, minMasterVersion="1.34"))
+    cloud.create(POOL, cpu_pool(id))
+    with pytest.raises(ProviderError, match="more than a minor version"):
+        cloud.update(id, minMasterVersion="1.36")
+    for version in ("1.35", "1.36"):
+        cloud.update(id, minMasterVersion=version)
+    assert {machine.kubelet for machine in fleet(cloud).machines()} == {"v1.34.9-gke.1000000"}
+    with pytest.raises(ProviderError, match="more than 2 minor versions behind"):
+        cloud.update(id, minMasterVersion="1.37", releaseChannel={"channel": "RAPID"})
+
+
 @pytest.mark.parametrize(
     ("news", "replaces"),
     [
@@ -429,13 +442,14 @@ def test_another_machine_type_replaces_the_machines_in_place(cloud, cluster):
     assert {machine.node.machine_type for machine in after} == {"g2-standard-12"}
 
 
-def test_new_limits_move_the_size(cloud, cluster):
+def test_a_higher_minimum_brings_nodes_and_a_lower_maximum_takes_none(cloud, cluster):
+    """reliability case R4"""
     id, _ = cloud.create(POOL, gpu_pool(cluster))
     cloud.update(id, autoscaling={"minNodeCount": 2, "maxNodeCount": 4})
     assert fleet(cloud).groups()[0].desired == 2
     fleet(cloud).set_desired(id, 4)
     cloud.update(id, autoscaling={"minNodeCount": 0, "maxNodeCount": 3})
-    assert fleet(cloud).groups()[0].desired == 3
+    assert fleet(cloud).groups()[0].desired == 4, "a lower maximum takes no node in use away"
     assert cloud.diff(id).changes == [], "the autoscaler's size is no drift"
 
 

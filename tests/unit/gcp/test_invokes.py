@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.plugins.provider import ProviderError
-from tests.unit.gcp.stage import ACCOUNT, PROJECT
+from tests.unit.gcp.stage import ACCOUNT, POOL, PROJECT, cpu_pool
 
 ENGINE = "gcp:container/getEngineVersions:getEngineVersions"
 ZONES, MACHINES = "gcp:compute/getZones:getZones", "gcp:compute/getMachineTypes:getMachineTypes"
@@ -84,3 +84,13 @@ def test_an_account_is_looked_up(cloud):
     cloud.create(ACCOUNT, {"accountId": "trainer"})
     answer = cloud.provider.invoke("gcp:serviceaccount/getAccount:getAccount", {"accountId": "trainer"})
     assert answer["member"] == f"serviceAccount:trainer@{PROJECT}.iam.gserviceaccount.com"
+
+
+def test_a_pools_group_tells_how_many_machines_there_are(cloud, cluster):
+    """reliability case R4: the size of the moment, by the URL that the pool's outputs hold."""
+    _, pool = cloud.create(POOL, cpu_pool(cluster))
+    token = "gcp:compute/getInstanceGroup:getInstanceGroup"
+    found = [cloud.provider.invoke(token, {"selfLink": url})["size"] for url in pool["managedInstanceGroupUrls"]]
+    assert sum(found) == 2
+    with pytest.raises(ProviderError, match="was not found"):
+        cloud.provider.invoke(token, {"name": "none", "zone": "us-central1-a"})

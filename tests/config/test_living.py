@@ -1,0 +1,115 @@
+"""A file that is changed while its environment exists: what cannot change is refused at preview, with the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from stack import aws_changes, gcp_changes
+from stack.changes import Effect
+from tests.config.test_errors import PROBLEM, Told, changed
+from tests.living import changed as run
+from tests.stacks import recorded
+
+NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
+OWNERS = {
+    "vpcId": "vpc-0123456789abcdef0",
+    "privateSubnetIds": {"us-west-2a": "subnet-0123456789abcdef0", "us-west-2b": "subnet-0123456789abcdef1"},
+}
+SHARED = {"network": "theirs", "subnetwork": "nodes"}
+
+GOOGLE = {
+    "gcp:project": "my-project",
+    "gcp:region": "us-central1",
+    f"{NET}/zones": ["us-central1-a"],
+    "gpuyard:nodePools/cpu-workers/machineTypes": ["n2-standard-8"],
+    "gpuyard:nodePools/gpu-workers/machineTypes": ["g2-standard-8"],
+    "gpuyard:addons": {},
+}
+
+# (stack, what is changed at once, path in the error → words that it must hold)
+REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
+    (
+        "dev",
+        {
+            f"{NET}/cidr": "10.8.0.0/16",
+            f"{NET}/zones": ["us-east-1a", "us-east-1c"],
+            f"{CLUSTER}/name": "other",
+            f"{CLUSTER}/version": "1.34",
+        },
+        {
+            f"{NET}.cidr": ["10.0.0.0/16", "range of a VPC", "destroy"],
+            f"{NET}.zones": ["us-east-1b", "control plane"],
+            f"{CLUSTER}.name": ["gpuyard-dev", "new environment"],
+            f"{CLUSTER}.version": ["no step back", "write 1.35"],
+        },
+    ),
+    (
+        "dev",
+        {"aws:region": "us-west-2", f"{NET}/zones": ["us-west-2a", "us-west-2b"], f"{NET}/existing": OWNERS},
+        {"aws:region": ["us-east-1", "stays in its region"], f"{NET}.existing": ["VPC of its creation"]},
+    ),
+    ("dev", {"gpuyard:cloud": "gcp", **GOOGLE}, {"gpuyard:cloud": ["aws", "stays on its cloud"]}),
+    (
+        "dev-gke",
+        {
+            f"{NET}/cidr": "10.16.0.0/20",
+            f"{NET}/podsCidr": "10.128.0.0/13",
+            f"{NET}/servicesCidr": "10.80.0.0/20",
+            f"{CLUSTER}/name": "other",
+            f"{CLUSTER}/location": "us-central1-a",
+            f"{CLUSTER}/version": "1.34",
+            f"{CLUSTER}/podsPerNode": 64,
+            "gcp:project": "another-project",
+        },
+        {
+            f"{NET}.cidr": ["10.0.0.0/20"],
+            f"{NET}.podsCidr": ["10.64.0.0/14", "neither move nor grow"],
+            f"{NET}.servicesCidr": ["10.68.0.0/20"],
+            f"{CLUSTER}.name": ["gpuyard-dev-gke"],
+            f"{CLUSTER}.location": ["us-central1"],
+            f"{CLUSTER}.version": ["no step back"],
+            f"{CLUSTER}.podsPerNode": ["110"],
+            "gcp:project": ["my-project"],
+        },
+    ),
+    (
+        "dev-gke",
+        {"gcp:region": "us-east1", f"{NET}/zones": ["us-east1-b"], f"{NET}/existing": SHARED},
+        {"gcp:region": ["us-central1"], f"{NET}.existing": ["network of its creation"]},
+    ),
+]
+
+
+def told(stack: str, changes: dict[str, Any], **more: Any) -> list[Told]:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(recorded(stack), changed(stack, changes), stack, **more)
+    assert "nothing was changed" in str(caught.value)
+    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
+@pytest.mark.parametrize("stack, changes, words", REFUSED, ids=[f"{s}-{len(c)}" for s, c, _ in REFUSED])
+def test_what_cannot_change_is_refused_with_what_exists_and_the_way_out(
+    stack: str, changes: dict[str, Any], words: dict[str, list[str]], finished: bool
+) -> None:
+    """Reliability cases R1, R2, R3 and R5: by comparison with what exists, after a failed `up` too."""
+    found = {each.path: each for each in told(stack, changes, finished=finished)}
+    assert set(words) <= set(found), found
+    for path, texts in words.items():
+        for text in texts:
+            assert text in " ".join(map(str, vars(found[path]).values())), (text, found[path])
+
+
+def test_every_field_that_is_refused_is_tried() -> None:
+    """Reliability case R1: of both clouds' tables."""
+    tried = {path.partition(":")[2] if path.startswith("gpuyard:net") or path.startswith("gpuyard:cl") else path
+             for _, _, words in REFUSED for path in words}  # fmt: skip
+    tried = {"gpuyard:cloud" if path == "cloud" else path for path in tried}
+    for rules in (aws_changes.RULES, gcp_changes.RULES):
+        wanted = {path for path, rule in rules.items() if rule.effect is Effect.REFUSED}
+        assert {path for path in wanted - tried if not path.startswith(("network.existing.", "storage."))} <= {
+            "network.podsCidr"
+        }

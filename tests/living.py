@@ -1,0 +1,47 @@
+"""An environment that exists, for the recorder: the state that an earlier run of the program left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.recording import Recording
+from tests.stacks import record
+
+OUTPUTS = "pulumi:pulumi:readStackOutputs"
+RESOURCES = "pulumi:pulumi:readStackResourceOutputs"
+_STACK = "urn:pulumi:test::gpuyard::pulumi:pulumi:Stack::gpuyard-test"
+
+
+def state(made: Recording, finished: bool = True) -> dict[str, Any]:
+    """What the engine answers when it is asked for the state. `finished`: the run came to its end, so that the stack
+    has outputs; without, as after an `up` that failed."""
+    exports = dict(made.exports) if finished else {}
+    account = {key: each.inputs["project"] for each in made.all("pulumi:providers:gcp") for key in ["project"]}
+    found: dict[str, Any] = {
+        urn: {"type": each.type, "outputs": {**each.outputs, **(account if "project" in each.outputs else {})}}
+        for urn, each in made.resources.items()
+    }
+    for each in found.values():
+        if each["type"] == "gcp:container/cluster:Cluster":
+            each["outputs"].setdefault("defaultMaxPodsPerNode", 110)
+    found[_STACK] = {"type": "pulumi:pulumi:Stack", "outputs": exports}
+    return {OUTPUTS: {"outputs": exports}, RESOURCES: {"outputs": found}}
+
+
+def changed(
+    before: Recording, config: dict[str, Any], stack: str, finished: bool = True, sizes: Mapping[str, int] | None = None
+) -> Recording:
+    """The program with `config` where `before` exists. `sizes`: nodes of the moment by physical name of the group."""
+
+    def group(args: dict[str, Any]) -> dict[str, Any]:
+        return {"scalingConfigs": [{"desiredSize": (sizes or {}).get(args["nodeGroupName"], 0)}]}
+
+    def instances(args: dict[str, Any]) -> dict[str, Any]:
+        return {"size": (sizes or {}).get(args["selfLink"].rpartition("/")[2], 0)}
+
+    answers = {
+        "aws:eks/getNodeGroup:getNodeGroup": group,
+        "gcp:compute/getInstanceGroup:getInstanceGroup": instances,
+    }
+    return record(config, stack, outputs={**state(before, finished), **answers})
