@@ -46,7 +46,7 @@ _KINDS = (
     # The engine speaks of an option in the program; here it is one key of the file.
     (
         r"marked for protection|cannot be deleted because it is protected",
-        "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the stack file, "
+        "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the file, "
         "bring it up so, and then make the change",
     ),
     # What exists stands against what is asked for, and will the next time.
