@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-import pulumi
 from typing_extensions import NotRequired
 
 from . import checks, hardware
@@ -452,30 +451,6 @@ def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds:
         return 0
     least = min(machine.local_ssds, default=0)
     return machine.nvme_gb or int(local_ssds or least) * hardware.GCP_LOCAL_SSD_GB
-
-
-def rename_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
-    """Former names that are another pool's, or its own."""
-    taken: dict[str, str] = {}
-    for name, spec in specs.items():
-        was = spec.get("was")
-        if was and (was in specs or was in taken):
-            whose = "a pool of today" if was in specs else f"the former name of {taken[was]} too"
-            yield Problem(
-                f"{name}.was",
-                was,
-                f"{was} is {whose}",
-                "the former name of this pool alone",
-                "correct it, or remove it",
-            )
-        if was:
-            taken.setdefault(was, name)
-
-
-def renamed(opts: pulumi.ResourceOptions | None, spec: NodePoolSpec) -> pulumi.ResourceOptions | None:
-    """`opts` of a pool's component, under which what exists by the pool's former name is this one's."""
-    was = spec.get("was")
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=was)])) if was else opts
 
 
 def resolve_all(cloud: str, specs: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from components import checks, hardware, images, pools, versions
+from components import checks, hardware, images, pools, renames, versions
 from components.addons import device_plugin, efa_plugin
 from components.aws import addresses, endpoints, existing_network, groups
 from components.aws import buckets as aws_buckets
@@ -72,7 +72,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
     yield from found or aws_pools.home_problems(environment.node_pools)
     if not found:
         yield from groups.name_problems(environment.node_pools, zones)
-    yield from pools.rename_problems(environment.node_pools)
+    yield from renames.problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:

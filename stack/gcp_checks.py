@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from components import hardware, pools
+from components import hardware, pools, renames
 from components.checks import Problem
 from components.gcp import addresses, existing_network, labels
 from components.gcp import buckets as gcp_buckets
@@ -81,7 +81,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
                 )
             )
     yield from found or gcp_pools.home_problems(environment.node_pools)
-    yield from pools.rename_problems(environment.node_pools)
+    yield from renames.problems(environment.node_pools)
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:

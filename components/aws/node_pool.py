@@ -11,7 +11,8 @@ from typing_extensions import NotRequired
 
 from .. import checks, naming
 from ..checks import Problem
-from ..pools import Rung, renamed
+from ..pools import Rung
+from ..renames import renamed
 from ..taints import cloud_effect
 from . import groups, tags
 from .groups import Group

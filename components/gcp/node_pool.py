@@ -7,7 +7,8 @@ import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
 from .. import checks
-from ..pools import Rung, renamed
+from ..pools import Rung
+from ..renames import renamed
 from ..taints import cloud_effect
 from . import gpu_sharing, node_settings, places, upgrades
 from .capacity import RESERVATION_KEY, reservation_values

@@ -27,7 +27,6 @@ PROVIDER_MINUTES = 120.0
 """What the provider waits for a node pool unless it is told otherwise (resource_container_node_pool.go, Timeouts)."""
 
 _UNFINISHED = "PROVISIONING"
-
 _NODES_BEHIND = 2
 
 _GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}

@@ -9,9 +9,10 @@ import pytest
 
 from stack import aws_changes, gcp_changes
 from stack.changes import Effect
+from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Told, changed
 from tests.living import changed as run
-from tests.stacks import recorded
+from tests.stacks import record, recorded
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
 OWNERS = {
@@ -48,10 +49,15 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     ),
     (
         "dev",
-        {"aws:region": "us-west-2", f"{NET}/zones": ["us-west-2a", "us-west-2b"], f"{NET}/existing": OWNERS},
+        {
+            "aws:region": "us-west-2",
+            f"{NET}/cidr": DELETE,
+            f"{NET}/zones": ["us-west-2a", "us-west-2b"],
+            f"{NET}/existing": OWNERS,
+        },
         {"aws:region": ["us-east-1", "stays in its region"], f"{NET}.existing": ["VPC of its creation"]},
     ),
-    ("dev", {"gpuyard:cloud": "gcp", **GOOGLE}, {"gpuyard:cloud": ["aws", "stays on its cloud"]}),
+    ("dev", {"gpuyard:cloud": "gcp", "aws:region": DELETE, **GOOGLE}, {"gpuyard:cloud": ["aws", "stays on its cloud"]}),
     (
         "dev-gke",
         {
@@ -77,7 +83,12 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     ),
     (
         "dev-gke",
-        {"gcp:region": "us-east1", f"{NET}/zones": ["us-east1-b"], f"{NET}/existing": SHARED},
+        {
+            "gcp:region": "us-east1",
+            f"{NET}/cidr": DELETE,
+            f"{NET}/zones": ["us-east1-b"],
+            f"{NET}/existing": SHARED,
+        },
         {"gcp:region": ["us-central1"], f"{NET}.existing": ["network of its creation"]},
     ),
 ]
@@ -112,3 +123,24 @@ def test_every_field_that_is_refused_is_tried() -> None:
         wanted = {path for path, rule in rules.items() if rule.effect is Effect.REFUSED}
         left = {path for path in wanted - tried if not path.startswith(("network.existing.", "storage."))}
         assert left <= {"network.podsCidr", "cluster.serviceCidr"}
+
+
+UNCHANGED: list[tuple[str, dict[str, Any]]] = [
+    *((stack, {}) for stack in ("dev", "prod", "dev-gke", "prod-gke")),
+    ("dev", {f"{NET}/podsCidr": "100.64.0.0/16"}),
+    ("dev-gke", {"gpuyard:storage": {"filestore": {"namespace": "team", "zone": "us-central1-a"}}}),
+]
+
+
+@pytest.mark.parametrize("stack, changes", UNCHANGED, ids=[f"{s}-{len(c)}-{n}" for n, (s, c) in enumerate(UNCHANGED)])
+def test_the_same_file_again_is_neither_refused_nor_said_to_change_anything(
+    stack: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reliability case R1: also where defaults are filled in."""
+    config = changed(stack, changes)
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    before = record(config, stack)
+    first, said[:] = list(said), []
+    run(before, config, stack)
+    assert said == first
