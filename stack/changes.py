@@ -258,6 +258,8 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # the state knows no whole numbers
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_text, value))}]"
     return "nothing" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)

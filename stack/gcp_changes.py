@@ -151,6 +151,7 @@ RULES: dict[str, Rule] = {
     "storage.buckets.*.namespace": IN_PLACE,
     "storage.buckets.*.serviceAccount": IN_PLACE,
     "storage.buckets.*.claim": IN_PLACE,
+    "storage.buckets.*.hostNetwork": IN_PLACE,
     "addons.alerts": IN_PLACE,
     "addons.cleanup": IN_PLACE,
     "charts.mirror": IN_PLACE,
