@@ -8,10 +8,17 @@ meets again.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 AGAIN = "correct it and run the same command again; what exists is kept and goes on from here"
 
 _KEPT = "what exists is kept and goes on from here"
+
+_TAKEN = (
+    r"AlreadyExists|already exists|EntityAlreadyExists|alreadyExists|\.Duplicate\b|DuplicateResource"
+    r"|cannot re-use a name|ALREADY_EXISTS|\b409\b"
+)
 
 # The first that matches counts; the words are the clouds' own error codes and messages.
 _KINDS = (
@@ -22,7 +29,8 @@ _KINDS = (
     ),
     (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
-        r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$",
+        r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$"
+        r"|\bEOF$",
         f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}",
     ),
     # No machine, or none for this account. The config may be right, too.
@@ -51,11 +59,10 @@ _KINDS = (
     ),
     # What exists stands against what is asked for, and will the next time.
     (
-        r"AlreadyExists|already exists|EntityAlreadyExists|alreadyExists|\.Duplicate\b|DuplicateResource"
-        r"|cannot re-use a name|ALREADY_EXISTS|\b409\b",
-        "repeating it alone does not help: an object of this name exists that the stack does not know. Take it in "
-        "(pulumi import TYPE NAME ID, in `make shell`), delete it, or choose another name; then run the same command "
-        "again",
+        _TAKEN,
+        "repeating it alone does not help: an object of this name exists that the stack does not know. If a run that "
+        "was cut off left it, delete it in `make shell`{commands}, or begin again with `make down`; if another "
+        "environment works with it, choose another name. Then run the same command again",
     ),
     (
         r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
@@ -66,8 +73,36 @@ _KINDS = (
 )
 
 
-def fix(detail: str) -> str:
-    """The advice for an error with these words; empty where the error brings its own ("fix:")."""
+# What deletes an object that a run made and never heard of, by its inputs; docs/upgrades.md has the others.
+_COMMANDS = {
+    "aws:cloudwatch/logGroup:LogGroup": "aws logs delete-log-group --log-group-name {name}",
+    "aws:eks/accessEntry:AccessEntry": "aws eks delete-access-entry --cluster-name {clusterName} "
+    "--principal-arn {principalArn}",
+    "aws:eks/addon:Addon": "aws eks delete-addon --cluster-name {clusterName} --addon-name {addonName}",
+    "aws:eks/cluster:Cluster": "aws eks delete-cluster --name {name}",
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "aws eks delete-pod-identity-association --cluster-name "
+    "{clusterName} --association-id $(aws eks list-pod-identity-associations --cluster-name {clusterName} --namespace "
+    "{namespace} --service-account {serviceAccount} --query 'associations[0].associationId' --output text)",
+    "aws:kms/alias:Alias": "aws kms delete-alias --alias-name {name}",
+}
+
+
+def fix(detail: str, failed: Iterable[tuple[str, Mapping[str, Any], str]] = ()) -> str:
+    """The advice for an error with these words; empty where the error brings its own ("fix:"). `failed`: type, inputs
+    and error of each resource that was to be made and was not."""
     if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
         return ""
-    return next((words for pattern, words in _KINDS if re.search(pattern, detail, re.MULTILINE)), AGAIN)
+    words = next((words for pattern, words in _KINDS if re.search(pattern, detail, re.MULTILINE)), AGAIN)
+    commands = [found for type, inputs, said in failed if re.search(_TAKEN, said) and (found := _command(type, inputs))]
+    return words.replace("{commands}", f" ({'; '.join(commands)})" if commands else "")
+
+
+def _command(type: str, inputs: Mapping[str, Any]) -> str:
+    metadata = inputs.get("metadata") or {}
+    if type.startswith("kubernetes:") and "name" in metadata:
+        place = f" --namespace {metadata['namespace']}" if "namespace" in metadata else ""
+        return f"kubectl delete {type.rsplit(':', 1)[-1].lower()} {metadata['name']}{place}"
+    try:
+        return _COMMANDS.get(type, "").format_map(inputs)
+    except KeyError:  # a name of the provider's choice
+        return ""

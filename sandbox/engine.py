@@ -43,12 +43,14 @@ _WRAPPING = re.compile(
 
 @dataclass
 class Outcome:
-    """What an engine run did: counts by operation, the messages worth showing, its seconds."""
+    """What an engine run did: counts by operation, the messages worth showing, its seconds. `failed`: by URN the type,
+    inputs and error of what was to be made."""
 
     changes: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, tuple[str, dict[str, Any], str]] = field(default_factory=dict)
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -148,11 +150,10 @@ class Engine:
         errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
         detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
-        raise SandboxError(
-            f"`pulumi {operation}` of stack {self.stack.name} failed.{why}",
-            advice.fix(detail) if operation in ("up", "preview") else f"the engine's own words are in {self.log}",
-            detail,
-        )
+        fix = f"the engine's own words are in {self.log}"
+        if operation in ("up", "preview"):
+            fix = advice.fix(detail, outcome.failed.values())
+        raise SandboxError(f"`pulumi {operation}` of stack {self.stack.name} failed.{why}", fix, detail)
 
 
 def clean(message: str) -> str:
@@ -183,12 +184,16 @@ def _take(event: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
         metadata = step["metadata"]
         if _is_real(metadata):
             progress.begin(metadata["urn"], label(metadata["urn"]), metadata["op"])
+        if metadata["op"] == "create":
+            inputs = (metadata.get("new") or {}).get("inputs") or {}
+            outcome.failed[metadata["urn"]] = metadata["type"], inputs, ""
         if metadata["op"] not in ("same", "read", "refresh"):
             outcome.steps.append(
                 {key: metadata.get(key) for key in ("op", "urn", "type", "diffs", "keys", "detailedDiff")}
             )
     elif done := event.get("resOutputsEvent"):
         progress.end(done["metadata"]["urn"], done["metadata"]["op"])
+        outcome.failed.pop(done["metadata"]["urn"], None)
     elif failed := event.get("resOpFailedEvent"):
         progress.end(failed["metadata"]["urn"], "failed")
     elif summary := event.get("summaryEvent"):
@@ -211,6 +216,8 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
     who = label(diagnostic.get("urn", ""))
     line = f"{who}: {text}" if who and who.rsplit(" ", 1)[-1] not in text else text
     if severity == "error":
+        if (urn := diagnostic.get("urn", "")) in outcome.failed:
+            outcome.failed[urn] = *outcome.failed[urn][:2], text
         consequence = "Traceback (most recent call last)" in raw
         if line not in outcome.errors and not (consequence and outcome.errors):
             outcome.errors.append(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sandbox import advice
@@ -17,6 +19,7 @@ HELPLESS = "repeating it alone does not help"
         ("ThrottlingException: Rate exceeded", "nothing is wrong"),
         ("googleapi: Error 429: RATE_LIMIT_EXCEEDED", "nothing is wrong"),
         ("RequestError: send request failed caused by: read: connection reset by peer", "nothing is wrong"),
+        ("aws eks Cluster cluster-eks-eksCluster: error reading from server: EOF", "nothing is wrong"),
         ("ServiceUnavailable: please try again", "nothing is wrong"),
         ("waiting for EKS Cluster (x) create: timeout while waiting for state", "nothing is wrong"),
         ("InsufficientInstanceCapacity: We currently do not have sufficient p5.48xlarge capacity", "later"),
@@ -40,3 +43,29 @@ def test_which_errors_a_repetition_mends(said: str, advised: str) -> None:
 
 def test_throttling_needs_no_correction() -> None:
     assert "correct" not in advice.fix("aws eks NodeGroup gpu: ThrottlingException: Rate exceeded")
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "command"),
+    [
+        (
+            "aws:cloudwatch/logGroup:LogGroup",
+            {"name": "/aws/eks/mine/cluster"},
+            "aws logs delete-log-group --log-group-name /aws/eks/mine/cluster",
+        ),
+        ("aws:eks/cluster:Cluster", {"name": "mine"}, "aws eks delete-cluster --name mine"),
+        (
+            "aws:eks/addon:Addon",
+            {"clusterName": "mine", "addonName": "coredns"},
+            "aws eks delete-addon --cluster-name mine --addon-name coredns",
+        ),
+        ("kubernetes:core/v1:Namespace", {"metadata": {"name": "watch"}}, "kubectl delete namespace watch"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16"}, ""),
+        ("aws:kms/alias:Alias", {"targetKeyId": "its name is the provider's choice"}, ""),
+    ],
+)
+def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, Any], command: str) -> None:
+    """reliability cases R7, R10: what a run made and never heard of is in the way until somebody deletes it."""
+    found = advice.fix("it already exists", [(token, inputs, "it already exists"), (token, {"name": "x"}, "throttled")])
+    assert found.startswith(HELPLESS) and AGAIN in found
+    assert f"`make shell` ({command})" in found if command else "`make shell`," in found
