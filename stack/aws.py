@@ -15,7 +15,7 @@ from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.addons.prometheus import PROMETHEUS_OPERATOR
-from components.aws import creator, offerings
+from components.aws import creator, offerings, tagged_groups
 from components.aws.addon import EksAddon
 from components.aws.buckets import S3Buckets
 from components.aws.cluster import EksCluster, EksClusterArgs
@@ -62,7 +62,7 @@ def providers(environment: Environment) -> Providers:
 
 def preflight(environment: Environment, providers: Providers) -> None:
     """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones can hold the control
-    plane and offer the types, and whether `access` names whoever makes the cluster.
+    plane and offer the types, whether `access` names whoever makes the cluster, and what the pools' groups are tagged.
 
     Raises:
         pulumi.RunError: one error that lists every zone, pool and entry that cannot be.
@@ -74,6 +74,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
         found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
     entries = args.cluster(environment).get("access", {})
     found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
+    tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
+    found += [p.under("nodePools") for p in tagged]
     environment.refuse(found)
 
 

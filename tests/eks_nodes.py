@@ -67,9 +67,8 @@ class Rung:
     def joined(self, machine_type: str = "") -> NodeShape:
         """The node that joins, before any device plugin runs on it."""
         facts = _facts(machine_type or self.machine_types[0])
-        return fleet.joined(
-            facts, REGION, self.zone, self.node_name, self.nodegroup, self.data, fleet.max_pods(facts, prefixes=True)
-        )
+        pods = fleet.kubelet_pods(facts, self.nodegroup, self.data, prefixes=True)
+        return fleet.joined(facts, REGION, self.zone, self.node_name, self.nodegroup, self.data, pods)
 
     @property
     def node_name(self) -> str:
@@ -90,6 +89,7 @@ class Rung:
             spot=self.capacity == "spot",
             efa=0 if expected else self.efa,
             device_lists=fleet.device_lists(self.nodegroup, self.data),
+            pins_cpus=fleet.pins_cpus(self.data),
         )
 
 

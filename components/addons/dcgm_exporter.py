@@ -69,6 +69,9 @@ class DcgmExporter(pulumi.ComponentResource):
                 # Go sizes itself by the node's cores (192 and more) and not by the pod's share of them.
                 "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
                 "extraVolumeMounts": [_COUNTERS],
+                # The chart asks every five seconds with a second's patience, and three late answers end the exporter.
+                # With many busy GPUs answers are late, and so is the first one (dcgm-exporter#23).
+                "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Honour the exporter's own pod and namespace labels: they name the job that holds the GPU.
                 "serviceMonitor": {"enabled": args.get("scrape", False), "honorLabels": True},

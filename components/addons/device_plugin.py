@@ -54,8 +54,12 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
         installed = release(
             versions.NVIDIA_DEVICE_PLUGIN,
             {
-                # With it the chart gives the plugin CAP_SYS_ADMIN, and through that the node's GPUs.
                 "deviceListStrategy": "volume-mounts",
+                # The kubelet itself lets containers at their GPUs. Else a reload of systemd, or the static CPU manager,
+                # takes running containers the devices that the toolkit gave them: "Failed to initialize NVML: Unknown
+                # Error" (amazon-eks-ami#2428, k8s-device-plugin#145). With it the chart makes the plugin privileged,
+                # and through that it sees the node's GPUs.
+                "compatWithCPUManager": True,
                 "nodeSelector": {GPU_PRESENT_LABEL: "true"},
                 # Takes the place of the chart's own terms (Helm replaces lists), of which NFD's labels are two.
                 "affinity": {

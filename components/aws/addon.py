@@ -17,6 +17,15 @@ from .identity import PodIdentity, PodIdentityArgs
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 
 
+# Add-on → its oldest release that works here, and why.
+_OLDEST = {
+    "aws-mountpoint-s3-csi-driver": (
+        (2, 5, 0),
+        "the autoscaler takes no node away on which it has mounted a bucket",  # mountpoint-s3-csi-driver#675
+    ),
+}
+
+
 class EksAddonArgs(TypedDict):
     """`addon`: EKS's name of it. `cluster`: the cluster's name as an output, `cluster_name` the same as plain text.
     `versions`: exact ones by add-on name, such as vpc-cni: v1.22.4-eksbuild.3; they go before the library's own
@@ -51,6 +60,11 @@ def version_problems(path: str, addon: str, version: str, kubernetes_version: st
             path, version, f"newer than the cluster's Kubernetes {kubernetes_version}",
             f"v{kubernetes_version}.Z-eksbuild.N", f"take one that EKS offers: {ask}",
         )  # fmt: skip
+    elif addon in _OLDEST and tuple(map(int, re.findall(r"\d+", version)[:3])) < _OLDEST[addon][0]:
+        oldest, why = _OLDEST[addon]
+        yield Problem(
+            path, version, why, f"v{'.'.join(map(str, oldest))}-eksbuild.1 or later", f"take one that EKS offers: {ask}"
+        )
 
 
 def problems(args: EksAddonArgs) -> Iterator[Problem]:

@@ -33,6 +33,8 @@ _MOUNT_TARGET = 1
 # Pods of a managed node: 110 below 30 vCPU, else 250 (EKS guide, "Assign more addresses to nodes with prefixes"),
 # unless its interfaces hold fewer.
 _PODS_OF_SMALL, _PODS_OF_LARGE, _LARGE_VCPU = 110, 250, 30
+# Types on Xen take no prefixes (EKS guide, "Assign more addresses to nodes with prefixes": Nitro only).
+_XEN = ("c4", "d2", "g3", "g3s", "h1", "i3", "m4", "p2", "p3", "r4", "t2", "x1", "x1e")
 # The VPC CNI takes addresses in prefixes of /28 and keeps one free (WARM_PREFIX_TARGET, set in cluster.py).
 _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 
@@ -142,8 +144,16 @@ def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool
 def pods_per_node(machine: hardware.MachineType) -> int:
     """Pods that EKS lets onto a node of a managed group, with prefix delegation."""
     rule = _PODS_OF_SMALL if machine.vcpu < _LARGE_VCPU else _PODS_OF_LARGE
+    if not prefixes(machine):
+        return min(rule, machine.max_pods)
     # `max_pods` is two pods on the host's network, and one for each slot, which holds a prefix instead.
     return min(rule, (machine.max_pods - 2) * _PREFIX_SIZE + 2)
+
+
+def prefixes(machine: hardware.MachineType) -> bool:
+    """Whether the machine's network interfaces take prefixes in the place of single addresses."""
+    family, _, size = machine.name.partition(".")
+    return family not in _XEN or size == "metal"
 
 
 def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[str, Need]:
@@ -153,9 +163,9 @@ def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[s
     machine types EKS takes the lowest number of pods for all."""
     own = list(pool.zones) or zones
     machines = [machine for name in pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-    prefixes = math.ceil(min(map(pods_per_node, machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
+    slots = math.ceil(min(map(pods_per_node, machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
     nodes = math.ceil(min(pool.max, most) / len(own)) * len(pool.capacity)
-    return {zone: Need(nodes, nodes * (prefixes * _PREFIX_SIZE + 1)) for zone in own}
+    return {zone: Need(nodes, nodes * (slots * _PREFIX_SIZE + 1)) for zone in own}
 
 
 def of_zones(

@@ -178,6 +178,10 @@ class S3Buckets(pulumi.ComponentResource):
                 "policy": policy(args["buckets"], account),
                 "tags": args.get("tags", {}),
                 "versions": args.get("addon_versions", {}),
+                # Without its node plugin no pod on a tainted node mounts a bucket ("driver name s3.csi.aws.com not
+                # found", mountpoint-s3-csi-driver#107); whether it tolerates taints by default depends on the
+                # release. The node plugins of the other drivers tolerate all.
+                "configuration": {"node": {"tolerateAllTaints": True}},
             },
             pulumi.ResourceOptions(parent=self),
         )

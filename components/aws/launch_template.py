@@ -96,7 +96,10 @@ def _user_data(eks: EksPool, cluster_name: str, place: Place | None) -> pulumi.I
         return text(None)
     taints = [f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in pool.taints]
     found = pulumi.Output.all(place.endpoint, place.certificate, place.service_cidr)
-    return found.apply(lambda at: text(user_data.Join(cluster_name, at[0], at[1], at[2], pool.labels, taints)) or "")
+    pods = eks.pods_per_node
+    return found.apply(
+        lambda at: text(user_data.Join(cluster_name, at[0], at[1], at[2], pool.labels, taints, pods)) or ""
+    )
 
 
 def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:

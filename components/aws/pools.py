@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 from .. import checks, hardware, pools, versions
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
-from . import node_settings, system_keys
+from . import addresses, node_settings, system_keys, user_data
 
 IMAGES = ("al2023", "bottlerocket")
 # On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
@@ -107,6 +107,13 @@ class EksPool:
         return 2 * _HUGE_PAGES if self.pool.gpus and not self.ami else 0
 
     @property
+    def pods_per_node(self) -> int:
+        """Pods that a node takes: EKS tells the kubelets of its own images so, and of several types takes the fewest
+        for all."""
+        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
+        return min(map(addresses.pods_per_node, machines))
+
+    @property
     def capacity_block(self) -> bool:
         """Whether the reserved rung is a capacity block."""
         return self.reservation.get("capacity_block", False)
@@ -135,6 +142,19 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     labels = resolve(name, spec, version).pool.rungs[0].labels
     yield from system_keys.problems(labels, spec.get("taints", []), tags)
     yield from _release(name, spec, version)
+    yield from _user_data(name, spec)
+
+
+def _user_data(name: str, spec: EksNodePoolSpec) -> Iterator[Problem]:
+    eks = resolve(name, spec)
+    taints = [f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in eks.pool.taints]
+    size = user_data.most(eks.image, labels=eks.pool.rungs[0].labels, taints=taints, settings=eks.node_settings)
+    if size > user_data.LIMIT:
+        yield Problem(
+            "node_settings", f"{size:,} bytes", "with what a node needs to join it is more user data than EC2 takes",
+            f"{user_data.LIMIT:,} bytes in all",
+            "leave out what is the default, or put it into an image of your own (ami)",
+        )  # fmt: skip
 
 
 def _own_machine(spec: EksNodePoolSpec) -> Iterator[Problem]:

@@ -45,11 +45,16 @@ mode = "always"
 """
 
 
+# EC2, RunInstances and CreateLaunchTemplate, before base64.
+LIMIT = 16_384
+
+
 @dataclass(frozen=True)
 class Join:
     """What a node with an image that is not EKS's needs to find its cluster, and what its kubelet registers: EKS adds
     nothing to the user data of such nodes. `certificate`: base64; `service_cidr`: of the cluster's Services; `labels`,
-    `taints`: as kubelets spell them."""
+    `taints`: as kubelets spell them; `pods`: how many the kubelet takes, which nodeadm counts without prefix delegation
+    (amazon-eks-ami#2045)."""
 
     cluster_name: str
     endpoint: str
@@ -57,6 +62,7 @@ class Join:
     service_cidr: str
     labels: Mapping[str, str]
     taints: list[str]
+    pods: int
 
 
 def render(
@@ -75,6 +81,13 @@ def render(
         return None
     mime = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="gpuyard"\n'
     return mime + "".join(f"\n--gpuyard\n{part}" for part in parts) + "\n--gpuyard--\n"
+
+
+def most(image: str, *, labels: Mapping[str, str], taints: list[str], settings: Mapping[str, Any]) -> int:
+    """Bytes that the user data of such nodes has at most, with what EKS, or gpuyard in its place, adds for them to
+    join: a certificate has about 1,500 bytes in base64."""
+    join = Join("x" * 100, "x" * 100, "x" * 1_800, "172.20.0.0/16", labels, taints, 250)
+    return len((render(image, scratch=True, gpus=True, settings=settings, join=join) or "").encode())
 
 
 def encoded(text: str | None) -> str | None:
@@ -99,7 +112,10 @@ def _node_join(join: Join | None) -> dict[str, Any]:
             "certificateAuthority": join.certificate,
             "cidr": join.service_cidr,
         },
-        "kubelet": {"flags": [flag for flag in flags if not flag.endswith("=")]},
+        "kubelet": {
+            "config": {"maxPods": join.pods},
+            "flags": [flag for flag in flags if not flag.endswith("=")],
+        },
     }
 
 
@@ -117,6 +133,7 @@ def _bottlerocket_join(join: Join | None) -> dict[str, Any]:
             "cluster-name": join.cluster_name,
             # The tenth address of the Services' network is the cluster's DNS.
             "cluster-dns-ip": str(ipaddress.IPv4Network(join.service_cidr)[10]),
+            "max-pods": join.pods,
             "node-labels": dict(join.labels),
             "node-taints": taints,
         }

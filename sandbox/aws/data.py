@@ -328,6 +328,19 @@ def _subnet(api: Api, args: Props) -> Props:
     }
 
 
+def _security_groups(api: Api, args: Props) -> Props:
+    filters = _filters(args)
+    found = api.call("ec2", "DescribeSecurityGroups", {"Filters": filters} if filters else {})["SecurityGroups"]
+    ids = [each["GroupId"] for each in found]
+    return {
+        "id": api.region,
+        "region": api.region,
+        "arns": [f"arn:aws:ec2:{api.region}:{ACCOUNT}:security-group/{each}" for each in ids],
+        "ids": ids,
+        "vpcIds": [each["VpcId"] for each in found],
+    }
+
+
 def _route_table(api: Api, args: Props) -> Props:
     filters = _filters(args)
     for name, key in (("subnetId", "association.subnet-id"), ("vpcId", "vpc-id"), ("routeTableId", "route-table-id")):
@@ -385,6 +398,7 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "ec2:getInstanceTypeOfferings": _offerings,
     "ec2:getVpc": _vpc,
     "ec2:getRouteTable": _route_table,
+    "ec2:getSecurityGroups": _security_groups,
     "ec2:getSubnet": _subnet,
     "ec2:getSubnets": _subnets,
     "iam:getPolicyDocument": policy_document,

@@ -17,6 +17,7 @@ What is changed, each time because the real behaviour decides whether a program 
 
 from __future__ import annotations
 
+import base64
 import collections
 import sys
 from typing import Any
@@ -26,6 +27,7 @@ from moto.autoscaling.models import ASG_NAME_TAG, AutoScalingBackend, FakeAutoSc
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.utils import convert_tag_spec
 from moto.eks.models import eks_backends
 from moto.ssm.models import Parameter, ParameterDict
@@ -33,7 +35,11 @@ from moto.ssm.models import Parameter, ParameterDict
 from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
 from sandbox.aws.eks import versions
 from sandbox.aws.eks.wire import Backend
+from sandbox.aws.placement_groups import Ec2Error
 from sandbox.plugins import faults
+
+MOST_USER_DATA = 16_384
+"""Bytes, before base64."""
 
 KEPT_TERMINATED = 40
 """EC2 shows terminated instances for about an hour; here only the last few, so that the account does not grow."""
@@ -53,6 +59,7 @@ def load() -> None:
         (AutoScalingBackend, "terminate_instance", _rebalancing),
         (AutoScalingBackend, "create_auto_scaling_group", _checked_name),
         (EC2Backend, "terminate_instances", _forgetting),
+        (LaunchTemplate, "create_version", _sized),
         (EC2Backend, "delete_subnet", _unused_subnet),
         (EC2Backend, "delete_vpc", _unused_vpc),
         (EC2Backend, "_delete_security_group", _unused_group),
@@ -74,6 +81,13 @@ def _wrap(original: Any, wrapper: Any) -> Any:
 
     call.wrapped_by_sandbox = True  # type: ignore[attr-defined]
     return call
+
+
+def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
+    """EC2 takes so much user data, and no more (kops#10202)."""
+    if len(base64.b64decode(data.get("UserData") or "")) > MOST_USER_DATA:
+        raise Ec2Error("InvalidUserData.Malformed", f"User data is limited to {MOST_USER_DATA} bytes.")
+    return original(template, data, description)
 
 
 def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]) -> None:

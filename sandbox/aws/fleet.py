@@ -166,7 +166,7 @@ class Fleet:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
         if identity not in self._pods:  # a kubelet keeps the number that it started with
-            self._pods[identity] = max_pods(facts, self._prefix_delegation())
+            self._pods[identity] = kubelet_pods(facts, nodegroup, data, self._prefix_delegation())
         return Machine(
             id=identity,
             group=group,
@@ -180,6 +180,7 @@ class Fleet:
             efa=interfaces(data),
             device_lists=device_lists(nodegroup, data),
             kubelet=kubelet(nodegroup),
+            pins_cpus=pins_cpus(data),
         )
 
     def _prefix_delegation(self) -> bool:
@@ -280,6 +281,11 @@ def kubelet(nodegroup: dict[str, Any]) -> str:
     return f"v{named if minor and named.startswith(f'{minor}.') else f'{minor}.0'}-eks-sandbox" if minor else ""
 
 
+def pins_cpus(data: dict[str, Any]) -> bool:
+    """Whether user data gives the kubelet the static CPU manager."""
+    return bool(re.search(r"cpuManagerPolicy:\s*static|cpu-manager-policy = \"static\"", _user_data(data)))
+
+
 def interfaces(data: dict[str, Any]) -> int:
     """EFA interfaces that a launch template gives its machines."""
     return sum(each.get("InterfaceType") in ("efa", "efa-only") for each in data.get("NetworkInterfaces") or [])
@@ -293,6 +299,17 @@ def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
     each = 16 if prefixes and (facts.get("Hypervisor") == "nitro" or facts.get("BareMetal")) else 1
     addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) * each + 2
     return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
+
+
+def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any], prefixes: bool) -> int:
+    """Pods that the node's kubelet takes. EKS counts them for its own images; other ones count single addresses
+    (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data says a number."""
+    if nodegroup.get("amiType") != "CUSTOM":
+        return max_pods(facts, prefixes)
+    said = re.search(r"(?:maxPods:|max-pods =)\s*(\d+)", _user_data(data))
+    network = facts["NetworkInfo"]
+    alone = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
+    return int(said[1]) if said else alone
 
 
 def _kept_from_joining(label: str) -> bool:

@@ -2,7 +2,8 @@
 network one where the annotation says so (cloud-provider-aws, docs/service_controller.md).
 
 It is in the subnets that are tagged for it, one for each zone, with a security group of its own. Left out: the nodes
-behind it, the rule that lets it reach them, and all annotations but those for type, scheme and source ranges.
+behind it, the rule that lets it reach them (though it must find the group that would get the rule), and all annotations
+but those for type, scheme and source ranges.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class LoadBalancers:
             return found["DNSName"]
         internal = _annotation(service, "internal") == "true" or _annotation(service, "scheme") == "internal"
         vpc, subnets = self._subnets("internal-elb" if internal else "elb")
+        self._one_group_of_each_node()
         scheme = "internal" if internal else "internet-facing"
         meta = service["metadata"]
         tags = [
@@ -70,6 +72,28 @@ class LoadBalancers:
             self._client("elbv2").delete_load_balancer(LoadBalancerArn=found["LoadBalancerArn"])
         for group in self._groups(name):
             self._client("ec2").delete_security_group(GroupId=group["GroupId"])
+
+    def _one_group_of_each_node(self) -> None:
+        """A node's group that has the cluster's tag, where it has several (cloud-provider-aws, aws.go,
+        findSecurityGroupForInstance)."""
+        ec2, tag = self._client("ec2"), f"kubernetes.io/cluster/{self._cluster}"
+        wanted = [{"Name": "tag-key", "Values": [tag]}]
+        tagged = {each["GroupId"] for each in ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]}
+        running = [*wanted, {"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
+            for machine in reservation["Instances"]:
+                own = [each["GroupId"] for each in machine["SecurityGroups"]]
+                found = sorted(tagged.intersection(own))
+                if len(found) > 1:
+                    raise CannotBalance(
+                        f"Multiple tagged security groups found for instance {machine['InstanceId']}; ensure only the "
+                        f"k8s security group is tagged; the tagged groups were {' '.join(found)}"
+                    )
+                if not found and len(own) > 1:
+                    raise CannotBalance(
+                        f"Multiple untagged security groups found for instance {machine['InstanceId']}; ensure the k8s "
+                        "security group is tagged"
+                    )
 
     def _subnets(self, role: str) -> tuple[str, list[str]]:
         """The cluster's VPC, and a subnet of it for each zone, tagged for such load balancers."""

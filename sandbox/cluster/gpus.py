@@ -4,6 +4,9 @@ The toolkit gives a container its GPUs when the request comes in a way that the 
 The plugin's own pod asks with its environment variable, and crashes where that does not count for it; the pods that it
 serves are asked for in the ways that its setting says. A container with CAP_SYS_ADMIN may always use the variable
 (nvidia-container-toolkit, internal/config/image: VisibleDevices, IsPrivileged).
+
+The static CPU manager writes the containers' cgroups anew, without the devices that the toolkit let them at behind the
+kubelet's back: only a plugin that passes them to the kubelet keeps them (k8s-device-plugin#145).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from sandbox.cluster.cloud import ENVVAR, Machine
 GPU = "nvidia.com/gpu"
 
 _SETTING = "DEVICE_LIST_STRATEGY"
+_PASSES = "PASS_DEVICE_SPECS"
 _NO_DRIVER = "could not load NVML library: libnvidia-ml.so.1: cannot open shared object file"
 
 
@@ -34,12 +38,17 @@ def plugins_that_work(api: Api, plugins: Iterable[Object], machine: Machine) -> 
 
 def end_blind_pods(api: Api, pods: Iterable[Object], plugins: Iterable[Object], machine: Machine) -> None:
     """Ends the pods that were given GPUs in no way that the node accepts: their programs find none."""
+    plugins = list(plugins)
     ways = {way for pod in plugins for way in _ways(pod)}
+    lost = machine.pins_cpus and not any(_variable(pod, _PASSES) == "true" for pod in plugins)
     for pod in pods:
         if any(_asks(each) and not ways & _taken(each, machine) for each in pod["spec"]["containers"]):
             message = f"{_NO_DRIVER}: the node takes GPUs by {', '.join(sorted(machine.device_lists))}, "
             message += f"the device plugin gives them by {', '.join(sorted(ways))}"
             _settle(api, pod, "Failed", {"terminated": {"exitCode": 1, "reason": "Error", "message": message}})
+        elif lost and any(map(_asks, pod["spec"]["containers"])):
+            message = "Failed to initialize NVML: Unknown Error"
+            _settle(api, pod, "Failed", {"terminated": {"exitCode": 255, "reason": "Error", "message": message}})
 
 
 def _taken(container: Object, machine: Machine) -> set[str]:
@@ -53,12 +62,12 @@ def _privileged(container: Object) -> bool:
 
 def _ways(plugin: Object) -> Iterator[str]:
     """The plugin's setting, which the chart passes as a variable: a list with commas, `envvar` by default."""
-    for container in plugin["spec"]["containers"]:
-        for variable in container.get("env") or []:
-            if variable["name"] == _SETTING and variable.get("value"):
-                yield from variable["value"].split(",")
-                return
-    yield ENVVAR
+    yield from (_variable(plugin, _SETTING) or ENVVAR).split(",")
+
+
+def _variable(plugin: Object, name: str) -> str:
+    env = (each for container in plugin["spec"]["containers"] for each in container.get("env") or [])
+    return next((each.get("value") or "" for each in env if each["name"] == name), "")
 
 
 def _asks(container: Object) -> bool:

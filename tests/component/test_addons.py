@@ -21,7 +21,7 @@ from components.pools import NodePoolSpec
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 from tests.recorder import run
 from tests.recording import Recording
-from tests.stacks import record, settings
+from tests.stacks import record, recorded, settings
 
 POOLS: dict[str, NodePoolSpec] = {"cpu-workers": GUIDE_CPU, "gpu-workers": GUIDE_GPU}
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -143,10 +143,11 @@ def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_othe
 
 @pytest.mark.slow
 def test_the_device_plugin_hands_out_gpus_as_the_nodes_take_them() -> None:
-    """field case A0: by mounts, for which the chart gives the plugin CAP_SYS_ADMIN unless a setting hides it."""
+    """field case A0: by mounts, for which the chart gives the plugin rights unless a setting hides them. And through
+    the kubelet, so that running containers keep their GPUs (amazon-eks-ami#2428, k8s-device-plugin#145)."""
     values = release(device_plugin(POOLS))["values"]
-    assert values["deviceListStrategy"] == "volume-mounts"
-    assert "securityContext" not in values and "compatWithCPUManager" not in values
+    assert (values["deviceListStrategy"], values["compatWithCPUManager"]) == ("volume-mounts", True)
+    assert "securityContext" not in values
 
 
 def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
@@ -202,6 +203,20 @@ def test_the_exporters_memory_grows_with_the_gpus_of_the_largest_node() -> None:
 
     eight = limit({**POOLS, "big": pool(GUIDE_GPU, machine_types=["p5.48xlarge"])})
     assert eight >= 1024 and eight > limit(POOLS)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_add_on_of_eks_overwrites_what_differs(stack: str) -> None:
+    """amazon-vpc-cni-k8s#2607: "Will not continue due to resolve conflicts mode"."""
+    made = recorded(stack).all("aws:eks/addon:Addon")
+    modes = {(each.inputs["resolveConflictsOnCreate"], each.inputs["resolveConflictsOnUpdate"]) for each in made}
+    assert len(made) > 5 and modes == {("OVERWRITE", "OVERWRITE")}
+
+
+def test_the_exporter_may_answer_late() -> None:
+    """dcgm-exporter#23: three answers that took more than a second within fifteen ended it."""
+    probe = release(exporter(POOLS))["values"]["livenessProbe"]
+    assert probe["initialDelaySeconds"] > 45 and probe["periodSeconds"] > 5
 
 
 def test_the_exporter_is_scraped_only_where_somebody_scrapes() -> None:

@@ -15,6 +15,7 @@ from components.aws import addresses
 from components.aws.addresses import Need, Room
 from components.checks import Problem
 from components.pools import NodePoolSpec
+from sandbox.aws import fleet, machine_types
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, pool
 
 ZONES = [f"us-east-1{letter}" for letter in "abcdefg"]
@@ -100,6 +101,15 @@ class TestNeed:
         self, name: str, pods: int
     ) -> None:
         assert addresses.pods_per_node(machine(name)) == pods
+
+    def test_machines_on_xen_take_no_prefixes(self) -> None:
+        """amazon-eks-ami#2045: the number is right for every type that EC2 describes."""
+        for name in hardware.names(hardware.AWS):
+            machine, facts = hardware.find(hardware.AWS, name), machine_types.find(name)
+            if machine is not None and facts is not None:
+                nitro = facts.get("Hypervisor") == "nitro" or bool(facts.get("BareMetal"))
+                assert addresses.prefixes(machine) is nitro, name
+                assert addresses.pods_per_node(machine) == fleet.max_pods(facts, prefixes=True), name
 
     def test_a_node_takes_its_own_address_an_interfaces_and_whole_prefixes_with_one_to_spare(self) -> None:
         # 110 pods: seven prefixes of 16, one warm. 250: sixteen, one warm.

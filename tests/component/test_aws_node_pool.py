@@ -10,11 +10,13 @@ import pulumi
 import pytest
 import yaml
 
+from components import hardware
 from components.aws import user_data
 from components.aws.node_pool import EksNodePool
 from components.aws.pools import EksNodePoolSpec
 from components.pools import NodePoolSpec
 from components.versions import EKS_IMAGES
+from sandbox.aws import fleet, machine_types
 from sandbox.aws.fleet import joins
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 from tests.recorder import run
@@ -132,6 +134,11 @@ def test_machines_bear_the_pools_name() -> None:
     by_kind = {found["resourceType"]: found["tags"] for found in specifications}
     assert by_kind["instance"]["gpuyard.dev/pool"] == "gpu-workers"
     assert {"instance", "volume"} <= set(by_kind)
+
+
+def test_an_update_does_not_break_a_disruption_budget() -> None:
+    """containers-roadmap#1282: a forced one ends pods that a PodDisruptionBudget protects."""
+    assert not node_pool(GUIDE_CPU).one("NodeGroup").inputs.get("forceUpdateVersion")
 
 
 def test_a_change_of_the_template_is_rolled_out_by_its_version() -> None:
@@ -275,10 +282,32 @@ def test_an_image_of_the_users_joins_by_the_user_data_that_it_is_given() -> None
         "certificateAuthority": "Q0E=",
         "cidr": "172.20.0.0/16",
     }
+    assert spec["kubelet"]["config"] == {"maxPods": 110}  # amazon-eks-ami#2045
     labels, taints = spec["kubelet"]["flags"]
     assert labels.startswith("--node-labels=") and "nvidia.com/gpu.present=true" in labels
     assert taints == "--register-with-taints=nvidia.com/gpu=true:NoSchedule"
     assert joins({"amiType": "CUSTOM"}, {"UserData": template["userData"]})
+
+
+@pytest.mark.parametrize("types", [["g6.2xlarge"], ["p5.48xlarge"], ["g6.4xlarge", "g6.8xlarge"], ["p3.2xlarge"]])
+@pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
+def test_nodes_with_an_image_of_the_users_take_as_many_pods_as_eks_lets_onto_its_own(
+    image: str, types: list[str]
+) -> None:
+    """amazon-eks-ami#2045: nodeadm counts single addresses, and the VPC CNI gives prefixes of sixteen."""
+    spec = pool(GUIDE_GPU, machine_types=types, image=image, ami=AMI, accept_withdrawn=types == ["p3.2xlarge"])
+    data = {"UserData": node_pool(spec, **PLACE).one("LaunchTemplate").inputs["userData"]}
+    facts = [found for name in types if (found := machine_types.find(name))]
+    of_eks = min(fleet.kubelet_pods(each, {"amiType": "AL2023_x86_64_NVIDIA"}, {}, prefixes=True) for each in facts)
+    assert {fleet.kubelet_pods(each, {"amiType": "CUSTOM"}, data, prefixes=True) for each in facts} == {of_eks}
+    assert fleet.kubelet_pods(facts[0], {"amiType": "CUSTOM"}, {}, prefixes=True) == addresses_of(types[0])
+
+
+def addresses_of(name: str) -> int:
+    """Pods by single addresses, as nodeadm counts them."""
+    machine = hardware.find(hardware.AWS, name)
+    assert machine is not None
+    return machine.max_pods
 
 
 def test_an_image_like_bottlerocket_joins_by_its_settings() -> None:

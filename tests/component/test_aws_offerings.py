@@ -112,6 +112,27 @@ def test_a_session_is_known_by_its_role(caller: str, principal: str, is_same: bo
     assert creator.same(caller, principal) is is_same
 
 
+OURS = "sg-0123456789abcdef0"
+
+
+@pytest.mark.parametrize("tagged", [[], [OURS]])
+def test_a_group_with_the_clusters_tag_is_refused_at_preview(tagged: list[str]) -> None:
+    """terraform-aws-eks#1441: with two tagged groups on a node Kubernetes makes no load balancer."""
+    config = settings("dev")
+    config["gpuyard:nodePools"]["gpu-workers"]["securityGroupIds"] = ["sg-0123456789abcdef1", OURS]
+    says = {"aws:ec2/getSecurityGroups:getSecurityGroups": {"id": "us-east-1", "ids": tagged}}
+    if not tagged:
+        (asked,) = [
+            each for each in record(config, "dev", preview=True, outputs=says).invokes if "Groups" in each.token
+        ]
+        assert asked.args["filters"][1] == {"name": "tag-key", "values": ["kubernetes.io/cluster/gpuyard-dev"]}
+        return
+    with pytest.raises(
+        pulumi.RunError, match=r"gpu-workers\.securityGroupIds\[1\].*no load balancer(.|\n)*delete-tags"
+    ):
+        record(config, "dev", preview=True, outputs=says)
+
+
 def access(caller: str, clusters: list[str]) -> str:
     """What the preview of prod has against this caller, empty for nothing; `clusters`: those that are there."""
     says = {

@@ -342,6 +342,11 @@ class TestClaims:
 
 
 class TestBuckets:
+    def test_the_driver_is_on_tainted_nodes_too(self) -> None:
+        """mountpoint-s3-csi-driver#107: else "driver name s3.csi.aws.com not found" on them."""
+        (addon,) = buckets().all("aws:eks/addon:Addon")
+        assert json.loads(addon.inputs["configurationValues"]) == {"node": {"tolerateAllTaints": True}}
+
     def test_the_driver_may_read_and_write_what_is_named_and_nothing_else(self) -> None:
         """Least privilege: no wildcard bucket, and no write where a volume is read-only."""
         policy = json.loads(buckets().one("RolePolicy").inputs["policy"])

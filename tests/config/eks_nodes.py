@@ -50,6 +50,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.nodeSettings.kubernetes.api-server",
         ["so that nodes join"],
     ),
+    (  # kops#10202
+        "dev",
+        {f"{GPU}/nodeSettings": {"containerd": {"config": "x" * 14_500}}},
+        f"{GPUS}.nodeSettings",
+        ["16,384 bytes"],
+    ),
     ("dev", {f"{GPU}/machine": {"vcpu": 8, "memoryMib": 32768}}, f"{GPUS}.machine", ["are known"]),
     (
         "dev",

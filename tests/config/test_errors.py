@@ -192,6 +192,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     (
         "dev",
+        {"gpuyard:cluster/addonVersions": {"aws-mountpoint-s3-csi-driver": "v2.4.1-eksbuild.1"}},
+        "gpuyard:cluster.addonVersions.aws-mountpoint-s3-csi-driver",
+        ["takes no node away", "v2.5.0-eksbuild.1 or later"],  # mountpoint-s3-csi-driver#675
+    ),
+    (
+        "dev",
         {"gpuyard:cluster/addonVersions": {"aws-efs-csi-driver": "4.4.1"}},
         "gpuyard:cluster.addonVersions.aws-efs-csi-driver",
         ["a Helm chart's version is another one", "--addon-name aws-efs-csi-driver --kubernetes-version 1.35"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import botocore.exceptions
@@ -260,6 +261,15 @@ def test_an_update_that_starts_nodes_first_finds_none_in_a_reservation_in_use(wo
     world.change("reserved-pool", newer)
     for name in ("reserved-pool", "reserved"):
         world.delete(name)
+
+
+def test_a_launch_template_takes_so_much_user_data(world: World) -> None:
+    """kops#10202: the limit counts before base64."""
+    token = "aws:ec2/launchTemplate:LaunchTemplate"
+    text = base64.b64encode(b"x" * 16_384).decode()
+    world.make(token, "full", {"userData": text})
+    world.delete("full")
+    assert "limited to 16384 bytes" in world.refuses(token, {"userData": base64.b64encode(b"x" * 16_385).decode()})
 
 
 def test_a_cluster_with_node_groups_is_not_deleted(world: World, pool: dict[str, Any]) -> None:

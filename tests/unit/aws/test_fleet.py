@@ -297,7 +297,7 @@ def test_nodes_with_an_image_of_the_users_join_by_their_user_data_alone(
     fleet: Fleet, group_of: Any, like: str, ready_by: str
 ) -> None:
     """field case A15: EKS tells its own images where the cluster is, and no others."""
-    place = user_data.Join("ml", "https://ml.example.com", "Q0E=", "172.20.0.0/16", {"team": "a"}, [])
+    place = user_data.Join("ml", "https://ml.example.com", "Q0E=", "172.20.0.0/16", {"team": "a"}, [], 110)
     told = user_data.encoded(user_data.render(like, scratch=False, gpus=True, join=place))
     untold = user_data.encoded(user_data.render(like, scratch=True, gpus=True))
     for text, joined in ((told, 1), (untold, 0)):

@@ -96,6 +96,27 @@ def test_an_internal_load_balancer_is_in_the_subnets_for_it(aws: Any, world: Wor
     balancers.remove(NAME)
 
 
+@pytest.mark.parametrize("kind", ["classic", "nlb"])
+def test_a_node_with_two_tagged_groups_gets_no_load_balancer(
+    aws: Any, world: World, balancers: LoadBalancers, cluster: dict[str, Any], kind: str
+) -> None:
+    """terraform-aws-eks#1441, eksctl#1581."""
+    ec2, tag = aws("ec2"), {"Key": "kubernetes.io/cluster/ml", "Value": "owned"}
+    own = ec2.create_security_group(GroupName="own", Description="own", VpcId=world.made["vpc"][2])["GroupId"]
+    group = aws("eks").describe_cluster(name="ml")["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    node = ec2.run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=world.made["subnet-a"][2],
+        SecurityGroupIds=[group, own], TagSpecifications=[{"ResourceType": "instance", "Tags": [tag]}],
+    )["Instances"][0]["InstanceId"]  # fmt: skip
+    balancers.ensure(NAME, service(type=kind))
+    balancers.remove(NAME)
+    ec2.create_tags(Resources=[own], Tags=[tag])
+    with pytest.raises(CannotBalance, match=f"Multiple tagged security groups found for instance {node}"):
+        balancers.ensure(NAME, service(type=kind))
+    ec2.terminate_instances(InstanceIds=[node])
+    ec2.delete_security_group(GroupId=own)
+
+
 def test_without_a_tagged_subnet_there_is_no_load_balancer(aws: Any, world: World, cluster: dict[str, Any]) -> None:
     ec2 = aws("ec2")
     for subnet in ("subnet-a", "subnet-b"):

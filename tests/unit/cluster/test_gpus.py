@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,17 @@ def test_a_plugin_finds_the_gpus_where_its_variable_counts(plugin: Any, node: Ma
     assert bool(gpus.plugins_that_work(api, [plugin], node)) is works
     states = [each["containerStatuses"][0]["state"]["waiting"]["reason"] for each in api.statuses]
     assert states == ([] if works else ["CrashLoopBackOff"])
+
+
+@pytest.mark.parametrize("passes", ["", "true"])
+@pytest.mark.parametrize("pinned", [False, True])
+def test_the_static_cpu_manager_takes_gpus_that_the_kubelet_does_not_know(pinned: bool, passes: str) -> None:
+    """k8s-device-plugin#145, amazon-eks-ami#2428: "Failed to initialize NVML: Unknown Error" in a running container."""
+    api: Any = Written()
+    plugin = pod(env=[*strategy("volume-mounts")["env"], {"name": "PASS_DEVICE_SPECS", "value": passes}])
+    gpus.end_blind_pods(api, [pod(**ONE_GPU), pod()], [plugin], replace(machine(MOUNTS), pins_cpus=pinned))
+    ended = [each["containerStatuses"][0]["state"]["terminated"]["message"] for each in api.statuses]
+    assert ended == (["Failed to initialize NVML: Unknown Error"] if pinned and not passes else [])
 
 
 @pytest.mark.parametrize(
