@@ -34,7 +34,8 @@ _MOUNT_TARGET = 1
 # unless its interfaces hold fewer.
 _PODS_OF_SMALL, _PODS_OF_LARGE, _LARGE_VCPU = 110, 250, 30
 # Types on Xen take no prefixes (EKS guide, "Assign more addresses to nodes with prefixes": Nitro only).
-_XEN = ("c4", "d2", "g3", "g3s", "h1", "i3", "m4", "p2", "p3", "r4", "t2", "x1", "x1e")
+_XEN = ("c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2")
+_XEN += ("m3", "m4", "p2", "p3", "r3", "r4", "t1", "t2", "x1", "x1e")
 # The VPC CNI takes addresses in prefixes of /28 and keeps one free (WARM_PREFIX_TARGET, set in cluster.py).
 _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 

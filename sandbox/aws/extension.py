@@ -85,7 +85,7 @@ def _wrap(original: Any, wrapper: Any) -> Any:
 
 def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
     """EC2 takes so much user data, and no more (kops#10202)."""
-    if len(base64.b64decode(data.get("UserData") or "")) > MOST_USER_DATA:
+    if len(base64.b64decode(str(data.get("UserData") or ""))) > MOST_USER_DATA:
         raise Ec2Error("InvalidUserData.Malformed", f"User data is limited to {MOST_USER_DATA} bytes.")
     return original(template, data, description)
 

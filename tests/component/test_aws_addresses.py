@@ -133,7 +133,7 @@ class TestNeed:
         assert needs(pool(spec, interconnect=True)) == needs(spec)
 
     def test_of_several_types_the_lowest_number_of_pods_counts(self) -> None:
-        both = pool(GUIDE_CPU, machine_types=["m5.8xlarge", "m5.2xlarge"], max=2)
+        both = pool(GUIDE_CPU, machine_types=["m5.2xlarge", "m5.8xlarge"], max=2)
         assert needs(both) == needs(pool(GUIDE_CPU, max=2))
 
     def test_eks_the_file_system_and_endpoints_take_addresses_beside_the_nodes(self) -> None:
