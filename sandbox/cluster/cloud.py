@@ -76,8 +76,8 @@ class Machine:
     of it must run on the node, as on EKS), 'image' (Bottlerocket has a plugin built in) or 'cloud' (GKE's own). `spot`:
     may be reclaimed. `efa`: EFA interfaces, which only a pod of AWS's EFA plugin makes a resource. `device_lists`: the
     ways in which the container runtime gives GPUs to a container without CAP_SYS_ADMIN; one with it may always use the
-    environment variable. `kubelet`: its version, that of the image (empty: the control plane's). `pins_cpus`: it has the
-    static CPU manager.
+    environment variable. `kubelet`: its version, that of the image (empty: the control plane's). `pins_cpus`: it
+    has the static CPU manager.
     """
 
     id: str
