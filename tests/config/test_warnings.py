@@ -37,10 +37,11 @@ def test_edit_in_all_namespaces_is_a_warning_and_edit_in_some_is_not() -> None:
     assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
 
 
-def test_the_production_example_warns_of_nothing() -> None:
-    """security cases M2, M5 and M13."""
+def test_the_production_example_warns_of_its_mixed_spot_pool_only() -> None:
+    """security cases M2, M5 and M13: nothing open, no rights too wide, no volume for the first who comes."""
     config = parse("prod", changed("prod", {}))
-    assert list(config.warnings(date(2026, 11, 23))) == []
+    (said,) = config.warnings(date(2026, 11, 23))
+    assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
 
 
 def test_an_export_of_deletions_is_a_warning() -> None:
