@@ -1,6 +1,9 @@
 """Records what a user sees: runs `make up` and `make demo` and puts their output into the README.
 
-    make record          in a sandbox of its own, which is gone afterwards; the tools must have been provided before
+    make record          in a copy of the clone, which is gone afterwards; the tools must have been provided before
+
+A user with internet sees the real charts. Where they cannot be reached, `$GPUYARD_CHARTS` names a folder of them
+(docs/air-gapped.md): the copy's stack file then says `charts.mirror`, and the output is the same.
 
 The README holds a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,8 +24,18 @@ COMMANDS = ("make up", "make demo")
 COLUMNS = "118"
 
 
-def output(command: str, home: str) -> str:
-    """What `command` prints, stdout and stderr together, with the sandbox's folder under its usual name.
+def copied(folder: Path, charts: str) -> Path:
+    """The clone as it is, without its sandbox and caches; its `dev` takes charts from the folder `charts`, if any."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs")
+    clone = Path(shutil.copytree(ROOT, folder / "gpuyard", ignore=ignored))
+    if charts:
+        file = clone / "Pulumi.dev.yaml"
+        file.write_text(f"{file.read_text().rstrip()}\n  gpuyard:charts: {{mirror: {charts}}}\n")
+    return clone
+
+
+def output(command: str, clone: Path) -> str:
+    """What `command` prints in `clone`, stdout and stderr together, with its folder taken out.
 
     Raises SystemExit when the command fails: a failure is not what the README should show.
     """
@@ -29,8 +43,8 @@ def output(command: str, home: str) -> str:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
     done = subprocess.run(
         command.split(),
-        cwd=ROOT,
-        env={**plain, "GPUYARD_SANDBOX": home, "COLUMNS": COLUMNS, "STACK": "dev"},
+        cwd=clone,
+        env={**plain, "GPUYARD_VENV": sys.prefix, "COLUMNS": COLUMNS, "STACK": "dev"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -38,7 +52,7 @@ def output(command: str, home: str) -> str:
     )
     if done.returncode:
         sys.exit(f"`{command}` failed; nothing was recorded.\n{done.stdout}")
-    lines = [line.rstrip() for line in done.stdout.replace(home, ".sandbox").splitlines()]
+    lines = [line.rstrip() for line in done.stdout.replace(f"{clone}/", "").splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
@@ -55,13 +69,13 @@ def main() -> None:
     """Records every command, then writes the page once."""
     page = README.read_text()
     with tempfile.TemporaryDirectory(prefix="gpuyard-record-") as folder:
-        home = str(Path(folder, "sandbox"))
+        clone = copied(Path(folder), os.environ.get("GPUYARD_CHARTS", ""))
         try:
             for command in COMMANDS:
                 print(f"recording `{command}`", file=sys.stderr)
-                page = placed(page, command, output(command, home))
+                page = placed(page, command, output(command, clone))
         finally:
-            output("make down", home)
+            output("make down", clone)
     README.write_text(page)
 
 
