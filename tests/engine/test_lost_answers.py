@@ -43,5 +43,5 @@ def test_down_ends_well_without_a_state(project: Project) -> None:
     for left in (project.home / "state" / ".pulumi" / "stacks" / "gpuyard").glob("dev*"):
         left.unlink()
     done = project.run("down", dirty=True)
-    assert LEFT_BEHIND in done.stderr and "vpc-" in done.stderr
+    assert LEFT_BEHIND in done.stderr and "eipalloc-" in done.stderr
     assert project.processes() == [] and not project.home.exists()
