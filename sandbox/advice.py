@@ -31,7 +31,8 @@ _KINDS = (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
         r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$"
         r"|\bEOF$",
-        f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}",
+        f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}. An object "
+        "that was made without an answer is in its way: the next error names it, with the command that deletes it",
     ),
     # No machine, or none for this account. The config may be right, too.
     (

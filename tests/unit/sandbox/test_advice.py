@@ -69,3 +69,9 @@ def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, A
     found = advice.fix("it already exists", [(token, inputs, "it already exists"), (token, {"name": "x"}, "throttled")])
     assert found.startswith(HELPLESS) and AGAIN in found
     assert f"`make shell` ({command})" in found if command else "`make shell`," in found
+
+
+def test_a_lost_answer_is_not_promised_to_mend_itself() -> None:
+    """reliability cases R7, R10: created, but the answer never came; the same command meets what exists."""
+    found = advice.fix("aws eks Cluster cluster-eks-eksCluster: error reading from server: EOF")
+    assert AGAIN in found and "the command that deletes it" in found
