@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -118,6 +119,7 @@ class Stack(recorded.Stack):
         log groups, so their names stand for them."""
         for group in self.all("LogGroup"):
             text = text.replace(group.outputs["arn"], f"log group {group.inputs['name']}")
+        text = re.sub(r"\b\d{12}\b", "ACCOUNT", text)  # the recorded engine's, which is nobody's
         return text.replace(self.cluster.inputs["name"], "CLUSTER").replace(self.region, "REGION")
 
 
