@@ -274,6 +274,7 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     inside = made.children(made.one("eks:index:Cluster"))
     kept = page.protected(made) - {found.name for found in inside}
     named = {
+        "network-vpc": "VPC",
         "cluster-eks": "cluster",
         "cleanup-contents": "its contents",
         "cluster-logs": "its log",

@@ -284,6 +284,8 @@ def test_what_is_protected_is_what_the_page_names() -> None:
         config["gpuyard:storage"] = {"filestore": {"namespace": "ml", "zone": "us-central1-a"}}
 
     named = {
+        "network-vpc": "VPC",
+        "network-nodes": "its subnetwork",
         "cluster-gke": "cluster",
         "cleanup-contents": "its contents",
         "cluster-secrets": "the key of its secrets",
