@@ -64,10 +64,12 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
 def pool_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `nodePools`."""
     zones, version = environment.config.network.zones, environment.kubernetes_version
+    # Too many tags are one mistake, shown where they stand and not once more in every pool.
+    tags = 0 if any(aws_tags.problems(environment.config.tags)) else len(environment.tags)
     found = [
         problem.under(name)
         for name, pool in environment.node_pools.items()
-        for problem in aws_pools.problems(name, pool, zones, version, len(environment.tags))
+        for problem in aws_pools.problems(name, pool, zones, version, tags)
     ]
     yield from found or aws_pools.home_problems(environment.node_pools)
     if not found:
