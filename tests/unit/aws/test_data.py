@@ -54,15 +54,6 @@ def test_cluster_versions(ask: Any) -> None:
     assert one["endOfStandardSupportDate"].startswith("2026-12-02")
 
 
-def test_a_cluster_can_be_looked_up(ask: Any, world: World, cluster: dict[str, Any]) -> None:
-    found = ask("eks/getCluster:getCluster", name="ml")
-    assert found["vpcConfig"]["subnetIds"] == subnets(world)
-    assert found["identities"][0]["oidcs"][0]["issuer"]
-    world.delete("ml")
-    with pytest.raises(ProviderError, match="No cluster found"):
-        ask("eks/getCluster:getCluster", name="ml")
-
-
 def test_a_node_group_tells_its_size_of_the_moment(aws: Any, ask: Any, world: World, cluster: dict[str, Any]) -> None:
     """reliability case R4: what the autoscaler has made of it, and not what the program wrote."""
     made = world.make("aws:eks/nodeGroup:NodeGroup", "pool", nodegroup_inputs(world))
@@ -71,6 +62,15 @@ def test_a_node_group_tells_its_size_of_the_moment(aws: Any, ask: Any, world: Wo
     found = ask("eks/getNodeGroup:getNodeGroup", clusterName="ml", nodeGroupName=made["nodeGroupName"])
     assert found["scalingConfigs"][0]["desiredSize"] == 2
     world.delete("pool")
+
+
+def test_a_cluster_can_be_looked_up(ask: Any, world: World, cluster: dict[str, Any]) -> None:
+    found = ask("eks/getCluster:getCluster", name="ml")
+    assert found["vpcConfig"]["subnetIds"] == subnets(world)
+    assert found["identities"][0]["oidcs"][0]["issuer"]
+    world.delete("ml")
+    with pytest.raises(ProviderError, match="No cluster found"):
+        ask("eks/getCluster:getCluster", name="ml")
 
 
 def test_machine_types(ask: Any) -> None:
