@@ -195,11 +195,13 @@ def advice(log: str, code: int, cache: Path, path: Path) -> str:
 
 
 def at_once() -> int:
-    """How many builds run side by side: two where cores and memory allow."""
+    """How many builds run side by side: two where cores and memory allow. Memory that the page cache would give up
+    counts as free; where nobody tells (macOS), all of it does."""
     try:
-        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        memory = 0
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    memory = int(found[1]) << 10 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 2 if (os.cpu_count() or 1) > 1 and memory > 6 << 30 else 1
 
 
