@@ -240,7 +240,7 @@ def digest_problems(images: ImagesArgs, known: Iterable[str]) -> Iterator[Proble
 
 
 def out_of_reach(registry: str, region: str) -> str:
-    """Why a private network of `region` on AWS does not reach a registry; '' where it may (a registry of one's own is
+    """Why a private network of `region` on AWS does not reach a registry; '' where it may (your own registry is
     taken to be in reach)."""
     found = _ECR.fullmatch(registry)
     if found and found[1] != region:

@@ -89,7 +89,7 @@ _COMMANDS = {
 
 
 def fix(detail: str, failed: Iterable[tuple[str, Mapping[str, Any], str]] = ()) -> str:
-    """The advice for an error with these words; empty where the error brings its own ("fix:"). `failed`: type, inputs
+    """The advice for an error with these words; empty when the error has a "fix:" line itself. `failed`: type, inputs
     and error of each resource that was to be made and was not."""
     if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
         return ""

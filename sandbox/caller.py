@@ -1,6 +1,6 @@
 """Who is at the sandbox, and where: what the simulated clouds take the person who runs `pulumi` for.
 
-`.sandbox/caller.json` says it, read anew at each use, so that it can change between two commands. All is optional:
+`.sandbox/caller.json` says it, read at each use, so that it can change between two commands. All is optional:
 
     arn       identity in AWS, such as "arn:aws:sts::123456789012:assumed-role/deployer/ann"
               (default: the user `sandbox` of the account that the stack's file allows, or of 123456789012)

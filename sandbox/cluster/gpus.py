@@ -5,7 +5,7 @@ The plugin's own pod asks with its environment variable, and crashes where that 
 serves are asked for in the ways that its setting says. A container with CAP_SYS_ADMIN may always use the variable
 (nvidia-container-toolkit, internal/config/image: VisibleDevices, IsPrivileged).
 
-The static CPU manager writes the containers' cgroups anew, without the devices that the toolkit let them at behind the
+The static CPU manager rewrites the containers' cgroups, without the devices that the toolkit let them at behind the
 kubelet's back: only a plugin that passes them to the kubelet keeps them (k8s-device-plugin#145).
 """
 

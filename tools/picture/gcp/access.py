@@ -16,7 +16,7 @@ from .facts import Stack
 APIS = {
     "artifactregistry": "images of the project's own",
     "binaryauthorization": "which images may run",
-    "cloudkms": "a key of one's own for secrets",
+    "cloudkms": "your own key for secrets",
     "cloudresourcemanager": "roles on the project",
     "compute": "network, machines, disks",
     "container": "GKE",
