@@ -74,6 +74,7 @@ def destroy(stack: Stack) -> None:
     stack.prepare()
     engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--force", "--preserve-config", stack.name)
     stack.copy.unlink(missing_ok=True)
+    orphans.forget(stack, everything=True)
 
 
 def _unprotect(engine: Engine) -> None:

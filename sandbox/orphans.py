@@ -6,13 +6,14 @@ can delete them before the engine meets them in its way: nothing in a state depe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.plugins import journal
 from sandbox.plugins.journal import Made
-from sandbox.plugins.provider import ProviderError
+from sandbox.plugins.provider import ProviderError, SimulatedProvider
 from sandbox.stacks import CorruptState, Stack, existing
 
 Say = Callable[[str], None]
@@ -20,7 +21,8 @@ _PROTECTED = {"deletionProtection": False, "deletionProtectionEnabled": False, "
 
 
 def of(stack: Stack) -> list[Made]:
-    """The stack's orphans in the clouds, newest first. What lives in a cluster goes with the cluster."""
+    """What may be the stack's orphans in the clouds, newest first; without an id where no answer ever told one. What
+    lives in a cluster goes with the cluster."""
     known = _known()
     return [
         made
@@ -29,15 +31,17 @@ def of(stack: Stack) -> list[Made]:
     ]
 
 
-def forget(stack: Stack) -> None:
-    """Takes out of the journal what the stack's state knows by now."""
+def forget(stack: Stack, everything: bool = False) -> None:
+    """Takes out of the journal what the stack's state knows by now; with `everything` all that the stack made."""
     known = _known()
-    journal.keep(lambda made: made.stack != stack.name or (made.type, made.id) not in known)
+    journal.keep(
+        lambda made: made.stack != stack.name or not (everything or (made.type, made.id) in known),
+    )
 
 
 def remove(stack: Stack, say: Say) -> None:
     """Deletes the stack's orphans, what depends on others before these; what resists is left to whoever called."""
-    left, before = of(stack), 0
+    left, before = list(_found(of(stack))), 0
     if not left:
         return
     names = [f"{made.type.rpartition(':')[2]} {made.id.rsplit('/', 1)[-1]}" for made in left]
@@ -47,6 +51,19 @@ def remove(stack: Stack, say: Say) -> None:
     while left and len(left) != before:
         before = len(left)
         left = [made for made in left if not _deleted(made)]
+
+
+def _found(orphans: list[Made]) -> Iterator[Made]:
+    """The orphans with their ids: those of which nobody has heard are looked for in the cloud. Each comes once."""
+    seen = _known() | {(made.type, made.id) for made in orphans if made.id}
+    for made in orphans:
+        if made.id:
+            yield made
+            continue
+        for id in _provider(made).find(made.type, dict(made.inputs)):
+            if (made.type, id) not in seen:
+                seen.add((made.type, id))
+                yield replace(made, id=id)
 
 
 def _known() -> set[tuple[str, str]]:
@@ -60,14 +77,18 @@ def _known() -> set[tuple[str, str]]:
     return found
 
 
-def _deleted(made: Made) -> bool:
+def _provider(made: Made) -> SimulatedProvider:
+    """The provider that made it, configured as it was then."""
     from sandbox.plugins import host  # late: it brings gRPC and the clouds' SDKs along
 
     provider = host.make(made.type.split(":")[0])
-    inputs = _unprotected(made.inputs)
+    provider.configure(made.config)
+    return provider
+
+
+def _deleted(made: Made) -> bool:
     try:
-        provider.configure(made.config)
-        provider.delete(made.type, made.urn, made.id, inputs, {}, 0)
+        _provider(made).delete(made.type, made.urn, made.id, _unprotected(made.inputs), {}, 0)
     except (ProviderError, SandboxError, LookupError):
         return False
     return True

@@ -11,7 +11,6 @@ import os
 import random
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +18,7 @@ import boto3
 from botocore.validate import ParamValidator
 
 from sandbox import caller
-from sandbox.aws import data, session, table
+from sandbox.aws import data, lost, session, table
 from sandbox.aws.api import Api, Recorder, wrong_values
 from sandbox.aws.rows import rows
 from sandbox.aws.table import Row, Scope
@@ -121,9 +120,11 @@ class AwsProvider(SimulatedProvider):
         scope = self._scope(row, inputs, timeout)
         if row.name and scope.inputs.get(row.name.property) is None:
             scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
-        with suppress(KeyError):  # an id that is known beforehand: even a killed create can be found again by it
-            journal.note(urn, scope.text(row.id))
-        made_by = {"region": scope.api.region}
+        made_by = {"region": scope.api.region, "defaultTags": {"tags": self.default_tags}}
+        try:  # before AWS is asked: even a create that is killed now can be found again, by its id or by its tags
+            journal.note(urn, scope.text(row.id), made_by, inputs)
+        except KeyError:
+            journal.note(urn, "", made_by, inputs)
         try:
             id = table.create(row, scope, lambda id: journal.note(urn, id, made_by, inputs))
         except ProviderError as error:
@@ -204,6 +205,9 @@ class AwsProvider(SimulatedProvider):
             return {"id": account, "accountId": account, "arn": self.identity, "userId": "AIDASANDBOX"}
         region = args.get("region") or self._required_region()
         return data.invoke(self._api(region), token, args)
+
+    def find(self, token: str, inputs: Props) -> list[str]:
+        return lost.ids(_row(token), inputs.get("region") or self._required_region(), self._tags(inputs))
 
     def cancel(self) -> None:
         for api in self._apis.values():

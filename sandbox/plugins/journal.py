@@ -2,8 +2,9 @@
 
 The engine notes an object in its state only after the provider has answered. Where no answer comes (the engine or the
 provider host is killed, a connection breaks), nobody knows the object: the real clouds keep it, and so does the
-sandbox. One JSON object per create and line: the host writes it when a create is done, a provider already before it
-asks the cloud if the id follows from the inputs. `sandbox/recovery.py` and `sandbox/orphans.py` read it.
+sandbox. One JSON object per line: a provider writes one before it asks the cloud, with the id if that follows from the
+inputs, and one as soon as it has heard the id; the host writes one when a create is done. `sandbox/recovery.py` and
+`sandbox/orphans.py` read them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Made:
-    """One object. `config`: of the provider that made it; `inputs`: what it was made of, as far as it is noted."""
+    """One object. `id`: '' while nobody has heard it; `config`: of the provider that made it; `inputs`: what it was
+    made of, as far as it is noted."""
 
     urn: str
     id: str
@@ -67,7 +69,7 @@ def entries() -> list[Made]:
 
 def ids() -> dict[str, str]:
     """The last id of every URN that is noted."""
-    return {made.urn: made.id for made in entries()}
+    return {made.urn: made.id for made in entries() if made.id}
 
 
 def keep(wanted: Callable[[Made], bool]) -> None:

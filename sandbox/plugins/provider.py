@@ -105,5 +105,9 @@ class SimulatedProvider(ABC):
     def invoke(self, token: str, args: Props) -> Props:
         """A data source. Raises ProviderError for one that does not exist or that the cloud refuses."""
 
+    def find(self, token: str, inputs: Props) -> list[str]:
+        """Ids of what may have been made of these inputs, for a type whose ids the cloud chooses."""
+        return []
+
     def cancel(self) -> None:  # noqa: B027
         """The engine was interrupted: return from long waits soon."""
