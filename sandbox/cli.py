@@ -81,10 +81,8 @@ def preview(name: str | None, as_json: bool) -> None:
     if as_json:
         _print_json({"changes": outcome.changes, "steps": steps, "warnings": outcome.warnings})
         return
-    for step in steps:
-        properties = f"  {', '.join(step['properties'])}" if step["properties"] else ""
-        parts = step["urn"].split("::")
-        click.echo(f"{step['operation']:10} {step['type']:45} {parts[-1]}{properties}")
+    for line in summary.steps(steps):
+        click.echo(line)
     for warning in outcome.warnings:
         console.print(Text(f"! {warning}", style="yellow"))
     changes = {operation: count for operation, count in outcome.changes.items() if operation != "same"}

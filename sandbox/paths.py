@@ -31,7 +31,7 @@ MARK = ".gpuyard-sandbox"
 LAYOUT = frozenset(
     (
         MARK, "state", "pulumi", "config", "bin", "plugins", "run", "aws", "gcp", "clusters", "kube", "shell", "attic",
-        "helm", "faults.json", "lock", "last-stack",
+        "helm", "faults.json", "caller.json", "lock", "last-stack",
     )
 )  # fmt: skip
 """Names of the entries that a sandbox makes in its folder, and that `make down` removes."""

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 Facts = dict[str, Any]
+_GROUP_TAG = "aws:autoscaling/tag:Tag"
+_PARTS = ("create-replacement", "delete-replaced")
 
 
 def up(facts: Facts, changed: bool, seconds: float, warnings: list[str]) -> RenderableType:
@@ -49,6 +51,23 @@ def status(facts: Facts) -> RenderableType:
             parts.append(Text(f"{cloud}: " + counted(counts)))
     parts += [Text(f"! {problem}", style="yellow") for problem in facts["problems"]]
     return Group(*parts)
+
+
+def steps(found: list[Facts]) -> list[str]:
+    """What a preview shows: a line for each object that changes. A replacement is one line and not three, and the tags
+    of Auto Scaling groups, a dozen for each node group, are counted."""
+    replaced = {step["urn"] for step in found if step["operation"] == "replace"}
+    lines, tags = [], Counter[str]()
+    for step in found:
+        operation, type = step["operation"], step["type"]
+        if operation in _PARTS and step["urn"] in replaced:
+            continue
+        if type == _GROUP_TAG:
+            tags[operation] += 1
+            continue
+        properties = f"  {', '.join(step['properties'])}" if step["properties"] else ""
+        lines.append(f"{operation:10} {type:45} {step['urn'].rpartition('::')[2]}{properties}")
+    return lines + [f"{operation:10} {_GROUP_TAG:45} {count} of node groups" for operation, count in tags.items()]
 
 
 def body(facts: Facts) -> list[RenderableType]:

@@ -17,6 +17,7 @@ PERIOD = 1.0
 """Seconds between two looks."""
 
 _TRIES = 3
+_FAREWELL = 5.0
 _SINGLE = {"aws": "the simulated AWS", "host": "the provider host"}
 
 
@@ -30,7 +31,8 @@ def watching(say: Callable[[str], None], period: float = PERIOD) -> Iterator[Non
         yield
     finally:
         ended.set()
-        thread.join(timeout=60)
+        # What is being started again goes on meanwhile: whoever needs it waits for it, and says so.
+        thread.join(timeout=_FAREWELL)
 
 
 def _watch(say: Callable[[str], None], ended: threading.Event, period: float) -> None:

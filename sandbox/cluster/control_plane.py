@@ -22,7 +22,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,7 +113,7 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
 def revive(key: str) -> list[str]:
     """Starts the parts of a control plane that ended; gives their names. Nothing happens to one that is being made or
     stopped at this moment, or is gone."""
-    with _lock(key):
+    with suppress(BlockingIOError), _lock(key, fcntl.LOCK_EX | fcntl.LOCK_NB):
         plane = get(key)
         if plane is None or not _made(plane).exists():
             return []
@@ -121,6 +121,7 @@ def revive(key: str) -> list[str]:
         if missing:
             _start(key, plane.version, controller=True)
         return missing
+    return []
 
 
 def _made(plane: ControlPlane) -> Path:
@@ -441,8 +442,8 @@ def _save(path: Path, facts: dict) -> None:
 
 
 @contextmanager
-def _lock(key: str) -> Iterator[None]:
+def _lock(key: str, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """One start or stop of a control plane at a time, over all processes. Outside its folder, which `stop` removes."""
     with (paths.folder("run") / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, how)
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,10 @@ def test_down_removes_what_the_layout_names_and_nothing_else(home: Path, tmp_pat
 def test_a_folder_that_no_layout_names_is_not_made() -> None:
     with pytest.raises(ValueError, match="layout"):
         paths.folder("cache")
+
+
+def test_down_removes_all_that_the_layout_names() -> None:
+    """`caller.json` was named and left behind."""
+    lines = [line.strip() for line in (paths.__doc__ or "").splitlines() if line.startswith("    ")]
+    named = {name.strip("/") for line in lines for name in re.split(r" {2,}", line)[::2]}
+    assert "caller.json" in named and named <= paths.LAYOUT

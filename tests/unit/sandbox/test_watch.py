@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox import process, watch
+from sandbox import paths, process, watch
 from sandbox.cluster import control_plane
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +45,26 @@ def test_one_that_is_being_made_or_stopped_is_left_alone(monkeypatch: pytest.Mon
     with watch.watching(said.append, 0.01):
         time.sleep(0.1)
     assert said == []
+
+
+def test_a_start_under_way_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reliability case R8: the simulated AWS starts a control plane for most of a minute; meanwhile the provider host
+    ends, and that is said at once."""
+    monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
+    key = "eks-us-east-1-x"
+    plane = SimpleNamespace(key=key, running=list)
+    monkeypatch.setattr(control_plane, "all", lambda: [plane])
+    process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
+    said: list[str] = []
+    with (paths.folder("run") / f"{key}.lock").open("w") as start_under_way:
+        fcntl.flock(start_under_way, fcntl.LOCK_EX)
+        begun = time.monotonic()
+        with watch.watching(said.append, 0.05):
+            time.sleep(0.2)
+            process.stop("host", 1)
+            seen(said, 1)
+        assert time.monotonic() - begun < 4
+    assert len(said) == 1 and said[0].startswith("the provider host ended")
 
 
 def test_the_loss_of_the_provider_host_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
