@@ -173,3 +173,8 @@ def one_of(path: str, value: str, allowed: Iterable[str]) -> Iterator[Problem]:
         yield Problem(
             path, value, "unknown value", ", ".join(options), f"write {meant[0] if meant else ' or '.join(options)}"
         )
+
+
+def last_line(error: Exception) -> str:
+    """What an invoke that failed says in the end: the cloud's own words."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -15,7 +15,7 @@ from components.addons.device_plugin import NvidiaDevicePlugin
 from components.addons.efa_plugin import EfaDevicePlugin
 from components.addons.monitoring import Monitoring
 from components.addons.prometheus import PROMETHEUS_OPERATOR
-from components.aws import creator, offerings, tagged_groups
+from components.aws import creator, offerings, roles, tagged_groups
 from components.aws.addon import EksAddon
 from components.aws.buckets import S3Buckets
 from components.aws.cluster import EksCluster, EksClusterArgs
@@ -62,7 +62,8 @@ def providers(environment: Environment) -> Providers:
 
 def preflight(environment: Environment, providers: Providers) -> None:
     """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones can hold the control
-    plane and offer the types, whether `access` names whoever makes the cluster, and what the pools' groups are tagged.
+    plane and offer the types, whether `access` names whoever makes the cluster, what the pools' groups are tagged, and
+    whether ready-made roles are what they have to be.
 
     Raises:
         pulumi.RunError: one error that lists every zone, pool and entry that cannot be.
@@ -76,6 +77,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
     found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
     tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
     found += [p.under("nodePools") for p in tagged]
+    ready = roles.look_up(args.roles(environment), providers[0])
+    found += [p.under("cluster.iam.roles") for p in ready]
     environment.refuse(found)
 
 
@@ -93,6 +96,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     """Control plane and what nodes need to join it."""
     given: EksClusterArgs = {
         **args.cluster(environment),
+        "roles": args.roles(environment),
         "tags": environment.tags,
         "network_id": network.network_id,
         # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
@@ -208,6 +212,7 @@ def addons(
                 "region": environment.region,
                 "node_pools": environment.node_pools,
                 "scale_down_after_minutes": on.scale_down_after_minutes,
+                "role_arn": environment.config.cluster.iam.roles.cluster_autoscaler,
                 **sources,
             },
             after(*node_pools.values()),

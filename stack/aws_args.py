@@ -7,6 +7,7 @@ from components.aws.cluster import EksClusterArgs
 from components.aws.existing_network import AwsExistingNetworkArgs
 from components.aws.lustre import FsxLustreArgs
 from components.aws.network import AwsNetworkArgs
+from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
 from components.images import ImagesArgs
 
@@ -14,6 +15,11 @@ from .aws_config import AwsConfig, ExistingNetwork
 from .environment import Environment as AnyEnvironment
 
 Environment = AnyEnvironment[AwsConfig]
+
+
+def roles(environment: Environment) -> Roles:
+    """The ready-made roles that the file names."""
+    return cast(Roles, environment.config.cluster.iam.roles.model_dump(exclude_defaults=True))
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
@@ -27,6 +33,7 @@ def network(environment: Environment) -> AwsNetworkArgs:
         "interface_endpoints": network.interface_endpoints,
         "flow_log_days": network.flow_log_days,
         "deletion_protection": environment.config.deletion_protection,
+        "roles": roles(environment),
     }
     return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
 
@@ -74,6 +81,7 @@ def storage(environment: Environment) -> AwsStorageArgs:
         "addon_versions": environment.config.cluster.addon_versions,
         "backups": environment.config.storage.backups,
         "deletion_protection": environment.config.deletion_protection,
+        "roles": roles(environment),
     }
     return cast(AwsStorageArgs, args)
 
@@ -93,6 +101,7 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
         "region": environment.region,
         "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()},
         "addon_versions": environment.config.cluster.addon_versions,
+        "roles": roles(environment),
     }
     return cast(S3BucketsArgs, args) if buckets else None
 

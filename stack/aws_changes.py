@@ -32,6 +32,11 @@ _CLUSTER = "aws:eks/cluster:Cluster"
 _GROUP = "aws:eks/nodeGroup:NodeGroup"
 _LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
 
+_ROLE = "aws:iam/role:Role"
+# The control plane's, where it was there already: read, and not made.
+_READY_ROLE = "cluster-role"
+_PODS_ROLES = ("vpc_cni", "ebs_csi", "efs_csi", "fsx_csi", "s3_csi", "cluster_autoscaler")
+
 _PLACE = refused("a control plane stays in the VPC of its creation")
 _DISK = refused("another file system would take its place, without the data")
 
@@ -57,6 +62,10 @@ RULES: dict[str, Rule] = {
     "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.iam.path": Rule(Effect.IN_PLACE, "a role keeps the path of its creation"),
     "cluster.iam.permissionsBoundary": IN_PLACE,
+    "cluster.iam.roles.cluster": refused("a control plane keeps the role of its creation"),
+    "cluster.iam.roles.nodes": NEW_POOL,
+    "cluster.iam.roles.flowLog": Rule(Effect.IN_PLACE, "the flow log is made again; what it wrote stays"),
+    **{f"cluster.iam.roles.{to_camel(who)}": IN_PLACE for who in _PODS_ROLES},
     "cluster.serviceCidr": refused("the range of services is fixed with the cluster"),
     "cluster.nodePolicyArns": IN_PLACE,
     "cluster.access.*.principalArn": IN_PLACE,
@@ -147,6 +156,9 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
         found["aws:region"] = str(made["arn"]).split(":")[3]
     if cluster:
         found["cluster.name"] = cluster["name"]
+        # A role that was made with the cluster is not in the file.
+        own = {each.outputs.get("arn") for each in living.all(_ROLE) if each.name != _READY_ROLE}
+        found["cluster.iam.roles.cluster"] = "" if cluster.get("roleArn") in own else cluster.get("roleArn")
         # Without one in the file the range is EKS's choice.
         if environment.config.cluster.service_cidr or living.settings.get("cluster.serviceCidr"):
             found["cluster.serviceCidr"] = (cluster.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")

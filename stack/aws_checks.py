@@ -5,7 +5,7 @@ from datetime import date
 
 from components import checks, hardware, images, pools, renames, versions
 from components.addons import device_plugin, efa_plugin
-from components.aws import addresses, endpoints, existing_network, groups
+from components.aws import addresses, endpoints, existing_network, groups, roles
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
@@ -59,6 +59,27 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
         beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
         yield from checks.disjoint({**beside, "service_cidr": own})
     yield from (p.under("iam") for p in aws_roles.problems(environment.config.cluster.iam))
+    yield from (p.under("iam.roles") for p in _role_problems(environment))
+
+
+def _role_problems(environment: Environment) -> Iterator[Problem]:
+    """Ready-made roles: their ARNs, those that nothing would take, and what would be attached to them."""
+    config, given = environment.config, roles.by_field(args.roles(environment))
+    yield from roles.problems(args.roles(environment))
+    taken = {
+        "flow_log": (config.network.existing is None and config.network.flow_log_days > 0, "network.flowLogDays is 0"),
+        "fsx_csi": (config.storage.lustre is not None, "there is no storage.lustre"),
+        "s3_csi": (bool(config.storage.buckets), "there are no storage.buckets"),
+        "cluster_autoscaler": (config.addons.cluster_autoscaler, "addons.clusterAutoscaler is false"),
+    }
+    for who, (wanted, why) in taken.items():
+        if who in given and not wanted:
+            yield Problem(who, given[who], f"nothing takes this role: {why}", "roles of what is built", "remove it")
+    if "nodes" in given and (more := config.cluster.node_policy_arns):
+        yield Problem(
+            "nodes", given["nodes"], f"nothing is attached to a ready-made role, and nodePolicyArns is {more}",
+            "one of the two", "attach them to that role, and remove nodePolicyArns",
+        )  # fmt: skip
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:

@@ -74,11 +74,26 @@ class Access(Section):
     namespaces: list[str] = []
 
 
+class Roles(Section):
+    """Ready-made roles by what takes them; see `components/aws/roles.py`."""
+
+    cluster: str = ""
+    nodes: str = ""
+    flow_log: str = ""
+    vpc_cni: str = ""
+    ebs_csi: str = ""
+    efs_csi: str = ""
+    fsx_csi: str = ""
+    s3_csi: str = ""
+    cluster_autoscaler: str = ""
+
+
 class Iam(Section):
-    """What every role of the stack has; see `aws_roles.py`."""
+    """What every role of the stack has, and roles that it does not make; see `aws_roles.py`."""
 
     path: str = "/"
     permissions_boundary: str = ""
+    roles: Roles = Roles()
 
 
 class EksCluster(Cluster):

@@ -30,9 +30,15 @@ def state(made: Recording, finished: bool = True) -> dict[str, Any]:
 
 
 def changed(
-    before: Recording, config: dict[str, Any], stack: str, finished: bool = True, sizes: Mapping[str, int] | None = None
+    before: Recording,
+    config: dict[str, Any],
+    stack: str,
+    finished: bool = True,
+    sizes: Mapping[str, int] | None = None,
+    outputs: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """The program with `config` where `before` exists. `sizes`: nodes of the moment by physical name of the group."""
+    """The program with `config` where `before` exists. `sizes`: nodes of the moment by physical name of the group.
+    `outputs`: further ones, as in `record`."""
 
     def group(args: dict[str, Any]) -> dict[str, Any]:
         return {"scalingConfigs": [{"desiredSize": (sizes or {}).get(args["nodeGroupName"], 0)}]}
@@ -44,4 +50,4 @@ def changed(
         "aws:eks/getNodeGroup:getNodeGroup": group,
         "gcp:compute/getInstanceGroup:getInstanceGroup": instances,
     }
-    return record(config, stack, outputs={**state(before, finished), **answers})
+    return record(config, stack, outputs={**state(before, finished), **answers, **(outputs or {})})

@@ -28,7 +28,7 @@ class ClusterAutoscalerArgs(TypedDict):
     """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `kubernetes_version`: minor;
     the autoscaler's image follows it. `node_pools`: every pool. `scale_down_after_minutes`: how long a node is idle
     before it goes (default 10). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see
-    `images.ImagesArgs`."""
+    `images.ImagesArgs`. `role_arn`: a role that is there already, instead of a new one."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -39,6 +39,7 @@ class ClusterAutoscalerArgs(TypedDict):
     chart_mirror: NotRequired[str]
     chart_digests: NotRequired[dict[str, str]]
     images: NotRequired[ImagesArgs]
+    role_arn: NotRequired[pulumi.Input[str]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -155,6 +156,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 "namespace": NAMESPACE,
                 "service_account": _SERVICE_ACCOUNT,
                 "policy": policy(args["cluster_name"]),
+                "role_arn": args.get("role_arn", ""),
                 "tags": args.get("tags", {}),
             },
             pulumi.ResourceOptions(parent=self),

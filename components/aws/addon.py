@@ -31,7 +31,7 @@ class EksAddonArgs(TypedDict):
     `versions`: exact ones by add-on name, such as vpc-cni: v1.22.4-eksbuild.3; they go before the library's own
     (`EKS_ADDONS` in components/versions.py), and an add-on with neither gets EKS's default for `kubernetes_version`,
     shown in the preview. `service_account`: its Pod Identity in kube-system, with `policy_arns` (AWS-managed policies)
-    and `policy` (a document of our own). `configuration`: its settings."""
+    and `policy` (a document of our own), or a role that is there already: `role_arn`. `configuration`: its settings."""
 
     addon: str
     cluster: pulumi.Input[str]
@@ -41,6 +41,7 @@ class EksAddonArgs(TypedDict):
     service_account: NotRequired[str]
     policy_arns: NotRequired[list[str]]
     policy: NotRequired[dict[str, Any]]
+    role_arn: NotRequired[pulumi.Input[str]]
     configuration: NotRequired[dict[str, Any]]
     tags: NotRequired[dict[str, str]]
 
@@ -73,10 +74,10 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
     version = args.get("versions", {}).get(addon)
     if version is not None:
         yield from version_problems(f"versions.{addon}", addon, version, args["kubernetes_version"])
-    if not args.get("service_account") and (args.get("policy_arns") or args.get("policy")):
+    if not args.get("service_account") and any(args.get(right) for right in ("policy_arns", "policy", "role_arn")):
         yield Problem(
             "service_account", None, "missing: permissions without anybody who has them",
-            "the add-on's service account in kube-system", "name it, or leave policy_arns and policy out",
+            "the add-on's service account in kube-system", "name it, or leave policy_arns, policy and role_arn out",
         )  # fmt: skip
 
 
@@ -113,6 +114,7 @@ class EksAddon(pulumi.ComponentResource):
                 "service_account": account,
                 "policy_arns": args.get("policy_arns", []),
                 "associate": False,
+                "role_arn": args.get("role_arn", ""),
                 "tags": tags,
             }
             policy = args.get("policy")

@@ -18,6 +18,7 @@ from typing_extensions import NotRequired
 from .. import checks, volumes
 from ..checks import Problem
 from .addon import EksAddon
+from .roles import Roles
 
 STORAGE_CLASS = "s3"
 """What claims name as their class. No StorageClass object bears that name: nothing is provisioned."""
@@ -54,7 +55,7 @@ class S3Bucket(TypedDict):
 class S3BucketsArgs(TypedDict):
     """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `region`: of the buckets and
     the nodes. `buckets`: by the names of their volumes. `addon_versions`: an exact version of
-    aws-mountpoint-s3-csi-driver, 2.x."""
+    aws-mountpoint-s3-csi-driver, 2.x. `roles`: a ready-made one (`s3_csi`)."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -62,6 +63,7 @@ class S3BucketsArgs(TypedDict):
     region: str
     buckets: dict[str, S3Bucket]
     addon_versions: NotRequired[dict[str, str]]
+    roles: NotRequired[Roles]
     tags: NotRequired[dict[str, str]]
 
 
@@ -177,6 +179,7 @@ class S3Buckets(pulumi.ComponentResource):
                 "service_account": "s3-csi-driver-sa",
                 "policy": policy(args["buckets"], account),
                 "tags": args.get("tags", {}),
+                "role_arn": args.get("roles", {}).get("s3_csi", ""),
                 "versions": args.get("addon_versions", {}),
                 # Without its node plugin no pod on a tainted node mounts a bucket ("driver name s3.csi.aws.com not
                 # found", mountpoint-s3-csi-driver#107); whether it tolerates taints by default depends on the

@@ -14,17 +14,14 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import checks, naming
+from .. import checks
 from ..checks import Problem
 from ..versions import EKS_ADDONS, EKS_SUPPORT
-from . import access, retention
+from . import access, node_role, retention, roles
 from .access import Access
 from .addon import EksAddon, EksAddonArgs, version_problems
+from .roles import Roles
 
-# A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
-NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
-_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\w+=,.@/-]+")
-_MOST_POLICIES = 8
 # EKS API reference, KubernetesNetworkConfigRequest.
 _PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -50,7 +47,8 @@ class EksClusterArgs(TypedDict):
     in the VPC nor in what it reaches; fixed when the cluster is made (default: EKS's choice, 10.100.0.0/16 or
     172.20.0.0/16). `node_policy_arns`: further IAM policies of the nodes' role, up to eight. `deletion_protection`: EKS
     refuses to delete the cluster, Pulumi refuses to try (default true). `profile`, `role_arn`: the AWS profile and the
-    role as which the kubeconfig logs in, where the provider does; empty (default) is the environment's identity."""
+    role as which the kubeconfig logs in, where the provider does; empty (default) is the environment's identity.
+    `roles`: ready-made ones (`cluster`, `nodes`, `vpc_cni`)."""
 
     cluster_name: str
     version: str
@@ -69,6 +67,7 @@ class EksClusterArgs(TypedDict):
     deletion_protection: NotRequired[bool]
     profile: NotRequired[str]
     role_arn: NotRequired[str]
+    roles: NotRequired[Roles]
     tags: NotRequired[dict[str, str]]
 
 
@@ -100,8 +99,9 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
             yield from version_problems(f"addon_versions.{addon}", addon, wanted, version)
     if (services := args.get("service_cidr")) is not None:
         yield from _services(services)
-    yield from _node_policies(args.get("node_policy_arns", []))
+    yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
     yield from access.problems(args.get("access", {}))
+    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
 
 
 def _services(cidr: str) -> Iterator[Problem]:
@@ -111,23 +111,6 @@ def _services(cidr: str) -> Iterator[Problem]:
         yield Problem(
             "service_cidr", cidr, "EKS takes private networks only", "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
             "write 172.20.0.0/16",
-        )  # fmt: skip
-
-
-def _node_policies(arns: list[str]) -> Iterator[Problem]:
-    for index, arn in enumerate(arns):
-        path = f"node_policy_arns[{index}]"
-        if not _POLICY.fullmatch(arn):
-            yield Problem(
-                path, arn, "not a valid ARN of an IAM policy",
-                "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
-            )  # fmt: skip
-        elif arn in arns[:index] or arn.rpartition("/")[2] in NODE_POLICIES:
-            yield Problem(path, arn, "the nodes have it already", "each policy once", "remove it")
-    if len(arns) > _MOST_POLICIES:
-        yield Problem(
-            "node_policy_arns", len(arns), "a role takes ten policies, and nodes have two", f"up to {_MOST_POLICIES}",
-            "put what they allow into fewer policies",
         )  # fmt: skip
 
 
@@ -262,6 +245,7 @@ class EksCluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
+            service_role=self._ready_role(name, args),
             provider_credential_opts=_credentials(args),
             tags=tags,
             # A cluster is replaced by no edit of this file; see docs/upgrades.md.
@@ -289,32 +273,9 @@ class EksCluster(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        node_role = aws.iam.Role(
-            f"{name}-nodes",
-            name_prefix=f"{naming.fit(f'{name}-nodes', naming.IAM_ROLE_LIMIT - 26 - 1)}-",
-            description=f"Nodes of the EKS cluster {args['cluster_name']}",
-            assume_role_policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-                    ],
-                }
-            ),
-            tags=tags,
-            opts=child,
+        node_role_arn = args.get("roles", {}).get("nodes") or node_role.node_role(
+            f"{name}-nodes", args["cluster_name"], args.get("node_policy_arns", []), tags, self
         )
-        for arn in args.get("node_policy_arns", []):
-            aws.iam.RolePolicyAttachment(
-                f"{name}-nodes-{arn.partition('policy/')[2]}", role=node_role.name, policy_arn=arn, opts=child
-            )
-        for policy in NODE_POLICIES:
-            aws.iam.RolePolicyAttachment(
-                f"{name}-nodes-{policy}",
-                role=node_role.name,
-                policy_arn=f"arn:aws:iam::aws:policy/{policy}",
-                opts=child,
-            )
 
         eks_name = cluster.eks_cluster.name
 
@@ -334,7 +295,8 @@ class EksCluster(pulumi.ComponentResource):
                 **before_nodes,
                 "addon": "vpc-cni",
                 "service_account": "aws-node",
-                "policy_arns": ["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"],
+                "policy_arns": roles.policy_arns("vpc_cni"),
+                "role_arn": args.get("roles", {}).get("vpc_cni", ""),
                 "configuration": {
                     "env": {
                         # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
@@ -363,7 +325,7 @@ class EksCluster(pulumi.ComponentResource):
         self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
-        self.node_role_arn = node_role.arn
+        self.node_role_arn = pulumi.Output.from_input(node_role_arn)
         self.security_group_id = cluster.eks_cluster.vpc_config.cluster_security_group_id
         self.oidc_provider_arn = oidc.arn
         self.register_outputs(
@@ -380,6 +342,13 @@ class EksCluster(pulumi.ComponentResource):
                 "oidcProviderArn": self.oidc_provider_arn,
             }
         )
+
+    def _ready_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
+        """The control plane's role where it is there already: pulumi-eks takes the role itself and no ARN."""
+        ready = args.get("roles", {}).get("cluster")
+        if not ready:
+            return None
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(ready), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

@@ -149,7 +149,7 @@ class _Owned:
             vpc = aws.ec2.get_vpc(id=vpc_id, opts=self._opts)
         except Exception as error:  # the SDK has no narrower class for an invoke that failed
             yield Problem(
-                "vpc_id", vpc_id, f"cannot be looked at: {_last_line(error)}", "a VPC of this account and region",
+                "vpc_id", vpc_id, f"cannot be looked at: {checks.last_line(error)}", "a VPC of this account and region",
                 "see `aws ec2 describe-vpcs`",
             )  # fmt: skip
             return
@@ -187,7 +187,7 @@ class _Owned:
         except Exception as error:  # as above
             vpc_id = self._args["vpc_id"]
             return Problem(
-                path, subnet_id, f"cannot be looked at: {_last_line(error)}", f"a subnet of {vpc_id}",
+                path, subnet_id, f"cannot be looked at: {checks.last_line(error)}", f"a subnet of {vpc_id}",
                 f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={vpc_id}`",
             )  # fmt: skip
 
@@ -260,7 +260,3 @@ def _misplaced(path: str, zone: str, subnet: aws.ec2.GetSubnetResult, vpc_id: st
             path, subnet.id, "a public subnet: machines in it get public addresses",
             "a subnet with map-public-ip-on-launch off", "name a private subnet, or write it under publicSubnetIds",
         )  # fmt: skip
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]

@@ -17,12 +17,36 @@ def flow_log(
     days: int,
     tags: dict[str, str],
     parent: pulumi.Resource,
+    ready_role_arn: str = "",
 ) -> aws.ec2.FlowLog:
-    """The flow log and what it needs; `days` is one of `retention.LOG_DAYS`."""
+    """The flow log and what it needs; `days` is one of `retention.LOG_DAYS`. `ready_role_arn`: a role that is there
+    already, instead of a new one."""
     child = pulumi.ResourceOptions(parent=parent)
     group = aws.cloudwatch.LogGroup(
         name, name=f"/aws/vpc/{cluster_name}/flow-log", retention_in_days=days, tags=tags, opts=child
     )
+    arn, rights = (ready_role_arn, []) if ready_role_arn else _role(name, group, cluster_name, region, tags, child)
+    return aws.ec2.FlowLog(
+        name,
+        vpc_id=vpc_id,
+        traffic_type="ALL",
+        log_destination=group.arn,
+        iam_role_arn=arn,
+        tags=tags,
+        # Without its rights the delivery fails first and is tried again much later.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=rights),
+    )
+
+
+def _role(
+    name: str,
+    group: aws.cloudwatch.LogGroup,
+    cluster_name: str,
+    region: str,
+    tags: dict[str, str],
+    child: pulumi.ResourceOptions,
+) -> tuple[pulumi.Input[str], list[pulumi.Resource]]:
+    """(the role's ARN, its rights)."""
     role = aws.iam.Role(
         name,
         name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
@@ -34,16 +58,7 @@ def flow_log(
     policy = aws.iam.RolePolicy(
         name, role=role.name, policy=group.arn.apply(lambda arn: json.dumps(_may_write(arn))), opts=child
     )
-    return aws.ec2.FlowLog(
-        name,
-        vpc_id=vpc_id,
-        traffic_type="ALL",
-        log_destination=group.arn,
-        iam_role_arn=role.arn,
-        tags=tags,
-        # Without its rights the delivery fails first and is tried again much later.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
-    )
+    return role.arn, [policy]
 
 
 def _trust(group_arn: str, region: str) -> dict[str, Any]:

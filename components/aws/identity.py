@@ -13,7 +13,8 @@ from .. import naming
 class PodIdentityArgs(TypedDict):
     """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`:
     AWS-managed policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the
-    association. `cluster`: the cluster's name as an output, so that the association waits for it."""
+    association. `cluster`: the cluster's name as an output, so that the association waits for it. `role_arn`: a role
+    that is there already, instead of a new one with these policies."""
 
     cluster_name: str
     namespace: str
@@ -22,6 +23,7 @@ class PodIdentityArgs(TypedDict):
     policy: NotRequired[dict[str, Any]]
     cluster: NotRequired[pulumi.Input[str]]
     associate: NotRequired[bool]
+    role_arn: NotRequired[pulumi.Input[str]]
     tags: NotRequired[dict[str, str]]
 
 
@@ -60,8 +62,24 @@ class PodIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        ready = args.get("role_arn")
+        role_arn = self._role(name, args) if ready in (None, "") else pulumi.Output.from_input(ready)
+        if args.get("associate", True):
+            aws.eks.PodIdentityAssociation(
+                f"{name}-association",
+                cluster_name=args.get("cluster", args["cluster_name"]),
+                namespace=args["namespace"],
+                service_account=args["service_account"],
+                role_arn=role_arn,
+                tags=args.get("tags", {}),
+                opts=child,
+            )
+        self.role_arn = role_arn
+        self.register_outputs({"roleArn": self.role_arn})
+
+    def _role(self, name: str, args: PodIdentityArgs) -> pulumi.Output[str]:
+        child = pulumi.ResourceOptions(parent=self)
         cluster, namespace, account = args["cluster_name"], args["namespace"], args["service_account"]
-        tags = args.get("tags", {})
         asked = pulumi.InvokeOutputOptions(parent=self)
         arn = pulumi.Output.format(
             "arn:aws:eks:{}:{}:cluster/{}",
@@ -74,7 +92,7 @@ class PodIdentity(pulumi.ComponentResource):
             name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
             description=f"{namespace}/{account} in the EKS cluster {cluster}",
             assume_role_policy=arn.apply(lambda found: json.dumps(trust_policy(found, namespace, account))),
-            tags=tags,
+            tags=args.get("tags", {}),
             opts=child,
         )
         for given in args.get("policy_arns", []):
@@ -83,15 +101,4 @@ class PodIdentity(pulumi.ComponentResource):
         policy = args.get("policy")
         if policy is not None:
             aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=pulumi.Output.json_dumps(policy), opts=child)
-        if args.get("associate", True):
-            aws.eks.PodIdentityAssociation(
-                f"{name}-association",
-                cluster_name=args.get("cluster", cluster),
-                namespace=namespace,
-                service_account=account,
-                role_arn=role.arn,
-                tags=tags,
-                opts=child,
-            )
-        self.role_arn = role.arn
-        self.register_outputs({"roleArn": self.role_arn})
+        return role.arn

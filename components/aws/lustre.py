@@ -17,6 +17,7 @@ from .. import checks, volumes
 from ..checks import Problem
 from . import buckets
 from .addon import EksAddon
+from .roles import Roles
 from .subnets import of_zones
 
 VOLUME = "lustre"
@@ -48,7 +49,7 @@ class FsxLustreArgs(TypedDict):
     bucket is only read). `namespace`: whose claim takes the volume (default: the first claim of any namespace).
     `backups`: daily ones, kept for 7 days, and one at the deletion (default false); with `s3`, where FSx makes none,
     the bucket holds the data. `addon_versions`: an exact version of aws-fsx-csi-driver. `deletion_protection`: Pulumi
-    refuses to delete the file system (default true)."""
+    refuses to delete the file system (default true). `roles`: a ready-made one (`fsx_csi`)."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -66,6 +67,7 @@ class FsxLustreArgs(TypedDict):
     backups: NotRequired[bool]
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
+    roles: NotRequired[Roles]
     tags: NotRequired[dict[str, str]]
 
 
@@ -167,6 +169,7 @@ class FsxLustre(pulumi.ComponentResource):
                     "Statement": [{"Effect": "Allow", "Action": ["fsx:DescribeFileSystems"], "Resource": "*"}],
                 },
                 "tags": tags,
+                "role_arn": args.get("roles", {}).get("fsx_csi", ""),
                 "versions": args.get("addon_versions", {}),
             },
             child,

@@ -11,6 +11,7 @@ from typing_extensions import NotRequired
 from .. import checks
 from ..checks import Problem
 from . import addresses, endpoints, flow_log, retention
+from .roles import Roles
 
 NAT_MODES = ("single", "per_zone", "none")
 
@@ -25,7 +26,8 @@ class AwsNetworkArgs(TypedDict):
     of the cluster whose load balancers find the subnets by tag. `pods_cidr`: a further network, /13 to /22, that pods
     take all their addresses from. `interface_endpoints`: services out of `endpoints.SERVICES` that are reached inside
     the VPC. `flow_log_days`: how long CloudWatch keeps the log of all traffic; 0 (default) for none.
-    `deletion_protection`: Pulumi refuses to delete the VPC (default true). `tags`: put on everything."""
+    `deletion_protection`: Pulumi refuses to delete the VPC (default true). `roles`: a ready-made one (`flow_log`).
+    `tags`: put on everything."""
 
     cidr: str
     zones: list[str]
@@ -35,6 +37,7 @@ class AwsNetworkArgs(TypedDict):
     interface_endpoints: NotRequired[list[str]]
     flow_log_days: NotRequired[int]
     deletion_protection: NotRequired[bool]
+    roles: NotRequired[Roles]
     tags: NotRequired[dict[str, str]]
 
 
@@ -163,7 +166,8 @@ class AwsNetwork(pulumi.ComponentResource):
             endpoints.interface_endpoints(name, vpc.id, region, account, wanted, subnets, networks, tags, self)
         if days := int(args.get("flow_log_days", 0)):
             cluster_name, own = args["cluster_name"], self._tags("flow-log")
-            flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self)
+            role = args.get("roles", {}).get("flow_log", "")
+            flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self, role)
 
         self.network_id = vpc.id
         # For programs in Python: the VPC's range, the subnets themselves, and their ids one by one (see subnets.py).

@@ -13,12 +13,11 @@ from typing_extensions import NotRequired
 
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
+from . import roles
 from .addon import EksAddon, EksAddonArgs
+from .roles import Roles
 from .subnets import of_zones
 
-# Without the path service-role/: this one stands at the root, unlike its predecessor (IAM answers NoSuchEntity).
-_EBS_POLICY = "arn:aws:iam::aws:policy/AmazonEBSCSIDriverPolicyV2"
-_EFS_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonEFSCSIDriverPolicy"
 _NFS = 2049
 # The most that goes with gp3's 3,000 IOPS, which a volume of any size has and nobody pays for: a quarter of a MiB/s
 # each. With more IOPS small claims never bind: EC2 takes 500 for each GiB, and the driver caps what it asks for without
@@ -35,7 +34,7 @@ class AwsStorageArgs(TypedDict):
     nodes, which may mount. `zones`: in the order of `subnet_ids`; one mount target each. `backups`: AWS Backup copies
     the shared file system every day and keeps 35 days (default false). `addon_versions`: exact versions of
     aws-ebs-csi-driver, aws-efs-csi-driver and snapshot-controller. `deletion_protection`: Pulumi refuses to delete the
-    shared file system (default true)."""
+    shared file system (default true). `roles`: ready-made ones (`ebs_csi`, `efs_csi`)."""
 
     cluster: pulumi.Input[str]
     cluster_name: str
@@ -47,6 +46,7 @@ class AwsStorageArgs(TypedDict):
     backups: NotRequired[bool]
     addon_versions: NotRequired[dict[str, str]]
     deletion_protection: NotRequired[bool]
+    roles: NotRequired[Roles]
     tags: NotRequired[dict[str, str]]
 
 
@@ -124,12 +124,12 @@ class AwsStorage(pulumi.ComponentResource):
             "aws-ebs-csi-driver",
             args,
             "ebs-csi-controller-sa",
-            _EBS_POLICY,
+            "ebs_csi",
             [snapshots],
             # On volumes and on snapshots. The EFS add-on has no such setting (containers-roadmap#2755).
             {"controller": {"extraVolumeTags": tags}} if tags else {},
         )
-        efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args, "efs-csi-controller-sa", _EFS_POLICY)
+        efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args, "efs-csi-controller-sa", "efs_csi")
 
         file_system = aws.efs.FileSystem(
             f"{name}-shared",
@@ -218,7 +218,7 @@ class AwsStorage(pulumi.ComponentResource):
         addon: str,
         args: AwsStorageArgs,
         account: str = "",
-        policy: str = "",
+        role: str = "",
         depends_on: Sequence[pulumi.Resource] = (),
         configuration: dict[str, Any] | None = None,
     ) -> EksAddon:
@@ -231,7 +231,12 @@ class AwsStorage(pulumi.ComponentResource):
             "versions": args.get("addon_versions", {}),
         }
         if account:
-            settings = {**settings, "service_account": account, "policy_arns": [policy]}
+            settings = {
+                **settings,
+                "service_account": account,
+                "policy_arns": roles.policy_arns(role),
+                "role_arn": roles.by_field(args.get("roles", {})).get(role, ""),
+            }
         if configuration:
             settings = {**settings, "configuration": configuration}
         return EksAddon(name, settings, pulumi.ResourceOptions(parent=self, depends_on=depends_on))

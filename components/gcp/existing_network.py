@@ -152,7 +152,7 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
         vpc = gcp.compute.get_network(name=args["network"], project=host, opts=opts)
     except Exception as error:  # the SDK has no narrower class for an invoke that failed
         yield Problem(
-            "network", args["network"], f"cannot be looked at: {_last_line(error)}", f"a VPC of {host}",
+            "network", args["network"], f"cannot be looked at: {checks.last_line(error)}", f"a VPC of {host}",
             f"see `gcloud compute networks list --project {host}`",
         )  # fmt: skip
         return
@@ -160,7 +160,7 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
         subnet = gcp.compute.get_subnetwork(name=args["subnetwork"], project=host, region=args["region"], opts=opts)
     except Exception as error:  # as above
         yield Problem(
-            "subnetwork", args["subnetwork"], f"cannot be looked at: {_last_line(error)}",
+            "subnetwork", args["subnetwork"], f"cannot be looked at: {checks.last_line(error)}",
             f"a subnetwork of {args['network']} in {args['region']}", _list(args, host),
         )  # fmt: skip
         return
@@ -218,7 +218,3 @@ def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> It
 
 def _list(args: GcpExistingNetworkArgs, host: str) -> str:
     return f"see `gcloud compute networks subnets list --network {args['network']} --project {host}`"
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

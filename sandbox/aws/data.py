@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.aws import role_sources
 from sandbox.aws.api import Api, AwsError, Props, from_api
 from sandbox.aws.policy_document import policy_document
 from sandbox.aws.session import ACCOUNT
@@ -402,5 +403,8 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "ec2:getSubnet": _subnet,
     "ec2:getSubnets": _subnets,
     "iam:getPolicyDocument": policy_document,
+    "iam:getRole": role_sources.role,
+    "iam:getRolePolicies": role_sources.inline_policies,
+    "iam:getRolePolicyAttachments": role_sources.attached_policies,
     "ssm:getParameter": _parameter,
 }

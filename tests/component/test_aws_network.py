@@ -6,7 +6,6 @@ import ipaddress
 import json
 from typing import Any
 
-import grpc
 import pulumi
 import pytest
 from parliament import analyze_policy_string
@@ -19,6 +18,7 @@ from components.aws.node_pool import EksNodePool
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
 from tests.recorder import run
 from tests.recording import Recording
+from tests.refused import Refused
 from tests.stacks import record, settings
 
 
@@ -301,16 +301,6 @@ def outputs(
         "aws:ec2/getSubnets:getSubnets": {"id": "us-east-1", "ids": pods or []},
         "aws:ec2/getRouteTable:getRouteTable": lambda args: {**args, "routes": [{"cidrBlock": "0.0.0.0/0"}]},
     }
-
-
-class Refused(grpc.RpcError):
-    """What the engine answers when a data source fails."""
-
-    def code(self) -> grpc.StatusCode:
-        return grpc.StatusCode.UNKNOWN
-
-    def details(self) -> str:
-        return str(self)
 
 
 def existing(says: dict[str, Any] | None = None, preview: bool = False, **args: Any) -> Recording:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import grpc
 import pulumi
 import pytest
 
@@ -18,6 +17,7 @@ from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, gcp_options, pool
 from tests.config.test_errors import changed, parse, told
 from tests.recorder import run
 from tests.recording import Recording
+from tests.refused import Refused
 from tests.stacks import record, recorded, settings
 
 
@@ -225,16 +225,6 @@ def says(**subnetwork: Any) -> dict[str, Any]:
         return {**args, "id": "x", **usual, **subnetwork}
 
     return {NET: lambda args: {**args, "id": "x"}, SUB: subnet}
-
-
-class Refused(grpc.RpcError):
-    """What the engine answers when a data source fails."""
-
-    def code(self) -> grpc.StatusCode:
-        return grpc.StatusCode.UNKNOWN
-
-    def details(self) -> str:
-        return str(self)
 
 
 def existing(answers: dict[str, Any] | None = None, preview: bool = False, **args: Any) -> Recording:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
 import pulumi
 import pytest
 
@@ -12,6 +11,7 @@ from components.gcp import offerings
 from components.gcp.offerings import Offerings
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 from tests.config.test_errors import changed
+from tests.refused import Refused
 from tests.stacks import record, settings
 
 A, B = GCP_ZONES
@@ -129,16 +129,6 @@ def test_the_stack_stops_before_anything_is_made(preview: bool) -> None:
                        "releaseChannelLatestVersion": {"REGULAR": "1.35.2-gke.1"}}}  # fmt: skip
     with pytest.raises(pulumi.RunError, match=r"gpuyard:cluster\.version = .*not yet in the release channel REGULAR"):
         record(newer, "dev-gke", preview, outputs=says)
-
-
-class Refused(grpc.RpcError):
-    """What the engine answers when a data source fails."""
-
-    def code(self) -> grpc.StatusCode:
-        return grpc.StatusCode.UNKNOWN
-
-    def details(self) -> str:
-        return str(self)
 
 
 def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_so(caplog: Any) -> None:

@@ -203,3 +203,30 @@ def test_the_same_name_twice_is_awss_own_error(world: World) -> None:
     world.make("aws:cloudwatch/logGroup:LogGroup", "log", {"name": "twice"})
     assert "ResourceAlreadyExistsException" in world.refuses("aws:cloudwatch/logGroup:LogGroup", {"name": "twice"})
     world.delete("log")
+
+
+def test_a_role_is_shown_with_its_trust_and_its_policies(ask: Any, world: World) -> None:
+    """security case M6: what the preview asks of a ready-made role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    rights = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
+    managed, inline = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy", {"name": "own", "policy": json.dumps(rights)}
+    world.make(
+        "aws:iam/role:Role",
+        "ready",
+        {
+            "name": "ready",
+            "path": "/ml/",
+            "assumeRolePolicy": json.dumps(document),
+            "managedPolicyArns": [managed],
+            "inlinePolicies": [inline],
+        },
+    )
+    found = ask("iam/getRole:getRole", name="ready")
+    assert (found["arn"], found["path"]) == ("arn:aws:iam::123456789012:role/ml/ready", "/ml/")
+    assert json.loads(found["assumeRolePolicy"]) == document
+    attached = ask("iam/getRolePolicyAttachments:getRolePolicyAttachments", roleName="ready")["attachedPolicies"]
+    assert attached == [{"policyArn": managed, "policyName": "AmazonEKSWorkerNodePolicy"}]
+    assert ask("iam/getRolePolicies:getRolePolicies", roleName="ready")["policyNames"] == ["own"]
+    with pytest.raises(ProviderError, match=r"reading IAM Role \(none\).*NoSuchEntity"):
+        ask("iam/getRole:getRole", name="none")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import grpc
 import pulumi
 import pytest
 
@@ -19,6 +18,7 @@ from sandbox.plugins.provider import ProviderError
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
 from tests.recorder import run
 from tests.recording import Recording
+from tests.refused import Refused
 from tests.unit.aws.conftest import REGION, World
 
 pytestmark = pytest.mark.slow
@@ -93,16 +93,6 @@ def owned(aws: Any) -> Any:
     for each in (*private.values(), *public.values()):
         ec2.delete_subnet(SubnetId=each)
     ec2.delete_vpc(VpcId=vpc)
-
-
-class Refused(grpc.RpcError):
-    """What the engine answers when a data source fails."""
-
-    def code(self) -> grpc.StatusCode:
-        return grpc.StatusCode.UNKNOWN
-
-    def details(self) -> str:
-        return str(self)
 
 
 def adopt(args: dict[str, Any], **changes: Any) -> Recording:

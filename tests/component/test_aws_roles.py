@@ -1,0 +1,231 @@
+"""Ready-made IAM roles: every place that takes one takes it, nothing is made beside it, and IAM is asked beforehand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws import roles
+from components.aws.roles import NEEDS
+from sandbox.paths import ROOT
+from stack.aws_config import Roles
+from tests.config.test_errors import PROBLEM, Told, changed, told
+from tests.living import changed as run_changed
+from tests.recording import Recording
+from tests.refused import Refused
+from tests.stacks import record, settings
+
+ACCOUNT = "123456789012"
+GIVEN = {
+    field.alias or who: f"arn:aws:iam::{ACCOUNT}:role/ml/{who.replace('_', '-')}"
+    for who, field in Roles.model_fields.items()
+}
+ROLE, ATTACHED, INLINE = (
+    f"aws:iam/{name}:{name}" for name in ("getRole", "getRolePolicyAttachments", "getRolePolicies")
+)
+READ = "aws:iam/role:Role"
+
+
+def trust(service: str, actions: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": actions}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def iam(**differing: dict[str, Any]) -> dict[str, Any]:
+    """IAM with a role for each use, as it should be; `differing`: by use, the parts that are not."""
+
+    def of(name: str) -> dict[str, Any]:
+        who = name.replace("-", "_")
+        need = NEEDS[who]
+        found = {
+            "arn": f"arn:aws:iam::{ACCOUNT}:role/ml/{name}",
+            "trust": trust(need.service, list(need.actions)),
+            "attached": roles.policy_arns(who),
+            "inline": [] if need.policies else ["rights"],
+        }
+        return found | differing.get(who, {})
+
+    def role(args: dict[str, Any]) -> dict[str, Any]:
+        found = of(args["name"])
+        if not found["arn"]:
+            raise Refused(f"NoSuchEntity: The role with name {args['name']} cannot be found.")
+        return {"arn": found["arn"], "assumeRolePolicy": found["trust"], "name": args["name"]}
+
+    def attached(args: dict[str, Any]) -> dict[str, Any]:
+        held = of(args["roleName"])["attached"]
+        return {"attachedPolicies": [{"policyArn": arn, "policyName": arn.rpartition("/")[2]} for arn in held]}
+
+    return {
+        ROLE: role,
+        ATTACHED: attached,
+        INLINE: lambda args: {"policyNames": of(args["roleName"])["inline"]},
+        READ: {"arn": GIVEN["cluster"], "name": "cluster"},
+    }
+
+
+def prod(given: dict[str, str]) -> dict[str, Any]:
+    """The production stack, which has every part that takes a role."""
+    return changed("prod", {"gpuyard:cluster/iam": {"roles": given}})
+
+
+@pytest.fixture(scope="module")
+def made() -> Recording:
+    return record(prod(GIVEN), "prod", outputs=iam())
+
+
+def test_nothing_of_iam_is_made_where_every_role_is_given(made: Recording) -> None:
+    """security case M6: an organization forbids iam:CreateRole."""
+    kinds = ("Role", "RolePolicy", "RolePolicyAttachment", "Policy", "InstanceProfile")
+    left = [str(found) for kind in kinds for found in made.all(f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}")]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "who, arn",
+    [
+        ("cluster", lambda made: made.one("aws:eks/cluster:Cluster").inputs["roleArn"]),
+        ("nodes", lambda made: {group.inputs["nodeRoleArn"] for group in made.all("NodeGroup")}),
+        ("flowLog", lambda made: made.one("FlowLog").inputs["iamRoleArn"]),
+        ("clusterAutoscaler", lambda made: made.one("PodIdentityAssociation").inputs["roleArn"]),
+        ("vpcCni", lambda made: addon(made, "vpc-cni")),
+        ("ebsCsi", lambda made: addon(made, "aws-ebs-csi-driver")),
+        ("efsCsi", lambda made: addon(made, "aws-efs-csi-driver")),
+        ("fsxCsi", lambda made: addon(made, "aws-fsx-csi-driver")),
+        ("s3Csi", lambda made: addon(made, "aws-mountpoint-s3-csi-driver")),
+    ],
+)
+def test_each_role_is_taken_where_it_belongs(made: Recording, who: str, arn: Callable[[Recording], Any]) -> None:
+    """security case M6."""
+    assert arn(made) in (GIVEN[who], {GIVEN[who]})
+
+
+def addon(made: Recording, name: str) -> str:
+    (found,) = [each for each in made.all("aws:eks/addon:Addon") if each.inputs["addonName"] == name]
+    (association,) = found.inputs["podIdentityAssociations"]
+    return association["roleArn"]
+
+
+def test_every_use_has_a_field_and_needs() -> None:
+    assert set(Roles.model_fields) == set(roles.Roles.__annotations__) == set(NEEDS)
+
+
+def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Told]:
+    with pytest.raises(pulumi.RunError) as caught:
+        record(config, "prod", outputs=outputs)
+    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+
+
+FOREIGN = "arn:aws:iam::999999999999:role/cluster"
+WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("vpcCni", {"arn": ""}, ["IAM does not show it", "NoSuchEntity", "iam:GetRole"]),
+    ("vpcCni", {"arn": f"arn:aws:iam::{ACCOUNT}:role/vpc-cni"}, [f"write arn:aws:iam::{ACCOUNT}:role/vpc-cni"]),
+    ("nodes", {"trust": trust("eks.amazonaws.com", "sts:AssumeRole")}, ["ec2.amazonaws.com", "trust policy"]),
+    ("ebsCsi", {"trust": trust("pods.eks.amazonaws.com", "sts:AssumeRole")}, ["(sts:TagSession)"]),
+    ("ebsCsi", {"attached": []}, ["lacks a policy", "AmazonEBSCSIDriverPolicyV2", "attach-role-policy"]),
+    ("nodes", {"attached": roles.policy_arns("nodes")[:1]}, ["AmazonEC2ContainerRegistryPullOnly"]),
+    ("s3Csi", {"inline": []}, ["no policy", "docs/aws.md"]),
+]
+
+
+@pytest.mark.parametrize("who, differing, words", WRONG, ids=[f"{who}-{n}" for n, (who, _, _) in enumerate(WRONG)])
+def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dict[str, Any], words: list[str]) -> None:
+    """security case M6: as IAM has it, and not twenty minutes into an `up`."""
+    field = next(name for name, each in Roles.model_fields.items() if who in (name, each.alias))
+    (found,) = refusal(prod(GIVEN), iam(**{field: differing}))
+    assert found.path == f"gpuyard:cluster.iam.roles.{who}"
+    for word in words:
+        assert word in " ".join(vars(found).values()), (word, found)
+
+
+def test_all_of_them_are_in_one_error() -> None:
+    wrong = {"nodes": {"attached": []}, "vpc_cni": {"arn": ""}}
+    found = refusal(prod({**GIVEN, "cluster": FOREIGN}), iam(**wrong))
+    assert [each.path.rpartition(".")[2] for each in found] == ["cluster", "nodes", "vpcCni"]
+    assert "across accounts" in found[0].wrong
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {"attached": ["arn:aws:iam::123456789012:policy/ours"]},
+        {"attached": [], "inline": ["ours"]},
+        {"attached": ["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy", "arn:aws:iam::aws:policy/ReadOnlyAccess"]},
+        {"trust": trust(["ec2.amazonaws.com", "eks.amazonaws.com"], ["sts:*"])},  # type: ignore[arg-type]
+    ],
+)
+def test_what_may_do_is_left_to_iam(differing: dict[str, Any]) -> None:
+    """security case M6: nobody but IAM weighs an organization's own policies."""
+    assert record(prod({"nodes": GIVEN["nodes"]}), "prod", outputs=iam(nodes=differing)).all("NodeGroup")
+
+
+def test_iam_is_not_asked_where_no_role_is_given() -> None:
+    assert not [each for each in record(settings("dev"), "dev").invokes if each.token in (ROLE, ATTACHED, INLINE)]
+
+
+def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Recording) -> None:
+    """security case M6, reliability case R1: EKS changes it by a replacement."""
+    own = record(settings("prod"), "prod")
+    for before, given in ((own, GIVEN["cluster"]), (made, "")):
+        with pytest.raises(pulumi.RunError) as caught:
+            after = {**GIVEN, "cluster": given} if before is made else {"cluster": given}
+            changed_run(before, prod({who: arn for who, arn in after.items() if arn}))
+        assert "gpuyard:cluster.iam.roles.cluster" in str(caught.value)
+        assert "keeps the role of its creation" in str(caught.value)
+
+
+def test_another_role_of_the_nodes_is_said_to_make_new_ones(made: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """security case M6, reliability case R1."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    changed_run(made, prod({who: arn for who, arn in GIVEN.items() if who != "nodes"}))
+    (first, *_) = [text for text in said if text.startswith("nodePools.cpu-workers: ")]
+    assert "cluster.iam.roles.nodes" in first and "new nodes first" in first
+
+
+def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
+    return run_changed(before, config, "prod", outputs=iam())
+
+
+@pytest.mark.parametrize(
+    "stack, given, words",
+    [
+        ("prod", {"nodes": "eks-nodes"}, ["not the ARN of a role", "aws iam get-role --role-name eks-nodes"]),
+        ("prod", {"nodes": "arn:aws-cn:iam::123456789012:role/nodes"}, ["not the ARN of a role"]),
+        ("prod", {"nodes": "arn:aws:iam::123456789012:user/nodes"}, ["not the ARN of a role"]),
+        ("prod", {"nodes": "arn:aws:iam::123456789012:role/aws-service-role/x/y"}, ["not the ARN of a role"]),
+        ("prod", {"node": GIVEN["nodes"]}, ["unknown key", "write nodes"]),
+        ("dev", {"flowLog": GIVEN["flowLog"]}, ["nothing takes this role", "flowLogDays"]),
+        ("dev", {"fsxCsi": GIVEN["fsxCsi"]}, ["nothing takes this role", "storage.lustre"]),
+        ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing takes this role", "storage.buckets"]),
+    ],
+)
+def test_what_is_no_role_or_for_nothing_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
+    """security case M6."""
+    (found,) = told(stack, {"gpuyard:cluster/iam": {"roles": given}})
+    assert found.path == f"gpuyard:cluster.iam.roles.{next(iter(given))}"
+    for word in words:
+        assert word in " ".join(vars(found).values())
+
+
+def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> None:
+    """security case M6: nothing is attached to a role that somebody else keeps."""
+    more = ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
+    given = {"gpuyard:cluster/iam": {"roles": {"nodes": GIVEN["nodes"]}}, "gpuyard:cluster/nodePolicyArns": more}
+    (found,) = told("dev", given)
+    assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
+
+
+def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
+    """security case M6: docs/aws.md, ready-made roles."""
+    page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
+    for who, field in Roles.model_fields.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{field.alias or who}` | ")]
+        need = NEEDS[who]
+        assert f"`{need.service}`" in row
+        for policy in need.policies:
+            assert f"`{policy.removeprefix('service-role/')}`" in row
+        assert bool(need.policies) is not row.endswith("| what the table shows |")
