@@ -123,7 +123,11 @@ def entries(
             policy_arn=policy,
             access_scope=scope,
             opts=pulumi.ResourceOptions(
-                parent=entry, depends_on=[entry], aliases=[pulumi.Alias(name=f"{old}-{access['level']}")]
+                parent=entry,
+                depends_on=[entry],
+                aliases=[pulumi.Alias(name=f"{old}-{access['level']}")],
+                # EKS has one association of a policy and a principal: deleting the old one last would take the new one.
+                delete_before_replace=True,
             ),
         )
 

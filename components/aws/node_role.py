@@ -59,7 +59,8 @@ def node_role(
         opts=child,
     )
     for arn in [*policy_arns, *roles.policy_arns("nodes")]:
-        aws.iam.RolePolicyAttachment(
-            f"{name}-{arn.partition('policy/')[2]}", role=role.name, policy_arn=arn, opts=child
-        )
+        owner, label = arn.split(":")[4], arn.partition("policy/")[2]
+        # A policy of the account may be called like one of AWS's.
+        label = label if owner == "aws" else f"{owner}-{label}"
+        aws.iam.RolePolicyAttachment(f"{name}-{label}", role=role.name, policy_arn=arn, opts=child)
     return role.arn

@@ -173,6 +173,12 @@ class TestCluster:
         attached = {found.inputs["policyArn"] for found in made.all("RolePolicyAttachment") if "nodes" in found.name}
         assert ssm in attached and len(attached) == 3
 
+    def test_a_policy_of_the_account_may_be_called_like_one_of_aws(self) -> None:
+        """field case A15"""
+        own = [f"arn:aws:iam::{owner}:policy/ReadOnlyAccess" for owner in ("aws", "123456789012")]
+        made = cluster(node_policy_arns=own)
+        assert {*own} <= {found.inputs["policyArn"] for found in made.all("RolePolicyAttachment")}
+
     def test_the_interfaces_of_pods_are_in_the_bill_of_their_team(self) -> None:
         """field case A8"""
         (cni,) = [found for found in cluster(tags={"team": "ml"}).all("Addon") if "vpc-cni" in found.name]
@@ -283,6 +289,12 @@ class TestAccess:
             assert not made.one(kind).options.get("protect"), kind
         old = {alias.spec.name for alias in made.one("AccessEntry").options["aliases"]}
         assert old == {"c-eks-ops"}
+
+    def test_a_right_for_other_namespaces_is_taken_before_it_is_given_anew(self) -> None:
+        """security case M2: EKS knows the old association and the new one as the same; the old one's end, coming last,
+        would leave nobody with a right (pulumi-aws#4782 is the same with another association)."""
+        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "view", "namespaces": ["a"]}})
+        assert made.one("AccessPolicyAssociation").options["deleteBeforeReplace"] is True
 
     @pytest.mark.parametrize("who", ["", "a b", "a/b", "größe", "x" * 64, "a::b"])
     def test_a_name_that_no_resource_can_have_is_refused(self, who: str) -> None:
