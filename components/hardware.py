@@ -200,8 +200,11 @@ def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> Non
     `declaration_problems` are left alone."""
     for name in names:
         if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
-            known = {"arch": "x86_64", **facts}
-            _declared[cloud][name] = MachineType(name=name, cloud=cloud, **known)  # type: ignore[arg-type]
+            known: dict[str, Any] = {"arch": "x86_64", **facts}
+            for field, value in known.items():
+                if isinstance(value, float):  # as whole numbers come from other languages
+                    known[field] = int(value)
+            _declared[cloud][name] = MachineType(name=name, cloud=cloud, **known)
 
 
 def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:

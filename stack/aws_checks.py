@@ -92,6 +92,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
         for name, pool in environment.node_pools.items()
         for problem in aws_pools.problems(name, pool, zones, version, tags)
     ]
+    found += [] if found else aws_pools.fact_problems(environment.node_pools)
     yield from found or aws_pools.home_problems(environment.node_pools)
     if not found:
         yield from groups.name_problems(environment.node_pools, zones)

@@ -23,11 +23,14 @@ def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     if image == "al2023":
         for key in settings:
             yield from checks.one_of(f"node_settings.{key}", key, _NODE_CONFIG)
-    elif isinstance(settings.get("kubernetes"), Mapping):
-        for key in settings["kubernetes"]:
+    else:
+        for path in _nothings("node_settings", settings):
+            yield Problem(path, None, "TOML, which Bottlerocket reads, has no empty value", "a value", "remove it")
+        own = settings.get("kubernetes")
+        for key, value in own.items() if isinstance(own, Mapping) else ():
             if key in _JOIN:
                 yield Problem(
-                    f"node_settings.kubernetes.{key}", settings["kubernetes"][key], "EKS sets it, so that nodes join",
+                    f"node_settings.kubernetes.{key}", value, "EKS sets it, so that nodes join",
                     "other settings", "remove it",
                 )  # fmt: skip
     for path, key in _keys("node_settings", settings):
@@ -50,6 +53,18 @@ def _keys(path: str, value: Any) -> Iterator[tuple[str, str]]:
             if isinstance(inner, str) and (flag := re.match(r"--[a-z-]+", inner)):
                 yield f"{path}[{index}]", flag[0]
             yield from _keys(f"{path}[{index}]", inner)
+
+
+def _nothings(path: str, value: Any) -> Iterator[str]:
+    """The paths of what is null in nested maps and lists."""
+    if value is None:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _nothings(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _nothings(f"{path}[{index}]", inner)
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
@@ -200,6 +200,21 @@ def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def fact_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
+    """Pools that tell different facts of one machine type."""
+    told: dict[str, tuple[str, hardware.MachineFacts]] = {}
+    for name, spec in specs.items():
+        if (facts := spec.get("machine")) is None:
+            continue
+        for machine in spec["machine_types"]:
+            first, said = told.setdefault(machine, (name, facts))
+            if said != facts:
+                yield Problem(
+                    f"{name}.machine", dict(facts), f"the pool {first} has other facts of {machine}",
+                    "the same facts in both", f"correct one of them: aws ec2 describe-instance-types {machine}",
+                )  # fmt: skip
+
+
 def home_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
     """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot order the
     node that it runs on: one pool without GPUs must hold them from the beginning. That there is one without GPUs is not
@@ -218,10 +233,20 @@ def _may_hold_system_pods(pool: Pool) -> bool:
     return pool.min > 0 and all(taint["effect"] == "PreferNoSchedule" for taint in pool.taints)
 
 
+def _made_on(release: str) -> date | None:
+    """The day in the name of an AL2023 release; None where the name has none."""
+    try:
+        return datetime.strptime(release.rpartition("-")[2], "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
 def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:
     image, release = spec.get("image", "al2023"), spec.get("release")
     pattern, allowed = _RELEASES[image]
-    if release is not None and not re.fullmatch(pattern, release):
+    if release is not None and (
+        not re.fullmatch(pattern, release) or (image == "al2023" and _made_on(release) is None)
+    ):
         yield Problem("release", release, f"no release of {image}", allowed, "see the AMI's list of releases")
         return
     if release is not None and image == "al2023" and version and not release.startswith(f"{version}."):
@@ -310,11 +335,11 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
 def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: date) -> Iterator[str]:
     """Pools whose nodes run an image of long ago, by the date in its release. `today`: in UTC."""
     for name, spec in node_pools.items():
-        release = resolve(name, spec, version).release or ""
-        made = re.fullmatch(r".*-(\d{4})(\d{2})(\d{2})", release)
-        if made is None:
-            continue
-        age = (today - date(*map(int, made.groups()))).days
+        eks = resolve(name, spec, version)
+        release = eks.release or ""
+        # A Bottlerocket release is named after a commit.
+        made = _made_on(release) if eks.image == "al2023" else None
+        age = (today - made).days if made else 0
         if age > _OLD_DAYS:
             pinned = "set it to a newer one" if "release" in spec else "set release to a newer one, or update gpuyard"
             yield (

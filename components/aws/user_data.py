@@ -141,14 +141,24 @@ def _bottlerocket_join(join: Join | None) -> dict[str, Any]:
 
 
 def _toml(table: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """A table of TOML with the tables in it. Its strings, numbers, booleans and lists are those of JSON."""
+    """A table of TOML with the tables in it."""
     plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
     if plain:
-        yield f"[{table}]\n" + "".join(f"{_bare(key)} = {json.dumps(value)}\n" for key, value in plain.items())
+        yield f"[{table}]\n" + "".join(f"{_bare(key)} = {_inline(value)}\n" for key, value in plain.items())
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _toml(f"{table}.{_bare(key)}", value)
 
 
+def _inline(value: Any) -> str:
+    """A value in one line: numbers, booleans and text are those of JSON, maps in lists are not."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_bare(key)} = {_inline(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    # TOML has no pairs of surrogates, which JSON writes beyond 16 bits.
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _bare(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

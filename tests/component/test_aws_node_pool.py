@@ -323,6 +323,17 @@ def test_an_image_like_bottlerocket_joins_by_its_settings() -> None:
     assert joins({"amiType": "CUSTOM"}, {"UserData": made.one("LaunchTemplate").inputs["userData"]})
 
 
+def test_settings_of_bottlerocket_are_toml_whatever_is_nested_in_them() -> None:
+    """field case A15: a node with user data that it cannot read never joins."""
+    settings = {
+        "container-registry": {"mirrors": [{"registry": "*", "endpoint": ["https://r.example.com"]}]},
+        "motd": "größer 🚀",
+        "ntp": {"time-servers": [], "options": ["iburst", "minpoll 1"]},
+    }
+    made = node_pool(pool(GUIDE_GPU, image="bottlerocket", scratch=False, node_settings=settings))
+    assert pytest.importorskip("tomllib").loads(user_data_of(made))["settings"] == settings
+
+
 def test_an_image_of_the_users_needs_to_know_its_cluster() -> None:
     """field case A15: without the cluster's address no node would ever join."""
     with pytest.raises(pulumi.RunError) as error:
@@ -503,6 +514,12 @@ def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_re
         ("p5.48xlarge", {"image": "bottlerocket"}, "42240Mi"),
         ("c6in.32xlarge", {"image": "bottlerocket"}, "28160Mi"),
         ("c6in.32xlarge", {}, None),  # AL2023 without GPUs has no EFA software
+        # A program in another language says whole numbers as floats.
+        (
+            "x9.64xlarge",
+            {"image": "bottlerocket", "machine": {"vcpu": 64.0, "memory_mib": 262144.0, "efa": 1.0}},
+            "14080Mi",
+        ),
     ],
 )
 def test_the_autoscaler_knows_the_huge_pages_that_come_with_efa(

@@ -46,6 +46,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     (
         "dev",
+        {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"host-containers": {"admin": {"enabled": None}}}},
+        f"{GPUS}.nodeSettings.host-containers.admin.enabled",
+        ["TOML", "remove it"],
+    ),
+    (
+        "dev",
         {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"kubernetes": {"api-server": "https://x"}}},
         f"{GPUS}.nodeSettings.kubernetes.api-server",
         ["so that nodes join"],
@@ -62,6 +68,20 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         {f"{GPU}/machineTypes": ["x9.large"], f"{GPU}/machine": {"vcpu": 0, "memoryMib": 1024}},
         f"{GPUS}.machine.vcpu",
         ["1 or more"],
+    ),
+    (
+        "dev",
+        {
+            f"gpuyard:nodePools/{name}": {
+                "machineTypes": ["x9.large"],
+                "machine": {"vcpu": vcpu, "memoryMib": 1024},
+                "min": 1,
+                "max": 2,
+            }
+            for name, vcpu in (("one", 2), ("two", 4))
+        },
+        "gpuyard:nodePools.two.machine",
+        ["the pool one has other facts of x9.large"],
     ),
     ("dev", {"gpuyard:cluster/serviceCidr": "100.64.0.0/16"}, "gpuyard:cluster.serviceCidr", ["private networks only"]),
     ("dev", {"gpuyard:cluster/serviceCidr": "172.20.0.0/25"}, "gpuyard:cluster.serviceCidr", ["/12 to /24"]),

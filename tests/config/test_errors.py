@@ -275,6 +275,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # node pools on EKS
     ("dev", {f"{GPU}/image": "ubuntu"}, f"{GPUS}.image", ["al2023, bottlerocket"]),
     ("dev", {f"{GPU}/release": "latest"}, f"{GPUS}.release", ["1.35.6-20260714"]),
+    ("dev", {f"{GPU}/release": "1.35.6-20261399"}, f"{GPUS}.release", ["1.35.6-20260714"]),
     ("dev", {f"{GPU}/release": "1.34.9-20260714"}, f"{GPUS}.release", ["1.35.PATCH-DATE"]),
     (
         "dev",

@@ -91,6 +91,12 @@ def test_an_image_of_long_ago_is_told_with_the_way_to_a_newer_one() -> None:
     assert all("update gpuyard" in each for each in said)
 
 
+def test_a_bottlerocket_release_named_after_a_commit_of_digits_has_no_age() -> None:
+    """security case M8: one commit of forty has no letter among its first eight digits."""
+    gpu = "gpuyard:nodePools/gpu-workers"
+    assert warned("dev", {f"{gpu}/image": "bottlerocket", f"{gpu}/release": "1.57.0-12345678"}) == []
+
+
 def test_a_pool_of_fewer_nodes_than_zones_is_told() -> None:
     """field case A4"""
     gpu = "gpuyard:nodePools/gpu-workers"
