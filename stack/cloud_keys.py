@@ -77,8 +77,10 @@ class CloudKeys:
     @property
     def role_arn(self) -> str:
         """The AWS role that the stack works as; empty: whoever runs it."""
-        roles = self.values.get("aws:assumeRoles") or []
-        return roles[-1].get("roleArn", "") if roles else ""
+        match self.values.get("aws:assumeRoles"):
+            case [{"roleArn": str(arn)}]:
+                return arn
+        return ""  # none, or what `problems` refuses
 
     @property
     def impersonated(self) -> str:
