@@ -129,8 +129,10 @@ def original(reference: str, images: ImagesArgs) -> str:
     path = reference.removeprefix(f"{registry}/")
     prefixes = images.get("prefixes", {})
     for host, prefix in sorted(prefixes.items(), key=lambda item: -len(item[1])):
-        if not prefix or path.startswith(f"{prefix}/"):
-            return f"{host}/{path.removeprefix(f'{prefix}/' if prefix else '')}"
+        if prefix and path.startswith(f"{prefix}/"):
+            return f"{host}/{path.removeprefix(f'{prefix}/')}"
+        if not prefix and "." not in path.partition("/")[0]:
+            return f"{host}/{path}"  # what begins with a registry's name is another's
     return path
 
 

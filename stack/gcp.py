@@ -66,9 +66,12 @@ def preflight(environment: Environment, providers: Providers) -> None:
 def network(environment: Environment, providers: Providers) -> Network:
     """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
     cluster = environment.config.cluster
-    wanted = {services.KEYS: cluster.secrets_key or cluster.disks_key, services.DNS: cluster.dns == "cloud_dns",
-              services.BINARY_AUTHORIZATION: cluster.binary_authorization}  # fmt: skip
-    chosen = [service for service, on in wanted.items() if on]
+    wanted = {
+        services.KEYS: cluster.secrets_key or cluster.disks_key,
+        services.DNS: cluster.dns == "cloud_dns",
+        services.BINARY_AUTHORIZATION: cluster.binary_authorization,
+    }
+    chosen = [service for service, needed in wanted.items() if needed]
     enabled = services.GcpServices(
         "services", {"services": [*services.REQUIRED, *chosen]}, pulumi.ResourceOptions(providers=providers)
     )

@@ -68,20 +68,22 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
         for name, pool in environment.node_pools.items()
         for problem in gcp_pools.problems(name, pool, zones, version)
     ]
-    ranges = args.further_pods_ranges(environment)
-    for name, pool in environment.node_pools.items():
-        if (range := pool.get("pods_range")) and range not in ranges:
-            found.append(
-                Problem(
-                    f"{name}.pods_range",
-                    range,
-                    "not a further range of the network",
-                    ", ".join(ranges) or "there is none",
-                    "name one of network.furtherPodsCidrs (of an existing VPC: furtherPodsRanges), or add it there",
-                )
-            )
+    found += _range_problems(environment)
     yield from found or gcp_pools.home_problems(environment.node_pools)
     yield from renames.problems(environment.node_pools)
+
+
+def _range_problems(environment: Environment) -> Iterator[Problem]:
+    """Ranges for pods that the network does not have."""
+    ranges = args.further_pods_ranges(environment)
+    for name, pool in environment.node_pools.items():
+        wanted = pool.get("pods_range")
+        if wanted and wanted not in ranges:
+            yield Problem(
+                f"{name}.pods_range", wanted, "not a further range of the network",
+                ", ".join(ranges) or "there is none",
+                "name one of network.furtherPodsCidrs (of an existing VPC: furtherPodsRanges), or add it there",
+            )  # fmt: skip
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
@@ -116,7 +118,7 @@ def charts(environment: Environment) -> list[Chart]:
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
     """Nothing of `images` has an effect: what runs in the cluster comes with GKE."""
-    for field in environment.config.images.model_fields_set:
+    for field in sorted(environment.config.images.model_fields_set):
         yield Problem(
             field, getattr(environment.config.images, field), "gpuyard installs nothing on GKE that has an image",
             "nothing", "remove it",

@@ -98,7 +98,7 @@ def problems(args: S3BucketsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the buckets' arguments, seen without asking AWS."""
     found = [problem for name, bucket in args["buckets"].items() for problem in _problems(name, bucket)]
     yield from found
-    size = len(json.dumps(policy(args["buckets"]), separators=(",", ":")))
+    size = len(json.dumps(policy(args["buckets"], "0" * 12), separators=(",", ":")))
     if not found and size > _POLICY_LIMIT:
         yield Problem(
             "buckets", list(args["buckets"]), f"the policy that names them has {size} characters",
@@ -132,7 +132,7 @@ def warnings(args: S3BucketsArgs) -> Iterator[str]:
             yield f"buckets.{name}.namespace: the first claim of any namespace takes the volume; name the one it is for"
 
 
-def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str] = "123456789012") -> dict[str, Any]:
+def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str]) -> dict[str, Any]:
     """What the driver may do: list and read exactly these buckets below exactly these prefixes, and write where a
     volume is writable. Pods that use a volume do not hold these rights; they see what the driver mounts for them.
     `account`: the environment's."""

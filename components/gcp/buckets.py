@@ -14,7 +14,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks, naming
+from .. import checks, naming, volumes
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED
 from . import filestore, identity
@@ -99,7 +99,7 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
             "leave out a '/' at the beginning, '.' and '..' as folders, blanks and wildcards",
         )  # fmt: skip
     yield from identity.namespace_problems("namespace", bucket["namespace"])
-    yield from identity.claim_problems("claim", bucket.get("claim", "claim"))
+    yield from volumes.claim_problems("claim", bucket.get("claim", "claim"))
     if account := bucket.get("service_account", ""):
         yield from identity.account_problems("service_account", account)
 
@@ -162,7 +162,7 @@ class GcsBuckets(pulumi.ComponentResource):
                 storage_class_name=STORAGE_CLASS,
                 mount_options=options,
                 # Else the first claim of any namespace would take it.
-                claim_ref=identity.claim(namespace, bucket.get("claim", volume)),
+                claim_ref=volumes.reserved(bucket.get("claim", volume), namespace),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="gcsfuse.csi.storage.gke.io",
                     volume_handle=bucket["bucket"],

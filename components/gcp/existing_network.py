@@ -67,6 +67,13 @@ def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
             "services_range", args.get("services_range", network.SERVICES), "the same as pods_range",
             "a range of its own", "name another range",
         )  # fmt: skip
+    taken = [args.get("pods_range", network.PODS), args.get("services_range", network.SERVICES)]
+    for index, name in enumerate(args.get("further_pods_ranges", [])):
+        if name in taken:
+            yield Problem(
+                f"further_pods_ranges[{index}]", name, "named already", "each range once", "remove one of them"
+            )
+        taken.append(name)
 
 
 class GcpExistingNetwork(pulumi.ComponentResource):
@@ -198,19 +205,23 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
 
 def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
     """The pools at their maximum against the whole of the ranges, whatever others take of them."""
-    count = addresses.nodes(addresses.sound(args.get("node_pools", {}), args["zones"]))
+    pools, further = addresses.sound(args.get("node_pools", {}), args["zones"]), args.get("further_pods_ranges", [])
+    count = addresses.nodes(pools)
     if short := addresses.too_few_addresses(cidr, count):
         yield Problem(
             "subnetwork", args["subnetwork"], f"{cidr}: {short}", "a subnetwork that holds every pool at max",
             "lower max, or ask its owner to expand it (`gcloud compute networks subnets expand-ip-range`)",
         )  # fmt: skip
-    per_node = args.get("pods_per_node", addresses.PODS_PER_NODE)
-    wanted = addresses.needs(addresses.sound(args.get("node_pools", {}), args["zones"]), per_node)
     own = args.get("pods_range", network.PODS)
-    for name, taken in wanted.items():
-        if short := addresses.too_few_blocks(ranges[name or own], taken):
+    for name, taken in addresses.needs(pools, args.get("pods_per_node", addresses.PODS_PER_NODE)).items():
+        if name and name not in further:
             yield Problem(
-                f"further_pods_ranges[{args.get('further_pods_ranges', []).index(name)}]" if name else "pods_range",
+                "further_pods_ranges", further, f"a pool has its pods in {name}", "every pods_range of the pools",
+                f"add {name}",
+            )  # fmt: skip
+        elif short := addresses.too_few_blocks(ranges[name or own], taken):
+            yield Problem(
+                f"further_pods_ranges[{further.index(name)}]" if name else "pods_range",
                 name or own, f"{ranges[name or own]}: {short}", "a range that holds every pool at max",
                 "name a larger range, lower max, or lower podsPerNode",
             )  # fmt: skip

@@ -14,7 +14,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import checks, volumes
 from ..checks import Problem
 from . import identity, places
 
@@ -109,7 +109,7 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
     elif zone is not None and tier and tier.regional:
         yield Problem("zone", zone, f"the tier {name} is in all zones of the region", "nothing", "remove it")
     yield from identity.namespace_problems("namespace", args["namespace"])
-    yield from identity.claim_problems("claim", args.get("claim", VOLUME))
+    yield from volumes.claim_problems("claim", args.get("claim", VOLUME))
     for index, cidr in enumerate(args.get("client_cidrs", [])):
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
 
@@ -181,7 +181,7 @@ class Filestore(pulumi.ComponentResource):
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
                 # Else the first claim of any namespace would take it.
-                claim_ref=identity.claim(args["namespace"], args.get("claim", VOLUME)),
+                claim_ref=volumes.reserved(args.get("claim", VOLUME), args["namespace"]),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="filestore.csi.storage.gke.io",
                     volume_handle=handle,

@@ -14,7 +14,6 @@ from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
-import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
 from .. import checks
@@ -66,21 +65,6 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
             path, account, "no name of a Kubernetes service account",
             "lower-case letters, digits, '-' and '.'; not the e-mail address of a Google account", "correct it",
         )  # fmt: skip
-
-
-def claim_problems(path: str, claim: str) -> Iterator[Problem]:
-    """`claim` is a name that Kubernetes takes for a claim."""
-    if not _ACCOUNT.fullmatch(claim):
-        yield Problem(
-            path, claim, "not a valid name of a claim", "lower-case letters, digits, '-' and '.'", "correct it"
-        )
-
-
-def claim(namespace: str, name: str) -> k8s.core.v1.ObjectReferenceArgs:
-    """The one claim that may have a volume; it may come later."""
-    return k8s.core.v1.ObjectReferenceArgs(
-        api_version="v1", kind="PersistentVolumeClaim", namespace=namespace, name=name
-    )
 
 
 def _role(path: str, role: str) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ _OWN = frozenset({"gpuyard-stack", "gpuyard-pool"})
 
 def own_problems(labels: Mapping[str, str]) -> Iterator[Problem]:
     """Keys of a stack's `tags` that gpuyard sets itself."""
-    for key in _OWN & labels.keys():
+    for key in sorted(_OWN & labels.keys()):
         yield Problem(
             f"tags.{key}", labels[key], "a label that gpuyard sets", "other keys", "remove it, or rename the key"
         )

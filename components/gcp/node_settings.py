@@ -6,6 +6,7 @@ configuration" and "Use secondary boot disks to preload data or container images
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pulumi_gcp as gcp
 
@@ -59,21 +60,23 @@ def problems(made: GkePool) -> Iterator[Problem]:
 
 
 def _huge_pages(made: GkePool) -> Iterator[Problem]:
-    pages, machine = made.spec.get("huge_pages", {}), made.machine
+    machine = made.machine
+    wanted: dict[str, Any] = {**made.spec.get("huge_pages", {})}
+    pages = {size: int(count) for size, count in wanted.items()}
     for size, count in pages.items():
-        if int(str(count)) < 0:
+        if count < 0:
             yield Problem(f"huge_pages.{size}", count, "less than no page", "0 or more", "write 0")
     if pages.get("one_gib") and not machine.name.startswith(_GIGANTIC):
         yield Problem(
             "huge_pages.one_gib", pages["one_gib"], f"{machine.name} has no pages of 1 GiB",
             f"machines of the series {', '.join(name[:-1] for name in _GIGANTIC)}",
-            f"write twoMib: {int(pages['one_gib']) * 512}",
+            f"write twoMib: {pages['one_gib'] * 512}",
         )  # fmt: skip
     share = _SMALL_SHARE if machine.memory_mib < _SMALL_MIB else _SHARE
-    taken = sum(_PAGE_MIB[size] * int(str(count)) for size, count in pages.items())
+    taken = sum(_PAGE_MIB[size] * count for size, count in pages.items())
     if taken > share * machine.memory_mib:
         yield Problem(
-            "huge_pages", dict(pages), f"{taken:,} MiB of {machine.memory_mib:,}: GKE leaves the rest to the system",
+            "huge_pages", pages, f"{taken:,} MiB of {machine.memory_mib:,}: GKE leaves the rest to the system",
             f"up to {int(share * machine.memory_mib):,} MiB together", "lower the number of pages",
         )  # fmt: skip
 

@@ -15,13 +15,13 @@ _FIELDS = {
     "surge": ("max_surge", "max_unavailable"),
     "blue_green": ("batch_percentage", "batch_soak_seconds", "soak_seconds"),
 }
-# The API's reference of BlueGreenSettings and StandardRolloutPolicy; a soak ends after seven days.
 # Nodes that GKE renews at once (the provider's docs of upgrade_settings).
 _AT_ONCE = 20
 # The provider's own limit of a node pool's operations (resource_container_node_pool.go, Timeouts).
 _LEAST_MINUTES = 120
 # GKE gives the pods of a node up to an hour to go (its page "Node upgrade strategies"); then the next one boots.
 _NODE_MINUTES = 60 + 15
+# The API's reference of BlueGreenSettings and StandardRolloutPolicy; a soak ends after seven days.
 _RANGES = {"batch_percentage": (1, 100), "batch_soak_seconds": (0, 604800), "soak_seconds": (0, 604800)}
 
 

@@ -304,6 +304,8 @@ class TestExistingNetwork:
             ({"host_project": "123"}, "host_project", "6 to 30"),
             ({"grant": True}, "grant", "hostProject"),
             ({"services_range": "pods"}, "services_range", "range of its own"),
+            ({"further_pods_ranges": ["pods"]}, "further_pods_ranges[0]", "each range once"),
+            ({"further_pods_ranges": ["more", "more"]}, "further_pods_ranges[1]", "each range once"),
             ({"zones": ["us-east1-b"]}, "zones[0]", "not a zone of us-central1"),
         ],
     )
@@ -328,6 +330,7 @@ class TestExistingNetwork:
                 "pods_range",
                 "it holds 16",
             ),
+            ({}, {"node_pools": {"cpu": {**GKE_CPU, "pods_range": "more"}}}, "further_pods_ranges", "add more"),
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("preview", [True, False])

@@ -55,6 +55,13 @@ def test_images_or_data_are_on_a_node_when_it_boots(disk: dict[str, str], mode: 
     assert found["diskImage"] == IMAGE and found.get("mode") == mode
 
 
+def test_numbers_of_other_languages_are_whole_ones() -> None:
+    """field case G10: a program in TypeScript or YAML hands on floats."""
+    pages = {"two_mib": 4096.0, "one_gib": 2.0}
+    nodes = config(pool(GKE_CPU, machine_types=["c3-standard-88"], huge_pages=pages))
+    assert nodes["linuxNodeConfig"]["hugepagesConfig"] == {"hugepageSize2m": 4096, "hugepageSize1g": 2}
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [

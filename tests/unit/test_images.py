@@ -42,6 +42,7 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("localhost:5000/x", {"registry": "r.example.com/all"}, "r.example.com/all/localhost:5000/x"),
         ("quay.io/a/b:1", {"registry": ECR, "prefixes": {"quay.io": "quay"}}, f"{ECR}/quay/a/b:1"),
         ("nvcr.io/nvidia/x:1", {"registry": ECR, "prefixes": {"nvcr.io": ""}}, f"{ECR}/nvidia/x:1"),
+        ("quay.io/a/b:1", {"registry": ECR, "prefixes": {"nvcr.io": ""}}, f"{ECR}/quay.io/a/b:1"),
         (f"{ECR}/quay.io/a:1", EVERYTHING, f"{ECR}/quay.io/a:1"),
         ("quay.io/a/b:1", {}, "quay.io/a/b:1"),
     ],
