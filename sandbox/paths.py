@@ -9,6 +9,7 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     clusters/    one folder per control plane     faults.json  failures to inject (sandbox/plugins/faults.py)
     kube/        one kubeconfig per stack         shell/     what `make shell` starts a shell with
     caller.json  who is at the sandbox, and where (sandbox/caller.py)
+    machine_types.json  machine types that are newer than the sandbox's EC2 (sandbox/aws/machine_types.py)
     attic/       what a recovery set aside, never deleted by a command
     helm/        Helm's own folders               lock       who is at work (lock.py)
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
@@ -31,10 +32,13 @@ MARK = ".gpuyard-sandbox"
 LAYOUT = frozenset(
     (
         MARK, "state", "pulumi", "config", "bin", "plugins", "run", "aws", "gcp", "clusters", "kube", "shell", "attic",
-        "helm", "faults.json", "caller.json", "lock", "last-stack",
+        "helm", "faults.json", "caller.json", "machine_types.json", "lock", "last-stack",
     )
 )  # fmt: skip
-"""Names of the entries that a sandbox makes in its folder, and that `make down` removes."""
+"""Names of the entries that are a sandbox's in its folder, and that `make down` removes."""
+
+_WISHES = frozenset(("faults.json", "caller.json", "machine_types.json"))
+"""What a person writes there, also before the first `make up`."""
 
 _CHOOSE = "unset GPUYARD_SANDBOX, or set it to a new or empty folder of yours"
 
@@ -81,8 +85,8 @@ def check() -> None:
         names = {entry.name for entry in found.iterdir()}
         mark = found / MARK
         ours = mark.is_file() and not mark.is_symlink() and mark.stat().st_uid == status.st_uid
-        # `.sandbox` in the clone may be from before there was a mark; failures may be asked for beforehand.
-        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else {"faults.json"}
+        # `.sandbox` in the clone may be from before there was a mark.
+        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else _WISHES
         if not ours and not names <= expected:
             raise SandboxError(
                 f"The folder {found} holds something and is not a sandbox's (it has no {MARK}); it stays as it is.",

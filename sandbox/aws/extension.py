@@ -185,11 +185,14 @@ def _rebalancing(original: Any, backend: Any, instance_id: str, should_decrement
     """AZRebalance: a group whose zones have become uneven launches where it has the fewest and then takes a machine
     where it has the most, in use or not (EC2 Auto Scaling user guide, "Availability Zone balancing"). EKS suspends it
     in no group."""
-    group = next(
+    groups = [
         group
         for group in backend.autoscaling_groups.values()
         if any(state.instance.id == instance_id for state in group.instance_states)
-    )
+    ]
+    if not groups:
+        raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
+    (group,) = groups
     activity = original(backend, instance_id, should_decrement)
     while len(group.availability_zones) > 1:
         zones: dict[str, list[Any]] = {zone: [] for zone in group.availability_zones}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from components import checks
 from sandbox import caller
 from sandbox.aws import server, session
 from sandbox.cluster import key as keys
@@ -34,7 +35,8 @@ def blocked(key: str) -> str:
     network = ec2.describe_vpcs(VpcIds=[vpc["vpcId"]])["Vpcs"][0]["CidrBlock"]
     address = caller.load().address or _expected(vpc, network)
     here = ipaddress.IPv4Address(address)
-    if here.is_private and address != _SOMEONE:
+    # RFC 6598's addresses too may be a VPC's.
+    if not checks.public(f"{here}/32") and address != _SOMEONE:
         groups = [vpc["clusterSecurityGroupId"], *vpc["securityGroupIds"]]
         rules = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
         let_in = vpc["endpointPrivateAccess"] and any(

@@ -92,14 +92,17 @@ def test_a_private_endpoint_without_a_rule_answers_to_nobody(
     assert "i/o timeout" in reach.blocked(KEY)
 
 
-def test_a_rule_lets_in_whom_it_names(here: Any, world: World, cluster: dict[str, Any]) -> None:
-    """field case A3: 443 from the VPC, and nothing from elsewhere."""
+@pytest.mark.parametrize(("network", "inside"), [("10.0.0.0/16", "10.0.1.20"), ("100.64.0.0/16", "100.64.0.9")])
+def test_a_rule_lets_in_whom_it_names(
+    here: Any, world: World, cluster: dict[str, Any], network: str, inside: str
+) -> None:
+    """field case A3: 443 from the VPC or from what is connected to it, and nothing from elsewhere."""
     only = {"subnetIds": world.made["ml"][3]["vpcConfig"]["subnetIds"], "endpointPublicAccess": False}
     world.change("ml", {"vpcConfig": {**only, "endpointPrivateAccess": True}})
     group = cluster["vpcConfig"]["clusterSecurityGroupId"]
-    rule = {"securityGroupId": group, "cidrIpv4": "10.0.0.0/16", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
+    rule = {"securityGroupId": group, "cidrIpv4": network, "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
     world.make(RULE, "way-in", rule)
-    here(address="10.0.1.20")
+    here(address=inside)
     assert reach.blocked(KEY) == ""
     for outside in ("192.168.7.7", "198.51.100.7"):
         here(address=outside)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.exceptions
 import pytest
 
 from components.addons.cluster_autoscaler import expander_priorities
@@ -117,6 +118,12 @@ def test_a_group_over_several_zones_moves_machines_in_use_and_one_of_one_zone_do
     assert narrow.template.zone == narrow.template.labels["topology.ebs.csi.aws.com/zone"] == "us-east-1b"
     kept, there = after_scale_down(narrow)
     assert there == kept
+
+
+def test_a_machine_that_is_gone_is_no_groups_any_more(fleet: Fleet) -> None:
+    """Two scale-downs at once: the second one gets Auto Scaling's answer, not a broken server's."""
+    with pytest.raises(botocore.exceptions.ClientError, match="ValidationError"):
+        fleet.remove("i-0123456789abcdef0")
 
 
 def test_a_kubelet_that_may_not_give_itself_a_label_never_joins(fleet: Fleet, group_of: Any) -> None:

@@ -81,6 +81,14 @@ def test_an_empty_folder_becomes_a_sandboxs(home: Path) -> None:
     assert (home / paths.MARK).is_file() and home.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("name", ["faults.json", "caller.json", "machine_types.json"])
+def test_what_a_person_asks_of_a_sandbox_may_be_there_before_it(home: Path, name: str) -> None:
+    home.mkdir()
+    (home / name).write_text("{}")
+    paths.folder("run")
+    assert (home / paths.MARK).is_file() and name in paths.LAYOUT
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
 def test_another_users_folder_is_refused(home: Path) -> None:
     """Its `bin/` would come first on the PATH."""
