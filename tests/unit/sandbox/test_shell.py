@@ -135,6 +135,22 @@ def test_a_shells_start_files_have_no_last_word(tmp_path: Path, home: Path, shel
     assert found["PATH"].split(":")[:2] == [str(home / "plugins"), str(home / "bin")]
 
 
+def test_zshs_start_files_may_lie_in_a_folder_that_zshenv_names(tmp_path: Path, home: Path) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("no zsh here")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".zshenv").write_text("export ZDOTDIR=$HOME/elsewhere\n")
+    (tmp_path / "elsewhere" / ".zshrc").write_text("export AWS_PROFILE=company SEEN=yes\n")
+    exports = environment.exports("", kubeconfig.write(Stack("dev"), None))
+    program, more = interactive.start(str(shutil.which("zsh")), exports)
+    env = {**os.environ, "HOME": str(tmp_path), **more}
+    said = subprocess.run(
+        [*program, "-i"], input="env\nexit\n", env=env, capture_output=True, text=True, timeout=30
+    ).stdout
+    found = variables(said)
+    assert found["SEEN"] == "yes" and "AWS_PROFILE" not in found
+
+
 def test_after_a_failed_up_the_kubeconfig_is_that_of_the_cluster_that_runs(home: Path) -> None:
     """Field case C3: outputs are written by an `up` that succeeds only."""
     made = plane()
