@@ -61,7 +61,7 @@ DEPLOYER: dict[str, tuple[str, tuple[str, ...]]] = {
     "roles/iam.serviceAccountAdmin": ("the account of the nodes", ("gcp:serviceaccount/account:Account",)),
     "roles/iam.serviceAccountUser": ("nodes that run as that account", ("gcp:container/nodePool:NodePool",)),
     "roles/resourcemanager.projectIamAdmin": (
-        "the account's roles on the project",
+        "the account's roles on the project; give it a [condition](security.md#google-cloud)",
         ("gcp:projects/iAMMember:IAMMember",),
     ),
     "roles/file.editor": ("the Filestore instance", ("gcp:filestore/instance:Instance",)),
