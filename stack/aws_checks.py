@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from components import checks, hardware, images, pools, renames, versions
-from components.addons import device_plugin, efa_plugin
+from components.addons import device_plugin, efa_plugin, release
 from components.aws import addresses, endpoints, existing_network, groups, roles
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
@@ -135,6 +135,12 @@ def charts(environment: Environment) -> list[Chart]:
         versions.KUBE_PROMETHEUS_STACK: on.monitoring,
     }
     return [chart for chart, installed in wanted.items() if installed]
+
+
+def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
+    """What is wrong with `charts`. `charts`: those that the stack installs."""
+    given = environment.config.charts
+    yield from release.mirror_problems(given.mirror, charts, given.digests)
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:

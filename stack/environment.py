@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from components import checks, hardware, pools, versions
-from components.addons import release
 from components.checks import Problem
 
 from . import cloud_keys, on
@@ -286,7 +285,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
     yield from of_cloud.tag_problems(environment)
     charts = [] if pools else of_cloud.charts(environment)
-    yield from (p.under("charts") for p in release.mirror_problems(config.charts.mirror, charts, config.charts.digests))
+    yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
     if not pools:
         yield from of_cloud.addon_problems(environment)
         if not network:

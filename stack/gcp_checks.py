@@ -15,6 +15,7 @@ from components.gcp import storage as gcp_storage
 from components.versions import Chart
 
 from . import gcp_args as args
+from .config import Section
 from .environment import Environment as AnyEnvironment
 from .gcp_config import GcpConfig
 
@@ -116,13 +117,20 @@ def charts(environment: Environment) -> list[Chart]:
     return []
 
 
+def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
+    """Nothing of `charts` has an effect."""
+    yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
+
+
 def image_problems(environment: Environment) -> Iterator[Problem]:
     """Nothing of `images` has an effect: what runs in the cluster comes with GKE."""
-    for field in sorted(environment.config.images.model_fields_set):
-        yield Problem(
-            field, getattr(environment.config.images, field), "gpuyard installs nothing on GKE that has an image",
-            "nothing", "remove it",
-        )  # fmt: skip
+    yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
+
+
+def _without_effect(section: Section, why: str) -> Iterator[Problem]:
+    for name, field in type(section).model_fields.items():
+        if name in section.model_fields_set:
+            yield Problem(field.alias or name, getattr(section, name), why, "nothing", "remove it")
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:

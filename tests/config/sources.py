@@ -82,5 +82,20 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:images.digests.nvcr.io/nvidia/k8s-device-plugin:v0.19.0",
         ["not an image of this stack", "v0.20.0"],
     ),
+    # field case G11: keys that nothing reads on GKE
     ("dev-gke", _images(registry="registry.example.com"), REGISTRY, ["nothing on GKE", "remove it"]),
+    ("dev-gke", _images(prefixes={"quay.io": "quay"}), "gpuyard:images.prefixes", ["nothing on GKE"]),
+    ("dev-gke", _images(digests={"quay.io/a": DIGEST}), "gpuyard:images.digests", ["nothing on GKE"]),
+    (
+        "dev-gke",
+        {"gpuyard:charts": {"mirror": "oci://example.com/charts"}},
+        "gpuyard:charts.mirror",
+        ["no chart on GKE"],
+    ),
+    (
+        "dev-gke",
+        {"gpuyard:charts": {"digests": {"a": DIGEST}}},
+        "gpuyard:charts.digests",
+        ["no chart on GKE", "remove"],
+    ),
 ]

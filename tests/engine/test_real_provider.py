@@ -29,7 +29,9 @@ def lead(project: Project, stack: str, provider: str) -> list[Any]:
     """up, up again, a change, a refresh, down: what each of them did, in words that do not depend on the run."""
     os.environ["GPUYARD_KUBERNETES_PROVIDER"] = provider
     tracked = (project.root / f"Pulumi.{stack}.yaml").read_bytes()
-    config = {**project.config(stack), "gpuyard:charts": {"mirror": CHARTS}}
+    # GKE takes no charts.
+    charts = {} if stack.endswith("-gke") else {"gpuyard:charts": {"mirror": CHARTS}}
+    config = {**project.config(stack), **charts}
     project.write(stack, config)
     try:
         first = project.json("up", "--stack", stack, "--json")
