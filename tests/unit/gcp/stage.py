@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sandbox.gcp import groups
+from sandbox.gcp.fleet import Fleet
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
 from sandbox.plugins.provider import CheckFailure, Diff, Props
@@ -157,3 +158,8 @@ def gpu_pool(cluster: str, config: Props | None = None, **more: Any) -> Props:
         },
         **more,
     }
+
+
+def fleet(cloud: Any) -> Fleet:
+    """The machines of the cluster `yard`, as its autoscaler sees them."""
+    return Fleet(PROJECT, "us-central1", "yard", cloud.store)
