@@ -1,10 +1,8 @@
-"""The EKS cluster, its add-ons and who gets into it: what the components ask the SDK for."""
+"""The EKS cluster, its logs and the support of its version: what the component asks the SDK for."""
 
 from __future__ import annotations
 
 import json
-import re
-from datetime import date
 from typing import Any
 
 import pulumi
@@ -12,56 +10,12 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from components import versions
-from components.aws import addon as addons
-from components.aws import cluster as clusters
-from components.aws.addon import EksAddon
 from components.aws.cluster import EksCluster
 from components.aws.identity import PodIdentity
+from tests.component.eks_cluster import ROLE, cluster, cluster_args, warned, wrong
 from tests.component.stage import aws_options
 from tests.recorder import run
-from tests.recording import Recording
 from tests.stacks import record, recorded, settings
-
-ROLE = "arn:aws:iam::123456789012:role/ops"
-
-
-def cluster_args(**args: Any) -> Any:
-    """Arguments of an EksCluster with the physical name `train`."""
-    defaults = {
-        "cluster_name": "train",
-        "version": "1.35",
-        "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": ["subnet-3", "subnet-4"],
-    }
-    return {**defaults, **args}
-
-
-def cluster(**args: Any) -> Recording:
-    """A recorded EksCluster called `c`; its outputs are exported."""
-
-    def program() -> None:
-        made = EksCluster("c", cluster_args(**args), aws_options())
-        for key in ("cluster_name", "kubeconfig", "connect_command", "security_group_id", "oidc_provider_arn"):
-            pulumi.export(key, getattr(made, key))
-
-    return run(program)
-
-
-def addon(name: str = "coredns", **args: Any) -> Recording:
-    """A recorded EksAddon called `a`."""
-    defaults = {"addon": name, "cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
-    return run(lambda: EksAddon("a", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
-def wrong(**args: Any) -> dict[str, str]:
-    """What `problems` has against these arguments of a cluster: path → its whole text."""
-    return {problem.path: str(problem) for problem in clusters.problems(cluster_args(**args))}
-
-
-def warned(today: str, **args: Any) -> str:
-    """What `warnings` says on that day."""
-    return "\n".join(clusters.warnings(cluster_args(**args), date.fromisoformat(today)))
 
 
 class TestCluster:
@@ -278,191 +232,6 @@ class TestSupport:
 
     def test_an_unknown_version_has_an_error_already(self) -> None:
         assert warned("2026-11-23", version="1.12") == ""
-
-
-class TestAccess:
-    def test_an_entry_is_not_protected_with_the_cluster(self) -> None:
-        """field case A16: who is to be shut out could not be."""
-        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
-        assert made.one("eks:index:Cluster").options["protect"] is True
-        for kind in ("AccessEntry", "AccessPolicyAssociation"):
-            assert not made.one(kind).options.get("protect"), kind
-        old = {alias.spec.name for alias in made.one("AccessEntry").options["aliases"]}
-        assert old == {"c-eks-ops"}
-
-    def test_a_right_for_other_namespaces_is_taken_before_it_is_given_anew(self) -> None:
-        """security case M2: EKS knows the old association and the new one as the same; the old one's end, coming last,
-        would leave nobody with a right (pulumi-aws#4782 is the same with another association)."""
-        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "view", "namespaces": ["a"]}})
-        assert made.one("AccessPolicyAssociation").options["deleteBeforeReplace"] is True
-
-    @pytest.mark.parametrize("who", ["", "a b", "a/b", "größe", "x" * 64, "a::b"])
-    def test_a_name_that_no_resource_can_have_is_refused(self, who: str) -> None:
-        """reliability case R14."""
-        assert set(wrong(access={who: {"principal_arn": ROLE, "level": "view"}})) == {f"access.{who}"}
-
-    @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "aws-iso"])
-    def test_a_principal_of_another_partition_is_refused(self, partition: str) -> None:
-        """reliability case R14."""
-        found = wrong(access={"ops": {"principal_arn": f"arn:{partition}:iam::123456789012:role/ops", "level": "view"}})
-        assert set(found) == {"access.ops.principal_arn"} and "another partition" in found["access.ops.principal_arn"]
-
-    def test_access_by_name_becomes_entries_with_the_level_as_policy(self) -> None:
-        made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
-        association = made.one("AccessPolicyAssociation", "c-access-ops-admin")
-        assert association.inputs["policyArn"].endswith("/AmazonEKSClusterAdminPolicy")
-        assert association.inputs["principalArn"] == ROLE
-        assert association.inputs["accessScope"] == {"type": "cluster"}
-        # Nothing else can be meant: the entries of nodes are EKS's own.
-        assert made.one("AccessEntry").inputs.get("type", "STANDARD") == "STANDARD"
-
-    @pytest.mark.parametrize(
-        ("level", "policy"),
-        [("admin", "AmazonEKSAdminPolicy"), ("edit", "AmazonEKSEditPolicy"), ("view", "AmazonEKSViewPolicy")],
-    )
-    def test_namespaces_limit_what_a_level_means(self, level: str, policy: str) -> None:
-        access = {"principal_arn": ROLE, "level": level, "namespaces": ["team-a", "dev-*"]}
-        association = cluster(access={"team": access}).one("AccessPolicyAssociation")
-        assert association.inputs["policyArn"].endswith(f"/{policy}")
-        assert association.inputs["accessScope"] == {"type": "namespace", "namespaces": ["team-a", "dev-*"]}
-
-    @pytest.mark.parametrize("namespace", ["Team", "a_b", "-a", "a-", "", "x" * 64])
-    def test_what_is_no_namespace_is_refused(self, namespace: str) -> None:
-        access = {"principal_arn": ROLE, "level": "view", "namespaces": ["ok", namespace]}
-        assert set(wrong(access={"team": access})) == {"access.team.namespaces[1]"}
-
-    @pytest.mark.parametrize(
-        ("arn", "words"),
-        [
-            ("me", "no ARN of an IAM role or user"),
-            ("arn:aws:iam::123456789012:group/ops", "no ARN of an IAM role or user"),
-            ("arn:aws:iam::12345:role/ops", "no ARN of an IAM role or user"),
-            ("arn:aws:iam::123456789012:root", "root user"),
-            ("arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/X", "service-linked role"),
-            (
-                "arn:aws:sts::123456789012:assumed-role/ops/me@example.com",
-                "--role-name ops --query Role.Arn --output text` prints, mostly arn:aws:iam::123456789012:role/ops",
-            ),
-            (
-                "arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me",
-                "--role-name AWSReservedSSO_Admin_0123456789abcdef --query Role.Arn --output text` prints",
-            ),
-        ],
-    )
-    def test_only_a_role_or_a_user_itself_can_have_access(self, arn: str, words: str) -> None:
-        found = wrong(access={"ops": {"principal_arn": arn, "level": "admin"}})
-        assert set(found) == {"access.ops.principal_arn"} and words in found["access.ops.principal_arn"]
-        # The path of a role of IAM Identity Center is not in its session's ARN, so no ARN is guessed.
-        assert ("mostly" in found["access.ops.principal_arn"]) is ("assumed-role/ops" in arn)
-
-    @pytest.mark.parametrize(
-        "arn",
-        [
-            "arn:aws:iam::210987654321:user/a.b@example.com",
-            "arn:aws:iam::123456789012:role/teams/ml/ops",
-            "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef",
-        ],
-    )
-    def test_paths_and_other_accounts_are_fine(self, arn: str) -> None:
-        assert wrong(access={"ops": {"principal_arn": arn, "level": "admin"}}) == {}
-
-    def test_nobody_is_there_twice(self) -> None:
-        """EKS: "The specified access entry resource is already in use on this cluster"."""
-        twice = {"ops": {"principal_arn": ROLE, "level": "admin"}, "people": {"principal_arn": ROLE, "level": "view"}}
-        found = wrong(access=twice)
-        assert set(found) == {"access.people.principal_arn"} and "keep ops or people" in found.popitem()[1]
-
-
-class TestAddons:
-    def test_what_the_cluster_installs_has_the_version_that_is_pinned_for_its_kubernetes(self) -> None:
-        for minor in versions.EKS_SUPPORT:
-            made = cluster(version=minor)
-            installed = {f.inputs["addonName"]: f.inputs["addonVersion"] for f in made.all("aws:eks/addon:Addon")}
-            assert installed == {name: versions.EKS_ADDONS[name][minor] for name in installed}
-            assert not [call for call in made.invokes if call.token.endswith("getAddonVersion")]
-
-    def test_a_version_of_the_callers_goes_before_the_pin(self) -> None:
-        made = cluster(addon_versions={"vpc-cni": "v1.23.2-eksbuild.1"})
-        assert made.one("aws:eks/addon:Addon", "c-vpc-cni").inputs["addonVersion"] == "v1.23.2-eksbuild.1"
-
-    @pytest.mark.parametrize(("name", "minor"), [("cert-manager", "1.35"), ("snapshot-controller", "1.33")])
-    def test_an_add_on_without_a_pin_gets_ekss_own_default(self, name: str, minor: str) -> None:
-        made = addon(name, kubernetes_version=minor)
-        (asked,) = made.invokes
-        assert asked.args == {"addonName": name, "kubernetesVersion": minor}
-        assert made.one("aws:eks/addon:Addon").inputs["addonVersion"] == "v1.0.0-eksbuild.1"
-
-    def test_every_pin_is_of_an_eks_build_and_of_a_known_kubernetes(self) -> None:
-        for name, pins in versions.EKS_ADDONS.items():
-            assert set(pins) <= set(versions.EKS_SUPPORT) and versions.EKS_VERSION in pins, name
-            for minor, version in pins.items():
-                assert list(addons.version_problems("x", name, version, minor)) == []
-        for minor, version in versions.EKS_ADDONS["kube-proxy"].items():
-            assert version.startswith(f"v{minor}.")
-
-    def test_the_cni_is_none_in_which_a_pod_slips_through_a_network_policy(self) -> None:
-        """CVE-2026-86831: fixed in v1.22.4."""
-        for version in versions.EKS_ADDONS["vpc-cni"].values():
-            assert tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= (1, 22, 4)
-
-    @pytest.mark.parametrize(
-        ("name", "version", "words"),
-        [
-            ("vpc-cnii", "v1.22.4-eksbuild.3", "write vpc-cni"),
-            ("ebs-csi-driver", "v1.66.0-eksbuild.1", "aws-ebs-csi-driver"),
-            ("nvidia-device-plugin", "0.20.0", "no add-on that is installed here"),
-            ("aws-ebs-csi-driver", "2.64.0", "vX.Y.Z-eksbuild.N"),
-            ("coredns", "v1.13.2", "vX.Y.Z-eksbuild.N"),
-            ("coredns", "latest", "--addon-name coredns --kubernetes-version 1.35"),
-            ("kube-proxy", "v1.36.0-eksbuild.25", "newer than the cluster's Kubernetes 1.35"),
-        ],
-    )
-    def test_a_wrong_name_or_version_of_an_add_on_is_refused(self, name: str, version: str, words: str) -> None:
-        found = wrong(addon_versions={name: version})
-        assert set(found) == {f"addon_versions.{name}"} and words in found.popitem()[1]
-
-    def test_of_a_wrong_kubernetes_version_the_add_ons_are_no_second_mistake(self) -> None:
-        assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}
-
-    def test_an_add_on_checks_its_own_arguments(self) -> None:
-        with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
-            addon(versions={"coredns": "1.13"})
-        with pytest.raises(pulumi.RunError, match="permissions without anybody"):
-            addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
-
-
-class TestIdentity:
-    def test_a_role_is_for_one_service_account_of_one_cluster(self) -> None:
-        args: Any = {
-            "cluster_name": "train",
-            "namespace": "ml",
-            "service_account": "trainer",
-            "policy": {"Version": "2012-10-17", "Statement": []},
-        }
-        made = run(lambda: PodIdentity("p", args, aws_options()))
-        (statement,) = json.loads(made.one("Role").inputs["assumeRolePolicy"])["Statement"]
-        assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-        assert set(statement["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
-        assert statement["Condition"] == {
-            "StringEquals": {
-                "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:us-east-1:123456789012:cluster/train",
-                "aws:RequestTag/kubernetes-namespace": "ml",
-                "aws:RequestTag/kubernetes-service-account": "trainer",
-            }
-        }
-        association = made.one("PodIdentityAssociation").inputs
-        assert (association["namespace"], association["serviceAccount"]) == ("ml", "trainer")
-
-    def test_an_add_ons_role_is_made_before_the_add_on_which_makes_the_association(self) -> None:
-        made = addon(
-            "vpc-cni", service_account="aws-node", policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
-        )
-        installed = made.one("aws:eks/addon:Addon")
-        assert installed.inputs["podIdentityAssociations"] == [
-            {"roleArn": made.one("Role").outputs["arn"], "serviceAccount": "aws-node"}
-        ]
-        assert not made.all("PodIdentityAssociation")
-        assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
 
 
 class TestStack:

@@ -10,8 +10,8 @@ from components.aws import system_keys
 from components.aws.node_pool import update_minutes
 from components.aws.pools import EksNodePoolSpec
 from components.pools import NodePoolSpec, resolve
+from tests.component.eks_pools import RESERVATION, efa_pool, node_pool, rungs
 from tests.component.stage import AWS_ZONES, GUIDE_GPU, pool
-from tests.component.test_aws_node_pool import RESERVATION, efa_pool, node_pool, rungs
 from tests.recording import Resource
 from tests.stacks import record, settings
 

@@ -1,4 +1,4 @@
-"""The cluster on Google Cloud and the rights of what runs in it."""
+"""The cluster on Google Cloud, its control plane and the account of its nodes."""
 
 from __future__ import annotations
 
@@ -10,41 +10,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.gcp.cluster import GkeCluster, problems
-from components.gcp.identity import WorkloadIdentity
 from components.versions import GKE_CHANNELS, GKE_VERSION
-from tests.component.stage import GCP_ZONES, gcp_options
+from tests.component.gke_cluster import CLUSTER, KEY, cluster, inputs
+from tests.component.stage import GCP_ZONES
 from tests.config.test_errors import changed, parse
-from tests.recorder import run
-from tests.recording import Recording
 from tests.stacks import record, recorded, settings
-
-CLUSTER = "gcp:container/cluster:Cluster"
-DEFAULTS: dict[str, Any] = {
-    "cluster_name": "train",
-    "version": "1.35",
-    "project": "gpuyard-project",
-    "location": "us-central1",
-    "zones": GCP_ZONES,
-    "network_id": "net",
-    "subnetwork_id": "sub",
-}
-
-
-def cluster(preview: bool = False, **args: Any) -> Recording:
-    """A recorded GkeCluster called `c` with the physical name `train`; its outputs are exported."""
-
-    def program() -> None:
-        made = GkeCluster("c", {**DEFAULTS, **args}, gcp_options())  # type: ignore[typeddict-item]
-        for key in ("cluster_name", "endpoint", "kubeconfig", "connect_command", "workload_pool"):
-            pulumi.export(key, getattr(made, key))
-
-    return run(program, preview=preview)
-
-
-def inputs(**args: Any) -> dict[str, Any]:
-    """What the SDK is asked for."""
-    return cluster(**args).one(CLUSTER).inputs
 
 
 class TestCluster:
@@ -261,134 +231,6 @@ class TestControlPlane:
             assert not list(parse("dev-gke", changed("dev-gke", {**closed, **way})).warnings(date(2026, 11, 23)))
 
 
-class TestMaintenance:
-    def policy(self, **times: Any) -> dict[str, Any]:
-        return inputs(maintenance=times)["maintenancePolicy"]
-
-    def test_a_training_cluster_keeps_its_nodes_and_its_minor_version_until_support_ends(self) -> None:
-        for made in (inputs()["maintenancePolicy"], self.policy()):
-            (held,) = made["maintenanceExclusions"]
-            assert held["exclusionOptions"] == {
-                "scope": "NO_MINOR_OR_NODE_UPGRADES",
-                "endTimeBehavior": "UNTIL_END_OF_SUPPORT",
-            }
-            assert "endTime" not in held, "one of the two, never both"
-
-    def test_what_is_held_began_long_before_any_version_that_ends(self) -> None:
-        """cluster-toolkit#6063: the end that GKE works out, that of the version's support, must come after the start:
-        with the day of creation as the start, a version past its support makes no cluster."""
-        (held,) = self.policy()["maintenanceExclusions"]
-        assert date.fromisoformat(held["startTime"][:10]) < date(2026, 8, 3), "the end of 1.33"
-
-    @pytest.mark.parametrize(("hold", "scope"), [("minor", "NO_MINOR_UPGRADES"), ("nothing", None)])
-    def test_less_is_held_by_choice(self, hold: str, scope: str | None) -> None:
-        found = [each["exclusionOptions"]["scope"] for each in self.policy(hold=hold).get("maintenanceExclusions", [])]
-        assert found == ([scope] if scope else [])
-
-    @pytest.mark.parametrize(
-        ("times", "start", "end", "rule"),
-        [
-            ({}, "2025-12-06T02:00:00Z", "2025-12-06T08:00:00Z", "FREQ=WEEKLY;BYDAY=SA,SU"),
-            ({"days": ["SU", "WE"], "start": "22:30", "hours": 8}, "2025-12-03T22:30:00Z", "2025-12-04T06:30:00Z",
-             "FREQ=WEEKLY;BYDAY=WE,SU"),
-            ({"days": ["MO"], "start": "00:00", "hours": 24}, "2025-12-01T00:00:00Z", "2025-12-02T00:00:00Z",
-             "FREQ=WEEKLY;BYDAY=MO"),
-        ],
-    )  # fmt: skip
-    def test_windows_open_on_their_days_and_past_midnight_too(
-        self, times: dict[str, Any], start: str, end: str, rule: str
-    ) -> None:
-        window = self.policy(**times)["recurringWindow"]
-        assert (window["startTime"], window["endTime"], window["recurrence"]) == (start, end, rule)
-        assert date.fromisoformat(start[:10]).strftime("%a").upper()[:2] in rule, "it begins on one of its days"
-
-    def test_a_rest_lasts_through_its_last_day(self) -> None:
-        rests = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
-            "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
-        audit, launch, _ = self.policy(rests=rests)["maintenanceExclusions"]
-        assert (launch["startTime"], launch["endTime"]) == ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z")
-        assert launch["exclusionOptions"] == {"scope": "NO_UPGRADES"}
-        assert audit["exclusionOptions"] == {"scope": "NO_MINOR_OR_NODE_UPGRADES"}
-
-    @pytest.mark.parametrize(
-        ("times", "path", "words"),
-        [
-            ({"days": ["Sunday"]}, "days[0]", "MO, TU, WE"),
-            ({"days": ["SA", "SA"]}, "days[1]", "named twice"),
-            ({"start": "2 am"}, "start", "HH:MM"),
-            ({"start": "24:00"}, "start", "HH:MM"),
-            ({"hours": 3}, "hours", "4 to 24"),
-            ({"hours": 25}, "hours", "4 to 24"),
-            ({"hours": 5}, "hours", "write hours: 6"),
-            ({"days": ["SU"]}, "hours", "write hours: 12"),
-            ({"days": []}, "days", "name a day"),
-            ({"hold": "all"}, "hold", "nodes, minor, nothing"),
-            ({"rests": {"Christmas": {"first": "2026-12-20", "last": "2027-01-03"}}}, "rests.Christmas", "rename"),
-            ({"rests": {"x": {"first": "20.12.2026", "last": "2027-01-03"}}}, "rests.x.first", "YYYY-MM-DD"),
-            ({"rests": {"x": {"first": "2027-01-04", "last": "2027-01-03"}}}, "rests.x.last", "swap them"),
-            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-04-01"}}}, "rests.x.last", "write 2027-03-31"),
-            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-02-01", "scope": "pods"}}}, "rests.x.scope", "all"),
-            (
-                {"rests": {f"x{n}": {"first": f"202{n}-01-01", "last": f"202{n}-02-01"} for n in range(6, 10)}},
-                "rests",
-                "scope: nodes",
-            ),
-            (
-                {"rests": {f"x{n}": {"first": f"20{n}-01-01", "last": f"20{n}-02-01", "scope": "minor"}
-                           for n in range(27, 47)}},
-                "rests",
-                "19 beside what is held",
-            ),
-        ],
-    )  # fmt: skip
-    def test_times_that_google_does_not_take_are_refused(self, times: dict[str, Any], path: str, words: str) -> None:
-        (found,) = problems({**DEFAULTS, "maintenance": times})  # type: ignore[typeddict-item]
-        assert found.path == f"maintenance.{path}" and words in f"{found.allowed} {found.fix} {found.wrong}", found
-
-    def test_the_longest_rest_is_taken(self) -> None:
-        longest = {"x": {"first": "2027-01-01", "last": "2027-03-31"}}
-        assert not list(problems({**DEFAULTS, "maintenance": {"rests": longest}}))  # type: ignore[typeddict-item]
-
-
-KEY = "projects/keys/locations/us-central1/keyRings/ring/cryptoKeys/secrets"
-
-
-class TestSecrets:
-    def test_secrets_have_no_key_of_their_own_unless_it_is_chosen(self) -> None:
-        """Left out, the provider keeps what was there: a cluster encrypted with a key that is then destroyed."""
-        assert inputs()["databaseEncryption"] == {"state": "DECRYPTED"} and not cluster().all("CryptoKey")
-
-    @pytest.mark.parametrize("preview", [True, False])
-    def test_a_new_key_rotates_and_gke_may_use_it_before_the_cluster_is(self, preview: bool) -> None:
-        made = cluster(preview, secrets_key="new", tags={"team": "vision"})
-        key, user = made.one("CryptoKey"), made.one("CryptoKeyIAMMember")
-        assert key.inputs["rotationPeriod"] == "7776000s" and key.inputs["labels"] == {"team": "vision"}
-        assert key.options["protect"] is True
-        assert key.inputs["destroyScheduledDuration"] == "2592000s", "30 days to think again"
-        if not preview:
-            assert key.inputs["keyRing"] == made.one("KeyRing").id
-        assert user.inputs["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-        assert made.one("KeyRing").inputs["location"] == "us-central1"
-        # terraform-provider-google#1214: a ring outlives its environment; the next one gets another name.
-        assert "name" not in made.one("KeyRing").inputs and "name" not in made.one("CryptoKey").inputs
-        for first in (key, user):
-            assert made.must_outlive(first, made.one(CLUSTER)), first
-        if not preview:
-            assert user.inputs["member"] == (
-                "serviceAccount:service-123456@container-engine-robot.iam.gserviceaccount.com"
-            )
-            assert made.one(CLUSTER).inputs["databaseEncryption"] == {"state": "ENCRYPTED", "keyName": key.id}
-
-    def test_a_zonal_cluster_has_its_key_in_the_region(self) -> None:
-        assert cluster(secrets_key="new", location="us-central1-a").one("KeyRing").inputs["location"] == "us-central1"
-
-    def test_a_key_of_somebodys_own_is_used_and_not_made(self) -> None:
-        made = cluster(secrets_key=KEY, deletion_protection=False)
-        assert not made.all("CryptoKey") and not made.all("KeyRing")
-        assert made.one("CryptoKeyIAMMember").inputs["cryptoKeyId"] == KEY
-        assert made.one(CLUSTER).inputs["databaseEncryption"]["keyName"] == KEY
-
-
 class TestRefusals:
     @pytest.mark.parametrize(
         ("args", "path", "words"),
@@ -435,74 +277,6 @@ class TestRefusals:
             cluster(**args)
         text = str(caught.value)
         assert f"  {path} = " in text and words in text and "one value" in text, text
-
-
-def identity(preview: bool = False, **args: Any) -> Recording:
-    """A recorded WorkloadIdentity called `id`, after a cluster."""
-
-    def program() -> None:
-        options = gcp_options()
-        made = GkeCluster("c", DEFAULTS, options)  # type: ignore[arg-type]
-        usual = {"project": "gpuyard-project", "cluster": made.cluster_name, "namespace": "ml"}
-        given = WorkloadIdentity("id", {**usual, "service_account": "trainer", **args}, options)  # type: ignore[typeddict-item]
-        pulumi.export("principal", given.principal)
-
-    return run(program, preview=preview)
-
-
-PRINCIPAL = (
-    "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gpuyard-project.svc.id.goog"
-    "/subject/ns/ml/sa/trainer"
-)
-
-
-class TestWorkloadIdentity:
-    def test_the_kubernetes_account_itself_has_the_roles_and_nobody_has_a_key(self) -> None:
-        """The pool's name has the project's id, the principal its number."""
-        made = identity(roles=["roles/pubsub.subscriber"], bucket_roles={"data": ["roles/storage.objectViewer"]})
-        project = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
-        bucket = made.one("BucketIAMMember", "id-data-storage.objectViewer")
-        assert project.inputs["member"] == bucket.inputs["member"] == PRINCIPAL == made.exports["principal"]
-        assert bucket.inputs["bucket"] == "data"
-        assert len(made.all("gcp:serviceaccount/account:Account")) == 1, "that of the nodes"
-        assert not made.all("Key") and not made.all("gcp:serviceaccount/iAMMember:IAMMember")
-
-    def test_a_role_that_comes_to_it_makes_no_other_of_it(self) -> None:
-        """Unknown at preview, it would show what uses it as something to be replaced."""
-        given: Any = {"project": "gpuyard-project", "cluster": "train", "namespace": "ml", "service_account": "trainer"}
-        roles = {"roles": ["roles/pubsub.subscriber"], "bucket_roles": {"data": ["roles/storage.objectViewer"]}}
-
-        def program() -> None:
-            pulumi.export("who", WorkloadIdentity("id", {**given, **roles}, gcp_options()).principal)
-
-        assert run(program, preview=True).exports["who"] == PRINCIPAL
-
-    def test_it_waits_for_the_cluster_that_brings_the_identity_pool(self) -> None:
-        made = identity(roles=["roles/pubsub.subscriber"])
-        member = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
-        assert made.must_outlive(made.one(CLUSTER), member)
-
-    def test_a_preview_of_a_new_project_asks_for_nothing(self) -> None:
-        """Its APIs are not on yet, so the project's number cannot be looked up."""
-        made = identity(preview=True, roles=["roles/pubsub.subscriber"])
-        assert made.invokes == [] and len(made.all("gcp:projects/iAMMember:IAMMember")) == 4
-
-    @pytest.mark.parametrize(
-        ("args", "path", "words"),
-        [
-            ({"namespace": "ML"}, "namespace", "lower-case"),
-            ({"service_account": "trainer@p.iam.gserviceaccount.com"}, "service_account", "not the e-mail address"),
-            ({"roles": ["pubsub.subscriber"]}, "roles[0]", "write roles/pubsub.subscriber"),
-            ({"roles": ["subscriber"]}, "roles[0]", "gcloud iam roles list"),
-            ({"roles": ["roles/editor"]}, "roles[0]", "choose a narrower one"),
-            ({"roles": ["roles/viewer"]}, "roles[0]", "basic role"),
-            ({"bucket_roles": {"data": ["roles/owner"]}}, "bucket_roles.data[0]", "basic role"),
-        ],
-    )
-    def test_what_is_too_wide_or_no_role_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
-        with pytest.raises(pulumi.RunError) as caught:
-            identity(**args)
-        assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value
 
 
 def test_deletion_protection_covers_the_key_as_well() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.gcp import addresses, existing_network
+from components import checks
+from components.gcp import addresses
 from components.gcp.cluster import GkeCluster
 from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.network import GcpNetwork
@@ -352,7 +353,7 @@ class TestExistingNetwork:
 
     @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
     def test_of_what_google_says_the_last_line_is_told(self, said: str, read: str) -> None:
-        assert existing_network._last_line(ValueError(said)) == read
+        assert checks.last_line(ValueError(said)) == read
 
     def test_the_stack_takes_it_and_its_filestore_is_reached_through_the_host_project(self) -> None:
         config = settings("dev-gke")

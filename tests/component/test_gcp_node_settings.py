@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from components.gcp import pools
+from tests.component.gke_cluster import inputs
+from tests.component.gke_pools import config, made, rungs
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
-from tests.component.test_gcp_cluster import inputs
-from tests.component.test_gcp_node_pool import config, made, rungs
 
 IMAGE = "projects/p/global/images/models"
 

@@ -1,0 +1,56 @@
+"""An EKS cluster and its add-ons under the recorder."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pulumi
+
+from components.aws import cluster as clusters
+from components.aws.addon import EksAddon
+from components.aws.cluster import EksCluster
+from tests.component.stage import aws_options
+from tests.recorder import run
+from tests.recording import Recording
+
+ROLE = "arn:aws:iam::123456789012:role/ops"
+
+
+def cluster_args(**args: Any) -> Any:
+    """Arguments of an EksCluster with the physical name `train`."""
+    defaults = {
+        "cluster_name": "train",
+        "version": "1.35",
+        "network_id": "vpc-1",
+        "private_subnet_ids": ["subnet-1", "subnet-2"],
+        "public_subnet_ids": ["subnet-3", "subnet-4"],
+    }
+    return {**defaults, **args}
+
+
+def cluster(**args: Any) -> Recording:
+    """A recorded EksCluster called `c`; its outputs are exported."""
+
+    def program() -> None:
+        made = EksCluster("c", cluster_args(**args), aws_options())
+        for key in ("cluster_name", "kubeconfig", "connect_command", "security_group_id", "oidc_provider_arn"):
+            pulumi.export(key, getattr(made, key))
+
+    return run(program)
+
+
+def addon(name: str = "coredns", **args: Any) -> Recording:
+    """A recorded EksAddon called `a`."""
+    defaults = {"addon": name, "cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
+    return run(lambda: EksAddon("a", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
+
+
+def wrong(**args: Any) -> dict[str, str]:
+    """What `problems` has against these arguments of a cluster: path → its whole text."""
+    return {problem.path: str(problem) for problem in clusters.problems(cluster_args(**args))}
+
+
+def warned(today: str, **args: Any) -> str:
+    """What `warnings` says on that day."""
+    return "\n".join(clusters.warnings(cluster_args(**args), date.fromisoformat(today)))

@@ -1,0 +1,62 @@
+"""How a pool on EKS buys its nodes: ladders, reservations, capacity blocks, spot."""
+
+from __future__ import annotations
+
+from tests.component.eks_pools import RESERVATION, efa_pool, node_pool, rungs
+from tests.component.stage import GUIDE_GPU, pool
+
+
+def test_a_group_is_named_after_its_rung_so_that_another_rung_replaces_none() -> None:
+    """seed row S12: what a ladder has had keeps its name when the ladder grows."""
+    before = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot"])))
+    after = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"])))
+    assert set(before) == {"gpu-workers-spot"} and set(after) == {"gpu-workers-spot", "gpu-workers"}
+    assert before["gpu-workers-spot"].inputs == after["gpu-workers-spot"].inputs
+
+
+def test_a_reservation_is_drawn_on_by_the_reserved_rung_alone() -> None:
+    spec = pool(
+        GUIDE_GPU, zones=["us-east-1a"], capacity=["reserved", "spot", "on_demand"], reservation={"id": RESERVATION}
+    )
+    made = node_pool(spec)
+    assert {name: found.inputs["capacityType"] for name, found in rungs(made).items()} == {
+        "gpu-workers-reserved": "ON_DEMAND",
+        "gpu-workers-spot": "SPOT",
+        "gpu-workers": "ON_DEMAND",
+    }
+    targets = {found.name: found.inputs.get("capacityReservationSpecification") for found in made.all("LaunchTemplate")}
+    assert targets == {
+        "gpu-workers-template": None,
+        "gpu-workers-reserved-template": {"capacityReservationTarget": {"capacityReservationId": RESERVATION}},
+    }
+    used = {name: found.inputs["launchTemplate"]["id"] for name, found in rungs(made).items()}
+    assert used["gpu-workers-spot"] == used["gpu-workers"] != used["gpu-workers-reserved"]
+
+
+def test_a_group_of_reservations_is_named_by_its_arn_and_may_span_zones() -> None:
+    arn = "arn:aws:resource-groups:us-east-1:123456789012:group/gpus"
+    made = node_pool(pool(GUIDE_GPU, capacity=["reserved"], reservation={"group_arn": arn}))
+    target = made.one("LaunchTemplate").inputs["capacityReservationSpecification"]["capacityReservationTarget"]
+    assert target == {"capacityReservationResourceGroupArn": arn}
+
+
+def test_a_capacity_block_names_market_reservation_and_type_in_the_template() -> None:
+    """EKS refuses the group without any of the three, and with instance types of its own."""
+    block = {"id": RESERVATION, "capacity_block": True}
+    made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved"], reservation=block))
+    template, group = made.one("LaunchTemplate").inputs, made.one("NodeGroup").inputs
+    assert template["instanceMarketOptions"] == {"marketType": "capacity-block"}
+    assert template["instanceType"] == "p5.48xlarge"
+    assert template["capacityReservationSpecification"]["capacityReservationTarget"] == {
+        "capacityReservationId": RESERVATION
+    }
+    assert group["capacityType"] == "CAPACITY_BLOCK" and group.get("instanceTypes") is None
+    assert group["subnetIds"] == ["subnet-1"]
+
+
+def test_spot_draws_on_all_the_types_of_the_pool() -> None:
+    """seed row S12"""
+    types = ["g6.2xlarge", "g5.2xlarge"]
+    assert node_pool(pool(GUIDE_GPU, machine_types=types, capacity=["spot"])).one("NodeGroup").inputs[
+        "instanceTypes"
+    ] == (types)

@@ -1,0 +1,180 @@
+"""A VPC that is there already: what is asked, what is refused, what is tagged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws.cluster import EksCluster
+from components.aws.existing_network import AwsExistingNetwork
+from components.aws.network import AwsNetwork
+from tests.component.existing_vpc import OWNED, SUBNETS, existing, outputs
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
+from tests.recorder import run
+from tests.refused import Refused
+
+A = "subnet-0aaaaaaa0"
+
+
+class TestExistingNetwork:
+    def test_it_puts_tags_on_the_subnets_and_makes_nothing_else(self) -> None:
+        made = existing()
+        custom = [found for found in made.resources.values() if found.package == "aws"]
+        assert {found.type for found in custom} == {"aws:ec2/tag:Tag"}
+        tags = {(found.inputs["resourceId"], found.inputs["key"]): found.inputs["value"] for found in custom}
+        cluster, role = "kubernetes.io/cluster/train", "kubernetes.io/role"
+        assert tags == {
+            **{(each, cluster): "shared" for each in SUBNETS},
+            **{(each, f"{role}/internal-elb"): "1" for each in SUBNETS if "aaaa" in each},
+            **{(each, f"{role}/elb"): "1" for each in SUBNETS if "bbbb" in each},
+        }
+
+    def test_what_other_clusters_read_too_stays_when_this_one_goes(self) -> None:
+        for found in existing().all("aws:ec2/tag:Tag"):
+            assert found.options.get("retainOnDelete", False) is found.inputs["key"].startswith("kubernetes.io/role/")
+
+    def test_it_has_the_outputs_of_a_network_of_ours_in_the_order_of_the_zones(self) -> None:
+        made = existing(zones=AWS_ZONES[::-1])
+        assert made.exports == {
+            "network_id": OWNED["vpc_id"],
+            "private_subnet_ids": ["subnet-0aaaaaaa1", "subnet-0aaaaaaa0"],
+            "public_subnet_ids": ["subnet-0bbbbbbb1", "subnet-0bbbbbbb0"],
+        }
+        hints = {name: hint for name, hint in AwsNetwork.__annotations__.items() if not name.startswith("_")}
+        assert AwsExistingNetwork.__annotations__ == hints
+
+    def test_a_cluster_without_public_subnets_waits_for_the_tags_and_goes_before_them(self) -> None:
+        def program() -> None:
+            options = aws_options()
+            net = AwsExistingNetwork("net", {**OWNED, "public_subnet_ids": {}}, options)  # type: ignore[typeddict-item]
+            args = {
+                "cluster_name": "train",
+                "version": "1.35",
+                "network_id": net.network_id,
+                "private_subnet_ids": net.private_subnet_ids,
+                "public_subnet_ids": net.public_subnet_ids,
+            }
+            EksCluster("c", args, options)  # type: ignore[arg-type]
+
+        made = run(program, outputs=outputs())
+        cluster = made.one("aws:eks/cluster:Cluster")
+        assert set(cluster.inputs["vpcConfig"]["subnetIds"]) == {"subnet-0aaaaaaa0", "subnet-0aaaaaaa1"}
+        for found in made.all("aws:ec2/tag:Tag"):
+            if found.inputs["key"] == "kubernetes.io/cluster/train":
+                assert made.must_outlive(found, cluster)
+
+    @pytest.mark.parametrize("preview", [True, False])
+    def test_it_asks_with_its_own_provider_at_preview_too(self, preview: bool) -> None:
+        made = existing(preview=preview)
+        assert made.without_provider() == []
+        assert {call.token for call in made.invokes} == {"aws:ec2/getVpc:getVpc", "aws:ec2/getSubnet:getSubnet"}
+
+    @pytest.mark.parametrize(
+        ("args", "path", "words"),
+        [
+            ({"vpc_id": "my-vpc"}, "vpc_id", "no id of a VPC"),
+            ({"private_subnet_ids": {"us-east-1a": A}}, "private_subnet_ids.us-east-1b", "add one in us-east-1b"),
+            (
+                {"public_subnet_ids": {"us-east-1a": A}},
+                "public_subnet_ids.us-east-1a",
+                "is the private subnet of us-east-1a already",
+            ),
+            (
+                {"public_subnet_ids": {"us-east-1c": "subnet-0c0c0c0c"}},
+                "public_subnet_ids.us-east-1c",
+                "add it to zones",
+            ),
+            ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "no id of a subnet"),
+        ],
+    )
+    def test_mistakes_that_show_without_asking_are_told_first(
+        self, args: dict[str, Any], path: str, words: str
+    ) -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            existing(**args)
+        assert f"  {path} = " in str(caught.value) and words in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("says", "path", "words"),
+        [
+            (outputs(vpc={"enableDnsSupport": False}), "vpc_id", "enable-dns-support"),
+            (outputs(vpc={"enableDnsHostnames": False}), "vpc_id", "modify-vpc-attribute"),
+            (outputs(subnets={A: {"vpcId": "vpc-9"}}), "private_subnet_ids.us-east-1a", "lies in vpc-9"),
+            (
+                outputs(subnets={A: {"availabilityZone": "us-east-1b"}}),
+                "private_subnet_ids.us-east-1a",
+                "a subnet in us-east-1a",
+            ),
+            (
+                outputs(subnets={A: {"mapPublicIpOnLaunch": True}}),
+                "private_subnet_ids.us-east-1a",
+                "write it under publicSubnetIds",
+            ),
+        ],
+    )
+    def test_a_vpc_that_does_not_serve_is_one_error_before_any_tag(
+        self, says: dict[str, Any], path: str, words: str
+    ) -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            existing(says)
+        text = str(caught.value)
+        assert f"  {path} = " in text and words in text and "nothing was changed" in text, text
+
+    def test_what_cannot_be_looked_at_says_so_in_awss_words(self) -> None:
+        def gone(args: dict[str, Any]) -> dict[str, Any]:
+            raise Refused(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
+
+        with pytest.raises(pulumi.RunError, match="does not exist") as caught:
+            existing({**outputs(), "aws:ec2/getSubnet:getSubnet": gone})
+        assert "4 values cannot work" in str(caught.value)
+
+    def test_nodes_that_pull_from_the_internet_need_a_way_there(self) -> None:
+        """field case A10: a subnet without a table of its own has the VPC's; a registry inside needs no way out."""
+
+        def table(args: dict[str, Any]) -> dict[str, Any]:
+            if args.get("subnetId") == A:
+                raise Refused("no matching EC2 Route Table found")
+            inside = {"cidrBlock": "10.0.0.0/8", "transitGatewayId": "tgw-1"}
+            out = [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}] if args.get("subnetId") else []
+            return {**args, "routes": [inside, *out]}
+
+        says = {**outputs(), "aws:ec2/getRouteTable:getRouteTable": table}
+        with pytest.raises(pulumi.RunError, match="no route leads out") as caught:
+            existing(says, needs_internet=True)
+        assert f"private_subnet_ids.us-east-1a = '{A}': no route leads out" in str(caught.value)
+        assert "us-east-1b" not in str(caught.value)
+        existing(says)
+        existing(needs_internet=True)
+
+    POOLS = {"cpu": pool(GUIDE_CPU, max=20)}  # 10 nodes of 130 in each zone, and 17 for others
+
+    @pytest.mark.parametrize(
+        ("subnet", "pods", "fits"),
+        [
+            ({"availableIpAddressCount": 1317}, {}, True),
+            ({"availableIpAddressCount": 1316}, {}, False),
+            # The cluster's own nodes are among what is taken.
+            ({"availableIpAddressCount": 3, "tags": {"kubernetes.io/cluster/train": "shared"}}, {}, True),
+            ({"availableIpAddressCount": 3, "tags": {"kubernetes.io/cluster/other": "shared"}}, {}, False),
+            # The owner keeps a subnet for pods, of this zone or of another.
+            ({"availableIpAddressCount": 100}, {"availabilityZone": "us-east-1a"}, True),
+            ({"availableIpAddressCount": 100}, {"availabilityZone": "us-east-1b"}, False),
+            ({"availableIpAddressCount": 26}, {"availabilityZone": "us-east-1a"}, False),
+            # Pods may not have the nodes' addresses.
+            ({"tags": {"kubernetes.io/role/cni": "0"}}, {}, False),
+            ({"tags": {"kubernetes.io/role/cni": "0"}}, {"availabilityZone": "us-east-1a"}, True),
+        ],
+    )
+    def test_the_pools_at_their_maximum_must_find_room(
+        self, subnet: dict[str, Any], pods: dict[str, Any], fits: bool
+    ) -> None:
+        extra = {"subnet-0cccccccc": pods} if pods else {}
+        says = outputs(subnets={A: subnet, **extra}, pods=list(extra))
+        if fits:
+            existing(says, node_pools=self.POOLS)
+        else:
+            with pytest.raises(pulumi.RunError, match=r"private_subnet_ids\.us-east-1a = .* at their maximum"):
+                existing(says, node_pools=self.POOLS)
+        existing(says)

@@ -1,0 +1,137 @@
+"""FSx for Lustre."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws import lustre as aws_lustre
+from tests.component.aws_volumes import CLUSTER, PLACE, lustre, named
+
+
+class TestLustre:
+    def test_the_file_system_is_a_persistent_one_on_ssd_in_the_subnet_of_its_zone(self) -> None:
+        inputs = lustre(size_gib=4800, throughput=500).one("LustreFileSystem").inputs
+        assert (inputs["deploymentType"], inputs["storageType"]) == ("PERSISTENT_2", "SSD")
+        assert (inputs["storageCapacity"], inputs["perUnitStorageThroughput"]) == (4800, 500)
+        assert inputs["subnetIds"] == "subnet-2"
+        assert inputs["fileSystemTypeVersion"] == "2.15"
+
+    def test_numbers_of_other_languages_are_whole_ones(self) -> None:
+        made = lustre(size_gib=2400.0, throughput=250.0)
+        assert named(made, "PersistentVolume", "lustre")["spec"]["capacity"] == {"storage": "2400Gi"}
+        assert made.one("LustreFileSystem").inputs["storageCapacity"] == 2400
+
+    def test_lustres_ports_are_open_to_the_nodes_and_among_the_servers_and_to_nobody_else(self) -> None:
+        made = lustre()
+        group = made.one("SecurityGroup").id
+        opened = {
+            (kind, f.inputs["securityGroupId"], f.inputs["referencedSecurityGroupId"], f.inputs["fromPort"])
+            for kind in ("Ingress", "Egress")
+            for f in made.all(f"SecurityGroup{kind}Rule")
+        }
+        pairs = [("Ingress", group, "sg-nodes"), ("Egress", group, "sg-nodes"), ("Ingress", "sg-nodes", group)]
+        pairs += [("Ingress", group, group), ("Egress", group, group)]
+        assert opened == {(*pair, port) for pair in pairs for port in (988, 1018)}
+        ranges = {(f.inputs["fromPort"], f.inputs["toPort"]) for f in made.all("SecurityGroupIngressRule")}
+        assert ranges == {(988, 988), (1018, 1023)}
+        assert made.one("LustreFileSystem").inputs["securityGroupIds"] == [group]
+
+    def test_the_file_system_comes_after_the_rules_without_which_fsx_refuses_it(self) -> None:
+        made = lustre()
+        for rule in (*made.all("SecurityGroupIngressRule"), *made.all("SecurityGroupEgressRule")):
+            assert made.must_outlive(rule, made.one("LustreFileSystem")), rule
+
+    def test_the_volume_is_the_whole_file_system_and_outlives_its_claim(self) -> None:
+        """seed row S11: one PersistentVolume, ReadWriteMany, Retain, by the file system's own addresses."""
+        made = lustre(size_gib=2400)
+        system = made.one("LustreFileSystem")
+        spec = named(made, "PersistentVolume", "lustre")["spec"]
+        assert spec["csi"] == {
+            "driver": "fsx.csi.aws.com",
+            "volumeHandle": system.id,
+            "volumeAttributes": {"dnsname": system.outputs["dnsName"], "mountname": system.outputs["mountName"]},
+        }
+        assert spec["capacity"] == {"storage": "2400Gi"}
+        assert (spec["accessModes"], spec["storageClassName"]) == (["ReadWriteMany"], "lustre")
+        assert spec["persistentVolumeReclaimPolicy"] == "Retain"
+
+    def test_the_volume_is_gone_before_its_file_system_its_link_and_its_driver(self) -> None:
+        made = lustre(s3="s3://acme-datasets/train/")
+        volume = made.one("PersistentVolume")
+        driver = made.one("aws:eks/addon:Addon")
+        assert driver.inputs["addonName"] == "aws-fsx-csi-driver"
+        for needed in (driver, made.one("LustreFileSystem"), made.one("DataRepositoryAssociation")):
+            assert made.must_outlive(needed, volume), needed
+
+    def test_a_bucket_is_read_and_written_to_by_choice(self) -> None:
+        """security case H6: `rm` on the file system would delete objects."""
+        made = lustre(s3="s3://acme-datasets/train/")
+        inputs = made.one("DataRepositoryAssociation").inputs
+        assert inputs["dataRepositoryPath"] == "s3://acme-datasets/train/"
+        assert (inputs["fileSystemPath"], inputs["batchImportMetaDataOnCreate"]) == ("/", True)
+        assert inputs["s3"]["autoImportPolicy"]["events"] == ["NEW", "CHANGED", "DELETED"]
+        assert "autoExportPolicy" not in inputs["s3"]
+        both = lustre(s3="s3://acme-datasets/train/", exports=["changed", "new"])
+        exported = both.one("DataRepositoryAssociation").inputs["s3"]["autoExportPolicy"]
+        assert exported["events"] == ["NEW", "CHANGED"]
+        assert lustre().all("DataRepositoryAssociation") == []
+
+    @pytest.mark.parametrize(
+        ("args", "days", "skip"),
+        [
+            ({}, 0, True),
+            ({"backups": True}, 7, False),
+            # FSx makes no backup of a file system that is linked to a bucket.
+            ({"backups": True, "s3": "s3://acme-datasets"}, 0, True),
+        ],
+    )
+    def test_backups_are_a_choice_where_fsx_makes_them(self, args: dict[str, Any], days: int, skip: bool) -> None:
+        inputs = lustre(**args).one("LustreFileSystem").inputs
+        assert (inputs["automaticBackupRetentionDays"], inputs["skipFinalBackup"]) == (days, skip)
+
+    def test_deletion_protection_keeps_the_file_system(self) -> None:
+        assert lustre().one("LustreFileSystem").options["protect"] is True
+        assert not lustre(deletion_protection=False).one("LustreFileSystem").options.get("protect")
+
+    def test_the_driver_may_only_look(self) -> None:
+        """It provisions nothing, so it can neither make nor delete a file system."""
+        policy = json.loads(lustre().one("RolePolicy").inputs["policy"])
+        assert [found["Action"] for found in policy["Statement"]] == [["fsx:DescribeFileSystems"]]
+
+    @pytest.mark.parametrize(
+        ("args", "path", "words"),
+        [
+            ({"zone": "us-east-1c"}, "zone", ["us-east-1a, us-east-1b"]),
+            ({"size_gib": 3600}, "size_gib", ["1200 GiB, 2400 GiB", "write 4800"]),
+            ({"size_gib": 1500}, "size_gib", ["write 2400"]),
+            ({"size_gib": 100}, "size_gib", ["write 1200"]),
+            ({"size_gib": 0}, "size_gib", ["write 1200"]),
+            ({"throughput": 200}, "throughput", ["125, 250, 500, 1000", "write 250"]),
+            ({"throughput": 5000}, "throughput", ["write 1000"]),
+            ({"s3": "acme-datasets/train"}, "s3", ["s3://BUCKET", "write s3://acme-datasets/train"]),
+            ({"s3": "https://acme-datasets"}, "s3", ["write s3://acme-datasets"]),
+            ({"s3": "s3://Acme"}, "s3", ["'Acme' is no name of a bucket"]),
+            ({"s3": "s3://acme/a//b"}, "s3", ["'a//b' is no prefix"]),
+            ({"s3": f"s3://acme/{'a' * 900}"}, "s3", ["shorten the prefix"]),
+            ({"s3": "s3://acme", "exports": ["NEW"]}, "exports[0]", ["write new"]),
+            ({"s3": "s3://acme", "exports": ["new", "new"]}, "exports[1]", ["named twice"]),
+            ({"exports": ["new"]}, "exports", ["no bucket to export to"]),
+            ({"namespace": "Team"}, "namespace", ["kubectl get namespaces"]),
+        ],
+    )
+    def test_a_wrong_argument_is_refused_with_its_path(self, args: Any, path: str, words: list[str]) -> None:
+        found = list(aws_lustre.problems({**CLUSTER, **PLACE, "zone": "us-east-1a", **args}))  # type: ignore[typeddict-item]
+        assert [problem.path for problem in found] == [path]
+        assert all(word in str(found[0]) for word in words), str(found[0])
+        with pytest.raises(pulumi.RunError, match=rf"FsxLustre lustre: one value(.|\n)*{re.escape(path)} = "):
+            lustre(**args)
+
+    @pytest.mark.parametrize("size", [1200, 2400, 4800, 100_800])
+    def test_the_sizes_of_fsx_are_taken(self, size: int) -> None:
+        args = {**CLUSTER, **PLACE, "zone": "us-east-1a", "size_gib": size, "s3": "s3://acme.data/a/b=1/"}
+        assert list(aws_lustre.problems(args)) == []  # type: ignore[arg-type]

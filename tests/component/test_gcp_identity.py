@@ -1,0 +1,83 @@
+"""Roles of Kubernetes service accounts on Google Cloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.gcp.cluster import GkeCluster
+from components.gcp.identity import WorkloadIdentity
+from tests.component.gke_cluster import CLUSTER, DEFAULTS
+from tests.component.stage import gcp_options
+from tests.recorder import run
+from tests.recording import Recording
+
+
+def identity(preview: bool = False, **args: Any) -> Recording:
+    """A recorded WorkloadIdentity called `id`, after a cluster."""
+
+    def program() -> None:
+        options = gcp_options()
+        made = GkeCluster("c", DEFAULTS, options)  # type: ignore[arg-type]
+        usual = {"project": "gpuyard-project", "cluster": made.cluster_name, "namespace": "ml"}
+        given = WorkloadIdentity("id", {**usual, "service_account": "trainer", **args}, options)  # type: ignore[typeddict-item]
+        pulumi.export("principal", given.principal)
+
+    return run(program, preview=preview)
+
+
+PRINCIPAL = (
+    "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gpuyard-project.svc.id.goog"
+    "/subject/ns/ml/sa/trainer"
+)
+
+
+class TestWorkloadIdentity:
+    def test_the_kubernetes_account_itself_has_the_roles_and_nobody_has_a_key(self) -> None:
+        """The pool's name has the project's id, the principal its number."""
+        made = identity(roles=["roles/pubsub.subscriber"], bucket_roles={"data": ["roles/storage.objectViewer"]})
+        project = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
+        bucket = made.one("BucketIAMMember", "id-data-storage.objectViewer")
+        assert project.inputs["member"] == bucket.inputs["member"] == PRINCIPAL == made.exports["principal"]
+        assert bucket.inputs["bucket"] == "data"
+        assert len(made.all("gcp:serviceaccount/account:Account")) == 1, "that of the nodes"
+        assert not made.all("Key") and not made.all("gcp:serviceaccount/iAMMember:IAMMember")
+
+    def test_a_role_that_comes_to_it_makes_no_other_of_it(self) -> None:
+        """Unknown at preview, it would show what uses it as something to be replaced."""
+        given: Any = {"project": "gpuyard-project", "cluster": "train", "namespace": "ml", "service_account": "trainer"}
+        roles = {"roles": ["roles/pubsub.subscriber"], "bucket_roles": {"data": ["roles/storage.objectViewer"]}}
+
+        def program() -> None:
+            pulumi.export("who", WorkloadIdentity("id", {**given, **roles}, gcp_options()).principal)
+
+        assert run(program, preview=True).exports["who"] == PRINCIPAL
+
+    def test_it_waits_for_the_cluster_that_brings_the_identity_pool(self) -> None:
+        made = identity(roles=["roles/pubsub.subscriber"])
+        member = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
+        assert made.must_outlive(made.one(CLUSTER), member)
+
+    def test_a_preview_of_a_new_project_asks_for_nothing(self) -> None:
+        """Its APIs are not on yet, so the project's number cannot be looked up."""
+        made = identity(preview=True, roles=["roles/pubsub.subscriber"])
+        assert made.invokes == [] and len(made.all("gcp:projects/iAMMember:IAMMember")) == 4
+
+    @pytest.mark.parametrize(
+        ("args", "path", "words"),
+        [
+            ({"namespace": "ML"}, "namespace", "lower-case"),
+            ({"service_account": "trainer@p.iam.gserviceaccount.com"}, "service_account", "not the e-mail address"),
+            ({"roles": ["pubsub.subscriber"]}, "roles[0]", "write roles/pubsub.subscriber"),
+            ({"roles": ["subscriber"]}, "roles[0]", "gcloud iam roles list"),
+            ({"roles": ["roles/editor"]}, "roles[0]", "choose a narrower one"),
+            ({"roles": ["roles/viewer"]}, "roles[0]", "basic role"),
+            ({"bucket_roles": {"data": ["roles/owner"]}}, "bucket_roles.data[0]", "basic role"),
+        ],
+    )
+    def test_what_is_too_wide_or_no_role_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
+        with pytest.raises(pulumi.RunError) as caught:
+            identity(**args)
+        assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value

@@ -1,0 +1,100 @@
+"""When GKE may work on a cluster."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from components.gcp.cluster import problems
+from tests.component.gke_cluster import DEFAULTS, inputs
+
+
+class TestMaintenance:
+    def policy(self, **times: Any) -> dict[str, Any]:
+        return inputs(maintenance=times)["maintenancePolicy"]
+
+    def test_a_training_cluster_keeps_its_nodes_and_its_minor_version_until_support_ends(self) -> None:
+        for made in (inputs()["maintenancePolicy"], self.policy()):
+            (held,) = made["maintenanceExclusions"]
+            assert held["exclusionOptions"] == {
+                "scope": "NO_MINOR_OR_NODE_UPGRADES",
+                "endTimeBehavior": "UNTIL_END_OF_SUPPORT",
+            }
+            assert "endTime" not in held, "one of the two, never both"
+
+    def test_what_is_held_began_long_before_any_version_that_ends(self) -> None:
+        """cluster-toolkit#6063: the end that GKE works out, that of the version's support, must come after the start:
+        with the day of creation as the start, a version past its support makes no cluster."""
+        (held,) = self.policy()["maintenanceExclusions"]
+        assert date.fromisoformat(held["startTime"][:10]) < date(2026, 8, 3), "the end of 1.33"
+
+    @pytest.mark.parametrize(("hold", "scope"), [("minor", "NO_MINOR_UPGRADES"), ("nothing", None)])
+    def test_less_is_held_by_choice(self, hold: str, scope: str | None) -> None:
+        found = [each["exclusionOptions"]["scope"] for each in self.policy(hold=hold).get("maintenanceExclusions", [])]
+        assert found == ([scope] if scope else [])
+
+    @pytest.mark.parametrize(
+        ("times", "start", "end", "rule"),
+        [
+            ({}, "2025-12-06T02:00:00Z", "2025-12-06T08:00:00Z", "FREQ=WEEKLY;BYDAY=SA,SU"),
+            ({"days": ["SU", "WE"], "start": "22:30", "hours": 8}, "2025-12-03T22:30:00Z", "2025-12-04T06:30:00Z",
+             "FREQ=WEEKLY;BYDAY=WE,SU"),
+            ({"days": ["MO"], "start": "00:00", "hours": 24}, "2025-12-01T00:00:00Z", "2025-12-02T00:00:00Z",
+             "FREQ=WEEKLY;BYDAY=MO"),
+        ],
+    )  # fmt: skip
+    def test_windows_open_on_their_days_and_past_midnight_too(
+        self, times: dict[str, Any], start: str, end: str, rule: str
+    ) -> None:
+        window = self.policy(**times)["recurringWindow"]
+        assert (window["startTime"], window["endTime"], window["recurrence"]) == (start, end, rule)
+        assert date.fromisoformat(start[:10]).strftime("%a").upper()[:2] in rule, "it begins on one of its days"
+
+    def test_a_rest_lasts_through_its_last_day(self) -> None:
+        rests = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
+            "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
+        audit, launch, _ = self.policy(rests=rests)["maintenanceExclusions"]
+        assert (launch["startTime"], launch["endTime"]) == ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z")
+        assert launch["exclusionOptions"] == {"scope": "NO_UPGRADES"}
+        assert audit["exclusionOptions"] == {"scope": "NO_MINOR_OR_NODE_UPGRADES"}
+
+    @pytest.mark.parametrize(
+        ("times", "path", "words"),
+        [
+            ({"days": ["Sunday"]}, "days[0]", "MO, TU, WE"),
+            ({"days": ["SA", "SA"]}, "days[1]", "named twice"),
+            ({"start": "2 am"}, "start", "HH:MM"),
+            ({"start": "24:00"}, "start", "HH:MM"),
+            ({"hours": 3}, "hours", "4 to 24"),
+            ({"hours": 25}, "hours", "4 to 24"),
+            ({"hours": 5}, "hours", "write hours: 6"),
+            ({"days": ["SU"]}, "hours", "write hours: 12"),
+            ({"days": []}, "days", "name a day"),
+            ({"hold": "all"}, "hold", "nodes, minor, nothing"),
+            ({"rests": {"Christmas": {"first": "2026-12-20", "last": "2027-01-03"}}}, "rests.Christmas", "rename"),
+            ({"rests": {"x": {"first": "20.12.2026", "last": "2027-01-03"}}}, "rests.x.first", "YYYY-MM-DD"),
+            ({"rests": {"x": {"first": "2027-01-04", "last": "2027-01-03"}}}, "rests.x.last", "swap them"),
+            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-04-01"}}}, "rests.x.last", "write 2027-03-31"),
+            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-02-01", "scope": "pods"}}}, "rests.x.scope", "all"),
+            (
+                {"rests": {f"x{n}": {"first": f"202{n}-01-01", "last": f"202{n}-02-01"} for n in range(6, 10)}},
+                "rests",
+                "scope: nodes",
+            ),
+            (
+                {"rests": {f"x{n}": {"first": f"20{n}-01-01", "last": f"20{n}-02-01", "scope": "minor"}
+                           for n in range(27, 47)}},
+                "rests",
+                "19 beside what is held",
+            ),
+        ],
+    )  # fmt: skip
+    def test_times_that_google_does_not_take_are_refused(self, times: dict[str, Any], path: str, words: str) -> None:
+        (found,) = problems({**DEFAULTS, "maintenance": times})  # type: ignore[typeddict-item]
+        assert found.path == f"maintenance.{path}" and words in f"{found.allowed} {found.fix} {found.wrong}", found
+
+    def test_the_longest_rest_is_taken(self) -> None:
+        longest = {"x": {"first": "2027-01-01", "last": "2027-03-31"}}
+        assert not list(problems({**DEFAULTS, "maintenance": {"rests": longest}}))  # type: ignore[typeddict-item]
