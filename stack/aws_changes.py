@@ -93,7 +93,7 @@ RULES: dict[str, Rule] = {
     "nodePools.*.accelerator.count": IN_PLACE,
     "nodePools.*.acceptWithdrawn": IN_PLACE,
     "nodePools.*.image": NEW_POOL,
-    "nodePools.*.ami": NEW_POOL,
+    "nodePools.*.ami": Rule(Effect.ROLLS, "between EKS's images and yours new nodes come first, then the old ones go"),
     "nodePools.*.nodeSettings": ROLLS,
     "nodePools.*.securityGroupIds": ROLLS,
     "nodePools.*.machine": IN_PLACE,

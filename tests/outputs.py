@@ -182,6 +182,7 @@ _INVOKES = {
         "dnsSuffix": "amazonaws.com",
         "reverseDnsPrefix": "com.amazonaws",
     },
+    "aws:ec2/getSecurityGroups:getSecurityGroups": lambda args: {"id": REGION, "ids": []},
     "aws:index/getRegion:getRegion": lambda args: {
         "id": REGION,
         "name": REGION,

@@ -115,8 +115,10 @@ def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], drivers: list[str]
 ) -> None:
     """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
-    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: Cluster(found))
+    there = Cluster(found)
+    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: there)
     cleanup._empty("{}", 1, drivers)
+    assert there.deleted == []
 
 
 def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:

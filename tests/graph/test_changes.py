@@ -23,6 +23,8 @@ GROUPS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:N
 CR = "cr-0123456789abcdef"
 ARN = "arn:aws:resource-groups:us-east-1:123456789012:group/"
 
+DISK = "projects/my-project/global/images/models"
+
 Spec = dict[str, Any]
 
 # Field of a pool → (what the pool has, what it gets).
@@ -62,6 +64,10 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
             },
             {"reservation": {"id": CR, "capacityBlock": True}},
         ),
+        "ami": ({"ami": "ami-0123456789abcdef0"}, {"ami": "ami-0123456789abcdef1"}),
+        "nodeSettings": ({}, {"nodeSettings": {"kubelet": {"config": {"cpuManagerPolicy": "static"}}}}),
+        "securityGroupIds": ({}, {"securityGroupIds": ["sg-0123456789abcdef0"]}),
+        "perZone": ({"zones": ZONES["aws"]}, {"perZone": True}),
         "updatePercentage": ({}, {"updatePercentage": 10}),
         "nodeRepair": ({}, {"nodeRepair": False}),
     },
@@ -122,6 +128,29 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
             },
             {"reservation": {"name": "one", "block": "b1"}},
         ),
+        "reservation.subBlock": (
+            {
+                "machineTypes": ["a3-ultragpu-8g"],
+                "capacity": ["reserved"],
+                "reservation": {"name": "one", "block": "b1"},
+                "zones": ZONES["gcp"][:1],
+            },
+            {"reservation": {"name": "one", "block": "b1", "subBlock": "s1"}},
+        ),
+        "podsPerNode": ({}, {"podsPerNode": 64}),
+        "podsRange": ({}, {"podsRange": "more"}),
+        "sysctls": ({}, {"sysctls": {"net.core.somaxconn": "4096"}}),
+        "hugePages.twoMib": ({}, {"hugePages": {"twoMib": 1024}}),
+        "hugePages.oneGib": ({"machineTypes": ["c3-standard-88"]}, {"hugePages": {"oneGib": 2}}),
+        "cpuManager": ({}, {"cpuManager": "static"}),
+        "secondaryBootDisk.image": (
+            {"secondaryBootDisk": {"image": DISK}},
+            {"secondaryBootDisk": {"image": f"{DISK}2"}},
+        ),
+        "secondaryBootDisk.mode": (
+            {"secondaryBootDisk": {"image": DISK}},
+            {"secondaryBootDisk": {"image": DISK, "mode": "data"}},
+        ),
         "queued": ({"machineTypes": ["g2-standard-8"], "capacity": ["flex"]}, {"queued": True}),
         "maxRunSeconds": (
             {"machineTypes": ["g2-standard-8"], "capacity": ["flex"], "maxRunSeconds": 3600},
@@ -170,7 +199,7 @@ def both(cloud: str) -> tuple[Recording, Recording]:
     config[POOLS] = {"home": {"machineTypes": [MACHINES[cloud]], "min": 1, "max": 1}}
     config["gpuyard:network"] |= {"cidr": "10.0.0.0/16"}
     if cloud == "gcp":
-        config["gpuyard:network"] |= {"podsCidr": "10.128.0.0/10"}
+        config["gpuyard:network"] |= {"podsCidr": "10.128.0.0/10", "furtherPodsCidrs": {"more": "100.64.0.0/16"}}
     plain = {"machineTypes": [MACHINES[cloud]], "min": 0, "max": 2}
     for field, (has, _) in FIELDS[cloud].items():
         config[POOLS][name(field)] = plain | has
@@ -223,6 +252,16 @@ def test_a_change_of_a_pool_does_what_the_table_says(cloud: str, both: tuple[Rec
     said = {field: rules[f"nodePools.*.{field}"].effect for field in FIELDS[cloud]}
     done = {field: effect(cloud, both, name(field)) for field in FIELDS[cloud]}
     assert {f: e.value for f, e in done.items()} == {f: e.value for f, e in said.items()}
+
+
+def test_every_field_of_a_pool_is_tried(cloud: str) -> None:
+    """Reliability case R1. A section as such is one of its fields; facts of a machine type and a former name change
+    nothing that exists, and have tests of their own."""
+    rules = on.changes(cloud).RULES
+    wanted = {path.removeprefix("nodePools.*.") for path in rules if path.startswith("nodePools.*.")}
+    sections = {field for field in wanted if any(other.startswith(f"{field}.") for other in wanted)}
+    elsewhere = {field for field in wanted if field == "was" or field.startswith("machine.")}
+    assert wanted - sections - elsewhere == set(FIELDS[cloud])
 
 
 def test_every_field_of_the_file_has_a_rule_and_no_rule_is_of_another(cloud: str) -> None:
