@@ -12,6 +12,8 @@ from sandbox.aws.eks.wire import Backend, EksError, invalid
 
 # EKS user guide, "VPC and subnet requirements": zones, by id, without control planes.
 _NO_CONTROL_PLANE = ("use1-az3", "usw1-az2", "cac1-az3")
+# EKS user guide, "Service quotas": a quota that cannot be raised.
+_MOST_CIDRS = 40
 
 
 def subnets(backend: Backend, ids: list[str]) -> list[Any]:
@@ -56,7 +58,7 @@ def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_cidrs(cidrs: list[str]) -> None:
-    """Only IPv4 networks of the internet: private, shared and documentation ranges are refused."""
+    """Only IPv4 networks of the internet, and 40 of them: private, shared and documentation ranges are refused."""
     invalid_ones, reserved = [], []
     for each in cidrs:
         try:
@@ -68,6 +70,8 @@ def _check_cidrs(cidrs: list[str]) -> None:
         raise invalid(f"The following CIDRs are invalid in publicAccessCidrs: [{', '.join(invalid_ones)}]")
     if reserved:
         raise invalid(f"The following CIDRs are not allowed in publicAccessCidrs: [{', '.join(reserved)}]")
+    if len(cidrs) > _MOST_CIDRS:
+        raise invalid(f"publicAccessCidrs takes {_MOST_CIDRS} CIDR blocks at most, got {len(cidrs)}")
 
 
 def _check_groups(backend: Backend, ids: list[str], vpc_id: str) -> None:

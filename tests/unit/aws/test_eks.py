@@ -169,6 +169,7 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
         ({"services": "10.0.16.0/20"}, "overlaps a CIDR block of the VPC"),
         ({"public": ["10.0.0.0/8", "0.0.0.0/0"]}, "not allowed in publicAccessCidrs: [10.0.0.0/8]"),
         ({"public": ["2001:db8::/32"]}, "invalid in publicAccessCidrs: [2001:db8::/32]"),
+        ({"public": [f"8.8.{number}.0/24" for number in range(41)]}, "40 CIDR blocks"),  # reliability case R12
     ],
 )
 def test_wrong_clusters_are_refused(world: World, cluster: dict[str, Any], changes: dict[str, Any], said: str) -> None:
