@@ -27,6 +27,13 @@ _KINDS = (
         r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|RATE_LIMIT_EXCEEDED|rateLimitExceeded|\b429\b",
         f"nothing is wrong: the cloud was asked too often; wait a minute and run the same command again; {_KEPT}",
     ),
+    # Not over after a while: nothing leads there.
+    (
+        r"unreachable: .*i/o timeout",
+        "repeating it here does not help: nothing leads from here to the cluster's API server. Go where "
+        "cluster.privateAccessCidrs or cluster.publicAccessCidrs let people come from (a VPN, a bastion, a runner in "
+        f"the network), or let this place in, and run the same command again; {_KEPT}",
+    ),
     (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
         r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$"

@@ -171,7 +171,7 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
         found["network.existing.vpcId"] = (cluster.get("vpcConfig") or {}).get("vpcId")
     lustre = living.one(_LUSTRE)
     if lustre and environment.config.storage.lustre:
-        zones = _zones(living)
+        zones = _zones(environment, living)
         found["storage.lustre.zone"] = zones.get((lustre.get("subnetIds") or [""])[0])
     return {path: value for path, value in found.items() if value is not None}
 
@@ -181,12 +181,17 @@ def _whole(block: str, letter: str) -> str:
     return str(ipaddress.IPv4Network(block).supernet(prefixlen_diff=3))
 
 
-def _zones(living: Living) -> dict[str, str]:
-    """Subnet → its zone, of the network that is ours."""
-    return {
+def _zones(environment: Environment, living: Living) -> dict[str, str]:
+    """Subnet → its zone: of the network that is ours, or of its owner's as the file has it and had it."""
+    found = {
         str(each.outputs.get("arn", "")).rpartition("/")[2]: str(each.outputs.get("availabilityZone"))
         for each in living.all(_SUBNET)
     }
+    existing = environment.config.network.existing
+    had = living.settings.get("network.existing.privateSubnetIds") or {}
+    for subnets in (had, existing.private_subnet_ids if existing else {}):
+        found |= {id: zone for zone, id in subnets.items()}
+    return found
 
 
 def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
@@ -201,32 +206,50 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
         for each in made
     ]  # fmt: skip
     known = [int((each.outputs.get("scalingConfig") or {}).get("desiredSize") or 0) for each in made]
-    zones = {**_zones(living), **_owners_zones(environment)}
-    return [
-        Group(
-            name=each.name,
-            pool=(each.outputs.get("tagsAll") or each.outputs.get("tags") or {}).get(pools.POOL_LABEL, each.name),
-            zones=tuple(sorted({zones[id] for id in each.outputs.get("subnetIds") or [] if id in zones})),
-            gpu=pools.GPU_PRESENT_LABEL in (each.outputs.get("labels") or {}),
-            nodes=size,
+    of_subnets, named_before = _zones(environment, living), _former_names(environment)
+    found = []
+    for each, size in zip(made, sizes.of_the_moment(asked, known)):
+        subnets = each.outputs.get("subnetIds") or []
+        zones = tuple(sorted({of_subnets[id] for id in subnets if id in of_subnets}))
+        today = named_before.get(each.name)
+        # A group of one zone is the one of today under its name of before; one of several cannot become that.
+        divided = today is not None and len(zones) > 1
+        found.append(
+            Group(
+                name=each.name if today is None or divided else today,
+                pool=(each.outputs.get("tagsAll") or each.outputs.get("tags") or {}).get(pools.POOL_LABEL, each.name),
+                zones=zones,
+                gpu=pools.GPU_PRESENT_LABEL in (each.outputs.get("labels") or {}),
+                nodes=size,
+                divided=divided,
+            )
         )
-        for each, size in zip(made, sizes.of_the_moment(asked, known))
-    ]
+    return found
 
 
-def _owners_zones(environment: Environment) -> dict[str, str]:
-    existing = environment.config.network.existing
-    return {id: zone for zone, id in existing.private_subnet_ids.items()} if existing else {}
+def _former_names(environment: Environment) -> dict[str, str]:
+    """What groups were called when one had all zones of its pool → what that of the first zone is called since."""
+    found = {}
+    for name, pool in pools.resolve_all(hardware.AWS, environment.node_pools).items():
+        for group in node_groups.of_pool(pool, environment.config.network.zones):
+            for called in filter(None, (name, environment.config.node_pools[name].was)):
+                if group.former_name:
+                    before, today = (each.removeprefix(name) for each in (group.former_name, group.name))
+                    found[f"{called}{before}"] = f"{called}{today}"
+    return found
 
 
 def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
     """What EKS refuses of a living environment."""
-    cluster = living.one(_CLUSTER)
+    cluster, has = living.one(_CLUSTER), []
     if cluster:
         yield from steps.problems(str(cluster["version"]), environment.kubernetes_version, "EKS")
-        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(living)
-        yield from _control_plane_zones(environment, sorted({zones[id] for id in ids if id in zones}))
-    yield from sizes.zone_problems(environment.config.network.zones, environment.node_pools, groups)
+        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, living)
+        has = sorted({zones[id] for id in ids if id in zones})
+        yield from _control_plane_zones(environment, has)
+    # From a zone of the control plane the pools need not go first: it stays anyway.
+    leaving = [group for group in groups if not {*group.zones} & {*has}]
+    yield from sizes.zone_problems(environment.config.network.zones, leaving)
     yield from _maxima(environment)
     lustre, wanted = living.one(_LUSTRE), environment.config.storage.lustre
     if lustre and not wanted:
@@ -244,6 +267,11 @@ def words(environment: Environment, living: Living, groups: list[Group]) -> Iter
     if living.one(_LUSTRE) and not environment.config.storage.lustre:
         yield removal_words("storage.lustre")
     yield from sizes.zone_words(environment, groups)
+    for name, group in sorted((group.name, group) for group in groups if group.divided):
+        yield (
+            f"nodePools.{group.pool}: {name} becomes a group in each of {', '.join(group.zones)}: new nodes first, "
+            f"then the old ones go ({sizes.text(group.nodes)} at the moment)"
+        )
     for name, (least, _) in planned(environment).items():
         nodes = environment.sizes.get(name)
         if nodes is not None and nodes < least:
@@ -262,12 +290,15 @@ def _control_plane_zones(environment: Environment, has: list[str]) -> Iterator[P
 
 def _maxima(environment: Environment) -> Iterator[Problem]:
     for name, pool in pools.resolve_all(hardware.AWS, environment.node_pools).items():
-        for group, (_, most) in planned(environment, name).items():
-            nodes = environment.sizes.get(group, 0)
+        room = planned(environment, name)
+        for group in [
+            f"{rung.name}-{zone}" for rung in pool.rungs for zone in pool.zones or environment.config.network.zones
+        ]:
+            nodes, (_, most) = environment.sizes.get(group, 0), room.get(group, (0, 0))
             if nodes > most:
                 yield Problem(
                     f"nodePools.{name}.max", pool.max,
-                    f"the group {group} has {nodes} nodes at the moment, and EKS refuses a room of {most}",
+                    f"the group {group} has {sizes.text(nodes)} at the moment, and its share is {most}",
                     f"a max under which {group} may have {nodes} or more",
                     "keep max until the autoscaler has removed idle nodes (`kubectl drain` makes them so)",
                 )  # fmt: skip

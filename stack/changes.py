@@ -51,13 +51,14 @@ def refused(reason: str) -> Rule:
 @dataclass(frozen=True)
 class Group:
     """Nodes that the cloud keeps equal: a node group of EKS, a node pool of GKE. `pool`: of the file. `nodes`: how many
-    of them there are at the moment."""
+    of them there are at the moment. `divided`: several groups take its place."""
 
     name: str
     pool: str
     zones: tuple[str, ...]
     gpu: bool
     nodes: int
+    divided: bool = False
 
 
 def compared(environment: Environment, providers: list[pulumi.ProviderResource]) -> Environment:
@@ -114,7 +115,8 @@ def _gone(environment: Environment, groups: list[Group]) -> Iterator[str]:
     planned = on.changes(environment.config.cloud).planned(environment)
     for name, pool in environment.config.node_pools.items():
         for group in groups:
-            if group.pool in (name, pool.was) and _today(group, name) not in planned and group.nodes:
+            mine = group.pool in (name, pool.was) and not group.divided
+            if mine and _today(group, name) not in planned and group.nodes:
                 yield f"nodePools.{name}: {group.name} is deleted, with {_nodes([group])} and all that runs on them"
 
 

@@ -196,24 +196,31 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
     if cluster:
         found |= {"cluster.name": cluster["name"], "cluster.location": cluster.get("location")}
         found["cluster.podsPerNode"] = cluster.get("defaultMaxPodsPerNode")
-        existing = environment.config.network.existing
-        if existing and not subnetwork:
-            policy = cluster.get("ipAllocationPolicy") or {}
-            found |= {
-                "network.existing.network": _short(cluster.get("network"), existing.network),
-                "network.existing.subnetwork": _short(cluster.get("subnetwork"), existing.subnetwork),
-                "network.existing.podsRange": policy.get("clusterSecondaryRangeName"),
-                "network.existing.servicesRange": policy.get("servicesSecondaryRangeName"),
-            }
+        if not subnetwork:
+            found |= _place(environment, cluster)
     filestore = living.one(_FILESTORE)
     if filestore and (wanted := args.filestore(environment)):
         found |= _filestore(filestore, wanted)
     return {path: value for path, value in found.items() if value is not None}
 
 
-def _short(full: Any, written: str) -> str | None:
-    """A network as the file writes it: by its name."""
-    return str(full).rpartition("/")[2] if full and "/" not in written else None
+def _place(environment: Environment, cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a cluster in somebody else's network is, as the file writes it."""
+    network, subnetwork = (str(cluster.get(key) or "") for key in ("network", "subnetwork"))
+    found: dict[str, Any] = {"network.existing.network": network.rpartition("/")[2] or None}
+    existing = environment.config.network.existing
+    if not existing:
+        return found
+    policy, host = cluster.get("ipAllocationPolicy") or {}, network.removeprefix("projects/").partition("/")[0]
+    found |= {
+        "network.existing.subnetwork": subnetwork.rpartition("/")[2] or None,
+        "network.existing.podsRange": policy.get("clusterSecondaryRangeName"),
+        "network.existing.servicesRange": policy.get("servicesSecondaryRangeName"),
+    }
+    own = cluster.get("project")
+    if network.startswith("projects/") and own and host != (existing.host_project or own):
+        found["network.existing.hostProject"] = "" if host == own else host
+    return found
 
 
 def _filestore(made: Mapping[str, Any], wanted: FilestoreArgs) -> dict[str, Any]:
@@ -252,7 +259,7 @@ def problems(environment: Environment, living: Living, groups: list[Group]) -> I
     cluster = living.one(_CLUSTER)
     if cluster:
         yield from _version_problems(environment, living, cluster)
-    yield from sizes.zone_problems(environment.config.network.zones, environment.node_pools, groups)
+    yield from sizes.zone_problems(environment.config.network.zones, groups)
     if living.one(_FILESTORE) and not environment.config.storage.filestore:
         yield from removal_problems(environment, "storage.filestore")
 

@@ -1,7 +1,6 @@
 """Nodes of the moment: how many there are when a change is looked at, and which changes would take them away."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pulumi
 from pulumi.runtime.sync_await import _sync_await
@@ -22,7 +21,12 @@ def of_the_moment(asked: list[pulumi.Output[int]], known: list[int]) -> list[int
         return known
 
 
-def zone_problems(zones: list[str], pools: Mapping[str, Mapping[str, Any]], groups: list[Group]) -> Iterator[Problem]:
+def text(nodes: int) -> str:
+    """1 node, 2 nodes, no nodes."""
+    return f"{nodes or 'no'} node{'' if nodes == 1 else 's'}"
+
+
+def zone_problems(zones: list[str], groups: list[Group]) -> Iterator[Problem]:
     """Zones that the file no longer has, with nodes in them. `zones`: of the network."""
     gone = sorted({zone for group in groups if group.nodes for zone in group.zones} - set(zones))
     for zone in gone:
@@ -44,7 +48,4 @@ def zone_words(environment: Environment, groups: list[Group]) -> Iterator[str]:
         )
         for zone in left:
             count = sum(group.nodes for group in mine if zone in group.zones)
-            yield (
-                f"nodePools.{name}.zones: {zone} is given up, with {count} node{'' if count == 1 else 's'} there and "
-                "all that runs on them"
-            )
+            yield f"nodePools.{name}.zones: {zone} is given up, with {text(count)} there and all that runs on them"

@@ -25,6 +25,11 @@ def state(made: Recording, finished: bool = True) -> dict[str, Any]:
     for each in found.values():
         if each["type"] == "gcp:container/cluster:Cluster":
             each["outputs"].setdefault("defaultMaxPodsPerNode", 110)
+    for pool in made.all("gcp:container/nodePool:NodePool"):
+        found[pool.urn]["outputs"]["managedInstanceGroupUrls"] = [
+            f"https://www.googleapis.com/compute/v1/projects/p/zones/{zone}/instanceGroups/{pool.name}-{zone}"
+            for zone in pool.outputs["nodeLocations"]
+        ]
     found[_STACK] = {"type": "pulumi:pulumi:Stack", "outputs": exports}
     return {OUTPUTS: {"outputs": exports}, RESOURCES: {"outputs": found}}
 
@@ -37,11 +42,12 @@ def changed(
     sizes: Mapping[str, int] | None = None,
     outputs: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """The program with `config` where `before` exists. `sizes`: nodes of the moment by physical name of the group.
-    `outputs`: further ones, as in `record`."""
+    """The program with `config` where `before` exists. `sizes`: nodes of the moment by group and zone, on both clouds
+    such as `gpu-workers-spot-us-east-1a`. `outputs`: further ones, as in `record`."""
+    logical = {each.outputs["nodeGroupName"]: each.name for each in before.all("aws:eks/nodeGroup:NodeGroup")}
 
     def group(args: dict[str, Any]) -> dict[str, Any]:
-        return {"scalingConfigs": [{"desiredSize": (sizes or {}).get(args["nodeGroupName"], 0)}]}
+        return {"scalingConfigs": [{"desiredSize": (sizes or {}).get(logical[args["nodeGroupName"]], 0)}]}
 
     def instances(args: dict[str, Any]) -> dict[str, Any]:
         return {"size": (sizes or {}).get(args["selfLink"].rpartition("/")[2], 0)}

@@ -12,6 +12,7 @@ from stack.changes import Effect
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Told, changed
 from tests.living import changed as run
+from tests.recording import Recording
 from tests.stacks import record, recorded
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
@@ -94,9 +95,10 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
 ]
 
 
-def told(stack: str, changes: dict[str, Any], **more: Any) -> list[Told]:
+def told(stack: str, changes: dict[str, Any], before: Recording | None = None, **more: Any) -> list[Told]:
+    """What is refused where `before` exists, or else what the stack's file says."""
     with pytest.raises(pulumi.RunError) as caught:
-        run(recorded(stack), changed(stack, changes), stack, **more)
+        run(before or recorded(stack), changed(stack, changes), stack, **more)
     assert "nothing was changed" in str(caught.value)
     return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
 

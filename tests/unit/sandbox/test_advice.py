@@ -22,6 +22,11 @@ HELPLESS = "repeating it alone does not help"
         ("aws eks Cluster cluster-eks-eksCluster: error reading from server: EOF", "nothing is wrong"),
         ("ServiceUnavailable: please try again", "nothing is wrong"),
         ("waiting for EKS Cluster (x) create: timeout while waiting for state", "nothing is wrong"),
+        (
+            'Kubernetes cluster is unreachable: Get "https://x": dial tcp 10.0.0.5:443: i/o timeout',
+            "does not help: not",
+        ),
+        ('Kubernetes cluster is unreachable: Get "https://x": connect: connection refused', "nothing is wrong"),
         ("InsufficientInstanceCapacity: We currently do not have sufficient p5.48xlarge capacity", "later"),
         ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "another zone"),
         ("VcpuLimitExceeded: You have requested more vCPU capacity than your current limit", HELPLESS),

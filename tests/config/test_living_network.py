@@ -1,0 +1,129 @@
+"""A network of somebody else's, and an environment that is in it: it stays where it is (reliability case R1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from stack import environment
+from tests.component import test_aws_network as eks
+from tests.component import test_gcp_network as gke
+from tests.config.network import DELETE
+from tests.config.test_errors import PROBLEM, Told, changed
+from tests.living import changed as run
+from tests.recording import Recording
+from tests.stacks import record
+
+NET = "gpuyard:network"
+FURTHER = {"rangeName": "more", "ipCidrRange": "10.72.0.0/14"}
+OURS = {"dev": "10.0.0.0/16", "dev-gke": "10.0.0.0/20"}
+OWNERS: dict[str, dict[str, Any]] = {
+    "dev": {"vpcId": eks.OWNED["vpc_id"], "privateSubnetIds": eks.PRIVATE},
+    "dev-gke": {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project"},
+}
+OTHER_VPC = "vpc-0fedcba9876543210"
+OTHER_SUBNET = "subnet-0cccccccc"
+
+
+def answers(stack: str) -> dict[str, Any]:
+    """What the clouds say of the owners' networks."""
+    if stack == "dev":
+        return eks.outputs(subnets={OTHER_SUBNET: {"availabilityZone": "us-east-1b"}})
+    ranges = [
+        {"rangeName": "pods", "ipCidrRange": "10.64.0.0/14"},
+        {"rangeName": "services", "ipCidrRange": "10.68.0.0/20"},
+        FURTHER,
+    ]
+    return gke.says(secondaryIpRanges=ranges)
+
+
+def theirs(stack: str, **existing: Any) -> dict[str, Any]:
+    """The stack in its owner's network, with something else in it."""
+    wanted = {key: value for key, value in {**OWNERS[stack], **existing}.items() if value is not DELETE}
+    return changed(stack, {f"{NET}/cidr": DELETE, f"{NET}/existing": wanted})
+
+
+@pytest.fixture(scope="module")
+def living() -> dict[str, Recording]:
+    """Both environments, in their owners' networks."""
+    found = {stack: record(theirs(stack), stack, outputs=answers(stack)) for stack in OWNERS}
+    found["dev"].one("aws:eks/cluster:Cluster").outputs["vpcConfig"]["vpcId"] = eks.OWNED["vpc_id"]
+    return found
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))
+    return said
+
+
+def refused(living: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any) -> dict[str, Told]:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(living[stack], config, stack, outputs=answers(stack), **more)
+    assert "nothing was changed" in str(caught.value)
+    found = [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    return {each.path.removeprefix(f"{NET}."): each for each in found}
+
+
+# (stack, what is another one → what the error says of it, beside the field's own path)
+MOVES: list[tuple[str, dict[str, Any], str]] = [
+    ("dev", {"vpcId": OTHER_VPC}, eks.OWNED["vpc_id"]),
+    ("dev-gke", {"network": "other"}, "write shared"),
+    ("dev-gke", {"subnetwork": "other"}, "write gpus"),
+    ("dev-gke", {"hostProject": "another-project"}, "write host-project"),
+    ("dev-gke", {"hostProject": DELETE}, "write host-project"),
+    ("dev-gke", {"podsRange": "other"}, "write pods"),
+    ("dev-gke", {"servicesRange": "other"}, "write services"),
+]
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
+@pytest.mark.parametrize("stack, change, words", MOVES, ids=[f"{s}-{next(iter(c))}" for s, c, _ in MOVES])
+def test_an_environment_stays_in_its_owners_network(
+    living: dict[str, Recording], stack: str, change: dict[str, Any], words: str, finished: bool
+) -> None:
+    found = refused(living, stack, theirs(stack, **change), finished=finished)
+    assert list(found) == [f"existing.{next(iter(change))}"]
+    (said,) = found.values()
+    assert "of its creation" in said.wrong and words in said.fix and "new environment" in said.fix
+
+
+@pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
+def test_it_does_not_move_into_a_network_of_its_own(living: dict[str, Recording], stack: str, path: str) -> None:
+    found = refused(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
+    assert list(found) == [path] and "of its creation" in found[path].wrong
+
+
+@pytest.mark.parametrize("stack", OWNERS)
+def test_the_same_network_again_is_no_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
+    run(living[stack], theirs(stack), stack, outputs=answers(stack))
+    assert warned == []
+
+
+def test_other_subnets_bring_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
+    subnets = {**eks.PRIVATE, "us-east-1b": OTHER_SUBNET}
+    sizes = {f"cpu-workers-us-east-1{letter}": 1 for letter in "ab"}
+    run(living["dev"], theirs("dev", privateSubnetIds=subnets), "dev", outputs=answers("dev"), sizes=sizes)
+    (said,) = (each for each in warned if each.startswith("nodePools.cpu-workers: network.existing.privateSubnetIds"))
+    assert "new nodes first, then the old ones go (2 nodes at the moment)" in said
+
+
+def test_a_zone_of_the_control_plane_stays_in_an_owners_network_too(living: dict[str, Recording]) -> None:
+    """Reliability case R2."""
+    config = theirs("dev", privateSubnetIds={**eks.PRIVATE, "us-east-1c": OTHER_SUBNET})
+    config[NET]["zones"] = ["us-east-1a", "us-east-1c"]
+    del config[NET]["existing"]["privateSubnetIds"]["us-east-1b"]
+    found = refused(living, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
+    assert list(found) == ["zones"]
+    said = found["zones"]
+    assert "the control plane has its interfaces in us-east-1b" in said.wrong
+
+
+def test_further_ranges_come_in_place(living: dict[str, Recording], warned: list[str]) -> None:
+    config = theirs("dev-gke", furtherPodsRanges=["more"])
+    run(living["dev-gke"], config, "dev-gke", outputs=answers("dev-gke"))
+    assert warned == []

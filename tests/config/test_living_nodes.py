@@ -1,0 +1,198 @@
+"""A file that is changed while nodes run: what would take them away is refused, or said in words that nobody misses."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import pulumi
+import pytest
+
+from stack import environment
+from tests.config.test_errors import changed
+from tests.config.test_living import told
+from tests.living import changed as run
+from tests.recording import Recording
+from tests.stacks import record
+
+NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/version"
+A, B, C = (f"us-east-1{letter}" for letter in "abc")
+ZONES = {"dev": [A, B, C], "dev-gke": ["us-central1-a", "us-central1-b", "us-central1-c"]}
+STACKS = list(ZONES)
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a preview says of the nodes."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))
+    return said
+
+
+def existing(stack: str, changes: dict[str, Any]) -> Recording:
+    """The stack in three zones, and with changes."""
+    return record(changed(stack, {f"{NET}/zones": ZONES[stack], **changes}), stack)
+
+
+@functools.cache
+def plain(stack: str) -> Recording:
+    """The stack in three zones; recorded once, so look and do not touch."""
+    return existing(stack, {})
+
+
+def change(stack: str, before: Recording, changes: dict[str, Any], **more: Any) -> Recording:
+    return run(before, changed(stack, {f"{NET}/zones": ZONES[stack], **changes}), stack, **more)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
+    """Reliability case R2: first refused with the way, then the way, then without a word."""
+    *kept, gone = ZONES[stack]
+    fewer = {f"{NET}/zones": kept}
+    leave = {f"{POOLS}/{pool}/zones": kept for pool in ("cpu-workers", "gpu-workers")}
+    nodes = {f"{pool}-{zone}": 1 for pool in ("cpu-workers", "gpu-workers-spot") for zone in ZONES[stack]}
+    before = plain(stack)
+    (said,) = told(stack, fewer, before=before, sizes=nodes)
+    assert said.path == "gpuyard:network.zones"
+    assert f"{gone} is gone from the file and has nodes of" in said.wrong
+    assert f"keep {gone} here and give" in said.fix and "then remove it" in said.fix
+    warned.clear()
+    without = change(stack, before, leave, sizes=nodes)
+    left = [each for each in warned if f"{gone} is given up, with 1 node there and all that runs" in each]
+    assert {each.split(".")[1] for each in left} == {"cpu-workers", "gpu-workers"}
+    if stack == "dev":
+        assert not [each.name for each in without.all("NodeGroup") if gone in each.name]
+        assert [each.name for each in without.all("aws:ec2/subnet:Subnet") if gone in each.name], "subnets go later"
+    warned.clear()
+    change(stack, without, {**leave, **fewer}, sizes={name: 1 for name in nodes if gone not in name})
+    assert not [each for each in warned if gone in each]
+
+
+@pytest.mark.parametrize(
+    "has, nodes, max, words",
+    [
+        (4, {A: 2, B: 2}, 3, f"cpu-workers-{B} has 2 nodes at the moment, and its share is 1"),
+        # A pool of fewer nodes than zones has no group in the last ones.
+        (1, {A: 0, B: 1}, 1, f"cpu-workers-{B} has 1 node at the moment, and its share is 0"),
+    ],
+)
+def test_on_eks_a_maximum_below_the_size_of_the_moment_is_refused(
+    has: int, nodes: dict[str, int], max: int, words: str
+) -> None:
+    """Reliability case R4: nodes in use are never taken away silently."""
+    before = existing("dev", {f"{NET}/zones": [A, B]})
+    pool = {f"{NET}/zones": [A, B], f"{POOLS}/cpu-workers/min": 1, f"{POOLS}/cpu-workers/max": max}
+    (said,) = told("dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()})
+    assert said.path == "gpuyard:nodePools.cpu-workers.max" and words in said.wrong and "kubectl drain" in said.fix
+    change("dev", before, {**pool, f"{POOLS}/cpu-workers/max": 4}, sizes={f"cpu-workers-{zone}": 1 for zone in nodes})
+
+
+def test_on_gke_nodes_above_the_maximum_stay_and_it_is_said(warned: list[str]) -> None:
+    """Reliability case R4."""
+    before, zones = plain("dev-gke"), ZONES["dev-gke"]
+    change("dev-gke", before, {f"{POOLS}/gpu-workers/max": 2}, sizes={f"gpu-workers-spot-{zone}": 1 for zone in zones})
+    assert "nodePools: gpu-workers-spot has 3 nodes; those above its max of 2 stay until they are idle" in warned
+
+
+def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str]) -> None:
+    """Reliability case R4: EKS refuses a minimum above the size; everybody else's size stays the autoscaler's."""
+    sizes = {f"cpu-workers-{zone}": count for zone, count in zip(ZONES["dev"], (1, 3, 1))}
+    made = change("dev", plain("dev"), {f"{POOLS}/cpu-workers/min": 6}, sizes=sizes)
+    found = {each.name: each for each in made.all("NodeGroup") if each.name in sizes}
+    sent = {name for name, each in found.items() if "scalingConfig.desiredSize" not in each.options["ignoreChanges"]}
+    assert sent == {f"cpu-workers-{A}", f"cpu-workers-{C}"}
+    assert {each.inputs["scalingConfig"]["desiredSize"] for each in found.values()} == {2}
+    assert {each.split(": the group ")[1] for each in warned if "grows" in each} == {
+        f"{name} grows from 1 to its new min of 2 nodes at once" for name in sent
+    }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack: str, warned: list[str]) -> None:
+    """Reliability case R6: and `was` deletes nothing."""
+    pools = changed(stack, {})[POOLS]
+    renamed = {**pools, "trainers": pools["gpu-workers"]}
+    del renamed["gpu-workers"]
+    before = plain(stack)
+    sizes = {f"gpu-workers-spot-{ZONES[stack][0]}": 3}
+    made = change(stack, before, {POOLS: renamed}, sizes=sizes)
+    (said,) = (each for each in warned if "DELETED" in each)
+    assert said.startswith("nodePools.gpu-workers: A GPU POOL IS DELETED") and "goes with 3 nodes" in said
+    assert "write `was: gpu-workers`" in said
+    warned.clear()
+    renamed["trainers"] = {**renamed["trainers"], "was": "gpu-workers"}
+    made = change(stack, before, {POOLS: renamed}, sizes=sizes)
+    assert not [each for each in warned if "delete" in each.lower()]
+    pool = "EksNodePool" if stack == "dev" else "GkeNodePool"
+    assert "gpu-workers" in str(made.one(f"gpuyard:index:{pool}", "trainers").options["aliases"])
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list[str]) -> None:
+    ladder, zone = f"{POOLS}/gpu-workers/capacity", ZONES[stack][0]
+    before = existing(stack, {ladder: ["spot", "on_demand"]})
+    change(stack, before, {ladder: ["on_demand"]}, sizes={f"gpu-workers-spot-{zone}": 2})
+    group = f"gpu-workers-spot-{zone}" if stack == "dev" else "gpu-workers-spot"
+    assert [each for each in warned if "gone" in each or "deleted" in each] == [
+        f"nodePools.gpu-workers: {group} is deleted, with 2 nodes at the moment and all that runs on them"
+    ]
+
+
+@pytest.mark.parametrize(
+    "stack, cloud, has, next, later",
+    [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
+)
+def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
+    """Reliability case R3; the step back is in test_living.py."""
+    before = existing(stack, {VERSION: has})
+    for cluster in before.all("Cluster"):
+        cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")
+    (said,) = told(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
+    assert said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} skips no minor" in said.wrong
+    assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, then `pulumi up`")
+    change(stack, before, {VERSION: next})
+
+
+def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_no_step_back() -> None:
+    """Reliability case R3: GKE's own rules."""
+    before = existing("dev-gke", {VERSION: "1.34"})
+    (cluster,) = before.all("gcp:container/cluster:Cluster")
+    cluster.outputs.update(masterVersion="1.35.1-gke.1")
+    change("dev-gke", before, {VERSION: "1.34"})
+    for pool in before.all("gcp:container/nodePool:NodePool"):
+        pool.outputs["version"] = "1.33.9-gke.1"
+    found = told("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
+    assert {each.wrong for each in found} == {
+        f"nodes of {group} run 1.33 and may be two minors behind at most"
+        for group in ("cpu-workers", "gpu-workers-spot")
+    }
+    assert "--node-pool POOL" in found[0].fix
+
+
+def test_groups_of_before_their_zones_are_said_to_be_divided_and_not_deleted(warned: list[str]) -> None:
+    """Field case A4: a pool's group of all zones, from which AWS can take none; that of one zone goes on."""
+    one = {f"{POOLS}/big": {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": [B]}}
+    before = existing("dev", one)
+    resources, spread = {}, before.all("aws:ec2/subnet:Subnet")
+    private = [each.id for each in spread if each.name.startswith("network-private-")]
+    for urn, each in before.resources.items():
+        if each.type == "aws:eks/nodeGroup:NodeGroup":
+            rung, zone = each.name.rsplit("-us-east-1", 1)
+            if rung != "big" and zone != "a":
+                continue
+            subnets = each.outputs["subnetIds"] if rung == "big" else private
+            each = dataclasses.replace(each, name=rung, outputs={**each.outputs, "subnetIds": subnets})
+            urn = f"{urn.rpartition('::')[0]}::{rung}"
+        resources[urn] = each
+    was = Recording(resources, exports=before.exports)
+    sizes = {"cpu-workers": 5, "gpu-workers-spot": 0, "big": 1}
+    change("dev", was, {**one, f"{POOLS}/cpu-workers/max": 10}, sizes=sizes)
+    assert [each for each in warned if "deleted" in each] == []
+    first, second = (each for each in warned if "becomes a group" in each)
+    assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes a group in each of {A}, {B}, {C}")
+    assert "(5 nodes at the moment)" in first and second.startswith("nodePools.gpu-workers")
+    more = {**one, f"{NET}/zones": ZONES["dev"], f"{POOLS}/cpu-workers/max": 10}
+    (said,) = told("dev", more, before=was, sizes={"big": 3})
+    assert f"big-{B} has 3 nodes at the moment, and its share is 2" in said.wrong
