@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sandbox import conflicts
+
 AGAIN = "correct it and run the same command again; what exists is kept and goes on from here"
 
 _KEPT = "what exists is kept and goes on from here"
 
 _TAKEN = (
-    r"AlreadyExists|already exists|EntityAlreadyExists|alreadyExists|\.Duplicate\b|DuplicateResource"
-    r"|cannot re-use a name|ALREADY_EXISTS|\b409\b"
+    "repeating it alone does not help: what is to be made exists, and the stack does not know it. If a run that was "
+    "cut off left it, delete it in `make shell`{below}, or begin again with `make down`; if another environment works "
+    "with it, choose another name. Then run the same command again"
 )
 
 # The first that matches counts; the words are the clouds' own error codes and messages.
@@ -67,10 +70,9 @@ _KINDS = (
     ),
     # What exists stands against what is asked for, and will the next time.
     (
-        _TAKEN,
-        "repeating it alone does not help: an object of this name exists that the stack does not know. If a run that "
-        "was cut off left it, delete it in `make shell`{commands}, or begin again with `make down`; if another "
-        "environment works with it, choose another name. Then run the same command again",
+        r"AlreadyExists|already exists|alreadyExists|\.Duplicate\b|DuplicateResource|cannot re-use a name"
+        r"|ALREADY_EXISTS|\b409\b",
+        _TAKEN.format(below=""),
     ),
     (
         r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
@@ -81,36 +83,12 @@ _KINDS = (
 )
 
 
-# What deletes an object that a run made and never heard of, by its inputs; docs/upgrades.md has the others.
-_COMMANDS = {
-    "aws:cloudwatch/logGroup:LogGroup": "aws logs delete-log-group --log-group-name {name}",
-    "aws:eks/accessEntry:AccessEntry": "aws eks delete-access-entry --cluster-name {clusterName} "
-    "--principal-arn {principalArn}",
-    "aws:eks/addon:Addon": "aws eks delete-addon --cluster-name {clusterName} --addon-name {addonName}",
-    "aws:eks/cluster:Cluster": "aws eks delete-cluster --name {name}",
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "aws eks delete-pod-identity-association --cluster-name "
-    "{clusterName} --association-id $(aws eks list-pod-identity-associations --cluster-name {clusterName} --namespace "
-    "{namespace} --service-account {serviceAccount} --query 'associations[0].associationId' --output text)",
-    "aws:kms/alias:Alias": "aws kms delete-alias --alias-name {name}",
-}
-
-
-def fix(detail: str, failed: Iterable[tuple[str, Mapping[str, Any], str]] = ()) -> str:
+def fix(detail: str, failed: Iterable[tuple[str, Mapping[str, Any], str]] = (), region: str = "") -> str:
     """The advice for an error with these words; empty when the error has a "fix:" line itself. `failed`: type, inputs
-    and error of each resource that was to be made and was not."""
+    and error of each resource that was to be made and was not; `region`: of AWS. Below the advice, each on a line of
+    its own, the commands that take away what is in the way."""
     if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
         return ""
-    words = next((words for pattern, words in _KINDS if re.search(pattern, detail, re.MULTILINE)), AGAIN)
-    commands = [found for type, inputs, said in failed if re.search(_TAKEN, said) and (found := _command(type, inputs))]
-    return words.replace("{commands}", f" ({'; '.join(commands)})" if commands else "")
-
-
-def _command(type: str, inputs: Mapping[str, Any]) -> str:
-    metadata = inputs.get("metadata") or {}
-    if type.startswith("kubernetes:") and "name" in metadata:
-        place = f" --namespace {metadata['namespace']}" if "namespace" in metadata else ""
-        return f"kubectl delete {type.rsplit(':', 1)[-1].lower()} {metadata['name']}{place}"
-    try:
-        return _COMMANDS.get(type, "").format_map(inputs)
-    except KeyError:  # a name of the provider's choice
-        return ""
+    if commands := conflicts.commands(failed, region):
+        return "\n    ".join([f"{_TAKEN.format(below=' as below')}:", *commands])
+    return next((words for pattern, words in _KINDS if re.search(pattern, detail, re.MULTILINE)), AGAIN)

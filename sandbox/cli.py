@@ -213,7 +213,10 @@ def complain(error: SandboxError) -> None:
     if error.detail:
         console.print(Text("\n".join(f"  {line}" for line in error.detail.splitlines())))
     if error.fix:
-        console.print(Text.assemble(("Fix: ", "bold green"), error.fix))
+        words, *commands = error.fix.splitlines()
+        console.print(Text.assemble(("Fix: ", "bold green"), words))
+        for each in commands:
+            console.print(Text(each), soft_wrap=True)  # a person copies it
 
 
 def main() -> None:

@@ -152,7 +152,8 @@ class Engine:
         detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
         fix = f"the engine's own words are in {self.log}"
         if operation in ("up", "preview"):
-            fix = advice.fix(detail, outcome.failed.values())
+            region = self.stack.region if self.stack.cloud == "aws" else ""
+            fix = advice.fix(detail, outcome.failed.values(), region)
         raise SandboxError(f"`pulumi {operation}` of stack {self.stack.name} failed.{why}", fix, detail)
 
 
@@ -184,7 +185,7 @@ def _take(event: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
         metadata = step["metadata"]
         if _is_real(metadata):
             progress.begin(metadata["urn"], label(metadata["urn"]), metadata["op"])
-        if metadata["op"] == "create":
+        if metadata["op"] in ("create", "create-replacement"):
             inputs = (metadata.get("new") or {}).get("inputs") or {}
             outcome.failed[metadata["urn"]] = metadata["type"], inputs, ""
         if metadata["op"] not in ("same", "read", "refresh"):

@@ -1,7 +1,8 @@
 """Objects that were made in the simulated clouds and that no state knows: the answer to their creation was lost.
 
-On a real account they stay until somebody finds them. Here the provider host's journal knows them all, so that `down`
-can delete them before the engine meets them in its way: nothing in a state depends on an object that no state has.
+On a real account they stay until somebody finds them. Here the provider host's journal knows them all, so that the next
+command can name them, and `down` can delete them before the engine meets them in its way: nothing in a state depends on
+an object that no state has.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from sandbox import conflicts
 from sandbox.errors import SandboxError
 from sandbox.plugins import journal
 from sandbox.plugins.journal import Made
@@ -39,14 +41,22 @@ def forget(stack: Stack, everything: bool = False) -> None:
     )
 
 
+def tell(stack: Stack, say: Say) -> None:
+    """Names those of the stack's orphans that stand in nobody's way, so that no error ever speaks of them."""
+    left = [made for made in _found(of(stack)) if made.type in conflicts.LEAKS and _exists(made)]
+    if left:
+        say(
+            f"an earlier run made what the state does not know: {_names(left)}. A real account goes on billing it "
+            '(docs/upgrades.md, "When a run was cut off"); here make down deletes it'
+        )
+
+
 def remove(stack: Stack, say: Say) -> None:
     """Deletes the stack's orphans, what depends on others before these; what resists is left to whoever called."""
-    left, before = list(_found(of(stack))), 0
+    left, before = [made for made in _found(of(stack)) if _exists(made, unsure=True)], 0
     if not left:
         return
-    names = [f"{made.type.rpartition(':')[2]} {made.id.rsplit('/', 1)[-1]}" for made in left]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    say(f"removing what an earlier run made without hearing of it: {', '.join(names[:5])}{more}")
+    say(f"removing what an earlier run made without hearing of it: {_names(left)}")
     _unprotect(left)
     while left and len(left) != before:
         before = len(left)
@@ -84,6 +94,19 @@ def _provider(made: Made) -> SimulatedProvider:
     provider = host.make(made.type.split(":")[0])
     provider.configure(made.config)
     return provider
+
+
+def _names(left: list[Made]) -> str:
+    names = [f"{made.type.rpartition(':')[2]} {made.id.rsplit('/', 1)[-1]}" for made in left]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _exists(made: Made, unsure: bool = False) -> bool:
+    """Whether its cloud has it; `unsure` where the cloud cannot say."""
+    try:
+        return _provider(made).read(made.type, made.urn, made.id, dict(made.inputs), {}) is not None
+    except (ProviderError, SandboxError, LookupError):
+        return unsure
 
 
 def _deleted(made: Made) -> bool:

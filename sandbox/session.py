@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-from sandbox import environment, kubeconfig, lock, paths, recovery
+from sandbox import environment, kubeconfig, lock, orphans, paths, recovery
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
 from sandbox.progress import console
@@ -46,6 +46,7 @@ def prepare(stack: Stack) -> Engine:
     restarted = start([stack.cloud])
     engine.init()
     recovery.recover(engine, restarted, say)
+    orphans.tell(stack, say)
     return engine
 
 

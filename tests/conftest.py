@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make check` takes dev and dev-gke for all environments; `make test` puts the others through the same tests."""
-    whole = r"tests/(contract/|unit/(tools/|sandbox/test_cli|(aws|gcp)/test_(expected|stack|provider)))"
+    whole = r"tests/(contract/|unit/(tools/|sandbox/test_cli|(aws|gcp)/test_(conflicts|expected|stack|provider)))"
     for item in items:
         if re.search(r"\[(guide|prod)\b", item.nodeid) or re.search(whole, item.path.as_posix()):
             item.add_marker(pytest.mark.slow)

@@ -1,7 +1,8 @@
-"""What EC2 does with a VPC's secondary networks and endpoints, and moto does not.
+"""What EC2 does with a VPC's secondary networks, gateways and endpoints, and moto does not.
 
-A network joins a VPC only where AWS lets it and leaves it only empty; an interface endpoint has one network interface
-in each of its subnets, with its security groups, and its private DNS name is its own within the VPC.
+A network joins a VPC only where AWS lets it and leaves it only empty; a VPC has one internet gateway at most; an
+interface endpoint has one network interface in each of its subnets, with its security groups, and its private DNS name
+is its own within the VPC; a route table has one gateway endpoint of each service.
 """
 
 from __future__ import annotations
@@ -105,6 +106,15 @@ def endpoint(original: Any, ec2: Any, vpc_id: str, service_name: str, **given: A
                     "private-dns-enabled cannot be set because there is already a conflicting DNS domain for "
                     f"{service_name} in the VPC {vpc_id}",
                 )
+    if not interface:
+        for other in ec2.vpc_end_points.values():
+            both = set(given.get("route_table_ids") or []) & set(other.route_table_ids or [])
+            if both and other.service_name == service_name and other.state not in ("deleted", "deleting"):
+                raise Ec2Error(
+                    "RouteAlreadyExists",
+                    f"route table {min(both)} already has a route with destination-prefix-list-id "
+                    f"{other.destination_prefix_list_id}",
+                )
     made = original(ec2, vpc_id=vpc_id, service_name=service_name, **given)
     if interface:
         for each in made.network_interface_ids:  # moto's lie outside the subnets and have the default group
@@ -112,6 +122,27 @@ def endpoint(original: Any, ec2: Any, vpc_id: str, service_name: str, **given: A
         made.network_interface_ids = []
         _place(ec2, made)
     return made
+
+
+def deleted_endpoints(original: Any, ec2: Any, vpce_ids: list[str] | None = None) -> Any:
+    """DeleteVpcEndpoints. What is deleted already has no route any more: one that is there is another endpoint's."""
+    found = [ec2.vpc_end_points[each] for each in vpce_ids or [] if each in ec2.vpc_end_points]
+    return original(ec2, [each.id for each in found if each.state not in ("deleted", "deleting")])
+
+
+def attached(original: Any, ec2: Any, internet_gateway_id: str, vpc_id: str) -> Any:
+    """AttachInternetGateway."""
+    if any(each.vpc is not None and each.vpc.id == vpc_id for each in ec2.internet_gateways.values()):
+        raise Ec2Error("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
+    return original(ec2, internet_gateway_id, vpc_id)
+
+
+def translating(original: Any, ec2: Any, subnet_id: str, allocation_id: str, *args: Any, **kwargs: Any) -> Any:
+    """CreateNatGateway. moto refuses an address that has a gateway, too, but leaves an interface in the subnet."""
+    for address in ec2.address_by_allocation([allocation_id]) if allocation_id else []:
+        if address.association_id:
+            raise Ec2Error("Resource.AlreadyAssociated", f"Elastic IP address [{allocation_id}] is already associated")
+    return original(ec2, subnet_id, allocation_id, *args, **kwargs)
 
 
 def changed_endpoint(original: Any, ec2: Any, vpc_id: str, *args: Any, **kwargs: Any) -> Any:
@@ -149,6 +180,9 @@ CHANGES = (
     (EC2Backend, "associate_vpc_cidr_block", joined),
     (EC2Backend, "disassociate_vpc_cidr_block", left),
     (EC2Backend, "create_vpc_endpoint", endpoint),
+    (EC2Backend, "attach_internet_gateway", attached),
+    (EC2Backend, "create_nat_gateway", translating),
     (EC2Backend, "modify_vpc_endpoint", changed_endpoint),
+    (EC2Backend, "delete_vpc_endpoints", deleted_endpoints),
 )
 """What wraps moto's own; see extension.py."""

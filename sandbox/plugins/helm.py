@@ -6,7 +6,6 @@ from chart.py; a stand-in is installed like any chart and shows by its appVersio
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -50,8 +49,6 @@ _NO_SCHEMAS = ("unable to build kubernetes objects", "/openapi/", "Client.Timeou
 TRIES = 4
 
 _NOT_INPUTS = ("resourceNames", "status", "manifest")
-_OWNER = "gpuyard.dev/resource"
-"""Label of a release in helm's own storage: the digest of the resource that made it, by which its next run knows it."""
 
 
 def releases(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -112,27 +109,22 @@ class Releases:
         return Diff(changed, [path for path in changed if path in ("name", "namespace")])
 
     def create(self, urn: str, inputs: Props, preview: bool) -> tuple[str, Props]:
-        """Installs. What a failed or killed install of the same name left behind is removed first; a release that this
-        very resource installed before an answer was lost is taken over and upgraded. One of anybody else is refused."""
+        """Installs. What a failed or killed install of the same name left behind is removed first. A release that runs
+        is refused, as the real provider refuses it, even if this very resource installed it and the answer was lost."""
         found = self._announce(inputs)
         if preview or found is None:
             return "", {**inputs, "status": UNKNOWN}
-        label = ["--labels", f"{_OWNER}={_digest(urn)}"]
         try:
-            outputs = self._install(["install", *label], inputs, found)
+            outputs = self._install(["install"], inputs, found)
         except ProviderError as error:
             if _TAKEN not in str(error):
                 raise
             left = self._status(inputs["namespace"], inputs["name"])
-            ours = self._status(inputs["namespace"], inputs["name"], f"{_OWNER}={_digest(urn)}")
-            if ours and ours["status"] == "deployed":
-                log.info(f"taking over the release {inputs['name']}, which an earlier run of this resource installed")
-                return self._id(inputs), self._install(["upgrade", *label], inputs, found)
             if left and left["status"] == "deployed":
                 raise
             log.info(f"removing what an earlier install of {inputs['name']} left behind")
             self._uninstall(inputs)
-            outputs = self._install(["install", *label], inputs, found)
+            outputs = self._install(["install"], inputs, found)
         return self._id(inputs), outputs
 
     def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
@@ -251,10 +243,9 @@ class Releases:
                 names[key].append(place)
         return {**inputs, "version": status["version"], "resourceNames": names, "status": status}
 
-    def _status(self, namespace: str, name: str, selector: str = "") -> dict[str, Any] | None:
-        """The release's status output, or None when helm knows no such release (with these labels)."""
-        labels = ["--selector", selector] if selector else []
-        text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", *labels, "-o", "json")
+    def _status(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The release's status output, or None when helm knows no such release."""
+        text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", "-o", "json")
         for entry in json.loads(text or "[]"):
             if entry["name"] == name:
                 chart_name, version = _split_chart(entry["chart"])
@@ -314,11 +305,6 @@ class Releases:
 
     def _id(self, inputs: Props) -> str:
         return f"{inputs['namespace']}/{inputs['name']}"
-
-
-def _digest(urn: str) -> str:
-    """A URN as a label's value, which takes 63 characters and no colon."""
-    return hashlib.sha256(urn.encode()).hexdigest()[:32]
 
 
 def _split_chart(text: str) -> tuple[str, str]:

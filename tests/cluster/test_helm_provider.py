@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sandbox import conflicts
 from sandbox.cluster.api import Api
 from sandbox.cluster.cloud import Taint
 from sandbox.cluster.control_plane import ControlPlane
@@ -288,20 +290,22 @@ def test_what_a_killed_install_left_is_removed_by_the_next(
     provider.delete(RELEASE, URN, id, good, outputs, 0)
 
 
-def test_a_release_whose_answer_was_lost_is_taken_over_by_its_own_resource_only(
-    provider: KubernetesProvider, api: Api, namespace: str, folder: Path, lines: list[str]
+def test_a_release_whose_answer_was_lost_is_in_the_way_until_it_is_uninstalled(
+    provider: KubernetesProvider, plane: ControlPlane, api: Api, namespace: str, folder: Path
 ) -> None:
-    """field case C2: installed, then the provider broke; the next run upgrades it instead of failing for good."""
+    """field case C2, reliability case R7: the real provider refuses it in every later run, so the error has the
+    command."""
     inputs, _ = provider.check(RELEASE, URN, {}, {"chart": str(folder), "namespace": namespace, "name": "lost"}, b"")
     provider.create(RELEASE, URN, inputs, False, 0)  # and nobody hears of it
     news = {**inputs, "values": {"text": "again"}}
-    with pytest.raises(ProviderError, match="cannot re-use a name that is still in use"):
-        provider.create(RELEASE, f"{URN}-of-another", news, False, 0)
+    with pytest.raises(ProviderError, match="cannot re-use a name that is still in use") as refused:
+        provider.create(RELEASE, URN, news, False, 0)
     assert text_of(api, namespace, "lost") == "nothing"
+    (command,) = conflicts.commands([(RELEASE, news, str(refused.value))])
+    assert command == f"helm uninstall lost --namespace {namespace}"
+    subprocess.run(chart.command(*command.split()[1:], "--kubeconfig", str(plane.kubeconfig)), check=True)
     id, outputs = provider.create(RELEASE, URN, news, False, 0)
-    assert (id, outputs["status"]["revision"]) == (f"{namespace}/lost", 2)
-    assert text_of(api, namespace, "lost") == "again" and any("taking over" in line for line in lines)
-    provider.create(RELEASE, URN, news, False, 0)  # an upgrade keeps the mark
+    assert text_of(api, namespace, "lost") == "again"
     provider.delete(RELEASE, URN, id, news, outputs, 0)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from sandbox import conflicts
 from sandbox.paths import ROOT
 from stack import aws_changes, gcp_changes
 from stack.changes import IN_PLACE, Rule
@@ -30,3 +33,31 @@ def test_the_table_of_fields_is_the_codes() -> None:
     section = PAGE.read_text().partition("\n## ")[2].partition("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("| `")]
     assert shown == table(), "write this into docs/upgrades.md:\n" + "\n".join(table())
+
+
+def placeholders(template: str) -> str:
+    """`{clusterName}` as `CLUSTER_NAME`."""
+    return re.sub(r"\{(\w+)\}", lambda name: re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name[1]).upper(), template)
+
+
+def test_the_commands_for_what_a_lost_answer_left_are_those_of_the_errors() -> None:
+    """reliability case R7"""
+    section = PAGE.read_text().partition("\n## When a run was cut off\n")[2].partition("\n## ")[0]
+    for template in (*conflicts.COMMANDS.values(), conflicts.OBJECT, conflicts.UNPROTECT.removesuffix(" && ")):
+        assert f"`{placeholders(template)}`" in section, f"docs/upgrades.md lacks {placeholders(template)}"
+
+
+def test_what_stays_beside_a_second_one_has_a_command_too() -> None:
+    """Reliability case R7: nothing stands in its way, so no error ever names it."""
+    section = PAGE.read_text().partition("Delete it before `pulumi destroy`")[2].partition("\n## ")[0]
+    shown = set(re.findall(r"^\| ([^|(]+?) (?:\([^|]*\) )?\|", section, re.MULTILINE)) - {"what", "---"}
+    names = {
+        "aws:ec2/eip:Eip": "address",
+        "aws:efs/fileSystem:FileSystem": "file system of EFS",
+        "aws:fsx/lustreFileSystem:LustreFileSystem": "file system of FSx",
+        "aws:iam/rolePolicy:RolePolicy": "policy in a role",
+        "gcp:filestore/instance:Instance": "Filestore",
+    }
+    for token in conflicts.LEAKS:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", token.rpartition(":")[2]).lower()
+        assert {names.get(token, words), words.upper()} & shown, f"docs/upgrades.md does not say how to delete {token}"

@@ -143,8 +143,22 @@ class _Nat(Behaviour):
                 ctx.store.get(collection, name)
             if self.find(ctx, row, inputs):
                 raise invalid(f"Invalid value for field 'resource.nats': NAT '{body['name']}' exists in the router.")
+            self._refuse_second(ctx, row, inputs, body)
             self._change(ctx, row, inputs, lambda nats: [*nats, body])
         return body
+
+    def _refuse_second(self, ctx: Context, row: Row, inputs: Props, body: Body) -> None:
+        """All ranges of a subnetwork are one gateway's, of whatever router."""
+        wanted = _translated(body, inputs)
+        for _, name, router in ctx.store.select("compute.routers"):
+            place = {"project": name.split("/")[1], "region": name.split("/")[3]}
+            for nat in router.get("nats", []):
+                if wanted & _translated(nat, place):
+                    raise invalid(
+                        "Invalid value for field 'resource.nats[0].subnetworks[0].sourceIpRangesToNat': ''. The "
+                        "subnetwork is already configured with ALL_IP_RANGES for Nat which conflicts with the "
+                        "specified IpRangeToNatOption options in this Nat."
+                    )
 
     def find(self, ctx: Context, row: Row, place: Props) -> Body | None:
         router = ctx.store.find("compute.routers", row.resource_name(place)) or {}
@@ -165,6 +179,12 @@ class _Nat(Behaviour):
         ctx.store.update(
             "compute.routers", row.resource_name(place), lambda body: {**body, "nats": change(body.get("nats", []))}
         )
+
+
+def _translated(nat: Body, place: Props) -> set[str]:
+    """The subnetworks of which a NAT gateway has all ranges."""
+    listed = [each for each in nat.get("subnetworks", []) if each.get("sourceIpRangesToNat") == ["ALL_IP_RANGES"]]
+    return {full_name("compute.subnetworks", each["name"], place) for each in listed}
 
 
 def _nat_rules(inputs: Props) -> Iterator[CheckFailure]:

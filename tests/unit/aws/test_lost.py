@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import orphans
+from sandbox import conflicts, orphans
 from sandbox.aws import inventory, lost
 from sandbox.aws.api import Api
 from sandbox.aws.provider import AwsProvider
@@ -77,9 +77,14 @@ def test_what_aws_made_while_the_provider_died_is_found_and_deleted(
     lose(provider, monkeypatch, token, "thing", inputs)
     assert set(inventory.leftovers()) > set(before)
     said: list[str] = []
+    orphans.tell(STACK, said.append)
+    name = token.rpartition(":")[2]
+    assert [name in line for line in said] == ([True] if token in conflicts.LEAKS else []), said
     orphans.remove(STACK, said.append)
-    assert said[0].startswith(f"removing what an earlier run made without hearing of it: {token.rpartition(':')[2]} ")
+    assert said[-1].startswith(f"removing what an earlier run made without hearing of it: {name} ")
     assert inventory.leftovers() == before
+    orphans.tell(STACK, said.append)
+    assert said[-1].startswith("removing"), "what is gone is not named again"
 
 
 def test_every_type_whose_id_aws_chooses_is_found_or_goes_with_another_object() -> None:

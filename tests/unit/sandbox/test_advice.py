@@ -51,29 +51,50 @@ def test_throttling_needs_no_correction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "command"),
+    ("token", "inputs", "said", "command"),
     [
         (
-            "aws:cloudwatch/logGroup:LogGroup",
-            {"name": "/aws/eks/mine/cluster"},
-            "aws logs delete-log-group --log-group-name /aws/eks/mine/cluster",
+            "aws:eks/accessEntry:AccessEntry",
+            {"clusterName": "mine", "principalArn": "arn:aws:iam::111122223333:role/ml"},
+            "ResourceInUseException: The specified access entry resource is already in use on this cluster.",
+            "aws --region us-east-1 eks delete-access-entry --cluster-name mine --principal-arn "
+            "arn:aws:iam::111122223333:role/ml",
         ),
-        ("aws:eks/cluster:Cluster", {"name": "mine"}, "aws eks delete-cluster --name mine"),
         (
-            "aws:eks/addon:Addon",
-            {"clusterName": "mine", "addonName": "coredns"},
-            "aws eks delete-addon --cluster-name mine --addon-name coredns",
+            "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+            {"clusterName": "mine", "namespace": "training", "serviceAccount": "trainer"},
+            "ResourceInUseException: Association already exists: a-0123456789abcdef0",
+            "aws --region us-east-1 eks delete-pod-identity-association --cluster-name mine --association-id $(aws "
+            "--region us-east-1 eks list-pod-identity-associations --cluster-name mine --namespace training "
+            "--service-account trainer --query 'associations[].associationId' --output text)",
         ),
-        ("kubernetes:core/v1:Namespace", {"metadata": {"name": "watch"}}, "kubectl delete namespace watch"),
-        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16"}, ""),
-        ("aws:kms/alias:Alias", {"targetKeyId": "its name is the provider's choice"}, ""),
+        (
+            "kubernetes:helm.sh/v3:Release",
+            {"name": "monitoring", "namespace": "watch"},
+            "cannot re-use a name that is still in use",
+            "helm uninstall monitoring --namespace watch",
+        ),
+        (
+            "gcp:container/cluster:Cluster",
+            {"name": "mine", "location": "us-central1", "project": "ml"},
+            "googleapi: Error 409: Already exists: projects/ml/locations/us-central1/clusters/mine., alreadyExists",
+            "gcloud container clusters delete mine --location=us-central1 --project=ml --quiet",
+        ),
     ],
 )
-def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, Any], command: str) -> None:
-    """reliability cases R7, R10: what a run made and never heard of is in the way until somebody deletes it."""
-    found = advice.fix("it already exists", [(token, inputs, "it already exists"), (token, {"name": "x"}, "throttled")])
-    assert found.startswith(HELPLESS) and AGAIN in found
-    assert f"`make shell` ({command})" in found if command else "`make shell`," in found
+def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, Any], said: str, command: str) -> None:
+    """reliability cases R7, R10: what a run made and never heard of is in the way until somebody deletes it, even where
+    something else did not answer in the same run."""
+    failed = [(token, inputs, said), (token, {**inputs, "name": "another"}, "connection reset by peer")]
+    found = advice.fix(f"{said}\nconnection reset by peer", failed, "us-east-1")
+    words, shown = found.split(":\n    ")
+    assert words.startswith(HELPLESS) and AGAIN in words and shown == command
+
+
+def test_what_is_in_the_way_without_a_command_is_said_without_one() -> None:
+    """reliability case R10: the names of the inputs do not tell which object it is."""
+    found = advice.fix("it already exists", [("aws:kms/alias:Alias", {}, "it already exists")])
+    assert found.startswith(HELPLESS) and "as below" not in found and "\n" not in found
 
 
 def test_a_lost_answer_is_not_promised_to_mend_itself() -> None:
