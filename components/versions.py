@@ -4,6 +4,7 @@ Not here: Python packages (`requirements.txt`), the sandbox's tools (`tools/*/go
 A bump is one line here; the preview then shows what it changes.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +20,12 @@ GKE_CHANNELS = {
 }
 """Release channel of GKE → minors that it offers to new clusters and the library takes; EXTENDED has older ones too.
 Source: GKE's release notes of 2026-09 (2026-R39). What a location offers today is asked at preview."""
+
+
+def minor(version: str) -> tuple[int, int] | None:
+    """(1, 35) of Kubernetes 1.35 and of 1.35.6-gke.1000000; None of what is not a version."""
+    found = re.match(r"(\d+)\.(\d+)(\.|$)", version)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How an add-on of this library is installed: its own namespace with a pod security level, and one Helm release."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -104,7 +105,8 @@ def mirror_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str, 
     yield from _digest_problems(mirror, charts, digests)
     if not mirror or "://" in mirror:
         return
-    if not Path(mirror).is_dir():
+    # Not `Path`: that raises where a name is too long for a file system.
+    if not os.path.isdir(mirror):
         yield Problem(
             "mirror", mirror, "no such folder", "a folder of charts, an https:// or an oci:// address",
             "make the folder, or remove the mirror",
@@ -135,7 +137,7 @@ def _digest_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str,
             )
         elif (mirror or chart.repository).startswith("oci://"):
             continue
-        elif not mirror or "://" in mirror or not packed.is_file():
+        elif not mirror or "://" in mirror or not os.path.isfile(packed):
             yield Problem(
                 path, digest, "nobody would compare it: Helm knows digests of oci:// addresses only",
                 f"a mirror that is an oci:// address, or a folder with {packed.name}",

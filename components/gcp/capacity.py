@@ -9,6 +9,7 @@ reservations and compact placement, and the constants of its autoscaler; all of 
 import re
 from collections.abc import Iterator
 
+from .. import versions
 from ..checks import Problem
 from ..pools import Rung
 from .pool_spec import GkePool
@@ -17,6 +18,7 @@ from .pool_spec import GkePool
 FLEX_RUN = (600, 604800)
 RUN = (30, 10368000)
 GRACES = (0, 30, 120)
+_GRACE_FROM = (1, 35)
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
 # Compactly placed as flex-start too, by a workload policy (cluster-toolkit, modules/compute/gke-node-pool).
 _FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
@@ -153,7 +155,7 @@ def _grace(made: GkePool, version: str) -> Iterator[Problem]:
         yield Problem("spot_grace_seconds", seconds, "no possible grace", allowed, "write 120")
     elif "spot" not in made.pool.capacity:
         yield Problem("spot_grace_seconds", seconds, "only spot nodes have it", "a ladder with spot", "remove it")
-    elif version and tuple(map(int, version.split("."))) < (1, 35):
+    elif (minor := versions.minor(version)) and minor < _GRACE_FROM:
         yield Problem("spot_grace_seconds", seconds, f"not in Kubernetes {version}", "1.35 and later", "remove it")
 
 

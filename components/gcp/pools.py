@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from .. import hardware, naming, pools
+from .. import hardware, naming, pools, versions
 from ..checks import Problem
 from ..pools import Pool
 from . import capacity, gpu_sharing, node_settings, places, system_keys, upgrades
@@ -137,7 +137,8 @@ def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterato
     """What works but is seldom meant, and what worked for nobody when it was last looked at. `version`: the cluster's
     minor, if it is known."""
     for name, spec in specs.items():
-        if version and spec["machine_types"][0] in _OLD_IMAGE_ONLY and _minor(version) > _OLD_IMAGE_UNTIL:
+        minor = versions.minor(version)
+        if spec["machine_types"][0] in _OLD_IMAGE_ONLY and minor and minor > _OLD_IMAGE_UNTIL:
             yield (
                 f"{name}.machineTypes[0]: {spec['machine_types'][0]} did not start with the node image of Kubernetes "
                 '1.35 in 2026-05 (COS 125; cluster-toolkit#5673); try one node, or write cluster.version: "1.34"'
@@ -150,10 +151,6 @@ def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterato
             f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and go "
             "whenever Google takes those back; write on_demand, or add a small pool on demand"
         )
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 def _may_hold_system_pods(pool: Pool) -> bool:

@@ -11,7 +11,7 @@ from typing import TypedDict
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import checks, hardware
+from .. import checks, hardware, versions
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
 
@@ -61,7 +61,7 @@ def problems(args: GcpStorageArgs) -> Iterator[Problem]:
             f"false, or the tier {_MULTISHARE_TIER}", f"write filestoreTier: {_MULTISHARE_TIER}, or remove it",
         )  # fmt: skip
     kind, version = disk_kind(args.get("machine_types", [])), args.get("version", "")
-    if kind == "dynamic" and version and tuple(map(int, version.split("."))) < _DYNAMIC_FROM:
+    if kind == "dynamic" and (minor := versions.minor(version)) and minor < _DYNAMIC_FROM:
         yield Problem(
             "", version, "some pools take persistent disks only and others hyperdisks only, and a storage class for "
             "both takes a later Kubernetes", "1.35 and later, or pools of one kind",

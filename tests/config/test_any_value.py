@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import re
+from datetime import date
 from typing import Any
 
 import pulumi
@@ -9,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stack import on
+from tests.config.every_field import FILES
 from tests.config.test_errors import PROBLEM, changed, parse, refused
 
 
@@ -33,11 +38,77 @@ def _all_places(value: Any) -> list[tuple[Any, Any]]:
     return [(value, key) for key in keys] + [place for key in keys for place in _all_places(value[key])]
 
 
+STACKS = {"aws": "dev", "gcp": "dev-gke"}
+
+
+def _file(name: str) -> tuple[str, dict[str, Any]]:
+    """A stack, and its file with every field in it; see every_field.py."""
+    stack, fields = FILES[name]
+    return stack, {**changed(stack, {}), **copy.deepcopy(fields)}
+
+
+def _parsed(stack: str, config: dict[str, Any]) -> None:
+    """Passes for a config, and for one clear error."""
+    try:
+        environment = parse(stack, config)
+    except pulumi.RunError as error:
+        text = str(error)
+        assert len(text.splitlines()) == 1 + 3 * len(list(PROBLEM.finditer(text))), text
+    else:
+        list(environment.warnings(date(2026, 11, 23)))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_with_every_field_is_a_config(name: str) -> None:
+    """Else the next tests would find the same error everywhere."""
+    stack, config = _file(name)
+    parse(stack, config)
+
+
+@pytest.mark.parametrize("cloud", STACKS)
+def test_every_field_stands_in_one_of_the_files(cloud: str) -> None:
+    """Reliability case R11: also fields to come."""
+    written: set[str] = set()
+    for name in FILES:
+        stack, config = _file(name)
+        if STACKS[cloud] == stack:
+            written |= {path for key, value in config.items() for path in _paths(key.removeprefix("gpuyard:"), value)}
+    rules = [rule for rule in on.changes(cloud).RULES if ":" not in rule]
+    patterns = {rule: re.compile(re.escape(rule).replace(r"\*", ".+")) for rule in rules}
+    missing = {rule for rule, pattern in patterns.items() if not any(map(pattern.fullmatch, written))}
+    # A flow log is none in a VPC of others; charts and images are refused on GKE.
+    nowhere = ("cluster.iam.roles.flowLog", "charts.", "images.") if cloud == "gcp" else ("cluster.iam.roles.flowLog",)
+    assert [rule for rule in sorted(missing) if not rule.startswith(nowhere)] == []
+
+
+def _paths(path: str, value: Any) -> list[str]:
+    inner = [each for key in value for each in _paths(f"{path}.{key}", value[key])] if isinstance(value, dict) else []
+    return [path, *inner]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("odd", ["", "x", -1, 10**12, [], {}, ["a"], "1.35.1-20260230", "é" * 300], ids=range(9))
+@pytest.mark.parametrize("name", FILES)
+def test_an_odd_value_at_every_place_is_a_config_or_one_clear_error(name: str, odd: Any) -> None:
+    """Reliability case R11: a version that is none, beside a pool with `spotGraceSeconds`, was a traceback."""
+    stack, whole = _file(name)
+    for number in range(len(_places(whole))):
+        config = copy.deepcopy(whole)
+        container, key = _places(config)[number]
+        container[key] = odd
+        _parsed(stack, config)
+
+
+def _places(config: dict[str, Any]) -> list[tuple[Any, Any]]:
+    return [place for place in _all_places(config) if not str(place[1]).startswith("pulumi:")]
+
+
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), stack=st.sampled_from(["dev", "dev-gke"]))
+@given(data=st.data(), stack=st.sampled_from(list(FILES)))
 def test_any_value_and_any_name_at_any_place_is_a_config_or_one_clear_error(data: st.DataObject, stack: str) -> None:
     """Reliability case R11: `gpuyard:cloud` as a list was a traceback."""
-    config = {key: value for key, value in changed(stack, {}).items() if not key.startswith("pulumi:")}
+    config = {key: value for key, value in _file(stack)[1].items() if not key.startswith("pulumi:")}
+    stack = FILES[stack][0]
     places = [(config, key) for key in config if key.startswith("gpuyard:")]
     places += [place for container, key in places for place in _all_places(container[key])]
     container, key = data.draw(st.sampled_from(places), "place")
@@ -45,8 +116,4 @@ def test_any_value_and_any_name_at_any_place_is_a_config_or_one_clear_error(data
         container[data.draw(st.text(max_size=20), "name")] = container.pop(key)
     else:
         container[key] = data.draw(_anything, "value")
-    try:
-        parse(stack, config)
-    except pulumi.RunError as error:
-        text = str(error)
-        assert len(text.splitlines()) == 1 + 3 * len(list(PROBLEM.finditer(text))), text
+    _parsed(stack, config)
