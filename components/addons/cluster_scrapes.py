@@ -60,7 +60,7 @@ def _kubelet(path: str, metric_relabel: list[dict[str, Any]] | None = None) -> d
             {"source_labels": ["__metrics_path__"], "target_label": "metrics_path"},
             {"source_labels": ["__meta_kubernetes_node_name"], "target_label": "node"},
         ],
-        "metric_relabel_configs": metric_relabel or [],
+        **({"metric_relabel_configs": metric_relabel} if metric_relabel else {}),
     }
 
 

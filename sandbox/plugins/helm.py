@@ -48,7 +48,20 @@ _TAKEN, _LOCKED, _ABSENT = "cannot re-use a name", "another operation", "has no 
 _NO_SCHEMAS = ("unable to build kubernetes objects", "/openapi/", "Client.Timeout")
 TRIES = 4
 
-_NOT_INPUTS = ("resourceNames", "status", "manifest")
+_NOT_INPUTS = ("resourceNames", "status", "manifest", "compat")
+_UNSET: Props = {
+    **dict.fromkeys(
+        (
+            *("allowNullValues", "atomic", "cleanupOnFail", "createNamespace", "dependencyUpdate", "devel", "lint"),
+            *("disableCRDHooks", "disableOpenapiValidation", "disableWebhooks", "forceUpdate", "recreatePods"),
+            *("renderSubchartNotes", "replace", "resetValues", "reuseValues", "skipAwait", "skipCrds", "verify"),
+            "waitForJobs",
+        ),
+        False,
+    ),
+    **dict.fromkeys(("description", "keyring", "postrender"), ""),
+}
+"""What the real provider writes for an input that the program leaves out (`Release` in helm_release.go)."""
 
 
 def releases(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -75,6 +88,14 @@ def releases(plane: ControlPlane) -> list[dict[str, Any]]:
     return found
 
 
+def _merged(values: Any) -> Any:
+    """Values as the real provider passes them on: nulls and empty lists never reach the chart, whose own stay
+    (mergeMaps and excludeNulls in helm_release.go)."""
+    if isinstance(values, dict):
+        return {key: _merged(value) for key, value in values.items() if value is not None and value != []}
+    return [_merged(value) for value in values if value is not None] if isinstance(values, list) else values
+
+
 class Releases:
     """The releases of one cluster, as the kubernetes provider manages them."""
 
@@ -87,7 +108,9 @@ class Releases:
         self, urn: str, olds: Props, news: Props, seed: bytes, failures: list[CheckFailure]
     ) -> tuple[Props, list[CheckFailure]]:
         """Defaults, auto-name and the exact version; a chart that does not exist is a failure of `chart`."""
-        inputs = {key: value for key, value in news.items() if key not in _NOT_INPUTS}
+        inputs = {**_UNSET, **{key: value for key, value in news.items() if key not in _NOT_INPUTS}}
+        if "values" in inputs and not inputs["allowNullValues"]:
+            inputs["values"] = _merged(inputs["values"])
         if not inputs.get("name") and inputs.get("name") is not UNKNOWN:
             inputs["name"] = olds.get("name") or f"{urn.rsplit('::', 1)[-1]}-{(seed.hex() or os.urandom(4).hex())[:8]}"
         if not inputs.get("namespace") and inputs.get("namespace") is not UNKNOWN:
@@ -104,7 +127,7 @@ class Releases:
 
     def diff(self, old_inputs: Props, news: Props) -> Diff:
         """Name and namespace replace; everything else upgrades."""
-        olds = {key: value for key, value in old_inputs.items() if key not in _NOT_INPUTS}
+        olds = {**_UNSET, **{key: value for key, value in old_inputs.items() if key not in _NOT_INPUTS}}
         changed = list(changes(olds, news))
         return Diff(changed, [path for path in changed if path in ("name", "namespace")])
 
@@ -241,6 +264,7 @@ class Releases:
             place = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
             if place not in names.setdefault(key, []):
                 names[key].append(place)
+        names = {key: sorted(places) for key, places in names.items()}
         return {**inputs, "version": status["version"], "resourceNames": names, "status": status}
 
     def _status(self, namespace: str, name: str) -> dict[str, Any] | None:

@@ -30,12 +30,13 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """The cluster and user of a kubeconfig's chosen context."""
+    """The cluster, user and namespace of a kubeconfig's chosen context."""
 
     context: str
     server: str
     ca_data: str
     user: Mapping[str, Any]
+    namespace: str = "default"
 
 
 def parse(text: Any, context: str | None = None, cluster: str | None = None) -> Kubeconfig:
@@ -52,7 +53,8 @@ def parse(text: Any, context: str | None = None, cluster: str | None = None) -> 
     user = _named(config, "users", chosen.get("user")).get("user") or {}
     if not target.get("server"):
         raise ProviderError(f"the kubeconfig's cluster of context {name!r} has no server")
-    return Kubeconfig(name, target["server"].rstrip("/"), target.get("certificate-authority-data") or "", user)
+    ca_data = target.get("certificate-authority-data") or ""
+    return Kubeconfig(name, target["server"].rstrip("/"), ca_data, user, chosen.get("namespace") or "default")
 
 
 def find(kubeconfig: Kubeconfig) -> ControlPlane | None:

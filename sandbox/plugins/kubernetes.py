@@ -53,15 +53,18 @@ class KubernetesProvider(SimulatedProvider):
         self._plane: ControlPlane | None = None
         self._objects: Objects | None = None
         self._unreachable = "the provider is not configured"
+        self._namespace = ""
 
     # -- the provider itself ----------------------------------------------------------------------------------------
 
     def configure(self, config: Mapping[str, Any]) -> None:
         self.config = config
+        self._namespace = str(config.get("namespace") or "")
         if not config.get("kubeconfig"):
             self._unreachable = "the provider has no kubeconfig; the sandbox uses none of the machine's own"
             return
         parsed = kubeconfig.parse(config["kubeconfig"], config.get("context"), config.get("cluster"))
+        self._namespace = self._namespace or parsed.namespace
         try:
             self._plane = kubeconfig.find(parsed)
         except kubeconfig.Unreachable as error:
@@ -114,9 +117,11 @@ class KubernetesProvider(SimulatedProvider):
                 failures.append(CheckFailure("metadata.name", "is required for a patch"))
             else:
                 self._autoname(urn, olds, meta, seed)
-        default = self.config.get("namespace")
-        if default and not meta.get("namespace") and meta.get("namespace") is not UNKNOWN and self._namespaced(inputs):
-            meta["namespace"] = default
+        if meta.get("annotations") == {}:
+            del meta["annotations"]
+        unsaid = not meta.get("namespace") and meta.get("namespace") is not UNKNOWN
+        if self._namespace and unsaid and self._namespaced(inputs):
+            meta["namespace"] = self._namespace
         return _hide_secrets(inputs), failures
 
     def diff(self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props) -> Diff:
@@ -247,7 +252,7 @@ class KubernetesProvider(SimulatedProvider):
             return inputs
         if not self._namespaced(inputs):
             return inputs
-        return {**inputs, "metadata": {**meta, "namespace": "default"}}
+        return {**inputs, "metadata": {**meta, "namespace": self._namespace or "default"}}
 
     def _kind(self, token: str, obj: Props) -> tuple[str, str]:
         if obj.get("apiVersion") and obj.get("kind"):

@@ -220,6 +220,22 @@ def test_preview_lets_pass_what_only_the_update_can_know(provider: KubernetesPro
     assert provider.create(token, urn(token), custom, True, 0) == ("", custom)
 
 
+def test_what_the_program_leaves_out_is_written_as_the_real_provider_writes_it(
+    plane: ControlPlane, provider: KubernetesProvider
+) -> None:
+    """Found with the real provider: the namespace that is meant, and no empty annotations."""
+    meta = {"metadata": {"name": "a", "annotations": {}, "labels": {}}}
+    inputs = checked(provider, CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", **meta})
+    assert inputs["metadata"] == {"name": "a", "labels": {}, "namespace": "default"}
+    cluster_wide = checked(provider, NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", **meta})
+    assert cluster_wide["metadata"] == {"name": "a", "labels": {}}
+    config = json.loads(eks_kubeconfig(plane))
+    config["contexts"][0]["context"]["namespace"] = "team-a"
+    provider.configure({"kubeconfig": json.dumps(config)})
+    inputs = checked(provider, CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", **meta})
+    assert inputs["metadata"]["namespace"] == "team-a"
+
+
 def test_creation_waits_for_its_namespace(provider: KubernetesProvider, api: Api) -> None:
     later = threading.Timer(1, lambda: api.create("/api/v1/namespaces", {"metadata": {"name": "t-later"}}))
     later.start()
