@@ -16,7 +16,7 @@ from unittest import mock
 
 from components import hardware
 from sandbox.cluster.cloud import Group, NodeShape, Taint
-from sandbox.gcp import gke
+from sandbox.gcp import planes
 from sandbox.gcp.fleet import Fleet
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
@@ -303,9 +303,9 @@ class Environment:
 def environment(made: Recording, folder: Path) -> Environment:
     """Brings a recorded stack's cluster and pools up in a store in `folder`, without a control plane."""
     store = Store(folder / "objects.sqlite")
-    planes = FakePlanes(store)
-    cloud = Cloud(GcpProvider(store), planes)
-    with mock.patch.object(gke, "control_planes", lambda: planes):
+    pretended = FakePlanes(store)
+    cloud = Cloud(GcpProvider(store), pretended)
+    with mock.patch.object(planes, "control_planes", lambda: pretended):
         bring_up(cloud, made)
     ids = {name: id for id, (token, name, _, _) in cloud.made.items() if token == POOL}
     pools = made.all(POOL)

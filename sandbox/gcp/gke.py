@@ -1,7 +1,7 @@
-"""What Google Kubernetes Engine does with clusters and node pools beyond storing them.
+"""What Google Kubernetes Engine does with clusters beyond storing them; with node pools: node_pools.py.
 
-A cluster is a real control plane (sandbox/cluster/control_plane.py); a node pool is a managed instance group per zone,
-whose machines the cluster's node controller turns into nodes. Not simulated: Autopilot, node auto-provisioning, TPUs.
+A cluster is a real control plane (sandbox/cluster/control_plane.py). Not simulated: Autopilot, node auto-provisioning,
+TPUs.
 """
 
 from __future__ import annotations
@@ -11,39 +11,15 @@ from typing import Any
 
 from sandbox.cluster import compute_class, monitoring_kinds
 from sandbox.cluster.key import gke as cluster_key
-from sandbox.gcp import firewalls, fleet, groups, machines, nodes, renewal, reservations, versions
-from sandbox.gcp.store import ApiError, Body, Store
-from sandbox.gcp.table import Behaviour, Context, Row, fill, full_name, invalid, number, overwrite
-from sandbox.plugins.provider import Props, ProviderError
-
-CLUSTERS = "container.clusters"
-CLUSTER_NAME = "projects/{project}/locations/{location}/clusters/{cluster}"
-POOL_NAME = CLUSTER_NAME + "/nodePools/{name}"
-
-NODES_SECONDS = 120.0
-"""How long a node pool waits for its nodes to be Ready."""
-
-PROVIDER_MINUTES = 120.0
-"""What the provider waits for a node pool unless it is told otherwise (resource_container_node_pool.go, Timeouts)."""
+from sandbox.gcp import firewalls, groups, machines, planes, versions
+from sandbox.gcp.node_pools import add_pool, await_nodes
+from sandbox.gcp.planes import CLUSTERS
+from sandbox.gcp.store import Body, Store
+from sandbox.gcp.table import Behaviour, Context, Row, full_name, invalid, number, overwrite
+from sandbox.plugins.provider import Props
 
 _UNFINISHED = "PROVISIONING"
 _NODES_BEHIND = 2
-
-_GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
-_QUEUED_TAINT = {"key": "cloud.google.com/gke-queued", "value": "true", "effect": "NO_SCHEDULE"}
-_ARM_TAINT = {"key": "kubernetes.io/arch", "value": "arm64", "effect": "NO_SCHEDULE"}
-_REBUILD = (
-    *("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk", "gcfsConfig", "gvnic"),
-    *("kubeletConfig", "linuxNodeConfig", "workloadMetadataConfig"),
-)
-"""Changes of a pool's config that the API makes by replacing its machines."""
-
-
-def control_planes() -> Any:
-    """The module that runs control planes; tests put their own here."""
-    from sandbox.cluster import control_plane
-
-    return control_plane
 
 
 class Cluster(Behaviour):
@@ -64,14 +40,14 @@ class Cluster(Behaviour):
             firewalls.write(ctx.store, (row.collection, name), inputs, body)
         key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
         try:
-            plane = control_planes().start(key, versions.minor(version))
+            plane = planes.control_planes().start(key, versions.minor(version))
             compute_class.install(plane.api())
             if body.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", True):
                 monitoring_kinds.install(plane.api(), monitoring_kinds.googles())
         except BaseException:
             # Half a cluster would stand in the way of the next attempt.
             ctx.store.delete(row.collection, name)
-            control_planes().stop(key)
+            planes.control_planes().stop(key)
             raise
         body = ctx.store.update(row.collection, name, lambda body: {**body, **_served_by(plane, name, body)})
         if not inputs.get("removeDefaultNodePool"):
@@ -92,7 +68,7 @@ class Cluster(Behaviour):
         _check_ranges(ctx.store, inputs, new)
         if target != current:
             key = cluster_key(inputs["project"], inputs["location"], inputs["name"])
-            control_planes().start(key, versions.minor(target))
+            planes.control_planes().start(key, versions.minor(target))
         return ctx.store.update(
             row.collection,
             name,
@@ -107,7 +83,7 @@ class Cluster(Behaviour):
     def delete(self, ctx: Context, row: Row, place: Props) -> None:
         name = row.resource_name(place)
         ctx.store.get(row.collection, name)
-        control_planes().stop(cluster_key(place["project"], place["location"], place["name"]))
+        planes.control_planes().stop(cluster_key(place["project"], place["location"], place["name"]))
         ctx.store.delete(row.collection, name)
 
     def served(self, ctx: Context, row: Row, inputs: Props, name: str) -> Body:
@@ -155,208 +131,6 @@ class Cluster(Behaviour):
             await_nodes(ctx, f"{cluster}/nodePools/{pool['name']}")
 
 
-class NodePool(Behaviour):
-    def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
-        cluster = fill(CLUSTER_NAME, {**inputs, **row.variables(inputs)})
-        add_pool(ctx, cluster, body, inputs)
-        name = row.resource_name(inputs)
-        try:
-            await_nodes(ctx, name)
-        except ApiError as error:
-            # The pool exists: the engine has to know, or the next run cannot make it.
-            raise ProviderError(
-                f"Error waiting for creating GKE NodePool: {error.message}", (row.pulumi_id(inputs), {**inputs})
-            ) from None
-        return self.find(ctx, row, inputs) or body
-
-    def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
-        name = row.resource_name(inputs)
-        store = ctx.store
-        renewed = 0
-        with store.transaction():
-            before = store.get(groups.POOLS, name)
-            cluster = store.get(CLUSTERS, name.rpartition("/nodePools/")[0])
-            if new.get("version"):
-                new["version"] = _node_version(cluster, new["version"])
-            zones = new.get("locations") or before["locations"]
-            check_machines(new.get("config", {}), zones)
-            after = store.update(groups.POOLS, name, lambda body: overwrite(body, old, new))
-            after = store.update(groups.POOLS, name, lambda body: {**body, "locations": zones})
-            if inputs.get("nodeCount") is not None:
-                groups.resize(store, name, dict.fromkeys(zones, int(inputs["nodeCount"])))
-            groups.relocate(store, name, zones, min(_start_sizes(inputs, len(zones))))
-            _within_limits(store, name, after)
-            changed = [key for key in _REBUILD if before["config"].get(key) != after["config"].get(key)]
-            if changed or before["version"] != after["version"]:
-                renewed = len(groups.instances(store, name))
-                groups.recreate(store, name)
-            _refresh_groups(store, name)
-        await_nodes(ctx, name)
-        if renewed and (needed := renewal.minutes(after, renewed)) > (limit := ctx.timeout / 60 or PROVIDER_MINUTES):
-            # GKE goes on; the provider has stopped looking.
-            raise ProviderError(
-                f"Error waiting for updating GKE node pool: timeout while waiting for state to become 'DONE' (last "
-                f"state: 'RUNNING', timeout: {limit:.0f}m0s; {renewed} nodes take about {needed:.0f} minutes)",
-                (row.pulumi_id(inputs), {**inputs}),
-            )
-        return self.find(ctx, row, inputs) or new
-
-    def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
-        sizes = body["_sandbox"].get("sizes", {})
-        urls = body.get("instanceGroupUrls", [])
-        outputs = {
-            "instanceGroupUrls": [url.replace("/instanceGroups/", "/instanceGroupManagers/") for url in urls],
-            "managedInstanceGroupUrls": [url.replace("/instanceGroupManagers/", "/instanceGroups/") for url in urls],
-            "version": body["version"],
-            "nodeLocations": body["locations"],
-            "operation": "",
-        }
-        if sizes:
-            # As the provider computes it: the average over the groups, rounded down.
-            outputs["nodeCount"] = sum(sizes.values()) // len(sizes)
-        return outputs
-
-    def find(self, ctx: Context, row: Row, place: Props) -> Body | None:
-        body = super().find(ctx, row, place)
-        if body is not None:
-            body["_sandbox"]["sizes"] = groups.sizes(ctx.store, row.resource_name(place))
-        return body
-
-
-def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body:
-    """Makes a node pool and its machines; `inputs` hold the counts."""
-    store = ctx.store
-    with store.transaction():
-        cluster = store.find(CLUSTERS, cluster_name)
-        if cluster is None:
-            raise ApiError(404, f"Not found: {cluster_name}.", "notFound")
-        name = f"{cluster_name}/nodePools/{body['name']}"
-        config: Props = {"machineType": nodes.DEFAULT_MACHINE, **body.get("config", {})}
-        zones = sorted(body.get("locations") or cluster["locations"])
-        check_machines(config, zones)
-        _check_pods_range(store, cluster_name, cluster, body)
-        extra: list[Props] = []
-        others = [pool for _, _, pool in store.select(groups.POOLS, under=cluster_name)]
-        tainted = any(taint["key"] == nodes.GPU for taint in config.get("taints", []))
-        if config.get("accelerators") and not tainted and any(not p["config"].get("accelerators") for p in others):
-            # GKE taints GPU pools by itself, but only when other nodes exist for everything else.
-            extra.append(_GPU_TAINT)
-        extra += _other_taints(body, config)
-        config = {**config, **_added(body, config)}
-        pool = {
-            **body,
-            "config": config,
-            "locations": zones,
-            "version": _node_version(cluster, body.get("version", "")),
-            "status": "RUNNING",
-            "selfLink": f"https://container.googleapis.com/v1/{name}",
-            "etag": number(name)[:10],
-            "_sandbox": {"id": number(name), "gke_taints": extra},
-        }
-        store.insert(groups.POOLS, name, pool, owner=(CLUSTERS, cluster_name))
-        for zone, count in zip(zones, _start_sizes(inputs, len(zones)), strict=True):
-            groups.create(store, name, zone, count)
-        _refresh_groups(store, name)
-        return store.get(groups.POOLS, name)
-
-
-def _added(pool: Body, config: Body) -> Body:
-    """What GKE writes into the config by itself: the label of the network profile, by which pods select the nodes, and
-    labels of the machines (the latter the provider hides: containerNodePoolResourceLabelsDiffSuppress)."""
-    profile = pool.get("networkConfig", {}).get("acceleratorNetworkProfile")
-    model = "spot" if config.get("spot") else "flex-start" if config.get("flexStart") else "on-demand"
-    kinds = [accelerator["acceleratorType"] for accelerator in config.get("accelerators", [])]
-    added = {
-        "goog-gke-node-pool-provisioning-model": model,
-        **({"goog-gke-accelerator-type": kinds[0]} if kinds else {}),
-    }
-    labels = {**config.get("labels", {}), **({nodes.NETWORK_PROFILE: profile} if profile else {})}
-    return {"labels": labels, "resourceLabels": {**config.get("resourceLabels", {}), **added}}
-
-
-def _other_taints(pool: Body, config: Body) -> list[Props]:
-    """What GKE puts on nodes of queued provisioning and, unless the pool says otherwise, on Arm nodes."""
-    machine = machines.find(config["machineType"])
-    behaviour = config.get("taintConfig", {}).get("architectureTaintBehavior", "ARM")
-    queued = [_QUEUED_TAINT] if pool.get("queuedProvisioning", {}).get("enabled") else []
-    return queued + ([_ARM_TAINT] if machine and machine.arch == "arm64" and behaviour == "ARM" else [])
-
-
-def check_machines(config: Body, zones: list[str]) -> None:
-    """Refuses a machine type, or a GPU, that does not exist or is not offered in one of the zones."""
-    if fault := machine_fault(config, zones):
-        raise invalid(fault[1])
-
-
-def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
-    """(field of the config, what is wrong), or None."""
-    name = config.get("machineType", nodes.DEFAULT_MACHINE)
-    machine = machines.find(name)
-    if machine is None:
-        return "machineType", f"Machine type with name '{name}' does not exist in zone '{zones[0] if zones else '-'}'."
-    accelerators = config.get("accelerators", [])
-    for accelerator in accelerators:
-        kind, count = accelerator.get("acceleratorType"), accelerator.get("acceleratorCount", "0")
-        known = isinstance(kind, str) and isinstance(count, str)
-        if known and (said := machines.accelerator_fault(machine, kind, int(count), zones)):
-            return "accelerators", said
-    for zone in zones:
-        if not machines.offered_in(machine, zone):
-            return "machineType", f"Machine type with name '{name}' does not exist in zone '{zone}'."
-    return None
-
-
-def await_nodes(ctx: Context, pool: str) -> None:
-    """Waits until every machine of the pool is a Ready node; ApiError when it takes too long or someone interrupts."""
-    reservation = reservations.name(ctx.store.get(groups.POOLS, pool).get("config", {}))
-    size = sum(groups.sizes(ctx.store, pool).values())
-    wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
-    if reservation and len(wanted) < size:
-        said = f"Specified reservation [{reservation}] does not have available resources for the request."
-        raise ApiError(400, said, "failedPrecondition")
-    if not wanted:
-        return
-    steps = pool.split("/")
-    plane = control_planes().get(cluster_key(steps[1], steps[3], steps[5]))
-    if plane is None:
-        raise ApiError(404, f"The control plane of {steps[5]} does not run.", "notFound")
-    deadline = time.monotonic() + min(ctx.timeout or NODES_SECONDS, NODES_SECONDS)
-    ready: set[str] = set()
-    while time.monotonic() < deadline and not ctx.cancelled.is_set():
-        try:
-            found = plane.api().list("/api/v1/nodes", labelSelector=f"cloud.google.com/gke-nodepool={steps[7]}")
-        except OSError:
-            found = []  # it may be on its way up
-        ready = {node["metadata"]["name"] for node in found if _is_ready(node)}
-        wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
-        if wanted <= ready:
-            return
-        ctx.cancelled.wait(0.25)
-    raise ApiError(
-        400,
-        f"only {len(wanted & ready)} of {len(wanted)} nodes of pool '{steps[7]}' became ready"
-        + (" before the operation was interrupted" if ctx.cancelled.is_set() else "; `make status` shows the cluster"),
-        "failedPrecondition",
-    )
-
-
-def _is_ready(node: Props) -> bool:
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in node.get("status", {}).get("conditions", [])
-    )
-
-
-def _start_sizes(inputs: Props, zones: int) -> list[int]:
-    """Machines to start with in each zone: initialNodeCount or nodeCount, which are per zone, else the autoscaler's
-    minimum."""
-    scaling = inputs.get("autoscaling") or {}
-    for value in (inputs.get("initialNodeCount"), inputs.get("nodeCount"), scaling.get("minNodeCount")):
-        if value is not None:
-            return [int(value)] * zones
-    return groups.spread(int(scaling.get("totalMinNodeCount") or 0), zones)
-
-
 def _check_step(store: Store, name: str, current: str, target: str) -> None:
     """One minor at a time, and nodes two behind at most (GKE, "Manually upgrading a cluster or node pool")."""
     now, then = (int(versions.minor(version).split(".")[1]) for version in (current, target))
@@ -368,31 +142,6 @@ def _check_step(store: Store, name: str, current: str, target: str) -> None:
                 f'Master cannot be upgraded to "{target}": node pool "{pool.rpartition("/")[2]}" of version '
                 f'"{body["version"]}" would be more than {_NODES_BEHIND} minor versions behind.'
             )
-
-
-def _within_limits(store: Store, name: str, pool: Body) -> None:
-    """A higher minimum brings nodes at once; a lower maximum takes none away: what is above it goes when it is idle
-    (autoscaler's FAQ, "My cluster is below minimum / above maximum number of nodes")."""
-    current = groups.sizes(store, name)
-    low, _ = fleet.limits(pool, current)
-    size = max(sum(current.values()), low)
-    if size != sum(current.values()):
-        groups.resize(store, name, fleet.place(pool, current, size))
-
-
-def _refresh_groups(store: Store, name: str) -> None:
-    urls = [body["selfLink"] for _, body in groups.of(store, name)]
-    store.update(groups.POOLS, name, lambda body: {**body, "instanceGroupUrls": urls})
-
-
-def _node_version(cluster: Body, wanted: str) -> str:
-    master = cluster["currentMasterVersion"]
-    if not wanted:
-        return master
-    version = versions.resolve(wanted, "")
-    if versions.is_newer(version, master):
-        raise invalid(f'Node version "{version}" must not be greater than the master version "{master}".')
-    return version
 
 
 def _zones(location: str) -> list[str]:
@@ -432,18 +181,6 @@ def _served_by(plane: Any, name: str, body: Body) -> Body:
             "publicEndpoint": endpoint,
         }
     return served
-
-
-def _check_pods_range(store: Store, name: str, cluster: Body, pool: Body) -> None:
-    """The subnetwork's secondary range that a pool names must exist."""
-    wanted = pool.get("networkConfig", {}).get("podRange")
-    if not wanted or not cluster.get("subnetwork"):
-        return
-    place = {"project": name.split("/")[1], "location": name.split("/")[3]}
-    subnetwork = full_name("compute.subnetworks", cluster["subnetwork"], place)
-    ranges = store.get("compute.subnetworks", subnetwork).get("secondaryIpRanges", [])
-    if wanted not in [item.get("rangeName") for item in ranges]:
-        raise invalid(f"Pod secondary range '{wanted}' does not exist in network subnetwork '{subnetwork}'.")
 
 
 def _check_ranges(store: Store, inputs: Props, body: Body) -> None:

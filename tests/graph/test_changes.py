@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws.provider import AwsProvider
-from sandbox.gcp import gke
+from sandbox.gcp import node_pools
 from sandbox.gcp.provider import GcpProvider
 from stack import changes, environment, on
 from stack.changes import Effect, Rule
@@ -236,7 +236,7 @@ def effect(cloud: str, both: tuple[Recording, Recording], pool: str) -> Effect:
             rolled = rolled or template(both[0], pool) != template(both[1], pool)
         else:
             was, gets = old.inputs["nodeConfig"], new.inputs["nodeConfig"]
-            rolled = any(was.get(field) != gets.get(field) for field in gke._REBUILD)
+            rolled = any(was.get(field) != gets.get(field) for field in node_pools.REBUILD)
         found = Effect.ROLLS if rolled else found
     return found
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.gcp import gke
+from sandbox.gcp import planes
 from sandbox.gcp.mapping import Names
 from sandbox.gcp.rows.compute import OWN
 from sandbox.gcp.store import Body, Store
@@ -148,7 +148,7 @@ def _check_member(store: Store, value: str) -> None:
     """Google refuses members that do not exist; what lies outside the sandbox's projects is taken on trust."""
     if match := _POOL.fullmatch(value):
         pool = match[1] or match[2]
-        clusters = store.select(gke.CLUSTERS)
+        clusters = store.select(planes.CLUSTERS)
         if pool not in [body.get("workloadIdentityConfig", {}).get("workloadPool") for _, _, body in clusters]:
             # The pool comes to life with the first cluster that uses it.
             raise invalid(

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.gcp import machines
 from sandbox.gcp.mapping import WRAPPED, Names
 from sandbox.gcp.rows.compute import OWN
-from sandbox.gcp.rows.container import location
+from sandbox.gcp.rows.node_pool import location
 from sandbox.gcp.store import ApiError, Body
 from sandbox.gcp.table import AutoName, Behaviour, Context, Row, full_name, number, paths, timestamp
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props

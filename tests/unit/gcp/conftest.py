@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.gcp import gke
+from sandbox.gcp import node_pools, planes
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
 from tests.unit.gcp.stage import CLUSTER, NETWORK, PROJECT, SUBNETWORK, Cloud, FakePlanes, cluster_props
@@ -18,12 +18,12 @@ def store(tmp_path, monkeypatch) -> Store:
 
 @pytest.fixture
 def cloud(store, monkeypatch) -> Cloud:
-    planes = FakePlanes(store)
-    monkeypatch.setattr(gke, "control_planes", lambda: planes)
-    monkeypatch.setattr(gke, "NODES_SECONDS", 0.5)
+    made = FakePlanes(store)
+    monkeypatch.setattr(planes, "control_planes", lambda: made)
+    monkeypatch.setattr(node_pools, "NODES_SECONDS", 0.5)
     provider = GcpProvider(store)
     provider.configure({"project": PROJECT, "region": "us-central1"})
-    return Cloud(provider, planes)
+    return Cloud(provider, made)
 
 
 @pytest.fixture

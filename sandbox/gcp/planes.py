@@ -1,0 +1,15 @@
+"""Where GKE's clusters are kept, and what runs their control planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CLUSTERS = "container.clusters"
+CLUSTER_NAME = "projects/{project}/locations/{location}/clusters/{cluster}"
+
+
+def control_planes() -> Any:
+    """The module that runs control planes; tests put their own here."""
+    from sandbox.cluster import control_plane
+
+    return control_plane
