@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-GPU = "gpuyard:nodePools/gpu-workers"
-GPUS = "gpuyard:nodePools.gpu-workers"
+from tests.config.places import GPU, GPUS
 
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # what a person says of nodes: field case A15
