@@ -13,23 +13,18 @@ from components import hardware
 from sandbox.cluster.api import Object
 from sandbox.cluster.quantity import parse
 from sandbox.gcp import groups
-from sandbox.gcp.store import KEPT, ApiError, Body, Store
+from sandbox.gcp.claimed import Claimed, labels
+from sandbox.gcp.store import KEPT, Body
 from sandbox.gcp.table import number, timestamp
 
 DISKS = "compute.disks"
 _HYPERDISK = "hyperdisk-"
 
 
-class Disks:
+class Disks(Claimed):
     """The disks of one GKE cluster (the protocol of sandbox/cluster/volumes.py)."""
 
     driver = "pd.csi.storage.gke.io"
-
-    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
-        self._project = project
-        self._location = location
-        self._cluster = cluster
-        self._store = store or Store()
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
         """The handle of the disk for that PersistentVolume, made now or by an attempt that was cut off."""
@@ -50,7 +45,7 @@ class Disks:
             "status": "READY",
             "description": json.dumps(said),
             "labels": {
-                **dict(each.split("=", 1) for each in parameters.get("labels", "").split(",") if each),
+                **labels(parameters),
                 "goog-gke-volume": "",
                 "goog-k8s-cluster-name": self._cluster,
                 "goog-k8s-cluster-location": self._location,
@@ -71,11 +66,7 @@ class Disks:
 
     def remove(self, handle: str) -> None:
         """Deletes the disk; one that is not there is no error."""
-        try:
-            self._store.delete(DISKS, handle)
-        except ApiError as error:
-            if error.code != 404:
-                raise
+        self._delete(DISKS, handle)
 
     def _kind(self, parameters: dict[str, str], zone: str) -> str:
         """The type of the disk; for `dynamic` the one that machines of the zone take."""

@@ -12,7 +12,8 @@ import math
 from sandbox.cluster.api import Object
 from sandbox.cluster.quantity import parse
 from sandbox.gcp import machines
-from sandbox.gcp.store import KEPT, ApiError, Body, Store
+from sandbox.gcp.claimed import Claimed, labels
+from sandbox.gcp.store import KEPT, Body
 from sandbox.gcp.table import full_name, number, timestamp
 
 INSTANCES = "file.instances"
@@ -22,16 +23,10 @@ _SHARE = "vol1"
 _LEAST_GIB = 1024
 
 
-class Files:
+class Files(Claimed):
     """The instances of one GKE cluster (the protocol of sandbox/cluster/volumes.py)."""
 
     driver = "filestore.csi.storage.gke.io"
-
-    def __init__(self, project: str, location: str, cluster: str, store: Store | None = None) -> None:
-        self._project = project
-        self._location = location
-        self._cluster = cluster
-        self._store = store or Store()
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
         """The handle of the instance for that PersistentVolume, made now or by an attempt that was cut off."""
@@ -49,7 +44,7 @@ class Files:
             "fileShares": [{"name": _SHARE, "capacityGb": str(gib), "nfsExportOptions": _exports(parameters)}],
             "networks": [{"network": network, "modes": ["MODE_IPV4"], "ipAddresses": ["10.255.251.2"]}],
             "labels": {
-                **dict(each.split("=", 1) for each in parameters.get("labels", "").split(",") if each),
+                **labels(parameters),
                 "storage_gke_io_created-by": self.driver.replace(".", "_"),
                 "kubernetes_io_created-for_pvc_name": claim["name"],
                 "kubernetes_io_created-for_pvc_namespace": claim["namespace"],
@@ -64,11 +59,7 @@ class Files:
     def remove(self, handle: str) -> None:
         """Deletes the instance; one that is not there is no error."""
         _, place, short, _ = handle.split("/")
-        try:
-            self._store.delete(INSTANCES, f"projects/{self._project}/locations/{place}/instances/{short}")
-        except ApiError as error:
-            if error.code != 404:
-                raise
+        self._delete(INSTANCES, f"projects/{self._project}/locations/{place}/instances/{short}")
 
 
 def _exports(parameters: dict[str, str]) -> list[Body]:
