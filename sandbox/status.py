@@ -109,13 +109,19 @@ def node_pools(of: Fleet) -> list[Facts]:
                 "desired": sum(rung.desired for rung in rungs),
                 "nodes": sum(machine.pool == name for machine in machines),
                 "capacity": _capacity(rungs),
-                "labels": template.labels,
+                "labels": _common([node.labels for rung in rungs for node in (rung.template, *rung.elsewhere)]),
                 "taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in template.taints],
                 "gpus_per_node": int(template.resources.get(GPU, 0)),
                 "autoscaled": all(rung.autoscaled for rung in rungs),
             }
         )
     return found
+
+
+def _common(labels: list[dict[str, str]]) -> dict[str, str]:
+    """What the nodes of all groups have: not the zone of one of them."""
+    first, *others = labels
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
 
 
 def nodes(plane: ControlPlane) -> list[Facts]:
