@@ -88,14 +88,6 @@ def releases(plane: ControlPlane) -> list[dict[str, Any]]:
     return found
 
 
-def _merged(values: Any) -> Any:
-    """Values as the real provider passes them on: nulls and empty lists never reach the chart, whose own stay
-    (mergeMaps and excludeNulls in helm_release.go)."""
-    if isinstance(values, dict):
-        return {key: _merged(value) for key, value in values.items() if value is not None and value != []}
-    return [_merged(value) for value in values if value is not None] if isinstance(values, list) else values
-
-
 class Releases:
     """The releases of one cluster, as the kubernetes provider manages them."""
 
@@ -109,8 +101,6 @@ class Releases:
     ) -> tuple[Props, list[CheckFailure]]:
         """Defaults, auto-name and the exact version; a chart that does not exist is a failure of `chart`."""
         inputs = {**_UNSET, **{key: value for key, value in news.items() if key not in _NOT_INPUTS}}
-        if "values" in inputs and not inputs["allowNullValues"]:
-            inputs["values"] = _merged(inputs["values"])
         if not inputs.get("name") and inputs.get("name") is not UNKNOWN:
             inputs["name"] = olds.get("name") or f"{urn.rsplit('::', 1)[-1]}-{(seed.hex() or os.urandom(4).hex())[:8]}"
         if not inputs.get("namespace") and inputs.get("namespace") is not UNKNOWN:

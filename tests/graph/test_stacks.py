@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,23 @@ def test_everything_inside_kubernetes_goes_before_the_control_plane_and_its_prov
     for found in inside:
         assert found.provider == provider.urn, found
         assert made.must_outlive(cluster, found), found
+
+
+@pytest.mark.parametrize("stack", EKS)
+def test_no_value_of_a_chart_is_null_or_an_empty_list(stack: str) -> None:
+    """pulumi-kubernetes#2731, #2034: such a value gets lost on its way, and the chart's own stays."""
+    releases = recorded(stack).all("Release")
+    assert releases
+    for release in releases:
+        assert lost(release.inputs["values"]) == [], release
+
+
+def lost(values: Any, path: str = "values") -> list[str]:
+    if isinstance(values, dict):
+        return [found for key, value in values.items() for found in lost(value, f"{path}.{key}")]
+    if isinstance(values, list) and values:
+        return [found for index, value in enumerate(values) for found in lost(value, f"{path}[{index}]")]
+    return [path] if values is None or values == [] else []
 
 
 @pytest.mark.parametrize("stack", EKS)

@@ -24,13 +24,6 @@ def checked(**inputs: Any) -> dict[str, Any]:
     return found
 
 
-def test_nulls_and_empty_lists_do_not_reach_the_chart(chart: str) -> None:
-    values = {"a": None, "b": [], "c": {}, "d": [None, {"e": []}], "f": False, "g": 0, "h": ""}
-    found = checked(chart=chart, values=values)
-    assert found["values"] == {"c": {}, "d": [{}], "f": False, "g": 0, "h": ""}
-    assert checked(chart=chart, values=values, allowNullValues=True)["values"] == values
-
-
 def test_what_is_left_out_stands_in_the_state(chart: str) -> None:
     found = checked(chart=chart, compat="true")
     assert found["skipAwait"] is False and found["description"] == "" and found["timeout"] == 300
