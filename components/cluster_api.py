@@ -51,7 +51,7 @@ class Api:
         configuration = Configuration()
         configuration.retries = 0  # who calls knows how long it is worth trying
         load_kube_config_from_dict(document, client_configuration=configuration, persist_config=False)
-        # Of a login command that fails the client logs the words, and then goes on as anonymous.
+        # If the login command fails, the client only logs it and goes on as anonymous.
         if command and not (configuration.api_key or configuration.cert_file):
             raise Refused(f"`{' '.join(command)}` gave no credentials; run it to see why")
         # The paths are known: no discovery, whose first step would ask for every group of the cluster.

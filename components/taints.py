@@ -24,8 +24,8 @@ class Taint(TypedDict):
 
 
 class Toleration(TypedDict):
-    """A toleration by existence of the key. Of one value it would miss the other cloud's: EKS pools carry
-    `nvidia.com/gpu=true`, GKE adds `nvidia.com/gpu=present` by itself."""
+    """Tolerates a key with `Exists`: a value would match one cloud only, since EKS pools have `nvidia.com/gpu=true` and
+    GKE adds `nvidia.com/gpu=present`."""
 
     key: str
     operator: str

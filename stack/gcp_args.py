@@ -127,7 +127,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "version": environment.kubernetes_version,
         "filestore_tier": storage.filestore_tier,
         "filestore_multishare": storage.filestore_multishare,
-        # Pods mount by their nodes. Of somebody else's VPC the whole may mount.
+        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return cast(GcpStorageArgs, _given(args))
@@ -144,7 +144,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
         "region": environment.region,
         "zones": network.zones,
         "shared_vpc": shared_vpc(environment),
-        # Pods mount by their nodes. Of somebody else's VPC the whole may mount.
+        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
         "client_cidrs": [network.cidr] if network.existing is None else None,
         "deletion_protection": environment.config.deletion_protection,
     }

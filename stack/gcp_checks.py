@@ -134,7 +134,7 @@ def _without_effect(section: Section, why: str) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on GKE but is seldom meant. Ends of support are none: release channels upgrade by themselves."""
+    """What works on GKE but is seldom meant. No end of support: release channels upgrade automatically."""
     if environment.config.network.existing is None:
         given = args.network(environment)
         yield from (f"network.{said}" for said in gcp_network.warnings(given))

@@ -51,7 +51,7 @@ class ClusterCleanup(pulumi.ComponentResource):
     hold the network (`network_drivers`) stop the destroy before anything is deleted. The work is done by
     the machine that runs the destroy, logged in as the kubeconfig says (on EKS by `aws eks get-token`, on GKE by
     `gke-gcloud-auth-plugin`, so that must be there); the program itself need not run. An API server that does not
-    answer is no hindrance: a warning, and the destroy goes on.
+    answer stops nothing: a warning, and the destroy goes on.
 
     Put what must still run meanwhile into `depends_on`: nodes, storage drivers, DNS, load balancer controllers. Where
     default providers are disabled, `pulumi-python` among them, it takes one of that package.

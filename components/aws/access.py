@@ -18,7 +18,7 @@ ACCESS_POLICIES = {
     "edit": f"{_POLICIES}/AmazonEKSEditPolicy",
     "view": f"{_POLICIES}/AmazonEKSViewPolicy",
 }
-# The cluster's administrator rules what belongs to no namespace as well; this policy is the one for namespaces.
+# AmazonEKSClusterAdminPolicy also covers what belongs to no namespace; this is its counterpart for namespaces.
 NAMESPACE_ADMIN = f"{_POLICIES}/AmazonEKSAdminPolicy"
 _PRINCIPAL = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
 _SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
@@ -65,7 +65,7 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
     for index, namespace in enumerate(entry.get("namespaces", [])):
         if not _NAMESPACE.fullmatch(namespace):
             yield Problem(
-                f"{path}.namespaces[{index}]", namespace, "no name of a Kubernetes namespace",
+                f"{path}.namespaces[{index}]", namespace, "not a valid name of a Kubernetes namespace",
                 "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
             )  # fmt: skip
     arn = entry["principal_arn"]
@@ -84,7 +84,7 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
     elif re.match("arn:aws-", arn):
         wrong, fix = "of another partition", "name a role or user of an account in the partition aws"
     elif not _PRINCIPAL.fullmatch(arn):
-        wrong = "no ARN of an IAM role or user"
+        wrong = "not the ARN of an IAM role or user"
     if wrong:
         allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
         yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)

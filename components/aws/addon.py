@@ -76,7 +76,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
         yield from version_problems(f"versions.{addon}", addon, version, args["kubernetes_version"])
     if not args.get("service_account") and any(args.get(right) for right in ("policy_arns", "policy", "role_arn")):
         yield Problem(
-            "service_account", None, "missing: permissions without anybody who has them",
+            "service_account", None, "missing: nobody would have the permissions",
             "the add-on's service account in kube-system", "name it, or leave policy_arns, policy and role_arn out",
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ _OURS = (*_RFC1918, *map(ipaddress.IPv4Network, ("100.64.0.0/10", "198.18.0.0/16
 # Docker's bridge on machines that have one: they do not reach a VPC of these addresses (EKS user guide, "VPC and subnet
 # requirements").
 _DOCKER = ipaddress.IPv4Network("172.17.0.0/16")
-# What has no route anywhere else and may join every VPC (RFC 6598); two places, one of which is free.
+# Networks of RFC 6598 may join every VPC; two candidates, so that at least one overlaps nothing.
 _FOR_PODS = ("100.64.0.0", "100.96.0.0")
 
 

@@ -111,7 +111,7 @@ def _problems(name: str, bucket: S3Bucket) -> Iterator[Problem]:
     if not _VOLUME.fullmatch(name) or name in _TAKEN:
         yield Problem(
             f"buckets.{name}", bucket["bucket"],
-            "the name of FSx for Lustre's volume" if name in _TAKEN else "the name is no name of a Kubernetes volume",
+            "the name of FSx for Lustre's volume" if name in _TAKEN else "not a valid name of a Kubernetes volume",
             "1 to 63 lower-case letters, digits and '-', first and last a letter or digit", "rename the volume",
         )  # fmt: skip
     yield from (p.under(f"buckets.{name}") for p in bucket_name("bucket", bucket["bucket"]))

@@ -13,8 +13,6 @@ from ..checks import Problem
 from ..pools import NodePoolSpec
 from . import addresses, network
 
-_CNI_TAG = "kubernetes.io/role/cni"
-
 
 class AwsExistingNetworkArgs(TypedDict):
     """`vpc_id`: of the VPC. `zones`: two or more availability zones of a region. `private_subnet_ids`: by zone, one in
@@ -203,13 +201,13 @@ class _Owned:
             room = addresses.Room(
                 _addresses(subnet, here),
                 sum(_addresses(each, here) for each in pods if each.availability_zone == zone),
-                shared=subnet.tags.get(_CNI_TAG) != "0",
+                shared=subnet.tags.get(network.CNI_TAG) != "0",
             )
             if short := addresses.told({zone: needs[zone]}, {zone: room}):
                 yield Problem(
                     f"private_subnet_ids.{zone}", subnet.id, f"the pools at their maximum need more: {short}",
                     "a subnet that holds every pool at max with all its pods",
-                    f"name a larger subnet, lower max, or ask the owner for a subnet in {zone} with {_CNI_TAG}: 1",
+                    f"name a larger subnet, lower max, or ask the owner for one in {zone} with {network.CNI_TAG}: 1",
                 )  # fmt: skip
 
     def _ways_out(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
@@ -234,7 +232,7 @@ class _Owned:
     def _for_pods(self, but: list[str]) -> list[aws.ec2.GetSubnetResult]:
         filters = [
             aws.ec2.GetSubnetsFilterArgs(name="vpc-id", values=[self._args["vpc_id"]]),
-            aws.ec2.GetSubnetsFilterArgs(name=f"tag:{_CNI_TAG}", values=["1"]),
+            aws.ec2.GetSubnetsFilterArgs(name=f"tag:{network.CNI_TAG}", values=["1"]),
         ]
         found = aws.ec2.get_subnets(filters=filters, opts=self._opts).ids
         return [aws.ec2.get_subnet(id=each, opts=self._opts) for each in found if each not in but]

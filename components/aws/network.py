@@ -15,9 +15,9 @@ from .roles import Roles
 
 NAT_MODES = ("single", "per_zone", "none")
 
-# Which subnets pods' interfaces are made in: "1" where, "0" not even though the node is there (VPC CNI, "Enhanced
-# subnet discovery"; the "0" from 1.22.1 on, an older one takes both).
-_CNI_TAG = "kubernetes.io/role/cni"
+# Subnets for pods' interfaces: "1" use this one, "0" do not, even if the node is in it (VPC CNI, "Enhanced subnet
+# discovery"; before 1.22.1 a "0" counted as a "1").
+CNI_TAG = "kubernetes.io/role/cni"
 
 
 class AwsNetworkArgs(TypedDict):
@@ -140,8 +140,8 @@ class AwsNetwork(pulumi.ComponentResource):
                 f"private-{zone}",
                 self._blocks[f"private-{zone[-1]}"],
                 # Pods stay out of the nodes' subnet once they have their own: one that is full of them takes no node.
-                {**self._balancers("internal-elb"), **({_CNI_TAG: "0"} if pods else {})},
-                # From that tag on the pods of a running cluster have nowhere else to go.
+                {**self._balancers("internal-elb"), **({CNI_TAG: "0"} if pods else {})},
+                # Once this has the tag, the CNI puts no pod here, so the pods' subnets come first.
                 after=list(pods.values()),
             )
             for zone in zones
@@ -268,7 +268,7 @@ class AwsNetwork(pulumi.ComponentResource):
                 tables[zone],
                 f"pods-{zone}",
                 own[zone[-1]],
-                {_CNI_TAG: "1"},
+                {CNI_TAG: "1"},
                 # A subnet lies in a network that the VPC has.
                 after=[networks[joined[zone]]],
             )

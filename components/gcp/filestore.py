@@ -98,7 +98,7 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
         )  # fmt: skip
     if zone is None and tier and not tier.regional and len(zones) > 1:
         yield Problem(
-            "zone", None, f"the tier {name} is in one zone for ever, and nobody says in which",
+            "zone", None, f"missing: the tier {name} lies in one zone and cannot move",
             ", ".join(zones), "choose the zone of the GPU nodes, or tier: regional",
         )  # fmt: skip
     elif zone is not None and zone not in zones:

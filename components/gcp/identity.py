@@ -154,7 +154,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
         project = args["project"]
         number = project_number(project, args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         principal = service_account_principal(number, project, args["namespace"], args["service_account"])
-        # Roles, not ids, are known at preview: what uses the principal is no other one because a role comes to it.
+        # Roles, not ids, are known at preview: else another role would show what uses the principal as replaced.
         granted: list[pulumi.Output[str]] = []
         for role in args.get("roles", []):
             made = gcp.projects.IAMMember(

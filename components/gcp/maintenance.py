@@ -96,7 +96,7 @@ def _day_problems(days: list[str]) -> Iterator[Problem]:
         if day in days[:index]:
             yield Problem(f"days[{index}]", day, "named twice", "each day once", "remove one of them")
     if not days:
-        yield Problem("days", [], "no day: nothing would ever be mended", ", ".join(DAYS), "name a day")
+        yield Problem("days", [], "no maintenance day: GKE could never apply a patch", ", ".join(DAYS), "name a day")
 
 
 def _rest_problems(args: Maintenance) -> Iterator[Problem]:

@@ -42,8 +42,8 @@ class GcpNetworkArgs(TypedDict):
     of the pods' range for 110 pods (see `addresses.block`). `further_pods_cidrs`: more ranges for pods, name → CIDR:
     those of the pools that name them, and of others that are made when the first range is full; they can be added at
     any time. `zones`: of that region, for the node pools; AI zones (us-central1-ai1a) are for the GPU pools that name
-    them. `nat`: `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: of
-    how many of a hundred packets' flows a line is logged; 0 (default) for no log. How long lines are kept is the
+    them. `nat`: `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: how
+    many percent of the flows are logged; 0 (default) for no log. How long lines are kept is the
     project's affair (Cloud Logging's bucket `_Default`). `deletion_protection`: Pulumi refuses to delete VPC and
     subnetwork (default true). `services`: the project's APIs as an output of what switches them on."""
 

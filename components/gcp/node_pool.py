@@ -82,7 +82,7 @@ class GkeNodePool(pulumi.ComponentResource):
             if gke.spec.get("queued")
             else None,
             network_config=gcp.container.NodePoolNetworkConfigArgs(
-                # Where it is not said, the provider sends a no with any of the others: public addresses.
+                # Left out beside another field, the provider sends `false`: public addresses.
                 enable_private_nodes=True,
                 # GKE makes the networks of the machine's other interfaces, and removes them with the pool.
                 accelerator_network_profile=NETWORK_PROFILE if pool.interconnects else None,

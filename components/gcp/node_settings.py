@@ -65,7 +65,7 @@ def _huge_pages(made: GkePool) -> Iterator[Problem]:
     pages = {size: int(count) for size, count in wanted.items()}
     for size, count in pages.items():
         if count < 0:
-            yield Problem(f"huge_pages.{size}", count, "less than no page", "0 or more", "write 0")
+            yield Problem(f"huge_pages.{size}", count, "must not be negative", "0 or more", "write 0")
     if pages.get("one_gib") and not machine.name.startswith(_GIGANTIC):
         yield Problem(
             "huge_pages.one_gib", pages["one_gib"], f"{machine.name} has no pages of 1 GiB",

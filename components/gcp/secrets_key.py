@@ -1,8 +1,8 @@
 """The key with which GKE encrypts a cluster's secrets before they go to its storage (which Google encrypts anyway).
 
 By choice, and not by default as on EKS: a key costs each read of a secret a call, a cluster whose key is disabled does
-not work, and a key ring can never be deleted. Given up, it is told to the cluster before the key goes; a key of one's
-own can be brought back for 30 days.
+not work, and a key ring can never be deleted. When it is given up, the cluster goes back to Google's key before this
+one is destroyed; a key of the cluster's own can be brought back for 30 days.
 """
 
 import re

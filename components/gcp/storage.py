@@ -100,7 +100,7 @@ class GcpStorage(pulumi.ComponentResource):
     """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`; GKE runs their
     drivers and the snapshot controller.
 
-    GKE's own default class, standard-rwo, stays one; of two Kubernetes takes the younger, which is `block`.
+    GKE's own class standard-rwo stays a default, too; of two defaults Kubernetes uses the newer one, which is `block`.
     A Filestore instance is made with the first claim and not before: it is billed by the hour, from one TiB on (premium
     2.5 TiB) whatever the claim asks for.
 

@@ -65,7 +65,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
     surge, unavailable = whole.get("max_surge", 0), whole.get("max_unavailable", 0)
     for field, value in (("max_surge", surge), ("max_unavailable", unavailable)):
         if value < 0:
-            yield Problem(f"upgrade.{field}", value, "less than no node", "0 or more", "write 0")
+            yield Problem(f"upgrade.{field}", value, "must not be negative", "0 or more", "write 0")
     if strategy == "surge" and surge == unavailable == 0:
         yield Problem(
             "upgrade", dict(wanted), "no node may be added and none taken away: nothing could be renewed",

@@ -61,9 +61,9 @@ class TestAccess:
     @pytest.mark.parametrize(
         ("arn", "words"),
         [
-            ("me", "no ARN of an IAM role or user"),
-            ("arn:aws:iam::123456789012:group/ops", "no ARN of an IAM role or user"),
-            ("arn:aws:iam::12345:role/ops", "no ARN of an IAM role or user"),
+            ("me", "not the ARN of an IAM role or user"),
+            ("arn:aws:iam::123456789012:group/ops", "not the ARN of an IAM role or user"),
+            ("arn:aws:iam::12345:role/ops", "not the ARN of an IAM role or user"),
             ("arn:aws:iam::123456789012:root", "root user"),
             ("arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/X", "service-linked role"),
             (

@@ -71,7 +71,7 @@ class TestAddons:
     def test_an_add_on_checks_its_own_arguments(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
             addon(versions={"coredns": "1.13"})
-        with pytest.raises(pulumi.RunError, match="permissions without anybody"):
+        with pytest.raises(pulumi.RunError, match="nobody would have the permissions"):
             addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
 
 

@@ -257,7 +257,7 @@ class TestFilestore:
             ({"size_gib": 200000}, "size_gib", "write 102400"),
             ({"tier": "premium"}, "size_gib", "write 2560"),
             ({"tier": "enterprise", "zone": None, "size_gib": 20000}, "size_gib", "write 10240"),
-            ({"zone": None}, "zone", "nobody says in which"),
+            ({"zone": None}, "zone", "lies in one zone and cannot move"),
             ({"tier": "standard", "zone": None}, "zone", "us-central1-a, us-central1-b"),
             ({"zone": "us-central1-f"}, "zone", "us-central1-a, us-central1-b"),
             ({"tier": "regional", "zone": "us-central1-a"}, "zone", "remove it"),

@@ -17,7 +17,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:cluster/access": {"ops": {"principalArn": "me", "level": "admin"}}},
         "gpuyard:cluster.access.ops.principalArn",
-        ["no ARN of an IAM role or user", "arn:aws:iam::"],
+        ["not the ARN of an IAM role or user", "arn:aws:iam::"],
     ),
     (
         "dev",
@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             }
         },
         "gpuyard:cluster.access.team.namespaces[1]",
-        ["no name of a Kubernetes namespace"],
+        ["not a valid name of a Kubernetes namespace"],
     ),
     (
         "dev",

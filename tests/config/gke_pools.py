@@ -336,8 +336,8 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     # upgrades
     (gpu(upgrade={"strategy": "bluegreen"}), f"{GPUS}.upgrade.strategy", ["surge, blue_green", "write blue_green"]),
     (gpu(upgrade={"strategy": "short_lived"}), f"{GPUS}.upgrade.strategy", ["surge, blue_green"]),
-    (gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", ["less than no node"]),
-    (gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", ["less than no node"]),
+    (gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", ["must not be negative"]),
+    (gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", ["must not be negative"]),
     (gpu(upgrade={"maxSurge": 20}), f"{GPUS}.upgrade.maxSurge", ["21 nodes at once", "up to 20", "write 19"]),
     (gpu(upgrade={"maxUnavailable": 21}), f"{GPUS}.upgrade.maxUnavailable", ["21 nodes at once", "write 20"]),
     (gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", ["nothing could be renewed", "maxSurge: 1"]),

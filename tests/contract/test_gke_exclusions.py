@@ -112,8 +112,12 @@ RULES = [
         f"{GPUS}.upgrade.strategy",
         "surge, blue_green",
     ),
-    Rule(10, "fewer than no node away", gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", "less"),
-    Rule(11, "fewer than no node more", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "less than no node"),
+    Rule(
+        10, "fewer than no node away", gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", "negative"
+    ),
+    Rule(
+        11, "fewer than no node more", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "must not be negative"
+    ),
     Rule(12, "no node away and none more", gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", "could be renewed"),
     Rule(
         13,
