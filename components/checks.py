@@ -58,7 +58,7 @@ def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterato
     allowed = f"an IPv4 network such as 10.0.0.0/16, prefix /{shortest} to /{longest}"
     # Python's own reader takes a mask and a missing prefix; the clouds take neither.
     _, slash, prefix = str(value).partition("/")
-    if not slash or not prefix.isdigit():
+    if not slash or not re.fullmatch("0|[1-9][0-9]*", prefix):
         fix = "write the network's first address, a '/' and the prefix length"
         with contextlib.suppress(ValueError):
             fix = f"write {ipaddress.IPv4Network(value, strict=False)}"
@@ -132,7 +132,8 @@ def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
 
 # Kubernetes: optional DNS prefix, then a name of up to 63 characters (apimachinery's qualified names).
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}")
+_PART = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_KEY = re.compile(rf"((?=[^/]{{1,253}}/){_PART}(\.{_PART})*/)?{_NAME}")
 _VALUE = re.compile(rf"({_NAME})?")
 
 

@@ -115,7 +115,8 @@ def vpc(cidr: str) -> str:
 
 
 def association(cidr: str, pods_cidr: str) -> str:
-    """Why AWS does not let `pods_cidr` into a VPC of `cidr`, or nothing.
+    """Why AWS does not let `pods_cidr` into a VPC of `cidr`, or why pods should not have it as nodes should not, or
+    nothing.
 
     Source: VPC guide, "IPv4 CIDR block association restrictions"."""
     primary, secondary = ipaddress.IPv4Network(cidr), ipaddress.IPv4Network(pods_cidr)
@@ -130,7 +131,7 @@ def association(cidr: str, pods_cidr: str) -> str:
     for network in restricted:
         if secondary.overlaps(ipaddress.IPv4Network(network)):
             return f"a VPC of {cidr} takes nothing of {network}"
-    return ""
+    return vpc(pods_cidr)
 
 
 def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:

@@ -11,7 +11,7 @@ from .. import naming
 from ..checks import Problem
 from . import roles
 
-_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\w+=,.@/-]+")
+_POLICY = re.compile(r"arn:aws:iam::(aws|\d{12}):policy/[\w+=,.@/-]+", re.ASCII)
 _MOST_POLICIES = 8
 
 

@@ -9,8 +9,15 @@ from typing import Any
 from .. import checks
 from ..checks import Problem
 
-# nodeadm/doc/api.md, NodeConfigSpec; `cluster` is EKS's.
-_NODE_CONFIG = ("containerd", "featureGates", "instance", "kubelet")
+# nodeadm/doc/api.md, NodeConfigSpec: what each place holds; `cluster` is EKS's. A map is described by what its keys
+# hold, "*" by what every other key holds (`object`: anything). nodeadm stops at another kind, and the node never joins.
+_NODE_CONFIG: dict[str, Any] = {
+    "containerd": {"config": str, "baseRuntimeSpec": dict, "*": object},
+    "featureGates": {"*": bool},
+    "instance": {"localStorage": dict, "*": object},
+    "kubelet": {"config": dict, "flags": [str]},
+}
+_KINDS = {str: "text", bool: "true or false", dict: "a map"}
 _JOIN = ("api-server", "authentication-mode", "cluster-certificate", "cluster-dns-ip", "cluster-name")
 _OF_THE_POOL = {
     "registerWithTaints": "taints", "--node-labels": "labels", "--register-with-taints": "taints",
@@ -21,11 +28,21 @@ _OF_THE_POOL = {
 def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     """Everything that is wrong with them, seen without a node. Paths are relative to the pool."""
     if image == "al2023":
-        for key in settings:
-            yield from checks.one_of(f"node_settings.{key}", key, _NODE_CONFIG)
+        for key, value in settings.items():
+            path = f"node_settings.{key}"
+            wrong = list(checks.one_of(path, key, _NODE_CONFIG))
+            yield from wrong or _kinds(path, value, _NODE_CONFIG[key])
     else:
         for path in _nothings("node_settings", settings):
             yield Problem(path, None, "TOML, which Bottlerocket reads, has no empty value", "a value", "remove it")
+        for key, value in settings.items():
+            if key == "settings":
+                yield Problem(
+                    f"node_settings.{key}", "…", "`settings` of Bottlerocket stand here without that word",
+                    "groups such as kubernetes and kernel", "move what is in it one step up",
+                )  # fmt: skip
+            elif key != "motd":  # the one setting without a group
+                yield from _kinds(f"node_settings.{key}", value, dict)
         own = settings.get("kubernetes")
         for key, value in own.items() if isinstance(own, Mapping) else ():
             if key in _JOIN:
@@ -40,6 +57,24 @@ def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
                 path, key, f"the autoscaler does not see it there: pools have `{field}` for it",
                 f"`{field}` of the pool", f"move it to {field}",
             )  # fmt: skip
+
+
+def _kinds(path: str, value: Any, wanted: Any) -> Iterator[Problem]:
+    """What is of another kind than `wanted`, which is a kind, a list of one, or what a map's keys hold."""
+    kind = wanted if isinstance(wanted, type) else type(wanted)
+    if not isinstance(value, kind):
+        allowed = "a list" if kind is list else _KINDS[kind]
+        fix = f"write [{value}]" if kind is list and isinstance(value, str) else f"write {allowed}"
+        yield Problem(path, value, "of another kind: the node would not join", allowed, fix)
+    elif isinstance(wanted, list):
+        for index, inner in enumerate(value):
+            yield from _kinds(f"{path}[{index}]", inner, wanted[0])
+    elif isinstance(wanted, dict):
+        for key, inner in value.items():
+            if key in wanted or "*" in wanted:
+                yield from _kinds(f"{path}.{key}", inner, wanted.get(key) or wanted["*"])
+            else:
+                yield from checks.one_of(f"{path}.{key}", key, wanted)
 
 
 def _keys(path: str, value: Any) -> Iterator[tuple[str, str]]:

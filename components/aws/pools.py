@@ -132,6 +132,12 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     percentage = spec.get("update_percentage", 33)
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")
+    for index, machine in enumerate(spec["machine_types"]):
+        if machine.startswith("a1.") and image == "al2023" and "ami" not in spec:
+            yield Problem(
+                f"machine_types[{index}]", machine, "AL2023 does not boot on it: it needs a Graviton2 or later",
+                "m6g, m7g, m8g and alike", f"write {machine.replace('a1.', 'm7g.')}",
+            )  # fmt: skip
     yield from _reservation(spec, zones)
     yield from _own_machine(spec)
     yield from _own_image(spec)
@@ -161,6 +167,12 @@ def _own_machine(spec: EksNodePoolSpec) -> Iterator[Problem]:
     facts = spec.get("machine")
     if facts is None:
         return
+    for index, name in enumerate(spec["machine_types"]):
+        if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", name):
+            yield Problem(
+                f"machine_types[{index}]", name, "not the name of a machine type", "FAMILY.SIZE, such as p6e.36xlarge",
+                "see `aws ec2 describe-instance-types`",
+            )  # fmt: skip
     if all(name in hardware.names(hardware.AWS) for name in spec["machine_types"]):
         yield Problem("machine", dict(facts), "the facts of these machine types are known", "nothing", "remove it")
 

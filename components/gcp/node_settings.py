@@ -31,6 +31,10 @@ vm.max_map_count vm.overcommit_memory vm.overcommit_ratio vm.vfs_cache_pressure 
 vm.watermark_scale_factor vm.min_free_kbytes
 """
 SYSCTLS = frozenset(_TEXT.split())
+# All others are one number; GKE refuses another value (the same page, "Sysctl configuration options").
+_WORDS = frozenset({"kernel.core_pattern", "net.ipv4.tcp_congestion_control"})
+_THREE = frozenset({"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"})
+_BELOW_NONE = frozenset({"kernel.perf_event_paranoid", "kernel.sched_rt_runtime_us"})
 CPU_MANAGERS = ("none", "static")
 DISK_MODES = {"container_images": "CONTAINER_IMAGE_CACHE", "data": None}
 # Of a node's memory; 0.6 below 30 GB.
@@ -50,13 +54,22 @@ def problems(made: GkePool) -> Iterator[Problem]:
                 f"sysctls.{key}", value, "a kernel parameter that GKE does not set", ", ".join(sorted(SYSCTLS)),
                 "correct its name, or set it in a pod's securityContext",
             )  # fmt: skip
-        elif not re.fullmatch(r"-?[A-Za-z0-9|/%._-]+([ \t]-?\d+)*", value):
-            yield Problem(
-                f"sysctls.{key}", value, "not a valid value", "a number, or numbers with blanks between", "correct it"
-            )
+        else:
+            form, allowed = _form(key)
+            if not re.fullmatch(form, value, re.ASCII):
+                yield Problem(f"sysctls.{key}", value, "not a valid value", allowed, "correct it")
     yield from _huge_pages(made)
     yield from checks.one_of("cpu_manager", spec.get("cpu_manager", "none"), CPU_MANAGERS)
     yield from _disk(made)
+
+
+def _form(key: str) -> tuple[str, str]:
+    """What a kernel parameter's value looks like, as a pattern and in words."""
+    if key in _WORDS:
+        return r"[A-Za-z0-9|/%._-]+", "one word"
+    if key in _THREE:
+        return r"\d+([ \t]\d+){2}", "three numbers with blanks between"
+    return (r"-1|\d+", "a number, or -1") if key in _BELOW_NONE else (r"\d+", "a number")
 
 
 def _huge_pages(made: GkePool) -> Iterator[Problem]:

@@ -43,6 +43,43 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.nodeSettings.instance.localStorage",
         ["move it to scratch"],
     ),
+    # what nodeadm and Bottlerocket would stop at: nodes that never join
+    ("dev", {f"{GPU}/nodeSettings": {"kubelet": "x"}}, f"{GPUS}.nodeSettings.kubelet", ["a map"]),
+    ("dev", {f"{GPU}/nodeSettings": {"kubelet": {"maxPods": 5}}}, f"{GPUS}.nodeSettings.kubelet.maxPods", ["config"]),
+    ("dev", {f"{GPU}/nodeSettings": {"kubelet": {"config": "x"}}}, f"{GPUS}.nodeSettings.kubelet.config", ["a map"]),
+    (
+        "dev",
+        {f"{GPU}/nodeSettings": {"kubelet": {"flags": "--v=2"}}},
+        f"{GPUS}.nodeSettings.kubelet.flags",
+        ["write [--v=2]"],
+    ),
+    ("dev", {f"{GPU}/nodeSettings": {"kubelet": {"flags": [2]}}}, f"{GPUS}.nodeSettings.kubelet.flags[0]", ["text"]),
+    ("dev", {f"{GPU}/nodeSettings": {"featureGates": {"X": 1}}}, f"{GPUS}.nodeSettings.featureGates.X", ["true or"]),
+    (
+        "dev",
+        {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"kubernetes": "x"}},
+        f"{GPUS}.nodeSettings.kubernetes",
+        ["a map"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"settings": {"kernel": {"lockdown": "none"}}}},
+        f"{GPUS}.nodeSettings.settings",
+        ["one step up"],
+    ),
+    # what AL2023 does not boot on, and what is no type at all
+    (
+        "dev",
+        {"gpuyard:nodePools/cpu-workers/machineTypes": ["a1.large"]},
+        "gpuyard:nodePools.cpu-workers.machineTypes[0]",
+        ["m7g.large"],
+    ),
+    (
+        "dev",
+        {f"{GPU}/machineTypes": ["x y!"], f"{GPU}/machine": {"vcpu": 8, "memoryMib": 32768}},
+        f"{GPUS}.machineTypes[0]",
+        ["FAMILY.SIZE"],
+    ),
     (
         "dev",
         {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"host-containers": {"admin": {"enabled": None}}}},
@@ -86,6 +123,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {"gpuyard:cluster/serviceCidr": "172.20.0.0/25"}, "gpuyard:cluster.serviceCidr", ["/12 to /24"]),
     ("dev", {"gpuyard:cluster/serviceCidr": "10.0.128.0/20"}, "gpuyard:cluster.serviceCidr", ["overlaps network.cidr"]),
     ("dev", {"gpuyard:cluster/nodePolicyArns": ["SSM"]}, "gpuyard:cluster.nodePolicyArns[0]", ["ARN of an IAM policy"]),
+    (  # of another partition: reliability case R14
+        "dev",
+        {"gpuyard:cluster/nodePolicyArns": ["arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore"]},
+        "gpuyard:cluster.nodePolicyArns[0]",
+        ["ARN of an IAM policy"],
+    ),
     (
         "dev",
         {"gpuyard:cluster/nodePolicyArns": ["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]},

@@ -61,6 +61,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
     ("dev", {f"{GPU}/diskGib": 8}, "gpuyard:nodePools.gpu-workers.diskGib", ["30 to 16384 GiB"]),
     ("dev", {f"{GPU}/labels": {"work load": "x"}}, "gpuyard:nodePools.gpu-workers.labels.work load", ["label key"]),
+    ("dev", {f"{GPU}/labels": {"a..b/x": "y"}}, "gpuyard:nodePools.gpu-workers.labels.a..b/x", ["label key"]),
+    ("dev", {f"{GPU}/labels": {"a-.b/x": "y"}}, "gpuyard:nodePools.gpu-workers.labels.a-.b/x", ["label key"]),
     (
         "dev",
         {"gpuyard:nodePools/GPU_pool": {"machineTypes": ["g6.xlarge"], "min": 0, "max": 1}},
