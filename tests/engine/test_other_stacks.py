@@ -3,6 +3,7 @@ story and goes."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -52,9 +53,23 @@ def assert_production_pools(up: dict[str, Any]) -> None:
     assert pools["cpu-workers"]["nodes"] == 3
 
 
+def call_from(project: Project, address: str) -> None:
+    """Where the person at the sandbox is from now on."""
+    project.home.mkdir(exist_ok=True)
+    (project.home / "caller.json").write_text(json.dumps({"address": address}))
+
+
 def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
     """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
-    what deletion protection keeps a real destroy from."""
+    what deletion protection keeps a real destroy from. Field case A3: from the internet nobody reaches that endpoint,
+    and somebody in the network goes on from there."""
+    call_from(project, "198.51.100.7")
+    outside = project.run("up", "--stack", "prod", code=1)
+    assert "i/o timeout (the sandbox calls from 198.51.100.7)" in outside.stderr
+    assert "cluster.privateAccessCidrs" in outside.stderr.partition("Fix: ")[2]
+    made = {found["type"] for found in project.state("prod")}
+    assert "aws:eks/nodeGroup:NodeGroup" in made and not [type for type in made if type.startswith("kubernetes:")]
+    call_from(project, "10.0.7.7")
     up: dict[str, Any] = project.json("up", "--stack", "prod", "--json")
     assert_production_pools(up)
     volumes = project.run("kubectl", "--stack", "prod", "--", "get", "persistentvolumes", "-o", "name").stdout.split()
@@ -65,6 +80,7 @@ def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
     assert project.json("demo", "--stack", "prod", "--json")["ok"] is True
     project.run("down")
     assert project.processes() == []
+    assert not project.home.exists()
 
 
 def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -> None:

@@ -147,10 +147,14 @@ def test_a_label_and_a_size_change_in_place(dev: Project) -> None:
 
 
 def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
+    """Reliability case R6a: and says it in one line."""
+
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
 
     preview = changed(dev, change)
+    said = "gpu-workers: machineTypes [g6.2xlarge] → [g5.2xlarge]: new nodes first, then the old ones go (no nodes at"
+    assert [each for each in preview["warnings"] if said in each], preview["warnings"]
     done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("NodeGroup::gpu-workers-spot-us-east-1b")]
     assert done.index("create-replacement") < done.index("delete-replaced")
     others = {name for _, name in steps(preview) if "NodeGroup" in name or "Cluster" in name}

@@ -19,6 +19,7 @@ GROUP = "aws:eks/nodeGroup:NodeGroup"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 OLD, NEW = "1.34", "1.35"
 ZONES = ["us-east-1a", "us-east-1b"]
+THIRD = "us-east-1c"
 ENTRIES = """access_entries={
     who: eks.AccessEntryArgs(
         principal_arn=each["principal_arn"],
@@ -36,8 +37,10 @@ ENTRIES = """access_entries={
 
 @pytest.fixture(scope="module")
 def living(project: Project) -> Project:
-    """The development environment on an older Kubernetes and with a pool more, up."""
+    """The development environment on an older Kubernetes, with a zone, a node and a pool more, up."""
     config = project.config("dev")
+    config["gpuyard:network"]["zones"] = [*ZONES, THIRD]
+    config["gpuyard:nodePools"]["cpu-workers"]["min"] = 3
     config["gpuyard:cluster"]["version"] = OLD
     config["gpuyard:deletionProtection"] = True
     config["gpuyard:cluster"]["access"] = {
@@ -78,17 +81,27 @@ def groups(*rungs: str) -> set[str]:
     return {f"{GROUP}::{rung}-{zone}" for rung in rungs for zone in ZONES}
 
 
-def preview(living: Project, change: Callable[[dict[str, Any]], None]) -> set[tuple[str, str]]:
-    """(operation, type::name) of every step that a changed config would take; the config is put back."""
+@contextmanager
+def written(living: Project, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """A changed config; it is put back."""
     path = living.root / "Pulumi.dev.yaml"
     before = path.read_bytes()
     config = copy.deepcopy(living.config("dev"))
     change(config)
     living.write("dev", config)
     try:
-        return steps(living.json("preview", "--json"))
+        yield
     finally:
         path.write_bytes(before)
+
+
+def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: str) -> set[tuple[str, str]]:
+    """(operation, type::name) of every step that a changed config would take, with one warning that has these words."""
+    with written(living, change):
+        shown = living.json("preview", "--json")
+    if words:
+        assert sum(all(word in said for word in words) for said in shown["warnings"]) == 1, shown["warnings"]
+    return steps(shown)
 
 
 def test_an_environment_of_the_first_version_goes_on_without_a_replacement(living: Project) -> None:
@@ -119,13 +132,107 @@ def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) ->
     assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
+def test_what_cannot_change_is_refused_at_once_and_the_old_line_goes_on(living: Project) -> None:
+    """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all: with the VPC's range and the
+    cluster's name of before, nothing has to be mended."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["gpuyard:network"] |= {"cidr": "10.8.0.0/16", "zones": ZONES}
+        config["gpuyard:cluster"] |= {"name": "other", "version": "1.33"}
+        config["gpuyard:nodePools"]["cpu-workers"] |= {"min": 1, "max": 1}
+
+    before = living.state("dev")
+    with written(living, change):
+        done = living.run("up", code=1)
+    for path, words in {
+        "network.cidr": "the range of a VPC cannot change; this environment has 10.0.0.0/16",
+        "network.zones": f"{THIRD} is gone from the file and has nodes of cpu-workers",
+        "cluster.name": "a cluster keeps its name; this environment has gpuyard-dev",
+        "cluster.version": f"the control plane runs {OLD}, and EKS takes no step back",
+        "nodePools.cpu-workers.max": "has 1 node at the moment, and its share is 0",
+    }.items():
+        (line,) = (each for each in done.stderr.splitlines() if f"gpuyard:{path} = " in each)
+        assert words in line, line
+    assert "nothing was changed" in done.stderr and "make a new environment" in done.stderr
+    assert [each["urn"] for each in living.state("dev")] == [each["urn"] for each in before]
+    assert living.json("up", "--json")["changed"] == 0
+
+
+SERVE = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "serve"},
+    "spec": {
+        "replicas": 3,
+        "selector": {"matchLabels": {"app": "serve"}},
+        "template": {
+            "metadata": {"labels": {"app": "serve"}},
+            "spec": {
+                "containers": [{"name": "m", "image": "example.org/serve:1"}],
+                "topologySpreadConstraints": [
+                    {
+                        "maxSkew": 1,
+                        "topologyKey": "topology.kubernetes.io/zone",
+                        "whenUnsatisfiable": "DoNotSchedule",
+                        "labelSelector": {"matchLabels": {"app": "serve"}},
+                    }
+                ],
+            },
+        },
+    },
+}
+"""One pod in each zone that has nodes."""
+
+
+def zones_of_serve(living: Project) -> list[str]:
+    """Zones of its pods, once all three run."""
+    living.run("kubectl", "--", "rollout", "status", "deployment/serve", "--timeout=120s")
+    kubectl = ("kubectl", "--", "get", "--output=json")
+    nodes = {each["metadata"]["name"]: each for each in living.json(*kubectl, "nodes")["items"]}
+    homes = [
+        nodes[pod["spec"]["nodeName"]]["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        for pod in living.json(*kubectl, "pods", "--selector=app=serve")["items"]
+        if not pod["metadata"].get("deletionTimestamp")
+    ]
+    assert len(homes) == 3
+    return sorted(homes)
+
+
+def test_a_zone_goes_after_the_pools_with_a_pod_in_each(living: Project) -> None:
+    """Reliability case R2: the order that the refusal names; the pods of the zone go on in the others. Reliability case
+    R4: two zones share the `min` of three, and a group's size is raised with its share."""
+    (living.root / "serve.json").write_text(json.dumps(SERVE))
+    living.run("kubectl", "--", "apply", "-f", "serve.json")
+    assert zones_of_serve(living) == [*ZONES, THIRD]
+    config = living.config("dev")
+    for name in ("cpu-workers", "gpu-workers"):
+        config["gpuyard:nodePools"][name]["zones"] = ZONES
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    said = [each for each in done["warnings"] if each.startswith("nodePools")]
+    assert "nodePools.cpu-workers.zones: us-east-1c is given up, with 1 node there and all that runs on them" in said
+    assert f"nodePools: the group cpu-workers-{ZONES[0]} grows from 1 to its new min of 2 nodes at once" in said
+    assert {node["zone"] for node in done["status"]["nodes"]} == {*ZONES}
+    assert {*zones_of_serve(living)} == {*ZONES}
+    config["gpuyard:network"]["zones"] = ZONES
+    for name in ("cpu-workers", "gpu-workers"):
+        del config["gpuyard:nodePools"][name]["zones"]
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    assert {*done["changes"]} <= {"same", "update", "delete"}, done["changes"]
+    assert not [each["urn"] for each in living.state("dev") if THIRD in each["urn"]]
+    assert {*zones_of_serve(living)} == {*ZONES}
+    living.run("kubectl", "--", "delete", "-f", "serve.json", "--wait=false")
+
+
 def to_new_version(config: dict[str, Any]) -> None:
     config["gpuyard:cluster"]["version"] = NEW
 
 
 def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_place(living: Project) -> None:
     """seed row S01: the cluster, its groups' images, the add-ons whose version follows Kubernetes; nothing else."""
-    found = preview(living, to_new_version)
+    said = (f"cpu-workers: cluster.version {OLD} → {NEW}", "nodes are replaced (3 nodes at the moment")
+    found = preview(living, to_new_version, *said)
     assert {operation for operation, _ in found} == {"update"}, found
     assert {name for _, name in found} == {
         "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
@@ -201,7 +308,7 @@ def test_a_larger_disk_rolls_the_nodes_of_the_same_group(living: Project) -> Non
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"]["cpu-workers"]["diskGib"] = 150
 
-    assert preview(living, change) == {
+    assert preview(living, change, "cpu-workers: diskGib 100 → 150: nodes are replaced (3 nodes at the moment)") == {
         ("update", "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template"),
         *(("update", name) for name in groups("cpu-workers")),
         *(("update", f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage") for zone in ZONES),
@@ -246,7 +353,7 @@ def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
     done = living.json("up", "--json")
     assert set(done["changes"]) <= {"update", "same"}, done["changes"]
     after = done["status"]
-    assert pool(after, "cpu-workers")["nodes"] == pool(before, "cpu-workers")["nodes"] == 2
+    assert pool(after, "cpu-workers")["nodes"] == pool(before, "cpu-workers")["nodes"] == 3
     assert living.json("up", "--json")["changed"] == 0
 
 
@@ -257,5 +364,5 @@ def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(li
     living.write("dev", config)
     done = living.json("up", "--json")
     assert pool(done["status"], "cpu-workers")["machine_types"] == ["m6i.2xlarge"]
-    assert pool(done["status"], "cpu-workers")["nodes"] == 2
+    assert pool(done["status"], "cpu-workers")["nodes"] == 3
     assert living.json("up", "--json")["changed"] == 0
