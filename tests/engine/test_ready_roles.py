@@ -1,0 +1,85 @@
+"""An environment whose IAM roles somebody else made: it comes up on them, changes one, and leaves all of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components.aws import roles
+from tests.engine.conftest import Project
+
+# What the development stack takes; one more for the nodes' change.
+WHO = ("cluster", "nodes", "vpc_cni", "ebs_csi", "efs_csi", "cluster_autoscaler")
+FIELDS = {"vpc_cni": "vpcCni", "ebs_csi": "ebsCsi", "efs_csi": "efsCsi", "cluster_autoscaler": "clusterAutoscaler"}
+MAKE = """
+import boto3, json, sys
+iam = boto3.client("iam")
+for name, trust, policies in json.load(sys.stdin):
+    print(iam.create_role(RoleName=name, Path="/ml/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+    for arn in policies:
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    if not policies:
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}))
+"""
+LIST = "import boto3; print(*[role['RoleName'] for role in boto3.client('iam').list_roles(PathPrefix='/ml/')['Roles']])"
+
+
+def wanted(who: str, name: str) -> tuple[str, dict[str, Any], list[str]]:
+    need = roles.NEEDS[who]
+    statement = {"Effect": "Allow", "Principal": {"Service": need.service}, "Action": list(need.actions)}
+    return name, {"Version": "2012-10-17", "Statement": [statement]}, roles.policy_arns(who)
+
+
+@pytest.fixture(scope="module")
+def given(project: Project) -> dict[str, str]:
+    """Use → ARN of a role in the simulated account; `other` is a second one for nodes."""
+    project.run("preview", "--stack", "dev")
+    names = {who: f"yard-{who.replace('_', '-')}" for who in WHO}
+    documents = [wanted(who, name) for who, name in names.items()] + [wanted("nodes", "yard-other")]
+    (project.root / "roles.json").write_text(json.dumps(documents))
+    (project.root / "make_roles.py").write_text(MAKE)
+    made = project.run("shell", "--stack", "dev", "--", "sh", "-c", "python make_roles.py < roles.json").stdout
+    arns = [line for line in made.splitlines() if line.startswith("arn:")]
+    return dict(zip([*names, "other"], arns, strict=True))
+
+
+def write(project: Project, given: dict[str, str], **changes: str) -> None:
+    config = project.config("dev")
+    named = {FIELDS.get(who, who): arn for who, arn in {**given, **changes}.items() if who != "other"}
+    config["gpuyard:cluster"] = {**config["gpuyard:cluster"], "iam": {"roles": named}}
+    project.write("dev", config)
+
+
+def made(project: Project, kind: str) -> list[dict[str, Any]]:
+    """Resources of a kind that the engine made; those that it has only read are external."""
+    return [each for each in project.state("dev") if each["type"].endswith(f":{kind}") and not each.get("external")]
+
+
+def test_it_comes_up_on_roles_that_are_there(project: Project, given: dict[str, str]) -> None:
+    """Security case M6: with the real engine, pulumi-eks' component included."""
+    write(project, given)
+    project.run("up", "--stack", "dev")
+    assert [made(project, kind) for kind in ("Role", "RolePolicy", "RolePolicyAttachment")] == [[], [], []]
+    (cluster,) = [each for each in made(project, "Cluster") if each["type"] == "aws:eks/cluster:Cluster"]
+    assert cluster["outputs"]["roleArn"] == given["cluster"]
+    assert {each["outputs"]["nodeRoleArn"] for each in made(project, "NodeGroup")} == {given["nodes"]}
+    assert project.json("up", "--stack", "dev", "--json")["changed"] == 0
+
+
+def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
+    project: Project, given: dict[str, str]
+) -> None:
+    """Security case M6, reliability case R1."""
+    write(project, given, cluster=given["other"])
+    refused = project.run("up", "--stack", "dev", code=None)
+    assert refused.returncode and "keeps the role of its creation" in refused.stderr
+    before = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
+    write(project, given, nodes=given["other"])
+    project.run("up", "--stack", "dev")
+    after = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
+    assert len(after) == len(before) and not after & before
+    listed = project.run("shell", "--stack", "dev", "--", "python", "-c", LIST).stdout
+    assert {"yard-cluster", "yard-nodes", "yard-other"} <= set(listed.split())
