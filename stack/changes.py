@@ -133,9 +133,10 @@ def _said(
         mine = [group for group in groups if group.pool in (name, pool.was)]
         for effect in (Effect.ROLLS, Effect.NEW_POOL):
             fields = {
-                path: rules[pattern(path)]
+                path: rule
                 for path in changed
-                if rules[pattern(path)].effect is effect
+                # A map of a person's own keys that is empty by now has no rule of its own.
+                if (rule := rules.get(pattern(path), IN_PLACE)).effect is effect
                 and (path.startswith(f"nodePools.{name}.") or not path.startswith("nodePools."))
             }
             if fields and mine:

@@ -147,3 +147,27 @@ def test_the_same_file_again_is_neither_refused_nor_said_to_change_anything(
     first, said[:] = list(said), []
     run(before, config, stack)
     assert said == first
+
+
+ENTRY = {"principalArn": "arn:aws:iam::123456789012:role/ann", "level": "view"}
+BUCKET = {"bucket": "acme-data", "namespace": "training"}
+
+
+@pytest.mark.parametrize(
+    ("stack", "path", "last"),
+    [
+        ("dev", f"{CLUSTER}/access", {"ann.smith": ENTRY}),
+        ("dev", "gpuyard:storage", {"buckets": {"data": BUCKET}}),
+        ("dev-gke", "gpuyard:storage", {"buckets": {"data": BUCKET}}),
+        ("dev-gke", f"{CLUSTER}/maintenance", {"rests": {"launch": {"first": "2026-12-20", "last": "2027-01-03"}}}),
+    ],
+)
+def test_the_last_of_a_persons_own_keys_may_go(stack: str, path: str, last: dict[str, Any]) -> None:
+    """Reliability case R1: the last person shut out, the last bucket taken away, was a KeyError in the preview."""
+    run(record(changed(stack, {path: last}), stack), changed(stack, {path: {}}), stack)
+
+
+def test_a_name_with_a_dot_changes_as_others_do() -> None:
+    """Reliability case R1."""
+    before = record(changed("dev", {f"{CLUSTER}/access": {"ann.smith": ENTRY}}), "dev")
+    run(before, changed("dev", {f"{CLUSTER}/access": {"ann.smith": {**ENTRY, "level": "edit"}}}), "dev")
