@@ -1,0 +1,77 @@
+"""Created, but the answer never came, for every type: `up` as often as its errors say, with the commands that they
+give, makes the environment whole, and `down` leaves nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import conflicts
+from tests import clis
+from tests.engine.conftest import Project
+from tests.engine.test_lost_answers import lose
+from tests.stacks import recorded
+
+AGAIN = "run the same command again"
+TRIES = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`aws` and `gcloud`, as a person has them."""
+    with clis.programs(tmp_path_factory.mktemp("clis")) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        yield
+
+
+def shown(stderr: str) -> list[str]:
+    """The commands below an error's last line."""
+    lines = stderr.partition("\nFix: ")[2].splitlines()
+    return [line.strip() for line in lines if line.startswith("    ")]
+
+
+def as_the_errors_say(project: Project, stack: str) -> list[str]:
+    """Brings the stack up; the commands that it took."""
+    used = []
+    for _ in range(TRIES):
+        done = project.run("up", "--stack", stack, "--json", code=None)
+        if done.returncode == 0:
+            return used
+        # A terminal's lines end where they end; a command has one for itself.
+        assert AGAIN in " ".join(done.stderr.split()), done.stderr
+        for command in shown(done.stderr):
+            project.run("shell", "--stack", stack, "--", "bash", "-ec", command)
+            used.append(command)
+    pytest.fail(f"not up after {TRIES} runs; the last one:\n{done.stderr}")
+
+
+def types(stack: str) -> set[str]:
+    """Those that a simulated provider makes."""
+    made = recorded(stack).resources.values()
+    return {found.type for found in made if found.package in ("aws", "gcp", "kubernetes")}
+
+
+def needed(stack: str) -> set[str]:
+    """How the commands begin for what is in the way of a second creation of the stack's types."""
+    found = {conflicts.COMMANDS.get(token, "kubectl delete ") for token in types(stack) - {*conflicts.NEVER}}
+    # EC2 answers a second association of a subnet with the same table as it answered the first.
+    return {template.partition("{")[0] for template in found if "disassociate-route-table" not in template}
+
+
+@pytest.mark.parametrize(("stack", "region"), [("dev", "--region us-east-1 "), ("dev-gke", "")])
+def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(
+    project: Project, stack: str, region: str
+) -> None:
+    """Reliability cases R7, R10."""
+    faults = [{"match": f"{token}::*", "error": "connection reset by peer"} for token in sorted(types(stack))]
+    # A short delay: whatever can be made at the same time is under way before the first error ends the run.
+    lose(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
+    used = as_the_errors_say(project, stack)
+    plain = [command.replace(region, "") if region else command for command in used]
+    assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
+    again = project.json("up", "--stack", stack, "--json")
+    assert again["changed"] == 0, again["changes"]
+    project.run("down")
+    assert project.processes() == [] and not project.home.exists()
