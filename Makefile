@@ -12,7 +12,7 @@ SANDBOX = $(RUN) sandbox
 .PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record picture clean
 
 help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$+/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=dev|guide|dev-gke|... chooses the stack, PYTHON=python3.12 the Python to make .venv with."
 
 up: ## Bring the environment up on this machine, no cloud account needed

@@ -244,6 +244,17 @@ def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
     return difflib.get_close_matches(name.lower(), offered, n=count, cutoff=0.5)
 
 
+def unknown(cloud: str, name: str, path: str) -> Problem:
+    """A name that the cloud does not have: the other cloud's, or a misspelled one."""
+    ours, theirs, other = ("EC2", "Google Cloud", GCP) if cloud == AWS else ("Google Cloud", "EC2", AWS)
+    if find(other, name):
+        return Problem(
+            path, name, f"unknown machine type: it is one of {theirs}", f"types of {ours}", "name one of them"
+        )
+    near = ", ".join(nearest(cloud, name)) or "none looks like it"
+    return Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
+
+
 def successors(machine: MachineType, count: int = 3) -> list[str]:
     """Offered types with the same number of GPUs and at least its vCPUs and GPU memory (without GPUs: its memory), of
     its own kind (m5: m) and smallest first."""

@@ -269,8 +269,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
         path = f"machine_types[{index}]"
         machine = hardware.find(cloud, name)
         if machine is None:
-            near = ", ".join(hardware.nearest(cloud, name)) or "none looks like it"
-            yield Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
+            yield hardware.unknown(cloud, name, path)
             continue
         if name in names[:index]:
             yield Problem(path, name, "named twice", "each type once", "remove one of them")

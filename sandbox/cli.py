@@ -124,7 +124,7 @@ def show_status(name: str | None, as_json: bool) -> None:
 @stack_option
 @json_option
 def demo(name: str | None, as_json: bool) -> None:
-    """Watch the guide's story: pending, scale from zero, run, spot interruption, comeback, back to zero."""
+    """Watch a training job: pending, scale from zero, run, spot interruption, comeback, back to zero."""
     from sandbox import demo as story
 
     story.run(_running_plane(chosen(name)), as_json)

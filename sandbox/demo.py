@@ -166,7 +166,7 @@ class Demo:
         if POOL not in pools:
             raise SandboxError(
                 f"The cluster {self._key} has no node pool {POOL!r} (it has: {', '.join(pools) or 'none'}).",
-                "the demo tells the guide's story, which needs a GPU pool of that name; see Pulumi.dev.yaml",
+                "the demo needs a GPU pool of that name; see Pulumi.dev.yaml",
             )
         path = f"/api/v1/namespaces/{NAMESPACE}"
         self._api.delete(path)

@@ -33,7 +33,7 @@ def status(facts: Facts) -> RenderableType:
     """`status` for a person."""
     stack, sandbox = facts["stack"], facts["sandbox"]
     if not facts["stacks_up"] and not sandbox["processes"]:
-        return Text("Nothing is up. Bring the guide's environment up with: make up")
+        return Text(f"Nothing is up. Bring {stack['name']} up with: make up STACK={stack['name']}")
     up_there = ", ".join(facts["stacks_up"]) or "none"
     head = Text(
         f"Stack {stack['name']}: {stack['resources']} resources, last update {stack['last_update'][:19] or 'never'}"
@@ -57,6 +57,7 @@ def steps(found: list[Facts]) -> list[str]:
     """What a preview shows: a line for each object that changes. A replacement is one line and not three, and the tags
     of Auto Scaling groups, a dozen for each node group, are counted."""
     replaced = {step["urn"] for step in found if step["operation"] == "replace"}
+    width = max([45, *(len(step["type"]) for step in found)])
     lines, tags = [], Counter[str]()
     for step in found:
         operation, type = step["operation"], step["type"]
@@ -66,8 +67,8 @@ def steps(found: list[Facts]) -> list[str]:
             tags[operation] += 1
             continue
         properties = f"  {', '.join(step['properties'])}" if step["properties"] else ""
-        lines.append(f"{operation:10} {type:45} {step['urn'].rpartition('::')[2]}{properties}")
-    return lines + [f"{operation:10} {_GROUP_TAG:45} {count} of node groups" for operation, count in tags.items()]
+        lines.append(f"{operation:10} {type:{width}} {step['urn'].rpartition('::')[2]}{properties}")
+    return lines + [f"{operation:10} {_GROUP_TAG:{width}} {count} of node groups" for operation, count in tags.items()]
 
 
 def body(facts: Facts) -> list[RenderableType]:

@@ -232,9 +232,17 @@ def _shape_problems(error: ValidationError, config: type[Config]) -> Iterator[Pr
             text = found["type"] == "string_type" and isinstance(value, (int, float))
             quoted = str(value).lower() if isinstance(value, bool) else value
             fix = f'put it in quotes: "{quoted}"' if text else "correct the value"
+            if found["type"] in ("int_type", "bool_type") and _reads_as(found["type"], value):
+                fix = f"write {value}, without quotes"
             if found["type"] == "list_type" and isinstance(value, str):
                 fix = f"write [{value}]"
             yield Problem(_path(location), value, found["msg"].lower(), allowed, fix)
+
+
+def _reads_as(wanted: str, value: Any) -> bool:
+    """Whether a text is the number or the truth value that was wanted, in quotes."""
+    text = value if isinstance(value, str) else ""
+    return text in ("true", "false") if wanted == "bool_type" else text.isascii() and text.isdigit()
 
 
 def _model_at(location: list[str], config: type[Config]) -> type[Section]:

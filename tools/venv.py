@@ -201,7 +201,8 @@ def _last(log):
     """What pip does now, in a few words."""
     with open(log, errors="replace") as lines:
         words = [line.strip() for line in lines if line.strip().startswith(("Collecting", "Downloading", "Installing"))]
-    return words[-1][:70] if words else "installing"
+    word = words[-1].partition(" (")[0] if words else "installing"
+    return word if len(word) <= 70 else word[:67] + "..."
 
 
 def _wait_for(lock):

@@ -30,7 +30,7 @@ def on(machine_type: str, **fields: Any) -> dict[str, Any]:
 
 CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     # machines and accelerators
-    (gpu(machineTypes=["p3.2xlarge"]), f"{GPUS}.machineTypes[0]", ["unknown machine type"]),
+    (gpu(machineTypes=["p3.2xlarge"]), f"{GPUS}.machineTypes[0]", ["unknown machine type", "one of EC2"]),
     (gpu(machineTypes=["g4-standard-12"]), f"{GPUS}.machineTypes[0]", ["fraction of a GPU"]),
     (gpu(accelerator={"type": "nvidia-tesla-t4"}), f"{GPUS}.accelerator.type", ["another GPU", "write nvidia-l4"]),
     (gpu(accelerator={"type": "nvidia-l4", "count": 2}), f"{GPUS}.accelerator.count", ["another number"]),

@@ -27,7 +27,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/machineTypes/0": "g2-standard-8"},
         "gpuyard:nodePools.gpu-workers.machineTypes[0]",
-        ["unknown machine type"],
+        ["unknown machine type", "one of Google Cloud"],
     ),
     (
         "dev-gke",
@@ -59,6 +59,14 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["network.zones"]),
     ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["spot, on_demand"]),
     ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
+    ("dev", {f"{GPU}/max": "10"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number", "write 10, without quotes"]),
+    ("dev", {f"{GPU}/max": "ten"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number", "correct the value"]),
+    (
+        "dev",
+        {f"{GPU}/interconnect": "true"},
+        "gpuyard:nodePools.gpu-workers.interconnect",
+        ["write true, without quotes"],
+    ),
     ("dev", {f"{GPU}/diskGib": 8}, "gpuyard:nodePools.gpu-workers.diskGib", ["30 to 16384 GiB"]),
     ("dev", {f"{GPU}/labels": {"work load": "x"}}, "gpuyard:nodePools.gpu-workers.labels.work load", ["label key"]),
     ("dev", {f"{GPU}/labels": {"a..b/x": "y"}}, "gpuyard:nodePools.gpu-workers.labels.a..b/x", ["label key"]),

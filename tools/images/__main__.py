@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = images_of(given.stack)
     except (SandboxError, pulumi.RunError) as error:
-        print(error, file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return 2
     if given.json:
         print(json.dumps(found.as_json(), indent=2))

@@ -35,5 +35,11 @@ def test_a_replaced_group_is_one_line_and_its_tags_are_counted() -> None:
     ]
 
 
+def test_names_stand_below_each_other_beside_long_types() -> None:
+    long = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    lines = summary.steps([step("create", GROUP, "gpu"), step("create", long, "rule"), step("create", TAG, "tag")])
+    assert [line.index(name) for line, name in zip(lines, ("gpu", "rule", "1 of"), strict=True)] == [69] * 3
+
+
 def test_what_an_earlier_run_left_to_delete_has_its_line() -> None:
     assert summary.steps([step("delete-replaced", GROUP, "old")]) == [f"delete-replaced {GROUP:45} old"]
