@@ -25,7 +25,7 @@ PUBLIC = (
 )  # fmt: skip
 """Registries of the internet."""
 
-_HOST = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:\d{1,5})?"
+_HOST = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[1-9]\d{0,4})?"
 _PATH = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 _REGISTRY = re.compile(rf"{_HOST}(/{_PATH})*")
 _PREFIX = re.compile(rf"({_PATH}(/{_PATH})*)?")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a problem that is named on stderr, 2 a wrong command line,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -237,12 +238,25 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        log = paths.folder("run") / "crash.log"
-        log.write_text(traceback.format_exc())
-        complain(
-            SandboxError(
-                f"A defect of the sandbox itself: {type(error).__name__}: {error}",
-                f"please report it with {log}; `make down FORCE=1` removes everything",
-            )
-        )
+        complain(_defect(error))
         sys.exit(1)
+
+
+def _defect(error: Exception) -> SandboxError:
+    """What to say of an error that nobody foresaw; its traceback is in a log, else on stderr."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return SandboxError(
+            f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "make room for it"
+        )
+    said = traceback.format_exc()
+    try:
+        log = paths.folder("run") / "crash.log"
+        log.write_text(said)
+    except (OSError, SandboxError):
+        return SandboxError(
+            f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", said
+        )
+    return SandboxError(
+        f"A defect of the sandbox itself: {type(error).__name__}: {error}",
+        f"please report it with {log}; `make down FORCE=1` removes everything",
+    )

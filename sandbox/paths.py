@@ -65,7 +65,12 @@ def folder(*parts: str) -> Path:
         except OSError as error:
             raise SandboxError(f"The sandbox's folder {found} cannot be made: {error.strerror}.", _CHOOSE) from None
     path = found.joinpath(*parts)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file in its place, a full or read-only disk
+        raise SandboxError(
+            f"{path} cannot be made: {error.strerror}.", "`make down FORCE=1` removes what is in the sandbox's folder"
+        ) from None
     return path
 
 

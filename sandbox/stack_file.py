@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import stat
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def read(file: Path, known: Callable[[], str]) -> dict[str, Any]:
     Raises SandboxError for a file that is missing, cannot be read, or is not what the engine takes.
     """
     try:
-        found = yaml.load(file.read_bytes().decode("utf-8-sig"), _Strict) or {}
+        found = yaml.load(_bytes(file).decode("utf-8-sig"), _Strict) or {}
     except FileNotFoundError:
         name = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
         raise SandboxError(f"There is no stack {name!r}: {file.name} is missing.", known()) from None
@@ -65,9 +67,16 @@ def read(file: Path, known: Callable[[], str]) -> dict[str, Any]:
 def text(file: Path) -> str:
     """What stands in the file, as far as it can be read; nothing when it cannot."""
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return _bytes(file).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _bytes(file: Path) -> bytes:
+    """What stands in a file. A pipe or a device, of which reading may never end, is an OSError."""
+    if not stat.S_ISREG((status := file.stat()).st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EINVAL, "It is no regular file", str(file))
+    return file.read_bytes()
 
 
 def _broken(file: Path, reason: str, fix: str = "", line: str = "") -> SandboxError:

@@ -128,8 +128,12 @@ def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
 def _value(key: str, value: Any) -> Iterator[Problem]:
     if key in ("aws:allowedAccountIds", "aws:forbiddenAccountIds"):
         given = value if isinstance(value, list) else [value]
-        if not isinstance(value, list) or not all(isinstance(i, str) and _ACCOUNT.fullmatch(i) for i in given):
-            quoted = ", ".join(f'"{item}"' for item in given)
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(isinstance(i, str) and _ACCOUNT.fullmatch(i) for i in given)
+        ):
+            quoted = ", ".join(f'"{item}"' for item in given) or '"111122223333"'
             yield Problem(
                 key, value, "not a list of account ids", "twelve digits each, in quotes, in a list",
                 f"write [{quoted}] with the ids that `aws sts get-caller-identity` shows",
@@ -160,8 +164,21 @@ def _roles(key: str, value: Any) -> Iterator[Problem]:
             f"{key}[0].roleArn", role.get("roleArn"), "not the ARN of a role", "arn:aws:iam::ACCOUNT:role/NAME",
             "see `aws iam get-role --role-name NAME --query Role.Arn`",
         )  # fmt: skip
+    for name in sorted(role.keys() - {"roleArn", "externalId"} - _role_keys()):
+        yield Problem(
+            f"{key}[0].{name}", "…", "unknown key: nothing reads it", f"roleArn, {', '.join(sorted(_role_keys()))}",
+            "remove it, or correct its name",
+        )  # fmt: skip
     if role.get("externalId"):
         yield Problem(f"{key}[0].externalId", "…", "the login to the cluster cannot show it", "roleArn alone", profile)
+
+
+def _role_keys() -> set[str]:
+    """What the provider takes beside a role's ARN and external id, as it stands in a file."""
+    from pulumi_aws import ProviderAssumeRoleArgs
+
+    names = inspect.signature(ProviderAssumeRoleArgs).parameters
+    return {to_camel(name) for name in names} - {"roleArn", "externalId"}
 
 
 def _region(cloud: str, keys: CloudKeys) -> Iterator[Problem]:

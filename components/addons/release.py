@@ -17,6 +17,7 @@ from ..versions import Chart
 
 # A release waits for its pods; images of several GB on a fresh node take their time.
 _TIMEOUT_SECONDS = 600
+_ADDRESS = re.compile(r"(https|oci)://[A-Za-z0-9.-]+(:[1-9]\d{0,4})?(/[A-Za-z0-9._~%/+-]*)?", re.ASCII)
 
 
 def namespace(name: str, parent: pulumi.Resource, pod_security: str) -> k8s.core.v1.Namespace:
@@ -101,6 +102,11 @@ def mirror_problems(mirror: str, charts: Sequence[Chart], digests: Mapping[str, 
         yield Problem(
             "mirror", mirror, f"{scheme}: {wrong}", "a folder of charts, an https:// or an oci:// address",
             f"write https://{rest}",
+        )  # fmt: skip
+    elif "://" in mirror and not _ADDRESS.fullmatch(mirror):
+        yield Problem(
+            "mirror", mirror, "not an address of charts (a name and a password belong into Helm's own login)",
+            "https://HOST/PATH or oci://HOST/PATH", "see `helm registry login`, or correct it",
         )  # fmt: skip
     yield from _digest_problems(mirror, charts, digests)
     if not mirror or "://" in mirror:

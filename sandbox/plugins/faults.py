@@ -28,13 +28,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sandbox import paths
 from sandbox.errors import SandboxError
 from sandbox.plugins.provider import ProviderError
 
 Operation = Literal["create", "update", "delete", "read"]
+_LONGEST = 86_400
+"""Seconds of a day: no operation of a cloud takes longer, and no thread can wait for ever."""
 
 REAL_SECONDS: dict[str, tuple[float, float, float]] = {
     # type: seconds to create, update, delete.
@@ -83,8 +85,8 @@ class Fault(BaseModel):
     phase: Literal["before", "after"] = "before"
     error: str = ""
     partial: bool = False
-    times: int | None = None
-    seconds: float = 0
+    times: int | None = Field(None, ge=0)
+    seconds: float = Field(0, ge=0, le=_LONGEST)
     requires: list[str] = []
 
     def strikes(self, operation: Operation, phase: str, urn: str) -> bool:
@@ -116,6 +118,10 @@ def load(path: Path | None = None) -> list[Fault]:
         text = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise SandboxError(
+            f"{path.name} cannot be read: {error.strerror}.", f"make {path} a file that you may read, or remove it"
+        ) from None
     try:
         return TypeAdapter(list[Fault]).validate_json(text)
     except ValidationError as error:

@@ -32,6 +32,10 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["unencrypted", "write https://charts.example.com"],
     ),
     ("dev", {"gpuyard:charts": {"mirror": "ftp://x.example.com"}}, "gpuyard:charts.mirror", ["ftp", "oci://"]),
+    # siblings of security case M10: no address, and one that puts a password into the file
+    ("dev", {"gpuyard:charts": {"mirror": "https://"}}, "gpuyard:charts.mirror", ["https://HOST/PATH"]),
+    ("dev", {"gpuyard:charts": {"mirror": "oci://x y"}}, "gpuyard:charts.mirror", ["oci://HOST/PATH"]),
+    ("dev", {"gpuyard:charts": {"mirror": "https://u:p@h.example.com/x"}}, "gpuyard:charts.mirror", ["helm registry"]),
     (
         "dev",
         {"gpuyard:charts": {"digests": {"dcgm-exporter": DIGEST}}},
@@ -61,6 +65,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", _images(registry=f"https://{ECR}/"), REGISTRY, [f"write {ECR}"]),
     ("dev", _images(registry="Registry.Example.com"), REGISTRY, ["write registry.example.com"]),
     ("dev", _images(registry="mirror"), REGISTRY, ["not the name of a registry"]),
+    ("dev", _images(registry="r.example.com:0"), REGISTRY, ["not the name of a registry"]),
     ("dev", _images(registry="quay.io/mine"), REGISTRY, ["holds the images of no other"]),
     ("dev", _images(prefixes={"quay.io": "quay"}), "gpuyard:images.prefixes", ["without a registry"]),
     (

@@ -80,6 +80,7 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev", "aws:sharedConfigFiles", ["~/x"], "two identities", "AWS_CONFIG_FILE"),
         ("dev", "aws:assumeRoleWithWebIdentity", {}, "two identities", "AWS_WEB_IDENTITY_TOKEN_FILE"),
         ("dev", "aws:allowedAccountIds", 123456789012, "not a list", '["123456789012"]'),
+        ("dev", "aws:allowedAccountIds", [], "not a list", '["111122223333"]'),  # a guard that guards nothing
         ("dev", "aws:forbiddenAccountIds", ["prod"], "not a list", "aws sts get-caller-identity"),
         ("dev", "aws:assumeRoles", [{"roleArn": ROLE}, {"roleArn": ROLE}], "not one role", "aws:profile"),
         ("dev", "aws:assumeRoles", ROLE, "not one role", "aws:profile"),
@@ -107,6 +108,7 @@ def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
         ({"roleArn": "deployer"}, "aws:assumeRoles[0].roleArn"),
         ({"roleArn": "arn:aws-cn:iam::123456789012:role/d"}, "aws:assumeRoles[0].roleArn"),
         ({"roleArn": ROLE, "externalId": "x"}, "aws:assumeRoles[0].externalId"),
+        ({"roleArn": ROLE, "sesionName": "x"}, "aws:assumeRoles[0].sesionName"),
     ],
 )
 def test_a_role_that_the_login_could_not_take_is_refused(role: dict[str, str], path: str) -> None:

@@ -99,6 +99,10 @@ def test_a_fault_without_error_is_only_a_delay(write_faults, going: threading.Ev
         ('[{"match": "*", "phase": "during"}]', "0.phase"),
         ('[{"match": "*", "errors": "x"}]', "0.errors: Extra inputs"),
         ('[{"match": "*", "times": "often"}]', "0.times"),
+        ('[{"match": "*", "times": -1}]', "0.times"),
+        ('[{"match": "*", "seconds": -1}]', "0.seconds"),
+        ('[{"match": "*", "seconds": 1e400}]', "0.seconds"),
+        ('[{"match": "*", "seconds": NaN}]', "0.seconds"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_one_clear_error(sandbox_home: Path, text: str, said: str) -> None:
@@ -106,6 +110,13 @@ def test_a_file_that_makes_no_sense_is_one_clear_error(sandbox_home: Path, text:
     with pytest.raises(SandboxError) as caught:
         load()
     assert "faults.json" in caught.value.problem and said in caught.value.problem and "remove it" in caught.value.fix
+
+
+def test_a_folder_in_the_files_place_is_one_clear_error(sandbox_home: Path) -> None:
+    """reliability case R11."""
+    (sandbox_home / "faults.json").mkdir()
+    with pytest.raises(SandboxError, match=r"faults\.json cannot be read"):
+        load()
 
 
 def test_durations_are_scaled(monkeypatch: pytest.MonkeyPatch, going: threading.Event) -> None:

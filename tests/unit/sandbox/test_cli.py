@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -78,6 +79,35 @@ def test_a_defect_is_one_message_and_its_traceback_lies_in_a_file(monkeypatch, c
         cli.main()
     assert caught.value.code == 1
     assert "ZeroDivisionError" in (sandbox / "run" / "crash.log").read_text()
+
+
+def failing(monkeypatch, error: Exception) -> None:
+    """`status` ends in this error."""
+
+    def fail(stack: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.status, "collect", fail)
+    monkeypatch.setattr(sys, "argv", ["sandbox", "status"])
+    monkeypatch.setattr(environment, "isolate", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+
+
+def test_a_full_disk_is_no_defect(monkeypatch, capsys) -> None:
+    """reliability case R11."""
+    failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/x/y"))
+    said = capsys.readouterr().err
+    assert "/x/y cannot be written: No space left on device" in said and "defect" not in said
+
+
+def test_a_defect_whose_log_cannot_be_written_is_told_all_the_same(monkeypatch, capsys, sandbox: Path) -> None:
+    """reliability case R11."""
+    (paths.folder() / "run").touch()
+    failing(monkeypatch, KeyError("x"))
+    said = capsys.readouterr().err
+    assert "A defect of the sandbox itself: KeyError" in said and "in fail" in said
 
 
 def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path) -> None:

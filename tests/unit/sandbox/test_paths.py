@@ -75,6 +75,13 @@ def test_a_file_and_a_loop_of_links_are_one_message_each(home: Path) -> None:
     assert done.returncode == 1 and "cannot be used" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_file_in_a_folders_place_is_one_message(home: Path) -> None:
+    """reliability case R11: so is a full or read-only disk."""
+    (paths.folder() / "run").touch()
+    with pytest.raises(SandboxError, match="run cannot be made: File exists"):
+        paths.folder("run")
+
+
 def test_an_empty_folder_becomes_a_sandboxs(home: Path) -> None:
     home.mkdir(mode=0o755)
     paths.folder("run")

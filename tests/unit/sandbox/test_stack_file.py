@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,11 @@ def test_no_character_of_a_stacks_name_reaches_a_shell_or_make(tmp_path: Path, n
     )
     assert f"{typed!r} is no stack name" in done.stderr
     assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "device"])
+def test_what_never_ends_is_not_read(clone: Path, make: Callable[[Path], None]) -> None:
+    """A pipe would be waited for, and a device read until the memory is full."""
+    make(clone / "Pulumi.dev.yaml")
+    with pytest.raises(SandboxError, match=r"Pulumi\.dev\.yaml cannot be read: It is no regular file"):
+        _ = Stack("dev").config
