@@ -36,7 +36,9 @@ def load() -> Caller:
         caller = Caller(**json.loads(path.read_text()))
         if caller.address:
             ipaddress.IPv4Address(caller.address)
-    except (ValueError, TypeError) as error:
+        if not isinstance(caller.arn, str):
+            raise TypeError("arn is not text")
+    except (OSError, ValueError, TypeError) as error:
         raise SandboxError(f"{path} does not say who calls: {error}.", "correct it, or delete it") from None
     return caller
 

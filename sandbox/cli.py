@@ -21,7 +21,7 @@ from sandbox import environment, interactive, paths, process, session, status, s
 from sandbox import kubeconfig as kubeconfigs
 from sandbox.errors import SandboxError
 from sandbox.progress import console
-from sandbox.stacks import Stack, chosen, existing, remember
+from sandbox.stacks import CorruptState, Stack, chosen, existing, remember
 from sandbox.status import plane_of
 
 Command = Callable[..., Any]
@@ -237,6 +237,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except CorruptState as error:
+        complain(
+            SandboxError(
+                f"The state of the stack cannot be read ({error}).",
+                "`make up` puts it right, from the engine's backup where there is one",
+            )
+        )
+        sys.exit(1)
     except Exception as error:
         complain(_defect(error))
         sys.exit(1)

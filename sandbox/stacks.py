@@ -144,11 +144,24 @@ def read(path: Path) -> Checkpoint:
     try:
         document = json.loads(path.read_bytes())
         latest = document["checkpoint"].get("latest") or {}
-        if not all("urn" in resource and "type" in resource for resource in latest.get("resources") or []):
-            raise ValueError("a resource without URN")
+        _check_shape(latest)
         return Checkpoint(latest)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise CorruptState(f"{type(error).__name__}: {error}") from None
+
+
+def _check_shape(latest: Any) -> None:
+    """Raises ValueError where a checkpoint has not the shape that its readers here rely on."""
+    if not isinstance(latest, dict) or not isinstance(latest.get("manifest") or {}, dict):
+        raise ValueError("no checkpoint")
+    resources, pending = latest.get("resources") or [], latest.get("pending_operations") or []
+    if not isinstance(resources, list) or not isinstance(pending, list):
+        raise ValueError("no list of resources")
+    for resource in (*resources, *(operation["resource"] for operation in pending)):
+        if not all(isinstance(resource[key], str) for key in ("urn", "type")):
+            raise ValueError("a resource without URN")
+        if not all(isinstance(resource.get(side) or {}, dict) for side in ("inputs", "outputs")):
+            raise ValueError("a resource without properties")
 
 
 def project() -> str:

@@ -70,11 +70,10 @@ def _newer() -> dict[str, dict[str, Any]]:
     `.sandbox/machine_types.json`."""
     try:
         text = (paths.home() / "machine_types.json").read_text()
+        return {facts["InstanceType"]: facts for facts in json.loads(text)["InstanceTypes"]}
     except FileNotFoundError:
         return {}
-    try:
-        return {facts["InstanceType"]: facts for facts in json.loads(text)["InstanceTypes"]}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise SandboxError(
             "machine_types.json is not an answer of DescribeInstanceTypes",
             "write what `aws ec2 describe-instance-types --instance-types NAME` prints into it",

@@ -61,12 +61,21 @@ def test_a_provider_with_a_role_is_that_role(here: Any) -> None:
     assert found == "arn:aws:sts::111122223333:assumed-role/deployer/pulumi"
 
 
-@pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"address": "home"}', "{"])
+@pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"arn": 5}', '{"address": "home"}', "{"])
 def test_a_file_that_says_something_else_is_an_error(here: Any, home: Path, text: str) -> None:
     (home / "caller.json").write_text(text)
     with pytest.raises(SandboxError, match="does not say who calls"):
         caller.load()
     (home / "caller.json").unlink()
+
+
+def test_a_folder_in_its_place_is_an_error(here: Any, home: Path) -> None:
+    """reliability case R11."""
+    (home / "caller.json").unlink(missing_ok=True)
+    (home / "caller.json").mkdir()
+    with pytest.raises(SandboxError, match="does not say who calls"):
+        caller.load()
+    (home / "caller.json").rmdir()
 
 
 def test_whoever_makes_the_cluster_has_an_entry_and_gets_no_second_one(here: Any, world: World, aws: Any) -> None:

@@ -326,9 +326,10 @@ def test_ec2_learns_of_a_type_that_is_newer_than_the_sandboxs(tmp_path: Path, mo
     assert machine_types.find("p0-new.48xlarge") == facts
     zones = instance_types.INSTANCE_TYPE_OFFERINGS["availability-zone"]["us-east-1"]
     assert {each["Location"] for each in zones if each["InstanceType"] == "p0-new.48xlarge"} >= {"us-east-1a"}
-    (tmp_path / "machine_types.json").write_text("[]")
-    with pytest.raises(SandboxError, match="describe-instance-types"):
-        machine_types.load()
+    for broken in (b"[]", b"\xff"):
+        (tmp_path / "machine_types.json").write_bytes(broken)
+        with pytest.raises(SandboxError, match="describe-instance-types"):
+            machine_types.load()
 
 
 def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:

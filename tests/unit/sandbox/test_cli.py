@@ -102,6 +102,16 @@ def test_a_full_disk_is_no_defect(monkeypatch, capsys) -> None:
     assert "/x/y cannot be written: No space left on device" in said and "defect" not in said
 
 
+def test_a_broken_state_is_no_defect(sandbox: Path) -> None:
+    """reliability case R11."""
+    state = paths.folder("state") / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
+    state.parent.mkdir(parents=True)
+    state.write_text('{"checkpoint": []}')
+    done = run("env")
+    assert done.returncode == 1
+    assert "state of the stack cannot be read" in done.stderr.replace("\n", " ") and "defect" not in done.stderr
+
+
 def test_a_defect_whose_log_cannot_be_written_is_told_all_the_same(monkeypatch, capsys, sandbox: Path) -> None:
     """reliability case R11."""
     (paths.folder() / "run").touch()

@@ -84,7 +84,23 @@ def test_the_stack_is_the_named_one_else_the_last_one_else_dev(monkeypatch: pyte
     assert stacks.chosen("prod").name == "prod"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 3}', '{"checkpoint": {"latest": {"resources": [{}]}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"version": 3}', '{"checkpoint": []}', '{"checkpoint": {"latest": [1]}}'),
+        *(
+            f'{{"checkpoint": {{"latest": {{{inner}}}}}}}'
+            for inner in (
+                '"resources": [{}]',
+                '"resources": {"a": 1}',
+                '"resources": [{"urn": 1, "type": "b"}]',
+                '"resources": [{"urn": "a", "type": "b", "outputs": 5}]',
+                '"manifest": "x"',
+                '"pending_operations": [{}]',
+            )
+        ),
+    ],
+)
 def test_unreadable_state_is_told(clone: Path, text: str) -> None:
     (clone / "state.json").write_text(text)
     with pytest.raises(CorruptState):
