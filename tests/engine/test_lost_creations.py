@@ -3,8 +3,12 @@ give, makes the environment whole, and `down` leaves nothing."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,16 @@ from tests.stacks import recorded
 
 AGAIN = "run the same command again"
 TRIES = 40
+CLUSTER = "aws:eks/cluster:Cluster"
+EVERY = bool(os.environ.get("GPUYARD_EVERY_TYPE"))
+LATE = (
+    "aws:eks/accessEntry:AccessEntry",
+    "aws:eks/addon:Addon",
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+    "kubernetes:core/v1:Namespace",
+    "kubernetes:helm.sh/v3:Release",
+)
+"""What is made in a cluster of EKS, and has a name of ours."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,18 +74,53 @@ def needed(stack: str) -> set[str]:
     return {template.partition("{")[0] for template in found if "disassociate-route-table" not in template}
 
 
-@pytest.mark.parametrize(("stack", "region"), [("dev", "--region us-east-1 "), ("dev-gke", "")])
-def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(
-    project: Project, stack: str, region: str
-) -> None:
-    """Reliability cases R7, R10."""
-    faults = [{"match": f"{token}::*", "error": "connection reset by peer"} for token in sorted(types(stack))]
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project: Project, stack: str) -> None:
+    """Reliability cases R7, R10. On EKS it takes some twenty runs: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
+    type's command by itself is tried in tests/unit/aws/test_conflicts.py."""
+    if stack == "dev" and not EVERY:
+        pytest.skip("GPUYARD_EVERY_TYPE is not set")
+    faults = [lost(token) for token in sorted(types(stack))]
     # A short delay: whatever can be made at the same time is under way before the first error ends the run.
     lose(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
     used = as_the_errors_say(project, stack)
-    plain = [command.replace(region, "") if region else command for command in used]
+    plain = [command.replace("--region us-east-1 ", "") for command in used]
     assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
+    settled_and_gone(project, stack)
+
+
+def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: Project) -> None:
+    """Reliability case R7: the provider host is killed while the creation of the cluster lingers; then the answers to
+    add-ons, entries, associations, releases and namespaces are lost."""
+    lose(project, {"match": f"{CLUSTER}::*", "seconds": 60})
+    child = project.start("up")
+    journal = project.home / "run" / "created.jsonl"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and child.poll() is None:
+        if journal.exists() and times(journal, CLUSTER) > 1:  # before AWS is asked, and as soon as it has answered
+            break
+        time.sleep(0.2)
+    assert child.poll() is None, child.communicate()
+    os.kill(json.loads((project.home / "run" / "host.json").read_text())["pid"], signal.SIGKILL)
+    _, said = child.communicate(timeout=600)
+    assert AGAIN in " ".join(said.split())
+    lose(project, *map(lost, LATE))
+    used = as_the_errors_say(project, "dev")
+    for start in ("aws eks delete-cluster", "aws eks delete-addon", "helm uninstall", "kubectl delete namespace"):
+        assert any(start in command.replace("--region us-east-1 ", "") for command in used), (start, used)
+    settled_and_gone(project, "dev")
+
+
+def lost(token: str) -> dict[str, str]:
+    return {"match": f"{token}::*", "error": "connection reset by peer"}
+
+
+def settled_and_gone(project: Project, stack: str) -> None:
     again = project.json("up", "--stack", stack, "--json")
     assert again["changed"] == 0, again["changes"]
     project.run("down")
     assert project.processes() == [] and not project.home.exists()
+
+
+def times(journal: Path, token: str) -> int:
+    return sum(f"${token}::" in line for line in journal.read_text().splitlines())

@@ -152,7 +152,7 @@ def test_zshs_start_files_may_lie_in_a_folder_that_zshenv_names(tmp_path: Path, 
 
 
 def test_after_a_failed_up_the_kubeconfig_is_that_of_the_cluster_that_runs(home: Path) -> None:
-    """Field case C3: outputs are written by an `up` that succeeds only."""
+    """Field case C3, reliability case R9: outputs are written by an `up` that succeeds only."""
     made = plane()
     cluster = {"urn": "u", "type": "aws:eks/cluster:Cluster", "outputs": {"endpoint": ENDPOINT}, "inputs": {}}
     state = {"version": 3, "checkpoint": {"latest": {"resources": [cluster]}}}
