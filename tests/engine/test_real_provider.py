@@ -34,10 +34,16 @@ OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "u
 
 def objects(project: Project, stack: str) -> dict[str, Any]:
     """Everything in the cluster that the state knows, as it was asked for and as it came."""
-    found = [resource for resource in project.state(stack) if resource["type"].startswith("kubernetes:")]
-    return {
-        resource["urn"]: settled({key: resource.get(key) for key in ("id", "inputs", "outputs")}) for resource in found
-    }
+    found = {}
+    for resource in project.state(stack):
+        if not resource["type"].startswith("kubernetes:"):
+            continue
+        kept = settled({key: resource.get(key) for key in ("id", "inputs", "outputs")})
+        # The real provider takes a kind that came after it was configured for a namespaced one, and means nothing by it.
+        if "namespace" not in (kept["outputs"] or {}).get("metadata", {"namespace": ""}):
+            kept["inputs"]["metadata"].pop("namespace", None)
+        found[resource["urn"]] = kept
+    return found
 
 
 def settled(value: Any) -> Any:
