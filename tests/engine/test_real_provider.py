@@ -39,7 +39,7 @@ def objects(project: Project, stack: str) -> dict[str, Any]:
         if not resource["type"].startswith("kubernetes:"):
             continue
         kept = settled({key: resource.get(key) for key in ("id", "inputs", "outputs")})
-        # The real provider takes a kind that came after it was configured for a namespaced one, and means nothing by it.
+        # A kind that came after the real provider was configured is a namespaced one to it, and nothing follows.
         if "namespace" not in (kept["outputs"] or {}).get("metadata", {"namespace": ""}):
             kept["inputs"]["metadata"].pop("namespace", None)
         found[resource["urn"]] = kept
