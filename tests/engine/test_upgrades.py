@@ -366,3 +366,27 @@ def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(li
     assert pool(done["status"], "cpu-workers")["machine_types"] == ["m6i.2xlarge"]
     assert pool(done["status"], "cpu-workers")["nodes"] == 3
     assert living.json("up", "--json")["changed"] == 0
+
+
+def test_a_pool_takes_another_name_and_keeps_its_nodes(living: Project) -> None:
+    """Reliability case R6: without `was` a preview says in capitals what goes; with it no node does."""
+
+    def change(config: dict[str, Any]) -> None:
+        pools = config["gpuyard:nodePools"]
+        pools["trainers"] = pools.pop("gpu-workers")
+        pools["general"] = pools.pop("cpu-workers")
+
+    deleted = {name for operation, name in preview(living, change, "A GPU POOL IS DELETED", "`was: gpu-workers`")
+               if operation == "delete"}  # fmt: skip
+    assert groups("cpu-workers", "gpu-workers-spot") <= deleted
+    config = living.config("dev")
+    change(config)
+    for name, was in (("trainers", "gpu-workers"), ("general", "cpu-workers")):
+        config["gpuyard:nodePools"][name]["was"] = was
+    before = {node["name"] for node in living.json("status", "--json")["nodes"]}
+    living.write("dev", config)
+    done = living.json("up", "--json")
+    assert not [each for each in done["warnings"] if each.startswith("nodePools") and "delete" in each.lower()]
+    assert {node["name"] for node in done["status"]["nodes"]} == before
+    assert pool(done["status"], "general")["nodes"] == 3
+    assert living.json("up", "--json")["changed"] == 0
