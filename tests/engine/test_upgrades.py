@@ -345,7 +345,8 @@ def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living
 
 
 def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
-    """seed row S01: what the preview showed is what happens, and a second `up` finds nothing to do."""
+    """seed row S01: what the preview showed is what happens, and a second `up` finds nothing to do. Reliability case
+    R6a: the nodes are of the new version."""
     before = living.json("status", "--json")
     config = living.config("dev")
     to_new_version(config)
@@ -354,6 +355,8 @@ def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
     assert set(done["changes"]) <= {"update", "same"}, done["changes"]
     after = done["status"]
     assert pool(after, "cpu-workers")["nodes"] == pool(before, "cpu-workers")["nodes"] == 3
+    nodes = living.json("kubectl", "--", "get", "nodes", "--output=json")["items"]
+    assert {each["status"]["nodeInfo"]["kubeletVersion"][:5] for each in nodes} == {f"v{NEW}"}
     assert living.json("up", "--json")["changed"] == 0
 
 
