@@ -5,6 +5,7 @@ names that the file no longer says, it holds what a failed `up` has made, it is 
 credentials of a cloud.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from pulumi.runtime.sync_await import _sync_await
 _OUTPUTS = "pulumi:pulumi:readStackOutputs"
 _RESOURCES = "pulumi:pulumi:readStackResourceOutputs"
 _STACK = "pulumi:pulumi:Stack"
+_LOOKS, _PAUSE = 5, 0.5
+"""The engine writes the providers into the state while the program asks for it: with a backend of files the file may be
+empty for a moment (seen: "failed to load checkpoint: EOF"). So often it is asked, so many seconds apart."""
 SETTINGS = "settings"
 """Output of the stack that holds the file as the last complete `up` applied it: path → value, defaults filled in."""
 
@@ -53,15 +57,24 @@ def read(providers: list[pulumi.ProviderResource]) -> Living:
 
     Where the state cannot be read (a wrong passphrase, a backend that does not answer) a warning says so.
     """
+    for look in range(1, _LOOKS + 1):
+        try:
+            return _read(providers)
+        except Exception as error:  # the SDK has no narrower class for an invoke that failed
+            if look == _LOOKS:
+                pulumi.log.warn(
+                    f"the file is not compared with what exists, since the stack's state cannot be read: {error}"
+                )
+        time.sleep(_PAUSE)
+    return Living()
+
+
+def _read(providers: list[pulumi.ProviderResource]) -> Living:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    try:
-        if not pulumi.runtime.invoke(_OUTPUTS, {"name": stack}).value.get("outputs") and not any(map(_made, providers)):
-            # The engine (3.259) crashes when it is asked for the resources of a stack that never had any.
-            return Living()
-        found = pulumi.runtime.invoke(_RESOURCES, {"stackName": stack}).value.get("outputs") or {}
-    except Exception as error:  # the SDK has no narrower class for an invoke that failed
-        pulumi.log.warn(f"the file is not compared with what exists, since the stack's state cannot be read: {error}")
+    if not pulumi.runtime.invoke(_OUTPUTS, {"name": stack}).value.get("outputs") and not any(map(_made, providers)):
+        # The engine (3.259) crashes when it is asked for the resources of a stack that never had any.
         return Living()
+    found = pulumi.runtime.invoke(_RESOURCES, {"stackName": stack}).value.get("outputs") or {}
     return Living(
         tuple(Object(each["type"], urn.rpartition("::")[2], each.get("outputs") or {}) for urn, each in found.items())
     )
