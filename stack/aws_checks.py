@@ -5,7 +5,7 @@ from datetime import date
 
 from components import checks, hardware, images, pools, renames, versions
 from components.addons import device_plugin, efa_plugin, release
-from components.aws import addresses, endpoints, existing_network, groups, roles
+from components.aws import addresses, endpoints, existing_network, groups, roles, system_pods
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
@@ -93,7 +93,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
         for problem in aws_pools.problems(name, pool, zones, version, tags)
     ]
     found += [] if found else aws_pools.fact_problems(environment.node_pools)
-    yield from found or aws_pools.home_problems(environment.node_pools)
+    yield from found or system_pods.home_problems(environment.node_pools)
     if not found:
         yield from groups.name_problems(environment.node_pools, zones)
     yield from renames.problems(environment.node_pools)

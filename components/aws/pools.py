@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 from .. import checks, hardware, pools, versions
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
-from . import addresses, node_settings, system_keys, user_data
+from . import addresses, node_settings, system_keys, system_pods, user_data
 
 IMAGES = ("al2023", "bottlerocket")
 # On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
@@ -140,6 +140,7 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
             )  # fmt: skip
     yield from _reservation(spec, zones)
     yield from _own_machine(spec)
+    yield from system_pods.node_problems(spec)
     yield from _own_image(spec)
     yield from node_settings.problems(image, spec.get("node_settings", {}))
     yield from _security_groups(spec)
@@ -225,24 +226,6 @@ def fact_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
                     f"{name}.machine", dict(facts), f"the pool {first} has other facts of {machine}",
                     "the same facts in both", f"correct one of them: aws ec2 describe-instance-types {machine}",
                 )  # fmt: skip
-
-
-def home_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
-    """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot order the
-    node that it runs on: one pool without GPUs must hold them from the beginning. That there is one without GPUs is not
-    asked here."""
-    without = [made for made in pools.resolve_all(hardware.AWS, specs).values() if not made.gpus]
-    if without and not any(_may_hold_system_pods(pool) for pool in without):
-        yield Problem(
-            "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
-            "DNS and the autoscaler find no node to run on: no pool has one that is always there and without taints",
-            "a pool without GPUs and without taints, with min of 1 or more",
-            f"write min: 1 in {without[0].name}" if not without[0].taints else "add a pool without taints and min: 1",
-        )  # fmt: skip
-
-
-def _may_hold_system_pods(pool: Pool) -> bool:
-    return pool.min > 0 and all(taint["effect"] == "PreferNoSchedule" for taint in pool.taints)
 
 
 def _made_on(release: str) -> date | None:

@@ -74,6 +74,15 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:nodePools.cpu-workers.machineTypes[0]",
         ["m7g.large"],
     ),
+    *(
+        (
+            "dev",
+            {"gpuyard:nodePools/cpu-workers/machineTypes": [name]},
+            "gpuyard:nodePools.cpu-workers.machineTypes[0]",
+            ["too small for a node", room, "t3.small"],
+        )
+        for name, room in (("t3.nano", "34 pods and leaves them 0 MiB"), ("t2.micro", "4 pods and leaves them 5"))
+    ),
     (
         "dev",
         {f"{GPU}/machineTypes": ["x y!"], f"{GPU}/machine": {"vcpu": 8, "memoryMib": 32768}},

@@ -1,0 +1,49 @@
+"""What EKS's own pods need of the pools: a node that is always there, and room beside them on every node."""
+
+from collections.abc import Iterator, Mapping
+
+from .. import hardware, pools
+from ..checks import Problem
+from ..pools import NodePoolSpec, Pool
+from . import addresses
+
+# The CNI, kube-proxy, the pod identity agent, the EBS and EFS drivers, node-exporter: one of each on every node.
+_DAEMONS = 6
+# MiB that these take, with a little left for a pod.
+_LEAST_MIB = 256
+
+
+def node_problems(spec: NodePoolSpec) -> Iterator[Problem]:
+    """Machines on which nothing has room: a kubelet of EKS keeps 255 MiB and 11 MiB for each pod to itself and evicts
+    below 100 MiB (awslabs/amazon-eks-ami, eksctl-io/eksctl#2443), and some 4 % never reach it."""
+    for index, name in enumerate(spec["machine_types"]):
+        machine = hardware.find(hardware.AWS, name)
+        if machine is None:
+            continue
+        most = addresses.pods_per_node(machine)
+        room = int(machine.memory_mib * 0.96) - 255 - 11 * most - 100
+        if most <= _DAEMONS or room < _LEAST_MIB:
+            yield Problem(
+                f"machine_types[{index}]", name,
+                f"too small for a node: it takes {most} pods and leaves them {max(0, room)} MiB of memory, and "
+                f"EKS's own on every node are {_DAEMONS}",
+                f"more than {_DAEMONS} pods and {_LEAST_MIB} MiB", "write t3.small or a larger one",
+            )  # fmt: skip
+
+
+def home_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
+    """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot order the
+    node that it runs on: one pool without GPUs must hold them from the beginning. That there is one without GPUs is not
+    asked here."""
+    without = [made for made in pools.resolve_all(hardware.AWS, specs).values() if not made.gpus]
+    if without and not any(_may_hold_system_pods(pool) for pool in without):
+        yield Problem(
+            "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
+            "DNS and the autoscaler find no node to run on: no pool has one that is always there and without taints",
+            "a pool without GPUs and without taints, with min of 1 or more",
+            f"write min: 1 in {without[0].name}" if not without[0].taints else "add a pool without taints and min: 1",
+        )  # fmt: skip
+
+
+def _may_hold_system_pods(pool: Pool) -> bool:
+    return pool.min > 0 and all(taint["effect"] == "PreferNoSchedule" for taint in pool.taints)
