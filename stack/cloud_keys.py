@@ -7,7 +7,8 @@ is handed on (`providers.py`), and a key that nothing would read is refused: a g
 import difflib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,17 +91,37 @@ class CloudKeys:
 
 def _arguments(cloud: str) -> dict[str, str]:
     """Arguments of the cloud's provider → their names in a stack's file."""
+    return {name: to_camel(name) for name in _signature(cloud)}
+
+
+def _signature(cloud: str) -> Mapping[str, inspect.Parameter]:
     # Late, and one only: the other cloud's SDK is never loaded.
     if cloud == hardware.AWS:
         from pulumi_aws import ProviderArgs
     else:
         from pulumi_gcp import ProviderArgs
-    return {name: to_camel(name) for name in inspect.signature(ProviderArgs).parameters}
+    return inspect.signature(ProviderArgs).parameters
+
+
+_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    str: ((str, int, float), "a text"),  # one of digits is read as a number
+    Sequence: ((list,), "a list"),
+}
+
+
+def _kind(cloud: str, name: str) -> tuple[tuple[type, ...], str]:
+    """What a key's value is read as, and how to call that."""
+    hints = {to_camel(argument): parameter.annotation for argument, parameter in _signature(cloud).items()}
+    first = typing.get_args(hints[name])[0]
+    return _KINDS.get(typing.get_origin(first) or first, ((dict,), "a map"))
 
 
 def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
     """Everything that is wrong with these keys, seen without asking a cloud."""
     yield from _region(cloud, keys)
+    yield from _together(keys)
     known = sorted(_arguments(cloud).values())
     for key in sorted(keys.values):
         namespace, _, name = key.partition(":")
@@ -121,8 +142,23 @@ def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
                 key, "…", "the login to the cluster does not follow it, so two identities would do the work",
                 "an identity of the shell's environment, or a profile or role that the file names", _SPLIT[key],
             )  # fmt: skip
+        elif found := [*_value(key, keys.values[key])]:
+            yield from found
         else:
-            yield from _value(key, keys.values[key])
+            value = keys.values[key]
+            types, allowed = _kind(cloud, name)
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value == "":
+                yield Problem(key, value, "the provider takes another kind of value", allowed, "correct or remove it")
+
+
+def _together(keys: CloudKeys) -> Iterator[Problem]:
+    """Of these two the provider takes one (terraform-provider-aws, allowed_account_ids: conflicts)."""
+    guards = ("aws:allowedAccountIds", "aws:forbiddenAccountIds")
+    if all(key in keys.values for key in guards):
+        yield Problem(
+            guards[1], keys.values[guards[1]], f"the provider takes it or {guards[0]}", "one of the two",
+            f"remove it: {guards[0]} forbids every other account",
+        )  # fmt: skip
 
 
 def _value(key: str, value: Any) -> Iterator[Problem]:

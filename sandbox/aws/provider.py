@@ -55,6 +55,8 @@ class AwsProvider(SimulatedProvider):
         if self.region and self.region not in _regions():
             raise ProviderError(f"invalid AWS Region: {self.region}")
         allowed, forbidden = config.get("allowedAccountIds"), config.get("forbiddenAccountIds") or []
+        if allowed and forbidden:
+            raise ProviderError('"forbidden_account_ids": conflicts with allowed_account_ids')
         self.identity = _identity(config)
         account = self.identity.split(":")[4]
         if (isinstance(allowed, list) and account not in allowed) or account in forbidden:

@@ -103,6 +103,34 @@ def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("stack", "key", "value", "allowed"),
+    [
+        ("dev", "aws:profile", ["a"], "a text"),
+        ("dev", "aws:profile", "", "a text"),
+        ("dev", "aws:maxRetries", "x", "a whole number"),
+        ("dev", "aws:maxRetries", True, "a whole number"),
+        ("dev", "aws:ignoreTags", 5, "a map"),
+        ("dev", "aws:skipCredentialsValidation", "maybe", "true or false"),
+        ("dev", "aws:userAgents", "x", "a list"),
+        ("dev-gke", "gcp:userProjectOverride", "yes", "true or false"),
+        ("dev-gke", "gcp:batching", "10s", "a map"),
+    ],
+)  # fmt: skip
+def test_a_value_of_a_kind_that_the_provider_does_not_take_is_refused(
+    stack: str, key: str, value: Any, allowed: str
+) -> None:
+    """Reliability case R11: each of these is a traceback or the engine's raw error further on."""
+    (found,) = told(stack, {key: value})
+    assert found.path == key and found.allowed == allowed
+
+
+def test_one_guard_of_accounts_is_enough() -> None:
+    """Security case H3: the provider refuses two, in the middle of an `up`."""
+    (found,) = told("dev", {"aws:allowedAccountIds": [ACCOUNT], "aws:forbiddenAccountIds": ["111122223333"]})
+    assert found.path == "aws:forbiddenAccountIds" and found.allowed == "one of the two"
+
+
+@pytest.mark.parametrize(
     ("role", "path"),
     [
         ({"roleArn": "deployer"}, "aws:assumeRoles[0].roleArn"),
