@@ -74,12 +74,11 @@ def needed(stack: str) -> set[str]:
     return {template.partition("{")[0] for template in found if "disassociate-route-table" not in template}
 
 
+@pytest.mark.skipif(not EVERY, reason="GPUYARD_EVERY_TYPE is not set")
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
 def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project: Project, stack: str) -> None:
-    """Reliability cases R7, R10. On EKS it takes some twenty runs: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
-    type's command by itself is tried in tests/unit/aws/test_conflicts.py."""
-    if stack == "dev" and not EVERY:
-        pytest.skip("GPUYARD_EVERY_TYPE is not set")
+    """Reliability cases R7, R10. It takes some twenty runs of `up`: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
+    type's command by itself is tried in tests/unit/aws/test_conflicts.py and its twin for Google Cloud."""
     faults = [lost(token) for token in sorted(types(stack))]
     # A short delay: whatever can be made at the same time is under way before the first error ends the run.
     lose(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
