@@ -119,7 +119,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         {
             f"gpuyard:nodePools/{name}": {
                 "machineTypes": ["x9.large"],
-                "machine": {"vcpu": vcpu, "memoryMib": 1024},
+                "machine": {"vcpu": vcpu, "memoryMib": 8192},
                 "min": 1,
                 "max": 2,
             }
