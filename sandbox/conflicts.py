@@ -91,9 +91,9 @@ UNPROTECT = (
 OBJECT = "kubectl delete {kind} {name}"
 """What deletes an object of Kubernetes; `--namespace` follows if it is in one."""
 
-_ID = "the cloud chooses its id: a second one stands beside it"
-_END = "its name has an end that no other has: a second one stands beside it"
-_KEY = "its name has an end that no other has, and Google keeps every key"
+_ID = "the cloud chooses the id, so a second creation makes a second object"
+_END = "its name ends in a random suffix, so a second creation makes a second object"
+_KEY = "its name ends in a random suffix, and Google never deletes a key"
 _SAME = "asked for twice, it is there once"
 
 NEVER = {

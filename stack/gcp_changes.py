@@ -205,7 +205,7 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
 
 
 def _place(environment: Environment, cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a cluster in somebody else's network is, as the file writes it."""
+    """The existing network of a cluster, as the stack file writes it."""
     network, subnetwork = (str(cluster.get(key) or "") for key in ("network", "subnetwork"))
     found: dict[str, Any] = {"network.existing.network": network.rpartition("/")[2] or None}
     existing = environment.config.network.existing

@@ -71,7 +71,7 @@ def bucket_name(path: str, name: str) -> Iterator[Problem]:
     """`name` is one that S3 gives to a general purpose bucket."""
     wrong = ""
     if not _BUCKET.fullmatch(name):
-        wrong = "no name of a bucket"
+        wrong = "not a valid bucket name"
     elif _ADDRESS.fullmatch(name):
         wrong = "formed like an IP address, which S3 gives to no bucket"
     elif name.startswith(_RESERVED) or name.endswith(_RESERVED_ENDS):

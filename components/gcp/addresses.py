@@ -16,7 +16,7 @@ from .pool_spec import GkeNodePoolSpec, GkePool, resolve
 from .pools import PODS_PER_NODE_RANGE
 
 PODS_PER_NODE = 110
-"""What GKE lets onto a node unless it is told otherwise."""
+"""GKE's default number of pods per node."""
 
 CIDR_PREFIXES = (8, 29)
 PODS_PREFIXES = (9, 24)

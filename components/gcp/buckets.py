@@ -80,7 +80,7 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
     wrong = (
         ""
         if _BUCKET.fullmatch(name) and all(0 < len(part) <= 63 for part in name.split("."))
-        else "no name of a bucket"
+        else "not a valid bucket name"
     )
     if not wrong and _ADDRESS.fullmatch(name):
         wrong = "formed like an IP address, which Cloud Storage gives to no bucket"

@@ -18,7 +18,7 @@ NODES_SECONDS = 120.0
 """How long a node pool waits for its nodes to be Ready."""
 
 PROVIDER_MINUTES = 120.0
-"""What the provider waits for a node pool unless it is told otherwise (resource_container_node_pool.go, Timeouts)."""
+"""The provider's default time-out for a node pool, in minutes (resource_container_node_pool.go, Timeouts)."""
 
 _GPU_TAINT = {"key": nodes.GPU, "value": "present", "effect": "NO_SCHEDULE"}
 _QUEUED_TAINT = {"key": "cloud.google.com/gke-queued", "value": "true", "effect": "NO_SCHEDULE"}

@@ -36,7 +36,7 @@ from sandbox.plugins.provider import ProviderError
 
 Operation = Literal["create", "update", "delete", "read"]
 _LONGEST = 86_400
-"""Seconds of a day: no operation of a cloud takes longer, and no thread can wait for ever."""
+"""The longest delay of a fault, in seconds: one day."""
 
 REAL_SECONDS: dict[str, tuple[float, float, float]] = {
     # type: seconds to create, update, delete.

@@ -1,4 +1,4 @@
-"""Images of a pool on EKS, the user data that its nodes get, and what hangs on an image of one's own."""
+"""Node images of a pool on EKS, the nodes' user data, and what a custom image needs."""
 
 from __future__ import annotations
 

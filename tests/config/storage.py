@@ -39,7 +39,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:storage": {"buckets": {"data": {"bucket": "Acme_Data"}}}},
         "gpuyard:storage.buckets.data.bucket",
-        ["no name of a bucket", "3 to 63 lower-case"],
+        ["not a valid bucket name", "3 to 63 lower-case"],
     ),
     (
         "dev",

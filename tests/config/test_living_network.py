@@ -1,4 +1,4 @@
-"""A network of somebody else's, and an environment that is in it: it stays where it is (reliability case R1)."""
+"""An environment in an existing network cannot move to another network (reliability case R1)."""
 
 from __future__ import annotations
 

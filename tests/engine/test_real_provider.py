@@ -29,7 +29,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 DRAWN = re.compile(r"\b(fs|sg|eipalloc|subnet|vpc)-[0-9a-f]{8,17}\b|(?<=-)[0-9a-f]{7}\b")
 """What a cloud or a provider draws by lot: ids, and the ends of names."""
 OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "__fieldManager", "__inputs")
-"""What the API server writes anew each time, and what a provider keeps for itself."""
+"""Fields that differ in every run: set by the API server, or internal to a provider."""
 
 
 def objects(project: Project, stack: str) -> dict[str, Any]:
