@@ -13,8 +13,10 @@ control planes are.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,8 +32,10 @@ from sandbox.process import Process
 NAME = "aws"
 _PLACES = ("ec2", "eks", "efs", "fsx", "kms", "logs")
 _HEALTH = "/sandbox/health"
-# Requests of these query-protocol actions and methods change nothing, so they ask for no snapshot.
+# Actions that begin with these words change nothing, so they ask for no snapshot. JSON has the action in a header,
+# the query protocol (EC2, Auto Scaling, IAM) in the body.
 _READING = ("Describe", "Get", "List")
+_ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 
 
 def start(*, control_plane: bool = True) -> Process:
@@ -113,9 +117,11 @@ class Application:
     def _locked(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         from sandbox.aws import state
 
+        body = environ["wsgi.input"]  # bytes in memory where the gate has read them for the signature
+        changes = _changes(environ, body.getvalue() if isinstance(body, io.BytesIO) else b"")
         with state.LOCK:
             answer = [b"".join(self.dispatcher(environ, start_response))]
-        if _changes(environ):
+        if changes:
             state.touch()
         return answer
 
@@ -129,9 +135,13 @@ def _assumed(id: str) -> str | None:
     return next((role.secret_access_key for role in roles if role), None)
 
 
-def _changes(environ: dict[str, Any]) -> bool:
-    target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    return environ["REQUEST_METHOD"] not in ("GET", "HEAD") and not target.startswith(_READING)
+def _changes(environ: dict[str, Any], body: bytes) -> bool:
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return False
+    action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    if found := _ACTION.search(body):
+        action = found[1].decode()
+    return not action.startswith(_READING)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 moto keeps everything in memory, in one backend object per service, account and region. A snapshot is a pickle of the
 attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
-service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore.
+service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore. AWS's own
+policies and machine images, which every new backend has and nobody changes, are left out: they are nine tenths of it.
 
 The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
 cannot be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note`
@@ -35,6 +36,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from moto.core.base_backend import BackendDict, BaseBackend
+from moto.ec2.models.amis import Ami
+from moto.iam.models import AWSManagedPolicy
 
 from sandbox import paths
 
@@ -74,8 +77,11 @@ class Account:
                 found = _Unpickler(io.BytesIO(self.file.read_bytes())).load()
                 if found["made_by"] != _MADE_BY:
                     raise ValueError(f"it was made by {found['made_by']}, this is {_MADE_BY}")
-                for (service, account, region), attributes in found["backends"].items():
-                    _backend(service, account, region).__dict__ = attributes
+                for key, attributes in found["backends"].items():
+                    backend = _backend(*key)
+                    if key[0] == "ec2":
+                        attributes["snapshots"] = backend.snapshots | attributes["snapshots"]  # type: ignore[attr-defined]
+                    backend.__dict__ = attributes
             self.generation, self.restored = found["generation"], True
         except Exception as error:  # a broken pickle raises nearly anything
             BackendDict.reset()
@@ -130,10 +136,26 @@ def _dump(generation: str) -> bytes:
         {
             "made_by": _MADE_BY,
             "generation": generation,
-            "backends": {key: backend.__dict__ for key, backend in live.items()},
+            "backends": {key: _own(backend.__dict__) for key, backend in live.items()},
         }
     )
     return buffer.getvalue()
+
+
+def _own(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Without the snapshots of AWS's images, whose ids are drawn anew with each backend."""
+    if "amis" not in attributes:
+        return attributes
+    amis, snapshots = attributes["amis"], attributes["snapshots"]
+    kept = {id: each for id, each in snapshots.items() if not (each.from_ami in amis and _given(amis[each.from_ami]))}
+    return attributes | {"snapshots": kept}
+
+
+def _given(obj: Any) -> bool:
+    """Whether a new backend has this one, exactly as it is."""
+    if isinstance(obj, AWSManagedPolicy):
+        return obj.attachment_count == 0
+    return isinstance(obj, Ami) and obj.owner_alias == "amazon"
 
 
 def _backend(service: str, account: str, region: str) -> BaseBackend:
@@ -159,12 +181,16 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self._names = names
 
-    def persistent_id(self, obj: Any) -> tuple[str, str, str] | None:
-        if not isinstance(obj, BaseBackend):
-            return None
-        if id(obj) not in self._names:
-            raise pickle.PicklingError(f"a backend that is not in use is referred to: {type(obj).__name__}")
-        return self._names[id(obj)]
+    def persistent_id(self, obj: Any) -> tuple[str, ...] | None:
+        if isinstance(obj, BaseBackend):
+            if id(obj) not in self._names:
+                raise pickle.PicklingError(f"a backend that is not in use is referred to: {type(obj).__name__}")
+            return self._names[id(obj)]
+        if _given(obj):
+            if isinstance(obj, Ami):
+                return *self._names[id(obj.ec2_backend)], "amis", obj.id
+            return "iam", obj.account_id, "aws", "managed_policies", obj.arn
+        return None
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
@@ -181,5 +207,6 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, pid: Any) -> BaseBackend:
-        return _backend(*pid)
+    def persistent_load(self, pid: Any) -> Any:
+        backend = _backend(*pid[:3])
+        return getattr(backend, pid[3])[pid[4]] if pid[3:] else backend
