@@ -30,7 +30,7 @@ GPUDIRECT = "gpudirect"
 # the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel; autoscaler#3164). GKE sets its own.
 AWS_ACCELERATOR_LABEL = "k8s.amazonaws.com/accelerator"
 
-# Kinds of capacity, dearest to lose first.
+# Kinds of capacity that a pool's rungs can have.
 CAPACITY_TYPES = {
     hardware.AWS: ("reserved", "spot", "on_demand"),
     hardware.GCP: ("reserved", "flex", "spot", "on_demand"),
@@ -203,7 +203,9 @@ def _name(cloud: str, name: str) -> Iterator[Problem]:
 def _size(spec: NodePoolSpec) -> Iterator[Problem]:
     low, high = spec["min"], spec["max"]
     if low < 0:
-        yield Problem("min", low, "less than no node", f"0 to {MAX_NODES}", "write 0 to let the pool scale to zero")
+        yield Problem(
+            "min", low, "a size cannot be negative", f"0 to {MAX_NODES}", "write 0 to let the pool scale to zero"
+        )
     if not 1 <= high <= MAX_NODES:
         yield Problem("max", high, "no possible size", f"1 to {MAX_NODES}", "remove the pool if it may have no node")
     elif low > high:

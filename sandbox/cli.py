@@ -87,7 +87,8 @@ def preview(name: str | None, as_json: bool) -> None:
     for warning in outcome.warnings:
         console.print(Text(f"! {warning}", style="yellow"))
     changes = {operation: count for operation, count in outcome.changes.items() if operation != "same"}
-    click.echo(f"{summary.counted(changes) or 'no change'}; {outcome.changes.get('same', 0)} stay the same")
+    same = outcome.changes.get("same", 0)
+    click.echo((summary.counted(changes) or "no change") + (f"; {same} stay the same" if same else ""))
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components import versions
 from components.checks import Problem
 
 
@@ -22,9 +23,11 @@ def problems(has: str, wanted: str, cloud: str) -> Iterator[Problem]:
 
 
 def minor(version: str) -> tuple[int, int]:
-    """(1, 35) of 1.35.6-gke.1000000."""
-    major, minor, *_ = version.split(".")
-    return int(major), int(minor)
+    """(1, 35) of 1.35.6-gke.1000000, which a cloud or a checked file gives: ValueError for what is not a version."""
+    found = versions.minor(version)
+    if found is None:
+        raise ValueError(f"{version!r} is not a Kubernetes version")
+    return found
 
 
 def _text(version: tuple[int, int]) -> str:

@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import grpc
 _PEER = re.compile(r"ipv(?:4:127\.0\.0\.1|6:(?:%5B|\[)::(?:1|ffff:127\.0\.0\.1)(?:%5D|\])):(?P<port>\d+)")
 _TABLES = tuple(map(Path, ("/proc/net/tcp", "/proc/net/tcp6")))
 _ESTABLISHED = "01"
+TRUSTED = 1.0
+"""Seconds between two looks at one connection."""
 _REFUSAL = "the sandbox's providers answer to their own user only"
 
 
@@ -28,7 +31,7 @@ class SameUser(grpc.ServerInterceptor):
     """Refuses calls (PERMISSION_DENIED) from sockets of other users, root aside."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: dict[str, float] = {}
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         return self.guarded(continuation(handler_call_details))
@@ -53,12 +56,14 @@ class SameUser(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(outer, handler.request_deserializer, handler.response_serializer)
 
     def _allows(self, peer: str) -> bool:
-        """`peer` as gRPC names it. One that was allowed is remembered: its port is taken as long as it is connected."""
-        if peer not in self._known:
+        """`peer` as gRPC names it. One that was allowed is looked at again after a second: the port of a connection
+        that has ended can be another user's."""
+        now = time.monotonic()
+        if now - self._known.get(peer, -TRUSTED) >= TRUSTED:
             found = _PEER.fullmatch(peer)
             if not found or not owners(int(found["port"])) <= {os.getuid(), 0}:
                 return False
-            self._known.add(peer)
+            self._known = {each: since for each, since in self._known.items() if now - since < TRUSTED} | {peer: now}
         return True
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pulumi
 import pytest
 
-from stack import environment
 from tests.component import test_aws_network as eks
 from tests.component import test_gcp_network as gke
 from tests.config.network import DELETE
@@ -51,14 +50,6 @@ def living() -> dict[str, Recording]:
     found = {stack: record(theirs(stack), stack, outputs=answers(stack)) for stack in OWNERS}
     found["dev"].one("aws:eks/cluster:Cluster").outputs["vpcConfig"]["vpcId"] = eks.OWNED["vpc_id"]
     return found
-
-
-@pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
-    monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))
-    return said
 
 
 def refused(living: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any) -> dict[str, Told]:

@@ -6,10 +6,8 @@ import dataclasses
 import functools
 from typing import Any
 
-import pulumi
 import pytest
 
-from stack import environment
 from tests.config.test_errors import changed
 from tests.config.test_living import told
 from tests.living import changed as run
@@ -20,15 +18,6 @@ NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/v
 A, B, C = (f"us-east-1{letter}" for letter in "abc")
 ZONES = {"dev": [A, B, C], "dev-gke": ["us-central1-a", "us-central1-b", "us-central1-c"]}
 STACKS = list(ZONES)
-
-
-@pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a preview says of the nodes."""
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
-    monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))
-    return said
 
 
 def existing(stack: str, changes: dict[str, Any]) -> Recording:
