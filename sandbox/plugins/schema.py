@@ -62,13 +62,20 @@ class Schema:
         self.package = package
         self.version = importlib.metadata.version(f"pulumi-{package}")
         self._shapes: dict[str, Shape] = {}
+        self._unknown: dict[str, UnknownToken] = {}
 
     def shape(self, token: str) -> Shape:
         """Inputs and outputs of a resource type (`aws:ec2/vpc:Vpc`), an invoke (`aws:ec2/getVpc:getVpc`) or the
         provider (`pulumi:providers:aws`). Raises UnknownToken."""
         with _IMPORTS:
+            if token in self._unknown:
+                raise self._unknown[token]
             if token not in self._shapes:
-                self._shapes[token] = self._introspect(token)
+                try:
+                    self._shapes[token] = self._introspect(token)
+                except UnknownToken as unknown:
+                    self._unknown[token] = unknown
+                    raise
             return self._shapes[token]
 
     def check_inputs(self, token: str, props: Props) -> list[CheckFailure]:

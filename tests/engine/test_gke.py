@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from tests.engine.conftest import Project
-from tests.engine.test_story import pool
-from tests.engine.test_teardown import WEB, user
+from tests.engine.test_story import assert_the_guides_environment, pool
+from tests.engine.workloads import WEB, user
 
 STACK = "dev-gke"
 POOLS = "gpuyard:nodePools"
@@ -41,8 +41,8 @@ Steps = set[tuple[str, str, tuple[str, ...]]]
 
 
 @pytest.fixture(scope="module")
-def living(project: Project) -> Project:
-    """dev-gke on an older Kubernetes and with a pool more, up."""
+def first(project: Project) -> dict[str, Any]:
+    """What the first `up` of dev-gke says, on an older Kubernetes and with two pools more."""
     config = project.config(STACK)
     config["gpuyard:cluster"]["version"] = OLD
     config[POOLS]["big"] = {"machineTypes": ["n2-standard-16"], "min": 0, "max": 2}
@@ -55,7 +55,12 @@ def living(project: Project) -> Project:
         "reservation": {"name": "small"},
     }
     project.write(STACK, config)
-    project.run("up", "--stack", STACK)
+    return project.json("up", "--stack", STACK, "--json")
+
+
+@pytest.fixture(scope="module")
+def living(project: Project, first: dict[str, Any]) -> Project:
+    """The project with dev-gke up."""
     return project
 
 
@@ -84,6 +89,13 @@ def nodes(status: Config, name: str) -> set[str]:
 
 def to_new_version(config: Config) -> None:
     config["gpuyard:cluster"]["version"] = NEW
+
+
+def test_it_is_the_guides_environment_and_tells_the_story(living: Project, first: dict[str, Any]) -> None:
+    """Seed rows S01, S02, S03, S07, S11, S24."""
+    assert_the_guides_environment(first, "n2-standard-8", "g2-standard-8", "present")
+    assert living.json("up", "--stack", STACK, "--json")["changed"] == 0
+    assert living.json("demo", "--stack", STACK, "--json")["ok"] is True
 
 
 def test_a_new_kubernetes_upgrades_the_control_plane_in_place_and_nothing_else(living: Project) -> None:

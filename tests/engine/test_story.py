@@ -1,4 +1,5 @@
-"""The dev environment's life under the real engine, in order: up, up again, look, change, demo, down."""
+"""The dev environment's life under the real engine, in order: up, up again, look, change, demo; then, after people have
+worked in it, a plain `pulumi destroy`: nothing is left that costs money, data stays."""
 
 from __future__ import annotations
 
@@ -6,12 +7,17 @@ import copy
 import hashlib
 import json
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.engine.conftest import Project
+from tests.engine.workloads import WEB, user
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +36,22 @@ def pool(status: dict[str, Any], name: str) -> dict[str, Any]:
     return next(found for found in status["node_pools"] if found["name"] == name)
 
 
-def test_up_builds_the_guides_environment(first: dict[str, Any]) -> None:
-    """Seed rows S01, S02, S03, S24: an EKS cluster with the guide's pools from Pulumi.dev.yaml."""
-    status = first["status"]
-    assert first["changed"] > 50
-    assert status["stack"]["name"] == "dev" and status["stack"]["cloud"] == "aws"
-    cpu, gpu = pool(status, "cpu-workers"), pool(status, "gpu-workers")
-    assert (cpu["machine_types"], cpu["min"], cpu["max"], cpu["nodes"]) == (["m5.2xlarge"], 2, 20, 2)
-    assert (gpu["machine_types"], gpu["min"], gpu["max"], gpu["nodes"]) == (["g6.2xlarge"], 0, 10, 0)
+def assert_the_guides_environment(up: dict[str, Any], cpu_machine: str, gpu_machine: str, taint: str) -> None:
+    """The guide's figures, on the machines and with the taint's value that each cloud has."""
+    cpu, gpu = pool(up["status"], "cpu-workers"), pool(up["status"], "gpu-workers")
+    assert (cpu["machine_types"], cpu["min"], cpu["max"], cpu["nodes"]) == ([cpu_machine], 2, 20, 2)
+    assert (gpu["machine_types"], gpu["min"], gpu["max"], gpu["nodes"]) == ([gpu_machine], 0, 10, 0)
     assert gpu["labels"]["workload"] == "gpu-training"
+    assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": taint, "effect": "NoSchedule"}]
+    assert cpu["taints"] == []
+    assert {"block", "block-fast", "shared"} <= {found["name"] for found in up["status"]["storage_classes"]}
 
 
-def test_gpu_pool_is_tainted(first: dict[str, Any]) -> None:
-    """Seed row S07."""
-    assert pool(first["status"], "gpu-workers")["taints"] == [
-        {"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}
-    ]
-    assert pool(first["status"], "cpu-workers")["taints"] == []
+def test_up_builds_the_guides_environment(first: dict[str, Any]) -> None:
+    """Seed rows S01, S02, S03, S07, S24: an EKS cluster with the guide's pools from Pulumi.dev.yaml."""
+    assert first["changed"] > 50
+    assert first["status"]["stack"]["name"] == "dev" and first["status"]["stack"]["cloud"] == "aws"
+    assert_the_guides_environment(first, "m5.2xlarge", "g6.2xlarge", "true")
 
 
 def test_storage_classes_are_there(first: dict[str, Any]) -> None:
@@ -130,13 +135,17 @@ def changed(dev: Project, change: Any) -> dict[str, Any]:
         path.write_bytes(before)
 
 
-def test_a_label_and_a_size_change_in_place(dev: Project) -> None:
+def test_a_label_and_a_size_change_in_place_and_another_pool_touches_no_other(dev: Project) -> None:
     def change(config: dict[str, Any]) -> None:
-        pool = config["gpuyard:nodePools"]["gpu-workers"]
-        pool["labels"]["team"] = "vision"
-        pool["max"] = 12
+        pools = config["gpuyard:nodePools"]
+        pools["gpu-workers"]["labels"]["team"] = "vision"
+        pools["gpu-workers"]["max"] = 12
+        pools["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
 
-    assert steps(changed(dev, change)) == {
+    found = steps(changed(dev, change))
+    of_big = {step for step in found if step[1].partition("::")[2].startswith("big")}
+    assert of_big and {operation for operation, _ in of_big} == {"create"}
+    assert found - of_big == {
         step
         for zone in ("us-east-1a", "us-east-1b")
         for step in (
@@ -161,16 +170,9 @@ def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
     assert others == {f"aws:eks/nodeGroup:NodeGroup::gpu-workers-spot-us-east-1{letter}" for letter in "ab"}
 
 
-def test_another_pool_touches_no_other(dev: Project) -> None:
-    def change(config: dict[str, Any]) -> None:
-        config["gpuyard:nodePools"]["big"] = {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2}
-
-    assert {operation for operation, _ in steps(changed(dev, change))} == {"create"}
-
-
 def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
     path = dev.root / "Pulumi.dev.yaml"
-    before = path.read_bytes()
+    before, state = path.read_bytes(), dev.state("dev")
     config = dev.config("dev")
     config["gpuyard:nodePools"]["gpu-workers"]["min"] = 11
     dev.write("dev", config)
@@ -181,7 +183,7 @@ def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
     assert "gpuyard:nodePools.gpu-workers.min = 11: greater than max = 10" in done.stderr
     assert done.stderr.count("greater than max") == 1
     assert "Traceback" not in done.stderr + done.stdout
-    assert dev.json("up", "--json")["changed"] == 0
+    assert dev.state("dev") == state
 
 
 def test_demo_tells_the_whole_story(dev: Project) -> None:
@@ -196,13 +198,83 @@ def test_demo_tells_the_whole_story(dev: Project) -> None:
     assert dev.json("up", "--json")["changed"] == 0, "the autoscaler's work is not drift"
 
 
-def test_down_leaves_nothing(dev: Project) -> None:
-    ports = [process["port"] for process in dev.json("status", "--json")["sandbox"]["processes"] if process["port"]]
-    assert ports and dev.processes()
-    dev.run("down")
+_LOOK = """
+import boto3, json
+ask = lambda service: boto3.client(service, region_name="us-east-1")
+tags = lambda thing: {tag["Key"]: tag["Value"] for tag in thing.get("Tags", [])}
+volumes = ask("ec2").describe_volumes()["Volumes"]
+balancers = ask("elb").describe_load_balancers()["LoadBalancerDescriptions"]
+print(json.dumps({
+    "balancers": [each["LoadBalancerName"] for each in balancers],
+    "vpcs": [each["VpcId"] for each in ask("ec2").describe_vpcs()["Vpcs"] if not each["IsDefault"]],
+    "groups": [each["GroupName"] for each in ask("ec2").describe_security_groups()["SecurityGroups"]],
+    "volumes": {tags(each).get("kubernetes.io/created-for/pvc/name", "-"): each["VolumeId"] for each in volumes},
+}))
+"""
+
+
+def look(dev: Project) -> dict[str, Any]:
+    """What the simulated account has, by AWS's own API."""
+    return json.loads(dev.run("shell", "--", sys.executable, "-c", _LOOK).stdout)
+
+
+@pytest.fixture(scope="module")
+def before(dev: Project) -> dict[str, Any]:
+    """With a Service, a scratch volume and a data set: what the account has then, and the ports that answer."""
+    wanted = dev.root / "work.yaml"
+    wanted.write_text(yaml.safe_dump_all([WEB, *user("scratch", "block"), *user("dataset", "block-fast")]))
+    dev.run("kubectl", "--", "apply", "-f", str(wanted))
+    phases = "jsonpath={.items[*].status.phase}"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = look(dev)
+        running = dev.run("kubectl", "--", "get", "pods", "scratch", "dataset", "-o", phases).stdout.split()
+        if found["balancers"] and {"scratch", "dataset"} <= {*found["volumes"]} and running == ["Running"] * 2:
+            listed = dev.json("status", "--json")["sandbox"]["processes"]
+            return {**found, "ports": [process["port"] for process in listed if process["port"]]}
+        time.sleep(1)
+    pytest.fail(f"not everything came: {look(dev)}")
+
+
+@pytest.fixture(scope="module")
+def destroyed(dev: Project, before: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return dev.run("shell", "--", "pulumi", "destroy", "--yes", "--stack", "dev", code=None)
+
+
+@pytest.fixture(scope="module")
+def after(dev: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return look(dev)
+
+
+def test_a_destroy_takes_load_balancers_and_volumes_along(
+    before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
+) -> None:
+    """seed row S01: the network goes, which a load balancer's interfaces would hold."""
+    assert before["vpcs"] and any(group.startswith("k8s-elb-") for group in before["groups"])
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert (after["balancers"], after["vpcs"]) == ([], [])
+    assert "scratch" not in after["volumes"]
+    assert not [group for group in after["groups"] if group.startswith("k8s-elb-")]
+
+
+def test_data_outlives_the_destroy_and_is_named(
+    before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
+) -> None:
+    """seed row S11: the class block-fast keeps its volumes."""
+    assert after["volumes"]["dataset"] == before["volumes"]["dataset"]
+    line = next(line for line in destroyed.stdout.splitlines() if before["volumes"]["dataset"] in line)
+    assert "claim default/dataset" in line and "20Gi" in line
+
+
+def test_down_says_what_is_kept_and_leaves_nothing_running(
+    dev: Project, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    assert before["ports"] and dev.processes()
+    done = dev.run("down")
+    assert after["volumes"]["dataset"] in done.stdout + done.stderr
     assert dev.processes() == []
     assert not Path(dev.home).exists()
-    for port in ports:
+    for port in before["ports"]:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
     dev.run("down")  # of nothing is fine

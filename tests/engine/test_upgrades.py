@@ -50,14 +50,18 @@ def living(project: Project) -> Project:
     config["gpuyard:nodePools"]["big"] = one
     with first_version(project, config):
         project.run("up")
+    (state,) = (project.home / "state").rglob("dev.json")
+    text = state.read_text()
+    assert "::big-us-east-1a" in text
+    state.write_text(text.replace("::big-us-east-1a", "::big"))
     project.write("dev", config)
     return project
 
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard 0.1.0 in what has moved since: default providers of aws and of dynamic resources were in use, and
-    pulumi-eks made the access entries."""
+    """gpuyard 0.1.0 in what has moved since: default providers of aws and of dynamic resources were in use,
+    pulumi-eks made the access entries, and (in the state) a pool of one zone had a group of its rung's name."""
     changes = [
         ("stack/aws.py", "providers=[stack_providers.python()],", ""),
         ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),
@@ -105,8 +109,9 @@ def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: s
 
 
 def test_an_environment_of_the_first_version_goes_on_without_a_replacement(living: Project) -> None:
-    """field cases A16 and A17: the replacement of a ClusterCleanup would empty a cluster in use, and an access entry
-    that is made a second time is refused. Only providers come and go; nothing else is touched."""
+    """field cases A4, A16 and A17: the replacement of a ClusterCleanup would empty a cluster in use, an access entry
+    that is made a second time is refused, and a group keeps its nodes under the name that it has now. Only providers
+    come and go; nothing else is touched."""
     contents = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
     assert "::default::" in contents[0]["provider"], "the environment is not that of the first version"
     found = [(step["operation"], step["type"]) for step in living.json("preview", "--json")["steps"]]
@@ -116,6 +121,7 @@ def test_an_environment_of_the_first_version_goes_on_without_a_replacement(livin
     after = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
     assert [each["created"] for each in after] == [each["created"] for each in contents]
     assert "::python::" in after[0]["provider"]
+    assert [each["urn"] for each in living.state("dev") if each["urn"].endswith("::big-us-east-1a")]
     assert living.json("up", "--json")["changed"] == 0
 
 
@@ -243,18 +249,6 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     }
 
 
-def test_a_new_chart_updates_its_release_alone(living: Project) -> None:
-    """seed row S05: one line in versions.py is one line in the preview."""
-    path = living.root / "components" / "versions.py"
-    before = path.read_text()
-    path.write_text(re.sub(r'(k8s-device-plugin", )"[\d.]+"', r'\1"0.19.3"', before))
-    assert path.read_text() != before
-    try:
-        assert preview(living, lambda config: None) == {("update", f"{RELEASE}::nvidia-device-plugin")}
-    finally:
-        path.write_text(before)
-
-
 def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["zones"].append("us-east-1c")
@@ -269,50 +263,38 @@ def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: 
     assert made and all("us-east-1c" in name for name in made), made
 
 
-def test_a_pool_less_deletes_what_was_its_own(living: Project) -> None:
+def test_an_edit_touches_what_is_its_own(living: Project) -> None:
+    """Four edits in one preview, each with names of its own. Seed row S05: a chart's version, one line in versions.py,
+    updates its release. Seed row S12: a rung more (on demand when spot runs dry) makes groups and replaces none. A
+    larger disk rolls the nodes of the same groups. A pool less deletes what was its own."""
+
     def change(config: dict[str, Any]) -> None:
-        del config["gpuyard:nodePools"]["big"]
+        pools = config["gpuyard:nodePools"]
+        pools["gpu-workers"]["capacity"] = ["spot", "on_demand"]
+        pools["cpu-workers"]["diskGib"] = 150
+        del pools["big"]
 
-    found = preview(living, change)
-    assert {operation for operation, _ in found} == {"delete"}, found
-    assert {name.partition("::")[2].startswith("big") for _, name in found} == {True}
-    assert ("delete", f"{GROUP}::big-us-east-1a") in found
-
-
-def test_a_pool_of_one_zone_keeps_its_group_under_the_name_that_it_has_now(living: Project) -> None:
-    """field case A4: the state of an environment whose groups were named after their rungs alone."""
-    (state,) = (living.home / "state").rglob("dev.json")
-    after = state.read_text()
-    before = after.replace("::big-us-east-1a", "::big")
-    assert before != after
-    state.write_text(before)
+    path = living.root / "components" / "versions.py"
+    before = path.read_text()
+    path.write_text(re.sub(r'(k8s-device-plugin", )"[\d.]+"', r'\1"0.19.3"', before))
+    assert path.read_text() != before
     try:
-        assert preview(living, lambda config: None) == set()
+        found = preview(living, change, "cpu-workers: diskGib 100 → 150: nodes are replaced (3 nodes at the moment)")
     finally:
-        state.write_text(after)
-
-
-def test_a_rung_more_replaces_no_group(living: Project) -> None:
-    """seed row S12: spot, and on demand when it runs dry."""
-
-    def change(config: dict[str, Any]) -> None:
-        config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["spot", "on_demand"]
-
-    found = preview(living, change)
-    assert {("create", name) for name in groups("gpu-workers")} <= found
-    assert {operation for operation, _ in found} <= {"create", "update"}
-    assert {name for operation, name in found if operation == "update"} == {f"{RELEASE}::cluster-autoscaler"}
-
-
-def test_a_larger_disk_rolls_the_nodes_of_the_same_group(living: Project) -> None:
-    def change(config: dict[str, Any]) -> None:
-        config["gpuyard:nodePools"]["cpu-workers"]["diskGib"] = 150
-
-    assert preview(living, change, "cpu-workers: diskGib 100 → 150: nodes are replaced (3 nodes at the moment)") == {
-        ("update", "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template"),
-        *(("update", name) for name in groups("cpu-workers")),
-        *(("update", f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage") for zone in ZONES),
+        path.write_text(before)
+    done = {operation: {name for each, name in found if each == operation} for operation, _ in found}
+    assert done["update"] == {
+        f"{RELEASE}::nvidia-device-plugin",
+        f"{RELEASE}::cluster-autoscaler",
+        "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template",
+        *groups("cpu-workers"),
+        *(f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage" for zone in ZONES),
     }
+    assert groups("gpu-workers") <= done["create"]
+    assert {name.partition("::")[2].startswith("gpu-workers-") for name in done["create"]} == {True}
+    assert f"{GROUP}::big-us-east-1a" in done["delete"]
+    assert {name.partition("::")[2].startswith("big") for name in done["delete"]} == {True}
+    assert {*done} == {"update", "create", "delete"}
 
 
 def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living: Project) -> None:

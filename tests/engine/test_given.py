@@ -1,4 +1,5 @@
-"""An environment whose IAM roles somebody else made: it comes up on them, changes one, and leaves all of them."""
+"""An environment on what its organization gives it: IAM roles that are there already, one registry for all images, and
+a network without any way out. It comes up, changes a role, and leaves all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from components import versions
 from components.aws import roles
+from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
 
 # What the development stack takes; one more for the nodes' change.
@@ -36,7 +39,9 @@ def wanted(who: str, name: str) -> tuple[str, dict[str, Any], list[str]]:
 @pytest.fixture(scope="module")
 def given(project: Project) -> dict[str, str]:
     """Use → ARN of a role in the simulated account; `other` is a second one for nodes."""
-    project.run("preview", "--stack", "dev")
+    write(project, {}, "")
+    refused = project.run("preview", code=1)
+    assert "gpuyard:images.registry" in refused.stderr
     names = {who: f"yard-{who.replace('_', '-')}" for who in WHO}
     documents = [wanted(who, name) for who, name in names.items()] + [wanted("nodes", "yard-other")]
     (project.root / "roles.json").write_text(json.dumps(documents))
@@ -46,10 +51,11 @@ def given(project: Project) -> dict[str, str]:
     return dict(zip([*names, "other"], arns, strict=True))
 
 
-def write(project: Project, given: dict[str, str], **changes: str) -> None:
-    config = project.config("dev")
-    named = {FIELDS.get(who, who): arn for who, arn in {**given, **changes}.items() if who != "other"}
-    config["gpuyard:cluster"] = {**config["gpuyard:cluster"], "iam": {"roles": named}}
+def write(project: Project, given: dict[str, str], registry: str = ECR, **changes: str) -> None:
+    config = {**project.config("dev"), **CLOSED, "gpuyard:images": {"registry": registry} if registry else {}}
+    if given:
+        named = {FIELDS.get(who, who): arn for who, arn in {**given, **changes}.items() if who != "other"}
+        config["gpuyard:cluster"] = {**config["gpuyard:cluster"], "iam": {"roles": named}}
     project.write("dev", config)
 
 
@@ -58,15 +64,27 @@ def made(project: Project, kind: str) -> list[dict[str, Any]]:
     return [each for each in project.state("dev") if each["type"].endswith(f":{kind}") and not each.get("external")]
 
 
-def test_it_comes_up_on_roles_that_are_there(project: Project, given: dict[str, str]) -> None:
-    """Security case M6: with the real engine, pulumi-eks' component included."""
+def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
+    project: Project, given: dict[str, str]
+) -> None:
+    """Security case M6: with the real engine, pulumi-eks' component included. Field case A10: the sandbox's nodes pull
+    nothing from the internet, so a chart whose image still points there would wait in ImagePullBackOff."""
     write(project, given)
-    project.run("up", "--stack", "dev")
+    project.run("up")
     assert [made(project, kind) for kind in ("Role", "RolePolicy", "RolePolicyAttachment")] == [[], [], []]
     (cluster,) = [each for each in made(project, "Cluster") if each["type"] == "aws:eks/cluster:Cluster"]
     assert cluster["outputs"]["roleArn"] == given["cluster"]
     assert {each["outputs"]["nodeRoleArn"] for each in made(project, "NodeGroup")} == {given["nodes"]}
-    assert project.json("up", "--stack", "dev", "--json")["changed"] == 0
+
+    kubectl = ("kubectl", "--stack", "dev", "--")
+    pods = project.json(*kubectl, "get", "pods", "-A", "-o", "json")["items"]
+    pulled = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    tag = versions.CLUSTER_AUTOSCALER_IMAGE[versions.EKS_VERSION]
+    assert f"{ECR}/registry.k8s.io/autoscaling/cluster-autoscaler:{tag}" in pulled
+    assert [image for image in pulled if not image.startswith(f"{ECR}/")] == []
+    project.run(*kubectl, "run", "outside", "--image=quay.io/prometheus/busybox:latest")
+    reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff"
+    project.run(*kubectl, "wait", "pod/outside", f"--for={reason}", "--timeout=60s")
 
 
 def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
@@ -74,12 +92,15 @@ def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
 ) -> None:
     """Security case M6, reliability case R1."""
     write(project, given, cluster=given["other"])
-    refused = project.run("up", "--stack", "dev", code=None)
-    assert refused.returncode and "keeps the role of its creation" in refused.stderr
+    refused = project.run("up", code=1)
+    assert "keeps the role of its creation" in refused.stderr
     before = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
     write(project, given, nodes=given["other"])
-    project.run("up", "--stack", "dev")
+    project.run("up")
     after = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
     assert len(after) == len(before) and not after & before
     listed = project.run("shell", "--stack", "dev", "--", "python", "-c", LIST).stdout
     assert {"yard-cluster", "yard-nodes", "yard-other"} <= set(listed.split())
+    assert project.json("up", "--json")["changed"] == 0
+    project.run("down")
+    assert project.processes() == []
