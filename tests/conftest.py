@@ -50,12 +50,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None
     return Rooms(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
+@pytest.fixture(scope="session")
+def no_ones_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("no-ones") / "sandbox"
+
+
 @pytest.fixture(autouse=True)
-def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see neither the person's cloud accounts nor their kubeconfig."""
+def nothing_of_the_person(monkeypatch: pytest.MonkeyPatch, no_ones_sandbox: Path) -> None:
+    """Tests see neither the person's cloud accounts nor their kubeconfig nor the sandbox that they have up."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")):
             monkeypatch.delenv(name)
+    if "GPUYARD_SANDBOX" not in os.environ:  # a module may have chosen one
+        monkeypatch.setenv("GPUYARD_SANDBOX", str(no_ones_sandbox))
 
 
 @pytest.fixture

@@ -65,14 +65,13 @@ def has_field(api: str, schema: str, path: str) -> bool:
 def schemas(api: str, root: str) -> Schemas:
     """The schema `root` of an API (`compute.beta`, `Network`) and every schema that it reaches."""
     version = importlib.metadata.version("google-api-python-client")
-    cached = paths.home() / "gcp" / "schemas" / f"{api}-{root}-{version}.json"
+    cached = paths.folder("gcp", "schemas") / f"{api}-{root}-{version}.json"
     if cached.exists():
         try:
             return json.loads(cached.read_text())
         except ValueError:
             cached.unlink(missing_ok=True)  # half a file from a killed process
     found = _cut(api, root)
-    cached.parent.mkdir(parents=True, exist_ok=True)
     draft = cached.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(found))
     draft.replace(cached)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def empty_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The simulated providers read and cache in `$GPUYARD_SANDBOX`."""
     with pytest.MonkeyPatch.context() as patch:
