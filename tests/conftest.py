@@ -50,6 +50,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None
     return Rooms(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One more than there are cores for `make test`, in which an environment waits for a good part of its life."""
+    return len(os.sched_getaffinity(0)) + 1 if config.getvalue("dist") == "loadgroup" else None
+
+
 @pytest.fixture(scope="session")
 def no_ones_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("no-ones") / "sandbox"

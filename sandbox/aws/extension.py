@@ -30,6 +30,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.utils import convert_tag_spec
 from moto.eks.models import eks_backends
+from moto.iam.models import IAMBackend
 from moto.ssm.models import Parameter, ParameterDict
 
 from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
@@ -66,6 +67,7 @@ def load() -> None:
         (EC2Backend, "detach_internet_gateway", _unmapped_gateway),
         (EC2Backend, "delete_nat_gateway", _released_nat),
         (ParameterDict, "_check_loading_status", _with_eks_images),
+        (IAMBackend, "_init_aws_policies", _in_one_partition),
         *elb.CHANGES,
         *fsx.CHANGES,
         *vpc.CHANGES,
@@ -300,6 +302,11 @@ def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id:
             "detaching the gateway."
         )
     return original(ec2, internet_gateway_id, vpc_id)
+
+
+def _in_one_partition(original: Any, backend: IAMBackend) -> Any:
+    """AWS's own policies. moto asks the backend of every partition who a caller is, and each would read all of them."""
+    return original(backend) if backend.region_name == "aws" else []
 
 
 def _with_eks_images(original: Any, parameters: Any, key: str) -> Any:

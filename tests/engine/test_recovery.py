@@ -55,20 +55,7 @@ def test_a_killed_up_converges(project: Project) -> None:
     assert len(again["status"]["node_pools"]) == 2
 
 
-def test_two_at_once(project: Project) -> None:
-    first = project.start("up")
-    lock = project.home / "lock"
-    while not lock.exists():
-        time.sleep(0.05)
-    time.sleep(1)
-    second = project.run("up", code=1)
-    assert str(first.pid) in second.stderr
-    assert "Traceback" not in second.stderr
-    _, said = first.communicate(timeout=600)
-    assert first.returncode == 0, said
-
-
-def test_killed_servers_come_back(project: Project) -> None:
+def test_killed_servers_come_back_and_two_at_once_are_kept_apart(project: Project) -> None:
     """As after a reboot: every process of the sandbox is gone, its files are there."""
     for pid in project.processes():
         try:
@@ -76,7 +63,17 @@ def test_killed_servers_come_back(project: Project) -> None:
         except ProcessLookupError:
             continue
     time.sleep(1)
-    again = project.json("up", "--json")
+    first = project.start("up", "--json")
+    lock = project.home / "lock"
+    while not lock.exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    second = project.run("up", code=1)
+    assert str(first.pid) in second.stderr
+    assert "Traceback" not in second.stderr
+    answer, said = first.communicate(timeout=600)
+    assert first.returncode == 0, said
+    again = json.loads(answer)
     assert again["changed"] == 0, again["changes"]
     assert len(again["status"]["nodes"]) == 2
 
