@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from components import checks, hardware, pools, versions
 from components.checks import Problem
@@ -112,7 +113,10 @@ def load() -> Environment:
         pulumi.RunError: one error that lists every wrong value with its path, what is allowed, and the fix.
     """
     own = pulumi.Config(PROJECT)
-    raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    given = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    # Pulumi.yaml has an empty default even for what is required: the engine's error about a missing value would come
+    # before the one below, which also knows the key that was meant.
+    raw = {key: value for key, value in given.items() if value != {} or not _declared()[key].is_required()}
     # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
@@ -140,7 +144,7 @@ def parse(
     subject = f"The config of stack {stack} ({file})"
     cloud = raw.get("cloud", hardware.AWS)
     model = CONFIGS.get(cloud, Config) if isinstance(cloud, str) else Config
-    unknown = [_unknown([key], model) for key in sorted(present - set(raw))]
+    unknown = [_unknown([key], model) for key in sorted(present - set(_declared()))]
     try:
         config = model.model_validate(raw)
     except ValidationError as error:
@@ -151,8 +155,8 @@ def parse(
     return environment
 
 
-def _declared() -> list[str]:
-    return [field.alias or name for name, field in Config.model_fields.items()]
+def _declared() -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in Config.model_fields.items()}
 
 
 def _typed(text: str) -> Any:

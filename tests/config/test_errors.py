@@ -19,6 +19,7 @@ from stack.cloud_keys import CloudKeys
 from tests.config import eks_cluster, eks_nodes, eks_pools, gke, gke_pools, network, pools, sources, storage
 from tests.config.network import DELETE, NET
 from tests.config.places import CPU, GPU
+from tests.recorder import run
 from tests.stacks import ALL, record, recorded, settings
 
 PROBLEM = re.compile(
@@ -76,6 +77,18 @@ def refused(stack: str, changes: dict[str, Any]) -> str:
     with pytest.raises(pulumi.RunError) as caught:
         parse(stack, changed(stack, changes))
     return str(caught.value)
+
+
+def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empty_one() -> None:
+    """Pulumi.yaml has a default for it: the engine's own error about a missing value knows no near names."""
+    config = {key: json.dumps(value) for key, value in changed("dev", {}).items()}
+    config |= {"gpuyard:nodepools": config["gpuyard:nodePools"], "gpuyard:nodePools": "{}", "gpuyard:network": "{}"}
+    with pytest.raises(pulumi.RunError) as caught:
+        run(environment.load, config=config, stack="dev")
+    found = {each["path"]: each for each in PROBLEM.finditer(str(caught.value))}
+    assert set(found) == {"gpuyard:nodepools", "gpuyard:nodePools", "gpuyard:network"}
+    assert found["gpuyard:nodepools"]["fix"] == "write nodePools"
+    assert {found[f"gpuyard:{key}"]["wrong"] for key in ("nodePools", "network")} == {"missing"}
 
 
 def told(stack: str, changes: dict[str, Any]) -> list[Told]:
