@@ -85,7 +85,7 @@ class Fleet:
             if group not in nodegroups:
                 nodegroups[group] = self._nodegroup(tags)
             data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
-            if joins(nodegroups[group], data):
+            if boots(nodegroups[group], instance["InstanceType"]) and joins(nodegroups[group], data):
                 found.append(self._machine(instance, tags, group, nodegroups[group], data))
         return found
 
@@ -352,6 +352,12 @@ def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
         needed = ("name:", "apiServerEndpoint:", "certificateAuthority:", "cidr:")
     text = _user_data(data)
     return all(each in text for each in needed)
+
+
+def boots(nodegroup: dict[str, Any], machine_type: str) -> bool:
+    """Whether the image's system starts on the machine. Amazon Linux 2023 needs a Graviton2 at least (its user guide,
+    "System requirements")."""
+    return not (machine_type.startswith("a1.") and nodegroup.get("amiType", "").startswith("AL2023"))
 
 
 def _bottlerocket(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:

@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterator
 
 from components import hardware
+from components.gcp.node_settings import SYSCTLS
 from sandbox.gcp import nodes
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
 _KUBERNETES = re.compile(r"([^/]*\.)?(kubernetes|k8s)\.io/.*")
+_WORDS = ("kernel.core_pattern", "net.ipv4.tcp_congestion_control")
+_NUMBERS = re.compile(r"-?[0-9]+(\s+[0-9]+)*")
 _MANAGED = re.compile(
     r"cloud\.google\.com/(gke-(accelerator(-count)?|boot-disk|flex-start|gpu(-[a-z-]*)?|max-[a-z-]*|nodepool|"
     r"os-distribution|preemptible|provisioning|spot)|machine-family|reservation-[a-z-]*)|"
@@ -31,6 +34,7 @@ def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
     yield from _life(inputs, config)
     yield from _upgrade(inputs, config)
     yield from _kubelet(config)
+    yield from _kernel(config)
     yield from _keys(config)
     yield from _sharing(config)
     if machine is not None:
@@ -99,6 +103,16 @@ def _kubelet(config: Props) -> Iterator[CheckFailure]:
         yield CheckFailure(where, "is only valid for Spot VMs")
     if grace not in (0, 30, 120):
         yield CheckFailure(where, f"must be one of 0, 30, 120, got {grace}")
+
+
+def _kernel(config: Props) -> Iterator[CheckFailure]:
+    """Kernel parameters ("Customizing node system configuration"). The ranges of their values are not held."""
+    sysctls = (config.get("linuxNodeConfig") or {}).get("sysctls") or {}
+    for key, value in sysctls.items() if isinstance(sysctls, dict) else ():
+        if key not in SYSCTLS:
+            yield CheckFailure("nodeConfig.linuxNodeConfig.sysctls", f"kernel parameter {key} is not supported")
+        elif isinstance(value, str) and key not in _WORDS and not _NUMBERS.fullmatch(value):
+            yield CheckFailure("nodeConfig.linuxNodeConfig.sysctls", f"{key} must be a number, got '{value}'")
 
 
 def _system(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:

@@ -136,6 +136,15 @@ def test_a_kubelet_that_may_not_give_itself_a_label_never_joins(fleet: Fleet, gr
     assert len([machine for machine in fleet.machines() if machine.group == other.id]) == 1
 
 
+def test_amazon_linux_2023_starts_on_no_first_graviton(fleet: Fleet, group_of: Any) -> None:
+    """Its user guide, "System requirements"; Bottlerocket does."""
+    arm = {"instanceTypes": ["a1.xlarge"], "taints": [], "releaseVersion": None}
+    for image, count in (("AL2023_ARM_64_STANDARD", 0), ("BOTTLEROCKET_ARM_64", 1)):
+        group = group_of({}, amiType=image, **arm)
+        fleet.set_desired(group.id, 1)
+        assert len([machine for machine in fleet.machines() if machine.group == group.id]) == count, image
+
+
 def test_spot_brings_the_smallest_type_and_the_autoscaler_counts_on_the_first(fleet: Fleet, group_of: Any) -> None:
     """field case A6"""
     group = group_of({}, instanceTypes=["g6.16xlarge", "g6.xlarge"])

@@ -28,6 +28,10 @@ def a100(**more: Any) -> dict[str, Any]:
     return {"machineType": "a2-highgpu-1g", "guestAccelerators": [accelerator]}
 
 
+def sysctl(name: str, value: str) -> dict[str, Any]:
+    return {"linuxNodeConfig": {"sysctls": {name: value}}}
+
+
 def sharing(strategy: str, clients: int) -> dict[str, Any]:
     return {"gpuSharingConfig": {"gpuSharingStrategy": strategy, "maxSharedClientsPerGpu": clients}}
 
@@ -52,6 +56,8 @@ NAMED = {"key": "compute.googleapis.com/reservation-name", "values": ["l4s"]}
             "nodeConfig.hostMaintenancePolicy",
             "preemptible be false",
         ),
+        (sysctl("net.ipv4.ip_forward", "1"), {}, "nodeConfig.linuxNodeConfig.sysctls", "ip_forward is not supported"),
+        (sysctl("net.core.somaxconn", "many"), {}, "nodeConfig.linuxNodeConfig.sysctls", "got 'many'"),
         ({"maxRunDuration": "10s"}, {}, "nodeConfig.maxRunDuration", "between 30s"),
         ({**FLEX, "maxRunDuration": "700000s"}, NO_REPAIR, "nodeConfig.maxRunDuration", "and 604800s"),
         ({"flexStart": True}, NO_REPAIR, "nodeConfig.reservationAffinity", "must be NO_RESERVATION"),
