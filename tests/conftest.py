@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One more than there are cores for `make test`, in which an environment waits for a good part of its life."""
-    return len(os.sched_getaffinity(0)) + 1 if config.getvalue("dist") == "loadgroup" else None
+    return (os.cpu_count() or 1) + 1 if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

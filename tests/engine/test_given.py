@@ -10,6 +10,7 @@ import pytest
 
 from components import versions
 from components.aws import roles
+from sandbox.down import LEFT_BEHIND
 from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
 
@@ -102,5 +103,7 @@ def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
     listed = project.run("shell", "--stack", "dev", "--", "python", "-c", LIST).stdout
     assert {"yard-cluster", "yard-nodes", "yard-other"} <= set(listed.split())
     assert project.json("up", "--json")["changed"] == 0
-    project.run("down")
+    done = project.run("down", dirty=True)
+    (left,) = (line for line in done.stderr.splitlines() if LEFT_BEHIND in line)
+    assert f"{len(given)} objects" in left and left.count("iam role yard-") == len(given), left
     assert project.processes() == []
