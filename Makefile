@@ -7,6 +7,8 @@ override STACK := $(value STACK)
 export STACK
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
+# Tests' bytecode is kept, also where a container's variable forbids it: to compile them takes as long as many of them.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record picture clean
@@ -46,7 +48,7 @@ down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
 
 test: ## Run every test, on two cores at least in parts side by side
-	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: ## Lint, types and the fast tests, in under a minute
 	@$(RUN) ruff check .
@@ -57,7 +59,7 @@ types:
 	@$(RUN) pyrefly check
 
 fast:
-	@$(RUN) pytest -q -n auto -m "not engine and not cluster and not alerts and not docs and not slow"
+	@$(PYTEST) -q -n auto -m "not engine and not cluster and not alerts and not docs and not slow"
 
 bench: ## Measure the sandbox against its floor
 	@$(RUN) bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import json
 import os
 import re
@@ -26,11 +27,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/*.json anew from this run")
 
 
+WHOLE = re.compile(
+    r"""tests/(
+      contract/ | graph/ | config/test_living
+    | component/test_(addons | alerts | cleanup
+           | aws_(cluster | groups | lustre | network | offerings | roles | storage))
+    | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)
+           | gcp/test_(conflicts | expected | orphans | provider | stack)
+           | plugins/test_(chart | peer | values) | sandbox/test_(cli | paths | shell | stack_file)))
+    | \[(guide|prod)\b | _stack_ | ::Test(Stack|TheWholeEnvironment|Buckets|Filestore)::""",
+    re.VERBOSE,
+)
+"""What `make check` leaves to `make test`: whole environments through the recorder (half a second each), programs, and
+other environments than dev and dev-gke through the same test."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make check` takes dev and dev-gke for all environments; `make test` puts the others through the same tests."""
-    whole = r"tests/(contract/|unit/(tools/|sandbox/test_cli|(aws|gcp)/test_(conflicts|expected|stack|provider)))"
     for item in items:
-        if re.search(r"\[(guide|prod)\b", item.nodeid) or re.search(whole, item.path.as_posix()):
+        if WHOLE.search(f"{item.path.as_posix()}::{item.nodeid}"):
             item.add_marker(pytest.mark.slow)
     if os.environ.get("PYTEST_XDIST_WORKER"):  # side by side, the longest first: the end comes sooner
         longest = ("tests/engine/", "tests/cluster/")
@@ -48,6 +62,13 @@ class Rooms(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None:
     return Rooms(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_finish() -> None:
+    """The SDKs' modules are a million objects. To look through them for garbage after every few hundred new ones took
+    up to half of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

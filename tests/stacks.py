@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import runpy
@@ -19,10 +20,14 @@ ALL = [*EKS, *GKE]
 
 
 def settings(stack: str) -> dict[str, Any]:
-    """The stack's config by its full keys, with the defaults that `Pulumi.yaml` declares."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    defaults = {key: found["default"] for key, found in declared.items() if "default" in found}
-    return {**defaults, **yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]}
+    """The stack's config by its full keys, with the defaults that `Pulumi.yaml` declares. The caller's own."""
+    defaults = {key: found["default"] for key, found in _config("Pulumi.yaml").items() if "default" in found}
+    return copy.deepcopy({**defaults, **_config(f"Pulumi.{stack}.yaml")})
+
+
+@functools.cache
+def _config(file: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / file).read_text())["config"]
 
 
 def record(

@@ -86,7 +86,7 @@ def load() -> None:
     from moto.ec2.models import instance_types
 
     newer = _newer()
-    for by_region in instance_types.INSTANCE_TYPE_OFFERINGS.values():
+    for by_region in instance_types.INSTANCE_TYPE_OFFERINGS.values() if newer else ():
         for offered in by_region.values():
             here = {each["Location"]: each for each in offered}
             known = {each["InstanceType"] for each in offered}
