@@ -34,12 +34,11 @@ def names() -> list[str]:
 def problems(path: str, region: str) -> Iterator[Problem]:
     """`region` is one in which an environment can be."""
     allowed, other = names(), partition(region)
-    near = difflib.get_close_matches(region, allowed, n=3) or ["us-east-1"]
-    fix = f"pulumi config set {path} {near[0]}"
     if other != "aws":
         yield Problem(
             path, region, f"lies in the partition {other}, for which gpuyard is not made",
             "a region of the partition aws", f"choose one of {', '.join(allowed)}",
         )  # fmt: skip
     elif region not in allowed:
-        yield Problem(path, region, "unknown region", ", ".join(near), fix)
+        near = difflib.get_close_matches(region, allowed, n=3) or ["us-east-1"]
+        yield Problem(path, region, "unknown region", ", ".join(near), f"pulumi config set {path} {near[0]}")
