@@ -7,7 +7,7 @@ override STACK := $(value STACK)
 export STACK
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
-# Tests' bytecode is kept, also where a container's variable forbids it: to compile them takes as long as many of them.
+# Bytecode of tests is kept even if the environment forbids it: to compile a test file takes as long as many tests.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 .DEFAULT_GOAL := help
@@ -47,7 +47,7 @@ images-json: ## The same as JSON, with the upstream of each
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
 
-test: ## Run every test, on two cores at least in parts side by side
+test: ## Run every test, several files at a time
 	@$(PYTEST) -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: ## Lint, types and the fast tests, in under a minute

@@ -11,7 +11,6 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic.fields import FieldInfo
 
 from components import checks, hardware, pools, versions
 from components.checks import Problem
@@ -113,10 +112,7 @@ def load() -> Environment:
         pulumi.RunError: one error that lists every wrong value with its path, what is allowed, and the fix.
     """
     own = pulumi.Config(PROJECT)
-    given = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
-    # Pulumi.yaml has an empty default even for what is required: the engine's error about a missing value would come
-    # before the one below, which also knows the key that was meant.
-    raw = {key: value for key, value in given.items() if value != {} or not _declared()[key].is_required()}
+    raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
     # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
@@ -155,8 +151,8 @@ def parse(
     return environment
 
 
-def _declared() -> dict[str, FieldInfo]:
-    return {field.alias or name: field for name, field in Config.model_fields.items()}
+def _declared() -> list[str]:
+    return _keys(Config)
 
 
 def _typed(text: str) -> Any:

@@ -34,8 +34,8 @@ WHOLE = re.compile(
            | aws_(cluster | groups | lustre | network | offerings | roles | storage))
     | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)
            | gcp/test_(conflicts | expected | orphans | provider | stack)
-           | plugins/test_(chart | peer | values) | sandbox/test_(cli | paths | shell | stack_file)))
-    | \[(guide|prod)\b | _stack_ | ::Test(Stack|TheWholeEnvironment|Buckets|Filestore)::""",
+           | plugins/test_(chart | values) | sandbox/test_(cli | paths | shell | stack_file)))
+    | \[(guide|prod)\b | component/.*(_stack_ | ::TestStack::)""",
     re.VERBOSE,
 )
 """What `make check` leaves to `make test`: whole environments through the recorder (half a second each), programs, and
@@ -44,7 +44,7 @@ other environments than dev and dev-gke through the same test."""
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if WHOLE.search(f"{item.path.as_posix()}::{item.nodeid}"):
+        if WHOLE.search(item.nodeid):
             item.add_marker(pytest.mark.slow)
     if os.environ.get("PYTEST_XDIST_WORKER"):  # side by side, the longest first: the end comes sooner
         longest = ("tests/engine/", "tests/cluster/")
@@ -73,7 +73,16 @@ def pytest_collection_finish() -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One more than there are cores for `make test`, in which an environment waits for a good part of its life."""
-    return (os.cpu_count() or 1) + 1 if config.getvalue("dist") == "loadgroup" else None
+    if config.getvalue("dist") != "loadgroup" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist's own number
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+def pytest_configure() -> None:
+    """The person may have chosen a sandbox, which is not the tests'."""
+    for name in ("GPUYARD_SANDBOX", "GPUYARD_SANDBOX_AWS_ENDPOINT"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ vm.watermark_scale_factor vm.min_free_kbytes
 """
 SYSCTLS = frozenset(_TEXT.split())
 # All others are one number; GKE refuses another value (the same page, "Sysctl configuration options").
-_WORDS = frozenset({"kernel.core_pattern", "net.ipv4.tcp_congestion_control"})
+WORDS = frozenset({"kernel.core_pattern", "net.ipv4.tcp_congestion_control"})
 _THREE = frozenset({"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"})
 _BELOW_NONE = frozenset({"kernel.perf_event_paranoid", "kernel.sched_rt_runtime_us"})
 CPU_MANAGERS = ("none", "static")
@@ -65,7 +65,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
 
 def _form(key: str) -> tuple[str, str]:
     """What a kernel parameter's value looks like, as a pattern and in words."""
-    if key in _WORDS:
+    if key in WORDS:
         return r"[A-Za-z0-9|/%._-]+", "one word"
     if key in _THREE:
         return r"\d+([ \t]\d+){2}", "three numbers with blanks between"

@@ -305,7 +305,8 @@ def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id:
 
 
 def _in_one_partition(original: Any, backend: IAMBackend) -> Any:
-    """AWS's own policies. moto asks the backend of every partition who a caller is, and each would read all of them."""
+    """AWS's own policies in the partition `aws`, none in others. To look up who calls, moto makes a backend of each
+    partition, which would read all policies."""
     return original(backend) if backend.region_name == "aws" else []
 
 

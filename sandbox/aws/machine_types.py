@@ -86,8 +86,9 @@ def load() -> None:
     from moto.ec2.models import instance_types
 
     newer = _newer()
-    for by_region in instance_types.INSTANCE_TYPE_OFFERINGS.values() if newer else ():
-        for offered in by_region.values():
+    if newer:  # or nothing is to be added to a long list
+        every = instance_types.INSTANCE_TYPE_OFFERINGS.values()
+        for offered in (offered for by_region in every for offered in by_region.values()):
             here = {each["Location"]: each for each in offered}
             known = {each["InstanceType"] for each in offered}
             offered += [

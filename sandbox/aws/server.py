@@ -32,8 +32,8 @@ from sandbox.process import Process
 NAME = "aws"
 _PLACES = ("ec2", "eks", "efs", "fsx", "kms", "logs")
 _HEALTH = "/sandbox/health"
-# Actions that begin with these words change nothing, so they ask for no snapshot. JSON has the action in a header,
-# the query protocol (EC2, Auto Scaling, IAM) in the body.
+# Actions that begin with these words ask for no snapshot, unless moto makes a backend for them. JSON has the action in
+# a header, the query protocol (EC2, Auto Scaling, IAM) in a form.
 _READING = ("Describe", "Get", "List")
 _ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 
@@ -117,10 +117,11 @@ class Application:
     def _locked(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         from sandbox.aws import state
 
-        body = environ["wsgi.input"]  # bytes in memory where the gate has read them for the signature
-        changes = _changes(environ, body.getvalue() if isinstance(body, io.BytesIO) else b"")
+        changes = _changes(environ)
         with state.LOCK:
+            before = len(state.backends())
             answer = [b"".join(self.dispatcher(environ, start_response))]
+            changes = changes or len(state.backends()) > before
         if changes:
             state.touch()
         return answer
@@ -135,11 +136,13 @@ def _assumed(id: str) -> str | None:
     return next((role.secret_access_key for role in roles if role), None)
 
 
-def _changes(environ: dict[str, Any], body: bytes) -> bool:
+def _changes(environ: dict[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return False
     action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    if found := _ACTION.search(body):
+    body = environ["wsgi.input"]  # bytes in memory where the gate has read them for the signature
+    form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    if not action and form and isinstance(body, io.BytesIO) and (found := _ACTION.search(body.getvalue())):
         action = found[1].decode()
     return not action.startswith(_READING)
 

@@ -3,7 +3,7 @@
 moto keeps everything in memory, in one backend object per service, account and region. A snapshot is a pickle of the
 attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
 service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore. AWS's own
-policies and machine images, which every new backend has and nobody changes, are left out: they are nine tenths of it.
+policies and machine images, which every new backend has and only AWS can change, are left out: they are nine tenths.
 
 The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
 cannot be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note`
@@ -78,10 +78,7 @@ class Account:
                 if found["made_by"] != _MADE_BY:
                     raise ValueError(f"it was made by {found['made_by']}, this is {_MADE_BY}")
                 for key, attributes in found["backends"].items():
-                    backend = _backend(*key)
-                    if key[0] == "ec2":
-                        attributes["snapshots"] = backend.snapshots | attributes["snapshots"]  # type: ignore[attr-defined]
-                    backend.__dict__ = attributes
+                    _put_back(_backend(*key), attributes, found.get("images", {}).get(key, {}))
             self.generation, self.restored = found["generation"], True
         except Exception as error:  # a broken pickle raises nearly anything
             BackendDict.reset()
@@ -128,7 +125,7 @@ def backends() -> dict[tuple[str, str, str], BaseBackend]:
 
 
 def _dump(generation: str) -> bytes:
-    # IAM makes a backend per partition, each with 4 MB of AWS's own policies; only one partition is simulated.
+    # IAM makes a backend per partition; only one is simulated.
     live = {key: backend for key, backend in backends().items() if not key[2].startswith("aws-")}
     buffer = io.BytesIO()
     pickler = _Pickler(buffer, {id(backend): key for key, backend in live.items()})
@@ -137,22 +134,38 @@ def _dump(generation: str) -> bytes:
             "made_by": _MADE_BY,
             "generation": generation,
             "backends": {key: _own(backend.__dict__) for key, backend in live.items()},
+            "images": {key: _snapshots(backend.__dict__) for key, backend in live.items()},
         }
     )
     return buffer.getvalue()
 
 
+def _snapshots(attributes: dict[str, Any]) -> dict[str, str]:
+    """Snapshot → image, of AWS's images: the ids are drawn anew with each backend, and are to stay what they were."""
+    images = attributes.get("amis", {})
+    held = ((id, each.from_ami) for id, each in attributes.get("snapshots", {}).items() if images)
+    return {id: image for id, image in held if image in images and _given(images[image])}
+
+
 def _own(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Without the snapshots of AWS's images, whose ids are drawn anew with each backend."""
-    if "amis" not in attributes:
+    """Without the snapshots of AWS's images."""
+    given = _snapshots(attributes)
+    if not given:
         return attributes
-    amis, snapshots = attributes["amis"], attributes["snapshots"]
-    kept = {id: each for id, each in snapshots.items() if not (each.from_ami in amis and _given(amis[each.from_ami]))}
-    return attributes | {"snapshots": kept}
+    return attributes | {"snapshots": {id: each for id, each in attributes["snapshots"].items() if id not in given}}
+
+
+def _put_back(backend: BaseBackend, attributes: dict[str, Any], snapshots: dict[str, str]) -> None:
+    """Makes a new backend what it was."""
+    for id, image in snapshots.items():
+        snapshot = backend.amis[image].ebs_snapshot  # type: ignore[attr-defined]
+        snapshot.id = id
+        attributes["snapshots"][id] = snapshot
+    backend.__dict__ = attributes
 
 
 def _given(obj: Any) -> bool:
-    """Whether a new backend has this one, exactly as it is."""
+    """Whether AWS has it by itself, and it is as a new backend has it."""
     if isinstance(obj, AWSManagedPolicy):
         return obj.attachment_count == 0
     return isinstance(obj, Ami) and obj.owner_alias == "amazon"

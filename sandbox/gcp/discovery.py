@@ -13,8 +13,8 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
-import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,9 @@ def schemas(api: str, root: str) -> Schemas:
         except ValueError:
             cached.unlink(missing_ok=True)  # half a file from a killed process
     found = _cut(api, root)
-    draft = cached.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(found))
-    draft.replace(cached)
+    with tempfile.NamedTemporaryFile("w", dir=cached.parent, delete=False) as draft:
+        json.dump(found, draft)
+    Path(draft.name).replace(cached)
     return found
 
 

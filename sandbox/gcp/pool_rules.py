@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterator
 
 from components import hardware
-from components.gcp.node_settings import SYSCTLS
+from components.gcp.node_settings import SYSCTLS, WORDS
 from sandbox.gcp import nodes
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
 _KUBERNETES = re.compile(r"([^/]*\.)?(kubernetes|k8s)\.io/.*")
-_WORDS = ("kernel.core_pattern", "net.ipv4.tcp_congestion_control")
 _NUMBERS = re.compile(r"-?[0-9]+(\s+[0-9]+)*")
 _MANAGED = re.compile(
     r"cloud\.google\.com/(gke-(accelerator(-count)?|boot-disk|flex-start|gpu(-[a-z-]*)?|max-[a-z-]*|nodepool|"
@@ -106,12 +105,13 @@ def _kubelet(config: Props) -> Iterator[CheckFailure]:
 
 
 def _kernel(config: Props) -> Iterator[CheckFailure]:
-    """Kernel parameters ("Customizing node system configuration"). The ranges of their values are not held."""
+    """Kernel parameters ("Customizing node system configuration"): the names are the library's own table, and of the
+    values only that they are numbers."""
     sysctls = (config.get("linuxNodeConfig") or {}).get("sysctls") or {}
     for key, value in sysctls.items() if isinstance(sysctls, dict) else ():
         if key not in SYSCTLS:
             yield CheckFailure("nodeConfig.linuxNodeConfig.sysctls", f"kernel parameter {key} is not supported")
-        elif isinstance(value, str) and key not in _WORDS and not _NUMBERS.fullmatch(value):
+        elif isinstance(value, str) and key not in WORDS and not _NUMBERS.fullmatch(value):
             yield CheckFailure("nodeConfig.linuxNodeConfig.sysctls", f"{key} must be a number, got '{value}'")
 
 

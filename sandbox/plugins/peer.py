@@ -22,8 +22,8 @@ import grpc
 _PEER = re.compile(r"ipv(?:4:127\.0\.0\.1|6:(?:%5B|\[)::(?:1|ffff:127\.0\.0\.1)(?:%5D|\])):(?P<port>\d+)")
 _TABLES = tuple(map(Path, ("/proc/net/tcp", "/proc/net/tcp6")))
 _ESTABLISHED = "01"
-TRUSTED = 1.0
-"""Seconds between two looks at one connection."""
+LOOK_SECONDS = 1.0
+"""Between two looks at one connection; for so long a port that another user has taken over would be let in."""
 _REFUSAL = "the sandbox's providers answer to their own user only"
 
 
@@ -59,11 +59,12 @@ class SameUser(grpc.ServerInterceptor):
         """`peer` as gRPC names it. One that was allowed is looked at again after a second: the port of a connection
         that has ended can be another user's."""
         now = time.monotonic()
-        if now - self._known.get(peer, -TRUSTED) >= TRUSTED:
+        since = self._known.get(peer)
+        if since is None or now - since >= LOOK_SECONDS:
             found = _PEER.fullmatch(peer)
             if not found or not owners(int(found["port"])) <= {os.getuid(), 0}:
                 return False
-            self._known = {each: since for each, since in self._known.items() if now - since < TRUSTED} | {peer: now}
+            self._known = {each: at for each, at in self._known.items() if now - at < LOOK_SECONDS} | {peer: now}
         return True
 
 

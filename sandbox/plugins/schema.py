@@ -62,19 +62,19 @@ class Schema:
         self.package = package
         self.version = importlib.metadata.version(f"pulumi-{package}")
         self._shapes: dict[str, Shape] = {}
-        self._unknown: dict[str, UnknownToken] = {}
+        self._unknown: dict[str, str] = {}
 
     def shape(self, token: str) -> Shape:
         """Inputs and outputs of a resource type (`aws:ec2/vpc:Vpc`), an invoke (`aws:ec2/getVpc:getVpc`) or the
         provider (`pulumi:providers:aws`). Raises UnknownToken."""
         with _IMPORTS:
             if token in self._unknown:
-                raise self._unknown[token]
+                raise UnknownToken(self._unknown[token])
             if token not in self._shapes:
                 try:
                     self._shapes[token] = self._introspect(token)
                 except UnknownToken as unknown:
-                    self._unknown[token] = unknown
+                    self._unknown[token] = str(unknown)
                     raise
             return self._shapes[token]
 

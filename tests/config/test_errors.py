@@ -86,9 +86,10 @@ def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empt
     with pytest.raises(pulumi.RunError) as caught:
         run(environment.load, config=config, stack="dev")
     found = {each["path"]: each for each in PROBLEM.finditer(str(caught.value))}
-    assert set(found) == {"gpuyard:nodepools", "gpuyard:nodePools", "gpuyard:network"}
+    assert set(found) == {"gpuyard:nodepools", "gpuyard:nodePools", "gpuyard:network.zones"}
     assert found["gpuyard:nodepools"]["fix"] == "write nodePools"
-    assert {found[f"gpuyard:{key}"]["wrong"] for key in ("nodePools", "network")} == {"missing"}
+    assert "at least 1" in found["gpuyard:nodePools"]["wrong"]
+    assert found["gpuyard:network.zones"]["wrong"] == "missing"
 
 
 def told(stack: str, changes: dict[str, Any]) -> list[Told]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,11 @@ class Project:
         path = self.home / "state" / ".pulumi" / "stacks" / "gpuyard" / f"{stack}.json"
         return json.loads(path.read_text())["checkpoint"]["latest"]["resources"]
 
+    def ports(self, stack: str) -> list[int]:
+        """Those on which something of the stack's sandbox listens."""
+        listed = self.json("status", "--stack", stack, "--json")["sandbox"]["processes"]
+        return [process["port"] for process in listed if process["port"]]
+
     def processes(self) -> list[int]:
         """Every process that was started for this copy's sandbox and still lives."""
         mark, found = f"GPUYARD_SANDBOX={self.home}".encode(), []
@@ -98,6 +104,12 @@ class Project:
             except OSError:
                 continue
         return found
+
+
+def answers(port: int) -> bool:
+    """Whether something listens at a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """An environment on what its organization gives it: IAM roles that are there already, one registry for all images, and
-a network without any way out. It comes up, changes a role, and leaves all of them."""
+a network without any way out. It comes up, changes a role, and leaves the roles."""
 
 from __future__ import annotations
 
@@ -38,11 +38,15 @@ def wanted(who: str, name: str) -> tuple[str, dict[str, Any], list[str]]:
 
 
 @pytest.fixture(scope="module")
-def given(project: Project) -> dict[str, str]:
-    """Use → ARN of a role in the simulated account; `other` is a second one for nodes."""
+def refused(project: Project) -> str:
+    """What is said without a registry."""
     write(project, {}, "")
-    refused = project.run("preview", code=1)
-    assert "gpuyard:images.registry" in refused.stderr
+    return project.run("preview", code=1).stderr
+
+
+@pytest.fixture(scope="module")
+def given(project: Project, refused: str) -> dict[str, str]:
+    """Use → ARN of a role in the simulated account; `other` is a second one for nodes."""
     names = {who: f"yard-{who.replace('_', '-')}" for who in WHO}
     documents = [wanted(who, name) for who, name in names.items()] + [wanted("nodes", "yard-other")]
     (project.root / "roles.json").write_text(json.dumps(documents))
@@ -63,6 +67,11 @@ def write(project: Project, given: dict[str, str], registry: str = ECR, **change
 def made(project: Project, kind: str) -> list[dict[str, Any]]:
     """Resources of a kind that the engine made; those that it has only read are external."""
     return [each for each in project.state("dev") if each["type"].endswith(f":{kind}") and not each.get("external")]
+
+
+def test_without_a_registry_it_is_refused(refused: str) -> None:
+    """field case A10"""
+    assert "gpuyard:images.registry" in refused
 
 
 def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
@@ -93,8 +102,7 @@ def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
 ) -> None:
     """Security case M6, reliability case R1."""
     write(project, given, cluster=given["other"])
-    refused = project.run("up", code=1)
-    assert "keeps the role of its creation" in refused.stderr
+    assert "keeps the role of its creation" in project.run("up", code=1).stderr
     before = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
     write(project, given, nodes=given["other"])
     project.run("up")

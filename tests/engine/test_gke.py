@@ -91,9 +91,10 @@ def to_new_version(config: Config) -> None:
     config["gpuyard:cluster"]["version"] = NEW
 
 
-def test_it_is_the_guides_environment_and_tells_the_story(living: Project, first: dict[str, Any]) -> None:
+def test_it_has_the_guides_pools_and_tells_the_story(living: Project, first: dict[str, Any]) -> None:
     """Seed rows S01, S02, S03, S07, S11, S24."""
     assert_the_guides_environment(first, "n2-standard-8", "g2-standard-8", "present")
+    assert not [warning for warning in first["warnings"] if "withdrawn" in warning]
     assert living.json("up", "--stack", STACK, "--json")["changed"] == 0
     assert living.json("demo", "--stack", STACK, "--json")["ok"] is True
 
@@ -293,4 +294,4 @@ def test_data_outlives_the_destroy_and_is_named(
 def test_down_says_what_is_kept_and_is_no_failure(living: Project, after: dict[str, Any]) -> None:
     done = living.run("down")
     assert after["objects"]["disks"][0] in done.stdout + done.stderr
-    assert not living.home.exists()
+    assert living.processes() == [] and not living.home.exists()

@@ -1,5 +1,5 @@
-"""Created, but the answer never came, for every type: `up` as often as its errors say, with the commands that they
-give, makes the environment whole, and `down` leaves nothing."""
+"""Created, but the answer never came: `up` as often as its errors say, with the commands that they give, makes the
+environment whole, and `down` leaves nothing. For every type where `$GPUYARD_EVERY_TYPE` asks for it."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project:
     used = as_the_errors_say(project, stack)
     plain = [command.replace("--region us-east-1 ", "") for command in used]
     assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
-    again = project.json("up", "--stack", stack, "--json")
-    assert again["changed"] == 0, again["changes"]
-    gone(project)
+    settled_and_gone(project, stack)
 
 
 def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: Project) -> None:
@@ -102,14 +100,16 @@ def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: 
     used = as_the_errors_say(project, "dev")
     for start in ("aws --region us-east-1 eks delete-cluster", "helm uninstall", "kubectl delete namespace"):
         assert any(command.startswith(start) for command in used), (start, used)
-    gone(project)
+    settled_and_gone(project, "dev")
 
 
 def lost(token: str) -> dict[str, str]:
     return {"match": f"{token}::*", "error": "connection reset by peer"}
 
 
-def gone(project: Project) -> None:
+def settled_and_gone(project: Project, stack: str) -> None:
+    again = project.json("up", "--stack", stack, "--json")
+    assert again["changed"] == 0, again["changes"]
     project.run("down")
     assert project.processes() == [] and not project.home.exists()
 

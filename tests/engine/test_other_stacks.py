@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.engine.conftest import Project
+from tests.engine.conftest import Project, answers
 from tests.engine.test_story import assert_the_guides_environment
 from tests.engine.workloads import WEB
 
@@ -19,8 +19,10 @@ def test_the_guides_environment_comes_up_to_the_letter_and_tells_the_story(proje
     assert sum("withdrawn" in warning for warning in up["warnings"]) == 1
     assert project.json("up", "--stack", "guide", "--json")["changed"] == 0
     assert project.json("demo", "--stack", "guide", "--json")["ok"] is True
+    ports = project.ports("guide")
+    assert ports and all(map(answers, ports))
     project.run("down")
-    assert project.processes() == []
+    assert project.processes() == [] and not any(map(answers, ports))
     assert not project.home.exists()
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.engine.conftest import Project
+from tests.engine.conftest import Project, answers
 from tests.engine.workloads import WEB, user
 
 
@@ -172,7 +171,7 @@ def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
 
 def known(dev: Project) -> dict[str, str]:
     """What the engine knows of, with the time of each one's last change."""
-    return {each["urn"]: each.get("modified", "") for each in dev.state("dev")}
+    return {each["urn"]: each["modified"] for each in dev.state("dev")}
 
 
 def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
@@ -236,8 +235,7 @@ def before(dev: Project) -> dict[str, Any]:
         found = look(dev)
         running = dev.run("kubectl", "--", "get", "pods", "scratch", "dataset", "-o", phases).stdout.split()
         if found["balancers"] and {"scratch", "dataset"} <= {*found["volumes"]} and running == ["Running"] * 2:
-            listed = dev.json("status", "--json")["sandbox"]["processes"]
-            return {**found, "ports": [process["port"] for process in listed if process["port"]]}
+            return {**found, "ports": dev.ports("dev")}
         time.sleep(1)
     pytest.fail(f"not everything came: {look(dev)}")
 
@@ -280,7 +278,5 @@ def test_down_says_what_is_kept_and_leaves_nothing_running(
     assert after["volumes"]["dataset"] in done.stdout + done.stderr
     assert dev.processes() == []
     assert not Path(dev.home).exists()
-    for port in before["ports"]:
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
+    assert not any(map(answers, before["ports"]))
     dev.run("down")  # of nothing is fine

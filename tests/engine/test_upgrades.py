@@ -138,9 +138,8 @@ def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) ->
     assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
-def test_what_cannot_change_is_refused_at_once_and_the_old_line_goes_on(living: Project) -> None:
-    """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all: with the VPC's range and the
-    cluster's name of before, nothing has to be mended."""
+def test_what_cannot_change_is_refused_at_once_and_nothing_is_changed(living: Project) -> None:
+    """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"] |= {"cidr": "10.8.0.0/16", "zones": ZONES}
@@ -262,10 +261,10 @@ def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: 
     assert made and all("us-east-1c" in name for name in made), made
 
 
-def test_an_edit_touches_what_is_its_own(living: Project) -> None:
+def test_a_chart_a_rung_a_disk_and_a_pool_less_each_touch_what_is_their_own(living: Project) -> None:
     """Four edits in one preview, each with names of its own. Seed row S05: a chart's version, one line in versions.py,
-    updates its release. Seed row S12: a rung more (on demand when spot runs dry) makes groups and replaces none. A
-    larger disk rolls the nodes of the same groups. A pool less deletes what was its own."""
+    updates its release. Seed row S12: a rung more (on demand when spot runs dry) makes groups, replaces none and tells
+    the autoscaler. A larger disk rolls the nodes of the same groups. A pool less deletes what was its own."""
 
     def change(config: dict[str, Any]) -> None:
         pools = config["gpuyard:nodePools"]

@@ -87,49 +87,63 @@ def test_what_aws_has_by_itself_is_not_saved_and_is_there_after_a_kill(aws: Any,
     def of_aws() -> tuple[Any, ...]:
         policies = aws("iam").get_paginator("list_policies").paginate(Scope="AWS")
         images = aws("ec2").describe_images(Owners=["amazon"])["Images"]
-        held = {each["Ebs"]["SnapshotId"] for image in images for each in image["BlockDeviceMappings"] if "Ebs" in each}
-        known = {each["SnapshotId"] for each in aws("ec2").describe_snapshots()["Snapshots"]}
         return (
             {each["Arn"]: each["AttachmentCount"] for page in policies for each in page["Policies"]},
-            sorted(image["ImageId"] for image in images),
-            held - known,
+            {
+                image["ImageId"]: [each["Ebs"]["SnapshotId"] for each in image["BlockDeviceMappings"] if "Ebs" in each]
+                for image in images
+            },
+            {each["SnapshotId"] for each in aws("ec2").describe_snapshots()["Snapshots"]},
         )
 
     worker = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
-    aws("iam").create_role(RoleName="nodes", AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
-    aws("iam").attach_role_policy(RoleName="nodes", PolicyArn=worker)
+    for role in ("nodes", "others"):
+        aws("iam").create_role(RoleName=role, AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
+        aws("iam").attach_role_policy(RoleName=role, PolicyArn=worker)
     volume = aws("ec2").create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     own = aws("ec2").create_snapshot(VolumeId=volume)["SnapshotId"]
-    policies, images, unknown = before = of_aws()
-    assert policies[worker] == 1 and len(policies) > 1000 and images and not unknown
+    gone = aws("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    aws("ec2").deregister_image(ImageId=gone)
+    source = {"SourceImageId": next(iter(of_aws()[1])), "SourceRegion": "us-east-1"}
+    copy = aws("ec2").copy_image(**source, Name="copy")["ImageId"]
+    before = of_aws()
+    policies, images, snapshots = before
+    assert policies[worker] == 2 and len(policies) > 1000 and len(images) > 10 and gone not in images
+    assert {id for held in images.values() for id in held} < snapshots
     saved(home)
     assert (home / "aws" / "snapshot.pickle").stat().st_size < 1_000_000
     kill()
     server.start(control_plane=False)
     assert of_aws() == before
+    assert aws("ec2").describe_images(ImageIds=[copy])["Images"][0]["Name"] == "copy"
     assert aws("ec2").describe_snapshots(SnapshotIds=[own])["Snapshots"][0]["VolumeId"] == volume
     (attached,) = aws("iam").list_attached_role_policies(RoleName="nodes")["AttachedPolicies"]
     assert attached["PolicyArn"] == worker
     aws("iam").detach_role_policy(RoleName="nodes", PolicyArn=worker)
-    assert of_aws()[0][worker] == 0
+    assert of_aws()[0][worker] == 1
 
 
 def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
     """Each protocol: the query one of EC2, IAM and Auto Scaling, JSON, and REST."""
+
+    def look() -> None:
+        aws("ec2").describe_instances()
+        aws("iam").list_roles()
+        aws("autoscaling").describe_auto_scaling_groups()
+        aws("kms").list_keys()
+        aws("logs").describe_log_groups()
+        aws("eks").list_clusters()
+
     aws("logs").create_log_group(logGroupName="look")
+    look()  # the first one in a region gives it its default VPC, which is to stay
     saved(home)
-    before = (home / "aws" / "snapshot.pickle").stat().st_ino
-    aws("ec2").describe_instances()
-    aws("iam").list_roles()
-    aws("autoscaling").describe_auto_scaling_groups()
-    aws("kms").list_keys()
-    aws("logs").describe_log_groups()
-    aws("eks").list_clusters()
+    before = (home / "aws" / "snapshot.pickle").stat().st_mtime_ns
+    look()
     saved(home)
-    assert (home / "aws" / "snapshot.pickle").stat().st_ino == before
+    assert (home / "aws" / "snapshot.pickle").stat().st_mtime_ns == before
     aws("ec2").create_vpc(CidrBlock="10.9.0.0/16")
     saved(home)
-    assert (home / "aws" / "snapshot.pickle").stat().st_ino != before
+    assert (home / "aws" / "snapshot.pickle").stat().st_mtime_ns != before
 
 
 def test_load_balancers_survive_a_kill_with_their_interfaces(aws: Any, home: Path) -> None:

@@ -91,10 +91,10 @@ def test_a_call_whose_sender_cannot_be_found_is_refused() -> None:
 
 def test_a_port_is_looked_at_again_once_another_user_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     guard = peer.SameUser()
-    now, user = [0.0], [os.getuid()]
-    monkeypatch.setattr(peer.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(peer, "owners", lambda port: {user[0]})
-    assert guard._allows("ipv4:127.0.0.1:4000")
+    user, looks = [os.getuid()], []
+    monkeypatch.setattr(peer, "owners", lambda port: looks.append(port) or {user[0]})
+    assert guard._allows("ipv4:127.0.0.1:4000") and guard._allows("ipv4:127.0.0.1:4000")
+    assert looks == [4000]
     user[0] = 65534
-    now[0] += peer.TRUSTED
+    monkeypatch.setattr(peer, "LOOK_SECONDS", 0)
     assert not guard._allows("ipv4:127.0.0.1:4000")
