@@ -15,7 +15,8 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$+/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  STACK=dev|guide|dev-gke|... chooses the stack, PYTHON=python3.12 the Python to make .venv with."
+	@echo "  STACK=dev|guide|dev-gke|... chooses the stack; else the one brought up last (first: dev)."
+	@echo "  PYTHON=python3.12 chooses the Python to make .venv with."
 
 up: ## Bring the environment up on this machine, no cloud account needed
 	@$(SANDBOX) up
@@ -38,7 +39,7 @@ shell: ## Open a shell in which plain pulumi and kubectl work on the sandbox
 preview: ## Show what `make up` would change
 	@$(SANDBOX) preview
 
-images: ## List every container image of a stack, one a line (make -s images STACK=prod)
+images: ## List every container image of a stack file, one a line (make -s images STACK=prod; without STACK: dev)
 	@$(RUN) tools.images
 
 images-json: ## The same as JSON, with the upstream of each

@@ -64,7 +64,7 @@ def up(name: str | None, as_json: bool) -> None:
         result = {"changes": outcome.changes, "changed": outcome.changed, "seconds": round(seconds, 1)}
         _print_json({**result, "warnings": outcome.warnings, "status": facts})
     else:
-        summary.show(summary.up(facts, bool(outcome.changed), seconds, outcome.warnings))
+        summary.show(summary.up(facts, outcome.changes, seconds, outcome.warnings))
 
 
 @cli.command()
@@ -88,7 +88,7 @@ def preview(name: str | None, as_json: bool) -> None:
         console.print(Text(f"! {warning}", style="yellow"))
     changes = {operation: count for operation, count in outcome.changes.items() if operation != "same"}
     same = outcome.changes.get("same", 0)
-    click.echo((summary.counted(changes) or "no change") + (f"; {same} stay the same" if same else ""))
+    click.echo(f"{stack.name}: {summary.counted(changes) or 'no change'}" + (f"; {same} stay the same" if same else ""))
 
 
 @cli.command()
@@ -150,10 +150,11 @@ def shell(name: str | None, command: tuple[str, ...]) -> None:
     if not command:
         program, more = interactive.start(os.environ.get("SHELL") or "/bin/sh", variables)
         variables |= more
+        no_gcloud = "" if stack.cloud == "aws" else " (gcloud is not simulated, and kubectl needs no login by it)"
         cluster = "" if plane_of(stack.checkpoint()) else " (it has no cluster yet)"
         console.print(
-            f"  a shell on stack {stack.name}{cluster}: pulumi, kubectl and aws talk to the sandbox, nothing to an "
-            "account of yours; leave it with exit"
+            f"  a shell on stack {stack.name}{cluster}: {summary.tools(stack.cloud)} talk to the sandbox, "
+            f"nothing to an account of yours{no_gcloud}; leave it with exit"
         )
     sys.stdout.flush()
     try:

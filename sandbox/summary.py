@@ -13,20 +13,32 @@ from rich.text import Text
 
 Facts = dict[str, Any]
 _GROUP_TAG = "aws:autoscaling/tag:Tag"
+PAST = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
 _PARTS = ("create-replacement", "delete-replaced")
 
 
-def up(facts: Facts, changed: bool, seconds: float, warnings: list[str]) -> RenderableType:
-    """What `up` ends with."""
+def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str]) -> RenderableType:
+    """What `up` ends with. `changes`: how many resources by operation."""
     stack = facts["stack"]
-    what = f"{stack['resources']} resources" if changed else "nothing to change"
     head = Text.assemble(
-        ("✔ ", "green"), (stack["name"], "bold"), f" is up in the sandbox: {what}, {clock(seconds)}, ", memory(facts)
+        ("✔ ", "green"),
+        (stack["name"], "bold"),
+        " is up in the sandbox: ",
+        f"{done(stack['resources'], changes)}, {clock(seconds)}, {memory(facts)}",
     )
     parts: list[RenderableType] = ["", head, "", *body(facts)]
     for warning in warnings:
         parts.append(Text(f"! {warning}", style="yellow"))
     return Group(*parts, "", next_steps(stack["name"], facts))
+
+
+def done(resources: int, changes: dict[str, int]) -> str:
+    """What there is now, and what `up` did about what was there, in counts as those of a preview."""
+    told = {PAST[operation]: count for operation, count in changes.items() if operation in PAST}
+    if not told:
+        return "nothing to change"
+    first = set(changes) <= {"create", "read"}
+    return f"{resources} resources" + ("" if first else f" ({counted(told)})")
 
 
 def status(facts: Facts) -> RenderableType:
@@ -138,13 +150,18 @@ def releases(found: list[Facts]) -> Table:
     return table
 
 
+def tools(cloud: str) -> str:
+    """The programs of a person that talk to the sandbox."""
+    return "pulumi, kubectl and aws" if cloud == "aws" else "pulumi and kubectl"
+
+
 def next_steps(stack: str, facts: Facts) -> Table:
     others = facts["stacks_up"] != [stack]
     which = f" STACK={stack}" if others or stack != "dev" else ""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for command, what in (
         (f"make demo{which}", "watch a training job scale the GPU pool from zero and survive a spot interruption"),
-        (f"make shell{which}", "a shell in which plain pulumi, kubectl and aws talk to the sandbox"),
+        (f"make shell{which}", f"a shell in which plain {tools(facts['stack']['cloud'])} talk to the sandbox"),
         (f"make status{which}", "what runs"),
         ("make down", "destroy everything"),
     ):

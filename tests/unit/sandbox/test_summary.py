@@ -43,3 +43,10 @@ def test_names_stand_below_each_other_beside_long_types() -> None:
 
 def test_what_an_earlier_run_left_to_delete_has_its_line() -> None:
     assert summary.steps([step("delete-replaced", GROUP, "old")]) == [f"delete-replaced {GROUP:45} old"]
+
+
+def test_up_says_what_it_did_to_what_was_there() -> None:
+    assert summary.done(106, {"create": 138, "read": 2}) == "106 resources"
+    assert summary.done(131, {"create": 26, "update": 2, "same": 136}) == "131 resources (26 created, 2 updated)"
+    assert summary.done(131, {"replace": 2, "same": 160}) == "131 resources (2 replaced)"
+    assert summary.done(131, {"same": 164}) == "nothing to change"
