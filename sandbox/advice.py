@@ -16,6 +16,7 @@ from sandbox import conflicts
 AGAIN = "correct it and run the same command again; what exists is kept and goes on from here"
 
 _KEPT = "what exists is kept and goes on from here"
+KILLED = f"nothing is wrong with the config: run the same command again; {_KEPT}"
 
 _TAKEN = (
     "repeating it alone does not help: what is to be made exists, and the stack does not know it. If a run that was "
@@ -40,7 +41,7 @@ _KINDS = (
     (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
         r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$"
-        r"|\bEOF$",
+        r"|Could not connect to the endpoint|\bEOF$",
         f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}. An object "
         "that was made without an answer is in its way: the next error names it, with the command that deletes it",
     ),

@@ -151,7 +151,9 @@ class Engine:
         why = f" It was ended by signal {-code}." if code < 0 else ""
         detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
         fix = f"the engine's own words are in {self.log}"
-        if operation in ("up", "preview"):
+        if code < 0 and not outcome.errors:  # what the log ends with is progress
+            detail, fix = "", advice.KILLED
+        elif operation in ("up", "preview"):
             region = self.stack.region if self.stack.cloud == "aws" else ""
             fix = advice.fix(detail, outcome.failed.values(), region)
         raise SandboxError(f"`pulumi {operation}` of stack {self.stack.name} failed.{why}", fix, detail)
@@ -162,7 +164,8 @@ def clean(message: str) -> str:
     text = re.sub(r"<\{%.*?%\}>", "", message).strip()
     if "Traceback (most recent call last)" in text:
         lines = [line for line in text.splitlines() if line.strip()]
-        last = next((i for i in range(len(lines) - 1, -1, -1) if re.match(r"[\w.]+(:|$)", lines[i])), len(lines) - 1)
+        named = [i for i, line in enumerate(lines) if re.match(r"(?!Fix:)[\w.]+(:|$)", line)]
+        last = named[-1] if named else len(lines) - 1
         text = "\n".join(lines[last:])
     while (shorter := _WRAPPING.sub("", text).strip()) != text:
         text = shorter

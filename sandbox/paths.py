@@ -61,6 +61,7 @@ def folder(*parts: str) -> Path:
         check()
         try:
             found.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found.chmod(0o700)
             (found / MARK).touch(mode=0o600)
         except OSError as error:
             raise SandboxError(f"The sandbox's folder {found} cannot be made: {error.strerror}.", _CHOOSE) from None
@@ -97,7 +98,7 @@ def check() -> None:
                 f"The folder {found} holds something and is not a sandbox's (it has no {MARK}); it stays as it is.",
                 _CHOOSE,
             )
-        if status.st_mode & 0o077:
+        if ours and status.st_mode & 0o077:
             found.chmod(0o700)
     except FileNotFoundError:
         return

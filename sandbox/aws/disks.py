@@ -29,8 +29,11 @@ class Disks:
     driver = "ebs.csi.aws.com"
 
     def __init__(self, region: str, cluster: str) -> None:
-        self._ec2 = session.client("ec2", region)
         self._cluster, self._region = cluster, region
+
+    @property
+    def _ec2(self) -> Any:
+        return session.client("ec2", self._region)
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
         """The id of the volume for that PersistentVolume, made now or by an attempt that was cut off."""

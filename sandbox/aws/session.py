@@ -32,7 +32,8 @@ _session: boto3.Session | None = None
 
 
 def client(service: str, region: str, endpoint: str | None = None) -> Any:
-    """A client of one service; clients are kept, since botocore takes some 50 ms to make one."""
+    """A client of one service; clients are kept here, since botocore takes some 50 ms to make one. Nobody else keeps
+    one: a server that was killed comes back on another port."""
     endpoint = endpoint or server.endpoint()
     if endpoint is None:
         raise SandboxError("The sandbox's AWS server does not run.", "start it with `make up`")

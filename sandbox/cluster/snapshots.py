@@ -93,8 +93,8 @@ def cloud_controller(key: str) -> Callable[[], bool]:
         return lambda: True
     from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
 
-    eks = client("eks", names[0])
-    return lambda: _ADDON in eks.list_addons(clusterName=names[1])["addons"]
+    region, cluster = names
+    return lambda: _ADDON in client("eks", region).list_addons(clusterName=cluster)["addons"]
 
 
 def definitions() -> list[Object]:

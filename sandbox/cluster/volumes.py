@@ -43,8 +43,12 @@ def cloud_drivers(key: str) -> Callable[[], set[str]]:
         return lambda: set(GKE_DRIVERS)
     from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
 
-    eks = client("eks", names[0])
-    return lambda: {EKS_ADDONS[a] for a in eks.list_addons(clusterName=names[1])["addons"] if a in EKS_ADDONS}
+    def asked() -> set[str]:
+        region, cluster = names
+        listed = client("eks", region).list_addons(clusterName=cluster)["addons"]
+        return {EKS_ADDONS[addon] for addon in listed if addon in EKS_ADDONS}
+
+    return asked
 
 
 class Refused(Exception):

@@ -25,8 +25,11 @@ from botocore.credentials import Credentials
 from sandbox import process
 from sandbox.aws import server, session, state
 from sandbox.aws.access_key import AccessKey, access_key
+from sandbox.aws.disks import Disks
 from sandbox.aws.gate import SERVICES
 from sandbox.aws.rows import rows
+from sandbox.cluster import snapshots, volumes
+from tests.unit.aws.conftest import REGION
 
 pytestmark = pytest.mark.slow
 
@@ -144,6 +147,25 @@ def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
     aws("ec2").create_vpc(CidrBlock="10.9.0.0/16")
     saved(home)
     assert (home / "aws" / "snapshot.pickle").stat().st_mtime_ns != before
+
+
+def test_who_looks_after_a_cluster_finds_a_server_that_came_back_on_another_port(aws: Any, home: Path) -> None:
+    """A controller outlives the server. It asked the old port for ever, and no machine became a node any more."""
+    key, disks = f"eks-{REGION}-train", Disks(REGION, "train")
+    drivers, snapshotter = volumes.cloud_drivers(key), snapshots.cloud_controller(key)
+
+    def look() -> int | None:
+        for ask in (drivers, snapshotter):
+            with pytest.raises(botocore.exceptions.ClientError, match="ResourceNotFound"):
+                ask()
+        disks.remove("vol-0123456789abcdef0")
+        running = process.alive(server.NAME)
+        return running and running.port
+
+    before = look()
+    kill()
+    server.start(control_plane=False)
+    assert look() != before
 
 
 def test_load_balancers_survive_a_kill_with_their_interfaces(aws: Any, home: Path) -> None:

@@ -120,6 +120,13 @@ def test_a_failure_before_the_first_event_is_read_from_what_was_printed(play) ->
     assert caught.value.detail == "could not load Pulumi.dev.yaml"
 
 
+def test_a_killed_engine_is_nobodys_mistake_and_its_progress_no_error(play) -> None:
+    with pytest.raises(SandboxError) as caught:
+        play([], said="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
+    assert "ended by signal 9" in str(caught.value) and "updating" not in str(caught.value)
+    assert "nothing is wrong with the config: run the same command again" in str(caught.value)
+
+
 def test_the_first_interrupt_is_passed_on_and_the_run_ends_as_interrupted(play) -> None:
     more = (
         "signal.signal(signal.SIGINT, lambda *_: sys.exit(255))\n"
@@ -174,3 +181,10 @@ def test_a_resource_is_called_by_package_kind_and_name(urn: str, name: str) -> N
 def test_a_traceback_is_its_last_line() -> None:
     text = "Program failed:\nTraceback (most recent call last):\n  File x\n    raise\nValueError: the value\nis wrong\n"
     assert clean(text) == "ValueError: the value\nis wrong"
+
+
+def test_a_fix_below_the_last_line_of_a_traceback_is_not_taken_for_it() -> None:
+    text = (
+        "Traceback (most recent call last):\n  File x\nsandbox.errors.SandboxError: it does not run.\nFix: start it\n"
+    )
+    assert clean(text).endswith("it does not run.\nFix: start it")

@@ -88,6 +88,12 @@ def test_an_empty_folder_becomes_a_sandboxs(home: Path) -> None:
     assert (home / paths.MARK).is_file() and home.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_look_changes_nothing_of_a_folder_that_is_no_sandboxs_yet(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    paths.check()
+    assert home.stat().st_mode & 0o777 == 0o755 and not list(home.iterdir())
+
+
 @pytest.mark.parametrize("name", ["faults.json", "caller.json", "machine_types.json"])
 def test_what_a_person_asks_of_a_sandbox_may_be_there_before_it(home: Path, name: str) -> None:
     home.mkdir()
