@@ -43,6 +43,7 @@ def collect(stack: Stack) -> Facts:
         "cloud": {
             name: _attempt(problems, name, lambda n=name: inventory(n), {}) for name in ("aws", "gcp") if has(name)
         },
+        "control_plane": plane.key if plane else None,
         "node_pools": [],
         "nodes": [],
         "pods": [],

@@ -97,6 +97,10 @@ def body(facts: Facts) -> list[RenderableType]:
 def cluster(facts: Facts) -> RenderableType:
     outputs = facts["stack"]["outputs"]
     cloud = {"aws": "EKS", "gcp": "GKE"}.get(facts["stack"]["cloud"], "Kubernetes")
+    if "clusterName" not in outputs and facts["control_plane"]:
+        return Text(
+            f"{cloud} cluster {facts['control_plane']}: there, but the last `up` did not end well; `make up` goes on"
+        )
     if "clusterName" not in outputs:
         return Text("no cluster yet")
     version = outputs.get("kubernetesVersion", "")

@@ -50,3 +50,9 @@ def test_up_says_what_it_did_to_what_was_there() -> None:
     assert summary.done(131, {"create": 26, "update": 2, "same": 136}) == "131 resources (26 created, 2 updated)"
     assert summary.done(131, {"replace": 2, "same": 160}) == "131 resources (2 replaced)"
     assert summary.done(131, {"same": 164}) == "nothing to change"
+
+
+def test_a_cluster_of_a_failed_up_is_told() -> None:
+    facts = {"stack": {"outputs": {}, "cloud": "aws"}, "control_plane": "eks-us-east-1-train"}
+    assert "EKS cluster eks-us-east-1-train: there, but the last `up`" in str(summary.cluster(facts))
+    assert str(summary.cluster({**facts, "control_plane": None})) == "no cluster yet"
