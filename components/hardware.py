@@ -10,6 +10,7 @@ which names the sources of every column). Driver branches: NVIDIA's release note
 
 import csv
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -239,8 +240,12 @@ def names(cloud: str) -> list[str]:
 
 
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
-    """Names of offered types that look most like a misspelled or unknown one."""
+    """Names of offered types that look most like a misspelled or unknown one, the likest first: all sizes of its family,
+    else `count` of any."""
     offered = [machine.name for machine in _table(cloud).values() if machine.offered]
+    family = re.match(r"[a-z0-9-]+[.-](?=[^.-]*$)", name.lower())
+    if family and (sizes := [each for each in offered if each.startswith(family[0])]):
+        return difflib.get_close_matches(name.lower(), sizes, n=len(sizes), cutoff=0)
     return difflib.get_close_matches(name.lower(), offered, n=count, cutoff=0.5)
 
 
@@ -251,8 +256,9 @@ def unknown(cloud: str, name: str, path: str) -> Problem:
         return Problem(
             path, name, f"unknown machine type: it is one of {theirs}", f"types of {ours}", "name one of them"
         )
-    near = ", ".join(nearest(cloud, name)) or "none looks like it"
-    return Problem(path, name, "unknown machine type", f"nearest: {near}", "correct the name")
+    near = nearest(cloud, name)
+    allowed = f"such as {', '.join(near)}" if near else f"types of {ours}; none looks like it"
+    return Problem(path, name, "unknown machine type", allowed, "correct the name")
 
 
 def successors(machine: MachineType, count: int = 3) -> list[str]:

@@ -55,7 +55,7 @@ class Chart:
             what = "recorded without any of its objects"
         return (
             f"chart {self.name} {self.version} could not be reached ({self.unreachable}): {what}; "
-            "point charts.mirror at a folder of charts to render the real one"
+            "to render the real one, set gpuyard:charts.mirror to a folder of charts (docs/air-gapped.md)"
         )
 
 

@@ -15,7 +15,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/machineTypes/0": "g6.2xlrage"},
         "gpuyard:nodePools.gpu-workers.machineTypes[0]",
-        ["unknown machine type", "g6.2xlarge"],
+        ["unknown machine type", "such as g6.2xlarge, "],
     ),
     (
         "dev",
