@@ -240,7 +240,7 @@ def names(cloud: str) -> list[str]:
 
 
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
-    """Names of offered types that look most like a misspelled or unknown one, the likest first: all sizes of its family,
+    """Names of offered types that look most like a misspelled or unknown one, closest first: all sizes of its family,
     else `count` of any."""
     offered = [machine.name for machine in _table(cloud).values() if machine.offered]
     family = re.match(r"[a-z0-9-]+[.-](?=[^.-]*$)", name.lower())
