@@ -150,7 +150,7 @@ def shell(name: str | None, command: tuple[str, ...]) -> None:
     if not command:
         program, more = interactive.start(os.environ.get("SHELL") or "/bin/sh", variables)
         variables |= more
-        no_gcloud = "" if stack.cloud == "aws" else " (gcloud is not simulated, and kubectl needs no login by it)"
+        no_gcloud = "" if stack.cloud == "aws" else " (gcloud is not simulated; kubectl is already connected)"
         cluster = "" if plane_of(stack.checkpoint()) else " (it has no cluster yet)"
         console.print(
             f"  a shell on stack {stack.name}{cluster}: {summary.tools(stack.cloud)} talk to the sandbox, "

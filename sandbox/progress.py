@@ -17,7 +17,7 @@ HEARTBEAT = 5.0
 SLOW = 3.0
 SHOWN = 6
 
-_DONE = {
+DONE = {
     "create": "created",
     "update": "updated",
     "delete": "deleted",
@@ -65,7 +65,7 @@ class Progress:
         if urn not in self._running:
             return
         label, begun, since = self._running.pop(urn)
-        word = _DONE.get(begun if operation == "same" else operation, operation)
+        word = DONE.get(begun if operation == "same" else operation, operation)
         self.counts[word] = self.counts.get(word, 0) + 1
         seconds = time.monotonic() - since
         if seconds >= SLOW and begun != "refresh":

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.progress import DONE
+
 Facts = dict[str, Any]
 _GROUP_TAG = "aws:autoscaling/tag:Tag"
-PAST = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
 _PARTS = ("create-replacement", "delete-replaced")
 
 
@@ -34,7 +35,8 @@ def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str
 
 def done(resources: int, changes: dict[str, int]) -> str:
     """What there is now, and what `up` did about what was there, in counts as those of a preview."""
-    told = {PAST[operation]: count for operation, count in changes.items() if operation in PAST}
+    shown = ("create", "update", "replace", "delete")
+    told = {DONE[operation]: changes[operation] for operation in shown if changes.get(operation)}
     if not told:
         return "nothing to change"
     first = set(changes) <= {"create", "read"}
@@ -99,7 +101,7 @@ def cluster(facts: Facts) -> RenderableType:
     cloud = {"aws": "EKS", "gcp": "GKE"}.get(facts["stack"]["cloud"], "Kubernetes")
     if "clusterName" not in outputs and facts["control_plane"]:
         return Text(
-            f"{cloud} cluster {facts['control_plane']}: there, but the last `up` did not end well; `make up` goes on"
+            f"{cloud} cluster {facts['control_plane']}: it exists, but the last `up` failed; run `make up` again"
         )
     if "clusterName" not in outputs:
         return Text("no cluster yet")

@@ -65,14 +65,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None
 
 
 def pytest_collection_finish() -> None:
-    """The SDKs' modules are a million objects. To look through them for garbage after every few hundred new ones took
-    up to half of the time."""
+    """Collects garbage less often: with the SDKs' many objects, the default costs about a tenth of the tests' time."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One more than there are cores for `make test`, in which an environment waits for a good part of its life."""
+    """One worker more than cores for `make test`: environments spend much of their time waiting."""
     if config.getvalue("dist") != "loadgroup" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist's own number
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -80,7 +79,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_configure() -> None:
-    """The person may have chosen a sandbox, which is not the tests'."""
+    """Tests must not use a sandbox that the person has chosen."""
     for name in ("GPUYARD_SANDBOX", "GPUYARD_SANDBOX_AWS_ENDPOINT"):
         os.environ.pop(name, None)
 

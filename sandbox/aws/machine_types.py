@@ -86,7 +86,7 @@ def load() -> None:
     from moto.ec2.models import instance_types
 
     newer = _newer()
-    if newer:  # or nothing is to be added to a long list
+    if newer:  # the list is long; without newer types there is nothing to add
         every = instance_types.INSTANCE_TYPE_OFFERINGS.values()
         for offered in (offered for by_region in every for offered in by_region.values()):
             here = {each["Location"]: each for each in offered}

@@ -141,7 +141,8 @@ def _dump(generation: str) -> bytes:
 
 
 def _snapshots(attributes: dict[str, Any]) -> dict[str, str]:
-    """Snapshot → image, of AWS's images: the ids are drawn anew with each backend, and are to stay what they were."""
+    """Snapshot id → image id of AWS's images. moto gives these snapshots new random ids at each start; with this map a
+    restart can give them their old ones."""
     images = attributes.get("amis", {})
     held = ((id, each.from_ami) for id, each in attributes.get("snapshots", {}).items() if images)
     return {id: image for id, image in held if image in images and _given(images[image])}
@@ -156,7 +157,7 @@ def _own(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put_back(backend: BaseBackend, attributes: dict[str, Any], snapshots: dict[str, str]) -> None:
-    """Makes a new backend what it was."""
+    """Restores the attributes of a new backend, and the ids of AWS's snapshots in it."""
     for id, image in snapshots.items():
         snapshot = backend.amis[image].ebs_snapshot  # type: ignore[attr-defined]
         snapshot.id = id
@@ -165,7 +166,7 @@ def _put_back(backend: BaseBackend, attributes: dict[str, Any], snapshots: dict[
 
 
 def _given(obj: Any) -> bool:
-    """Whether AWS has it by itself, and it is as a new backend has it."""
+    """Whether the object is AWS's own, and a new backend has the same."""
     if isinstance(obj, AWSManagedPolicy):
         return obj.attachment_count == 0
     return isinstance(obj, Ami) and obj.owner_alias == "amazon"

@@ -13,6 +13,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{GPU}/min": -1}, "gpuyard:nodePools.gpu-workers.min", ["scale to zero"]),
     (
         "dev",
+        {f"{GPU}/machineTypes/0": "g6e.3xlarge"},
+        "gpuyard:nodePools.gpu-workers.machineTypes[0]",
+        ["g6e.2xlarge", "g6e.48xlarge"],
+    ),
+    (
+        "dev",
         {f"{GPU}/machineTypes/0": "g6.2xlrage"},
         "gpuyard:nodePools.gpu-workers.machineTypes[0]",
         ["unknown machine type", "such as g6.2xlarge, "],

@@ -150,7 +150,7 @@ def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
 
 
 def test_who_looks_after_a_cluster_finds_a_server_that_came_back_on_another_port(aws: Any, home: Path) -> None:
-    """A controller outlives the server. It asked the old port for ever, and no machine became a node any more."""
+    """A controller outlives the server. It used to keep calling the old port, so new machines never became nodes."""
     key, disks = f"eks-{REGION}-train", Disks(REGION, "train")
     drivers, snapshotter = volumes.cloud_drivers(key), snapshots.cloud_controller(key)
 

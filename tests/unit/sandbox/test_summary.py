@@ -54,5 +54,5 @@ def test_up_says_what_it_did_to_what_was_there() -> None:
 
 def test_a_cluster_of_a_failed_up_is_told() -> None:
     facts = {"stack": {"outputs": {}, "cloud": "aws"}, "control_plane": "eks-us-east-1-train"}
-    assert "EKS cluster eks-us-east-1-train: there, but the last `up`" in str(summary.cluster(facts))
+    assert "EKS cluster eks-us-east-1-train: it exists, but the last `up` failed" in str(summary.cluster(facts))
     assert str(summary.cluster({**facts, "control_plane": None})) == "no cluster yet"
