@@ -57,7 +57,7 @@ def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
 
 
 def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's Python, under the recording engine; `gpuyard` is what `components` is called once installed."""
+    """seed row S26: the README's Python, under the recording engine. Installed, `components` is called `gpuyard`."""
     import components
     from components.aws import node_pool
 

@@ -26,7 +26,6 @@ PACKAGES = ["components", "stack", "sandbox", "tools", "tests", "bench"]
 LONGEST = 460
 LONGEST_TABLE = 600
 """Lines of a module; tables of the simulated clouds and tests may have a few more."""
-SEED_ROWS = ["S01", "S02", "S03", "S04", "S05", "S07", "S10", "S11", "S18", "S19", "S20", "S21", "S24"]
 
 # Package → packages of this repository that it may import.
 MAY_IMPORT = {
@@ -199,10 +198,3 @@ def test_the_stack_exports_the_same_names_on_both_clouds() -> None:
     from tests.stacks import recorded
 
     assert set(recorded("dev").exports) == set(recorded("dev-gke").exports)
-
-
-@pytest.mark.parametrize("row", SEED_ROWS)
-def test_every_seed_row_that_holds_is_named_by_a_test(row: str) -> None:
-    named = re.compile(rf"seed rows? [^\n]*\b{row}\b")
-    tests = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
-    assert [path.name for path in tests if named.search(path.read_text())], f"no test names {row}"
