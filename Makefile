@@ -40,10 +40,10 @@ preview: ## Show what `make up` would change
 	@$(SANDBOX) preview
 
 images: ## List every container image of a stack file, one a line (make -s images STACK=prod; without STACK: dev)
-	@$(RUN) tools.images
+	@$(RUN) pages.images
 
 images-json: ## The same as JSON, with the upstream of each
-	@$(RUN) tools.images --json
+	@$(RUN) pages.images --json
 
 down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
@@ -66,10 +66,10 @@ bench: ## Measure the sandbox against its floor
 	@$(RUN) bench
 
 record: ## Record the README's transcripts anew
-	@$(RUN) tools.record
+	@$(RUN) pages.transcripts
 
 picture: ## Draw the pictures and the tables of docs/aws.md and docs/gcp.md anew
-	@$(RUN) tools.picture
+	@$(RUN) pages.picture
 
 clean: ## Remove .venv and caches of this clone (after make down)
 	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """What a change of the stack's file does to an environment that exists: refused, or said in plain words at preview.
 
-One table for each cloud (`aws_changes.py`, `gcp_changes.py`) says it field by field. From it follow the refusals and
+One table for each cloud (`aws/changes.py`, `gcp/changes.py`) says it field by field. From it follow the refusals and
 the words here, and the table in docs/upgrades.md; a test holds it against what the engine would do.
 """
 

@@ -1,6 +1,6 @@
 """The stack's config: what may stand in `Pulumi.<stack>.yaml` on both clouds, as types.
 
-`aws_config.py` and `gcp_config.py` add what only one cloud has. Keys are camelCase in the file and snake_case here.
+`aws/config.py` and `gcp/config.py` add what only one cloud has. Keys are camelCase in the file and snake_case here.
 Every top-level key is declared in `Pulumi.yaml` as well, which `tests/structure` holds against these models. Nothing
 here asks a cloud; what the values mean stands with the library's arguments of the same names.
 """
@@ -82,7 +82,7 @@ class Addons(Section):
 
 
 class Charts(Section):
-    """Where Helm charts come from; see `components/addons/release.py` and docs/air-gapped.md."""
+    """Where Helm charts come from; see `components/charts/release.py` and docs/air-gapped.md."""
 
     mirror: str = ""
     digests: dict[str, str] = {}

@@ -16,10 +16,10 @@ from components import checks, hardware, pools, versions
 from components.checks import Problem
 
 from . import cloud_keys, on
-from .aws_config import AwsConfig
+from .aws.config import AwsConfig
 from .cloud_keys import CloudKeys
 from .config import Config, Section
-from .gcp_config import GcpConfig
+from .gcp.config import GcpConfig
 from .living import Living
 
 PROJECT = "gpuyard"

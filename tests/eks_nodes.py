@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from recording.recording import Recording, Resource
+from recording.stacks import settings
 from sandbox.aws import fleet, machine_types
 from sandbox.aws.rows import launch
 from sandbox.cluster.cloud import Machine, NodeShape
 from sandbox.paths import ROOT
-from tests.recording import Recording, Resource
-from tests.stacks import settings
 
 REGION = "us-east-1"
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"

@@ -15,13 +15,13 @@ from typing import Any
 from unittest import mock
 
 from components import hardware
+from recording.recording import Recording
+from recording.stacks import GKE, record, recorded, settings
 from sandbox.cluster.cloud import Group, NodeShape, Taint
 from sandbox.gcp import planes
 from sandbox.gcp.fleet import Fleet
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
-from tests.recording import Recording
-from tests.stacks import GKE, record, recorded, settings
 from tests.unit.gcp.stage import POOL, Cloud, FakePlanes
 from tests.unit.gcp.test_stack import bring_up
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.recording import Recording
-from tests.stacks import record
+from recording.recording import Recording
+from recording.stacks import record
 
 OUTPUTS = "pulumi:pulumi:readStackOutputs"
 RESOURCES = "pulumi:pulumi:readStackResourceOutputs"

@@ -1,1 +1,1 @@
-"""Helm releases that run on a cluster of either cloud, one per module."""
+"""Where `ClusterCleanup` was in gpuyard 0.1; the state of a stack names it."""

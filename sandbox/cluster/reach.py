@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from components.images import PUBLIC
+from components.charts.images import PUBLIC
 from sandbox.cluster.key import parts
 
 GOOGLES = ("gcr.io", "pkg.dev")

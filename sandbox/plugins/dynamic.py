@@ -11,7 +11,7 @@ import runpy
 
 import yaml
 
-from components import cluster_api
+from components.cleanup import cluster_api
 from sandbox.plugins.peer import guard_pulumi
 
 

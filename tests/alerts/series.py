@@ -6,7 +6,7 @@ kube-prometheus-stack. GKE: the managed exporter's ClusterPodMonitoring, whose i
 
 from __future__ import annotations
 
-from components.addons.prometheus import PROMETHEUS_OPERATOR
+from components.monitoring.prometheus import PROMETHEUS_OPERATOR
 
 NODE = "gpu-node-1"
 Series = dict[str, str]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components.addons import alert_rules
-from components.addons.alerts import Alerts
-from components.addons.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
+from components.monitoring import alert_rules
+from components.monitoring.alerts import Alerts
+from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
+from recording.recorder import run
 from tests.alerts.series import Series, container, cpu_node, gpu, gpu_node
 from tests.component.stage import aws_options
-from tests.recorder import run
 from tools.provide import provide
 
 pytestmark = pytest.mark.alerts

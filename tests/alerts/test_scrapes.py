@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.addons import cluster_scrapes
+from components.monitoring import cluster_scrapes
 from tests.alerts.test_rules import promtool
 
 pytestmark = pytest.mark.alerts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recording.stacks import recorded
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Group
 from sandbox.cluster.controller import Controller
@@ -14,7 +15,6 @@ from tests.cluster.conftest import Pods, wait
 from tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group, shape
 from tests.cluster.test_nodes import ready_nodes
 from tests.eks_nodes import groups
-from tests.stacks import recorded
 
 NOTICE = "aws-node-termination-handler/spot-itn"
 

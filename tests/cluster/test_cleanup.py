@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from components import cluster_contents
-from components.addons import cleanup
-from components.cluster_api import Api as OfficialApi
+from components.cleanup import cluster_contents
+from components.cleanup import component as cleanup
+from components.cleanup.cluster_api import Api as OfficialApi
 from components.gcp import control_plane
 from sandbox import environment
 from sandbox.cluster.api import Api, Object

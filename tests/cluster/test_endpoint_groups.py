@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from components import cluster_contents
-from components.cluster_api import Api as OfficialApi
+from components.cleanup import cluster_contents
+from components.cleanup.cluster_api import Api as OfficialApi
 from sandbox.cluster import endpoint_groups
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.control_plane import ControlPlane

@@ -19,14 +19,14 @@ import pytest
 import yaml
 
 from components import hardware
+from recording.recording import Recording
+from recording.stacks import record, recorded, settings
 from sandbox.aws import machine_types
 from sandbox.cluster.api import Api, Object
 from sandbox.plugins import chart, stand_in
 from sandbox.workload import TOLERATIONS, plain_pod, training_spec
 from tests.cluster.conftest import Make, Pods, landed, place, ready
 from tests.eks_nodes import EFA, Rung, rungs, stacks
-from tests.recording import Recording
-from tests.stacks import record, recorded, settings
 
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 GPU_DAEMONS = ("nvidia-device-plugin", "dcgm-exporter", "aws-efa-k8s-device-plugin")

@@ -17,6 +17,7 @@ import pytest
 
 from components import hardware
 from components.taints import COMPUTE_CLASS_TOLERATION, GPU_TOLERATION
+from recording.stacks import recorded
 from sandbox.cluster import compute_class
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.autoscaler import Autoscaler, Pace
@@ -29,7 +30,6 @@ from sandbox.workload import TOLERATIONS, plain_pod, training_job, training_spec
 from tests import eks_nodes
 from tests.cluster.conftest import Make, Pods, landed, looking, place, ready, wait
 from tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
-from tests.stacks import recorded
 
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 ACCELERATOR = "cloud.google.com/gke-accelerator"

@@ -8,17 +8,17 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.addons.alerts import Alerts
-from components.addons.pod_scrape import PodScrape
-from components.addons.prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from components.monitoring.alerts import Alerts
+from components.monitoring.pod_scrape import PodScrape
+from components.monitoring.prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from recording.recorder import run
+from recording.recording import Resource
 from sandbox.cluster import monitoring_kinds
 from sandbox.cluster.api import Api
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import RELEASE, KubernetesProvider
 from sandbox.plugins.provider import ProviderError
 from tests.component.stage import aws_options
-from tests.recorder import run
-from tests.recording import Resource
 
 both = pytest.mark.parametrize("system", SYSTEMS)
 

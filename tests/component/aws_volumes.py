@@ -8,9 +8,9 @@ from typing import Any
 from components.aws.buckets import S3Buckets
 from components.aws.lustre import FsxLustre
 from components.aws.storage import AwsStorage
+from recording.recorder import run
+from recording.recording import Recording
 from tests.component.stage import AWS_ZONES, aws_options
-from tests.recorder import run
-from tests.recording import Recording
 
 CLUSTER = {"cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
 PLACE = {

@@ -10,9 +10,9 @@ import pulumi
 from components.aws import cluster as clusters
 from components.aws.addon import EksAddon
 from components.aws.cluster import EksCluster
+from recording.recorder import run
+from recording.recording import Recording
 from tests.component.stage import aws_options
-from tests.recorder import run
-from tests.recording import Recording
 
 ROLE = "arn:aws:iam::123456789012:role/ops"
 

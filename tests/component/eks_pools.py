@@ -7,9 +7,9 @@ from typing import Any
 from components.aws.node_pool import EksNodePool
 from components.aws.pools import EksNodePoolSpec
 from components.pools import NodePoolSpec
+from recording.recorder import run
+from recording.recording import Recording, Resource
 from tests.component.stage import AWS_ZONES, GUIDE_GPU, aws_options, pool
-from tests.recorder import run
-from tests.recording import Recording, Resource
 
 RESERVATION = "cr-0123456789abcdef0"
 TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"

@@ -7,9 +7,9 @@ from typing import Any
 import pulumi
 
 from components.aws.existing_network import AwsExistingNetwork
+from recording.recorder import run
+from recording.recording import Recording
 from tests.component.stage import AWS_ZONES, aws_options
-from tests.recorder import run
-from tests.recording import Recording
 
 PRIVATE = {zone: f"subnet-0aaaaaaa{index}" for index, zone in enumerate(AWS_ZONES)}
 PUBLIC = {zone: f"subnet-0bbbbbbb{index}" for index, zone in enumerate(AWS_ZONES)}

@@ -7,9 +7,9 @@ from typing import Any
 import pulumi
 
 from components.gcp.cluster import GkeCluster
+from recording.recorder import run
+from recording.recording import Recording
 from tests.component.stage import GCP_ZONES, gcp_options
-from tests.recorder import run
-from tests.recording import Recording
 
 CLUSTER = "gcp:container/cluster:Cluster"
 DEFAULTS: dict[str, Any] = {

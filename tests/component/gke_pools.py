@@ -7,9 +7,9 @@ from typing import Any
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.pool_spec import GkeNodePoolSpec
 from components.pools import NodePoolSpec
+from recording.recorder import run
+from recording.recording import Recording, Resource
 from tests.component.stage import GCP_ZONES, GKE_GPU, gcp_options, pool
-from tests.recorder import run
-from tests.recording import Recording, Resource
 
 POOL = "gcp:container/nodePool:NodePool"
 ZONE = GCP_ZONES[0]

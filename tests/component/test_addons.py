@@ -11,17 +11,17 @@ import pulumi
 import pytest
 
 from components import versions
-from components.addons.cluster_autoscaler import ClusterAutoscaler
-from components.addons.dcgm_exporter import DcgmExporter
-from components.addons.device_plugin import NvidiaDevicePlugin
-from components.addons.efa_plugin import EfaDevicePlugin
-from components.addons.monitoring import Monitoring
+from components.aws.cluster_autoscaler import ClusterAutoscaler
+from components.aws.dcgm_exporter import DcgmExporter
+from components.aws.device_plugin import NvidiaDevicePlugin
+from components.aws.efa_plugin import EfaDevicePlugin
 from components.aws.node_pool import EksNodePool
+from components.monitoring.prometheus_stack import Monitoring
 from components.pools import NodePoolSpec
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record, recorded, settings
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
-from tests.recorder import run
-from tests.recording import Recording
-from tests.stacks import record, recorded, settings
 
 POOLS: dict[str, NodePoolSpec] = {"cpu-workers": GUIDE_CPU, "gpu-workers": GUIDE_GPU}
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}

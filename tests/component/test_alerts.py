@@ -8,15 +8,15 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.addons import alerts, pod_scrape
-from components.addons.alert_rules import RANGES
-from components.addons.alerts import Alerts
-from components.addons.pod_scrape import PodScrape
-from components.addons.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
+from components.monitoring import alerts, pod_scrape
+from components.monitoring.alert_rules import RANGES
+from components.monitoring.alerts import Alerts
+from components.monitoring.pod_scrape import PodScrape
+from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
+from recording.recorder import run
+from recording.recording import Recording, Resource
+from recording.stacks import EKS, GKE, record, recorded, settings
 from tests.component.stage import aws_options
-from tests.recorder import run
-from tests.recording import Recording, Resource
-from tests.stacks import EKS, GKE, record, recorded, settings
 
 RULES = {
     PROMETHEUS_OPERATOR: "kubernetes:monitoring.coreos.com/v1:PrometheusRule",

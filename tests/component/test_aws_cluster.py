@@ -12,10 +12,10 @@ import pytest
 from components import versions
 from components.aws.cluster import EksCluster
 from components.aws.identity import PodIdentity
+from recording.recorder import run
+from recording.stacks import record, recorded, settings
 from tests.component.eks_cluster import ROLE, cluster, cluster_args, warned, wrong
 from tests.component.stage import aws_options
-from tests.recorder import run
-from tests.stacks import record, recorded, settings
 
 
 class TestCluster:

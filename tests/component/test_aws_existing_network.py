@@ -10,9 +10,9 @@ import pytest
 from components.aws.cluster import EksCluster
 from components.aws.existing_network import AwsExistingNetwork
 from components.aws.network import AwsNetwork
+from recording.recorder import run
 from tests.component.existing_vpc import OWNED, SUBNETS, existing, outputs
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
-from tests.recorder import run
 from tests.refused import Refused
 
 A = "subnet-0aaaaaaa0"

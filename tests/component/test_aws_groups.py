@@ -10,10 +10,10 @@ from components.aws import system_keys
 from components.aws.node_pool import update_minutes
 from components.aws.pools import EksNodePoolSpec
 from components.pools import NodePoolSpec, resolve
+from recording.recording import Resource
+from recording.stacks import record, settings
 from tests.component.eks_pools import RESERVATION, efa_pool, node_pool, rungs
 from tests.component.stage import AWS_ZONES, GUIDE_GPU, pool
-from tests.recording import Resource
-from tests.stacks import record, settings
 
 
 @pytest.mark.parametrize(

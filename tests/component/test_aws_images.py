@@ -14,12 +14,12 @@ from components import hardware
 from components.aws import user_data
 from components.aws.node_pool import EksNodePool
 from components.versions import EKS_IMAGES
+from recording.recorder import run
+from recording.recording import Recording
 from sandbox.aws import fleet, machine_types
 from sandbox.aws.fleet import joins
 from tests.component.eks_pools import TEMPLATE_TAG, autoscaler_tags, node_pool
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
-from tests.recorder import run
-from tests.recording import Recording
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from components import versions
 from components.aws import addon as addons
 from components.aws.identity import PodIdentity
+from recording.recorder import run
 from tests.component.eks_cluster import addon, cluster, wrong
 from tests.component.stage import aws_options
-from tests.recorder import run
 
 
 class TestAddons:

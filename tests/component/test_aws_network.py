@@ -13,11 +13,11 @@ from parliament import analyze_policy_string
 from components.aws import endpoints
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record, settings
 from tests.component.existing_vpc import OWNED, PRIVATE, outputs
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options
-from tests.recorder import run
-from tests.recording import Recording
-from tests.stacks import record, settings
 
 
 def network(**args: Any) -> Recording:

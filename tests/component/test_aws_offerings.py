@@ -8,8 +8,8 @@ import pulumi
 import pytest
 
 from components.aws import creator, offerings
+from recording.stacks import record, settings
 from tests.component.stage import GUIDE_CPU, GUIDE_GPU, pool
-from tests.stacks import record, settings
 
 ZONES = ["us-east-1a", "us-east-1b"]
 

@@ -11,13 +11,13 @@ import pytest
 
 from components.aws import roles
 from components.aws.roles import NEEDS
+from recording.recording import Recording
+from recording.stacks import record, settings
 from sandbox.paths import ROOT
-from stack.aws_config import Roles
+from stack.aws.config import Roles
 from tests.config.test_errors import PROBLEM, Told, changed, told
 from tests.living import changed as run_changed
-from tests.recording import Recording
 from tests.refused import Refused
-from tests.stacks import record, settings
 
 ACCOUNT = "123456789012"
 GIVEN = {

@@ -8,11 +8,11 @@ import json
 import pytest
 from parliament import analyze_policy_string
 
+from recording.recording import Recording, Resource
+from recording.stacks import record, settings
 from sandbox.aws.disks import performance
 from sandbox.cluster.volumes import Refused
 from tests.component.aws_volumes import CHECKPOINTS, DATASETS, named, statements, storage
-from tests.recording import Recording, Resource
-from tests.stacks import record, settings
 
 
 class TestBlockVolumes:

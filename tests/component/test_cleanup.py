@@ -12,14 +12,14 @@ import pulumi
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
-from components import cluster_contents
-from components.addons import cleanup
-from components.addons.cleanup import ClusterCleanup
+from components.cleanup import cluster_contents
+from components.cleanup import component as cleanup
+from components.cleanup.component import ClusterCleanup
 from components.gcp import control_plane
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record
 from tests.config.test_errors import changed
-from tests.recorder import run
-from tests.recording import Recording
-from tests.stacks import record
 
 CONTENTS = "pulumi-python:dynamic/gpuyard:ClusterContents"
 STATE = {"kubeconfig": "{}", "enabled": True, "minutes": 10.0, "__provider": "x"}
@@ -94,7 +94,7 @@ def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: 
 def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """field case G8: it stops before anything is deleted, with both ways on."""
     there = Cluster(volume("Retain"))
-    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: there)
+    monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     with pytest.raises(cleanup.NotEmpty) as refused:
         cleanup._empty("{}", 1, ["filestore.csi.storage.gke.io"])
     text = str(refused.value)
@@ -116,7 +116,7 @@ def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
 ) -> None:
     """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
     there = Cluster(found)
-    monkeypatch.setattr("components.cluster_api.Api", lambda kubeconfig: there)
+    monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     cleanup._empty("{}", 1, drivers)
     assert there.deleted == []
 
@@ -124,7 +124,7 @@ def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
 def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:
     """A destroy runs what is checked out, so a fix needs no `up` first."""
     pickled = base64.b64decode(serialize_provider(cleanup._Provider()))
-    assert len(pickled) < 200 and b"components.addons.cleanup" in pickled
+    assert len(pickled) < 200 and b"components.cleanup.component" in pickled
     assert type(dill.loads(pickled)) is cleanup._Provider
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from components.gcp import addresses
+from recording.stacks import record
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 from tests.config.test_errors import changed, parse
-from tests.stacks import record
 
 NET, POOLS = "gpuyard:network", "gpuyard:nodePools"
 FURTHER = {f"{NET}/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"}}

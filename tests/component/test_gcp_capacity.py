@@ -11,9 +11,9 @@ from components.gcp.compute_class import GkeComputeClass
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.pool_spec import resolve
 from components.taints import tolerations
+from recording.recorder import run
 from tests.component.gke_pools import POOL, ZONE, config, interconnected, made, rungs
 from tests.component.stage import GCP_ZONES, GKE_GPU, gcp_options, pool
-from tests.recorder import run
 
 LADDER = ["reserved", "flex", "spot", "on_demand"]
 

@@ -11,10 +11,10 @@ import pulumi
 import pytest
 
 from components.versions import GKE_CHANNELS, GKE_VERSION
+from recording.stacks import record, recorded, settings
 from tests.component.gke_cluster import CLUSTER, KEY, cluster, inputs
 from tests.component.stage import GCP_ZONES
 from tests.config.test_errors import changed, parse
-from tests.stacks import record, recorded, settings
 
 
 class TestCluster:

@@ -9,10 +9,10 @@ import pytest
 
 from components.gcp.cluster import GkeCluster
 from components.gcp.identity import WorkloadIdentity
+from recording.recorder import run
+from recording.recording import Recording
 from tests.component.gke_cluster import CLUSTER, DEFAULTS
 from tests.component.stage import gcp_options
-from tests.recorder import run
-from tests.recording import Recording
 
 
 def identity(preview: bool = False, **args: Any) -> Recording:

@@ -14,12 +14,12 @@ from components.gcp.cluster import GkeCluster
 from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.network import GcpNetwork
 from components.gcp.services import REQUIRED, GcpServices
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record, recorded, settings
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, gcp_options, pool
 from tests.config.test_errors import changed, parse, told
-from tests.recorder import run
-from tests.recording import Recording
 from tests.refused import Refused
-from tests.stacks import record, recorded, settings
 
 
 def network(**args: Any) -> Recording:

@@ -9,10 +9,10 @@ import pytest
 
 from components.gcp import offerings
 from components.gcp.offerings import Offerings
+from recording.stacks import record, settings
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 from tests.config.test_errors import changed
 from tests.refused import Refused
-from tests.stacks import record, settings
 
 A, B = GCP_ZONES
 MACHINES = "gcp:compute/getMachineTypes:getMachineTypes"

@@ -17,11 +17,11 @@ from components.gcp.buckets import GcsBuckets
 from components.gcp.cluster import GkeCluster
 from components.gcp.filestore import Filestore
 from components.gcp.storage import GcpStorage
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record, recorded
 from tests.component.stage import GCP_ZONES, gcp_options
 from tests.config.test_errors import changed, parse
-from tests.recorder import run
-from tests.recording import Recording
-from tests.stacks import record, recorded
 
 NETWORK = "projects/p/global/networks/net"
 

@@ -12,9 +12,9 @@ import pulumi_eks as eks
 import pytest
 import yaml
 
+from recording.recorder import run
+from recording.recording import Recording
 from sandbox.plugins import eks_addons, eks_rules
-from tests.recorder import run
-from tests.recording import Recording
 
 MANAGED: dict[str, Any] = {"skip_default_node_group": True, "authentication_mode": eks.AuthenticationMode.API}
 

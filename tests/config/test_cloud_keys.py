@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from recording.stacks import EKS, GKE, record, settings
 from tests.config.test_errors import changed, parse, told
-from tests.stacks import EKS, GKE, record, settings
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from recording.recorder import run
+from recording.stacks import ALL, record, recorded, settings
 from stack import environment
 from stack.cloud_keys import CloudKeys
 from tests.config import eks_cluster, eks_nodes, eks_pools, gke, gke_pools, network, pools, sources, storage
 from tests.config.network import DELETE, NET
 from tests.config.places import CPU, GPU
-from tests.recorder import run
-from tests.stacks import ALL, record, recorded, settings
 
 PROBLEM = re.compile(
     r"^  (?P<path>\S.*?) = (?P<value>.*?): (?P<wrong>.*)\n    allowed: (?P<allowed>.*)\n    fix: (?P<fix>.*)$", re.M

@@ -7,13 +7,14 @@ from typing import Any
 import pulumi
 import pytest
 
-from stack import aws_changes, gcp_changes
+from recording.recording import Recording
+from recording.stacks import record, recorded
+from stack.aws import changes as aws_changes
 from stack.changes import Effect
+from stack.gcp import changes as gcp_changes
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Told, changed
 from tests.living import changed as run
-from tests.recording import Recording
-from tests.stacks import record, recorded
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
 OWNERS = {

@@ -7,13 +7,13 @@ from typing import Any
 import pulumi
 import pytest
 
+from recording.recording import Recording
+from recording.stacks import record
 from tests.component import test_aws_network as eks
 from tests.component import test_gcp_network as gke
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Told, changed
 from tests.living import changed as run
-from tests.recording import Recording
-from tests.stacks import record
 
 NET = "gpuyard:network"
 FURTHER = {"rangeName": "more", "ipCidrRange": "10.72.0.0/14"}

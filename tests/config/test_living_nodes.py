@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from recording.recording import Recording
+from recording.stacks import record
 from tests.config.test_errors import changed
 from tests.config.test_living import told
 from tests.living import changed as run
-from tests.recording import Recording
-from tests.stacks import record
 
 NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/version"
 A, B, C = (f"us-east-1{letter}" for letter in "abc")

@@ -14,10 +14,10 @@ from botocore.validate import ParamValidator
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from parliament import analyze_policy_string
 
+from recording.recording import Recording, Resource
+from recording.stacks import EKS, record, recorded, settings
 from sandbox.aws import session
 from sandbox.aws.provider import AwsProvider, calls
-from tests.recording import Recording, Resource
-from tests.stacks import EKS, record, recorded, settings
 
 # What EC2 takes although its model's enum, which is as old as botocore's release, does not list it.
 OPEN_ENUMS = {"InstanceType"}

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from parliament import analyze_policy_string
 
+from recording.recording import Resource
+from recording.stacks import EKS, recorded
 from sandbox.aws import table
 from sandbox.aws.api import Recorder
 from sandbox.aws.rows import rows
 from sandbox.aws.table import Scope
 from sandbox.paths import ROOT
-from tests.recording import Resource
-from tests.stacks import EKS, recorded
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 PREFIXES = {"efs": "elasticfilesystem"}

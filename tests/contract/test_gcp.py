@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from components.gcp import pools as gcp_pools
 from components.gcp.node_pool import GkeNodePool
+from recording.recorder import run
+from recording.recording import Resource
+from recording.stacks import GKE, record, recorded, settings
 from sandbox.gcp.provider import GcpProvider
 from tests.component.stage import gcp_options
-from tests.recorder import run
-from tests.recording import Resource
-from tests.stacks import GKE, record, recorded, settings
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import re
 import pytest
 import yaml
 
+from pages.picture.gcp import choices
+from recording.stacks import GKE, recorded
 from sandbox.paths import ROOT
-from tests.stacks import GKE, recorded
-from tools.picture.gcp import choices
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 GRANTS = "gcp:projects/iAMMember:IAMMember"

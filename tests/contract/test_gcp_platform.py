@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from recording.recording import Recording
+from recording.stacks import record, settings
 from sandbox.gcp.provider import GcpProvider
 from tests.component.stage import GCP_ZONES
 from tests.component.test_gcp_network import says
 from tests.config.test_errors import changed
 from tests.contract.test_gcp import refusals
-from tests.recording import Recording
-from tests.stacks import record, settings
 
 REST = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
     "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from pages.picture import __main__ as picture
+from recording.recording import Recording, Resource
+from recording.stacks import record, settings
 from sandbox.paths import ROOT
 from stack import environment
 from stack.cloud_keys import CloudKeys
 from stack.config import Section
-from tests.recording import Recording, Resource
-from tests.stacks import record, settings
-from tools.picture import __main__ as picture
 
 
 def text(name: str) -> str:

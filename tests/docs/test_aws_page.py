@@ -13,14 +13,14 @@ import yaml
 from botocore.validate import ParamValidator
 
 from components.hardware import AWS, find
-from stack import aws_config
+from pages.picture import __main__ as picture
+from pages.picture import aws
+from pages.picture.aws import diagram, tables
+from pages.picture.aws.facts import Stack
+from pages.picture.pages import placed
+from recording.stacks import EKS, recorded
+from stack.aws import config as aws_config
 from tests.docs import page
-from tests.stacks import EKS, recorded
-from tools.picture import __main__ as picture
-from tools.picture import aws
-from tools.picture.aws import diagram, tables
-from tools.picture.aws.facts import Stack
-from tools.picture.pages import placed
 
 pytestmark = pytest.mark.docs
 
@@ -183,7 +183,7 @@ def test_quotas_count_every_rung_at_its_maximum(ladder: Stack) -> None:
 
 def test_a_quota_without_a_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(tables.QUOTAS, "L-3819A6DF")
-    with pytest.raises(KeyError, match=r"L-3819A6DF into tools/picture/aws/tables.py"):
+    with pytest.raises(KeyError, match=r"L-3819A6DF into pages/picture/aws/tables.py"):
         tables.quotas([Stack("dev", recorded("dev"))])
 
 

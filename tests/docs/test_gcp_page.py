@@ -12,15 +12,15 @@ import yaml
 
 from components import taints
 from components.gcp import services
+from pages.picture import gcp
+from pages.picture.gcp import access, choices, diagram, machines, quotas
+from pages.picture.gcp.facts import Stack
+from pages.picture.pages import placed
+from recording.stacks import GKE, recorded
 from sandbox.gcp import discovery
-from stack import gcp_config
 from stack.config import Section
+from stack.gcp import config as gcp_config
 from tests.docs import page
-from tests.stacks import GKE, recorded
-from tools.picture import gcp
-from tools.picture.gcp import access, choices, diagram, machines, quotas
-from tools.picture.gcp.facts import Stack
-from tools.picture.pages import placed
 
 pytestmark = pytest.mark.docs
 

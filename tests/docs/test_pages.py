@@ -12,10 +12,10 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
+from pages import transcripts as record
+from recording.recorder import run
 from sandbox.paths import ROOT
 from stack.config import Config
-from tests.recorder import run
-from tools import record
 
 PAGES = sorted(
     page

@@ -18,8 +18,8 @@ from components.aws import pools as eks_pools
 from components.gcp import capacity, gpu_sharing, pool_spec, upgrades
 from components.gcp import pools as gke_pools
 from components.hardware import AWS, GCP
-from stack.aws_config import EksNodePool
-from stack.gcp_config import GkeNodePool
+from stack.aws.config import EksNodePool
+from stack.gcp.config import GkeNodePool
 from tests.docs import page
 
 pytestmark = pytest.mark.docs

@@ -6,8 +6,9 @@ import re
 
 from sandbox import conflicts
 from sandbox.paths import ROOT
-from stack import aws_changes, gcp_changes
+from stack.aws import changes as aws_changes
 from stack.changes import IN_PLACE, Rule
+from stack.gcp import changes as gcp_changes
 
 PAGE = ROOT / "docs" / "upgrades.md"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from recording.stacks import recorded
 from sandbox import conflicts
 from tests import clis
 from tests.engine.conftest import Project
 from tests.engine.test_lost_answers import lose
-from tests.stacks import recorded
 
 AGAIN = "run the same command again"
 TRIES = 40

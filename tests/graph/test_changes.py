@@ -1,4 +1,4 @@
-"""The tables of what a change of a field does (stack/aws_changes.py, stack/gcp_changes.py) against the resources that
+"""The tables of what a change of a field does (stack/aws/changes.py, stack/gcp/changes.py) against the resources that
 it changes, and against what the clouds change in place."""
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from recording.recording import Recording, Resource
+from recording.stacks import record, settings
 from sandbox.aws.provider import AwsProvider
 from sandbox.gcp import node_pools
 from sandbox.gcp.provider import GcpProvider
 from stack import changes, environment, on
 from stack.changes import Effect, Rule
-from tests.recording import Recording, Resource
-from tests.stacks import record, settings
 
 POOLS, LABEL = "gpuyard:nodePools", "gpuyard.dev/pool"
 ZONES = {"aws": ["us-east-1a", "us-east-1b"], "gcp": ["us-central1-a", "us-central1-b"]}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.recording import Recording, Resource
-from tests.stacks import ALL, EKS, GKE, record, recorded, settings
+from recording.recording import Recording, Resource
+from recording.stacks import ALL, EKS, GKE, record, recorded, settings
 
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
 POOLS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}

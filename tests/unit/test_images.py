@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from components import images
-from components.images import IMAGES, ImagesArgs
+from components.charts import images
+from components.charts.images import IMAGES, ImagesArgs
 from components.versions import KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN
+from pages.images import __main__ as command
+from pages.images import listing
+from pages.images.listing import RELEASE, Listing
+from recording.recording import Recording
+from recording.stacks import record, settings
 from tests.config.sources import CLOSED, DIGEST, ECR
-from tests.recording import Recording
-from tests.stacks import record, settings
-from tools.images import __main__ as command
-from tools.images import listing
-from tools.images.listing import RELEASE, Listing
 
 CHARTS = os.environ.get("GPUYARD_CHARTS", "")
 """A folder of the pinned charts; docs/air-gapped.md says how to make one."""

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from components.aws import pools
 from components.aws.node_pool import EksNodePool
+from recording.recorder import run
+from recording.stacks import recorded
 from tests.component.stage import AWS_ZONES, aws_options
 from tests.eks_nodes import EFA, GPU, Rung, rungs, stacks
-from tests.recorder import run
-from tests.stacks import recorded
 
 # What EKS and the kubelet put on a node beyond the group's own.
 OWN = {"kubernetes.io/hostname", *(f"eks.amazonaws.com/{x}" for x in ("nodegroup", "capacityType", "nodegroup-image"))}

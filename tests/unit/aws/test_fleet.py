@@ -12,8 +12,8 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from components.addons.cluster_autoscaler import expander_priorities
 from components.aws import user_data
+from components.aws.cluster_autoscaler import expander_priorities
 from sandbox.aws import machine_types
 from sandbox.aws.fleet import Fleet, device_lists, max_pods
 from sandbox.cluster.cloud import Group, Taint

@@ -12,12 +12,12 @@ import pytest
 from components.aws import endpoints
 from components.aws.existing_network import AwsExistingNetwork
 from components.aws.network import AwsNetwork
+from recording.recorder import run
+from recording.recording import Recording
 from sandbox.aws import inventory
 from sandbox.aws.provider import AwsProvider
 from sandbox.plugins.provider import ProviderError
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
-from tests.recorder import run
-from tests.recording import Recording
 from tests.refused import Refused
 from tests.unit.aws.conftest import REGION, World
 

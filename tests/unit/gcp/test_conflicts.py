@@ -8,12 +8,12 @@ import shlex
 
 import pytest
 
+from recording.stacks import record
 from sandbox import conflicts
 from sandbox.plugins.provider import ProviderError
 from tests import gcloud_cli
 from tests.config.test_errors import changed
 from tests.contract.test_gcp_platform import CHOICES
-from tests.stacks import record
 from tests.unit.gcp.stage import Cloud, urn
 from tests.unit.gcp.test_stack import bring_up
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from recording.stacks import record, recorded
 from sandbox import orphans, paths
 from sandbox.gcp.store import Store, leftovers
 from sandbox.stacks import Stack
 from tests.config.test_errors import changed
 from tests.contract.test_gcp_platform import CHOICES
-from tests.stacks import record, recorded
 from tests.unit.gcp.test_stack import bring_up
 
 

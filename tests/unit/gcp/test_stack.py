@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from recording.recording import Recording
+from recording.stacks import record, recorded
 from sandbox.gcp.fleet import Fleet
 from sandbox.gcp.store import leftovers
 from tests.config.test_errors import changed
 from tests.contract.test_gcp_platform import CHOICES
-from tests.recording import Recording
-from tests.stacks import record, recorded
 from tests.unit.gcp.stage import Cloud, urn
 
 

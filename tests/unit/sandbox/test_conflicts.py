@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from recording.recording import Resource
+from recording.stacks import ALL, recorded
 from sandbox import conflicts
 from sandbox.aws.rows import rows as aws_rows
 from sandbox.gcp.table import rows as gcp_rows
-from tests.recording import Resource
-from tests.stacks import ALL, recorded
 
 PLACES = {"project": "my-project", "region": "us-central1", "location": "us-central1"}
 """What the gcp provider fills in."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.cluster_api import Refused
+from components.cleanup.cluster_api import Refused
 from components.gcp.control_plane import kubeconfig
 from sandbox import gke_login, paths
 from sandbox.cluster.address import plane_at

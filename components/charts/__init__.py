@@ -1,0 +1,1 @@
+"""How a Helm chart is installed: its source, its images, its release."""

@@ -1,0 +1,1 @@
+"""Empties a cluster before it is destroyed."""

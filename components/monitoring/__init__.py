@@ -1,0 +1,1 @@
+"""Prometheus and what it measures: the chart, alert rules, scrapes."""

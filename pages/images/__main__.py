@@ -1,0 +1,81 @@
+"""Lists every container image that a stack pulls, one a line.
+
+    make images STACK=prod                        what nodes pull
+    python -m pages.images --stack prod --json    also where each comes from, and who asks for it
+
+The stack runs as in the tests, under the recording engine: no account. Charts that can be reached are rendered by the
+real helm; of the others the library's own table says what they pull, and a line on stderr which these are. Exits 1 when
+the stack names a registry (`images.registry`) and something points elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import cast
+
+import pulumi
+
+from components.charts.images import ImagesArgs
+from recording.stacks import record, settings
+from sandbox.errors import SandboxError
+from sandbox.paths import ROOT
+from sandbox.plugins.values import working_directory
+from sandbox.stacks import Stack
+from stack.config import Images
+
+from .listing import Listing, listing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pages.images", description="Every container image of a stack")
+    parser.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="the stack, default $STACK or dev")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of one image a line")
+    given = parser.parse_args(arguments)
+    try:
+        found = images_of(given.stack)
+    except (SandboxError, pulumi.RunError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    if given.json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        for image in sorted(found.images):
+            print(image)
+    for name, why in sorted(found.charts.items()):
+        if why:
+            print(f"{name}: its chart could not be reached ({why}); its images are those of the table", file=sys.stderr)
+    if found.addons and not given.json:
+        print(f"beside them, from EKS's own registry: {', '.join(sorted(found.addons))}", file=sys.stderr)
+    outside = found.elsewhere()
+    for image in outside:
+        print(f"{image}: does not come from {found.source.get('registry')}", file=sys.stderr)
+    return 1 if outside else 0
+
+
+def images_of(stack: str) -> Listing:
+    """The listing of a stack's file. Raises SandboxError or pulumi.RunError when the file is wrong."""
+    Stack(stack).config  # noqa: B018 - says what is wrong with a file that cannot be read
+    config = settings(stack)
+    before = os.environ.get("GPUYARD_SANDBOX")
+    with tempfile.TemporaryDirectory(prefix="gpuyard-") as folder:
+        # Helm's own files go there: listing images makes no sandbox.
+        os.environ["GPUYARD_SANDBOX"] = folder
+        token = working_directory.set(ROOT)
+        try:
+            source = Images.model_validate(config.get("gpuyard:images") or {}).model_dump()
+            return listing(stack, record(config, stack), cast(ImagesArgs, source))
+        finally:
+            working_directory.reset(token)
+            os.environ.pop("GPUYARD_SANDBOX")
+            if before is not None:
+                os.environ["GPUYARD_SANDBOX"] = before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Writes the pictures and the tables of docs/aws.md and docs/gcp.md from what the example stacks register.
+
+    make picture                          writes the pages
+    python -m pages.picture --check       exits 1, and says what to do, when a page is not what it would write
+
+A page holds a pair of comments for each part, `<!-- picture: NAME -->` and `<!-- picture: end -->`. The stacks run as
+in the tests, under the recording engine: no tools, no account, a few seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recording.stacks import EKS, GKE, recorded
+
+from . import aws, gcp
+from .aws.facts import Stack as EksStack
+from .gcp.facts import Stack as GkeStack
+from .pages import DOCS, Parts, placed
+
+FIX = "make picture"
+PAGES: dict[Path, Callable[[], Parts]] = {
+    DOCS / "aws.md": lambda: aws.parts([EksStack(name, recorded(name)) for name in EKS]),
+    DOCS / "gcp.md": lambda: gcp.parts([GkeStack(name, recorded(name)) for name in GKE]),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pages.picture", description="The pictures and tables of docs/aws.md and docs/gcp.md"
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    check, status = parser.parse_args(arguments).check, 0
+    for path, parts in PAGES.items():
+        page, name = path.read_text(), f"docs/{path.name}"
+        new = placed(page, parts(), name)
+        if not check:
+            path.write_text(new)
+        elif new != page:
+            lines = difflib.unified_diff(page.splitlines(), new.splitlines(), name, "now", n=0, lineterm="")
+            print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""Who needs and who gets which right: the project's APIs, the deployer's roles, and the roles that stacks grant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+
+from recording.recording import Resource
+
+from ..tables import table, told_apart
+from .choices import HOST
+from .facts import Stack
+
+# API → what needs it.
+APIS = {
+    "artifactregistry": "images of the project's own",
+    "binaryauthorization": "which images may run",
+    "cloudkms": "your own key for secrets",
+    "cloudresourcemanager": "roles on the project",
+    "compute": "network, machines, disks",
+    "container": "GKE",
+    "containerfilesystem": "image streaming",
+    "dns": "names within the cluster",
+    "file": "Filestore",
+    "iam": "the account of the nodes",
+    "iamcredentials": "Workload Identity Federation",
+    "logging": "logs",
+    "monitoring": "metrics",
+    "storage": "buckets as volumes",
+}
+
+# Role → what it is for, and the types of resources and look-ups that need it.
+DEPLOYER: dict[str, tuple[str, tuple[str, ...]]] = {
+    "roles/serviceusage.serviceUsageAdmin": (
+        "switch APIs on",
+        ("gcp:projects/service:Service", "gcp:projects/serviceIdentity:ServiceIdentity"),
+    ),
+    "roles/compute.networkAdmin": (
+        "network, subnetwork, router and NAT",
+        (
+            "gcp:compute/network:Network",
+            "gcp:compute/subnetwork:Subnetwork",
+            "gcp:compute/router:Router",
+            "gcp:compute/routerNat:RouterNat",
+        ),
+    ),
+    "roles/compute.viewer": (
+        "look up what zones offer, at preview",
+        ("gcp:compute/getMachineTypes:getMachineTypes",),
+    ),
+    "roles/container.admin": (
+        "cluster and node pools, and everything in the cluster",
+        (
+            "gcp:container/cluster:Cluster",
+            "gcp:container/nodePool:NodePool",
+            "gcp:container/getEngineVersions:getEngineVersions",
+            "gcp:organizations/getProject:getProject",
+        ),
+    ),
+    "roles/iam.serviceAccountAdmin": ("the account of the nodes", ("gcp:serviceaccount/account:Account",)),
+    "roles/iam.serviceAccountUser": ("nodes that run as that account", ("gcp:container/nodePool:NodePool",)),
+    "roles/resourcemanager.projectIamAdmin": (
+        "the account's roles on the project; give it a [condition](security.md#google-cloud)",
+        ("gcp:projects/iAMMember:IAMMember",),
+    ),
+    "roles/file.editor": ("the Filestore instance", ("gcp:filestore/instance:Instance",)),
+    "roles/storage.admin, on the buckets": (
+        "the pods' roles on them",
+        ("gcp:storage/bucketIAMMember:BucketIAMMember",),
+    ),
+    "roles/cloudkms.admin": (
+        "key ring, key, and GKE's right to use it",
+        (
+            "gcp:kms/keyRing:KeyRing",
+            "gcp:kms/cryptoKey:CryptoKey",
+            "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember",
+        ),
+    ),
+    "roles/compute.networkUser, in the host project": (
+        "look at the network and use it",
+        ("gcp:compute/getNetwork:getNetwork", "gcp:compute/getSubnetwork:getSubnetwork"),
+    ),
+    "roles/iam.securityAdmin, in the host project": (
+        "the roles of GKE's agents there",
+        ("gcp:compute/subnetworkIAMMember:SubnetworkIAMMember",),
+    ),
+}
+
+# Role that a stack grants → why.
+REASONS = {
+    "roles/container.defaultNodeServiceAccount": "Nodes write logs and metrics: what GKE asks for at least.",
+    "roles/artifactregistry.reader": "Nodes pull images from the project's registries.",
+    "roles/serviceusage.serviceUsageConsumer": "Image streaming counts against the project's quota.",
+    "roles/storage.objectViewer": "Pods read a bucket that they mount, and list it.",
+    "roles/storage.objectUser": "Pods also write and delete, where the volume is writable.",
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter": "GKE encrypts secrets with the key.",
+    "roles/compute.networkUser": "GKE puts nodes into a subnetwork of the host project.",
+    "roles/container.hostServiceAgentUser": "GKE sets up the host project's network for the cluster.",
+}
+
+
+def apis(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
+    """Every API that a stack switches on.
+
+    Raises:
+        KeyError: one for which `APIS` says nothing.
+    """
+    found: dict[str, list[str]] = {}
+    for stack in [*stacks, *chosen]:
+        for service in stack.all("gcp:projects/service:Service"):
+            found.setdefault(service.inputs["service"].partition(".")[0], []).append(stack.name)
+    _known(found, APIS, "APIS", "what needs the API")
+    only = told_apart(found, [stack.name for stack in stacks])
+    return table(["API", "for"], [[f"`{name}.googleapis.com`{only[name]}", APIS[name]] for name in sorted(found)])
+
+
+def deployer(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
+    """The roles that whoever runs `pulumi up` needs, from the types of what is registered.
+
+    Raises:
+        KeyError: a type of which `DEPLOYER` knows no role.
+    """
+    found: dict[str, list[str]] = {}
+    for stack in [*stacks, *chosen]:
+        made = {resource.type for resource in stack.made.resources.values() if resource.package == "gcp"}
+        for kind in sorted(made | {call.token for call in stack.made.invokes}):
+            roles = [role for role, (_, kinds) in DEPLOYER.items() if kind in kinds]
+            if not roles:
+                raise KeyError(f"say in pages/picture/gcp/access.py, DEPLOYER, which role {kind} needs")
+            for role in roles:
+                found.setdefault(role, []).append(stack.name)
+    only = told_apart(found, [stack.name for stack in stacks])
+    rows = []
+    for role, (why, _) in DEPLOYER.items():
+        if role in found:
+            name, _, where = role.partition(", ")
+            rows.append([f"`{name}`{f' {where}' if where else ''}{only[role]}", why])
+    return table(["role", "for"], rows)
+
+
+def identity(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
+    """Every role that a stack grants, once.
+
+    Raises:
+        KeyError: a role for which `REASONS` says nothing.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for stack in [*stacks, *chosen]:
+        kinds = ("IAMMember", "BucketIAMMember", "CryptoKeyIAMMember", "SubnetworkIAMMember")
+        for member in chain.from_iterable(stack.all(kind) for kind in kinds):
+            key = _who(stack, member), member.inputs["role"], _on(member)
+            found.setdefault(key, []).append(stack.name)
+    _known([role for _, role, _ in found], REASONS, "REASONS", "why somebody gets")
+    only = told_apart(found, [stack.name for stack in stacks])
+    order = list(REASONS)
+    rows = [
+        [f"{key[0]}{only[key]}", f"`{key[1]}`", key[2], REASONS[key[1]]]
+        for key in sorted(found, key=lambda key: (order.index(key[1]), key))
+    ]
+    return table(["who", "gets", "on", "why"], rows)
+
+
+def _known(found: Sequence[str] | dict[str, list[str]], known: dict[str, str], name: str, what: str) -> None:
+    for each in found:
+        if each not in known:
+            raise KeyError(f"say in pages/picture/gcp/access.py, {name}, {what} {each}")
+
+
+def _who(stack: Stack, member: Resource) -> str:
+    told = member.inputs["member"]
+    for account in stack.all("gcp:serviceaccount/account:Account"):
+        if told == account.outputs["member"]:
+            return f"the nodes' account `{stack.plain(account.inputs['accountId'])}`"
+    if found := re.search(r"/subject/ns/([^/]+)/sa/([^/]+)$", told):
+        return f"pods of `{found[1]}/{found[2]}`"
+    if found := re.search(r"/namespace/([^/]+)$", told):
+        return f"pods of the namespace `{found[1]}`"
+    if told.endswith("@container-engine-robot.iam.gserviceaccount.com"):
+        return "GKE's agent of the project"
+    if told.endswith("@cloudservices.gserviceaccount.com"):
+        return "the APIs' agent of the project"
+    raise KeyError(f"say in pages/picture/gcp/access.py who {told} is")
+
+
+def _on(member: Resource) -> str:
+    inputs, kind = member.inputs, member.type.rpartition(":")[2]
+    if kind == "BucketIAMMember":
+        return f"bucket `{inputs['bucket']}`" + (f", {inputs['condition']['title']}" if "condition" in inputs else "")
+    if kind == "CryptoKeyIAMMember":
+        return "the key"
+    project = "the host project" if inputs.get("project") == HOST else "the project"
+    return f"the subnetwork, in {project}" if kind == "SubnetworkIAMMember" else project

@@ -1,0 +1,1 @@
+"""An engine that records what a program registers, for tests and for the pages."""

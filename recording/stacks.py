@@ -1,0 +1,48 @@
+"""The stacks of this repository under the recording engine: their own files, the real `__main__.py`."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import runpy
+from typing import Any
+
+import yaml
+
+from recording.recorder import run
+from recording.recording import Recording
+from sandbox.paths import ROOT
+
+EKS = ["dev", "guide", "prod"]
+GKE = ["dev-gke", "guide-gke", "prod-gke"]
+ALL = [*EKS, *GKE]
+
+
+def settings(stack: str) -> dict[str, Any]:
+    """The stack's config by its full keys, with the defaults that `Pulumi.yaml` declares. The caller's own."""
+    defaults = {key: found["default"] for key, found in _config("Pulumi.yaml").items() if "default" in found}
+    return copy.deepcopy({**defaults, **_config(f"Pulumi.{stack}.yaml")})
+
+
+@functools.cache
+def _config(file: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / file).read_text())["config"]
+
+
+def record(
+    config: dict[str, Any], stack: str, preview: bool = False, outputs: dict[str, Any] | None = None
+) -> Recording:
+    """Runs the program with this config (objects travel as JSON, as from the engine); `outputs` as in `run`."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+    return run(program, config=texts, stack=stack, preview=preview, outputs=outputs)
+
+
+@functools.cache
+def recorded(stack: str, preview: bool = False) -> Recording:
+    """The stack as its file says; recorded once, so look and do not touch."""
+    return record(settings(stack), stack, preview)

@@ -1,0 +1,1 @@
+"""The stack on Amazon EKS: config, checks, wiring, changes."""

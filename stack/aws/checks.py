@@ -1,0 +1,182 @@
+"""What is wrong with the config of an environment on Amazon EKS, and what deserves a look, before anything is made."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from components import checks, hardware, pools, renames, versions
+from components.aws import addresses, device_plugin, efa_plugin, endpoints, existing_network, groups, roles, system_pods
+from components.aws import buckets as aws_buckets
+from components.aws import cluster as aws_cluster
+from components.aws import lustre as aws_lustre
+from components.aws import network as aws_network
+from components.aws import pools as aws_pools
+from components.aws import storage as aws_storage
+from components.aws import tags as aws_tags
+from components.charts import images, release
+from components.checks import Problem
+from components.versions import Chart
+
+from ..environment import Environment as AnyEnvironment
+from . import args
+from . import roles as aws_roles
+from .config import AwsConfig
+
+Environment = AnyEnvironment[AwsConfig]
+
+# What the owner of an existing VPC has decided.
+_OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
+
+
+def network_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `network`, and whether the pools fit into it."""
+    network = environment.config.network
+    if network.existing is not None:
+        for field in _OWNERS:
+            if field in network.model_fields_set:
+                yield Problem(
+                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
+                    "remove it, or remove existing",
+                )  # fmt: skip
+        for problem in existing_network.problems(
+            args.existing_network(environment, network.existing), environment.region
+        ):
+            yield problem if problem.path.startswith("zones") else problem.under("existing")
+        return
+    own = args.network(environment)
+    wrong = list(aws_network.problems(own, environment.region))
+    yield from wrong
+    if not wrong:
+        found = addresses.sound(environment.node_pools, network.zones)
+        needed = endpoints.count(network.interface_endpoints)
+        yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
+
+
+def cluster_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `cluster`."""
+    yield from aws_cluster.problems(args.cluster(environment))
+    network, own = environment.config.network, environment.config.cluster.service_cidr
+    if own is not None:
+        beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
+        yield from checks.disjoint({**beside, "service_cidr": own})
+    yield from (p.under("iam") for p in aws_roles.problems(environment.config.cluster.iam))
+    yield from (p.under("iam.roles") for p in _role_problems(environment))
+
+
+def _role_problems(environment: Environment) -> Iterator[Problem]:
+    """Ready-made roles: their ARNs, those that nothing would take, and what would be attached to them."""
+    config, given = environment.config, roles.by_field(args.roles(environment))
+    yield from roles.problems(args.roles(environment))
+    taken = {
+        "flow_log": (config.network.existing is None and config.network.flow_log_days > 0, "network.flowLogDays is 0"),
+        "fsx_csi": (config.storage.lustre is not None, "there is no storage.lustre"),
+        "s3_csi": (bool(config.storage.buckets), "there are no storage.buckets"),
+        "cluster_autoscaler": (config.addons.cluster_autoscaler, "addons.clusterAutoscaler is false"),
+    }
+    for who, (wanted, why) in taken.items():
+        if who in given and not wanted:
+            yield Problem(who, given[who], f"nothing takes this role: {why}", "roles of what is built", "remove it")
+    if "nodes" in given and (more := config.cluster.node_policy_arns):
+        yield Problem(
+            "nodes", given["nodes"], f"nothing is attached to a ready-made role, and nodePolicyArns is {more}",
+            "one of the two", "attach them to that role, and remove nodePolicyArns",
+        )  # fmt: skip
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    # Too many tags are one mistake, shown where they stand and not once more in every pool.
+    tags = 0 if any(aws_tags.problems(environment.config.tags)) else len(environment.tags)
+    found = [
+        problem.under(name)
+        for name, pool in environment.node_pools.items()
+        for problem in aws_pools.problems(name, pool, zones, version, tags)
+    ]
+    found += [] if found else aws_pools.fact_problems(environment.node_pools)
+    yield from found or system_pods.home_problems(environment.node_pools)
+    if not found:
+        yield from groups.name_problems(environment.node_pools, zones)
+    yield from renames.problems(environment.node_pools)
+
+
+def storage_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `storage`."""
+    yield from aws_storage.problems(args.storage(environment))
+    if lustre := args.lustre(environment):
+        yield from (p.under("lustre") for p in aws_lustre.problems(lustre))
+    if buckets := args.buckets(environment):
+        yield from aws_buckets.problems(buckets)
+
+
+def tag_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `tags`."""
+    yield from aws_tags.problems(environment.config.tags)
+
+
+def addon_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong between the add-ons and the rest."""
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    if all(pool.gpus for pool in resolved.values()):
+        yield Problem(
+            "nodePools", list(resolved), "no pool without GPUs: DNS and the autoscaler find no node to run on",
+            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
+        )  # fmt: skip
+
+
+def charts(environment: Environment) -> list[Chart]:
+    """The charts that the stack installs."""
+    on, specs = environment.config.addons, environment.node_pools
+    gpus = any(pool.gpus for pool in pools.resolve_all(hardware.AWS, specs).values())
+    wanted = {
+        versions.NVIDIA_DEVICE_PLUGIN: on.device_plugin and bool(device_plugin.served(specs)),
+        versions.EFA_DEVICE_PLUGIN: on.efa_plugin and bool(efa_plugin.served(specs)),
+        versions.CLUSTER_AUTOSCALER: on.cluster_autoscaler,
+        versions.DCGM_EXPORTER: on.dcgm_exporter and gpus,
+        versions.KUBE_PROMETHEUS_STACK: on.monitoring,
+    }
+    return [chart for chart, installed in wanted.items() if installed]
+
+
+def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
+    """What is wrong with `charts`. `charts`: those that the stack installs."""
+    given = environment.config.charts
+    yield from release.mirror_problems(given.mirror, charts, given.digests)
+
+
+def image_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `images`, and whether nodes without a way out get theirs."""
+    given, network = args.images(environment), environment.config.network
+    wrong = list(images.problems(given))
+    yield from wrong
+    if wrong:
+        return
+    pulled = charts(environment)
+    minor = versions.CLUSTER_AUTOSCALER_IMAGE.get(environment.kubernetes_version, "")
+    yield from images.digest_problems(given, images.references(pulled, {versions.CLUSTER_AUTOSCALER: minor}))
+    closed = network.existing is None and network.nat == "none"
+    if closed and pulled and not environment.config.images.registry:
+        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in images.IMAGES[chart]})
+        yield Problem(
+            "registry", None, f"missing: without NAT no node reaches {', '.join(hosts)}",
+            "a registry inside the network, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com",
+            "add it (docs/air-gapped.md says what it must hold), or give the network a NAT",
+        )  # fmt: skip
+    elif closed and (why := images.out_of_reach(environment.config.images.registry, environment.region)):
+        yield Problem(
+            "registry", environment.config.images.registry, why, f"a registry of {environment.region}, or your own",
+            "replicate its images, or give the network a NAT",
+        )  # fmt: skip
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """What works on EKS today but deserves a look."""
+    yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))
+    old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
+    yield from (f"nodePools.{said}" for said in old)
+    specs, zones = environment.node_pools, environment.config.network.zones
+    yield from (f"nodePools.{said}" for said in groups.warnings(specs, zones))
+    yield from (f"nodePools: {said}" for said in groups.quota_warnings(specs, zones))
+    if lustre := args.lustre(environment):
+        yield from (f"storage.lustre.{said}" for said in aws_lustre.warnings(lustre))
+    if buckets := args.buckets(environment):
+        yield from (f"storage.{said}" for said in aws_buckets.warnings(buckets))

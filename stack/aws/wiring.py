@@ -1,0 +1,279 @@
+"""The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pulumi
+
+from components import hardware, pools
+from components.aws import creator, device_plugin, efa_plugin, offerings, roles, tagged_groups
+from components.aws.addon import EksAddon
+from components.aws.buckets import S3Buckets
+from components.aws.cluster import EksCluster, EksClusterArgs
+from components.aws.cluster_autoscaler import ClusterAutoscaler
+from components.aws.dcgm_exporter import DcgmExporter
+from components.aws.device_plugin import NvidiaDevicePlugin
+from components.aws.efa_plugin import EfaDevicePlugin
+from components.aws.existing_network import AwsExistingNetwork
+from components.aws.lustre import FsxLustre, FsxLustreArgs
+from components.aws.network import AwsNetwork
+from components.aws.node_pool import EksNodePool
+from components.aws.storage import AwsStorage, AwsStorageArgs
+from components.cleanup.component import ClusterCleanup
+from components.monitoring.alerts import Alerts
+from components.monitoring.prometheus import PROMETHEUS_OPERATOR
+from components.monitoring.prometheus_stack import Monitoring
+from components.taints import tolerations
+
+from .. import providers as stack_providers
+from ..environment import Environment as AnyEnvironment
+from . import args
+from . import checks as aws_checks
+from . import roles as aws_roles
+from .config import AwsConfig
+
+Environment = AnyEnvironment[AwsConfig]
+Providers = list[pulumi.ProviderResource]
+Network = AwsNetwork | AwsExistingNetwork
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The storage classes, and all that hands out volumes: `drivers` has them as well."""
+
+    classes: AwsStorage
+    drivers: list[pulumi.Resource]
+
+    @property
+    def storage_class_names(self) -> pulumi.Output[list[str]]:
+        """Names of the storage classes, the default one first."""
+        return self.classes.storage_class_names
+
+
+# Managed add-ons that need a node to run on. The CSI drivers come with the storage.
+NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
+
+
+def providers(environment: Environment) -> Providers:
+    """The cloud's providers, and what every role of the stack has."""
+    aws_roles.shape(environment.config.cluster.iam)
+    return stack_providers.aws(environment)
+
+
+def preflight(environment: Environment, providers: Providers) -> None:
+    """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones can hold the control
+    plane and offer the types, whether `access` names whoever makes the cluster, what the pools' groups are tagged, and
+    whether ready-made roles are what they have to be.
+
+    Raises:
+        pulumi.RunError: one error that lists every zone, pool and entry that cannot be.
+    """
+    specs, zones = environment.node_pools, environment.config.network.zones
+    found = [p.under("network") for p in offerings.zone_problems(zones, offerings.zone_ids(providers[0]))]
+    if not found:  # else EC2 is asked about zones that are not there
+        offered = offerings.look_up(specs, providers[0])
+        found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
+    entries = args.cluster(environment).get("access", {})
+    found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
+    tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
+    found += [p.under("nodePools") for p in tagged]
+    ready = roles.look_up(args.roles(environment), providers[0])
+    found += [p.under("cluster.iam.roles") for p in ready]
+    environment.refuse(found)
+
+
+def network(environment: Environment, providers: Providers) -> Network:
+    """VPC, subnets, NAT; or the VPC that is there already."""
+    options, existing = pulumi.ResourceOptions(providers=providers), environment.config.network.existing
+    if existing is not None:
+        outside = bool(aws_checks.charts(environment)) and not environment.config.images.registry
+        given = args.existing_network(environment, existing)
+        return AwsExistingNetwork("network", {**given, "needs_internet": outside}, options)
+    return AwsNetwork("network", args.network(environment), options)
+
+
+def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
+    """Control plane and what nodes need to join it."""
+    given: EksClusterArgs = {
+        **args.cluster(environment),
+        "roles": args.roles(environment),
+        "tags": environment.tags,
+        "network_id": network.network_id,
+        # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
+        # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
+        "private_subnet_ids": network.private_subnets[: offerings.CONTROL_PLANE_ZONES],
+        "public_subnet_ids": network.public_subnets[: offerings.CONTROL_PLANE_ZONES],
+    }
+    named = environment.config.cluster
+    if named.private_access_cidrs is None and not named.public_access_cidrs:
+        # Nobody would come in: EKS lets only nodes into the group of the control plane.
+        given["private_access_cidrs"] = [network.cidr]
+    # Load balancers of the cluster are in the subnets of all zones: these go after it.
+    options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
+    return EksCluster("cluster", given, options)
+
+
+def node_pools(
+    environment: Environment, providers: Providers, network: Network, cluster: EksCluster
+) -> dict[str, EksNodePool]:
+    """One component per pool of the config, by name."""
+    return {
+        name: EksNodePool(
+            name,
+            {
+                "pool": spec,
+                "zones": environment.config.network.zones,
+                "subnet_ids": network.private_subnets,
+                "cluster_name": environment.cluster_name,
+                "cluster": cluster.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                "node_role_arn": cluster.node_role_arn,
+                "network_id": network.network_id,
+                "security_group_id": cluster.security_group_id,
+                "endpoint": cluster.endpoint,
+                "certificate_authority": cluster.certificate_authority,
+                "service_cidr": cluster.service_cidr,
+                # The provider's default tags end at the node group: what EC2 and the drivers make has its own.
+                "tags": environment.tags,
+                "sizes": dict(environment.sizes),
+            },
+            # A node needs its way out, its role's permissions and its network plug-in, first and last.
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
+        )
+        for name, spec in environment.node_pools.items()
+    }
+
+
+def storage(
+    environment: Environment,
+    providers: Providers,
+    network: Network,
+    cluster: EksCluster,
+    node_pools: dict[str, EksNodePool],
+) -> Storage:
+    """Drivers, file systems, storage classes and volumes."""
+    places = {
+        "cluster": cluster.cluster_name,
+        "network_id": network.network_id,
+        "subnet_ids": network.private_subnets,
+        "security_group_id": cluster.security_group_id,
+        "tags": environment.tags,
+    }
+    # The drivers' controllers run on nodes.
+    after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))
+    drivers: list[pulumi.Resource] = []
+    if lustre := args.lustre(environment):
+        drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after))
+    if buckets := args.buckets(environment):
+        drivers.append(S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after))
+    classes = AwsStorage("storage", cast(AwsStorageArgs, {**args.storage(environment), **places}), after)
+    return Storage(classes, [*drivers, classes])
+
+
+def addons(
+    environment: Environment,
+    providers: Providers,
+    cluster: EksCluster,
+    node_pools: dict[str, EksNodePool],
+    storage: Storage,
+) -> dict[str, pulumi.Output[str]]:
+    """Add-ons that EKS manages, then Helm releases: name → name of the release."""
+    on = environment.config.addons
+    cpu = _without_gpus(environment, node_pools)
+    gpu = [pool for name, pool in node_pools.items() if pool not in cpu]
+    managed: dict[str, EksAddon] = {}
+    for addon in NODE_ADDONS:
+        managed[addon] = EksAddon(
+            addon,
+            {
+                "addon": addon,
+                "cluster": cluster.cluster_name,
+                "cluster_name": environment.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                "versions": environment.config.cluster.addon_versions,
+                "configuration": _addon_configuration(environment, addon),
+            },
+            pulumi.ResourceOptions(providers=providers, depends_on=cpu),
+        )
+
+    # A release waits for the pools on which it runs, and goes before them: nodes outlive what drains and counts them.
+    def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(providers=providers, depends_on=list(resources))
+
+    sources = args.sources(environment)
+    releases: dict[str, pulumi.Output[str]] = {}
+    if on.cluster_autoscaler:
+        releases["cluster-autoscaler"] = ClusterAutoscaler(
+            "cluster-autoscaler",
+            {
+                "cluster": cluster.cluster_name,
+                "cluster_name": environment.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                "region": environment.region,
+                "node_pools": environment.node_pools,
+                "scale_down_after_minutes": on.scale_down_after_minutes,
+                "role_arn": environment.config.cluster.iam.roles.cluster_autoscaler,
+                **sources,
+            },
+            after(*node_pools.values()),
+        ).release_name
+    if on.device_plugin and (served := device_plugin.served(environment.node_pools)):
+        releases["nvidia-device-plugin"] = NvidiaDevicePlugin(
+            "nvidia-device-plugin",
+            {"node_pools": environment.node_pools, **sources},
+            after(*(node_pools[name] for name in served)),
+        ).release_name
+    if on.efa_plugin and (served := efa_plugin.served(environment.node_pools)):
+        releases["aws-efa-k8s-device-plugin"] = EfaDevicePlugin(
+            "efa-device-plugin",
+            {"node_pools": environment.node_pools, **sources},
+            after(*(node_pools[name] for name in served)),
+        ).release_name
+    monitoring: list[pulumi.Resource] = []
+    if on.monitoring:
+        prometheus = Monitoring(
+            "monitoring",
+            {"autoscaler": on.cluster_autoscaler, **sources},
+            after(storage.classes, *cpu),
+        )
+        releases["kube-prometheus-stack"] = prometheus.release_name
+        monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
+    if gpu and on.dcgm_exporter:
+        releases["dcgm-exporter"] = DcgmExporter(
+            "dcgm-exporter",
+            {"node_pools": environment.node_pools, "scrape": on.monitoring, **sources},
+            after(*gpu, *monitoring),
+        ).release_name
+    if on.alerts and monitoring:
+        measured = bool(gpu) and on.dcgm_exporter
+        Alerts("alerts", {"system": PROMETHEUS_OPERATOR, "gpu_metrics": measured}, after(*monitoring))
+    ClusterCleanup(
+        "cleanup",
+        {
+            "kubeconfig": cluster.kubeconfig,
+            "enabled": on.cleanup,
+            "deletion_protection": environment.config.deletion_protection,
+        },
+        pulumi.ResourceOptions(
+            providers=[stack_providers.python()],
+            # What still has to run while it works: nodes and drivers that let go of volumes and delete them, and the
+            # DNS by which these find AWS. Load balancers are the control plane's own affair.
+            depends_on=[*node_pools.values(), *storage.drivers, managed["coredns"]],
+        ),
+    )
+    return releases
+
+
+def _addon_configuration(environment: Environment, addon: str) -> dict[str, Any]:
+    """Of the node monitoring agent: the DCGM server beside it tolerates no taint by default (containers-roadmap#2567),
+    and on a GPU node without it the agent reports DCGMError, for which EKS replaces healthy nodes (#2555)."""
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    tolerated = tolerations(taint for pool in resolved.values() if pool.gpus for taint in pool.taints)
+    if addon != "eks-node-monitoring-agent" or not tolerated:
+        return {}
+    return {"dcgmAgent": {"tolerations": tolerated}}
+
+
+def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
+    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
+    return [pool for name, pool in node_pools.items() if not resolved[name].gpus]

@@ -1,0 +1,1 @@
+"""The stack on Google GKE: config, checks, wiring, changes."""

@@ -1,0 +1,159 @@
+"""What the config of an environment on Google GKE says, as the arguments of the library's components."""
+
+from typing import Any, cast
+
+from components.gcp import addresses
+from components.gcp import network as gcp_network
+from components.gcp.buckets import GcsBucketsArgs
+from components.gcp.cluster import GkeClusterArgs
+from components.gcp.existing_network import GcpExistingNetworkArgs
+from components.gcp.filestore import FilestoreArgs
+from components.gcp.network import GcpNetworkArgs
+from components.gcp.storage import GcpStorageArgs
+
+from ..environment import Environment as AnyEnvironment
+from ..living import Living
+from .config import ExistingNetwork, GcpConfig
+
+Environment = AnyEnvironment[GcpConfig]
+
+
+def location(environment: Environment) -> str:
+    """Where the control plane is: the region, or one zone."""
+    return environment.config.cluster.location or environment.region
+
+
+def pods_per_node(environment: Environment) -> int:
+    """Most pods on one node; as many addresses are set aside for each."""
+    return environment.config.cluster.pods_per_node or addresses.PODS_PER_NODE
+
+
+def _given(args: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in args.items() if value is not None}
+
+
+def network(environment: Environment) -> GcpNetworkArgs:
+    """A network of its own."""
+    network = environment.config.network
+    args = {
+        "region": environment.region,
+        "cidr": network.cidr,
+        "zones": network.zones,
+        "nat": network.nat,
+        "pods_cidr": network.pods_cidr,
+        "services_cidr": network.services_cidr,
+        "further_pods_cidrs": network.further_pods_cidrs,
+        "flow_log_percent": network.flow_log_percent,
+        "deletion_protection": environment.config.deletion_protection,
+    }
+    # What exists stays, also where the default is another range.
+    for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
+        args[field] = args[field] or living_ranges(environment.living).get(name)
+    if args["pods_cidr"] is None:
+        args["pods_cidr"] = addresses.default_pods([network.cidr, args["services_cidr"] or gcp_network.SERVICES_CIDR])
+    return cast(GcpNetworkArgs, _given(args))
+
+
+def living_ranges(living: Living) -> dict[str, str]:
+    """The secondary ranges of the subnetwork that exists, by name."""
+    made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
+    return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
+
+
+def existing_network(environment: Environment, existing: ExistingNetwork) -> GcpExistingNetworkArgs:
+    """A network that is there already."""
+    args = {
+        **existing.model_dump(),
+        "project": environment.project,
+        "region": environment.region,
+        "zones": environment.config.network.zones,
+        "node_pools": environment.node_pools,
+        "pods_per_node": pods_per_node(environment),
+    }
+    return cast(GcpExistingNetworkArgs, _given(args))
+
+
+def further_pods_ranges(environment: Environment) -> list[str]:
+    """Names of the network's further ranges for pods."""
+    network = environment.config.network
+    return list(network.existing.further_pods_ranges if network.existing else network.further_pods_cidrs)
+
+
+def shared_vpc(environment: Environment) -> bool:
+    """Whether the network belongs to another project."""
+    existing = environment.config.network.existing
+    return existing is not None and existing.host_project not in (None, environment.project)
+
+
+def cluster(environment: Environment) -> GkeClusterArgs:
+    """The control plane."""
+    cluster, specs = environment.config.cluster, environment.config.node_pools.values()
+    args = {
+        "cluster_name": environment.cluster_name,
+        "version": environment.kubernetes_version,
+        "project": environment.project,
+        "location": location(environment),
+        "zones": environment.config.network.zones,
+        "pods_per_node": cluster.pods_per_node,
+        "public_access_cidrs": cluster.public_access_cidrs,
+        "private_access_cidrs": cluster.private_access_cidrs,
+        "dns_endpoint": cluster.dns_endpoint,
+        "release_channel": cluster.release_channel,
+        "maintenance": cluster.maintenance.model_dump(),
+        "secrets_key": cluster.secrets_key,
+        "disks_key": cluster.disks_key,
+        "log_types": cluster.log_types,
+        "metric_types": cluster.metric_types,
+        "managed_dcgm": cluster.managed_dcgm,
+        "autoscaling_profile": cluster.autoscaling_profile,
+        "gateway_api": cluster.gateway_api,
+        "dns": cluster.dns,
+        "binary_authorization": cluster.binary_authorization,
+        "groups_domain": cluster.groups_domain,
+        "image_streaming": any(pool.image_streaming for pool in specs),
+        "multi_networking": any(pool.interconnect for pool in specs),
+        "impersonate_service_account": environment.keys.impersonated or None,
+        "deletion_protection": environment.config.deletion_protection,
+    }
+    return cast(GkeClusterArgs, _given(args))
+
+
+def storage(environment: Environment) -> GcpStorageArgs:
+    """Storage classes."""
+    storage, network = environment.config.storage, environment.config.network
+    args = {
+        "shared_vpc": shared_vpc(environment),
+        "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
+        "version": environment.kubernetes_version,
+        "filestore_tier": storage.filestore_tier,
+        "filestore_multishare": storage.filestore_multishare,
+        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        "client_cidrs": [network.cidr] if network.existing is None else None,
+    }
+    return cast(GcpStorageArgs, _given(args))
+
+
+def filestore(environment: Environment) -> FilestoreArgs | None:
+    """The file system for all pods, if one is wanted."""
+    filestore, network = environment.config.storage.filestore, environment.config.network
+    if filestore is None:
+        return None
+    args = {
+        **filestore.model_dump(),
+        "project": environment.project,
+        "region": environment.region,
+        "zones": network.zones,
+        "shared_vpc": shared_vpc(environment),
+        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        "client_cidrs": [network.cidr] if network.existing is None else None,
+        "deletion_protection": environment.config.deletion_protection,
+    }
+    return cast(FilestoreArgs, _given(args))
+
+
+def buckets(environment: Environment) -> GcsBucketsArgs | None:
+    """Buckets as volumes, if there are any."""
+    buckets = environment.config.storage.buckets
+    given = {name: bucket.model_dump(exclude_none=True) for name, bucket in buckets.items()}
+    args = {"project": environment.project, "buckets": given}
+    return cast(GcsBucketsArgs, args) if buckets else None

@@ -1,0 +1,157 @@
+"""What is wrong with the config of an environment on Google GKE, and what deserves a look, before anything is made."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from components import hardware, pools, renames
+from components.checks import Problem
+from components.gcp import addresses, existing_network, labels
+from components.gcp import buckets as gcp_buckets
+from components.gcp import cluster as gcp_cluster
+from components.gcp import filestore as gcp_filestore
+from components.gcp import network as gcp_network
+from components.gcp import pools as gcp_pools
+from components.gcp import storage as gcp_storage
+from components.versions import Chart
+
+from ..config import Section
+from ..environment import Environment as AnyEnvironment
+from . import args
+from .config import GcpConfig
+
+Environment = AnyEnvironment[GcpConfig]
+
+# What the owner of an existing VPC has decided.
+_OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "further_pods_cidrs", "flow_log_percent")
+
+
+def network_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `network`, and whether the pools fit into it."""
+    network = environment.config.network
+    if network.existing is not None:
+        for field in _OWNERS:
+            if field in network.model_fields_set:
+                yield Problem(
+                    field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
+                    "remove it, or remove existing",
+                )  # fmt: skip
+        for problem in existing_network.problems(args.existing_network(environment, network.existing)):
+            yield problem if problem.path.startswith("zones") else problem.under("existing")
+        return
+    given = args.network(environment)
+    wrong = list(gcp_network.problems(given))
+    yield from wrong
+    if not wrong:
+        pods_cidr = given.get("pods_cidr", gcp_network.PODS_CIDR)
+        services_cidr = given.get("services_cidr", gcp_network.SERVICES_CIDR)
+        found = addresses.sound(environment.node_pools, network.zones)
+        further = given.get("further_pods_cidrs", {})
+        yield from addresses.room_problems(
+            given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
+        )
+
+
+def cluster_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `cluster`."""
+    for problem in gcp_cluster.problems(args.cluster(environment)):
+        # The region as the default is right; where zones of another one are the mistake, the network says so. What is
+        # wrong with the project is said of `gcp:project`.
+        elsewhere = ["project"] if environment.config.cluster.location else ["project", "location"]
+        if problem.path not in elsewhere:
+            yield problem
+
+
+def pool_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `nodePools`."""
+    zones, version = environment.config.network.zones, environment.kubernetes_version
+    found = [
+        problem.under(name)
+        for name, pool in environment.node_pools.items()
+        for problem in gcp_pools.problems(name, pool, zones, version)
+    ]
+    found += _range_problems(environment)
+    yield from found or gcp_pools.home_problems(environment.node_pools)
+    yield from renames.problems(environment.node_pools)
+
+
+def _range_problems(environment: Environment) -> Iterator[Problem]:
+    """Ranges for pods that the network does not have."""
+    ranges = args.further_pods_ranges(environment)
+    for name, pool in environment.node_pools.items():
+        wanted = pool.get("pods_range")
+        if wanted and wanted not in ranges:
+            yield Problem(
+                f"{name}.pods_range", wanted, "not a further range of the network",
+                ", ".join(ranges) or "there is none",
+                "name one of network.furtherPodsCidrs (of an existing VPC: furtherPodsRanges), or add it there",
+            )  # fmt: skip
+
+
+def storage_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `storage`."""
+    yield from gcp_storage.problems(args.storage(environment))
+    if filestore := args.filestore(environment):
+        yield from (p.under("filestore") for p in gcp_filestore.problems(filestore))
+    if buckets := args.buckets(environment):
+        yield from gcp_buckets.problems(buckets)
+
+
+def tag_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `tags`, which are labels here."""
+    yield from labels.own_problems(environment.config.tags)
+    yield from labels.problems(environment.tags)
+
+
+def addon_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong between the add-ons and the rest."""
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    if all(pool.gpus for pool in resolved.values()):
+        yield Problem(
+            "nodePools", list(resolved), "no pool without GPUs: GKE's system pods find no node to run on",
+            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (n2-standard-8)",
+        )  # fmt: skip
+
+
+def charts(environment: Environment) -> list[Chart]:
+    """None: the device plugin, the autoscaler, Prometheus and DCGM are GKE's own."""
+    return []
+
+
+def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
+    """Nothing of `charts` has an effect."""
+    yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
+
+
+def image_problems(environment: Environment) -> Iterator[Problem]:
+    """Nothing of `images` has an effect: what runs in the cluster comes with GKE."""
+    yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
+
+
+def _without_effect(section: Section, why: str) -> Iterator[Problem]:
+    for name, field in type(section).model_fields.items():
+        if name in section.model_fields_set:
+            yield Problem(field.alias or name, getattr(section, name), why, "nothing", "remove it")
+
+
+def warnings(environment: Environment, today: date) -> Iterator[str]:
+    """What works on GKE but is seldom meant. No end of support: release channels upgrade automatically."""
+    if environment.config.network.existing is None:
+        given = args.network(environment)
+        yield from (f"network.{said}" for said in gcp_network.warnings(given))
+        larger = given.get("pods_cidr")
+        own = environment.config.network.pods_cidr is None and not args.living_ranges(environment.living)
+        if own and larger != gcp_network.PODS_CIDR:
+            yield (
+                f"network.podsCidr: chosen for you is {larger}, since another range takes {gcp_network.PODS_CIDR}; "
+                "write it down: a range that is in use cannot move"
+            )
+    for name, bucket in environment.config.storage.buckets.items():
+        if not bucket.service_account:
+            yield (
+                f"storage.buckets.{name}.serviceAccount: the right is that of all pods of the namespace "
+                f"{bucket.namespace}, in every cluster of the project; name the service account of those who need it"
+            )
+    yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
+    yield from (
+        f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
+    )

@@ -1,0 +1,183 @@
+"""The environment on Google GKE: how the library's components are wired, in the order of `__main__.py`."""
+
+from typing import cast
+
+import pulumi
+
+from components import hardware, pools
+from components.cleanup.component import ClusterCleanup
+from components.gcp import cluster as gcp_cluster
+from components.gcp import offerings, services
+from components.gcp.buckets import GcsBuckets
+from components.gcp.cluster import GkeCluster, GkeClusterArgs
+from components.gcp.compute_class import GkeComputeClass
+from components.gcp.existing_network import GcpExistingNetwork
+from components.gcp.filestore import Filestore, FilestoreArgs
+from components.gcp.network import GcpNetwork
+from components.gcp.node_pool import GkeNodePool
+from components.gcp.storage import FILESTORE_DRIVER, GcpStorage, GcpStorageArgs
+from components.monitoring.alerts import Alerts
+from components.monitoring.prometheus import MANAGED_PROMETHEUS
+
+from .. import providers as stack_providers
+from ..environment import Environment as AnyEnvironment
+from . import args
+from .config import GcpConfig
+
+Environment = AnyEnvironment[GcpConfig]
+Providers = list[pulumi.ProviderResource]
+Network = GcpNetwork | GcpExistingNetwork
+
+
+def providers(environment: Environment) -> Providers:
+    """The cloud's provider."""
+    return stack_providers.gcp(environment)
+
+
+def preflight(environment: Environment, providers: Providers) -> None:
+    """What only Google knows and what would otherwise fail twenty minutes into an `up`: which zones offer the machine
+    types, and which Kubernetes the location has.
+
+    Raises:
+        pulumi.RunError: one error that lists every pool that could not get a node, and a version that is not there yet.
+    """
+    specs, zones, location = environment.node_pools, environment.config.network.zones, args.location(environment)
+    try:
+        found = offerings.look_up(specs, zones, location, environment.project, providers[0])
+    except offerings.NotEnabled:
+        pulumi.log.warn(
+            f"Google's APIs are not switched on in {environment.project} yet, so nobody can say whether it has the "
+            "machine types and the version; the first `pulumi up` switches them on"
+        )
+        unsure = [*offerings.unasked_problems(specs, zones), *offerings.attached_problems(specs, zones)]
+        environment.refuse(problem.under("nodePools") for problem in unsure)
+        return
+    version = environment.kubernetes_version
+    channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
+    for said in offerings.warnings(version, location, found):
+        pulumi.log.warn(f"cluster.{said}")
+    wrong = [problem.under("network") for problem in offerings.zone_problems(zones, found)]
+    wrong += [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
+    wrong += [problem.under("nodePools") for problem in offerings.attached_problems(specs, zones)]
+    wrong += [p.under("cluster") for p in offerings.version_problems(version, channel, location, found)]
+    environment.refuse(wrong)
+
+
+def network(environment: Environment, providers: Providers) -> Network:
+    """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
+    cluster = environment.config.cluster
+    wanted = {
+        services.KEYS: cluster.secrets_key or cluster.disks_key,
+        services.DNS: cluster.dns == "cloud_dns",
+        services.BINARY_AUTHORIZATION: cluster.binary_authorization,
+    }
+    chosen = [service for service, needed in wanted.items() if needed]
+    enabled = services.GcpServices(
+        "services", {"services": [*services.REQUIRED, *chosen]}, pulumi.ResourceOptions(providers=providers)
+    )
+    options = pulumi.ResourceOptions(providers=providers, depends_on=[enabled])
+    existing, on = environment.config.network.existing, enabled.services
+    if existing is not None:
+        return GcpExistingNetwork("network", {**args.existing_network(environment, existing), "services": on}, options)
+    return GcpNetwork("network", {**args.network(environment), "services": on}, options)
+
+
+def cluster(environment: Environment, providers: Providers, network: Network) -> GkeCluster:
+    """Control plane and the account of its nodes."""
+    given: GkeClusterArgs = {
+        **args.cluster(environment),
+        "network_id": network.network_id,
+        "subnetwork_id": network.subnetwork_id,
+        "pods_range": network.pods_range,
+        "services_range": network.services_range,
+        **({"further_pods_ranges": network.further_pods_ranges} if args.further_pods_ranges(environment) else {}),
+        "services": network.services,
+        "tags": environment.tags,
+    }
+    return GkeCluster("cluster", given, pulumi.ResourceOptions(providers=providers))
+
+
+def node_pools(
+    environment: Environment, providers: Providers, network: Network, cluster: GkeCluster
+) -> dict[str, GkeNodePool]:
+    """One component per pool of the config, by name; those with GPUs after those without."""
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    made: dict[str, GkeNodePool] = {}
+    for name in sorted(environment.node_pools, key=lambda name: bool(resolved[name].gpus)):
+        # GKE taints a GPU pool by itself only when another pool exists. Every node needs the network's way out.
+        first = [made[other] for other in made if not resolved[other].gpus] if resolved[name].gpus else []
+        made[name] = GkeNodePool(
+            name,
+            {
+                "pool": environment.node_pools[name],
+                "zones": environment.config.network.zones,
+                "location": args.location(environment),
+                "cluster": cluster.cluster_name,
+                "kubernetes_version": environment.kubernetes_version,
+                "node_service_account": cluster.node_service_account,
+                "tags": environment.tags,
+                **({"disks_key": cluster.disks_key} if environment.config.cluster.disks_key else {}),
+            },
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, *first]),
+        )
+    return {name: made[name] for name in environment.node_pools}
+
+
+def storage(
+    environment: Environment,
+    providers: Providers,
+    network: Network,
+    cluster: GkeCluster,
+    node_pools: dict[str, GkeNodePool],
+) -> GcpStorage:
+    """Storage classes, file systems and volumes; GKE runs the drivers, so no pool is waited for."""
+    options = pulumi.ResourceOptions(providers=providers)
+    places = {"network_id": network.network_id, "tags": environment.tags}
+    if filestore := args.filestore(environment):
+        Filestore("filestore", cast(FilestoreArgs, {**filestore, **places}), options)
+    if buckets := args.buckets(environment):
+        GcsBuckets("buckets", {**buckets, "cluster": cluster.cluster_name}, options)
+    given = {**args.storage(environment), **places}
+    if environment.config.cluster.disks_key:
+        given["disks_key"] = cluster.disks_key
+    return GcpStorage("storage", cast(GcpStorageArgs, given), options)
+
+
+def addons(
+    environment: Environment,
+    providers: Providers,
+    cluster: GkeCluster,
+    node_pools: dict[str, GkeNodePool],
+    storage: GcpStorage,
+) -> dict[str, pulumi.Output[str]]:
+    """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster; alert
+    rules; and what empties the cluster as the first step of a destroy."""
+    for name, pool in node_pools.items():
+        if len(environment.config.node_pools[name].capacity) > 1:
+            GkeComputeClass(
+                name, {"node_pool_names": pool.node_pool_names}, pulumi.ResourceOptions(providers=providers)
+            )
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    cpu = [pool for name, pool in node_pools.items() if not resolved[name].gpus]
+    measured = len(cpu) < len(node_pools) and environment.config.cluster.managed_dcgm
+    if environment.config.addons.alerts and measured:
+        # The operator that checks the rules needs a node to run on.
+        after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
+        Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
+    ClusterCleanup(
+        "cleanup",
+        {
+            "kubeconfig": cluster.kubeconfig,
+            "enabled": environment.config.addons.cleanup,
+            "deletion_protection": environment.config.deletion_protection,
+            # Filestore is peered with the VPC; one of somebody else's stays, and its peering with it.
+            "network_drivers": [] if environment.config.network.existing else [FILESTORE_DRIVER],
+        },
+        pulumi.ResourceOptions(
+            providers=[stack_providers.python()],
+            # What still has to run while it works: nodes that let go of volumes, and the network that they need for it.
+            # Drivers and load balancers are the control plane's own affair.
+            depends_on=[*node_pools.values(), storage],
+        ),
+    )
+    return {}
