@@ -7,7 +7,7 @@ one error that Pulumi prints without a traceback.
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,39 @@ import pulumi
 _SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
+# The field names that a caller spells in another way, by their Python names.
+_spellings: dict[str, str] = {}
+
+
+def spell(names: Iterable[str], spelling: Callable[[str], str]) -> None:
+    """From now on errors have these field names as the caller writes them; without a call, as Python does.
+
+    Args:
+        names: names of arguments, as `arguments.names` has them.
+        spelling: from snake_case to the caller's spelling, such as `to_camel` for a stack's file.
+    """
+    _spellings.clear()
+    _spellings.update({name: spelling(name) for name in names})
+
+
+def _spelled_path(path: str) -> str:
+    return re.sub(r"[^.\[\]]+", lambda part: _spellings.get(part[0], part[0]), path)
+
+
+def _spelled_text(text: str) -> str:
+    """Field names stand in backticks, alone or in a snippet; values of the same name never do."""
+    return re.sub(
+        r"`[^`]*`", lambda code: re.sub(r"[a-z0-9_]+", lambda name: _spellings.get(name[0], name[0]), code[0]), text
+    )
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One wrong value: where it stands (`path`, dotted), what it is, what is wrong, what is allowed, how to mend it."""
+    """One wrong value: its dotted `path`, the value, what is wrong, what is allowed, the fix.
+
+    Names of fields are snake_case in the path, and in the texts they are in backticks: the caller reads them in its own
+    spelling (see `spell`).
+    """
 
     path: str
     value: Any
@@ -34,7 +63,8 @@ class Problem:
     def __str__(self) -> str:
         value = repr(self.value)
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value)} characters)"
-        path, wrong, allowed, fix = map(_on_one_line, (self.path, self.wrong, self.allowed, self.fix))
+        path = _on_one_line(_spelled_path(self.path))
+        wrong, allowed, fix = (_on_one_line(_spelled_text(each)) for each in (self.wrong, self.allowed, self.fix))
         return f"{path} = {shown}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
 
 

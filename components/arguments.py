@@ -1,0 +1,310 @@
+"""The check that every component makes first: its arguments against their declaration.
+
+An argument is declared once, as a field of a TypedDict with a docstring under it. From the type hints alone follow an
+unknown key (with the nearest name), a missing one, a wrong kind, and an Output where a plain value is needed. The
+docstrings are read as well: the stack's config, Pulumi.yaml and the tables of the documentation are made from them. A
+docstring ends with the default; one that is a value stands in backticks: Default: `33`.
+"""
+
+import ast
+import difflib
+import functools
+import inspect
+import json
+import re
+import sys
+import textwrap
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import pulumi
+import typing_extensions
+
+from . import checks
+from .checks import Problem
+
+A = TypeVar("A")
+_DEFAULT = re.compile(r"Default: `([^`]*)`")
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One argument.
+
+    `hint`: its type without `NotRequired`; a `Shape` where a map is described by one. `doc`: its docstring on one line.
+    `default`: the value that the docstring gives in backticks; None where it gives none.
+    """
+
+    name: str
+    hint: Any
+    required: bool
+    doc: str = ""
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a map may hold: the fields of a TypedDict, or of several that were put together."""
+
+    name: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    doc: str = ""
+
+    def without(self, *names: str) -> "Shape":
+        """The shape without these fields.
+
+        Raises:
+            KeyError: it has no such field.
+        """
+        for name in names:
+            self.fields[name]
+        return replace(self, fields={name: each for name, each in self.fields.items() if name not in names})
+
+    def only(self, *names: str) -> "Shape":
+        """The shape with these fields alone, in this order.
+
+        Raises:
+            KeyError: it has no such field.
+        """
+        return replace(self, fields={name: self.fields[name] for name in names})
+
+    def plus(self, *others: "Shape | Field") -> "Shape":
+        """The shape with the fields of others, or single ones; a later field replaces an earlier one of its name."""
+        fields = dict(self.fields)
+        for other in others:
+            fields |= other.fields if isinstance(other, Shape) else {other.name: other}
+        return replace(self, fields=fields)
+
+
+@functools.cache
+def shape(declared: Any) -> Shape:
+    """The shape of a TypedDict, with the fields of those that it extends first.
+
+    Raises:
+        TypeError: it is not a TypedDict.
+    """
+    if not typing_extensions.is_typeddict(declared):
+        raise TypeError(f"{declared!r} is not a TypedDict")
+    docs = _docs(declared)
+    fields: dict[str, Field] = {}
+    # `pulumi.Input` names its Output in quotes.
+    names_there = {"Output": pulumi.Output, "T": Any}
+    for name, hint in typing_extensions.get_type_hints(declared, localns=names_there, include_extras=True).items():
+        optional = typing.get_origin(hint) is typing_extensions.NotRequired
+        doc = docs.get(name, "")
+        fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc, _default(doc))
+    return Shape(declared.__name__, fields, " ".join((inspect.getdoc(declared) or "").split()))
+
+
+def _default(doc: str) -> Any:
+    found = _DEFAULT.search(doc)
+    if found is None:
+        return None
+    try:
+        return json.loads(found[1])
+    except json.JSONDecodeError:
+        listed = re.fullmatch(r"\[(.+)\]", found[1])
+        return [each.strip() for each in listed[1].split(",")] if listed else found[1]
+
+
+def _docs(declared: Any) -> dict[str, str]:
+    """Field → docstring, of the class and of those that it extends: a TypedDict itself remembers neither."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(declared))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for base in body.bases:
+        above = vars(sys.modules[declared.__module__]).get(ast.unparse(base).split(".")[-1])
+        if typing_extensions.is_typeddict(above):
+            found |= _docs(above)
+    for node, after in zip(body.body, body.body[1:]):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            found[node.target.id] = " ".join(after.value.value.split())
+    return found
+
+
+def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
+    """The arguments of a component, once they are known to be right: None of an optional field is left out, and whole
+    numbers are integers (other languages send 3 as 3.0).
+
+    Args:
+        subject: what an error names first, such as `EksNodePool gpu`.
+        declared: the TypedDict.
+        given: the arguments.
+        problems_of: what is wrong with values; asked only if the shape is right.
+
+    Raises:
+        pulumi.RunError: one error that lists every problem.
+    """
+    checks.refuse(problems(declared, given), subject)
+    args = cleaned(declared, given)
+    checks.refuse([problem for each in problems_of for problem in each(args)], subject)
+    return args
+
+
+def problems(declared: Any, given: Any, path: str = "") -> Iterator[Problem]:
+    """Everything in which a map differs from its declaration: a TypedDict or a `Shape`."""
+    expected = declared if isinstance(declared, Shape) else shape(declared)
+    if not isinstance(given, Mapping):
+        yield Problem(path or expected.name, given, "not a map", kind(expected), "write it as a map")
+        return
+    for name in given:
+        if name not in expected.fields:
+            yield _unknown(expected, path, str(name))
+    for name, each in expected.fields.items():
+        here = f"{path}.{name}" if path else name
+        if given.get(name) is None:
+            if each.required:
+                yield Problem(here, None, "missing", kind(each.hint), "add it")
+        else:
+            yield from _value_problems(here, each.hint, given[name], False)
+
+
+def _unknown(expected: Shape, path: str, name: str) -> Problem:
+    near = difflib.get_close_matches(_snake(name), expected.fields, n=1, cutoff=0.6)
+    return Problem(
+        f"{path}.{name}" if path else name, "…", "unknown key", ", ".join(f"`{each}`" for each in expected.fields),
+        f"write `{near[0]}`" if near else "remove it, or correct its name",
+    )  # fmt: skip
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def _value_problems(path: str, hint: Any, value: Any, outputs: bool) -> Iterator[Problem]:
+    """`outputs`: an Output may stand here, since one may stand further up."""
+    inner, own = _plain(hint)
+    outputs = outputs or own
+    if isinstance(value, (pulumi.Output, Awaitable)):
+        if not outputs:
+            yield Problem(
+                path, "an Output", "its value is not known when the arguments are checked", f"{kind(inner)}, plain",
+                "pass a plain value, such as one from the config",
+            )  # fmt: skip
+        return
+    origin, parts = typing.get_origin(inner), typing.get_args(inner)
+    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
+        yield from problems(inner, value, path)
+    elif origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            yield Problem(path, value, "not a map", kind(inner), "write it as a map")
+            return
+        for key, each in value.items():
+            yield from _value_problems(f"{path}.{key}", parts[1], each, outputs)
+    elif origin in (list, Sequence):
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+            fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
+            yield Problem(path, value, "not a list", kind(inner), fix)
+            return
+        for index, each in enumerate(value):
+            yield from _value_problems(f"{path}[{index}]", parts[0], each, outputs)
+    elif inner in _KINDS and not _is(inner, value):
+        yield Problem(path, value, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
+
+
+def _is(wanted: type, value: Any) -> bool:
+    if isinstance(value, bool):
+        return wanted is bool
+    if wanted is int:
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, (int, float) if wanted is float else wanted)
+
+
+def _fix(wanted: type, value: Any) -> str:
+    if wanted is str and isinstance(value, (bool, int, float)):
+        return f'put it in quotes: "{str(value).lower()}"'
+    if isinstance(value, str):
+        whole = wanted is int and re.fullmatch(r"-?[0-9]+", value)
+        if whole or (wanted is bool and value in ("true", "false")):
+            return f"write {value}, without quotes"
+    return "correct the value"
+
+
+def _plain(hint: Any) -> tuple[Any, bool]:
+    """(the type without Input and `| None`, whether an Output is taken)."""
+    parts = [part for part in typing.get_args(hint) if part is not type(None)] if _is_union(hint) else [hint]
+    plain = [part for part in parts if typing.get_origin(part) not in (pulumi.Output, Awaitable)]
+    if len(plain) == 1 and _is_union(plain[0]):
+        inner, outputs = _plain(plain[0])
+        return inner, outputs or len(plain) < len(parts)
+    return plain[0], len(plain) < len(parts)
+
+
+def _is_union(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    return origin is typing.Union or getattr(origin, "__name__", "") == "UnionType"
+
+
+def is_input(hint: Any) -> bool:
+    """Whether an Output may be given."""
+    return _plain(hint)[1]
+
+
+def kind(hint: Any) -> str:
+    """A type in words: text, a whole number, a list, …"""
+    inner, _ = _plain(hint)
+    origin, parts = typing.get_origin(inner), typing.get_args(inner)
+    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
+        expected = inner if isinstance(inner, Shape) else shape(inner)
+        return f"a map of {', '.join(f'`{name}`' for name in expected.fields)}"
+    if origin in (dict, Mapping):
+        return "a map of text to text" if parts[1] is str else "a map"
+    if origin in (list, Sequence):
+        return "a list"
+    return _KINDS.get(inner, "a value")
+
+
+def part(hint: Any) -> "tuple[Shape | None, str]":
+    """(the shape inside a type, how it is held: '' directly, 'map' by a person's own keys, 'list')."""
+    inner, _ = _plain(hint)
+    origin, parts = typing.get_origin(inner), typing.get_args(inner)
+    if isinstance(inner, Shape):
+        return inner, ""
+    if typing_extensions.is_typeddict(inner):
+        return shape(inner), ""
+    if origin in (dict, Mapping):
+        return part(parts[1])[0], "map"
+    if origin in (list, Sequence):
+        return part(parts[0])[0], "list"
+    return None, ""
+
+
+def cleaned(declared: Any, given: Any) -> Any:
+    """A copy of a map that has no `problems`: without None, whole numbers as integers."""
+    expected = declared if isinstance(declared, Shape) else shape(declared)
+    return {name: _clean(expected.fields[name].hint, value) for name, value in given.items() if value is not None}
+
+
+def _clean(hint: Any, value: Any) -> Any:
+    inner, _ = _plain(hint)
+    if isinstance(value, (pulumi.Output, Awaitable)):
+        return value
+    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
+        return cleaned(inner, value)
+    parts = typing.get_args(inner)
+    if parts and isinstance(value, Mapping):
+        return {key: _clean(parts[1], each) for key, each in value.items()}
+    if parts and isinstance(value, Sequence) and not isinstance(value, str):
+        return [_clean(parts[0], each) for each in value]
+    return int(value) if inner is int and isinstance(value, float) else value
+
+
+def names(*declared: Any) -> frozenset[str]:
+    """The names of all fields of these TypedDicts and shapes, and of those inside them."""
+    found: set[str] = set()
+    for each in declared:
+        expected = each if isinstance(each, Shape) else shape(each)
+        for name, inside in expected.fields.items():
+            found.add(name)
+            further, _ = part(inside.hint)
+            found |= names(further) if further else set()
+    return frozenset(found)

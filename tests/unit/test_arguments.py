@@ -1,0 +1,149 @@
+"""The one check of arguments, from their declaration alone."""
+
+from typing import Any, TypedDict
+
+import pulumi
+import pytest
+from pydantic.alias_generators import to_camel
+from typing_extensions import NotRequired
+
+from components import arguments, checks
+from components.arguments import Shape
+
+
+class Disk(TypedDict):
+    """A disk."""
+
+    size_gib: int
+    """Size in GiB."""
+
+
+class Base(TypedDict):
+    """What both have."""
+
+    zones: list[str]
+    """Zones."""
+
+
+class MachineArgs(Base):
+    """A machine."""
+
+    name: str
+    """Its name."""
+    subnet_ids: pulumi.Input[dict[str, pulumi.Input[str]]]
+    """Subnets by zone."""
+    disk: NotRequired[Disk]
+    """Its disk. Default: none."""
+    disks: NotRequired[dict[str, Disk]]
+    """Further disks by name."""
+    spot: NotRequired[bool]
+    """Whether it can be reclaimed. Default: `false`."""
+    capacity: NotRequired[list[str]]
+    """Kinds of capacity. Default: `[on_demand, spot]`."""
+    nodes: NotRequired[int]
+    """How many,
+    at most 5. Default: `3`."""
+
+
+GIVEN: dict[str, Any] = {"zones": ["a"], "name": "x", "subnet_ids": {"a": "subnet-1"}}
+
+
+def found(**changes: Any) -> list[checks.Problem]:
+    return list(arguments.problems(MachineArgs, {**GIVEN, **changes}))
+
+
+def test_what_is_declared_is_taken() -> None:
+    assert not found(disk={"size_gib": 3}, spot=True, nodes=2, disks={"a": {"size_gib": 1}})
+    assert not found(subnet_ids=pulumi.Output.from_input({"a": "subnet-1"}))
+    assert not found(subnet_ids={"a": pulumi.Output.from_input("subnet-1")})
+    assert not found(disk=None), "None is an option that is left out"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        ({"nodse": 3}, "nodse", ["unknown key", "write `nodes`"]),
+        ({"subnetIds": {}}, "subnetIds", ["unknown key", "write `subnet_ids`"]),
+        ({"flavour": 3}, "flavour", ["unknown key", "remove it"]),
+        ({"name": None}, "name", ["missing", "text"]),
+        ({"disk": {}}, "disk.size_gib", ["missing", "a whole number"]),
+        ({"disk": {"size_gib": 1, "sizeGib": 1}}, "disk.sizeGib", ["unknown key", "write `size_gib`"]),
+        ({"disks": {"a": {"size_gib": "1"}}}, "disks.a.size_gib", ["a whole number", "write 1, without quotes"]),
+        ({"disk": [1]}, "disk", ["not a map", "`size_gib`"]),
+        ({"nodes": True}, "nodes", ["a whole number"]),
+        ({"nodes": 1.5}, "nodes", ["a whole number"]),
+        ({"spot": "true"}, "spot", ["true or false", "write true, without quotes"]),
+        ({"name": 1.35}, "name", ["text", 'put it in quotes: "1.35"']),
+        ({"zones": "a"}, "zones", ["a list", "write [a]"]),
+        ({"zones": ["a", 1]}, "zones[1]", ["text"]),
+        ({"subnet_ids": ["subnet-1"]}, "subnet_ids", ["not a map"]),
+        ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),
+        ({"zones": [pulumi.Output.from_input("a")]}, "zones[0]", ["not known", "plain"]),
+        ({"disk": {"size_gib": pulumi.Output.from_input(3)}}, "disk.size_gib", ["not known"]),
+    ],
+)
+def test_what_is_not_meets_one_problem(changes: dict[str, Any], path: str, words: list[str]) -> None:
+    (problem,) = found(**changes)
+    assert problem.path == path
+    for word in words:
+        assert word in str(problem)
+
+
+def test_a_missing_key_and_a_map_that_is_none() -> None:
+    assert [problem.path for problem in arguments.problems(MachineArgs, {})] == ["zones", "name", "subnet_ids"]
+    assert [problem.wrong for problem in arguments.problems(MachineArgs, "x")] == ["not a map"]
+
+
+def test_a_component_gets_whole_numbers_and_no_none() -> None:
+    """Other languages send every number as a float."""
+    args = arguments.checked("Machine x", MachineArgs, {**GIVEN, "nodes": 3.0, "disk": {"size_gib": 2.0}, "spot": None})  # type: ignore[typeddict-item]
+    assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}}
+    assert type(args["nodes"]) is int and type(args["disk"]["size_gib"]) is int
+
+
+def test_values_are_looked_at_only_if_the_shape_is_right() -> None:
+    asked: list[Any] = []
+
+    def wrong(args: Any) -> list[checks.Problem]:
+        asked.append(args)
+        return [checks.Problem("nodes", 9, "too many", "up to 5", "write 5")]
+
+    with pytest.raises(pulumi.RunError, match="name = None: missing"):
+        arguments.checked("Machine x", MachineArgs, {**GIVEN, "name": None}, wrong)  # type: ignore[typeddict-item]
+    assert not asked
+    with pytest.raises(pulumi.RunError, match=r"Machine x: one value cannot work(.|\n)*too many"):
+        arguments.checked("Machine x", MachineArgs, GIVEN, wrong)  # type: ignore[arg-type]
+
+
+def test_a_shape_has_the_fields_of_those_that_it_extends_with_their_docstrings_and_defaults() -> None:
+    shape = arguments.shape(MachineArgs)
+    assert list(shape.fields) == ["zones", "name", "subnet_ids", "disk", "disks", "spot", "capacity", "nodes"]
+    assert shape.doc == "A machine." and shape.fields["zones"].doc == "Zones."
+    assert shape.fields["nodes"].doc == "How many, at most 5. Default: `3`."
+    defaults = {name: each.default for name, each in shape.fields.items()}
+    assert defaults["nodes"] == 3 and defaults["spot"] is False and defaults["capacity"] == ["on_demand", "spot"]
+    assert defaults["disk"] is None
+    assert [name for name, each in shape.fields.items() if each.required] == ["zones", "name", "subnet_ids"]
+    assert arguments.is_input(shape.fields["subnet_ids"].hint) and not arguments.is_input(shape.fields["name"].hint)
+    assert arguments.names(MachineArgs) == {*shape.fields, "size_gib"}
+
+
+def test_shapes_are_put_together() -> None:
+    shape = arguments.shape(MachineArgs).only("zones", "name").plus(arguments.shape(Disk)).without("zones")
+    assert list(shape.fields) == ["name", "size_gib"]
+    inside = Shape("All", {"machine": arguments.Field("machine", shape, True)})
+    assert [problem.path for problem in arguments.problems(inside, {"machine": {"name": "x"}})] == ["machine.size_gib"]
+    with pytest.raises(KeyError):
+        shape.without("zones")
+
+
+def test_an_error_spells_names_as_its_caller_does() -> None:
+    problem = checks.Problem("disks.my_disk[0].size_gib", 1, "`size_gib` is not per_zone", "`subnet_ids: {}`", "x")
+    try:
+        checks.spell(arguments.names(MachineArgs), to_camel)
+        text = str(problem)
+    finally:
+        checks.spell([], str)
+    assert text.startswith("disks.my_disk[0].sizeGib = 1: `sizeGib` is not per_zone")
+    assert "`subnetIds: {}`" in text
+    assert str(problem).startswith("disks.my_disk[0].size_gib")
