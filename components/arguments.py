@@ -71,6 +71,38 @@ class Shape:
         """
         return replace(self, fields={name: self.fields[name] for name in names})
 
+    def defaulting(self, **defaults: Any) -> "Shape":
+        """The shape with these fields optional, and the value that they then have.
+
+        Raises:
+            KeyError: it has no such field.
+        """
+        changed = {
+            name: replace(
+                self.fields[name],
+                required=False,
+                default=default,
+                doc=f"{self.fields[name].doc.split(' Default:')[0]} Default: `{_text(default)}`.",
+            )
+            for name, default in defaults.items()
+        }
+        return replace(self, fields={**self.fields, **changed})
+
+    def renamed(self, **names: str) -> "Shape":
+        """The shape with fields under other names: old=new.
+
+        Raises:
+            KeyError: it has no such field.
+        """
+        for name in names:
+            self.fields[name]
+        return replace(
+            self,
+            fields={
+                names.get(name, name): replace(each, name=names.get(name, name)) for name, each in self.fields.items()
+            },
+        )
+
     def plus(self, *others: "Shape | Field") -> "Shape":
         """The shape with the fields of others, or single ones; a later field replaces an earlier one of its name."""
         fields = dict(self.fields)
@@ -97,6 +129,12 @@ def shape(declared: Any) -> Shape:
         doc = docs.get(name, "")
         fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc, _default(doc))
     return Shape(declared.__name__, fields, " ".join((inspect.getdoc(declared) or "").split()))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _default(doc: str) -> Any:
@@ -150,37 +188,58 @@ def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A
     return args
 
 
-def problems(declared: Any, given: Any, path: str = "") -> Iterator[Problem]:
-    """Everything in which a map differs from its declaration: a TypedDict or a `Shape`."""
+def _as_declared(name: str) -> str:
+    return name
+
+
+def problems(
+    declared: Any, given: Any, path: str = "", spelling: Callable[[str], str] = _as_declared
+) -> Iterator[Problem]:
+    """Everything in which a map differs from its declaration.
+
+    Args:
+        declared: a TypedDict or a `Shape`.
+        given: the map.
+        path: where it is; the paths of the problems start with it.
+        spelling: from the name of a field to the key in the map, such as `to_camel` for a stack's file.
+    """
     expected = declared if isinstance(declared, Shape) else shape(declared)
+    fields = {spelling(name): each for name, each in expected.fields.items()}
     if not isinstance(given, Mapping):
-        yield Problem(path or expected.name, given, "not a map", kind(expected), "write it as a map")
+        yield Problem(path or expected.name, given, "not a map", _map_of(fields), "write it as a map")
         return
     for name in given:
-        if name not in expected.fields:
-            yield _unknown(expected, path, str(name))
-    for name, each in expected.fields.items():
+        if name not in fields:
+            yield _unknown(fields, path, str(name))
+    for name, each in fields.items():
         here = f"{path}.{name}" if path else name
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
         else:
-            yield from _value_problems(here, each.hint, given[name], False)
+            yield from _value_problems(here, each.hint, given[name], False, spelling)
 
 
-def _unknown(expected: Shape, path: str, name: str) -> Problem:
-    near = difflib.get_close_matches(_snake(name), expected.fields, n=1, cutoff=0.6)
+def _unknown(fields: Iterable[str], path: str, name: str) -> Problem:
+    known = {_snake(each): each for each in fields}
+    near = difflib.get_close_matches(_snake(name), known, n=1, cutoff=0.6)
     return Problem(
-        f"{path}.{name}" if path else name, "…", "unknown key", ", ".join(f"`{each}`" for each in expected.fields),
-        f"write `{near[0]}`" if near else "remove it, or correct its name",
+        f"{path}.{name}" if path else name, "…", "unknown key", ", ".join(known.values()),
+        f"write {known[near[0]]}" if near else "remove it, or correct its name",
     )  # fmt: skip
+
+
+def _map_of(fields: Iterable[str]) -> str:
+    return f"a map of {', '.join(fields)}"
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-def _value_problems(path: str, hint: Any, value: Any, outputs: bool) -> Iterator[Problem]:
+def _value_problems(
+    path: str, hint: Any, value: Any, outputs: bool, spelling: Callable[[str], str]
+) -> Iterator[Problem]:
     """`outputs`: an Output may stand here, since one may stand further up."""
     inner, own = _plain(hint)
     outputs = outputs or own
@@ -193,20 +252,20 @@ def _value_problems(path: str, hint: Any, value: Any, outputs: bool) -> Iterator
         return
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
-        yield from problems(inner, value, path)
+        yield from problems(inner, value, path, spelling)
     elif origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             yield Problem(path, value, "not a map", kind(inner), "write it as a map")
             return
         for key, each in value.items():
-            yield from _value_problems(f"{path}.{key}", parts[1], each, outputs)
+            yield from _value_problems(f"{path}.{key}", parts[1], each, outputs, spelling)
     elif origin in (list, Sequence):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
             fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
             yield Problem(path, value, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0], each, outputs)
+            yield from _value_problems(f"{path}[{index}]", parts[0], each, outputs, spelling)
     elif inner in _KINDS and not _is(inner, value):
         yield Problem(path, value, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
 
@@ -255,7 +314,7 @@ def kind(hint: Any) -> str:
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         expected = inner if isinstance(inner, Shape) else shape(inner)
-        return f"a map of {', '.join(f'`{name}`' for name in expected.fields)}"
+        return _map_of(f"`{name}`" for name in expected.fields)
     if origin in (dict, Mapping):
         return "a map of text to text" if parts[1] is str else "a map"
     if origin in (list, Sequence):
@@ -278,23 +337,28 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
     return None, ""
 
 
-def cleaned(declared: Any, given: Any) -> Any:
-    """A copy of a map that has no `problems`: without None, whole numbers as integers."""
+def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
+    """A copy of a map that has no `problems`: keys as declared, without None, whole numbers as integers."""
     expected = declared if isinstance(declared, Shape) else shape(declared)
-    return {name: _clean(expected.fields[name].hint, value) for name, value in given.items() if value is not None}
+    fields = {spelling(name): each for name, each in expected.fields.items()}
+    return {
+        fields[name].name: _clean(fields[name].hint, value, spelling)
+        for name, value in given.items()
+        if value is not None
+    }
 
 
-def _clean(hint: Any, value: Any) -> Any:
+def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
     inner, _ = _plain(hint)
     if isinstance(value, (pulumi.Output, Awaitable)):
         return value
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
-        return cleaned(inner, value)
+        return cleaned(inner, value, spelling)
     parts = typing.get_args(inner)
     if parts and isinstance(value, Mapping):
-        return {key: _clean(parts[1], each) for key, each in value.items()}
+        return {key: _clean(parts[1], each, spelling) for key, each in value.items()}
     if parts and isinstance(value, Sequence) and not isinstance(value, str):
-        return [_clean(parts[0], each) for each in value]
+        return [_clean(parts[0], each, spelling) for each in value]
     return int(value) if inner is int and isinstance(value, float) else value
 
 

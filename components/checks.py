@@ -68,6 +68,12 @@ class Problem:
         return f"{path} = {shown}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
 
 
+def spelled(warning: str) -> str:
+    """A warning, "path: text", with the names of fields as the caller writes them."""
+    path, colon, text = warning.partition(": ")
+    return f"{_spelled_path(path)}{colon}{_spelled_text(text)}"
+
+
 def _on_one_line(text: str) -> str:
     """Names come from a person's file: a line break or a control character in one must not break the message."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -21,9 +21,9 @@ from typing_extensions import NotRequired
 
 from . import checks
 from .checks import Problem
-
-AWS = "aws"
-GCP = "gcp"
+from .clouds import AWS as AWS
+from .clouds import CLOUDS
+from .clouds import GCP as GCP
 
 # Service Quotas codes count vCPUs of all running instances of the family: on demand, and spot. P5, P5e and P5en have a
 # spot quota of their own ("All P5 Spot Instance Requests"), which is not that of P4, P3 and P2.
@@ -118,6 +118,11 @@ class MachineType:
     flex: bool = False
 
     @property
+    def interconnects(self) -> int:
+        """Interfaces for multi-node training: EFA, or GPUDirect on Google."""
+        return self.efa or self.gpudirect
+
+    @property
     def driver_branches(self) -> tuple[int, int | None] | None:
         """Oldest and newest NVIDIA driver branch for this GPU; None when it has none or it is not known."""
         return _DRIVERS.get(self.gpu)
@@ -173,38 +178,46 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
 
 
 class MachineFacts(TypedDict):
-    """A machine type that the table does not have, as its cloud describes it; see `MachineType` for the fields.
-    `arch`: `x86_64` (default) or `arm64`. `vcpu` and `memory_mib` are needed, and with GPUs `gpu` and
-    `gpu_memory_mib`."""
+    """A machine type that gpuyard does not know yet, in EC2's words: what `aws ec2 describe-instance-types` says."""
 
     vcpu: int
+    """vCPUs, 1 or more."""
     memory_mib: int
+    """Memory in MiB, 1 or more."""
     arch: NotRequired[str]
+    """x86_64 or arm64. Default: `x86_64`."""
     gpus: NotRequired[int]
+    """GPUs. Default: `0`."""
     gpu: NotRequired[str]
+    """EC2's name of the GPU, such as H200; needed with `gpus`. Default: none."""
     gpu_memory_mib: NotRequired[int]
+    """Memory of one GPU in MiB; needed with `gpus`. Default: `0`."""
     nvme_gb: NotRequired[int]
+    """Local NVMe in GB, all disks together. Default: `0`."""
     nvme_disks: NotRequired[int]
+    """Local NVMe disks. Default: `0`."""
     efa: NotRequired[int]
+    """EFA interfaces, up to `network_cards`. Default: `0`."""
     network_cards: NotRequired[int]
+    """Network cards, 1 or more. Default: `1`."""
     max_pods: NotRequired[int]
+    """Pods by network addresses, without prefix delegation. Default: `110`."""
     spot: NotRequired[bool]
+    """Whether it is sold as spot. Default: `true`."""
     capacity_block: NotRequired[bool]
+    """Whether it is sold in capacity blocks. Default: `false`."""
     cluster_placement: NotRequired[bool]
+    """Whether it can be in a cluster placement group. Default: `true`."""
 
 
-_declared: dict[str, dict[str, MachineType]] = {AWS: {}, GCP: {}}
+_declared: dict[str, dict[str, MachineType]] = {cloud: {} for cloud in CLOUDS}
 
 
 def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> None:
-    """Makes machine types known that the table does not have: types that are newer than this release. Facts that have
-    `declaration_problems` are left alone."""
+    """Adds machine types that are newer than this release. Facts that have `declaration_problems` are ignored."""
     for name in names:
         if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
             known: dict[str, Any] = {"arch": "x86_64", **facts}
-            for field, value in known.items():
-                if isinstance(value, float):  # as whole numbers come from other languages
-                    known[field] = int(value)
             _declared[cloud][name] = MachineType(name=name, cloud=cloud, **known)
 
 
@@ -217,12 +230,12 @@ def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
             yield _as_described(field, numbers[field], f"less than {low}", f"{low} or more")
     for field in ("gpus", "gpu_memory_mib", "nvme_gb", "nvme_disks", "efa"):
         if numbers.get(field, 0) < 0:
-            yield _as_described(field, numbers[field], "less than none", "0 or more")
+            yield _as_described(field, numbers[field], "must not be negative", "0 or more")
     for first, second in (("gpus", "gpu"), ("gpus", "gpu_memory_mib"), ("nvme_disks", "nvme_gb")):
         if bool(numbers.get(first)) != bool(numbers.get(second)):
-            yield _as_described(second, numbers.get(second), f"goes with {first}", "both, or neither")
+            yield _as_described(second, numbers.get(second), f"goes with `{first}`", "both, or neither")
     if numbers.get("efa", 0) > (cards := numbers.get("network_cards", 1)):
-        yield _as_described("efa", numbers["efa"], "more interfaces than network_cards", f"0 to {cards}")
+        yield _as_described("efa", numbers["efa"], "more interfaces than `network_cards`", f"0 to {cards}")
 
 
 def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:
@@ -250,12 +263,14 @@ def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
 
 
 def unknown(cloud: str, name: str, path: str) -> Problem:
-    """A name that the cloud does not have: the other cloud's, or a misspelled one."""
-    ours, theirs, other = ("EC2", "Google Cloud", GCP) if cloud == AWS else ("Google Cloud", "EC2", AWS)
-    if find(other, name):
-        return Problem(
-            path, name, f"unknown machine type: it is one of {theirs}", f"types of {ours}", "name one of them"
-        )
+    """The problem of a name that the cloud does not have: another cloud's, or a misspelled one."""
+    ours = CLOUDS[cloud].machines_of
+    for other in CLOUDS.values():
+        if find(other.name, name):
+            return Problem(
+                path, name, f"unknown machine type: it is one of {other.machines_of}", f"types of {ours}",
+                "name one of them",
+            )  # fmt: skip
     near = nearest(cloud, name)
     allowed = f"such as {', '.join(near)}" if near else f"types of {ours}; none looks like it"
     return Problem(path, name, "unknown machine type", allowed, "correct the name")

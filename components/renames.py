@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pulumi
 
 from .checks import Problem
-from .pools import NodePoolSpec
+from .pool_spec import NodePoolSpec
 
 
 def problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:

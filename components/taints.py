@@ -5,22 +5,25 @@ from typing import TypedDict
 
 from typing_extensions import NotRequired
 
-from .hardware import AWS
+from .clouds import CLOUDS, GCP
 
 GPU_KEY = "nvidia.com/gpu"
 
-COMPUTE_CLASS = "cloud.google.com/compute-class"
+COMPUTE_CLASS = CLOUDS[GCP].ladder_label
 """Label and taint of the node pools that a ComputeClass of GKE puts in order; see `gcp/compute_class.py`."""
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class Taint(TypedDict):
-    """A taint of every node of a pool. `value`: optional. `effect`: NoSchedule, PreferNoSchedule or NoExecute."""
+    """A taint of every node of a pool, in Kubernetes' spelling."""
 
     key: str
+    """Key: an optional DNS prefix with '/', then up to 63 letters, digits, '-', '_' and '.'."""
     value: NotRequired[str]
+    """Value. Default: empty."""
     effect: str
+    """NoSchedule, PreferNoSchedule or NoExecute."""
 
 
 class Toleration(TypedDict):
@@ -28,22 +31,25 @@ class Toleration(TypedDict):
     GKE adds `nvidia.com/gpu=present`."""
 
     key: str
+    """Key of the taint."""
     operator: str
+    """Exists."""
     effect: str
+    """Effect of the taint."""
 
 
 GPU_TOLERATION: Toleration = {"key": GPU_KEY, "operator": "Exists", "effect": "NoSchedule"}
-"""Of whatever uses GPUs; both clouds add it to pods that ask for one."""
+"""For everything that uses GPUs; both clouds add it to pods that request one."""
 
 COMPUTE_CLASS_TOLERATION: Toleration = {"key": COMPUTE_CLASS, "operator": "Exists", "effect": "NoSchedule"}
-"""Of workloads that run on either cloud unchanged. On GKE the nodes of a pool with more than one rung bear the taint,
-and GKE adds the toleration only to pods that select the class, by a label that no node on EKS has; a pod that finds its
-pool by the pool's own labels brings it along. No node on EKS has the taint, so there it does nothing."""
+"""For workloads that run on either cloud unchanged. On GKE the nodes of a pool with more than one rung have the taint,
+and GKE adds the toleration only to pods that select the class, by a label that no EKS node has. A pod that finds its
+pool by the pool's own labels needs the toleration itself. No EKS node has the taint, so there it has no effect."""
 
 
 def gpu_taint(cloud: str) -> Taint:
-    """The taint of GPU pools: the guide's `true` on AWS; on GKE its own `present`, which collides with any other."""
-    return {"key": GPU_KEY, "value": "true" if cloud == AWS else "present", "effect": "NoSchedule"}
+    """The taint of GPU pools, with the value that the cloud needs."""
+    return {"key": GPU_KEY, "value": CLOUDS[cloud].gpu_taint_value, "effect": "NoSchedule"}
 
 
 def cloud_effect(effect: str) -> str:

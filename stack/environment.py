@@ -12,7 +12,7 @@ from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, pools, versions
+from components import checks, hardware, pool_checks, versions
 from components.checks import Problem
 
 from . import cloud_keys, on
@@ -88,7 +88,7 @@ class Environment(Generic[C]):
             )
         yield from on.checks(self.config.cloud).warnings(self, today)
         for name, spec in self.node_pools.items():
-            yield from (f"nodePools.{name}.{said}" for said in pools.warnings(self.config.cloud, spec))
+            yield from (f"nodePools.{name}.{said}" for said in pool_checks.warnings(self.config.cloud, spec))
         for name, pool in self.config.node_pools.items():
             for machine_type in pool.machine_types:
                 machine = hardware.find(self.config.cloud, machine_type)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .. import hardware, pools
+from .. import hardware, pool_checks, pools
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
@@ -139,7 +139,7 @@ def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool
     return {
         name: pools.resolve(hardware.AWS, name, spec)
         for name, spec in specs.items()
-        if not list(pools.problems(hardware.AWS, name, spec, zones))
+        if not list(pool_checks.problems(hardware.AWS, name, spec, zones))
     }
 
 

@@ -11,7 +11,7 @@ from ..charts.images import ImagesArgs
 from ..charts.release import namespace, release
 from ..pools import GPU_PRESENT_LABEL, Pool
 from ..taints import tolerations
-from .pools import IMAGE_LABEL, EksNodePoolSpec, resolve
+from .pool_spec import IMAGE_LABEL, EksNodePoolSpec, resolve
 
 # Bottlerocket runs the plugin as a service of the system; a second one beside it misbehaves (bottlerocket#3992).
 _IMAGES_WITH_PLUGIN = ["bottlerocket"]

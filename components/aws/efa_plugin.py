@@ -9,8 +9,8 @@ from typing_extensions import NotRequired
 from .. import versions
 from ..charts.images import ImagesArgs
 from ..charts.release import namespace, release
-from ..hardware import AWS
-from ..pools import EFA, INTERCONNECT_LABEL, NodePoolSpec, Pool, resolve_all
+from ..clouds import AWS, CLOUDS
+from ..pools import INTERCONNECT_LABEL, NodePoolSpec, Pool, resolve_all
 from ..taints import tolerations
 
 
@@ -48,7 +48,7 @@ class EfaDevicePlugin(pulumi.ComponentResource):
             versions.EFA_DEVICE_PLUGIN,
             {
                 # A type with EFA in a pool without `interconnect` has no EFA interface.
-                "nodeSelector": {INTERCONNECT_LABEL: EFA},
+                "nodeSelector": {INTERCONNECT_LABEL: CLOUDS[AWS].interconnect},
                 # The chart's affinity is fixed: the node's type must be in this list. Its own list ends with the types
                 # of its day, so the pools' own types take its place.
                 "supportedInstanceLabels": {

@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from ..hardware import AWS, find
 from . import user_data
-from .pools import EksPool
+from .pool_spec import EksPool
 
 # A machine whose first network card has no EFA has one card more than EFA interfaces (p6-b300: 17 and 16).
 _FIRST_DEVICE = 0

@@ -17,7 +17,8 @@ from ..taints import cloud_effect
 from . import groups, tags
 from .groups import Group
 from .launch_template import Place, launch_template
-from .pools import EksNodePoolSpec, EksPool, problems, resolve
+from .pool_checks import problems
+from .pool_spec import EksNodePoolSpec, EksPool, resolve
 from .subnets import of_zones
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"

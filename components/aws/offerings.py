@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from .. import hardware
 from ..checks import Problem
-from .pools import EksNodePoolSpec
+from .pool_spec import EksNodePoolSpec
 
 Offerings = Mapping[str, frozenset[str]]
 

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from ..checks import Problem
-from .pools import EksNodePoolSpec
+from .pool_spec import EksNodePoolSpec
 
 
 def problems(

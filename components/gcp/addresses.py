@@ -11,9 +11,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..checks import Problem
-from . import pools
+from . import pool_checks
+from .pool_checks import PODS_PER_NODE_RANGE
 from .pool_spec import GkeNodePoolSpec, GkePool, resolve
-from .pools import PODS_PER_NODE_RANGE
 
 PODS_PER_NODE = 110
 """GKE's default number of pods per node."""
@@ -64,8 +64,10 @@ def range_problems(path: str, cidr: str) -> Iterator[Problem]:
 
 
 def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
-    """The pools that have no mistake of their own (those are told elsewhere), resolved."""
-    return {name: resolve(name, spec) for name, spec in specs.items() if not list(pools.problems(name, spec, zones))}
+    """The pools without problems, resolved; the others are reported elsewhere."""
+    return {
+        name: resolve(name, spec) for name, spec in specs.items() if not list(pool_checks.problems(name, spec, zones))
+    }
 
 
 def nodes(found: Mapping[str, GkePool]) -> int:

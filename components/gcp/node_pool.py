@@ -12,8 +12,8 @@ from ..renames import renamed
 from ..taints import cloud_effect
 from . import gpu_sharing, node_settings, places, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
+from .pool_checks import problems
 from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
-from .pools import problems
 
 
 class GkeNodePoolArgs(TypedDict):

@@ -1,4 +1,4 @@
-"""What a pool on GKE has beside the common spec, and what follows from it. What Google refuses is in `pools.py`."""
+"""What a pool on GKE adds to the common spec, and what follows from it. What Google refuses is in `pool_checks.py`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ from typing import TypedDict
 from typing_extensions import NotRequired
 
 from .. import hardware, pools
-from ..pools import NodePoolSpec, Pool, Rung
+from ..pool_spec import NodePoolSpec
+from ..pools import Pool, Rung
 
-# GKE puts it into the config of a pool with such a profile; pods select it. Left out, each update would take it away
-# again: the provider takes it for somebody's own (containerNodePoolLabelsSuppress spares GKE Sandbox's labels alone).
+# GKE adds it to the config of a pool with such a profile; pods select it. If we omitted it, each update would remove it
+# again: the provider spares only GKE Sandbox's labels (containerNodePoolLabelsSuppress).
 NETWORK_PROFILE_LABEL = "gke.networks.io/accelerator-network-profile"
 NETWORK_PROFILE = "auto"
 # GKE's driver that hands a machine's RDMA interfaces to pods by DRA (managed DRANET).
@@ -25,112 +26,132 @@ _LATEST_DRIVER = ("nvidia-rtx-pro-6000",)
 
 
 class GkeReservation(TypedDict):
-    """Capacity reserved beforehand, by name. `project`: its owner's, if another project shares it; `block`: one block
-    of it; `sub_block`: one sub-block of that block."""
+    """Capacity that is reserved for a pool, by the reservation's name."""
 
     name: str
+    """Name of the reservation."""
     project: NotRequired[str]
+    """Project that owns it, if another project shares it. Default: the cluster's project."""
     block: NotRequired[str]
+    """One block of the reservation. Default: any."""
     sub_block: NotRequired[str]
+    """One sub-block of `block`. Default: any."""
 
 
 class HugePages(TypedDict):
-    """Pages that a node sets aside when it boots; pods ask for `hugepages-2Mi` and `hugepages-1Gi`. `two_mib`,
-    `one_gib`: how many of each size (default 0); together up to 80 % of the memory, of small machines 60 %."""
+    """Pages that a node sets aside when it boots; pods request them as `hugepages-2Mi` and `hugepages-1Gi`. Together
+    they take up to 80 % of the memory, on small machines 60 %."""
 
     two_mib: NotRequired[int]
+    """Pages of 2 MiB. Default: `0`."""
     one_gib: NotRequired[int]
+    """Pages of 1 GiB. Default: `0`."""
 
 
 class SecondaryBootDisk(TypedDict):
-    """A second disk of every node, made from an image. `image`: projects/PROJECT/global/images/IMAGE. `mode`:
-    container_images (default): images that containers start from without a pull; data: read-only files for pods."""
+    """A second disk of every node, made from an image."""
 
     image: str
+    """Image of the disk, projects/PROJECT/global/images/IMAGE."""
     mode: NotRequired[str]
+    """container_images: images that containers start from without a pull. data: read-only files for pods. Default:
+    `container_images`."""
 
 
 class GpuSharing(TypedDict):
-    """Several pods on one GPU, or on one partition. `strategy`: time_sharing or mps; `clients`: how many (2 to 48). A
-    pod asks for one `nvidia.com/gpu`."""
+    """Several pods share one GPU, or one partition of it; each requests one `nvidia.com/gpu`."""
 
     strategy: str
+    """time_sharing or mps."""
     clients: int
+    """Pods per GPU or partition, 2 to 48."""
 
 
 class GkeUpgrade(TypedDict):
-    """How nodes are renewed. `strategy`: surge (default) or blue_green.
+    """How GKE replaces nodes when their version or configuration changes.
 
-    surge: `max_surge` nodes more (default 1; with GPUs or a rung `reserved` 0) and `max_unavailable` nodes less at a
-    time (0; there 1, since a spare GPU is seldom to be had, and a reservation has none), 20 together. blue_green, which
-    needs twice the capacity: `batch_percentage` of the old nodes are drained at a time (1 to 100, default 10), then
-    `batch_soak_seconds` (default 0) pass; when all are drained `soak_seconds` (default 3600, up to seven days) remain
-    for the way back.
+    surge adds and removes nodes a few at a time; together `max_surge` and `max_unavailable` are 1 to 20. blue_green
+    needs twice the capacity, and keeps the old nodes until the new ones have proven themselves.
     """
 
     strategy: NotRequired[str]
+    """surge or blue_green. Default: `surge`."""
     max_surge: NotRequired[int]
+    """surge: nodes added at a time. Default: 1; with GPUs or a rung reserved 0, since spare GPUs are rare and a
+    reservation has none."""
     max_unavailable: NotRequired[int]
+    """surge: nodes removed at a time. Default: 0; with GPUs or a rung reserved 1."""
     batch_percentage: NotRequired[int]
+    """blue_green: percentage of the old nodes that are drained at a time, 1 to 100. Default: 10."""
     batch_soak_seconds: NotRequired[int]
+    """blue_green: seconds between two batches. Default: 0."""
     soak_seconds: NotRequired[int]
+    """blue_green: seconds that the old nodes stay after all are drained, for a rollback, up to 604800. Default:
+    3600."""
 
 
 class GkeNodePoolSpec(NodePoolSpec):
     """A pool on GKE. With more than one rung in `capacity` its nodes are tainted, and a ComputeClass of the pool's name
-    puts them in order (see `compute_class.py`). A pool without `zones` follows the network's, in place.
-
-    `disk_type`: of the boot disk (default: pd-balanced, or hyperdisk-balanced where the series has no other).
-    `local_ssds`: disks of 375 GB for `scratch`, on machines that can be given some (default: the fewest). `driver`:
-    NVIDIA driver that GKE installs, default or latest, or disabled where something else does it (default: default;
-    latest on G4). `partition`: MIG partition size, such as 1g.10gb. `sharing`: of GPUs between pods.
-
-    `reservation`: what the rung `reserved` draws on (default: any reservation that fits and may be used by all, and
-    nothing when there is none). `queued`: nodes of the rung `flex` come all at once for a ProvisioningRequest, and for
-    nothing else. `max_run_seconds`: how long a node lives (flex: 600 to 604800, which is its default; else 30 to
-    10368000). `placement_policy`: name of a resource policy under which compactly placed nodes are made.
-    `spot_grace_seconds`: what pods on spot nodes get to end in: 0, 30 or 120 (from 1.35).
-
-    `pods_per_node`: 8 to 256 (default: the cluster's); each node takes twice as many addresses. `pods_range`: the name
-    of a further range of the network for the addresses of its pods (default: the cluster's). Both are fixed with the
-    pool. `sysctls`: kernel parameters by name, as text. `huge_pages`: set aside on every node. `cpu_manager`: static
-    gives pods with whole CPUs these alone (default none). `secondary_boot_disk`: images or data that are on a node when
-    it boots.
-
-    `upgrade`: of the nodes. `node_repair`: GKE renews nodes that are not healthy (default true, never on `flex`).
-    `image_streaming`: containers start before all of their image is there (default true; for images in Artifact
-    Registry).
-    """
+    puts the rungs in order. A pool without `zones` follows the network's, in place."""
 
     disk_type: NotRequired[str]
+    """Type of the boot disk. Default: pd-balanced, or hyperdisk-balanced where the machine series has no other."""
     local_ssds: NotRequired[int]
+    """Local SSDs of 375 GB for `scratch`, on machine types to which they are added. Default: the fewest that the
+    machine type takes."""
     driver: NotRequired[str]
+    """NVIDIA driver that GKE installs: default or latest; disabled if something else installs it. Default: default,
+    on G4 latest."""
     partition: NotRequired[str]
+    """MIG partition size, such as 1g.10gb. Default: whole GPUs."""
     sharing: NotRequired[GpuSharing]
+    """How pods share a GPU. Default: one pod per GPU."""
     reservation: NotRequired[GkeReservation]
+    """The capacity that the rung reserved uses. Default: any reservation that fits and is open to all, and nothing
+    when there is none."""
     queued: NotRequired[bool]
+    """Whether nodes of the rung flex are created all at once for a ProvisioningRequest, and for nothing else. Default:
+    `false`."""
     max_run_seconds: NotRequired[int]
+    """How long a node lives, in seconds: with the rung flex 600 to 604800, otherwise 30 to 10368000. Default: 604800
+    with flex, otherwise no limit."""
     placement_policy: NotRequired[str]
+    """Name of a resource policy under which compactly placed nodes are created. Default: none."""
     spot_grace_seconds: NotRequired[int]
+    """Seconds that pods on spot nodes have to finish: 0, 30 or 120, from Kubernetes 1.35. Default: GKE's."""
     upgrade: NotRequired[GkeUpgrade]
+    """How GKE replaces nodes. Default: strategy surge."""
     node_repair: NotRequired[bool]
+    """Whether GKE replaces unhealthy nodes; never on the rung flex. Default: true."""
     image_streaming: NotRequired[bool]
+    """Whether containers start before their whole image is on the node, for images in Artifact Registry. Default:
+    `true`."""
     pods_per_node: NotRequired[int]
+    """Most pods on a node, 8 to 256; each node takes twice as many addresses. Fixed when the pool is created. Default:
+    the cluster's."""
     pods_range: NotRequired[str]
+    """Name of a further range of the network for the addresses of the pool's pods. Fixed when the pool is created.
+    Default: the cluster's range."""
     sysctls: NotRequired[dict[str, str]]
+    """Kernel parameters of the nodes by name, as text. Default: none."""
     huge_pages: NotRequired[HugePages]
+    """Huge pages of every node. Default: none."""
     cpu_manager: NotRequired[str]
+    """none or static; static gives pods with whole CPUs exclusive use of them. Default: `none`."""
     secondary_boot_disk: NotRequired[SecondaryBootDisk]
+    """Images or data that are on a node when it boots. Default: none."""
 
 
 @dataclass(frozen=True)
 class GkePool:
-    """A pool with what follows from its spec on Google Cloud. `local_ssds`: all that a node has, whether they come with
-    the machine or are added; pods' storage is on them when `pool.scratch_gb` is not 0."""
+    """A pool with what follows from its spec on Google Cloud."""
 
     pool: Pool
+    """What follows from the common spec."""
     spec: GkeNodePoolSpec
+    """The spec itself."""
     machine: hardware.MachineType
+    """The machine type."""
 
     @property
     def boot_disk(self) -> str:
@@ -139,7 +160,8 @@ class GkePool:
 
     @property
     def local_ssds(self) -> int:
-        """Local SSDs of a node."""
+        """All local SSDs of a node, included in the machine type or added. The pods' storage is on them when
+        `pool.scratch_gb` is not 0."""
         return (self.machine.nvme_gb or self.pool.scratch_gb) // hardware.GCP_LOCAL_SSD_GB
 
     @property

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from components import hardware, pools
 from components.aws import groups as node_groups
-from components.aws import pools as aws_pools
+from components.aws import pool_spec as aws_pools
 from components.checks import Problem
 
 from .. import sizes, steps

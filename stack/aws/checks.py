@@ -9,7 +9,7 @@ from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
-from components.aws import pools as aws_pools
+from components.aws import pool_checks as aws_pools
 from components.aws import storage as aws_storage
 from components.aws import tags as aws_tags
 from components.charts import images, release

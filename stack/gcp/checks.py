@@ -10,7 +10,7 @@ from components.gcp import buckets as gcp_buckets
 from components.gcp import cluster as gcp_cluster
 from components.gcp import filestore as gcp_filestore
 from components.gcp import network as gcp_network
-from components.gcp import pools as gcp_pools
+from components.gcp import pool_checks as gcp_pools
 from components.gcp import storage as gcp_storage
 from components.versions import Chart
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.aws.node_pool import EksNodePool
-from components.aws.pools import EksNodePoolSpec
+from components.aws.pool_spec import EksNodePoolSpec
 from components.pools import NodePoolSpec
 from recording.recorder import run
 from recording.recording import Recording, Resource

@@ -8,7 +8,7 @@ import pytest
 from components import checks, hardware
 from components.aws import system_keys
 from components.aws.node_pool import update_minutes
-from components.aws.pools import EksNodePoolSpec
+from components.aws.pool_spec import EksNodePoolSpec
 from components.pools import NodePoolSpec, resolve
 from recording.recording import Resource
 from recording.stacks import record, settings

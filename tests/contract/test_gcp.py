@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from components.gcp import pools as gcp_pools
+from components.gcp import pool_checks as gcp_pools
 from components.gcp.node_pool import GkeNodePool
 from recording.recorder import run
 from recording.recording import Resource

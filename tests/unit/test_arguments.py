@@ -62,14 +62,14 @@ def test_what_is_declared_is_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
-        ({"nodse": 3}, "nodse", ["unknown key", "write `nodes`"]),
-        ({"subnetIds": {}}, "subnetIds", ["unknown key", "write `subnet_ids`"]),
+        ({"nodse": 3}, "nodse", ["unknown key", "write nodes"]),
+        ({"subnetIds": {}}, "subnetIds", ["unknown key", "write subnet_ids"]),
         ({"flavour": 3}, "flavour", ["unknown key", "remove it"]),
         ({"name": None}, "name", ["missing", "text"]),
         ({"disk": {}}, "disk.size_gib", ["missing", "a whole number"]),
-        ({"disk": {"size_gib": 1, "sizeGib": 1}}, "disk.sizeGib", ["unknown key", "write `size_gib`"]),
+        ({"disk": {"size_gib": 1, "sizeGib": 1}}, "disk.sizeGib", ["unknown key", "write size_gib"]),
         ({"disks": {"a": {"size_gib": "1"}}}, "disks.a.size_gib", ["a whole number", "write 1, without quotes"]),
-        ({"disk": [1]}, "disk", ["not a map", "`size_gib`"]),
+        ({"disk": [1]}, "disk", ["not a map", "size_gib"]),
         ({"nodes": True}, "nodes", ["a whole number"]),
         ({"nodes": 1.5}, "nodes", ["a whole number"]),
         ({"spot": "true"}, "spot", ["true or false", "write true, without quotes"]),

@@ -1,122 +1,24 @@
-"""What a pool on EKS has beside the common spec (image, reservation, updates), and what AWS refuses."""
+"""What is wrong with a pool on EKS, seen without asking AWS, and what deserves a look."""
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, TypedDict
 
-from typing_extensions import NotRequired
-
-from .. import checks, hardware, pools, versions
+from .. import checks, hardware, pool_checks
 from ..checks import Problem
-from ..pools import NodePoolSpec, Pool
-from . import addresses, node_settings, system_keys, system_pods, user_data
+from . import node_settings, system_keys, system_pods, user_data
+from .pool_spec import EksNodePoolSpec, resolve
 
 IMAGES = ("al2023", "bottlerocket")
-# On nodes of another image than al2023. Bottlerocket brings a device plugin, and a second one beside it misbehaves
-# (bottlerocket#3992).
-IMAGE_LABEL = "gpuyard.dev/image"
-# (image, architecture, GPUs) → AMI type: always explicit, EKS's own guess is AL2 or a CPU image.
-_AMI_TYPES = {
-    ("al2023", "x86_64", False): "AL2023_x86_64_STANDARD",
-    ("al2023", "x86_64", True): "AL2023_x86_64_NVIDIA",
-    ("al2023", "arm64", False): "AL2023_ARM_64_STANDARD",
-    ("al2023", "arm64", True): "AL2023_ARM_64_NVIDIA",
-    ("bottlerocket", "x86_64", False): "BOTTLEROCKET_x86_64",
-    ("bottlerocket", "x86_64", True): "BOTTLEROCKET_x86_64_NVIDIA",
-    ("bottlerocket", "arm64", False): "BOTTLEROCKET_ARM_64",
-    ("bottlerocket", "arm64", True): "BOTTLEROCKET_ARM_64_NVIDIA",
-}
 _RELEASES = {
     "al2023": (r"\d+\.\d+\.\d+-\d{8}", "KUBERNETES-DATE such as 1.35.6-20260714"),
     "bottlerocket": (r"\d+\.\d+\.\d+-[0-9a-f]{8}", "VERSION-COMMIT such as 1.57.0-beaadc52"),
 }
-# EKS makes new images every week or two; after three months a fleet misses several kernels and drivers.
+# EKS releases new images every week or two; after three months a fleet misses several kernels and drivers.
 _OLD_DAYS = 90
 _GROUPS_PER_INTERFACE = 5
-_HUGE_PAGES, _HUGE_PAGES_PER_VCPU = 5128, 110
 _RESERVATION = r"cr-[0-9a-f]{8,17}"
 _GROUP_ARN = r"arn:aws:resource-groups:(?P<region>[a-z0-9-]+):\d{12}:group/.+"
-
-
-class Reservation(TypedDict):
-    """Capacity reserved beforehand. `id`: of an On-Demand Capacity Reservation or, with `capacity_block`, of a capacity
-    block; `group_arn`: of a resource group of reservations instead."""
-
-    id: NotRequired[str]
-    group_arn: NotRequired[str]
-    capacity_block: NotRequired[bool]
-
-
-class EksNodePoolSpec(NodePoolSpec):
-    """A pool on EKS.
-
-    `image`: al2023 (default) or bottlerocket. `release`: exact AMI release; without it the one that `versions.py` pins
-    for the cluster's version, else the newest at creation; no node moves by itself afterwards. `driver_branch`: NVIDIA
-    driver branch in `release`, for a release that gpuyard does not know. `reservation`: what the rung `reserved` draws
-    on. `update_percentage`: share of the nodes that an update takes away at once (1 to 100, default 33).
-    `node_repair`: EKS replaces nodes whose hardware or kubelet fails (default true). `ami`: an image that is not EKS's,
-    made like `image`: it has no `release`, its nodes stay when the cluster's minor moves, and with GPUs it holds driver
-    and container toolkit. `node_settings`: NodeConfig's `spec` on AL2023 (kubelet, containerd, instance, featureGates),
-    `settings` on Bottlerocket. `security_group_ids`: further groups of the nodes, beside the cluster's own (up to four,
-    with interconnect three). `machine`: facts of those `machine_types` that gpuyard does not know, in EC2's words.
-    """
-
-    image: NotRequired[str]
-    release: NotRequired[str]
-    driver_branch: NotRequired[int]
-    reservation: NotRequired[Reservation]
-    update_percentage: NotRequired[int]
-    node_repair: NotRequired[bool]
-    ami: NotRequired[str]
-    node_settings: NotRequired[dict[str, Any]]
-    security_group_ids: NotRequired[list[str]]
-    machine: NotRequired[hardware.MachineFacts]
-
-
-@dataclass(frozen=True)
-class EksPool:
-    """A pool with what follows from its spec on AWS. `release`: None leaves it to EKS; `driver_branch`: None when it is
-    not known or there is no GPU; `ami`: None for EKS's images."""
-
-    pool: Pool
-    image: str
-    ami_type: str
-    release: str | None
-    driver_branch: int | None
-    reservation: Reservation
-    update_percentage: int
-    node_repair: bool
-    ami: str | None
-    node_settings: dict[str, Any]
-    security_group_ids: tuple[str, ...]
-    origin: str
-    """Name of the pool when it was made: machines and disks bear it."""
-
-    @property
-    def huge_pages_mib(self) -> int:
-        """MiB in pages of 2 MiB that the image sets aside where EFA is attached, and that pods request as
-        `hugepages-2Mi`. AL2023's accelerated images: 5,128 pages (EKS user guide, "Run machine learning training on
-        Amazon EKS with Elastic Fabric Adapter"); Bottlerocket: 110 for each vCPU (bottlerocket-core-kit, corndog)."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-        if not self.pool.interconnects:
-            return 0
-        if self.image == "bottlerocket":
-            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in machines)
-        return 2 * _HUGE_PAGES if self.pool.gpus and not self.ami else 0
-
-    @property
-    def pods_per_node(self) -> int:
-        """Pods that a node takes: EKS tells the kubelets of its own images so, and of several types takes the fewest
-        for all."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-        return min(map(addresses.pods_per_node, machines))
-
-    @property
-    def capacity_block(self) -> bool:
-        """Whether the reserved rung is a capacity block."""
-        return self.reservation.get("capacity_block", False)
 
 
 def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "", tags: int = 0) -> Iterator[Problem]:
@@ -125,18 +27,18 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
         yield from (problem.under("machine") for problem in wrong)
         return  # the rest would only repeat it
-    common = list(pools.problems(hardware.AWS, name, spec, zones))
+    common = list(pool_checks.problems(hardware.AWS, name, spec, zones))
     yield from common
     image = spec.get("image", "al2023")
     yield from checks.one_of("image", image, IMAGES)
     percentage = spec.get("update_percentage", 33)
     if not 1 <= percentage <= 100:
-        yield Problem("update_percentage", percentage, "no share", "1 to 100", "write 33")
+        yield Problem("update_percentage", percentage, "outside the range", "1 to 100", "write 33")
     for index, machine in enumerate(spec["machine_types"]):
         if machine.startswith("a1.") and image == "al2023" and "ami" not in spec:
             yield Problem(
                 f"machine_types[{index}]", machine, "AL2023 does not boot on it: it needs a Graviton2 or later",
-                "m6g, m7g, m8g and alike", f"write {machine.replace('a1.', 'm7g.')}",
+                "m6g, m7g, m8g and similar", f"write {machine.replace('a1.', 'm7g.')}",
             )  # fmt: skip
     yield from _reservation(spec, zones)
     yield from _own_machine(spec)
@@ -158,9 +60,10 @@ def _user_data(name: str, spec: EksNodePoolSpec) -> Iterator[Problem]:
     size = user_data.most(eks.image, labels=eks.pool.rungs[0].labels, taints=taints, settings=eks.node_settings)
     if size > user_data.LIMIT:
         yield Problem(
-            "node_settings", f"{size:,} bytes", "with what a node needs to join it is more user data than EC2 takes",
+            "node_settings", f"{size:,} bytes",
+            "together with what a node needs to join, this is more user data than EC2 takes",
             f"{user_data.LIMIT:,} bytes in all",
-            "leave out what is the default, or put it into an image of your own (ami)",
+            "omit what is the default, or put it into your own image (`ami`)",
         )  # fmt: skip
 
 
@@ -188,8 +91,9 @@ def _own_image(spec: EksNodePoolSpec) -> Iterator[Problem]:
         )
     if "release" in spec:
         yield Problem(
-            "release", spec["release"], "releases are EKS's images, and the pool has one of its own", "release or ami",
-            "remove release, or ami",
+            "release", spec["release"], "a release names one of EKS's images, and the pool has its own",
+            "`release` or `ami`",
+            "remove `release`, or `ami`",
         )  # fmt: skip
 
 
@@ -208,22 +112,22 @@ def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
             yield Problem(path, group, "named twice", "each group once", "remove one of them")
     if len(groups) > most:
         yield Problem(
-            "security_group_ids", len(groups), "a network interface takes five groups, and some are there already",
+            "security_group_ids", len(groups), "a network interface takes five groups, and some are already used",
             f"up to {most}", "put their rules into fewer groups",
         )  # fmt: skip
 
 
 def fact_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
-    """Pools that tell different facts of one machine type."""
-    told: dict[str, tuple[str, hardware.MachineFacts]] = {}
+    """Pools that give different facts for one machine type."""
+    first_given: dict[str, tuple[str, hardware.MachineFacts]] = {}
     for name, spec in specs.items():
         if (facts := spec.get("machine")) is None:
             continue
         for machine in spec["machine_types"]:
-            first, said = told.setdefault(machine, (name, facts))
+            first, said = first_given.setdefault(machine, (name, facts))
             if said != facts:
                 yield Problem(
-                    f"{name}.machine", dict(facts), f"the pool {first} has other facts of {machine}",
+                    f"{name}.machine", dict(facts), f"the pool {first} gives other facts for {machine}",
                     "the same facts in both", f"correct one of them: aws ec2 describe-instance-types {machine}",
                 )  # fmt: skip
 
@@ -242,7 +146,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
     if release is not None and (
         not re.fullmatch(pattern, release) or (image == "al2023" and _made_on(release) is None)
     ):
-        yield Problem("release", release, f"no release of {image}", allowed, "see the AMI's list of releases")
+        yield Problem("release", release, f"not a release of {image}", allowed, "see the AMI's list of releases")
         return
     if release is not None and image == "al2023" and version and not release.startswith(f"{version}."):
         yield Problem(
@@ -270,44 +174,45 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     if reservation is None:
         if "reserved" in ladder:
             yield Problem(
-                "reservation", None, "the rung `reserved` draws on nothing", "id or group_arn of a reservation",
-                "add reservation: {id: cr-…}, or remove reserved from capacity",
+                "reservation", None, "the rung reserved has nothing to use", "`id` or `group_arn` of a reservation",
+                "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return
     block = reservation.get("capacity_block", False)
     what = "a capacity block" if block else "a reservation"
     if "reserved" not in ladder:
         yield Problem(
-            "capacity", ladder, f"{what} is used by the rung `reserved` only, and never as spot",
-            "a ladder with reserved", f"write capacity: [{', '.join(['reserved', *ladder])}]",
+            "capacity", ladder, f"only the rung reserved uses {what}",
+            "a ladder with reserved", f"write `capacity`: [{', '.join(['reserved', *ladder])}]",
         )  # fmt: skip
     identity, group = reservation.get("id"), reservation.get("group_arn")
     if (identity is None) == (group is None) or (block and identity is None):
         yield Problem(
-            "reservation", dict(reservation), "one thing to draw on is needed, and one only",
-            "id of a capacity block" if block else "id or group_arn", "write reservation: {id: cr-…}",
+            "reservation", dict(reservation), "exactly one of `id` and `group_arn` is needed",
+            "`id` of a capacity block" if block else "`id` or `group_arn`", "write `reservation: {id: cr-…}`",
         )  # fmt: skip
     if identity is not None and not re.fullmatch(_RESERVATION, identity):
         yield Problem(
-            "reservation.id", identity, "no id of a reservation", "cr- and 8 to 17 hexadecimal digits",
+            "reservation.id", identity, "not a valid id of a reservation", "cr- and 8 to 17 hexadecimal digits",
             "see `aws ec2 describe-capacity-reservations`",
         )  # fmt: skip
     named = re.fullmatch(_GROUP_ARN, group or "")
     if named and zones and not zones[0].startswith(named["region"]):
         yield Problem(
-            "reservation.group_arn", group, f"a group of {named['region']}: reservations are used where they are made",
+            "reservation.group_arn", group,
+            f"a group of {named['region']}: a reservation can be used only in its own region",
             f"a group of {zones[0][:-1]}", f"see `aws resource-groups list-groups --region {zones[0][:-1]}`",
         )  # fmt: skip
     if group is not None and not named:
         yield Problem(
-            "reservation.group_arn", group, "no ARN of a resource group",
+            "reservation.group_arn", group, "not a valid ARN of a resource group",
             "arn:aws:resource-groups:REGION:ACCOUNT:group/NAME", "see `aws resource-groups list-groups`",
         )  # fmt: skip
     apart = spec.get("zones") or zones
     if identity is not None and len(apart) > 1:
         yield Problem(
             "zones", spec.get("zones", []), f"{what} lies in one zone, the pool in {len(apart)}",
-            f"one of {', '.join(zones)}", f"write zones: [{apart[0]}], the zone of {identity}",
+            f"one of {', '.join(zones)}", f"write `zones: [{apart[0]}]`, the zone of {identity}",
         )  # fmt: skip
     if identity is not None and len(spec["machine_types"]) > 1:
         yield Problem(
@@ -316,19 +221,19 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
         )  # fmt: skip
     if spec.get("placement"):
         yield Problem(
-            "placement", True, f"{what} has its place already: EC2 answers InsufficientInstanceCapacity",
-            "false with a reservation", "remove placement",
+            "placement", True, f"{what} already fixes the place: EC2 answers InsufficientInstanceCapacity",
+            "false with a reservation", "remove `placement`",
         )  # fmt: skip
     for index, machine in enumerate(_machines(spec)):
         if block and not machine.capacity_block:
             yield Problem(
                 f"machine_types[{index}]", machine.name, "not sold in capacity blocks",
-                "p4d, p4de, p5, p5e, p5en, p6 and alike", "remove capacityBlock, or choose another type",
+                "p4d, p4de, p5, p5e, p5en, p6 and similar", "remove `capacity_block`, or choose another type",
             )  # fmt: skip
 
 
 def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: date) -> Iterator[str]:
-    """Pools whose nodes run an image of long ago, by the date in its release. `today`: in UTC."""
+    """Pools whose nodes run an old image, by the date in its release. `today`: in UTC."""
     for name, spec in node_pools.items():
         eks = resolve(name, spec, version)
         release = eks.release or ""
@@ -336,7 +241,7 @@ def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: dat
         made = _made_on(release) if eks.image == "al2023" else None
         age = (today - made).days if made else 0
         if age > _OLD_DAYS:
-            pinned = "set it to a newer one" if "release" in spec else "set release to a newer one, or update gpuyard"
+            pinned = "set it to a newer one" if "release" in spec else "set `release` to a newer one, or update gpuyard"
             yield (
                 f"{name}.release: the nodes' image {release} is {age} days old and lacks the security fixes since; "
                 f"{pinned}: aws ssm get-parameter --name /aws/service/eks/optimized-ami/{version}/amazon-linux-2023/"
@@ -346,32 +251,3 @@ def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: dat
 
 def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:
     return [machine for name in spec["machine_types"] if (machine := hardware.find(hardware.AWS, name))]
-
-
-def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
-    """The pool that follows from a spec that has no `problems`."""
-    pool = pools.resolve(hardware.AWS, name, spec)
-    image, release = spec.get("image", "al2023"), spec.get("release")
-    if image != "al2023":
-        pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
-    ami = spec.get("ami")
-    known = versions.EKS_IMAGES.get(version) if image == "al2023" and ami is None else None
-    if release is None and known:
-        release = known.release
-    branch = spec.get("driver_branch")
-    if branch is None and known and release == known.release:
-        branch = known.driver_branch
-    return EksPool(
-        pool=pool,
-        image=image,
-        ami_type="CUSTOM" if ami else _AMI_TYPES[image, pool.arch, bool(pool.gpus)],
-        release=release,
-        driver_branch=int(branch) if branch and pool.gpus else None,
-        reservation=spec.get("reservation", {}),
-        update_percentage=int(spec.get("update_percentage", 33)),
-        node_repair=spec.get("node_repair", True),
-        ami=ami,
-        node_settings=spec.get("node_settings", {}),
-        security_group_ids=tuple(spec.get("security_group_ids", [])),
-        origin=spec.get("was") or name,
-    )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from .. import hardware, naming, pools, versions
+from .. import hardware, naming, pool_checks, versions
 from ..checks import Problem
 from ..pools import Pool
 from . import capacity, gpu_sharing, node_settings, places, system_keys, upgrades
@@ -29,7 +29,7 @@ def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = 
     `version` is the cluster's Kubernetes minor, if it is known."""
     # A pool that names no zones is in the standard ones.
     usual = zones if spec.get("zones") else places.standard(zones)
-    common = list(pools.problems(hardware.GCP, name, spec, usual))
+    common = list(pool_checks.problems(hardware.GCP, name, spec, usual))
     yield from common
     yield from system_keys.problems(spec)
     if common:
@@ -68,7 +68,7 @@ def _zones(made: GkePool) -> Iterator[Problem]:
     for index, zone in enumerate(made.pool.zones):
         if places.is_ai(zone) and not made.pool.gpus:
             yield Problem(
-                f"zones[{index}]", zone, "an AI zone, which is for accelerators",
+                f"zones[{index}]", zone, "an AI zone, which is for accelerators only",
                 "standard zones, or a machine with GPUs", "remove it",
             )  # fmt: skip
 
@@ -76,7 +76,7 @@ def _zones(made: GkePool) -> Iterator[Problem]:
 def _pods(spec: GkeNodePoolSpec) -> Iterator[Problem]:
     low, high = PODS_PER_NODE_RANGE
     if not low <= (count := spec.get("pods_per_node", low)) <= high:
-        yield Problem("pods_per_node", count, "not a number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
+        yield Problem("pods_per_node", count, "outside the range", f"{low} to {high}", "write 110, 64 or 32")
 
 
 def _labels(made: GkePool) -> Iterator[Problem]:
@@ -93,7 +93,8 @@ def _driver(made: GkePool) -> Iterator[Problem]:
         yield Problem(
             f"labels.{NO_PLUGIN_LABEL}", made.spec.get("labels", {})[NO_PLUGIN_LABEL],
             f"keeps GKE's device plugin away, and with it the driver ({made.driver}) that the plugin's pod installs",
-            "with driver: disabled", "write driver: disabled and install driver and device plugin, or remove the label",
+            "together with `driver: disabled`",
+            "write `driver: disabled` and install driver and device plugin, or remove the label",
         )  # fmt: skip
 
 
@@ -111,14 +112,16 @@ def _disks(made: GkePool) -> Iterator[Problem]:
     if machine.nvme_gb or not machine.local_ssds:
         comes = machine.nvme_gb // hardware.GCP_LOCAL_SSD_GB
         yield Problem(
-            "local_ssds", count, f"{machine.name} {f'comes with {comes}' if comes else 'takes none'}", "nothing",
+            "local_ssds", count, f"{machine.name} {f'includes {comes}' if comes else 'takes none'}", "nothing",
             "remove it",
         )  # fmt: skip
     elif count not in machine.local_ssds:
         allowed = ", ".join(map(str, machine.local_ssds))
         yield Problem("local_ssds", count, f"not offered for {machine.name}", allowed, "choose one of them")
     elif spec.get("scratch") is False:
-        yield Problem("local_ssds", count, "disks for `scratch`, which is off", "with scratch: true", "remove one")
+        yield Problem(
+            "local_ssds", count, "disks for `scratch`, which is off", "together with `scratch: true`", "remove one"
+        )
 
 
 def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
@@ -129,7 +132,7 @@ def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
         yield Problem(
             "", [pool.name for pool in without], "GKE's system pods find no node to run on",
             "a pool without GPUs and without taints, which has one rung and not flex",
-            "take the taints off one of them, or give it capacity: [on_demand]",
+            "remove the taints of one of them, or write `capacity: [on_demand]`",
         )  # fmt: skip
 
 
@@ -140,16 +143,16 @@ def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterato
         minor = versions.minor(version)
         if spec["machine_types"][0] in _OLD_IMAGE_ONLY and minor and minor > _OLD_IMAGE_UNTIL:
             yield (
-                f"{name}.machineTypes[0]: {spec['machine_types'][0]} did not start with the node image of Kubernetes "
-                '1.35 in 2026-05 (COS 125; cluster-toolkit#5673); try one node, or write cluster.version: "1.34"'
+                f"{name}.machine_types[0]: {spec['machine_types'][0]} did not start with the node image of Kubernetes "
+                "1.35 in 2026-05 (COS 125; cluster-toolkit#5673); try one node, or use Kubernetes 1.34"
             )
     homes = [
         pool for made in resolve_all(specs).values() if not (pool := made.pool).gpus and _may_hold_system_pods(pool)
     ]
     if homes and all(pool.capacity == ("spot",) for pool in homes):
         yield (
-            f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and go "
-            "whenever Google takes those back; write on_demand, or add a small pool on demand"
+            f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and stop "
+            "whenever Google reclaims those; write on_demand, or add a small pool on demand"
         )
 
 

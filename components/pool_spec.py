@@ -1,0 +1,62 @@
+"""What a person writes to describe one node pool, the same on both clouds.
+
+Each cloud extends `NodePoolSpec` with what only its pools have; `pools.resolve` derives everything else from it.
+"""
+
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
+from .taints import Taint
+
+
+class Accelerator(TypedDict):
+    """The GPU that a pool is for. Needed for Google's N1 machines, to which GPUs are attached; for every other machine
+    type it is checked against what the machine has."""
+
+    type: str
+    """EC2's name of the GPU (L4, V100) or Google's accelerator type (nvidia-l4)."""
+    count: NotRequired[int]
+    """GPUs per node. Default: as many as the machine type has; 1 where they are attached."""
+
+
+class NodePoolSpec(TypedDict):
+    """One pool of equal nodes."""
+
+    machine_types: list[str]
+    """Machine types, such as g6.2xlarge or g2-standard-8. GKE takes one; on EKS a spot pool may have several of the
+    same shape."""
+    min: int
+    """Fewest nodes in the pool, over all its zones, 0 to 1000. The last rung of `capacity` holds them."""
+    max: int
+    """Most nodes in the pool, over all its zones, 1 to 1000. Each rung of `capacity` may reach it."""
+    labels: NotRequired[dict[str, str]]
+    """Labels of the nodes, in addition to those that gpuyard derives. Default: none."""
+    taints: NotRequired[list[Taint]]
+    """Taints of the nodes, in addition to those that gpuyard derives; GPU nodes have `nvidia.com/gpu` anyway. Default:
+    none."""
+    capacity: NotRequired[list[str]]
+    """The capacity ladder, best rung first: reserved, flex (GKE only), spot, on_demand. Each rung becomes a group of
+    nodes, and the autoscaler tries them in this order. Default: `[on_demand]`."""
+    zones: NotRequired[list[str]]
+    """Zones of the pool, a subset of the network's. Default: every zone of the network."""
+    per_zone: NotRequired[bool]
+    """Whether `min` and `max` count the nodes of each of `zones`. Otherwise, on EKS, they are split evenly over the
+    zones, and the first zones have the remainder. Default: `false`."""
+    disk_gib: NotRequired[int]
+    """Root volume of each node in GiB, 30 to 16384. Default: 100, with GPUs 200."""
+    scratch: NotRequired[bool]
+    """Whether the local NVMe disks, striped, are the pods' ephemeral storage. Default: true where the machine type
+    includes such disks."""
+    interconnect: NotRequired[bool]
+    """Whether nodes have every network interface that the machine type offers for multi-node training: EFA on EKS,
+    GPUDirect on GKE. The pool is then in one zone. Default: `false`."""
+    placement: NotRequired[bool]
+    """Whether nodes are placed close together; never on the rung reserved, whose place is fixed by the reservation.
+    Default: the value of `interconnect`."""
+    accelerator: NotRequired[Accelerator]
+    """The GPU that the pool is for. Default: the GPU of the machine type."""
+    accept_withdrawn: NotRequired[bool]
+    """Whether a machine type that the cloud no longer describes is accepted. Default: `false`."""
+    was: NotRequired[str]
+    """Former name of the pool: what exists under it takes the new name, and no node is replaced. Default: none."""
