@@ -26,6 +26,8 @@ from . import checks
 from .checks import Problem
 
 A = TypeVar("A")
+UNKNOWN = "unknown key"
+"""What is wrong with a key that is not declared."""
 _DEFAULT = re.compile(r"Default: `([^`]*)`")
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -224,7 +226,7 @@ def _unknown(fields: Iterable[str], path: str, name: str) -> Problem:
     known = {_snake(each): each for each in fields}
     near = difflib.get_close_matches(_snake(name), known, n=1, cutoff=0.6)
     return Problem(
-        f"{path}.{name}" if path else name, "…", "unknown key", ", ".join(known.values()),
+        f"{path}.{name}" if path else name, "…", UNKNOWN, ", ".join(known.values()),
         f"write {known[near[0]]}" if near else "remove it, or correct its name",
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def spell(names: Iterable[str], spelling: Callable[[str], str]) -> None:
 
 
 def _spelled_path(path: str) -> str:
-    return re.sub(r"[^.\[\]]+", lambda part: _spellings.get(part[0], part[0]), path)
+    return re.sub(r"[^.:\[\]]+", lambda part: _spellings.get(part[0], part[0]), path)
 
 
 def _spelled_text(text: str) -> str:

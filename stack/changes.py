@@ -9,16 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import pulumi
+from pydantic.alias_generators import to_camel
 
-from components import pools
+from components import arguments, pools
+from components.arguments import Shape
 from components.checks import Problem
 
 from . import living, on
-from .config import Section
 from .environment import Environment
+from .section import Section
 
 
 class Effect(Enum):
@@ -218,46 +220,28 @@ def settings(environment: Environment) -> dict[str, Any]:
     return {path: "" if value is None else value for path, value in found.items()}
 
 
-def fields(model: type[Section], path: str = "") -> Iterator[str]:
-    """The paths of all fields that a file may have. A person's own keys are `*`; a section that may be left out is a
+def fields(shape: Shape, path: str = "") -> Iterator[str]:
+    """The paths of all fields that a file may have. A person's own keys are `*`; a section that may be omitted is a
     path of its own."""
-    for name, field in model.model_fields.items():
-        here = f"{path}.{field.alias or name}".lstrip(".")
-        inner, keyed = _section(field.annotation)
-        if inner is None:
+    for name, field in shape.fields.items():
+        here = f"{path}.{to_camel(name)}".lstrip(".")
+        inside, held = arguments.part(field.hint)
+        if inside is None or held == "list":
             yield here
         else:
-            yield from [here] if type(None) in get_args(field.annotation) else []
-            yield from fields(inner, f"{here}.*" if keyed else here)
-
-
-def _section(annotation: Any) -> tuple[type[Section] | None, bool]:
-    """(the model of a section or of a map of sections, whether it is a map); a list of sections is one value."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation, False
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (dict, Mapping):
-        return _section(inner[1])[0], True
-    if origin is list:
-        return None, False
-    return next((found for each in inner if (found := _section(each))[0]), (None, False))
+            yield from [here] if not held and field.default is None and not field.required else []
+            yield from fields(inside, f"{here}.*" if held else here)
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Section):
-        for name, field in type(value).model_fields.items():
-            yield from _flat(f"{path}.{field.alias or name}".lstrip("."), getattr(value, name))
+        for name in value.shape.fields:
+            yield from _flat(f"{path}.{to_camel(name)}".lstrip("."), getattr(value, name))
     elif isinstance(value, Mapping) and any(isinstance(each, Section) for each in value.values()):
         for key, each in value.items():
             yield from _flat(f"{path}.{key}", each)
     else:
-        yield path, _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Section):
-        return value.model_dump(by_alias=True, exclude_none=True)
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+        yield path, value
 
 
 def _text(value: Any) -> str:

@@ -1,111 +1,69 @@
-"""The stack's config: what may stand in `Pulumi.<stack>.yaml` on both clouds, as types.
+"""What `Pulumi.<stack>.yaml` may hold under `gpuyard:` on both clouds, put together from the library's own arguments.
 
-`aws/config.py` and `gcp/config.py` add what only one cloud has. Keys are camelCase in the file and snake_case here.
-Every top-level key is declared in `Pulumi.yaml` as well, which `tests/structure` holds against these models. Nothing
-here asks a cloud; what the values mean stands with the library's arguments of the same names.
+`aws/config.py` and `gcp/config.py` say which arguments of their components a file gives. Keys are camelCase in the file
+and snake_case here. Pulumi.yaml is generated from these shapes.
 """
 
-from collections.abc import Mapping
-from typing import Literal
+from typing import TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from typing_extensions import NotRequired
 
-
-class Section(BaseModel):
-    """A part of the config: frozen, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+from components.arguments import Field, Shape, shape
+from components.charts.images import ImagesArgs
+from components.clouds import AWS, CLOUDS
 
 
-class Taint(Section):
-    """A taint, in Kubernetes' spelling."""
+class ChartsConfig(TypedDict):
+    """Helm charts."""
 
-    key: str
-    value: str = ""
-    effect: str
-
-
-class Accelerator(Section):
-    """The GPU that a pool is for."""
-
-    type: str
-    count: int | None = None
+    mirror: NotRequired[str]
+    """Where all charts come from: a folder, an https:// repository or an oci:// address. Default: each chart's own
+    repository."""
+    digests: NotRequired[dict[str, str]]
+    """The sha256 of each chart's package, by the chart's name. Default: none."""
 
 
-class NodePool(Section):
-    """One node pool; see `components/pools.py`."""
-
-    machine_types: list[str]
-    min: int
-    max: int
-    was: str = ""
-    labels: dict[str, str] = {}
-    taints: list[Taint] = []
-    capacity: list[str] = ["on_demand"]
-    zones: list[str] = []
-    per_zone: bool = False
-    disk_gib: int | None = None
-    scratch: bool | None = None
-    interconnect: bool = False
-    placement: bool | None = None
-    accelerator: Accelerator | None = None
-    accept_withdrawn: bool = False
+def cluster(arguments: Shape, *further: Field) -> Shape:
+    """The section `cluster`. `arguments`: those that a file gives, the cluster's physical name among them."""
+    named = arguments.renamed(cluster_name="name")
+    optional = Field("name", str, False, "Physical name of the cluster. Default: gpuyard-STACK.")
+    version = Field("version", str, False, f"{named.fields['version'].doc} Default: the newest that gpuyard knows.")
+    return named.plus(optional, version, *further)
 
 
-class Network(Section):
-    """The network."""
-
-    cidr: str = "10.0.0.0/16"
-    zones: list[str]
-    nat: str = "single"
-    pods_cidr: str | None = None
+def section(name: str, contents: Shape, doc: str) -> Field:
+    """A section that is always there: without it in the file, every field has its default."""
+    return Field(name, contents, False, doc, {})
 
 
-class Cluster(Section):
-    """The cluster."""
-
-    name: str | None = None
-    version: str | None = None
-    public_access_cidrs: list[str] = []
-
-
-class Storage(Section):
-    """Volumes."""
-
-
-class Addons(Section):
-    """What is installed in the cluster on either cloud."""
-
-    alerts: bool = True
-    cleanup: bool = True
-
-
-class Charts(Section):
-    """Where Helm charts come from; see `components/charts/release.py` and docs/air-gapped.md."""
-
-    mirror: str = ""
-    digests: dict[str, str] = {}
-
-
-class Images(Section):
-    """Where container images come from; see `components/images.py` and docs/air-gapped.md."""
-
-    registry: str = ""
-    prefixes: dict[str, str] = {}
-    digests: dict[str, str] = {}
-
-
-class Config(Section):
-    """Everything under `gpuyard:` in a stack's file."""
-
-    cloud: Literal["aws", "gcp"] = "aws"
-    network: Network
-    cluster: Cluster = Cluster()
-    node_pools: Mapping[str, NodePool] = Field(min_length=1)
-    storage: Storage = Storage()
-    addons: Addons = Addons()
-    charts: Charts = Charts()
-    images: Images = Images()
-    deletion_protection: bool = True
-    tags: dict[str, str] = {}
+def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, addons: Shape) -> Shape:
+    """Everything under `gpuyard:` on one cloud."""
+    return Shape(
+        "Config",
+        {
+            each.name: each
+            for each in (
+                Field("cloud", str, False, f"Cloud of this environment: {' or '.join(CLOUDS)}.", AWS),
+                Field("network", network, True, "The network."),
+                section("cluster", cluster, "The cluster."),
+                Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
+                section("storage", storage, "Volumes."),
+                section("addons", addons, "What is installed in the cluster."),
+                section("charts", shape(ChartsConfig), "Where Helm charts come from."),
+                section("images", shape(ImagesArgs), "Where container images come from."),
+                Field(
+                    "deletion_protection",
+                    bool,
+                    False,
+                    "Whether the clouds and Pulumi refuse to delete the cluster, its network and its file systems.",
+                    True,
+                ),
+                Field(
+                    "tags",
+                    dict[str, str],
+                    False,
+                    "Tags (labels on Google Cloud) of everything that takes them, nodes and claims' volumes included.",
+                ),
+            )
+        },
+    )

@@ -1,38 +1,36 @@
 """The environment that a stack describes: the one reader of `pulumi.Config`, checked before anything is made."""
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any
 
 import pulumi
 from pulumi.runtime import config as runtime_config
-from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, pool_checks, versions
+from components import arguments, checks, hardware, pool_checks, versions
+from components.arguments import Shape
 from components.checks import Problem
+from components.clouds import AWS, CLOUDS
 
 from . import cloud_keys, on
-from .aws.config import AwsConfig
 from .cloud_keys import CloudKeys
-from .config import Config, Section
-from .gcp.config import GcpConfig
 from .living import Living
+from .section import Section
 
 PROJECT = "gpuyard"
-CONFIGS: dict[str, type[Config]] = {hardware.AWS: AwsConfig, hardware.GCP: GcpConfig}
-C = TypeVar("C", bound=Config, covariant=True)
 
 
 @dataclass(frozen=True)
-class Environment(Generic[C]):
-    """A checked config with the facts that stand outside `gpuyard:` (the clouds' own keys, the stack's name)."""
+class Environment:
+    """A checked config with the facts outside `gpuyard:` (the clouds' own keys, the stack's name)."""
 
     name: str
-    config: C
+    """Name of the environment: gpuyard-STACK."""
+    config: Section
+    """Everything under `gpuyard:`."""
     keys: CloudKeys
     """What the file says to the clouds' providers."""
     file: str
@@ -66,10 +64,7 @@ class Environment(Generic[C]):
     @property
     def node_pools(self) -> dict[str, Any]:
         """The pools as the library takes them: specs of the cloud's own kind."""
-        return {
-            name: pool.model_dump(exclude_none=True, exclude_unset=True)
-            for name, pool in self.config.node_pools.items()
-        }
+        return {name: pool.arguments() for name, pool in self.config.node_pools.items()}
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
@@ -86,18 +81,10 @@ class Environment(Generic[C]):
                 "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint, and only IAM stands "
                 "before the cluster; name the networks of those who need it"
             )
-        yield from on.checks(self.config.cloud).warnings(self, today)
+        yield from map(checks.spelled, on.checks(self.config.cloud).warnings(self, today))
         for name, spec in self.node_pools.items():
-            yield from (f"nodePools.{name}.{said}" for said in pool_checks.warnings(self.config.cloud, spec))
-        for name, pool in self.config.node_pools.items():
-            for machine_type in pool.machine_types:
-                machine = hardware.find(self.config.cloud, machine_type)
-                if machine and not machine.offered:
-                    later = ", ".join(hardware.successors(machine))
-                    yield (
-                        f"nodePools.{name}: {machine_type} is withdrawn, a real account cannot buy it; "
-                        f"its successors: {later}"
-                    )
+            found = [*pool_checks.warnings(self.config.cloud, spec), *_withdrawn(self.config.cloud, spec)]
+            yield from (checks.spelled(f"node_pools.{name}.{each}") for each in found)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -136,23 +123,31 @@ def parse(
 ) -> Environment:
     """The environment of a stack's config as plain values (`raw`: key → value; `present`: every key of ours that is
     set; `keys`: the other ones)."""
-    file = f"Pulumi.{stack}.yaml"
-    subject = f"The config of stack {stack} ({file})"
-    cloud = raw.get("cloud", hardware.AWS)
-    model = CONFIGS.get(cloud, Config) if isinstance(cloud, str) else Config
-    unknown = [_unknown([key], model) for key in sorted(present - set(_declared()))]
-    try:
-        config = model.model_validate(raw)
-    except ValidationError as error:
-        checks.refuse(_prefixed([*unknown, *_shape_problems(error, model)]), subject)
-        raise
-    environment = Environment(f"{PROJECT}-{stack}", config, keys, file)
-    environment.refuse([*unknown, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
+    subject = f"The config of stack {stack} ({file_of(stack)})"
+    cloud = raw.get("cloud", AWS)
+    problems = list(checks.one_of("cloud", cloud, CLOUDS))
+    if problems:
+        checks.refuse(_prefixed(problems), subject)
+    shape = on.shape(cloud)
+    checks.spell(arguments.names(shape), to_camel)
+    given = {**{key: None for key in present if key not in _declared()}, **raw}
+    problems = [_of_another_cloud(each, cloud) for each in arguments.problems(shape, given, spelling=to_camel)]
+    if not problems and not raw["nodePools"]:
+        problems = [Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool")]
+    checks.refuse(_prefixed(problems), subject)
+    config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
+    environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
+    environment.refuse([*cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 
 
+def file_of(stack: str) -> str:
+    """The file that holds a stack's config."""
+    return f"Pulumi.{stack}.yaml"
+
+
 def _declared() -> list[str]:
-    return _keys(Config)
+    return [to_camel(name) for name in on.shape(AWS).fields]
 
 
 def _typed(text: str) -> Any:
@@ -163,119 +158,46 @@ def _typed(text: str) -> Any:
 
 
 def _prefixed(problems: Iterable[Problem]) -> list[Problem]:
-    """Paths as they stand in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
+    """Paths as they are in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
     return [
-        Problem(f"{PROJECT}:{_camel(p.path)}", p.value, p.wrong, p.allowed, p.fix)
-        if ":" not in p.path.split(".")[0]
-        else p
-        for p in problems
+        each if ":" in each.path.split(".")[0] else replace(each, path=f"{PROJECT}:{each.path}") for each in problems
     ]
 
 
-def _camel(path: str) -> str:
-    """Field names of ours in camelCase; a person's own keys (pool names, labels) never have an underscore first."""
-    known = {name for model in _sections() for name in model.model_fields}
-    return ".".join(
-        to_camel(part.split("[")[0]) + part[len(part.split("[")[0]) :] if part.split("[")[0] in known else part
-        for part in path.split(".")
-    )
+def _of_another_cloud(problem: Problem, cloud: str) -> Problem:
+    """An unknown key that another cloud has at the same place says so, and what takes its place."""
+    if problem.wrong != arguments.UNKNOWN:
+        return problem
+    *above, key = problem.path.split(".")
+    for other in CLOUDS:
+        if other == cloud:
+            continue
+        place, there = _at(on.shape(other), above)
+        name = next((name for name in there.fields if to_camel(name) == key), None)
+        if name:
+            hint = on.instead(cloud).get(".".join([*place, name]))
+            fix = f"remove it (here: {hint})" if hint else "remove it"
+            return replace(problem, wrong=f"a key of environments on {other} only", fix=fix)
+    return problem
 
 
-def _sections(above: type[Section] = Section) -> Iterator[type[Section]]:
-    for section in above.__subclasses__():
-        yield section
-        yield from _sections(section)
+def _at(shape: Shape, path: list[str]) -> tuple[list[str], Shape]:
+    """(the fields on the way, the shape) at a path of the file."""
+    names: list[str] = []
+    for part in path:
+        inside = next((each for name, each in shape.fields.items() if part.split("[")[0] == to_camel(name)), None)
+        if inside:  # else a person's own key
+            names.append(inside.name)
+            shape = arguments.part(inside.hint)[0] or Shape("")
+    return names, shape
 
 
-def _unknown(location: list[str], config: type[Config]) -> Problem:
-    """What to say of a key that the model at its place does not have."""
-    *above, key = location
-    names = _keys(_model_at(above, config))
-    for cloud, other in CONFIGS.items():
-        if other is not config and key in _keys(_model_at(above, other)):
-            return Problem(
-                _path(location), "…", f"a key of environments on {cloud} only", ", ".join(names), "remove it"
-            )
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
-    return Problem(
-        _path(location), "…", "unknown key", ", ".join(names),
-        f"write {near[0]}" if near else "remove it, or correct its name",
-    )  # fmt: skip
-
-
-def _keys(model: type[Section]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _path(location: list[str]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if part.isdigit() else f".{part}" if path else part
-    return path
-
-
-def _shape_problems(error: ValidationError, config: type[Config]) -> Iterator[Problem]:
-    """Pydantic's findings (types, missing and unknown keys) in the words of every other problem."""
-    for found in error.errors():
-        location = [str(part) for part in found["loc"]]
-        if found["type"] == "extra_forbidden":
-            yield _unknown(location, config)
-        elif found["type"] == "missing":
-            yield Problem(_path(location), None, "missing", _expected(location, config), "add it")
-        elif found["type"] == "model_type":
-            yield Problem(
-                _path(location), found["input"], "no map", f"a map of {', '.join(_keys(_model_at(location, config)))}",
-                "write it as a map",
-            )  # fmt: skip
-        else:
-            allowed, value = _expected(location, config), found["input"]
-            text = found["type"] == "string_type" and isinstance(value, (int, float))
-            quoted = str(value).lower() if isinstance(value, bool) else value
-            fix = f'put it in quotes: "{quoted}"' if text else "correct the value"
-            if found["type"] in ("int_type", "bool_type") and _reads_as(found["type"], value):
-                fix = f"write {value}, without quotes"
-            if found["type"] == "list_type" and isinstance(value, str):
-                fix = f"write [{value}]"
-            yield Problem(_path(location), value, found["msg"].lower(), allowed, fix)
-
-
-def _reads_as(wanted: str, value: Any) -> bool:
-    """Whether a text is the number or the truth value that was wanted, in quotes."""
-    text = value if isinstance(value, str) else ""
-    return text in ("true", "false") if wanted == "bool_type" else text.isascii() and text.isdigit()
-
-
-def _model_at(location: list[str], config: type[Config]) -> type[Section]:
-    model: type[Section] = config
-    for part in location:
-        # Else an index, or a key of a person's own.
-        if field := next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None):
-            model = next(_models(field.annotation), model)
-    return model
-
-
-def _models(annotation: Any) -> Iterator[type[Section]]:
-    """The sections in `Mapping[str, NodePool]`, `Lustre | None` and the like."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
-
-
-def _expected(location: list[str], config: type[Config]) -> str:
-    model = _model_at(location[:-1], config)
-    field = next((f for n, f in model.model_fields.items() if location[-1] in (n, f.alias)), None)
-    if field is None:
-        return "a value of the declared type"
-    names = {"str": "text", "int": "a whole number", "bool": "true or false"}
-    annotation = str(field.annotation)
-    if "Literal" in annotation:
-        return annotation.split("Literal")[1].strip("[]").replace("'", "")
-    if "dict" in annotation or "Mapping" in annotation:
-        return "a map" if any(_models(field.annotation)) else "a map of text to text"
-    if "list" in annotation:
-        return "a list"
-    return next((text for kind, text in names.items() if kind in annotation), "a map")
+def _withdrawn(cloud: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    for machine_type in spec["machine_types"]:
+        machine = hardware.find(cloud, machine_type)
+        if machine and not machine.offered:
+            later = ", ".join(hardware.successors(machine))
+            yield f"machine_types: {machine_type} is withdrawn, a real account cannot buy it; its successors: {later}"
 
 
 def _value_problems(environment: Environment) -> Iterator[Problem]:
@@ -288,7 +210,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
         network = [problem.under("network") for problem in of_cloud.network_problems(environment)]
     yield from network
     yield from (p.under("cluster") for p in of_cloud.cluster_problems(environment))
-    pools = [problem.under("nodePools") for problem in of_cloud.pool_problems(environment)]
+    pools = [problem.under("node_pools") for problem in of_cloud.pool_problems(environment)]
     yield from pools
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
     yield from of_cloud.tag_problems(environment)

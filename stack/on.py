@@ -1,7 +1,10 @@
 """Which cloud the environment is on. Only its modules are imported: the other cloud's SDK is never loaded."""
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
+
+from components.arguments import Shape
 
 
 def cloud(name: str) -> ModuleType:
@@ -18,3 +21,13 @@ def checks(name: str) -> ModuleType:
 def changes(name: str) -> ModuleType:
     """`stack/aws/changes.py` or `stack/gcp/changes.py`: what a change of the file does to what exists."""
     return importlib.import_module(f".{name}.changes", __package__)
+
+
+def shape(name: str) -> Shape:
+    """What the file of a stack on that cloud may hold under `gpuyard:`."""
+    return importlib.import_module(f".{name}.config", __package__).CONFIG
+
+
+def instead(name: str) -> Mapping[str, str]:
+    """Path of a field that only other clouds have → what takes its place on that cloud."""
+    return importlib.import_module(f".{name}.instead", __package__).INSTEAD

@@ -26,7 +26,6 @@ from sandbox.errors import SandboxError
 from sandbox.paths import ROOT
 from sandbox.plugins.values import working_directory
 from sandbox.stacks import Stack
-from stack.config import Images
 
 from .listing import Listing, listing
 
@@ -68,7 +67,7 @@ def images_of(stack: str) -> Listing:
         os.environ["GPUYARD_SANDBOX"] = folder
         token = working_directory.set(ROOT)
         try:
-            source = Images.model_validate(config.get("gpuyard:images") or {}).model_dump()
+            source = config.get("gpuyard:images") or {}
             return listing(stack, record(config, stack), cast(ImagesArgs, source))
         finally:
             working_directory.reset(token)

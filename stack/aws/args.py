@@ -11,34 +11,29 @@ from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
 from components.charts.images import ImagesArgs
 
-from ..environment import Environment as AnyEnvironment
-from .config import AwsConfig, ExistingNetwork
-
-Environment = AnyEnvironment[AwsConfig]
+from ..environment import Environment
+from ..section import Section
 
 
 def roles(environment: Environment) -> Roles:
     """The ready-made roles that the file names."""
-    return cast(Roles, environment.config.cluster.iam.roles.model_dump(exclude_defaults=True))
+    return cast(Roles, environment.config.cluster.iam.roles.arguments())
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
-    """A network of its own."""
+    """A new network."""
     network = environment.config.network
-    args: AwsNetworkArgs = {
+    args = {
+        **network.arguments("existing"),
         "cidr": network.cidr,
-        "zones": network.zones,
-        "nat": network.nat,
         "cluster_name": environment.cluster_name,
-        "interface_endpoints": network.interface_endpoints,
-        "flow_log_days": network.flow_log_days,
         "deletion_protection": environment.config.deletion_protection,
         "roles": roles(environment),
     }
-    return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
+    return cast(AwsNetworkArgs, args)
 
 
-def existing_network(environment: Environment, existing: ExistingNetwork) -> AwsExistingNetworkArgs:
+def existing_network(environment: Environment, existing: Section) -> AwsExistingNetworkArgs:
     """A network that is there already."""
     return {
         "vpc_id": existing.vpc_id,
@@ -52,22 +47,13 @@ def existing_network(environment: Environment, existing: ExistingNetwork) -> Aws
 
 def cluster(environment: Environment) -> EksClusterArgs:
     """The control plane."""
-    cluster = environment.config.cluster
     args = {
+        **environment.config.cluster.arguments("name", "iam"),
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
-        "support": cluster.support,
-        "public_access_cidrs": cluster.public_access_cidrs,
-        "private_access_cidrs": cluster.private_access_cidrs or [],
-        "access": {who: access.model_dump() for who, access in cluster.access.items()},
-        "addon_versions": cluster.addon_versions,
-        "node_policy_arns": cluster.node_policy_arns,
-        **({} if cluster.service_cidr is None else {"service_cidr": cluster.service_cidr}),
-        "log_days": cluster.log_days,
         "deletion_protection": environment.config.deletion_protection,
         "profile": environment.keys.profile,
         "role_arn": environment.keys.role_arn,
-        **({} if cluster.log_types is None else {"log_types": cluster.log_types}),
     }
     return cast(EksClusterArgs, args)
 
@@ -79,7 +65,7 @@ def storage(environment: Environment) -> AwsStorageArgs:
         "kubernetes_version": environment.kubernetes_version,
         "zones": environment.config.network.zones,
         "addon_versions": environment.config.cluster.addon_versions,
-        "backups": environment.config.storage.backups,
+        **environment.config.storage.arguments("lustre", "buckets"),
         "deletion_protection": environment.config.deletion_protection,
         "roles": roles(environment),
     }
@@ -89,7 +75,7 @@ def storage(environment: Environment) -> AwsStorageArgs:
 def lustre(environment: Environment) -> FsxLustreArgs | None:
     """The Lustre file system, if one is wanted."""
     lustre = environment.config.storage.lustre
-    return cast(FsxLustreArgs, {**storage(environment), **lustre.model_dump()}) if lustre else None
+    return cast(FsxLustreArgs, {**storage(environment), **lustre.arguments()}) if lustre else None
 
 
 def buckets(environment: Environment) -> S3BucketsArgs | None:
@@ -99,7 +85,7 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
         "cluster_name": environment.cluster_name,
         "kubernetes_version": environment.kubernetes_version,
         "region": environment.region,
-        "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()},
+        "buckets": {name: bucket.arguments() for name, bucket in buckets.items()},
         "addon_versions": environment.config.cluster.addon_versions,
         "roles": roles(environment),
     }
@@ -108,7 +94,7 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
 
 def images(environment: Environment) -> ImagesArgs:
     """Where images come from."""
-    return cast(ImagesArgs, environment.config.images.model_dump())
+    return cast(ImagesArgs, environment.config.images.arguments())
 
 
 class Sources(TypedDict):

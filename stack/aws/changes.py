@@ -20,11 +20,8 @@ from components.checks import Problem
 
 from .. import sizes, steps
 from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_words
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from ..living import Living
-from .config import AwsConfig, MachineFacts
-
-Environment = AnyEnvironment[AwsConfig]
 
 _VPC = "aws:ec2/vpc:Vpc"
 _SUBNET = "aws:ec2/subnet:Subnet"
@@ -97,7 +94,7 @@ RULES: dict[str, Rule] = {
     "nodePools.*.nodeSettings": ROLLS,
     "nodePools.*.securityGroupIds": ROLLS,
     "nodePools.*.machine": IN_PLACE,
-    **{f"nodePools.*.machine.{to_camel(fact)}": IN_PLACE for fact in MachineFacts.model_fields},
+    **{f"nodePools.*.machine.{to_camel(fact)}": IN_PLACE for fact in hardware.MachineFacts.__annotations__},
     "nodePools.*.release": ROLLS,
     "nodePools.*.driverBranch": IN_PLACE,
     "nodePools.*.reservation": ROLLS,

@@ -16,12 +16,9 @@ from components.charts import images, release
 from components.checks import Problem
 from components.versions import Chart
 
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from . import args
 from . import roles as aws_roles
-from .config import AwsConfig
-
-Environment = AnyEnvironment[AwsConfig]
 
 # What the owner of an existing VPC has decided.
 _OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
@@ -32,7 +29,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
     network = environment.config.network
     if network.existing is not None:
         for field in _OWNERS:
-            if field in network.model_fields_set:
+            if field in network.written:
                 yield Problem(
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
                     "remove it, or remove existing",

@@ -9,7 +9,7 @@ from pulumi.runtime import register_resource_transform
 
 from components.checks import Problem
 
-from .config import Iam
+from ..section import Section
 
 _ROLE = "aws:iam/role:Role"
 # IAM API: a path begins and ends with '/'; here only what can stand in an ARN without escape.
@@ -18,7 +18,7 @@ _BOUNDARY = re.compile(r"arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCI
 _LONGEST = 512
 
 
-def problems(iam: Iam) -> Iterator[Problem]:
+def problems(iam: Section) -> Iterator[Problem]:
     """What is wrong with `iam`, seen without asking AWS."""
     if not _PATH.fullmatch(iam.path) or len(iam.path) > _LONGEST:
         yield Problem(
@@ -32,7 +32,7 @@ def problems(iam: Iam) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def shape(iam: Iam) -> None:
+def shape(iam: Section) -> None:
     """Gives every role from here on the boundary and the path."""
     if iam.path == "/" and not iam.permissions_boundary:
         return

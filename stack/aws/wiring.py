@@ -26,13 +26,11 @@ from components.monitoring.prometheus_stack import Monitoring
 from components.taints import tolerations
 
 from .. import providers as stack_providers
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from . import args
 from . import checks as aws_checks
 from . import roles as aws_roles
-from .config import AwsConfig
 
-Environment = AnyEnvironment[AwsConfig]
 Providers = list[pulumi.ProviderResource]
 Network = AwsNetwork | AwsExistingNetwork
 

@@ -11,11 +11,9 @@ from components.gcp.filestore import FilestoreArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from ..living import Living
-from .config import ExistingNetwork, GcpConfig
-
-Environment = AnyEnvironment[GcpConfig]
+from ..section import Section
 
 
 def location(environment: Environment) -> str:
@@ -33,22 +31,17 @@ def _given(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def network(environment: Environment) -> GcpNetworkArgs:
-    """A network of its own."""
+    """A new network."""
     network = environment.config.network
     args = {
+        **network.arguments("existing"),
         "region": environment.region,
         "cidr": network.cidr,
-        "zones": network.zones,
-        "nat": network.nat,
-        "pods_cidr": network.pods_cidr,
-        "services_cidr": network.services_cidr,
-        "further_pods_cidrs": network.further_pods_cidrs,
-        "flow_log_percent": network.flow_log_percent,
         "deletion_protection": environment.config.deletion_protection,
     }
-    # What exists stays, also where the default is another range.
+    # What exists stays, even if the default is another range by now.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
-        args[field] = args[field] or living_ranges(environment.living).get(name)
+        args[field] = args.get(field) or living_ranges(environment.living).get(name)
     if args["pods_cidr"] is None:
         args["pods_cidr"] = addresses.default_pods([network.cidr, args["services_cidr"] or gcp_network.SERVICES_CIDR])
     return cast(GcpNetworkArgs, _given(args))
@@ -60,10 +53,10 @@ def living_ranges(living: Living) -> dict[str, str]:
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 
-def existing_network(environment: Environment, existing: ExistingNetwork) -> GcpExistingNetworkArgs:
+def existing_network(environment: Environment, existing: Section) -> GcpExistingNetworkArgs:
     """A network that is there already."""
     args = {
-        **existing.model_dump(),
+        **existing.arguments(),
         "project": environment.project,
         "region": environment.region,
         "zones": environment.config.network.zones,
@@ -87,29 +80,14 @@ def shared_vpc(environment: Environment) -> bool:
 
 def cluster(environment: Environment) -> GkeClusterArgs:
     """The control plane."""
-    cluster, specs = environment.config.cluster, environment.config.node_pools.values()
+    specs = environment.config.node_pools.values()
     args = {
+        **environment.config.cluster.arguments("name"),
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
         "project": environment.project,
         "location": location(environment),
         "zones": environment.config.network.zones,
-        "pods_per_node": cluster.pods_per_node,
-        "public_access_cidrs": cluster.public_access_cidrs,
-        "private_access_cidrs": cluster.private_access_cidrs,
-        "dns_endpoint": cluster.dns_endpoint,
-        "release_channel": cluster.release_channel,
-        "maintenance": cluster.maintenance.model_dump(),
-        "secrets_key": cluster.secrets_key,
-        "disks_key": cluster.disks_key,
-        "log_types": cluster.log_types,
-        "metric_types": cluster.metric_types,
-        "managed_dcgm": cluster.managed_dcgm,
-        "autoscaling_profile": cluster.autoscaling_profile,
-        "gateway_api": cluster.gateway_api,
-        "dns": cluster.dns,
-        "binary_authorization": cluster.binary_authorization,
-        "groups_domain": cluster.groups_domain,
         "image_streaming": any(pool.image_streaming for pool in specs),
         "multi_networking": any(pool.interconnect for pool in specs),
         "impersonate_service_account": environment.keys.impersonated or None,
@@ -125,8 +103,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "shared_vpc": shared_vpc(environment),
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
         "version": environment.kubernetes_version,
-        "filestore_tier": storage.filestore_tier,
-        "filestore_multishare": storage.filestore_multishare,
+        **storage.arguments("filestore", "buckets"),
         # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
@@ -139,7 +116,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
     if filestore is None:
         return None
     args = {
-        **filestore.model_dump(),
+        **filestore.arguments(),
         "project": environment.project,
         "region": environment.region,
         "zones": network.zones,
@@ -154,6 +131,6 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
 def buckets(environment: Environment) -> GcsBucketsArgs | None:
     """Buckets as volumes, if there are any."""
     buckets = environment.config.storage.buckets
-    given = {name: bucket.model_dump(exclude_none=True) for name, bucket in buckets.items()}
+    given = {name: bucket.arguments() for name, bucket in buckets.items()}
     args = {"project": environment.project, "buckets": given}
     return cast(GcsBucketsArgs, args) if buckets else None

@@ -20,12 +20,9 @@ from components.gcp.network import PODS, SERVICES, SERVICES_CIDR
 
 from .. import sizes, steps
 from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_words
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from ..living import Living
 from . import args
-from .config import GcpConfig
-
-Environment = AnyEnvironment[GcpConfig]
 
 _NETWORK = "gcp:compute/network:Network"
 _SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"

@@ -14,12 +14,9 @@ from components.gcp import pool_checks as gcp_pools
 from components.gcp import storage as gcp_storage
 from components.versions import Chart
 
-from ..config import Section
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
+from ..section import Section
 from . import args
-from .config import GcpConfig
-
-Environment = AnyEnvironment[GcpConfig]
 
 # What the owner of an existing VPC has decided.
 _OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "further_pods_cidrs", "flow_log_percent")
@@ -30,7 +27,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
     network = environment.config.network
     if network.existing is not None:
         for field in _OWNERS:
-            if field in network.model_fields_set:
+            if field in network.written:
                 yield Problem(
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
                     "remove it, or remove existing",
@@ -128,9 +125,8 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def _without_effect(section: Section, why: str) -> Iterator[Problem]:
-    for name, field in type(section).model_fields.items():
-        if name in section.model_fields_set:
-            yield Problem(field.alias or name, getattr(section, name), why, "nothing", "remove it")
+    for name, value in section.written.items():
+        yield Problem(name, value, why, "nothing", "remove it")
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:

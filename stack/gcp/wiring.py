@@ -20,11 +20,9 @@ from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
 
 from .. import providers as stack_providers
-from ..environment import Environment as AnyEnvironment
+from ..environment import Environment
 from . import args
-from .config import GcpConfig
 
-Environment = AnyEnvironment[GcpConfig]
 Providers = list[pulumi.ProviderResource]
 Network = GcpNetwork | GcpExistingNetwork
 

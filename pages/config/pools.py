@@ -1,0 +1,44 @@
+"""The tables of docs/pools.md: the keys of a pool on both clouds, then those of each."""
+
+from __future__ import annotations
+
+from pydantic.alias_generators import to_camel
+
+from components.clouds import CLOUDS
+from stack import on
+
+from ..picture.pages import Parts
+from .declared import Key, keys, section, spelled, title
+
+
+def parts() -> Parts:
+    """Name of a place in the page → table."""
+    found = {cloud: {key.path: key for key in keys(section(cloud, "node_pools"))} for cloud in CLOUDS}
+    common = [path for path in next(iter(found.values())) if all(path in each for each in found.values())]
+    tables = {"pools": _table("", [next(iter(found.values()))[path] for path in common])}
+    for cloud, each in found.items():
+        (other,) = (name for name in CLOUDS if name != cloud)
+        own = [key for path, key in each.items() if path not in common]
+        tables[f"pools-{cloud}"] = _table(other, own)
+    return Parts({}, tables)
+
+
+def _table(other: str, listed: list[Key]) -> str:
+    """`other`: the cloud that refuses these keys; without one both have them."""
+    head = ["key", "meaning", "default", *([f"refused on {title(other)}; instead"] if other else [])]
+    rows = [head, ["---"] * len(head)]
+    for key in listed:
+        rows.append([f"`{key.path}`", key.meaning, key.default, *([_instead(other, key.path)] if other else [])])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _instead(cloud: str, path: str) -> str:
+    """The hint of the key, or of the one that it is in."""
+    hints = {_as_keys(place): hint for place, hint in on.instead(cloud).items()}
+    first = path.split(".")[0]
+    return spelled(hints.get(f"nodePools.{path}") or hints.get(f"nodePools.{first}") or "–")
+
+
+def _as_keys(path: str) -> str:
+    """A path of fields as a path of keys."""
+    return ".".join(map(to_camel, path.split(".")))

@@ -1,0 +1,39 @@
+"""A key that only the other cloud has is refused with what takes its place, so every such key has a hint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from components import arguments
+from components.arguments import Shape
+from components.clouds import AWS, CLOUDS, GCP
+from stack import on
+
+
+def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
+    """Paths of the fields that `there` has and `here` lacks; of what is lacking, not what is in it."""
+    for name, field in there.fields.items():
+        where = f"{path}.{name}".lstrip(".")
+        if name not in here.fields:
+            yield where
+            continue
+        inside, mine = arguments.part(field.hint)[0], arguments.part(here.fields[name].hint)[0]
+        if inside and mine:
+            yield from only_there(mine, inside, where)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_every_key_of_the_other_cloud_has_a_hint_and_nothing_else_has_one(cloud: str) -> None:
+    other = GCP if cloud == AWS else AWS
+    assert set(on.instead(cloud)) == set(only_there(on.shape(cloud), on.shape(other)))
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_hint_names_fields_that_the_cloud_has(cloud: str) -> None:
+    known = arguments.names(on.shape(cloud))
+    for path, hint in on.instead(cloud).items():
+        for code in re.findall(r"`([a-z_.]+)[`:]", hint):
+            assert set(code.split(".")) <= known, f"{path}: {code}"
