@@ -19,6 +19,7 @@ READERS = {"gpuyard.dev/reads-metrics": "true"}
 _PROMETHEUS_PODS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
 _ANYTHING: dict[str, Any] = {}
 
+
 class MonitoringArgs(TypedDict):
     """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
     `block`: it goes with the cluster, and metrics that are to last longer are sent elsewhere. `autoscaler`: scrape the
