@@ -7,8 +7,7 @@ import re
 import pytest
 
 from pages.api import source
-
-from .library import component_classes, interface
+from tests.structure.library import component_classes, interface
 
 TYPES = sorted(
     (each for each in interface() if each not in component_classes()), key=lambda each: (each.__module__, each.__name__)

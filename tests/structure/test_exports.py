@@ -14,8 +14,7 @@ import pytest
 import components
 from components import exports
 from sandbox.paths import ROOT
-
-from .library import PACKAGES, component_classes, interface
+from tests.structure.library import PACKAGES, component_classes, interface
 
 SDKS = {"aws": ("pulumi_aws", "pulumi_eks"), "gcp": ("pulumi_gcp",)}
 """Package → the SDKs that only it may load."""
