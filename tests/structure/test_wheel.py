@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,7 @@ def outside(argv: list[str | Path], folder: Path, check: bool = True) -> subproc
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Outside:
+    assert int(version("setuptools").split(".")[0]) >= 77, "too old to build the wheel: install requirements-dev.txt"
     source, root = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("outside")
     for name in SOURCE:
         if (ROOT / name).is_dir():
