@@ -1,12 +1,18 @@
-"""What the library's packages export: every component and every type of its arguments, once, and lazily."""
+"""What the library's packages export: every component and every type of its arguments, once, and lazily.
+
+`pytest tests/structure/test_exports.py --update-golden` writes the lines that these tests miss, moves those of a type
+whose module has moved, and removes those of a type that is gone.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import typing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +25,44 @@ from tests.structure.library import PACKAGES, component_classes, interface
 SDKS = {"aws": ("pulumi_aws", "pulumi_eks"), "gcp": ("pulumi_gcp",)}
 """Package → the SDKs that only it may load."""
 EXPORTING = ("components", *(f"components.{package}" for package in (*PACKAGES, "charts")))
+
+
+def relative(package: str, module: str) -> str:
+    """A module as a package's `__init__.py` imports from it: `.cluster`, `..versions`."""
+    ours, theirs = package.split("."), module.split(".")
+    same = next((n for n, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+    return "." * (1 + len(ours) - same) + ".".join(theirs[same:])
+
+
+def source(package: str) -> Path:
+    """The `__init__.py` of a package."""
+    return ROOT.joinpath(*package.split("."), "__init__.py")
+
+
+def written(package: str) -> str:
+    """The source of a package with the exports that it has to have. Others stay while they exist."""
+    types = {each.__name__ for each in interface()}
+    lines = {
+        name: module
+        for name, module in exports.exported(package).items()
+        if name not in types and find_spec(module) and hasattr(importlib.import_module(module), name)
+    }
+    lines |= {each.__name__: each.__module__ for each, home in interface().items() if home == package}
+    rows = sorted((relative(package, module), name) for name, module in lines.items())
+    block = "".join(f"    from {module} import {name} as {name}\n" for module, name in rows)
+    found = re.compile(r"(?<=^if TYPE_CHECKING:\n).*?(?=^else:\n)", re.DOTALL | re.MULTILINE)
+    return found.sub(lambda _: block, source(package).read_text(), count=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def updated(request: pytest.FixtureRequest) -> None:
+    for package in EXPORTING if request.config.getoption("--update-golden") else ():
+        source(package).write_text(written(package))
+
+
+@pytest.mark.parametrize("package", EXPORTING)
+def test_the_exports_of_a_package_are_in_order(package: str) -> None:
+    assert source(package).read_text() == written(package), "--update-golden writes the lines"
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +98,7 @@ def test_every_export_exists_and_is_what_type_checkers_see(package: str) -> None
         assert value is getattr(importlib.import_module(home), name)
         assert value.__module__ == home, f"{name} is imported from {home}, which did not define it"
         assert name in dir(module)
-    tree = ast.parse(Path(module.__file__ or "").read_text())
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source(package).read_text())):
         if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "exports"):
             assert all(alias.asname == alias.name for alias in node.names), "re-exports are written `X as X` (PEP 484)"
 
