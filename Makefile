@@ -11,7 +11,7 @@ SANDBOX = $(RUN) sandbox
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record picture clean
+.PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record pages picture clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$+/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: ## Measure the sandbox against its floor
 
 record: ## Record the README's transcripts anew
 	@$(RUN) pages.transcripts
+
+pages: ## Write every generated page again: docs/api, and the pictures and the tables of docs/aws.md and docs/gcp.md
+	@$(RUN) pages
 
 picture: ## Draw the pictures and the tables of docs/aws.md and docs/gcp.md anew
 	@$(RUN) pages.picture

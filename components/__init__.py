@@ -1,9 +1,29 @@
-"""gpuyard's component library: ML-ready Kubernetes on Amazon EKS and Google GKE.
+"""gpuyard: Pulumi components for ML-ready Kubernetes on Amazon EKS and Google GKE.
 
-Import the component you need from its own module, for example
+A component, its arguments and the types that they use are exported by one package each:
 
-    from gpuyard.aws.network import AwsNetwork      # installed as `gpuyard`
-    from components.aws.network import AwsNetwork   # inside this repository
+    from gpuyard.aws import EksCluster, EksNodePool            # Amazon EKS
+    from gpuyard.gcp import GkeCluster, GkeNodePool            # Google GKE
+    from gpuyard.monitoring import Alerts, Monitoring          # either cloud
+    from gpuyard.cleanup import ClusterCleanup                 # either cloud
+    from gpuyard import NodePoolSpec, Taint                    # types that several of them use
 
-Nothing is imported here, so that a stack on one cloud never loads the SDK of the other.
+Inside this repository the package is called `components`. A name is loaded at its first use: importing `gpuyard`, or
+the package of one cloud, never loads the SDK of the other.
 """
+
+from typing import TYPE_CHECKING
+
+from .exports import lazy
+
+__version__ = "0.2.0"
+"""Version of the library, as in CHANGELOG.md. `pyproject.toml` reads it from here."""
+
+if TYPE_CHECKING:
+    from .charts.images import ImagesArgs as ImagesArgs
+    from .hardware import MachineFacts as MachineFacts
+    from .pools import Accelerator as Accelerator
+    from .pools import NodePoolSpec as NodePoolSpec
+    from .taints import Taint as Taint
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__)

@@ -1,1 +1,38 @@
-"""Components that run on Google Cloud."""
+"""Components that run on Google Cloud, their arguments and the types that these use."""
+
+from typing import TYPE_CHECKING
+
+from ..exports import lazy
+
+if TYPE_CHECKING:
+    from .buckets import GcsBucket as GcsBucket
+    from .buckets import GcsBuckets as GcsBuckets
+    from .buckets import GcsBucketsArgs as GcsBucketsArgs
+    from .cluster import GkeCluster as GkeCluster
+    from .cluster import GkeClusterArgs as GkeClusterArgs
+    from .compute_class import GkeComputeClass as GkeComputeClass
+    from .compute_class import GkeComputeClassArgs as GkeComputeClassArgs
+    from .existing_network import GcpExistingNetwork as GcpExistingNetwork
+    from .existing_network import GcpExistingNetworkArgs as GcpExistingNetworkArgs
+    from .filestore import Filestore as Filestore
+    from .filestore import FilestoreArgs as FilestoreArgs
+    from .identity import WorkloadIdentity as WorkloadIdentity
+    from .identity import WorkloadIdentityArgs as WorkloadIdentityArgs
+    from .maintenance import Maintenance as Maintenance
+    from .maintenance import Rest as Rest
+    from .network import GcpNetwork as GcpNetwork
+    from .network import GcpNetworkArgs as GcpNetworkArgs
+    from .node_pool import GkeNodePool as GkeNodePool
+    from .node_pool import GkeNodePoolArgs as GkeNodePoolArgs
+    from .pool_spec import GkeNodePoolSpec as GkeNodePoolSpec
+    from .pool_spec import GkeReservation as GkeReservation
+    from .pool_spec import GkeUpgrade as GkeUpgrade
+    from .pool_spec import GpuSharing as GpuSharing
+    from .pool_spec import HugePages as HugePages
+    from .pool_spec import SecondaryBootDisk as SecondaryBootDisk
+    from .services import GcpServices as GcpServices
+    from .services import GcpServicesArgs as GcpServicesArgs
+    from .storage import GcpStorage as GcpStorage
+    from .storage import GcpStorageArgs as GcpStorageArgs
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__)

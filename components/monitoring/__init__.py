@@ -1,1 +1,15 @@
-"""Prometheus and what it measures: the chart, alert rules, scrapes."""
+"""Prometheus and what it measures: the chart, alert rules, scrapes. On either cloud."""
+
+from typing import TYPE_CHECKING
+
+from ..exports import lazy
+
+if TYPE_CHECKING:
+    from .alerts import Alerts as Alerts
+    from .alerts import AlertsArgs as AlertsArgs
+    from .pod_scrape import PodScrape as PodScrape
+    from .pod_scrape import PodScrapeArgs as PodScrapeArgs
+    from .prometheus_stack import Monitoring as Monitoring
+    from .prometheus_stack import MonitoringArgs as MonitoringArgs
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__)

@@ -6,7 +6,6 @@ import pulumi
 from typing_extensions import NotRequired
 
 from .. import versions
-from ..aws import cluster_autoscaler
 from ..charts.images import ImagesArgs
 from ..charts.release import namespace, release
 from ..storage_classes import BLOCK
@@ -19,13 +18,6 @@ READERS = {"gpuyard.dev/reads-metrics": "true"}
 
 _PROMETHEUS_PODS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
 _ANYTHING: dict[str, Any] = {}
-
-_AUTOSCALER = {
-    "name": "cluster-autoscaler",
-    "selector": {"matchLabels": cluster_autoscaler.POD_LABELS},
-    "namespaceSelector": {"matchNames": [cluster_autoscaler.NAMESPACE]},
-    "endpoints": [{"port": cluster_autoscaler.METRICS_PORT, "interval": "30s"}],
-}
 
 
 class MonitoringArgs(TypedDict):
@@ -97,7 +89,7 @@ class Monitoring(pulumi.ComponentResource):
                     },
                     # A ServiceMonitor of the autoscaler's own release would have to wait for this one, which may wait
                     # for a node that only the autoscaler brings.
-                    "additionalServiceMonitors": [_AUTOSCALER] if args.get("autoscaler", False) else [],
+                    "additionalServiceMonitors": [_autoscaler()] if args.get("autoscaler", False) else [],
                     "prometheusSpec": {
                         # Take every monitor and rule of the cluster, not only those of this release.
                         "serviceMonitorSelectorNilUsesHelmValues": False,
@@ -127,3 +119,16 @@ class Monitoring(pulumi.ComponentResource):
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})
+
+
+def _autoscaler() -> dict[str, Any]:
+    """The ServiceMonitor of the Cluster Autoscaler, in the chart's form."""
+    # Late: only this part needs AWS's SDK, and Prometheus runs on either cloud.
+    from ..aws import cluster_autoscaler
+
+    return {
+        "name": "cluster-autoscaler",
+        "selector": {"matchLabels": cluster_autoscaler.POD_LABELS},
+        "namespaceSelector": {"matchNames": [cluster_autoscaler.NAMESPACE]},
+        "endpoints": [{"port": cluster_autoscaler.METRICS_PORT, "interval": "30s"}],
+    }

@@ -59,11 +59,10 @@ def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
 def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """seed row S26: the README's Python, under the recording engine. Installed, `components` is called `gpuyard`."""
     import components
-    from components.aws import node_pool
+    import components.aws
 
     monkeypatch.setitem(sys.modules, "gpuyard", components)
-    monkeypatch.setitem(sys.modules, "gpuyard.aws", sys.modules["components.aws"])
-    monkeypatch.setitem(sys.modules, "gpuyard.aws.node_pool", node_pool)
+    monkeypatch.setitem(sys.modules, "gpuyard.aws", components.aws)
     (example,) = blocks(README, "python")
 
     def program() -> None:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import pkgutil
 import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import pulumi
 import pytest
 import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
-import components
 from sandbox.paths import ROOT
 from stack import environment, on
 from stack.config import Config
+from tests.structure.library import component_classes
 
 PACKAGES = ["components", "stack", "recording", "pages", "sandbox", "tools", "tests", "bench"]
 LONGEST = 460
@@ -63,26 +61,7 @@ def imports(path: Path) -> Iterator[tuple[str, str]]:
                 yield module, name
 
 
-def component_classes() -> dict[str, type[pulumi.ComponentResource]]:
-    """Every component of the library by its module's name and its own."""
-    found: dict[str, type[pulumi.ComponentResource]] = {}
-    for module in library_modules():
-        for name, value in vars(module).items():
-            if (
-                inspect.isclass(value)
-                and issubclass(value, pulumi.ComponentResource)
-                and value.__module__ == module.__name__
-            ):
-                found[f"{module.__name__}.{name}"] = value
-    return found
-
-
-def library_modules() -> list[ModuleType]:
-    names = [info.name for info in pkgutil.walk_packages(components.__path__, "components.") if not info.ispkg]
-    return [importlib.import_module(name) for name in names]
-
-
-COMPONENTS = component_classes()
+COMPONENTS = {f"{found.__module__}.{found.__name__}": found for found in component_classes()}
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,0 +1,54 @@
+"""Writes docs/api from the docstrings of the library.
+
+python -m pages.api              writes the pages (`make pages` does, with the other generated pages)
+python -m pages.api --check      exits 1, and says what to do, when a page is not what it would write
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import page, source
+
+FOLDER = source.ROOT / "docs" / "api"
+FIX = "make pages"
+
+
+def pages() -> dict[str, str]:
+    """Name of a file in docs/api → its text."""
+    homes = page.homes()
+    return {
+        "README.md": page.index(),
+        **{page.file(package): page.page(package, homes) for package in source.PACKAGES},
+    }
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
+    """The command; returns its exit status. `folder`: where the pages lie."""
+    parser = argparse.ArgumentParser(prog="python -m pages.api", description="docs/api from the library's docstrings")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    check, status = parser.parse_args(arguments).check, 0
+    found = pages()
+    if not check:
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted({*folder.glob("*.md"), *(folder / name for name in found)}):
+        name, new, old = f"docs/api/{path.name}", found.get(path.name), path.read_text() if path.exists() else None
+        if new == old:
+            continue
+        if check:
+            lines = difflib.unified_diff((old or "").splitlines(), (new or "").splitlines(), name, "now", "", "", 0, "")
+            print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
+            status = 1
+        elif new is None:
+            path.unlink()  # the page of a package that is gone
+        else:
+            path.write_text(new)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

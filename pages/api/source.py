@@ -1,0 +1,144 @@
+"""What the library exports, read from its source: classes, their fields, and the docstring of each.
+
+Read with `ast`, never imported: the docstring under a field exists in the source only, and no SDK has to be loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components import exports
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = "components"
+PACKAGES = ("", "aws", "gcp", "monitoring", "cleanup", "charts")
+"""Packages with a page, in the order of the index; the first one is the library itself."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A key of a TypedDict, a field of a dataclass, or an output of a component. `type`: as annotated, without
+    `NotRequired`. `doc`: the docstring under it, '' where there is none."""
+
+    name: str
+    type: str
+    required: bool
+    doc: str
+
+
+@dataclass(frozen=True)
+class Class:
+    """An exported class. `module`: its full name in this repository; `bases`: names of the library's own classes that
+    it extends; `args`: name of the TypedDict of a component's arguments, '' for anything else."""
+
+    name: str
+    module: str
+    doc: str
+    bases: tuple[str, ...]
+    fields: tuple[Field, ...]
+    args: str
+
+    @property
+    def path(self) -> Path:
+        """Its source, from the root of the repository."""
+        return source(self.module).relative_to(ROOT)
+
+
+def full(package: str) -> str:
+    """`aws` as `components.aws`; the library itself is ''."""
+    return f"{LIBRARY}.{package}" if package else LIBRARY
+
+
+def source(module: str) -> Path:
+    """The file of a module or a package of this repository."""
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """A parsed file."""
+    return ast.parse(path.read_text())
+
+
+def package_doc(package: str) -> str:
+    """The docstring of a package."""
+    return ast.get_docstring(tree(source(full(package)))) or ""
+
+
+def exported(package: str) -> list[Class]:
+    """The exported classes of a package, by name.
+
+    Raises:
+        LookupError: an export that its module does not define as a class.
+    """
+    return [read(module, name) for name, module in sorted(exports.exported(full(package)).items())]
+
+
+def read(module: str, name: str) -> Class:
+    """A class of a module.
+
+    Raises:
+        LookupError: the module does not define a class of that name.
+    """
+    for node in tree(source(module)).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            bases = [ast.unparse(base) for base in node.bases]
+            total = not any(word.arg == "total" and ast.unparse(word.value) == "False" for word in node.keywords)
+            return Class(
+                name=name,
+                module=module,
+                doc=ast.get_docstring(node) or "",
+                bases=tuple(base for base in bases if "." not in base and base != "TypedDict"),
+                fields=tuple(fields(node, total)),
+                args=_args(node),
+            )
+    raise LookupError(f"{module} defines no class {name}")
+
+
+def fields(node: ast.ClassDef, total: bool = True) -> Iterator[Field]:
+    """The annotated names of a class, each with the docstring under it. `total`: keys are required by default."""
+    for index, each in enumerate(node.body):
+        if not (isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)):
+            continue
+        after = node.body[index + 1] if index + 1 < len(node.body) else None
+        doc = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+            doc = inspect.cleandoc(after.value.value)
+        annotation, required = each.annotation, total and each.value is None
+        while isinstance(annotation, ast.Subscript) and _last(annotation.value) in ("NotRequired", "Required"):
+            required = _last(annotation.value) == "Required"
+            annotation = annotation.slice
+        yield Field(each.target.id, _shown(annotation), required, doc)
+
+
+def _args(node: ast.ClassDef) -> str:
+    """The type of the constructor's `args`."""
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
+            return next(
+                (_shown(word.annotation) for word in each.args.args if word.arg == "args" and word.annotation), ""
+            )
+    return ""
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _shown(annotation: ast.expr) -> str:
+    """A type without the modules of its names, and without the quotes of one that is defined further down."""
+
+    class Bare(ast.NodeTransformer):
+        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+            return ast.Name(node.attr)
+
+        def visit_Constant(self, node: ast.Constant) -> ast.expr:
+            return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
+
+    return ast.unparse(Bare().visit(ast.parse(ast.unparse(annotation), mode="eval").body))
