@@ -22,8 +22,8 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from .charts.images import ImagesArgs as ImagesArgs
     from .hardware import MachineFacts as MachineFacts
-    from .pools import Accelerator as Accelerator
-    from .pools import NodePoolSpec as NodePoolSpec
+    from .pool_spec import Accelerator as Accelerator
+    from .pool_spec import NodePoolSpec as NodePoolSpec
     from .taints import Taint as Taint
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

@@ -1,4 +1,4 @@
-"""Writes every generated page: the pictures and tables of the clouds' pages, and docs/api.
+"""Writes all that is generated: docs/api, Pulumi.yaml's keys, docs/pools.md, and the clouds' pictures and tables.
 
     make pages                    writes the pages
     python -m pages --check       exits 1, and says what to do, when a page is not what it would write
@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .api.__main__ import main as api
+from .config.__main__ import main as config
 from .picture.__main__ import main as picture
 
-GENERATORS: tuple[Callable[[Sequence[str] | None], int], ...] = (api, picture)
+GENERATORS: tuple[Callable[[Sequence[str] | None], int], ...] = (api, config, picture)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .network import AwsNetworkArgs as AwsNetworkArgs
     from .node_pool import EksNodePool as EksNodePool
     from .node_pool import EksNodePoolArgs as EksNodePoolArgs
-    from .pools import EksNodePoolSpec as EksNodePoolSpec
-    from .pools import Reservation as Reservation
+    from .pool_spec import EksNodePoolSpec as EksNodePoolSpec
+    from .pool_spec import EksReservation as EksReservation
     from .roles import Roles as Roles
     from .storage import AwsStorage as AwsStorage
     from .storage import AwsStorageArgs as AwsStorageArgs

@@ -84,7 +84,7 @@ class GkeUpgrade(TypedDict):
     batch_percentage: NotRequired[int]
     """blue_green: percentage of the old nodes that are drained at a time, 1 to 100. Default: 10."""
     batch_soak_seconds: NotRequired[int]
-    """blue_green: seconds between two batches. Default: 0."""
+    """blue_green: seconds between two batches, up to 604800. Default: 0."""
     soak_seconds: NotRequired[int]
     """blue_green: seconds that the old nodes stay after all are drained, for a rollback, up to 604800. Default:
     3600."""
@@ -137,7 +137,7 @@ class GkeNodePoolSpec(NodePoolSpec):
     huge_pages: NotRequired[HugePages]
     """Huge pages of every node. Default: none."""
     cpu_manager: NotRequired[str]
-    """none or static; static gives pods with whole CPUs exclusive use of them. Default: `none`."""
+    """none or static; static gives pods with whole CPUs exclusive use of them. Default: none."""
     secondary_boot_disk: NotRequired[SecondaryBootDisk]
     """Images or data that are on a node when it boots. Default: none."""
 

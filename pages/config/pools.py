@@ -9,13 +9,14 @@ from stack import on
 
 from ..picture.pages import Parts
 from .declared import Key, keys, section, spelled, title
+from .sections import table
 
 
 def parts() -> Parts:
     """Name of a place in the page → table."""
     found = {cloud: {key.path: key for key in keys(section(cloud, "node_pools"))} for cloud in CLOUDS}
     common = [path for path in next(iter(found.values())) if all(path in each for each in found.values())]
-    tables = {"pools": _table("", [next(iter(found.values()))[path] for path in common])}
+    tables = {"pools": table([next(iter(found.values()))[path] for path in common])}
     for cloud, each in found.items():
         (other,) = (name for name in CLOUDS if name != cloud)
         own = [key for path, key in each.items() if path not in common]
@@ -24,11 +25,9 @@ def parts() -> Parts:
 
 
 def _table(other: str, listed: list[Key]) -> str:
-    """`other`: the cloud that refuses these keys; without one both have them."""
-    head = ["key", "meaning", "default", *([f"refused on {title(other)}; instead"] if other else [])]
-    rows = [head, ["---"] * len(head)]
-    for key in listed:
-        rows.append([f"`{key.path}`", key.meaning, key.default, *([_instead(other, key.path)] if other else [])])
+    """`other`: the cloud that refuses these keys."""
+    rows = [["key", "meaning", "default", f"refused on {title(other)}; instead"], ["---"] * 4]
+    rows += [[f"`{key.path}`", key.meaning, key.default, _instead(other, key.path)] for key in listed]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

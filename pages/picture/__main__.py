@@ -1,4 +1,5 @@
-"""Writes the pictures and the tables of docs/aws.md and docs/gcp.md from what the example stacks register.
+"""Writes the pictures and the tables of docs/aws.md and docs/gcp.md from what the example stacks register and
+what their config declares.
 
     make picture                          writes the pages
     python -m pages.picture --check       exits 1, and says what to do, when a page is not what it would write
@@ -15,8 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from components.clouds import AWS, GCP
 from recording.stacks import EKS, GKE, recorded
 
+from ..config import sections
 from . import aws, gcp
 from .aws.facts import Stack as EksStack
 from .gcp.facts import Stack as GkeStack
@@ -24,8 +27,8 @@ from .pages import DOCS, Parts, placed
 
 FIX = "make picture"
 PAGES: dict[Path, Callable[[], Parts]] = {
-    DOCS / "aws.md": lambda: aws.parts([EksStack(name, recorded(name)) for name in EKS]),
-    DOCS / "gcp.md": lambda: gcp.parts([GkeStack(name, recorded(name)) for name in GKE]),
+    DOCS / "aws.md": lambda: aws.parts([EksStack(name, recorded(name)) for name in EKS]).plus(sections.tables(AWS)),
+    DOCS / "gcp.md": lambda: gcp.parts([GkeStack(name, recorded(name)) for name in GKE]).plus(sections.tables(GCP)),
 }
 
 

@@ -16,6 +16,10 @@ class Parts:
     pictures: dict[str, str]
     tables: dict[str, str]
 
+    def plus(self, tables: dict[str, str]) -> Parts:
+        """The parts with further tables."""
+        return Parts(self.pictures, {**self.tables, **tables})
+
 
 def fenced(diagram: str) -> str:
     """A diagram as a page shows it."""

@@ -8,21 +8,20 @@ from typing import Any
 
 import pulumi
 import pytest
+from pydantic.alias_generators import to_camel
 
 from components.aws import roles
 from components.aws.roles import NEEDS
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.paths import ROOT
-from stack.aws.config import Roles
 from tests.config.test_errors import PROBLEM, Told, changed, told
 from tests.living import changed as run_changed
 from tests.refused import Refused
 
 ACCOUNT = "123456789012"
 GIVEN = {
-    field.alias or who: f"arn:aws:iam::{ACCOUNT}:role/ml/{who.replace('_', '-')}"
-    for who, field in Roles.model_fields.items()
+    to_camel(who): f"arn:aws:iam::{ACCOUNT}:role/ml/{who.replace('_', '-')}" for who in roles.Roles.__annotations__
 }
 ROLE, ATTACHED, INLINE = (
     f"aws:iam/{name}:{name}" for name in ("getRole", "getRolePolicyAttachments", "getRolePolicies")
@@ -110,7 +109,7 @@ def addon(made: Recording, name: str) -> str:
 
 
 def test_every_use_has_a_field_and_needs() -> None:
-    assert set(Roles.model_fields) == set(roles.Roles.__annotations__) == set(NEEDS)
+    assert set(roles.Roles.__annotations__) == set(NEEDS)
 
 
 def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Told]:
@@ -134,7 +133,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize("who, differing, words", WRONG, ids=[f"{who}-{n}" for n, (who, _, _) in enumerate(WRONG)])
 def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dict[str, Any], words: list[str]) -> None:
     """security case M6: as IAM has it, and not twenty minutes into an `up`."""
-    field = next(name for name, each in Roles.model_fields.items() if who in (name, each.alias))
+    field = next(name for name in roles.Roles.__annotations__ if who == to_camel(name))
     (found,) = refusal(prod(GIVEN), iam(**{field: differing}))
     assert found.path == f"gpuyard:cluster.iam.roles.{who}"
     for word in words:
@@ -222,7 +221,7 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
 def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
     """security case M6: docs/aws.md, ready-made roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
-    for who, field in Roles.model_fields.items():
+    for who in roles.Roles.__annotations__:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{field.alias or who}` | ")]
         need = NEEDS[who]
         assert f"`{need.service}`" in row

@@ -18,7 +18,6 @@ from recording.stacks import record, settings
 from sandbox.paths import ROOT
 from stack import environment
 from stack.cloud_keys import CloudKeys
-from stack.config import Section
 
 
 def text(name: str) -> str:
@@ -59,21 +58,6 @@ def manifests(page: str) -> list[dict[str, Any]]:
     """Its YAML blocks, a document each."""
     blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return [found for block in blocks for found in yaml.safe_load_all(block)]
-
-
-def check_section(page: str, section: str, model: type[Section]) -> None:
-    """Every key of a section stands in its table, with its default where that is a plain value."""
-    fields = {field.alias: field for field in model.model_fields.values()}
-    told = {key: line[1] for line in rows(page, f"`{section}`") for key in re.findall(r"`(\w+)`", line[0])}
-    assert set(told) == set(fields)
-    for key, field in fields.items():
-        default = field.default
-        if field.is_required():
-            assert told[key] == "–", key
-        elif isinstance(default, bool):
-            assert told[key] == f"`{default}`".lower(), key
-        elif isinstance(default, str | int) and default != "":
-            assert told[key] == f"`{default}`", key
 
 
 def check_diagram(diagram: str) -> None:

@@ -19,18 +19,11 @@ from pages.picture.aws import diagram, tables
 from pages.picture.aws.facts import Stack
 from pages.picture.pages import placed
 from recording.stacks import EKS, recorded
-from stack.aws import config as aws_config
 from tests.docs import page
 
 pytestmark = pytest.mark.docs
 
 PAGE = page.text("aws.md")
-SECTIONS = {
-    "network": aws_config.AwsNetwork,
-    "cluster": aws_config.EksCluster,
-    "storage": aws_config.AwsStorage,
-    "nodePools.NAME": aws_config.EksNodePool,
-}
 LADDER = {
     "machineTypes": ["p5.48xlarge"],
     "min": 0,
@@ -196,11 +189,6 @@ def test_the_examples_tell_ladders_and_gpus(ladder: Stack) -> None:
 
 
 # -- what is written by hand ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_key_of_a_section_stands_in_its_table_with_its_default(section: str) -> None:
-    page.check_section(PAGE, section, SECTIONS[section])
 
 
 def test_the_yaml_examples_are_accepted() -> None:

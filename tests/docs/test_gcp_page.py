@@ -18,25 +18,11 @@ from pages.picture.gcp.facts import Stack
 from pages.picture.pages import placed
 from recording.stacks import GKE, recorded
 from sandbox.gcp import discovery
-from stack.config import Section
-from stack.gcp import config as gcp_config
 from tests.docs import page
 
 pytestmark = pytest.mark.docs
 
 PAGE = page.text("gcp.md")
-SECTIONS: dict[str, type[Section]] = {
-    "network": gcp_config.GcpNetwork,
-    "cluster": gcp_config.GkeCluster,
-    "storage": gcp_config.GcpStorage,
-}
-# What stands within a key's row.
-WITHIN: dict[tuple[str, str], type[Section]] = {
-    ("network", "existing"): gcp_config.ExistingNetwork,
-    ("cluster", "maintenance"): gcp_config.Maintenance,
-    ("storage", "filestore"): gcp_config.Filestore,
-    ("storage", "buckets"): gcp_config.Bucket,
-}
 POOLS = {
     "train": {
         "machineTypes": ["a3-megagpu-8g"],
@@ -231,22 +217,6 @@ def test_every_gpu_has_a_quota_and_a_row(more: Stack) -> None:
 
 
 # -- what is written by hand ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_key_of_a_section_stands_in_its_table_with_its_default(section: str) -> None:
-    page.check_section(PAGE, section, SECTIONS[section])
-
-
-@pytest.mark.parametrize("place", WITHIN, ids="/".join)
-def test_every_key_within_a_key_stands_in_its_row(place: tuple[str, str]) -> None:
-    section, key = place
-    (row,) = [line for line in page.rows(PAGE, f"`{section}`") if line[0] == f"`{key}`"]
-    for field in WITHIN[place].model_fields.values():
-        told = re.search(rf"`{field.alias}`(?: \(`([^`]+)`\))?", row[2])
-        assert told, field.alias
-        if told[1]:
-            assert yaml.safe_load(told[1]) == field.default, field.alias
 
 
 def test_the_yaml_examples_are_accepted() -> None:

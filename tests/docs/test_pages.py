@@ -11,11 +11,13 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
+from components.clouds import AWS
 from pages import transcripts as record
 from recording.recorder import run
 from sandbox.paths import ROOT
-from stack.config import Config
+from stack import on
 
 PAGES = sorted(
     page
@@ -83,7 +85,7 @@ def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_config_in_the_guides_is_config() -> None:
     """Every `gpuyard:` key of a YAML example is one that the stack reads."""
-    declared = {field.alias for field in Config.model_fields.values()}
+    declared = {to_camel(name) for name in on.shape(AWS).fields}
     for page in PAGES:
         for block in blocks(page.read_text(), "yaml"):
             keys = (yaml.safe_load(block) or {}).get("config", {})

@@ -5,19 +5,16 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from sandbox.paths import ROOT
-from stack import environment, on
-from stack.config import Config
+from stack import on
 from tests.structure.library import component_classes
 
 PACKAGES = ["components", "stack", "recording", "pages", "sandbox", "tools", "tests", "bench"]
@@ -113,45 +110,6 @@ def test_no_component_module_postpones_its_annotations() -> None:
     """The analyzer does not take `from __future__ import annotations`."""
     for module in {found.__module__ for found in COMPONENTS.values()}:
         assert "from __future__ import annotations" not in inspect.getsource(importlib.import_module(module)), module
-
-
-def test_pulumi_yaml_declares_what_the_models_read_and_nothing_else() -> None:
-    """seed row S24: `pulumi config` knows every key, its type and its default."""
-    declared = {
-        key.removeprefix("gpuyard:"): found
-        for key, found in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"].items()
-    }
-    fields = {field.alias or name: field for name, field in Config.model_fields.items()}
-    assert set(declared) == set(fields)
-    kinds = {"string": "Literal", "boolean": "bool"}
-    for key, found in declared.items():
-        assert found["description"], key
-        assert kinds.get(found["type"], "") in str(fields[key].annotation), key
-        assert "default" in found, f"{key}: the engine's error about a missing value knows no near names"
-        if not fields[key].is_required():
-            # What the engine fills in must mean what the model would have taken.
-            given = Config.model_validate({**_minimal(), key: found["default"]})
-            assert getattr(given, _field(key)) == getattr(Config.model_validate(_minimal()), _field(key)), key
-
-
-def test_every_key_of_a_section_is_in_its_description() -> None:
-    """A person reads the keys in `Pulumi.yaml`, so none is missing there."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    for config in environment.CONFIGS.values():
-        for name, field in config.model_fields.items():
-            section = typing.get_args(field.annotation)[1] if name == "node_pools" else field.annotation
-            for nested in getattr(section, "model_fields", {}).values():
-                text = declared[f"gpuyard:{field.alias or name}"]["description"]
-                assert re.search(rf"\b{nested.alias}\b", text), f"{field.alias or name}.{nested.alias}"
-
-
-def _field(alias: str) -> str:
-    return next(name for name, field in Config.model_fields.items() if alias in (name, field.alias))
-
-
-def _minimal() -> dict[str, object]:
-    pool = {"machineTypes": ["m5.large"], "min": 1, "max": 2}
-    return {"network": {"zones": ["us-east-1a", "us-east-1b"]}, "nodePools": {"cpu": pool}}
 
 
 def test_the_clouds_mirror_each_other() -> None:

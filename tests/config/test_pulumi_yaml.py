@@ -1,0 +1,81 @@
+"""Pulumi.yaml declares what the program reads, and it is generated from the same declarations."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from components import arguments
+from components.clouds import CLOUDS
+from pages.config.__main__ import main
+from recording.stacks import record, recorded, settings
+from sandbox.paths import ROOT
+from stack import on
+
+DECLARED = {
+    key.removeprefix("gpuyard:"): found
+    for key, found in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"].items()
+}
+
+
+def test_it_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_it_declares_every_key_with_its_type_and_default(cloud: str) -> None:
+    """seed row S24: `pulumi config` knows every key. Without a default, the engine's own error about a missing value
+    would come first, and that knows no near names."""
+    fields = {to_camel(name): field for name, field in on.shape(cloud).fields.items()}
+    assert set(DECLARED) == set(fields)
+    for key, found in DECLARED.items():
+        kind = {"string": str, "boolean": bool}.get(found["type"])
+        assert (fields[key].hint is kind) if kind else arguments.part(fields[key].hint) != (None, ""), key
+        assert found["default"] == (fields[key].default if fields[key].default is not None else {}), key
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_every_key_of_a_section_is_in_its_description(cloud: str) -> None:
+    for name, field in on.shape(cloud).fields.items():
+        inside = arguments.part(field.hint)[0]
+        for nested in arguments.names(inside) if inside else []:
+            text = DECLARED[to_camel(name)]["description"]
+            assert re.search(rf"\b{to_camel(nested)}\b", text), f"{name}.{nested}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stack", ["prod", "prod-gke"])
+def test_a_declared_default_is_what_omitting_the_key_means(stack: str) -> None:
+    """The docstrings' defaults, all written into the file at once: the same resources with the same inputs."""
+    config = settings(stack)
+    shape = on.shape(config["gpuyard:cloud"])
+    added = 0
+    for key, value in list(config.items()):
+        field = next((f for n, f in shape.fields.items() if f"gpuyard:{to_camel(n)}" == key), None)
+        inside, held = arguments.part(field.hint) if field else (None, "")
+        if inside:
+            for place in value.values() if held == "map" else [value]:
+                added += _fill(inside, place)
+    assert added > 20
+    omitted, written = recorded(stack), record(config, stack)
+    assert written.resources.keys() == omitted.resources.keys()
+    for urn, found in written.resources.items():
+        assert found.inputs == omitted.resources[urn].inputs, urn
+
+
+def _fill(shape: arguments.Shape, given: dict[str, object]) -> int:
+    """Writes every default that is a value and is not written yet; returns how many."""
+    added = 0
+    for name, field in shape.fields.items():
+        key = to_camel(name)
+        inside, held = arguments.part(field.hint)
+        if key not in given and isinstance(field.default, (bool, int, str, list)):
+            given[key] = field.default
+            added += 1
+        elif inside and isinstance(mine := given.get(key), dict):
+            for place in mine.values() if held == "map" else [mine]:
+                added += _fill(inside, place)
+    return added
