@@ -1,7 +1,7 @@
 """Workloads on nodes as GKE labels and taints them, by the real scheduler: every rung of every example, and of pools
 that no example has (`VARIETY`); a ladder that its ComputeClass puts in order; and the same workloads as on EKS.
 
-The nodes are those of the simulated cloud (tests/unit/gcp/test_expected_nodes.py holds them against Google's).
+The nodes are those of the simulated cloud (sandbox/tests/unit/gcp/test_expected_nodes.py holds them against Google's).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sandbox.cluster.controller import Controller
 from sandbox.cluster.interruption import interrupt
 from sandbox.cluster.nodes import NOTICE, Nodes
 from sandbox.gcp.fleet import Fleet
+from sandbox.tests import eks_nodes
+from sandbox.tests.cluster.conftest import Make, Pods, landed, looking, place, ready, wait
+from sandbox.tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
 from sandbox.workload import TOLERATIONS, plain_pod, training_job, training_spec
-from tests import eks_nodes
-from tests.cluster.conftest import Make, Pods, landed, looking, place, ready, wait
-from tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
 
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 ACCELERATOR = "cloud.google.com/gke-accelerator"
