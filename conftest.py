@@ -37,7 +37,7 @@ WHOLE = re.compile(
            | aws_(cluster | groups | lustre | network | offerings | roles | storage))
     | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)
            | gcp/test_(conflicts | expected | orphans | provider | stack)
-       XX
+           | plugins/test_(chart | values) | test_(cli | paths | shell | stack_file)))
     | \[(guide|prod)\b | component/.*(_stack_ | ::TestStack::)""",
     re.VERBOSE,
 )

@@ -1,8 +1,8 @@
 """Every rung of every pool of every example on EKS takes the pod that the pool is for, by the real scheduler.
 
-Once on the node that the autoscaler expects (sandbox/tests/eks_nodes.py: from the group's tags and the machine type alone), and
-once on the node that joins, whose GPUs and EFA interfaces show only after the DaemonSets of the program's releases have
-landed on it. `VARIETY` is an environment with the pools that no example has.
+Once on the node that the autoscaler expects (sandbox/tests/eks_nodes.py: from the group's tags and the machine type
+alone), and once on the node that joins, whose GPUs and EFA interfaces show only after the DaemonSets of the program's
+releases have landed on it. `VARIETY` is an environment with the pools that no example has.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The nodes of the simulated GKE are those that Google describes (sandbox/tests/gke_nodes.py): the examples' and many others.
+"""The simulated GKE makes the nodes that Google describes (sandbox/tests/gke_nodes.py): the examples and many others.
 
 Where the two differ, pods land in the sandbox that would not land on Google's nodes, or the other way round.
 """
