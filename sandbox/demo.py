@@ -25,8 +25,8 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.autoscaler import STATUS
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.key import fleet as fleet_of
 from sandbox.cluster.nodes import GPU, machine_id
+from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
 from sandbox.workload import plain_pod, training_job
 
@@ -68,7 +68,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
         raise SandboxError(
             f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts what died"
         )
-    demo = Demo(plane.key, api, fleet_of(plane.key), console or Console(highlight=False), quiet=as_json)
+    demo = Demo(plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json)
     ok = demo.play()
     if as_json:
         steps = [asdict(step) for step in demo.steps]

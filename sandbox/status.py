@@ -18,7 +18,8 @@ from sandbox.cluster import control_plane
 from sandbox.cluster.address import plane_at
 from sandbox.cluster.cloud import Fleet, Group
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.key import fleet, parts
+from sandbox.cluster.key import parts
+from sandbox.cluster.registry import cloud_of
 from sandbox.stacks import Checkpoint, CorruptState, Stack, existing
 from tools.manifest import TOOLS
 from tools.provide import version_of
@@ -52,7 +53,7 @@ def collect(stack: Stack) -> Facts:
         "stacks_up": [other.name for other in existing() if _is_up(other)],
     }
     if plane:
-        groups = _attempt(problems, "node pools", lambda: node_pools(fleet(plane.key)), [])
+        groups = _attempt(problems, "node pools", lambda: node_pools(cloud_of(plane.key).fleet), [])
         facts["node_pools"] = groups
         facts["nodes"] = _attempt(problems, "nodes", lambda: nodes(plane), [])
         facts["pods"] = _attempt(problems, "pods", lambda: pods(plane), [])
@@ -153,7 +154,7 @@ def await_nodes(stack: Stack, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while plane and time.monotonic() < deadline:
         ready = Counter(node["pool"] for node in nodes(plane) if node["ready"])
-        if all(ready[pool["name"]] >= pool["min"] for pool in node_pools(fleet(plane.key))):
+        if all(ready[pool["name"]] >= pool["min"] for pool in node_pools(cloud_of(plane.key).fleet)):
             return
         time.sleep(0.3)
 

@@ -35,7 +35,7 @@ from moto.ssm.models import Parameter, ParameterDict
 
 from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
 from sandbox.aws.eks import versions
-from sandbox.aws.eks.wire import Backend
+from sandbox.aws.eks.wire import ServedBackend
 from sandbox.aws.placement_groups import Ec2Error
 from sandbox.plugins import faults
 
@@ -52,7 +52,7 @@ def load() -> None:
     placement_groups.load()
     missing.load()
     fsx.load()
-    eks_backends.backend = Backend  # type: ignore[assignment]
+    eks_backends.backend = ServedBackend  # type: ignore[assignment]
     FakeAutoScalingGroup.replace_autoscaling_group_instances = _launch  # type: ignore[method-assign]
     for owner, name, wrapper in (
         (AutoScalingBackend, "set_desired_capacity", _checked_size),

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 
-from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers, reach
+from sandbox.cluster import control_plane, endpoint_groups, load_balancers
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
@@ -22,8 +22,9 @@ from sandbox.cluster.endpoint_groups import EndpointGroups
 from sandbox.cluster.event import Events
 from sandbox.cluster.load_balancers import LoadBalancers
 from sandbox.cluster.nodes import Nodes
-from sandbox.cluster.snapshots import Snapshots, cloud_controller
-from sandbox.cluster.volumes import Disks, Volumes, cloud_disks, cloud_drivers
+from sandbox.cluster.registry import cloud_of
+from sandbox.cluster.snapshots import Snapshots
+from sandbox.cluster.volumes import Disks, Volumes
 from sandbox.errors import SandboxError
 
 PERIOD = 0.7
@@ -117,21 +118,20 @@ def main(cluster: str) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    ask_reach = reach.cloud(cluster)
+    cloud = cloud_of(cluster)
 
     def align_reach() -> None:
-        control_plane.set_unreachable(plane, ask_reach().unreachable)
+        control_plane.set_unreachable(plane, cloud.reach().unreachable)
 
     controller = Controller(
         plane.api(),
-        key.fleet(cluster),
+        cloud.fleet,
         plane.version,
-        disks=cloud_disks(cluster),
-        balancers=load_balancers.cloud(cluster),
-        groups=endpoint_groups.cloud(cluster),
+        disks=cloud.disks,
+        balancers=cloud.load_balancers,
+        groups=cloud.endpoint_groups,
         new_machines=align_reach,
     )
-    drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
     asked, trouble, wait, pace, woken = float("-inf"), "", PERIOD, Pace(), threading.Event()
     threading.Thread(target=_wake, args=(plane.api(), woken), daemon=True).start()
     while not stopped.wait(PERIOD):
@@ -142,8 +142,8 @@ def main(cluster: str) -> None:
         seen = None
         try:
             if time.monotonic() - asked > DRIVERS_EVERY:
-                controller.volumes.install(drivers())
-                controller.snapshots.install(snapshots())
+                controller.volumes.install(cloud.csi_drivers())
+                controller.snapshots.install(cloud.runs_snapshot_controller())
                 align_reach()  # routes come and go
                 asked = time.monotonic()
             seen = controller.look()

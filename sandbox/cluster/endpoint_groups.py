@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sandbox.cluster.api import Api, Object
-from sandbox.cluster.key import parts
 
 PERIOD = 5.0
 """Seconds between two collections."""
@@ -38,17 +37,6 @@ class Cloud(Protocol):
     def remove(self, name: str) -> bool:
         """Removes them; False where something still uses one."""
         ...
-
-
-def cloud(key: str) -> Cloud | None:
-    """The endpoint groups of the cluster's cloud; None on EKS, which has none."""
-    name, *names = parts(key)
-    if name != "gke":
-        return None
-    from sandbox.gcp.endpoint_groups import EndpointGroups as Google  # here: a cluster on EKS has no use for it
-
-    project, location, cluster = names
-    return Google(project, location, cluster)
 
 
 class EndpointGroups:

@@ -13,6 +13,7 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.eviction import evict, is_daemon
 from sandbox.cluster.nodes import NOTICE, machine_id, retaint
+from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
 
 NOTICE_SECONDS = 10.0
@@ -27,7 +28,7 @@ def reclaim(cluster: str, node: str, notice: float = NOTICE_SECONDS) -> list[str
     plane = control_plane.get(cluster)
     if plane is None:
         raise SandboxError(f"There is no cluster {cluster!r}.", "`python -m sandbox status` lists them")
-    return interrupt(plane.api(), key.fleet(cluster), node, NOTICE[key.parts(cluster)[0]], notice)
+    return interrupt(plane.api(), cloud_of(cluster).fleet, node, NOTICE[key.parts(cluster)[0]], notice)
 
 
 def interrupt(api: Api, fleet: Fleet, node: str, taint: str, notice: float = NOTICE_SECONDS) -> list[str]:

@@ -1,10 +1,9 @@
-"""Cluster keys: `eks-<region>-<name>` and `gke-<project>-<location>-<name>`, and the fleet that belongs to one."""
+"""Cluster keys: `eks-<region>-<name>` and `gke-<project>-<location>-<name>`."""
 
 from __future__ import annotations
 
 import re
 
-from sandbox.cluster.cloud import Fleet
 from sandbox.errors import SandboxError
 
 _EKS = re.compile(r"eks-(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)-(?P<name>.+)")
@@ -40,18 +39,3 @@ def issuer(key: str, number: str) -> str:
         return f"https://oidc.eks.{rest[0]}.{suffix}/id/{number.upper()}"
     project, location, name = rest
     return f"https://container.googleapis.com/v1/projects/{project}/locations/{location}/clusters/{name}"
-
-
-def fleet(key: str) -> Fleet:
-    """What the cluster's controllers may know of its cloud."""
-    cloud, *rest = parts(key)
-    # Imported here: a process looks after one cloud, and both SDKs together cost it 60 MB.
-    if cloud == "eks":
-        from sandbox.aws.fleet import Fleet as AwsFleet
-
-        region, name = rest
-        return AwsFleet(region, name)
-    from sandbox.gcp.fleet import Fleet as GcpFleet
-
-    project, location, name = rest
-    return GcpFleet(project, location, name)

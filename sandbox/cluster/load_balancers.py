@@ -1,8 +1,9 @@
 """Load balancers for Services: what a cloud's service controller does, without any traffic.
 
-As for real (k8s.io/cloud-provider, controllers/service), a Service of type LoadBalancer first gets a finalizer, then a
-load balancer in the cloud, then its address in the status; when the Service goes, or changes its type, the load
-balancer goes first and the finalizer last. Only EKS's is simulated (sandbox/aws/load_balancers.py).
+As in a real cluster (k8s.io/cloud-provider, controllers/service), a Service of type LoadBalancer first gets a
+finalizer, then a load balancer in the cloud, then its address in the status. When the Service is deleted, or changes
+its type, the load balancer is deleted first and the finalizer last. What is created in the cloud:
+sandbox/aws/load_balancers.py and sandbox/gcp/load_balancers.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Protocol
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
@@ -35,21 +35,6 @@ class Cloud(Protocol):
     def remove(self, name: str) -> None:
         """Removes it and all that came with it; one that is not there is no error."""
         ...
-
-
-def cloud(key: str) -> Cloud:
-    """The load balancers of the cluster's cloud."""
-    name, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if name == "gke":
-        from sandbox.gcp.load_balancers import LoadBalancers as Google
-
-        project, location, cluster = names
-        return Google(project, location, cluster)
-    from sandbox.aws.load_balancers import LoadBalancers as Aws
-
-    region, cluster = names
-    return Aws(region, cluster)
 
 
 class LoadBalancers:

@@ -9,11 +9,9 @@ with one open subnet among theirs they count as open.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.charts.images import PUBLIC
-from sandbox.cluster.key import parts
 
 GOOGLES = ("gcr.io", "pkg.dev")
 ECR = "[0-9]{12}[.]dkr[.]ecr[.]"
@@ -38,18 +36,3 @@ class Reach:
         reached = f' and (test("^({"|".join(self.inside)})") | not)' if self.inside else ""
         images = "[.spec.containers[].image, (.spec.initContainers // [])[].image]"
         return f'{images} | any(.[]; test("{public}"){reached}) | tostring'
-
-
-def cloud(key: str) -> Callable[[], Reach]:
-    """Asks the cluster's cloud."""
-    kind, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if kind == "gke":
-        from sandbox.gcp.reach import reach
-
-        project, location, cluster = names
-        return lambda: reach(project, location, cluster)
-    from sandbox.aws.eks.reach import reach as of_eks
-
-    region, cluster = names
-    return lambda: of_eks(region, cluster)

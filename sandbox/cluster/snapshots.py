@@ -8,17 +8,14 @@ contents and snapshots of groups are not simulated. The kinds have the fields of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 from sandbox.cluster.nodes import now
 
 GROUP = "snapshot.storage.k8s.io"
 _ROOT = f"/apis/{GROUP}/v1"
-_ADDON = "snapshot-controller"
 _DEFAULT = "snapshot.storage.kubernetes.io/is-default-class"
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
@@ -84,17 +81,6 @@ _KINDS: dict[str, tuple[str, bool, bool, Object]] = {
         ),
     ),
 }
-
-
-def cloud_controller(key: str) -> Callable[[], bool]:
-    """Asks the cloud of a cluster whether it runs the snapshot controller in it."""
-    cloud, *names = parts(key)
-    if cloud == "gke":
-        return lambda: True
-    from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
-
-    region, cluster = names
-    return lambda: _ADDON in client("eks", region).list_addons(clusterName=cluster)["addons"]
 
 
 def definitions() -> list[Object]:

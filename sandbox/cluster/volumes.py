@@ -9,24 +9,15 @@ Sizes are not checked against any quota; resizing is not simulated. Snapshots: s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from sandbox.cluster import snapshots
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 
 ZONAL = {"ebs.csi.aws.com", "pd.csi.storage.gke.io"}
 """Drivers whose volumes are block devices of one zone: a node elsewhere cannot have them, nor can two nodes write."""
-
-EKS_ADDONS = {
-    "aws-ebs-csi-driver": "ebs.csi.aws.com",
-    "aws-efs-csi-driver": "efs.csi.aws.com",
-    "aws-fsx-csi-driver": "fsx.csi.aws.com",
-    "aws-mountpoint-s3-csi-driver": "s3.csi.aws.com",
-}
-GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io", "gcsfuse.csi.storage.gke.io"})
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -34,21 +25,6 @@ ZONE = "topology.kubernetes.io/zone"
 OURS = {"app.kubernetes.io/managed-by": "gpuyard-sandbox"}
 
 _DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
-
-
-def cloud_drivers(key: str) -> Callable[[], set[str]]:
-    """Asks the cloud of a cluster which CSI drivers it runs in it."""
-    cloud, *names = parts(key)
-    if cloud == "gke":
-        return lambda: set(GKE_DRIVERS)
-    from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
-
-    def asked() -> set[str]:
-        region, cluster = names
-        listed = client("eks", region).list_addons(clusterName=cluster)["addons"]
-        return {EKS_ADDONS[addon] for addon in listed if addon in EKS_ADDONS}
-
-    return asked
 
 
 class Refused(Exception):
@@ -67,22 +43,6 @@ class Disks(Protocol):
     def remove(self, handle: str) -> None:
         """Deletes the disk; one that is not there is no error."""
         ...
-
-
-def cloud_disks(key: str) -> list[Disks]:
-    """The disks and file systems of the cluster's cloud, by driver."""
-    cloud, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if cloud == "gke":
-        from sandbox.gcp.disks import Disks as Persistent
-        from sandbox.gcp.files import Files
-
-        project, location, cluster = names
-        return [Persistent(project, location, cluster), Files(project, location, cluster)]
-    from sandbox.aws.disks import Disks as Ebs
-
-    region, cluster = names
-    return [Ebs(region, cluster)]
 
 
 class Volumes:

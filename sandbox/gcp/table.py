@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.gcp.discovery import coerce, decoerce
+from sandbox.gcp.machines import region_of
 from sandbox.gcp.mapping import Names
 from sandbox.gcp.store import ApiError, Body, Reference, Store
+from sandbox.named import load
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 # What may stand before a resource name. Principals have the like further on, as a part of themselves.
@@ -31,6 +33,9 @@ _ID_PARTS = {
     "cryptoKeyId": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
 }
 """Places of an id that hold more than one path segment."""
+
+_ROWS = "sandbox.gcp.rows:ROWS"
+"""Named, since the modules of rows/ import this one."""
 
 Checker = Callable[[Any], str]
 """What is wrong with a value, or ''."""
@@ -196,10 +201,7 @@ def paths(text: str) -> frozenset[str]:
 
 def rows() -> dict[str, Row]:
     """Every row by its token."""
-    # Imported here: the modules of rows/ import this one.
-    from sandbox.gcp.rows import ROWS
-
-    return ROWS
+    return load(_ROWS)
 
 
 def path_of(value: str) -> str:
@@ -209,8 +211,6 @@ def path_of(value: str) -> str:
 
 def full_name(collection: str, value: str, props: Props) -> str:
     """The full resource name for any of the forms that Google takes: URL, path, or bare name."""
-    from sandbox.gcp.machines import region_of
-
     value = path_of(value)
     if value.startswith("projects/"):
         return value

@@ -47,7 +47,7 @@ def _tags(*layers: Any) -> Output[dict[str, str]]:
     return Output.all(*layers).apply(lambda maps: {k: v for tags in maps for k, v in (tags or {}).items()})
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(eks_nodes.ClusterParts):
     """An EKS cluster with everything that pulumi-eks puts around it; `state` holds the component's outputs."""
 
     state: dict[str, Any]

@@ -11,7 +11,6 @@ construction (the eks package runs in a process of its own), parameterisation, m
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import logging
 import os
@@ -40,6 +39,7 @@ from pulumi.runtime.proto import (
 
 from sandbox import paths, process
 from sandbox.errors import SandboxError
+from sandbox.named import load
 from sandbox.plugins import journal, log, real, values
 from sandbox.plugins.faults import Faults, Operation
 from sandbox.plugins.peer import SameUser
@@ -282,8 +282,7 @@ def _abort(context: grpc.ServicerContext, error: ProviderError) -> None:
 
 def make(package: str) -> SimulatedProvider:
     """A fresh provider of the package."""
-    module, name = PROVIDERS[package].split(":")
-    return getattr(importlib.import_module(module), name)()
+    return load(PROVIDERS[package])()
 
 
 def serve(listener: socket.socket, make: Callable[[str], SimulatedProvider] = make) -> None:

@@ -20,9 +20,9 @@ import uuid
 from typing import Any
 
 from sandbox.aws import state
-from sandbox.aws.eks import access, network, requests, versions
+from sandbox.aws.eks import access, network, requests, roles, versions
 from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+from sandbox.aws.eks.backend import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 MOST_GROUPS = 30
 """Managed node groups of a cluster, by the quota that every account has (L-6D54EA21)."""
@@ -48,7 +48,7 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
         raise invalid(
             f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit"
         )
-    clusters.check_role(backend, params["nodeRole"])
+    roles.check_role(backend, params["nodeRole"])
     subnets = network.subnets(backend, params["subnets"])
     if not subnets or subnets[0].vpc_id != cluster["resourcesVpcConfig"]["vpcId"]:
         raise invalid("Subnets are not in the same VPC as the cluster's subnets")

@@ -28,7 +28,7 @@ from sandbox.aws.access_key import AccessKey, access_key
 from sandbox.aws.disks import Disks
 from sandbox.aws.gate import SERVICES
 from sandbox.aws.rows import rows
-from sandbox.cluster import snapshots, volumes
+from sandbox.cluster.registry import cloud_of
 from sandbox.tests.unit.aws.conftest import REGION
 
 pytestmark = pytest.mark.slow
@@ -152,10 +152,10 @@ def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
 def test_who_looks_after_a_cluster_finds_a_server_that_came_back_on_another_port(aws: Any, home: Path) -> None:
     """A controller outlives the server. It used to keep calling the old port, so new machines never became nodes."""
     key, disks = f"eks-{REGION}-train", Disks(REGION, "train")
-    drivers, snapshotter = volumes.cloud_drivers(key), snapshots.cloud_controller(key)
+    cloud = cloud_of(key)
 
     def look() -> int | None:
-        for ask in (drivers, snapshotter):
+        for ask in (cloud.csi_drivers, cloud.runs_snapshot_controller):
             with pytest.raises(botocore.exceptions.ClientError, match="ResourceNotFound"):
                 ask()
         disks.remove("vol-0123456789abcdef0")
@@ -346,7 +346,7 @@ def test_every_service_of_the_rows_is_served() -> None:
 def test_moto_finds_no_docker() -> None:
     """Security case C1: neither the person's DOCKER_HOST nor the socket at its usual place."""
     probe = (
-        "import os, sandbox.aws.server as s\n"
+        "import os, sandbox.aws.moto_server as s\n"
         "s.serve = lambda port: print({k: v for k, v in os.environ.items() if k.startswith('DOCKER')})\n"
         "s.main(['--port', '1'])"
     )
