@@ -19,7 +19,7 @@ from rich.text import Text
 
 from sandbox import environment, interactive, paths, process, session, status, summary
 from sandbox import kubeconfig as kubeconfigs
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 from sandbox.progress import console
 from sandbox.stacks import CorruptState, Stack, chosen, existing, remember
 from sandbox.status import plane_of
@@ -210,7 +210,7 @@ def _print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def complain(error: SandboxError) -> None:
+def complain(error: ReportedError) -> None:
     """Problem, detail and fix on stderr."""
     console.print(Text.assemble("\n", ("Error: ", "bold red"), error.problem))
     if error.detail:
@@ -230,7 +230,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except SandboxError as error:
+    except ReportedError as error:
         complain(error)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
@@ -262,7 +262,7 @@ def _defect(error: Exception) -> SandboxError:
     try:
         log = paths.folder("run") / "crash.log"
         log.write_text(said)
-    except (OSError, SandboxError):
+    except (OSError, ReportedError):
         return SandboxError(
             f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", said
         )

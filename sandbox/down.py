@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox import lock, orphans, paths, process, recovery, session, status
 from sandbox.engine import Engine
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 from sandbox.plugins import faults
 from sandbox.stacks import Stack, existing
 
@@ -38,7 +38,7 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
             for stack in stacks:
                 try:
                     destroy(stack)
-                except SandboxError as error:
+                except ReportedError as error:
                     if not everything or _asked_for():
                         raise
                     session.say(f"stack {stack.name} could not be destroyed:")
@@ -114,7 +114,7 @@ def _asked_for() -> bool:
     """Whether the destroy may have failed because the faults file says so."""
     try:
         return any(fault.error and fault.operation in ("delete", "*") for fault in faults.load())
-    except SandboxError:
+    except ReportedError:
         return False
 
 

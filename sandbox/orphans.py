@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox import conflicts
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 from sandbox.plugins import journal
 from sandbox.plugins.journal import Made
 from sandbox.plugins.provider import ProviderError, SimulatedProvider
@@ -105,14 +105,14 @@ def _exists(made: Made, unsure: bool = False) -> bool:
     """Whether its cloud has it; `unsure` where the cloud cannot say."""
     try:
         return _provider(made).read(made.type, made.urn, made.id, dict(made.inputs), {}) is not None
-    except (ProviderError, SandboxError, LookupError):
+    except (ProviderError, ReportedError, LookupError):
         return unsure
 
 
 def _deleted(made: Made) -> bool:
     try:
         _provider(made).delete(made.type, made.urn, made.id, _unprotected(made.inputs), {}, 0)
-    except (ProviderError, SandboxError, LookupError):
+    except (ProviderError, ReportedError, LookupError):
         return False
     return True
 

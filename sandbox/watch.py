@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sandbox import process
 from sandbox.cluster import control_plane
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 
 PERIOD = 1.0
 """Seconds between two looks."""
@@ -49,7 +49,7 @@ def _watch(say: Callable[[str], None], ended: threading.Event, period: float) ->
                 continue
             try:
                 revived = control_plane.revive(plane.key)
-            except SandboxError as error:
+            except ReportedError as error:
                 revived, missing = [], set()
                 say(f"{plane.key}: {error.problem}")
             tries[plane.key] += bool(revived) or not missing

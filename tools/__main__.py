@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sandbox.errors import SandboxError
+from tools.errors import ToolError
 from tools.manifest import TOOLS
 from tools.provide import cached, machines_own, provide
 
@@ -25,7 +25,7 @@ def main() -> int:
             return 0
         for name, path in provide(arguments.names or list(TOOLS)).items():
             print(f"{name}\t{path}")
-    except SandboxError as error:
+    except ToolError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from tools.errors import ToolError
 from tools.manifest import Tool
 
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
@@ -56,7 +56,7 @@ class Build:
         return self.folder / "build.log"
 
     def run(self) -> None:
-        """Builds what is still missing when the lock is ours. Raises SandboxError with the log's end."""
+        """Builds what is still missing when the lock is ours. Raises ToolError with the log's end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock() as lock:
             missing = [tool for tool in self.tools if not built(tool, self.cache)]
@@ -116,7 +116,7 @@ class Build:
                     self.activity = f"compiling, {packages} packages so far"
         if self.process.wait():
             text = self.log.read_text(errors="replace")
-            raise SandboxError(
+            raise ToolError(
                 f"Building {self.name} from {self.tools[0].package} {self.tools[0].pinned} failed.",
                 advice(text, self.process.returncode, self.cache, self.log),
                 "\n".join(text.splitlines()[-15:]),
@@ -126,7 +126,7 @@ class Build:
         argv = [str(self.go), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", tool.package]
         found = subprocess.run(argv, cwd=tool.module, env=self.env, capture_output=True, text=True, check=False)
         if found.returncode:
-            raise SandboxError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
+            raise ToolError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
         return Path(found.stdout.strip())
 
     @contextmanager

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from sandbox.errors import SandboxError
 from tools import build, golang, releases
+from tools.errors import ToolError
 from tools.manifest import TOOLS, Tool, go_line, parse
 
 HEARTBEAT = 10.0
@@ -37,11 +37,11 @@ def provide(names: Sequence[str], progress: Say | None = None) -> dict[str, Path
         names: of `manifest.TOOLS`.
         progress: takes one line at a time; by default they go to stderr.
 
-    Raises SandboxError when a program cannot be had; nothing half-built stays visible.
+    Raises ToolError when a program cannot be had; nothing half-built stays visible.
     """
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
-        raise SandboxError(f"There is no tool named {unknown[0]!r}.", f"use one of: {', '.join(TOOLS)}")
+        raise ToolError(f"There is no tool named {unknown[0]!r}.", f"use one of: {', '.join(TOOLS)}")
     say, found, missing = progress or _to_stderr, {}, []
     for name in dict.fromkeys(names):
         if name in found:
@@ -117,7 +117,7 @@ def _ready(store: Path) -> None:
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SandboxError(
+        raise ToolError(
             f"The cache of tools {store} cannot be made: {error.strerror}.",
             "set GPUYARD_TOOLS_CACHE to a folder that you may write to",
         ) from None

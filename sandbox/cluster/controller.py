@@ -25,7 +25,7 @@ from sandbox.cluster.nodes import Nodes
 from sandbox.cluster.registry import cloud_of
 from sandbox.cluster.snapshots import Snapshots
 from sandbox.cluster.volumes import Disks, Volumes
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 
 PERIOD = 0.7
 """Seconds between two looks."""
@@ -158,5 +158,5 @@ def main(cluster: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except SandboxError as error:
+    except ReportedError as error:
         sys.exit(str(error))

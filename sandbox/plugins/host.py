@@ -38,7 +38,7 @@ from pulumi.runtime.proto import (
 )
 
 from sandbox import paths, process
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 from sandbox.named import load
 from sandbox.plugins import journal, log, real, values
 from sandbox.plugins.faults import Faults, Operation
@@ -205,7 +205,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             if error.partial is not None:
                 journal.note(urn, error.partial[0])
             _abort(context, error)
-        except SandboxError as error:
+        except ReportedError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Exception as error:
             _log.exception("%s", urn)

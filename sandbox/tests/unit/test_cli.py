@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sandbox import cli, down, environment, paths, plain, process
+from tools.errors import ToolError
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,6 +101,16 @@ def test_a_full_disk_is_no_defect(monkeypatch, capsys) -> None:
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/x/y"))
     said = capsys.readouterr().err
     assert "/x/y cannot be written: No space left on device" in said and "defect" not in said
+
+
+def test_an_error_of_the_tools_is_reported_as_one_of_the_sandbox(monkeypatch, capsys) -> None:
+    failing(monkeypatch, ToolError("Building etcd failed.", "run it again", "the end of the log"))
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if line] == [
+        "Building etcd failed.",
+        "the end of the log",
+        "Fix: run it again",
+    ]
 
 
 def test_a_broken_state_is_no_defect(sandbox: Path) -> None:
