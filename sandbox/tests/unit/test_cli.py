@@ -107,8 +107,8 @@ def test_an_error_of_the_tools_is_reported_as_one_of_the_sandbox(monkeypatch, ca
     failing(monkeypatch, ToolError("Building etcd failed.", "run it again", "the end of the log"))
     said = capsys.readouterr().err
     assert [line for line in said.splitlines() if line] == [
-        "Building etcd failed.",
-        "the end of the log",
+        "Error: Building etcd failed.",
+        "  the end of the log",
         "Fix: run it again",
     ]
 
