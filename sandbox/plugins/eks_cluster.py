@@ -141,23 +141,8 @@ class Cluster(eks_nodes.ClusterParts):
             return args["clusterSecurityGroup"]
         if self._skips_security_groups:
             return None
-        name = f"{self.label}-eksClusterSecurityGroup"
-        group = aws.ec2.SecurityGroup(
-            name,
-            vpc_id=self.vpc_id,
-            revoke_rules_on_delete=True,
-            tags=_tags({"Name": name}, args.get("clusterSecurityGroupTags"), self.tags),
-            opts=self.child,
-        )
-        eks_nodes.rule(
-            f"{self.label}-eksClusterInternetEgressRule",
-            group.id,
-            self.child,
-            type="egress",
-            description="Allow internet access.",
-            cidr_blocks=["0.0.0.0/0"],
-        )
-        return group
+        tags = _tags(args.get("clusterSecurityGroupTags"), self.tags)
+        return eks_nodes.control_plane_group(self.label, self.vpc_id, tags, self.child)
 
     def _cluster(self, attached: list[pulumi.Resource]) -> aws.eks.Cluster:
         args, auto = self.args, eks_rules.auto_mode(self.args)

@@ -146,6 +146,27 @@ def security_group(
     return group, ingress
 
 
+def control_plane_group(label: str, vpc_id: Any, tags: Output[dict[str, str]], opts: ResourceOptions) -> Any:
+    """The security group of the control plane, which may reach every address."""
+    name = f"{label}-eksClusterSecurityGroup"
+    group = aws.ec2.SecurityGroup(
+        name,
+        vpc_id=vpc_id,
+        revoke_rules_on_delete=True,
+        tags=tags.apply(lambda known: {"Name": name, **known}),
+        opts=opts,
+    )
+    rule(
+        f"{label}-eksClusterInternetEgressRule",
+        group.id,
+        opts,
+        type="egress",
+        description="Allow internet access.",
+        cidr_blocks=["0.0.0.0/0"],
+    )
+    return group
+
+
 def options(args: Mapping[str, Any]) -> dict[str, Any]:
     """What the cluster's arguments say about the default node group, under the names of `nodeGroupOptions`."""
     if args.get("nodeGroupOptions"):

@@ -2,7 +2,7 @@
 
 What the autoscaler expects of a group follows from the tags that the program puts on its Auto Scaling group and from
 the machine type alone: the node group's own labels and taints do not reach it once the group has had a node (see
-sandbox/aws/fleet.py, whose own code builds both nodes).
+sandbox/aws/node_shape.py, whose own code builds both nodes).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from recording.recording import Recording, Resource
 from recording.stacks import settings
-from sandbox.aws import fleet, machine_types
+from sandbox.aws import machine_types, node_shape
 from sandbox.aws.rows import launch
 from sandbox.cluster.cloud import Machine, NodeShape
 from sandbox.paths import ROOT
@@ -56,19 +56,19 @@ class Rung:
     @property
     def efa(self) -> int:
         """EFA interfaces that the launch template asks for."""
-        return fleet.interfaces(self.data)
+        return node_shape.interfaces(self.data)
 
     def expected(self, without: str = "") -> NodeShape:
         """The autoscaler's node. `without`: the end of a tag's key that is forgotten, such as `label/workload`."""
         tags = {key: value for key, value in self.tags.items() if key != _TEMPLATE + without}
         assert not without or len(tags) < len(self.tags), f"{self.name} has no tag {without}"
-        return fleet.template(_facts(self.machine_types[0]), REGION, self.zone, tags, {})
+        return node_shape.template(_facts(self.machine_types[0]), REGION, self.zone, tags, {})
 
     def joined(self, machine_type: str = "") -> NodeShape:
         """The node that joins, before any device plugin runs on it."""
         facts = _facts(machine_type or self.machine_types[0])
-        pods = fleet.kubelet_pods(facts, self.nodegroup, self.data, prefixes=True)
-        return fleet.joined(facts, REGION, self.zone, self.node_name, self.nodegroup, self.data, pods)
+        pods = node_shape.kubelet_pods(facts, self.nodegroup, self.data, prefixes=True)
+        return node_shape.joined(facts, REGION, self.zone, self.node_name, self.nodegroup, self.data, pods)
 
     @property
     def node_name(self) -> str:
@@ -88,8 +88,8 @@ class Rung:
             gpu_ready_by="image" if self.bottlerocket else "device-plugin",
             spot=self.capacity == "spot",
             efa=0 if expected else self.efa,
-            device_lists=fleet.device_lists(self.nodegroup, self.data),
-            pins_cpus=fleet.pins_cpus(self.data),
+            device_lists=node_shape.device_lists(self.nodegroup, self.data),
+            pins_cpus=node_shape.pins_cpus(self.data),
         )
 
 

@@ -15,7 +15,8 @@ import pytest
 from components.aws import user_data
 from components.aws.cluster_autoscaler import expander_priorities
 from sandbox.aws import machine_types
-from sandbox.aws.fleet import Fleet, device_lists, max_pods
+from sandbox.aws.fleet import Fleet
+from sandbox.aws.node_shape import device_lists, max_pods
 from sandbox.cluster.cloud import Group, Taint
 from sandbox.errors import SandboxError
 from sandbox.tests.unit.aws.conftest import REGION, World, nodegroup_inputs

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.plugins import kubeconfig, kubernetes, replacement
+from sandbox.plugins import kubeconfig, manifest, replacement
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.plugins.objects import Kind
 from sandbox.plugins.provider import UNKNOWN, ProviderError
@@ -148,7 +148,7 @@ def test_a_secret_is_hidden_even_while_part_of_it_is_unknown(provider: Kubernete
     ],
 )
 def test_pruning_keeps_what_the_program_says_and_shows_drift(live: Any, inputs: Any, pruned: Any) -> None:
-    assert kubernetes._pruned(live, inputs) == pruned
+    assert manifest.pruned(live, inputs) == pruned
 
 
 def test_paths_of_kinds() -> None:
