@@ -21,7 +21,7 @@ from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
 from sandbox.tests.cluster.conftest import Pods, wait
 from sandbox.tests.cluster.fake_balancers import FakeBalancers
-from sandbox.tests.cluster.test_kubernetes_provider import eks_kubeconfig
+from sandbox.tests.cluster.objects import eks_kubeconfig
 from sandbox.tests.cluster.test_load_balancers import address, service
 from sandbox.tests.cluster.test_volumes import CLASSES, claim, using, volume_of
 

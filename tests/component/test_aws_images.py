@@ -148,8 +148,6 @@ def test_nodes_with_an_image_of_the_users_take_as_many_pods_as_eks_lets_onto_its
     facts = [found for name in types if (found := machine_types.find(name))]
     eks_type = {"amiType": "AL2023_x86_64_NVIDIA"}
     of_eks = min(node_shape.kubelet_pods(each, eks_type, {}, prefixes=True) for each in facts)
-        node_shape.kubelet_pods(each, {"amiType": "AL2023_x86_64_NVIDIA"}, {}, prefixes=True) for each in facts
-    )
     assert {node_shape.kubelet_pods(each, {"amiType": "CUSTOM"}, data, prefixes=True) for each in facts} == {of_eks}
     assert node_shape.kubelet_pods(facts[0], {"amiType": "CUSTOM"}, {}, prefixes=True) == addresses_of(types[0])
 

@@ -20,8 +20,11 @@ from sandbox.cluster.cloud import Machine
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
 from sandbox.cluster.nodes import Nodes, is_ready
+from sandbox.plugins import log
+from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.tests.cluster.fake_balancers import FakeBalancers
 from sandbox.tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
+from sandbox.tests.cluster.objects import eks_kubeconfig
 
 T = TypeVar("T")
 
@@ -250,3 +253,17 @@ def release(api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods) -> 
         {"metadata": {"name": "plugin"}, "spec": {"selector": {"matchLabels": plugin}, "template": template}},
     )
     pods.running("cluster-autoscaler")
+
+
+@pytest.fixture
+def provider(plane: ControlPlane) -> KubernetesProvider:
+    provider = KubernetesProvider()
+    provider.configure({"kubeconfig": eks_kubeconfig(plane)})
+    return provider
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    said: list[str] = []
+    with log.scope(lambda level, text, passing: said.append(text)):
+        yield said

@@ -5,98 +5,29 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from sandbox.cluster.api import Api
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.controller import Controller
-from sandbox.plugins import log
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.plugins.provider import UNKNOWN, ProviderError
 from sandbox.plugins.values import Secret
-from sandbox.tests.cluster.conftest import KEY, wait
-
-NAMESPACE = "kubernetes:core/v1:Namespace"
-CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-SECRET = "kubernetes:core/v1:Secret"
-SERVICE = "kubernetes:core/v1:Service"
-CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
-STORAGE_CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
-DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
-JOB = "kubernetes:batch/v1:Job"
-QUOTA = "kubernetes:core/v1:ResourceQuota"
-
-
-def urn(token: str, name: str = "it") -> str:
-    return f"urn:pulumi:test::gpuyard::{token}::{name}"
-
-
-def eks_kubeconfig(plane: ControlPlane, **changes: Any) -> str:
-    """What pulumi-eks hands out for the cluster."""
-    args = ["--region", "us-east-1", "eks", "get-token", "--cluster-name", "cluster-tests", "--output", "json"]
-    login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws", "args": args}
-    login.update(changes.pop("login", {}))
-    server = {"server": plane.endpoint, "certificate-authority-data": plane.ca_data, **changes}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "kubernetes", "cluster": server}],
-            "contexts": [{"name": "aws", "context": {"cluster": "kubernetes", "user": "aws"}}],
-            "current-context": "aws",
-            "users": [{"name": "aws", "user": {"exec": login}}],
-        }
-    )
-
-
-@pytest.fixture
-def provider(plane: ControlPlane) -> KubernetesProvider:
-    provider = KubernetesProvider()
-    provider.configure({"kubeconfig": eks_kubeconfig(plane)})
-    return provider
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    said: list[str] = []
-    with log.scope(lambda level, text, passing: said.append(text)):
-        yield said
-
-
-def checked(provider: KubernetesProvider, token: str, inputs: dict, olds: dict | None = None, name: str = "it") -> dict:
-    checked, failures = provider.check(token, urn(token, name), olds or {}, inputs, b"seed")
-    assert not failures, failures
-    return {key: value.value if isinstance(value, Secret) else value for key, value in checked.items()}
-
-
-def made(provider: KubernetesProvider, token: str, inputs: dict, timeout: float = 60, name: str = "it"):
-    """(id, checked inputs, outputs) of an object that was created."""
-    inputs = checked(provider, token, inputs, name=name)
-    id, outputs = provider.create(token, urn(token, name), inputs, False, timeout)
-    return id, inputs, outputs
-
-
-def config_map(namespace: str, **data: str) -> dict:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": namespace}, "data": data}
-
-
-def deployment(namespace: str, replicas: int = 1, **spec: Any) -> dict:
-    labels = {"app": "web"}
-    container = {"name": "web", "image": "example.org/web:1", "resources": {"requests": {"cpu": "1000m"}}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"namespace": namespace, "name": "web"},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], **spec}},
-        },
-    }
+from sandbox.tests.cluster.conftest import KEY
+from sandbox.tests.cluster.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NAMESPACE,
+    QUOTA,
+    SECRET,
+    STORAGE_CLASS,
+    checked,
+    config_map,
+    deployment,
+    eks_kubeconfig,
+    made,
+    urn,
+)
 
 
 @pytest.mark.parametrize(
@@ -255,119 +186,6 @@ def test_secrets_stay_secret_and_text_becomes_data(provider: KubernetesProvider,
     assert found is not None and isinstance(found[1]["data"], Secret)
     diff = provider.diff(SECRET, urn(SECRET), id, plain, {}, {**plain, "data": {"pw": "bmV3"}})
     assert diff.replaces == ["data.pw"] and not diff.delete_before_replace
-
-
-def test_a_deployment_is_awaited(
-    provider: KubernetesProvider, controllers: Controller, namespace: str, lines: list[str]
-) -> None:
-    id, inputs, outputs = made(provider, DEPLOYMENT, deployment(namespace, replicas=2))
-    assert outputs["status"]["availableReplicas"] == 2
-    assert any("replicas are" in line for line in lines)
-    found = provider.read(DEPLOYMENT, urn(DEPLOYMENT), id, inputs, outputs)
-    assert found is not None and found[1] == inputs, "the server's 1 for 1000m is no drift"
-
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": namespace, "name": "web"},
-        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
-    }
-    _, _, service_outputs = made(provider, SERVICE, service)
-    assert service_outputs["spec"]["clusterIP"].startswith("10.")
-
-    news = deployment(namespace, replicas=2)
-    news["spec"]["template"]["spec"]["containers"][0]["image"] = "example.org/web:2"
-    outputs = provider.update(DEPLOYMENT, urn(DEPLOYMENT), id, inputs, outputs, news, False, 60)
-    assert outputs["status"]["updatedReplicas"] == 2
-    provider.delete(DEPLOYMENT, urn(DEPLOYMENT), id, news, outputs, 60)
-
-
-def test_a_deployment_that_does_not_come_up_is_kept_and_explained(provider: KubernetesProvider, namespace: str) -> None:
-    inputs = checked(provider, DEPLOYMENT, deployment(namespace, nodeSelector={"no": "such-node"}))
-    with pytest.raises(ProviderError, match=r"failed to fully initialize(.|\n)*\[Pod .*no nodes available") as caught:
-        provider.create(DEPLOYMENT, urn(DEPLOYMENT), inputs, False, 3)
-    assert caught.value.partial is not None
-    id, outputs = caught.value.partial
-    assert id == f"{namespace}/web" and outputs["metadata"]["uid"]
-    skipped = {**inputs, "metadata": {**inputs["metadata"], "annotations": {"pulumi.com/skipAwait": "true"}}}
-    provider.update(DEPLOYMENT, urn(DEPLOYMENT), id, inputs, outputs, skipped, False, 3)
-    provider.delete(DEPLOYMENT, urn(DEPLOYMENT), id, inputs, outputs, 60)
-
-
-def test_cancelling_ends_a_wait_at_once(provider: KubernetesProvider, namespace: str) -> None:
-    inputs = checked(provider, DEPLOYMENT, deployment(namespace, nodeSelector={"no": "such-node"}))
-    threading.Timer(1, provider.cancel).start()
-    with pytest.raises(ProviderError, match="cancelled while waiting") as caught:
-        provider.create(DEPLOYMENT, urn(DEPLOYMENT), inputs, False, 600)
-    assert caught.value.partial is not None
-
-
-def test_a_daemon_set_is_ready_on_every_node_that_it_wants(
-    provider: KubernetesProvider, controllers: Controller, api: Api, namespace: str
-) -> None:
-    wait(lambda: len(api.list("/api/v1/nodes")) == 2, "two nodes")
-    labels = {"app": "agent"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "example.org/a:1"}]}}
-    body = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"namespace": namespace},
-        "spec": {"selector": {"matchLabels": labels}, "template": template},
-    }
-    _, _, outputs = made(provider, DAEMON_SET, body)
-    assert outputs["status"]["numberAvailable"] == outputs["status"]["desiredNumberScheduled"] == 2
-
-
-def test_a_job_is_awaited_and_a_failed_one_is_an_error(
-    provider: KubernetesProvider, controllers: Controller, namespace: str
-) -> None:
-    spec = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "example.org/a:1"}]}
-    body = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"namespace": namespace},
-        "spec": {"template": {"spec": spec}, "backoffLimit": 0, "activeDeadlineSeconds": 1},
-    }
-    # A pod of the sandbox runs until something ends it, so the deadline strikes.
-    with pytest.raises(ProviderError, match="the Job failed: DeadlineExceeded") as caught:
-        made(provider, JOB, body)
-    assert caught.value.partial is not None
-    body["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
-    id, inputs, outputs = made(provider, JOB, body, name="other")
-    changed = {**inputs, "spec": {**inputs["spec"], "parallelism": 2}}
-    assert provider.diff(JOB, urn(JOB), id, inputs, outputs, changed).replaces == ["spec.parallelism"]
-
-
-def test_a_claim_waits_for_its_volume_unless_its_class_waits_for_a_pod(
-    provider: KubernetesProvider, controllers: Controller, namespace: str
-) -> None:
-    for name, mode in (("t-now", "Immediate"), ("t-later", "WaitForFirstConsumer")):
-        storage_class = {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {"name": name},
-            "provisioner": "efs.csi.aws.com" if name == "t-now" else "ebs.csi.aws.com",
-            "volumeBindingMode": mode,
-        }
-        class_id, class_inputs, class_outputs = made(provider, STORAGE_CLASS, storage_class)
-        assert class_id == name
-        slower = {**class_inputs, "parameters": {"type": "gp2"}}
-        diff = provider.diff(STORAGE_CLASS, urn(STORAGE_CLASS), class_id, class_inputs, class_outputs, slower)
-        assert diff.replaces == ["parameters"] and diff.delete_before_replace
-        claim = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"namespace": namespace},
-            "spec": {
-                "storageClassName": name,
-                "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": "1Gi"}},
-            },
-        }
-        id, inputs, outputs = made(provider, CLAIM, claim, name=name)
-        assert outputs["status"]["phase"] == ("Bound" if mode == "Immediate" else "Pending")
-        provider.delete(CLAIM, urn(CLAIM), id, inputs, outputs, 60)
-        provider.delete(STORAGE_CLASS, urn(STORAGE_CLASS), class_id, class_inputs, class_outputs, 60)
 
 
 def test_an_immutable_field_fails_in_the_preview_with_the_servers_words(

@@ -11,7 +11,9 @@ import pytest
 
 from sandbox import process
 from sandbox.aws import server, session
+from sandbox.aws.fleet import Fleet
 from sandbox.aws.provider import AwsProvider
+from sandbox.cluster.cloud import Group
 from sandbox.plugins.provider import ProviderError
 
 REGION = "us-east-1"
@@ -161,3 +163,34 @@ def nodegroup_inputs(world: World, **changes: Any) -> dict[str, Any]:
         "taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}],
         **changes,
     }
+
+
+@pytest.fixture
+def fleet(world: World, cluster: dict[str, Any]) -> Fleet:
+    return Fleet(REGION, "ml")
+
+
+@pytest.fixture
+def pool(world: World, cluster: dict[str, Any], request: pytest.FixtureRequest) -> Any:
+    name = request.node.name.replace("[", "-").replace("]", "")[-30:]
+    yield world.make("aws:eks/nodeGroup:NodeGroup", name, nodegroup_inputs(world, **getattr(request, "param", {})))
+    world.delete(name)
+
+
+@pytest.fixture
+def group_of(world: World, fleet: Fleet) -> Iterator[Any]:
+    """`group_of(template=…, **changes)`: the guide's GPU node group on a launch template of these inputs."""
+    made: list[str] = []
+
+    def make(template: dict[str, Any], **changes: Any) -> Group:
+        number = len(made) // 2
+        launch = world.make("aws:ec2/launchTemplate:LaunchTemplate", f"launch-{number}", template)
+        inputs = nodegroup_inputs(world, launchTemplate={"id": launch["id"], "version": "1"}, **changes)
+        group = world.make("aws:eks/nodeGroup:NodeGroup", f"group-{number}", inputs)
+        made.extend([f"launch-{number}", f"group-{number}"])
+        name = group["resources"][0]["autoscalingGroups"][0]["name"]
+        return next(found for found in fleet.groups() if found.id == name)
+
+    yield make
+    for name in reversed(made):
+        world.delete(name)

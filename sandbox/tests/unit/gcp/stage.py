@@ -11,6 +11,10 @@ from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.store import Store
 from sandbox.plugins.provider import CheckFailure, Diff, Props
 
+BUCKET, FILESTORE = "gcp:storage/bucket:Bucket", "gcp:filestore/instance:Instance"
+RING, KEY = "gcp:kms/keyRing:KeyRing", "gcp:kms/cryptoKey:CryptoKey"
+SERVICE, ADDRESS = "gcp:projects/service:Service", "gcp:compute/address:Address"
+PROJECT_MEMBER, ACCOUNT_MEMBER = "gcp:projects/iAMMember:IAMMember", "gcp:serviceaccount/iAMMember:IAMMember"
 PROJECT = "ml-sandbox"
 NETWORK = "gcp:compute/network:Network"
 SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
