@@ -1,4 +1,4 @@
-"""What to do about a failed run: whether the same command can mend it, and if so, what has to change before.
+"""What to do about a failed run: whether the same command can fix it, and if so, what has to change first.
 
 The last line of an error is a promise. "Correct it and run the same command again" is true of a wrong value and of most
 refusals; it is not of throttling, where nothing is wrong, nor of conflicts with what exists, which every repetition
@@ -67,9 +67,9 @@ _KINDS = (
     (
         r"marked for protection|cannot be deleted because it is protected",
         "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the file, "
-        "bring it up so, and then make the change",
+        "bring it up without that change, and then make the change",
     ),
-    # What exists stands against what is asked for, and will the next time.
+    # An existing object conflicts with what is asked for, and will conflict again.
     (
         r"AlreadyExists|already exists|alreadyExists|\.Duplicate\b|DuplicateResource|cannot re-use a name"
         r"|ALREADY_EXISTS|\b409\b",
@@ -78,7 +78,7 @@ _KINDS = (
     (
         r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
         r"|still (in use|has)|InvalidGroup.InUse|DeleteConflict",
-        "repeating it alone does not help: something that exists stands in the way. Remove what the message names, or "
+        "repeating it alone does not help: an existing object is in the way. Remove what the message names, or "
         "undo the change in the stack file; then run the same command again",
     ),
 )

@@ -103,7 +103,7 @@ def down(name: str | None, force: bool) -> None:
     if name:
         stacks[0].require()
     if name and not stacks[0].exists and not force:
-        session.say(f"stack {name} is not up")
+        session.report(f"stack {name} is not up")
         return
     demolition.run(stacks, everything=not name, force=force)
 
@@ -210,7 +210,7 @@ def _print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def complain(error: ReportedError) -> None:
+def print_error(error: ReportedError) -> None:
     """Problem, detail and fix on stderr."""
     console.print(Text.assemble("\n", ("Error: ", "bold red"), error.problem))
     if error.detail:
@@ -231,7 +231,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except ReportedError as error:
-        complain(error)
+        print_error(error)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         console.print("\nInterrupted. What exists is kept; the same command goes on from here.")
@@ -240,7 +240,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except CorruptState as error:
-        complain(
+        print_error(
             SandboxError(
                 f"The state of the stack cannot be read ({error}).",
                 "`make up` puts it right, from the engine's backup where there is one",
@@ -248,12 +248,12 @@ def main() -> None:
         )
         sys.exit(1)
     except Exception as error:
-        complain(_defect(error))
+        print_error(_defect(error))
         sys.exit(1)
 
 
 def _defect(error: Exception) -> SandboxError:
-    """What to say of an error that nobody foresaw; its traceback is in a log, else on stderr."""
+    """The report of an unexpected error; its traceback is in a log, or on stderr if no log can be written."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return SandboxError(
             f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "make room for it"

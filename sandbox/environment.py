@@ -30,7 +30,7 @@ _FOREIGN = re.compile(rf"{_ACCOUNTS.pattern}|(OTEL|PYTHON|VIRTUAL_ENV)(_|HOME|PA
 _OWN_SECRETS = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 TOOLS = ("pulumi", "kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "etcd", "kwok", "helm")
-"""What an environment needs; the cluster's parts are found on PATH by whoever starts them later."""
+"""What an environment needs; the cluster's programs are found on PATH when they are started."""
 
 _NOWHERE = "http://127.0.0.1:1"
 
@@ -62,7 +62,7 @@ def isolate() -> None:
         _removed.add(name)
         if name in _OWN_SECRETS:
             _own_passphrase[name] = value
-    own = _own_path()  # a shell of the sandbox has them; taken for the machine's own they would stand for themselves
+    own = _own_path()  # a shell of the sandbox has them on PATH; they must not be taken for the machine's own
     kept = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in own[:2]]
     local = "127.0.0.1,localhost"
     os.environ |= {
@@ -206,7 +206,7 @@ def _pulumi() -> dict[str, str]:
 
 
 def _cloud() -> dict[str, str]:
-    """The simulated AWS and its key; while it does not run, a port that nobody answers on, never the real one."""
+    """The simulated AWS and its key; while it does not run, a closed port, never the real one."""
     aws = process.alive("aws")
     if not aws or not aws.port:
         return {"AWS_ENDPOINT_URL": _NOWHERE}

@@ -2,7 +2,7 @@
 
 Node pools come from the cloud's API, nodes, pods and storage classes from the cluster's, releases from the cluster's
 Helm records, resources and outputs from the engine's state. Nothing in here changes anything or waits for long; what
-does not answer is left out and named in `problems`.
+does not answer is omitted and named in `problems`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tools.provide import version_of
 Facts = dict[str, Any]
 GPU = "nvidia.com/gpu"
 
-# Imported when they are asked: each brings its cloud's SDK along.
+# Imported when they are asked: each loads its cloud's SDK.
 _CLUSTERS = ("aws:eks/cluster:Cluster", "gcp:container/cluster:Cluster")
 _CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 

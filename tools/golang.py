@@ -30,7 +30,7 @@ def environment(cache: Path, go: Path) -> dict[str, str]:
     """The environment to build in: nothing of the user's cross-compiling or vendoring settings, their proxy kept."""
     env = {k: v for k, v in os.environ.items() if not re.fullmatch(r"GO(OS|ARCH|ARM|AMD64|BIN|EXPERIMENT|ROOT)", k)}
     env |= {"GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-    if cache in go.parents or not env.get("HOME"):  # somebody who does not use Go gets no ~/go from us
+    if cache in go.parents or not env.get("HOME"):  # a person who does not use Go gets no ~/go
         env |= {"GOPATH": str(cache / "go-path"), "GOCACHE": str(cache / "go-build")}
     return env
 

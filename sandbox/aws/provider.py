@@ -291,8 +291,8 @@ class AwsProvider(SimulatedProvider):
 
 
 def _identity(config: Mapping[str, Any]) -> str:
-    """ARN of whoever this provider works as: the last role that it takes, else the person at the sandbox, else a user
-    of the account that it is allowed in."""
+    """ARN of the caller that this provider acts as: the last role that it assumes, else the sandbox's caller, else a
+    user of the account that it is allowed in."""
     for role in reversed(config.get("assumeRoles") or []):
         head, _, name = str(role["roleArn"]).partition(":role/")
         return f"{head.replace(':iam:', ':sts:')}:assumed-role/{name.rpartition('/')[2]}/pulumi"

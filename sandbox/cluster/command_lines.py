@@ -22,7 +22,7 @@ LIMITS = {"etcd": 96, "kube-apiserver": 768, "kube-controller-manager": 96, "kub
 def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
     pki = folder / "pki"
     store, etcd = pki / "etcd", f"https://127.0.0.1:{facts['etcd_port']}"
-    # A single member never talks to a peer: it listens on any port and advertises a name that nobody calls.
+    # A single member has no peers: it listens on any port and advertises a name that is never used.
     peer = "https://127.0.0.1:2380"
     kubeconfig = "--kubeconfig={}".format
     return {

@@ -2,7 +2,7 @@
 
 A plane lives in `.sandbox/clusters/<key>/`: `cluster.json` (ports, issuer, the version that was asked for), `pki/`,
 `etcd/`, kubeconfigs and the configuration files of its processes. Its ports and certificates are chosen once, because
-the cloud's state and users' kubeconfigs hold them; `start` brings back what died and leaves alone what runs.
+the cloud's state and users' kubeconfigs hold them; `start` restarts what died and leaves alone what runs.
 
 The binaries are of one version (tools/kubernetes/go.mod), whatever version a cloud was asked for: that one is kept as
 data, shown on the nodes and by the cloud's API. Everything listens on 127.0.0.1 only. Each process's memory is bounded
@@ -181,7 +181,7 @@ def set_unreachable(plane: ControlPlane, unreachable: str) -> None:
 
 
 def stop(key: str) -> None:
-    """Stops every process of the control plane and removes its folder; one that does not exist is no error."""
+    """Stops every process of the control plane and removes its folder; does nothing if it does not exist."""
     if not (paths.home() / "clusters" / key).is_dir():
         return
     with _lock(key):

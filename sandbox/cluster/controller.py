@@ -28,11 +28,11 @@ from sandbox.cluster.volumes import Disks, Volumes
 from sandbox.errors import ReportedError, SandboxError
 
 PERIOD = 0.7
-"""Seconds between two looks."""
+"""Seconds between two rounds."""
 
 CALM = 4.0
-"""Seconds between two looks once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
-one in the cloud at the next look."""
+"""Seconds between two rounds once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
+one in the cloud at the next round."""
 
 CALM_AFTER = 20.0
 
@@ -41,7 +41,7 @@ DRIVERS_EVERY = 2.0
 
 
 class Controller:
-    """All loops over one cluster; `look` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
+    """All loops over one cluster; `run_once` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
     those of its cloud. `new_machines`: called before a machine that was not there becomes a node."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Controller:
         self._new_machines = new_machines
         self._machines: set[str] = set()
 
-    def look(self) -> Hashable:
+    def run_once(self) -> Hashable:
         """One round. Returns what it saw; two rounds that saw the same had nothing to do in between."""
         machines = self._fleet.machines()
         if (there := {machine.id for machine in machines}) - self._machines:
@@ -86,7 +86,7 @@ class Controller:
 
 
 class Pace:
-    """How long to wait for the next look: a moment while something happens, longer once nothing has for a while."""
+    """How long to wait for the next round: a moment while something happens, longer once nothing has for a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -94,14 +94,14 @@ class Pace:
         self._since = clock()
 
     def after(self, seen: Hashable) -> float:
-        """Seconds to wait after a look that saw this; None: one that failed."""
+        """Seconds to wait after a round that saw this; None: one that failed."""
         if seen is None or seen != self._seen:
             self._seen, self._since = seen, self._clock()
         return CALM if self._clock() - self._since > CALM_AFTER else PERIOD
 
 
 def _wake(api: Api, woken: threading.Event) -> None:
-    """Sets the event whenever a pod changes: a pending one does not wait for the next look."""
+    """Sets the event whenever a pod changes: a pending one does not wait for the next round."""
     while True:
         try:
             for _ in api.watch("/api/v1/pods"):
@@ -146,7 +146,7 @@ def main(cluster: str) -> None:
                 controller.snapshots.install(cloud.runs_snapshot_controller())
                 align_reach()  # routes come and go
                 asked = time.monotonic()
-            seen = controller.look()
+            seen = controller.run_once()
             trouble = ""
         except Exception as error:  # the loop must outlive any failure; each one is shown once
             if (now := f"{type(error).__name__}: {error}") != trouble:

@@ -1,8 +1,8 @@
 """Network endpoint groups of Services on GKE, as its controller keeps them (kubernetes/ingress-gce, pkg/neg), without
 endpoints.
 
-For each of them a ServiceNetworkEndpointGroup with a finalizer stands beside its Service. When that goes, the groups
-stay until the controller looks for such as nobody wants: every two minutes, here every PERIOD.
+Each has a ServiceNetworkEndpointGroup with a finalizer in its Service's namespace. When the Service is deleted, the
+groups stay until the controller collects unused ones: every two minutes, here every PERIOD.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Events:
         self._clock = clock
         self._said: dict[tuple[str, str, str], float] = {}
 
-    def tell(self, about: Object, reason: str, message: str) -> bool:
+    def normal(self, about: Object, reason: str, message: str) -> bool:
         """A Normal event; returns whether it was written (or swallowed as a repetition)."""
         return self._write(about, "Normal", reason, message, self._component)
 

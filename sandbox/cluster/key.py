@@ -8,7 +8,7 @@ from sandbox.errors import SandboxError
 
 _EKS = re.compile(r"eks-(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)-(?P<name>.+)")
 # Lazy: the first part of the text that looks like a location is taken for it. A zone is preferred to a region, so a
-# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; nobody names one so.
+# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; such names are not used.
 _GKE = re.compile(r"gke-(?P<project>.+?)-(?P<location>[a-z]+-[a-z]+\d+(?:-[a-f](?=-))?)-(?P<name>.+)")
 
 
@@ -32,7 +32,7 @@ def parts(key: str) -> tuple[str, ...]:
 
 
 def issuer(key: str, number: str) -> str:
-    """The address that the cloud would give the cluster's OIDC issuer; `number`: 32 hexadecimal digits of its own."""
+    """The address that the cloud would give the cluster's OIDC issuer; `number`: the issuer's 32 hexadecimal digits."""
     cloud, *rest = parts(key)
     if cloud == "eks":
         suffix = "amazonaws.com.cn" if rest[0].startswith("cn-") else "amazonaws.com"

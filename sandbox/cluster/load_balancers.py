@@ -33,7 +33,7 @@ class Cloud(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Removes it and all that came with it; one that is not there is no error."""
+        """Removes it and all that belongs to it; does nothing if it does not exist."""
         ...
 
 
@@ -62,7 +62,7 @@ class LoadBalancers:
         if not ours:
             finalizers = [*(service["metadata"].get("finalizers") or ()), FINALIZER]
             self._api.patch(_path(service), {"metadata": {"finalizers": finalizers}})
-        self._events.tell(service, "EnsuringLoadBalancer", "Ensuring load balancer")
+        self._events.normal(service, "EnsuringLoadBalancer", "Ensuring load balancer")
         try:
             address = cloud.ensure(_name(service), service)
         except CannotBalance as error:
@@ -71,16 +71,16 @@ class LoadBalancers:
             return
         status = {"loadBalancer": {"ingress": [{"ip" if _is_number(address) else "hostname": address}]}}
         self._api.patch(f"{_path(service)}/status", {"status": status})
-        self._events.tell(service, "EnsuredLoadBalancer", "Ensured load balancer")
+        self._events.normal(service, "EnsuredLoadBalancer", "Ensured load balancer")
 
     def _take(self, cloud: Cloud, service: Object) -> None:
-        self._events.tell(service, "DeletingLoadBalancer", "Deleting load balancer")
+        self._events.normal(service, "DeletingLoadBalancer", "Deleting load balancer")
         cloud.remove(_name(service))
         if _address(service):
             self._api.patch(f"{_path(service)}/status", {"status": {"loadBalancer": None}})
         left = [each for each in service["metadata"]["finalizers"] if each != FINALIZER]
         self._api.patch(_path(service), {"metadata": {"finalizers": left}})
-        self._events.tell(service, "DeletedLoadBalancer", "Deleted load balancer")
+        self._events.normal(service, "DeletedLoadBalancer", "Deleted load balancer")
 
 
 def _name(service: Object) -> str:

@@ -2,8 +2,8 @@
 Google Cloud, where each claim has an instance.
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
-(EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
-missing stays Pending, as it does for real; a claim that names a volume of somebody's own is bound by Kubernetes itself.
+(EKS: the add-on; GKE: always), and a chart that installs its own works as well. A claim of a class whose driver is
+missing stays Pending, as in a real cluster. Kubernetes itself binds a claim that names an existing volume.
 Sizes are not checked against any quota; resizing is not simulated. Snapshots: snapshots.py.
 """
 
@@ -41,7 +41,7 @@ class Disks(Protocol):
         ...
 
     def remove(self, handle: str) -> None:
-        """Deletes the disk; one that is not there is no error."""
+        """Deletes the disk; does nothing if it does not exist."""
         ...
 
 
@@ -54,7 +54,7 @@ class Volumes:
         self._disks = {each.driver: each for each in disks}
 
     def install(self, drivers: set[str]) -> None:
-        """Makes the CSIDriver objects be those of `drivers`; objects that somebody else made are left alone."""
+        """Creates missing CSIDriver objects and deletes those that are not in `drivers`; other programs' stay."""
         there = {d["metadata"]["name"]: d for d in self._api.list(_DRIVERS)}
         for driver in sorted(drivers - {*there}):
             self._api.create(

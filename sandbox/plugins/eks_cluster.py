@@ -285,7 +285,7 @@ class Cluster(eks_nodes.ClusterParts):
         made = ServiceRole(
             f"{self.label}-instanceRole", "ec2.amazonaws.com", NODE_POLICIES, self.partition, self.tags, self.child
         )
-        # Nodes that join before the policies are attached fail, so whoever uses the role waits for them.
+        # Nodes that join before the policies are attached fail, so every user of the role waits for them.
         role = Output.all(*[part.urn for part in made.attached]).apply(lambda _: made.role)
         return [role], role, self._instance_profile(profile, role.apply(lambda known: known.name))
 
@@ -383,7 +383,7 @@ class Cluster(eks_nodes.ClusterParts):
             "defaultNodeGroup": group,
             "eksCluster": cluster,
             "core": {key: value for key, value in core.items() if value is not None},
-            # Without security groups of its own the component names the one that EKS makes.
+            # If the component creates no security groups, it returns the one that EKS creates.
             "clusterSecurityGroupId": self._group_id(self.security_group) if self.security_group else own_group,
             "nodeSecurityGroupId": self.node_security_group.id if self.node_security_group else own_group,
             "clusterIngressRuleId": self.ingress_rule.security_group_rule_id if self.ingress_rule else "",

@@ -5,7 +5,7 @@ host answers with the port of a fresh gRPC server around a fresh provider. When 
 process instead of one per provider keeps a warm `pulumi up` from importing three SDKs half a dozen times.
 
 The protocol is pulumirpc.ResourceProvider (pulumi's proto/pulumi/provider.proto). Not offered: schemas, component
-construction (the eks package runs in a process of its own), parameterisation, methods.
+construction (the eks package runs in a separate process), parameterisation, methods.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
     with connection, connection.makefile("rw") as stream:
         line = stream.readline()
         if not line:
-            return  # somebody asks whether the host is there
+            return  # a probe that asks whether the host runs
         try:
             question = json.loads(line)
             provider = servicer.Provider(make(question["package"]), folder=Path(question.get("folder", "")))
@@ -165,7 +165,7 @@ def start() -> process.Process:
 def main() -> None:
     """The host process: serves until it gets SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # more connections than it keeps are no news
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # more connections than it keeps are normal
     listener = listen()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _log.info("listening on %s", paths.home() / "run" / SOCKET)

@@ -1,7 +1,7 @@
 """The simulated kubernetes provider: applies objects to the sandbox's real control plane and awaits them.
 
 The API server, scheduler and controllers are the real ones, so what they refuse and do is theirs. What is simulated is
-pulumi-kubernetes around them, in its default mode: server-side apply with a field manager of its own per object,
+pulumi-kubernetes around them, in its default mode: server-side apply with a separate field manager for each object,
 auto-naming, the forced replacements, awaiting, foreground deletion. Not simulated: rendering to YAML files, client-side
 apply, `waitFor` expressions, and the components inside the plugin (helm.sh/v4 Chart, yaml/v2, kustomize/v2).
 """
@@ -235,14 +235,14 @@ class KubernetesProvider(SimulatedProvider):
         meta["annotations"] = {**(meta.get("annotations") or {}), AUTONAMED: "true"}
 
     def _namespaced(self, obj: Props) -> bool:
-        """A kind that nobody knows yet is taken for a namespaced one, as the real provider does."""
+        """An unknown kind counts as namespaced, as in the real provider."""
         try:
             return self._objects is None or self._objects.kind(obj["apiVersion"], obj["kind"]).namespaced
         except (NoSuchKind, ApiError, OSError):
             return True
 
     def _comparable(self, inputs: Props) -> Props:
-        """Inputs with the namespace that they mean, so that naming `default` is no change."""
+        """Inputs with the default namespace filled in, so that writing `default` is not a change."""
         meta = inputs.get("metadata")
         if not isinstance(meta, dict) or meta.get("namespace"):
             return inputs

@@ -30,20 +30,20 @@ def scope(sink: Sink) -> Iterator[None]:
 
 def warn(text: str) -> None:
     """A line that stays on the screen and in the summary."""
-    _say(logging.WARNING, text, False)
+    _send(logging.WARNING, text, False)
 
 
 def info(text: str) -> None:
     """A line that stays in the resource's messages."""
-    _say(logging.INFO, text, False)
+    _send(logging.INFO, text, False)
 
 
 def status(text: str) -> None:
     """What is being waited for; replaced by the next one."""
-    _say(logging.INFO, text, True)
+    _send(logging.INFO, text, True)
 
 
-def _say(level: int, text: str, passing: bool) -> None:
+def _send(level: int, text: str, passing: bool) -> None:
     sink = _sink.get()
     if sink is None:
         _log.log(level, text)

@@ -80,9 +80,9 @@ def hide_secrets(obj: Props) -> Props:
 
 
 def pruned(live: Any, inputs: Any) -> Any:
-    """The live object cut down to what the program had said, so that only drift of its own properties shows."""
+    """The live object cut down to what the program had said, so that only drift of those properties shows."""
     if isinstance(live, dict) and isinstance(inputs, dict):
-        # The server drops what is empty; that is no drift.
+        # The server drops empty values; that is not drift.
         return {
             k: pruned(live[k], v) if k in live else v for k, v in inputs.items() if k in live or v in ({}, [], "", None)
         }

@@ -177,7 +177,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Turns exceptions into what the engine understands, and lets the provider talk to the user."""
         values.working_directory.set(self.folder)
         try:
-            with log.scope(lambda level, text, passing: self._say(urn, level, text, passing)):
+            with log.scope(lambda level, text, passing: self._send(urn, level, text, passing)):
                 yield
         except ProviderError as error:
             if error.partial is not None:
@@ -187,7 +187,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Exception as error:
             _log.exception("%s", urn)
-            # A defect of the simulation, not the user's: still one line, with the place where the rest stands.
+            # A defect of the simulation, not the user's: still one line, with the path of the log.
             where = paths.home() / "run" / "host.log"
             text = (
                 f"the simulated {self.provider.package} provider broke: {type(error).__name__}: {error} (see {where})"
@@ -203,7 +203,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if not preview:
             self.faults.after(operation, urn, self.cancelled, made[0] if made else None)
 
-    def _say(self, urn: str, level: int, text: str, passing: bool) -> None:
+    def _send(self, urn: str, level: int, text: str, passing: bool) -> None:
         if self._engine is None:
             _log.log(level, "%s %s", urn, text)
             return

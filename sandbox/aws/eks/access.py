@@ -30,7 +30,7 @@ def _policy_arn(backend: Backend, name: str) -> str:
 
 
 def new_entry(backend: Backend, cluster: str, params: dict[str, Any]) -> dict[str, Any]:
-    """An access entry as the API shows it, with its policies beside it under `policies`."""
+    """An access entry as the API shows it, and its policies under `policies`."""
     principal = params["principalArn"]
     kind, _, tail = principal.rpartition(":")[2].partition("/")
     session = (

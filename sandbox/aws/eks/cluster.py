@@ -1,4 +1,4 @@
-"""EKS clusters: what the API says of them, and the control plane that stands behind each.
+"""EKS clusters: their API, and the real control plane of each.
 
 Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does:
 the cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane.
@@ -51,7 +51,7 @@ def _stop_control_plane(cluster_key: str) -> None:
 
 
 def bring_up(backend: Backend, found: dict[str, Any]) -> None:
-    """Starts the control plane (or finds it) and writes down where it is. Runs in a thread of its own."""
+    """Starts the control plane (or finds it) and stores its address. Runs in a separate thread."""
     cluster = found["cluster"]
     try:
         plane = _start_control_plane(key(backend, cluster["name"]), cluster["version"])
@@ -182,7 +182,7 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _log_group(backend: Backend, cluster: dict[str, Any]) -> None:
-    """EKS makes the log group of a control plane that logs, if nobody has; it stays when the cluster goes."""
+    """EKS creates the log group of a control plane that logs. It stays when the cluster is deleted."""
     name, logs = f"/aws/eks/{cluster['name']}/cluster", backend.other("logs")
     if any(each["enabled"] for each in cluster["logging"]["clusterLogging"]) and name not in logs.groups:
         logs.create_log_group(name, {})

@@ -100,7 +100,7 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     found["nodegroups"][name] = group
     role = params["nodeRole"]
     if cluster["accessConfig"]["authenticationMode"] != "CONFIG_MAP" and role not in found["entries"]:
-        # EKS lets the nodes in by itself; nobody has to write an access entry for a managed node group's role.
+        # EKS creates the access entry of a managed node group's role automatically.
         found["entries"][role] = access.new_entry(backend, cluster["name"], {"principalArn": role, "type": "EC2_LINUX"})
     threading.Thread(target=_await_nodes, args=(backend, found, group), daemon=True).start()
     return {"nodegroup": group}

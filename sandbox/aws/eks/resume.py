@@ -9,7 +9,7 @@ from sandbox.aws.eks import cluster, nodegroup
 
 
 def resume_all() -> None:
-    """After a restart of the server: brings every cluster's control plane back, finishes what was under way."""
+    """After a restart of the server: starts every cluster's control plane again and finishes pending operations."""
     with state.LOCK:
         work = cluster.all_clusters()
     threads = []

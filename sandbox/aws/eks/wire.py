@@ -1,7 +1,7 @@
 """EKS's REST-JSON protocol over plain functions: one function per operation, `operation(backend, params) -> answer`.
 
 The route, the place of each parameter and the allowed members come from botocore's own service model, so a request that
-has a member that EKS does not know is refused here as well, whoever sent it.
+has a member that EKS does not know is refused here as well, from any client.
 """
 
 from __future__ import annotations

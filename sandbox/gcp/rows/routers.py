@@ -86,7 +86,7 @@ class _Address(Behaviour):
         served = super().served(ctx, row, inputs, name)
         served |= {"status": "RESERVED", "users": []}
         if "address" not in inputs:
-            # TEST-NET-3: an address that belongs to nobody.
+            # TEST-NET-3: an address that is never assigned.
             served["address"] = f"203.0.113.{int(served['id']) % 254 + 1}"
         return served
 

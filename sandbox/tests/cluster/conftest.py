@@ -95,7 +95,7 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
     autoscaler = Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3))
     controller = Controller(api, fleet, "1.35", autoscaler, balancers=balancers)
     controller.volumes.install({"ebs.csi.aws.com", "efs.csi.aws.com"})
-    with looking(controller):
+    with running_loop(controller):
         machines = len(wait(fleet.machines, "the first machines"))
         wait(lambda: len([node for node in api.list("/api/v1/nodes") if is_ready(node)]) >= machines, "their nodes")
         yield controller
@@ -104,14 +104,14 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
 
 
 @contextmanager
-def looking(controller: Controller) -> Iterator[None]:
+def running_loop(controller: Controller) -> Iterator[None]:
     """Has the controller look, often, in a thread of its own."""
     stopped, troubles = threading.Event(), []
 
     def loop() -> None:
         while not stopped.wait(0.2):
             try:
-                controller.look()
+                controller.run_once()
             except Exception as error:  # as in the real loop: the next look repeats it
                 troubles.append(error)
 

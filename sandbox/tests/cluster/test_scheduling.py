@@ -16,7 +16,7 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Taint
 from sandbox.cluster.kwok import ANNOTATION
 from sandbox.cluster.quantity import parse_all
-from sandbox.cluster.scheduling import Room, misfit
+from sandbox.cluster.scheduling import NodeInfo, misfit
 from sandbox.tests.cluster.conftest import Pods, wait
 
 CASES = 50
@@ -51,21 +51,24 @@ class Case:
     there: list[Object]
     pod: Object
 
-    def rooms(self) -> list[Room]:
-        rooms = []
+    def node_infos(self) -> list[NodeInfo]:
+        node_infos = []
         for node in self.nodes:
             taints = [Taint(t["key"], t["value"], t["effect"]) for t in node["spec"]["taints"]]
             name, free = node["metadata"]["name"], parse_all(node["status"]["allocatable"])
-            room = Room(name, node["metadata"]["labels"], taints, free, [], node["spec"]["unschedulable"])
+            node_info = NodeInfo(name, node["metadata"]["labels"], taints, free, [], node["spec"]["unschedulable"])
             for pod in self.there:
                 if pod["spec"]["nodeName"] == name:
-                    room.take(pod)
-            rooms.append(room)
-        return rooms
+                    node_info.add(pod)
+            node_infos.append(node_info)
+        return node_infos
 
     def takers(self) -> dict[str, str | None]:
-        rooms = self.rooms()
-        return {room.name: misfit(self.pod, room, [r for r in rooms if r is not room]) for room in rooms}
+        node_infos = self.node_infos()
+        return {
+            node_info.name: misfit(self.pod, node_info, [r for r in node_infos if r is not node_info])
+            for node_info in node_infos
+        }
 
 
 def some(chance: random.Random, choices: list, most: int) -> list:

@@ -32,7 +32,7 @@ HELPLESS = "repeating it alone does not help"
         ("VcpuLimitExceeded: You have requested more vCPU capacity than your current limit", HELPLESS),
         ("googleapi: Error 403: Quota 'GPUS_ALL_REGIONS' exceeded. quotaExceeded", "raise the account's quota"),
         ("AccessDenied: User is not authorized to perform: iam:CreateRole", HELPLESS),
-        ("DependencyViolation: The vpc has dependencies and cannot be deleted", "stands in the way"),
+        ("DependencyViolation: The vpc has dependencies and cannot be deleted", "is in the way"),
         ("ResourceInUseException: Cluster already exists with name: x", HELPLESS),
         ("cannot re-use a name that is still in use", KNOWN),
         ("InvalidParameterValue: The value is not valid for instanceType", advice.AGAIN),
@@ -43,7 +43,7 @@ def test_which_errors_a_repetition_mends(said: str, advised: str) -> None:
     found = advice.fix(said)
     assert advised in found
     assert (AGAIN in found) == bool(found)
-    assert (HELPLESS in found) == (advised in (HELPLESS, "raise the account's quota", "stands in the way", KNOWN))
+    assert (HELPLESS in found) == (advised in (HELPLESS, "raise the account's quota", "is in the way", KNOWN))
 
 
 def test_throttling_needs_no_correction() -> None:

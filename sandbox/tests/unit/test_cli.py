@@ -56,7 +56,7 @@ def test_down_of_nothing_is_fine(sandbox: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["up", "--stack", "no-such"], 1, "Pulumi.no-such.yaml is missing"),
-        (["up", "--stack", "../x"], 1, "is no stack name"),
+        (["up", "--stack", "../x"], 1, "is not a valid stack name"),
         (["env"], 1, "Stack dev is not up"),
         (["demo"], 1, "Stack dev is not up"),
         (["logs", "nothing"], 1, "no log named"),

@@ -41,9 +41,9 @@ GOOD = "config:\n  gpuyard:cloud: aws # größe\n"
         (GOOD.encode("utf-16-le"), "is not UTF-8"),
         (GOOD.encode("latin-1"), "byte 34 is not UTF-8"),
         (b"config:\n  gpuyard:cloud: a\0ws\n", "is not allowed in it"),
-        (b"config:\n  gpuyard:cloud: aws\n  gpuyard:cloud: gcp\n", "line 3 .*'gpuyard:cloud' stands twice"),
-        (b"config:\n  gpuyard:tags:\n    a: 1\n    a: 2\n", "line 4 .*'a' stands twice"),
-        (b"config: {}\nconfig: {}\n", "line 2 .*'config' stands twice"),
+        (b"config:\n  gpuyard:cloud: aws\n  gpuyard:cloud: gcp\n", "line 3 .*'gpuyard:cloud' is in one map twice"),
+        (b"config:\n  gpuyard:tags:\n    a: 1\n    a: 2\n", "line 4 .*'a' is in one map twice"),
+        (b"config: {}\nconfig: {}\n", "line 2 .*'config' is in one map twice"),
         (b"config:\n  gpuyard:nodePools: {gpu: {max: .nan}}\n", r"config.gpuyard:nodePools.gpu.max is nan"),
         (b"config:\n  gpuyard:x: [1, -.inf]\n", r"config.gpuyard:x\[1\] is -inf"),
         (b"config:\n  gpuyard:x: {1: a}\n", "has the key 1, which is not text"),
@@ -131,7 +131,7 @@ def test_no_character_of_a_stacks_name_reaches_a_shell_or_make(tmp_path: Path, n
     done = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, check=False, env={**makes, "GPUYARD_VENV": sys.prefix}
     )
-    assert f"{typed!r} is no stack name" in done.stderr
+    assert f"{typed!r} is not a valid stack name" in done.stderr
     assert not (tmp_path / "touched").exists()
 
 
@@ -139,5 +139,5 @@ def test_no_character_of_a_stacks_name_reaches_a_shell_or_make(tmp_path: Path, n
 def test_what_never_ends_is_not_read(clone: Path, make: Callable[[Path], None]) -> None:
     """A pipe would be waited for, and a device read until the memory is full."""
     make(clone / "Pulumi.dev.yaml")
-    with pytest.raises(SandboxError, match=r"Pulumi\.dev\.yaml cannot be read: It is no regular file"):
+    with pytest.raises(SandboxError, match=r"Pulumi\.dev\.yaml cannot be read: It is not a regular file"):
         _ = Stack("dev").config

@@ -71,7 +71,7 @@ def test_a_broken_file_is_one_error_that_names_it(clone: Path, text: str) -> Non
 @pytest.mark.parametrize("name", ["../etc", "a b", "", "x" * 101])
 def test_a_name_that_pulumi_would_refuse_is_refused(name: str) -> None:
     if name:
-        with pytest.raises(SandboxError, match="is no stack name"):
+        with pytest.raises(SandboxError, match="is not a valid stack name"):
             stacks.chosen(name)
 
 

@@ -77,13 +77,13 @@ def test_what_aws_made_while_the_provider_died_is_found_and_deleted(
     lose(provider, monkeypatch, token, "thing", inputs)
     assert set(inventory.leftovers()) > set(before)
     said: list[str] = []
-    orphans.tell(STACK, said.append)
+    orphans.announce(STACK, said.append)
     name = token.rpartition(":")[2]
     assert [name in line for line in said] == ([True] if token in conflicts.LEAKS else []), said
     orphans.remove(STACK, said.append)
     assert said[-1].startswith(f"removing what an earlier run made without hearing of it: {name} ")
     assert inventory.leftovers() == before
-    orphans.tell(STACK, said.append)
+    orphans.announce(STACK, said.append)
     assert said[-1].startswith("removing"), "what is gone is not named again"
 
 

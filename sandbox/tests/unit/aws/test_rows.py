@@ -142,7 +142,7 @@ def test_a_lustre_file_system_grows_in_place_and_shrinks_into_a_new_one(world: W
 @pytest.mark.parametrize(
     ("token", "changes", "words"),
     [
-        ("lustre", {"storageCapacity": 3600}, "no storage capacity"),
+        ("lustre", {"storageCapacity": 3600}, "not a valid storage capacity"),
         ("lustre", {"perUnitStorageThroughput": 200}, "must be one of 125, 250, 500, 1000"),
         ("lustre", {"securityGroupIds": ["default"]}, "do not permit Lustre LNET network traffic on port 988"),
         ("link", {"fileSystemPath": "/train"}, "overlaps /"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox.cluster.cloud import Taint
 from sandbox.cluster.quantity import parse_all
-from sandbox.cluster.scheduling import Room, daemon_pod, misfit, requests, selector_matches
+from sandbox.cluster.scheduling import NodeInfo, daemon_pod, misfit, requests, selector_matches
 from sandbox.workload import plain_pod, training_spec
 
 GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
@@ -18,10 +18,10 @@ TRAINING = {"metadata": {"name": "train"}, "spec": training_spec()}
 BIG = {"cpu": "7910m", "memory": "30Gi", "pods": "58", "ephemeral-storage": "180Gi", "nvidia.com/gpu": "1"}
 
 
-def gpu_room(**changes) -> Room:
+def gpu_room(**changes) -> NodeInfo:
     labels = changes.pop("labels", {"workload": "gpu-training"})
     free = {**BIG, **changes.pop("free", {})}
-    return Room("gpu", labels, (GPU_TAINT,), parse_all({k: v for k, v in free.items() if v}), **changes)
+    return NodeInfo("gpu", labels, (GPU_TAINT,), parse_all({k: v for k, v in free.items() if v}), **changes)
 
 
 def test_the_guides_pod_fits_the_guides_node() -> None:
@@ -30,7 +30,7 @@ def test_the_guides_pod_fits_the_guides_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "reason"),
+    ("node_info", "reason"),
     [
         (gpu_room(labels={}), "node(s) didn't match Pod's node affinity/selector"),
         (gpu_room(free={"nvidia.com/gpu": ""}), "Insufficient nvidia.com/gpu"),
@@ -41,9 +41,9 @@ def test_the_guides_pod_fits_the_guides_node() -> None:
         (gpu_room(unschedulable=True), "node(s) were unschedulable"),
     ],
 )
-def test_each_thing_that_is_missing_is_named(room: Room, reason: str) -> None:
+def test_each_thing_that_is_missing_is_named(node_info: NodeInfo, reason: str) -> None:
     """seed rows S08, S09, S10: in the scheduler's words."""
-    assert misfit(TRAINING, room) == reason
+    assert misfit(TRAINING, node_info) == reason
 
 
 def test_a_plain_pod_does_not_fit_a_tainted_node() -> None:
@@ -65,26 +65,26 @@ def test_requests_count_the_greediest_moment() -> None:
 
 
 def test_a_full_node_takes_no_more() -> None:
-    room = gpu_room()
-    room.take(TRAINING)
-    assert misfit(TRAINING, room) in ("Insufficient nvidia.com/gpu", "Insufficient cpu", "Insufficient memory")
-    assert room.free["nvidia.com/gpu"] == 0
+    node_info = gpu_room()
+    node_info.add(TRAINING)
+    assert misfit(TRAINING, node_info) in ("Insufficient nvidia.com/gpu", "Insufficient cpu", "Insufficient memory")
+    assert node_info.free["nvidia.com/gpu"] == 0
 
 
 def test_a_bound_volume_of_another_zone_keeps_the_pod_away() -> None:
     """seed row S11: an EBS volume is in one zone."""
     here = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]}
-    assert misfit(plain_pod("p"), Room("n", {"zone": "a"}, (), parse_all(BIG)), (), [here]) is None
-    conflict = misfit(plain_pod("p"), Room("n", {"zone": "b"}, (), parse_all(BIG)), (), [here])
+    assert misfit(plain_pod("p"), NodeInfo("n", {"zone": "a"}, (), parse_all(BIG)), (), [here]) is None
+    conflict = misfit(plain_pod("p"), NodeInfo("n", {"zone": "b"}, (), parse_all(BIG)), (), [here])
     assert conflict == "node(s) had volume node affinity conflict"
 
 
 def test_a_daemon_sets_pod_tolerates_what_its_controller_adds() -> None:
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}
     pod = daemon_pod({"metadata": {"namespace": "kube-system"}, "spec": {"template": template}})
-    room = Room("n", {}, (Taint("node.kubernetes.io/disk-pressure", "", "NoSchedule"),), parse_all(BIG))
-    assert misfit(pod, room) is None
-    assert misfit(plain_pod("p"), room)
+    node_info = NodeInfo("n", {}, (Taint("node.kubernetes.io/disk-pressure", "", "NoSchedule"),), parse_all(BIG))
+    assert misfit(pod, node_info) is None
+    assert misfit(plain_pod("p"), node_info)
 
 
 labels = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3)
@@ -108,10 +108,10 @@ def test_opposite_operators_are_opposites(have: dict[str, str], key: str, values
 
 @given(st.integers(0, 20), st.integers(1, 8))
 def test_as_many_pods_fit_as_there_is_cpu(cores: int, each: int) -> None:
-    room = Room("n", {}, (), {"cpu": Fraction(cores), "pods": Fraction(99), "memory": Fraction(10**12)})
+    node_info = NodeInfo("n", {}, (), {"cpu": Fraction(cores), "pods": Fraction(99), "memory": Fraction(10**12)})
     pod = {"spec": {"containers": [{"resources": {"requests": {"cpu": str(each)}}}]}}
     count = 0
-    while misfit(pod, room) is None:
-        room.take(pod)
+    while misfit(pod, node_info) is None:
+        node_info.add(pod)
         count += 1
     assert count == cores // each

@@ -100,7 +100,7 @@ def test_the_warning_says_what_is_missing() -> None:
 def test_a_chart_on_disk_is_read_without_helm(tmp_path: Path) -> None:
     root = tmp_path / "notes"
     root.mkdir()
-    with pytest.raises(ProviderError, match="is no chart"):
+    with pytest.raises(ProviderError, match="is not a chart"):
         chart.locate({"chart": str(root)})
     (root / "Chart.yaml").write_text('{name: notes, version: 1.2.3, appVersion: "4"}')
     with tarfile.open(tmp_path / "notes-1.2.3.tgz", "w:gz") as package:
@@ -110,7 +110,7 @@ def test_a_chart_on_disk_is_read_without_helm(tmp_path: Path) -> None:
         with pytest.raises(ProviderError, match=r"is version 1\.2\.3, not 2\.0\.0"):
             chart.locate({"chart": str(path), "version": "2.0.0"})
     (tmp_path / "broken.tgz").write_text("no archive")
-    with pytest.raises(ProviderError, match="is no chart"):
+    with pytest.raises(ProviderError, match="is not a chart"):
         chart.locate({"chart": str(tmp_path / "broken.tgz")})
 
 

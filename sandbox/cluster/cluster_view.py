@@ -1,7 +1,7 @@
-"""What the autoscaler sees at one moment: the rooms that there are, and those that are coming.
+"""What the autoscaler knows of a cluster at one moment: the nodes that exist, and those that are being added.
 
-A GPU node whose GPU does not show yet is still coming if it carries the accelerator label; without the label it is an
-ordinary node without GPUs, and the autoscaler will order another one.
+A GPU node whose GPU is not allocatable yet counts as being added if it has the accelerator label. Without the label it
+is an ordinary node without GPUs, and the autoscaler orders another one.
 """
 
 from __future__ import annotations
@@ -15,32 +15,35 @@ from sandbox.cluster.cloud import Group, Machine, Taint
 from sandbox.cluster.eviction import is_daemon
 from sandbox.cluster.nodes import GPU, NOTICE, is_ready
 from sandbox.cluster.quantity import parse_all
-from sandbox.cluster.scheduling import Room, daemon_pod, misfit, requests
+from sandbox.cluster.scheduling import NodeInfo, daemon_pod, misfit, requests
 
 ACCELERATOR = ("k8s.amazonaws.com/accelerator", "cloud.google.com/gke-accelerator")
 
 
 @dataclass
-class Sight:
-    """Everything that one decision is made from. `rooms` by node name; `coming`: rooms of nodes that are not there yet,
-    with their group."""
+class ClusterView:
+    """Everything that one decision is made from.
+
+    `node_infos`: the nodes that exist and are ready, by name. `coming`: the nodes that are being added, with their
+    group.
+    """
 
     groups: Sequence[Group]
     machines: Sequence[Machine]
     pods: Sequence[Object]
     nodes: Sequence[Object]
     daemon_sets: Sequence[Object]
-    rooms: dict[str, Room] = field(default_factory=dict)
-    coming: list[tuple[Room, Group]] = field(default_factory=list)
+    node_infos: dict[str, NodeInfo] = field(default_factory=dict)
+    coming: list[tuple[NodeInfo, Group]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._furnish()
+        self._fill()
 
-    def everywhere(self) -> list[Room]:
-        return [*self.rooms.values(), *(room for room, _ in self.coming)]
+    def all_nodes(self) -> list[NodeInfo]:
+        return [*self.node_infos.values(), *(node_info for node_info, _ in self.coming)]
 
-    def _furnish(self) -> None:
-        """Fills in the rooms: the nodes that are there with what is on them, those to come as their group promises."""
+    def _fill(self) -> None:
+        """Sets `node_infos`, each with the pods on it, and `coming`, each as its group's template describes it."""
         nodes = {node["metadata"]["name"]: node for node in self.nodes}
         group_of = {
             m.node_name: g.in_zone(m.node.zone)
@@ -51,39 +54,39 @@ class Sight:
         for name, node in nodes.items():
             group = group_of.get(name)
             if is_ready(node) and not (group and (is_doomed(node) or _awaits_gpu(node, group))):
-                room = _room(node)
-                self.rooms[name] = room
+                node_info = _node_info(node)
+                self.node_infos[name] = node_info
             elif group and is_doomed(node):
-                self.coming.append((imagine(group, self.daemon_sets, name), group))
+                self.coming.append((expected_node(group, self.daemon_sets, name), group))
                 continue
             elif group:
-                room = imagine(group, self.daemon_sets, name)
-                room.unschedulable = bool(node["spec"].get("unschedulable"))
-                self.coming.append((room, group))
+                node_info = expected_node(group, self.daemon_sets, name)
+                node_info.unschedulable = bool(node["spec"].get("unschedulable"))
+                self.coming.append((node_info, group))
             else:
                 continue
             for pod in self.pods:
                 here = pod["spec"].get("nodeName") == name and pod["status"].get("phase") not in ("Succeeded", "Failed")
                 # A coming node has its DaemonSets taken off already.
-                if here and (name in self.rooms or not is_daemon(pod)):
-                    room.take(pod)
+                if here and (name in self.node_infos or not is_daemon(pod)):
+                    node_info.add(pod)
         for group in self.groups:
             there = [machine for machine in self.machines if machine.group == group.id]
             missing = [(m.node_name, group_of.get(m.node_name, group)) for m in there if m.node_name not in nodes]
             missing += [(f"{group.pool} (ordered {number})", group) for number in range(group.desired - len(there))]
             for name, own in missing if group.autoscaled else ():
-                self.coming.append((imagine(own, self.daemon_sets, name), own))
+                self.coming.append((expected_node(own, self.daemon_sets, name), own))
 
 
-def _room(node: Object) -> Room:
+def _node_info(node: Object) -> NodeInfo:
     taints = [Taint(t["key"], t.get("value", ""), t["effect"]) for t in node["spec"].get("taints") or ()]
     free = parse_all(node["status"].get("allocatable"))
     unschedulable = bool(node["spec"].get("unschedulable"))
-    return Room(node["metadata"]["name"], node["metadata"].get("labels") or {}, taints, free, [], unschedulable)
+    return NodeInfo(node["metadata"]["name"], node["metadata"].get("labels") or {}, taints, free, [], unschedulable)
 
 
-def imagine(group: Group, daemon_sets: Sequence[Object], name: str) -> Room:
-    """The next node of a group, from what the autoscaler may know, with its DaemonSets' pods on it."""
+def expected_node(group: Group, daemon_sets: Sequence[Object], name: str) -> NodeInfo:
+    """The next node of a group, from what the autoscaler knows of the group, with the pods of the DaemonSets on it."""
     shape = group.template
     labels = {
         "kubernetes.io/os": "linux",
@@ -93,32 +96,32 @@ def imagine(group: Group, daemon_sets: Sequence[Object], name: str) -> Room:
         **shape.labels,
         "kubernetes.io/hostname": name,
     }
-    room = Room(name, labels, shape.taints, parse_all(shape.resources))
+    node_info = NodeInfo(name, labels, shape.taints, parse_all(shape.resources))
     for daemon_set in daemon_sets:
         pod = daemon_pod(daemon_set)
-        if misfit(pod, room) is None:
-            room.take(pod)
-    return room
+        if misfit(pod, node_info) is None:
+            node_info.add(pod)
+    return node_info
 
 
-def refusal(pod: Object, room: Room, rooms: Sequence[Room], volumes: list[dict]) -> str | None:
-    """Why the pod cannot be in one of the rooms, given the others."""
-    return misfit(pod, room, [other for other in rooms if other is not room], volumes)
+def refusal(pod: Object, node_info: NodeInfo, node_infos: Sequence[NodeInfo], volumes: list[dict]) -> str | None:
+    """Why the pod does not fit the node, given the other nodes; None if it fits."""
+    return misfit(pod, node_info, [other for other in node_infos if other is not node_info], volumes)
 
 
 def is_doomed(node: Object) -> bool:
-    """Its machine is being reclaimed, and the cloud replaces it: what comes is an empty node of its group."""
+    """Whether its machine is being reclaimed. The cloud replaces it by an empty node of its group."""
     return any(taint["key"] in NOTICE.values() for taint in node["spec"].get("taints") or ())
 
 
 def _awaits_gpu(node: Object, group: Group) -> bool:
-    """A GPU node that says so by its label and does not show its GPU yet counts as still coming."""
+    """Whether it has the label of a GPU node and its GPU is not allocatable yet."""
     labelled = any(label in (node["metadata"].get("labels") or {}) for label in ACCELERATOR)
     promised = parse_all(group.template.resources).get(GPU, Fraction(0))
     return labelled and promised > parse_all(node["status"].get("allocatable")).get(GPU, Fraction(0))
 
 
-def waste(pod: Object, option: tuple[Group, Room]) -> Fraction:
+def waste(pod: Object, option: tuple[Group, NodeInfo]) -> Fraction:
     """The share of cpu and memory of the new node that the pod would leave unused."""
     whole, needs = parse_all(option[0].template.resources), requests(pod)
     shares = [1 - needs.get(name, Fraction(0)) / whole[name] for name in ("cpu", "memory") if whole.get(name)]
