@@ -179,7 +179,7 @@ def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
 @click.argument("name", required=False)
 @click.option("--lines", default=40, show_default=True, help="How many lines from its end.")
 def logs(name: str | None, lines: int) -> None:
-    """Print the end of a process's log, or without NAME the names that there are."""
+    """Print the end of a process's log, or without NAME the names of all logs."""
     run = paths.home() / "run"
     names = sorted(path.stem for path in run.glob("*.log")) if run.is_dir() else []
     if not name:
@@ -234,7 +234,7 @@ def main() -> None:
         print_error(error)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        console.print("\nInterrupted. What exists is kept; the same command goes on from here.")
+        console.print("\nInterrupted. What exists is kept; the same command continues from there.")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -243,7 +243,7 @@ def main() -> None:
         print_error(
             SandboxError(
                 f"The state of the stack cannot be read ({error}).",
-                "`make up` puts it right, from the engine's backup where there is one",
+                "`make up` repairs it, from the engine's backup if there is one",
             )
         )
         sys.exit(1)

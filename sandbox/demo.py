@@ -82,7 +82,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
 
 
 class Demo:
-    """One telling of the story."""
+    """One run of the demo."""
 
     def __init__(
         self,

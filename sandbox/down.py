@@ -87,7 +87,7 @@ def _unprotect(engine: Engine) -> None:
     ]
     if not protected:
         return
-    session.report("its objects are protected against deletion; nothing in a sandbox is worth that")
+    session.report("its objects are protected against deletion; in a sandbox they are deleted all the same")
     for resource in protected:
         resource["protect"] = False
         for side in ("inputs", "outputs"):
@@ -125,13 +125,15 @@ def _report_leftovers() -> None:
         left = [entry for cloud in _running() for entry in status.leftovers(cloud)]
     except Exception as error:
         # If a cloud does not answer, its processes and files are removed all the same.
-        session.report(f"the simulated clouds could not be asked what is left ({type(error).__name__}: {error})")
+        session.report(f"the simulated clouds did not report what is left ({type(error).__name__}: {error})")
         return
     if kept:
-        session.report(f"kept by their reclaim policy, on a real account for good: {', '.join(kept)}")
+        session.report(
+            f"kept by their reclaim policy (a real account would keep them, and bill them): {', '.join(kept)}"
+        )
     if left:
         names = ", ".join(left[:10]) + (" …" if len(left) > 10 else "")
-        session.report(f"{LEFT_BEHIND} {len(left)} objects, which a real account would go on billing: {names}")
+        session.report(f"{LEFT_BEHIND} {len(left)} objects, which a real account would continue to bill: {names}")
 
 
 def _running() -> list[str]:

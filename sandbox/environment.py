@@ -87,7 +87,7 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
     """What Pulumi runs in. `own_passphrase`: the stack's file is encrypted with the user's, so that one counts."""
     if own_passphrase and not _own_passphrase:
         raise SandboxError(
-            "The stack's file holds secrets that are encrypted with a passphrase of yours.",
+            "The stack's file holds secrets that are encrypted with your own passphrase.",
             "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it and run the command again",
         )
     return {
@@ -105,7 +105,7 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
 
 def exports(region: str, kubeconfig: Path) -> dict[str, str]:
     """What a shell on the sandbox has (`python -m sandbox env` prints it): variables that lead every tool of the
-    clouds, Kubernetes and Pulumi to the sandbox, or where the sandbox has nothing for them, to nothing.
+    clouds, Kubernetes and Pulumi to the sandbox, or nowhere if the sandbox has no counterpart.
 
     Args:
         region: of an AWS stack, else empty.

@@ -46,8 +46,8 @@ def announce(stack: Stack, report: Report) -> None:
     left = [made for made in _found(of(stack)) if made.type in conflicts.LEAKS and _exists(made)]
     if left:
         report(
-            f"an earlier run made what the state does not know: {_names(left)}. A real account goes on billing it "
-            '(docs/upgrades.md, "When a run was cut off"); here make down deletes it'
+            f"an earlier run created objects that are not in the state: {_names(left)}. A real account continues to "
+            'bill them (docs/upgrades.md, "When a run was cut off"); here make down deletes it'
         )
 
 
@@ -56,7 +56,7 @@ def remove(stack: Stack, report: Report) -> None:
     left, before = [made for made in _found(of(stack)) if _exists(made, unsure=True)], 0
     if not left:
         return
-    report(f"removing what an earlier run made without hearing of it: {_names(left)}")
+    report(f"removing objects that an earlier run created without an answer: {_names(left)}")
     _unprotect(left)
     while left and len(left) != before:
         before = len(left)

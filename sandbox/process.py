@@ -236,7 +236,7 @@ def _await(
         if code is not None:
             raise SandboxError(
                 f"{what} ended at once ({_ending(code)}).",
-                f"read {process.log}; `make down` and `make up` start afresh",
+                f"read {process.log}; `make down` and `make up` start again from nothing",
                 log_end(process.name, begin=begin),
             )
         try:

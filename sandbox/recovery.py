@@ -101,7 +101,7 @@ def repair_state(stack: Stack, report: Report) -> None:
             return
     except CorruptState as error:
         aside = set_aside(stack.state)
-        report(f"the state of stack {stack.name} was unreadable ({error}); it lies in {aside}")
+        report(f"the state of stack {stack.name} was unreadable ({error}); it was moved to {aside}")
     else:
         return  # only a backup: the stack was removed
     try:
@@ -110,7 +110,7 @@ def repair_state(stack: Stack, report: Report) -> None:
         pass
     else:
         shutil.copyfile(backup, stack.state)
-        report("the engine's backup of one step earlier took its place; comparing it with the clouds")
+        report("it was replaced by the engine's backup of one step earlier; comparing that with the clouds")
         _mark(stack).touch()
         return
     others = [other.name for other in existing() if other.name != stack.name]
@@ -118,9 +118,9 @@ def repair_state(stack: Stack, report: Report) -> None:
         raise SandboxError(
             f"The state of stack {stack.name} is lost; which cloud objects are its own and which belong to "
             f"{', '.join(others)} cannot be distinguished.",
-            "start afresh with `make down FORCE=1` and `make up`",
+            "start again with `make down FORCE=1` and `make up`",
         )
-    report("no backup could be read either: the simulated clouds are emptied and the environment is built afresh")
+    report("no backup could be read either: the simulated clouds are emptied and the environment is built again")
     empty_clouds()
 
 
@@ -155,10 +155,10 @@ def _unlock(engine: Engine, report: Report) -> None:
             continue  # written half-way by an engine that was killed
         if _runs_pulumi(pid):
             raise SandboxError(
-                f"A pulumi of yours (pid {pid}) is updating stack {engine.stack.name}.", "wait for it or stop it"
+                f"Another pulumi (pid {pid}) is updating stack {engine.stack.name}.", "wait for it or stop it"
             )
     if locks:
-        report("taking away the lock that a killed engine left on the stack")
+        report("removing the lock that a killed engine left on the stack")
         engine.ask("cancel", "--yes", "--stack", engine.stack.name)
 
 

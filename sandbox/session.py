@@ -97,7 +97,7 @@ def _resume_planes() -> bool:
 
     broken = [plane for plane in control_plane.all() if set(control_plane.PARTS) - set(plane.running())]
     if broken:
-        report(f"bringing back {', '.join(plane.key for plane in broken)}")
+        report(f"starting again: {', '.join(plane.key for plane in broken)}")
         with ThreadPoolExecutor() as pool:
             for job in [pool.submit(control_plane.start, plane.key, plane.version) for plane in broken]:
                 job.result()

@@ -98,7 +98,7 @@ class Stack:
                 text = text.rstrip("\n") + f"\n{salt[0]}\n"
         elif re.search(r"^secretsprovider: *(?!passphrase)", text, re.MULTILINE):
             raise SandboxError(
-                f"{self.file.name} holds secrets that are encrypted with a cloud's key, which the sandbox has not.",
+                f"{self.file.name} holds secrets that are encrypted with a cloud's key, which the sandbox lacks.",
                 "move the secrets to a separate stack file, or set plain values for the sandbox",
             )
         self.copy.write_text(text)

@@ -227,7 +227,7 @@ def _machine_types(group: Group) -> list[str]:
 
 
 def _capacity(rungs: list[Group]) -> list[str]:
-    """How the machines are bought: as the groups' labels say, else the cloud; the dearest to lose first."""
+    """How the machines are bought, by the groups' labels, else by the cloud; in the order that a ladder tries them."""
     ladder = ("capacity_block", "reserved", "flex", "spot", "on_demand")
     return sorted(
         {_bought(rung) for rung in rungs}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))

@@ -42,7 +42,7 @@ def _watch(report: Callable[[str], None], ended: threading.Event, period: float)
         for name in sorted(alive):
             if not process.alive(name):
                 alive.remove(name)
-                report(f"{_SINGLE[name]} ended; this run cannot go on without it, the next one starts it (make up)")
+                report(f"{_SINGLE[name]} ended; this run cannot continue without it, the next one starts it (make up)")
         for plane in control_plane.all():
             missing = set(control_plane.PARTS) - set(plane.running())
             if not missing or tries[plane.key] >= _TRIES:

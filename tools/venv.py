@@ -92,7 +92,7 @@ def run(module, arguments):
     except VenvError as error:
         sys.exit("\n" + str(error))
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted; run it again, it goes on where it was.")
+        sys.exit("\nInterrupted; run it again, it continues from there.")
     # As an activated environment has it: pyright, for one, asks the `python` on PATH what is installed.
     os.environ["VIRTUAL_ENV"] = folder()
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(program), os.environ.get("PATH", os.defpath)])

@@ -225,7 +225,7 @@ def _allocatable(facts: dict[str, Any], disk: float, pods: int, huge_pages: int)
 
 def _disk(facts: dict[str, Any], data: dict[str, Any], bottlerocket: bool) -> float:
     """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else a volume:
-    the root's, or on Bottlerocket the second one. 20 GiB where the template does not say."""
+    the root's, or on Bottlerocket the second one. 20 GiB if the template does not set it."""
     text = _user_data(data)
     local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
     # bootstrap-commands hold ["apiclient", "ephemeral-storage", "init"]

@@ -1,13 +1,13 @@
 """The simulated AWS: moto's application plus what moto lacks, as one HTTP endpoint on loopback.
 
-`start()` runs it as a process of the sandbox, which is moto_server.py. Everything that
-boto3, an AWS SDK or `aws --endpoint-url` can say to AWS about the services that the rows use can be said to it, signed
-with the sandbox's access key (access_key.py, gate.py). Nothing that moto would run in a container is served, and moto
-finds no Docker.
+`start()` runs it as a process of the sandbox, which is moto_server.py. It
+answers every request that boto3, an AWS SDK or `aws --endpoint-url` can send to the services that the rows use, signed
+with the sandbox's access key (access_key.py, gate.py). What moto would run in a container is not served, and moto finds
+no Docker.
 
 `GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the
-account was restored from its snapshot or started empty (`generation` is new whenever state was lost), and how the
-control planes are.
+account was restored from its snapshot or started empty (`generation` is new whenever state was lost), and the state
+of the control planes.
 """
 
 from __future__ import annotations

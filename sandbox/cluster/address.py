@@ -7,7 +7,7 @@ from sandbox.cluster.control_plane import ControlPlane
 
 
 def plane_at(server: str) -> ControlPlane | None:
-    """The control plane that a kubeconfig's `server` leads to; None when there is none, or the name is not open."""
+    """The control plane at a kubeconfig's `server`; None if there is none, or if access by the name is not enabled."""
     if found := control_plane.find(server):
         return found
     key = registry.key_at(server)

@@ -200,7 +200,7 @@ def get(key: str) -> ControlPlane | None:
         return None
     except (ValueError, KeyError) as error:
         raise SandboxError(
-            f"{folder / 'cluster.json'} is damaged ({error}).", "`make down` and `make up` start afresh"
+            f"{folder / 'cluster.json'} is damaged ({error}).", "`make down` and `make up` start again from nothing"
         ) from None
 
 
@@ -231,7 +231,9 @@ def _facts(folder: Path, key: str, version: str) -> dict:
             "issuer": issuer(key, secrets.token_hex(16)),
         }
     except ValueError as error:
-        raise SandboxError(f"{path} is damaged ({error}).", "`make down` and `make up` start afresh") from None
+        raise SandboxError(
+            f"{path} is damaged ({error}).", "`make down` and `make up` start again from nothing"
+        ) from None
     if facts.get("version") != version:
         _save(path, {**facts, "version": version})
     return {**facts, "version": version}
@@ -301,12 +303,12 @@ def _await_account(plane: ControlPlane, api: Api) -> None:
             log = name(plane.key, dead)
             raise SandboxError(
                 f"{dead} of {plane.key} ended right after its start.",
-                "`make down` and `make up` start afresh",
+                "`make down` and `make up` start again from nothing",
                 process.log_end(log),
             )
         time.sleep(0.1)
     raise SandboxError(
-        f"The controllers of {plane.key} did not make the default service account within 60 s.",
+        f"The controllers of {plane.key} did not create the default service account within 60 s.",
         "a busy machine may need a second try: run the command again",
         process.log_end(name(plane.key, "kube-controller-manager")),
     )

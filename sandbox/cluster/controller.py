@@ -3,7 +3,7 @@
 About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
 and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
 load_balancers.py), group sizes (autoscaler.py).
-Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
+A failure is printed once and tried again: a cloud or an API server that does not answer for a moment is normal here.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main(cluster: str) -> None:
         except Exception as error:  # the loop must outlive any failure; each one is shown once
             if (now := f"{type(error).__name__}: {error}") != trouble:
                 trouble = now
-                print(f"trouble, tried again: {trouble}", file=sys.stderr, flush=True)
+                print(f"failed, tried again: {trouble}", file=sys.stderr, flush=True)
         wait = pace.after(seen)
 
 

@@ -27,20 +27,20 @@ class Cloud(Protocol):
     """The endpoint groups of one cluster, by name; there is one of a name in each of its zones."""
 
     def names(self, service: Object) -> list[str]:
-        """Those that the Service wants."""
+        """Names of the groups that the Service asks for."""
         ...
 
     def ensure(self, name: str) -> object:
-        """Makes what is missing of them."""
+        """Creates the missing ones."""
         ...
 
     def remove(self, name: str) -> bool:
-        """Removes them; False where something still uses one."""
+        """Removes them; returns False if one is still in use."""
         ...
 
 
 class EndpointGroups:
-    """Makes and collects them, one `sync` after the other."""
+    """Creates and removes endpoint groups, one `sync` after the other."""
 
     def __init__(self, api: Api, cloud: Cloud | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api

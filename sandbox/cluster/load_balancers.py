@@ -18,18 +18,18 @@ FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class CannotBalance(Exception):
-    """The cloud has no load balancer for this Service, as it is now."""
+    """The cloud cannot create a load balancer for this Service."""
 
 
 class Cloud(Protocol):
     """The load balancers of one cluster's cloud, by name."""
 
     def serves(self, service: Object) -> bool:
-        """Whether the cloud's own controller looks after this Service, and no other one."""
+        """Whether the cloud's own controller handles this Service, and not another controller."""
         ...
 
     def ensure(self, name: str, service: Object) -> str:
-        """Makes the load balancer if it is not there and returns its host name or IP address. Raises CannotBalance."""
+        """Creates the load balancer if it does not exist; returns its host name or IP address. Raises CannotBalance."""
         ...
 
     def remove(self, name: str) -> None:
@@ -38,7 +38,7 @@ class Cloud(Protocol):
 
 
 class LoadBalancers:
-    """Gives Services their load balancers, one `sync` after the other."""
+    """Creates and removes the load balancers of Services, one `sync` after the other."""
 
     def __init__(self, api: Api, events: Events, cloud: Cloud | None) -> None:
         self._api = api

@@ -94,7 +94,7 @@ def definitions() -> list[Object]:
             {
                 "apiVersion": "apiextensions.k8s.io/v1",
                 "kind": "CustomResourceDefinition",
-                # The API server takes a definition in its own domain only with this word of its reviewers.
+                # The API server accepts a definition in its own domain only with this link to its approval.
                 "metadata": {
                     "name": f"{plural}.{GROUP}",
                     "annotations": {
@@ -121,7 +121,7 @@ class Snapshots:
         self._installed = False
 
     def install(self, installed: bool) -> None:
-        """Says whether the cloud runs the controller; the kinds come with it."""
+        """Sets whether the cloud runs the controller, and creates the kinds if it does."""
         if installed and not self._installed:
             for definition in definitions():
                 self._api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)

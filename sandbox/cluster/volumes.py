@@ -28,7 +28,7 @@ _DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
 
 
 class Refused(Exception):
-    """The cloud, or an organization's policy, does not make that disk."""
+    """The cloud, or an organization's policy, refuses to create the disk."""
 
 
 class Disks(Protocol):
@@ -37,7 +37,7 @@ class Disks(Protocol):
     driver: str
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The handle of the disk for a PersistentVolume, made once; `parameters`: of its class. Raises Refused."""
+        """Creates the disk of a PersistentVolume once; returns its handle. `parameters`: of the class. Raises Refused."""
         ...
 
     def remove(self, handle: str) -> None:

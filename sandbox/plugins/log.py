@@ -1,7 +1,7 @@
-"""What a provider says to the person at the terminal while it works on a resource.
+"""Messages of a provider to the person at the terminal while it works on a resource.
 
 The host opens a `scope` around every operation; `warn`, `info` and `status` then reach the engine, which prints them
-under that resource. Outside of a scope (tests, threads of a provider's own) they go to the process's log.
+under that resource. Outside of a scope (tests, a provider's own threads) they go to the process's log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _log = logging.getLogger("gpuyard.plugins")
 
 @contextmanager
 def scope(sink: Sink) -> Iterator[None]:
-    """Sends what is said inside to `sink`."""
+    """Sends the messages inside to `sink`."""
     token = _sink.set(sink)
     try:
         yield
@@ -39,7 +39,7 @@ def info(text: str) -> None:
 
 
 def status(text: str) -> None:
-    """What is being waited for; replaced by the next one."""
+    """What the provider waits for now; the next status replaces it."""
     _send(logging.INFO, text, True)
 
 

@@ -1,4 +1,4 @@
-"""What a simulated cloud provider has to say; `host.py` puts it behind Pulumi's gRPC protocol.
+"""The interface of a simulated cloud provider; `servicer.py` puts it behind Pulumi's gRPC protocol.
 
 A provider works on plain Python values: dicts, lists, str, float/int, bool, None, and `UNKNOWN` for a value that is
 not known during a preview. Secrets, assets and resource references are unwrapped by the host before it calls in here.

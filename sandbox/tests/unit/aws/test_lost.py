@@ -81,7 +81,7 @@ def test_what_aws_made_while_the_provider_died_is_found_and_deleted(
     name = token.rpartition(":")[2]
     assert [name in line for line in said] == ([True] if token in conflicts.LEAKS else []), said
     orphans.remove(STACK, said.append)
-    assert said[-1].startswith(f"removing what an earlier run made without hearing of it: {name} ")
+    assert said[-1].startswith(f"removing objects that an earlier run created without an answer: {name} ")
     assert inventory.leftovers() == before
     orphans.announce(STACK, said.append)
     assert said[-1].startswith("removing"), "what is gone is not named again"
