@@ -37,7 +37,7 @@ class Disks(Protocol):
     driver: str
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """Creates the disk of a PersistentVolume once; returns its handle. `parameters`: of the class. Raises Refused."""
+        """Creates a PersistentVolume's disk once; returns its handle. `parameters`: of the class. Raises Refused."""
         ...
 
     def remove(self, handle: str) -> None:
