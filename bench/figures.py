@@ -30,7 +30,7 @@ from rich.progress import track
 
 from sandbox import environment, paths, process, session
 from sandbox.cluster import control_plane
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 
 PAGE = Path(__file__).parent / "README.md"
 ENGINE, PLANE = "engine: `up` of an empty program", "control plane: its own start"
@@ -172,7 +172,7 @@ def main(rounds: int, stack: str, only_print: bool) -> None:
     """Measures, and writes or prints."""
     try:
         text = table(measured(rounds, stack))
-    except SandboxError as error:
+    except ReportedError as error:
         raise click.ClickException(str(error)) from None
     if only_print:
         click.echo(text)

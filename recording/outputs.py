@@ -36,7 +36,7 @@ def resource(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Outputs of a new resource, `id` included; what equals an input may be left out. The same ones in every run."""
     package, type = token.split(":")[0], token.rpartition(":")[2]
     digest = hashlib.sha256(f"{token}{name}".encode()).hexdigest()[:17]
-    made = _SPECIAL.get(token, lambda *_: {})(name, inputs)
+    made: dict[str, Any] = _SPECIAL.get(token, lambda *_: {})(name, inputs)
     physical = made.get("name") or inputs.get("name") or f"{name}-{digest[:7]}"
     if token.startswith("pulumi:providers:") or package in ("kubernetes", "pulumi"):
         made.setdefault("id", f"{name}-id")

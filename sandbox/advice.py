@@ -1,4 +1,4 @@
-"""What to do about a failed run: whether the same command can mend it, and if so, what has to change before.
+"""What to do about a failed run: whether the same command can fix it, and if so, what has to change first.
 
 The last line of an error is a promise. "Correct it and run the same command again" is true of a wrong value and of most
 refusals; it is not of throttling, where nothing is wrong, nor of conflicts with what exists, which every repetition
@@ -13,15 +13,15 @@ from typing import Any
 
 from sandbox import conflicts
 
-AGAIN = "correct it and run the same command again; what exists is kept and goes on from here"
+AGAIN = "correct it and run the same command again; what exists is kept, and the run continues from there"
 
-_KEPT = "what exists is kept and goes on from here"
+_KEPT = "what exists is kept, and the run continues from there"
 KILLED = f"nothing is wrong with the config: run the same command again; {_KEPT}"
 
 _TAKEN = (
-    "repeating it alone does not help: what is to be made exists, and the stack does not know it. If a run that was "
-    "cut off left it, delete it in `make shell`{below}, or begin again with `make down`; if another environment works "
-    "with it, choose another name. Then run the same command again"
+    "repeating it alone does not help: the object exists already, and is not in the stack's state. If an interrupted "
+    "run left it, delete it in `make shell`{below}, or start again with `make down`; if another environment uses "
+    "it, choose another name. Then run the same command again"
 )
 
 # The first that matches counts; the words are the clouds' own error codes and messages.
@@ -29,14 +29,14 @@ _KINDS = (
     # Nobody's mistake, and over after a while.
     (
         r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|RATE_LIMIT_EXCEEDED|rateLimitExceeded|\b429\b",
-        f"nothing is wrong: the cloud was asked too often; wait a minute and run the same command again; {_KEPT}",
+        f"nothing is wrong: the cloud throttles its API; wait a minute and run the same command again; {_KEPT}",
     ),
     # Not over after a while: nothing leads there.
     (
         r"unreachable: .*i/o timeout",
-        "repeating it here does not help: nothing leads from here to the cluster's API server. Go where "
-        "cluster.privateAccessCidrs or cluster.publicAccessCidrs let people come from (a VPN, a bastion, a runner in "
-        f"the network), or let this place in, and run the same command again; {_KEPT}",
+        "repeating it here does not help: the cluster's API server cannot be reached from here. Run it where "
+        "cluster.privateAccessCidrs or cluster.publicAccessCidrs allow access from (a VPN, a bastion, a runner in "
+        f"the network), or add this machine's address to them, and run the same command again; {_KEPT}",
     ),
     (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
@@ -49,8 +49,8 @@ _KINDS = (
     (
         r"InsufficientInstanceCapacity|InsufficientCapacity|Insufficient.*Capacity|ZONE_RESOURCE_POOL_EXHAUSTED"
         r"|STOCKOUT|UnfulfillableCapacity|does not have enough resources",
-        "the cloud has no such machine at this moment: run the same command again later, or give the pool another "
-        f"zone, machine type or capacity; {_KEPT}",
+        "the cloud has no capacity for this machine type now: run the same command again later, or give the pool "
+        f"another zone, machine type or capacity; {_KEPT}",
     ),
     (
         r"LimitExceeded|QuotaExceeded|QUOTA_EXCEEDED|quotaExceeded|[Qq]uota '|exceeded quota|Maximum.*reached",
@@ -60,16 +60,16 @@ _KINDS = (
     # Who asks may not.
     (
         r"AccessDenied|UnauthorizedOperation|PERMISSION_DENIED|Forbidden|\b403\b|ExpiredToken|InvalidClientTokenId",
-        "repeating it alone does not help: give the account that runs this the right; then run the same command again, "
-        f"{_KEPT}",
+        "repeating it alone does not help: grant the permission to the account that runs this; then run the same "
+        f"command again, {_KEPT}",
     ),
     # The engine speaks of an option in the program; here it is one key of the file.
     (
         r"marked for protection|cannot be deleted because it is protected",
         "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the file, "
-        "bring it up so, and then make the change",
+        "bring it up without that change, and then make the change",
     ),
-    # What exists stands against what is asked for, and will the next time.
+    # An existing object conflicts with what is asked for, and will conflict again.
     (
         r"AlreadyExists|already exists|alreadyExists|\.Duplicate\b|DuplicateResource|cannot re-use a name"
         r"|ALREADY_EXISTS|\b409\b",
@@ -78,7 +78,7 @@ _KINDS = (
     (
         r"DependencyViolation|ResourceInUse|resourceInUseByAnotherResource|is (already )?being used by|has dependent"
         r"|still (in use|has)|InvalidGroup.InUse|DeleteConflict",
-        "repeating it alone does not help: something that exists stands in the way. Remove what the message names, or "
+        "repeating it alone does not help: an existing object is in the way. Remove what the message names, or "
         "undo the change in the stack file; then run the same command again",
     ),
 )

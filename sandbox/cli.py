@@ -19,7 +19,7 @@ from rich.text import Text
 
 from sandbox import environment, interactive, paths, process, session, status, summary
 from sandbox import kubeconfig as kubeconfigs
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 from sandbox.progress import console
 from sandbox.stacks import CorruptState, Stack, chosen, existing, remember
 from sandbox.status import plane_of
@@ -103,7 +103,7 @@ def down(name: str | None, force: bool) -> None:
     if name:
         stacks[0].require()
     if name and not stacks[0].exists and not force:
-        session.say(f"stack {name} is not up")
+        session.report(f"stack {name} is not up")
         return
     demolition.run(stacks, everything=not name, force=force)
 
@@ -179,7 +179,7 @@ def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
 @click.argument("name", required=False)
 @click.option("--lines", default=40, show_default=True, help="How many lines from its end.")
 def logs(name: str | None, lines: int) -> None:
-    """Print the end of a process's log, or without NAME the names that there are."""
+    """Print the end of a process's log, or without NAME the names of all logs."""
     run = paths.home() / "run"
     names = sorted(path.stem for path in run.glob("*.log")) if run.is_dir() else []
     if not name:
@@ -210,7 +210,7 @@ def _print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, default=str))
 
 
-def complain(error: SandboxError) -> None:
+def print_error(error: ReportedError) -> None:
     """Problem, detail and fix on stderr."""
     console.print(Text.assemble("\n", ("Error: ", "bold red"), error.problem))
     if error.detail:
@@ -230,30 +230,30 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except SandboxError as error:
-        complain(error)
+    except ReportedError as error:
+        print_error(error)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        console.print("\nInterrupted. What exists is kept; the same command goes on from here.")
+        console.print("\nInterrupted. What exists is kept; the same command continues from there.")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except CorruptState as error:
-        complain(
+        print_error(
             SandboxError(
                 f"The state of the stack cannot be read ({error}).",
-                "`make up` puts it right, from the engine's backup where there is one",
+                "`make up` repairs it, from the engine's backup if there is one",
             )
         )
         sys.exit(1)
     except Exception as error:
-        complain(_defect(error))
+        print_error(_defect(error))
         sys.exit(1)
 
 
 def _defect(error: Exception) -> SandboxError:
-    """What to say of an error that nobody foresaw; its traceback is in a log, else on stderr."""
+    """The report of an unexpected error; its traceback is in a log, or on stderr if no log can be written."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return SandboxError(
             f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "make room for it"
@@ -262,7 +262,7 @@ def _defect(error: Exception) -> SandboxError:
     try:
         log = paths.folder("run") / "crash.log"
         log.write_text(said)
-    except (OSError, SandboxError):
+    except (OSError, ReportedError):
         return SandboxError(
             f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", said
         )

@@ -2,7 +2,7 @@
 
 A creation whose answer was lost is made again by the next run. Where the name or the place of the object is the
 program's, the cloud refuses the second one, as the simulated clouds do, and a person has to delete the first. Where the
-cloud or the provider chooses the name, the first one stays beside the second (`sandbox/orphans.py`).
+cloud or the provider chooses the name, the first one stays in addition to the second (`sandbox/orphans.py`).
 
 Sources: AWS CLI 1.46 and its model of every operation, gcloud's reference (cloud.google.com/sdk/gcloud/reference), and
 each service's rules for a second creation as its simulation has them.
@@ -80,7 +80,7 @@ COMMANDS = {
     "{accountId}@{project}.iam.gserviceaccount.com --project={project} --quiet",
     "kubernetes:helm.sh/v3:Release": "helm uninstall {name} --namespace {namespace}",
 }
-"""What deletes an object of the type that was made of inputs in braces. `_values` gives names that are no inputs."""
+"""The command that deletes an object of the type, with inputs in braces. `_values` gives names that are not inputs."""
 
 UNPROTECT = (
     "aws eks update-cluster-config --name {name} --no-deletion-protection && aws eks wait cluster-active --name {name} "
@@ -131,7 +131,7 @@ NEVER = {
 """Types of which a second object meets nothing, with the reason."""
 
 LEAKS = frozenset(token for token, why in NEVER.items() if why in (_ID, _END))
-"""Those of which the first object stays, and costs what it costs, until somebody deletes it."""
+"""Those whose first object stays, and is billed, until a person deletes it."""
 
 _PLAIN = re.compile(r"[\w./:@+=,*-]+")
 """Values that mean the same to every shell."""

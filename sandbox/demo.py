@@ -25,8 +25,8 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.autoscaler import STATUS
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.key import fleet as fleet_of
 from sandbox.cluster.nodes import GPU, machine_id
+from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
 from sandbox.workload import plain_pod, training_job
 
@@ -51,7 +51,7 @@ class Step:
     seen: str
 
 
-class Unseen(Exception):
+class NotObserved(Exception):
     """A step that did not happen in time; the text is what was waited for."""
 
 
@@ -68,7 +68,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
         raise SandboxError(
             f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts what died"
         )
-    demo = Demo(plane.key, api, fleet_of(plane.key), console or Console(highlight=False), quiet=as_json)
+    demo = Demo(plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json)
     ok = demo.play()
     if as_json:
         steps = [asdict(step) for step in demo.steps]
@@ -82,7 +82,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
 
 
 class Demo:
-    """One telling of the story."""
+    """One run of the demo."""
 
     def __init__(
         self,
@@ -104,8 +104,8 @@ class Demo:
             self._tidy()
             self._story()
             ok = True
-        except Unseen as unseen:
-            self._tell("this did not happen", str(unseen), ok=False)
+        except NotObserved as error:
+            self._report("this did not happen", str(error), ok=False)
             self._explain()
             ok = False
         finally:
@@ -115,42 +115,42 @@ class Demo:
     def _story(self) -> None:
         job = self._start()
         waiting = self._until("the training pod is pending", lambda: _unschedulable(self._pod()))
-        self._tell("pending", f"{job} asks for 16Gi, 4 cpu, 1 GPU, 50Gi of disk; no node has that: {waiting}")
+        self._report("pending", f"{job} asks for 16Gi, 4 cpu, 1 GPU, 50Gi of disk; no node has that: {waiting}")
 
         self._until(f"{POOL} goes 0 → 1", lambda: self._size() == 1)
-        self._tell("scaled up", f"{POOL} goes 0 → 1")
+        self._report("scaled up", f"{POOL} goes 0 → 1")
 
         pod = self._until("the training pod runs on a GPU node", lambda: _running(self._pod()))
         found = self._gpu_node(pod)
         node, machine = found["metadata"]["name"], machine_id(found)
-        self._tell("running", f"{pod['metadata']['name']} runs on {node}, past the taint {_taint(found)}")
+        self._report("running", f"{pod['metadata']['name']} runs on {node}, past the taint {_taint(found)}")
 
         self._api.create(f"/api/v1/namespaces/{NAMESPACE}/pods", plain_pod(PLAIN))
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{PLAIN}"
         plain = self._until("the plain pod runs elsewhere", lambda: _running(self._api.get(path)))
         home = plain["spec"]["nodeName"]
         self._check(not _taint(self._node(home)), f"the plain pod was put on {home}, a GPU node")
-        self._tell("kept apart", f"a plain pod runs on {home}, a CPU node")
+        self._report("kept apart", f"a plain pod runs on {home}, a CPU node")
 
         lost = self._reclaim(self._key, node)
         first = pod["metadata"]["name"]
         self._check(f"{NAMESPACE}/{first}" in lost, f"{first} was not on {node} any more when it was reclaimed")
-        self._tell("reclaimed", f"spot takes {node} away, and {first} with it")
+        self._report("reclaimed", f"spot takes {node} away, and {first} with it")
 
         again = self._until("the job's pod runs again", lambda: _running(self._pod(but=pod)))
         new = self._gpu_node(again)
         # The new machine may have inherited the old one's address, and with it the node's name.
         self._check(machine_id(new) != machine, f"the pod came back on machine {machine}, which should be gone")
-        self._tell("back", f"{again['metadata']['name']} runs on {new['metadata']['name']}, a new machine")
+        self._report("back", f"{again['metadata']['name']} runs on {new['metadata']['name']}, a new machine")
 
         path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{JOB}"
         self._until("the job completes", lambda: (self._api.get(path) or {}).get("status", {}).get("succeeded"))
         failed = self._api.request("GET", path)["status"].get("failed", 0)
         self._check(not failed, f"the interruption was counted as a failure of the job ({failed})")
-        self._tell("done", "the job is complete; the interruption did not count as a failure")
+        self._report("done", "the job is complete; the interruption did not count as a failure")
 
         self._until(f"{POOL} goes back to 0", lambda: self._size() == 0 and not self._nodes())
-        self._tell("back to zero", f"{POOL} is at 0 again: nothing left to pay for")
+        self._report("back to zero", f"{POOL} is at 0 again: nothing left to pay for")
 
     def _start(self) -> str:
         """Makes the namespace and the job in it."""
@@ -175,23 +175,23 @@ class Demo:
             f"{POOL} is at 0, where the story begins",
             lambda: self._size() == 0 and not self._nodes(),
         )
-        self._tell("at rest", f"{POOL} is at 0, {len(self._api.list('/api/v1/nodes'))} other nodes are up")
+        self._report("at rest", f"{POOL} is at 0, {len(self._api.list('/api/v1/nodes'))} other nodes are up")
 
     def _until(self, what: str, found: Callable[[], T | None]) -> T:
-        """The first true answer. Raises Unseen after the bound."""
+        """The first true answer. Raises NotObserved after the bound."""
         deadline = time.monotonic() + self._bound
         with self._console.status(f"waiting: {what}") if not self._quiet else nullcontext():
             while not (answer := found()):
                 if time.monotonic() > deadline:
-                    raise Unseen(f"{what} (waited {self._bound:.0f} s)")
+                    raise NotObserved(f"{what} (waited {self._bound:.0f} s)")
                 time.sleep(0.2)
         return answer
 
     def _check(self, holds: bool, otherwise: str) -> None:
         if not holds:
-            raise Unseen(otherwise)
+            raise NotObserved(otherwise)
 
-    def _tell(self, name: str, seen: str, ok: bool = True) -> None:
+    def _report(self, name: str, seen: str, ok: bool = True) -> None:
         step = Step(name, ok, round(time.monotonic() - self._begun, 1), seen)
         self.steps.append(step)
         if not self._quiet:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox import lock, orphans, paths, process, recovery, session, status
 from sandbox.engine import Engine
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError, SandboxError
 from sandbox.plugins import faults
 from sandbox.stacks import Stack, existing
 
@@ -29,34 +29,34 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
     """
     paths.check()
     if not paths.home().exists():
-        session.say("nothing is up")
+        session.report("nothing is up")
         return
     with lock.exclusive("down"):
         if force:
-            recovery.end_orphans(session.say)
+            recovery.end_orphans(session.report)
         else:
             for stack in stacks:
                 try:
                     destroy(stack)
-                except SandboxError as error:
+                except ReportedError as error:
                     if not everything or _asked_for():
                         raise
-                    session.say(f"stack {stack.name} could not be destroyed:")
-                    session.say(str(SandboxError(error.problem, "", error.detail)))
+                    session.report(f"stack {stack.name} could not be destroyed:")
+                    session.report(str(SandboxError(error.problem, "", error.detail)))
         if not everything and existing():
             return
         if not force:
-            _tell_what_is_left()
+            _report_leftovers()
         stopped = process.stop_all()
         kept = _remove()
-        session.say(f"gone: {len(stopped)} processes stopped, {paths.home()} removed{kept}")
+        session.report(f"gone: {len(stopped)} processes stopped, {paths.home()} removed{kept}")
 
 
 def destroy(stack: Stack) -> None:
     """Destroys one stack, also when its file or the program is broken; forgets it in the backend."""
     tools = session.provide()
-    recovery.end_orphans(session.say)
-    recovery.repair_state(stack, session.say)
+    recovery.end_orphans(session.report)
+    recovery.repair_state(stack, session.report)
     checkpoint = stack.checkpoint()
     engine = Engine(stack, tools["pulumi"])
     lost = orphans.of(stack)
@@ -65,12 +65,12 @@ def destroy(stack: Stack) -> None:
         clouds = {token.split(":")[0] for token in [*types, *(made.type for made in lost)]}
         session.start(["aws"] if clouds & {"aws", "eks"} else [])
         stack.prepare()
-        recovery.recover(engine, False, session.say)  # what is gone already is no hindrance
-        orphans.remove(stack, session.say)
+        recovery.recover(engine, False, session.report)  # objects that are already deleted do not stop the destroy
+        orphans.remove(stack, session.report)
         _unprotect(engine)
         outcome = engine.run("destroy", title=f"destroy {stack.name}")
         deleted = len(checkpoint.managed)
-        session.say(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
+        session.report(f"stack {stack.name}: {deleted} resources deleted in {outcome.seconds:.0f} s")
     stack.prepare()
     engine.ask("-C", str(paths.home() / "config"), "stack", "rm", "--yes", "--force", "--preserve-config", stack.name)
     stack.copy.unlink(missing_ok=True)
@@ -87,7 +87,7 @@ def _unprotect(engine: Engine) -> None:
     ]
     if not protected:
         return
-    session.say("its objects are protected against deletion; nothing in a sandbox is worth that")
+    session.report("its objects are protected against deletion; in a sandbox they are deleted all the same")
     for resource in protected:
         resource["protect"] = False
         for side in ("inputs", "outputs"):
@@ -114,24 +114,26 @@ def _asked_for() -> bool:
     """Whether the destroy may have failed because the faults file says so."""
     try:
         return any(fault.error and fault.operation in ("delete", "*") for fault in faults.load())
-    except SandboxError:
+    except ReportedError:
         return False
 
 
-def _tell_what_is_left() -> None:
+def _report_leftovers() -> None:
     """Names what the clouds that run still have."""
     try:
         kept = [entry for cloud in _running() for entry in status.kept(cloud)]
         left = [entry for cloud in _running() for entry in status.leftovers(cloud)]
     except Exception as error:
-        # A cloud that cannot even be asked is no reason to leave its processes and files behind.
-        session.say(f"the simulated clouds could not be asked what is left ({type(error).__name__}: {error})")
+        # If a cloud does not answer, its processes and files are removed all the same.
+        session.report(f"the simulated clouds did not report what is left ({type(error).__name__}: {error})")
         return
     if kept:
-        session.say(f"kept by their reclaim policy, on a real account for good: {', '.join(kept)}")
+        session.report(
+            f"kept by their reclaim policy (a real account would keep them, and bill them): {', '.join(kept)}"
+        )
     if left:
         names = ", ".join(left[:10]) + (" …" if len(left) > 10 else "")
-        session.say(f"{LEFT_BEHIND} {len(left)} objects, which a real account would go on billing: {names}")
+        session.report(f"{LEFT_BEHIND} {len(left)} objects, which a real account would continue to bill: {names}")
 
 
 def _running() -> list[str]:

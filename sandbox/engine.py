@@ -1,6 +1,6 @@
 """Runs the real Pulumi engine in the sandbox and turns its event log into progress, facts and one good error.
 
-The engine runs in a session of its own: a Ctrl-C reaches this process, which asks the engine to stop after the
+The engine runs in its own session: a Ctrl-C reaches this process, which asks the engine to stop after the
 operations under way; a second one kills it. Everything that the engine prints goes to `run/engine.log`.
 """
 
@@ -147,7 +147,7 @@ class Engine:
     def _fail(self, operation: str, outcome: Outcome, code: int) -> None:
         if outcome.interrupted:
             raise KeyboardInterrupt
-        errors = outcome.errors or [clean(line) for line in _complaints(self.log.read_text(errors="replace"))]
+        errors = outcome.errors or [clean(line) for line in _error_lines(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
         detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
         fix = f"the engine's own words are in {self.log}"
@@ -233,7 +233,7 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
     # What a program prints to stderr ("info#err") is in the log; its traceback comes as an error, too.
 
 
-def _complaints(said: str) -> list[str]:
+def _error_lines(said: str) -> list[str]:
     """Error lines from what the engine printed, for failures before its first event."""
     found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", said, re.MULTILINE)
     return found or [said.strip()[-1500:]]

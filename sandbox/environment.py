@@ -30,7 +30,7 @@ _FOREIGN = re.compile(rf"{_ACCOUNTS.pattern}|(OTEL|PYTHON|VIRTUAL_ENV)(_|HOME|PA
 _OWN_SECRETS = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 TOOLS = ("pulumi", "kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "etcd", "kwok", "helm")
-"""What an environment needs; the cluster's parts are found on PATH by whoever starts them later."""
+"""What an environment needs; the cluster's programs are found on PATH when they are started."""
 
 _NOWHERE = "http://127.0.0.1:1"
 
@@ -62,7 +62,7 @@ def isolate() -> None:
         _removed.add(name)
         if name in _OWN_SECRETS:
             _own_passphrase[name] = value
-    own = _own_path()  # a shell of the sandbox has them; taken for the machine's own they would stand for themselves
+    own = _own_path()  # a shell of the sandbox has them on PATH; they must not be taken for the machine's own
     kept = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in own[:2]]
     local = "127.0.0.1,localhost"
     os.environ |= {
@@ -87,7 +87,7 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
     """What Pulumi runs in. `own_passphrase`: the stack's file is encrypted with the user's, so that one counts."""
     if own_passphrase and not _own_passphrase:
         raise SandboxError(
-            "The stack's file holds secrets that are encrypted with a passphrase of yours.",
+            "The stack's file holds secrets that are encrypted with your own passphrase.",
             "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it and run the command again",
         )
     return {
@@ -105,7 +105,7 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
 
 def exports(region: str, kubeconfig: Path) -> dict[str, str]:
     """What a shell on the sandbox has (`python -m sandbox env` prints it): variables that lead every tool of the
-    clouds, Kubernetes and Pulumi to the sandbox, or where the sandbox has nothing for them, to nothing.
+    clouds, Kubernetes and Pulumi to the sandbox, or nowhere if the sandbox has no counterpart.
 
     Args:
         region: of an AWS stack, else empty.
@@ -206,7 +206,7 @@ def _pulumi() -> dict[str, str]:
 
 
 def _cloud() -> dict[str, str]:
-    """The simulated AWS and its key; while it does not run, a port that nobody answers on, never the real one."""
+    """The simulated AWS and its key; while it does not run, a closed port, never the real one."""
     aws = process.alive("aws")
     if not aws or not aws.port:
         return {"AWS_ENDPOINT_URL": _NOWHERE}

@@ -1,20 +1,12 @@
-"""The one exception that a person sees: what went wrong, and what to do about it."""
+"""The error that the sandbox reports to a person."""
+
+from __future__ import annotations
+
+from tools.errors import ReportedError, ToolError
+
+__all__ = ["ReportedError", "SandboxError", "ToolError"]
 
 
-class SandboxError(Exception):
-    """An error that is printed as two short paragraphs and never as a traceback.
-
-    Args:
-        problem: one sentence: the thing, its value and what is wrong with it.
-        fix: one sentence that a person can act on (a command where there is one).
-        detail: text worth showing under it, for example the end of a log.
-    """
-
-    def __init__(self, problem: str, fix: str = "", detail: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return "\n".join(part for part in (self.problem, self.detail, self.fix and f"Fix: {self.fix}") if part)
+class SandboxError(ReportedError):
+    """What went wrong in the sandbox, and what to do about it. Handlers catch ReportedError, and with it the errors of
+    the tools that the sandbox provides."""

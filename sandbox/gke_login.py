@@ -1,8 +1,9 @@
 """The `gke-gcloud-auth-plugin` of the sandbox: logs in to the sandbox's GKE clusters, and to no others.
 
-The real one hands out the token of whoever is logged in to gcloud, which every cluster takes to Google. This one hands
-out the administrator's certificate of the cluster that the caller names, as kubeconfigs with `provideClusterInfo` do
-(client.authentication.k8s.io, ExecCredentialSpec); to anybody else a token that opens nothing.
+The real one hands out the token of the account that is logged in to gcloud, which every cluster checks with Google.
+This one hands out the administrator's certificate of the cluster that the caller names, as kubeconfigs with
+`provideClusterInfo` do (client.authentication.k8s.io, ExecCredentialSpec). Other callers get a token that no cluster
+accepts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The kubeconfig of a stack, `kube/STACK.yaml`: that of its cluster as soon as a control plane runs, whether or not
-`up` came to its end; before that one that leads to a port which nobody answers on.
+`up` has finished; before that, one that leads to a closed port.
 
 kubectl and Helm without a KUBECONFIG take `~/.kube/config`, and with an empty one an unauthenticated API on this
-machine or the cluster around this container. In a shell of the sandbox both would be somebody's real cluster.
+machine or the cluster around this container. In a shell of the sandbox both could be a real cluster.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Objects that were made in the simulated clouds and that no state knows: the answer to their creation was lost.
 
-On a real account they stay until somebody finds them. Here the provider host's journal knows them all, so that the next
+On a real account they stay until a person finds them. Here the provider host's journal lists them all, so that the next
 command can name them, and `down` can delete them before the engine meets them in its way: nothing in a state depends on
 an object that no state has.
 """
@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox import conflicts
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 from sandbox.plugins import journal
 from sandbox.plugins.journal import Made
 from sandbox.plugins.provider import ProviderError, SimulatedProvider
 from sandbox.stacks import CorruptState, Stack, existing
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 _PROTECTED = {"deletionProtection": False, "deletionProtectionEnabled": False, "deletionPolicy": "DELETE"}
 
 
@@ -41,22 +41,22 @@ def forget(stack: Stack, everything: bool = False) -> None:
     )
 
 
-def tell(stack: Stack, say: Say) -> None:
-    """Names those of the stack's orphans that stand in nobody's way, so that no error ever speaks of them."""
+def announce(stack: Stack, report: Report) -> None:
+    """Reports those orphans of the stack that block nothing, so that no error ever mentions them."""
     left = [made for made in _found(of(stack)) if made.type in conflicts.LEAKS and _exists(made)]
     if left:
-        say(
-            f"an earlier run made what the state does not know: {_names(left)}. A real account goes on billing it "
-            '(docs/upgrades.md, "When a run was cut off"); here make down deletes it'
+        report(
+            f"an earlier run created objects that are not in the state: {_names(left)}. A real account continues to "
+            'bill them (docs/upgrades.md, "When a run was cut off"); here make down deletes it'
         )
 
 
-def remove(stack: Stack, say: Say) -> None:
-    """Deletes the stack's orphans, what depends on others before these; what resists is left to whoever called."""
+def remove(stack: Stack, report: Report) -> None:
+    """Deletes the stack's orphans, dependents first. What cannot be deleted is left to the caller."""
     left, before = [made for made in _found(of(stack)) if _exists(made, unsure=True)], 0
     if not left:
         return
-    say(f"removing what an earlier run made without hearing of it: {_names(left)}")
+    report(f"removing objects that an earlier run created without an answer: {_names(left)}")
     _unprotect(left)
     while left and len(left) != before:
         before = len(left)
@@ -64,7 +64,7 @@ def remove(stack: Stack, say: Say) -> None:
 
 
 def _found(orphans: list[Made]) -> Iterator[Made]:
-    """The orphans with their ids: those of which nobody has heard are looked for in the cloud. Each comes once."""
+    """The orphans with their ids, each once. Those whose id is unknown are looked for in the cloud."""
     seen = _known() | {(made.type, made.id) for made in orphans if made.id}
     for made in orphans:
         if made.id:
@@ -89,7 +89,7 @@ def _known() -> set[tuple[str, str]]:
 
 def _provider(made: Made) -> SimulatedProvider:
     """The provider that made it, configured as it was then."""
-    from sandbox.plugins import host  # late: it brings gRPC and the clouds' SDKs along
+    from sandbox.plugins import host  # late: it loads gRPC and the clouds' SDKs
 
     provider = host.make(made.type.split(":")[0])
     provider.configure(made.config)
@@ -105,14 +105,14 @@ def _exists(made: Made, unsure: bool = False) -> bool:
     """Whether its cloud has it; `unsure` where the cloud cannot say."""
     try:
         return _provider(made).read(made.type, made.urn, made.id, dict(made.inputs), {}) is not None
-    except (ProviderError, SandboxError, LookupError):
+    except (ProviderError, ReportedError, LookupError):
         return unsure
 
 
 def _deleted(made: Made) -> bool:
     try:
         _provider(made).delete(made.type, made.urn, made.id, _unprotected(made.inputs), {}, 0)
-    except (ProviderError, SandboxError, LookupError):
+    except (ProviderError, ReportedError, LookupError):
         return False
     return True
 

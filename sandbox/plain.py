@@ -2,9 +2,9 @@
 
 Pulumi notes the salt of the sandbox's passphrase in `Pulumi.STACK.yaml`, and writes the whole file in its own spelling
 when it does. A file that says the same as before gets its very bytes back; one that the person changed with `pulumi
-config set` only loses the salt; one that had a salt or secrets of its own is left alone.
+config set` only loses the salt; a file that already had a salt or secrets is left alone.
 
-The passphrase stands in this repository. A secret under it in a file that is committed would be public, so a file that
+The passphrase is in this repository. A secret under it in a file that is committed would be public, so a file that
 a command wrote such a secret into gets its bytes of before back, or goes if it is new, and the command ends with 1.
 """
 
@@ -27,7 +27,7 @@ from sandbox import environment, paths
 _SALT = re.compile(rb"^encryptionsalt:.*\n?", re.MULTILINE)
 _SECURE = re.compile(rb"\bsecure:.*")
 _EXPOSED = """\
-Not kept: the secret in {files}. The sandbox's passphrase is public: whoever reads the repository could read the secret.
+Not kept: the secret in {files}. The sandbox's passphrase is public: every reader of the repository could read it.
 Fix: set it outside of this shell, where your own backend and passphrase count (pulumi config set --secret KEY);
      `make up` takes your passphrase from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE."""
 

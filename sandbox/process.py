@@ -2,7 +2,7 @@
 
 Each process has a name, a record `run/NAME.json` (pid, the kernel's start time of that pid, port, data) and a log
 `run/NAME.log`. The start time tells a process from a stranger that got the same pid after a reboot, so that nothing
-foreign is ever signalled. Every process runs in a session of its own, with `GPUYARD_PROCESS=NAME` and
+foreign is ever signalled. Every process runs in its own session, with `GPUYARD_PROCESS=NAME` and
 `GPUYARD_SANDBOX` in its environment; `strays()` finds by that mark what a killed command left behind, grandchildren
 included.
 
@@ -87,7 +87,7 @@ def start(
         running = alive(name)
         if running and running.ready:
             return running
-        if running:  # its starter was killed before it was ready: nobody knows what state it is in
+        if running:  # its starter was killed before it was ready: its state is unknown
             _end(running, 5)
         if port is not None and not _is_free(port):
             raise SandboxError(
@@ -236,7 +236,7 @@ def _await(
         if code is not None:
             raise SandboxError(
                 f"{what} ended at once ({_ending(code)}).",
-                f"read {process.log}; `make down` and `make up` start afresh",
+                f"read {process.log}; `make down` and `make up` start again from nothing",
                 log_end(process.name, begin=begin),
             )
         try:

@@ -26,24 +26,24 @@ from sandbox.errors import SandboxError
 from sandbox.plugins import journal
 from sandbox.stacks import CorruptState, Stack, existing, project, read
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def recover(engine: Engine, restarted: bool, say: Say) -> None:
+def recover(engine: Engine, restarted: bool, report: Report) -> None:
     """Steps 3 to 5 for one stack, once its clouds run. `restarted`: they were not running before this command."""
     stack = engine.stack
     if not stack.exists:
         return
-    _unlock(engine, say)
+    _unlock(engine, report)
     restarted = restarted or _mark(stack).exists()
     checkpoint = stack.checkpoint()
     if checkpoint.pending:
         count = len(checkpoint.pending)
-        say(f"the last run was cut off in the midst of {count} operation{'s' if count > 1 else ''}; putting that right")
+        report(f"the last run was interrupted during {count} operation{'s' if count > 1 else ''}; repairing the state")
         engine.replace_state(settle(engine.state(), journal.ids()))
     if checkpoint.pending or (restarted and checkpoint.managed):
         if not checkpoint.pending:
-            say("comparing the state with what the clouds have")
+            report("comparing the state with what the clouds have")
         engine.run("refresh", title=f"recover {stack.name}")
     _mark(stack).unlink(missing_ok=True)
     orphans.forget(stack)
@@ -52,9 +52,9 @@ def recover(engine: Engine, restarted: bool, say: Say) -> None:
 def settle(latest: dict, made: dict[str, str]) -> dict:
     """The state without pending operations: what was being created is in it under the id that the journal knows.
 
-    A refresh afterwards reads those objects, and drops those that were never finished; it also tells how far an update
-    or a deletion had come. `pulumi refresh --import-pending-creates` is no help: 3.259 forgets the imported ones, too.
-    Of a replacement the old object stays as one to be deleted, as the engine itself notes it.
+    A refresh afterwards reads those objects, and drops those that were never finished. It also finds how far an update
+    or a deletion had come. `pulumi refresh --import-pending-creates` does not help: 3.259 forgets the imported ones,
+    too. After a replacement, the old object stays as one to be deleted, as the engine itself notes it.
     """
     resources = [dict(resource) for resource in latest.get("resources") or []]
     for operation in latest.get("pending_operations") or []:
@@ -71,12 +71,12 @@ def settle(latest: dict, made: dict[str, str]) -> dict:
     return {**latest, "resources": resources, "pending_operations": []}
 
 
-def end_orphans(say: Say) -> None:
+def end_orphans(report: Report) -> None:
     """Stops engines whose command was killed: politely, since they still write state, then for good."""
     left = process.strays("engine")
     if not left:
         return
-    say("stopping what a killed command left running")
+    report("stopping what a killed command left running")
     engines = [pid for pid in left if _runs_pulumi(pid)]
     for pid in engines:
         with suppress(ProcessLookupError):
@@ -87,10 +87,10 @@ def end_orphans(say: Say) -> None:
     process.end_strays("engine", 2)  # plugins and language hosts have nothing to write
 
 
-def repair_state(stack: Stack, say: Say) -> None:
+def repair_state(stack: Stack, report: Report) -> None:
     """Replaces an unreadable state file by its backup; without one, sets it aside and empties the clouds with it.
 
-    Raises SandboxError when the objects cannot be told from those of other stacks.
+    Raises SandboxError when the objects cannot be distinguished from those of other stacks.
     """
     backup = stack.state.with_name(f"{stack.state.name}.bak")
     if not stack.state.exists() and not backup.exists():
@@ -101,7 +101,7 @@ def repair_state(stack: Stack, say: Say) -> None:
             return
     except CorruptState as error:
         aside = set_aside(stack.state)
-        say(f"the state of stack {stack.name} was unreadable ({error}); it lies in {aside}")
+        report(f"the state of stack {stack.name} was unreadable ({error}); it was moved to {aside}")
     else:
         return  # only a backup: the stack was removed
     try:
@@ -110,17 +110,17 @@ def repair_state(stack: Stack, say: Say) -> None:
         pass
     else:
         shutil.copyfile(backup, stack.state)
-        say("the engine's backup of one step earlier took its place; comparing it with the clouds")
+        report("it was replaced by the engine's backup of one step earlier; comparing that with the clouds")
         _mark(stack).touch()
         return
     others = [other.name for other in existing() if other.name != stack.name]
     if others:
         raise SandboxError(
             f"The state of stack {stack.name} is lost; which cloud objects are its own and which belong to "
-            f"{', '.join(others)} cannot be told.",
-            "start afresh with `make down FORCE=1` and `make up`",
+            f"{', '.join(others)} cannot be distinguished.",
+            "start again with `make down FORCE=1` and `make up`",
         )
-    say("no backup could be read either: the simulated clouds are emptied and the environment is built afresh")
+    report("no backup could be read either: the simulated clouds are emptied and the environment is built again")
     empty_clouds()
 
 
@@ -144,7 +144,7 @@ def _mark(stack: Stack) -> Path:
     return paths.folder("run") / f"refresh-{stack.name}"
 
 
-def _unlock(engine: Engine, say: Say) -> None:
+def _unlock(engine: Engine, report: Report) -> None:
     """Takes away locks of engines that are dead; one that lives (a plain `pulumi` in a shell) is respected."""
     folder = paths.home() / "state" / ".pulumi" / "locks" / "organization" / project() / engine.stack.name
     locks = sorted(folder.glob("*.json")) if folder.is_dir() else []
@@ -155,10 +155,10 @@ def _unlock(engine: Engine, say: Say) -> None:
             continue  # written half-way by an engine that was killed
         if _runs_pulumi(pid):
             raise SandboxError(
-                f"A pulumi of yours (pid {pid}) is updating stack {engine.stack.name}.", "wait for it or stop it"
+                f"Another pulumi (pid {pid}) is updating stack {engine.stack.name}.", "wait for it or stop it"
             )
     if locks:
-        say("taking away the lock that a killed engine left on the stack")
+        report("removing the lock that a killed engine left on the stack")
         engine.ask("cancel", "--yes", "--stack", engine.stack.name)
 
 

@@ -16,10 +16,10 @@ from sandbox.progress import console
 from sandbox.stacks import CorruptState, Stack
 from sandbox.status import plane_of
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     """One line of progress for a person."""
     console.print(f"  {line}", markup=False)
 
@@ -27,7 +27,7 @@ def say(line: str) -> None:
 @contextmanager
 def opened(stack: Stack, command: str) -> Iterator[Engine]:
     """Holds the sandbox for `command` with everything running that the engine needs. Raises SandboxError."""
-    stack.config  # noqa: B018 - a wrong name or file is told before anything is built or started
+    stack.config  # noqa: B018 - a wrong name or file is reported before anything is built or started
     with lock.exclusive(command):
         engine = prepare(stack)
         try:
@@ -40,13 +40,13 @@ def opened(stack: Stack, command: str) -> Iterator[Engine]:
 def prepare(stack: Stack) -> Engine:
     """Starts what is not running and recovers from what went wrong before; the lock must be held."""
     tools = provide()
-    recovery.end_orphans(say)
-    recovery.repair_state(stack, say)
+    recovery.end_orphans(report)
+    recovery.repair_state(stack, report)
     engine = Engine(stack, tools["pulumi"])
     restarted = start([stack.cloud])
     engine.init()
-    recovery.recover(engine, restarted, say)
-    orphans.tell(stack, say)
+    recovery.recover(engine, restarted, report)
+    orphans.announce(stack, report)
     return engine
 
 
@@ -54,7 +54,7 @@ def provide() -> dict:
     """The tools of an environment, linked into the sandbox's `bin/`."""
     from tools.provide import provide as provided
 
-    tools = provided(environment.TOOLS, lambda line: say(f"tools: {line}"))
+    tools = provided(environment.TOOLS, lambda line: report(f"tools: {line}"))
     environment.link(tools)
     return tools
 
@@ -87,7 +87,7 @@ def _start_aws() -> bool:
     server.start()
     note = (server.health() or {}).get("note")
     if note:
-        say(note)
+        report(note)
     return had
 
 
@@ -97,7 +97,7 @@ def _resume_planes() -> bool:
 
     broken = [plane for plane in control_plane.all() if set(control_plane.PARTS) - set(plane.running())]
     if broken:
-        say(f"bringing back {', '.join(plane.key for plane in broken)}")
+        report(f"starting again: {', '.join(plane.key for plane in broken)}")
         with ThreadPoolExecutor() as pool:
             for job in [pool.submit(control_plane.start, plane.key, plane.version) for plane in broken]:
                 job.result()

@@ -15,7 +15,7 @@ from sandbox.errors import SandboxError
 
 
 class _Strict(yaml.SafeLoader):
-    """Refuses a key that stands twice in a map, as Pulumi's own reader does; PyYAML takes the last one."""
+    """Refuses a key that is in a map twice, as Pulumi's own reader does; PyYAML takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[tuple[str, str]] = set()
@@ -24,7 +24,7 @@ class _Strict(yaml.SafeLoader):
                 continue
             if (key.tag, key.value) in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice in one map", key.start_mark
+                    None, None, f"the key {key.value!r} is in one map twice", key.start_mark
                 )
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
@@ -65,7 +65,7 @@ def read(file: Path, known: Callable[[], str]) -> dict[str, Any]:
 
 
 def text(file: Path) -> str:
-    """What stands in the file, as far as it can be read; nothing when it cannot."""
+    """The file's content, as far as it can be read; empty if it cannot."""
     try:
         return _bytes(file).decode("utf-8", "replace")
     except OSError:
@@ -73,9 +73,9 @@ def text(file: Path) -> str:
 
 
 def _bytes(file: Path) -> bytes:
-    """What stands in a file. A pipe or a device, of which reading may never end, is an OSError."""
+    """The content of a file. Raises OSError for a pipe or a device, since reading one may never end."""
     if not stat.S_ISREG((status := file.stat()).st_mode) and not stat.S_ISDIR(status.st_mode):
-        raise OSError(errno.EINVAL, "It is no regular file", str(file))
+        raise OSError(errno.EINVAL, "It is not a regular file", str(file))
     return file.read_bytes()
 
 

@@ -98,8 +98,8 @@ class Stack:
                 text = text.rstrip("\n") + f"\n{salt[0]}\n"
         elif re.search(r"^secretsprovider: *(?!passphrase)", text, re.MULTILINE):
             raise SandboxError(
-                f"{self.file.name} holds secrets that are encrypted with a cloud's key, which the sandbox has not.",
-                "move the secrets to a stack file of their own, or set plain values for the sandbox",
+                f"{self.file.name} holds secrets that are encrypted with a cloud's key, which the sandbox lacks.",
+                "move the secrets to a separate stack file, or set plain values for the sandbox",
             )
         self.copy.write_text(text)
         return self.copy
@@ -130,7 +130,7 @@ class Checkpoint:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs that are no secrets."""
+        """The stack's outputs that are not secret."""
         stack = next((r for r in self.resources if r["type"] == "pulumi:pulumi:Stack"), {})
         return {key: value for key, value in (stack.get("outputs") or {}).items() if not _holds_secret(value)}
 
@@ -185,7 +185,7 @@ def chosen(name: str | None) -> Stack:
     remembered = stack_file.text(paths.home() / "last-stack").strip()
     name = name or os.environ.get("STACK") or (remembered if _NAME.fullmatch(remembered) else "") or "dev"
     if not _NAME.fullmatch(name):
-        raise SandboxError(f"{name!r} is no stack name.", _known())
+        raise SandboxError(f"{name!r} is not a valid stack name.", _known())
     return Stack(name)
 
 

@@ -2,7 +2,7 @@
 
 Node pools come from the cloud's API, nodes, pods and storage classes from the cluster's, releases from the cluster's
 Helm records, resources and outputs from the engine's state. Nothing in here changes anything or waits for long; what
-does not answer is left out and named in `problems`.
+does not answer is omitted and named in `problems`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from sandbox.cluster import control_plane
 from sandbox.cluster.address import plane_at
 from sandbox.cluster.cloud import Fleet, Group
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.cluster.key import fleet, parts
+from sandbox.cluster.key import parts
+from sandbox.cluster.registry import cloud_of
 from sandbox.stacks import Checkpoint, CorruptState, Stack, existing
 from tools.manifest import TOOLS
 from tools.provide import version_of
@@ -26,7 +27,7 @@ from tools.provide import version_of
 Facts = dict[str, Any]
 GPU = "nvidia.com/gpu"
 
-# Imported when they are asked: each brings its cloud's SDK along.
+# Imported when they are asked: each loads its cloud's SDK.
 _CLUSTERS = ("aws:eks/cluster:Cluster", "gcp:container/cluster:Cluster")
 _CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 
@@ -52,7 +53,7 @@ def collect(stack: Stack) -> Facts:
         "stacks_up": [other.name for other in existing() if _is_up(other)],
     }
     if plane:
-        groups = _attempt(problems, "node pools", lambda: node_pools(fleet(plane.key)), [])
+        groups = _attempt(problems, "node pools", lambda: node_pools(cloud_of(plane.key).fleet), [])
         facts["node_pools"] = groups
         facts["nodes"] = _attempt(problems, "nodes", lambda: nodes(plane), [])
         facts["pods"] = _attempt(problems, "pods", lambda: pods(plane), [])
@@ -153,7 +154,7 @@ def await_nodes(stack: Stack, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while plane and time.monotonic() < deadline:
         ready = Counter(node["pool"] for node in nodes(plane) if node["ready"])
-        if all(ready[pool["name"]] >= pool["min"] for pool in node_pools(fleet(plane.key))):
+        if all(ready[pool["name"]] >= pool["min"] for pool in node_pools(cloud_of(plane.key).fleet)):
             return
         time.sleep(0.3)
 
@@ -226,7 +227,7 @@ def _machine_types(group: Group) -> list[str]:
 
 
 def _capacity(rungs: list[Group]) -> list[str]:
-    """How the machines are bought: as the groups' labels say, else the cloud; the dearest to lose first."""
+    """How the machines are bought, by the groups' labels, else by the cloud; in the order that a ladder tries them."""
     ladder = ("capacity_block", "reserved", "flex", "spot", "on_demand")
     return sorted(
         {_bought(rung) for rung in rungs}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))

@@ -36,11 +36,11 @@ def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str
 def done(resources: int, changes: dict[str, int]) -> str:
     """What there is now, and what `up` did about what was there, in counts as those of a preview."""
     shown = ("create", "update", "replace", "delete")
-    told = {DONE[operation]: changes[operation] for operation in shown if changes.get(operation)}
-    if not told:
+    counts = {DONE[operation]: changes[operation] for operation in shown if changes.get(operation)}
+    if not counts:
         return "nothing to change"
     first = set(changes) <= {"create", "read"}
-    return f"{resources} resources" + ("" if first else f" ({counted(told)})")
+    return f"{resources} resources" + ("" if first else f" ({counted(counts)})")
 
 
 def status(facts: Facts) -> RenderableType:

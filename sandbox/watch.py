@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sandbox import process
 from sandbox.cluster import control_plane
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 
 PERIOD = 1.0
 """Seconds between two looks."""
@@ -22,36 +22,36 @@ _SINGLE = {"aws": "the simulated AWS", "host": "the provider host"}
 
 
 @contextmanager
-def watching(say: Callable[[str], None], period: float = PERIOD) -> Iterator[None]:
-    """Watches until the block ends. `say` is called from another thread, once for each loss."""
+def watching(report: Callable[[str], None], period: float = PERIOD) -> Iterator[None]:
+    """Watches until the block ends. `report` is called from another thread, once for each loss."""
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(say, ended, period), daemon=True)
+    thread = threading.Thread(target=_watch, args=(report, ended, period), daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
-        # What is being started again goes on meanwhile: whoever needs it waits for it, and says so.
+        # The rest goes on while a process is started again: a program that needs it waits for it, and reports that.
         thread.join(timeout=_FAREWELL)
 
 
-def _watch(say: Callable[[str], None], ended: threading.Event, period: float) -> None:
+def _watch(report: Callable[[str], None], ended: threading.Event, period: float) -> None:
     alive = {name for name in _SINGLE if process.alive(name)}
     tries: Counter[str] = Counter()
     while not ended.wait(period):
         for name in sorted(alive):
             if not process.alive(name):
                 alive.remove(name)
-                say(f"{_SINGLE[name]} ended; this run cannot go on without it, the next one starts it (make up)")
+                report(f"{_SINGLE[name]} ended; this run cannot continue without it, the next one starts it (make up)")
         for plane in control_plane.all():
             missing = set(control_plane.PARTS) - set(plane.running())
             if not missing or tries[plane.key] >= _TRIES:
                 continue
             try:
                 revived = control_plane.revive(plane.key)
-            except SandboxError as error:
+            except ReportedError as error:
                 revived, missing = [], set()
-                say(f"{plane.key}: {error.problem}")
+                report(f"{plane.key}: {error.problem}")
             tries[plane.key] += bool(revived) or not missing
             if revived:
-                say(f"{', '.join(revived)} of {plane.key} ended and was started again")
+                report(f"{', '.join(revived)} of {plane.key} ended and was started again")

@@ -42,7 +42,7 @@ def training_spec() -> Object:
 
 
 def training_job(name: str, run_seconds: float) -> Object:
-    """The training job. A run that is disrupted (spot, drain) starts anew and does not count as a failure.
+    """The training job. A run that is disrupted (spot, drain) starts again and does not count as a failure.
 
     Args:
         run_seconds: how long one undisturbed run takes on a simulated node.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sandbox.errors import SandboxError
+from tools.errors import ToolError
 from tools.manifest import TOOLS
 from tools.provide import cached, machines_own, provide
 
@@ -25,11 +25,11 @@ def main() -> int:
             return 0
         for name, path in provide(arguments.names or list(TOOLS)).items():
             print(f"{name}\t{path}")
-    except SandboxError as error:
+    except ToolError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; run it again, it goes on where it was.", file=sys.stderr)
+        print("\nInterrupted; run it again, it continues from there.", file=sys.stderr)
         return 130
     return 0
 

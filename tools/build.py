@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from tools.errors import ToolError
 from tools.manifest import Tool
 
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
@@ -56,7 +56,7 @@ class Build:
         return self.folder / "build.log"
 
     def run(self) -> None:
-        """Builds what is still missing when the lock is ours. Raises SandboxError with the log's end."""
+        """Builds what is still missing when the lock is ours. Raises ToolError with the log's end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock() as lock:
             missing = [tool for tool in self.tools if not built(tool, self.cache)]
@@ -67,9 +67,9 @@ class Build:
         if self.process and self.process.poll() is None:
             self.process.terminate()
 
-    def report(self, say: Callable[[str], None]) -> None:
+    def report_progress(self, report: Callable[[str], None]) -> None:
         seconds = time.monotonic() - self.begun
-        say(f"{self.name}: {self.activity} ({clock(seconds)}; usually {clock(self.usual)} on 2 cores)")
+        report(f"{self.name}: {self.activity} ({clock(seconds)}; usually {clock(self.usual)} on 2 cores)")
 
     def _compile(self, missing: Sequence[Tool], lock: int) -> None:
         target = location(missing[0], self.cache).parent
@@ -80,7 +80,7 @@ class Build:
         flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags]
         self._go([str(self.go), "build", *flags, "-o", out, *(tool.package for tool in missing)], lock)
         for tool in missing:
-            for file in tool.beside:
+            for file in tool.extra_files:
                 source = self._module_folder(tool) / file
                 shutil.copy(source, work / source.name)
                 (work / source.name).chmod(0o755)
@@ -116,7 +116,7 @@ class Build:
                     self.activity = f"compiling, {packages} packages so far"
         if self.process.wait():
             text = self.log.read_text(errors="replace")
-            raise SandboxError(
+            raise ToolError(
                 f"Building {self.name} from {self.tools[0].package} {self.tools[0].pinned} failed.",
                 advice(text, self.process.returncode, self.cache, self.log),
                 "\n".join(text.splitlines()[-15:]),
@@ -126,7 +126,7 @@ class Build:
         argv = [str(self.go), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", tool.package]
         found = subprocess.run(argv, cwd=tool.module, env=self.env, capture_output=True, text=True, check=False)
         if found.returncode:
-            raise SandboxError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
+            raise ToolError(f"Go does not find the sources of {tool.name}.", "run it again", found.stderr.strip())
         return Path(found.stdout.strip())
 
     @contextmanager
@@ -146,7 +146,7 @@ class Build:
 
 def location(tool: Tool, cache: Path) -> Path:
     """Where a tool's program lies once it is built: by everything that decides what comes out, except the Go version,
-    so that a newer Go on the machine is no reason to compile for a quarter of an hour again."""
+    so that a newer Go on the machine does not cost another quarter of an hour of compiling."""
     parts = [(tool.module / name).read_bytes() for name in ("go.mod", "go.sum")]
     parts.append(json.dumps([FLAGS, tool.linker_flags, platform.system(), platform.machine()]).encode())
     return cache / tool.folder / hashlib.sha256(b"\0".join(parts)).hexdigest()[:16] / tool.name
@@ -196,7 +196,7 @@ def advice(log: str, code: int, cache: Path, path: Path) -> str:
 
 def at_once() -> int:
     """How many builds run side by side: two where cores and memory allow. Memory that the page cache would give up
-    counts as free; where nobody tells (macOS), all of it does."""
+    counts as free; where it is not reported (macOS), all of it does."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:

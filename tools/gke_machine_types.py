@@ -59,7 +59,7 @@ DISKS = {
     "DiskTypeHyperdiskThroughput": "hyperdisk-throughput",
     "DiskTypeHyperdiskMl": "hyperdisk-ml",
 }
-# Interfaces for GPUDirect (TCPX, TCPXO, RDMA): dranet.go beside the source.
+# Interfaces for GPUDirect (TCPX, TCPXO, RDMA): dranet.go in the same folder as the source.
 GPUDIRECT = {
     "a3-edgegpu-8g": 4,
     "a3-edgegpu-8g-nolssd": 4,
@@ -86,7 +86,7 @@ def _disks(text: str) -> list[str]:
 
 
 def _field(family: str, name: str) -> str:
-    """What stands in the braces behind `name:`."""
+    """The text in the braces after `name:`."""
     found = re.search(rf"{name}:\s*map\[[^\]]*\]\w+\{{(.*?)\}}", family, re.S)
     return found[1] if found else ""
 
@@ -129,7 +129,7 @@ def rows(source: str) -> list[dict[str, Any]]:
         series = named[1] if named else ""
         if series not in FAMILIES:
             continue
-        # What cannot be auto-provisioned (E2's shared cores) is no node for anything here either.
+        # What cannot be auto-provisioned (E2's shared cores) is not offered here either.
         types = re.split(r"\n\t\totherMachineTypes:", family)[0]
         uncommented = re.sub(r"//[^\n]*", "", types)
         for name, vcpu, gib, options in re.findall(

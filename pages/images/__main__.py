@@ -22,7 +22,7 @@ import pulumi
 
 from components.charts.images import ImagesArgs
 from recording.stacks import record, settings
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 from sandbox.paths import ROOT
 from sandbox.plugins.values import working_directory
 from sandbox.stacks import Stack
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         found = images_of(given.stack)
-    except (SandboxError, pulumi.RunError) as error:
+    except (ReportedError, pulumi.RunError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     if given.json:

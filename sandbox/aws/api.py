@@ -17,7 +17,7 @@ from botocore.model import Shape
 
 from sandbox import paths
 from sandbox.aws import session
-from sandbox.errors import SandboxError
+from sandbox.errors import ReportedError
 from sandbox.plugins.provider import ProviderError
 
 Props = dict[str, Any]
@@ -84,7 +84,7 @@ class Api:
             raise _not_simulated(operation) from None
         except botocore.exceptions.BotoCoreError as error:
             raise AwsError(type(error).__name__, str(error), operation) from None
-        except SandboxError as error:
+        except ReportedError as error:
             raise ProviderError(str(error)) from None
 
     def until(self, probe: Callable[[], Any], timeout: float, what: str) -> Any:

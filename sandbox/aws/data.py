@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from sandbox.aws import role_sources
+from sandbox.aws import network_data, role_sources
 from sandbox.aws.api import Api, AwsError, Props, from_api
 from sandbox.aws.policy_document import policy_document
-from sandbox.aws.session import ACCOUNT
 from sandbox.plugins.provider import ProviderError
 
 
@@ -21,12 +19,6 @@ def invoke(api: Api, token: str, args: Props) -> Props:
         raise ProviderError(f"the sandbox's AWS does not simulate the function {token}")
     given = {key: value for key, value in args.items() if value is not None}
     return {**given, **source(api, given)}
-
-
-def _filters(args: Props) -> list[Props]:
-    found = [{"Name": each["name"], "Values": each["values"]} for each in args.get("filters") or []]
-    found += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (args.get("tags") or {}).items()]
-    return found
 
 
 def _region(api: Api, args: Props) -> Props:
@@ -54,7 +46,7 @@ def _partition(api: Api, args: Props) -> Props:
 
 def _zones(api: Api, args: Props) -> Props:
     params: Props = {"AllAvailabilityZones": True} if args.get("allAvailabilityZones") else {}
-    if filters := _filters(args):
+    if filters := network_data.ec2_filters(args):
         params["Filters"] = filters
     zones = api.call("ec2", "DescribeAvailabilityZones", params)["AvailabilityZones"]
     without, state = {*args.get("excludeNames", []), *args.get("excludeZoneIds", [])}, args.get("state")
@@ -232,7 +224,7 @@ def _offerings(api: Api, args: Props) -> Props:
     kind = args.get("locationType", "region")
     params: Props = {"LocationType": kind}
     if args.get("filters"):
-        params["Filters"] = _filters(args)
+        params["Filters"] = network_data.ec2_filters(args)
     found = api.call("ec2", "DescribeInstanceTypeOfferings", params)["InstanceTypeOfferings"]
     found.sort(key=lambda each: (each["InstanceType"], each["Location"]))
     return {
@@ -241,129 +233,6 @@ def _offerings(api: Api, args: Props) -> Props:
         "instanceTypes": [each["InstanceType"] for each in found],
         "locations": [each["Location"] for each in found],
         "locationTypes": [kind] * len(found),
-    }
-
-
-def _vpc(api: Api, args: Props) -> Props:
-    params: Props = {"VpcIds": [args["id"]]} if args.get("id") else {}
-    filters = _filters(args)
-    for name, key in (("cidrBlock", "cidr"), ("state", "state"), ("dhcpOptionsId", "dhcp-options-id")):
-        if args.get(name):
-            filters.append({"Name": key, "Values": [args[name]]})
-    if args.get("default"):
-        filters.append({"Name": "is-default", "Values": ["true"]})
-    if filters:
-        params["Filters"] = filters
-    found = api.call("ec2", "DescribeVpcs", params)["Vpcs"]
-    vpc = _one(found, "EC2 VPC")
-    identity = vpc["VpcId"]
-
-    def attribute(name: str) -> bool:
-        params = {"VpcId": identity, "Attribute": name}
-        return api.call("ec2", "DescribeVpcAttribute", params)[name[:1].upper() + name[1:]]["Value"]
-
-    main = [{"Name": "vpc-id", "Values": [identity]}, {"Name": "association.main", "Values": ["true"]}]
-    tables = api.call("ec2", "DescribeRouteTables", {"Filters": main})["RouteTables"]
-    blocks = vpc.get("CidrBlockAssociationSet", [])
-    return {
-        "id": identity,
-        "region": api.region,
-        "arn": f"arn:aws:ec2:{api.region}:{ACCOUNT}:vpc/{identity}",
-        "cidrBlock": vpc["CidrBlock"],
-        "cidrBlockAssociations": [
-            {"associationId": b["AssociationId"], "cidrBlock": b["CidrBlock"], "state": b["CidrBlockState"]["State"]}
-            for b in blocks
-        ],
-        "default": vpc.get("IsDefault", False),
-        "dhcpOptionsId": vpc.get("DhcpOptionsId"),
-        "enableDnsHostnames": attribute("enableDnsHostnames"),
-        "enableDnsSupport": attribute("enableDnsSupport"),
-        "enableNetworkAddressUsageMetrics": False,
-        "instanceTenancy": vpc.get("InstanceTenancy"),
-        "mainRouteTableId": tables[0]["RouteTableId"] if tables else "",
-        "ownerId": vpc.get("OwnerId", ACCOUNT),
-        "state": vpc["State"],
-        "tags": from_api(vpc.get("Tags") or []) or {},
-    }
-
-
-def _one(found: list[Any], what: str) -> Any:
-    if len(found) != 1:
-        problem = "no matching" if not found else "multiple"
-        raise ProviderError(f"{problem} {what} found; use additional constraints to reduce matches to a single {what}")
-    return found[0]
-
-
-def _subnets(api: Api, args: Props) -> Props:
-    filters = _filters(args)
-    found = api.call("ec2", "DescribeSubnets", {"Filters": filters} if filters else {})["Subnets"]
-    return {"id": api.region, "region": api.region, "ids": [each["SubnetId"] for each in found]}
-
-
-def _subnet(api: Api, args: Props) -> Props:
-    params: Props = {"SubnetIds": [args["id"]]} if args.get("id") else {}
-    filters = _filters(args)
-    for name, key in (("vpcId", "vpc-id"), ("cidrBlock", "cidr-block"), ("availabilityZone", "availability-zone")):
-        if args.get(name):
-            filters.append({"Name": key, "Values": [args[name]]})
-    if filters:
-        params["Filters"] = filters
-    subnet = _one(api.call("ec2", "DescribeSubnets", params)["Subnets"], "EC2 Subnet")
-    shown = from_api({key: value for key, value in subnet.items() if key != "Tags"})
-    keys = (
-        "availabilityZone",
-        "availabilityZoneId",
-        "cidrBlock",
-        "defaultForAz",
-        "mapPublicIpOnLaunch",
-        "ownerId",
-        "vpcId",
-    )
-    return {
-        **{key: shown.get(key) for key in (*keys, "state", "assignIpv6AddressOnCreation")},
-        "id": subnet["SubnetId"],
-        "region": api.region,
-        "arn": f"arn:aws:ec2:{api.region}:{ACCOUNT}:subnet/{subnet['SubnetId']}",
-        "availableIpAddressCount": subnet["AvailableIpAddressCount"],
-        "tags": from_api(subnet.get("Tags") or []) or {},
-    }
-
-
-def _security_groups(api: Api, args: Props) -> Props:
-    filters = _filters(args)
-    found = api.call("ec2", "DescribeSecurityGroups", {"Filters": filters} if filters else {})["SecurityGroups"]
-    ids = [each["GroupId"] for each in found]
-    return {
-        "id": api.region,
-        "region": api.region,
-        "arns": [f"arn:aws:ec2:{api.region}:{ACCOUNT}:security-group/{each}" for each in ids],
-        "ids": ids,
-        "vpcIds": [each["VpcId"] for each in found],
-    }
-
-
-def _route_table(api: Api, args: Props) -> Props:
-    filters = _filters(args)
-    for name, key in (("subnetId", "association.subnet-id"), ("vpcId", "vpc-id"), ("routeTableId", "route-table-id")):
-        if args.get(name):
-            filters.append({"Name": key, "Values": [args[name]]})
-    table = _one(api.call("ec2", "DescribeRouteTables", {"Filters": filters})["RouteTables"], "EC2 Route Table")
-    targets = ("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
-    routes = [
-        {
-            "cidrBlock": route.get("DestinationCidrBlock", ""),
-            **{f"{key[:1].lower()}{key[1:]}": route.get(key, "") for key in targets},
-        }
-        for route in table.get("Routes", [])
-        if route.get("DestinationCidrBlock") and route.get("GatewayId") != "local"
-    ]
-    return {
-        "id": table["RouteTableId"],
-        "region": api.region,
-        "routeTableId": table["RouteTableId"],
-        "vpcId": table["VpcId"],
-        "routes": routes,
-        "tags": from_api(table.get("Tags") or []) or {},
     }
 
 
@@ -397,11 +266,11 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "eks:getNodeGroup": _node_group,
     "ec2:getInstanceType": _instance_type,
     "ec2:getInstanceTypeOfferings": _offerings,
-    "ec2:getVpc": _vpc,
-    "ec2:getRouteTable": _route_table,
-    "ec2:getSecurityGroups": _security_groups,
-    "ec2:getSubnet": _subnet,
-    "ec2:getSubnets": _subnets,
+    "ec2:getVpc": network_data.vpc,
+    "ec2:getRouteTable": network_data.route_table,
+    "ec2:getSecurityGroups": network_data.security_groups,
+    "ec2:getSubnet": network_data.subnet,
+    "ec2:getSubnets": network_data.subnets,
     "iam:getPolicyDocument": policy_document,
     "iam:getRole": role_sources.role,
     "iam:getRolePolicies": role_sources.inline_policies,

@@ -1,6 +1,6 @@
 """EBS volumes of claims, as the EBS CSI driver makes them (aws-ebs-csi-driver, docs/parameters.md and tagging.md).
 
-They are never attached to an instance: no data is in them.
+They are never attached to an instance and hold no data.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Disks:
         return {**settings.get("controller", {}).get("extraVolumeTags", {})}
 
     def remove(self, handle: str) -> None:
-        """Deletes the volume; one that is not there is no error."""
+        """Deletes the volume; does nothing if it does not exist."""
         try:
             self._ec2.delete_volume(VolumeId=handle)
         except botocore.exceptions.ClientError as error:

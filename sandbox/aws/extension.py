@@ -35,7 +35,7 @@ from moto.ssm.models import Parameter, ParameterDict
 
 from sandbox.aws import elb, fsx, machine_types, missing, placement_groups, vpc
 from sandbox.aws.eks import versions
-from sandbox.aws.eks.wire import Backend
+from sandbox.aws.eks.wire import ServedBackend
 from sandbox.aws.placement_groups import Ec2Error
 from sandbox.plugins import faults
 
@@ -52,7 +52,7 @@ def load() -> None:
     placement_groups.load()
     missing.load()
     fsx.load()
-    eks_backends.backend = Backend  # type: ignore[assignment]
+    eks_backends.backend = ServedBackend  # type: ignore[assignment]
     FakeAutoScalingGroup.replace_autoscaling_group_instances = _launch  # type: ignore[method-assign]
     for owner, name, wrapper in (
         (AutoScalingBackend, "set_desired_capacity", _checked_size),
@@ -126,7 +126,7 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
             tags={"instance": dict(tags), "volume": dict(given.get("volume", {}))},
             placement=subnet.availability_zone if subnet else group.availability_zones[0],
             launch_template={"LaunchTemplateId": template.id, "Version": str(chosen.number)},
-            # EKS's images have their root volume deleted with the instance unless told otherwise.
+            # EKS's images delete the root volume with the instance unless the template says otherwise.
             block_device_mappings=[
                 {**each, "Ebs": {"DeleteOnTermination": True, **each["Ebs"]}}
                 for each in data.get("BlockDeviceMappings") or []
@@ -169,7 +169,7 @@ def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity
     group = backend.autoscaling_groups.get(group_name)
     if group is None:
         raise ValidationError("AutoScalingGroup name not found - null")
-    # moto deletes a group by setting its size to 0 first; that is no request of a caller
+    # moto deletes a group by setting its size to 0 first, which is not a caller's request
     if desired_capacity and desired_capacity > (group.max_size or 0):
         raise ValidationError(
             f"New SetDesiredCapacity value {desired_capacity} is above max value {group.max_size} for the "

@@ -16,19 +16,14 @@ pods as the VPC CNI has addresses for.
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.aws import session
-from sandbox.cluster.cloud import DEVICE_LISTS, ENVVAR, MOUNTS, Group, Machine, NodeShape, Taint
+from sandbox.aws import node_shape, session
+from sandbox.cluster.cloud import Group, Machine, NodeShape
 
-_TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
 _POOL = "gpuyard.dev/pool"
-_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
-_GIB = 2**30
 
 
 class Fleet:
@@ -63,7 +58,7 @@ class Fleet:
                         "nodegroup": nodegroup.get("nodegroupName", ""),
                         "capacity": nodegroup.get("capacityType", "ON_DEMAND"),
                         "status": nodegroup.get("status", ""),
-                        "taints": [vars(taint) for taint in _taints(nodegroup)],
+                        "taints": [vars(taint) for taint in node_shape.taints_of(nodegroup)],
                         "labels": nodegroup.get("labels", {}),
                     },
                 )
@@ -85,7 +80,8 @@ class Fleet:
             if group not in nodegroups:
                 nodegroups[group] = self._nodegroup(tags)
             data = self._launch_data(tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"])
-            if boots(nodegroups[group], instance["InstanceType"]) and joins(nodegroups[group], data):
+            boots = node_shape.boots(nodegroups[group], instance["InstanceType"])
+            if boots and node_shape.joins(nodegroups[group], data):
                 found.append(self._machine(instance, tags, group, nodegroups[group], data))
         return found
 
@@ -144,7 +140,8 @@ class Fleet:
 
     def _template(self, asg: dict[str, Any], tags: dict[str, str], nodegroup: dict[str, Any]) -> NodeShape:
         known = nodegroup if asg["AutoScalingGroupName"] not in self._seen else {}
-        return template(self._type(self._group_type(asg)), self.region, asg["AvailabilityZones"][0], tags, known)
+        facts = self._type(self._group_type(asg))
+        return node_shape.template(facts, self.region, asg["AvailabilityZones"][0], tags, known)
 
     def _group_type(self, asg: dict[str, Any]) -> str:
         mixed = asg.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
@@ -166,21 +163,21 @@ class Fleet:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
         if identity not in self._pods:  # a kubelet keeps the number that it started with
-            self._pods[identity] = kubelet_pods(facts, nodegroup, data, self._prefix_delegation())
+            self._pods[identity] = node_shape.kubelet_pods(facts, nodegroup, data, self._prefix_delegation())
         return Machine(
             id=identity,
             group=group,
             pool=_pool(nodegroup, tags, group),
             node_name=name,
             provider_id=f"aws:///{zone}/{identity}",
-            node=joined(facts, self.region, zone, name, nodegroup, data, self._pods[identity]),
-            gpus=_gpus(facts),
-            gpu_ready_by="image" if _bottlerocket(nodegroup, data) else "device-plugin",
+            node=node_shape.joined(facts, self.region, zone, name, nodegroup, data, self._pods[identity]),
+            gpus=node_shape.gpu_count(facts),
+            gpu_ready_by="image" if node_shape.is_bottlerocket(nodegroup, data) else "device-plugin",
             spot=instance.get("InstanceLifecycle") == "spot",
-            efa=interfaces(data),
-            device_lists=device_lists(nodegroup, data),
-            kubelet=kubelet(nodegroup),
-            pins_cpus=pins_cpus(data),
+            efa=node_shape.interfaces(data),
+            device_lists=node_shape.device_lists(nodegroup, data),
+            kubelet=node_shape.kubelet(nodegroup),
+            pins_cpus=node_shape.pins_cpus(data),
         )
 
     def _prefix_delegation(self) -> bool:
@@ -194,231 +191,8 @@ class Fleet:
         return settings.get("env", {}).get("ENABLE_PREFIX_DELEGATION") == "true"
 
 
-def template(
-    facts: dict[str, Any], region: str, zone: str, tags: Mapping[str, str], nodegroup: dict[str, Any]
-) -> NodeShape:
-    """The node that the Cluster Autoscaler expects of a group.
-
-    Args:
-        facts: DescribeInstanceTypes of the group's first type.
-        tags: of the Auto Scaling group.
-        nodegroup: what DescribeNodegroup says, or nothing when the autoscaler does not ask it.
-    """
-    resources = {
-        "cpu": str(facts["VCpuInfo"]["DefaultVCpus"]),
-        "memory": f"{facts['MemoryInfo']['SizeInMiB']}Mi",
-        "pods": "110",
-    }
-    if gpus := _gpus(facts):
-        resources["nvidia.com/gpu"] = str(gpus)
-    labels = _kubelet_labels(facts, region, zone)
-    taints: dict[tuple[str, str], Taint] = {}
-    labels.update(nodegroup.get("labels", {}))
-    taints.update({(each.key, each.effect): each for each in _taints(nodegroup)})
-    for tag, value in tags.items():
-        kind, _, key = tag.removeprefix(_TEMPLATE_TAG).partition("/") if tag.startswith(_TEMPLATE_TAG) else ("", "", "")
-        if kind == "label" and key:
-            labels[key] = value
-        elif kind == "taint" and ":" in value:
-            content, _, effect = value.rpartition(":")
-            taints[key, effect] = Taint(key, content, effect)
-        elif kind == "resources":
-            resources[key] = value
-    return NodeShape(labels, tuple(taints.values()), resources, facts["InstanceType"], zone)
-
-
-def joined(
-    facts: dict[str, Any],
-    region: str,
-    zone: str,
-    name: str,
-    nodegroup: dict[str, Any],
-    data: dict[str, Any],
-    pods: int,
-) -> NodeShape:
-    """The node that joins, before any device plugin runs on it.
-
-    Args:
-        nodegroup: what DescribeNodegroup says; empty for a self-managed group.
-        data: of the launch template.
-        pods: how many the kubelet takes.
-    """
-    labels = {**_kubelet_labels(facts, region, zone), "kubernetes.io/hostname": name}
-    if nodegroup:
-        labels["eks.amazonaws.com/nodegroup"] = nodegroup["nodegroupName"]
-        labels["eks.amazonaws.com/capacityType"] = nodegroup.get("capacityType", "ON_DEMAND")
-        labels["eks.amazonaws.com/nodegroup-image"] = data.get("ImageId", "")
-        labels.update(nodegroup.get("labels", {}))
-    bottlerocket = _bottlerocket(nodegroup, data)
-    pages = _huge_pages(facts, nodegroup, data)
-    resources = _allocatable(facts, _disk(facts, data, bottlerocket), pods, pages)
-    return NodeShape(labels, tuple(_taints(nodegroup)), resources, facts["InstanceType"], zone)
-
-
-def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[str]:
-    """Ways in which the image's container runtime gives GPUs to containers without CAP_SYS_ADMIN.
-
-    Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd takes CDI (nodeadm, from Kubernetes 1.32 on). The
-    rest is in the container toolkit's configuration, which user data may change: the toolkit takes no mounts by
-    default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Of images that are not
-    EKS's nothing is known.
-    """
-    if _bottlerocket(nodegroup, data):
-        return frozenset({MOUNTS})
-    if not nodegroup.get("amiType", "").startswith("AL2023"):
-        return DEVICE_LISTS
-    accepted = {MOUNTS: False, ENVVAR: nodegroup.get("releaseVersion", "").rpartition("-")[2] < "20260423"}
-    for option, value in re.findall(r"accept-nvidia-visible-devices-([a-z-]+?)\s*=\s*(true|false)", _user_data(data)):
-        way = {"as-volume-mounts": MOUNTS, "envvar-when-unprivileged": ENVVAR}.get(option, "")
-        accepted[way] = value == "true"
-    return DEVICE_LISTS - {way for way, yes in accepted.items() if not yes}
-
-
-def kubelet(nodegroup: dict[str, Any]) -> str:
-    """Version of the kubelet in a group's image: an AL2023 release is named after it, a Bottlerocket one is not."""
-    release, minor = nodegroup.get("releaseVersion", ""), nodegroup.get("version", "")
-    named = release.partition("-")[0]
-    return f"v{named if minor and named.startswith(f'{minor}.') else f'{minor}.0'}-eks-sandbox" if minor else ""
-
-
-def pins_cpus(data: dict[str, Any]) -> bool:
-    """Whether user data gives the kubelet the static CPU manager."""
-    return bool(re.search(r"cpuManagerPolicy:\s*static|cpu-manager-policy = \"static\"", _user_data(data)))
-
-
-def interfaces(data: dict[str, Any]) -> int:
-    """EFA interfaces that a launch template gives its machines."""
-    return sum(each.get("InterfaceType") in ("efa", "efa-only") for each in data.get("NetworkInterfaces") or [])
-
-
-def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
-    """Pods per node with the VPC CNI, under the cap that managed node groups set. `prefixes`: prefix delegation, 16
-    addresses in the place of one, which only Nitro machines have (EKS user guide, "Choosing an optimal Amazon EC2 node
-    instance type")."""
-    network = facts["NetworkInfo"]
-    each = 16 if prefixes and (facts.get("Hypervisor") == "nitro" or facts.get("BareMetal")) else 1
-    addresses = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) * each + 2
-    return min(addresses, 110 if facts["VCpuInfo"]["DefaultVCpus"] < 30 else 250)
-
-
-def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any], prefixes: bool) -> int:
-    """Pods that the node's kubelet takes. EKS counts them for its own images; other ones count single addresses
-    (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data says a number."""
-    if nodegroup.get("amiType") != "CUSTOM":
-        return max_pods(facts, prefixes)
-    said = re.search(r"(?:maxPods:|max-pods =)\s*(\d+)", _user_data(data))
-    network = facts["NetworkInfo"]
-    alone = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
-    return int(said[1]) if said else alone
-
-
-def _kept_from_joining(label: str) -> bool:
-    """Whether a kubelet ends at its start because of a label that its node is to have (kubelet,
-    pkg/apis/well_known_labels.go): EKS reserves `kubernetes.io/` and does not see `node-role.kubernetes.io/`."""
-    domain = label.rpartition("/")[0]
-    kubernetes = any(domain == each or domain.endswith(f".{each}") for each in ("kubernetes.io", "k8s.io"))
-    allowed = any(
-        domain == each or domain.endswith(f".{each}") for each in ("kubelet.kubernetes.io", "node.kubernetes.io")
-    )
-    return kubernetes and not allowed and not domain.startswith("topology.")
-
-
-def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, str]:
-    arm = "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"]
-    return {
-        "kubernetes.io/arch": "arm64" if arm else "amd64",
-        "kubernetes.io/os": "linux",
-        "node.kubernetes.io/instance-type": facts["InstanceType"],
-        "topology.kubernetes.io/region": region,
-        "topology.kubernetes.io/zone": zone,
-        # The EBS driver's, on the node that joins; the autoscaler expects it (aws_manager.go, buildGenericLabels).
-        "topology.ebs.csi.aws.com/zone": zone,
-    }
-
-
-def _user_data(data: dict[str, Any]) -> str:
-    return base64.b64decode(data.get("UserData", "") or "").decode(errors="replace")
-
-
-def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """Whether the nodes find their cluster. EKS tells those with its own images; others take it from user data (EKS
-    user guide, "Specifying an AMI")."""
-    if any(map(_kept_from_joining, nodegroup.get("labels", {}))):
-        return False
-    if nodegroup.get("amiType") != "CUSTOM":
-        return True
-    needed = ("cluster-name", "api-server", "cluster-certificate")
-    if not _bottlerocket(nodegroup, data):
-        needed = ("name:", "apiServerEndpoint:", "certificateAuthority:", "cidr:")
-    text = _user_data(data)
-    return all(each in text for each in needed)
-
-
-def boots(nodegroup: dict[str, Any], machine_type: str) -> bool:
-    """Whether the image's system starts on the machine. Amazon Linux 2023 needs a Graviton2 at least (its user guide,
-    "System requirements")."""
-    return not (machine_type.startswith("a1.") and nodegroup.get("amiType", "").startswith("AL2023"))
-
-
-def _bottlerocket(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """By EKS's word, or with an image that is not EKS's by the form of the user data."""
-    kind = nodegroup.get("amiType", "")
-    return kind.startswith("BOTTLEROCKET") or (kind == "CUSTOM" and _user_data(data).startswith("[settings"))
-
-
 def _pool(nodegroup: dict[str, Any], tags: dict[str, str], fallback: str) -> str:
     for held in (nodegroup.get("labels", {}), nodegroup.get("tags", {}), tags):
         if held.get(_POOL):
             return held[_POOL]
     return nodegroup.get("nodegroupName") or fallback
-
-
-def _taints(nodegroup: dict[str, Any]) -> list[Taint]:
-    return [Taint(t["key"], t.get("value", ""), _EFFECTS[t["effect"]]) for t in nodegroup.get("taints", [])]
-
-
-def _gpus(facts: dict[str, Any]) -> int:
-    gpus = facts.get("GpuInfo", {}).get("Gpus", [])
-    return sum(gpu["Count"] for gpu in gpus if gpu["Manufacturer"].upper() == "NVIDIA")
-
-
-def _huge_pages(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any]) -> int:
-    """Pages of 2 MiB that the image sets aside at boot where EFA is attached: Bottlerocket by vCPU
-    (bottlerocket-core-kit, corndog), the accelerated AL2023 images as EFA's installer does (EKS user guide,
-    "Run machine learning training on Amazon EKS with Elastic Fabric Adapter")."""
-    if not interfaces(data):
-        return 0
-    if _bottlerocket(nodegroup, data):
-        return 110 * facts["VCpuInfo"]["DefaultVCpus"]
-    return 5128 if nodegroup.get("amiType", "").endswith("_NVIDIA") else 0
-
-
-def _allocatable(facts: dict[str, Any], disk: float, pods: int, huge_pages: int) -> dict[str, str]:
-    """What pods may use: the machine minus what the image reserves and kubelet's eviction thresholds."""
-    cores = facts["VCpuInfo"]["DefaultVCpus"]
-    # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
-    reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
-    # About 4 % of the memory never reaches the kubelet: firmware, kernel, hypervisor.
-    memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100 - 2 * huge_pages
-    return {
-        **({"hugepages-2Mi": f"{2 * huge_pages}Mi"} if huge_pages else {}),
-        "cpu": f"{cores * 1000 - round(reserved)}m",
-        "memory": f"{int(memory)}Mi",
-        "pods": str(pods),
-        # 1 GiB is reserved, and at 10 % free the kubelet begins to evict
-        "ephemeral-storage": str(int(disk * 0.9 - _GIB)),
-    }
-
-
-def _disk(facts: dict[str, Any], data: dict[str, Any], bottlerocket: bool) -> float:
-    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else a volume:
-    the root's, or on Bottlerocket the second one. 20 GiB where the template does not say."""
-    text = _user_data(data)
-    local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
-    # bootstrap-commands hold ["apiclient", "ephemeral-storage", "init"]
-    striped = r'"ephemeral-storage",\s*"init"' if bottlerocket else r"strategy:\s*[\"']?RAID0"
-    if local and re.search(striped, text):
-        return local * 1e9
-    device = "/dev/xvdb" if bottlerocket else "/dev/xvda"
-    found = [each["Ebs"] for each in data.get("BlockDeviceMappings", []) if each.get("DeviceName") == device]
-    return float(found[0].get("VolumeSize", 20) if found and found[0] else 20) * _GIB

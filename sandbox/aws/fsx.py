@@ -62,16 +62,16 @@ def created(original: Any, backend: Any, **given: Any) -> Any:
 
 def shown(original: Any, system: Any) -> dict[str, Any]:
     """A file system as DescribeFileSystems tells it: the security groups are not in there."""
-    told = {**original(system), **getattr(system, "sandbox", {})}
-    told.pop("SecurityGroupIds", None)
-    metadata = (told.get("LustreConfiguration") or {}).get("MetadataConfiguration")
+    described = {**original(system), **getattr(system, "sandbox", {})}
+    described.pop("SecurityGroupIds", None)
+    metadata = (described.get("LustreConfiguration") or {}).get("MetadataConfiguration")
     if metadata:
-        iops = metadata.get("Iops") or _automatic_iops(told["StorageCapacity"])
-        told["LustreConfiguration"] = {
-            **told["LustreConfiguration"],
+        iops = metadata.get("Iops") or _automatic_iops(described["StorageCapacity"])
+        described["LustreConfiguration"] = {
+            **described["LustreConfiguration"],
             "MetadataConfiguration": {**metadata, "Iops": iops},
         }
-    return told
+    return described
 
 
 def described(original: Any, backend: Any, file_system_ids: list[str] | None = None, **page: Any) -> Any:
@@ -188,7 +188,9 @@ def _refused(message: str) -> JsonRESTError:
 
 def _check_size(gib: int) -> None:
     if gib != 1200 and (gib < 2400 or gib % 2400):
-        raise _refused(f"{gib} GiB is no storage capacity of a PERSISTENT_2 file system: 1200 or a multiple of 2400")
+        raise _refused(
+            f"{gib} GiB is not a valid storage capacity of a PERSISTENT_2 file system: 1200 or a multiple of 2400"
+        )
 
 
 def _check_throughput(configuration: dict[str, Any]) -> None:

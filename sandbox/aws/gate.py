@@ -1,4 +1,4 @@
-"""Who may speak to the simulated AWS: programs of the sandbox's owner that sign with its access key, and nobody else.
+"""Access to the simulated AWS: only for programs of the sandbox's owner that sign with its access key.
 
 Before moto sees a request it must name loopback as its host (no other name that a browser was led here by), come from
 no web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers, as every SDK does, and

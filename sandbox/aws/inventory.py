@@ -1,8 +1,8 @@
 """What exists in the simulated account: counted for `status`, listed by id for "nothing is left".
 
-Not counted: what AWS has in every account by itself (the default VPC with its parts, AWS's own policies and keys)
+Not counted: what AWS creates in every account (the default VPC with its parts, AWS's own policies and keys)
 and what belongs to another object and goes with it (a VPC's main route table, ACL and default security group). What
-is declared to outlive its cluster counts, but is no leftover.
+is declared to outlive its cluster counts, but is not a leftover.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jmespath
 
 from sandbox.aws import disks, server, session
 
-# noun: (service, operation, JMESPath of the ids; `default` stands for the ids of default VPCs)
+# noun: (service, operation, JMESPath of the ids; `default` means the ids of default VPCs)
 _LISTED: dict[str, tuple[str, str, str]] = {
     "eks cluster": ("eks", "list_clusters", "clusters[]"),
     "auto scaling group": ("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups[].AutoScalingGroupName"),

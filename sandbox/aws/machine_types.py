@@ -1,7 +1,7 @@
 """EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still names.
 
 A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment comes up, but
-it is offered in no region and `SupportedInRegion` is false: whoever asks whether it can be bought gets the true
+it is offered in no region and `SupportedInRegion` is false: a program that asks whether it can be bought gets the true
 answer.
 """
 

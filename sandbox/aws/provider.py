@@ -6,7 +6,6 @@ share: checks, auto-names, differences, tags of the provider, previews, imports.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
@@ -18,14 +17,13 @@ import boto3
 from botocore.validate import ParamValidator
 
 from sandbox import caller
-from sandbox.aws import data, lost, session, table
+from sandbox.aws import data, differences, lost, session, table
 from sandbox.aws.api import Api, Recorder, wrong_values
 from sandbox.aws.rows import rows
 from sandbox.aws.table import Row, Scope
 from sandbox.plugins import journal
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
 from sandbox.plugins.schema import Schema
-from sandbox.plugins.values import join, parts
 
 _AUTONAMED = "__defaults"
 """Input that lists the properties that the provider filled in, as the real bridge keeps it."""
@@ -82,7 +80,7 @@ class AwsProvider(SimulatedProvider):
         inputs = self._named(row, urn, olds, news, seed)
         if row.check and not failures:
             failures = [CheckFailure(path, reason) for path, reason in row.check(inputs)]
-        if not failures and not _has_unknown(inputs):
+        if not failures and not differences.has_unknown(inputs):
             failures = [CheckFailure("", reason) for reason in refusals(token, inputs)]
         region = news.get("region")
         if isinstance(region, str) and region not in _regions():
@@ -102,14 +100,20 @@ class AwsProvider(SimulatedProvider):
         news_ = {**row.defaults, **news}
         changes: list[str] = []
         for key in sorted({*olds_, *news_} - {_AUTONAMED}):
-            changes += _differences(row, key, olds_.get(key), news_.get(key))
-        if row.tags and not any(_top(each) == "tags" for each in changes) and "tagsAll" in olds:
+            changes += differences.differences(row, key, olds_.get(key), news_.get(key))
+        if row.tags and not any(differences.top(each) == "tags" for each in changes) and "tagsAll" in olds:
             wanted = self._tags(news_)
-            if not _has_unknown(wanted) and wanted != (olds.get("tagsAll") or {}):
+            if not differences.has_unknown(wanted) and wanted != (olds.get("tagsAll") or {}):
                 changes.append("tagsAll")
-        replaces = [each for each in changes if each in row.replaces or _top(each) in row.replaces or each == "region"]
+        replaces = [
+            each
+            for each in changes
+            if each in row.replaces or differences.top(each) in row.replaces or each == "region"
+        ]
         replaces += [each for each in changes if each in row.cannot_go and not news_.get(each)]
-        replaces += [each for each in changes if each in row.only_grows and _lower(news_.get(each), olds_.get(each))]
+        replaces += [
+            each for each in changes if each in row.only_grows and differences.lower(news_.get(each), olds_.get(each))
+        ]
         name = row.name.property if row.name else ""
         fixed_name = bool(name) and name not in (news.get(_AUTONAMED) or []) and news.get(name) is not None
         keeps_name = fixed_name and news.get(name) == old_inputs.get(name)
@@ -159,7 +163,11 @@ class AwsProvider(SimulatedProvider):
             inputs.pop("region", None)
         fresh = dict(inputs)
         for key, value in inputs.items():
-            if key in outputs and key not in ("tags", _AUTONAMED) and not _covers(row, key, value, outputs[key]):
+            if (
+                key in outputs
+                and key not in ("tags", _AUTONAMED)
+                and not differences.covers(row, key, value, outputs[key])
+            ):
                 fresh[key] = outputs[key]
         if row.tags and "tagsAll" in outputs:
             own = inputs.get("tags") or {}
@@ -257,7 +265,7 @@ class AwsProvider(SimulatedProvider):
         outputs = {key: value for key, value in merged.items() if value is not None}
         for key, value in found.items():
             # An answer that says the same in another order or fuller words must not look like a change.
-            if key in known and not (key in inputs and _same(row, key, inputs[key], value)):
+            if key in known and not (key in inputs and differences.is_same(row, key, inputs[key], value)):
                 outputs[key] = value
         if row.tags:
             outputs.setdefault("tagsAll", self._tags(inputs))
@@ -283,8 +291,8 @@ class AwsProvider(SimulatedProvider):
 
 
 def _identity(config: Mapping[str, Any]) -> str:
-    """ARN of whoever this provider works as: the last role that it takes, else the person at the sandbox, else a user
-    of the account that it is allowed in."""
+    """ARN of the caller that this provider acts as: the last role that it assumes, else the sandbox's caller, else a
+    user of the account that it is allowed in."""
     for role in reversed(config.get("assumeRoles") or []):
         head, _, name = str(role["roleArn"]).partition(":role/")
         return f"{head.replace(':iam:', ':sts:')}:assumed-role/{name.rpartition('/')[2]}/pulumi"
@@ -354,80 +362,3 @@ def _unique(prefix: str) -> str:
     now = time.time()
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 10_000):04d}"
     return f"{prefix}{stamp}{next(_counter):08x}"
-
-
-def _has_unknown(value: Any) -> bool:
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, dict):
-        return any(map(_has_unknown, value.values()))
-    return isinstance(value, list) and any(map(_has_unknown, value))
-
-
-def _canonical(row: Row, key: str, value: Any) -> Any:
-    """The value in a form in which equal things are equal: no empty members, sets sorted, JSON parsed."""
-    if key in row.json and isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    if isinstance(value, dict):
-        found = {name: _canonical(row, name, each) for name, each in value.items()}
-        return {name: each for name, each in found.items() if each not in (None, [], {}, "")}
-    if isinstance(value, list):
-        items = [_canonical(row, "", each) for each in value]
-        return (
-            items
-            if key in row.ordered
-            else sorted(items, key=lambda each: json.dumps(each, sort_keys=True, default=str))
-        )
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _same(row: Row, key: str, old: Any, new: Any) -> bool:
-    empty = (None, [], {}, "")
-    old, new = _canonical(row, key, old), _canonical(row, key, new)
-    return old == new or (old in empty and new in empty)
-
-
-def _differences(row: Row, key: str, old: Any, new: Any) -> list[str]:
-    """Paths below `key` that differ; one level into objects, which is where the table's paths end."""
-    if _has_unknown(new):
-        if isinstance(new, dict) and isinstance(old, dict):
-            names = sorted({*old, *new})
-            return [join(key, name) for name in names if _differences(row, name, old.get(name), new.get(name))]
-        return [key]
-    if _same(row, key, old, new):
-        return []
-    if isinstance(old, dict) and isinstance(new, dict) and key not in row.json:
-        names = sorted({*old, *new})
-        return [join(key, name) for name in names if not _same(row, name, old.get(name), new.get(name))]
-    return [key]
-
-
-def _lower(new: Any, old: Any) -> bool:
-    numbers = (int, float)
-    return isinstance(new, numbers) and isinstance(old, numbers) and new < old
-
-
-def _top(path: str) -> str:
-    return str(parts(path)[0])
-
-
-def _covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
-    """Whether what AWS has is what the program wrote, with anything that the program left open filled in."""
-    if isinstance(wanted, dict) and isinstance(found, dict) and key not in row.json:
-        exact = key in ("labels", "tags")
-        return all(_covers(row, name, each, found.get(name)) for name, each in wanted.items() if each is not None) and (
-            not exact or set(wanted) == set(found)
-        )
-    if isinstance(wanted, list) and isinstance(found, list):
-        wanted, found = _canonical(row, key, wanted), _canonical(row, key, found)
-        return len(wanted) == len(found) and all(_covers(row, "", a, b) for a, b in zip(wanted, found, strict=True))
-    if isinstance(wanted, bool) != isinstance(found, bool) and isinstance(wanted, (str, bool)):
-        return str(wanted).lower() == str(found).lower()
-    if isinstance(wanted, (int, float)) != isinstance(found, (int, float)):
-        return str(wanted) == str(found) or (wanted in (None, "") and found in (None, ""))
-    return _same(row, key, wanted, found)

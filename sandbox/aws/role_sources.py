@@ -37,5 +37,5 @@ def attached_policies(api: Api, args: Props) -> Props:
 
 
 def inline_policies(api: Api, args: Props) -> Props:
-    """Names of the policies that stand in a role itself."""
+    """Names of a role's inline policies."""
     return {"policyNames": api.call("iam", "ListRolePolicies", {"RoleName": args["roleName"]})["PolicyNames"]}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from sandbox.cluster import control_plane
+from sandbox.cluster import control_plane, registry
 from sandbox.cluster.control_plane import ControlPlane
 
 
 def plane_at(server: str) -> ControlPlane | None:
-    """The control plane that a kubeconfig's `server` leads to; None when there is none, or the name is not open."""
+    """The control plane at a kubeconfig's `server`; None if there is none, or if access by the name is not enabled."""
     if found := control_plane.find(server):
         return found
-    if not server.endswith(".gke.goog"):
-        return None
-    from sandbox.gcp import gke  # here: on AWS nobody needs it, and it loads the whole table of Google's types
-
-    key = gke.key_of(server)
+    key = registry.key_at(server)
     return control_plane.get(key) if key else None

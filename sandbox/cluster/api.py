@@ -120,7 +120,7 @@ class Api:
             raise
 
     def delete(self, path: str, grace: int | None = None, propagation: str = "Background") -> None:
-        """Deletes; an object that is gone already is no error. `grace` in seconds."""
+        """Deletes an object; does nothing if it does not exist. `grace` in seconds."""
         options: Object = {"propagationPolicy": propagation}
         if grace is not None:
             options["gracePeriodSeconds"] = grace

@@ -30,12 +30,12 @@ import yaml
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet, Group, Machine
+from sandbox.cluster.cluster_view import ClusterView, expected_node, is_doomed, refusal, waste
 from sandbox.cluster.compute_class import Classes
 from sandbox.cluster.event import Events
 from sandbox.cluster.eviction import evict, is_daemon
 from sandbox.cluster.nodes import is_running, now, retaint
-from sandbox.cluster.scheduling import Room
-from sandbox.cluster.sight import Sight, imagine, is_doomed, refusal, waste
+from sandbox.cluster.scheduling import NodeInfo
 
 DRAINED = "ToBeDeletedByClusterAutoscaler"
 ZONE = "topology.kubernetes.io/zone"
@@ -90,27 +90,27 @@ class Autoscaler:
         self._similar = _similar_by(pods)
         groups = self._fleet.groups()
         waiting = [pod for pod in pods if _needs_help(pod)]
-        sight = Sight(groups, machines, pods, nodes, self._api.list("/apis/apps/v1/daemonsets") if groups else ())
-        self._give_up(sight)
-        used = self._scale_up(sight, waiting)
-        self._scale_down(sight, used)
+        view = ClusterView(groups, machines, pods, nodes, self._api.list("/apis/apps/v1/daemonsets") if groups else ())
+        self._give_up(view)
+        used = self._scale_up(view, waiting)
+        self._scale_down(view, used)
 
     # Up
 
-    def _scale_up(self, sight: Sight, waiting: Sequence[Object]) -> set[str]:
+    def _scale_up(self, view: ClusterView, waiting: Sequence[Object]) -> set[str]:
         """Orders nodes for pods that fit nowhere; returns the names of the nodes that waiting pods count on."""
         used: set[str] = set()
         ordered: Counter[str] = Counter()
         pinned: dict[str, Counter[str]] = {}
         causes: dict[str, list[Object]] = {}
-        classes = Classes.read(self._api, sight.groups) if waiting else Classes()
-        ranks = self._ranks(sight.groups, classes) if waiting else {}
+        classes = Classes.read(self._api, view.groups) if waiting else Classes()
+        ranks = self._ranks(view.groups, classes) if waiting else {}
         for pod in sorted(waiting, key=_turn):
             volumes, missing = self._claims(pod)
-            rooms = sight.everywhere()
-            home = next((r for r in rooms if not missing and not refusal(pod, r, rooms, volumes)), None)
+            node_infos = view.all_nodes()
+            home = next((r for r in node_infos if not missing and not refusal(pod, r, node_infos, volumes)), None)
             if home is None and not missing:
-                options, reasons = self._options(sight, pod, volumes, ordered, classes)
+                options, reasons = self._options(view, pod, volumes, ordered, classes)
                 options.sort(key=lambda option: (-ranks[option[0].id], waste(pod, option), option[0].id))
                 if options:
                     group, home = self._balanced(options, ordered)
@@ -118,27 +118,27 @@ class Autoscaler:
                     ordered[group.id] += 1
                     if (zone := home.labels[ZONE]) != group.template.zone:
                         pinned.setdefault(group.id, Counter())[zone] += 1
-                    sight.coming.append((home, group))
+                    view.coming.append((home, group))
                     causes.setdefault(group.id, []).append(pod)
                 else:
                     self._refuse(pod, reasons)
             elif missing:
                 self._refuse(pod, [missing])
             if home is not None:
-                home.take(pod)
+                home.add(pod)
                 used.add(home.name)
-        for group in sight.groups:
+        for group in view.groups:
             if ordered[group.id]:
                 self._order(group, ordered[group.id], causes[group.id], pinned.get(group.id))
         return used
 
     def _options(
-        self, sight: Sight, pod: Object, volumes: list[dict], ordered: Counter[str], classes: Classes
-    ) -> tuple[list[tuple[Group, Room]], list[str]]:
+        self, view: ClusterView, pod: Object, volumes: list[dict], ordered: Counter[str], classes: Classes
+    ) -> tuple[list[tuple[Group, NodeInfo]], list[str]]:
         """Groups whose next node would take the pod, each with that node; what speaks against the rest."""
         options, reasons = [], []
-        for group in sight.groups:
-            room = imagine(group, sight.daemon_sets, f"{group.pool} (new)")
+        for group in view.groups:
+            node_info = expected_node(group, view.daemon_sets, f"{group.pool} (new)")
             if not group.autoscaled:
                 reason = "not known to the autoscaler (autoscaling is off, or the group's discovery tags are missing)"
             elif self._backoff_until.get(group.id, 0) > self._clock():
@@ -146,21 +146,21 @@ class Autoscaler:
             elif barred := classes.bars(group):
                 reason = barred
             else:
-                reason = refusal(pod, room, sight.everywhere(), volumes)
+                reason = refusal(pod, node_info, view.all_nodes(), volumes)
                 for shape in group.elsewhere if reason else ():
-                    there = imagine(group.in_zone(shape.zone), sight.daemon_sets, f"{group.pool} (new)")
-                    if not refusal(pod, there, sight.everywhere(), volumes):
-                        reason, room = None, there
+                    there = expected_node(group.in_zone(shape.zone), view.daemon_sets, f"{group.pool} (new)")
+                    if not refusal(pod, there, view.all_nodes(), volumes):
+                        reason, node_info = None, there
                         break
                 if not reason and group.desired + ordered[group.id] >= group.max:
                     reason = f"max node group size reached ({group.max})"
             if reason:
                 reasons.append(f"{group.pool} ({group.template.machine_type}): {reason}")
             else:
-                options.append((group, room))
+                options.append((group, node_info))
         return options, reasons
 
-    def _balanced(self, options: list[tuple[Group, Room]], ordered: Counter[str]) -> tuple[Group, Room]:
+    def _balanced(self, options: list[tuple[Group, NodeInfo]], ordered: Counter[str]) -> tuple[Group, NodeInfo]:
         """The best option, or the smallest group among those that are similar to it."""
 
         def kind(group: Group) -> list[str | None]:
@@ -204,18 +204,18 @@ class Autoscaler:
         self._say(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
         for pod in pods:
             message = f"pod triggered scale-up: [{{{group.id} {group.desired}->{size} (max: {group.max})}}]"
-            self._events.tell(pod, "TriggeredScaleUp", message)
+            self._events.normal(pod, "TriggeredScaleUp", message)
 
     def _refuse(self, pod: Object, reasons: Sequence[str]) -> None:
         message = f"pod didn't trigger scale-up: {'; '.join(reasons) or 'there is no node group'}"
-        if self._events.tell(pod, "NotTriggerScaleUp", message):
+        if self._events.normal(pod, "NotTriggerScaleUp", message):
             self._say(f"{_names([pod])}: {message}")
 
-    def _give_up(self, sight: Sight) -> None:
+    def _give_up(self, view: ClusterView) -> None:
         """Takes back an order that the cloud does not fill (no capacity), so that another group gets its chance."""
         moment = self._clock()
-        for group in sight.groups:
-            there = sum(machine.group == group.id for machine in sight.machines)
+        for group in view.groups:
+            there = sum(machine.group == group.id for machine in view.machines)
             if not group.autoscaled or group.desired <= there:
                 self._short_since.pop(group.id, None)
             elif moment - self._short_since.setdefault(group.id, moment) > self._pace.provision:
@@ -252,20 +252,20 @@ class Autoscaler:
 
     # Down
 
-    def _scale_down(self, sight: Sight, used: set[str]) -> None:
+    def _scale_down(self, view: ClusterView, used: set[str]) -> None:
         moment = self._clock()
-        groups = {group.id: group for group in sight.groups}
-        left = {group.id: group.desired for group in sight.groups}
-        nodes = {node["metadata"]["name"]: node for node in sight.nodes}
+        groups = {group.id: group for group in view.groups}
+        left = {group.id: group.desired for group in view.groups}
+        nodes = {node["metadata"]["name"]: node for node in view.nodes}
         # A node that never becomes what its group promised goes, too, once no pod waits for it.
-        rooms = {room.name: room for room in sight.everywhere()}
+        node_infos = {node_info.name: node_info for node_info in view.all_nodes()}
         idle: dict[str, float] = {}
-        for machine in sight.machines:
+        for machine in view.machines:
             group, node = groups.get(machine.group), nodes.get(machine.node_name)
-            room = rooms.get(machine.node_name)
-            if node is None or group is None or room is None or is_doomed(node):
+            node_info = node_infos.get(machine.node_name)
+            if node is None or group is None or node_info is None or is_doomed(node):
                 continue
-            if not group.autoscaled or machine.node_name in used or not _is_idle(node, room.pods, sight):
+            if not group.autoscaled or machine.node_name in used or not _is_idle(node, node_info.pods, view):
                 if _has_taint(node):  # it was chosen, and then something came to stay
                     self._taint(machine.node_name, False)
                 continue
@@ -334,17 +334,17 @@ def _needs_help(pod: Object) -> bool:
         unschedulable
         and not spec.get("nodeName")
         and not meta.get("deletionTimestamp")
-        and not status.get("nominatedNodeName")  # it preempts somebody and needs no new node
+        and not status.get("nominatedNodeName")  # it preempts another pod and needs no new node
         and not is_daemon(pod)
         and (spec.get("priority") or 0) >= EXPENDABLE_BELOW
     )
 
 
-def _is_idle(node: Object, pods: Sequence[Object], sight: Sight) -> bool:
+def _is_idle(node: Object, pods: Sequence[Object], view: ClusterView) -> bool:
     """Nothing on it that matters: DaemonSet and mirror pods, and pods that may be evicted and fit elsewhere."""
     if _annotation(node, NO_SCALE_DOWN) == "true":
         return False
-    elsewhere = [room for name, room in sight.rooms.items() if name != node["metadata"]["name"]]
+    elsewhere = [node_info for name, node_info in view.node_infos.items() if name != node["metadata"]["name"]]
     for pod in pods:
         if _stays_behind(pod):
             continue
@@ -368,7 +368,7 @@ def _is_autoscaler(pod: Object) -> bool:
 
 def _similar_by(pods: Sequence[Object]) -> frozenset[str]:
     """Labels whose values make groups similar, from the flags of the autoscaler's pod; none where it does not balance.
-    Its rules without `balancing-label` are left out: a group with nodes and an empty one differ by them."""
+    Its rules without `balancing-label` are not simulated: a group with nodes and an empty one differ by them."""
     running = next((pod for pod in pods if _is_autoscaler(pod)), None)
     container = running["spec"]["containers"][0] if running else {}
     flags = [flag.partition("=") for key in ("command", "args") for flag in container.get(key) or ()]

@@ -1,8 +1,8 @@
-"""What the node controller and the stand-in autoscaler may know of a cloud: what its public API would tell them.
+"""What the node controller and the stand-in autoscaler may know of a cloud: what its public API returns.
 
-Implemented by `sandbox/aws/fleet.py` (boto3 against the AWS server) and `sandbox/gcp/fleet.py` (the store). Nothing of
-the Pulumi program or its state reaches this side; a label or a tag that the program forgot is unknown here, as it is
-for the real Cluster Autoscaler.
+Implemented by `sandbox/aws/fleet.py` (boto3 against the AWS server) and `sandbox/gcp/fleet.py` (the store). They
+cannot see the Pulumi program or its state: a label or a tag that the program omits is unknown here, as it is for the
+real Cluster Autoscaler.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GKE's ComputeClasses, as far as they put node pools of a person's own in order (`priorities[].nodepools`).
+"""GKE's ComputeClasses, as far as they order existing node pools (`priorities[].nodepools`).
 
 Sources: the Go types of GoogleCloudPlatform/compute-class-api and pkg/computeclass of GKE's autoscaler, both 2026-08.
 Not simulated: rules that describe machines instead of naming pools, auto-creation, active migration, and GKE's webhook

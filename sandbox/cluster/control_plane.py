@@ -2,7 +2,7 @@
 
 A plane lives in `.sandbox/clusters/<key>/`: `cluster.json` (ports, issuer, the version that was asked for), `pki/`,
 `etcd/`, kubeconfigs and the configuration files of its processes. Its ports and certificates are chosen once, because
-the cloud's state and users' kubeconfigs hold them; `start` brings back what died and leaves alone what runs.
+the cloud's state and users' kubeconfigs hold them; `start` restarts what died and leaves alone what runs.
 
 The binaries are of one version (tools/kubernetes/go.mod), whatever version a cloud was asked for: that one is kept as
 data, shown on the nodes and by the cloud's API. Everything listens on 127.0.0.1 only. Each process's memory is bounded
@@ -16,7 +16,6 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
-import os
 import secrets
 import shutil
 import sys
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from sandbox import paths, process
-from sandbox.cluster import certificates, kwok
+from sandbox.cluster import certificates, command_lines, kwok
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.key import issuer, parts
 from sandbox.cluster.port import comes_free, holder
@@ -40,14 +39,8 @@ from tools.provide import provide
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-SERVICES = "10.100.0.0/16"
-SERVICE_IP = "10.100.0.1"
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "controller")
 """In the order of their start; stopped in the opposite order."""
-
-# The API server: the Prometheus operator's kinds alone are 5 MB of schemas, of which it keeps several forms. At 320 it
-# lived at its limit then, collected garbage twice a second and took most of a core for as long as it ran.
-LIMITS = {"etcd": 96, "kube-apiserver": 768, "kube-controller-manager": 96, "kube-scheduler": 64, "kwok": 56}
 
 
 @dataclass(frozen=True)
@@ -135,13 +128,13 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
     facts = _facts(folder, key, version)
     plane = _plane(folder, facts)
     pki = folder / "pki"
-    certificates.make(pki, SERVICE_IP)
+    certificates.make(pki, command_lines.SERVICE_IP)
     certificates.make_etcd(pki / "etcd")
     for client in certificates.CLIENTS:
         path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
         _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
     _write_once(folder / "kwok.yaml", kwok.configuration(facts.get("unreachable", "")))
-    _write_once(folder / "scheduler.yaml", _scheduler(folder))
+    _write_once(folder / "scheduler.yaml", command_lines.scheduler(folder))
     plane = _plane(folder, facts)
     api = plane.api()
     _check_ports(key, facts, folder)
@@ -150,11 +143,11 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
         "kube-apiserver": api.ready,
     }
     ports = {"etcd": facts["etcd_port"], "kube-apiserver": facts["port"]}
-    for part, arguments in _arguments(folder, facts).items():
+    for part, arguments in command_lines.arguments(folder, facts).items():
         process.start(
             name(key, part),
             [str(binaries[part]), *arguments],
-            env=_environment(folder, part),
+            env=command_lines.environment(folder, part),
             ready=ready.get(part, lambda: True),
             timeout=120,
             what=f"{part} of {key}",
@@ -180,15 +173,15 @@ def set_unreachable(plane: ControlPlane, unreachable: str) -> None:
         process.stop(name(plane.key, "kwok"), grace=1)
         process.start(
             name(plane.key, "kwok"),
-            [str(provide(["kwok"])["kwok"]), *_arguments(folder, facts)["kwok"]],
-            env=_environment(folder, "kwok"),
+            [str(provide(["kwok"])["kwok"]), *command_lines.arguments(folder, facts)["kwok"]],
+            env=command_lines.environment(folder, "kwok"),
             ready=lambda: True,
             what=f"kwok of {plane.key}",
         )
 
 
 def stop(key: str) -> None:
-    """Stops every process of the control plane and removes its folder; one that does not exist is no error."""
+    """Stops every process of the control plane and removes its folder; does nothing if it does not exist."""
     if not (paths.home() / "clusters" / key).is_dir():
         return
     with _lock(key):
@@ -207,7 +200,7 @@ def get(key: str) -> ControlPlane | None:
         return None
     except (ValueError, KeyError) as error:
         raise SandboxError(
-            f"{folder / 'cluster.json'} is damaged ({error}).", "`make down` and `make up` start afresh"
+            f"{folder / 'cluster.json'} is damaged ({error}).", "`make down` and `make up` start again from nothing"
         ) from None
 
 
@@ -238,7 +231,9 @@ def _facts(folder: Path, key: str, version: str) -> dict:
             "issuer": issuer(key, secrets.token_hex(16)),
         }
     except ValueError as error:
-        raise SandboxError(f"{path} is damaged ({error}).", "`make down` and `make up` start afresh") from None
+        raise SandboxError(
+            f"{path} is damaged ({error}).", "`make down` and `make up` start again from nothing"
+        ) from None
     if facts.get("version") != version:
         _save(path, {**facts, "version": version})
     return {**facts, "version": version}
@@ -268,114 +263,6 @@ def _check_ports(key: str, facts: dict, folder: Path) -> None:
         process.stop(name(key, "kube-apiserver"), grace=1)
         facts["etcd_port"] = process.free_port()
         _save(folder / "cluster.json", facts)
-
-
-def _arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
-    pki = folder / "pki"
-    store, etcd = pki / "etcd", f"https://127.0.0.1:{facts['etcd_port']}"
-    # A single member never talks to a peer: it listens on any port and advertises a name that nobody calls.
-    peer = "https://127.0.0.1:2380"
-    kubeconfig = "--kubeconfig={}".format
-    return {
-        "etcd": [
-            "--name=sandbox",
-            f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls={etcd}",
-            f"--advertise-client-urls={etcd}",
-            "--listen-peer-urls=https://127.0.0.1:0",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=sandbox={peer}",
-            *(
-                f"--{side}{flag}"
-                for side in ("", "peer-")
-                for flag in (
-                    f"cert-file={store / 'server.crt'}",
-                    f"key-file={store / 'server.key'}",
-                    f"trusted-ca-file={store / 'ca.crt'}",
-                    "client-cert-auth",
-                )
-            ),
-            "--cors=https://no-page.invalid:443",  # the default is every page
-            "--enable-grpc-gateway=false",
-            "--unsafe-no-fsync",
-            "--snapshot-count=2000",  # entries are kept in memory until then
-            "--log-level=warn",
-        ],
-        "kube-apiserver": [
-            f"--etcd-servers={etcd}",
-            f"--etcd-cafile={store / 'ca.crt'}",
-            f"--etcd-certfile={store / 'client.crt'}",
-            f"--etcd-keyfile={store / 'client.key'}",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={facts['port']}",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",  # a loopback address is refused as an endpoint
-            f"--tls-cert-file={pki / 'apiserver.crt'}",
-            f"--tls-private-key-file={pki / 'apiserver.key'}",
-            f"--client-ca-file={pki / 'ca.crt'}",
-            f"--service-account-issuer={facts['issuer']}",
-            f"--service-account-key-file={pki / 'sa.pub'}",
-            f"--service-account-signing-key-file={pki / 'sa.key'}",
-            f"--service-cluster-ip-range={SERVICES}",
-            "--authorization-mode=Node,RBAC",
-            # What EKS and GKE run beyond the defaults (PodSecurity, Priority, ResourceQuota, … are defaults).
-            "--enable-admission-plugins=ExtendedResourceToleration,NodeRestriction",
-            "--allow-privileged=true",
-            "--profiling=false",
-            "--shutdown-watch-termination-grace-period=0s",
-        ],
-        "kube-controller-manager": [
-            kubeconfig(folder / "kube-controller-manager.kubeconfig"),
-            "--secure-port=0",
-            "--leader-elect=false",
-            # Nobody attaches volumes here: that controller would wait for it and put warnings on pods.
-            "--controllers=*,-persistentvolume-attach-detach-controller",
-            f"--service-account-private-key-file={pki / 'sa.key'}",
-            f"--root-ca-file={pki / 'ca.crt'}",
-            f"--cluster-signing-cert-file={pki / 'ca.crt'}",
-            f"--cluster-signing-key-file={pki / 'ca.key'}",
-            "--node-monitor-period=1s",
-            "--profiling=false",
-        ],
-        "kube-scheduler": [
-            f"--config={folder / 'scheduler.yaml'}",
-            "--secure-port=0",
-        ],
-        "kwok": [
-            kubeconfig(folder / "kwok.kubeconfig"),
-            f"--config={folder / 'kwok.yaml'}",
-            *kwok.ARGUMENTS,
-        ],
-    }
-
-
-def _scheduler(folder: Path) -> str:
-    """The default scheduler, except that a pod that did not fit is tried again after at most 2 s instead of 10: nodes
-    boot in seconds here."""
-    return json.dumps(
-        {
-            "apiVersion": "kubescheduler.config.k8s.io/v1",
-            "kind": "KubeSchedulerConfiguration",
-            "clientConnection": {"kubeconfig": str(folder / "kube-scheduler.kubeconfig")},
-            "leaderElection": {"leaderElect": False},
-            "enableProfiling": False,
-            "podInitialBackoffSeconds": 1,
-            "podMaxBackoffSeconds": 2,
-        },
-        indent=1,
-    )
-
-
-def _environment(folder: Path, part: str) -> dict[str, str]:
-    # HOME: kwok reads a configuration from there; the user's must not matter.
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
-        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
-        "GOMEMLIMIT": f"{LIMITS[part]}MiB",
-        "GOGC": "50",
-        "GOMAXPROCS": str(min(4, os.cpu_count() or 1)),
-    }
 
 
 def _start_controller(plane: ControlPlane) -> None:
@@ -416,12 +303,12 @@ def _await_account(plane: ControlPlane, api: Api) -> None:
             log = name(plane.key, dead)
             raise SandboxError(
                 f"{dead} of {plane.key} ended right after its start.",
-                "`make down` and `make up` start afresh",
+                "`make down` and `make up` start again from nothing",
                 process.log_end(log),
             )
         time.sleep(0.1)
     raise SandboxError(
-        f"The controllers of {plane.key} did not make the default service account within 60 s.",
+        f"The controllers of {plane.key} did not create the default service account within 60 s.",
         "a busy machine may need a second try: run the command again",
         process.log_end(name(plane.key, "kube-controller-manager")),
     )

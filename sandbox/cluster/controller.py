@@ -3,7 +3,7 @@
 About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
 and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
 load_balancers.py), group sizes (autoscaler.py).
-Whatever fails is printed once and tried again: a cloud or an API server that is away for a moment is normal here.
+A failure is printed once and tried again: a cloud or an API server that does not answer for a moment is normal here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 
-from sandbox.cluster import control_plane, endpoint_groups, key, load_balancers, reach
+from sandbox.cluster import control_plane, endpoint_groups, load_balancers
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.autoscaler import Autoscaler
 from sandbox.cluster.cloud import Fleet
@@ -22,16 +22,17 @@ from sandbox.cluster.endpoint_groups import EndpointGroups
 from sandbox.cluster.event import Events
 from sandbox.cluster.load_balancers import LoadBalancers
 from sandbox.cluster.nodes import Nodes
-from sandbox.cluster.snapshots import Snapshots, cloud_controller
-from sandbox.cluster.volumes import Disks, Volumes, cloud_disks, cloud_drivers
-from sandbox.errors import SandboxError
+from sandbox.cluster.registry import cloud_of
+from sandbox.cluster.snapshots import Snapshots
+from sandbox.cluster.volumes import Disks, Volumes
+from sandbox.errors import ReportedError, SandboxError
 
 PERIOD = 0.7
-"""Seconds between two looks."""
+"""Seconds between two rounds."""
 
 CALM = 4.0
-"""Seconds between two looks once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
-one in the cloud at the next look."""
+"""Seconds between two rounds once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
+one in the cloud at the next round."""
 
 CALM_AFTER = 20.0
 
@@ -40,7 +41,7 @@ DRIVERS_EVERY = 2.0
 
 
 class Controller:
-    """All loops over one cluster; `look` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
+    """All loops over one cluster; `run_once` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
     those of its cloud. `new_machines`: called before a machine that was not there becomes a node."""
 
     def __init__(
@@ -65,7 +66,7 @@ class Controller:
         self._new_machines = new_machines
         self._machines: set[str] = set()
 
-    def look(self) -> Hashable:
+    def run_once(self) -> Hashable:
         """One round. Returns what it saw; two rounds that saw the same had nothing to do in between."""
         machines = self._fleet.machines()
         if (there := {machine.id for machine in machines}) - self._machines:
@@ -85,7 +86,7 @@ class Controller:
 
 
 class Pace:
-    """How long to wait for the next look: a moment while something happens, longer once nothing has for a while."""
+    """How long to wait for the next round: a moment while something happens, longer once nothing has for a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -93,14 +94,14 @@ class Pace:
         self._since = clock()
 
     def after(self, seen: Hashable) -> float:
-        """Seconds to wait after a look that saw this; None: one that failed."""
+        """Seconds to wait after a round that saw this; None: one that failed."""
         if seen is None or seen != self._seen:
             self._seen, self._since = seen, self._clock()
         return CALM if self._clock() - self._since > CALM_AFTER else PERIOD
 
 
 def _wake(api: Api, woken: threading.Event) -> None:
-    """Sets the event whenever a pod changes: a pending one does not wait for the next look."""
+    """Sets the event whenever a pod changes: a pending one does not wait for the next round."""
     while True:
         try:
             for _ in api.watch("/api/v1/pods"):
@@ -117,21 +118,20 @@ def main(cluster: str) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    ask_reach = reach.cloud(cluster)
+    cloud = cloud_of(cluster)
 
     def align_reach() -> None:
-        control_plane.set_unreachable(plane, ask_reach().unreachable)
+        control_plane.set_unreachable(plane, cloud.reach().unreachable)
 
     controller = Controller(
         plane.api(),
-        key.fleet(cluster),
+        cloud.fleet,
         plane.version,
-        disks=cloud_disks(cluster),
-        balancers=load_balancers.cloud(cluster),
-        groups=endpoint_groups.cloud(cluster),
+        disks=cloud.disks,
+        balancers=cloud.load_balancers,
+        groups=cloud.endpoint_groups,
         new_machines=align_reach,
     )
-    drivers, snapshots = cloud_drivers(cluster), cloud_controller(cluster)
     asked, trouble, wait, pace, woken = float("-inf"), "", PERIOD, Pace(), threading.Event()
     threading.Thread(target=_wake, args=(plane.api(), woken), daemon=True).start()
     while not stopped.wait(PERIOD):
@@ -142,21 +142,21 @@ def main(cluster: str) -> None:
         seen = None
         try:
             if time.monotonic() - asked > DRIVERS_EVERY:
-                controller.volumes.install(drivers())
-                controller.snapshots.install(snapshots())
+                controller.volumes.install(cloud.csi_drivers())
+                controller.snapshots.install(cloud.runs_snapshot_controller())
                 align_reach()  # routes come and go
                 asked = time.monotonic()
-            seen = controller.look()
+            seen = controller.run_once()
             trouble = ""
         except Exception as error:  # the loop must outlive any failure; each one is shown once
             if (now := f"{type(error).__name__}: {error}") != trouble:
                 trouble = now
-                print(f"trouble, tried again: {trouble}", file=sys.stderr, flush=True)
+                print(f"failed, tried again: {trouble}", file=sys.stderr, flush=True)
         wait = pace.after(seen)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except SandboxError as error:
+    except ReportedError as error:
         sys.exit(str(error))

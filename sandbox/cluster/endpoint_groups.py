@@ -1,8 +1,8 @@
 """Network endpoint groups of Services on GKE, as its controller keeps them (kubernetes/ingress-gce, pkg/neg), without
 endpoints.
 
-For each of them a ServiceNetworkEndpointGroup with a finalizer stands beside its Service. When that goes, the groups
-stay until the controller looks for such as nobody wants: every two minutes, here every PERIOD.
+Each has a ServiceNetworkEndpointGroup with a finalizer in its Service's namespace. When the Service is deleted, the
+groups stay until the controller collects unused ones: every two minutes, here every PERIOD.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sandbox.cluster.api import Api, Object
-from sandbox.cluster.key import parts
 
 PERIOD = 5.0
 """Seconds between two collections."""
@@ -28,31 +27,20 @@ class Cloud(Protocol):
     """The endpoint groups of one cluster, by name; there is one of a name in each of its zones."""
 
     def names(self, service: Object) -> list[str]:
-        """Those that the Service wants."""
+        """Names of the groups that the Service asks for."""
         ...
 
     def ensure(self, name: str) -> object:
-        """Makes what is missing of them."""
+        """Creates the missing ones."""
         ...
 
     def remove(self, name: str) -> bool:
-        """Removes them; False where something still uses one."""
+        """Removes them; returns False if one is still in use."""
         ...
 
 
-def cloud(key: str) -> Cloud | None:
-    """The endpoint groups of the cluster's cloud; None on EKS, which has none."""
-    name, *names = parts(key)
-    if name != "gke":
-        return None
-    from sandbox.gcp.endpoint_groups import EndpointGroups as Google  # here: a cluster on EKS has no use for it
-
-    project, location, cluster = names
-    return Google(project, location, cluster)
-
-
 class EndpointGroups:
-    """Makes and collects them, one `sync` after the other."""
+    """Creates and removes endpoint groups, one `sync` after the other."""
 
     def __init__(self, api: Api, cloud: Cloud | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api

@@ -19,12 +19,12 @@ class Events:
         self._clock = clock
         self._said: dict[tuple[str, str, str], float] = {}
 
-    def tell(self, about: Object, reason: str, message: str) -> bool:
-        """A Normal event; returns whether it was written (or swallowed as a repetition)."""
+    def normal(self, about: Object, reason: str, message: str) -> bool:
+        """Writes a Normal event. Returns whether it was written; a repetition is not."""
         return self._write(about, "Normal", reason, message, self._component)
 
     def warn(self, about: Object, reason: str, message: str, component: str = "") -> bool:
-        """A Warning event."""
+        """Writes a Warning event."""
         return self._write(about, "Warning", reason, message, component or self._component)
 
     def _write(self, about: Object, kind: str, reason: str, message: str, component: str) -> bool:

@@ -1,4 +1,4 @@
-"""A spot interruption, as a managed node group (EKS with capacity rebalancing) or GKE goes through it.
+"""A spot interruption, as in a managed node group (EKS with capacity rebalancing) or on GKE.
 
 The cloud gives notice: the node is closed and its pods are evicted, each with its own grace but no longer than the
 notice; then the machine is taken away and the group keeps its desired size, so the cloud tries to replace it.
@@ -13,6 +13,7 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet
 from sandbox.cluster.eviction import evict, is_daemon
 from sandbox.cluster.nodes import NOTICE, machine_id, retaint
+from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
 
 NOTICE_SECONDS = 10.0
@@ -20,14 +21,14 @@ NOTICE_SECONDS = 10.0
 
 
 def reclaim(cluster: str, node: str, notice: float = NOTICE_SECONDS) -> list[str]:
-    """Takes the machine behind a node away; returns when its node is gone, with the pods that it cost (namespace/name).
+    """Reclaims the machine of a node. Returns when the node is gone: the pods that were lost (namespace/name).
 
-    Raises SandboxError when the node is not one of the cloud's, or does not go within a minute.
+    Raises SandboxError when the node is not one of the cloud's, or is not gone within a minute.
     """
     plane = control_plane.get(cluster)
     if plane is None:
         raise SandboxError(f"There is no cluster {cluster!r}.", "`python -m sandbox status` lists them")
-    return interrupt(plane.api(), key.fleet(cluster), node, NOTICE[key.parts(cluster)[0]], notice)
+    return interrupt(plane.api(), cloud_of(cluster).fleet, node, NOTICE[key.parts(cluster)[0]], notice)
 
 
 def interrupt(api: Api, fleet: Fleet, node: str, taint: str, notice: float = NOTICE_SECONDS) -> list[str]:
@@ -36,7 +37,7 @@ def interrupt(api: Api, fleet: Fleet, node: str, taint: str, notice: float = NOT
     found = api.get(path)
     machine = machine_id(found) if found else ""
     if not machine:
-        raise SandboxError(f"There is no node {node!r} with a machine behind it.", "`kubectl get nodes` lists them")
+        raise SandboxError(f"There is no node {node!r} with a machine.", "`kubectl get nodes` lists them")
     api.patch(path, {"spec": {"unschedulable": True}})
     retaint(api, node, [{"key": taint, "effect": "NoSchedule"}])
     lost = [pod for pod in _pods(api, node) if not is_daemon(pod)]
@@ -54,7 +55,7 @@ def interrupt(api: Api, fleet: Fleet, node: str, taint: str, notice: float = NOT
 
 
 def _drain(api: Api, node: str, notice: float) -> None:
-    """Evicts until nothing is left or the notice is over; a disruption budget delays, it does not save."""
+    """Evicts pods until none is left or the notice is over. A disruption budget only delays the eviction."""
     deadline = time.monotonic() + notice
     while time.monotonic() < deadline:
         pods = [pod for pod in _pods(api, node) if not is_daemon(pod)]

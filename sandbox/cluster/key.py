@@ -1,15 +1,14 @@
-"""Cluster keys: `eks-<region>-<name>` and `gke-<project>-<location>-<name>`, and the fleet that belongs to one."""
+"""Cluster keys: `eks-<region>-<name>` and `gke-<project>-<location>-<name>`."""
 
 from __future__ import annotations
 
 import re
 
-from sandbox.cluster.cloud import Fleet
 from sandbox.errors import SandboxError
 
 _EKS = re.compile(r"eks-(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)-(?P<name>.+)")
 # Lazy: the first part of the text that looks like a location is taken for it. A zone is preferred to a region, so a
-# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; nobody names one so.
+# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; such names are not used.
 _GKE = re.compile(r"gke-(?P<project>.+?)-(?P<location>[a-z]+-[a-z]+\d+(?:-[a-f](?=-))?)-(?P<name>.+)")
 
 
@@ -33,25 +32,10 @@ def parts(key: str) -> tuple[str, ...]:
 
 
 def issuer(key: str, number: str) -> str:
-    """The address that the cloud would give the cluster's OIDC issuer; `number`: 32 hexadecimal digits of its own."""
+    """The address that the cloud would give the cluster's OIDC issuer; `number`: the issuer's 32 hexadecimal digits."""
     cloud, *rest = parts(key)
     if cloud == "eks":
         suffix = "amazonaws.com.cn" if rest[0].startswith("cn-") else "amazonaws.com"
         return f"https://oidc.eks.{rest[0]}.{suffix}/id/{number.upper()}"
     project, location, name = rest
     return f"https://container.googleapis.com/v1/projects/{project}/locations/{location}/clusters/{name}"
-
-
-def fleet(key: str) -> Fleet:
-    """What the cluster's controllers may know of its cloud."""
-    cloud, *rest = parts(key)
-    # Imported here: a process looks after one cloud, and both SDKs together cost it 60 MB.
-    if cloud == "eks":
-        from sandbox.aws.fleet import Fleet as AwsFleet
-
-        region, name = rest
-        return AwsFleet(region, name)
-    from sandbox.gcp.fleet import Fleet as GcpFleet
-
-    project, location, name = rest
-    return GcpFleet(project, location, name)

@@ -1,4 +1,4 @@
-"""What KWOK is told: which nodes it plays the kubelet for, and the stages of nodes and pods (`stages/*.yaml`)."""
+"""KWOK's configuration: which nodes it simulates the kubelet of, and the stages of nodes and pods (`stages/*.yaml`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARGUMENTS = (
     f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
     "--node-lease-duration-seconds=40",  # the kubelet's
     "--node-port=0",  # it would serve logs and metrics on all interfaces
-    "--cidr=10.128.0.1/12",  # of pods; nobody routes it
+    "--cidr=10.128.0.1/12",  # of pods; it is not routed
 )
 
 STAGES = Path(__file__).parent / "stages"

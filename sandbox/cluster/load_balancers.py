@@ -1,8 +1,9 @@
 """Load balancers for Services: what a cloud's service controller does, without any traffic.
 
-As for real (k8s.io/cloud-provider, controllers/service), a Service of type LoadBalancer first gets a finalizer, then a
-load balancer in the cloud, then its address in the status; when the Service goes, or changes its type, the load
-balancer goes first and the finalizer last. Only EKS's is simulated (sandbox/aws/load_balancers.py).
+As in a real cluster (k8s.io/cloud-provider, controllers/service), a Service of type LoadBalancer first gets a
+finalizer, then a load balancer in the cloud, then its address in the status. When the Service is deleted, or changes
+its type, the load balancer is deleted first and the finalizer last. What is created in the cloud:
+sandbox/aws/load_balancers.py and sandbox/gcp/load_balancers.py.
 """
 
 from __future__ import annotations
@@ -12,48 +13,32 @@ from typing import Protocol
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class CannotBalance(Exception):
-    """The cloud has no load balancer for this Service, as it is now."""
+    """The cloud cannot create a load balancer for this Service."""
 
 
 class Cloud(Protocol):
     """The load balancers of one cluster's cloud, by name."""
 
     def serves(self, service: Object) -> bool:
-        """Whether the cloud's own controller looks after this Service, and no other one."""
+        """Whether the cloud's own controller handles this Service, and not another controller."""
         ...
 
     def ensure(self, name: str, service: Object) -> str:
-        """Makes the load balancer if it is not there and returns its host name or IP address. Raises CannotBalance."""
+        """Creates the load balancer if it does not exist; returns its host name or IP address. Raises CannotBalance."""
         ...
 
     def remove(self, name: str) -> None:
-        """Removes it and all that came with it; one that is not there is no error."""
+        """Removes it and all that belongs to it; does nothing if it does not exist."""
         ...
 
 
-def cloud(key: str) -> Cloud:
-    """The load balancers of the cluster's cloud."""
-    name, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if name == "gke":
-        from sandbox.gcp.load_balancers import LoadBalancers as Google
-
-        project, location, cluster = names
-        return Google(project, location, cluster)
-    from sandbox.aws.load_balancers import LoadBalancers as Aws
-
-    region, cluster = names
-    return Aws(region, cluster)
-
-
 class LoadBalancers:
-    """Gives Services their load balancers, one `sync` after the other."""
+    """Creates and removes the load balancers of Services, one `sync` after the other."""
 
     def __init__(self, api: Api, events: Events, cloud: Cloud | None) -> None:
         self._api = api
@@ -77,7 +62,7 @@ class LoadBalancers:
         if not ours:
             finalizers = [*(service["metadata"].get("finalizers") or ()), FINALIZER]
             self._api.patch(_path(service), {"metadata": {"finalizers": finalizers}})
-        self._events.tell(service, "EnsuringLoadBalancer", "Ensuring load balancer")
+        self._events.normal(service, "EnsuringLoadBalancer", "Ensuring load balancer")
         try:
             address = cloud.ensure(_name(service), service)
         except CannotBalance as error:
@@ -86,16 +71,16 @@ class LoadBalancers:
             return
         status = {"loadBalancer": {"ingress": [{"ip" if _is_number(address) else "hostname": address}]}}
         self._api.patch(f"{_path(service)}/status", {"status": status})
-        self._events.tell(service, "EnsuredLoadBalancer", "Ensured load balancer")
+        self._events.normal(service, "EnsuredLoadBalancer", "Ensured load balancer")
 
     def _take(self, cloud: Cloud, service: Object) -> None:
-        self._events.tell(service, "DeletingLoadBalancer", "Deleting load balancer")
+        self._events.normal(service, "DeletingLoadBalancer", "Deleting load balancer")
         cloud.remove(_name(service))
         if _address(service):
             self._api.patch(f"{_path(service)}/status", {"status": {"loadBalancer": None}})
         left = [each for each in service["metadata"]["finalizers"] if each != FINALIZER]
         self._api.patch(_path(service), {"metadata": {"finalizers": left}})
-        self._events.tell(service, "DeletedLoadBalancer", "Deleted load balancer")
+        self._events.normal(service, "DeletedLoadBalancer", "Deleted load balancer")
 
 
 def _name(service: Object) -> str:

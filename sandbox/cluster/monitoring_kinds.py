@@ -36,7 +36,7 @@ _PODS = _object(matchLabels=_MAP)
 
 
 def operators() -> list[Object]:
-    """PrometheusRule and PodMonitor, as kube-prometheus-stack brings them."""
+    """PrometheusRule and PodMonitor, as kube-prometheus-stack installs them."""
     expression = {"x-kubernetes-int-or-string": True}
     rule = _object(("expr",), **_RULE, expr=expression, **{"for": _DURATION, "keep_firing_for": _DURATION})
     group = _object(

@@ -6,7 +6,7 @@ while somebody makes the GPUs a resource: a running device-plugin pod on it that
 plays the kubelet. When a machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends
 them (condition DisruptionTarget, phase Failed), without its 40 s of patience.
 
-Allocatable equals capacity: what kubelet and system reserve has to be taken off by whoever reports the machine.
+Allocatable equals capacity: the fleet that reports a machine has already subtracted what kubelet and system reserve.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Nodes:
             elif machine.id == machine_id(node):
                 self._align(node, machine)
                 self._show_devices(node, machine, pods)
-        self._bury(pods, {node["metadata"]["name"] for node in nodes})
+        self._delete_pods_without_node(pods, {node["metadata"]["name"] for node in nodes})
         return changed
 
     def _node(self, machine: Machine) -> Object:
@@ -140,7 +140,7 @@ class Nodes:
             body = {"status": {"capacity": changed, "allocatable": changed}}
             self._api.patch(f"{_path(machine.node_name)}/status", body)
 
-    def _bury(self, pods: Iterable[Object], nodes: set[str]) -> None:
+    def _delete_pods_without_node(self, pods: Iterable[Object], nodes: set[str]) -> None:
         """Ends the pods whose node is gone; no kubelet is left that could."""
         for pod in pods:
             name = pod["spec"].get("nodeName")

@@ -1,19 +1,17 @@
-"""Which registries the nodes of a cluster reach: an image that they do not stays in ImagePullBackOff.
+"""Which registries the nodes of a cluster reach: an image from any other stays in ImagePullBackOff.
 
-A network without a way out has its cloud's own registries only, where these have a private way in: ECR of the region by
-its endpoints (and S3's, for the layers), Google's registries by Private Google Access. Registries of the internet are
-known by name; any other is taken to be inside a network that the nodes reach. All nodes of a cluster are alike here:
-with one open subnet among theirs they count as open.
+A network without internet access reaches only its cloud's registries, and only privately: ECR of the region by VPC
+endpoints (and S3's, for the layers), Google's registries by Private Google Access. Registries of the internet are
+known by name; any other is taken to be inside a network that the nodes reach. All nodes of a cluster count
+alike: if one of their subnets has internet access, all have.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.charts.images import PUBLIC
-from sandbox.cluster.key import parts
 
 GOOGLES = ("gcr.io", "pkg.dev")
 ECR = "[0-9]{12}[.]dkr[.]ecr[.]"
@@ -21,15 +19,15 @@ ECR = "[0-9]{12}[.]dkr[.]ecr[.]"
 
 @dataclass(frozen=True)
 class Reach:
-    """`closed`: no way out to the internet. `inside`: regular expressions of the public registries that are reached
-    all the same, as the beginning of an image's name."""
+    """`closed`: no internet access. `inside`: regular expressions of the public registries that are reached all the
+    same, as the beginning of an image's name."""
 
     closed: bool = False
     inside: tuple[str, ...] = ()
 
     @property
     def unreachable(self) -> str:
-        """A jq filter that says of a pod whether it names an image that its node does not get; '' when none is."""
+        """A jq filter that tests whether a pod names an image that its node cannot pull; '' if none does."""
         if not self.closed:
             return ""
         hosts = "|".join(re.escape(host).replace("\\.", "[.]") for host in (*PUBLIC, *GOOGLES))
@@ -38,18 +36,3 @@ class Reach:
         reached = f' and (test("^({"|".join(self.inside)})") | not)' if self.inside else ""
         images = "[.spec.containers[].image, (.spec.initContainers // [])[].image]"
         return f'{images} | any(.[]; test("{public}"){reached}) | tostring'
-
-
-def cloud(key: str) -> Callable[[], Reach]:
-    """Asks the cluster's cloud."""
-    kind, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if kind == "gke":
-        from sandbox.gcp.reach import reach
-
-        project, location, cluster = names
-        return lambda: reach(project, location, cluster)
-    from sandbox.aws.eks.reach import reach as of_eks
-
-    region, cluster = names
-    return lambda: of_eks(region, cluster)

@@ -2,7 +2,7 @@
 
 The rules are those of the default scheduler's filters: resources, node name, node selector and required node
 affinity, taints, host ports, required pod affinity and anti-affinity, hard topology spread, the zone of bound volumes.
-Preferences are left out: they never decide whether a pod fits. tests/cluster compares this module with the real
+Preferences are ignored: they never decide whether a pod fits. tests/cluster compares this module with the real
 scheduler.
 
 Pods are dicts as the API serves them.
@@ -25,8 +25,8 @@ HOSTNAME = "kubernetes.io/hostname"
 
 
 @dataclass
-class Room:
-    """A node, there or imagined, with the pods on it. `free` is what is left of its allocatable resources."""
+class NodeInfo:
+    """An existing or expected node and the pods on it. `free`: its allocatable resources without those of the pods."""
 
     name: str
     labels: Mapping[str, str]
@@ -35,8 +35,8 @@ class Room:
     pods: list[Pod] = field(default_factory=list)
     unschedulable: bool = False
 
-    def take(self, pod: Pod) -> None:
-        """Puts a pod on it, whether it fits or not."""
+    def add(self, pod: Pod) -> None:
+        """Adds a pod, whether it fits or not."""
         for name, amount in requests(pod).items():
             self.free[name] = self.free.get(name, Fraction(0)) - amount
         self.pods.append(pod)
@@ -62,7 +62,7 @@ def requests(pod: Pod) -> Resources:
     return {**{name: amount for name, amount in total.items() if amount}, "pods": Fraction(1)}
 
 
-def misfit(pod: Pod, room: Room, others: Sequence[Room] = (), volumes: Iterable[dict] = ()) -> str | None:
+def misfit(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo] = (), volumes: Iterable[dict] = ()) -> str | None:
     """Why the pod cannot be on that node; None when it can.
 
     Args:
@@ -71,21 +71,21 @@ def misfit(pod: Pod, room: Room, others: Sequence[Room] = (), volumes: Iterable[
     """
     spec = pod.get("spec", {})
     tolerations = spec.get("tolerations") or []
-    if room.unschedulable and not any(_tolerates(t, Taint(UNSCHEDULABLE, "", "NoSchedule")) for t in tolerations):
+    if node_info.unschedulable and not any(_tolerates(t, Taint(UNSCHEDULABLE, "", "NoSchedule")) for t in tolerations):
         return "node(s) were unschedulable"
-    for taint in room.taints:
+    for taint in node_info.taints:
         if taint.effect != "PreferNoSchedule" and not any(_tolerates(t, taint) for t in tolerations):
             return f"node(s) had untolerated taint(s) {{{taint.key}: {taint.value}}}"
-    if not _wanted(spec, room):
+    if not _wanted(spec, node_info):
         return "node(s) didn't match Pod's node affinity/selector"
-    if not all(_any_term(volume.get("nodeSelectorTerms"), room) for volume in volumes):
+    if not all(_any_term(volume.get("nodeSelectorTerms"), node_info) for volume in volumes):
         return "node(s) had volume node affinity conflict"
-    if _ports(pod) & {port for other in room.pods for port in _ports(other)}:
+    if _ports(pod) & {port for other in node_info.pods for port in _ports(other)}:
         return "node(s) didn't have free ports for the requested pod ports"
     for name, amount in requests(pod).items():
-        if amount > room.free.get(name, Fraction(0)):
+        if amount > node_info.free.get(name, Fraction(0)):
             return "Too many pods" if name == "pods" else f"Insufficient {name}"
-    return _spread(pod, room, others) or _company(pod, room, others)
+    return _spread(pod, node_info, others) or _pod_affinity(pod, node_info, others)
 
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -146,22 +146,24 @@ def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     return operator == "Exists" or (operator == "Equal" and toleration.get("value", "") == taint.value)
 
 
-def _wanted(spec: Mapping[str, Any], room: Room) -> bool:
+def _wanted(spec: Mapping[str, Any], node_info: NodeInfo) -> bool:
     """Node name, node selector and required node affinity."""
-    if spec.get("nodeName") not in (None, "", room.name):
+    if spec.get("nodeName") not in (None, "", node_info.name):
         return False
-    if any(room.labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+    if any(node_info.labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
         return False
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    return required is None or _any_term(required.get("nodeSelectorTerms"), room)
+    return required is None or _any_term(required.get("nodeSelectorTerms"), node_info)
 
 
-def _any_term(terms: Sequence[Mapping[str, Any]] | None, room: Room) -> bool:
+def _any_term(terms: Sequence[Mapping[str, Any]] | None, node_info: NodeInfo) -> bool:
     """Terms are alternatives; a term without any expression matches nothing."""
     for term in terms or ():
         labels, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
-        matches = [_holds(e, room.labels) for e in labels] + [_holds(e, {"metadata.name": room.name}) for e in fields]
+        matches = [_holds(e, node_info.labels) for e in labels] + [
+            _holds(e, {"metadata.name": node_info.name}) for e in fields
+        ]
         if matches and all(matches):
             return True
     return False
@@ -196,34 +198,34 @@ def _ports(pod: Pod) -> set[tuple[str, int]]:
     }
 
 
-def _company(pod: Pod, room: Room, others: Sequence[Room]) -> str | None:
+def _pod_affinity(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo]) -> str | None:
     """Required affinity and anti-affinity between pods, the anti-affinity of pods that are there included."""
-    everybody = [room, *others]
+    everybody = [node_info, *others]
     for term in _pod_terms(pod, "podAffinity"):
         found = [r for r in everybody if any(_meant(term, pod, p) for p in r.pods)]
         key = term["topologyKey"]
-        near = key in room.labels and any(r.labels.get(key) == room.labels[key] for r in found)
+        near = key in node_info.labels and any(r.labels.get(key) == node_info.labels[key] for r in found)
         # The first pod of a group that wants to be together may go anywhere that has the key.
-        first = not found and key in room.labels and _meant(term, pod, pod)
+        first = not found and key in node_info.labels and _meant(term, pod, pod)
         if not near and not first:
             return "node(s) didn't match pod affinity rules"
-    for holder, others_of in _rivals(pod, everybody):
+    for holder, others_of in _anti_affinities(pod, everybody):
         for term in _pod_terms(holder, "podAntiAffinity"):
             key = term["topologyKey"]
-            for other_room, other in others_of:
-                same = key in room.labels and other_room.labels.get(key) == room.labels[key]
+            for other_info, other in others_of:
+                same = key in node_info.labels and other_info.labels.get(key) == node_info.labels[key]
                 if same and _meant(term, holder, other):
                     return "node(s) didn't match pod anti-affinity rules"
     return None
 
 
-def _rivals(pod: Pod, rooms: Sequence[Room]) -> Iterable[tuple[Pod, list[tuple[Room, Pod]]]]:
+def _anti_affinities(pod: Pod, node_infos: Sequence[NodeInfo]) -> Iterable[tuple[Pod, list[tuple[NodeInfo, Pod]]]]:
     """(who has anti-affinity terms, whom they are about): the pod about all, and each pod there about this one."""
-    yield pod, [(room, other) for room in rooms for other in room.pods]
-    for room in rooms:
-        for other in room.pods:
+    yield pod, [(node_info, other) for node_info in node_infos for other in node_info.pods]
+    for node_info in node_infos:
+        for other in node_info.pods:
             if (other.get("spec", {}).get("affinity") or {}).get("podAntiAffinity"):
-                yield other, [(room, pod)]
+                yield other, [(node_info, pod)]
 
 
 def _pod_terms(pod: Pod, kind: str) -> Sequence[Mapping[str, Any]]:
@@ -238,21 +240,21 @@ def _meant(term: Mapping[str, Any], holder: Pod, other: Pod) -> bool:
     return near and selector_matches(term.get("labelSelector"), _labels(other))
 
 
-def _spread(pod: Pod, room: Room, others: Sequence[Room]) -> str | None:
+def _spread(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo]) -> str | None:
     for constraint in pod.get("spec", {}).get("topologySpreadConstraints") or ():
         if constraint.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
             continue
         key = constraint["topologyKey"]
-        if key not in room.labels:
+        if key not in node_info.labels:
             return "node(s) didn't match pod topology spread constraints (missing required label)"
         counts: dict[str, int] = {}
-        for other in [room, *others]:
+        for other in [node_info, *others]:
             if key in other.labels and _wanted(pod["spec"], other):
                 counts.setdefault(other.labels[key], 0)
                 counts[other.labels[key]] += sum(_counted(constraint, pod, p) for p in other.pods)
         fewest = 0 if len(counts) < (constraint.get("minDomains") or 1) else min(counts.values(), default=0)
         own = 1 if selector_matches(constraint.get("labelSelector"), _labels(pod)) else 0
-        if counts.get(room.labels[key], 0) + own - fewest > constraint["maxSkew"]:
+        if counts.get(node_info.labels[key], 0) + own - fewest > constraint["maxSkew"]:
             return "node(s) didn't match pod topology spread constraints"
     return None
 

@@ -1,24 +1,21 @@
 """Volume snapshots: the kinds of snapshot.storage.k8s.io and what the snapshot controller and a driver's sidecar do.
 
 The kinds are there once the cloud runs the controller in the cluster (EKS: the add-on `snapshot-controller`, which
-brings them; GKE: always), and stay from then on, as kinds that hold objects do. A snapshot is ready at once and holds
+installs them; GKE: always), and stay from then on, as kinds that hold objects do. A snapshot is ready at once and holds
 nothing: a claim that is made from it gets an empty volume, but only when the snapshot is ready. Deletion policies of
 contents and snapshots of groups are not simulated. The kinds have the fields of external-snapshotter 8.x that matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 from sandbox.cluster.nodes import now
 
 GROUP = "snapshot.storage.k8s.io"
 _ROOT = f"/apis/{GROUP}/v1"
-_ADDON = "snapshot-controller"
 _DEFAULT = "snapshot.storage.kubernetes.io/is-default-class"
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
@@ -86,17 +83,6 @@ _KINDS: dict[str, tuple[str, bool, bool, Object]] = {
 }
 
 
-def cloud_controller(key: str) -> Callable[[], bool]:
-    """Asks the cloud of a cluster whether it runs the snapshot controller in it."""
-    cloud, *names = parts(key)
-    if cloud == "gke":
-        return lambda: True
-    from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
-
-    region, cluster = names
-    return lambda: _ADDON in client("eks", region).list_addons(clusterName=cluster)["addons"]
-
-
 def definitions() -> list[Object]:
     """The CustomResourceDefinitions."""
     made = []
@@ -108,7 +94,7 @@ def definitions() -> list[Object]:
             {
                 "apiVersion": "apiextensions.k8s.io/v1",
                 "kind": "CustomResourceDefinition",
-                # The API server takes a definition in its own domain only with this word of its reviewers.
+                # The API server accepts a definition in its own domain only with this link to its approval.
                 "metadata": {
                     "name": f"{plural}.{GROUP}",
                     "annotations": {
@@ -135,7 +121,7 @@ class Snapshots:
         self._installed = False
 
     def install(self, installed: bool) -> None:
-        """Says whether the cloud runs the controller; the kinds come with it."""
+        """Sets whether the cloud runs the controller, and creates the kinds if it does."""
         if installed and not self._installed:
             for definition in definitions():
                 self._api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)

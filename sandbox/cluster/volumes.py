@@ -2,31 +2,22 @@
 Google Cloud, where each claim has an instance.
 
 A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
-(EKS: the add-on; GKE: always), and a chart that brings its own works as well. A claim of a class whose driver is
-missing stays Pending, as it does for real; a claim that names a volume of somebody's own is bound by Kubernetes itself.
+(EKS: the add-on; GKE: always), and a chart that installs its own works as well. A claim of a class whose driver is
+missing stays Pending, as in a real cluster. Kubernetes itself binds a claim that names an existing volume.
 Sizes are not checked against any quota; resizing is not simulated. Snapshots: snapshots.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from sandbox.cluster import snapshots
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
-from sandbox.cluster.key import parts
 
 ZONAL = {"ebs.csi.aws.com", "pd.csi.storage.gke.io"}
 """Drivers whose volumes are block devices of one zone: a node elsewhere cannot have them, nor can two nodes write."""
-
-EKS_ADDONS = {
-    "aws-ebs-csi-driver": "ebs.csi.aws.com",
-    "aws-efs-csi-driver": "efs.csi.aws.com",
-    "aws-fsx-csi-driver": "fsx.csi.aws.com",
-    "aws-mountpoint-s3-csi-driver": "s3.csi.aws.com",
-}
-GKE_DRIVERS = frozenset({"pd.csi.storage.gke.io", "filestore.csi.storage.gke.io", "gcsfuse.csi.storage.gke.io"})
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -36,23 +27,8 @@ OURS = {"app.kubernetes.io/managed-by": "gpuyard-sandbox"}
 _DRIVERS = "/apis/storage.k8s.io/v1/csidrivers"
 
 
-def cloud_drivers(key: str) -> Callable[[], set[str]]:
-    """Asks the cloud of a cluster which CSI drivers it runs in it."""
-    cloud, *names = parts(key)
-    if cloud == "gke":
-        return lambda: set(GKE_DRIVERS)
-    from sandbox.aws.session import client  # here, because a GKE cluster's controller has no use for boto3
-
-    def asked() -> set[str]:
-        region, cluster = names
-        listed = client("eks", region).list_addons(clusterName=cluster)["addons"]
-        return {EKS_ADDONS[addon] for addon in listed if addon in EKS_ADDONS}
-
-    return asked
-
-
 class Refused(Exception):
-    """The cloud, or an organization's policy, does not make that disk."""
+    """The cloud, or an organization's policy, refuses to create the disk."""
 
 
 class Disks(Protocol):
@@ -61,28 +37,12 @@ class Disks(Protocol):
     driver: str
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The handle of the disk for a PersistentVolume, made once; `parameters`: of its class. Raises Refused."""
+        """Creates a PersistentVolume's disk once; returns its handle. `parameters`: of the class. Raises Refused."""
         ...
 
     def remove(self, handle: str) -> None:
-        """Deletes the disk; one that is not there is no error."""
+        """Deletes the disk; does nothing if it does not exist."""
         ...
-
-
-def cloud_disks(key: str) -> list[Disks]:
-    """The disks and file systems of the cluster's cloud, by driver."""
-    cloud, *names = parts(key)
-    # Imported here: a controller looks after a cluster of one cloud.
-    if cloud == "gke":
-        from sandbox.gcp.disks import Disks as Persistent
-        from sandbox.gcp.files import Files
-
-        project, location, cluster = names
-        return [Persistent(project, location, cluster), Files(project, location, cluster)]
-    from sandbox.aws.disks import Disks as Ebs
-
-    region, cluster = names
-    return [Ebs(region, cluster)]
 
 
 class Volumes:
@@ -94,7 +54,7 @@ class Volumes:
         self._disks = {each.driver: each for each in disks}
 
     def install(self, drivers: set[str]) -> None:
-        """Makes the CSIDriver objects be those of `drivers`; objects that somebody else made are left alone."""
+        """Creates missing CSIDriver objects and deletes those that are not in `drivers`; other programs' stay."""
         there = {d["metadata"]["name"]: d for d in self._api.list(_DRIVERS)}
         for driver in sorted(drivers - {*there}):
             self._api.create(

@@ -15,7 +15,7 @@ class Claimed:
         self._store = store or Store()
 
     def _delete(self, collection: str, name: str) -> None:
-        """Deletes an object; one that is not there is no error."""
+        """Deletes an object; does nothing if it does not exist."""
         try:
             self._store.delete(collection, name)
         except ApiError as error:

@@ -1,7 +1,7 @@
 """Disks of claims, as GKE's persistent disk driver makes them (gcp-compute-persistent-disk-csi-driver, pkg/parameters,
 pkg/gce-cloud-provider): named after their volume, with the labels that GKE gives it to put on them.
 
-They are never attached to a machine: no data is in them. Left out: regional disks, storage pools, keys.
+They are never attached to a machine and hold no data. Not simulated: regional disks, storage pools, keys.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Disks(Claimed):
         return name
 
     def remove(self, handle: str) -> None:
-        """Deletes the disk; one that is not there is no error."""
+        """Deletes the disk; does nothing if it does not exist."""
         self._delete(DISKS, handle)
 
     def _kind(self, parameters: dict[str, str], zone: str) -> str:

@@ -122,7 +122,7 @@ def own_name(cluster: Reference, service: Object) -> str:
 
 
 def short_id(cluster: Reference) -> str:
-    """Eight digits that stand for the cluster."""
+    """Eight hexadecimal digits that identify the cluster."""
     return _base36(cluster[1], 8)
 
 

@@ -1,6 +1,6 @@
 """Filestore instances of claims, as GKE's driver makes them (gcp-filestore-csi-driver, pkg/csi_driver): one for each.
 
-An instance is peered with its VPC, which cannot be deleted before it. Left out: shares of a common instance
+An instance is peered with its VPC, which cannot be deleted before it. Not simulated: shares of a common instance
 (multishare), backups, and the file system itself.
 """
 
@@ -57,7 +57,7 @@ class Files(Claimed):
         return f"modeInstance/{place}/{short}/{_SHARE}"
 
     def remove(self, handle: str) -> None:
-        """Deletes the instance; one that is not there is no error."""
+        """Deletes the instance; does nothing if it does not exist."""
         _, place, short, _ = handle.split("/")
         self._delete(INSTANCES, f"projects/{self._project}/locations/{place}/instances/{short}")
 

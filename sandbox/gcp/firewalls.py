@@ -1,4 +1,4 @@
-"""The firewall rules that GKE writes by itself: they come with a cluster, are nobody's in Pulumi, and go with it.
+"""The firewall rules that GKE creates automatically with a cluster and deletes with it. No Pulumi resource owns them.
 
 Their names, sources and targets are GKE's ("Automatically created firewall rules"). Those of load balancers are written
 by the cluster itself and do not go with it: load_balancers.py.

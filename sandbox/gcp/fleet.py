@@ -142,7 +142,7 @@ def _capacity(config: Body) -> str:
 
 def _cheapness(config: Body) -> int:
     """Without a ComputeClass GKE takes the least expensive pool: what is reserved is paid for anyway, then spot;
-    flex-start has no price of its own (pkg/expander/gkeprice of GKE's autoscaler)."""
+    flex-start has no separate price (pkg/expander/gkeprice of GKE's autoscaler)."""
     return {"reserved": 2, "spot": 1}.get(_capacity(config), 0)
 
 

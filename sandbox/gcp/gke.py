@@ -34,7 +34,7 @@ class Cluster(Behaviour):
         body.setdefault("locations", _zones(str(inputs["location"])))
         with ctx.store.transaction():
             if (ctx.store.find(row.collection, name) or {}).get("status") == _UNFINISHED:
-                # Its maker was killed. `find` does not show it, so it must not stand in the way either.
+                # The process that created it was killed. `find` does not show it, so it must not block a new one.
                 ctx.store.delete(row.collection, name)
             ctx.store.insert(row.collection, name, body, references=row.targets(inputs, body))
             firewalls.write(ctx.store, (row.collection, name), inputs, body)
@@ -45,7 +45,7 @@ class Cluster(Behaviour):
             if body.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", True):
                 monitoring_kinds.install(plane.api(), monitoring_kinds.googles())
         except BaseException:
-            # Half a cluster would stand in the way of the next attempt.
+            # A partly created cluster would block the next attempt.
             ctx.store.delete(row.collection, name)
             planes.control_planes().stop(key)
             raise

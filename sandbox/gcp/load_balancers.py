@@ -2,14 +2,14 @@
 
 An external one is the old kind with a target pool, unless the Service or the version (1.37) asks for a backend service;
 an internal one always has a backend service ("LoadBalancer Service parameters"), and that has an endpoint group in each
-zone of the cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Beside each load
-balancer stands a firewall rule for its clients, and for all of the cluster's one for the health checks that they share.
+zone of the cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Each load
+balancer has a firewall rule for its clients. All load balancers of a cluster share one for their health checks.
 
-Nobody but the cluster removes any of it: what still stands when the cluster dies stays, and holds its network. Endpoint
-groups have a controller of their own, which is in no hurry (endpoint_groups.py).
+Only the cluster removes these objects. What exists when the cluster is deleted stays, and blocks the deletion of its
+network. A separate, slower controller removes endpoint groups (endpoint_groups.py).
 
-Left out: instances (nothing is sent), other protocols than TCP, reserved addresses, annotations beside those for the
-kind; Ingresses and Gateways.
+Not simulated: instances (no traffic is sent), protocols other than TCP, reserved addresses, annotations other than
+those for the kind, Ingresses and Gateways.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLLECTIONS = (RULES, POOLS, BACKENDS, firewalls.FIREWALLS, CHECKS, OLD_CHECKS)
 """In the order in which they can go."""
 
 _PROBERS = ["130.211.0.0/22", "35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22"]
-_PROBED = "10256"  # kube-proxy's, and of what stands for it
+_PROBED = "10256"  # the health check port of kube-proxy and of its replacements
 _MOST = 63
 
 
@@ -165,7 +165,7 @@ class LoadBalancers:
                 yield body
 
     def _address(self, place: Place, name: str, internal: bool) -> str:
-        """Of the nodes' range, or one that belongs to nobody (TEST-NET-2)."""
+        """An address of the nodes' range, or an unassigned one (TEST-NET-2)."""
         taken = {body["IPAddress"] for _, _, body in self._store.select(RULES)}
         text = "198.51.100.0/24"
         if internal:

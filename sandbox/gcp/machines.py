@@ -1,6 +1,6 @@
 """Regions, zones, machine types and accelerators of Compute Engine, as far as the sandbox knows them.
 
-Machine types are those of the library's table (GKE's own autoscaler's), beside custom ones and E2's shared cores.
+Machine types: those of the library's table (from GKE's autoscaler), custom ones, and E2's shared cores.
 Zones, and which of them have which GPU, are those of the library's list of places.
 """
 

@@ -114,7 +114,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
         others = [pool for _, _, pool in store.select(groups.POOLS, under=cluster_name)]
         tainted = any(taint["key"] == nodes.GPU for taint in config.get("taints", []))
         if config.get("accelerators") and not tainted and any(not p["config"].get("accelerators") for p in others):
-            # GKE taints GPU pools by itself, but only when other nodes exist for everything else.
+            # GKE taints GPU pools automatically, but only if the cluster has other nodes.
             extra.append(_GPU_TAINT)
         extra += _other_taints(body, config)
         config = {**config, **_added(body, config)}
@@ -136,7 +136,7 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
 
 
 def _added(pool: Body, config: Body) -> Body:
-    """What GKE writes into the config by itself: the label of the network profile, by which pods select the nodes, and
+    """What GKE adds to the config: the label of the network profile, by which pods select the nodes, and
     labels of the machines (the latter the provider hides: containerNodePoolResourceLabelsDiffSuppress)."""
     profile = pool.get("networkConfig", {}).get("acceleratorNetworkProfile")
     model = "spot" if config.get("spot") else "flex-start" if config.get("flexStart") else "on-demand"
@@ -233,7 +233,7 @@ def _start_sizes(inputs: Props, zones: int) -> list[int]:
 
 
 def _within_limits(store: Store, name: str, pool: Body) -> None:
-    """A higher minimum brings nodes at once; a lower maximum takes none away: what is above it goes when it is idle
+    """A higher minimum adds nodes at once. A lower maximum removes none: nodes above it are removed when they are idle
     (autoscaler's FAQ, "My cluster is below minimum / above maximum number of nodes")."""
     current = groups.sizes(store, name)
     low, _ = fleet.limits(pool, current)

@@ -1,4 +1,4 @@
-"""Where GKE's clusters are kept, and what runs their control planes."""
+"""The names of GKE's clusters in the store, and the module that runs their control planes."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class GcpProvider(SimulatedProvider):
     def create(self, token: str, urn: str, inputs: Props, preview: bool, timeout: float) -> tuple[str, Props]:
         row, ctx = self._row(token), self._context(timeout)
         if preview:
-            return "", self._foretell(ctx, row, inputs, {})
+            return "", self._predict(ctx, row, inputs, {})
         journal.note(
             urn, row.pulumi_id(inputs), self.config, inputs
         )  # known beforehand: even a killed create can be found again by it
@@ -152,7 +152,7 @@ class GcpProvider(SimulatedProvider):
     ) -> Props:
         row, ctx = self._row(token), self._context(timeout)
         if preview:
-            return self._foretell(ctx, row, news, olds)
+            return self._predict(ctx, row, news, olds)
         with _told(f"Error updating {row.kind} {id!r}"):
             body = row.behaviour.update(ctx, row, news, row.body(ctx, old_inputs), row.body(ctx, news))
         return self._describe(ctx, row, news, body)
@@ -241,7 +241,7 @@ class GcpProvider(SimulatedProvider):
             outputs[row.labels] = _own_labels(ctx, body, row, own)
         return {key: value for key, value in outputs.items() if value is not None}
 
-    def _foretell(self, ctx: Context, row: Row, inputs: Props, olds: Props) -> Props:
+    def _predict(self, ctx: Context, row: Row, inputs: Props, olds: Props) -> Props:
         """Outputs in a preview: what is given is known, what stays is known, the rest is UNKNOWN."""
         known = self.schema.shape(row.token).outputs
         outputs = {key: olds.get(key, UNKNOWN) for key in known if key != "id"}
@@ -351,7 +351,7 @@ def _leaves(path: str, *sides: Props) -> Iterator[str]:
 
 
 def _same(old: Props, new: Props, path: str) -> bool:
-    """A URL and a path that name the same object are no difference."""
+    """A URL and a path that name the same object are equal."""
     before, after = lookup(old, path)[1], lookup(new, path)[1]
     return isinstance(before, str) and isinstance(after, str) and _same_object(before, after)
 

@@ -20,7 +20,7 @@ def name(config: Body) -> str:
 
 
 def free(store: Store, pool: Body) -> float:
-    """How many machines of its reservation nobody has; infinite without one."""
+    """How many machines of the reservation are free; infinite without a reservation."""
     wanted = name(pool.get("config", {}))
     if not wanted:
         return float("inf")

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.gcp.discovery import coerce, decoerce
+from sandbox.gcp.machines import region_of
 from sandbox.gcp.mapping import Names
 from sandbox.gcp.store import ApiError, Body, Reference, Store
+from sandbox.named import load
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
-# What may stand before a resource name. Principals have the like further on, as a part of themselves.
+# The URL that may precede a resource name. Principals contain a similar URL further on, as a part of themselves.
 _URL = re.compile(r"^(?:https?://[^/]+/(?:compute/)?(?:v\d\w*|beta)/|//[a-z]+\.googleapis\.com/)")
 _ID_PARTS = {
     "role": r"(?:(?:projects|organizations)/[^/]+/)?roles/[^/]+",
@@ -31,6 +33,9 @@ _ID_PARTS = {
     "cryptoKeyId": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
 }
 """Places of an id that hold more than one path segment."""
+
+_ROWS = "sandbox.gcp.rows:ROWS"
+"""Named, since the modules of rows/ import this one."""
 
 Checker = Callable[[Any], str]
 """What is wrong with a value, or ''."""
@@ -81,7 +86,7 @@ class Behaviour:
         return ctx.store.find(row.collection, row.resource_name(place))
 
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
-        """`old` and `new` are request bodies; what the API added of its own stays."""
+        """`old` and `new` are request bodies. Fields that the API added stay."""
         name = row.resource_name(inputs)
         return ctx.store.update(
             row.collection, name, lambda body: overwrite(body, old, new), references=row.targets(inputs, new)
@@ -122,7 +127,7 @@ class Row:
         places: which of project, region, zone and location the provider's settings fill in.
         references: paths of the body that name another object -> that object's collection.
         labels: the labels property, which the provider's default labels are merged into.
-        apart: paths of the body that the API has as output only, and that the provider sends in a call of their own.
+        apart: paths of the body that the API has as output only, and that the provider sends in a separate call.
         checks: property path -> checker, for what neither the SDK nor the discovery document knows.
         variables: derives variables of the name template from the inputs.
     """
@@ -196,21 +201,16 @@ def paths(text: str) -> frozenset[str]:
 
 def rows() -> dict[str, Row]:
     """Every row by its token."""
-    # Imported here: the modules of rows/ import this one.
-    from sandbox.gcp.rows import ROWS
-
-    return ROWS
+    return load(_ROWS)
 
 
 def path_of(value: str) -> str:
-    """A resource name without the URL of the API that may stand before it."""
+    """A resource name without the URL of the API that may precede it."""
     return _URL.sub("", value)
 
 
 def full_name(collection: str, value: str, props: Props) -> str:
     """The full resource name for any of the forms that Google takes: URL, path, or bare name."""
-    from sandbox.gcp.machines import region_of
-
     value = path_of(value)
     if value.startswith("projects/"):
         return value

@@ -87,7 +87,7 @@ def locate(inputs: Mapping[str, Any]) -> Chart:
 
 
 def helm(*args: str, timeout: float | None = None, input: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs helm with folders of its own; it never sees the user's."""
+    """Runs helm with the sandbox's folders; it never sees the user's."""
     return subprocess.run(
         command(*args), env=environment(), timeout=timeout, input=input, capture_output=True, text=True, check=False
     )
@@ -145,7 +145,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     except (OSError, tarfile.TarError, StopIteration, yaml.YAMLError):
         about = None
     if not isinstance(about, dict) or not about.get("name") or not about.get("version"):
-        raise ProviderError(f"{path} is no chart: it has no Chart.yaml with a name and a version")
+        raise ProviderError(f"{path} is not a chart: it has no Chart.yaml with a name and a version")
     return about
 
 
@@ -205,7 +205,7 @@ _reachability = _Reachability()
 
 
 def _probe(url: str) -> str:
-    """Asks the repository for anything at all. Any answer of its own, 404 included, means that it can be reached."""
+    """Asks the repository for anything at all. Any answer from it, 404 included, means that it can be reached."""
     split = urllib.parse.urlsplit(url)
     target = f"https://{split.netloc}/v2/" if split.scheme == "oci" else f"{url.rstrip('/')}/index.yaml"
     found: list[str] = []

@@ -1,7 +1,8 @@
 """Pulumi's own host of dynamic resources, which can reach the sandbox's GKE clusters by their names.
 
-A cluster with a DNS endpoint hands out a kubeconfig with a name that nobody resolves here. As the simulated kubernetes
-provider does (kubeconfig.py), this one takes the name for the control plane's own address, after the same checks.
+A cluster with a DNS endpoint hands out a kubeconfig with a host name that does not resolve here. As the simulated
+kubernetes provider does (kubeconfig.py), this one replaces the name by the control plane's address, after the same
+checks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sandbox.plugins.peer import guard_pulumi
 
 
 def by_number(kubeconfig: str) -> str:
-    """The kubeconfig with the number and the authority of the cluster that its name stands for; others as they are.
+    """The kubeconfig with the number and the authority of the cluster that its name refers to; others as they are.
 
     Raises cluster_api.Refused for what the real cluster would refuse, cluster_api.Unreachable where it does not answer.
     """

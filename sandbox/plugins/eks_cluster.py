@@ -47,7 +47,7 @@ def _tags(*layers: Any) -> Output[dict[str, str]]:
     return Output.all(*layers).apply(lambda maps: {k: v for tags in maps for k, v in (tags or {}).items()})
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(eks_nodes.ClusterParts):
     """An EKS cluster with everything that pulumi-eks puts around it; `state` holds the component's outputs."""
 
     state: dict[str, Any]
@@ -141,23 +141,8 @@ class Cluster(pulumi.ComponentResource):
             return args["clusterSecurityGroup"]
         if self._skips_security_groups:
             return None
-        name = f"{self.label}-eksClusterSecurityGroup"
-        group = aws.ec2.SecurityGroup(
-            name,
-            vpc_id=self.vpc_id,
-            revoke_rules_on_delete=True,
-            tags=_tags({"Name": name}, args.get("clusterSecurityGroupTags"), self.tags),
-            opts=self.child,
-        )
-        eks_nodes.rule(
-            f"{self.label}-eksClusterInternetEgressRule",
-            group.id,
-            self.child,
-            type="egress",
-            description="Allow internet access.",
-            cidr_blocks=["0.0.0.0/0"],
-        )
-        return group
+        tags = _tags(args.get("clusterSecurityGroupTags"), self.tags)
+        return eks_nodes.control_plane_group(self.label, self.vpc_id, tags, self.child)
 
     def _cluster(self, attached: list[pulumi.Resource]) -> aws.eks.Cluster:
         args, auto = self.args, eks_rules.auto_mode(self.args)
@@ -300,7 +285,7 @@ class Cluster(pulumi.ComponentResource):
         made = ServiceRole(
             f"{self.label}-instanceRole", "ec2.amazonaws.com", NODE_POLICIES, self.partition, self.tags, self.child
         )
-        # Nodes that join before the policies are attached fail, so whoever uses the role waits for them.
+        # Nodes that join before the policies are attached fail, so every user of the role waits for them.
         role = Output.all(*[part.urn for part in made.attached]).apply(lambda _: made.role)
         return [role], role, self._instance_profile(profile, role.apply(lambda known: known.name))
 
@@ -398,7 +383,7 @@ class Cluster(pulumi.ComponentResource):
             "defaultNodeGroup": group,
             "eksCluster": cluster,
             "core": {key: value for key, value in core.items() if value is not None},
-            # Without security groups of its own the component names the one that EKS makes.
+            # If the component creates no security groups, it returns the one that EKS creates.
             "clusterSecurityGroupId": self._group_id(self.security_group) if self.security_group else own_group,
             "nodeSecurityGroupId": self.node_security_group.id if self.node_security_group else own_group,
             "clusterIngressRuleId": self.ingress_rule.security_group_rule_id if self.ingress_rule else "",

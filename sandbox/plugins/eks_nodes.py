@@ -10,15 +10,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 import yaml
-from pulumi import InvokeOutputOptions, Output, ResourceOptions
-
-if TYPE_CHECKING:
-    from .eks_cluster import Cluster
+from pulumi import ComponentResource, InvokeOutputOptions, Output, ResourceOptions
 
 _SINGULAR = {
     # argument of the cluster → option of its node group, where the names differ
@@ -47,6 +44,26 @@ _ROOT_VOLUME = {
     "nodeRootVolumeThroughput": "throughput",
     "nodeRootVolumeDeleteOnTermination": "delete_on_termination",
 }
+
+
+class ClusterParts(ComponentResource):
+    """What the default node group uses of the cluster that it belongs to; `eks_cluster.Cluster` sets all of it."""
+
+    label: str
+    """The component's name, which its children's names start with."""
+    args: Mapping[str, Any]
+    child: ResourceOptions
+    """Options of a child."""
+    vpc_id: Any
+    subnet_ids: Any
+    cluster: aws.eks.Cluster
+    node_security_group: Any
+    ingress_rule: Any
+    """The rule that lets nodes reach the API server, if there is one."""
+    instance_profile: Any
+    cni: Any
+    node_access: Any
+    """What lets the nodes' role into the cluster, if there is anything."""
 
 
 def rule(
@@ -129,6 +146,27 @@ def security_group(
     return group, ingress
 
 
+def control_plane_group(label: str, vpc_id: Any, tags: Output[dict[str, str]], opts: ResourceOptions) -> Any:
+    """The security group of the control plane, which may reach every address."""
+    name = f"{label}-eksClusterSecurityGroup"
+    group = aws.ec2.SecurityGroup(
+        name,
+        vpc_id=vpc_id,
+        revoke_rules_on_delete=True,
+        tags=tags.apply(lambda known: {"Name": name, **known}),
+        opts=opts,
+    )
+    rule(
+        f"{label}-eksClusterInternetEgressRule",
+        group.id,
+        opts,
+        type="egress",
+        description="Allow internet access.",
+        cidr_blocks=["0.0.0.0/0"],
+    )
+    return group
+
+
 def options(args: Mapping[str, Any]) -> dict[str, Any]:
     """What the cluster's arguments say about the default node group, under the names of `nodeGroupOptions`."""
     if args.get("nodeGroupOptions"):
@@ -136,7 +174,7 @@ def options(args: Mapping[str, Any]) -> dict[str, Any]:
     return {_SINGULAR.get(name, name): args[name] for name in _OPTIONS if args.get(name) is not None}
 
 
-def default_group(component: Cluster) -> dict[str, Any]:
+def default_group(component: ClusterParts) -> dict[str, Any]:
     """Makes the default node group; returns the fields of the SDK's NodeGroupData."""
     label, cluster, child = component.label, component.cluster, component.child
     group = options(component.args)
@@ -196,14 +234,14 @@ def default_group(component: Cluster) -> dict[str, Any]:
     return {"nodeSecurityGroup": nodes_group, "autoScalingGroup": scaling, "extraNodeSecurityGroups": extra}
 
 
-def _subnets(component: Cluster, group: Mapping[str, Any]) -> Any:
+def _subnets(component: ClusterParts, group: Mapping[str, Any]) -> Any:
     """The option's subnets, else the private ones, else the public ones, else all of the cluster's."""
     args = component.args
     named = group.get("nodeSubnetIds") or args.get("privateSubnetIds") or args.get("publicSubnetIds")
     return named or component.subnet_ids
 
 
-def _recommended_image(component: Cluster, group: Mapping[str, Any]) -> Output[str]:
+def _recommended_image(component: ClusterParts, group: Mapping[str, Any]) -> Output[str]:
     flavour = "nvidia" if group.get("gpu") else "standard"
     path = Output.format(
         "/aws/service/eks/optimized-ami/{0}/amazon-linux-2023/x86_64/{1}/recommended/image_id",

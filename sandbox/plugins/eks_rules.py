@@ -48,7 +48,7 @@ def auto_mode(args: Mapping[str, Any]) -> bool:
 
 
 def has_default_node_group(args: Mapping[str, Any]) -> bool:
-    """Whether the component makes a node group of its own."""
+    """Whether the component creates a default node group."""
     return not (args.get("skipDefaultNodeGroup") or args.get("fargate") or auto_mode(args))
 
 

@@ -1,6 +1,6 @@
 """Failures and waiting times that the sandbox puts around a provider's operations, on demand.
 
-`.sandbox/faults.json` holds a list of faults, read anew at every operation, so that one can be added to a running
+`.sandbox/faults.json` holds a list of faults, read again at every operation, so that one can be added to a running
 `pulumi up`. Each is an object:
 
     match      glob over `TYPE::NAME` or the URN, for example "aws:eks/nodeGroup:NodeGroup::gpu-*"
@@ -8,10 +8,10 @@
     phase      before: the cloud was never asked | after: it did its work and the answer was lost   (default before)
     error      what the user reads; without one the fault is only a delay
     partial    with phase `after`: the engine learns of the object all the same (default false: it is orphaned)
-    times      how often it strikes before it is spent; counted anew when the file changes (default: always)
+    times      how often it strikes before it is spent; counted from zero when the file changes (default: always)
     seconds    a delay before it strikes
     requires   strikes what the clouds make on their own, machines of groups and disks of claims, where it lacks one of
-               these: `tag:KEY`, `encrypted`. It stands for an organization's policy; `match` is then a glob over
+               these: `tag:KEY`, `encrypted`. It simulates an organization's policy; `match` is then a glob over
                `aws:ec2/instance:Instance::GROUP` or `aws:ebs/volume:Volume::CLAIM`
 
 Durations: `$GPUYARD_SANDBOX_TIME_SCALE` × the real cloud's time for the operation (0, the default: no waiting; 0.01: a

@@ -141,7 +141,7 @@ class Releases:
         return self._id(inputs), outputs
 
     def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
-        """Upgrades; installs anew where the release was removed behind our back or never came up."""
+        """Upgrades; installs again if the release was removed by another program or never came up."""
         found = self._announce(news)
         if preview or found is None:
             return {**news, "status": UNKNOWN}
@@ -182,7 +182,7 @@ class Releases:
         return id, inputs, self._outputs(inputs, status)
 
     def delete(self, inputs: Props, outputs: Props) -> None:
-        """Uninstalls and waits; a release that is gone already is no error."""
+        """Uninstalls and waits; does nothing if the release does not exist."""
         self._uninstall({**inputs, **{key: outputs[key] for key in ("name", "namespace") if outputs.get(key)}})
 
     # -- parts ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What is made or being made, so that objects of which the engine never heard can be found again.
 
 The engine notes an object in its state only after the provider has answered. Where no answer comes (the engine or the
-provider host is killed, a connection breaks), nobody knows the object: the real clouds keep it, and so does the
+provider host is killed, a connection breaks), the object is unknown to Pulumi: the real clouds keep it, and so does the
 sandbox. One JSON object per line: a provider writes one before it asks the cloud, with the id if that follows from the
 inputs, and one as soon as it has heard the id; the host writes one when a create is done. `sandbox/recovery.py` and
 `sandbox/orphans.py` read them.
@@ -24,7 +24,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Made:
-    """One object. `id`: '' while nobody has heard it; `config`: of the provider that made it; `inputs`: what it was
+    """One object. `id`: '' while it is unknown; `config`: of the provider that made it; `inputs`: what it was
     made of, as far as it is noted."""
 
     urn: str
@@ -44,7 +44,7 @@ class Made:
 
 
 def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None) -> None:
-    """The object of that URN has that id, if it exists. Without a running sandbox nobody would read it."""
+    """The object of that URN has that id, if it exists. Without a running sandbox it would never be read."""
     if _path().parent.is_dir():
         line = json.dumps(asdict(Made(urn, id, config or {}, inputs or {})), default=str)
         with _lock, open(_path(), "a", opener=_private) as journal:

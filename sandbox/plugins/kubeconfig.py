@@ -89,7 +89,7 @@ def _by_name(kubeconfig: Kubeconfig) -> ControlPlane | None:
     if plane is not None and kubeconfig.ca_data:
         raise ProviderError(
             f"x509: certificate signed by unknown authority: {kubeconfig.server} has a public certificate, the "
-            "kubeconfig names a certificate-authority-data of its own"
+            "kubeconfig names other certificate-authority-data"
         )
     if plane is not None:
         _check_login(kubeconfig.user, plane.key)

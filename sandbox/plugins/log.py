@@ -1,7 +1,7 @@
-"""What a provider says to the person at the terminal while it works on a resource.
+"""Messages of a provider to the person at the terminal while it works on a resource.
 
 The host opens a `scope` around every operation; `warn`, `info` and `status` then reach the engine, which prints them
-under that resource. Outside of a scope (tests, threads of a provider's own) they go to the process's log.
+under that resource. Outside of a scope (tests, a provider's own threads) they go to the process's log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _log = logging.getLogger("gpuyard.plugins")
 
 @contextmanager
 def scope(sink: Sink) -> Iterator[None]:
-    """Sends what is said inside to `sink`."""
+    """Sends the messages inside to `sink`."""
     token = _sink.set(sink)
     try:
         yield
@@ -30,20 +30,20 @@ def scope(sink: Sink) -> Iterator[None]:
 
 def warn(text: str) -> None:
     """A line that stays on the screen and in the summary."""
-    _say(logging.WARNING, text, False)
+    _send(logging.WARNING, text, False)
 
 
 def info(text: str) -> None:
     """A line that stays in the resource's messages."""
-    _say(logging.INFO, text, False)
+    _send(logging.INFO, text, False)
 
 
 def status(text: str) -> None:
-    """What is being waited for; replaced by the next one."""
-    _say(logging.INFO, text, True)
+    """What the provider waits for now; the next status replaces it."""
+    _send(logging.INFO, text, True)
 
 
-def _say(level: int, text: str, passing: bool) -> None:
+def _send(level: int, text: str, passing: bool) -> None:
     sink = _sink.get()
     if sink is None:
         _log.log(level, text)

@@ -88,7 +88,7 @@ class Objects:
         )
 
     def delete(self, api_version: str, kind: str, namespace: str | None, name: str, propagation: str) -> None:
-        """Asks for deletion; an object that is gone already is no error."""
+        """Requests deletion; does nothing if the object does not exist."""
         try:
             self.api.delete(self.kind(api_version, kind).path(namespace, name), propagation=propagation)
         except NoSuchKind:

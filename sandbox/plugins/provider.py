@@ -1,4 +1,4 @@
-"""What a simulated cloud provider has to say; `host.py` puts it behind Pulumi's gRPC protocol.
+"""The interface of a simulated cloud provider; `servicer.py` puts it behind Pulumi's gRPC protocol.
 
 A provider works on plain Python values: dicts, lists, str, float/int, bool, None, and `UNKNOWN` for a value that is
 not known during a preview. Secrets, assets and resource references are unwrapped by the host before it calls in here.
@@ -65,7 +65,7 @@ class SimulatedProvider(ABC):
     package: str
     """Pulumi package name, for example `aws`."""
     version: str
-    """The version that it stands in for, for example `7.51.1`."""
+    """The version of the real provider that it simulates, for example `7.51.1`."""
 
     def configure(self, config: Mapping[str, Any]) -> None:  # noqa: B027
         """Takes the provider's own inputs (region, kubeconfig, …). Raises ProviderError when they cannot work."""
@@ -99,7 +99,7 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     def delete(self, token: str, urn: str, id: str, inputs: Props, outputs: Props, timeout: float) -> None:
-        """Deletes the object and returns when it is gone; an object that is gone already is no error."""
+        """Deletes the object and returns when it is gone; does nothing if it does not exist."""
 
     @abstractmethod
     def invoke(self, token: str, args: Props) -> Props:

@@ -1,7 +1,7 @@
 """When an object counts as ready, kind by kind, as the real kubernetes provider awaits it.
 
 Each rule looks at a live object and returns what is still missing, or '' when it is ready; it raises `Failed` when it
-never will be. Left out on purpose: the ten seconds that the real provider gives a Service's endpoints to settle.
+never will be. Omitted on purpose: the ten seconds that the real provider gives a Service's endpoints to settle.
 """
 
 from __future__ import annotations

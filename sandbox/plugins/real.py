@@ -19,7 +19,7 @@ PROGRAM = "pulumi-resource-kubernetes"
 
 
 def kubernetes() -> Path | None:
-    """The real provider's program; None when nobody asked for it. Raises SandboxError when it is not there."""
+    """The real provider's program; None if it is not asked for. Raises SandboxError if it is missing."""
     asked = os.environ.get(VARIABLE, "")
     if not asked:
         return None

@@ -83,7 +83,7 @@ class Schema:
         try:
             shape = self.shape(token)
         except UnknownToken as error:
-            # A custom resource of a CRD has a token of its own, known to the cluster alone.
+            # The token of a custom resource is known only to the cluster, by its CRD.
             if self.package == "kubernetes" and {"apiVersion", "kind"} <= props.keys():
                 return []
             return [CheckFailure("", str(error))]
@@ -168,7 +168,7 @@ class Schema:
         for alternative in _alternatives(wanted):
             found: list[CheckFailure] = []
             if not self._check_one(alternative, value, path, found):
-                found.append(CheckFailure(path, f"must be {_say(wanted)}, not {_show(value)}"))
+                found.append(CheckFailure(path, f"must be {_describe(wanted)}, not {_show(value)}"))
             if not found:
                 return
             attempts.append(found)
@@ -246,7 +246,7 @@ def _resource_shape(cls: type) -> Shape:
 
 def _invoke_shape(function: Any) -> Shape:
     hints = typing.get_type_hints(function, vars(importlib.import_module(function.__module__)))
-    # The wire names stand in the function's body only: __args__['vpcId'] = vpc_id
+    # The wire names are in the function's body only: __args__['vpcId'] = vpc_id
     body = inspect.getsource(function)
     names = {py: wire for wire, py in re.findall(r"__args__\['([^']+)'\] = (\w+)", body)}
     parameters = inspect.signature(function).parameters
@@ -277,7 +277,7 @@ def _alternatives(wanted: Any) -> list[Any]:
     return [wanted]
 
 
-def _say(wanted: Any) -> str:
+def _describe(wanted: Any) -> str:
     said = []
     for alternative in _alternatives(wanted):
         origin = typing.get_origin(alternative)

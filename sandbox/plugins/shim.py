@@ -39,6 +39,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     # SIGINT is how the engine ends a plugin that it is done with (it waits 5 s for it); a person's Ctrl-C does not come
-    # here, because the engine gives its plugins a process group of their own.
+    # here, because the engine starts its plugins in a separate process group.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main())

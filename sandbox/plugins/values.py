@@ -1,4 +1,4 @@
-"""Pulumi's wire format and plain Python values, and the property paths that diffs and check failures are told in.
+"""Pulumi's wire format and plain Python values, and the property paths that diffs and check failures use.
 
 On the wire a resource's properties are a protobuf Struct in which unknowns, secrets, assets and references are marked
 by magic strings (pulumi's sdk/proto documents them; the constants come from the SDK). In here they are plain values,

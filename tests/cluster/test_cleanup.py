@@ -19,11 +19,11 @@ from sandbox import environment
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
-from tests.cluster.conftest import Pods, wait
-from tests.cluster.fake_balancers import FakeBalancers
-from tests.cluster.test_kubernetes_provider import eks_kubeconfig
-from tests.cluster.test_load_balancers import address, service
-from tests.cluster.test_volumes import CLASSES, claim, using, volume_of
+from sandbox.tests.cluster.conftest import Pods, wait
+from sandbox.tests.cluster.fake_balancers import FakeBalancers
+from sandbox.tests.cluster.objects import eks_kubeconfig
+from sandbox.tests.cluster.test_load_balancers import address, service
+from sandbox.tests.cluster.test_volumes import CLASSES, claim, using, volume_of
 
 VOLUMES = "/api/v1/persistentvolumes"
 

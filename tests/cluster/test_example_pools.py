@@ -1,8 +1,8 @@
 """Every rung of every pool of every example on EKS takes the pod that the pool is for, by the real scheduler.
 
-Once on the node that the autoscaler expects (tests/eks_nodes.py: from the group's tags and the machine type alone), and
-once on the node that joins, whose GPUs and EFA interfaces show only after the DaemonSets of the program's releases have
-landed on it. `VARIETY` is an environment with the pools that no example has.
+Once on the node that the autoscaler expects (sandbox/tests/eks_nodes.py: from the group's tags and the machine type
+alone), and once on the node that joins, whose GPUs and EFA interfaces show only after the DaemonSets of the program's
+releases have landed on it. `VARIETY` is an environment with the pools that no example has.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from recording.stacks import record, recorded, settings
 from sandbox.aws import machine_types
 from sandbox.cluster.api import Api, Object
 from sandbox.plugins import chart, stand_in
+from sandbox.tests.cluster.conftest import Make, Pods, landed, place, ready
+from sandbox.tests.eks_nodes import EFA, Rung, rungs, stacks
 from sandbox.workload import TOLERATIONS, plain_pod, training_spec
-from tests.cluster.conftest import Make, Pods, landed, place, ready
-from tests.eks_nodes import EFA, Rung, rungs, stacks
 
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 GPU_DAEMONS = ("nvidia-device-plugin", "dcgm-exporter", "aws-efa-k8s-device-plugin")

@@ -1,7 +1,7 @@
 """Workloads on nodes as GKE labels and taints them, by the real scheduler: every rung of every example, and of pools
 that no example has (`VARIETY`); a ladder that its ComputeClass puts in order; and the same workloads as on EKS.
 
-The nodes are those of the simulated cloud (tests/unit/gcp/test_expected_nodes.py holds them against Google's).
+The nodes are those of the simulated cloud (sandbox/tests/unit/gcp/test_expected_nodes.py holds them against Google's).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sandbox.cluster.controller import Controller
 from sandbox.cluster.interruption import interrupt
 from sandbox.cluster.nodes import NOTICE, Nodes
 from sandbox.gcp.fleet import Fleet
+from sandbox.tests import eks_nodes
+from sandbox.tests.cluster.conftest import Make, Pods, landed, place, ready, running_loop, wait
+from sandbox.tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
 from sandbox.workload import TOLERATIONS, plain_pod, training_job, training_spec
-from tests import eks_nodes
-from tests.cluster.conftest import Make, Pods, landed, looking, place, ready, wait
-from tests.gke_nodes import GPU, STACKS, Environment, Rung, environment, stack
 
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 ACCELERATOR = "cloud.google.com/gke-accelerator"
@@ -298,7 +298,7 @@ def world(api: Api, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         api.request("POST", compute_class.PATH, each)
     pace = Pace(idle=10_000, provision=1, backoff=BACKOFF)
     autoscaler = Autoscaler(api, made.fleet, pace, clock=lambda: time.monotonic() + sum(made.skipped))
-    with looking(Controller(api, made.fleet, "1.35", autoscaler)):
+    with running_loop(Controller(api, made.fleet, "1.35", autoscaler)):
         ready(api, len(made.fleet.machines()))
         yield made
     for each in found.classes:

@@ -15,7 +15,7 @@ from components.aws import addresses
 from components.aws.addresses import Need, Room
 from components.checks import Problem
 from components.pools import NodePoolSpec
-from sandbox.aws import fleet, machine_types
+from sandbox.aws import machine_types, node_shape
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, pool
 
 ZONES = [f"us-east-1{letter}" for letter in "abcdefg"]
@@ -109,7 +109,7 @@ class TestNeed:
             if machine is not None and facts is not None:
                 nitro = facts.get("Hypervisor") == "nitro" or bool(facts.get("BareMetal"))
                 assert addresses.prefixes(machine) is nitro, name
-                assert addresses.pods_per_node(machine) == fleet.max_pods(facts, prefixes=True), name
+                assert addresses.pods_per_node(machine) == node_shape.max_pods(facts, prefixes=True), name
 
     def test_a_node_takes_its_own_address_an_interfaces_and_whole_prefixes_with_one_to_spare(self) -> None:
         # 110 pods: seven prefixes of 16, one warm. 250: sixteen, one warm.

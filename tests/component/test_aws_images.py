@@ -16,8 +16,8 @@ from components.aws.node_pool import EksNodePool
 from components.versions import EKS_IMAGES
 from recording.recorder import run
 from recording.recording import Recording
-from sandbox.aws import fleet, machine_types
-from sandbox.aws.fleet import joins
+from sandbox.aws import machine_types, node_shape
+from sandbox.aws.node_shape import joins
 from tests.component.eks_pools import TEMPLATE_TAG, autoscaler_tags, node_pool
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 
@@ -146,9 +146,10 @@ def test_nodes_with_an_image_of_the_users_take_as_many_pods_as_eks_lets_onto_its
     spec = pool(GUIDE_GPU, machine_types=types, image=image, ami=AMI, accept_withdrawn=types == ["p3.2xlarge"])
     data = {"UserData": node_pool(spec, **PLACE).one("LaunchTemplate").inputs["userData"]}
     facts = [found for name in types if (found := machine_types.find(name))]
-    of_eks = min(fleet.kubelet_pods(each, {"amiType": "AL2023_x86_64_NVIDIA"}, {}, prefixes=True) for each in facts)
-    assert {fleet.kubelet_pods(each, {"amiType": "CUSTOM"}, data, prefixes=True) for each in facts} == {of_eks}
-    assert fleet.kubelet_pods(facts[0], {"amiType": "CUSTOM"}, {}, prefixes=True) == addresses_of(types[0])
+    eks_type = {"amiType": "AL2023_x86_64_NVIDIA"}
+    of_eks = min(node_shape.kubelet_pods(each, eks_type, {}, prefixes=True) for each in facts)
+    assert {node_shape.kubelet_pods(each, {"amiType": "CUSTOM"}, data, prefixes=True) for each in facts} == {of_eks}
+    assert node_shape.kubelet_pods(facts[0], {"amiType": "CUSTOM"}, {}, prefixes=True) == addresses_of(types[0])
 
 
 def addresses_of(name: str) -> int:

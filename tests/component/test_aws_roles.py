@@ -222,7 +222,7 @@ def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
     """security case M6: docs/aws.md, ready-made roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
     for who in roles.Roles.__annotations__:
-        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{field.alias or who}` | ")]
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{to_camel(who)}` | ")]
         need = NEEDS[who]
         assert f"`{need.service}`" in row
         for policy in need.policies:

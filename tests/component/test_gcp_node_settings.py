@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.gcp import pools
+from components.gcp import pool_checks as pools
 from tests.component.gke_cluster import inputs
 from tests.component.gke_pools import config, made, rungs
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.gcp import pools
+from components.gcp import pool_checks as pools
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 
 ZONE = GCP_ZONES[:1]

@@ -14,7 +14,7 @@ import pytest
 
 from recording.stacks import recorded
 from sandbox import conflicts
-from tests import clis
+from sandbox.tests import clis
 from tests.engine.conftest import Project
 from tests.engine.test_lost_answers import lose
 
@@ -71,7 +71,7 @@ def needed(stack: str) -> set[str]:
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
 def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project: Project, stack: str) -> None:
     """Reliability cases R7, R10. It takes some twenty runs of `up`: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
-    type's command by itself is tried in tests/unit/aws/test_conflicts.py and its twin for Google Cloud."""
+    type's command by itself is tried in sandbox/tests/unit/aws/test_conflicts.py and its twin for Google Cloud."""
     faults = [lost(token) for token in sorted(types(stack))]
     # A short delay: whatever can be made at the same time is under way before the first error ends the run.
     lose(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})

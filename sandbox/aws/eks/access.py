@@ -6,8 +6,8 @@ import re
 import uuid
 from typing import Any
 
-from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+from sandbox.aws.eks import roles
+from sandbox.aws.eks.backend import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 _POLICIES = [
     "AmazonEKSClusterAdminPolicy",
@@ -30,7 +30,7 @@ def _policy_arn(backend: Backend, name: str) -> str:
 
 
 def new_entry(backend: Backend, cluster: str, params: dict[str, Any]) -> dict[str, Any]:
-    """An access entry as the API shows it, with its policies beside it under `policies`."""
+    """An access entry as the API shows it, and its policies under `policies`."""
     principal = params["principalArn"]
     kind, _, tail = principal.rpartition(":")[2].partition("/")
     session = (
@@ -179,7 +179,7 @@ def create_association(backend: Backend, params: dict[str, Any]) -> Answer:
         raise in_use(
             f"Association already exists: cluster {cluster}, namespace {wanted[0]}, service account {wanted[1]}"
         )
-    clusters.check_role(backend, params["roleArn"])
+    roles.check_role(backend, params["roleArn"])
     identity = "a-" + uuid.uuid4().hex[:17]
     association = {
         "clusterName": cluster,
@@ -226,7 +226,7 @@ def list_associations(backend: Backend, params: dict[str, Any]) -> Answer:
 def update_association(backend: Backend, params: dict[str, Any]) -> Answer:
     association = _association(backend, params)
     if params.get("roleArn"):
-        clusters.check_role(backend, params["roleArn"])
+        roles.check_role(backend, params["roleArn"])
     for key in ("roleArn", "disableSessionTags", "targetRoleArn", "policy"):
         if key in params:
             association[key] = params[key]

@@ -14,9 +14,9 @@ import re
 import uuid
 from typing import Any
 
+from sandbox.aws.eks import access, roles, versions
 from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks import versions
-from sandbox.aws.eks.wire import Answer, Backend, in_use, invalid, not_found, now
+from sandbox.aws.eks.backend import Answer, Backend, in_use, invalid, not_found, now
 
 # name: (type, namespace, IAM permissions needed, versions). Of the versions the first is EKS's default, newer ones
 # follow; by Kubernetes version where they differ. Read in public records of describe-addon-versions, 2026-08 to -10.
@@ -147,8 +147,6 @@ def _find(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _identities(backend: Backend, found: dict[str, Any], addon: dict[str, Any], wanted: list[dict[str, str]]) -> None:
     """Makes the Pod Identity associations that an add-on names, as associations that the add-on owns."""
-    from sandbox.aws.eks import access
-
     for arn in addon.get("podIdentityAssociations", []):
         found["associations"] = {k: a for k, a in found["associations"].items() if a["associationArn"] != arn}
     namespace = (addon.get("namespaceConfig") or {}).get("namespace") or _CATALOGUE[addon["addonName"]][1]
@@ -168,7 +166,7 @@ def create_addon(backend: Backend, params: dict[str, Any]) -> Answer:
         raise in_use(f"Addon already exists with name {name} in cluster {cluster['name']}")
     number = _check(name, cluster["version"], params)
     if params.get("serviceAccountRoleArn"):
-        clusters.check_role(backend, params["serviceAccountRoleArn"])
+        roles.check_role(backend, params["serviceAccountRoleArn"])
     addon = {
         "addonName": name,
         "clusterName": cluster["name"],
@@ -203,7 +201,7 @@ def update_addon(backend: Backend, params: dict[str, Any]) -> Answer:
     addon = _find(found, params["addonName"])
     number = _check(addon["addonName"], found["cluster"]["version"], {"addonVersion": addon["addonVersion"], **params})
     if params.get("serviceAccountRoleArn"):
-        clusters.check_role(backend, params["serviceAccountRoleArn"])
+        roles.check_role(backend, params["serviceAccountRoleArn"])
         addon["serviceAccountRoleArn"] = params["serviceAccountRoleArn"]
     if "configurationValues" in params:
         addon["configurationValues"] = params["configurationValues"]

@@ -1,4 +1,4 @@
-"""EKS clusters: what the API says of them, and the control plane that stands behind each.
+"""EKS clusters: their API, and the real control plane of each.
 
 Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does:
 the cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane.
@@ -19,8 +19,9 @@ from typing import Any
 
 from sandbox import caller
 from sandbox.aws import state
-from sandbox.aws.eks import network, versions
-from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+from sandbox.aws.eks import access as entries
+from sandbox.aws.eks import network, roles, versions
+from sandbox.aws.eks.backend import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 _LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 _ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
@@ -49,8 +50,8 @@ def _stop_control_plane(cluster_key: str) -> None:
         control_plane.stop(cluster_key)
 
 
-def _bring_up(backend: Backend, found: dict[str, Any]) -> None:
-    """Starts the control plane (or finds it) and writes down where it is. Runs in a thread of its own."""
+def bring_up(backend: Backend, found: dict[str, Any]) -> None:
+    """Starts the control plane (or finds it) and stores its address. Runs in a separate thread."""
     cluster = found["cluster"]
     try:
         plane = _start_control_plane(key(backend, cluster["name"]), cluster["version"])
@@ -72,7 +73,7 @@ def _bring_up(backend: Backend, found: dict[str, Any]) -> None:
         _stop_control_plane(key(backend, cluster["name"]))
 
 
-def _all() -> list[tuple[Backend, dict[str, Any]]]:
+def all_clusters() -> list[tuple[Backend, dict[str, Any]]]:
     return [
         (backend, found)
         for (service, _, _), backend in state.backends().items()
@@ -81,32 +82,12 @@ def _all() -> list[tuple[Backend, dict[str, Any]]]:
     ]
 
 
-def resume_all() -> None:
-    """After a restart of the server: brings every cluster's control plane back, finishes what was under way."""
-    from sandbox.aws.eks import nodegroup
-
-    with state.LOCK:
-        work = _all()
-    threads = []
-    for backend, found in work:
-        if found["cluster"]["status"] == "DELETING":
-            task = threading.Thread(target=_take_down, args=(backend, found), daemon=True)
-        else:
-            task = threading.Thread(target=_bring_up, args=(backend, found), daemon=True)
-        task.start()
-        threads.append(task)
-    for task in threads:
-        task.join()
-    for backend, found in work:
-        nodegroup.resume(backend, found)
-
-
 def statuses() -> dict[str, str]:
     """Status by cluster key, for the health page."""
-    return {key(backend, found["cluster"]["name"]): found["cluster"]["status"] for backend, found in _all()}
+    return {key(backend, found["cluster"]["name"]): found["cluster"]["status"] for backend, found in all_clusters()}
 
 
-def _take_down(backend: Backend, found: dict[str, Any]) -> None:
+def take_down(backend: Backend, found: dict[str, Any]) -> None:
     cluster = found["cluster"]
     try:
         _stop_control_plane(key(backend, cluster["name"]))
@@ -135,7 +116,7 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
     if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]*", name):
         raise invalid(f"The cluster name {name} does not match ^[0-9A-Za-z][A-Za-z0-9\\-_]*$")
     version = versions.known(params.get("version") or versions.DEFAULT)
-    check_role(backend, params["roleArn"])
+    roles.check_role(backend, params["roleArn"])
     vpc = network.vpc_config(backend, params["resourcesVpcConfig"])
     access = {
         "authenticationMode": "CONFIG_MAP",
@@ -179,8 +160,6 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
     found.update({kind: {} for kind in ("nodegroups", "addons", "entries", "associations", "updates")})
     creator = caller.principal(caller.load().arn) or f"arn:{backend.partition}:iam::{backend.account_id}:root"
     if access["authenticationMode"] != "CONFIG_MAP" and access["bootstrapClusterCreatorAdminPermissions"]:
-        from sandbox.aws.eks import access as entries
-
         entry = entries.new_entry(backend, name, {"principalArn": creator})
         scope = {"type": "cluster", "namespaces": []}
         dates = {"associatedAt": now(), "modifiedAt": now()}
@@ -188,19 +167,8 @@ def create_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
         found["entries"][creator] = entry
     backend.clusters[name] = found
     _log_group(backend, cluster)
-    threading.Thread(target=_bring_up, args=(backend, found), daemon=True).start()
+    threading.Thread(target=bring_up, args=(backend, found), daemon=True).start()
     return {"cluster": cluster}
-
-
-def check_role(backend: Backend, arn: str) -> None:
-    """EKS has to be able to assume the role; a role that is not there is the mistake that a wrong order makes."""
-    if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", arn):
-        raise invalid(f"Invalid Role Arn: '{arn}'")
-    roles = backend.other("iam", backend.partition).roles.values()
-    if not any(role.arn == arn for role in roles):
-        raise invalid(
-            f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct"
-        )
 
 
 def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
@@ -214,7 +182,7 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _log_group(backend: Backend, cluster: dict[str, Any]) -> None:
-    """EKS makes the log group of a control plane that logs, if nobody has; it stays when the cluster goes."""
+    """EKS creates the log group of a control plane that logs. It stays when the cluster is deleted."""
     name, logs = f"/aws/eks/{cluster['name']}/cluster", backend.other("logs")
     if any(each["enabled"] for each in cluster["logging"]["clusterLogging"]) and name not in logs.groups:
         logs.create_log_group(name, {})
@@ -247,7 +215,7 @@ def delete_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
     if cluster["status"] == "CREATING":
         raise in_use(f"Cluster {cluster['name']} is not in a valid state to be deleted: CREATING")
     cluster["status"] = "DELETING"
-    threading.Thread(target=_take_down, args=(backend, found), daemon=True).start()
+    threading.Thread(target=take_down, args=(backend, found), daemon=True).start()
     return {"cluster": cluster}
 
 

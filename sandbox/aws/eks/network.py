@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from sandbox.aws.eks.wire import Backend, EksError, invalid
+from sandbox.aws.eks.backend import Backend, EksError, invalid
 
 # EKS user guide, "VPC and subnet requirements": zones, by id, without control planes.
 _NO_CONTROL_PLANE = ("use1-az3", "usw1-az2", "cac1-az3")

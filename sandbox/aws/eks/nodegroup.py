@@ -20,9 +20,9 @@ import uuid
 from typing import Any
 
 from sandbox.aws import state
-from sandbox.aws.eks import access, network, requests, versions
+from sandbox.aws.eks import access, network, requests, roles, versions
 from sandbox.aws.eks import cluster as clusters
-from sandbox.aws.eks.wire import Answer, Backend, EksError, in_use, invalid, not_found, now
+from sandbox.aws.eks.backend import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 MOST_GROUPS = 30
 """Managed node groups of a cluster, by the quota that every account has (L-6D54EA21)."""
@@ -48,7 +48,7 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
         raise invalid(
             f"nodegroupName {name} must be 1 to 63 letters, digits, '-' or '_' and start with a letter or digit"
         )
-    clusters.check_role(backend, params["nodeRole"])
+    roles.check_role(backend, params["nodeRole"])
     subnets = network.subnets(backend, params["subnets"])
     if not subnets or subnets[0].vpc_id != cluster["resourcesVpcConfig"]["vpcId"]:
         raise invalid("Subnets are not in the same VPC as the cluster's subnets")
@@ -100,7 +100,7 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     found["nodegroups"][name] = group
     role = params["nodeRole"]
     if cluster["accessConfig"]["authenticationMode"] != "CONFIG_MAP" and role not in found["entries"]:
-        # EKS lets the nodes in by itself; nobody has to write an access entry for a managed node group's role.
+        # EKS creates the access entry of a managed node group's role automatically.
         found["entries"][role] = access.new_entry(backend, cluster["name"], {"principalArn": role, "type": "EC2_LINUX"})
     threading.Thread(target=_await_nodes, args=(backend, found, group), daemon=True).start()
     return {"nodegroup": group}

@@ -12,7 +12,7 @@ from moto.core.exceptions import ServiceException
 
 from sandbox.aws import machine_types
 from sandbox.aws.eks import versions
-from sandbox.aws.eks.wire import Backend, EksError, invalid
+from sandbox.aws.eks.backend import Backend, EksError, invalid
 
 _RESERVED = ("kubernetes.io/", "k8s.io/", "eks.amazonaws.com/")
 _LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.aws.eks.wire import Answer, Backend, not_found
+from sandbox.aws.eks.backend import Answer, Backend, not_found
 
 _KINDS = (
     ("nodegroups", "nodegroupArn"),

@@ -11,7 +11,7 @@ import datetime
 import hashlib
 from typing import Any
 
-from sandbox.aws.eks.wire import Answer, Backend, EksError, invalid
+from sandbox.aws.eks.backend import Answer, Backend, EksError, invalid
 
 DEFAULT = "1.35"
 STANDARD_SUPPORT = "STANDARD_SUPPORT"

@@ -1,15 +1,13 @@
 """EKS's REST-JSON protocol over plain functions: one function per operation, `operation(backend, params) -> answer`.
 
 The route, the place of each parameter and the allowed members come from botocore's own service model, so a request that
-has a member that EKS does not know is refused here as well, whoever sent it.
+has a member that EKS does not know is refused here as well, from any client.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,57 +15,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import botocore.session
 from botocore.model import OperationModel, StructureShape
 from botocore.validate import ParamValidator
-from moto.core.base_backend import BaseBackend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from sandbox.aws.api import wrong_values
-
-Answer = dict[str, Any]
-Operation = Callable[["Backend", dict[str, Any]], Answer]
-
-
-class EksError(Exception):
-    """An error as EKS answers it; the code names the HTTP status."""
-
-    _STATUS = {"ResourceNotFoundException": 404, "ResourceInUseException": 409, "ServerException": 500}
-
-    def __init__(self, code: str, message: str, **details: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.details = details
-
-    @property
-    def status(self) -> int:
-        return self._STATUS.get(self.code, 400)
+from sandbox.aws.eks.backend import Backend, EksError, invalid
+from sandbox.aws.eks.operations import OPERATIONS
 
 
-def invalid(message: str) -> EksError:
-    return EksError("InvalidParameterException", message)
-
-
-def not_found(message: str) -> EksError:
-    return EksError("ResourceNotFoundException", message)
-
-
-def in_use(message: str) -> EksError:
-    return EksError("ResourceInUseException", message)
-
-
-def now() -> float:
-    return round(time.time(), 3)
-
-
-class Backend(BaseBackend):
-    """EKS in one region. `clusters` holds everything by cluster name, in the shapes in which the API gives it out:
-    `{"cluster": …, "nodegroups": {…}, "addons": {…}, "entries": {…}, "associations": {…}, "updates": {…}}`."""
-
-    def __init__(self, region_name: str, account_id: str) -> None:
-        super().__init__(region_name, account_id)
-        self.clusters: dict[str, dict[str, Any]] = {}
-
-    @property
-    def url_bases(self) -> list[str]:
-        return [r"https?://eks\.(.+)\.amazonaws.com"]
+class ServedBackend(Backend):
+    """The backend with the routes that moto's server asks for."""
 
     @property
     def url_paths(self) -> dict[str, Any]:
@@ -77,39 +33,15 @@ class Backend(BaseBackend):
     def flask_paths(self) -> dict[str, Any]:
         return self.url_paths
 
-    def other(self, service: str, region: str | None = None) -> Any:
-        """The backend of another service in this account and region."""
-        import moto.backends
-
-        return moto.backends.get_backend(service)[self.account_id][region or self.region_name]  # type: ignore[call-overload]
-
-    def arn(self, resource: str) -> str:
-        return f"arn:{self.partition}:eks:{self.region_name}:{self.account_id}:{resource}"
-
-    def find(self, name: str) -> dict[str, Any]:
-        """Everything of one cluster."""
-        if name not in self.clusters:
-            raise not_found(f"No cluster found for name: {name}.")
-        return self.clusters[name]
-
-    def active(self, name: str) -> dict[str, Any]:
-        """Everything of one cluster that must be ACTIVE for what is asked."""
-        found = self.find(name)
-        if found["cluster"]["status"] != "ACTIVE":
-            raise EksError("InvalidRequestException", f"Cluster '{name}' is not in ACTIVE status")
-        return found
-
 
 def handle(request: Any, full_url: str, headers: Any, **_: str) -> tuple[int, dict[str, str], str]:
     """A view in moto's signature."""
     from moto.eks.models import eks_backends
 
-    from sandbox.aws.eks import operations
-
     region = _region(request.headers.get("Authorization", ""))
     try:
         model, params = _parse(request.method, full_url, request.data or b"")
-        operation = operations().get(str(model.name))
+        operation = OPERATIONS.get(str(model.name))
         if operation is None:
             raise EksError("InvalidRequestException", f"The sandbox's EKS does not know the operation {model.name}.")
         backend: Any = eks_backends[DEFAULT_ACCOUNT_ID][region]

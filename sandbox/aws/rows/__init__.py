@@ -12,10 +12,22 @@ from sandbox.aws.table import Row
 @lru_cache
 def rows() -> dict[str, Row]:
     """Every row by its type token."""
-    from sandbox.aws.rows import eks, eks_access, groups, iam, launch, lustre, network, routes, services, storage
+    from sandbox.aws.rows import (
+        eks,
+        eks_access,
+        gateways,
+        groups,
+        iam,
+        launch,
+        lustre,
+        network,
+        routes,
+        services,
+        storage,
+    )
 
     return {
         row.token: row
-        for module in (network, routes, groups, launch, iam, eks, eks_access, storage, lustre, services)
+        for module in (network, gateways, routes, groups, launch, iam, eks, eks_access, storage, lustre, services)
         for row in module.ROWS
     }

@@ -204,7 +204,7 @@ def _nodegroup_update(scope: Scope, operation: str, params: dict[str, Any]) -> N
 
 
 def _check_nodegroup(inputs: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the real provider finds by itself (its schema's validation)."""
+    """What the real provider refuses before any call (its schema's validation)."""
     failures = []
     for position, taint in enumerate(inputs.get("taints") or []):
         effect = taint.get("effect")

@@ -1,9 +1,10 @@
-"""VPCs, subnets, gateways, addresses, endpoints and flow logs."""
+"""VPCs, subnets, tags, endpoints and flow logs."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sandbox.aws.api import AwsError, Recorder
 from sandbox.aws.session import ACCOUNT
 from sandbox.aws.table import Call, Row, Scope, Tags
 
@@ -43,25 +44,6 @@ def _subnet_attribute(name: str) -> Call:
 
 
 _SUBNET_ATTRIBUTES = tuple(map(_subnet_attribute, ("mapPublicIpOnLaunch", "assignIpv6AddressOnCreation")))
-
-
-def _attach_gateway(scope: Scope) -> None:
-    """An internet gateway moves from one VPC to another in place."""
-    old, new = scope.olds.get("vpcId"), scope.inputs.get("vpcId")
-    if old == new:
-        return
-    if old:
-        scope.api.call("ec2", "DetachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": old})
-    if new:
-        scope.api.call("ec2", "AttachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": new})
-
-
-def _detach_gateway(scope: Scope) -> None:
-    found = scope.api.call("ec2", "DescribeInternetGateways", {"InternetGatewayIds": [scope.id]})
-    for gateway in found["InternetGateways"]:
-        for attachment in gateway.get("Attachments", []):
-            vpc = attachment["VpcId"]
-            scope.api.call("ec2", "DetachInternetGateway", {"InternetGatewayId": scope.id, "VpcId": vpc})
 
 
 def _change_endpoint(scope: Scope) -> None:
@@ -129,11 +111,8 @@ def _create_flow_log(scope: Scope) -> dict:
         pairs = [{"Key": key, "Value": value} for key, value in scope.tags.items()]
         params["TagSpecifications"] = [{"ResourceType": "vpc-flow-log", "Tags": pairs}]
     answer = scope.api.call("ec2", "CreateFlowLogs", params)
-    if failed := answer.get("Unsuccessful"):
-        from sandbox.aws.api import AwsError, Recorder
-
-        if not isinstance(scope.api, Recorder):
-            raise AwsError(failed[0]["Error"]["Code"], failed[0]["Error"]["Message"], "CreateFlowLogs")
+    if (failed := answer.get("Unsuccessful")) and not isinstance(scope.api, Recorder):
+        raise AwsError(failed[0]["Error"]["Code"], failed[0]["Error"]["Message"], "CreateFlowLogs")
     return {"FlowLogId": answer["FlowLogIds"][0]}
 
 
@@ -261,104 +240,6 @@ ROWS = [
             {"vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "outpostArn", "ipv6Native"}
         ),
         tags=ec2_tags("subnet"),
-    ),
-    Row(
-        token="aws:ec2/internetGateway:InternetGateway",
-        service="ec2",
-        id="{InternetGatewayId}",
-        create=(Call("CreateInternetGateway", answer="InternetGateway"), _attach_gateway),
-        read=(
-            Call(
-                "DescribeInternetGateways",
-                fixed={"InternetGatewayIds": ["{id}"]},
-                answer="InternetGateways[0]",
-                gives={"arn": arn("internet-gateway"), "ownerId": "OwnerId", "vpcId": "Attachments[0].VpcId"},
-            ),
-        ),
-        update=(_attach_gateway,),
-        delete=(_detach_gateway, Call("DeleteInternetGateway", fixed={"InternetGatewayId": "{id}"})),
-        tags=ec2_tags("internet-gateway"),
-    ),
-    Row(
-        token="aws:ec2/eip:Eip",
-        service="ec2",
-        id="{AllocationId}",
-        create=(
-            Call(
-                "AllocateAddress",
-                {
-                    "domain": "Domain",
-                    "address": "Address",
-                    "publicIpv4Pool": "PublicIpv4Pool",
-                    "networkBorderGroup": "NetworkBorderGroup",
-                },
-            ),
-            Call("AssociateAddress", {"instance": "InstanceId"}, {"AllocationId": "{id}"}, when=("instance",)),
-            Call(
-                "AssociateAddress",
-                {"networkInterface": "NetworkInterfaceId"},
-                {"AllocationId": "{id}"},
-                when=("networkInterface",),
-            ),
-        ),
-        read=(
-            Call(
-                "DescribeAddresses",
-                fixed={"AllocationIds": ["{id}"]},
-                answer="Addresses[0]",
-                gives={
-                    "arn": arn("elastic-ip"),
-                    "allocationId": "AllocationId",
-                    "associationId": "AssociationId",
-                    "publicIp": "PublicIp",
-                    "privateIp": "PrivateIpAddress",
-                    "domain": "Domain",
-                    "networkInterface": "NetworkInterfaceId",
-                    "instance": "InstanceId",
-                },
-            ),
-        ),
-        delete=(Call("ReleaseAddress", fixed={"AllocationId": "{id}"}),),
-        replaces=frozenset(
-            {"domain", "address", "publicIpv4Pool", "networkBorderGroup", "instance", "networkInterface"}
-        ),
-        defaults={"domain": "vpc"},
-        tags=ec2_tags("elastic-ip"),
-    ),
-    Row(
-        token="aws:ec2/natGateway:NatGateway",
-        service="ec2",
-        id="{NatGatewayId}",
-        create=(
-            Call(
-                "CreateNatGateway",
-                {
-                    "subnetId": "SubnetId",
-                    "allocationId": "AllocationId",
-                    "connectivityType": "ConnectivityType",
-                    "privateIp": "PrivateIpAddress",
-                },
-                answer="NatGateway",
-            ),
-        ),
-        read=(
-            Call(
-                "DescribeNatGateways",
-                fixed={"NatGatewayIds": ["{id}"]},
-                answer="NatGateways[?State!='deleted'] | [0]",
-                gives={
-                    "publicIp": "NatGatewayAddresses[0].PublicIp",
-                    "privateIp": "NatGatewayAddresses[0].PrivateIp",
-                    "networkInterfaceId": "NatGatewayAddresses[0].NetworkInterfaceId",
-                    "allocationId": "NatGatewayAddresses[0].AllocationId",
-                },
-            ),
-        ),
-        delete=(Call("DeleteNatGateway", fixed={"NatGatewayId": "{id}"}),),
-        replaces=frozenset({"subnetId", "allocationId", "connectivityType", "privateIp"}),
-        defaults={"connectivityType": "public"},
-        tags=ec2_tags("natgateway"),
-        await_gone=True,
     ),
     Row(
         token="aws:ec2/vpcEndpoint:VpcEndpoint",

@@ -136,7 +136,9 @@ def _shown_bucket(scope: Scope) -> dict[str, Any]:
 def _check_bucket(inputs: dict[str, Any]) -> list[tuple[str, str]]:
     name = inputs.get("bucket")
     if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
-        return [("bucket", f"{name!r} is no bucket name: 3 to 63 lower-case letters, digits, dots and hyphens")]
+        return [
+            ("bucket", f"{name!r} is not a valid bucket name: 3 to 63 lower-case letters, digits, dots and hyphens")
+        ]
     return []
 
 

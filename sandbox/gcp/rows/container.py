@@ -234,7 +234,7 @@ ROWS = [
         autoname=AutoName(most=255),
         references={"network": "compute.networks", "subnetwork": "compute.subnetworks"},
         labels="resourceLabels",
-        # By an update of its own (resource_container_cluster.go, "updating AdditionalPodRangesConfig").
+        # Sent as a separate update (resource_container_cluster.go, "updating AdditionalPodRangesConfig").
         apart=frozenset({"ipAllocationPolicy.additionalPodRangesConfig"}),
         checks={
             "name": name,

@@ -116,7 +116,7 @@ class _Member(Behaviour):
         }
 
     def _change(self, ctx: Context, resource: str, place: Props, *, present: bool) -> None:
-        """In a transaction of the caller's: an empty policy is no object."""
+        """Stores a policy in the caller's transaction. An empty policy is not stored."""
 
         def change(policy: Body) -> Body:
             bindings = policy["bindings"]
@@ -187,7 +187,7 @@ def _member_row(token: str, kind: str, name: str, parent: str, collection: str =
 
 
 class _Service(Behaviour):
-    """An API of a project. Enabling one twice is no error."""
+    """An API of a project. Enabling it twice succeeds."""
 
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         with ctx.store.transaction():

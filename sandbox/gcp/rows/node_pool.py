@@ -61,7 +61,7 @@ NODE_CONFIG = Names(
     {
         "kubeletConfig.insecureKubeletReadonlyPortEnabled": SWITCH,
         "nodeImageConfigs": UNWRAPPED,
-        # GKE adds some of its own, which the provider hides (containerNodePoolResourceLabelsDiffSuppress).
+        # GKE adds labels, which the provider hides (containerNodePoolResourceLabelsDiffSuppress).
         "resourceLabels": (
             lambda labels: labels,
             lambda labels: {key: value for key, value in labels.items() if not key.startswith("goog-gke")},

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import SandboxError
 from tools import build, manifest, provide
+from tools.errors import ToolError
 from tools.manifest import TOOLS
 
 GO = """#!{python}
@@ -103,7 +103,7 @@ def test_the_environment_of_a_build_has_nothing_of_the_users_go_settings(machine
 
 def test_a_failed_build_shows_its_end_and_what_to_do_and_leaves_nothing(machine) -> None:
     machine("print('go: dial tcp: lookup modules.example: no such host', file=sys.stderr); sys.exit(1)")
-    with pytest.raises(SandboxError) as caught:
+    with pytest.raises(ToolError) as caught:
         provide.provide(["helm"], lambda line: None)
     assert "Building helm" in caught.value.problem
     assert "no such host" in caught.value.detail
@@ -205,7 +205,7 @@ def test_an_old_go_is_not_used(machine, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_an_unknown_name_is_told() -> None:
-    with pytest.raises(SandboxError, match="no tool named 'helmm'"):
+    with pytest.raises(ToolError, match="no tool named 'helmm'"):
         provide.provide(["helmm"])
 
 
@@ -213,7 +213,7 @@ def test_a_cache_that_cannot_be_written_is_told(machine, monkeypatch, tmp_path) 
     machine()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GPUYARD_TOOLS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(SandboxError, match="cannot be made"):
+    with pytest.raises(ToolError, match="cannot be made"):
         provide.provide(["helm"], lambda line: None)
 
 
@@ -221,7 +221,7 @@ def test_one_failure_stops_the_others(machine, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(build, "at_once", lambda: 2)  # also on a machine with little memory
     machine("sys.exit(1) if any('etcd' in each for each in sys.argv) else time.sleep(30)")
     begun = time.monotonic()
-    with pytest.raises(SandboxError, match="Building etcd"):
+    with pytest.raises(ToolError, match="Building etcd"):
         provide.provide(["helm", "etcd"], lambda line: None)
     assert time.monotonic() - begun < 25
     assert threading.active_count() < 10

@@ -99,7 +99,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.delenv("GPUYARD_RELEASES", raising=False)
     monkeypatch.setattr(provide, "machines_own", lambda tool: None)
 
-    def build(missing: list[manifest.Tool], store: Path, say: provide.Say) -> dict[str, Path]:
+    def build(missing: list[manifest.Tool], store: Path, say: provide.Report) -> dict[str, Path]:
         return {tool.name: Path("built") for tool in missing}
 
     monkeypatch.setattr(provide, "_build", build)
@@ -220,7 +220,7 @@ def test_linux_has_a_release_of_every_tool_in_a_version_that_is_accepted(monkeyp
     for tool in TOOLS.values():
         release = found[tool.name]
         assert tool.accepts(manifest.parse(release.version))
-        beside = {Path(file).name for file in tool.beside}
+        beside = {Path(file).name for file in tool.extra_files}
         assert beside <= set(release.programs)
 
 

@@ -1,0 +1,131 @@
+"""What the library's tests and the sandbox's share: golden files, markers, and a clean environment.
+
+Tests see neither a real cloud nor the person's own settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gc
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+# Property tests look elsewhere at each run on a person's machine, and always in the same places in CI.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
+
+GOLDEN = Path(__file__).parent / "tests" / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.json from this run")
+
+
+WHOLE = re.compile(
+    r"""tests/(
+      contract/ | graph/ | config/test_living
+    | component/test_(addons | alerts | cleanup | pulumi_eks | gcp_(cluster | network | storage)
+           | aws_(cluster | groups | lustre | network | offerings | roles | storage))
+    | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)
+           | gcp/test_(conflicts | expected | orphans | provider | stack)
+           | plugins/test_(chart | values) | test_(cli | paths | shell | stack_file)))
+    | \[(guide|prod)\b | component/.*(_stack_ | ::TestStack::)""",
+    re.VERBOSE,
+)
+"""What `make check` leaves to `make test`: whole environments through the recorder (half a second each), programs, and
+other environments than dev and dev-gke through the same test. `tests/` matches `sandbox/tests/` as well."""
+
+CLUSTER = re.compile(r"^(sandbox/)?tests/cluster/")
+"""Tests that need a real Kubernetes control plane: the library's, and the sandbox's own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if WHOLE.search(item.nodeid):
+            item.add_marker(pytest.mark.slow)
+        if CLUSTER.search(item.nodeid):
+            item.add_marker(pytest.mark.cluster)
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # in parallel, the longest first: the run ends sooner
+        longest = ("tests/engine/", "tests/cluster/")
+        items.sort(key=lambda item: next((n for n, part in enumerate(longest) if part in item.path.as_posix()), 9))
+
+
+class Rooms(LoadScopeScheduling):
+    """In parallel, but a file's tests on one worker, in order (an engine module is one story), and all cluster tests
+    on one worker as well: they share a control plane. (xdist's own groups have no effect with this pytest.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "tests/cluster" if CLUSTER.search(file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms | None:
+    return Rooms(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_finish() -> None:
+    """Collects garbage less often: with the SDKs' many objects, the default costs about a tenth of the tests' time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One worker more than cores for `make test`: environments spend much of their time waiting."""
+    if config.getvalue("dist") != "loadgroup" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist's own number
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+def pytest_configure() -> None:
+    """Tests must not use a sandbox that the person has chosen."""
+    for name in ("GPUYARD_SANDBOX", "GPUYARD_SANDBOX_AWS_ENDPOINT"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def no_ones_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("no-ones") / "sandbox"
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_person(monkeypatch: pytest.MonkeyPatch, no_ones_sandbox: Path) -> None:
+    """Tests see neither the person's cloud accounts nor their kubeconfig nor the sandbox that they have up."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")):
+            monkeypatch.delenv(name)
+    if "GPUYARD_SANDBOX" not in os.environ:  # a module may have chosen one
+        monkeypatch.setenv("GPUYARD_SANDBOX", str(no_ones_sandbox))
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
+    """`golden(name, value)` fails when `value` is not what tests/golden/NAME.json holds, and shows the difference."""
+
+    def compare(name: str, value: Any) -> None:
+        path = GOLDEN / f"{name}.json"
+        actual = json.dumps(value, indent=1, sort_keys=True) + "\n"
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(actual)
+            return
+        expected = path.read_text() if path.exists() else ""
+        if actual != expected:
+            difference = "".join(
+                difflib.unified_diff(expected.splitlines(True), actual.splitlines(True), "golden", "now", n=1)
+            )
+            pytest.fail(
+                f"{path.name} differs; if that is meant: pytest --update-golden {request.node.nodeid}\n{difference}",
+                pytrace=False,
+            )
+
+    return compare

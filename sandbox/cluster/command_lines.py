@@ -1,0 +1,127 @@
+"""The command lines of a control plane's programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from sandbox.cluster import kwok
+
+SERVICES = "10.100.0.0/16"
+
+
+SERVICE_IP = "10.100.0.1"
+
+
+# The API server: the Prometheus operator's kinds alone are 5 MB of schemas, of which it keeps several forms. At 320 it
+# lived at its limit then, collected garbage twice a second and took most of a core for as long as it ran.
+LIMITS = {"etcd": 96, "kube-apiserver": 768, "kube-controller-manager": 96, "kube-scheduler": 64, "kwok": 56}
+
+
+def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
+    pki = folder / "pki"
+    store, etcd = pki / "etcd", f"https://127.0.0.1:{facts['etcd_port']}"
+    # A single member has no peers: it listens on any port and advertises a name that is never used.
+    peer = "https://127.0.0.1:2380"
+    kubeconfig = "--kubeconfig={}".format
+    return {
+        "etcd": [
+            "--name=sandbox",
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls={etcd}",
+            f"--advertise-client-urls={etcd}",
+            "--listen-peer-urls=https://127.0.0.1:0",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=sandbox={peer}",
+            *(
+                f"--{side}{flag}"
+                for side in ("", "peer-")
+                for flag in (
+                    f"cert-file={store / 'server.crt'}",
+                    f"key-file={store / 'server.key'}",
+                    f"trusted-ca-file={store / 'ca.crt'}",
+                    "client-cert-auth",
+                )
+            ),
+            "--cors=https://no-page.invalid:443",  # the default is every page
+            "--enable-grpc-gateway=false",
+            "--unsafe-no-fsync",
+            "--snapshot-count=2000",  # entries are kept in memory until then
+            "--log-level=warn",
+        ],
+        "kube-apiserver": [
+            f"--etcd-servers={etcd}",
+            f"--etcd-cafile={store / 'ca.crt'}",
+            f"--etcd-certfile={store / 'client.crt'}",
+            f"--etcd-keyfile={store / 'client.key'}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={facts['port']}",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",  # a loopback address is refused as an endpoint
+            f"--tls-cert-file={pki / 'apiserver.crt'}",
+            f"--tls-private-key-file={pki / 'apiserver.key'}",
+            f"--client-ca-file={pki / 'ca.crt'}",
+            f"--service-account-issuer={facts['issuer']}",
+            f"--service-account-key-file={pki / 'sa.pub'}",
+            f"--service-account-signing-key-file={pki / 'sa.key'}",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--authorization-mode=Node,RBAC",
+            # What EKS and GKE run beyond the defaults (PodSecurity, Priority, ResourceQuota, … are defaults).
+            "--enable-admission-plugins=ExtendedResourceToleration,NodeRestriction",
+            "--allow-privileged=true",
+            "--profiling=false",
+            "--shutdown-watch-termination-grace-period=0s",
+        ],
+        "kube-controller-manager": [
+            kubeconfig(folder / "kube-controller-manager.kubeconfig"),
+            "--secure-port=0",
+            "--leader-elect=false",
+            # Nobody attaches volumes here: that controller would wait for it and put warnings on pods.
+            "--controllers=*,-persistentvolume-attach-detach-controller",
+            f"--service-account-private-key-file={pki / 'sa.key'}",
+            f"--root-ca-file={pki / 'ca.crt'}",
+            f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+            f"--cluster-signing-key-file={pki / 'ca.key'}",
+            "--node-monitor-period=1s",
+            "--profiling=false",
+        ],
+        "kube-scheduler": [
+            f"--config={folder / 'scheduler.yaml'}",
+            "--secure-port=0",
+        ],
+        "kwok": [
+            kubeconfig(folder / "kwok.kubeconfig"),
+            f"--config={folder / 'kwok.yaml'}",
+            *kwok.ARGUMENTS,
+        ],
+    }
+
+
+def scheduler(folder: Path) -> str:
+    """The default scheduler, except that a pod that did not fit is tried again after at most 2 s instead of 10: nodes
+    boot in seconds here."""
+    return json.dumps(
+        {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection": {"kubeconfig": str(folder / "kube-scheduler.kubeconfig")},
+            "leaderElection": {"leaderElect": False},
+            "enableProfiling": False,
+            "podInitialBackoffSeconds": 1,
+            "podMaxBackoffSeconds": 2,
+        },
+        indent=1,
+    )
+
+
+def environment(folder: Path, part: str) -> dict[str, str]:
+    # HOME: kwok reads a configuration from there; the user's must not matter.
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "GOMEMLIMIT": f"{LIMITS[part]}MiB",
+        "GOGC": "50",
+        "GOMAXPROCS": str(min(4, os.cpu_count() or 1)),
+    }

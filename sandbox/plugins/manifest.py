@@ -1,0 +1,101 @@
+"""Kubernetes objects as pulumi-kubernetes sends, keeps and compares them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.cluster import quantity
+from sandbox.plugins import kubeconfig, readiness
+from sandbox.plugins.objects import Object
+from sandbox.plugins.provider import UNKNOWN, Props, ProviderError
+from sandbox.plugins.values import Secret, has_unknown
+
+MANAGER = "__fieldManager"
+
+
+SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+"""Metadata that is never an input."""
+
+
+def cluster_of(config: Props) -> tuple[str, str] | None:
+    try:
+        parsed = kubeconfig.parse(config.get("kubeconfig") or "", config.get("context"), config.get("cluster"))
+    except ProviderError:
+        return None
+    return parsed.server, parsed.ca_data
+
+
+def annotation(inputs: Props, name: str) -> str:
+    meta = inputs.get("metadata")
+    annotations = meta.get("annotations") if isinstance(meta, dict) else None
+    value = annotations.get(name) if isinstance(annotations, dict) else None
+    return "" if value is None or value is UNKNOWN else str(value)
+
+
+def timeout(inputs: Props, timeout: float) -> float:
+    said = annotation(inputs, "pulumi.com/timeoutSeconds")
+    return timeout or (float(said) if said.isdigit() else readiness.DEFAULT_TIMEOUT)
+
+
+def id_of(live: Object) -> str:
+    meta = live["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
+
+
+def split_id(id: str) -> tuple[str | None, str]:
+    namespace, _, name = id.rpartition("/")
+    return namespace or None, name
+
+
+def wire(inputs: Props) -> Object:
+    """What is sent to the API server: without Pulumi's own marks at the top and without nulls."""
+    return {
+        key: _without_nulls(value) for key, value in inputs.items() if not key.startswith("__") and value is not None
+    }
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def outputs(live: Object, manager: str, api_version: str) -> Props:
+    return hide_secrets({**live, MANAGER: manager, "__initialApiVersion": api_version})
+
+
+def hide_secrets(obj: Props) -> Props:
+    """A Secret's content is secret, wherever it comes from; `stringData` becomes `data`, as in the cluster."""
+    if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
+        return obj
+    obj = dict(obj)
+    text, data = obj.get("stringData"), obj.get("data")
+    if isinstance(text, dict) and not has_unknown(text) and (data is None or isinstance(data, dict)):
+        del obj["stringData"]
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in text.items()}
+        obj["data"] = {**(data or {}), **encoded}
+    return {k: Secret(v) if k in ("data", "stringData") and v is not None else v for k, v in obj.items()}
+
+
+def pruned(live: Any, inputs: Any) -> Any:
+    """The live object cut down to what the program had said, so that only drift of those properties shows."""
+    if isinstance(live, dict) and isinstance(inputs, dict):
+        # The server drops empty values; that is not drift.
+        return {
+            k: pruned(live[k], v) if k in live else v for k, v in inputs.items() if k in live or v in ({}, [], "", None)
+        }
+    if isinstance(live, list) and isinstance(inputs, list):
+        return [pruned(a, b) for a, b in zip(live, inputs, strict=False)] + live[len(inputs) :]
+    return inputs if _same(live, inputs) else live
+
+
+def _same(live: Any, said: Any) -> bool:
+    """Whether the server only wrote it differently: 1000m is 1."""
+    if live == said or str(live) == str(said):
+        return True
+    try:
+        return quantity.parse(str(live)) == quantity.parse(str(said))
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Tests of the sandbox itself; those of the library that only run on it are in `tests/`."""

@@ -1,0 +1,103 @@
+"""The two distributions of this repository, the library and the sandbox, name what they hold and what they need."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.paths import ROOT
+from tests.structure import source
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LIBRARY, SANDBOX = ROOT / "pyproject.toml", ROOT / "sandbox" / "pyproject.toml"
+
+DISTRIBUTIONS = {
+    "components": "gpuyard",
+    "google": "protobuf",
+    "googleapiclient": "google-api-python-client",
+    "grpc": "grpcio",
+    "yaml": "pyyaml",
+}
+"""Top-level name of an import → its distribution, where the two differ in more than a hyphen."""
+
+OWN = {"sandbox", "tools"}
+
+
+def settings(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text())
+
+
+def declared(path: Path) -> dict[str, str]:
+    """Name → version range of every dependency."""
+    found = (re.match(r"([\w.-]+)(?:\[\w+\])?(.*)", each) for each in settings(path)["project"]["dependencies"])
+    return {match[1].lower(): match[2] for match in found if match}
+
+
+def imported() -> set[str]:
+    """The distributions that the sandbox's modules import, without Python's own."""
+    names = set()
+    for path in source.files(["sandbox"]):
+        if not source.is_test(path):
+            for node in ast.walk(ast.parse(path.read_text())):
+                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.level == 0:
+                    modules = [node.module or ""]
+                names |= {module.split(".")[0] for module in modules}
+    names -= {*sys.stdlib_module_names, *OWN}
+    return {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in names}
+
+
+def test_the_sandbox_depends_on_exactly_what_it_imports() -> None:
+    assert set(declared(SANDBOX)) == imported()
+
+
+def test_the_sandbox_depends_on_this_version_of_the_library_and_has_it_too() -> None:
+    version = settings(LIBRARY)["project"]["version"]
+    assert settings(SANDBOX)["project"]["version"] == version
+    assert declared(SANDBOX)["gpuyard"] == f"=={version}"
+
+
+def test_the_library_does_not_depend_on_the_sandbox() -> None:
+    assert "gpuyard-sandbox" not in declared(LIBRARY)
+
+
+@pytest.mark.parametrize("name", sorted(set(declared(SANDBOX)) - {"gpuyard"}))
+def test_the_pinned_version_is_in_the_range_that_the_sandbox_declares(name: str) -> None:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(".")[:3]]
+
+    found = numbers(metadata.version(name))
+    for limit in declared(SANDBOX)[name].split(","):
+        sign, least = re.fullmatch(r"(>=|<)([\d.]+)", limit).groups()  # type: ignore[union-attr]
+        bound = numbers(least)
+        assert (found >= bound) if sign == ">=" else (found < bound), f"{name} {found} is not {limit}"
+
+
+def test_the_sandbox_holds_all_its_packages_and_no_tests() -> None:
+    setup = settings(SANDBOX)["tool"]["setuptools"]
+    folders = {path.parent for path in source.files(OWN) if path.name == "__init__.py" and not source.is_test(path)}
+    assert set(setup["packages"]) == {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    for package, folder in setup["package-dir"].items():
+        assert (SANDBOX.parent / folder).resolve() == ROOT / package
+
+
+@pytest.mark.parametrize("package", sorted(OWN))
+def test_every_other_file_of_a_package_is_in_the_distribution(package: str) -> None:
+    patterns = settings(SANDBOX)["tool"]["setuptools"]["package-data"][package]
+    kept = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+    other = {
+        path
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and not source.is_test(path)
+    }
+    assert other - kept - {SANDBOX, SANDBOX.with_name("README.md")} == set()

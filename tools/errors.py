@@ -1,0 +1,26 @@
+"""Errors that a person sees: what went wrong, and what to do about it."""
+
+from __future__ import annotations
+
+
+class ReportedError(Exception):
+    """An error that is printed as two short paragraphs and never as a traceback.
+
+    Args:
+        problem: one sentence: the object, its value and what is wrong with it.
+        fix: one sentence that a person can act on (a command where there is one).
+        detail: text worth showing under it, for example the end of a log.
+    """
+
+    def __init__(self, problem: str, fix: str = "", detail: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.problem, self.detail, self.fix and f"Fix: {self.fix}") if part)
+
+
+class ToolError(ReportedError):
+    """A program cannot be provided."""
