@@ -32,14 +32,20 @@ def name_of(path: Path) -> str:
 def imports(path: Path) -> tuple[tuple[str, str, int], ...]:
     """(package of this repository, what is imported from it or '', line) for every import in a file.
 
-    Imports inside functions and under `if TYPE_CHECKING` count as well.
+    Imports inside functions count as well, and those under `if TYPE_CHECKING`, except in an `__init__.py`: there they
+    declare what a package exports by name (components/exports.py), and load nothing.
     """
     return tuple(_imports(path))
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str, int]]:
     inside = path.relative_to(ROOT).parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    if path.name == "__init__.py":
+        tree.body = [
+            node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found = [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:

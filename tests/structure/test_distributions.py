@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import components
 from sandbox.paths import ROOT
 from tests.structure import source
 
@@ -62,7 +63,7 @@ def test_the_sandbox_depends_on_exactly_what_it_imports() -> None:
 
 
 def test_the_sandbox_depends_on_this_version_of_the_library_and_has_it_too() -> None:
-    version = settings(LIBRARY)["project"]["version"]
+    version = components.__version__
     assert settings(SANDBOX)["project"]["version"] == version
     assert declared(SANDBOX)["gpuyard"] == f"=={version}"
 
