@@ -1,4 +1,5 @@
-"""What the config of an environment on Amazon EKS says, as the arguments of the library's components."""
+"""The config of an environment on Amazon EKS, as the arguments of the library's components. What wiring adds is what
+other components output, and what the checks see once for all components: roles, tags and versions of add-ons."""
 
 from typing import TypedDict, cast
 
@@ -18,12 +19,12 @@ Environment = AnyEnvironment[AwsConfig]
 
 
 def roles(environment: Environment) -> Roles:
-    """The ready-made roles that the file names."""
+    """The existing roles that the file names."""
     return cast(Roles, environment.config.cluster.iam.roles.model_dump(exclude_defaults=True))
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
-    """A network of its own."""
+    """A new network."""
     network = environment.config.network
     args: AwsNetworkArgs = {
         "cidr": network.cidr,
@@ -33,13 +34,12 @@ def network(environment: Environment) -> AwsNetworkArgs:
         "interface_endpoints": network.interface_endpoints,
         "flow_log_days": network.flow_log_days,
         "deletion_protection": environment.config.deletion_protection,
-        "roles": roles(environment),
     }
     return args if network.pods_cidr is None else {**args, "pods_cidr": network.pods_cidr}
 
 
 def existing_network(environment: Environment, existing: ExistingNetwork) -> AwsExistingNetworkArgs:
-    """A network that is there already."""
+    """An existing network."""
     return {
         "vpc_id": existing.vpc_id,
         "zones": environment.config.network.zones,
@@ -75,33 +75,28 @@ def cluster(environment: Environment) -> EksClusterArgs:
 def storage(environment: Environment) -> AwsStorageArgs:
     """Storage classes."""
     args = {
-        "cluster_name": environment.cluster_name,
         "kubernetes_version": environment.kubernetes_version,
-        "zones": environment.config.network.zones,
-        "addon_versions": environment.config.cluster.addon_versions,
+        # The zones are known, the subnets are not.
+        "subnet_ids": dict.fromkeys(environment.config.network.zones, ""),
         "backups": environment.config.storage.backups,
         "deletion_protection": environment.config.deletion_protection,
-        "roles": roles(environment),
     }
     return cast(AwsStorageArgs, args)
 
 
 def lustre(environment: Environment) -> FsxLustreArgs | None:
-    """The Lustre file system, if one is wanted."""
+    """The Lustre file system, if the file has one."""
     lustre = environment.config.storage.lustre
     return cast(FsxLustreArgs, {**storage(environment), **lustre.model_dump()}) if lustre else None
 
 
 def buckets(environment: Environment) -> S3BucketsArgs | None:
-    """Buckets as volumes, if there are any."""
+    """Buckets as volumes, if the file has any."""
     buckets = environment.config.storage.buckets
     args = {
-        "cluster_name": environment.cluster_name,
         "kubernetes_version": environment.kubernetes_version,
         "region": environment.region,
         "buckets": {name: bucket.model_dump() for name, bucket in buckets.items()},
-        "addon_versions": environment.config.cluster.addon_versions,
-        "roles": roles(environment),
     }
     return cast(S3BucketsArgs, args) if buckets else None
 
@@ -112,7 +107,7 @@ def images(environment: Environment) -> ImagesArgs:
 
 
 class Sources(TypedDict):
-    """What every component takes that installs a chart."""
+    """Arguments of every component that installs a chart."""
 
     chart_mirror: str
     chart_digests: dict[str, str]
