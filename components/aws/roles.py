@@ -142,7 +142,7 @@ def _existing(field: str, arn: str, opts: pulumi.InvokeOptions) -> Iterator[Prob
     if (lacks or not wanted) and not inline and not has - set(wanted):
         yield Problem(
             field, arn, "it lacks a policy that it needs" if wanted else "it has no policy",
-            ", ".join(wanted) or "a policy like the one that gpuyard gives to a new role",
+            ", ".join(wanted) or "a policy as in docs/aws.md, under Identity",
             "; ".join(f"aws iam attach-role-policy --role-name {name} --policy-arn {each}" for each in lacks)
             or f"aws iam put-role-policy --role-name {name}",
         )  # fmt: skip

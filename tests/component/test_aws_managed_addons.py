@@ -54,7 +54,7 @@ class TestAddons:
         [
             ("vpc-cnii", "v1.22.4-eksbuild.3", "write vpc-cni"),
             ("ebs-csi-driver", "v1.66.0-eksbuild.1", "aws-ebs-csi-driver"),
-            ("nvidia-device-plugin", "0.20.0", "no add-on that is installed here"),
+            ("nvidia-device-plugin", "0.20.0", "not an add-on that is installed here"),
             ("aws-ebs-csi-driver", "2.64.0", "vX.Y.Z-eksbuild.N"),
             ("coredns", "v1.13.2", "vX.Y.Z-eksbuild.N"),
             ("coredns", "latest", "--addon-name coredns --kubernetes-version 1.35"),
@@ -71,14 +71,14 @@ class TestAddons:
     def test_an_add_on_checks_its_own_arguments(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
             addon(versions={"coredns": "1.13"})
-        with pytest.raises(pulumi.RunError, match="nobody would have the permissions"):
+        with pytest.raises(pulumi.RunError, match="nothing would have the permissions"):
             addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
 
 
 class TestIdentity:
     def test_a_role_is_for_one_service_account_of_one_cluster(self) -> None:
         args: Any = {
-            "cluster_name": "train",
+            "cluster": "train",
             "namespace": "ml",
             "service_account": "trainer",
             "policy": {"Version": "2012-10-17", "Statement": []},

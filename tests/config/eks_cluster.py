@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             }
         },
         "gpuyard:cluster.access.team.namespaces[1]",
-        ["not a valid name of a Kubernetes namespace"],
+        ["not a valid Kubernetes namespace"],
     ),
     (
         "dev",
@@ -74,12 +74,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     ("dev", {"gpuyard:cluster/support": "Standard"}, "gpuyard:cluster.support", ["write standard"]),
     ("dev", {"gpuyard:cluster/logDays": 45}, "gpuyard:cluster.logDays", ["CloudWatch", "write 60"]),
-    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["for ever", "write 90"]),
+    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["forever", "write 90"]),
     (
         "dev",
         {"gpuyard:cluster/addonVersions": {"vpc-cnii": "v1.22.4-eksbuild.3"}},
         "gpuyard:cluster.addonVersions.vpc-cnii",
-        ["no add-on that is installed here", "write vpc-cni"],
+        ["not an add-on that is installed here", "write vpc-cni"],
     ),
     (
         "dev",

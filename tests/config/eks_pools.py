@@ -155,7 +155,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         )
     ),
     ("dev", {f"{GPU}/machineTypes": ["g6.2xlarge"] * 2}, f"{GPUS}.machineTypes[1]", ["named twice"]),
-    ("dev", {f"{CPU}/min": 0}, "gpuyard:nodePools", ["DNS and the autoscaler", "write min: 1 in cpu-workers"]),
+    ("dev", {f"{CPU}/min": 0}, "gpuyard:nodePools", ["DNS and the autoscaler", "write `min: 1` in cpu-workers"]),
     (
         "dev",
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},
