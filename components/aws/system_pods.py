@@ -41,7 +41,7 @@ def home_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
             "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
             "DNS and the autoscaler find no node to run on: no pool without taints always has a node",
             "a pool without GPUs and without taints, with `min` of 1 or more",
-            f"write `min: 1` in {without[0].name}" if not without[0].taints else "add an untainted pool with `min: 1`",
+            f"write `min: 1` in {without[0].name}" if not without[0].taints else "add a pool without taints: `min: 1`",
         )  # fmt: skip
 
 
