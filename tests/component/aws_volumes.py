@@ -34,8 +34,13 @@ def lustre(**args: Any) -> Recording:
 
 
 def buckets(**volumes: Any) -> Recording:
+    """Recorded S3Buckets called `buckets`, with these buckets."""
+    return buckets_of(buckets=volumes or {"datasets": DATASETS, "runs": CHECKPOINTS})
+
+
+def buckets_of(**args: Any) -> Recording:
     """Recorded S3Buckets called `buckets`."""
-    wanted = {**CLUSTER, "region": "us-east-1", "buckets": volumes or {"datasets": DATASETS, "runs": CHECKPOINTS}}
+    wanted = {**CLUSTER, "region": "us-east-1", "buckets": {"datasets": DATASETS}, **args}
     return run(lambda: S3Buckets("buckets", wanted, aws_options()))  # type: ignore[arg-type]
 
 
