@@ -1,5 +1,5 @@
-"""The storage classes of every cluster, by the same names on both clouds, so that a claim moves without an edit; and
-the class of the snapshots of block volumes.
+"""The storage classes of every cluster, with the same names on both clouds, so that a claim works on both without an
+edit; and the class of snapshots of block volumes.
 
 | class        | for                                   | after its claim is deleted |
 |--------------|---------------------------------------|----------------------------|
@@ -7,8 +7,8 @@ the class of the snapshots of block volumes.
 | `block-fast` | one pod's data set, high throughput   | the volume is kept         |
 | `shared`     | data sets and checkpoints of many     | the data is kept           |
 
-The snapshot class is called `block` as well: a VolumeSnapshot that names no class gets it, and restores to either of
-the block classes. What a snapshot holds is kept when the VolumeSnapshot goes.
+The snapshot class is called `block` as well: a VolumeSnapshot that names no class uses it, and can be restored to both
+block classes. The content of a snapshot is kept when the VolumeSnapshot is deleted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,19 @@ import pulumi_kubernetes as k8s
 
 @dataclass(frozen=True)
 class StorageClassKind:
-    """What a class promises on every cloud. `reclaim`: Retain keeps the data when the claim goes."""
+    """A class, with what is the same on every cloud."""
 
     name: str
+    """Name of the StorageClass."""
     reclaim: str
+    """What happens to the data when the claim is deleted: Delete or Retain."""
     binding: str
+    """When a volume is created: Immediate, or WaitForFirstConsumer."""
     default: bool = False
+    """Whether claims that name no class get this one."""
 
 
-# A block volume lives in one zone: wait until the scheduler knows which. A shared one is in all of them.
+# A block volume is in one zone: wait until the scheduler knows which. A shared one is in all of them.
 BLOCK = StorageClassKind("block", "Delete", "WaitForFirstConsumer", default=True)
 BLOCK_FAST = StorageClassKind("block-fast", "Retain", "WaitForFirstConsumer")
 SHARED = StorageClassKind("shared", "Retain", "Immediate")
@@ -42,7 +46,7 @@ def storage_class(
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> k8s.storage.v1.StorageClass:
-    """A StorageClass of that kind; `depends_on` its driver, so that a claim never waits for one that is not there."""
+    """A StorageClass of that kind. `depends_on`: its driver, so that a claim never waits for a missing one."""
     annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if kind.default else {}
     return k8s.storage.v1.StorageClass(
         name,
@@ -60,11 +64,12 @@ def storage_class(
 def snapshot_class(
     name: str, driver: str, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource]
 ) -> pulumi.CustomResource:
-    """The default VolumeSnapshotClass; `depends_on` what brings its kind (the CRDs of snapshot.storage.k8s.io, v1)."""
+    """The default VolumeSnapshotClass. `depends_on`: what installs its kind (the CRDs of snapshot.storage.k8s.io,
+    v1)."""
     return pulumi.CustomResource(
         "kubernetes:snapshot.storage.k8s.io/v1:VolumeSnapshotClass",
         name,
-        # Not k8s.apiextensions.CustomResource: it knows `spec` only, and this kind has none.
+        # Not k8s.apiextensions.CustomResource: that one requires `spec`, which this kind does not have.
         {
             "apiVersion": "snapshot.storage.k8s.io/v1",
             "kind": "VolumeSnapshotClass",

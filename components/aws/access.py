@@ -1,4 +1,5 @@
-"""Who may use an EKS cluster's API beside whoever made it: access entries, each with one of EKS's access policies."""
+"""Who may use an EKS cluster's API in addition to the role that created it: access entries, each with one of EKS's
+access policies."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,36 +19,39 @@ ACCESS_POLICIES = {
     "edit": f"{_POLICIES}/AmazonEKSEditPolicy",
     "view": f"{_POLICIES}/AmazonEKSViewPolicy",
 }
-# AmazonEKSClusterAdminPolicy also covers what belongs to no namespace; this is its counterpart for namespaces.
+# AmazonEKSClusterAdminPolicy also covers cluster-scoped resources; this is its counterpart for namespaces.
 NAMESPACE_ADMIN = f"{_POLICIES}/AmazonEKSAdminPolicy"
 _PRINCIPAL = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
 _SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
 # Names of entries become names of resources.
 _WHO = re.compile(r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
-# EKS takes wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
+# EKS accepts wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
 _NAMESPACE = re.compile(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?")
 
 
 class Access(TypedDict):
-    """Who may use the cluster's API: an IAM role or user by ARN, of this account or another, as `admin`, `edit` or
-    `view`. `namespaces`: only in these, `dev-*` too; empty (default) is everywhere.
+    """An IAM role or user and its permissions in Kubernetes.
 
-    Not here: whoever creates the cluster. EKS makes that one an administrator, which pulumi-eks has no switch for
-    (pulumi-eks#2373) and which the add-ons of the same `up` need; EKS refuses a second entry for it
+    The role that creates the cluster needs no entry: EKS makes it an administrator, which pulumi-eks cannot switch off
+    (pulumi-eks#2373) and which add-ons of the same `up` need. EKS refuses a second entry for it
     (ResourceInUseException)."""
 
     principal_arn: str
+    """ARN of the IAM role or user, of this account or another one."""
     level: str
+    """Permissions: `admin`, `edit` or `view`."""
     namespaces: NotRequired[list[str]]
+    """The namespaces in which they hold; dev-* matches every namespace with that prefix. Default: all of them, and with
+    `admin` also cluster-scoped resources."""
 
 
 def problems(entries: Mapping[str, Access]) -> Iterator[Problem]:
-    """Everything that is wrong with the entries by name, seen without asking AWS."""
+    """Everything that is wrong with the entries by name, checked without calling AWS."""
     first: dict[str, str] = {}
     for who, entry in entries.items():
         if not _WHO.fullmatch(who):
             yield Problem(
-                f"access.{who}", entry["principal_arn"], "not a name that a resource can have",
+                f"access.{who}", entry["principal_arn"], "not a valid name of a resource",
                 "up to 63 letters, digits, '-', '_' and '.'", "rename the entry",
             )  # fmt: skip
         yield from _entry(f"access.{who}", entry)
@@ -65,7 +69,7 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
     for index, namespace in enumerate(entry.get("namespaces", [])):
         if not _NAMESPACE.fullmatch(namespace):
             yield Problem(
-                f"{path}.namespaces[{index}]", namespace, "not a valid name of a Kubernetes namespace",
+                f"{path}.namespaces[{index}]", namespace, "not a valid Kubernetes namespace",
                 "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
             )  # fmt: skip
     arn = entry["principal_arn"]
@@ -73,16 +77,16 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
     wrong, fix = "", "see `aws sts get-caller-identity` and `aws iam get-role`"
     if session:
         partition, account, role = session.groups()
-        wrong = "a session of a role, which ends; an entry is for the role itself"
+        wrong = "a session of a role, which expires; an entry is for the role itself"
         fix = f"write what `aws iam get-role --role-name {role} --query Role.Arn --output text` prints"
-        # A role of IAM Identity Center lies under a path that the session does not show.
-        fix += "" if role.startswith("AWSReservedSSO_") else f", mostly arn:{partition}:iam::{account}:role/{role}"
+        # A role of IAM Identity Center has a path that the session does not show.
+        fix += "" if role.startswith("AWSReservedSSO_") else f", usually arn:{partition}:iam::{account}:role/{role}"
     elif arn.endswith(":root"):
-        wrong, fix = "the account's root user, as which nobody should work", "name a role that people take"
+        wrong, fix = "the account's root user, which is not for daily work", "name a role that people assume"
     elif ":role/aws-service-role/" in arn:
-        wrong, fix = "a service-linked role, for which EKS takes no entry", "name a role of your own"
+        wrong, fix = "a service-linked role, for which EKS accepts no entry", "name another role"
     elif re.match("arn:aws-", arn):
-        wrong, fix = "of another partition", "name a role or user of an account in the partition aws"
+        wrong, fix = "in another partition", "name a role or user of an account in the partition aws"
     elif not _PRINCIPAL.fullmatch(arn):
         wrong = "not the ARN of an IAM role or user"
     if wrong:
@@ -95,18 +99,18 @@ def warnings(entries: Mapping[str, Access]) -> Iterator[str]:
     for who, entry in entries.items():
         if entry["level"] == "edit" and not entry.get("namespaces"):
             yield (
-                f"access.{who}: `edit` in all namespaces is as good as `admin`, because pods in kube-system take the "
-                "rights of what runs there; name the namespaces"
+                f"access.{who}: `edit` in all namespaces is as good as `admin`, because a pod in kube-system can "
+                "use the permissions of what runs there; name the namespaces"
             )
 
 
 def entries(
     name: str, wanted: Mapping[str, Access], cluster: eks.Cluster, tags: dict[str, str], parent: pulumi.Resource
 ) -> None:
-    """The entries. Not by pulumi-eks: what is below its component is protected with it, and who is to be shut out could
-    not be."""
+    """Creates the entries. pulumi-eks does not: everything below its component is protected with it, so that an entry
+    could never be removed."""
     for who, access in wanted.items():
-        # Up to 0.1.0 they were made by pulumi-eks.
+        # Up to 0.1.0 pulumi-eks created them.
         old = f"{name}-eks-{who}"
         entry = aws.eks.AccessEntry(
             f"{name}-access-{who}",
@@ -126,14 +130,14 @@ def entries(
                 parent=entry,
                 depends_on=[entry],
                 aliases=[pulumi.Alias(name=f"{old}-{access['level']}")],
-                # EKS has one association of a policy and a principal: deleting the old one last would take the new one.
+                # A policy and a principal have one association: deleting the old one last would delete the new one.
                 delete_before_replace=True,
             ),
         )
 
 
 def policy_and_scope(access: Access) -> tuple[str, aws.eks.AccessPolicyAssociationAccessScopeArgs]:
-    """EKS's access policy, and where it holds."""
+    """EKS's access policy, and its scope."""
     namespaces, policy = access.get("namespaces", []), ACCESS_POLICIES[access["level"]]
     if not namespaces:
         return policy, aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster")

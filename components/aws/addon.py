@@ -1,102 +1,152 @@
-"""One add-on that EKS manages (vpc-cni, coredns, the CSI drivers, …), with its version and its permissions."""
+"""A managed add-on of EKS (vpc-cni, coredns, the CSI drivers, …), with its version and its IAM permissions."""
 
+import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
-from ..versions import EKS_ADDONS
+from ..versions import EKS_ADDONS, EKS_SUPPORT
+from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
 
+NAMESPACE = "kube-system"
+"""Where EKS installs an add-on unless the add-on has a namespace of its own."""
+
+_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
+_MINOR = re.compile(r"1\.\d+")
 
 
 # Add-on → its oldest release that works here, and why.
 _OLDEST = {
     "aws-mountpoint-s3-csi-driver": (
         (2, 5, 0),
-        "the autoscaler takes no node away on which it has mounted a bucket",  # mountpoint-s3-csi-driver#675
+        "the autoscaler does not remove a node on which this release has mounted a bucket",  # its issue 675
     ),
 }
 
 
 class EksAddonArgs(TypedDict):
-    """`addon`: EKS's name of it. `cluster`: the cluster's name as an output, `cluster_name` the same as plain text.
-    `versions`: exact ones by add-on name, such as vpc-cni: v1.22.4-eksbuild.3; they go before the library's own
-    (`EKS_ADDONS` in components/versions.py), and an add-on with neither gets EKS's default for `kubernetes_version`,
-    shown in the preview. `service_account`: its Pod Identity in kube-system, with `policy_arns` (AWS-managed policies)
-    and `policy` (a document of our own), or a role that is there already: `role_arn`. `configuration`: its settings."""
+    """One add-on of one cluster."""
 
     addon: str
+    """Name of the add-on, as `aws eks describe-addon-versions` lists it."""
     cluster: pulumi.Input[str]
-    cluster_name: str
+    """Name of the EKS cluster."""
     kubernetes_version: str
+    """Kubernetes minor version of the cluster, such as "1.35"."""
     versions: NotRequired[dict[str, str]]
-    service_account: NotRequired[str]
-    policy_arns: NotRequired[list[str]]
-    policy: NotRequired[dict[str, Any]]
-    role_arn: NotRequired[pulumi.Input[str]]
+    """Exact versions by name of the add-on, such as v1.22.4-eksbuild.3 for vpc-cni; other add-ons may be in the map.
+    Default: the version that this library has tested with `kubernetes_version`, else EKS's own default, which the
+    preview shows."""
     configuration: NotRequired[dict[str, Any]]
+    """Settings of the add-on; `aws eks describe-addon-configuration` prints their schema. Default: none."""
+    namespace: NotRequired[str]
+    """Namespace of `service_account`: the one in which EKS installs the add-on. Default: `kube-system`."""
+    service_account: NotRequired[str]
+    """Service account of the add-on that gets a role through EKS Pod Identity. Default: no role."""
+    policy_arns: NotRequired[list[str]]
+    """ARNs of managed policies for the role of `service_account`. Default: none."""
+    policy: NotRequired[pulumi.Input[dict[str, Any]]]
+    """Policy document for the role of `service_account`. Default: none."""
+    role_arn: NotRequired[pulumi.Input[str]]
+    """ARN of an existing role for `service_account`, instead of a new one. Nothing is attached to it: `policy_arns` and
+    `policy` are only for a new role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
+    """Tags for the add-on, its role and its association. Default: none."""
 
 
 def version_problems(path: str, addon: str, version: str, kubernetes_version: str) -> Iterator[Problem]:
-    """What is wrong with a version of an add-on, seen without asking EKS."""
+    """What is wrong with the version of an add-on, checked without calling AWS."""
     found = _VERSION.fullmatch(version)
     ask = f"aws eks describe-addon-versions --addon-name {addon} --kubernetes-version {kubernetes_version}"
     if not found:
         yield Problem(
-            path, version, "no version of an EKS add-on (a Helm chart's version is another one)",
-            "vX.Y.Z-eksbuild.N, such as v1.22.4-eksbuild.3", f"take one that EKS offers: {ask}",
+            path, version, "not a version of an EKS add-on (Helm charts have other version numbers)",
+            "vX.Y.Z-eksbuild.N, such as v1.22.4-eksbuild.3", f"choose one that EKS offers: {ask}",
         )  # fmt: skip
     elif addon == "kube-proxy" and int(found[1]) > int(kubernetes_version.rpartition(".")[2]):
         # Kubernetes' version skew policy: never newer than the API server.
         yield Problem(
             path, version, f"newer than the cluster's Kubernetes {kubernetes_version}",
-            f"v{kubernetes_version}.Z-eksbuild.N", f"take one that EKS offers: {ask}",
+            f"v{kubernetes_version}.Z-eksbuild.N", f"choose one that EKS offers: {ask}",
         )  # fmt: skip
     elif addon in _OLDEST and tuple(map(int, re.findall(r"\d+", version)[:3])) < _OLDEST[addon][0]:
         oldest, why = _OLDEST[addon]
         yield Problem(
-            path, version, why, f"v{'.'.join(map(str, oldest))}-eksbuild.1 or later", f"take one that EKS offers: {ask}"
-        )
-
-
-def problems(args: EksAddonArgs) -> Iterator[Problem]:
-    """Everything that is wrong with an add-on's arguments, seen without asking AWS."""
-    addon = args["addon"]
-    version = args.get("versions", {}).get(addon)
-    if version is not None:
-        yield from version_problems(f"versions.{addon}", addon, version, args["kubernetes_version"])
-    if not args.get("service_account") and any(args.get(right) for right in ("policy_arns", "policy", "role_arn")):
-        yield Problem(
-            "service_account", None, "missing: nobody would have the permissions",
-            "the add-on's service account in kube-system", "name it, or leave policy_arns, policy and role_arn out",
+            path, version, why, f"v{'.'.join(map(str, oldest))}-eksbuild.1 or later",
+            f"choose one that EKS offers: {ask}",
         )  # fmt: skip
 
 
+def versions_problems(path: str, versions: Mapping[str, str], kubernetes_version: str) -> Iterator[Problem]:
+    """What is wrong with exact versions by name of the add-on, for the add-ons that this library installs. If the
+    version of Kubernetes is unknown, only the names are checked."""
+    for addon, wanted in versions.items():
+        if addon not in EKS_ADDONS:
+            near = difflib.get_close_matches(addon, EKS_ADDONS, n=3, cutoff=0.4)
+            yield Problem(
+                f"{path}.{addon}", wanted, "not an add-on that is installed here", ", ".join(EKS_ADDONS),
+                f"write {' or '.join(near)}" if near else "remove it",
+            )  # fmt: skip
+        elif kubernetes_version in EKS_SUPPORT:
+            yield from version_problems(f"{path}.{addon}", addon, wanted, kubernetes_version)
+
+
+def kubernetes_problems(version: str) -> Iterator[Problem]:
+    """`version` is a minor version of Kubernetes. Whether EKS still offers it is for the cluster to check."""
+    if not _MINOR.fullmatch(version):
+        yield Problem(
+            "kubernetes_version", version, "not a minor version of Kubernetes", "the cluster's, such as 1.35",
+            "see `kubectl version`",
+        )  # fmt: skip
+
+
+def problems(args: EksAddonArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments, checked without calling AWS."""
+    addon, version = args["addon"], args["kubernetes_version"]
+    if not _NAME.fullmatch(addon):
+        yield Problem("addon", addon, "not a valid name of an add-on", "letters, digits, '-' and '_'", "correct it")
+    wrong = list(kubernetes_problems(version))
+    yield from wrong
+    wanted = args.get("versions", {}).get(addon)
+    if wanted is not None and not wrong:
+        yield from version_problems(f"versions.{addon}", addon, wanted, version)
+    yield from checks.namespace("namespace", args.get("namespace", NAMESPACE))
+    account = args.get("service_account")
+    if account:
+        yield from identity.account_problems("service_account", account)
+    elif any(args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn", "namespace")):
+        yield Problem(
+            "service_account", account, "missing: nothing would have the permissions",
+            "the name of the add-on's service account",
+            "add it, or remove `policy_arns`, `policy`, `role_arn` and `namespace`",
+        )  # fmt: skip
+    yield from tags.with_tags(args)
+
+
 def pinned(args: EksAddonArgs) -> str | None:
-    """The version to install: the caller's, else the library's own; None leaves it to EKS."""
+    """The version to install: the caller's, else the library's own; None leaves the choice to EKS."""
     addon = args["addon"]
     return args.get("versions", {}).get(addon) or EKS_ADDONS.get(addon, {}).get(args["kubernetes_version"])
 
 
 class EksAddon(pulumi.ComponentResource):
-    """A managed add-on, installed over whatever self-managed copy is there."""
+    """A managed add-on of EKS. It replaces a self-managed installation of the same software."""
 
     version: pulumi.Output[str]
-    """The version that is installed."""
+    """The installed version."""
 
     def __init__(self, name: str, args: EksAddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksAddon", name, None, opts)
-        checks.refuse(problems(args), f"EksAddon {name}")
-        tags = args.get("tags", {})
+        args = arguments.checked(f"EksAddon {name}", EksAddonArgs, args, problems)
         version: pulumi.Input[str] | None = pinned(args)
         if version is None:
             version = aws.eks.get_addon_version_output(
@@ -104,29 +154,16 @@ class EksAddon(pulumi.ComponentResource):
                 kubernetes_version=args["kubernetes_version"],
                 opts=pulumi.InvokeOutputOptions(parent=self),
             ).version
-        account = args.get("service_account")
         identities: list[PodIdentity] = []
         associations: list[aws.eks.AddonPodIdentityAssociationArgs] = []
-        if account:
-            rights: PodIdentityArgs = {
-                "cluster_name": args["cluster_name"],
-                "namespace": "kube-system",
-                "service_account": account,
-                "policy_arns": args.get("policy_arns", []),
-                "associate": False,
-                "role_arn": args.get("role_arn", ""),
-                "tags": tags,
-            }
-            policy = args.get("policy")
-            if policy is not None:
-                rights["policy"] = policy
-            identity = PodIdentity(name, rights, pulumi.ResourceOptions(parent=self))
-            identities.append(identity)
+        if account := args.get("service_account"):
+            made = PodIdentity(name, _rights(args, account), pulumi.ResourceOptions(parent=self))
+            identities.append(made)
             associations.append(
-                aws.eks.AddonPodIdentityAssociationArgs(role_arn=identity.role_arn, service_account=account)
+                aws.eks.AddonPodIdentityAssociationArgs(role_arn=made.role_arn, service_account=account)
             )
         configuration = args.get("configuration")
-        addon = aws.eks.Addon(
+        self.resource = aws.eks.Addon(
             name,
             cluster_name=args["cluster"],
             addon_name=args["addon"],
@@ -135,8 +172,26 @@ class EksAddon(pulumi.ComponentResource):
             pod_identity_associations=associations,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
-            tags=tags,
+            tags=args.get("tags", {}),
             opts=pulumi.ResourceOptions(parent=self, depends_on=identities),
         )
-        self.version = addon.addon_version
+        """The add-on."""
+        self.version = self.resource.addon_version
         self.register_outputs({"version": self.version})
+
+
+def _rights(args: EksAddonArgs, account: str) -> PodIdentityArgs:
+    """The role of the service account. EKS creates the association, together with the add-on."""
+    rights: PodIdentityArgs = {
+        "cluster": args["cluster"],
+        "namespace": args.get("namespace", NAMESPACE),
+        "service_account": account,
+        "policy_arns": args.get("policy_arns", []),
+        "associate": False,
+        "role_arn": args.get("role_arn", ""),
+        "tags": args.get("tags", {}),
+    }
+    policy = args.get("policy")
+    if policy is not None:
+        rights["policy"] = policy
+    return rights

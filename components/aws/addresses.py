@@ -1,8 +1,8 @@
-"""The addresses of a VPC: which block belongs to whom, and whether the node pools at their maximum fit into it.
+"""The addresses of a VPC: the block of each subnet, and whether the node pools at their maximum fit into it.
 
-Nothing here asks AWS. Counted is the worst case: every pool, and every rung of its ladder, at `max`, every node full of
-pods. Not counted: pods on the host's network (they take none), nodes beyond `max` during an update, and blocks that
-single addresses have broken up.
+Nothing here calls AWS. The worst case counts: every pool, and every rung of its ladder, at `max`, every node full of
+pods. Not counted: pods on the host's network (they need no address), nodes beyond `max` during an update, and blocks
+that single addresses have fragmented.
 """
 
 import ipaddress
@@ -15,59 +15,62 @@ from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
 # Address plan: eight equal blocks; zones a to g each own one, the eighth is split into the public subnets. A zone's
-# block follows from its letter and never from its place in the list, so that adding a zone moves no other.
+# block follows from its letter and not from its position in the list, so that adding a zone moves no other.
 ZONE_LETTERS = "abcdefg"
 _BLOCK_BITS = 3
 _PUBLIC_BITS = 6
 # AWS: networks and subnets of /16 to /28 (VPC guide, "VPC CIDR blocks"); public subnets are six bits below the network.
 PREFIXES = (16, 28 - _PUBLIC_BITS)
-# Pods may have more: a network shorter than /16 joins the VPC in parts of /16, of which a zone's block is one at most.
+# Pods may have more: a network larger than /16 joins the VPC in parts of /16, and a zone's block is at most one part.
 PODS_PREFIXES = (16 - _BLOCK_BITS, 22)
 
-# AWS keeps the first four addresses of a subnet and the last (VPC guide, "Subnet CIDR blocks").
+# AWS reserves the first four addresses of a subnet and the last (VPC guide, "Subnet CIDR blocks").
 _KEPT_BY_AWS = 5
-# EKS asks for six addresses in each subnet and recommends 16 for its own interfaces (EKS guide, "VPC and subnets").
+# EKS requires six addresses in each subnet and recommends 16 for its own interfaces (EKS guide, "VPC and subnets").
 _CONTROL_PLANE = 16
 _MOUNT_TARGET = 1
 
 # Pods of a managed node: 110 below 30 vCPU, else 250 (EKS guide, "Assign more addresses to nodes with prefixes"),
-# unless its interfaces hold fewer.
+# unless its interfaces have room for fewer.
 _PODS_OF_SMALL, _PODS_OF_LARGE, _LARGE_VCPU = 110, 250, 30
-# Types on Xen take no prefixes (EKS guide, "Assign more addresses to nodes with prefixes": Nitro only).
+# Types on Xen support no prefixes (EKS guide, "Assign more addresses to nodes with prefixes": Nitro only).
 _XEN = ("c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2")
 _XEN += ("m3", "m4", "p2", "p3", "r3", "r4", "t1", "t2", "x1", "x1e")
 # The VPC CNI takes addresses in prefixes of /28 and keeps one free (WARM_PREFIX_TARGET, set in cluster.py).
 _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 
 _RFC1918 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-# What AWS keeps for itself, and what is no address of a host.
+# Ranges that AWS reserves, and those that are not addresses of hosts.
 _NEVER = ("198.19.0.0/16", "169.254.0.0/16", "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")
-# What a VPC may be made of: private addresses, and those of RFC 6598 and RFC 2544, which nobody on the internet has.
+# What a VPC may have: private addresses, and those of RFC 6598 and RFC 2544, which do not exist on the internet.
 _OURS = (*_RFC1918, *map(ipaddress.IPv4Network, ("100.64.0.0/10", "198.18.0.0/16")))
-# Docker's bridge on machines that have one: they do not reach a VPC of these addresses (EKS user guide, "VPC and subnet
-# requirements").
+# Docker's default bridge: a machine with Docker cannot reach a VPC with these addresses (EKS user guide, "VPC and
+# subnet requirements").
 _DOCKER = ipaddress.IPv4Network("172.17.0.0/16")
-# Networks of RFC 6598 may join every VPC; two candidates, so that at least one overlaps nothing.
+# RFC 6598 space can be added to any VPC; two candidates, so that at least one does not overlap.
 _FOR_PODS = ("100.64.0.0", "100.96.0.0")
 
 
 @dataclass(frozen=True)
 class Need:
-    """Addresses that a zone is asked for: `nodes` one by one in the subnets of the nodes, `pods` for pods (their
-    prefixes, and the interface that carries them)."""
+    """Addresses that a zone needs."""
 
     nodes: int
+    """Single addresses in the subnet of the nodes."""
     pods: int
+    """Addresses for pods: their prefixes, and the interface that has them."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """Addresses that a zone has: `nodes` in the subnet of the nodes, `pods` in subnets for pods. `shared`: whether pods
-    take addresses of the nodes' subnet as well."""
+    """Addresses that a zone has."""
 
     nodes: int
+    """In the subnet of the nodes."""
     pods: int = 0
+    """In subnets for pods."""
     shared: bool = True
+    """Whether pods use addresses of the nodes' subnet as well."""
 
     def holds(self, need: Need) -> bool:
         """Whether there is enough of each."""
@@ -92,8 +95,8 @@ def pod_blocks(pods_cidr: str) -> dict[str, str]:
 
 
 def pod_networks(pods_cidr: str, zones: list[str]) -> dict[str, str]:
-    """Zone → secondary network of the VPC that holds the zone's pods: `pods_cidr`, or the /16 of it where the zone's
-    block lies. Each counts against the VPC's five networks (quota L-83CA0A9D, which can be raised)."""
+    """Zone → secondary network of the VPC for the zone's pods: `pods_cidr`, or the /16 of it that contains the zone's
+    block. Each counts against the VPC's five networks (quota L-83CA0A9D, which can be raised)."""
     whole, mine = ipaddress.IPv4Network(pods_cidr), pod_blocks(pods_cidr)
     if whole.prefixlen >= 16:
         return {zone: str(whole) for zone in zones}
@@ -101,27 +104,28 @@ def pod_networks(pods_cidr: str, zones: list[str]) -> dict[str, str]:
 
 
 def vpc(cidr: str) -> str:
-    """Why `cidr` cannot be a VPC's primary network, or nothing. AWS takes public ranges, and what is there on the
-    internet is then out of reach from within."""
+    """Why `cidr` cannot be a VPC's primary network; empty if it can. AWS would accept public ranges, but then the hosts
+    with these addresses on the internet are out of reach."""
     network = ipaddress.IPv4Network(cidr)
     if network.overlaps(_DOCKER):
-        return "the range of Docker's bridge: machines with Docker do not reach it"
+        return "the range of Docker's bridge: machines with Docker cannot reach it"
     if not any(network.subnet_of(each) for each in _OURS):
         kept = next((each for each in _NEVER if network.overlaps(ipaddress.IPv4Network(each))), "")
         return (
-            f"part of {kept}, which AWS keeps" if kept else "public addresses, which belong to others on the internet"
+            f"part of {kept}, which AWS reserves"
+            if kept
+            else "public addresses, which belong to others on the internet"
         )
     return ""
 
 
 def association(cidr: str, pods_cidr: str) -> str:
-    """Why AWS does not let `pods_cidr` into a VPC of `cidr`, or why pods should not have it as nodes should not, or
-    nothing.
+    """Why AWS refuses `pods_cidr` in a VPC of `cidr`, or why these addresses are not suitable; empty if they are.
 
     Source: VPC guide, "IPv4 CIDR block association restrictions"."""
     primary, secondary = ipaddress.IPv4Network(cidr), ipaddress.IPv4Network(pods_cidr)
     if primary.overlaps(secondary):
-        return f"overlaps cidr = {cidr}"
+        return f"overlaps `cidr` = {cidr}"
     own = next((each for each in _RFC1918 if primary.overlaps(each)), None)
     restricted = [*_NEVER, *(str(each) for each in _RFC1918 if each != own)]
     if own == _RFC1918[1]:
@@ -130,12 +134,12 @@ def association(cidr: str, pods_cidr: str) -> str:
         restricted.append("10.0.0.0/16")
     for network in restricted:
         if secondary.overlaps(ipaddress.IPv4Network(network)):
-            return f"a VPC of {cidr} takes nothing of {network}"
+            return f"AWS accepts nothing of {network} in a VPC of {cidr}"
     return vpc(pods_cidr)
 
 
 def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
-    """The pools that have no mistake of their own (those are told elsewhere), resolved."""
+    """The pools without problems of their own (which are reported elsewhere), resolved."""
     return {
         name: pools.resolve(hardware.AWS, name, spec)
         for name, spec in specs.items()
@@ -144,16 +148,16 @@ def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool
 
 
 def pods_per_node(machine: hardware.MachineType) -> int:
-    """Pods that EKS lets onto a node of a managed group, with prefix delegation."""
+    """Pods that EKS allows on a node of a managed group, with prefix delegation."""
     rule = _PODS_OF_SMALL if machine.vcpu < _LARGE_VCPU else _PODS_OF_LARGE
     if not prefixes(machine):
         return min(rule, machine.max_pods)
-    # `max_pods` is two pods on the host's network, and one for each slot, which holds a prefix instead.
+    # `max_pods` is two pods on the host's network, and one for each slot, which can have a prefix instead.
     return min(rule, (machine.max_pods - 2) * _PREFIX_SIZE + 2)
 
 
 def prefixes(machine: hardware.MachineType) -> bool:
-    """Whether the machine's network interfaces take prefixes in the place of single addresses."""
+    """Whether the machine's network interfaces support prefixes instead of single addresses."""
     family, _, size = machine.name.partition(".")
     return family not in _XEN or size == "metal"
 
@@ -161,8 +165,8 @@ def prefixes(machine: hardware.MachineType) -> bool:
 def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[str, Need]:
     """What a pool needs in each of its zones at `max` (at `most`, if that is less).
 
-    A node takes one address for itself and one for the interface of its pods; EFA-only interfaces have none. Of several
-    machine types EKS takes the lowest number of pods for all."""
+    A node needs one address for itself and one for the interface of its pods; EFA-only interfaces have none. With
+    several machine types, the lowest number of pods applies to all."""
     own = list(pool.zones) or zones
     machines = [machine for name in pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
     slots = math.ceil(min(map(pods_per_node, machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
@@ -173,7 +177,7 @@ def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[s
 def of_zones(
     found: Mapping[str, Pool], zones: list[str], endpoints: int = 0, most: int = pools.MAX_NODES
 ) -> dict[str, Need]:
-    """What each zone is asked for: all pools, EKS's interfaces, a mount target, and the interface `endpoints`."""
+    """What each zone needs: all pools, EKS's interfaces, a mount target, and the interface `endpoints`."""
     others = _CONTROL_PLANE + _MOUNT_TARGET + endpoints
     needs = [of_pool(pool, zones, most) for pool in found.values()]
     return {
@@ -186,7 +190,7 @@ def of_zones(
 
 
 def rooms(cidr: str, pods_cidr: str | None, zones: list[str]) -> dict[str, Room]:
-    """What each zone has by the plan. With `pods_cidr` no pod takes an address of the nodes."""
+    """What each zone has by the plan. With `pods_cidr`, pods use no addresses of the nodes."""
     room = Room(_share(cidr), _share(pods_cidr) if pods_cidr else 0, shared=pods_cidr is None)
     return dict.fromkeys(zones, room)
 
@@ -196,12 +200,12 @@ def _share(network: str) -> int:
 
 
 def usable(block: str) -> int:
-    """Addresses of a subnet that somebody can have."""
+    """Addresses of a subnet that can be used."""
     return ipaddress.IPv4Network(block).num_addresses - _KEPT_BY_AWS
 
 
-def told(needs: Mapping[str, Need], has: Mapping[str, Room]) -> str:
-    """The zones that are too small, in words; empty when all fits."""
+def shortage(needs: Mapping[str, Need], has: Mapping[str, Room]) -> str:
+    """The zones that are too small, in words; empty if everything fits."""
     parts = []
     for zone, need in needs.items():
         room = has[zone]
@@ -218,36 +222,36 @@ def told(needs: Mapping[str, Need], has: Mapping[str, Room]) -> str:
 def problems(
     cidr: str, pods_cidr: str | None, zones: list[str], found: Mapping[str, Pool], endpoints: int = 0
 ) -> Iterator[Problem]:
-    """The pools at their maximum do not fit into the network; `cidr`, `pods_cidr` and `zones` are right as such."""
+    """The pools at their maximum do not fit into the network. `cidr`, `pods_cidr` and `zones` have no other problem."""
     needs, has = of_zones(found, zones, endpoints), rooms(cidr, pods_cidr, zones)
-    short = told(needs, has)
+    short = shortage(needs, has)
     if not short:
         return
     few = [zone for zone, need in needs.items() if need.nodes > has[zone].nodes]
     path, value = ("pods_cidr", pods_cidr) if pods_cidr and not few else ("cidr", cidr)
     yield Problem(
-        path, value, f"the pools at their maximum need more addresses than there are: {short}",
-        "networks that hold every pool at max with all its pods", _fix(cidr, pods_cidr, zones, found, endpoints),
+        path, value, f"the pools at their maximum need more addresses than the network has: {short}",
+        "networks with room for every pool at `max` with all its pods", _fix(cidr, pods_cidr, zones, found, endpoints),
     )  # fmt: skip
 
 
 def _fix(cidr: str, pods_cidr: str | None, zones: list[str], found: Mapping[str, Pool], endpoints: int) -> str:
     def fit(networks: Iterable[tuple[str, str | None]], most: int = pools.MAX_NODES) -> tuple[str, str | None] | None:
         needs = of_zones(found, zones, endpoints, most)
-        return next((each for each in networks if not told(needs, rooms(*each, zones))), None)
+        return next((each for each in networks if not shortage(needs, rooms(*each, zones))), None)
 
     ways = []
     if larger := fit((each, pods_cidr) for each in _larger(cidr, PREFIXES[0]) if _joins(each, pods_cidr)):
-        ways.append(f"write cidr: {larger[0]} before the network is made")
+        ways.append(f"write `cidr: {larger[0]}` before the network is created")
     if apart := fit((cidr, each) for each in for_pods(cidr, pods_cidr)):
-        ways.append(f"write podsCidr: {apart[1]}")
+        ways.append(f"write `pods_cidr: {apart[1]}`")
     if ways:
         return ", or ".join(ways)
 
     both = [(a, b) for a in [cidr, *_larger(cidr, PREFIXES[0])] for b in for_pods(a, pods_cidr)]
     if two := fit(both):
-        return f"write cidr: {two[0]} and podsCidr: {two[1]} before the network is made"
-    # No network is large enough: the most nodes for which one is.
+        return f"write `cidr: {two[0]}` and `pods_cidr: {two[1]}` before the network is created"
+    # No network is large enough: find the most nodes for which one is.
     fewest, most = 0, max(pool.max for pool in found.values())
     while most - fewest > 1:
         middle = (fewest + most) // 2
@@ -255,8 +259,8 @@ def _fix(cidr: str, pods_cidr: str | None, zones: list[str], found: Mapping[str,
     chosen = fit(both, fewest)
     if not fewest or chosen is None:
         return "remove pools"
-    networks = f"podsCidr: {chosen[1]}" if chosen[0] == cidr else f"cidr: {chosen[0]} and podsCidr: {chosen[1]}"
-    return f"spread pools over more zones, or lower max to {fewest} wherever it is more and write {networks}"
+    networks = f"`pods_cidr: {chosen[1]}`" if chosen[0] == cidr else f"`cidr: {chosen[0]}` and `pods_cidr: {chosen[1]}`"
+    return f"use more zones for the pools, or lower `max` to {fewest} wherever it is more and write {networks}"
 
 
 def _larger(network: str, shortest: int) -> Iterator[str]:
@@ -270,7 +274,7 @@ def _joins(cidr: str, pods_cidr: str | None) -> bool:
 
 
 def for_pods(cidr: str, pods_cidr: str | None) -> Iterator[str]:
-    """Networks for pods that may join, smallest first: those around the present one, then those of RFC 6598."""
+    """Networks for pods that the VPC accepts, smallest first: those around the present one, then those of RFC 6598."""
     prefixes = range(16, PODS_PREFIXES[0] - 1, -1)
     known = list(_larger(pods_cidr, PODS_PREFIXES[0])) if pods_cidr else []
     for network in [*known, *(f"{first}/{prefix}" for prefix in prefixes for first in _FOR_PODS)]:

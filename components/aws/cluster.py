@@ -1,12 +1,11 @@
 """The EKS cluster: API server and its logs, the key that encrypts its secrets, the role of its nodes, and the add-ons
 without which no node becomes ready."""
 
-import difflib
 import ipaddress
 import json
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import TypedDict
 
 import pulumi
@@ -14,71 +13,83 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
-from ..versions import EKS_ADDONS, EKS_SUPPORT
-from . import access, node_role, retention, roles
+from . import access, addon, node_role, retention, roles, support
+from . import tags as aws_tags
 from .access import Access
-from .addon import EksAddon, EksAddonArgs, version_problems
+from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
 # EKS API reference, KubernetesNetworkConfigRequest.
 _PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-VERSIONS = tuple(EKS_SUPPORT)
 # EKS's quota of ranges for the public endpoint, which cannot be raised (EKS user guide, "Service quotas"); a security
-# group holds 60 rules in each direction (VPC quota), some of which others need.
+# group holds 60 rules in each direction (VPC quota), and others need some of them.
 MOST_CIDRS = 40
-# What EKS does when standard support of the version ends: upgrade the cluster, or bill extended support.
-SUPPORT = {"standard": "STANDARD", "extended": "EXTENDED"}
-# From when on `warnings` names the end of a version's support; EKS announces it 60 days before.
-NOTICE = timedelta(days=60)
 
 
 class EksClusterArgs(TypedDict):
-    """`cluster_name`: physical name. `version`: Kubernetes minor. `support`: what EKS does when that version leaves
-    standard support: `standard` (default) upgrades the cluster to the next one, `extended` keeps it and bills more per
-    hour. `public_access_cidrs`: who reaches the API endpoint from the internet, up to 40 networks; empty (default)
-    leaves it private. `private_access_cidrs`: who reaches the private endpoint from the VPC and from what is connected
-    to it, beside the cluster's own nodes: a rule for each in the cluster's security group, up to 40 (default: nobody).
-    `access`: by name, beside whoever creates the cluster. `log_types`: control-plane logs to CloudWatch (default api,
-    audit, authenticator), kept for `log_days` days (default 90; what CloudWatch has, 1 to 3653). `addon_versions`:
-    exact versions by add-on name. `service_cidr`: addresses of the cluster's Services, a private /12 to /24 that is not
-    in the VPC nor in what it reaches; fixed when the cluster is made (default: EKS's choice, 10.100.0.0/16 or
-    172.20.0.0/16). `node_policy_arns`: further IAM policies of the nodes' role, up to eight. `deletion_protection`: EKS
-    refuses to delete the cluster, Pulumi refuses to try (default true). `profile`, `role_arn`: the AWS profile and the
-    role as which the kubeconfig logs in, where the provider does; empty (default) is the environment's identity.
-    `roles`: ready-made ones (`cluster`, `nodes`, `vpc_cni`)."""
+    """A control plane and who may reach it."""
 
     cluster_name: str
+    """Physical name of the cluster: 1 to 100 letters, digits and '-'. It cannot change."""
     version: str
+    """Kubernetes minor version that EKS offers, such as "1.35". EKS upgrades one minor at a time, and never back."""
     network_id: pulumi.Input[str]
+    """Id of the VPC."""
     private_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Private subnets of the control plane, in at least two zones. A control plane stays in the zones of its
+    creation."""
     public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Public subnets of the control plane in the same zones; may be empty."""
     support: NotRequired[str]
+    """What EKS does when `version` leaves standard support: `standard` upgrades the cluster to the next version,
+    `extended` keeps it and bills more per hour. Default: `standard`."""
     public_access_cidrs: NotRequired[list[str]]
+    """Networks (CIDRs) that reach the API endpoint from the internet, up to 40. Default: none, the endpoint is
+    private."""
     private_access_cidrs: NotRequired[list[str]]
+    """Networks (CIDRs) that reach the private endpoint from the VPC and from what is connected to it, up to 40; the
+    cluster's nodes always do. Each is a rule in the cluster's security group. Default: none."""
     access: NotRequired[dict[str, Access]]
+    """Who may use the Kubernetes API, by a name of your choice. The role that creates the cluster is its administrator
+    without an entry. Default: only that role."""
     log_types: NotRequired[list[str]]
+    """Logs of the control plane that go to CloudWatch: api, audit, authenticator, controllerManager, scheduler.
+    Default: `[api, audit, authenticator]`."""
     log_days: NotRequired[int]
+    """How many days CloudWatch keeps these logs: 1, 3, 5, 7, 14, 30, 60, 90 or another retention that it offers, up to
+    3653. Default: `90`."""
     addon_versions: NotRequired[dict[str, str]]
+    """Exact versions of EKS add-ons by name, such as v1.22.4-eksbuild.3 for vpc-cni. Default: the versions that this
+    library has tested with `version`."""
     service_cidr: NotRequired[str]
+    """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor what it
+    reaches. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
     node_policy_arns: NotRequired[list[str]]
+    """ARNs of further IAM policies of the nodes' role, up to eight. Default: none."""
     deletion_protection: NotRequired[bool]
+    """Whether EKS refuses to delete the cluster and Pulumi refuses to try. Default: `true`."""
     profile: NotRequired[str]
+    """AWS profile with which the kubeconfig logs in. Default: none, the environment decides."""
     role_arn: NotRequired[str]
+    """ARN of a role that the kubeconfig assumes. Default: none."""
     roles: NotRequired[Roles]
+    """Existing IAM roles to use instead of new ones; `cluster`, `nodes` and `vpc_cni` apply here. Default: none."""
     tags: NotRequired[dict[str, str]]
+    """Tags for every resource that can have tags, and for the network interfaces that the CNI creates. Default:
+    none."""
 
 
 def problems(args: EksClusterArgs) -> Iterator[Problem]:
-    """Everything that is wrong with a cluster's arguments, seen without asking AWS."""
+    """Everything that is wrong with the arguments, checked without calling AWS."""
     name, version = args["cluster_name"], args["version"]
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]{0,99}", name):
         allowed = "1 to 100 letters, digits and '-' of ASCII, '-' not first"
-        yield Problem("name", name, "not a valid EKS cluster name", allowed, "rename it")
-    yield from checks.one_of("version", version, VERSIONS)
-    yield from checks.one_of("support", args.get("support", "standard"), SUPPORT)
+        yield Problem("cluster_name", name, "not a valid EKS cluster name", allowed, "rename it")
+    yield from checks.one_of("version", version, support.VERSIONS)
+    yield from checks.one_of("support", args.get("support", "standard"), support.POLICIES)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):
         yield from _public(f"public_access_cidrs[{index}]", cidr)
     for index, cidr in enumerate(args.get("private_access_cidrs", [])):
@@ -87,16 +98,8 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     yield from checks.listed("private_access_cidrs", args.get("private_access_cidrs", []), MOST_CIDRS)
     for index, kind in enumerate(args.get("log_types", [])):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
-    yield from retention.problems("log_days", int(args.get("log_days", 90)), off=False)
-    for addon, wanted in args.get("addon_versions", {}).items():
-        if addon not in EKS_ADDONS:
-            near = difflib.get_close_matches(addon, EKS_ADDONS, n=3, cutoff=0.4)
-            yield Problem(
-                f"addon_versions.{addon}", wanted, "no add-on that is installed here", ", ".join(EKS_ADDONS),
-                f"write {' or '.join(near)}" if near else "remove it",
-            )  # fmt: skip
-        elif version in VERSIONS:
-            yield from version_problems(f"addon_versions.{addon}", addon, wanted, version)
+    yield from retention.problems("log_days", args.get("log_days", 90), off=False)
+    yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version)
     if (services := args.get("service_cidr")) is not None:
         yield from _services(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
@@ -109,65 +112,45 @@ def _services(cidr: str) -> Iterator[Problem]:
     yield from wrong
     if not wrong and not any(ipaddress.IPv4Network(cidr).subnet_of(each) for each in _PRIVATE):
         yield Problem(
-            "service_cidr", cidr, "EKS takes private networks only", "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
-            "write 172.20.0.0/16",
+            "service_cidr", cidr, "EKS accepts private networks only",
+            "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", "write 172.20.0.0/16",
         )  # fmt: skip
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
     """A network that can reach the public endpoint: EKS refuses 10.0.0.0/8 and the like ("not allowed in
-    publicAccessCidrs"), but only once the cluster is being made."""
+    publicAccessCidrs"), but only while it creates the cluster."""
     wrong = list(checks.cidr(path, cidr))
     yield from wrong
     if not wrong and not checks.public(cidr):
         yield Problem(
-            path, cidr, "no public addresses: nobody comes to the endpoint from there",
-            "the networks from which people reach the internet",
-            "write the address that https://checkip.amazonaws.com shows, and /32; from inside the VPC and what is "
-            "connected to it the private endpoint serves",
+            path, cidr, "not public addresses: they never reach the public endpoint",
+            "the addresses with which people reach the internet",
+            "write the address that https://checkip.amazonaws.com shows, followed by /32; the VPC and what is "
+            "connected to it use the private endpoint",
         )  # fmt: skip
 
 
 def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
-    """What works but deserves a look: who comes in, and the end of the version's support. `today`: in UTC, as EKS
+    """What works but deserves a look: who has access, and the end of the version's support. `today`: in UTC, as EKS
     counts."""
     yield from access.warnings(args.get("access", {}))
-    version, extended = args["version"], args.get("support", "standard") == "extended"
-    support = EKS_SUPPORT.get(version)
-    if support is None or today < support.standard_until - NOTICE:
-        return
-    later = VERSIONS[VERSIONS.index(version) + 1 :]
-    move = f"set version to {later[0]}" if later else "look for a newer gpuyard, which knows the next version"
-    until, last = support.standard_until, support.extended_until
-    if today >= last:
-        yield f"version: EKS has dropped Kubernetes {version} on {last} and upgrades the cluster by itself; {move}"
-    elif today >= until and extended:
-        yield (
-            f"version: Kubernetes {version} left standard support on {until}; every hour costs more, and on {last} EKS "
-            f"upgrades the cluster; {move}"
-        )
-    elif today >= until:
-        yield (
-            f"version: Kubernetes {version} left standard support on {until}; with support = standard EKS upgrades the "
-            f"cluster by itself, and a cluster that is in extended support already stays there; {move}, or support to "
-            f"extended (costs more per hour, until {last})"
-        )
-    else:
-        then = "costs more per hour" if extended else "is upgraded by EKS"
-        yield f"version: on {until} Kubernetes {version} leaves standard support and the cluster {then}; before, {move}"
+    yield from support.warnings(args["version"], args.get("support", "standard"), today)
 
 
 class EksCluster(pulumi.ComponentResource):
-    """An EKS cluster with API authentication, encrypted secrets, a private endpoint and logs that end; no nodes yet.
+    """An EKS cluster with API authentication, encrypted secrets, a private endpoint and logs with a retention; no nodes
+    yet.
 
-    Its own role has AmazonEKSClusterPolicy and nothing else. Whoever creates it is its administrator (see `Access`).
-    Does not: make node pools (`EksNodePool`), storage (`AwsStorage`) or anything inside Kubernetes.
+    The role of the control plane has AmazonEKSClusterPolicy and nothing else. The role that creates the cluster is its
+    administrator (see `access`). It creates neither node pools (`EksNodePool`) nor storage (`AwsStorage`), and nothing
+    inside Kubernetes. Nodes should `depends_on` the whole component.
     """
 
     cluster_name: pulumi.Output[str]
-    """Physical name. Whoever uses it waits for the API server; nodes `depends_on` the whole component."""
+    """Physical name, known once the API server runs."""
     endpoint: pulumi.Output[str]
-    """Address of the API server."""
+    """URL of the API server."""
     certificate_authority: pulumi.Output[str]
     """Certificate of the API server's authority, in base64."""
     service_cidr: pulumi.Output[str]
@@ -177,18 +160,18 @@ class EksCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (JSON) that calls `aws eks get-token`; secret."""
     connect_command: pulumi.Output[str]
-    """What a person types to use kubectl."""
+    """The command that configures kubectl for this cluster."""
     node_role_arn: pulumi.Output[str]
     """Role of the nodes."""
     security_group_id: pulumi.Output[str]
     """Security group that EKS puts on the control plane and on every node."""
     oidc_provider_arn: pulumi.Output[str]
-    """The cluster as an identity provider in IAM, for roles of service accounts (IRSA) that other stacks make; what
-    comes after `oidc-provider/` is the issuer. The library itself uses Pod Identity."""
+    """The cluster as an identity provider in IAM, for roles of service accounts (IRSA) that other stacks create; the
+    part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
-        checks.refuse(problems(args), f"EksCluster {name}")
+        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
         protected = args.get("deletion_protection", True)
@@ -198,7 +181,7 @@ class EksCluster(pulumi.ComponentResource):
             f"{name}-secrets",
             description=f"Kubernetes secrets of the EKS cluster {args['cluster_name']}",
             enable_key_rotation=True,
-            # The longest that KMS grants: without the key a cluster's backup is unreadable.
+            # The longest that KMS offers: without the key a backup of the cluster is unreadable.
             deletion_window_in_days=30,
             tags=tags,
             opts=child,
@@ -209,14 +192,14 @@ class EksCluster(pulumi.ComponentResource):
             target_key_id=key.id,
             opts=child,
         )
-        # EKS would make it by itself, with no end to its logs. While the cluster goes, EKS may write a last line and
-        # make the group anew (terraform-aws-eks#2446): delete that one by hand before the name is used again.
+        # EKS would create it without a retention. While the cluster is deleted, EKS may write a last line and create
+        # the group again (terraform-aws-eks#2446): delete that one by hand before you use the name again.
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"/aws/eks/{args['cluster_name']}/cluster",
-            retention_in_days=int(args.get("log_days", 90)),
+            retention_in_days=args.get("log_days", 90),
             tags=tags,
-            # The audit log says who did what in a cluster that is to be kept.
+            # The audit log of a cluster that must be kept must be kept as well.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
         )
         cluster = eks.Cluster(
@@ -232,8 +215,10 @@ class EksCluster(pulumi.ComponentResource):
             public_access_cidrs=public_cidrs or None,
             encryption_config_key_arn=key.arn,
             enabled_cluster_log_types=args.get("log_types", list(LOG_TYPES[:3])),
-            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=SUPPORT[args.get("support", "standard")]),
-            # Node pools, add-ons and security groups are ours: EKS's own group covers nodes and control plane.
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(
+                support_type=support.POLICIES[args.get("support", "standard")]
+            ),
+            # We create node pools and add-ons; EKS's own security group covers nodes and control plane.
             kubernetes_service_ip_address_range=args.get("service_cidr"),
             skip_default_node_group=True,
             skip_default_security_groups=True,
@@ -241,14 +226,14 @@ class EksCluster(pulumi.ComponentResource):
             bootstrap_self_managed_addons=False,
             kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(enabled=False),
             coredns_addon_options=eks.CoreDnsAddonOptionsArgs(enabled=False),
-            # Its own would connect from the deploying machine to the issuer for a thumbprint that IAM does not need.
+            # pulumi-eks would connect to the issuer from this machine, for a thumbprint that IAM does not need.
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
             service_role=self._ready_role(name, args),
             provider_credential_opts=_credentials(args),
             tags=tags,
-            # A cluster is replaced by no edit of this file; see docs/upgrades.md.
+            # No change of an argument may replace a cluster.
             opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
         )
         access.entries(name, args.get("access", {}), cluster, tags, self)
@@ -282,7 +267,6 @@ class EksCluster(pulumi.ComponentResource):
         before_nodes: EksAddonArgs = {
             "addon": "kube-proxy",
             "cluster": eks_name,
-            "cluster_name": args["cluster_name"],
             "kubernetes_version": args["version"],
             "versions": args.get("addon_versions", {}),
             "tags": tags,
@@ -299,15 +283,15 @@ class EksCluster(pulumi.ComponentResource):
                 "role_arn": args.get("roles", {}).get("vpc_cni", ""),
                 "configuration": {
                     "env": {
-                        # Prefix delegation: 110 pods and more on a node instead of what its addresses allow.
+                        # Prefix delegation: 110 pods or more on a node, instead of one for each of its addresses.
                         "ENABLE_PREFIX_DELEGATION": "true",
                         "WARM_PREFIX_TARGET": "1",
-                        # On the network interfaces that it makes; the node's first one is EC2's.
+                        # For the network interfaces that the CNI creates; EC2 creates the node's first one.
                         **({"ADDITIONAL_ENI_TAGS": json.dumps(tags)} if tags else {}),
                     },
-                    # Without it NetworkPolicies are taken and nobody enforces them. The node agent beside the plug-in
-                    # does; what it drops stands in a log on the node (EKS user guide, "Limit Pod traffic with
-                    # Kubernetes network policies").
+                    # Without it NetworkPolicies are accepted and not enforced. The node agent enforces them; a log on
+                    # the node shows what it drops (EKS user guide, "Limit Pod traffic with Kubernetes network
+                    # policies").
                     "enableNetworkPolicy": "true",
                     "nodeAgent": {"enablePolicyEventLogs": "true"},
                 },
@@ -315,12 +299,15 @@ class EksCluster(pulumi.ComponentResource):
             child,
         )
 
+        self.resource = cluster
+        """The cluster of pulumi-eks; its `eks_cluster` is the `aws.eks.Cluster`, as an output."""
         self.cluster_name = eks_name
         self.endpoint = cluster.eks_cluster.endpoint
         self.certificate_authority = cluster.eks_cluster.certificate_authority.data
         self.service_cidr = cluster.eks_cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubernetes_version = cluster.eks_cluster.version
-        # Whoever uses it comes through one of these rules, on the way up and on the way down.
+        # Access to the endpoint needs one of these rules: they exist before the kubeconfig is used, and outlive its
+        # use.
         known = pulumi.Output.all(cluster.kubeconfig_json, *ways_in)
         self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
@@ -344,7 +331,7 @@ class EksCluster(pulumi.ComponentResource):
         )
 
     def _ready_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
-        """The control plane's role where it is there already: pulumi-eks takes the role itself and no ARN."""
+        """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
         ready = args.get("roles", {}).get("cluster")
         if not ready:
             return None
@@ -352,7 +339,7 @@ class EksCluster(pulumi.ComponentResource):
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:
-    """As whom pulumi-eks logs in."""
+    """The identity with which pulumi-eks logs in."""
     profile, role = args.get("profile", ""), args.get("role_arn", "")
     if not profile and not role:
         return None
@@ -360,7 +347,7 @@ def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:
 
 
 def _logged_in(kubeconfig: str, args: EksClusterArgs) -> str:
-    """The kubeconfig with the profile, which pulumi-eks leaves out of the one that it hands on; the role is in it."""
+    """The kubeconfig with the profile. pulumi-eks puts the role into its kubeconfig, but not the profile."""
     profile = args.get("profile", "")
     if not profile:
         return kubeconfig

@@ -151,7 +151,6 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         identity = PodIdentity(
             name,
             {
-                "cluster_name": args["cluster_name"],
                 "cluster": args["cluster"],
                 "namespace": NAMESPACE,
                 "service_account": _SERVICE_ACCOUNT,

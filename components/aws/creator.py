@@ -1,5 +1,5 @@
-"""Whoever makes the cluster: EKS gives that one an access entry as administrator, and refuses a second one
-(ResourceInUseException), ten minutes into the first `up`. So AWS is asked at preview who that would be.
+"""The identity that creates the cluster: EKS gives it an access entry as administrator and refuses a second one
+(ResourceInUseException) ten minutes into the first `up`. So the preview asks AWS which identity that would be.
 """
 
 import re
@@ -17,7 +17,7 @@ _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::(\d{12}):(role|user)/(.*)")
 
 def same(caller: str, principal: str) -> bool:
     """Whether the identity `caller`, as STS names it, is the IAM role or user `principal`. A session of a role does not
-    show the role's path, and names of roles are unique within an account whatever their paths."""
+    show the role's path; names of roles are unique within an account, whatever their paths."""
     session, named = _SESSION.fullmatch(caller), _PRINCIPAL.fullmatch(principal)
     if session and named:
         return (named[1], named[2], named[3].rpartition("/")[2]) == (session[1], "role", session[2])
@@ -25,8 +25,8 @@ def same(caller: str, principal: str) -> bool:
 
 
 def problems(entries: Mapping[str, Access], cluster_name: str, provider: pulumi.ProviderResource) -> Iterator[Problem]:
-    """Entries for whoever runs this, where that one is about to make the cluster. Of a cluster that is there nobody but
-    its creator has an entry beside these."""
+    """Entries for the identity that runs this, if the cluster does not exist yet. Once it exists, only its creator has
+    an entry that is not among `entries`."""
     if not entries:
         return
     opts = pulumi.InvokeOptions(provider=provider)
@@ -37,7 +37,7 @@ def problems(entries: Mapping[str, Access], cluster_name: str, provider: pulumi.
     for who, entry in mine.items():
         yield Problem(
             f"access.{who}.principal_arn", entry["principal_arn"],
-            "is who runs this and makes the cluster, and EKS makes that one its administrator without an entry",
-            "roles and users other than the one that makes the cluster",
-            f"remove {who}; to be able to take its rights away later, run `pulumi up` as another role",
+            "the identity that runs this and creates the cluster: EKS makes it an administrator without an entry",
+            "roles and users other than the one that creates the cluster",
+            f"remove {who}; to be able to revoke its permissions later, run `pulumi up` as another role",
         )  # fmt: skip

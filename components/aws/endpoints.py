@@ -1,4 +1,4 @@
-"""Interface endpoints: AWS services that are reached inside the VPC, under their usual names."""
+"""Interface endpoints: AWS services inside the VPC, under their usual names."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pulumi_aws as aws
 from .. import checks
 from ..checks import Problem
 
-# What may be named: the services that a cluster's parts call, and the names of their endpoints behind
-# com.amazonaws.REGION. (S3 has its gateway endpoint, which costs nothing.)
+# The services that the parts of a cluster call, and the names of their endpoints after com.amazonaws.REGION. (S3 has
+# its gateway endpoint, which costs nothing.)
 SERVICES = {
     "ecr": ("ecr.api", "ecr.dkr"),  # images
     "ec2": ("ec2",),  # VPC CNI, EBS driver
-    "eks": ("eks",),  # nodes that join, autoscaler
+    "eks": ("eks",),  # nodes that join the cluster, autoscaler
     "eks-auth": ("eks-auth",),  # Pod Identity
     "sts": ("sts",),  # identities of pods and people
     "autoscaling": ("autoscaling",),  # autoscaler
@@ -26,8 +26,8 @@ SERVICES = {
     "kms": ("kms",),
     "ssm": ("ssm",),
 }
-# Without NAT nothing of AWS is reached but by an endpoint (EKS guide, "Deploy private clusters with limited internet
-# access"; the EFS driver comes with gpuyard's storage).
+# Without NAT, AWS services can only be reached through endpoints (EKS guide, "Deploy private clusters with limited
+# internet access"; gpuyard's storage includes the EFS driver).
 NEEDED_WITHOUT_NAT = (
     "ecr",
     "sts",
@@ -41,7 +41,7 @@ NEEDED_WITHOUT_NAT = (
 
 
 def count(wanted: list[str]) -> int:
-    """Endpoints, each with one address in each zone."""
+    """Number of endpoints; each has one address in each zone."""
     return sum(len(SERVICES[name]) for name in wanted)
 
 
@@ -52,24 +52,23 @@ def problems(wanted: list[str], nat: str) -> Iterator[Problem]:
             yield Problem(f"interface_endpoints[{index}]", name, "named twice", "each service once", "remove one")
         yield from checks.one_of(f"interface_endpoints[{index}]", name, SERVICES)
     missing = [name for name in NEEDED_WITHOUT_NAT if name not in wanted]
-    # A refusal and no warning: a network of ours has no other way out, and its nodes would never become ready. One that
-    # has (a transit gateway, say) is somebody else's, and is adopted.
+    # An error, not a warning: this network has no other way out, so its nodes would never become ready. A network with
+    # another way out, such as a transit gateway, is an existing one.
     if nat == "none" and missing:
         yield Problem(
-            "interface_endpoints", wanted, f"without NAT nothing leads to {', '.join(missing)}: no node gets ready",
-            f"at least {', '.join(NEEDED_WITHOUT_NAT)}", f"add {', '.join(missing)}, or write nat: single",
+            "interface_endpoints", wanted, f"without NAT nothing leads to {', '.join(missing)}: no node becomes ready",
+            f"at least {', '.join(NEEDED_WITHOUT_NAT)}", f"add {', '.join(missing)}, or write `nat: single`",
         )  # fmt: skip
 
 
-# What has no identity of the account by its nature: a pod that trades its token for a role (IRSA) has none yet.
+# Calls without an identity of the account: a pod that exchanges its token for a role (IRSA) has none yet.
 _ANONYMOUS = {"sts": ["sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"]}
 
 
 def policy(account: str, service: str) -> dict[str, Any]:
-    """Who may do what through an endpoint: identities of the environment's account, whatever their own policies let
-    them. Keys of another account, brought in by whoever got into a pod, carry nothing out; from S3 they and anonymous
-    callers may read, because images (ECR signs their layers' addresses itself), packages of the nodes' system and
-    public data sets lie in buckets of others."""
+    """What an endpoint lets pass: identities of this account, with whatever their own policies allow. So an attacker in
+    a pod cannot send data out with access keys of another account. S3 lets everybody read, because container layers
+    (ECR signs their URLs), operating system packages and public data sets are in buckets of other accounts."""
     everybody: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Resource": "*"}
     ours = {**everybody, "Action": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": account}}}
     statements = [{"Sid": "OurOwn", **ours}]
@@ -81,7 +80,7 @@ def policy(account: str, service: str) -> dict[str, Any]:
 
 
 def policy_text(account: pulumi.Output[str], service: str) -> pulumi.Output[str]:
-    """`policy` as an endpoint takes it."""
+    """`policy` as JSON."""
     return account.apply(lambda found: json.dumps(policy(found, service)))
 
 
@@ -96,8 +95,8 @@ def interface_endpoints(
     tags: dict[str, str],
     parent: pulumi.Resource,
 ) -> None:
-    """An endpoint in every subnet for each service, open to HTTPS from the VPC's `networks`, for identities of
-    `account`."""
+    """One endpoint for each of the `wanted` services, in all `subnets`, open to HTTPS from the VPC's `networks`, for
+    identities of `account`."""
     child = pulumi.ResourceOptions(parent=parent)
     group = aws.ec2.SecurityGroup(
         f"{name}-endpoints",

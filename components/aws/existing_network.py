@@ -1,4 +1,5 @@
-"""A VPC that somebody else owns: its subnets are looked at, tagged for the cluster, and otherwise left as they are."""
+"""An existing VPC that another team owns: its subnets are checked and tagged for the cluster, nothing else in it
+changes."""
 
 import re
 from collections.abc import Iterator
@@ -8,34 +9,40 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
 from ..pools import NodePoolSpec
 from . import addresses, network
 
 
 class AwsExistingNetworkArgs(TypedDict):
-    """`vpc_id`: of the VPC. `zones`: two or more availability zones of a region. `private_subnet_ids`: by zone, one in
-    each; nodes live there and need a way to AWS's services. `public_subnet_ids`: by zone, for load balancers that face
-    the internet; may be empty. `cluster_name`: of the cluster whose load balancers find the subnets by tag.
-    `node_pools`: by name; with them the subnets must have room for every pool at its maximum. `needs_internet`: nodes
-    pull images from the internet, so each private subnet must have a route that leads out (default false)."""
+    """An existing VPC and the subnets in it that the cluster may use."""
 
     vpc_id: str
+    """Id of the VPC."""
     zones: list[str]
+    """Two or more availability zones of the VPC's region, such as us-east-1a."""
     private_subnet_ids: dict[str, str]
+    """Private subnets by zone, one in each of `zones`. Nodes live there, and need a way to AWS's services."""
     public_subnet_ids: dict[str, str]
+    """Public subnets by zone, for load balancers that face the internet. It may be empty."""
     cluster_name: str
+    """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
+    name."""
     node_pools: NotRequired[dict[str, NodePoolSpec]]
+    """Node pools by name. The subnets must then have enough free addresses for every pool at its maximum.
+    Default: free addresses are not checked."""
     needs_internet: NotRequired[bool]
+    """Whether nodes pull images from the internet. Each private subnet must then have a route that leads out; where it
+    leads is not checked. Default: `false`."""
 
 
 def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments in `region`, seen without asking AWS."""
+    """Everything that is wrong with the arguments in `region`, checked without calling AWS."""
     yield from network.zone_problems(args["zones"], region)
     if not re.fullmatch(r"vpc-[0-9a-f]{8,17}", args["vpc_id"]):
         yield Problem(
-            "vpc_id", args["vpc_id"], "no id of a VPC", "vpc- and 8 to 17 hexadecimal digits",
+            "vpc_id", args["vpc_id"], "not a valid VPC id", "vpc- and 8 to 17 hexadecimal digits",
             f"see `aws ec2 describe-vpcs --region {region}`",
         )  # fmt: skip
     seen: dict[str, str] = {}
@@ -44,20 +51,23 @@ def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
             path = f"{field}.{zone}"
             if zone not in args["zones"]:
                 yield Problem(
-                    path, subnet, "not a zone of the network", ", ".join(args["zones"]), "add it to zones, or remove it"
-                )
+                    path, subnet, "not a zone of the network", ", ".join(args["zones"]),
+                    "add it to `zones`, or remove it",
+                )  # fmt: skip
             if not re.fullmatch(r"subnet-[0-9a-f]{8,17}", subnet):
                 yield Problem(
-                    path, subnet, "no id of a subnet", "subnet- and 8 to 17 hexadecimal digits",
+                    path, subnet, "not a valid subnet id", "subnet- and 8 to 17 hexadecimal digits",
                     f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={args['vpc_id']}`",
                 )  # fmt: skip
             elif subnet in seen:
-                yield Problem(path, subnet, f"is the {seen[subnet]} already", "each subnet once", "name another subnet")
+                yield Problem(
+                    path, subnet, f"already used as the {seen[subnet]}", "each subnet once", "name another subnet"
+                )
             seen.setdefault(subnet, f"{field.split('_')[0]} subnet of {zone}")
     for zone in args["zones"]:
         if zone not in args["private_subnet_ids"]:
             yield Problem(
-                f"private_subnet_ids.{zone}", None, "a zone without a subnet for its nodes",
+                f"private_subnet_ids.{zone}", None, "missing: the zone has no subnet for nodes",
                 f"a private subnet in each of {', '.join(args['zones'])}", f"add one in {zone}, or remove the zone",
             )  # fmt: skip
 
@@ -69,38 +79,44 @@ def _subnets(args: AwsExistingNetworkArgs) -> dict[str, dict[str, str]]:
 class AwsExistingNetwork(pulumi.ComponentResource):
     """Subnets of an existing VPC, tagged so that the cluster's load balancers find them.
 
-    Does not: make or change anything else in the VPC; routes, NAT, endpoints and flow logs are its owner's.
+    It creates or changes nothing else in the VPC: routes, NAT, endpoints and flow logs are up to its owner.
 
-    The subnets are looked at before anything is made, at preview too: VPC, zone, public addresses, DNS, free addresses,
-    and with `needs_internet` a route out of them; what is behind that route is not looked at.
+    Before anything is created, at preview as well, it checks the VPC's DNS attributes and each subnet's VPC, zone,
+    public addresses and free addresses; with `needs_internet` also that a route leads out.
     """
 
     network_id: pulumi.Output[str]
     """Id of the VPC."""
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Private subnets in the order of `zones`."""
-    public_subnet_ids: pulumi.Output[list[str]]
-    """Public subnets in the order of `zones`; empty without."""
+    private_subnet_ids: pulumi.Output[dict[str, str]]
+    """Id of the private subnet by zone."""
+    public_subnet_ids: pulumi.Output[dict[str, str]]
+    """Id of the public subnet by zone; empty if there are none."""
 
     def __init__(self, name: str, args: AwsExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
-        zones = args["zones"]
-        checks.refuse(problems(args, zones[0][:-1] if zones else ""), f"AwsExistingNetwork {name}")
+        args = arguments.checked(
+            f"AwsExistingNetwork {name}", AwsExistingNetworkArgs, args,
+            lambda given: problems(given, network.region_of(given["zones"])),
+        )  # fmt: skip
         owned = _Owned(args, pulumi.InvokeOptions(parent=self))
         checks.refuse(owned.problems(), f"AwsExistingNetwork {name}")
         self._name, self._cluster_name = name, args["cluster_name"]
 
-        private, public = args["private_subnet_ids"], args["public_subnet_ids"]
-        self.network_id = pulumi.Output.from_input(args["vpc_id"])
-        # For programs in Python: the VPC's range, what stands for the subnets in the graph, and their ids one by one
-        # (see subnets.py).
+        zones, private, public = args["zones"], args["private_subnet_ids"], args["public_subnet_ids"]
         self.cidr = owned.cidr
+        """IPv4 network of the VPC."""
         self.subnets: list[pulumi.Resource] = []
-        self.private_subnets = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
-        facing = {zone: public[zone] for zone in zones if zone in public}
-        self.public_subnets = self._tagged("public", "elb", facing)
-        self.private_subnet_ids = pulumi.Output.all(*self.private_subnets)
-        self.public_subnet_ids = pulumi.Output.all(*self.public_subnets)
+        """The tags that mark the subnets as the cluster's, for `depends_on`: load balancers of the cluster are in all
+        of the subnets."""
+        self.subnet_ids = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
+        """Private subnets by zone, as one output each: a new zone leaves the others known in a preview."""
+        self.load_balancer_subnet_ids = self._tagged(
+            "public", "elb", {zone: public[zone] for zone in zones if zone in public}
+        )
+        """Public subnets by zone, as one output each."""
+        self.network_id = pulumi.Output.from_input(args["vpc_id"])
+        self.private_subnet_ids = pulumi.Output.all(**self.subnet_ids)
+        self.public_subnet_ids = _all(self.load_balancer_subnet_ids)
         self.register_outputs(
             {
                 "networkId": self.network_id,
@@ -109,9 +125,9 @@ class AwsExistingNetwork(pulumi.ComponentResource):
             }
         )
 
-    def _tagged(self, kind: str, role: str, subnets: dict[str, str]) -> list[pulumi.Input[str]]:
-        """The subnets' ids, known once they bear the cluster's tag: who uses them waits for it."""
-        ids: list[pulumi.Input[str]] = []
+    def _tagged(self, kind: str, role: str, subnets: dict[str, str]) -> dict[str, pulumi.Input[str]]:
+        """Zone → id of the subnet, known once it has the cluster's tag: what uses the id waits for the tag."""
+        ids: dict[str, pulumi.Input[str]] = {}
         for zone, subnet in subnets.items():
             name = f"{self._name}-{kind}-{zone}"
             aws.ec2.Tag(
@@ -119,7 +135,7 @@ class AwsExistingNetwork(pulumi.ComponentResource):
                 resource_id=subnet,
                 key=f"kubernetes.io/role/{role}",
                 value="1",
-                # Says what the subnet is for, to other clusters in the VPC too: it stays when this one goes.
+                # Other clusters in the VPC need it as well: it stays when this cluster is deleted.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
             mine = aws.ec2.Tag(
@@ -130,12 +146,12 @@ class AwsExistingNetwork(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             self.subnets.append(mine)
-            ids.append(mine.resource_id)
+            ids[zone] = mine.resource_id
         return ids
 
 
 class _Owned:
-    """What AWS says of the VPC and its subnets."""
+    """The VPC and its subnets as AWS describes them."""
 
     def __init__(self, args: AwsExistingNetworkArgs, opts: pulumi.InvokeOptions) -> None:
         self._args, self._opts = args, opts
@@ -147,20 +163,20 @@ class _Owned:
             vpc = aws.ec2.get_vpc(id=vpc_id, opts=self._opts)
         except Exception as error:  # the SDK has no narrower class for an invoke that failed
             yield Problem(
-                "vpc_id", vpc_id, f"cannot be looked at: {checks.last_line(error)}", "a VPC of this account and region",
-                "see `aws ec2 describe-vpcs`",
+                "vpc_id", vpc_id, f"AWS does not show it: {checks.last_line(error)}",
+                "a VPC of this account and region", "see `aws ec2 describe-vpcs`",
             )  # fmt: skip
             return
         self.cidr = vpc.cidr_block
-        for on, attribute in (
+        for enabled, attribute in (
             (vpc.enable_dns_support, "enable-dns-support"),
             (vpc.enable_dns_hostnames, "enable-dns-hostnames"),
         ):
-            if not on:
+            if not enabled:
                 yield Problem(
-                    "vpc_id", vpc_id, f"a VPC without {attribute}: nodes do not find the cluster's private endpoint",
+                    "vpc_id", vpc_id, f"{attribute} is off: nodes cannot resolve the cluster's private endpoint",
                     "a VPC with both DNS attributes",
-                    f"ask its owner for `aws ec2 modify-vpc-attribute --vpc-id {vpc_id} --{attribute}`",
+                    f"ask its owner to run `aws ec2 modify-vpc-attribute --vpc-id {vpc_id} --{attribute}`",
                 )  # fmt: skip
         wrong: list[Problem] = []
         looked: dict[str, aws.ec2.GetSubnetResult] = {}
@@ -185,7 +201,7 @@ class _Owned:
         except Exception as error:  # as above
             vpc_id = self._args["vpc_id"]
             return Problem(
-                path, subnet_id, f"cannot be looked at: {checks.last_line(error)}", f"a subnet of {vpc_id}",
+                path, subnet_id, f"AWS does not show it: {checks.last_line(error)}", f"a subnet of {vpc_id}",
                 f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={vpc_id}`",
             )  # fmt: skip
 
@@ -196,18 +212,19 @@ class _Owned:
         ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
         pods = self._for_pods([subnet.id for subnet in private.values()])
         for zone, subnet in private.items():
-            # Once the cluster is there, its own nodes are among what is taken: then the whole subnet counts.
-            here = ours in subnet.tags
+            # Once the cluster exists, its own nodes take some of the addresses: then the whole subnet counts.
+            exists = ours in subnet.tags
             room = addresses.Room(
-                _addresses(subnet, here),
-                sum(_addresses(each, here) for each in pods if each.availability_zone == zone),
+                _addresses(subnet, exists),
+                sum(_addresses(each, exists) for each in pods if each.availability_zone == zone),
                 shared=subnet.tags.get(network.CNI_TAG) != "0",
             )
-            if short := addresses.told({zone: needs[zone]}, {zone: room}):
+            if short := addresses.shortage({zone: needs[zone]}, {zone: room}):
                 yield Problem(
                     f"private_subnet_ids.{zone}", subnet.id, f"the pools at their maximum need more: {short}",
-                    "a subnet that holds every pool at max with all its pods",
-                    f"name a larger subnet, lower max, or ask the owner for one in {zone} with {network.CNI_TAG}: 1",
+                    "a subnet that has room for every pool at `max` with all its pods",
+                    f"name a larger subnet, lower `max`, or ask the owner for one in {zone} with the tag "
+                    f"{network.CNI_TAG} = 1",
                 )  # fmt: skip
 
     def _ways_out(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
@@ -217,8 +234,8 @@ class _Owned:
                 yield Problem(
                     f"private_subnet_ids.{zone}", subnet.id,
                     "no route leads out of it, and images come from registries of the internet",
-                    "a subnet with a route for 0.0.0.0/0, or a registry inside the network",
-                    "set images.registry (docs/air-gapped.md), or ask the owner for a route, to a NAT for example",
+                    "a subnet with a route for 0.0.0.0/0, or images from a registry inside the network",
+                    "pull images from such a registry, or ask the owner for a route, for example to a NAT gateway",
                 )  # fmt: skip
 
     def _table(self, subnet: aws.ec2.GetSubnetResult) -> aws.ec2.GetRouteTableResult:
@@ -238,23 +255,28 @@ class _Owned:
         return [aws.ec2.get_subnet(id=each, opts=self._opts) for each in found if each not in but]
 
 
-def _addresses(subnet: aws.ec2.GetSubnetResult, all_of_it: bool) -> int:
-    return addresses.usable(subnet.cidr_block) if all_of_it else subnet.available_ip_address_count
+def _addresses(subnet: aws.ec2.GetSubnetResult, whole: bool) -> int:
+    return addresses.usable(subnet.cidr_block) if whole else subnet.available_ip_address_count
+
+
+def _all(ids: dict[str, pulumi.Input[str]]) -> pulumi.Output[dict[str, str]]:
+    # `Output.all()` of nothing is a list.
+    return pulumi.Output.all(**ids) if ids else pulumi.Output.from_input({})
 
 
 def _misplaced(path: str, zone: str, subnet: aws.ec2.GetSubnetResult, vpc_id: str) -> Iterator[Problem]:
     if subnet.vpc_id != vpc_id:
         yield Problem(
-            path, subnet.id, f"lies in {subnet.vpc_id}", f"a subnet of {vpc_id}",
+            path, subnet.id, f"in {subnet.vpc_id}", f"a subnet of {vpc_id}",
             f"see `aws ec2 describe-subnets --filters Name=vpc-id,Values={vpc_id}`",
         )  # fmt: skip
     if subnet.availability_zone != zone:
         yield Problem(
-            path, subnet.id, f"lies in {subnet.availability_zone}", f"a subnet in {zone}",
+            path, subnet.id, f"in {subnet.availability_zone}", f"a subnet in {zone}",
             f"name it under {subnet.availability_zone}, and one of {zone} here",
         )  # fmt: skip
     if path.startswith("private") and subnet.map_public_ip_on_launch:
         yield Problem(
-            path, subnet.id, "a public subnet: machines in it get public addresses",
-            "a subnet with map-public-ip-on-launch off", "name a private subnet, or write it under publicSubnetIds",
+            path, subnet.id, "a public subnet: its machines get public addresses",
+            "a subnet with map-public-ip-on-launch off", "name a private subnet, or move it to `public_subnet_ids`",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The log of all traffic in a VPC: flow log, log group, and the role that may write there and nowhere else."""
+"""The log of all traffic in a VPC: the flow log, its log group, and a role that may write there and nowhere else."""
 
 import json
 from typing import Any
@@ -17,15 +17,25 @@ def flow_log(
     days: int,
     tags: dict[str, str],
     parent: pulumi.Resource,
-    ready_role_arn: str = "",
+    role_arn: str = "",
 ) -> aws.ec2.FlowLog:
-    """The flow log and what it needs; `days` is one of `retention.LOG_DAYS`. `ready_role_arn`: a role that is there
-    already, instead of a new one."""
+    """The flow log and what it needs.
+
+    Args:
+        name: of the flow log; log group and role have the same.
+        vpc_id: the VPC.
+        cluster_name: names the log group.
+        region: of the VPC.
+        days: retention; one of `retention.LOG_DAYS`.
+        tags: for all of them.
+        parent: the network.
+        role_arn: an existing role to use instead of a new one.
+    """
     child = pulumi.ResourceOptions(parent=parent)
     group = aws.cloudwatch.LogGroup(
         name, name=f"/aws/vpc/{cluster_name}/flow-log", retention_in_days=days, tags=tags, opts=child
     )
-    arn, rights = (ready_role_arn, []) if ready_role_arn else _role(name, group, cluster_name, region, tags, child)
+    arn, rights = (role_arn, []) if role_arn else _role(name, group, cluster_name, region, tags, child)
     return aws.ec2.FlowLog(
         name,
         vpc_id=vpc_id,
@@ -33,7 +43,7 @@ def flow_log(
         log_destination=group.arn,
         iam_role_arn=arn,
         tags=tags,
-        # Without its rights the delivery fails first and is tried again much later.
+        # Without permissions the first delivery fails, and AWS tries again much later.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=rights),
     )
 
@@ -46,7 +56,7 @@ def _role(
     tags: dict[str, str],
     child: pulumi.ResourceOptions,
 ) -> tuple[pulumi.Input[str], list[pulumi.Resource]]:
-    """(the role's ARN, its rights)."""
+    """(the role's ARN, its policy)."""
     role = aws.iam.Role(
         name,
         name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
@@ -81,7 +91,7 @@ def _trust(group_arn: str, region: str) -> dict[str, Any]:
 
 
 def _may_write(group_arn: str) -> dict[str, Any]:
-    """The right to write to one log group; CreateLogGroup is missing, so that none comes back after its deletion."""
+    """Permission to write to one log group. CreateLogGroup is missing, so that a deleted group does not come back."""
 
     def allow(*actions: str, on: list[str]) -> dict[str, Any]:
         return {"Effect": "Allow", "Action": [f"logs:{action}" for action in actions], "Resource": on}
@@ -90,6 +100,6 @@ def _may_write(group_arn: str) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [
             allow("CreateLogStream", "PutLogEvents", "DescribeLogStreams", on=[group_arn, f"{group_arn}:*"]),
-            allow("DescribeLogGroups", on=["*"]),  # names; takes no narrower resource
+            allow("DescribeLogGroups", on=["*"]),  # names only; accepts no narrower resource
         ],
     }

@@ -1,9 +1,9 @@
 """The node groups of a pool on EKS: one for each rung of its ladder in each of its zones.
 
-Of a group over several zones the Cluster Autoscaler knows the first zone only (cloudprovider/aws/aws_manager.go,
-getAsgTemplate): a pod whose EBS volume lies in another one never gets a node from zero. And EC2 Auto Scaling moves
-machines in use from a full zone to an emptier one (AZRebalance), which EKS has no field to suspend. In a group of one
-zone neither happens (cluster-autoscaler/cloudprovider/aws/README.md, "Common Notes and Gotchas").
+The Cluster Autoscaler sees only the first zone of a group with several zones (cloudprovider/aws/aws_manager.go,
+getAsgTemplate): a pod whose EBS volume is in another one never gets a node from zero. And EC2 Auto Scaling moves
+machines in use from a full zone to an emptier one (AZRebalance), which EKS cannot suspend. In a group of one zone
+neither happens (cluster-autoscaler/cloudprovider/aws/README.md, "Common Notes and Gotchas").
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,24 +18,25 @@ _USUAL_MOST = 30
 
 @dataclass(frozen=True)
 class Group:
-    """One node group.
-
-    `name`: of its resources; it follows from pool, rung and zone alone, so that another rung or zone renames none.
-    `min`, `max`: its share of the rung's. `former_name`: what the resources of the first zone's group were called when
-    a group had all zones of its pool.
-    """
+    """One node group."""
 
     name: str
+    """Name of its resources. It follows from pool, rung and zone only, so that another rung or zone renames none."""
     rung: Rung
+    """Its rung of the capacity ladder."""
     zone: str
+    """Its zone."""
     min: int
+    """Its share of the rung's `min`."""
     max: int
+    """Its share of the pool's `max`."""
     former_name: str | None
+    """Former name of the resources of the first zone's group: once a group had all zones of its pool."""
 
 
 def of_pool(pool: Pool, zones: Sequence[str]) -> list[Group]:
     """Every group of a pool: best rung first, then in the order of the pool's zones. `zones`: the network's, for a pool
-    that names none. EKS takes no group of max 0, so a pool of fewer nodes than zones has none in the last ones."""
+    that names none. EKS accepts no group of max 0, so a pool with fewer nodes than zones has none in the last ones."""
     own = (pool.zones or tuple(zones))[: pool.max]
     return [
         Group(
@@ -52,41 +53,41 @@ def of_pool(pool: Pool, zones: Sequence[str]) -> list[Group]:
 
 
 def name_problems(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[Problem]:
-    """Pools called like a group of another pool: the engine would take the one's group for what the other's was called
-    (see `Group.former_name`)."""
+    """Pools with the name of another pool's group: the engine would confuse the groups of both, because of
+    `Group.former_name`."""
     found = {name: of_pool(pool, zones) for name, pool in resolve_all(AWS, specs).items()}
     owners = {group.name: name for name, own in found.items() for group in own}
     for name, own in found.items():
         for group in own:
             if group.former_name in owners and owners[group.former_name] != name:
                 yield Problem(
-                    name, name, f"a group of the pool {owners[group.former_name]} is called {group.former_name}",
+                    name, name, f"a group of the pool {owners[group.former_name]} has the name {group.former_name}",
                     "names that do not end in a zone of another pool", "rename the pool",
                 )  # fmt: skip
 
 
 def warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:
-    """What works and is seldom meant, of pools that have no `problems`."""
+    """What works but is rarely intended, for pools that have no `problems`."""
     for name, pool in resolve_all(AWS, specs).items():
         own = pool.zones or tuple(zones)
         if there := own[: pool.max] if pool.max < len(own) else ():
             yield (
                 f"{name}.max: {pool.max} is less than one node for each of {len(own)} zones: nodes are in "
-                f"{', '.join(there)} only, and a pod whose EBS volume lies in {', '.join(own[pool.max :])} finds none; "
+                f"{', '.join(there)} only, and a pod whose EBS volume is in {', '.join(own[pool.max :])} finds none; "
                 f"raise it to {len(own)}, or name the zones"
             )
 
 
 def quota_warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:
-    """Whether an account's usual quota of node groups holds those of all pools."""
+    """More node groups than an account's default quota."""
     count = sum(len(of_pool(pool, zones)) for pool in resolve_all(AWS, specs).values())
     if count > _USUAL_MOST:
         yield (
-            f"{count} node groups, one for each rung in each zone: an account has {_USUAL_MOST} for each cluster "
-            "unless its quota is raised (Service Quotas, eks, L-6D54EA21); fewer zones or rungs make fewer groups"
+            f"{count} node groups, one for each rung in each zone: the default quota is {_USUAL_MOST} for each cluster "
+            "(Service Quotas, eks, L-6D54EA21); raise it, or use fewer zones or rungs"
         )
 
 
 def _share(total: int, parts: int, index: int) -> int:
-    """The share of part `index`: as even as whole numbers are, and the first parts have what is left over."""
+    """The share of part `index`: as equal as whole numbers allow; the first parts get the remainder."""
     return total // parts + (index < total % parts)

@@ -1,35 +1,67 @@
-"""AWS permissions of what runs in the cluster: one IAM role per Kubernetes service account, by EKS Pod Identity."""
+"""AWS permissions for pods: one IAM role per Kubernetes service account, through EKS Pod Identity."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import naming
+from .. import arguments, checks, naming
+from ..checks import Problem
+from . import tags
+
+# Kubernetes: the name of a service account is a DNS subdomain (apimachinery, NameIsDNSSubdomain).
+_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class PodIdentityArgs(TypedDict):
-    """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`:
-    AWS-managed policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the
-    association. `cluster`: the cluster's name as an output, so that the association waits for it. `role_arn`: a role
-    that is there already, instead of a new one with these policies."""
+    """A service account and its permissions."""
 
-    cluster_name: str
+    cluster: pulumi.Input[str]
+    """Name of the EKS cluster."""
     namespace: str
+    """Kubernetes namespace of the service account."""
     service_account: str
+    """Name of the Kubernetes service account. Only its pods can assume the role."""
     policy_arns: NotRequired[list[str]]
-    policy: NotRequired[dict[str, Any]]
-    cluster: NotRequired[pulumi.Input[str]]
+    """ARNs of managed policies to attach to the role. Default: none."""
+    policy: NotRequired[pulumi.Input[dict[str, Any]]]
+    """Policy document to put into the role. Default: none."""
     associate: NotRequired[bool]
+    """Whether to create the association between role and service account. Set it to `false` for a managed add-on of
+    EKS, which creates the association with the add-on. Default: `true`."""
     role_arn: NotRequired[pulumi.Input[str]]
+    """ARN of an existing role to use instead of a new one. Nothing is attached to it: `policy_arns` and `policy` are
+    only for a new role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
+    """Tags for the role and the association. Default: none."""
+
+
+def problems(args: PodIdentityArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments, checked without calling AWS."""
+    namespace, account = args["namespace"], args["service_account"]
+    if not namespace:
+        yield Problem("namespace", namespace, "empty", "the name of a namespace", "see `kubectl get namespaces`")
+    yield from checks.namespace("namespace", namespace)
+    yield from account_problems("service_account", account)
+    yield from tags.with_tags(args)
+
+
+def account_problems(path: str, account: str) -> Iterator[Problem]:
+    """`account` is a valid name for a Kubernetes service account."""
+    if not _ACCOUNT.fullmatch(account):
+        yield Problem(
+            path, account, "not a valid name of a service account", "up to 253 lower-case letters, digits, '-' and '.'",
+            "see `kubectl get serviceaccounts --all-namespaces`",
+        )  # fmt: skip
 
 
 def trust_policy(cluster_arn: str, namespace: str, service_account: str) -> dict[str, Any]:
-    """Trust in EKS Pod Identity, for one service account of one cluster, which its ARN tells from those of the same
-    name in other accounts and regions. EKS sets the session tags; they are what its user guide documents for this
+    """Trust in EKS Pod Identity for one service account of one cluster. The cluster's ARN tells it from clusters of the
+    same name in other accounts and regions. EKS sets the session tags, which its user guide documents for this purpose
     ("Grant Pods access to AWS resources based on tags")."""
     return {
         "Version": "2012-10-17",
@@ -51,9 +83,10 @@ def trust_policy(cluster_arn: str, namespace: str, service_account: str) -> dict
 
 
 class PodIdentity(pulumi.ComponentResource):
-    """A role that one Kubernetes service account of one cluster takes. No keys, no OIDC provider, no node role.
+    """An IAM role that the pods of one Kubernetes service account assume. It needs no access keys, no OIDC provider and
+    no permissions of the node role.
 
-    What uses the role `depends_on` the component: it then never starts without its permissions.
+    A resource that uses the role should `depends_on` this component, so that its pods never start without permissions.
     """
 
     role_arn: pulumi.Output[str]
@@ -61,25 +94,30 @@ class PodIdentity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        args = arguments.checked(f"PodIdentity {name}", PodIdentityArgs, args, problems)
+        self.resource: aws.iam.Role | None = None
+        """The role that was created; None with `role_arn`."""
         ready = args.get("role_arn")
-        role_arn = self._role(name, args) if ready in (None, "") else pulumi.Output.from_input(ready)
+        if ready is None or ready == "":
+            self.resource = self._role(name, args)
+            self.role_arn = self.resource.arn
+        else:
+            self.role_arn = pulumi.Output.from_input(ready)
         if args.get("associate", True):
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",
-                cluster_name=args.get("cluster", args["cluster_name"]),
+                cluster_name=args["cluster"],
                 namespace=args["namespace"],
                 service_account=args["service_account"],
-                role_arn=role_arn,
+                role_arn=self.role_arn,
                 tags=args.get("tags", {}),
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self),
             )
-        self.role_arn = role_arn
         self.register_outputs({"roleArn": self.role_arn})
 
-    def _role(self, name: str, args: PodIdentityArgs) -> pulumi.Output[str]:
+    def _role(self, name: str, args: PodIdentityArgs) -> aws.iam.Role:
         child = pulumi.ResourceOptions(parent=self)
-        cluster, namespace, account = args["cluster_name"], args["namespace"], args["service_account"]
+        cluster, namespace, account = args["cluster"], args["namespace"], args["service_account"]
         asked = pulumi.InvokeOutputOptions(parent=self)
         arn = pulumi.Output.format(
             "arn:aws:eks:{}:{}:cluster/{}",
@@ -90,7 +128,7 @@ class PodIdentity(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
-            description=f"{namespace}/{account} in the EKS cluster {cluster}",
+            description=pulumi.Output.concat(f"{namespace}/{account} in the EKS cluster ", cluster),
             assume_role_policy=arn.apply(lambda found: json.dumps(trust_policy(found, namespace, account))),
             tags=args.get("tags", {}),
             opts=child,
@@ -101,4 +139,4 @@ class PodIdentity(pulumi.ComponentResource):
         policy = args.get("policy")
         if policy is not None:
             aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=pulumi.Output.json_dumps(policy), opts=child)
-        return role.arn
+        return role

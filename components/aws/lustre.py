@@ -1,7 +1,7 @@
-"""FSx for Lustre: a file system for data sets that many GPU nodes read at once, in one zone, over S3 if wanted.
+"""FSx for Lustre: a file system in one zone for data sets that many GPU nodes read at once, optionally linked to S3.
 
-Not here: scratch and HDD file systems, EFA between clients and servers, more than one file system per environment,
-dynamic provisioning (each claim would buy a file system of its own, 1.2 TiB and more).
+Not here: scratch and HDD file systems, EFA between clients and servers, more than one file system per cluster, dynamic
+provisioning (each claim would buy a separate file system of at least 1.2 TiB).
 Sources: the FSx API reference (CreateFileSystem, CreateDataRepositoryAssociation), the FSx for Lustre user guide.
 """
 
@@ -13,82 +13,91 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks, volumes
+from .. import arguments, checks, volumes
 from ..checks import Problem
-from . import buckets
+from . import bucket_names, drivers
 from .addon import EksAddon
 from .roles import Roles
-from .subnets import of_zones
 
 VOLUME = "lustre"
-"""Name of the volume, and what claims name as their class. No StorageClass object bears it: nothing is provisioned."""
+"""Name of the volume, and the class that claims name. No StorageClass object has that name: nothing is provisioned."""
 
 SMALLEST_GIB = 1200
 STEP_GIB = 2400
 THROUGHPUTS = [125, 250, 500, 1000]
 """MiB/s per TiB of a PERSISTENT_2 file system on SSD."""
-# The version for clients on the kernels of today's images, 6.x; what the API would choose is older.
+# The version for clients with the kernels of current images, 6.x; the default of the API is older.
 _LUSTRE = "2.15"
-# Lustre speaks on the first and answers on the others ("File system access control with Amazon VPC").
+# Lustre calls on the first and answers on the others ("File system access control with Amazon VPC").
 _PORTS = [(988, 988), (1018, 1023)]
 _BACKUP_DAYS = 7
 _EVENTS = ["NEW", "CHANGED", "DELETED"]
 EXPORTS = {"new": "NEW", "changed": "CHANGED", "deleted": "DELETED"}
-"""What may go from the file system to the bucket → FSx's name of the event."""
-# FSx API: ArchivePath has up to 4,357 characters, pulumi-aws takes 900.
+"""Events that are exported to the bucket → FSx's names of them."""
+# FSx API: ArchivePath has up to 4,357 characters; pulumi-aws accepts 900.
 _URL_LIMIT = 900
 
 
 class FsxLustreArgs(TypedDict):
-    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `security_group_id`: of the
-    nodes, which may mount. `zones`: in the order of `subnet_ids`. `zone`: where the file system is; nodes of other
-    zones mount it too, at the price of traffic between zones. `size_gib`: 1200 (default), 2400 or a multiple of 2400;
-    it can grow in place and never shrink. `throughput`: MiB/s per TiB, 125 (default), 250, 500 or 1000. `s3`: a bucket
-    of the same region, with a prefix if wanted, such as s3://bucket/train/; its objects are the files. `exports`: what
-    goes back into the bucket of that which happens to the files: `new`, `changed`, `deleted` (default: nothing, the
-    bucket is only read). `namespace`: whose claim takes the volume (default: the first claim of any namespace).
-    `backups`: daily ones, kept for 7 days, and one at the deletion (default false); with `s3`, where FSx makes none,
-    the bucket holds the data. `addon_versions`: an exact version of aws-fsx-csi-driver. `deletion_protection`: Pulumi
-    refuses to delete the file system (default true). `roles`: a ready-made one (`fsx_csi`)."""
+    """A file system and its volume in one cluster."""
 
     cluster: pulumi.Input[str]
-    cluster_name: str
+    """Name of the EKS cluster."""
     kubernetes_version: str
+    """Kubernetes minor version of the cluster, such as "1.35"."""
     network_id: pulumi.Input[str]
-    zones: list[str]
-    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Id of the cluster's VPC."""
+    subnet_ids: dict[str, pulumi.Input[str]]
+    """Private subnets by zone; the file system is in that of `zone`."""
     security_group_id: pulumi.Input[str]
+    """Security group of the nodes, which may mount the file system."""
     zone: str
+    """Zone of the file system, one of `subnet_ids`. It cannot change. Nodes in other zones can mount the file system as
+    well, and AWS bills their traffic."""
     size_gib: NotRequired[int]
+    """Size in GiB: 1200, 2400 or a multiple of 2400. It can grow in place and never shrink. Default: `1200`."""
     throughput: NotRequired[int]
+    """Throughput in MiB/s for each TiB of the size: 125, 250, 500 or 1000. Default: `125`."""
     s3: NotRequired[str]
+    """A bucket of the same region, with a prefix if you want, such as s3://bucket/train/. Its objects are the files.
+    Default: none."""
     exports: NotRequired[list[str]]
+    """Which files go back into the bucket of `s3`: `new`, `changed`, `deleted` ones. Default: none, the bucket is only
+    read."""
     namespace: NotRequired[str]
+    """Kubernetes namespace whose claim gets the volume. Default: the first claim of any namespace."""
     backups: NotRequired[bool]
+    """Whether FSx makes a backup every day, kept for 7 days, and one at the deletion. With `s3` there are none: the
+    bucket has the data. Default: `false`."""
     addon_versions: NotRequired[dict[str, str]]
+    """Exact versions of EKS add-ons by name; aws-fsx-csi-driver applies here. Default: the version that this library
+    has tested with `kubernetes_version`."""
     deletion_protection: NotRequired[bool]
+    """Whether Pulumi refuses to delete the file system. Default: `true`."""
     roles: NotRequired[Roles]
+    """Existing IAM roles to use instead of new ones; `fsx_csi` applies here. Default: none."""
     tags: NotRequired[dict[str, str]]
+    """Tags for every resource that can have tags. Default: none."""
 
 
 def problems(args: FsxLustreArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the file system's arguments, seen without asking AWS."""
-    if args["zone"] not in args["zones"]:
+    """Everything that is wrong with the arguments, checked without calling AWS."""
+    if args["zone"] not in args["subnet_ids"]:
         yield Problem(
-            "zone", args["zone"], "not a zone of the network", ", ".join(args["zones"]),
+            "zone", args["zone"], "not a zone of the network", ", ".join(args["subnet_ids"]),
             "choose the zone of the GPU nodes, or add it to the network's zones",
         )  # fmt: skip
     size = args.get("size_gib", SMALLEST_GIB)
     if size != SMALLEST_GIB and (size <= 0 or size % STEP_GIB):
         larger = -(-size // STEP_GIB) * STEP_GIB if size > SMALLEST_GIB else SMALLEST_GIB
         yield Problem(
-            "size_gib", size, "no size that FSx for Lustre has",
-            f"{SMALLEST_GIB} GiB, {STEP_GIB} GiB and multiples of {STEP_GIB} GiB", f"write {int(larger)}",
+            "size_gib", size, "not a size that FSx for Lustre offers",
+            f"{SMALLEST_GIB} GiB, {STEP_GIB} GiB and multiples of {STEP_GIB} GiB", f"write {larger}",
         )  # fmt: skip
     throughput = args.get("throughput", THROUGHPUTS[0])
     if throughput not in THROUGHPUTS:
         yield Problem(
-            "throughput", throughput, "no throughput that FSx for Lustre has",
+            "throughput", throughput, "not a throughput that FSx for Lustre offers",
             f"{', '.join(map(str, THROUGHPUTS))} MiB/s per TiB",
             f"write {next((each for each in THROUGHPUTS if each > throughput), THROUGHPUTS[-1])}",
         )  # fmt: skip
@@ -99,7 +108,11 @@ def problems(args: FsxLustreArgs) -> Iterator[Problem]:
     yield from checks.listed("exports", exports, len(EXPORTS))
     if exports and not args.get("s3"):
         yield Problem(
-            "exports", exports, "there is no bucket to export to", "exports beside s3", "add s3, or remove it"
+            "exports",
+            exports,
+            "there is no bucket to export to",
+            "`exports` together with `s3`",
+            "add `s3`, or remove `exports`",
         )
     yield from checks.namespace("namespace", args.get("namespace", ""))
 
@@ -107,9 +120,9 @@ def problems(args: FsxLustreArgs) -> Iterator[Problem]:
 def warnings(args: FsxLustreArgs) -> Iterator[str]:
     """What works but deserves a look."""
     if "deleted" in args.get("exports", []):
-        yield f"exports: `rm` on the file system deletes objects of {args.get('s3')}; without versioning they are gone"
+        yield f"exports: `rm` on the file system deletes objects of {args.get('s3')}; without versioning they are lost"
     if not args.get("namespace"):
-        yield "namespace: the first claim of any namespace takes the volume; name the one that it is for"
+        yield "namespace: the first claim of any namespace gets the volume; name the one that it is for"
 
 
 def _url_problems(url: str) -> Iterator[Problem]:
@@ -117,42 +130,43 @@ def _url_problems(url: str) -> Iterator[Problem]:
         return
     if not url.startswith("s3://") or len(url) > _URL_LIMIT:
         yield Problem(
-            "s3", url, "no address of a bucket", f"s3://BUCKET or s3://BUCKET/PREFIX, up to {_URL_LIMIT} characters",
+            "s3", url, "not the address of a bucket",
+            f"s3://BUCKET or s3://BUCKET/PREFIX, up to {_URL_LIMIT} characters",
             f"write s3://{url.split('://')[-1].lstrip('/')}" if len(url) < _URL_LIMIT else "shorten the prefix",
         )  # fmt: skip
         return
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    for found in (*buckets.bucket_name("s3", bucket), *buckets.prefix("s3", prefix)):
+    for found in (*bucket_names.problems("s3", bucket), *volumes.prefix_problems("s3", prefix)):
         yield Problem("s3", url, f"{found.value!r} is {found.wrong}", found.allowed, found.fix)
 
 
 class FsxLustre(pulumi.ComponentResource):
     """A PERSISTENT_2 file system on SSD, the driver that mounts it, and the PersistentVolume `lustre` over all of it.
 
-    A claim names the volume and the class `lustre`, asks for ReadWriteMany and up to the whole size. The volume serves
-    one claim, and so one namespace; for a second one, make a PersistentVolume of another name with the outputs below.
-    The data is encrypted at rest with the AWS-managed key. With `s3`, an object's content is loaded at its first read;
-    what `exports` names follows in the bucket soon after. A file system that is deleted takes with it what was not
-    exported.
+    A claim names the volume and the class `lustre`, and asks for ReadWriteMany and up to the whole size. The volume
+    serves one claim, and so one namespace; for a second one, create a PersistentVolume of another name with the outputs
+    of this component. The data is encrypted at rest with the AWS managed key. With `s3`, the content of an object is
+    loaded at its first read; the files that `exports` names are in the bucket soon after. What was not exported is lost
+    when the file system is deleted.
 
-    Takes the providers `aws` and `kubernetes`. Depends on nodes: the driver's controller runs on them.
+    It needs the providers `aws` and `kubernetes`, and should `depends_on` nodes: the driver's controller runs on them.
     """
 
     volume_name: pulumi.Output[str]
     """Name of the PersistentVolume."""
     file_system_id: pulumi.Output[str]
-    """Id of the file system, a volume's `volumeHandle`."""
+    """Id of the file system: the `volumeHandle` of a volume."""
     dns_name: pulumi.Output[str]
-    """A volume's attribute `dnsname`."""
+    """DNS name of the file system: the attribute `dnsname` of a volume."""
     mount_name: pulumi.Output[str]
-    """A volume's attribute `mountname`."""
+    """Mount name of the file system: the attribute `mountname` of a volume."""
 
     def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:FsxLustre", name, None, opts)
-        checks.refuse(problems(args), f"FsxLustre {name}")
+        args = arguments.checked(f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems)
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")
-        size = int(args.get("size_gib", SMALLEST_GIB))
+        size = args.get("size_gib", SMALLEST_GIB)
         # FSx makes no backup of a file system that is linked to a bucket (API reference, CreateBackup).
         backups = args.get("backups", False) and not s3
         driver = EksAddon(
@@ -160,10 +174,9 @@ class FsxLustre(pulumi.ComponentResource):
             {
                 "addon": "aws-fsx-csi-driver",
                 "cluster": args["cluster"],
-                "cluster_name": args["cluster_name"],
                 "kubernetes_version": args["kubernetes_version"],
                 "service_account": "fsx-csi-controller-sa",
-                # It provisions nothing here, so it need not create or delete. FSx knows no narrower resource for this.
+                # It provisions nothing here, so it need not create or delete. FSx accepts no narrower resource here.
                 "policy": {
                     "Version": "2012-10-17",
                     "Statement": [{"Effect": "Allow", "Action": ["fsx:DescribeFileSystems"], "Resource": "*"}],
@@ -180,21 +193,21 @@ class FsxLustre(pulumi.ComponentResource):
             deployment_type="PERSISTENT_2",
             storage_type="SSD",
             storage_capacity=size,
-            per_unit_storage_throughput=int(args.get("throughput", THROUGHPUTS[0])),
+            per_unit_storage_throughput=args.get("throughput", THROUGHPUTS[0]),
             file_system_type_version=_LUSTRE,
-            subnet_ids=of_zones(args["subnet_ids"], args["zones"], [args["zone"]])[0],
+            subnet_ids=args["subnet_ids"][args["zone"]],
             security_group_ids=[group.id],
-            # Metadata operations grow with the size; without a mode they would stay at the lowest rate for ever.
+            # Metadata performance grows with the size; without a mode it would stay at the lowest rate.
             metadata_configuration=aws.fsx.LustreFileSystemMetadataConfigurationArgs(mode="AUTOMATIC"),
             data_compression_type="LZ4",
             automatic_backup_retention_days=_BACKUP_DAYS if backups else 0,
             copy_tags_to_backups=True,
             skip_final_backup=not backups,
             final_backup_tags=tags if backups else None,
-            tags={**tags, "Name": f"{args['cluster_name']}-lustre"},
+            tags={**tags, "Name": pulumi.Output.concat(args["cluster"], "-lustre")},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # FSx refuses to make a file system whose group does not let Lustre in.
+                # FSx refuses to create a file system whose security group does not admit Lustre.
                 depends_on=rules,
                 # It holds data sets and checkpoints.
                 protect=args.get("deletion_protection", True),
@@ -239,9 +252,11 @@ class FsxLustre(pulumi.ComponentResource):
                     volume_attributes={"dnsname": file_system.dns_name, "mountname": file_system.mount_name},
                 ),
             ),
-            # The name is fixed, and what is mounted cannot change in place.
+            # The name is fixed, and the source of a volume cannot change in place.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[driver, *linked], delete_before_replace=True),
         )
+        self.resource = file_system
+        """The file system."""
         self.volume_name = volume.metadata.name
         self.file_system_id = file_system.id
         self.dns_name = file_system.dns_name
@@ -256,14 +271,15 @@ class FsxLustre(pulumi.ComponentResource):
         )
 
     def _security_group(self, name: str, args: FsxLustreArgs) -> tuple[aws.ec2.SecurityGroup, list[pulumi.Resource]]:
-        """Lustre's ports between the servers and the nodes and among the servers, both ways, and nothing else."""
+        """Lustre's ports between the servers and the nodes and among the servers, in both directions, and nothing
+        else."""
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
         group = aws.ec2.SecurityGroup(
             f"{name}-servers",
-            description=f"Lustre to the nodes of {args['cluster_name']}",
+            description=pulumi.Output.concat("Lustre to the nodes of ", args["cluster"]),
             vpc_id=args["network_id"],
-            tags={**tags, "Name": f"{args['cluster_name']}-lustre"},
+            tags={**tags, "Name": pulumi.Output.concat(args["cluster"], "-lustre")},
             opts=child,
         )
 
@@ -298,6 +314,6 @@ class FsxLustre(pulumi.ComponentResource):
                         opts=child,
                     )
                 )
-            # Servers call clients back. The nodes' own group lets them out to everywhere.
+            # Servers call clients back. The nodes' own group allows all outgoing traffic.
             rules.append(ingress(f"{name}-back-to-nodes-{first}", nodes, group.id, first, last))
         return group, rules

@@ -1,5 +1,5 @@
-"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, optionally more
-addresses for pods, interface endpoints and flow logs."""
+"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, and optionally
+addresses for pods, interface endpoints and a flow log."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
@@ -8,53 +8,69 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, endpoints, flow_log, retention
+from . import addresses, endpoints, flow_log, retention, roles, tags
 from .roles import Roles
 
 NAT_MODES = ("single", "per_zone", "none")
 
-# Subnets for pods' interfaces: "1" use this one, "0" do not, even if the node is in it (VPC CNI, "Enhanced subnet
-# discovery"; before 1.22.1 a "0" counted as a "1").
+# Subnets for the network interfaces of pods: "1" use this one, "0" do not, even if the node is in it (VPC CNI,
+# "Enhanced subnet discovery"; before 1.22.1 a "0" counted as a "1").
 CNI_TAG = "kubernetes.io/role/cni"
 
 
 class AwsNetworkArgs(TypedDict):
-    """`cidr`: the VPC's IPv4 network, /16 to /22. `zones`: two or more availability zones of one region, by name.
-    `nat`: `single` gateway (default; cheapest), one `per_zone` (survives the loss of a zone) or `none`. `cluster_name`:
-    of the cluster whose load balancers find the subnets by tag. `pods_cidr`: a further network, /13 to /22, that pods
-    take all their addresses from. `interface_endpoints`: services out of `endpoints.SERVICES` that are reached inside
-    the VPC. `flow_log_days`: how long CloudWatch keeps the log of all traffic; 0 (default) for none.
-    `deletion_protection`: Pulumi refuses to delete the VPC (default true). `roles`: a ready-made one (`flow_log`).
-    `tags`: put on everything."""
+    """A VPC for one cluster."""
 
     cidr: str
+    """IPv4 network of the VPC, /16 to /22. It cannot change. Every zone gets an eighth of it for its private subnet."""
     zones: list[str]
+    """Two or more availability zones of one region, such as us-east-1a."""
     cluster_name: str
+    """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
+    name."""
     nat: NotRequired[str]
+    """NAT gateways for the way out: `single` for all zones (cheapest), one for each zone (value per_zone, which
+    survives the loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
     pods_cidr: NotRequired[str]
+    """A second IPv4 network, /13 to /22, from which pods take all their addresses, such as 100.64.0.0/16. Once added,
+    it can neither change nor be removed. Default: pods take addresses of the private subnets."""
     interface_endpoints: NotRequired[list[str]]
+    """AWS services that get an endpoint inside the VPC: ecr, ec2, eks, eks-auth, sts, autoscaling,
+    elasticloadbalancing, elasticfilesystem, logs, monitoring, kms, ssm. S3 always has its gateway endpoint, which costs
+    nothing. Default: none."""
     flow_log_days: NotRequired[int]
+    """How many days CloudWatch keeps a log of all traffic: 1, 3, 5, 7, 14, 30, 60, 90 or another retention that it
+    offers, up to 3653; 0 for no log. Default: `0`."""
     deletion_protection: NotRequired[bool]
+    """Whether Pulumi refuses to delete the VPC. Default: `true`."""
     roles: NotRequired[Roles]
+    """Existing IAM roles to use instead of new ones; only `flow_log` applies here. Default: none."""
     tags: NotRequired[dict[str, str]]
+    """Tags for every resource that can have tags. Default: none."""
 
 
 def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
-    """Everything that is wrong with a network's arguments in `region`, seen without asking AWS."""
+    """Everything that is wrong with the arguments in `region`, checked without calling AWS."""
     wrong = list(checks.cidr("cidr", args["cidr"], *addresses.PREFIXES))
     yield from wrong
     if not wrong and (reason := addresses.vpc(args["cidr"])):
         yield Problem(
             "cidr", args["cidr"], reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
-            "write 10.0.0.0/16, or a range that your company has free",
+            "write 10.0.0.0/16, or a range that is free in your company",
         )  # fmt: skip
     yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
     yield from zone_problems(args["zones"], region)
     yield from _pods(args)
     yield from endpoints.problems(args.get("interface_endpoints", []), args.get("nat", "single"))
-    yield from retention.problems("flow_log_days", int(args.get("flow_log_days", 0)), off=True)
+    yield from retention.problems("flow_log_days", args.get("flow_log_days", 0), off=True)
+
+
+def _common(args: AwsNetworkArgs) -> Iterator[Problem]:
+    """What a stack checks once for all components: roles and tags."""
+    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
+    yield from tags.with_tags(args)
 
 
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
@@ -70,8 +86,13 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
     if len(set(zones)) < 2:
         yield Problem(
-            "zones", zones, "EKS wants subnets in two zones at least", f"two or more zones of {region}", "add a zone"
+            "zones", zones, "EKS requires subnets in at least two zones", f"two or more zones of {region}", "add a zone"
         )
+
+
+def region_of(zones: list[str]) -> str:
+    """The region of the first zone, by its name."""
+    return zones[0][:-1] if zones else ""
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
@@ -85,31 +106,37 @@ def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
     if reason := addresses.association(args["cidr"], pods_cidr):
         free = next(addresses.for_pods(args["cidr"], None))
         yield Problem(
-            "pods_cidr", pods_cidr, reason, "100.64.0.0/10, or what AWS lets into a VPC of such a range",
+            "pods_cidr", pods_cidr, reason, "100.64.0.0/10, or a range that AWS accepts in a VPC of this `cidr`",
             f"write {free}",
         )  # fmt: skip
 
 
 class AwsNetwork(pulumi.ComponentResource):
-    """A VPC with a private and a public subnet in each zone, NAT, and an S3 gateway endpoint; with `pods_cidr` a subnet
-    for pods in each zone.
+    """A VPC with a private and a public subnet in each zone, NAT, and a gateway endpoint for S3; with `pods_cidr` also
+    a subnet for pods in each zone.
 
-    Does not: peer, or adopt an existing VPC (`AwsExistingNetwork`). The default security group loses its rules, so that
-    nothing runs with rules that nobody wrote. Nodes `depends_on` the whole component: they need a way out.
+    It does not peer the VPC with others and does not adopt an existing one (`AwsExistingNetwork`). The default security
+    group loses its rules, so that nothing runs with rules that nobody has written. Nodes should `depends_on` the whole
+    component, because they need the way out.
     """
 
     network_id: pulumi.Output[str]
     """Id of the VPC."""
-    private_subnet_ids: pulumi.Output[list[str]]
-    """Private subnets in the order of `zones`."""
-    public_subnet_ids: pulumi.Output[list[str]]
-    """Public subnets in the order of `zones`."""
+    private_subnet_ids: pulumi.Output[dict[str, str]]
+    """Id of the private subnet by zone."""
+    public_subnet_ids: pulumi.Output[dict[str, str]]
+    """Id of the public subnet by zone."""
 
     def __init__(self, name: str, args: AwsNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:AwsNetwork", name, None, opts)
-        zones = args["zones"]
-        region = zones[0][:-1] if zones else ""
-        checks.refuse(problems(args, region), f"AwsNetwork {name}")
+        args = arguments.checked(
+            f"AwsNetwork {name}",
+            AwsNetworkArgs,
+            args,
+            lambda given: problems(given, region_of(given["zones"])),
+            _common,
+        )
+        zones, region = args["zones"], region_of(args["zones"])
         self._name, self._args, self._blocks = name, args, addresses.blocks(args["cidr"])
         self._child = pulumi.ResourceOptions(parent=self)
 
@@ -119,7 +146,7 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
-            # Another VPC is another environment; nothing that lives in this one could follow.
+            # Nothing that is in this VPC could move to another one.
             opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
         )
         aws.ec2.DefaultSecurityGroup(
@@ -139,15 +166,15 @@ class AwsNetwork(pulumi.ComponentResource):
                 tables[zone],
                 f"private-{zone}",
                 self._blocks[f"private-{zone[-1]}"],
-                # Pods stay out of the nodes' subnet once they have their own: one that is full of them takes no node.
+                # Once pods have their own subnets, they stay out of this one: full of pods, it has no room for nodes.
                 {**self._balancers("internal-elb"), **({CNI_TAG: "0"} if pods else {})},
-                # Once this has the tag, the CNI puts no pod here, so the pods' subnets come first.
+                # Once this has the tag, the CNI stops using it for pods, so the pods' subnets must exist first.
                 after=list(pods.values()),
             )
             for zone in zones
         }
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
-        # Container layers, datasets and checkpoints in S3 do not pass through (and are not billed by) the NAT gateway.
+        # Container layers, data sets and checkpoints in S3 bypass the NAT gateway, which would bill for them.
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
@@ -158,25 +185,35 @@ class AwsNetwork(pulumi.ComponentResource):
             tags=self._tags("s3"),
             opts=self._child,
         )
-        tags, pods_cidr = args.get("tags", {}), args.get("pods_cidr")
+        pods_cidr = args.get("pods_cidr")
         if wanted := args.get("interface_endpoints", []):
             joined = addresses.pod_networks(pods_cidr, zones) if pods_cidr else {}
             networks = [args["cidr"], *dict.fromkeys(joined.values())]
-            subnets = [subnet.id for subnet in private.values()]
-            endpoints.interface_endpoints(name, vpc.id, region, account, wanted, subnets, networks, tags, self)
-        if days := int(args.get("flow_log_days", 0)):
-            cluster_name, own = args["cluster_name"], self._tags("flow-log")
+            inside = [subnet.id for subnet in private.values()]
+            endpoints.interface_endpoints(
+                name, vpc.id, region, account, wanted, inside, networks, args.get("tags", {}), self
+            )
+        if days := args.get("flow_log_days", 0):
             role = args.get("roles", {}).get("flow_log", "")
-            flow_log.flow_log(f"{name}-flow-log", vpc.id, cluster_name, region, days, own, self, role)
+            flow_log.flow_log(
+                f"{name}-flow-log", vpc.id, args["cluster_name"], region, days, self._tags("flow-log"), self, role
+            )
 
-        self.network_id = vpc.id
-        # For programs in Python: the VPC's range, the subnets themselves, and their ids one by one (see subnets.py).
+        self.resource = vpc
+        """The VPC."""
         self.cidr = args["cidr"]
-        self.private_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in private.values()]
-        self.public_subnets: list[pulumi.Input[str]] = [subnet.id for subnet in public.values()]
+        """IPv4 network of the VPC."""
+        self.subnet_ids: dict[str, pulumi.Input[str]] = {zone: subnet.id for zone, subnet in private.items()}
+        """Private subnets by zone, as one output each: a new zone leaves the others known in a preview."""
+        self.load_balancer_subnet_ids: dict[str, pulumi.Input[str]] = {
+            zone: subnet.id for zone, subnet in public.items()
+        }
+        """Public subnets by zone, as one output each."""
         self.subnets: list[pulumi.Resource] = [*private.values(), *public.values()]
-        self.private_subnet_ids = pulumi.Output.all(*self.private_subnets)
-        self.public_subnet_ids = pulumi.Output.all(*self.public_subnets)
+        """The subnets, for `depends_on`: load balancers of the cluster are in all of them."""
+        self.network_id = vpc.id
+        self.private_subnet_ids = pulumi.Output.all(**self.subnet_ids)
+        self.public_subnet_ids = pulumi.Output.all(**self.load_balancer_subnet_ids)
         self.register_outputs(
             {
                 "networkId": self.network_id,
@@ -189,7 +226,7 @@ class AwsNetwork(pulumi.ComponentResource):
         return {**self._args.get("tags", {}), "Name": f"{self._name}-{role}", **more}
 
     def _balancers(self, role: str) -> dict[str, str]:
-        """Tags by which load balancers of the cluster find a subnet."""
+        """Tags by which the cluster's load balancers find a subnet."""
         return {f"kubernetes.io/cluster/{self._args['cluster_name']}": "shared", f"kubernetes.io/role/{role}": "1"}
 
     def _public(self, vpc: aws.ec2.Vpc) -> tuple[dict[str, aws.ec2.Subnet], aws.ec2.Route]:
@@ -213,7 +250,7 @@ class AwsNetwork(pulumi.ComponentResource):
         return subnets, to_internet
 
     def _gateways(self, public: dict[str, aws.ec2.Subnet], to_internet: aws.ec2.Route) -> dict[str, aws.ec2.NatGateway]:
-        """The NAT gateway of each zone; with a single one it is the same for all."""
+        """Zone → its NAT gateway; with `single` it is the same one for all."""
         nat = self._args.get("nat", "single")
         if nat == "none":
             return {}
@@ -229,13 +266,13 @@ class AwsNetwork(pulumi.ComponentResource):
                 subnet_id=subnet.id,
                 allocation_id=address.id,
                 tags=tags,
-                # A NAT gateway in a subnet without a route to the internet comes up and carries nothing.
+                # In a subnet without a route to the internet, a NAT gateway starts but forwards nothing.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[to_internet]),
             )
         return made
 
     def _tables(self, vpc: aws.ec2.Vpc, gateways: dict[str, aws.ec2.NatGateway]) -> dict[str, aws.ec2.RouteTable]:
-        """The route table of each zone's private subnets, which leads to the zone's NAT gateway."""
+        """Zone → the route table of its private subnets, with a route to the zone's NAT gateway."""
         tables: dict[str, aws.ec2.RouteTable] = {}
         for zone in self._args["zones"]:
             name = f"{self._name}-private-{zone}"
@@ -251,7 +288,7 @@ class AwsNetwork(pulumi.ComponentResource):
         return tables
 
     def _for_pods(self, vpc: aws.ec2.Vpc, tables: dict[str, aws.ec2.RouteTable]) -> dict[str, aws.ec2.Subnet]:
-        """A subnet for each zone's pods in a secondary network of the VPC; none without `pods_cidr`."""
+        """Zone → the subnet of its pods, in a secondary network of the VPC; empty without `pods_cidr`."""
         pods_cidr, zones = self._args.get("pods_cidr"), self._args["zones"]
         if pods_cidr is None:
             return {}
@@ -269,7 +306,7 @@ class AwsNetwork(pulumi.ComponentResource):
                 f"pods-{zone}",
                 own[zone[-1]],
                 {CNI_TAG: "1"},
-                # A subnet lies in a network that the VPC has.
+                # The VPC must have the network first.
                 after=[networks[joined[zone]]],
             )
             for zone in zones
@@ -290,7 +327,7 @@ class AwsNetwork(pulumi.ComponentResource):
             vpc_id=vpc.id,
             availability_zone=role[role.index("-") + 1 :],
             cidr_block=block,
-            # NAT gateways and load balancers bring their public addresses; nothing else in here has one.
+            # NAT gateways and load balancers have public addresses of their own; nothing else needs one.
             map_public_ip_on_launch=False,
             tags={**self._tags(role), **tags},
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),

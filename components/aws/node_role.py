@@ -15,33 +15,33 @@ _POLICY = re.compile(r"arn:aws:iam::(aws|\d{12}):policy/[\w+=,.@/-]+", re.ASCII)
 _MOST_POLICIES = 8
 
 
-def problems(arns: list[str], ready: str = "") -> Iterator[Problem]:
-    """What is wrong with further policies of the role. `ready`: a role that is there already, instead of a new one."""
-    if arns and ready:
+def problems(arns: list[str], existing: str = "") -> Iterator[Problem]:
+    """What is wrong with further policies of the role. `existing`: ARN of a role to use instead of a new one."""
+    if arns and existing:
         yield Problem(
-            "node_policy_arns", arns, f"nothing is attached to a ready-made role ({ready})", "one of the two",
-            "attach them to that role, and remove node_policy_arns",
+            "node_policy_arns", arns, f"nothing is attached to an existing role ({existing})", "one of the two",
+            "attach them to that role, and remove `node_policy_arns`",
         )  # fmt: skip
     for index, arn in enumerate(arns):
         path = f"node_policy_arns[{index}]"
         if not _POLICY.fullmatch(arn):
             yield Problem(
-                path, arn, "not a valid ARN of an IAM policy",
+                path, arn, "not the ARN of an IAM policy",
                 "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
             )  # fmt: skip
         elif arn in arns[:index] or arn.rpartition("/")[2] in roles.NEEDS["nodes"].policies:
-            yield Problem(path, arn, "the nodes have it already", "each policy once", "remove it")
+            yield Problem(path, arn, "nodes have it already", "each policy once", "remove it")
     if len(arns) > _MOST_POLICIES:
         yield Problem(
-            "node_policy_arns", len(arns), "a role takes ten policies, and nodes have two", f"up to {_MOST_POLICIES}",
-            "put what they allow into fewer policies",
+            "node_policy_arns", len(arns), "a role can have ten policies, and nodes have two already",
+            f"up to {_MOST_POLICIES}", "merge them into fewer policies",
         )  # fmt: skip
 
 
 def node_role(
     name: str, cluster_name: str, policy_arns: list[str], tags: dict[str, str], parent: pulumi.Resource
 ) -> pulumi.Output[str]:
-    """ARN of a new role, with these policies beside those that every node needs."""
+    """ARN of a new role with these policies and those that every node needs."""
     child = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         name,
@@ -60,7 +60,7 @@ def node_role(
     )
     for arn in [*policy_arns, *roles.policy_arns("nodes")]:
         owner, label = arn.split(":")[4], arn.partition("policy/")[2]
-        # A policy of the account may be called like one of AWS's.
+        # A policy of the account may have the same name as one of AWS's.
         label = label if owner == "aws" else f"{owner}-{label}"
         aws.iam.RolePolicyAttachment(f"{name}-{label}", role=role.name, policy_arn=arn, opts=child)
     return role.arn

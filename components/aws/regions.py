@@ -1,12 +1,12 @@
-"""The regions that an environment may be in: those of the partition `aws`, as Pulumi's SDK lists them."""
+"""The supported regions: those of the partition `aws`, as Pulumi's SDK lists them."""
 
 import difflib
 from collections.abc import Iterator
 
 from ..checks import Problem
 
-# Other partitions have other ARNs, service principals and endpoint names, and not all that is built here; the ARNs in
-# this library are those of `aws`.
+# Other partitions have other ARNs, service principals and endpoint names, and lack some services; the ARNs in this
+# library are those of `aws`.
 PARTITIONS = {
     "cn-": "aws-cn",
     "us-gov-": "aws-us-gov",
@@ -19,24 +19,24 @@ PARTITIONS = {
 
 
 def partition(region: str) -> str:
-    """The partition that a region lies in, by its name."""
+    """The partition of a region, by its name."""
     return next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
 def names() -> list[str]:
     """The regions of the partition `aws`, in alphabetical order."""
-    # Late: it takes a fifth of a second, and on Google Cloud nobody asks.
+    # Imported here because it takes a fifth of a second, and a stack on Google Cloud does not need it.
     from pulumi_aws import Region
 
     return sorted(region.value for region in Region if partition(region.value) == "aws")
 
 
 def problems(path: str, region: str) -> Iterator[Problem]:
-    """`region` is one in which an environment can be."""
+    """`region` is supported."""
     allowed, other = names(), partition(region)
     if other != "aws":
         yield Problem(
-            path, region, f"lies in the partition {other}, for which gpuyard is not made",
+            path, region, f"in the partition {other}, which gpuyard does not support",
             "a region of the partition aws", f"choose one of {', '.join(allowed)}",
         )  # fmt: skip
     elif region not in allowed:

@@ -1,5 +1,5 @@
-"""Ready-made IAM roles, where an organization forbids stacks to make any: how their ARNs look, and whether IAM has them
-as they are needed, asked at preview."""
+"""Existing IAM roles, for organizations that do not let stacks create any: the format of their ARNs, and whether IAM
+has them with the trust and the policies that they need, checked at preview."""
 
 import json
 import re
@@ -20,40 +20,47 @@ _MANAGED = "arn:aws:iam::aws:policy/"
 
 
 class Roles(TypedDict):
-    """ARNs of roles that are there already, by what takes them. A role that is left out is made.
-
-    `cluster`: the control plane. `nodes`: all nodes. `flow_log`: the log of the VPC's traffic. `vpc_cni`, `ebs_csi`,
-    `efs_csi`, `fsx_csi`, `s3_csi`: the add-ons of EKS. `cluster_autoscaler`: the autoscaler. Roles are never changed
-    and never deleted, and policies are not attached to them."""
+    """ARNs of existing roles, by what uses them. They are never changed or deleted, and nothing is attached to them."""
 
     cluster: NotRequired[str]
+    """Role of the control plane. Default: a new role."""
     nodes: NotRequired[str]
+    """Role of all nodes. Default: a new role."""
     flow_log: NotRequired[str]
+    """Role that writes the VPC's flow log. Default: a new role."""
     vpc_cni: NotRequired[str]
+    """Role of the add-on vpc-cni. Default: a new role."""
     ebs_csi: NotRequired[str]
+    """Role of the add-on aws-ebs-csi-driver. Default: a new role."""
     efs_csi: NotRequired[str]
+    """Role of the add-on aws-efs-csi-driver. Default: a new role."""
     fsx_csi: NotRequired[str]
+    """Role of the add-on aws-fsx-csi-driver. Default: a new role."""
     s3_csi: NotRequired[str]
+    """Role of the add-on aws-mountpoint-s3-csi-driver. Default: a new role."""
     cluster_autoscaler: NotRequired[str]
+    """Role of the Cluster Autoscaler. Default: a new role."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a role needs. `service`: whom it trusts. `policies`: AWS's own ones, without their prefix; none where the
-    library writes a policy for the role that it makes."""
+    """What a role needs."""
 
     service: str
+    """Service principal that assumes the role."""
     policies: tuple[str, ...] = ()
+    """AWS managed policies, without the prefix of their ARNs; empty if the library writes a policy for a new role."""
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """How the service takes the role. EKS Pod Identity adds session tags."""
+        """The actions with which the service assumes the role. EKS Pod Identity adds session tags."""
         return ("sts:AssumeRole", "sts:TagSession") if self.service == _PODS else ("sts:AssumeRole",)
 
 
 NEEDS: Mapping[str, Need] = {
     "cluster": Need("eks.amazonaws.com", ("AmazonEKSClusterPolicy",)),
-    # A node registers, pulls images, and nothing else: pods get their rights by Pod Identity, the CNI by its own role.
+    # A node registers and pulls images, nothing else: pods get their permissions by Pod Identity, the CNI by its own
+    # role.
     "nodes": Need("ec2.amazonaws.com", ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")),
     "flow_log": Need("vpc-flow-logs.amazonaws.com"),
     "vpc_cni": Need(_PODS, ("AmazonEKS_CNI_Policy",)),
@@ -69,7 +76,7 @@ NEEDS: Mapping[str, Need] = {
 
 def by_field(roles: Roles) -> dict[str, str]:
     """Field → ARN of the roles that are given."""
-    return {who: str(arn) for who, arn in roles.items() if arn}
+    return {field: str(arn) for field, arn in roles.items() if arn}
 
 
 def name_of(arn: str) -> str:
@@ -77,71 +84,72 @@ def name_of(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def policy_arns(who: str) -> list[str]:
-    """AWS's own policies of a role, as ARNs."""
-    return [f"{_MANAGED}{policy}" for policy in NEEDS[who].policies]
+def policy_arns(field: str) -> list[str]:
+    """ARNs of the AWS managed policies that a role needs."""
+    return [f"{_MANAGED}{policy}" for policy in NEEDS[field].policies]
 
 
 def problems(roles: Roles) -> Iterator[Problem]:
-    """What is wrong with the ARNs, seen without asking AWS. Paths are the fields of `Roles`."""
-    for who, arn in by_field(roles).items():
+    """What is wrong with the ARNs, checked without calling AWS. Paths are the fields of `Roles`."""
+    for field, arn in by_field(roles).items():
         if not _ARN.fullmatch(arn) or "/aws-service-role/" in arn:
             yield Problem(
-                who, arn, "not the ARN of a role that a service can be given", "arn:aws:iam::ACCOUNT:role/NAME",
+                field, arn, "not the ARN of a role that a service can assume", "arn:aws:iam::ACCOUNT:role/NAME",
                 f"see `aws iam get-role --role-name {name_of(arn) or 'NAME'} --query Role.Arn`",
             )  # fmt: skip
 
 
 def look_up(roles: Roles, provider: pulumi.ProviderResource) -> Iterator[Problem]:
-    """What is wrong with the roles as IAM has them: of another account, missing, not trusting who is to take them,
-    without rights. Policies other than AWS's own are taken on trust: nobody but IAM can weigh them."""
+    """What is wrong with the roles as IAM has them: in another account, missing, without trust in the service that
+    assumes them, or without permissions. What policies of your own allow is not evaluated."""
     if not roles:
         return
     opts = pulumi.InvokeOptions(provider=provider)
     account = aws.get_caller_identity(opts=opts).account_id
-    for who, arn in by_field(roles).items():
+    for field, arn in by_field(roles).items():
         if arn.split(":")[4] != account:
             yield Problem(
-                who, arn, f"of another account than {account}, and IAM hands no role to a service across accounts",
-                f"arn:aws:iam::{account}:role/NAME", "name a role of this account, or work in the other one",
+                field, arn, f"not in the account {account}, and a service cannot assume a role of another account",
+                f"arn:aws:iam::{account}:role/NAME", "name a role of this account, or work in the other account",
             )  # fmt: skip
         else:
-            yield from _as_it_is(who, arn, opts)
+            yield from _existing(field, arn, opts)
 
 
-def _as_it_is(who: str, arn: str, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
-    name, need = name_of(arn), NEEDS[who]
+def _existing(field: str, arn: str, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    name, need = name_of(arn), NEEDS[field]
     try:
         role = aws.iam.get_role(name=name, opts=opts)
         attached = aws.iam.get_role_policy_attachments(role_name=name, opts=opts).attached_policies
         inline = aws.iam.get_role_policies(role_name=name, opts=opts).policy_names
     except Exception as error:  # the SDK has no narrower class for an invoke that failed
         yield Problem(
-            who, arn, f"IAM does not show it: {checks.last_line(error)}", "a role of this account, and the rights "
-            "iam:GetRole, iam:ListAttachedRolePolicies and iam:ListRolePolicies on it",
+            field, arn, f"IAM does not show it: {checks.last_line(error)}",
+            "a role of this account, and the permissions iam:GetRole, iam:ListAttachedRolePolicies and "
+            "iam:ListRolePolicies on it",
             f"see `aws iam get-role --role-name {name}`",
         )  # fmt: skip
         return
     if role.arn != arn:
-        yield Problem(who, arn, f"the role {name} is {role.arn}", role.arn, f"write {role.arn}")
+        yield Problem(field, arn, f"the role {name} is {role.arn}", role.arn, f"write {role.arn}")
     if missing := [action for action in need.actions if not _trusts(role.assume_role_policy, need.service, action)]:
         yield Problem(
-            who, arn, f"its trust policy does not let {need.service} take it ({', '.join(missing)})",
+            field, arn, f"its trust policy does not let {need.service} assume it ({', '.join(missing)})",
             f"a role that trusts {need.service}", f"aws iam update-assume-role-policy --role-name {name}",
         )  # fmt: skip
-    has, wanted = {each.policy_arn for each in attached}, policy_arns(who)
+    has, wanted = {each.policy_arn for each in attached}, policy_arns(field)
     lacks = [each for each in wanted if each not in has]
     if (lacks or not wanted) and not inline and not has - set(wanted):
         yield Problem(
-            who, arn, "it lacks a policy that it needs" if wanted else "it has no policy",
-            ", ".join(wanted) or "a policy as docs/aws.md shows it, under Identity",
+            field, arn, "it lacks a policy that it needs" if wanted else "it has no policy",
+            ", ".join(wanted) or "a policy as in docs/aws.md, under Identity",
             "; ".join(f"aws iam attach-role-policy --role-name {name} --policy-arn {each}" for each in lacks)
             or f"aws iam put-role-policy --role-name {name}",
         )  # fmt: skip
 
 
 def _trusts(document: str, service: str, action: str) -> bool:
-    """Whether some statement lets the service do so. Conditions are not weighed."""
+    """Whether a statement allows the service this action. Conditions are not evaluated."""
     statements = _listed(json.loads(document).get("Statement", []))
     return any(
         each.get("Effect") == "Allow"

@@ -1,7 +1,7 @@
-"""Volumes on AWS: EBS for one pod, EFS shared by many, and the storage classes that hand them out.
+"""Volumes on AWS: EBS for one pod, EFS for many, and their storage classes.
 
-Not here: FSx for Lustre (`lustre.py`), S3 buckets as volumes (`buckets.py`), infrequent-access tiers of EFS, keys of
-one's own (EBS and EFS encrypt with the AWS-managed ones).
+Not here: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and your
+own encryption keys (EBS and EFS encrypt with the AWS managed ones).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,58 +11,68 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
+from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import roles
+from . import drivers, roles
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
-from .subnets import of_zones
 
 _NFS = 2049
-# The most that goes with gp3's 3,000 IOPS, which a volume of any size has and nobody pays for: a quarter of a MiB/s
-# each. With more IOPS small claims never bind: EC2 takes 500 for each GiB, and the driver caps what it asks for without
-# a look at the throughput (aws-ebs-csi-driver, pkg/cloud, capIOPS).
+# The most that gp3 offers with its 3,000 free IOPS, which a volume of any size has: a quarter of a MiB/s for each. With
+# more IOPS small claims would never bind: EC2 accepts 500 for each GiB, and the driver lowers the IOPS without lowering
+# the throughput (aws-ebs-csi-driver, pkg/cloud, capIOPS).
 _FAST_THROUGHPUT = 750
-# One id per shared volume. A file system has at most 10,000 access points (EFS quotas, "Creating access points"), and
-# the driver looks at no more ids than that (aws-efs-csi-driver 3.4, pkg/driver/gid_allocator.go).
+# One group id per shared volume. A file system has at most 10,000 access points (EFS quotas, "Creating access points"),
+# and the driver tries no more ids than that (aws-efs-csi-driver 3.4, pkg/driver/gid_allocator.go).
 _FIRST_GID = 1000
 _ACCESS_POINTS = 10_000
 
 
 class AwsStorageArgs(TypedDict):
-    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `security_group_id`: of the
-    nodes, which may mount. `zones`: in the order of `subnet_ids`; one mount target each. `backups`: AWS Backup copies
-    the shared file system every day and keeps 35 days (default false). `addon_versions`: exact versions of
-    aws-ebs-csi-driver, aws-efs-csi-driver and snapshot-controller. `deletion_protection`: Pulumi refuses to delete the
-    shared file system (default true). `roles`: ready-made ones (`ebs_csi`, `efs_csi`)."""
+    """Storage classes of one cluster and what is behind them."""
 
     cluster: pulumi.Input[str]
-    cluster_name: str
+    """Name of the EKS cluster."""
     kubernetes_version: str
+    """Kubernetes minor version of the cluster, such as "1.35"."""
     network_id: pulumi.Input[str]
-    zones: list[str]
-    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Id of the cluster's VPC."""
+    subnet_ids: dict[str, pulumi.Input[str]]
+    """Private subnets by zone. The shared file system gets a mount target in each."""
     security_group_id: pulumi.Input[str]
+    """Security group of the nodes, which may mount the shared file system."""
     backups: NotRequired[bool]
+    """Whether AWS Backup copies the shared file system every day and keeps the copies for 35 days. Default: `false`."""
     addon_versions: NotRequired[dict[str, str]]
+    """Exact versions of EKS add-ons by name; aws-ebs-csi-driver, aws-efs-csi-driver and snapshot-controller apply here.
+    Default: the versions that this library has tested with `kubernetes_version`."""
     deletion_protection: NotRequired[bool]
+    """Whether Pulumi refuses to delete the shared file system. Default: `true`."""
     roles: NotRequired[Roles]
+    """Existing IAM roles to use instead of new ones; `ebs_csi` and `efs_csi` apply here. Default: none."""
     tags: NotRequired[dict[str, str]]
+    """Tags for every resource that can have tags, and for EBS volumes and snapshots that claims create. Default:
+    none."""
 
 
 def problems(args: AwsStorageArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the storage's arguments, seen without asking AWS."""
-    yield from ()
+    """Everything that is wrong with the arguments, checked without calling AWS."""
+    if not args["subnet_ids"]:
+        yield Problem(
+            "subnet_ids", {}, "empty: no node could mount the shared file system", "a private subnet in each zone",
+            "pass `subnet_ids` of the network",
+        )  # fmt: skip
 
 
 def mount_policy(file_system_arn: str) -> dict[str, Any]:
-    """Who may do what with the shared file system: whoever reaches a mount target (the security group lets nodes only)
-    reads and writes through an access point, over TLS, and nobody as root.
+    """The policy of the shared file system: a client that reaches a mount target (the security group admits nodes only)
+    reads and writes through an access point, over TLS, and never as root.
 
-    The driver's volumes are access points, whose user EFS puts in place of the client's and whose directory EFS itself
-    makes. A mount of the file system's root has neither: there a pod would see everybody's volumes as the user that it
-    says it is. The driver shows no IAM identity unless a class asks for it (aws-efs-csi-driver 3.4,
-    docs/parameters.md), and the add-on gives none to its nodes (aws-efs-csi-driver#1759): clients stay anonymous here.
+    The driver's volumes are access points: EFS replaces the client's user by the access point's, and creates its
+    directory. A mount of the file system's root has neither, so a pod could see all volumes, as any user that it claims
+    to be. The driver sends no IAM identity unless a class asks for it (aws-efs-csi-driver 3.4, docs/parameters.md), and
+    the add-on gives none to its nodes (aws-efs-csi-driver#1759), so clients are anonymous here.
     """
     everyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": file_system_arn}
     return {
@@ -100,11 +110,11 @@ class AwsStorage(pulumi.ComponentResource):
     """The storage classes `block` (default), `block-fast` and `shared`, with their drivers and the EFS file system, and
     the snapshot class `block` with its controller.
 
-    A volume of the class `shared` is a directory /volumes/pvc-… of the file system, with a user id of its own; there
-    can be 10,000 of them. The directories are named by volume and not by claim: EFS takes paths of up to 100
-    characters, which a namespace, a claim's name and the suffix that keeps deleted claims' data apart would exceed.
+    A volume of the class `shared` is a directory /volumes/pvc-… of the file system, with its own user id; there can be
+    10,000 of them. Directories have the name of the volume, not of the claim: EFS limits paths to 100 characters, which
+    a namespace, a claim's name and the suffix that separates the data of deleted claims would exceed.
 
-    Takes the providers `aws` and `kubernetes`. Depends on nodes: the drivers' controllers run on them.
+    It needs the providers `aws` and `kubernetes`, and should `depends_on` nodes: the drivers' controllers run on them.
     """
 
     storage_class_names: pulumi.Output[list[str]]
@@ -114,11 +124,12 @@ class AwsStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
+        args = arguments.checked(f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems)
         child = pulumi.ResourceOptions(parent=self)
-        tags = args.get("tags", {})
+        cluster, tags = args["cluster"], args.get("tags", {})
         snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)
-        # The driver's snapshot sidecar is left out where the kinds that it watches do not exist at its installation
-        # (aws-ebs-csi-driver, docs/install.md), so the controller, which brings them, comes first.
+        # The driver leaves its snapshot sidecar out if the kinds that it watches do not exist at its installation
+        # (aws-ebs-csi-driver, docs/install.md), so the controller, which installs them, comes first.
         ebs = self._addon(
             f"{name}-ebs-csi",
             "aws-ebs-csi-driver",
@@ -126,7 +137,7 @@ class AwsStorage(pulumi.ComponentResource):
             "ebs-csi-controller-sa",
             "ebs_csi",
             [snapshots],
-            # On volumes and on snapshots. The EFS add-on has no such setting (containers-roadmap#2755).
+            # For volumes and snapshots. The EFS add-on has no such setting (containers-roadmap#2755).
             {"controller": {"extraVolumeTags": tags}} if tags else {},
         )
         efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args, "efs-csi-controller-sa", "efs_csi")
@@ -135,7 +146,7 @@ class AwsStorage(pulumi.ComponentResource):
             f"{name}-shared",
             encrypted=True,
             throughput_mode="elastic",
-            tags={**tags, "Name": f"{args['cluster_name']}-shared"},
+            tags={**tags, "Name": pulumi.Output.concat(cluster, "-shared")},
             # It holds data sets and checkpoints.
             opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
         )
@@ -154,9 +165,9 @@ class AwsStorage(pulumi.ComponentResource):
             )
         group = aws.ec2.SecurityGroup(
             f"{name}-nfs",
-            description=f"NFS from the nodes of {args['cluster_name']}",
+            description=pulumi.Output.concat("NFS from the nodes of ", cluster),
             vpc_id=args["network_id"],
-            tags={**tags, "Name": f"{args['cluster_name']}-nfs"},
+            tags={**tags, "Name": pulumi.Output.concat(cluster, "-nfs")},
             opts=child,
         )
         aws.vpc.SecurityGroupIngressRule(
@@ -177,7 +188,7 @@ class AwsStorage(pulumi.ComponentResource):
                 security_groups=[group.id],
                 opts=child,
             )
-            for zone, subnet_id in zip(args["zones"], of_zones(args["subnet_ids"], args["zones"], args["zones"]))
+            for zone, subnet_id in args["subnet_ids"].items()
         ]
 
         gp3 = {"type": "gp3", "encrypted": "true", "csi.storage.k8s.io/fstype": "ext4"}
@@ -208,6 +219,8 @@ class AwsStorage(pulumi.ComponentResource):
             ),
         ]
         snapshot_class(f"{name}-block-snapshots", "ebs.csi.aws.com", self, [snapshots, ebs])
+        self.resource = file_system
+        """The shared file system."""
         self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
         self.file_system_id = file_system.id
         self.register_outputs({"storageClassNames": self.storage_class_names, "fileSystemId": self.file_system_id})
@@ -225,7 +238,6 @@ class AwsStorage(pulumi.ComponentResource):
         settings: EksAddonArgs = {
             "addon": addon,
             "cluster": args["cluster"],
-            "cluster_name": args["cluster_name"],
             "kubernetes_version": args["kubernetes_version"],
             "tags": args.get("tags", {}),
             "versions": args.get("addon_versions", {}),

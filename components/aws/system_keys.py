@@ -1,4 +1,4 @@
-"""Labels and taints of nodes that EKS or the kubelet does not take, those that gpuyard derives included.
+"""Labels and taints of nodes that EKS or the kubelet refuses, including those that gpuyard derives.
 
 Sources: API model of eks (labelKey, labelValue, taintKey, taintValue: characters, the domain counted); EKS user guide,
 "Create a managed node group" (reserved domains) and "Recipe: Prevent pods from being scheduled on specific nodes" (50
@@ -14,12 +14,12 @@ from ..taints import Taint
 
 _LONGEST = 63
 _MOST_TAINTS = 50
-# Each label and each taint is a tag on the Auto Scaling group, beside EKS's, the autoscaler's and the GPU taint's.
+# Each label and each taint is a tag on the Auto Scaling group, like those of EKS, the autoscaler and the GPU taint.
 _MOST_TAGS, _OTHER_TAGS = 50, 9
 _RESERVED = ("kubernetes.io", "k8s.io", "eks.amazonaws.com")
-# Within Kubernetes' domain the kubelet takes these: without them a node with the label never joins.
+# Within Kubernetes' domain the kubelet accepts labels of these domains only: with another one a node never joins.
 _KUBELETS = ("kubelet.kubernetes.io", "node.kubernetes.io")
-# Kubernetes, its cloud controllers and the autoscaler put these on nodes and take them off again.
+# Kubernetes, its cloud controllers and the autoscaler add these to nodes and remove them again.
 _LIFE_CYCLE = frozenset(
     {
         *(
@@ -33,13 +33,13 @@ _LIFE_CYCLE = frozenset(
         *("ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"),
     }
 )
-# The kubelet's own, in a domain that it takes.
+# Set by the kubelet, in a domain that it accepts.
 _SET_ANYWAY = frozenset({"node.kubernetes.io/instance-type"})
 
 
 def problems(labels: Mapping[str, str], taints: Sequence[Taint], tags: int = 0) -> Iterator[Problem]:
-    """What is wrong with a group's labels as they would reach EKS, derived ones included, and with the pool's own
-    taints. `tags`: how many others the Auto Scaling group gets."""
+    """What is wrong with a group's labels as EKS gets them, including derived ones, and with the pool's taints. `tags`:
+    number of other tags on the Auto Scaling group."""
     for key, value in labels.items():
         wrong = list(checks.label("labels", key, value))
         yield from wrong or _label(key, value)
@@ -50,13 +50,13 @@ def problems(labels: Mapping[str, str], taints: Sequence[Taint], tags: int = 0) 
         seen.setdefault(taint["key"], index)
     if len(taints) > _MOST_TAINTS:
         yield Problem(
-            "taints", len(taints), "more taints than EKS puts on a group", f"up to {_MOST_TAINTS}", "remove some"
+            "taints", len(taints), "more taints than EKS accepts for a group", f"up to {_MOST_TAINTS}", "remove some"
         )
     elif len(labels) + len(taints) > (most := _MOST_TAGS - _OTHER_TAGS - tags):
         yield Problem(
             "labels", len(labels) + len(taints),
-            "labels and taints, gpuyard's own included: each is a tag on the Auto Scaling group, which takes "
-            f"{_MOST_TAGS} with EKS's and the {tags} of `tags`", f"up to {most} together", "remove some",
+            "labels and taints, including gpuyard's: each is a tag on the Auto Scaling group, which can have "
+            f"{_MOST_TAGS}, including EKS's and the {tags} of `tags`", f"up to {most} together", "remove some",
         )  # fmt: skip
 
 
@@ -69,13 +69,13 @@ def _label(key: str, value: str) -> Iterator[Problem]:
         )  # fmt: skip
     if not value:
         yield Problem(
-            f"labels.{key}", value, "EKS takes no empty value", f"1 to {_LONGEST} characters", 'write a value: "true"'
+            f"labels.{key}", value, "EKS accepts no empty value", f"1 to {_LONGEST} characters", 'write a value: "true"'
         )
     if key in _SET_ANYWAY or (_within(domain, _RESERVED) and not _within(domain, _KUBELETS)):
         yield Problem(
             f"labels.{key}", value,
-            "a key of Kubernetes' or EKS's own: EKS refuses it, or the kubelet does and the node never joins",
-            f"keys without a domain, of a domain of your own, or of {' and '.join(_KUBELETS)}", "rename the key",
+            "a key that Kubernetes or EKS reserves: EKS refuses it, or the kubelet does and the node never joins",
+            f"keys without a domain, with your own domain, or with {' or '.join(_KUBELETS)}", "rename the key",
         )  # fmt: skip
 
 
@@ -88,8 +88,8 @@ def _taint(index: int, taint: Taint, earlier: Taint | None) -> Iterator[Problem]
         )  # fmt: skip
     if key in _LIFE_CYCLE or _within(key.rpartition("/")[0], ("eks.amazonaws.com",)):
         yield Problem(
-            f"taints[{index}].key", key, "Kubernetes or EKS puts it on nodes and takes it off again", "other keys",
-            "remove it; startup taints of your own may have any other key",
+            f"taints[{index}].key", key, "Kubernetes or EKS adds it to nodes and removes it again", "other keys",
+            "remove it; your own startup taints may have any other key",
         )  # fmt: skip
     if earlier is not None and earlier["effect"] == effect:
         yield Problem(
@@ -98,7 +98,7 @@ def _taint(index: int, taint: Taint, earlier: Taint | None) -> Iterator[Problem]
     elif earlier is not None:
         yield Problem(
             f"taints[{index}]", f"{key}:{effect}",
-            "the autoscaler knows one effect of a key: its tags on a group are unique by key", "each key once",
+            "the autoscaler knows one effect for each key: its tags on a group are unique by key", "each key once",
             f"keep {key}:{earlier['effect']}, or use another key",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What EKS's own pods need of the pools: a node that is always there, and room beside them on every node."""
+"""What EKS's own pods need of the pools: a node that always exists, and room on every node."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,13 +9,13 @@ from . import addresses
 
 # The CNI, kube-proxy, the pod identity agent, the EBS and EFS drivers, node-exporter: one of each on every node.
 _DAEMONS = 6
-# MiB that these take, with a little left for a pod.
+# MiB of memory that these need, with a little left for a pod.
 _LEAST_MIB = 256
 
 
 def node_problems(spec: NodePoolSpec) -> Iterator[Problem]:
-    """Machines on which nothing has room: a kubelet of EKS keeps 255 MiB and 11 MiB for each pod to itself and evicts
-    below 100 MiB (awslabs/amazon-eks-ami, eksctl-io/eksctl#2443), and some 4 % never reach it."""
+    """Machines without room for pods: a kubelet of EKS reserves 255 MiB and 11 MiB for each pod and evicts below 100
+    MiB (awslabs/amazon-eks-ami, eksctl-io/eksctl#2443), and about 4 % of the memory are not available to it."""
     for index, name in enumerate(spec["machine_types"]):
         machine = hardware.find(hardware.AWS, name)
         if machine is None:
@@ -25,23 +25,23 @@ def node_problems(spec: NodePoolSpec) -> Iterator[Problem]:
         if most <= _DAEMONS or room < _LEAST_MIB:
             yield Problem(
                 f"machine_types[{index}]", name,
-                f"too small for a node: it takes {most} pods and leaves them {max(0, room)} MiB of memory, and "
-                f"EKS's own on every node are {_DAEMONS}",
+                f"too small for a node: it can have {most} pods with {max(0, room)} MiB of memory, and EKS itself runs "
+                f"{_DAEMONS} on every node",
                 f"more than {_DAEMONS} pods and {_LEAST_MIB} MiB", "write t3.small or a larger one",
             )  # fmt: skip
 
 
 def home_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
-    """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot order the
-    node that it runs on: one pool without GPUs must hold them from the beginning. That there is one without GPUs is not
-    asked here."""
+    """DNS, the drivers' controllers and the autoscaler tolerate no taint of a pool, and the autoscaler cannot add the
+    node that it runs on: one pool without GPUs and taints must have a node from the beginning. Whether there is a pool
+    without GPUs is not checked here."""
     without = [made for made in pools.resolve_all(hardware.AWS, specs).values() if not made.gpus]
     if without and not any(_may_hold_system_pods(pool) for pool in without):
         yield Problem(
             "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
-            "DNS and the autoscaler find no node to run on: no pool has one that is always there and without taints",
-            "a pool without GPUs and without taints, with min of 1 or more",
-            f"write min: 1 in {without[0].name}" if not without[0].taints else "add a pool without taints and min: 1",
+            "DNS and the autoscaler find no node to run on: no pool without taints always has a node",
+            "a pool without GPUs and without taints, with `min` of 1 or more",
+            f"write `min: 1` in {without[0].name}" if not without[0].taints else "add a pool without taints: `min: 1`",
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Further security groups of nodes that carry the cluster's own tag. Kubernetes opens that one group of a node for its
-load balancers which has the tag, and with two of them it makes no load balancer (cloud-provider-aws,
-findSecurityGroupForInstance; terraform-aws-eks#1441). EKS tags the cluster's group; so EC2 is asked at preview.
+"""Further security groups of nodes that have the cluster's tag. Kubernetes opens the one security group of a node that
+has the tag for its load balancers; if two have it, Kubernetes creates no load balancer (cloud-provider-aws,
+findSecurityGroupForInstance; terraform-aws-eks#1441). EKS tags the cluster's group, so EC2 is asked at preview.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from .pool_spec import EksNodePoolSpec
 def problems(
     pools: Mapping[str, EksNodePoolSpec], cluster_name: str, provider: pulumi.ProviderResource
 ) -> Iterator[Problem]:
-    """Groups in `security_group_ids` that carry the tag. One call, and none where no pool names a group."""
+    """Groups in `security_group_ids` that have the tag. One call, or none if no pool names a group."""
     named = sorted({group for pool in pools.values() for group in pool.get("security_group_ids", [])})
     if not named:
         return
@@ -30,6 +30,6 @@ def problems(
             if group in tagged:
                 yield Problem(
                     f"{name}.security_group_ids[{index}]", group,
-                    f"has the tag {tag}, as the cluster's own group has it: Kubernetes then makes no load balancer",
-                    "groups without it", f"take the tag off: aws ec2 delete-tags --resources {group} --tags Key={tag}",
+                    f"has the tag {tag}, like the cluster's group: Kubernetes would create no load balancer",
+                    "groups without it", f"remove the tag: aws ec2 delete-tags --resources {group} --tags Key={tag}",
                 )  # fmt: skip

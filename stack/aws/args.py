@@ -1,4 +1,5 @@
-"""What the config of an environment on Amazon EKS says, as the arguments of the library's components."""
+"""The config of an environment on Amazon EKS, as the arguments of the library's components. What wiring adds is what
+other components output, and what the checks see once for all components: roles, tags and versions of add-ons."""
 
 from typing import TypedDict, cast
 
@@ -16,7 +17,7 @@ from ..section import Section
 
 
 def roles(environment: Environment) -> Roles:
-    """The ready-made roles that the file names."""
+    """The existing roles that the file names."""
     return cast(Roles, environment.config.cluster.iam.roles.arguments())
 
 
@@ -28,13 +29,12 @@ def network(environment: Environment) -> AwsNetworkArgs:
         "cidr": network.cidr,
         "cluster_name": environment.cluster_name,
         "deletion_protection": environment.config.deletion_protection,
-        "roles": roles(environment),
     }
     return cast(AwsNetworkArgs, args)
 
 
 def existing_network(environment: Environment, existing: Section) -> AwsExistingNetworkArgs:
-    """A network that is there already."""
+    """An existing network."""
     return {
         "vpc_id": existing.vpc_id,
         "zones": environment.config.network.zones,
@@ -61,33 +61,28 @@ def cluster(environment: Environment) -> EksClusterArgs:
 def storage(environment: Environment) -> AwsStorageArgs:
     """Storage classes."""
     args = {
-        "cluster_name": environment.cluster_name,
         "kubernetes_version": environment.kubernetes_version,
-        "zones": environment.config.network.zones,
-        "addon_versions": environment.config.cluster.addon_versions,
+        # The zones are known, the subnets are not.
+        "subnet_ids": dict.fromkeys(environment.config.network.zones, ""),
         **environment.config.storage.arguments("lustre", "buckets"),
         "deletion_protection": environment.config.deletion_protection,
-        "roles": roles(environment),
     }
     return cast(AwsStorageArgs, args)
 
 
 def lustre(environment: Environment) -> FsxLustreArgs | None:
-    """The Lustre file system, if one is wanted."""
+    """The Lustre file system, if the file has one."""
     lustre = environment.config.storage.lustre
     return cast(FsxLustreArgs, {**storage(environment), **lustre.arguments()}) if lustre else None
 
 
 def buckets(environment: Environment) -> S3BucketsArgs | None:
-    """Buckets as volumes, if there are any."""
+    """Buckets as volumes, if the file has any."""
     buckets = environment.config.storage.buckets
     args = {
-        "cluster_name": environment.cluster_name,
         "kubernetes_version": environment.kubernetes_version,
         "region": environment.region,
         "buckets": {name: bucket.arguments() for name, bucket in buckets.items()},
-        "addon_versions": environment.config.cluster.addon_versions,
-        "roles": roles(environment),
     }
     return cast(S3BucketsArgs, args) if buckets else None
 
@@ -98,7 +93,7 @@ def images(environment: Environment) -> ImagesArgs:
 
 
 class Sources(TypedDict):
-    """What every component takes that installs a chart."""
+    """Arguments of every component that installs a chart."""
 
     chart_mirror: str
     chart_digests: dict[str, str]

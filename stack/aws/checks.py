@@ -1,6 +1,7 @@
 """What is wrong with the config of an environment on Amazon EKS, and what deserves a look, before anything is made."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from components import checks, hardware, pools, renames, versions
@@ -10,7 +11,6 @@ from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
 from components.aws import pool_checks as aws_pools
-from components.aws import storage as aws_storage
 from components.aws import tags as aws_tags
 from components.charts import images, release
 from components.checks import Problem
@@ -50,7 +50,9 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
-    yield from aws_cluster.problems(args.cluster(environment))
+    for problem in aws_cluster.problems(args.cluster(environment)):
+        # The file has the cluster's name under `cluster.name`.
+        yield replace(problem, path="name") if problem.path == "cluster_name" else problem
     network, own = environment.config.network, environment.config.cluster.service_cidr
     if own is not None:
         beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
@@ -98,7 +100,6 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
-    yield from aws_storage.problems(args.storage(environment))
     if lustre := args.lustre(environment):
         yield from (p.under("lustre") for p in aws_lustre.problems(lustre))
     if buckets := args.buckets(environment):

@@ -8,7 +8,7 @@ import pulumi
 from components import hardware, pools
 from components.aws import creator, device_plugin, efa_plugin, offerings, roles, tagged_groups
 from components.aws.addon import EksAddon
-from components.aws.buckets import S3Buckets
+from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
 from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.dcgm_exporter import DcgmExporter
@@ -59,16 +59,16 @@ def providers(environment: Environment) -> Providers:
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """What only AWS knows and what would otherwise fail twenty minutes into an `up`: which zones can hold the control
-    plane and offer the types, whether `access` names whoever makes the cluster, what the pools' groups are tagged, and
-    whether ready-made roles are what they have to be.
+    """Asks AWS what would otherwise fail twenty minutes into an `up`: which zones can have the control plane and offer
+    the machine types, whether `access` names the identity that creates the cluster, how the pools' security groups are
+    tagged, and whether existing roles have the trust and the policies that they need.
 
     Raises:
-        pulumi.RunError: one error that lists every zone, pool and entry that cannot be.
+        pulumi.RunError: one error that lists every zone, pool, entry and role that cannot work.
     """
     specs, zones = environment.node_pools, environment.config.network.zones
     found = [p.under("network") for p in offerings.zone_problems(zones, offerings.zone_ids(providers[0]))]
-    if not found:  # else EC2 is asked about zones that are not there
+    if not found:  # else EC2 would be asked about zones that do not exist
         offered = offerings.look_up(specs, providers[0])
         found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
     entries = args.cluster(environment).get("access", {})
@@ -81,13 +81,13 @@ def preflight(environment: Environment, providers: Providers) -> None:
 
 
 def network(environment: Environment, providers: Providers) -> Network:
-    """VPC, subnets, NAT; or the VPC that is there already."""
+    """VPC, subnets and NAT, or the existing VPC."""
     options, existing = pulumi.ResourceOptions(providers=providers), environment.config.network.existing
     if existing is not None:
         outside = bool(aws_checks.charts(environment)) and not environment.config.images.registry
         given = args.existing_network(environment, existing)
         return AwsExistingNetwork("network", {**given, "needs_internet": outside}, options)
-    return AwsNetwork("network", args.network(environment), options)
+    return AwsNetwork("network", {**args.network(environment), "roles": args.roles(environment)}, options)
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
@@ -97,16 +97,17 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "roles": args.roles(environment),
         "tags": environment.tags,
         "network_id": network.network_id,
-        # A control plane stays in the zones of its creation (containers-roadmap#2330): with the first two, the fewest
-        # that EKS takes, a zone can be added to the network later. Nodes and load balancers are in all of them.
-        "private_subnet_ids": network.private_subnets[: offerings.CONTROL_PLANE_ZONES],
-        "public_subnet_ids": network.public_subnets[: offerings.CONTROL_PLANE_ZONES],
+        # A control plane stays in the zones of its creation (containers-roadmap#2330). It is in the first two, the
+        # fewest that EKS accepts, so that a zone can be added to the network later. Nodes and load balancers are in all
+        # zones.
+        "private_subnet_ids": list(network.subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
+        "public_subnet_ids": list(network.load_balancer_subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
     }
     named = environment.config.cluster
-    if named.private_access_cidrs is None and not named.public_access_cidrs:
-        # Nobody would come in: EKS lets only nodes into the group of the control plane.
+    if "private_access_cidrs" not in named.written and not named.public_access_cidrs:
+        # Else nothing but nodes would reach the API: only they are in the security group of the control plane.
         given["private_access_cidrs"] = [network.cidr]
-    # Load balancers of the cluster are in the subnets of all zones: these go after it.
+    # Load balancers of the cluster are in the subnets of all zones: these are deleted after it.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
     return EksCluster("cluster", given, options)
 
@@ -121,7 +122,7 @@ def node_pools(
             {
                 "pool": spec,
                 "zones": environment.config.network.zones,
-                "subnet_ids": network.private_subnets,
+                "subnet_ids": list(network.subnet_ids.values()),
                 "cluster_name": environment.cluster_name,
                 "cluster": cluster.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
@@ -150,10 +151,15 @@ def storage(
     node_pools: dict[str, EksNodePool],
 ) -> Storage:
     """Drivers, file systems, storage classes and volumes."""
-    places = {
+    common = {
         "cluster": cluster.cluster_name,
+        "addon_versions": environment.config.cluster.addon_versions,
+        "roles": args.roles(environment),
+    }
+    places = {
+        **common,
         "network_id": network.network_id,
-        "subnet_ids": network.private_subnets,
+        "subnet_ids": network.subnet_ids,
         "security_group_id": cluster.security_group_id,
         "tags": environment.tags,
     }
@@ -163,7 +169,7 @@ def storage(
     if lustre := args.lustre(environment):
         drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after))
     if buckets := args.buckets(environment):
-        drivers.append(S3Buckets("buckets", {**buckets, "cluster": cluster.cluster_name}, after))
+        drivers.append(S3Buckets("buckets", cast(S3BucketsArgs, {**buckets, **common}), after))
     classes = AwsStorage("storage", cast(AwsStorageArgs, {**args.storage(environment), **places}), after)
     return Storage(classes, [*drivers, classes])
 
@@ -186,7 +192,6 @@ def addons(
             {
                 "addon": addon,
                 "cluster": cluster.cluster_name,
-                "cluster_name": environment.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
                 "versions": environment.config.cluster.addon_versions,
                 "configuration": _addon_configuration(environment, addon),

@@ -12,11 +12,10 @@ from recording.recorder import run
 from recording.recording import Recording
 from tests.component.stage import AWS_ZONES, aws_options
 
-CLUSTER = {"cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
+CLUSTER = {"cluster": "train", "kubernetes_version": "1.35"}
 PLACE = {
     "network_id": "vpc-1",
-    "zones": AWS_ZONES,
-    "subnet_ids": ["subnet-1", "subnet-2"],
+    "subnet_ids": dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])),
     "security_group_id": "sg-nodes",
 }
 DATASETS = {"bucket": "acme-datasets", "prefix": "train/images"}
@@ -35,8 +34,13 @@ def lustre(**args: Any) -> Recording:
 
 
 def buckets(**volumes: Any) -> Recording:
+    """Recorded S3Buckets called `buckets`, with these buckets."""
+    return buckets_of(buckets=volumes or {"datasets": DATASETS, "runs": CHECKPOINTS})
+
+
+def buckets_of(**args: Any) -> Recording:
     """Recorded S3Buckets called `buckets`."""
-    wanted = {**CLUSTER, "region": "us-east-1", "buckets": volumes or {"datasets": DATASETS, "runs": CHECKPOINTS}}
+    wanted = {**CLUSTER, "region": "us-east-1", "buckets": {"datasets": DATASETS}, **args}
     return run(lambda: S3Buckets("buckets", wanted, aws_options()))  # type: ignore[arg-type]
 
 

@@ -68,7 +68,7 @@ class TestAccess:
             ("arn:aws:iam::123456789012:role/aws-service-role/eks.amazonaws.com/X", "service-linked role"),
             (
                 "arn:aws:sts::123456789012:assumed-role/ops/me@example.com",
-                "--role-name ops --query Role.Arn --output text` prints, mostly arn:aws:iam::123456789012:role/ops",
+                "--role-name ops --query Role.Arn --output text` prints, usually arn:aws:iam::123456789012:role/ops",
             ),
             (
                 "arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me",
@@ -80,7 +80,7 @@ class TestAccess:
         found = wrong(access={"ops": {"principal_arn": arn, "level": "admin"}})
         assert set(found) == {"access.ops.principal_arn"} and words in found["access.ops.principal_arn"]
         # The path of a role of IAM Identity Center is not in its session's ARN, so no ARN is guessed.
-        assert ("mostly" in found["access.ops.principal_arn"]) is ("assumed-role/ops" in arn)
+        assert ("usually" in found["access.ops.principal_arn"]) is ("assumed-role/ops" in arn)
 
     @pytest.mark.parametrize(
         "arn",

@@ -182,22 +182,22 @@ class TestRoom:
         # ten and five nodes in each zone, 17 addresses of others
         assert (found.path, found.value) == ("cidr", "10.0.0.0/20")
         assert "us-east-1a needs 1,967 and has 507; us-east-1b needs 1,967 and has 507" in found.wrong
-        assert "cidr: 10.0.0.0/18 before the network is made, or write podsCidr: 100.64.0.0/16" in found.fix
+        assert "`cidr: 10.0.0.0/18` before the network is created, or write `pods_cidr: 100.64.0.0/16`" in found.fix
 
     def test_pods_that_have_too_little_are_told_at_their_own_network(self) -> None:
         (found,) = problems("10.0.0.0/16", "100.64.0.0/20", AWS_ZONES, {"cpu": GUIDE_CPU})
         assert (found.path, found.value) == ("pods_cidr", "100.64.0.0/20")
-        assert found.fix == "write podsCidr: 100.64.0.0/18"
+        assert found.fix == "write `pods_cidr: 100.64.0.0/18`"
 
     def test_a_network_around_the_present_one_is_not_proposed_where_aws_keeps_it_out(self) -> None:
         (found,) = problems("10.2.0.0/16", "10.3.0.0/20", AWS_ZONES, {"cpu": pool(GUIDE_CPU, max=200)})
-        assert found.fix == "write podsCidr: 100.64.0.0/15"
+        assert found.fix == "write `pods_cidr: 100.64.0.0/15`"
 
     def test_pools_that_no_network_holds_are_told_the_largest_maximum(self) -> None:
         spec = pool(P5, max=1000, zones=["us-east-1a"])
         (found,) = problems("10.0.0.0/16", None, AWS_ZONES, {"gpu": spec, "cpu": GUIDE_CPU})
-        most = int(re.findall(r"lower max to (\d+)", found.fix)[0])
-        assert "spread pools over more zones" in found.fix
+        most = int(re.findall(r"lower `max` to (\d+)", found.fix)[0])
+        assert "use more zones for the pools" in found.fix
         for size, fits in ((most, True), (most + 1, False)):
             specs = {"gpu": pool(spec, max=size), "cpu": GUIDE_CPU}
             assert (problems("10.0.0.0/16", "100.64.0.0/13", AWS_ZONES, specs) == []) is fits
@@ -209,8 +209,8 @@ def ways(fix: str) -> list[dict[str, Any]]:
     for way in fix.split(", or "):
         values = {
             "cidr": re.findall(r"\bcidr: ([\d./]+)", way),
-            "pods_cidr": re.findall(r"\bpodsCidr: ([\d./]+)", way),
-            "most": [int(each) for each in re.findall(r"lower max to (\d+)", way)],
+            "pods_cidr": re.findall(r"\bpods_cidr: ([\d./]+)", way),
+            "most": [int(each) for each in re.findall(r"lower `max` to (\d+)", way)],
         }
         if any(values.values()):
             found.append({key: each[0] for key, each in values.items() if each})

@@ -89,7 +89,6 @@ class TestCluster:
             options = aws_options()
             made = EksCluster("c", cluster_args(), options)
             identity = {
-                "cluster_name": "train",
                 "cluster": made.cluster_name,
                 "namespace": "n",
                 "service_account": "s",
@@ -187,7 +186,7 @@ class TestLogs:
         assert made.one("LogGroup").inputs["retentionInDays"] == 365
         assert made.one("aws:eks/cluster:Cluster").inputs["enabledClusterLogTypes"] == []
 
-    @pytest.mark.parametrize(("days", "fix"), [(91, "write 120"), (0, "for ever"), (4000, "write 3653"), (-1, "3653")])
+    @pytest.mark.parametrize(("days", "fix"), [(91, "write 120"), (0, "forever"), (4000, "write 3653"), (-1, "3653")])
     def test_a_retention_that_cloudwatch_does_not_have_is_refused_with_the_next_longer_one(
         self, days: int, fix: str
     ) -> None:

@@ -11,7 +11,7 @@ from components.aws.cluster import EksCluster
 from components.aws.existing_network import AwsExistingNetwork
 from components.aws.network import AwsNetwork
 from recording.recorder import run
-from tests.component.existing_vpc import OWNED, SUBNETS, existing, outputs
+from tests.component.existing_vpc import OWNED, PRIVATE, PUBLIC, SUBNETS, existing, outputs
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
 from tests.refused import Refused
 
@@ -35,12 +35,12 @@ class TestExistingNetwork:
         for found in existing().all("aws:ec2/tag:Tag"):
             assert found.options.get("retainOnDelete", False) is found.inputs["key"].startswith("kubernetes.io/role/")
 
-    def test_it_has_the_outputs_of_a_network_of_ours_in_the_order_of_the_zones(self) -> None:
+    def test_it_has_the_outputs_of_a_new_network_by_zone(self) -> None:
         made = existing(zones=AWS_ZONES[::-1])
         assert made.exports == {
             "network_id": OWNED["vpc_id"],
-            "private_subnet_ids": ["subnet-0aaaaaaa1", "subnet-0aaaaaaa0"],
-            "public_subnet_ids": ["subnet-0bbbbbbb1", "subnet-0bbbbbbb0"],
+            "private_subnet_ids": PRIVATE,
+            "public_subnet_ids": PUBLIC,
         }
         hints = {name: hint for name, hint in AwsNetwork.__annotations__.items() if not name.startswith("_")}
         assert AwsExistingNetwork.__annotations__ == hints
@@ -53,8 +53,8 @@ class TestExistingNetwork:
                 "cluster_name": "train",
                 "version": "1.35",
                 "network_id": net.network_id,
-                "private_subnet_ids": net.private_subnet_ids,
-                "public_subnet_ids": net.public_subnet_ids,
+                "private_subnet_ids": list(net.subnet_ids.values()),
+                "public_subnet_ids": list(net.load_balancer_subnet_ids.values()),
             }
             EksCluster("c", args, options)  # type: ignore[arg-type]
 
@@ -74,19 +74,19 @@ class TestExistingNetwork:
     @pytest.mark.parametrize(
         ("args", "path", "words"),
         [
-            ({"vpc_id": "my-vpc"}, "vpc_id", "no id of a VPC"),
+            ({"vpc_id": "my-vpc"}, "vpc_id", "not a valid VPC id"),
             ({"private_subnet_ids": {"us-east-1a": A}}, "private_subnet_ids.us-east-1b", "add one in us-east-1b"),
             (
                 {"public_subnet_ids": {"us-east-1a": A}},
                 "public_subnet_ids.us-east-1a",
-                "is the private subnet of us-east-1a already",
+                "already used as the private subnet of us-east-1a",
             ),
             (
                 {"public_subnet_ids": {"us-east-1c": "subnet-0c0c0c0c"}},
                 "public_subnet_ids.us-east-1c",
-                "add it to zones",
+                "add it to `zones`",
             ),
-            ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "no id of a subnet"),
+            ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "not a valid subnet id"),
         ],
     )
     def test_mistakes_that_show_without_asking_are_told_first(
@@ -101,7 +101,7 @@ class TestExistingNetwork:
         [
             (outputs(vpc={"enableDnsSupport": False}), "vpc_id", "enable-dns-support"),
             (outputs(vpc={"enableDnsHostnames": False}), "vpc_id", "modify-vpc-attribute"),
-            (outputs(subnets={A: {"vpcId": "vpc-9"}}), "private_subnet_ids.us-east-1a", "lies in vpc-9"),
+            (outputs(subnets={A: {"vpcId": "vpc-9"}}), "private_subnet_ids.us-east-1a", "in vpc-9"),
             (
                 outputs(subnets={A: {"availabilityZone": "us-east-1b"}}),
                 "private_subnet_ids.us-east-1a",
@@ -110,7 +110,7 @@ class TestExistingNetwork:
             (
                 outputs(subnets={A: {"mapPublicIpOnLaunch": True}}),
                 "private_subnet_ids.us-east-1a",
-                "write it under publicSubnetIds",
+                "move it to `public_subnet_ids`",
             ),
         ],
     )

@@ -69,7 +69,7 @@ def test_pools_may_be_called_like_anything_but_another_pools_group() -> None:
     made = record(config, "dev")
     assert {found.name for found in made.all("EksNodePool")} >= {*names}
     config["gpuyard:nodePools"]["x-us-east-1a"] = odd
-    with pytest.raises(pulumi.RunError, match="a group of the pool x is called x-us-east-1a"):
+    with pytest.raises(pulumi.RunError, match="a group of the pool x has the name x-us-east-1a"):
         record(config, "dev")
 
 

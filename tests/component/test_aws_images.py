@@ -97,7 +97,7 @@ def test_tags_reach_the_group_its_instances_and_their_disks() -> None:
 
 def test_tags_that_no_cloud_resource_takes_are_refused() -> None:
     """reliability case R13, for users of the library"""
-    with pytest.raises(pulumi.RunError, match="AWS keeps keys that begin with aws:"):
+    with pytest.raises(pulumi.RunError, match="AWS reserves keys that begin with aws:"):
         node_pool(pool(GUIDE_GPU), tags={"AWS:team": "ml"})
 
 

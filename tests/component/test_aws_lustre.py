@@ -116,7 +116,7 @@ class TestLustre:
             ({"s3": "acme-datasets/train"}, "s3", ["s3://BUCKET", "write s3://acme-datasets/train"]),
             ({"s3": "https://acme-datasets"}, "s3", ["write s3://acme-datasets"]),
             ({"s3": "s3://Acme"}, "s3", ["'Acme' is not a valid bucket name"]),
-            ({"s3": "s3://acme/a//b"}, "s3", ["'a//b' is no prefix"]),
+            ({"s3": "s3://acme/a//b"}, "s3", ["'a//b' is not a prefix of object names"]),
             ({"s3": f"s3://acme/{'a' * 900}"}, "s3", ["shorten the prefix"]),
             ({"s3": "s3://acme", "exports": ["NEW"]}, "exports[0]", ["write new"]),
             ({"s3": "s3://acme", "exports": ["new", "new"]}, "exports[1]", ["named twice"]),

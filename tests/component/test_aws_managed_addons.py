@@ -11,9 +11,10 @@ import pytest
 
 from components import versions
 from components.aws import addon as addons
+from components.aws.cluster import EksCluster
 from components.aws.identity import PodIdentity
 from recording.recorder import run
-from tests.component.eks_cluster import addon, cluster, wrong
+from tests.component.eks_cluster import addon, cluster, cluster_args, wrong
 from tests.component.stage import aws_options
 
 
@@ -54,7 +55,7 @@ class TestAddons:
         [
             ("vpc-cnii", "v1.22.4-eksbuild.3", "write vpc-cni"),
             ("ebs-csi-driver", "v1.66.0-eksbuild.1", "aws-ebs-csi-driver"),
-            ("nvidia-device-plugin", "0.20.0", "no add-on that is installed here"),
+            ("nvidia-device-plugin", "0.20.0", "not an add-on that is installed here"),
             ("aws-ebs-csi-driver", "2.64.0", "vX.Y.Z-eksbuild.N"),
             ("coredns", "v1.13.2", "vX.Y.Z-eksbuild.N"),
             ("coredns", "latest", "--addon-name coredns --kubernetes-version 1.35"),
@@ -71,14 +72,14 @@ class TestAddons:
     def test_an_add_on_checks_its_own_arguments(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
             addon(versions={"coredns": "1.13"})
-        with pytest.raises(pulumi.RunError, match="nobody would have the permissions"):
+        with pytest.raises(pulumi.RunError, match="nothing would have the permissions"):
             addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
 
 
 class TestIdentity:
     def test_a_role_is_for_one_service_account_of_one_cluster(self) -> None:
         args: Any = {
-            "cluster_name": "train",
+            "cluster": "train",
             "namespace": "ml",
             "service_account": "trainer",
             "policy": {"Version": "2012-10-17", "Statement": []},
@@ -107,3 +108,75 @@ class TestIdentity:
         ]
         assert not made.all("PodIdentityAssociation")
         assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
+
+    def test_the_cluster_is_one_argument_that_another_resource_may_make(self) -> None:
+        """Its name is in the trust policy, in the description and in the association, none of which can disagree."""
+
+        def program() -> None:
+            options = aws_options()
+            made = EksCluster("c", cluster_args(), options)
+            PodIdentity("p", {"cluster": made.cluster_name, "namespace": "ml", "service_account": "t"}, options)
+
+        made = run(program)
+        role, association = made.one("Role", "p-role"), made.one("PodIdentityAssociation")
+        assert role.inputs["description"] == "ml/t in the EKS cluster train"
+        assert ":cluster/train" in role.inputs["assumeRolePolicy"]
+        assert association.inputs["clusterName"] == "train"
+        for found in (role, association):
+            assert made.must_outlive(made.one("aws:eks/cluster:Cluster"), found)
+
+    def test_a_policy_may_follow_from_other_resources(self) -> None:
+        def program() -> None:
+            cluster_name = pulumi.Output.from_input("train")
+            document = cluster_name.apply(lambda name: {"Version": "2012-10-17", "Statement": [{"Sid": name}]})
+            PodIdentity(
+                "p",
+                {"cluster": cluster_name, "namespace": "ml", "service_account": "t", "policy": document},
+                aws_options(),
+            )
+
+        assert json.loads(run(program).one("RolePolicy").inputs["policy"])["Statement"] == [{"Sid": "train"}]
+
+    def test_an_add_on_outside_kube_system_has_its_service_account_there(self) -> None:
+        made = addon(
+            "amazon-cloudwatch-observability",
+            namespace="amazon-cloudwatch",
+            service_account="cloudwatch-agent",
+            policy={"Version": "2012-10-17", "Statement": []},
+        )
+        (statement,) = json.loads(made.one("Role").inputs["assumeRolePolicy"])["Statement"]
+        assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-namespace"] == "amazon-cloudwatch"
+        assert json.loads(made.one("RolePolicy").inputs["policy"])["Statement"] == []
+
+    def test_nothing_is_attached_to_an_existing_role(self) -> None:
+        arn = "arn:aws:iam::123456789012:role/cni"
+        made = addon("vpc-cni", service_account="aws-node", policy_arns=["arn:aws:iam::aws:policy/X"], role_arn=arn)
+        assert made.one("aws:eks/addon:Addon").inputs["podIdentityAssociations"] == [
+            {"roleArn": arn, "serviceAccount": "aws-node"}
+        ]
+        assert not made.all("Role") and not made.all("RolePolicyAttachment")
+
+
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        ({"name": "core dns"}, "addon"),
+        ({"kubernetes_version": "1.35.2"}, "kubernetes_version"),
+        ({"service_account": "Agent"}, "service_account"),
+        ({"service_account": "agent", "namespace": "Team"}, "namespace"),
+        ({"namespace": "amazon-cloudwatch"}, "service_account"),
+        ({"role_arn": "arn:aws:iam::123456789012:role/cni"}, "service_account"),
+    ],
+)
+def test_a_wrong_argument_of_an_add_on_is_refused_with_its_path(args: dict[str, Any], path: str) -> None:
+    with pytest.raises(pulumi.RunError, match=rf"EksAddon a: one value cannot work(.|\n)*  {path} = "):
+        addon(**args)
+
+
+@pytest.mark.parametrize(
+    ("args", "path"), [({"namespace": ""}, "namespace"), ({"service_account": "a b"}, "service_account")]
+)
+def test_a_wrong_argument_of_an_identity_is_refused_with_its_path(args: dict[str, Any], path: str) -> None:
+    given: Any = {"cluster": "train", "namespace": "ml", "service_account": "trainer", **args}
+    with pytest.raises(pulumi.RunError, match=rf"PodIdentity p: one value cannot work(.|\n)*  {path} = "):
+        run(lambda: PodIdentity("p", given, aws_options()))

@@ -40,7 +40,7 @@ def test_a_type_of_other_zones_names_them() -> None:
 
 def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
     ((path, wrong, _, fix),) = told({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1b"}})
-    assert (path, wrong, fix) == ("gpu.zones", "us-east-1a does not offer g6.2xlarge", "write zones: [us-east-1b]")
+    assert (path, wrong, fix) == ("gpu.zones", "us-east-1a does not offer g6.2xlarge", "write `zones: [us-east-1b]`")
 
 
 def test_of_several_types_each_zone_needs_one() -> None:

@@ -144,7 +144,7 @@ def test_all_of_them_are_in_one_error() -> None:
     wrong = {"nodes": {"attached": []}, "vpc_cni": {"arn": ""}}
     found = refusal(prod({**GIVEN, "cluster": FOREIGN}), iam(**wrong))
     assert [each.path.rpartition(".")[2] for each in found] == ["cluster", "nodes", "vpcCni"]
-    assert "across accounts" in found[0].wrong
+    assert "role of another account" in found[0].wrong
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
+from typing import Any
 
+import pulumi
 import pytest
 from parliament import analyze_policy_string
 
@@ -12,7 +15,7 @@ from recording.recording import Recording, Resource
 from recording.stacks import record, settings
 from sandbox.aws.disks import performance
 from sandbox.cluster.volumes import Refused
-from tests.component.aws_volumes import CHECKPOINTS, DATASETS, named, statements, storage
+from tests.component.aws_volumes import CHECKPOINTS, DATASETS, buckets_of, lustre, named, statements, storage
 
 
 class TestBlockVolumes:
@@ -198,3 +201,26 @@ class TestTheWholeEnvironment:
         assert {found.inputs["metadata"]["name"] for found in made.all("PersistentVolume")} == {
             *("lustre", "datasets", "runs")
         }
+
+
+@pytest.mark.parametrize(
+    ("args", "path", "words"),
+    [
+        ({"subnet_ids": {}}, "subnet_ids", "pass `subnet_ids` of the network"),
+        ({"kubernetes_version": "v1.35"}, "kubernetes_version", "such as 1.35"),
+        ({"addon_versions": {"ebs-csi": "v1.1.1-eksbuild.1"}}, "addon_versions.ebs-csi", "write aws-ebs-csi-driver"),
+        ({"addon_versions": {"aws-efs-csi-driver": "3.4"}}, "addon_versions.aws-efs-csi-driver", "vX.Y.Z-eksbuild.N"),
+        ({"roles": {"ebs_csi": "ebs-csi"}}, "roles.ebs_csi", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ({"tags": {"eks:x": "y"}}, "tags.eks:x", "recognize a cluster's resources"),
+    ],
+)
+@pytest.mark.parametrize("component", [storage, lustre, buckets_of])
+def test_what_components_with_a_driver_have_in_common_is_checked(
+    component: Callable[..., Recording], args: dict[str, Any], path: str, words: str
+) -> None:
+    if path == "subnet_ids" and component is not storage:
+        pytest.skip("the others mount elsewhere")
+    with pytest.raises(pulumi.RunError) as caught:
+        component(**args)
+    text = str(caught.value)
+    assert f"  {path} = " in text and words in text and "one value" in text, text

@@ -64,34 +64,34 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             }
         },
         "gpuyard:cluster.access.team.namespaces[1]",
-        ["not a valid name of a Kubernetes namespace"],
+        ["not a valid Kubernetes namespace"],
     ),
     (
         "dev",
         {"gpuyard:cluster/publicAccessCidrs": ["10.0.0.0/8"]},
         "gpuyard:cluster.publicAccessCidrs[0]",
-        ["no public"],
+        ["not public addresses"],
     ),
     ("dev", {"gpuyard:cluster/support": "Standard"}, "gpuyard:cluster.support", ["write standard"]),
     ("dev", {"gpuyard:cluster/logDays": 45}, "gpuyard:cluster.logDays", ["CloudWatch", "write 60"]),
-    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["for ever", "write 90"]),
+    ("dev", {"gpuyard:cluster/logDays": 0}, "gpuyard:cluster.logDays", ["forever", "write 90"]),
     (
         "dev",
         {"gpuyard:cluster/addonVersions": {"vpc-cnii": "v1.22.4-eksbuild.3"}},
         "gpuyard:cluster.addonVersions.vpc-cnii",
-        ["no add-on that is installed here", "write vpc-cni"],
+        ["not an add-on that is installed here", "write vpc-cni"],
     ),
     (
         "dev",
         {"gpuyard:cluster/addonVersions": {"aws-mountpoint-s3-csi-driver": "v2.4.1-eksbuild.1"}},
         "gpuyard:cluster.addonVersions.aws-mountpoint-s3-csi-driver",
-        ["takes no node away", "v2.5.0-eksbuild.1 or later"],  # mountpoint-s3-csi-driver#675
+        ["does not remove a node", "v2.5.0-eksbuild.1 or later"],  # mountpoint-s3-csi-driver#675
     ),
     (
         "dev",
         {"gpuyard:cluster/addonVersions": {"aws-efs-csi-driver": "4.4.1"}},
         "gpuyard:cluster.addonVersions.aws-efs-csi-driver",
-        ["a Helm chart's version is another one", "--addon-name aws-efs-csi-driver --kubernetes-version 1.35"],
+        ["Helm charts have other version numbers", "--addon-name aws-efs-csi-driver --kubernetes-version 1.35"],
     ),
     ("dev", {"gpuyard:cluster/releaseChannel": "RAPID"}, "gpuyard:cluster.releaseChannel", ["environments on gcp"]),
     ("dev-gke", {"gpuyard:cluster/releaseChannel": "FAST"}, "gpuyard:cluster.releaseChannel", ["RAPID, REGULAR"]),

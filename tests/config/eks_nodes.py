@@ -81,7 +81,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             "gpuyard:nodePools.cpu-workers.machineTypes[0]",
             ["too small for a node", room, "t3.small"],
         )
-        for name, room in (("t3.nano", "34 pods and leaves them 0 MiB"), ("t2.micro", "4 pods and leaves them 5"))
+        for name, room in (("t3.nano", "34 pods with 0 MiB"), ("t2.micro", "4 pods with 5"))
     ),
     (
         "dev",
@@ -152,10 +152,10 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     # tags: reliability case R13
     ("dev", {"gpuyard:tags": {"aws:team": "ml"}}, "gpuyard:tags.aws:team", ["begin with aws:"]),
-    ("dev", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid key"]),
+    ("dev", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid tag key"]),
     ("dev", {"gpuyard:tags": {"a=b": "ml"}}, "gpuyard:tags.a=b", ["the EBS driver takes no ="]),
     ("dev", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 256"]),
-    ("dev", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid value"]),
+    ("dev", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid tag value"]),
     ("dev", {"gpuyard:tags": {"Team": "a", "team": "b"}}, "gpuyard:tags.team", ["IAM", "keep Team or team"]),
     ("dev", {"gpuyard:tags": {f"k{n}": "v" for n in range(60)}}, "gpuyard:tags", ["up to 40"]),
     ("dev", {"gpuyard:tags": {"gpuyard-stack": "x"}}, "gpuyard:tags.gpuyard-stack", ["gpuyard sets"]),
@@ -164,15 +164,20 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:tags": {"kubernetes.io/cluster/a": "owned"}},
         "gpuyard:tags.kubernetes.io/cluster/a",
-        ["find by"],
+        ["recognize a cluster's resources"],
     ),
     (
         "dev",
         {"gpuyard:tags": {"k8s.io/cluster-autoscaler/enabled": "false"}},
         "gpuyard:tags.k8s.io/cluster-autoscaler/enabled",
-        ["find by"],
+        ["recognize a cluster's resources"],
     ),
-    ("dev", {"gpuyard:tags": {"eks:cluster-name": "a"}}, "gpuyard:tags.eks:cluster-name", ["find by"]),
+    (
+        "dev",
+        {"gpuyard:tags": {"eks:cluster-name": "a"}},
+        "gpuyard:tags.eks:cluster-name",
+        ["recognize a cluster's resources"],
+    ),
     ("dev-gke", {"gpuyard:tags": {"goog-team": "ml"}}, "gpuyard:tags.goog-team", ["Google keeps"]),
     ("dev-gke", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid label"]),
     ("dev-gke", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 63"]),

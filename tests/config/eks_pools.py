@@ -120,7 +120,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             ("kubernetes.io/team", "a", ["EKS refuses"]),
             ("topology.kubernetes.io/zone", "us-east-1a", ["EKS refuses"]),
             ("example.k8s.io/team", "a", ["EKS refuses"]),
-            ("eks.amazonaws.com/x", "a", ["EKS's own"]),
+            ("eks.amazonaws.com/x", "a", ["Kubernetes or EKS reserves"]),
             ("node.kubernetes.io/instance-type", "big", ["rename the key"]),
             ("team", "", ["no empty value", "1 to 63"]),
             (f"{'x' * 40}.example.org/{'y' * 24}", "a", ["77 characters", "up to 63"]),
@@ -132,12 +132,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             (
                 [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}],
                 f"{GPUS}.taints[0].key",
-                ["takes it off again"],
+                ["removes it again"],
             ),
             (
                 [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}],
                 f"{GPUS}.taints[0].key",
-                ["takes it off again"],
+                ["removes it again"],
             ),
             ([{"key": "a", "effect": "NoSchedule"}] * 2, f"{GPUS}.taints[1]", ["same key twice"]),
             ([{"key": f"{'x' * 40}.org/{'y' * 24}", "effect": "NoSchedule"}], f"{GPUS}.taints[0].key", ["up to 63"]),
@@ -155,7 +155,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         )
     ),
     ("dev", {f"{GPU}/machineTypes": ["g6.2xlarge"] * 2}, f"{GPUS}.machineTypes[1]", ["named twice"]),
-    ("dev", {f"{CPU}/min": 0}, "gpuyard:nodePools", ["DNS and the autoscaler", "write min: 1 in cpu-workers"]),
+    ("dev", {f"{CPU}/min": 0}, "gpuyard:nodePools", ["DNS and the autoscaler", "write `min: 1` in cpu-workers"]),
     (
         "dev",
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},

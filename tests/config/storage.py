@@ -33,7 +33,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:storage": {"lustre": LUSTRE | {"s3": "arn:aws:s3:::acme"}}},
         "gpuyard:storage.lustre.s3",
-        ["no address of a bucket", "s3://BUCKET"],
+        ["not the address of a bucket", "s3://BUCKET"],
     ),
     (
         "dev",

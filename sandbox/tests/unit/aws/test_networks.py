@@ -144,13 +144,13 @@ def test_a_vpc_that_does_not_serve_is_told_from_what_aws_says(owned: dict[str, A
     with pytest.raises(pulumi.RunError) as caught:
         adopt(owned, private_subnet_ids={a: private[b], b: "subnet-00000000"}, public_subnet_ids={})
     text = str(caught.value)
-    assert "without enable-dns-hostnames" in text
-    assert f"private_subnet_ids.{a} = '{private[b]}': lies in us-east-1b" in text
-    assert f"private_subnet_ids.{b} = 'subnet-00000000': cannot be looked at" in text and "does not exist" in text
+    assert "enable-dns-hostnames is off" in text
+    assert f"private_subnet_ids.{a} = '{private[b]}': in us-east-1b" in text
+    assert f"private_subnet_ids.{b} = 'subnet-00000000': AWS does not show it" in text and "does not exist" in text
     aws("ec2").modify_vpc_attribute(VpcId=owned["vpc_id"], EnableDnsHostnames={"Value": True})
     with pytest.raises(pulumi.RunError, match="a public subnet"):
         adopt(owned, private_subnet_ids=public, public_subnet_ids={})
-    with pytest.raises(pulumi.RunError, match="cannot be looked at"):
+    with pytest.raises(pulumi.RunError, match="AWS does not show it"):
         adopt(owned, vpc_id="vpc-00000000")
 
 
