@@ -98,22 +98,92 @@ add-on without a version for a minor gets EKS's default there."""
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A Helm chart: `repository` is the https address of its repository, or an oci:// address that holds the chart."""
+class ChartImage:
+    """An image of a chart, and where it is in the chart's values."""
 
     name: str
+    """Image with its registry."""
+    tag: str
+    """Tag that the chart takes by default."""
+    at: str
+    """Dotted path of the map in the chart's values that describes the image."""
+    split: bool = False
+    """Whether that map has `registry` and `repository`; else it has `repository` alone."""
+    digest_at: str = ""
+    """Key in that map for a digest; if it is empty, the digest goes behind the tag."""
+    bare: bool = False
+    """Whether that key takes a digest without `sha256:`."""
+
+    @property
+    def reference(self) -> str:
+        """NAME:TAG."""
+        return f"{self.name}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm chart."""
+
+    name: str
+    """Name of the chart."""
     repository: str
+    """The https address of its repository, or an oci:// address that holds the chart."""
     version: str
+    """Exact version."""
     looked_at: str
+    """Month in which the version was last looked at."""
+    images: tuple[ChartImage, ...]
+    """Images that it pulls with the library's values. Source: values.yaml and templates of this version."""
 
 
-NVIDIA_DEVICE_PLUGIN = Chart("nvidia-device-plugin", "https://nvidia.github.io/k8s-device-plugin", "0.20.0", "2026-08")
-DCGM_EXPORTER = Chart("dcgm-exporter", "https://nvidia.github.io/dcgm-exporter/helm-charts", "4.8.2", "2026-05")
-EFA_DEVICE_PLUGIN = Chart("aws-efa-k8s-device-plugin", "https://aws.github.io/eks-charts", "v0.5.30", "2026-08")
-CLUSTER_AUTOSCALER = Chart("cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08")
+NVIDIA_DEVICE_PLUGIN = Chart(
+    "nvidia-device-plugin", "https://nvidia.github.io/k8s-device-plugin", "0.20.0", "2026-08",
+    (ChartImage("nvcr.io/nvidia/k8s-device-plugin", "v0.20.0", "image"),),
+)  # fmt: skip
+DCGM_EXPORTER = Chart(
+    "dcgm-exporter", "https://nvidia.github.io/dcgm-exporter/helm-charts", "4.8.2", "2026-05",
+    (ChartImage("nvcr.io/nvidia/k8s/dcgm-exporter", "4.5.3-4.8.2-distroless", "image"),),
+)  # fmt: skip
+EFA_DEVICE_PLUGIN = Chart(
+    "aws-efa-k8s-device-plugin", "https://aws.github.io/eks-charts", "v0.5.30", "2026-08",
+    (ChartImage("602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin", "v0.5.20", "image"),),
+)  # fmt: skip
+CLUSTER_AUTOSCALER = Chart(
+    "cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08",
+    # The component takes the tag of the cluster's minor.
+    (ChartImage("registry.k8s.io/autoscaling/cluster-autoscaler", "v1.35.0", "image"),),
+)  # fmt: skip
+
+
+def _operators(name: str, tag: str, at: str) -> ChartImage:
+    return ChartImage(name, tag, at, split=True, digest_at="sha", bare=True)
+
+
+_OPERATOR = "prometheusOperator"
 KUBE_PROMETHEUS_STACK = Chart(
-    "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08"
-)
+    "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08",
+    (
+        _operators("quay.io/prometheus/prometheus", "v3.14.0-distroless", "prometheus.prometheusSpec.image"),
+        _operators("quay.io/prometheus/alertmanager", "v0.34.0", "alertmanager.alertmanagerSpec.image"),
+        _operators("quay.io/prometheus-operator/prometheus-operator", "v0.93.1", f"{_OPERATOR}.image"),
+        _operators(
+            "quay.io/prometheus-operator/prometheus-config-reloader", "v0.93.1",
+            f"{_OPERATOR}.prometheusConfigReloader.image",
+        ),
+        # An argument of the operator; pulled once a Prometheus with a Thanos sidecar is created.
+        _operators("quay.io/thanos/thanos", "v0.42.4", f"{_OPERATOR}.thanosImage"),
+        _operators("ghcr.io/jkroepke/kube-webhook-certgen", "1.8.7", f"{_OPERATOR}.admissionWebhooks.patch.image"),
+        ChartImage(
+            "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "kube-state-metrics.image", True, "sha",
+        ),
+        ChartImage(
+            "quay.io/prometheus/node-exporter", "v1.12.1-distroless", "prometheus-node-exporter.image", True, "digest",
+        ),
+    ),
+)  # fmt: skip
+
+CHARTS = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
+"""Every chart that the library installs."""
 
 CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2"}
 """Image tag per Kubernetes minor: the autoscaler simulates the scheduler of its own version. The newest patches in

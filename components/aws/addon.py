@@ -27,7 +27,7 @@ _OLDEST = {
 
 
 class EksAddonArgs(TypedDict):
-    """`addon`: EKS's name of it. `cluster`: the cluster's name as an output, `cluster_name` the same as plain text.
+    """`addon`: EKS's name of it. `cluster`: the cluster's name.
     `versions`: exact ones by add-on name, such as vpc-cni: v1.22.4-eksbuild.3; they go before the library's own
     (`EKS_ADDONS` in components/versions.py), and an add-on with neither gets EKS's default for `kubernetes_version`,
     shown in the preview. `service_account`: its Pod Identity in kube-system, with `policy_arns` (AWS-managed policies)
@@ -35,7 +35,7 @@ class EksAddonArgs(TypedDict):
 
     addon: str
     cluster: pulumi.Input[str]
-    cluster_name: str
+    cluster_name: NotRequired[str]
     kubernetes_version: str
     versions: NotRequired[dict[str, str]]
     service_account: NotRequired[str]
@@ -109,7 +109,7 @@ class EksAddon(pulumi.ComponentResource):
         associations: list[aws.eks.AddonPodIdentityAssociationArgs] = []
         if account:
             rights: PodIdentityArgs = {
-                "cluster_name": args["cluster_name"],
+                "cluster": args["cluster"],
                 "namespace": "kube-system",
                 "service_account": account,
                 "policy_arns": args.get("policy_arns", []),

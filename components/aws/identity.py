@@ -11,17 +11,15 @@ from .. import naming
 
 
 class PodIdentityArgs(TypedDict):
-    """`cluster_name`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`:
+    """`cluster`, `namespace`, `service_account`: who may take the role, and nobody else. `policy_arns`:
     AWS-managed policies; `policy`: a policy document of our own. `associate`: False when the EKS add-on makes the
-    association. `cluster`: the cluster's name as an output, so that the association waits for it. `role_arn`: a role
-    that is there already, instead of a new one with these policies."""
+    association. `role_arn`: a role that is there already, instead of a new one with these policies."""
 
-    cluster_name: str
+    cluster: pulumi.Input[str]
     namespace: str
     service_account: str
     policy_arns: NotRequired[list[str]]
-    policy: NotRequired[dict[str, Any]]
-    cluster: NotRequired[pulumi.Input[str]]
+    policy: NotRequired[pulumi.Input[dict[str, Any]]]
     associate: NotRequired[bool]
     role_arn: NotRequired[pulumi.Input[str]]
     tags: NotRequired[dict[str, str]]
@@ -67,7 +65,7 @@ class PodIdentity(pulumi.ComponentResource):
         if args.get("associate", True):
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",
-                cluster_name=args.get("cluster", args["cluster_name"]),
+                cluster_name=args["cluster"],
                 namespace=args["namespace"],
                 service_account=args["service_account"],
                 role_arn=role_arn,
@@ -79,7 +77,7 @@ class PodIdentity(pulumi.ComponentResource):
 
     def _role(self, name: str, args: PodIdentityArgs) -> pulumi.Output[str]:
         child = pulumi.ResourceOptions(parent=self)
-        cluster, namespace, account = args["cluster_name"], args["namespace"], args["service_account"]
+        cluster, namespace, account = args["cluster"], args["namespace"], args["service_account"]
         asked = pulumi.InvokeOutputOptions(parent=self)
         arn = pulumi.Output.format(
             "arn:aws:eks:{}:{}:cluster/{}",
@@ -90,7 +88,7 @@ class PodIdentity(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             name_prefix=f"{naming.fit(name, naming.IAM_ROLE_LIMIT - 26 - 1)}-",
-            description=f"{namespace}/{account} in the EKS cluster {cluster}",
+            description=pulumi.Output.concat(f"{namespace}/{account} in the EKS cluster ", cluster),
             assume_role_policy=arn.apply(lambda found: json.dumps(trust_policy(found, namespace, account))),
             tags=args.get("tags", {}),
             opts=child,

@@ -1,7 +1,8 @@
 """What the config of an environment on Amazon EKS says, as the arguments of the library's components."""
 
-from typing import TypedDict, cast
+from typing import cast
 
+from components.aws.addons import EksAddonsSpec
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
 from components.aws.existing_network import AwsExistingNetworkArgs
@@ -10,6 +11,7 @@ from components.aws.network import AwsNetworkArgs
 from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
 from components.charts.images import ImagesArgs
+from components.charts.source import ChartsArgs
 
 from ..environment import Environment as AnyEnvironment
 from .config import AwsConfig, ExistingNetwork
@@ -111,15 +113,11 @@ def images(environment: Environment) -> ImagesArgs:
     return cast(ImagesArgs, environment.config.images.model_dump())
 
 
-class Sources(TypedDict):
-    """What every component takes that installs a chart."""
-
-    chart_mirror: str
-    chart_digests: dict[str, str]
-    images: ImagesArgs
+def charts(environment: Environment) -> ChartsArgs:
+    """Where charts come from."""
+    return cast(ChartsArgs, environment.config.charts.model_dump())
 
 
-def sources(environment: Environment) -> Sources:
-    """Where charts and images come from."""
-    charts = environment.config.charts
-    return {"chart_mirror": charts.mirror, "chart_digests": charts.digests, "images": images(environment)}
+def addons(environment: Environment) -> EksAddonsSpec:
+    """Which add-ons are installed."""
+    return cast(EksAddonsSpec, environment.config.addons.model_dump())

@@ -42,7 +42,7 @@ def cluster(**args: Any) -> Recording:
 
 def addon(name: str = "coredns", **args: Any) -> Recording:
     """A recorded EksAddon called `a`."""
-    defaults = {"addon": name, "cluster": "train", "cluster_name": "train", "kubernetes_version": "1.35"}
+    defaults = {"addon": name, "cluster": "train", "kubernetes_version": "1.35"}
     return run(lambda: EksAddon("a", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
 
 

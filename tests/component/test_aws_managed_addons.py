@@ -78,7 +78,7 @@ class TestAddons:
 class TestIdentity:
     def test_a_role_is_for_one_service_account_of_one_cluster(self) -> None:
         args: Any = {
-            "cluster_name": "train",
+            "cluster": "train",
             "namespace": "ml",
             "service_account": "trainer",
             "policy": {"Version": "2012-10-17", "Statement": []},

@@ -124,7 +124,7 @@ def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum
 
 
 def test_a_pool_in_one_zone_uses_that_zones_subnet() -> None:
-    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]), zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]), subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])))
     assert made.one("NodeGroup").inputs["subnetIds"] == ["subnet-2"]
     assert "subnetIds" not in made.one("NodeGroup").options["ignoreChanges"], "other subnets are other nodes"
 
