@@ -79,10 +79,11 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
+        # Before the registration, whose aliases follow from the pool.
         args = arguments.checked(
             f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
         )
+        super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))
         templates = self._templates(eks)
