@@ -5,7 +5,7 @@ with its permissions if it needs some; a new Helm release is one row, one compon
 without which no node becomes ready (`EksCluster`) and the storage drivers are not here: their components install them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from .. import arguments, versions
 from ..addons_spec import AddonsSpec
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
+from ..checks import Problem
 from ..monitoring.alerts import Alerts
 from ..monitoring.prometheus import PROMETHEUS_OPERATOR
 from ..monitoring.prometheus_stack import Monitoring
@@ -58,8 +59,9 @@ class EksAddonsSpec(AddonsSpec):
     """Install Prometheus and its operator. Default: `true`."""
 
 
-problems = cluster_autoscaler.idle_problems
-"""Everything that is wrong with an `EksAddonsSpec`."""
+def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
+    """Everything that is wrong with the values."""
+    yield from cluster_autoscaler.idle_problems(spec)
 
 
 @dataclass(frozen=True)
