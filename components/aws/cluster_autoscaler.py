@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
-from . import served_pools
+from . import served_pools, tags
 from .identity import PodIdentity
 from .pools import EksNodePoolSpec
 
@@ -166,6 +166,7 @@ def problems(args: ClusterAutoscalerArgs) -> Iterator[Problem]:
     yield from checks.one_of("kubernetes_version", args["kubernetes_version"], versions.CLUSTER_AUTOSCALER_IMAGE)
     yield from served_pools.problems(args["node_pools"])
     yield from idle_problems(args)
+    yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     yield from releases.problems(versions.CLUSTER_AUTOSCALER, args.get("charts", {}), args.get("images", {}))
 
 
