@@ -289,7 +289,7 @@ def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
 def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
     """seed rows S04 and S18: Prometheus may need a node that only the autoscaler brings."""
     made = stack_of(gpu={"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4})
-    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler"), made.one(RELEASE, "kube-prometheus-stack")
+    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler-release"), made.one(RELEASE, "monitoring-release")
     assert not made.must_outlive(prometheus, autoscaler_)
     (monitor,) = prometheus.inputs["values"]["prometheus"]["additionalServiceMonitors"]
     assert monitor["namespaceSelector"]["matchNames"] == [autoscaler_.inputs["namespace"]]
