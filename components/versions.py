@@ -1,7 +1,7 @@
-"""Every version that the library pins, in one place, each with the day on which it was last looked at.
+"""Every version that the library pins, in one place, each with the date on which it was last checked.
 
-Not here: Python packages (`requirements.txt`), the sandbox's tools (`tools/*/go.mod`); their own tools read those.
-A bump is one line here; the preview then shows what it changes.
+Not included: Python packages (`requirements.txt`) and the sandbox's tools (`tools/*/go.mod`), whose own tools read
+those files. An upgrade is one line here; the preview then shows what it changes.
 """
 
 import re
@@ -9,32 +9,34 @@ from dataclasses import dataclass
 from datetime import date
 
 EKS_VERSION = "1.35"
-"""Kubernetes on EKS; standard support ends 2027-03-27. Looked at 2026-08."""
+"""Kubernetes on EKS; standard support ends 2027-03-27. Checked 2026-08."""
 GKE_VERSION = "1.35"
-"""Kubernetes on GKE. Looked at 2026-08."""
+"""Kubernetes on GKE. Checked 2026-08."""
 GKE_CHANNELS = {
     "RAPID": ("1.34", "1.35", "1.36", "1.37"),
     "REGULAR": ("1.34", "1.35", "1.36"),
     "STABLE": ("1.34", "1.35"),
     "EXTENDED": ("1.34", "1.35", "1.36"),
 }
-"""Release channel of GKE → minors that it offers to new clusters and the library takes; EXTENDED has older ones too.
-Source: GKE's release notes of 2026-09 (2026-R39). What a location offers today is asked at preview."""
+"""GKE release channel → minors that it offers to new clusters and that the library accepts; EXTENDED has older ones as
+well. Source: GKE's release notes of 2026-09 (2026-R39). A preview asks GKE what a location offers today."""
 
 
 def minor(version: str) -> tuple[int, int] | None:
-    """(1, 35) of Kubernetes 1.35 and of 1.35.6-gke.1000000; None of what is not a version."""
+    """The minor of a version: (1, 35) for 1.35 and for 1.35.6-gke.1000000; None for text that is not a version."""
     found = re.match(r"(\d+)\.(\d+)(\.|$)", version)
     return (int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
 class Support:
-    """How long EKS supports a Kubernetes minor (UTC). From `standard_until` on a cluster with extended support costs
-    more per hour, and one without it is upgraded by EKS; from `extended_until` on EKS upgrades every cluster."""
+    """How long EKS supports a Kubernetes minor. Dates are UTC."""
 
     standard_until: date
+    """End of standard support. After it a cluster with extended support costs more per hour, and EKS upgrades a cluster
+    without it."""
     extended_until: date
+    """End of extended support. After it EKS upgrades every cluster."""
 
 
 EKS_SUPPORT = {
@@ -42,18 +44,19 @@ EKS_SUPPORT = {
     "1.34": Support(date(2026, 12, 2), date(2027, 12, 2)),
     "1.35": Support(date(2027, 3, 27), date(2028, 3, 27)),
 }
-"""The minors that the library takes, oldest first. Before 1.33, AL2023's NVIDIA images and Pod Identity are not
+"""The minors that the library accepts, oldest first. Before 1.33, AL2023's NVIDIA images and Pod Identity are not
 complete. Source: "Amazon EKS Kubernetes release calendar" in EKS's user guide (1.33 and 1.34); answers of
-`aws eks describe-cluster-versions` in public records (1.35, with the guide's 14 + 12 months). Looked at 2026-11."""
+`aws eks describe-cluster-versions` in public records (1.35, with the guide's 14 + 12 months). Checked 2026-11."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A release of the EKS-optimized Amazon Linux 2023 images (one string for all of them), and the branch of the
-    NVIDIA driver in it."""
+    """A release of the EKS-optimized Amazon Linux 2023 images."""
 
     release: str
+    """Name of the release, the same for all of these images."""
     driver_branch: int
+    """Branch of the NVIDIA driver in it."""
 
 
 EKS_IMAGES = {
@@ -62,7 +65,7 @@ EKS_IMAGES = {
     "1.35": Image("1.35.7-20260903", 580),
 }
 """Image per Kubernetes minor. Releases: public records of clusters. Driver: EKS's user guide, "EKS AL2023 NVIDIA AMIs"
-(580 for every minor); v20260714 has 580.159.03 (awslabs/amazon-eks-ami, CHANGELOG.md). Looked at 2026-11."""
+(580 for every minor); v20260714 has 580.159.03 (awslabs/amazon-eks-ami, CHANGELOG.md). Checked 2026-11."""
 
 
 EKS_ADDONS = {
@@ -98,23 +101,93 @@ add-on without a version for a minor gets EKS's default there."""
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A Helm chart: `repository` is the https address of its repository, or an oci:// address that holds the chart."""
+class ChartImage:
+    """An image of a chart, and where it is in the chart's values."""
 
     name: str
+    """Image with its registry."""
+    tag: str
+    """Tag that the chart takes by default."""
+    at: str
+    """Dotted path of the map in the chart's values that describes the image."""
+    split: bool = False
+    """Whether that map has `registry` and `repository`; else it has `repository` alone."""
+    digest_at: str = ""
+    """Key in that map for a digest; if it is empty, the digest goes behind the tag."""
+    bare: bool = False
+    """Whether that key takes a digest without `sha256:`."""
+
+    @property
+    def reference(self) -> str:
+        """NAME:TAG."""
+        return f"{self.name}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm chart."""
+
+    name: str
+    """Name of the chart."""
     repository: str
+    """The https address of its repository, or an oci:// address that holds the chart."""
     version: str
+    """Exact version."""
     looked_at: str
+    """Month in which the version was last checked."""
+    images: tuple[ChartImage, ...]
+    """Images that it pulls with the library's values. Source: values.yaml and templates of this version."""
 
 
-NVIDIA_DEVICE_PLUGIN = Chart("nvidia-device-plugin", "https://nvidia.github.io/k8s-device-plugin", "0.20.0", "2026-08")
-DCGM_EXPORTER = Chart("dcgm-exporter", "https://nvidia.github.io/dcgm-exporter/helm-charts", "4.8.2", "2026-05")
-EFA_DEVICE_PLUGIN = Chart("aws-efa-k8s-device-plugin", "https://aws.github.io/eks-charts", "v0.5.30", "2026-08")
-CLUSTER_AUTOSCALER = Chart("cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08")
+NVIDIA_DEVICE_PLUGIN = Chart(
+    "nvidia-device-plugin", "https://nvidia.github.io/k8s-device-plugin", "0.20.0", "2026-08",
+    (ChartImage("nvcr.io/nvidia/k8s-device-plugin", "v0.20.0", "image"),),
+)  # fmt: skip
+DCGM_EXPORTER = Chart(
+    "dcgm-exporter", "https://nvidia.github.io/dcgm-exporter/helm-charts", "4.8.2", "2026-05",
+    (ChartImage("nvcr.io/nvidia/k8s/dcgm-exporter", "4.5.3-4.8.2-distroless", "image"),),
+)  # fmt: skip
+EFA_DEVICE_PLUGIN = Chart(
+    "aws-efa-k8s-device-plugin", "https://aws.github.io/eks-charts", "v0.5.30", "2026-08",
+    (ChartImage("602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin", "v0.5.20", "image"),),
+)  # fmt: skip
+CLUSTER_AUTOSCALER = Chart(
+    "cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08",
+    # The component takes the tag of the cluster's minor.
+    (ChartImage("registry.k8s.io/autoscaling/cluster-autoscaler", "v1.35.0", "image"),),
+)  # fmt: skip
+
+
+def _operators(name: str, tag: str, at: str) -> ChartImage:
+    return ChartImage(name, tag, at, split=True, digest_at="sha", bare=True)
+
+
+_OPERATOR = "prometheusOperator"
 KUBE_PROMETHEUS_STACK = Chart(
-    "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08"
-)
+    "kube-prometheus-stack", "https://prometheus-community.github.io/helm-charts", "88.5.3", "2026-08",
+    (
+        _operators("quay.io/prometheus/prometheus", "v3.14.0-distroless", "prometheus.prometheusSpec.image"),
+        _operators("quay.io/prometheus/alertmanager", "v0.34.0", "alertmanager.alertmanagerSpec.image"),
+        _operators("quay.io/prometheus-operator/prometheus-operator", "v0.93.1", f"{_OPERATOR}.image"),
+        _operators(
+            "quay.io/prometheus-operator/prometheus-config-reloader", "v0.93.1",
+            f"{_OPERATOR}.prometheusConfigReloader.image",
+        ),
+        # An argument of the operator; pulled once a Prometheus with a Thanos sidecar is created.
+        _operators("quay.io/thanos/thanos", "v0.42.4", f"{_OPERATOR}.thanosImage"),
+        _operators("ghcr.io/jkroepke/kube-webhook-certgen", "1.8.7", f"{_OPERATOR}.admissionWebhooks.patch.image"),
+        ChartImage(
+            "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "kube-state-metrics.image", True, "sha",
+        ),
+        ChartImage(
+            "quay.io/prometheus/node-exporter", "v1.12.1-distroless", "prometheus-node-exporter.image", True, "digest",
+        ),
+    ),
+)  # fmt: skip
+
+CHARTS = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
+"""Every chart that the library installs."""
 
 CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2"}
 """Image tag per Kubernetes minor: the autoscaler simulates the scheduler of its own version. The newest patches in
-public records of releases and clusters. Looked at 2026-11."""
+public records of releases and clusters. Checked 2026-11."""

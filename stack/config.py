@@ -4,23 +4,10 @@
 and snake_case here. Pulumi.yaml is generated from these shapes.
 """
 
-from typing import TypedDict
-
-from typing_extensions import NotRequired
-
 from components.arguments import Field, Shape, shape
 from components.charts.images import ImagesArgs
+from components.charts.source import ChartsArgs
 from components.clouds import AWS, CLOUDS
-
-
-class ChartsConfig(TypedDict):
-    """Helm charts."""
-
-    mirror: NotRequired[str]
-    """Where all charts come from: a folder, an https:// repository or an oci:// address. Default: each chart's own
-    repository."""
-    digests: NotRequired[dict[str, str]]
-    """The sha256 of each chart's package, by the chart's name. Default: none."""
 
 
 def cluster(arguments: Shape, *further: Field) -> Shape:
@@ -49,7 +36,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
                 Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
                 section("storage", storage, "Volumes."),
                 section("addons", addons, "What is installed in the cluster."),
-                section("charts", shape(ChartsConfig), "Where Helm charts come from."),
+                section("charts", shape(ChartsArgs), "Where Helm charts come from."),
                 section("images", shape(ImagesArgs), "Where container images come from."),
                 Field(
                     "deletion_protection",

@@ -1,22 +1,303 @@
-"""S."""
+"""Everything that a stack installs in an EKS cluster: one row for each add-on.
 
+The stack's wiring, its checks and the tables of the documentation read these rows. A new managed add-on is one row,
+with its permissions if it needs some; a new Helm release is one row, one component module and one pin. The add-ons
+without which no node becomes ready (`EksCluster`) and the storage drivers are not here: their components install them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
 from typing_extensions import NotRequired
 
-from ..monitoring.spec import AddonsSpec
+from .. import arguments, versions
+from ..addons_spec import AddonsSpec
+from ..charts.images import ImagesArgs
+from ..charts.source import ChartsArgs
+from ..checks import Problem
+from ..monitoring.alerts import Alerts
+from ..monitoring.prometheus import PROMETHEUS_OPERATOR
+from ..monitoring.prometheus_stack import Monitoring
+from ..pools import Pool
+from ..taints import tolerations
+from ..versions import Chart
+from . import cluster_autoscaler, device_plugin, efa_plugin, served_pools
+from .addon import EksAddon
+from .cluster_autoscaler import ClusterAutoscaler
+from .dcgm_exporter import DcgmExporter
+from .device_plugin import NvidiaDevicePlugin
+from .efa_plugin import EfaDevicePlugin
+from .pool_spec import EksNodePoolSpec
+from .roles import Roles
+
+Specs = Mapping[str, EksNodePoolSpec]
+"""Every pool of a cluster, by name."""
+
+MANAGED, RELEASE, RULES = "EKS add-on", "Helm release", "alert rules"
+"""Kinds of rows."""
+
+NO_POOLS, CPU_POOLS, SERVED_POOLS, ALL_POOLS = "no pools", "pools without GPUs", "the pools that it serves", "all pools"
+"""Which pools an add-on waits for. It is created after them and deleted before them."""
 
 
 class EksAddonsSpec(AddonsSpec):
-    """A."""
+    """What is installed in an EKS cluster."""
 
     device_plugin: NotRequired[bool]
-    """Default: `true`."""
+    """Install NVIDIA's device plugin, on pools with GPUs whose image has none. Default: `true`."""
     efa_plugin: NotRequired[bool]
-    """Default: `true`."""
+    """Install AWS's EFA device plugin, on pools with `interconnect`. Default: `true`."""
     cluster_autoscaler: NotRequired[bool]
-    """Default: `true`."""
+    """Install the Cluster Autoscaler. Default: `true`."""
     scale_down_after_minutes: NotRequired[int]
-    """Default: `10`."""
+    """Minutes for which a node must be idle before the autoscaler removes it, 1 to 1440. Default: `10`."""
     dcgm_exporter: NotRequired[bool]
-    """Default: `true`."""
+    """Install NVIDIA's DCGM exporter, on pools with GPUs. Default: `true`."""
     monitoring: NotRequired[bool]
-    """Default: `true`."""
+    """Install Prometheus and its operator. Default: `true`."""
+
+
+def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
+    """Everything that is wrong with the values."""
+    yield from cluster_autoscaler.idle_problems(spec)
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What the add-ons need to know of a cluster."""
+
+    cluster: pulumi.Input[str]
+    """Name of the EKS cluster."""
+    region: str
+    """AWS region of the cluster."""
+    kubernetes_version: str
+    """Kubernetes minor of the cluster, such as 1.35."""
+    node_pools: dict[str, EksNodePoolSpec]
+    """Every pool of the cluster, by name."""
+    spec: EksAddonsSpec = field(default_factory=lambda: EksAddonsSpec())
+    """Which add-ons are wanted."""
+    addon_versions: dict[str, str] = field(default_factory=dict)
+    """Exact versions of managed add-ons by name, instead of the library's."""
+    roles: Roles = field(default_factory=lambda: Roles())
+    """Existing IAM roles."""
+    charts: ChartsArgs = field(default_factory=lambda: ChartsArgs())
+    """Where charts come from."""
+    images: ImagesArgs = field(default_factory=lambda: ImagesArgs())
+    """Where images come from."""
+
+    def installs(self, name: str) -> bool:
+        """Whether the add-on of that name is installed."""
+        return any(row.name == name for row in installed(self.node_pools, self.spec))
+
+
+def _nothing(_: ClusterFacts) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """AWS permissions of an add-on: one IAM role for its service account, by EKS Pod Identity."""
+
+    service_account: str
+    """Name of the service account that takes the role."""
+    reason: str
+    """Why it needs them; a sentence of the documentation."""
+    role: str = ""
+    """Field of `Roles` with an existing role for it; empty if there is no such field."""
+    policy_arns: tuple[str, ...] = ()
+    """ARNs of AWS-managed policies."""
+    policy: Callable[[ClusterFacts], dict[str, Any]] | None = None
+    """A policy document. A component that writes its policies itself needs neither."""
+
+
+@dataclass(frozen=True)
+class Addon:
+    """One add-on."""
+
+    name: str
+    """Name of the component; for a managed add-on, EKS's name of it."""
+    kind: str
+    """`MANAGED`, `RELEASE` or `RULES`."""
+    purpose: str
+    """What it is for, in a few words."""
+    component: Callable[[str, Any, pulumi.ResourceOptions], pulumi.ComponentResource]
+    """The class of the component."""
+    args: Callable[[ClusterFacts], Mapping[str, Any]] = _nothing
+    """The component's arguments, without those that follow from the other fields."""
+    chart: Chart | None = None
+    """The chart of a Helm release."""
+    permissions: Permissions | None = None
+    """Its AWS permissions."""
+    toggle: str = ""
+    """Field of `EksAddonsSpec` that switches it off; empty if it is always installed."""
+    serves: Callable[[Specs], Mapping[str, Pool]] | None = None
+    """The pools that it serves, by name: without such a pool it is not installed, and its component gets `node_pools`.
+    None for an add-on of the whole cluster."""
+    pools: str = NO_POOLS
+    """Which pools it waits for."""
+    storage: bool = False
+    """Whether it waits for the storage classes."""
+    requires: tuple[str, ...] = ()
+    """Rows above without which it is not installed; it waits for them."""
+    after: tuple[str, ...] = ()
+    """Rows above that it waits for if they are installed."""
+
+    def is_on(self, spec: EksAddonsSpec) -> bool:
+        """Whether the spec, or its default, switches it on."""
+        if not self.toggle:
+            return True
+        wanted: Mapping[str, Any] = {**spec}
+        return wanted.get(self.toggle, arguments.shape(EksAddonsSpec).fields[self.toggle].default)
+
+    def waits_for(self, node_pools: Specs) -> list[str]:
+        """Names of the pools that it waits for."""
+        if self.pools == SERVED_POOLS and self.serves is not None:
+            return list(self.serves(node_pools))
+        if self.pools == CPU_POOLS:
+            return list(served_pools.without_gpus(node_pools))
+        return list(node_pools) if self.pools == ALL_POOLS else []
+
+    def arguments(self, facts: ClusterFacts) -> dict[str, Any]:
+        """All arguments of the component."""
+        given = {**self.args(facts)}
+        if self.kind == MANAGED:
+            given |= {
+                "addon": self.name,
+                "cluster": facts.cluster,
+                "kubernetes_version": facts.kubernetes_version,
+                "versions": facts.addon_versions,
+            }
+        if self.chart is not None:
+            given |= {"charts": facts.charts, "images": facts.images}
+        if self.serves is not None:
+            given["node_pools"] = facts.node_pools
+        return given | self._permissions(facts)
+
+    def _permissions(self, facts: ClusterFacts) -> dict[str, Any]:
+        needed = self.permissions
+        if needed is None:
+            return {}
+        existing: Mapping[str, Any] = {**facts.roles}
+        given: dict[str, Any] = {"role_arn": role} if (role := existing.get(needed.role)) else {}
+        if self.kind != MANAGED:
+            return given
+        given |= {"service_account": needed.service_account, "policy_arns": list(needed.policy_arns)}
+        return given if needed.policy is None else {**given, "policy": needed.policy(facts)}
+
+    def install(self, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:
+        """The component, created with `opts`."""
+        return self.component(self.name, self.arguments(facts), opts)
+
+
+def _autoscaler(facts: ClusterFacts) -> dict[str, Any]:
+    minutes = facts.spec.get("scale_down_after_minutes")
+    return {
+        "cluster": facts.cluster,
+        "kubernetes_version": facts.kubernetes_version,
+        "region": facts.region,
+        "node_pools": facts.node_pools,
+        **({} if minutes is None else {"scale_down_after_minutes": minutes}),
+    }
+
+
+def _monitoring_agent(facts: ClusterFacts) -> dict[str, Any]:
+    """The agent's DCGM server tolerates no taint by default (containers-roadmap#2567). On a GPU node without that
+    server the agent reports DCGMError, and EKS replaces healthy nodes (#2555)."""
+    taints = (taint for pool in served_pools.with_gpus(facts.node_pools).values() for taint in pool.taints)
+    tolerated = tolerations(taints)
+    return {"configuration": {"dcgmAgent": {"tolerations": tolerated}}} if tolerated else {}
+
+
+ADDONS: tuple[Addon, ...] = (
+    Addon("coredns", MANAGED, "DNS of the cluster", EksAddon, pools=CPU_POOLS),
+    Addon("metrics-server", MANAGED, "CPU and memory of pods, for autoscaling", EksAddon, pools=CPU_POOLS),
+    Addon(
+        "eks-node-monitoring-agent",
+        MANAGED,
+        "finds nodes that EKS should repair",
+        EksAddon,
+        _monitoring_agent,
+        pools=CPU_POOLS,
+    ),
+    Addon(
+        "cluster-autoscaler",
+        RELEASE,
+        "adds nodes for pending pods, removes idle ones",
+        ClusterAutoscaler,
+        _autoscaler,
+        versions.CLUSTER_AUTOSCALER,
+        Permissions(
+            cluster_autoscaler.SERVICE_ACCOUNT,
+            "The autoscaler reads all groups and resizes those with this cluster's tag.",
+            role="cluster_autoscaler",
+        ),
+        toggle="cluster_autoscaler",
+        pools=ALL_POOLS,
+    ),
+    Addon(
+        "nvidia-device-plugin",
+        RELEASE,
+        "GPUs that pods can request",
+        NvidiaDevicePlugin,
+        chart=versions.NVIDIA_DEVICE_PLUGIN,
+        toggle="device_plugin",
+        serves=device_plugin.served,
+        pools=SERVED_POOLS,
+    ),
+    Addon(
+        "efa-device-plugin",
+        RELEASE,
+        "EFA interfaces that pods can request",
+        EfaDevicePlugin,
+        chart=versions.EFA_DEVICE_PLUGIN,
+        toggle="efa_plugin",
+        serves=efa_plugin.served,
+        pools=SERVED_POOLS,
+    ),
+    Addon(
+        "monitoring",
+        RELEASE,
+        "metrics and alerts",
+        Monitoring,
+        lambda facts: {"autoscaler": facts.installs("cluster-autoscaler")},
+        versions.KUBE_PROMETHEUS_STACK,
+        toggle="monitoring",
+        pools=CPU_POOLS,
+        storage=True,
+    ),
+    Addon(
+        "dcgm-exporter",
+        RELEASE,
+        "GPU metrics",
+        DcgmExporter,
+        # The ServiceMonitor's kind comes with the Prometheus operator.
+        lambda facts: {"scrape": facts.installs("monitoring")},
+        versions.DCGM_EXPORTER,
+        toggle="dcgm_exporter",
+        serves=served_pools.with_gpus,
+        pools=SERVED_POOLS,
+        after=("monitoring",),
+    ),
+    Addon(
+        "alerts",
+        RULES,
+        "alerts for GPUs and containers",
+        Alerts,
+        lambda facts: {"system": PROMETHEUS_OPERATOR, "gpu_metrics": facts.installs("dcgm-exporter")},
+        toggle="alerts",
+        requires=("monitoring",),
+    ),
+)
+"""Every add-on, each after those that it waits for."""
+
+
+def installed(node_pools: Specs, spec: EksAddonsSpec) -> list[Addon]:
+    """The add-ons that a cluster with these pools gets, in the order of `ADDONS`."""
+    found: dict[str, Addon] = {}
+    for row in ADDONS:
+        serves = row.serves is None or bool(row.serves(node_pools))
+        if row.is_on(spec) and serves and all(name in found for name in row.requires):
+            found[row.name] = row
+    return list(found.values())

@@ -1,50 +1,61 @@
-"""The Kubernetes Cluster Autoscaler on EKS: pending pods make nodes, idle nodes go, down to zero."""
+"""The Kubernetes Cluster Autoscaler on EKS: adds nodes for pending pods and removes idle ones, down to zero."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import naming, versions
+from .. import arguments, checks, naming, versions
+from ..charts import release as releases
 from ..charts.images import ImagesArgs
-from ..charts.release import release
+from ..charts.source import ChartsArgs
+from ..checks import Problem
 from ..hardware import AWS
-from ..pools import CAPACITY_LABEL, POOL_LABEL, NodePoolSpec, resolve_all
+from ..monitoring.targets import AUTOSCALER_NAMESPACE
+from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
+from . import served_pools, tags
 from .identity import PodIdentity
+from .pool_spec import EksNodePoolSpec
 
-NAMESPACE = "kube-system"
-POD_LABELS = {"app.kubernetes.io/instance": "cluster-autoscaler", "app.kubernetes.io/name": "aws-cluster-autoscaler"}
-"""Labels of its pod and its Service, by which Prometheus finds its metrics (the chart: cloud provider and name)."""
-METRICS_PORT = "http"
+SERVICE_ACCOUNT = "cluster-autoscaler"
+IDLE_MINUTES = 10
+"""Minutes for which a node is idle before it is removed, by default."""
 
-_SERVICE_ACCOUNT = "cluster-autoscaler"
+_IDLE_RANGE = (1, 1440)
 _NOBODY = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
-# `taints` (each driver's installation guide). The autoscaler must not take them for lasting.
+# `taints` (each driver's installation guide). The autoscaler must not take them for permanent ones.
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
 
 
 class ClusterAutoscalerArgs(TypedDict):
-    """`cluster`: the cluster's name as an output, `cluster_name` the same as plain text. `kubernetes_version`: minor;
-    the autoscaler's image follows it. `node_pools`: every pool. `scale_down_after_minutes`: how long a node is idle
-    before it goes (default 10). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see
-    `images.ImagesArgs`. `role_arn`: a role that is there already, instead of a new one."""
+    """The cluster whose node groups the autoscaler resizes, and how it does that."""
 
     cluster: pulumi.Input[str]
-    cluster_name: str
+    """Name of the EKS cluster."""
     kubernetes_version: str
+    """Kubernetes minor of the cluster, such as 1.35. The autoscaler's image follows it, since the autoscaler simulates
+    the scheduler of its own version."""
     region: str
-    node_pools: dict[str, NodePoolSpec]
+    """AWS region of the cluster, such as us-east-1."""
+    node_pools: dict[str, EksNodePoolSpec]
+    """Every pool of the cluster, by name. The order of their capacity ladders becomes the autoscaler's priorities."""
     scale_down_after_minutes: NotRequired[int]
-    chart_mirror: NotRequired[str]
-    chart_digests: NotRequired[dict[str, str]]
+    """Minutes for which a node must be idle before it is removed, 1 to 1440. Default: `10`."""
+    charts: NotRequired[ChartsArgs]
+    """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
+    """Where the image comes from. Default: its own registry."""
     role_arn: NotRequired[pulumi.Input[str]]
+    """ARN of an existing IAM role for the autoscaler. It trusts EKS Pod Identity and has the permissions of this
+    component's own role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
+    """Tags of the role and its association. Default: none."""
 
 
 def policy(cluster_name: str) -> dict[str, Any]:
-    """What the autoscaler may do: read groups and types, resize this cluster's groups and no others.
+    """What the autoscaler may do: read groups and types, and resize the groups of this cluster.
 
     Source: cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy".
     """
@@ -89,45 +100,48 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
     """The autoscaler's command line. Source: cluster-autoscaler/FAQ.md, "What are the parameters to CA?"; all of them
     are in its releases 1.33 to 1.35.
 
-    Left as they are: `new-pod-scale-up-delay` (every pod that waits is meant), `skip-nodes-with-custom-controller-pods`
-    (a training operator's pods are not moved), `scale-down-unready-time` (a node whose GPU never shows goes after 20
+    Not changed: `new-pod-scale-up-delay` (every pending pod counts), `skip-nodes-with-custom-controller-pods` (pods of
+    a training operator are not moved), `scale-down-unready-time` (a node whose GPU never appears is removed after 20
     minutes).
     """
     return {
-        # Rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
+        # The rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
         "expander": "priority,least-waste" if ladder else "least-waste",
-        # A launch that EC2 refuses (no capacity, a capacity block before its time) shows in the group's activities, and
-        # the next rung has its turn within minutes. This is for machines that start and never join; the largest ones
-        # with GPUs take ten minutes.
+        # If EC2 refuses a launch (no capacity, or a capacity block that has not begun), the group's activities show it,
+        # and the next rung is tried within minutes. This flag is for machines that start and never join; the largest
+        # ones with GPUs need ten minutes.
         "max-node-provision-time": "15m",
         "scale-down-unneeded-time": f"{scale_down_after_minutes}m",
-        # For ten minutes after a scale-up idle nodes stay: those of its own group, and not the GPU nodes of every pool.
+        # Idle nodes stay for ten minutes after a scale-up: only those of the same group, not the GPU nodes of every
+        # pool.
         "scale-down-delay-type-local": True,
-        # A node on which a GPU is in use stays: to move a training run to a fuller node costs what it has computed
-        # since its last checkpoint. Without GPUs the usual half holds.
+        # A node on which a GPU is in use stays: a training run that is moved to a fuller node loses its results since
+        # the last checkpoint. For nodes without GPUs the autoscaler's default, one half, applies.
         "scale-down-gpu-utilization-threshold": 0,
-        # What runs on every node says nothing of whether this one is needed.
+        # DaemonSets run on every node, so they do not show that this one is needed.
         "ignore-daemonsets-utilization": True,
-        # Nodes with nothing but system pods of ours may go: the pods run elsewhere as well.
+        # Nodes that have only system pods may be removed: those pods can run elsewhere.
         "skip-nodes-with-system-pods": False,
-        # Nearly every ML pod has an emptyDir (/dev/shm): it would keep its node for good.
+        # Nearly every ML pod has an emptyDir (/dev/shm): it would keep its node permanently.
         "skip-nodes-with-local-storage": False,
-        # The zones of a rung grow evenly. Groups are similar by these labels and nothing else: by its own rules the
-        # autoscaler finds a group with nodes unlike an empty one (memory of a real node against the type's, labels that
-        # EKS adds), and two rungs alike that are not (processors/nodegroupset).
+        # The zones of a rung grow evenly. Groups are similar by these labels and nothing else. By its own rules the
+        # autoscaler would take a group with nodes and an empty one for different (a real node's memory and the type's
+        # differ, and EKS adds labels), and two rungs for similar (processors/nodegroupset).
         "balance-similar-node-groups": True,
-        # The chart drops what follows "_", so that a flag can be given several times.
+        # The chart removes what follows "_", so a flag can be given several times.
         **{f"balancing-label_{index}": label for index, label in enumerate((POOL_LABEL, CAPACITY_LABEL))},
         **{f"startup-taint_{index}": taint for index, taint in enumerate(_STARTUP_TAINTS)},
     }
 
 
-def expander_priorities(node_pools: dict[str, NodePoolSpec]) -> dict[str, list[str]]:
-    """Priority → patterns of Auto Scaling groups' names, from the pools' capacity ladders: the first rung has the
-    highest, the last one of every pool 10. Every group is in it, for the autoscaler uses no other (expander/priority).
+def expander_priorities(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, list[str]]:
+    """Priority → patterns of Auto Scaling groups' names, from the pools' capacity ladders. The first rung has the
+    highest priority, the last one of every pool 10. It has every group: the autoscaler ignores those without a priority
+    (expander/priority).
 
-    EKS calls the group of a node group `eks-NODEGROUP-UUID`; the node group is called after our prefix, 18 digits of
-    time and 8 of a counter (terraform-plugin-sdk, helper/id). The digits tell a pool `gpu` from a pool `gpu-large`.
+    EKS names the Auto Scaling group of a node group `eks-NODEGROUP-UUID`. The node group's name is the prefix, 18
+    digits of time and 8 of a counter (terraform-plugin-sdk, helper/id). The digits distinguish a pool `gpu` from a pool
+    `gpu-large`.
     """
     priorities: dict[str, list[str]] = {}
     for pool in resolve_all(AWS, node_pools).values():
@@ -137,10 +151,35 @@ def expander_priorities(node_pools: dict[str, NodePoolSpec]) -> dict[str, list[s
     return priorities
 
 
-class ClusterAutoscaler(pulumi.ComponentResource):
-    """The Cluster Autoscaler with a role of its own. Not for GKE, which has one built in.
+def idle_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with `scale_down_after_minutes`."""
+    (low, high), minutes = _IDLE_RANGE, args.get("scale_down_after_minutes", IDLE_MINUTES)
+    if not low <= minutes <= high:
+        yield Problem(
+            "scale_down_after_minutes", minutes, "out of range", f"{low} to {high} minutes",
+            f"write {low if minutes < low else high}",
+        )  # fmt: skip
 
-    Takes the providers `aws` and `kubernetes`. Destroy it before the pools: it would fight their removal.
+
+def problems(args: ClusterAutoscalerArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments, found without asking AWS."""
+    yield from checks.one_of("kubernetes_version", args["kubernetes_version"], versions.CLUSTER_AUTOSCALER_IMAGE)
+    yield from served_pools.problems(args["node_pools"])
+    yield from idle_problems(args)
+    yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
+    yield from releases.problems(versions.CLUSTER_AUTOSCALER, args.get("charts", {}), args.get("images", {}))
+
+
+class ClusterAutoscaler(pulumi.ComponentResource):
+    """The Cluster Autoscaler, with an IAM role by EKS Pod Identity.
+
+    Works on any EKS cluster that has the add-on eks-pod-identity-agent. It needs the providers `aws` and `kubernetes`
+    of the cluster, its name, region and Kubernetes minor, and the pools by spec. It resizes the Auto Scaling groups
+    with the tags `k8s.io/cluster-autoscaler/enabled` and `k8s.io/cluster-autoscaler/CLUSTER: owned`, which groups of
+    `EksNodePool` have. If a pool has several rungs, it resizes groups of `EksNodePool` only.
+
+    In the cluster it is the release `cluster-autoscaler` in `kube-system`, so a cluster has one. Let it depend on the
+    pools, so that it is deleted before them: it would undo their removal. Not for GKE, which has its own.
     """
 
     release_name: pulumi.Output[str]
@@ -148,13 +187,14 @@ class ClusterAutoscaler(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
+        args = arguments.checked(f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems)
         identity = PodIdentity(
             name,
             {
                 "cluster": args["cluster"],
-                "namespace": NAMESPACE,
-                "service_account": _SERVICE_ACCOUNT,
-                "policy": policy(args["cluster_name"]),
+                "namespace": AUTOSCALER_NAMESPACE,
+                "service_account": SERVICE_ACCOUNT,
+                "policy": pulumi.Output.from_input(args["cluster"]).apply(policy),
                 "role_arn": args.get("role_arn", ""),
                 "tags": args.get("tags", {}),
             },
@@ -164,12 +204,12 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         values: dict[str, Any] = {
             "cloudProvider": "aws",
             "awsRegion": args["region"],
-            "autoDiscovery": {"clusterName": args["cluster_name"]},
+            "autoDiscovery": {"clusterName": args["cluster"]},
             "image": {"tag": versions.CLUSTER_AUTOSCALER_IMAGE[args["kubernetes_version"]]},
-            "rbac": {"serviceAccount": {"name": _SERVICE_ACCOUNT}},
-            "extraArgs": _flags(int(args.get("scale_down_after_minutes", 10)), ladder),
+            "rbac": {"serviceAccount": {"name": SERVICE_ACCOUNT}},
+            "extraArgs": _flags(args.get("scale_down_after_minutes", IDLE_MINUTES), ladder),
             "priorityClassName": "system-cluster-critical",
-            # The level `restricted` of the Pod Security Standards. The group lets it read its Pod Identity token.
+            # The level `restricted` of the Pod Security Standards. With the group it can read its Pod Identity token.
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _NOBODY,
@@ -186,15 +226,15 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         }
         if ladder:
             values["expanderPriorities"] = expander_priorities(args["node_pools"])
-        installed = release(
+        installed = releases.release(
+            f"{name}-release",
             versions.CLUSTER_AUTOSCALER,
             values,
-            namespace=NAMESPACE,
+            namespace=AUTOSCALER_NAMESPACE,
             parent=self,
-            mirror=args.get("chart_mirror", ""),
-            digests=args.get("chart_digests"),
-            images_from=args.get("images"),
-            # Its first call to AWS would fail, and the chart's pod would restart until the role is there.
+            charts=args.get("charts", {}),
+            images_from=args.get("images", {}),
+            # Without the role its first call to AWS fails, and its pod restarts until the role exists.
             depends_on=[identity],
         )
         self.release_name = installed.status.name

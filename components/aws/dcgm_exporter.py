@@ -1,38 +1,44 @@
 """NVIDIA's DCGM exporter: GPU metrics of every GPU node for Prometheus."""
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import versions
+from .. import arguments, versions
+from ..charts import release as releases
 from ..charts.images import ImagesArgs
-from ..charts.release import namespace, release
-from ..hardware import AWS
-from ..pools import GPU_PRESENT_LABEL, NodePoolSpec, resolve_all
+from ..charts.source import ChartsArgs
+from ..checks import Problem
+from ..monitoring.targets import DCGM_NAMESPACE
+from ..pools import GPU_PRESENT_LABEL
 from ..taints import tolerations
-
-NAMESPACE = "dcgm-exporter"
+from . import served_pools
+from .pool_spec import EksNodePoolSpec
 
 # DCGM holds samples per GPU; 512 MiB were killed at eight GPUs (dcgm-exporter#702).
 _BASE_MIB = 512
 _MIB_PER_GPU = 128
 
-# The chart lays its list of metrics over a file of the image, which the container runtime of Bottlerocket refuses
-# (dcgm-exporter#613); a folder of its own works on every image. The volume is the chart's.
+# The chart mounts its list of metrics over a file of the image, which Bottlerocket's container runtime refuses
+# (dcgm-exporter#613); a separate folder works on every image. The volume is the chart's.
 _COUNTERS = {"name": "exporter-metrics-volume", "mountPath": "/etc/gpuyard", "readOnly": True}
 
 
 class DcgmExporterArgs(TypedDict):
-    """`node_pools`: every pool of the cluster; the exporter runs on those with GPUs. `scrape`: make a ServiceMonitor,
-    for which the Prometheus operator's kinds must exist. `chart_mirror`, `chart_digests`: see
-    `release.source`. `images`: see `images.ImagesArgs`."""
+    """Where the exporter runs, who scrapes it, and where its chart and image come from."""
 
-    node_pools: dict[str, NodePoolSpec]
+    node_pools: dict[str, EksNodePoolSpec]
+    """Every pool of the cluster, by name. The exporter tolerates the taints of those with GPUs, and its memory follows
+    from the largest number of GPUs on a node."""
     scrape: NotRequired[bool]
-    chart_mirror: NotRequired[str]
-    chart_digests: NotRequired[dict[str, str]]
+    """Whether to create a ServiceMonitor. The Prometheus operator's kinds must exist: let the component depend on
+    `Monitoring`. Default: `false`."""
+    charts: NotRequired[ChartsArgs]
+    """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
+    """Where the image comes from. Default: its own registry."""
 
 
 def memory_mib(gpus: int) -> int:
@@ -40,14 +46,22 @@ def memory_mib(gpus: int) -> int:
     return _BASE_MIB + _MIB_PER_GPU * gpus
 
 
+def problems(args: DcgmExporterArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments."""
+    yield from served_pools.problems(args["node_pools"])
+    yield from releases.problems(versions.DCGM_EXPORTER, args.get("charts", {}), args.get("images", {}))
+
+
 class DcgmExporter(pulumi.ComponentResource):
-    """The DCGM exporter on every GPU node of an EKS cluster, and on no other.
+    """The DCGM exporter on every GPU node of an EKS cluster, and on no other node.
 
     It needs no runtime class: `nvidia` is the default runtime on the NVIDIA images of AL2023 and of Bottlerocket, which
     shows all GPUs to a container with the capability SYS_ADMIN, as the chart gives it (bottlerocket#3992). On
     Bottlerocket with Kubernetes 1.34 and later the exporter's image may not find its library (dcgm-exporter#636, open).
 
-    Not for GKE, whose managed DCGM is the one exporter there. Takes the provider `kubernetes`.
+    Works on any EKS cluster. It needs the provider `kubernetes` of the cluster, the pools by spec, and on every GPU
+    node the label `nvidia.com/gpu.present: true`, which nodes of `EksNodePool` have. In the cluster it is the release
+    `dcgm-exporter` in a namespace of the same name, so a cluster has one. Not for GKE, which has a managed exporter.
     """
 
     release_name: pulumi.Output[str]
@@ -55,32 +69,33 @@ class DcgmExporter(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DcgmExporterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
-        pools = [pool for pool in resolve_all(AWS, args["node_pools"]).values() if pool.gpus]
+        args = arguments.checked(f"DcgmExporter {name}", DcgmExporterArgs, args, problems)
+        pools = served_pools.with_gpus(args["node_pools"]).values()
         memory = f"{memory_mib(max((pool.gpus for pool in pools), default=0))}Mi"
-        # The exporter mounts the kubelet's pod-resources socket and may profile.
-        home = namespace(NAMESPACE, self, "privileged")
-        installed = release(
+        # The exporter mounts the kubelet's pod-resources socket, and may profile GPUs.
+        home = releases.namespace(f"{name}-namespace", DCGM_NAMESPACE, self, "privileged")
+        installed = releases.release(
+            f"{name}-release",
             versions.DCGM_EXPORTER,
             {
                 "nodeSelector": {GPU_PRESENT_LABEL: "true"},
                 "tolerations": tolerations(taint for pool in pools for taint in pool.taints),
                 "priorityClassName": "system-node-critical",
                 "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
-                # Go sizes itself by the node's cores (192 and more) and not by the pod's share of them.
+                # Go starts a thread for each of the node's cores (192 and more), whatever the pod's share of them.
                 "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
                 "extraVolumeMounts": [_COUNTERS],
-                # The chart asks every five seconds with a second's patience, and three late answers end the exporter.
-                # With many busy GPUs answers are late, and so is the first one (dcgm-exporter#23).
+                # The chart's probe asks every five seconds and waits one; after three late answers the exporter is
+                # restarted. With many busy GPUs answers are late, and so is the first one (dcgm-exporter#23).
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
-                # Honour the exporter's own pod and namespace labels: they name the job that holds the GPU.
+                # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.
                 "serviceMonitor": {"enabled": args.get("scrape", False), "honorLabels": True},
             },
             namespace=home.metadata.name,
             parent=self,
-            mirror=args.get("chart_mirror", ""),
-            digests=args.get("chart_digests"),
-            images_from=args.get("images"),
+            charts=args.get("charts", {}),
+            images_from=args.get("images", {}),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -1,45 +1,60 @@
-"""NVIDIA's device plugin: makes the GPUs of a node requestable as `nvidia.com/gpu`."""
+"""NVIDIA's device plugin: lets pods request the GPUs of a node as `nvidia.com/gpu`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import versions
+from .. import arguments, versions
+from ..charts import release as releases
 from ..charts.images import ImagesArgs
-from ..charts.release import namespace, release
+from ..charts.source import ChartsArgs
+from ..checks import Problem
 from ..pools import GPU_PRESENT_LABEL, Pool
 from ..taints import tolerations
+from . import served_pools
 from .pool_spec import IMAGE_LABEL, EksNodePoolSpec, resolve
 
-# Bottlerocket runs the plugin as a service of the system; a second one beside it misbehaves (bottlerocket#3992).
+# Bottlerocket runs the plugin as a service of the system; a second one on the same node fails (bottlerocket#3992).
 _IMAGES_WITH_PLUGIN = ["bottlerocket"]
 
 
 class NvidiaDevicePluginArgs(TypedDict):
-    """`node_pools`: every pool of the cluster; the plugin runs on those with GPUs whose image brings no plugin.
-    `chart_mirror`, `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
+    """Where the device plugin runs, and where its chart and image come from."""
 
     node_pools: dict[str, EksNodePoolSpec]
-    chart_mirror: NotRequired[str]
-    chart_digests: NotRequired[dict[str, str]]
+    """Every pool of the cluster, by name. The plugin tolerates the taints of those with GPUs whose image has no plugin
+    of its own."""
+    charts: NotRequired[ChartsArgs]
+    """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
+    """Where the image comes from. Default: its own registry."""
 
 
 def served(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
-    """The pools on which the plugin runs, by name: those with GPUs, without those whose image has it built in."""
+    """The pools on which the plugin runs, by name: those with GPUs, without those whose image includes a plugin."""
     found = {name: resolve(name, spec) for name, spec in node_pools.items()}
     return {name: eks.pool for name, eks in found.items() if eks.pool.gpus and eks.image not in _IMAGES_WITH_PLUGIN}
 
 
+def problems(args: NvidiaDevicePluginArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments."""
+    yield from served_pools.problems(args["node_pools"])
+    yield from releases.problems(versions.NVIDIA_DEVICE_PLUGIN, args.get("charts", {}), args.get("images", {}))
+
+
 class NvidiaDevicePlugin(pulumi.ComponentResource):
-    """The device plugin on every GPU node of an EKS cluster that does not bring one, and on no other.
+    """The device plugin on every GPU node of an EKS cluster whose image has none, and on no other node.
 
-    A pod gets the GPUs that it asks for and sees no others, and needs no privileges for it. The nodes are set up for
-    that by `user_data.py`, which says why; an image of another maker has to be set up in the same way.
+    A pod gets the GPUs that it requests and sees no others, and needs no privileges for it. The user data of
+    `EksNodePool` sets up the nodes for that; nodes with an image of your own need the same setup: the NVIDIA container
+    toolkit as the default runtime, with `accept-nvidia-visible-devices-as-volume-mounts = true`.
 
-    Not for GKE, which brings its own: two of them advertise every GPU twice. Takes the provider `kubernetes`.
+    Works on any EKS cluster. It needs the provider `kubernetes` of the cluster, the pools by spec, and on every GPU
+    node the label `nvidia.com/gpu.present: true`, which nodes of `EksNodePool` have. In the cluster it is the release
+    `nvidia-device-plugin` in a namespace of the same name, so a cluster has one. Not for GKE, which runs its own: two
+    plugins count every GPU twice.
     """
 
     release_name: pulumi.Output[str]
@@ -47,21 +62,23 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NvidiaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:NvidiaDevicePlugin", name, None, opts)
+        args = arguments.checked(f"NvidiaDevicePlugin {name}", NvidiaDevicePluginArgs, args, problems)
         pools = served(args["node_pools"]).values()
-        # The chart refuses the namespace `default`, and the plugin mounts the kubelet's socket folder.
-        home = namespace("nvidia-device-plugin", self, "privileged")
+        # The chart refuses the namespace `default`, and the plugin mounts the folder of the kubelet's sockets.
+        home = releases.namespace(f"{name}-namespace", "nvidia-device-plugin", self, "privileged")
         other_image = {"key": IMAGE_LABEL, "operator": "NotIn", "values": _IMAGES_WITH_PLUGIN}
-        installed = release(
+        installed = releases.release(
+            f"{name}-release",
             versions.NVIDIA_DEVICE_PLUGIN,
             {
                 "deviceListStrategy": "volume-mounts",
-                # The kubelet itself lets containers at their GPUs. Else a reload of systemd, or the static CPU manager,
-                # takes running containers the devices that the toolkit gave them: "Failed to initialize NVML: Unknown
-                # Error" (amazon-eks-ami#2428, k8s-device-plugin#145). With it the chart makes the plugin privileged,
-                # and through that it sees the node's GPUs.
+                # The kubelet itself gives containers access to their GPUs. Otherwise a reload of systemd, or the static
+                # CPU manager, takes away the devices that the toolkit gave to running containers: "Failed to initialize
+                # NVML: Unknown Error" (amazon-eks-ami#2428, k8s-device-plugin#145). With this value the chart makes the
+                # plugin privileged, and so it sees the node's GPUs.
                 "compatWithCPUManager": True,
                 "nodeSelector": {GPU_PRESENT_LABEL: "true"},
-                # Takes the place of the chart's own terms (Helm replaces lists), of which NFD's labels are two.
+                # Replaces the chart's own terms, two of which are labels of NFD (Helm replaces lists).
                 "affinity": {
                     "nodeAffinity": {
                         "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -78,9 +95,8 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
             },
             namespace=home.metadata.name,
             parent=self,
-            mirror=args.get("chart_mirror", ""),
-            digests=args.get("chart_digests"),
-            images_from=args.get("images"),
+            charts=args.get("charts", {}),
+            images_from=args.get("images", {}),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -1,39 +1,54 @@
-"""AWS's EFA device plugin: makes the EFA interfaces of a node requestable as `vpc.amazonaws.com/efa`."""
+"""AWS's EFA device plugin: lets pods request the EFA interfaces of a node as `vpc.amazonaws.com/efa`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import versions
+from .. import arguments, versions
+from ..charts import release as releases
 from ..charts.images import ImagesArgs
-from ..charts.release import namespace, release
+from ..charts.source import ChartsArgs
+from ..checks import Problem
 from ..clouds import AWS, CLOUDS
-from ..pools import INTERCONNECT_LABEL, NodePoolSpec, Pool, resolve_all
+from ..pools import INTERCONNECT_LABEL, Pool, resolve_all
 from ..taints import tolerations
+from . import served_pools
+from .pool_spec import EksNodePoolSpec
 
 
 class EfaDevicePluginArgs(TypedDict):
-    """`node_pools`: every pool of the cluster; the plugin runs on those with `interconnect`. `chart_mirror`,
-    `chart_digests`: see `release.source`. `images`: see `images.ImagesArgs`."""
+    """Where the EFA device plugin runs, and where its chart and image come from."""
 
-    node_pools: dict[str, NodePoolSpec]
-    chart_mirror: NotRequired[str]
-    chart_digests: NotRequired[dict[str, str]]
+    node_pools: dict[str, EksNodePoolSpec]
+    """Every pool of the cluster, by name. The plugin runs on the machine types of those with `interconnect`, and
+    tolerates their taints."""
+    charts: NotRequired[ChartsArgs]
+    """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
+    """Where the image comes from. Default: its own registry."""
 
 
-def served(node_pools: Mapping[str, NodePoolSpec]) -> dict[str, Pool]:
+def served(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
     """The pools on which the plugin runs, by name: those with EFA interfaces."""
     return {name: pool for name, pool in resolve_all(AWS, node_pools).items() if pool.interconnects}
 
 
-class EfaDevicePlugin(pulumi.ComponentResource):
-    """The EFA device plugin on every node of a pool with `interconnect`, on each image, and on no other node.
+def problems(args: EfaDevicePluginArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments."""
+    yield from served_pools.problems(args["node_pools"])
+    yield from releases.problems(versions.EFA_DEVICE_PLUGIN, args.get("charts", {}), args.get("images", {}))
 
-    The image comes from AWS's registry in us-west-2, from which nodes of any region may pull it (EKS user guide, "View
-    Amazon container image registries"). Takes the provider `kubernetes`.
+
+class EfaDevicePlugin(pulumi.ComponentResource):
+    """The EFA device plugin on every node of a pool with `interconnect`, whatever its image, and on no other node.
+
+    Works on any EKS cluster. It needs the provider `kubernetes` of the cluster, the pools by spec, and on every node
+    with EFA interfaces the label `gpuyard.dev/interconnect: efa`, which nodes of `EksNodePool` have. In the cluster it
+    is the release `aws-efa-k8s-device-plugin` in the namespace `efa-device-plugin`, so a cluster has one. The image
+    comes from AWS's registry in us-west-2, from which nodes of any region can pull it (EKS user guide, "View Amazon
+    container image registries").
     """
 
     release_name: pulumi.Output[str]
@@ -41,10 +56,13 @@ class EfaDevicePlugin(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EfaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:EfaDevicePlugin", name, None, opts)
+        args = arguments.checked(f"EfaDevicePlugin {name}", EfaDevicePluginArgs, args, problems)
         pools = served(args["node_pools"]).values()
-        # The plugin is privileged, on the host's network, and mounts the kubelet's socket folder and /dev/infiniband.
-        home = namespace("efa-device-plugin", self, "privileged")
-        installed = release(
+        # The plugin is privileged, on the host's network, and mounts the folder of the kubelet's sockets and
+        # /dev/infiniband.
+        home = releases.namespace(f"{name}-namespace", "efa-device-plugin", self, "privileged")
+        installed = releases.release(
+            f"{name}-release",
             versions.EFA_DEVICE_PLUGIN,
             {
                 # A type with EFA in a pool without `interconnect` has no EFA interface.
@@ -64,9 +82,8 @@ class EfaDevicePlugin(pulumi.ComponentResource):
             },
             namespace=home.metadata.name,
             parent=self,
-            mirror=args.get("chart_mirror", ""),
-            digests=args.get("chart_digests"),
-            images_from=args.get("images"),
+            charts=args.get("charts", {}),
+            images_from=args.get("images", {}),
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -18,7 +18,7 @@ def launch_template(
     name: str,
     eks: EksPool,
     *,
-    cluster_name: str,
+    cluster: pulumi.Input[str],
     tags: dict[str, str],
     reserved: bool,
     security_group_ids: list[pulumi.Input[str]],
@@ -26,12 +26,26 @@ def launch_template(
     place: "Place | None",
     parent: pulumi.Resource,
 ) -> aws.ec2.LaunchTemplate:
-    """A template for EKS, which adds image, cluster and instance profile. `reserved`: its nodes come from the pool's
-    reservation. `security_group_ids`: all of them, where they are not the cluster's own group alone. `place`: where
-    nodes with an image that is not EKS's join."""
+    """A launch template for EKS, which adds image, cluster and instance profile.
+
+    Args:
+        name: of the resource.
+        eks: the pool.
+        cluster: name of the EKS cluster.
+        tags: tags of the template, and of the instances, disks and interfaces.
+        reserved: whether its nodes come from the pool's reservation.
+        security_group_ids: all security groups; empty for the cluster's alone.
+        placement_group: name of a placement group.
+        place: what nodes with an image that is not EKS's need to join.
+        parent: the component.
+    """
     pool = eks.pool
-    # A renamed pool keeps its template as it is: a new version of it would replace the nodes.
-    tags = {**tags, "Name": f"{cluster_name}-{eks.origin}", "gpuyard.dev/pool": eks.origin}
+    # A renamed pool keeps its template unchanged: a new version would replace the nodes.
+    named: dict[str, pulumi.Input[str]] = {
+        **tags,
+        "Name": pulumi.Output.concat(cluster, f"-{eks.origin}"),
+        "gpuyard.dev/pool": eks.origin,
+    }
     reservation = eks.reservation if reserved else {}
     block = reserved and eks.capacity_block
     return aws.ec2.LaunchTemplate(
@@ -47,7 +61,7 @@ def launch_template(
         ),
         network_interfaces=_interfaces(eks, security_group_ids),
         placement=aws.ec2.LaunchTemplatePlacementArgs(group_name=placement_group) if placement_group else None,
-        # Of a capacity block EKS wants market, reservation and type here (EKS user guide, "Capacity Blocks").
+        # For a capacity block, EKS requires market, reservation and type here (EKS user guide, "Capacity Blocks").
         instance_market_options=aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")
         if block
         else None,
@@ -61,28 +75,31 @@ def launch_template(
         if reserved
         else None,
         image_id=eks.ami,
-        # With interfaces, they name them.
+        # If the template has interfaces, they name the security groups.
         vpc_security_group_ids=security_group_ids if security_group_ids and not pool.interconnects else None,
-        user_data=_user_data(eks, cluster_name, place),
+        user_data=_user_data(eks, cluster, place),
         tag_specifications=[
-            aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
+            aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=named)
             for kind in ("instance", "volume", "network-interface")
         ],
-        tags=tags,
+        tags=named,
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
 
 @dataclass(frozen=True)
 class Place:
-    """The cluster as its nodes see it: `endpoint`, `certificate` (base64) and `service_cidr`."""
+    """What a node needs to know of its cluster to join it."""
 
     endpoint: pulumi.Input[str]
+    """URL of the API server."""
     certificate: pulumi.Input[str]
+    """Certificate of the cluster's CA in base64."""
     service_cidr: pulumi.Input[str]
+    """IPv4 range of the Services."""
 
 
-def _user_data(eks: EksPool, cluster_name: str, place: Place | None) -> pulumi.Input[str] | None:
+def _user_data(eks: EksPool, cluster: pulumi.Input[str], place: Place | None) -> pulumi.Input[str] | None:
     pool = eks.pool
 
     def text(join: user_data.Join | None) -> str | None:
@@ -95,16 +112,16 @@ def _user_data(eks: EksPool, cluster_name: str, place: Place | None) -> pulumi.I
     if eks.ami is None or place is None:
         return text(None)
     taints = [f"{taint['key']}={taint.get('value', '')}:{taint['effect']}" for taint in pool.taints]
-    found = pulumi.Output.all(place.endpoint, place.certificate, place.service_cidr)
+    found = pulumi.Output.all(cluster, place.endpoint, place.certificate, place.service_cidr)
     pods = eks.pods_per_node
     return found.apply(
-        lambda at: text(user_data.Join(cluster_name, at[0], at[1], at[2], pool.labels, taints, pods)) or ""
+        lambda facts: text(user_data.Join(facts[0], facts[1], facts[2], facts[3], pool.labels, taints, pods)) or ""
     )
 
 
 def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
-    # AL2023 has everything on its root device; Bottlerocket keeps images and pods on a second one, and the first is as
-    # large as its image.
+    # AL2023 has everything on its root device. Bottlerocket keeps images and pods on a second device; its first one has
+    # the size of the image.
     bottlerocket = eks.image == "bottlerocket"
     system = [
         aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
@@ -123,7 +140,7 @@ def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
                 volume_size=eks.pool.disk_gib,
                 encrypted="true",
                 delete_on_termination="true",
-                # Ten-gigabyte GPU images: the most that gp3 gives without a bill for IOPS is 125 MiB/s.
+                # GPU images have ten gigabytes and more, and the throughput that gp3 includes is 125 MiB/s.
                 throughput=500 if eks.pool.gpus else 125,
                 iops=3000,
             ),
@@ -136,9 +153,9 @@ def _interfaces(
 ) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs] | None:
     """One EFA interface on each network card that has EFA; None leaves the one plain interface to EC2.
 
-    The first card's carries IP traffic too (`efa`, or `interface` where that card has no EFA); the others are
-    `efa-only` and take no address from the subnet. Source: EC2 user guide, "Maximize network bandwidth on instances
-    with multiple network cards"; terraform-aws-eks and eksctl lay them out the same way.
+    The first card's interface is also for IP traffic: it is `efa`, or `interface` if that card has no EFA. The others
+    are `efa-only` and have no address in the subnet. Source: EC2 user guide, "Maximize network bandwidth on instances
+    with multiple network cards"; terraform-aws-eks and eksctl use the same layout.
     """
     count = eks.pool.interconnects
     if not count:

@@ -1,5 +1,5 @@
-"""A pool of EKS nodes: managed node groups on a launch template of our own, one for each rung of the capacity ladder in
-each zone."""
+"""A pool of EKS nodes: managed node groups, one for each rung of the capacity ladder in each zone, on launch templates
+of this library."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import checks, naming
+from .. import arguments, naming
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
@@ -19,52 +19,59 @@ from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
 from .pool_spec import EksNodePoolSpec, EksPool, resolve
-from .subnets import of_zones
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
-# The resource under which the EFA device plugin shows a node's interfaces to pods.
+# The resource by which pods request a node's EFA interfaces; the EFA device plugin provides it.
 EFA_RESOURCE = "vpc.amazonaws.com/efa"
-# What nodes with an image that is not EKS's are given: EKS adds it to the others' user data.
+# Arguments for nodes whose image is not EKS's. For its own images EKS adds these facts to the user data.
 _PLACE = ("endpoint", "certificate_authority", "service_cidr")
-# Rounds of an update: at most so many nodes, and minutes until new ones have joined and old ones are drained.
+# A round of an update: the most nodes, and the minutes until new ones have joined and old ones are drained.
 _MOST_AT_ONCE, _MINUTES_OF_A_ROUND = 100, 30
 
 
 class EksNodePoolArgs(TypedDict):
-    """`pool`: what the pool is (see `EksNodePoolSpec`). `zones`: the network's zones, in the order of `subnet_ids`; a
-    pool that names none of its own has a group in each of them.
-    `cluster_name`: plain, for tags; `cluster`: the same as an output of the cluster. `kubernetes_version`: the
-    cluster's minor, from which the pinned image follows; without it EKS takes its newest. `network_id`,
-    `security_group_id`: the VPC and the cluster's own group; pools with interconnect or with security groups need them.
-    `endpoint`, `certificate_authority`, `service_cidr`: the cluster's; pools with an `ami` need them. `sizes`:
-    nodes that the groups have at the moment, by their logical names (default: not known): one below a raised `min` is
-    raised to it."""
+    """A pool, and the cluster and network that its nodes join."""
 
     pool: EksNodePoolSpec
-    zones: list[str]
-    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    cluster_name: str
+    """The pool: machine types, sizes, capacity, labels, taints, image."""
     cluster: pulumi.Input[str]
+    """Name of the EKS cluster."""
+    subnet_ids: dict[str, pulumi.Input[str]]
+    """Zone → id of the subnet for nodes, for every zone of the network in its order. A pool without `zones` has node
+    groups in all of them."""
     node_role_arn: pulumi.Input[str]
+    """ARN of the nodes' IAM role."""
     kubernetes_version: NotRequired[str]
+    """Kubernetes minor of the cluster, such as 1.35: the nodes' version, and the pinned image that belongs to it.
+    Default: EKS's newest image at creation, for the version that the cluster has then."""
     network_id: NotRequired[pulumi.Input[str]]
+    """Id of the VPC. Needed by a pool with `interconnect`. Default: none."""
     security_group_id: NotRequired[pulumi.Input[str]]
+    """Id of the cluster's security group. Needed by a pool with `interconnect` or `security_group_ids`.
+    Default: none, EKS attaches it."""
     endpoint: NotRequired[pulumi.Input[str]]
+    """URL of the cluster's API server. Needed by a pool with `ami`. Default: none."""
     certificate_authority: NotRequired[pulumi.Input[str]]
+    """Certificate of the cluster's CA in base64. Needed by a pool with `ami`. Default: none."""
     service_cidr: NotRequired[pulumi.Input[str]]
+    """IPv4 range of the cluster's Services. Needed by a pool with `ami`. Default: none."""
     sizes: NotRequired[dict[str, int]]
+    """Logical name of a node group → the number of nodes that it has now. A group below a raised `min` is raised to it.
+    Default: not known, sizes are the autoscaler's."""
     tags: NotRequired[dict[str, str]]
+    """Tags of everything that the pool consists of: groups, templates, instances, disks. Default: none."""
 
 
 class EksNodePool(pulumi.ComponentResource):
-    """Equal nodes that the Cluster Autoscaler may resize between min and max, from zero too.
+    """Equal nodes that the Cluster Autoscaler resizes between `min` and `max`, also from zero.
 
-    The name of the resource is the name of the pool; its groups are named after it, their rung and their zone (see
-    `groups.py`). Desired size is the autoscaler's: update with `pulumi up --refresh` (this repository's Pulumi.yaml
-    sets `refresh: always`), or a change of `max` puts back the size that the engine saw last, and the nodes in use go.
-    EKS refuses a `min` above the size of the moment: pass `sizes`, or raise that first (`aws eks
-    update-nodegroup-config`). What cannot change in place (the machine type, say) makes a new group before the old one
-    goes: names carry a suffix.
+    Works on any EKS cluster: it needs the provider `aws`, and the cluster's facts that the arguments name. The name of
+    the component is the name of the pool. Node groups are named after pool, rung and zone.
+
+    The desired size is the autoscaler's. Update with `pulumi up --refresh` (or `refresh: always` in Pulumi.yaml):
+    otherwise a change of `max` restores the size that the engine saw last, and nodes in use are deleted. EKS refuses a
+    `min` above the current size: pass `sizes`, or raise the size first (`aws eks update-nodegroup-config`). A change
+    that cannot be made in place, such as another machine type, creates a new group before it deletes the old one.
     """
 
     node_group_names: pulumi.Output[list[str]]
@@ -73,34 +80,40 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        # Before the registration, whose aliases follow from the pool.
+        args = arguments.checked(
+            f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
+        )
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
-        version = args.get("kubernetes_version", "")
-        checks.refuse(_problems(name, args, version), f"EksNodePool {name}")
         self._name, self._args, self._tags = name, args, args.get("tags", {})
-        eks = resolve(name, args["pool"], version)
+        eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))
         templates = self._templates(eks)
-        planned = groups.of_pool(eks.pool, args["zones"])
-        made = [self._group(group, eks, templates[group.rung.capacity == "reserved"]) for group in planned]
-        asg_names = [node_group.resources[0].autoscaling_groups[0].name for node_group in made]
-        # Of the group itself; its instances have theirs from the template, and twice is refused by neither.
+        planned = groups.of_pool(eks.pool, list(args["subnet_ids"]))
+        self.node_groups: dict[str, aws.eks.NodeGroup] = {
+            group.name: self._group(group, eks, templates[group.rung.capacity == "reserved"]) for group in planned
+        }
+        """The node groups by logical name (pool, rung and zone), best rung first, then by zone."""
+        node_groups = list(self.node_groups.values())
+        asg_names = [node_group.resources[0].autoscaling_groups[0].name for node_group in node_groups]
+        # Tags of the Auto Scaling group itself. Its instances have those of the template.
         own = {f"tag-{key}": (key, value) for key, value in self._tags.items()}
         for group, asg_name in zip(planned, asg_names):
-            for role, (key, value) in {**own, **autoscaler_tags(eks, group.rung, args["cluster_name"])}.items():
+            for role, (key, value) in {**own, **autoscaler_tags(eks, group.rung, args["cluster"])}.items():
                 aws.autoscaling.Tag(
                     f"{group.name}-{role}",
                     autoscaling_group_name=asg_name,
                     tag=aws.autoscaling.TagTagArgs(key=key, value=value, propagate_at_launch=False),
                     opts=pulumi.ResourceOptions(parent=self, aliases=_aliases(group, f"-{role}")),
                 )
-        self.node_group_names = pulumi.Output.all(*[node_group.node_group_name for node_group in made])
+        self.node_group_names = pulumi.Output.all(*[node_group.node_group_name for node_group in node_groups])
         self.autoscaling_group_names = pulumi.Output.all(*asg_names)
         self.register_outputs(
             {"nodeGroupNames": self.node_group_names, "autoscalingGroupNames": self.autoscaling_group_names}
         )
 
     def _templates(self, eks: EksPool) -> dict[bool, aws.ec2.LaunchTemplate]:
-        """The launch template of the reserved rung (True) and that of all others (False), as far as there are such."""
-        # Groups of a template's own take the place of the cluster's, so that is among them.
+        """The launch template of the reserved rung (True) and that of all other rungs (False), if there are such."""
+        # Security groups in a template replace the cluster's, so the list includes that one.
         further: list[pulumi.Input[str]] = [*eks.security_group_ids]
         if eks.pool.interconnects:
             further.append(self._efa_group().id)
@@ -121,11 +134,12 @@ class EksNodePool(pulumi.ComponentResource):
             reserved: launch_template(
                 f"{self._name}-reserved-template" if reserved else f"{self._name}-template",
                 eks,
-                cluster_name=self._args["cluster_name"],
+                cluster=self._args["cluster"],
                 tags=self._tags,
                 reserved=reserved,
                 security_group_ids=security_groups,
-                # A reservation has its place already; a group beside it is InsufficientInstanceCapacity (eksctl#7949).
+                # Reserved machines have a fixed place; with a placement group EC2 answers InsufficientInstanceCapacity
+                # (eksctl#7949).
                 placement_group=None if reserved else placement,
                 place=place,
                 parent=self,
@@ -134,14 +148,15 @@ class EksNodePool(pulumi.ComponentResource):
         }
 
     def _efa_group(self) -> aws.ec2.SecurityGroup:
-        """EFA's traffic bypasses the kernel and passes only between members of one group that allows all of it, both
-        ways and by name (EC2 user guide, "Get started with EFA")."""
+        """The security group of the EFA interfaces. EFA's traffic bypasses the kernel, and passes only between members
+        of one group that allows all of it in both directions, by the group's id (EC2 user guide, "Get started with
+        EFA")."""
         child = pulumi.ResourceOptions(parent=self)
         name = f"{self._name}-efa"
-        tags = {**self._tags, "Name": f"{self._args['cluster_name']}-{name}"}
+        tags = {**self._tags, "Name": pulumi.Output.concat(self._args["cluster"], f"-{name}")}
         group = aws.ec2.SecurityGroup(
             name,
-            # Cannot change: another one is another group, which no interface could leave this one for.
+            # Must not change: EC2 would replace the group, which is not possible while interfaces use it.
             description=f"EFA among the nodes of the pool {self._args['pool'].get('was') or self._name}",
             vpc_id=self._args.get("network_id"),
             tags=tags,
@@ -169,16 +184,16 @@ class EksNodePool(pulumi.ComponentResource):
         return aws.eks.NodeGroup(
             group.name,
             cluster_name=args["cluster"],
-            # Always, so that nodes follow the cluster: without it a group keeps the minor of its creation.
+            # Always set, so that nodes follow the cluster: without it a group keeps the minor of its creation.
             version=None if eks.ami else args.get("kubernetes_version"),
-            # Of the rung alone: the autoscaler's priorities are by name, and zones of a rung are equals.
+            # Without the zone: the autoscaler's priorities are by name, and the zones of a rung have the same one.
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",
             node_role_arn=args["node_role_arn"],
-            subnet_ids=of_zones(args["subnet_ids"], args["zones"], [group.zone]),
+            subnet_ids=[args["subnet_ids"][group.zone]],
             ami_type=eks.ami_type,
             release_version=eks.release,
             capacity_type="CAPACITY_BLOCK" if block else "SPOT" if rung.capacity == "spot" else "ON_DEMAND",
-            # Of a capacity block the template names the type.
+            # For a capacity block, the template names the type.
             instance_types=None if block else list(pool.machine_types),
             launch_template=aws.eks.NodeGroupLaunchTemplateArgs(
                 id=template.id, version=template.latest_version.apply(str)
@@ -195,33 +210,39 @@ class EksNodePool(pulumi.ComponentResource):
             ],
             update_config=aws.eks.NodeGroupUpdateConfigArgs(
                 max_unavailable_percentage=eks.update_percentage,
-                # EKS starts new nodes before it takes old ones away; a reservation that is in use has none to give.
+                # By default EKS starts new nodes before it removes old ones. A full reservation has none to start.
                 update_strategy="MINIMAL" if rung.capacity == "reserved" else "DEFAULT",
             ),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
-            # A preview shows by the tag which driver a new release brings.
+            # The tag shows in a preview which driver a new release includes.
             tags={**self._tags, "gpuyard.dev/pool": pool.name, "gpuyard.dev/zone": group.zone, **driver},
             opts=pulumi.ResourceOptions(
                 parent=self,
                 aliases=_aliases(group),
                 ignore_changes=[
-                    # The autoscaler's, from the first pending pod on. Ours is a size below `min`: EKS takes no such.
+                    # The size is the autoscaler's from the first pending pod on, unless it is below `min`, which EKS
+                    # refuses.
                     *([] if size is not None and size < group.min else ["scalingConfig.desiredSize"]),
-                    # The name is that of the creation, whatever the pool is called later.
+                    # A group keeps the name of its creation when the pool is renamed.
                     "nodeGroupNamePrefix",
                 ],
-                # The provider's own is an hour, whatever the number of nodes.
+                # The provider's default is one hour, whatever the number of nodes.
                 custom_timeouts=pulumi.CustomTimeouts(update=f"{update_minutes(group.max, eks.update_percentage)}m"),
             ),
         )
 
 
 def update_minutes(nodes: int, percentage: int) -> int:
-    """How long a new version of so many nodes may take, and at least the provider's default of 60 minutes.
+    """Minutes that an update of a group may take; at least the provider's default of 60.
 
-    A share of the nodes at a time, 100 at most; each of these rounds starts nodes, drains the old ones (EKS waits 15
-    minutes for their pods) and ends them. The group is made larger before and smaller after. Source: EKS user guide,
-    "Understand each phase of node updates"."""
+    EKS updates a share of the nodes at a time, 100 at most. Each of these rounds starts nodes, drains the old ones (EKS
+    waits 15 minutes for their pods) and terminates them. EKS enlarges the group before and shrinks it afterwards.
+    Source: EKS user guide, "Understand each phase of node updates".
+
+    Args:
+        nodes: size of the group.
+        percentage: share of the nodes that are updated at once.
+    """
     at_once = min(max(1, nodes * percentage // 100), _MOST_AT_ONCE)
     return max(60, _MINUTES_OF_A_ROUND * (math.ceil(nodes / at_once) + 1))
 
@@ -230,8 +251,16 @@ def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
     return [pulumi.Alias(name=f"{group.former_name}{role}")] if group.former_name else []
 
 
-def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Problem]:
-    yield from problems(name, args["pool"], args["zones"], version, len(args.get("tags", {})))
+def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
+    zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
+    if not zones:
+        yield Problem(
+            "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",
+            "pass the private subnets of the network",
+        )  # fmt: skip
+    found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
+    yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     pool, needed = args["pool"], set()
     if pool.get("interconnect"):
@@ -243,21 +272,21 @@ def _problems(name: str, args: EksNodePoolArgs, version: str) -> Iterator[Proble
     for field in sorted(needed):
         if args.get(field) is None:
             yield Problem(
-                field, None, "a pool with interconnect, security groups or an image of its own needs it",
-                "an output of the network or the cluster", f"pass the output {field} of network or cluster",
+                field, None, "missing: a pool with `interconnect`, `security_group_ids` or `ami` needs it",
+                "an output of the network or the cluster", f"pass `{field}` of the network or the cluster",
             )  # fmt: skip
 
 
-def autoscaler_tags(eks: EksPool, rung: Rung, cluster_name: str) -> dict[str, tuple[str, str]]:
-    """Role → (key, value) of the tags from which the Cluster Autoscaler knows a group of which no node exists.
+def autoscaler_tags(eks: EksPool, rung: Rung, cluster: pulumi.Input[str]) -> dict[str, tuple[pulumi.Input[str], str]]:
+    """Role → (key, value) of the tags that describe the nodes of an empty group to the Cluster Autoscaler.
 
-    Source: cluster-autoscaler/cloudprovider/aws/README.md, "Auto-Discovery Setup" and "Node template" tags. Node group
-    tags do not reach the Auto Scaling group, so they are put there by themselves.
+    Source: cluster-autoscaler/cloudprovider/aws/README.md, "Auto-Discovery Setup" and "Node template" tags. EKS does
+    not copy a node group's tags to the Auto Scaling group, so these are tags of that group.
     """
     pool = eks.pool
-    tags = {
+    tags: dict[str, tuple[pulumi.Input[str], str]] = {
         "discovery": ("k8s.io/cluster-autoscaler/enabled", "true"),
-        "discovery-cluster": (f"k8s.io/cluster-autoscaler/{cluster_name}", "owned"),
+        "discovery-cluster": (pulumi.Output.concat("k8s.io/cluster-autoscaler/", cluster), "owned"),
         "resource-ephemeral-storage": (
             f"{_TEMPLATE_TAG}/resources/ephemeral-storage",
             f"{pool.allocatable_disk_gib}Gi",

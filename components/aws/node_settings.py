@@ -1,5 +1,5 @@
-"""Settings of a pool's nodes that a person gives: NodeConfig on AL2023, settings of Bottlerocket. What gpuyard and EKS
-set is refused: the autoscaler would not know of the change, or the node would not join.
+"""The `node_settings` of a pool: NodeConfig on AL2023, settings of Bottlerocket. Settings that gpuyard and EKS make are
+refused: the autoscaler would not know of the change, or the node would not join.
 """
 
 import re
@@ -9,8 +9,8 @@ from typing import Any
 from .. import checks
 from ..checks import Problem
 
-# nodeadm/doc/api.md, NodeConfigSpec: what each place holds; `cluster` is EKS's. A map is described by what its keys
-# hold, "*" by what every other key holds (`object`: anything). nodeadm stops at another kind, and the node never joins.
+# nodeadm/doc/api.md, NodeConfigSpec: the type of each value; `cluster` is EKS's. A map lists the types of its keys, "*"
+# is the type of every other key (`object`: any). With another type nodeadm stops, and the node never joins.
 _NODE_CONFIG: dict[str, Any] = {
     "containerd": {"config": str, "baseRuntimeSpec": dict, "*": object},
     "featureGates": {"*": bool},
@@ -26,20 +26,20 @@ _OF_THE_POOL = {
 
 
 def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """Everything that is wrong with them, seen without a node. Paths are relative to the pool."""
+    """Everything that is wrong with the settings, found without a node. Paths are relative to the pool."""
     if image == "al2023":
         for key, value in settings.items():
             path = f"node_settings.{key}"
             wrong = list(checks.one_of(path, key, _NODE_CONFIG))
             yield from wrong or _kinds(path, value, _NODE_CONFIG[key])
     else:
-        for path in _nothings("node_settings", settings):
+        for path in _empty_paths("node_settings", settings):
             yield Problem(path, None, "TOML, which Bottlerocket reads, has no empty value", "a value", "remove it")
         for key, value in settings.items():
             if key == "settings":
                 yield Problem(
-                    f"node_settings.{key}", "…", "`settings` of Bottlerocket stand here without that word",
-                    "groups such as kubernetes and kernel", "move what is in it one step up",
+                    f"node_settings.{key}", "…", "Bottlerocket's settings are written here without that word",
+                    "groups such as kubernetes and kernel", "move its contents one level up",
                 )  # fmt: skip
             elif key != "motd":  # the one setting without a group
                 yield from _kinds(f"node_settings.{key}", value, dict)
@@ -54,18 +54,18 @@ def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
         if key in _OF_THE_POOL:
             field = _OF_THE_POOL[key]
             yield Problem(
-                path, key, f"the autoscaler does not see it there: pools have `{field}` for it",
-                f"`{field}` of the pool", f"move it to {field}",
+                path, key, f"the autoscaler does not see it there: a pool has `{field}` for it",
+                f"`{field}` of the pool", f"move it to `{field}`",
             )  # fmt: skip
 
 
 def _kinds(path: str, value: Any, wanted: Any) -> Iterator[Problem]:
-    """What is of another kind than `wanted`, which is a kind, a list of one, or what a map's keys hold."""
+    """Values of another type than `wanted`, which is a type, a list with one type, or the types of a map's keys."""
     kind = wanted if isinstance(wanted, type) else type(wanted)
     if not isinstance(value, kind):
         allowed = "a list" if kind is list else _KINDS[kind]
         fix = f"write [{value}]" if kind is list and isinstance(value, str) else f"write {allowed}"
-        yield Problem(path, value, "of another kind: the node would not join", allowed, fix)
+        yield Problem(path, value, "of another type: the node would not join", allowed, fix)
     elif isinstance(wanted, list):
         for index, inner in enumerate(value):
             yield from _kinds(f"{path}[{index}]", inner, wanted[0])
@@ -78,7 +78,7 @@ def _kinds(path: str, value: Any, wanted: Any) -> Iterator[Problem]:
 
 
 def _keys(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every key in nested maps, and the name of every flag in lists, with its path."""
+    """(path, name) of every key in nested maps and of every flag in lists."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield f"{path}.{key}", str(key)
@@ -90,27 +90,27 @@ def _keys(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _keys(f"{path}[{index}]", inner)
 
 
-def _nothings(path: str, value: Any) -> Iterator[str]:
-    """The paths of what is null in nested maps and lists."""
+def _empty_paths(path: str, value: Any) -> Iterator[str]:
+    """The paths of null values in nested maps and lists."""
     if value is None:
         yield path
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _nothings(f"{path}.{key}", inner)
+            yield from _empty_paths(f"{path}.{key}", inner)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _nothings(f"{path}[{index}]", inner)
+            yield from _empty_paths(f"{path}[{index}]", inner)
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Both maps in one, maps in maps too; where both say something, `second` counts, and lists are put together."""
-    made = dict(first)
+    """Both maps merged recursively. If both have a value, that of `second` counts; lists are joined."""
+    result = dict(first)
     for key, value in second.items():
-        mine = made.get(key)
-        if isinstance(mine, Mapping) and isinstance(value, Mapping):
-            made[key] = merged(mine, value)
-        elif isinstance(mine, list) and isinstance(value, list):
-            made[key] = [*mine, *value]
+        earlier = result.get(key)
+        if isinstance(earlier, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(earlier, value)
+        elif isinstance(earlier, list) and isinstance(value, list):
+            result[key] = [*earlier, *value]
         else:
-            made[key] = value
-    return made
+            result[key] = value
+    return result

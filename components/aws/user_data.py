@@ -1,6 +1,6 @@
-"""User data of EKS nodes: what a node does at boot beyond joining, which EKS adds itself to its own images.
+"""User data of EKS nodes: what a node does at boot in addition to joining. For its own images EKS adds how to join.
 
-Non-goals: packages, scripts of other makers. tests/golden holds the rendered text.
+It does not install packages, and has no scripts of other vendors. tests/golden has the rendered text.
 """
 
 import base64
@@ -19,11 +19,11 @@ from .node_settings import merged
 # (awslabs/amazon-eks-ami, nodeadm/doc/api.md, LocalStorageOptions).
 _SCRATCH = {"instance": {"localStorage": {"strategy": "RAID0"}}}
 
-# Which GPUs a container gets is the device plugin's to say, by mounts; a container's own NVIDIA_VISIBLE_DEVICES, which
-# every CUDA image sets to `all`, counts with CAP_SYS_ADMIN only. Bottlerocket is so from the start (bottlerocket#3718).
-# AL2023's toolkit takes no mounts by default, and takes that variable from everybody before the release v20260423 and
-# from nobody without CAP_SYS_ADMIN from then on (amazon-eks-ami#2706): pods see all GPUs of their node, or none.
-# cloud-init is through with it before the kubelet starts (nodeadm-run.service: After=cloud-final.service).
+# The device plugin decides by mounts which GPUs a container gets. The variable NVIDIA_VISIBLE_DEVICES, which every CUDA
+# image sets to `all`, counts only with CAP_SYS_ADMIN. Bottlerocket has these settings by default (bottlerocket#3718).
+# AL2023's toolkit by default ignores mounts; it accepts the variable from every container before release v20260423, and
+# only with CAP_SYS_ADMIN from then on (amazon-eks-ami#2706): pods see all GPUs of their node, or none. cloud-init runs
+# the script before the kubelet starts (nodeadm-run.service: After=cloud-final.service).
 _GPU_ACCESS = """\
 Content-Type: text/x-shellscript; charset="us-ascii"
 
@@ -33,7 +33,7 @@ exec nvidia-ctk config --in-place \\
   --set accept-nvidia-visible-devices-envvar-when-unprivileged=false
 """
 
-# The same as RAID0 on Bottlerocket, from version 1.22 on (bottlerocket, CHANGELOG.md, bootstrap-commands).
+# The same as RAID0, for Bottlerocket 1.22 and later (bottlerocket, CHANGELOG.md, bootstrap-commands).
 _BOTTLEROCKET = """\
 [settings.bootstrap-commands.gpuyard-scratch]
 commands = [
@@ -45,31 +45,43 @@ mode = "always"
 """
 
 
-# EC2, RunInstances and CreateLaunchTemplate, before base64.
 LIMIT = 16_384
+"""Bytes of user data that EC2 accepts before base64 (RunInstances, CreateLaunchTemplate)."""
 
 
 @dataclass(frozen=True)
 class Join:
-    """What a node with an image that is not EKS's needs to find its cluster, and what its kubelet registers: EKS adds
-    nothing to the user data of such nodes. `certificate`: base64; `service_cidr`: of the cluster's Services; `labels`,
-    `taints`: as kubelets spell them; `pods`: how many the kubelet takes, which nodeadm counts without prefix delegation
-    (amazon-eks-ami#2045)."""
+    """What a node with an image that is not EKS's needs to find its cluster, and what its kubelet registers. EKS adds
+    nothing to the user data of such nodes."""
 
     cluster_name: str
+    """Name of the cluster."""
     endpoint: str
+    """URL of the API server."""
     certificate: str
+    """Certificate of the cluster's CA in base64."""
     service_cidr: str
+    """IPv4 range of the Services."""
     labels: Mapping[str, str]
+    """Labels of the node."""
     taints: list[str]
+    """Taints of the node as a kubelet spells them: KEY=VALUE:EFFECT."""
     pods: int
+    """Most pods on the node. nodeadm's own number does not consider prefix delegation (amazon-eks-ami#2045)."""
 
 
 def render(
     image: str, *, scratch: bool, gpus: bool, settings: Mapping[str, Any] | None = None, join: Join | None = None
 ) -> str | None:
-    """The user data as text, or None when a node needs none. `scratch`: pods' ephemeral storage is on local NVMe;
-    `gpus`: the node has GPUs; `settings`: the pool's own; `join`: for an image that is not EKS's."""
+    """The user data as text, or None if a node needs none.
+
+    Args:
+        image: al2023 or bottlerocket.
+        scratch: whether pods' ephemeral storage is on local NVMe.
+        gpus: whether the node has GPUs.
+        settings: the pool's `node_settings`.
+        join: for an image that is not EKS's.
+    """
     given = settings or {}
     if image == "bottlerocket":
         wanted = merged(_bottlerocket_join(join), given)
@@ -84,14 +96,14 @@ def render(
 
 
 def most(image: str, *, labels: Mapping[str, str], taints: list[str], settings: Mapping[str, Any]) -> int:
-    """Bytes that the user data of such nodes has at most, with what EKS, or gpuyard in its place, adds for them to
-    join: a certificate has about 1,500 bytes in base64."""
+    """The most bytes that the user data of such nodes can have, with what EKS or gpuyard adds so that they join. A
+    certificate has about 1,500 bytes in base64."""
     join = Join("x" * 100, "x" * 100, "x" * 1_800, "172.20.0.0/16", labels, taints, 250)
     return len((render(image, scratch=True, gpus=True, settings=settings, join=join) or "").encode())
 
 
 def encoded(text: str | None) -> str | None:
-    """`render`'s text as a launch template takes it."""
+    """The text of `render` in base64, as a launch template needs it."""
     return base64.b64encode(text.encode()).decode() if text else None
 
 
@@ -131,7 +143,7 @@ def _bottlerocket_join(join: Join | None) -> dict[str, Any]:
             "api-server": join.endpoint,
             "cluster-certificate": join.certificate,
             "cluster-name": join.cluster_name,
-            # The tenth address of the Services' network is the cluster's DNS.
+            # The tenth address of the Services' range is the cluster's DNS.
             "cluster-dns-ip": str(ipaddress.IPv4Network(join.service_cidr)[10]),
             "max-pods": join.pods,
             "node-labels": dict(join.labels),
@@ -141,7 +153,7 @@ def _bottlerocket_join(join: Join | None) -> dict[str, Any]:
 
 
 def _toml(table: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """A table of TOML with the tables in it."""
+    """A TOML table with the tables inside it."""
     plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
     if plain:
         yield f"[{table}]\n" + "".join(f"{_bare(key)} = {_inline(value)}\n" for key, value in plain.items())
@@ -151,12 +163,12 @@ def _toml(table: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _inline(value: Any) -> str:
-    """A value in one line: numbers, booleans and text are those of JSON, maps in lists are not."""
+    """A value on one line. Numbers, booleans and text are written as in JSON; maps in lists are not."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_bare(key)} = {_inline(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
-    # TOML has no pairs of surrogates, which JSON writes beyond 16 bits.
+    # TOML does not know surrogate pairs, which JSON uses for characters of more than 16 bits.
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -1,24 +1,22 @@
-"""The container images that the library's charts pull, and how one registry of the user's stands for all others.
+"""The container images that charts pull, and how one registry of yours replaces all others.
 
-A registry takes over an image under the name of its own registry: `quay.io/prometheus/prometheus` becomes
-`REGISTRY/quay.io/prometheus/prometheus`. That is how a pull-through cache of ECR, Artifactory or Harbor is laid out
-when its prefix is the upstream's name; `prefixes` has the others. What a chart renders is held against this table by a
-test, where charts can be reached.
+A registry has an image under the name of its original registry: `quay.io/prometheus/prometheus` becomes
+`REGISTRY/quay.io/prometheus/prometheus`. Pull-through caches of ECR, Artifactory and Harbor are laid out like this if
+their prefix is the original registry's name; `prefixes` is for the others. `versions.py` lists the images of each
+chart; where charts can be reached, a test compares that list with what the charts render.
 
-Not in here: the images of what the clouds run themselves (EKS's add-ons and the pause image, GKE's system pods). They
-come from the cloud's own registry of the region, which private networks reach by its endpoints.
+Not included: the images of what the clouds run themselves (EKS's add-ons and the pause image, GKE's system pods). They
+come from the cloud's own registry of the region, which private networks reach through its endpoints.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
-from .. import versions
 from ..checks import Problem
-from ..versions import Chart
+from ..versions import CHARTS, Chart
 
 PUBLIC = (
     "docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws", "mcr.microsoft.com",
@@ -37,72 +35,19 @@ class ImagesArgs(TypedDict):
     """Where a cluster's images come from, and which bytes they are."""
 
     registry: NotRequired[str]
-    """Registry that stands for all others, with a path where it has one: `111122223333.dkr.ecr.us-east-1.amazonaws.com`
-    or `registry.example.com/mirror`. Default: none, each image comes from its own registry."""
+    """Your registry, which has all images, with a path if there is one:
+    111122223333.dkr.ecr.us-east-1.amazonaws.com or registry.example.com/mirror. Default: none, each image comes from
+    its original registry."""
     prefixes: NotRequired[dict[str, str]]
-    """Where an image's own registry is found in `registry`, by name: `{quay.io: quay}`; an empty text for its root.
-    Default: under its own name."""
+    """Original registry → the path of its images in `registry`, such as {quay.io: quay}; an empty text for the root.
+    Needs `registry`. Default: the original registry's name."""
     digests: NotRequired[dict[str, str]]
-    """Image as `make images` shows it without `registry` → `sha256:` and 64 hexadecimal digits. The node then takes
-    these bytes and no others, whatever the tag points to. Default: by tag."""
-
-
-@dataclass(frozen=True)
-class ChartImage:
-    """An image of a chart. `name`: with its registry; `tag`: the one that the chart takes. `at`: where it stands in the
-    chart's values, with `registry` and `repository` where it is `split`, else with `repository` alone. `digest_at`:
-    the value for a digest there, `bare` for one without `sha256:`; where it is empty the tag takes the digest."""
-
-    name: str
-    tag: str
-    at: str
-    split: bool = False
-    digest_at: str = ""
-    bare: bool = False
-
-    @property
-    def reference(self) -> str:
-        """NAME:TAG."""
-        return f"{self.name}:{self.tag}"
-
-
-def _operators(name: str, tag: str, at: str) -> ChartImage:
-    return ChartImage(name, tag, at, split=True, digest_at="sha", bare=True)
-
-
-_OPERATOR = "prometheusOperator"
-IMAGES: Mapping[Chart, tuple[ChartImage, ...]] = {
-    versions.NVIDIA_DEVICE_PLUGIN: (ChartImage("nvcr.io/nvidia/k8s-device-plugin", "v0.20.0", "image"),),
-    versions.DCGM_EXPORTER: (ChartImage("nvcr.io/nvidia/k8s/dcgm-exporter", "4.5.3-4.8.2-distroless", "image"),),
-    versions.EFA_DEVICE_PLUGIN: (
-        ChartImage("602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin", "v0.5.20", "image"),
-    ),
-    # The component takes the tag of the cluster's minor.
-    versions.CLUSTER_AUTOSCALER: (ChartImage("registry.k8s.io/autoscaling/cluster-autoscaler", "v1.35.0", "image"),),
-    versions.KUBE_PROMETHEUS_STACK: (
-        _operators("quay.io/prometheus/prometheus", "v3.14.0-distroless", "prometheus.prometheusSpec.image"),
-        _operators("quay.io/prometheus/alertmanager", "v0.34.0", "alertmanager.alertmanagerSpec.image"),
-        _operators("quay.io/prometheus-operator/prometheus-operator", "v0.93.1", f"{_OPERATOR}.image"),
-        _operators(
-            "quay.io/prometheus-operator/prometheus-config-reloader", "v0.93.1",
-            f"{_OPERATOR}.prometheusConfigReloader.image",
-        ),
-        # Named to the operator; pulled once somebody makes a Prometheus with a Thanos sidecar.
-        _operators("quay.io/thanos/thanos", "v0.42.4", f"{_OPERATOR}.thanosImage"),
-        _operators("ghcr.io/jkroepke/kube-webhook-certgen", "1.8.7", f"{_OPERATOR}.admissionWebhooks.patch.image"),
-        ChartImage(
-            "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "kube-state-metrics.image", True, "sha",
-        ),
-        ChartImage(
-            "quay.io/prometheus/node-exporter", "v1.12.1-distroless", "prometheus-node-exporter.image", True, "digest",
-        ),
-    ),
-}  # fmt: skip
-"""Chart → its images with the library's values. Source: values.yaml and templates of each chart's pinned version."""
+    """Image as NAME:TAG in its original registry → `sha256:` and 64 hexadecimal digits. Nodes then run these bytes and
+    no others, whatever the tag points to. Default: none, by tag."""
 
 
 def split(reference: str) -> tuple[str, str]:
-    """(registry, the rest) of an image's reference, as container runtimes take it apart: `nginx` is
+    """(registry, the rest) of an image's reference, as container runtimes split it: `nginx` is
     `docker.io/library/nginx`."""
     first, slash, rest = reference.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
@@ -111,7 +56,7 @@ def split(reference: str) -> tuple[str, str]:
 
 
 def mirrored(reference: str, images: ImagesArgs) -> str:
-    """What is pulled for `reference`: the same image in the user's registry, if there is one."""
+    """What is pulled for `reference`: the same image in your registry, if `images` names one."""
     registry = images.get("registry", "")
     host, path = split(reference)
     if not registry or reference.startswith(f"{registry}/"):
@@ -120,7 +65,7 @@ def mirrored(reference: str, images: ImagesArgs) -> str:
 
 
 def original(reference: str, images: ImagesArgs) -> str:
-    """The inverse of `mirrored`: where the image in the user's registry comes from; '' for one that is not in it."""
+    """The inverse of `mirrored`: where an image in your registry comes from; '' for one that is not in it."""
     registry = images.get("registry", "")
     if not registry:
         return reference
@@ -132,47 +77,46 @@ def original(reference: str, images: ImagesArgs) -> str:
         if prefix and path.startswith(f"{prefix}/"):
             return f"{host}/{path.removeprefix(f'{prefix}/')}"
         if not prefix and "." not in path.partition("/")[0]:
-            return f"{host}/{path}"  # what begins with a registry's name is another's
+            return f"{host}/{path}"  # a path that begins with a registry's name is that registry's
     return path
 
 
 def values(chart: Chart, images: ImagesArgs, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` (values for the chart) with the images of `images`."""
     found = merged({}, given)
-    for image in IMAGES.get(chart, ()):
+    for image in chart.images:
         tag = at(given, image.at).get("tag") or image.tag
-        said: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
         if images.get("registry"):
             name, (_, path) = mirrored(image.name, images), split(image.name)
-            said = (
+            chosen = (
                 {"registry": name.removesuffix(f"/{path}"), "repository": path} if image.split else {"repository": name}
             )
         if digest := images.get("digests", {}).get(f"{image.name}:{tag}"):
             bare = digest.removeprefix("sha256:") if image.bare else digest
-            said |= {image.digest_at: bare} if image.digest_at else {"tag": f"{tag}@{digest}"}
-        if said:
+            chosen |= {image.digest_at: bare} if image.digest_at else {"tag": f"{tag}@{digest}"}
+        if chosen:
             for part in reversed(image.at.split(".")):
-                said = {part: said}
-            found = merged(found, said)
+                chosen = {part: chosen}
+            found = merged(found, chosen)
     return found
 
 
 def of_values(chart: str, given: Mapping[str, Any]) -> set[str]:
-    """What a chart pulls with values of the library, by the table: for those who cannot render it."""
-    found = {table.name: entries for table, entries in IMAGES.items()}.get(chart, ())
+    """What a chart pulls with the library's values, by `versions.py`: for machines that cannot render the chart."""
     pulled: set[str] = set()
-    for image in found:
-        said = at(given, image.at)
+    for image in (image for known in CHARTS if known.name == chart for image in known.images):
+        here = at(given, image.at)
         name = image.name
-        if said.get("repository"):
-            name = "/".join(part for part in (said.get("registry"), said["repository"]) if part)
-        tag, digest = said.get("tag") or image.tag, said.get(image.digest_at) if image.digest_at else None
+        if here.get("repository"):
+            name = "/".join(part for part in (here.get("registry"), here["repository"]) if part)
+        tag, digest = here.get("tag") or image.tag, here.get(image.digest_at) if image.digest_at else None
         pulled.add(f"{name}:{tag}" + (f"@sha256:{digest.removeprefix('sha256:')}" if digest else ""))
     return pulled
 
 
 def at(values: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    """The map at a dotted path of a chart's values; an empty one where there is none."""
+    """The map at a dotted path of a chart's values; an empty one if there is none."""
     found: Any = values
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -180,7 +124,7 @@ def at(values: Mapping[str, Any], path: str) -> Mapping[str, Any]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Maps laid over each other as Helm does it: maps are merged, everything else is replaced."""
+    """Two maps merged as Helm merges values: maps are merged recursively, everything else is replaced."""
     found = dict(below)
     for key, value in above.items():
         old = found.get(key)
@@ -189,17 +133,17 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def problems(images: ImagesArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments, seen without asking a registry."""
+    """Everything that is wrong with the arguments, found without asking a registry."""
     registry = images.get("registry", "")
     allowed = "HOST or HOST/PATH in lower case, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com"
     if registry and not _REGISTRY.fullmatch(registry):
         bare = re.sub(r"^[a-z]+://", "", registry).rstrip("/").lower()
-        fix = f"write {bare}" if _REGISTRY.fullmatch(bare) else "write the name that images of it begin with"
+        fix = f"write {bare}" if _REGISTRY.fullmatch(bare) else "write the name with which its images begin"
         yield Problem("registry", registry, "not the name of a registry", allowed, fix)
     elif split(f"{registry}/x")[0] in PUBLIC and registry:
         yield Problem(
-            "registry", registry, "a registry of the internet, which holds the images of no other", allowed,
-            "name your own registry, or leave images.registry out",
+            "registry", registry, "a public registry: it does not have the images of the others", allowed,
+            "write your own registry, or remove `registry`",
         )  # fmt: skip
     for host, prefix in images.get("prefixes", {}).items():
         if not re.fullmatch(_HOST, host):
@@ -214,7 +158,7 @@ def problems(images: ImagesArgs) -> Iterator[Problem]:
                 "write the prefix as the registry has it, without slashes at its ends",
             )  # fmt: skip
     if images.get("prefixes") and not registry:
-        yield Problem("prefixes", images["prefixes"], "prefixes without a registry", "nothing", "add registry")
+        yield Problem("prefixes", images["prefixes"], "prefixes without a registry", "nothing", "add `registry`")
     for image, digest in images.get("digests", {}).items():
         if not _DIGEST.fullmatch(digest):
             yield Problem(
@@ -224,14 +168,14 @@ def problems(images: ImagesArgs) -> Iterator[Problem]:
 
 
 def references(charts: Iterable[Chart], tags: Mapping[Chart, str]) -> Iterator[str]:
-    """NAME:TAG of every image of the charts; `tags`: of a chart whose tag the library chooses."""
+    """NAME:TAG of every image of the charts; `tags`: of charts whose tag the library chooses."""
     for chart in charts:
-        for image in IMAGES.get(chart, ()):
+        for image in chart.images:
             yield f"{image.name}:{tags.get(chart) or image.tag}"
 
 
 def digest_problems(images: ImagesArgs, known: Iterable[str]) -> Iterator[Problem]:
-    """Digests for images that the stack does not pull: a moved tag would leave its image unpinned unnoticed."""
+    """Digests for images that the stack does not pull: after a change of tag, the image would silently be unpinned."""
     names = sorted(known)
     for image in images.get("digests", {}):
         if image not in names:
@@ -242,9 +186,9 @@ def digest_problems(images: ImagesArgs, known: Iterable[str]) -> Iterator[Proble
 
 
 def out_of_reach(registry: str, region: str) -> str:
-    """Why a private network of `region` on AWS does not reach a registry; '' where it may (your own registry is
-    taken to be in reach)."""
+    """Why a private network of `region` on AWS does not reach a registry; '' if it may. Your own registry counts as
+    reachable."""
     found = _ECR.fullmatch(registry)
     if found and found[1] != region:
-        return f"a registry of {found[1]}: the endpoints of {region} lead to its own registries only"
+        return f"a registry of {found[1]}: the endpoints of {region} lead to registries of {region} only"
     return ""

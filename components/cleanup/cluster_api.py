@@ -1,6 +1,6 @@
-"""A cluster's API on plain JSON, for what runs while a stack is destroyed: the official client logs in, no more.
+"""A cluster's API as plain JSON, for code that runs while a stack is destroyed. The official client only logs in.
 
-Imported late by those who use it: the client takes half a second that no preview should pay for.
+Import it late: the client takes half a second to load, which a preview does not need.
 """
 
 import json
@@ -14,11 +14,11 @@ _READ_SECONDS = 60
 
 
 class Unreachable(Exception):
-    """Nobody answers, or somebody else does: no connection, no such host, another certificate."""
+    """The API server does not answer, or another server does: no connection, unknown host, another certificate."""
 
 
 class Refused(Exception):
-    """The cluster is there and does not let us in; the message says why."""
+    """The cluster exists and denies access; the message says why."""
 
 
 class ApiError(Exception):
@@ -33,7 +33,7 @@ class Api:
     """The API server of a kubeconfig's current context.
 
     Raises:
-        Refused: the kubeconfig's login command is missing or gives nothing to log in with.
+        Refused: the kubeconfig's login command is missing, or returns no credentials.
     """
 
     def __init__(self, kubeconfig: str) -> None:
@@ -49,16 +49,16 @@ class Api:
             text = f"the kubeconfig logs in with `{' '.join(command)}`, and there is no {command[0]} on PATH{hint}"
             raise Refused(text)
         configuration = Configuration()
-        configuration.retries = 0  # who calls knows how long it is worth trying
+        configuration.retries = 0  # the caller decides how long to try
         load_kube_config_from_dict(document, client_configuration=configuration, persist_config=False)
         # If the login command fails, the client only logs it and goes on as anonymous.
         if command and not (configuration.api_key or configuration.cert_file):
             raise Refused(f"`{' '.join(command)}` gave no credentials; run it to see why")
-        # The paths are known: no discovery, whose first step would ask for every group of the cluster.
+        # Without discovery, which would first list every API group of the cluster: the paths are known.
         self._client = DynamicClient(ApiClient(configuration), discoverer=lambda *_: None)
 
     def list(self, path: str) -> list[Object]:
-        """All objects of a collection; none of a kind that the cluster does not have."""
+        """All objects of a collection; empty if the cluster does not have the kind."""
         try:
             return self._ask("get", path).get("items") or []
         except ApiError as error:
@@ -67,7 +67,7 @@ class Api:
             raise
 
     def create(self, path: str, body: Object) -> None:
-        """Creates an object; one of that name may be there already."""
+        """Creates an object, unless one of that name exists."""
         try:
             self._ask("post", path, body)
         except ApiError as error:
@@ -75,7 +75,7 @@ class Api:
                 raise
 
     def delete(self, path: str) -> None:
-        """Deletes an object; it may be gone already."""
+        """Deletes an object, if it still exists."""
         try:
             self._ask("delete", path, {"propagationPolicy": "Background"})
         except ApiError as error:
@@ -91,7 +91,7 @@ class Api:
                 method,
                 path,
                 body=body,
-                # The client changes these in place.
+                # The client changes these two in place.
                 query_params=[],
                 header_params={},
                 serialize=False,
@@ -116,7 +116,7 @@ def _yaml(text: str) -> Object:
 
 
 def _login(kubeconfig: Object) -> Object:
-    """How the current context's user logs in by a command (`exec`); empty for a token or certificate."""
+    """The `exec` section with the login command of the current context's user; empty for a token or certificate."""
     current = kubeconfig.get("current-context")
     contexts = {each["name"]: each["context"] for each in kubeconfig.get("contexts") or []}
     users = {each["name"]: each.get("user") or {} for each in kubeconfig.get("users") or []}
@@ -124,7 +124,7 @@ def _login(kubeconfig: Object) -> Object:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause in one line; urllib3 wraps it in the pool's and the retry's words."""
+    """The innermost cause on one line. urllib3 wraps it in messages about its pool and its retries."""
     inner = getattr(error, "reason", None)
     while isinstance(inner, Exception) and inner is not error:
         error, inner = inner, getattr(inner, "reason", None)

@@ -1,13 +1,12 @@
-"""What a cluster's users have made in the cloud by way of Kubernetes, and its removal before the cluster goes.
+"""What Kubernetes has created in the cloud for a cluster's users, and its removal before the cluster is deleted.
 
-A Service of type LoadBalancer, an Ingress or a Gateway stands for a load balancer, a claim for a volume. Kubernetes
-removes these from the cloud only while the cluster runs: the object stays, by its finalizer, until the cloud's side is
-gone. So "gone from the cluster" is "gone from the cloud", and this module asks no cloud. On GKE a Service may have
-endpoint groups besides, with objects of their own: GKE removes both some two minutes after the Service, and no network
-goes before them (kubernetes/ingress-gce, pkg/neg).
+A Service of type LoadBalancer, an Ingress or a Gateway represents a load balancer, a claim represents a volume.
+Kubernetes removes these from the cloud only while the cluster runs: a finalizer keeps the object until its part in the
+cloud is deleted. So what is gone from the cluster is gone from the cloud, and this module asks no cloud. On GKE a
+Service may also have endpoint groups, which are separate objects. GKE removes both about two minutes after the Service,
+and the network cannot be deleted before (kubernetes/ingress-gce, pkg/neg).
 
-Kept is whatever is declared as data: volumes whose reclaim policy is not Delete, volumes that no driver has made, and
-snapshots.
+Data is kept: volumes whose reclaim policy is not Delete, volumes that no driver created, and snapshots.
 """
 
 import time
@@ -16,15 +15,16 @@ from dataclasses import dataclass, field
 
 from .cluster_api import Api, ApiError, Object, Refused, Unreachable
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
+"""Shows a line to the person who runs the destroy."""
 
 QUOTA = "gpuyard-teardown"
-"""Name of the ResourceQuota that forbids new load balancers and claims in a namespace that is being emptied."""
+"""Name of the ResourceQuota that forbids new load balancers and claims in a namespace while it is emptied."""
 
 PATIENCE = 30.0
-"""Seconds for which an API server that does not answer at all is tried."""
+"""Seconds for which an API server that does not answer is tried again."""
 PAUSE = 2.0
-"""Seconds between two looks."""
+"""Seconds between two inspections of the cluster."""
 
 _GROUPS = "/apis/networking.gke.io/v1beta1/servicenetworkendpointgroups"
 _EXPOSES = "cloud.google.com/neg"
@@ -41,53 +41,67 @@ _BALANCERS = {
 }
 
 
-class Held(Exception):
-    """Kept volumes lie in the network that is to go; the message names them, one a line. Nothing was deleted."""
+class KeptVolumesError(Exception):
+    """Volumes to be kept are in the network that will be deleted. The message names them, one per line. Nothing was
+    deleted."""
 
 
-class Left(Exception):
-    """Something is still there after the time is up; the message names it, one thing a line."""
+class LeftoversError(Exception):
+    """Objects still exist when the time is over. The message names them, one per line."""
 
 
 @dataclass(frozen=True)
-class Thing:
-    """An object that stands for something in the cloud. `path`: for the API; `text`: for a person."""
+class CloudObject:
+    """A Kubernetes object that represents a resource in the cloud."""
 
     path: str
+    """Its path in the Kubernetes API."""
     text: str
+    """What a person reads of it."""
     namespace: str = ""
+    """Its namespace; empty for an object of the whole cluster."""
     name: str = ""
+    """Its name."""
     deleted: bool = False
+    """Whether its deletion has begun."""
 
 
 @dataclass
 class Contents:
-    """What there is. `volumes` go with their claims, `groups` (of endpoints) with what has them, `users` are the pods
-    that hold the claims, `kept` stays; `held` is the part of it that keeps the network from going."""
+    """The contents of a cluster at one moment."""
 
-    balancers: list[Thing] = field(default_factory=list)
-    claims: list[Thing] = field(default_factory=list)
-    volumes: list[Thing] = field(default_factory=list)
-    groups: list[Thing] = field(default_factory=list)
-    users: list[Thing] = field(default_factory=list)
-    kept: list[Thing] = field(default_factory=list)
-    held: list[Thing] = field(default_factory=list)
+    balancers: list[CloudObject] = field(default_factory=list)
+    """Objects that represent load balancers."""
+    claims: list[CloudObject] = field(default_factory=list)
+    """Claims whose volumes will be deleted."""
+    volumes: list[CloudObject] = field(default_factory=list)
+    """Volumes that are deleted with their claims."""
+    groups: list[CloudObject] = field(default_factory=list)
+    """Endpoint groups, which are deleted with their Services."""
+    users: list[CloudObject] = field(default_factory=list)
+    """Pods that use the claims."""
+    kept: list[CloudObject] = field(default_factory=list)
+    """Volumes and snapshots that are kept."""
+    blocking: list[CloudObject] = field(default_factory=list)
+    """Volumes among those kept that are in the network and prevent its deletion."""
 
     @property
-    def left(self) -> list[Thing]:
-        """What must be gone before the network and the drivers go."""
+    def remaining(self) -> list[CloudObject]:
+        """What must be deleted before the network and the drivers."""
         return [*self.balancers, *self.groups, *self.claims, *self.volumes]
 
 
-def look(api: Api, network_drivers: Collection[str] = ()) -> Contents:
-    """The cluster's contents as they are now. `network_drivers`: see `empty`."""
+def inspect(api: Api, network_drivers: Collection[str] = ()) -> Contents:
+    """The cluster's contents now. `network_drivers`: see `empty`."""
     found = Contents(list(_balancers(api)))
     found.groups = [_group(each) for each in api.list(_GROUPS)]
     volumes = api.list("/api/v1/persistentvolumes")
-    doomed = {volume["metadata"]["name"] for volume in volumes if _goes(volume)}
-    found.volumes = [_volume(volume) for volume in volumes if _goes(volume)]
-    found.kept = [_volume(volume) for volume in volumes if not _goes(volume)]
-    found.held = [_volume(volume) for volume in volumes if not _goes(volume) and _made_by(volume) in network_drivers]
+    temporary = [volume for volume in volumes if _is_temporary(volume)]
+    kept = [volume for volume in volumes if not _is_temporary(volume)]
+    names = {volume["metadata"]["name"] for volume in temporary}
+    found.volumes = [_volume(volume) for volume in temporary]
+    found.kept = [_volume(volume) for volume in kept]
+    found.blocking = [_volume(volume) for volume in kept if _driver_of(volume) in network_drivers]
     found.kept += [_snapshot(content) for content in api.list(_SNAPSHOTS)]
     claims = api.list("/api/v1/persistentvolumeclaims")
     # A claim without a volume may get one at any moment.
@@ -99,56 +113,63 @@ def look(api: Api, network_drivers: Collection[str] = ()) -> Contents:
     found.claims = [
         _claim(claim)
         for claim in claims
-        if (claim["spec"].get("volumeName") or "") in doomed
+        if (claim["spec"].get("volumeName") or "") in names
         or (not claim["spec"].get("volumeName") and claim["spec"].get("storageClassName") in deletes)
     ]
     if found.claims:
-        held = {(claim.namespace, claim.name) for claim in found.claims}
-        found.users = [_pod(pod) for pod in api.list("/api/v1/pods") if held & set(_claims_of(pod))]
+        claimed = {(claim.namespace, claim.name) for claim in found.claims}
+        found.users = [_pod(pod) for pod in api.list("/api/v1/pods") if claimed & set(_claims_of(pod))]
     return found
 
 
-def empty(api: Api, say: Say, seconds: float, network_drivers: Collection[str] = ()) -> None:
-    """Deletes load balancers and volumes and waits until they are gone; says what is kept. `seconds`: it gives up then.
-    `network_drivers`: whose volumes are machines in the cluster's network, which is to be destroyed after it.
+def empty(api: Api, report: Report, seconds: float, network_drivers: Collection[str] = ()) -> None:
+    """Deletes load balancers and volumes, waits until they are gone, and reports what is kept.
+
+    Args:
+        api: the cluster's API.
+        report: shows a line to the person who runs the destroy.
+        seconds: how long it may take.
+        network_drivers: drivers whose volumes are machines in the cluster's network, which is deleted after the
+            cluster.
 
     Raises:
-        Held: volumes of these drivers are declared to be kept.
-        Unreachable: the API server has not answered once.
-        Refused: it does not let us in.
-        Left: not all is gone in time.
+        KeptVolumesError: volumes of these drivers are to be kept.
+        Unreachable: the API server has never answered.
+        Refused: the API server denies access.
+        LeftoversError: some objects still exist when the time is over.
     """
     begun = time.monotonic()
     found = _first(api, begun + PATIENCE, network_drivers)
-    if found.held:
-        raise Held("\n".join(thing.text for thing in found.held))
+    if found.blocking:
+        raise KeptVolumesError("\n".join(each.text for each in found.blocking))
     if found.kept:
-        say(
-            "These are kept, as their reclaim policy says; one that lies on a file system goes only with that:"
-            + "".join(f"\n  {thing.text}" for thing in found.kept)
+        report(
+            "These are kept, because of their reclaim policy. A volume on a file system is deleted only with it:"
+            + "".join(f"\n  {each.text}" for each in found.kept)
         )
-    if found.left:
-        say("Deleting what Kubernetes made in the cloud:" + "".join(f"\n  {thing.text}" for thing in found.left))
+    if found.remaining:
+        listed = "".join(f"\n  {each.text}" for each in found.remaining)
+        report(f"Deleting what Kubernetes created in the cloud:{listed}")
     closed: set[str] = set()
-    told, trouble = begun, ""
-    while found.left:
+    reported, trouble = begun, ""
+    while found.remaining:
         try:
-            _close(api, {thing.namespace for thing in (*found.balancers, *found.claims)} - closed, closed)
-            for thing in (*found.balancers, *found.claims, *found.users):
-                if not thing.deleted:
-                    api.delete(thing.path)
+            _close(api, {each.namespace for each in (*found.balancers, *found.claims)} - closed, closed)
+            for each in (*found.balancers, *found.claims, *found.users):
+                if not each.deleted:
+                    api.delete(each.path)
             trouble = ""
-        except (ApiError, Unreachable) as error:  # tried again at the next look
+        except (ApiError, Unreachable) as error:  # the next round tries again
             trouble = str(error)
         now = time.monotonic()
         if now - begun > seconds:
-            raise Left("\n".join([*_report(found), *([f"last trouble: {trouble}"] if trouble else [])]))
-        if now - told > _PROGRESS_SECONDS:
-            told = now
-            say(f"waiting for {', '.join(thing.text for thing in found.left)}")
+            raise LeftoversError("\n".join([*_lines(found), *([f"last error: {trouble}"] if trouble else [])]))
+        if now - reported > _PROGRESS_SECONDS:
+            reported = now
+            report(f"waiting for {', '.join(each.text for each in found.remaining)}")
         time.sleep(PAUSE)
         try:
-            found = look(api)
+            found = inspect(api)
         except (ApiError, Unreachable) as error:
             trouble = str(error)
 
@@ -156,21 +177,21 @@ def empty(api: Api, say: Say, seconds: float, network_drivers: Collection[str] =
 def _first(api: Api, until: float, network_drivers: Collection[str]) -> Contents:
     while True:
         try:
-            return look(api, network_drivers)
+            return inspect(api, network_drivers)
         except Unreachable:
             if time.monotonic() > until:
                 raise
         except ApiError as error:
             if error.status == 403:
-                raise Refused(f"it lets this user not look at everything: {error}") from None
+                raise Refused(f"this user may not list everything: {error}") from None
             if time.monotonic() > until:
-                raise Left(f"the API server answers only: {error}") from None
+                raise LeftoversError(f"the API server only answers: {error}") from None
         time.sleep(PAUSE)
 
 
 def _close(api: Api, namespaces: Iterable[str], closed: set[str]) -> None:
-    """Forbids new load balancers and claims where there are some: else a StatefulSet, a Job or an operator would answer
-    each deletion with a new one, and which controller owns what would have to be known."""
+    """Forbids new load balancers and claims in these namespaces. Otherwise a StatefulSet, a Job or an operator would
+    recreate what is deleted, and it would be necessary to know which controller owns what."""
     body: Object = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -186,14 +207,14 @@ def _close(api: Api, namespaces: Iterable[str], closed: set[str]) -> None:
     for namespace in new:
         try:
             if present.get(namespace, body["spec"]) != body["spec"]:
-                # A tenant's own, of this name and with room: the destroy would wait for what goes on to be made.
+                # A tenant's quota of this name that allows some: the destroy would wait for objects that are recreated.
                 api.delete(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
             api.create(f"/api/v1/namespaces/{namespace}/resourcequotas", body)
         except ApiError as error:
-            if error.status not in (403, 404):  # the namespace is being deleted: nothing new comes there either
+            if error.status not in (403, 404):  # in a namespace that is being deleted nothing can be created either
                 raise
         closed.add(namespace)
-    # A quota counts from the moment when its controller has seen it.
+    # A quota applies once its controller has seen it.
     until = time.monotonic() + _QUOTA_SECONDS
     while new and time.monotonic() < until:
         unseen = {
@@ -206,41 +227,41 @@ def _close(api: Api, namespaces: Iterable[str], closed: set[str]) -> None:
         time.sleep(0.3)
 
 
-def _balancers(api: Api) -> Iterator[Thing]:
+def _balancers(api: Api) -> Iterator[CloudObject]:
     for kind, path in _BALANCERS.items():
         for found in api.list(path):
             meta = found["metadata"]
-            # Any controller with something in the cloud keeps a finalizer on the object. A Service of this type gets
-            # its first one a moment after it is made.
+            # A controller that has created something in the cloud keeps a finalizer on the object. A Service of this
+            # type gets its first one a moment after its creation.
             if _is_outside(found) if kind == "Service" else meta.get("finalizers"):
                 balancer = (found.get("status") or {}).get("loadBalancer") or {}
                 addresses = balancer.get("ingress") or (found.get("status") or {}).get("addresses") or []
                 where = [a.get("hostname") or a.get("ip") or a.get("value") or "" for a in addresses]
-                yield _thing(path, found, f"{kind} {meta['namespace']}/{meta['name']}", " ".join(where))
+                yield _object(path, found, f"{kind} {meta['namespace']}/{meta['name']}", " ".join(where))
 
 
 def _is_outside(service: Object) -> bool:
-    """Whether the Service is something in the cloud: a load balancer, or endpoint groups for one of somebody's own."""
+    """Whether the Service has something in the cloud: a load balancer, or endpoint groups for a separate one."""
     exposes = (service["metadata"].get("annotations") or {}).get(_EXPOSES, "")
     return service["spec"].get("type") == "LoadBalancer" or "exposed_ports" in exposes
 
 
-def _group(group: Object) -> Thing:
+def _group(group: Object) -> CloudObject:
     meta = group["metadata"]
-    return _thing(_GROUPS, group, f"endpoint group {meta['namespace']}/{meta['name']}")
+    return _object(_GROUPS, group, f"endpoint group {meta['namespace']}/{meta['name']}")
 
 
-def _goes(volume: Object) -> bool:
-    """Whether the volume's driver deletes it when its claim goes."""
-    return bool(_made_by(volume)) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+def _is_temporary(volume: Object) -> bool:
+    """Whether the volume's driver deletes it with its claim."""
+    return bool(_driver_of(volume)) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
 
 
-def _made_by(volume: Object) -> str:
-    """The driver that made the volume for a claim; '' for one that somebody wrote down."""
+def _driver_of(volume: Object) -> str:
+    """The driver that created the volume for a claim; '' for a volume that was not created for one."""
     return (volume["metadata"].get("annotations") or {}).get(_PROVISIONED, "")
 
 
-def _volume(volume: Object) -> Thing:
+def _volume(volume: Object) -> CloudObject:
     spec, meta = volume["spec"], volume["metadata"]
     driver = spec.get("csi") or {}
     claim = spec.get("claimRef") or {}
@@ -250,28 +271,28 @@ def _volume(volume: Object) -> Thing:
         f"claim {claim['namespace']}/{claim['name']}" if claim else "",
         (volume.get("status") or {}).get("message", ""),
     ]
-    return _thing("/api/v1/persistentvolumes", volume, f"volume {meta['name']}", ", ".join(filter(None, facts)))
+    return _object("/api/v1/persistentvolumes", volume, f"volume {meta['name']}", ", ".join(filter(None, facts)))
 
 
-def _snapshot(content: Object) -> Thing:
+def _snapshot(content: Object) -> CloudObject:
     handle = (content.get("status") or {}).get("snapshotHandle", "")
-    return _thing(
+    return _object(
         _SNAPSHOTS, content, f"snapshot {content['metadata']['name']}", f"{content['spec']['driver']} {handle}"
     )
 
 
-def _claim(claim: Object) -> Thing:
+def _claim(claim: Object) -> CloudObject:
     meta = claim["metadata"]
-    return _thing("/api/v1/persistentvolumeclaims", claim, f"claim {meta['namespace']}/{meta['name']}")
+    return _object("/api/v1/persistentvolumeclaims", claim, f"claim {meta['namespace']}/{meta['name']}")
 
 
-def _pod(pod: Object) -> Thing:
+def _pod(pod: Object) -> CloudObject:
     meta = pod["metadata"]
-    return _thing("/api/v1/pods", pod, f"pod {meta['namespace']}/{meta['name']}", pod["spec"].get("nodeName", ""))
+    return _object("/api/v1/pods", pod, f"pod {meta['namespace']}/{meta['name']}", pod["spec"].get("nodeName", ""))
 
 
 def _claims_of(pod: Object) -> Iterator[tuple[str, str]]:
-    """The claims that a pod holds. One that no node has been found for holds none."""
+    """The claims that a pod uses. A pod without a node uses none."""
     meta = pod["metadata"]
     for volume in (pod["spec"].get("volumes") or []) if pod["spec"].get("nodeName") else []:
         if claim := volume.get("persistentVolumeClaim"):
@@ -280,16 +301,18 @@ def _claims_of(pod: Object) -> Iterator[tuple[str, str]]:
             yield meta["namespace"], f"{meta['name']}-{volume['name']}"
 
 
-def _thing(collection: str, found: Object, text: str, facts: str = "") -> Thing:
+def _object(collection: str, found: Object, text: str, facts: str = "") -> CloudObject:
     meta = found["metadata"]
     namespace, name = meta.get("namespace", ""), meta["name"]
     head, _, plural = collection.rpartition("/")
     path = f"{head}/namespaces/{namespace}/{plural}/{name}" if namespace else f"{collection}/{name}"
-    return Thing(path, f"{text} ({facts})" if facts else text, namespace, name, bool(meta.get("deletionTimestamp")))
+    return CloudObject(
+        path, f"{text} ({facts})" if facts else text, namespace, name, bool(meta.get("deletionTimestamp"))
+    )
 
 
-def _report(found: Contents) -> Iterator[str]:
-    for thing in found.left:
-        yield thing.text
+def _lines(found: Contents) -> Iterator[str]:
+    for each in found.remaining:
+        yield each.text
     for pod in found.users:
         yield f"{pod.text}, which still runs with one of these claims"

@@ -1,4 +1,4 @@
-"""The first step of a destroy: what Kubernetes has made in the cloud for its users goes while the cluster runs."""
+"""The first step of a destroy: what Kubernetes created in the cloud for its users is deleted while the cluster runs."""
 
 import os
 import sys
@@ -9,73 +9,76 @@ import pulumi
 from pulumi import dynamic
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments
 from ..checks import Problem
 
 SKIP = "GPUYARD_SKIP_CLEANUP"
-"""Environment variable: set to anything, a destroy leaves the cluster's contents alone."""
+"""Environment variable; with any value, a destroy leaves the cluster's contents alone."""
 
 _MINUTES = 10
 _KEYS = ("kubeconfig", "enabled", "minutes", "network_drivers")
 
 
-_LET_GO = """kubectl patch pv VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'"""
+_DELETE_WITH_CLAIM = """kubectl patch pv VOLUME -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'"""
 
 
 class ClusterCleanupArgs(TypedDict):
-    """`kubeconfig`: of a user who may delete everything in the cluster. `enabled`: whether a destroy empties the
-    cluster (default true); when false it goes straight on. `minutes`: how long that may take, 1 to 60 (default 10).
-    `deletion_protection`: Pulumi refuses to delete this, and with it the cluster's contents (default true).
-    `network_drivers`: storage drivers whose volumes are machines in the cluster's network; when that goes with the
-    cluster, a destroy stops while volumes of theirs are to be kept (default none)."""
+    """Which cluster is emptied, and how."""
 
     kubeconfig: pulumi.Input[str]
+    """Kubeconfig, as YAML or JSON, of a user who may delete everything in the cluster."""
     enabled: NotRequired[bool]
+    """Whether a destroy empties the cluster. If `false`, a destroy leaves its contents alone. Default: `true`."""
     minutes: NotRequired[int]
+    """How long a destroy may wait until everything is deleted, in minutes, 1 to 60. Default: `10`."""
     deletion_protection: NotRequired[bool]
+    """Whether Pulumi refuses to delete this component, and with it the cluster's contents. Default: `true`."""
     network_drivers: NotRequired[list[str]]
+    """Storage drivers whose volumes are machines in the cluster's network, such as filestore.csi.storage.gke.io. If the
+    network is deleted after the cluster, a destroy stops while volumes of theirs are to be kept. Default: none."""
 
 
 def problems(args: ClusterCleanupArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
-    minutes = int(args.get("minutes", _MINUTES))
+    minutes = args.get("minutes", _MINUTES)
     if not 1 <= minutes <= 60:
-        yield Problem("minutes", minutes, "out of range", "1 to 60", f"leave it out for {_MINUTES}")
+        yield Problem("minutes", minutes, "out of range", "1 to 60", f"remove it for {_MINUTES}")
 
 
 class ClusterCleanup(pulumi.ComponentResource):
     """Deletes the load balancers and the volumes of the cluster's users, as the first step of a destroy.
 
-    Else they outlive the cluster: nobody is left to remove them, they cost money, and the network cannot go while a
-    load balancer's interfaces are in it. Volumes whose reclaim policy is Retain stay and are named; those that would
-    hold the network (`network_drivers`) stop the destroy before anything is deleted. The work is done by
-    the machine that runs the destroy, logged in as the kubeconfig says (on EKS by `aws eks get-token`, on GKE by
-    `gke-gcloud-auth-plugin`, so that must be there); the program itself need not run. An API server that does not
-    answer stops nothing: a warning, and the destroy goes on.
+    Otherwise they outlive the cluster and cost money, and the network cannot be deleted while interfaces of a load
+    balancer are in it. Volumes whose reclaim policy is Retain are kept and reported; those that would keep the network
+    (`network_drivers`) stop the destroy before anything is deleted. The machine that runs the destroy does the work. It
+    logs in as the kubeconfig says, so the login command must be installed (`aws eks get-token`, or
+    `gke-gcloud-auth-plugin` on GKE); the program itself need not run. If the API server does not answer, a destroy
+    prints a warning and continues.
 
-    Put what must still run meanwhile into `depends_on`: nodes, storage drivers, DNS, load balancer controllers. Where
-    default providers are disabled, `pulumi-python` among them, it takes one of that package.
+    Works on any Kubernetes cluster; the kubeconfig is the only fact that it needs. Add to `depends_on` what must still
+    run meanwhile: nodes, storage drivers, DNS, load balancer controllers. If default providers are disabled, pass one
+    of the package `pulumi-python`.
 
-    Does not: know any cloud; look after machines that Karpenter or others made; empty a cluster that is replaced; work
-    in programs that are not Python, since dynamic resources run in the program's own language. To switch it off set
-    `enabled` to false; to remove the component from a program is to delete the cluster's contents.
+    Does not delete machines that Karpenter or others created, does not empty a cluster that is replaced, and does not
+    work in programs in other languages than Python, since dynamic resources run in the program's language. To switch it
+    off set `enabled` to false: removing the component from a program deletes the cluster's contents.
     """
 
     def __init__(self, name: str, args: ClusterCleanupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:ClusterCleanup", name, None, opts)
-        checks.refuse(problems(args), f"ClusterCleanup {name}")
+        args = arguments.checked(f"ClusterCleanup {name}", ClusterCleanupArgs, args, problems)
         _Contents(
             _Provider(),
             f"{name}-contents",
             {
                 "kubeconfig": pulumi.Output.secret(args["kubeconfig"]),
                 "enabled": args.get("enabled", True),
-                "minutes": int(args.get("minutes", _MINUTES)),
+                "minutes": args.get("minutes", _MINUTES),
                 **({"network_drivers": drivers} if (drivers := args.get("network_drivers", [])) else {}),
             },
             pulumi.ResourceOptions(
                 parent=self,
-                # A running cluster would lose its load balancers and volumes.
+                # Its deletion takes load balancers and volumes away from a running cluster.
                 protect=args.get("deletion_protection", True),
                 additional_secret_outputs=["kubeconfig"],
             ),
@@ -83,23 +86,23 @@ class ClusterCleanup(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-class NotEmpty(Exception):
-    """The destroy stops here."""
+class ClusterNotEmptyError(Exception):
+    """The cluster still has contents, so the destroy stops."""
 
-    # Shown as `NotEmpty: …`, without the module.
+    # Shown without the module's name.
     __module__ = "builtins"
 
 
 class _Provider(dynamic.ResourceProvider):
-    """Does nothing until the delete. State holds a reference to this class, so a destroy runs today's code."""
+    """Does nothing until the delete. State has a reference to this class, so a destroy runs the code of today."""
 
-    serialize_as_secret_always = False  # the reference is no secret
+    serialize_as_secret_always = False  # the reference is not secret
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         return dynamic.CreateResult("cluster-contents", props)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.DiffResult:
-        # Never a replacement: its second half is the delete.
+        # Never a replacement: it would delete the contents.
         changed = any(_olds.get(key) != _news.get(key) for key in _KEYS)
         return dynamic.DiffResult(changes=changed, replaces=[])
 
@@ -110,18 +113,18 @@ class _Provider(dynamic.ResourceProvider):
         if not _props.get("enabled", True):
             return
         if os.environ.get(SKIP):
-            _say(f"{SKIP} is set: load balancers and volumes that Kubernetes has made are left alone")
+            _report(f"{SKIP} is set: load balancers and volumes that Kubernetes created are left alone")
             return
         try:
             _empty(_props["kubeconfig"], 60 * _props["minutes"], _props.get("network_drivers") or [])
-        except NotEmpty:
-            # The host of dynamic providers shows every exception with its traceback, and there is nothing to see in it.
+        except ClusterNotEmptyError:
+            # The host of dynamic providers shows every exception with its traceback, which is of no use here.
             sys.tracebacklimit = 0
             raise
 
 
 class _Contents(dynamic.Resource, module="gpuyard", name="ClusterContents"):
-    """What the cluster's users have made in the cloud."""
+    """What Kubernetes created in the cloud for the cluster's users."""
 
 
 def _empty(kubeconfig: str, seconds: float, network_drivers: list[str]) -> None:
@@ -130,34 +133,34 @@ def _empty(kubeconfig: str, seconds: float, network_drivers: list[str]) -> None:
         from . import cluster_api, cluster_contents
 
         try:
-            cluster_contents.empty(cluster_api.Api(kubeconfig), _say, seconds, network_drivers)
+            cluster_contents.empty(cluster_api.Api(kubeconfig), _report, seconds, network_drivers)
         except cluster_api.Unreachable as error:
-            _say(
+            _report(
                 f"warning: the cluster's API server cannot be reached ({error}), so its contents are left alone. If "
                 "the cluster still exists, its load balancers and volumes may outlive it: look for them in the cloud"
             )
         except cluster_api.Refused as error:
-            raise NotEmpty(
+            raise ClusterNotEmptyError(
                 f"the cluster's contents cannot be deleted: {error}.\n  {_advice('Log in to the cloud')}"
             ) from None
-        except cluster_contents.Held as held:
-            lines = str(held).replace("\n", "\n    ")
-            raise NotEmpty(
-                f"these volumes are to be kept, and lie in the network that goes with the cluster:\n    {lines}\n"
-                "  It cannot go while they are in it. Nothing was deleted. Either let them go with their claims:\n"
-                f"    {_LET_GO}\n"
+        except cluster_contents.KeptVolumesError as kept:
+            lines = str(kept).replace("\n", "\n    ")
+            raise ClusterNotEmptyError(
+                f"these volumes are to be kept, but are in the network that is deleted with the cluster:\n    {lines}\n"
+                "  It cannot be deleted while they exist. Nothing was deleted. Either delete them with their claims:\n"
+                f"    {_DELETE_WITH_CLAIM}\n"
                 "  and run `pulumi destroy` again; or keep them and the network (URN: pulumi stack --show-urns):\n"
                 f"    pulumi state protect URN && {SKIP}=1 pulumi destroy --exclude-protected"
             ) from None
-        except cluster_contents.Left as left:
-            lines = str(left).replace("\n", "\n    ")
-            raise NotEmpty(
+        except cluster_contents.LeftoversError as leftovers:
+            lines = str(leftovers).replace("\n", "\n    ")
+            raise ClusterNotEmptyError(
                 f"after {seconds / 60:.0f} minutes the cluster still has\n    {lines}\n"
-                "  They would outlive the cluster, cost money, and keep the network from going.\n"
+                "  They would outlive the cluster, cost money, and prevent the deletion of the network.\n"
                 f"  {_advice('See why (kubectl describe)')}"
             ) from None
     except ModuleNotFoundError as error:
-        raise NotEmpty(
+        raise ClusterNotEmptyError(
             f"the cluster's contents cannot be deleted: the Python package {error.name} is missing.\n"
             f"  {_advice('Install requirements.txt')}"
         ) from None
@@ -167,6 +170,6 @@ def _advice(first: str) -> str:
     return f"{first} and run `pulumi destroy` again; or leave them alone: {SKIP}=1 pulumi destroy"
 
 
-def _say(text: str) -> None:
-    """What a dynamic provider prints, the engine shows."""
+def _report(text: str) -> None:
+    """Shows a line: the engine prints the output of a dynamic provider."""
     print(text, flush=True)

@@ -1,65 +1,69 @@
-"""The alert rules of both clouds, written once: what they say, and the few words that the clouds' series differ in.
+"""The alert rules of both clouds, written once, with the few details in which the clouds' series differ.
 
-A rule uses only series that the cloud in question delivers. On GKE these are the 21 fields of the managed DCGM
-exporter, of which none counts XIDs, ECC errors or remapped rows, and Google's selection of kube-state-metrics;
-`Rule.only` and `Rule.why` say what falls away there.
+A rule uses only series that the cloud in question has. On GKE these are the 21 fields of the managed DCGM exporter,
+none of which counts XIDs, ECC errors or remapped rows, and Google's selection of kube-state-metrics. `Rule.only` and
+`Rule.why` say which rules cannot work there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..aws import dcgm_exporter
 from .prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR
+from .targets import DCGM_NAMESPACE, GKE_DCGM_NAMESPACE
 
-# Long enough to smooth over a step of training, a checkpoint or a burst of requests.
+# Long enough to average a training step, a checkpoint or a burst of requests.
 _AVERAGED = "10m"
-# As good as always busy: kernels run, whatever they do.
+# Practically always busy: kernels run, whatever they do.
 _BUSY_PERCENT = 90
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When the rules speak up: percent and minutes. `RANGES` has the bounds."""
+    """Thresholds of the rules in percent, and times in minutes. `RANGES` has the bounds."""
 
     gpu_utilization_percent: int = 50
+    """Lower bound of a pod's GPU utilization."""
     gpu_utilization_minutes: int = 30
+    """How long the utilization is below it before the alert fires."""
     memory_bandwidth_percent: int = 5
+    """Lower bound of the memory bandwidth of a pod whose GPUs are busy."""
     memory_bandwidth_minutes: int = 30
+    """How long the bandwidth is below it before the alert fires."""
     metrics_missing_minutes: int = 15
+    """How long a node with GPUs has no GPU metrics before the alert fires."""
     oom_minutes: int = 10
+    """How long an OOM kill is reported."""
 
 
-# Below five minutes two missed scrapes are an alert, above a day nobody connects it with its cause.
+# Below five minutes two missed scrapes raise an alert. After more than a day its cause is hard to find.
 RANGES = {field.name: (5, 1440) if field.name.endswith("minutes") else (1, 100) for field in fields(Limits)}
 
 
 @dataclass(frozen=True)
 class Words:
-    """Where the clouds' series differ.
-
-    exporter_namespace: a GPU that nobody holds bears no pod, or the exporter's own.
-    gpu_nodes: PromQL for the nodes with GPUs, by label `node`.
-    node: label of a DCGM series with the node's name, and the regular expression that takes it out.
-    """
+    """The details in which the series of a Prometheus system differ from those of the other."""
 
     exporter_namespace: str
+    """Namespace of the DCGM exporter. Series of a GPU that no pod holds have no pod, or the exporter's."""
     gpu_nodes: str
+    """PromQL for the nodes with GPUs, by label `node`."""
     node: tuple[str, str]
+    """Label of a DCGM series that contains the node's name, and the regular expression that extracts it."""
 
 
 WORDS: Mapping[str, Words] = {
     PROMETHEUS_OPERATOR: Words(
-        # Labels of the exporter are honoured; where it has none, those of its own pod remain.
-        dcgm_exporter.NAMESPACE,
+        # The exporter's labels are kept; a series without them has those of the exporter's pod.
+        DCGM_NAMESPACE,
         'kube_node_status_allocatable{resource=~"nvidia_com_(gpu|mig).*"} > 0',
-        # The chart names the node in NODE_NAME.
+        # The chart passes the node's name as NODE_NAME.
         ("Hostname", "(.+)"),
     ),
     MANAGED_PROMETHEUS: Words(
-        "gke-managed-system",
-        # Google's kube-state-metrics has no nodes, and nothing of namespaces gke-managed-*. Of a DaemonSet's pod the
-        # instance is NODE:PORT (prometheus-engine, pod_config.go).
+        GKE_DCGM_NAMESPACE,
+        # Google's kube-state-metrics has no nodes, and nothing of namespaces gke-managed-*. The instance of a
+        # DaemonSet's pod is NODE:PORT (prometheus-engine, pod_config.go).
         'label_replace(up{job="gke-managed-dcgm-exporter"}, "node", "$1", "instance", "(.+):metrics")',
         ("instance", "(.+):metrics"),
     ),
@@ -68,25 +72,32 @@ WORDS: Mapping[str, Words] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: an alert, or with `record` a series.
-
-    gpu_metrics: it needs DCGM's series. only, why: the one system that can evaluate it, and the reason.
-    """
+    """One rule: an alert, or with `record` a series."""
 
     expr: str
+    """PromQL."""
     alert: str = ""
+    """Name of the alert."""
     record: str = ""
+    """Name of the series that is recorded."""
     minutes: int = 0
+    """How long `expr` holds before the alert fires."""
     severity: str = ""
+    """Label `severity` of the alert."""
     summary: str = ""
+    """One line for a person, with Prometheus' templates."""
     description: str = ""
+    """What the alert means, and where to look first."""
     gpu_metrics: bool = True
+    """Whether it needs DCGM's series."""
     only: str = ""
+    """The one system that can evaluate it; empty for both."""
     why: str = ""
+    """Why the other system cannot."""
 
     def rendered(self) -> dict[str, Any]:
-        """The rule as Prometheus, the operator and Google's CRD write it alike: those of the operator's fields that
-        Google's lacks (`keep_firing_for`, a group's `limit`) are used on neither cloud."""
+        """The rule in the form that Prometheus, the operator and Google's CRD share. Fields that the operator has and
+        Google lacks (`keep_firing_for`, a group's `limit`) are used on neither cloud."""
         if self.record:
             return {"record": self.record, "expr": self.expr}
         return {
@@ -99,20 +110,27 @@ class Rule:
 
 
 def groups(system: str, limits: Limits, namespaces: Sequence[str], gpu_metrics: bool) -> list[dict[str, Any]]:
-    """The rule groups for a system of `SYSTEMS`; `namespaces`: where GPUs are watched, everywhere when empty."""
-    made = {
+    """The rule groups for a Prometheus system.
+
+    Args:
+        system: one of `SYSTEMS`.
+        limits: the thresholds.
+        namespaces: where GPUs are watched; everywhere if empty.
+        gpu_metrics: whether a DCGM exporter runs.
+    """
+    found = {
         "gpuyard-gpus": [rule for rule in gpu_rules(WORDS[system], limits, namespaces) if gpu_metrics],
         "gpuyard-containers": [rule for rule in container_rules(limits) if rule.only in ("", system)],
     }
     return [
         {"name": name, "interval": "1m", "rules": [rule.rendered() for rule in rules]}
-        for name, rules in made.items()
+        for name, rules in found.items()
         if rules
     ]
 
 
 def gpu_rules(words: Words, limits: Limits, namespaces: Sequence[str] = ()) -> Iterator[Rule]:
-    """What DCGM's series tell. A GPU is somebody's when its series name a pod other than the exporter's."""
+    """Rules on DCGM's series. A pod holds a GPU if the GPU's series name a pod other than the exporter's."""
     where = f'namespace=~"{"|".join(namespaces)}"' if namespaces else f'namespace!="{words.exporter_namespace}"'
     held = f'{{pod!="",{where}}}'
     compute = f"avg by (namespace, pod) (avg_over_time(DCGM_FI_DEV_GPU_UTIL{held}[{_AVERAGED}]))"
@@ -138,8 +156,8 @@ def gpu_rules(words: Words, limits: Limits, namespaces: Sequence[str] = ()) -> I
         summary="GPUs of pod {{ $labels.namespace }}/{{ $labels.pod }} look busy but move no data",
         description=(
             f"Kernels run {_BUSY_PERCENT} % of the time or more, and memory is used less than "
-            f"{limits.memory_bandwidth_percent} % of it, for {limits.memory_bandwidth_minutes} minutes: mostly a "
-            "collective operation (NCCL) that waits for a peer that is gone. Do all ranks still complete steps?"
+            f"{limits.memory_bandwidth_percent} % of it, for {limits.memory_bandwidth_minutes} minutes: usually a "
+            "collective operation (NCCL) that waits for a peer that has stopped. Do all ranks still complete steps?"
         ),
     )
     label, name = words.node
@@ -149,21 +167,21 @@ def gpu_rules(words: Words, limits: Limits, namespaces: Sequence[str] = ()) -> I
         alert="GpuMetricsMissing",
         minutes=limits.metrics_missing_minutes,
         severity="warning",
-        summary="Node {{ $labels.node }} has GPUs and delivers no GPU metrics",
+        summary="Node {{ $labels.node }} has GPUs but no GPU metrics",
         description=(
             f"For {limits.metrics_missing_minutes} minutes; no other GPU alert can fire for this node. Look at the "
-            f"exporter's pod on it, in namespace {words.exporter_namespace}: does it run, does it see the driver?"
+            f"exporter's pod on it, in namespace {words.exporter_namespace}: does it run, and does it see the driver?"
         ),
     )
 
 
 def container_rules(limits: Limits) -> Iterator[Rule]:
-    """What kube-state-metrics tells of containers."""
+    """Rules on kube-state-metrics' series of containers."""
     window = f"{limits.oom_minutes}m"
     container = "namespace, pod, container"
     restarted = f"increase(kube_pod_container_status_restarts_total[{window}]) > 0"
     last = 'kube_pod_container_status_last_terminated_reason{reason="OOMKilled"} == 1'
-    # A pod that is not restarted, as of most training jobs, keeps this until it is deleted: only news is told.
+    # A pod that is not restarted, such as that of a training job, keeps this until it is deleted: report it once.
     ended = 'kube_pod_container_status_terminated_reason{reason="OOMKilled"}'
     yield Rule(
         f"max by ({container}) ({restarted} and on ({container}) {last})"
@@ -173,12 +191,12 @@ def container_rules(limits: Limits) -> Iterator[Rule]:
         summary="Container {{ $labels.container }} of {{ $labels.namespace }}/{{ $labels.pod }} ran out of memory",
         description=(
             f"The kernel killed it within the last {limits.oom_minutes} minutes, because it reached its memory limit. "
-            "Raise the limit, or lower what it holds: data loader workers, prefetching, shared memory of /dev/shm."
+            "Raise the limit, or reduce what it holds: data loader workers, prefetching, shared memory of /dev/shm."
         ),
         gpu_metrics=False,
         only=PROMETHEUS_OPERATOR,
         why=(
-            "of pods, Google's kube-state-metrics has phase, readiness, reasons to wait and unschedulable: neither "
+            "Google's kube-state-metrics has a pod's phase, readiness, reasons to wait and unschedulable, but neither "
             "restarts nor the reason of a termination"
         ),
     )

@@ -9,40 +9,48 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
 from . import alert_rules
-from . import prometheus_stack as monitoring
 from .alert_rules import RANGES, Limits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from .targets import NAMESPACE
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
 
 
 class AlertsArgs(TypedDict):
-    """`system`: who evaluates the rules: `prometheus_operator` or `managed_prometheus`. `namespace`: where the
-    operator's object stands (default `monitoring`, that of `Monitoring`); Google's is of the whole cluster.
-    `gpu_metrics`: a DCGM exporter delivers (default true): that of `DcgmExporter`, or GKE's managed one.
-
-    `watched_namespaces`: where pods are expected to use the GPUs that they hold (default: everywhere). Name those of
-    training when model servers, which wait for requests, have namespaces of their own.
-
-    `gpu_utilization_percent`, `gpu_utilization_minutes`: a pod whose GPUs are busy less of the time, for so long (50 %,
-    30). `memory_bandwidth_percent`, `memory_bandwidth_minutes`: GPUs that are busy and use their memory less of the
-    time, for so long (5 %, 30). `metrics_missing_minutes`: a node with GPUs that has had no metrics for so long, which
-    should be more than driver and exporter take to start (15). `oom_minutes`: how long an OOM kill is told of (10).
-    Percent are 1 to 100, minutes 5 to 1440."""
+    """Which Prometheus evaluates the rules, and when alerts fire. All percentages are 1 to 100, all times 5 to 1440
+    minutes."""
 
     system: str
+    """The Prometheus that evaluates the rules: prometheus_operator (kube-prometheus-stack, as `Monitoring` installs it)
+    or managed_prometheus (Google Cloud's)."""
     namespace: NotRequired[str]
+    """Namespace of the PrometheusRule. Not used with managed_prometheus, whose rules have none.
+    Default: `monitoring`."""
+    rule_labels: NotRequired[dict[str, str]]
+    """Labels of the object with the rules, for a Prometheus operator that selects rules by label: many installations
+    want {release: kube-prometheus-stack}. Default: none, as `Monitoring` takes every rule."""
     gpu_metrics: NotRequired[bool]
+    """Whether a DCGM exporter runs in the cluster: that of `DcgmExporter`, or GKE's managed one. Default: `true`."""
     watched_namespaces: NotRequired[list[str]]
+    """Namespaces in which pods are expected to use the GPUs that they hold. Name those of training if model servers,
+    which wait for requests, have other namespaces. Default: all namespaces."""
     gpu_utilization_percent: NotRequired[int]
+    """GpuUtilizationLow fires for a pod whose GPUs are busy less than this share of the time. Default: `50`."""
     gpu_utilization_minutes: NotRequired[int]
+    """How long that lasts before it fires, in minutes. Default: `30`."""
     memory_bandwidth_percent: NotRequired[int]
+    """GpuBusyWithoutMemoryTraffic fires for a pod whose GPUs are busy and use their memory less than this share of the
+    time. Default: `5`."""
     memory_bandwidth_minutes: NotRequired[int]
+    """How long that lasts before it fires, in minutes. Default: `30`."""
     metrics_missing_minutes: NotRequired[int]
+    """GpuMetricsMissing fires for a node with GPUs that has had no GPU metrics for this many minutes. Should be longer
+    than driver and exporter take to start. Default: `15`."""
     oom_minutes: NotRequired[int]
+    """How long ContainerOomKilled is reported after an OOM kill, in minutes. Default: `10`."""
 
 
 def problems(args: AlertsArgs) -> Iterator[Problem]:
@@ -52,28 +60,35 @@ def problems(args: AlertsArgs) -> Iterator[Problem]:
     for name, default in asdict(Limits()).items():
         low, high = RANGES[name]
         if not low <= given.get(name, default) <= high:
-            yield Problem(name, given[name], "out of range", f"{low} to {high}", f"leave it out for {default}")
+            yield Problem(name, given[name], "out of range", f"{low} to {high}", f"remove it for {default}")
     for index, namespace in enumerate(args.get("watched_namespaces", [])):
-        # RFC 1123, as Kubernetes has it for namespaces; anything else would be read as a regular expression.
+        # RFC 1123, as Kubernetes requires for namespaces; anything else would be a regular expression in the rules.
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
             yield Problem(
-                f"watched_namespaces[{index}]", namespace, "no possible name of a namespace",
+                f"watched_namespaces[{index}]", namespace, "not a valid name of a namespace",
                 "up to 63 lower-case letters, digits and '-'", "write each namespace by its name",
             )  # fmt: skip
     if not args.get("gpu_metrics", True) and args["system"] == MANAGED_PROMETHEUS:
         yield Problem(
             "gpu_metrics", False, "all rules for managed Prometheus are about GPU metrics", "true",
-            "let GKE run its DCGM exporter, or leave the component out",
+            "let GKE run its DCGM exporter, or remove the component",
         )  # fmt: skip
+    yield from checks.namespace("namespace", args.get("namespace", NAMESPACE))
+    for key, value in args.get("rule_labels", {}).items():
+        yield from checks.label("rule_labels", key, value)
 
 
 class Alerts(pulumi.ComponentResource):
-    """The rules of `alert_rules` as one object: a PrometheusRule, or ClusterRules of Google's managed Prometheus.
+    """Alert rules for GPUs and containers as one object: a PrometheusRule, or ClusterRules of Google's managed
+    Prometheus. It has the name of the component.
 
-    The same alerts with the same labels on both clouds, save for those whose series one of them lacks. Does not say
-    whom to tell: that is Alertmanager's part (docs/alerts.md). Takes the provider `kubernetes`. On EKS let it depend on
-    `Monitoring`, which brings the kind. On GKE let it depend on a node pool: the kind is there from the start, but the
-    operator that checks the rules runs on a node, and nothing is accepted before.
+    The alerts and their labels are the same on both clouds, except for those whose series one cloud lacks. Who is
+    notified is configured in Alertmanager, not here.
+
+    Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
+    of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for a Prometheus
+    operator that is there already set `namespace` and `rule_labels` as it selects rules. On GKE let it depend on a node
+    pool: the kind exists from the start, but the operator that checks the rules runs on a node.
     """
 
     rules_name: pulumi.Output[str]
@@ -83,17 +98,17 @@ class Alerts(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:Alerts", name, None, opts)
-        checks.refuse(problems(args), f"Alerts {name}")
+        args = arguments.checked(f"Alerts {name}", AlertsArgs, args, problems)
         system = args["system"]
         given = cast(Mapping[str, Any], args)
-        limits = Limits(**{key: int(given[key]) for key in RANGES if key in given})
+        limits = Limits(**{key: given[key] for key in RANGES if key in given})
         groups = alert_rules.groups(system, limits, args.get("watched_namespaces", []), args.get("gpu_metrics", True))
-        namespace = None if system == MANAGED_PROMETHEUS else args.get("namespace", monitoring.NAMESPACE)
+        namespace = None if system == MANAGED_PROMETHEUS else args.get("namespace", NAMESPACE)
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-rules",
             api_version=API_VERSIONS[system],
             kind=_KINDS[system],
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name, namespace=namespace),
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name, namespace=namespace, labels=args.get("rule_labels")),
             spec={"groups": groups},
             opts=pulumi.ResourceOptions(parent=self),
         )

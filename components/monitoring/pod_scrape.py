@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
 
@@ -17,16 +17,24 @@ _SECONDS_RANGE = (5, 3600)
 
 
 class PodScrapeArgs(TypedDict):
-    """`system`: who scrapes: `prometheus_operator` or `managed_prometheus`. `namespace`: of pods and object.
-    `match_labels`: labels of the pods, at least one. `port`: name of the container's port. `path`: default /metrics.
-    `interval_seconds`: 5 to 3600 (default 30); on Google Cloud samples cost money."""
+    """Which pods are scraped, where and how often."""
 
     system: str
+    """The Prometheus that scrapes: prometheus_operator (kube-prometheus-stack, as `Monitoring` installs it) or
+    managed_prometheus (Google Cloud's)."""
     namespace: pulumi.Input[str]
+    """Namespace of the pods and of the object."""
     match_labels: dict[str, str]
+    """Labels of the pods; at least one."""
     port: str
+    """Name of the container's port with the metrics."""
     path: NotRequired[str]
+    """HTTP path of the metrics. Default: `/metrics`."""
     interval_seconds: NotRequired[int]
+    """Seconds between two scrapes, 5 to 3600. Google Cloud bills each sample. Default: `30`."""
+    scrape_labels: NotRequired[dict[str, str]]
+    """Labels of the object, for a Prometheus operator that selects monitors by label: many installations want
+    {release: kube-prometheus-stack}. Default: none, as `Monitoring` takes every monitor."""
 
 
 def problems(args: PodScrapeArgs) -> Iterator[Problem]:
@@ -34,27 +42,30 @@ def problems(args: PodScrapeArgs) -> Iterator[Problem]:
     yield from checks.one_of("system", args["system"], SYSTEMS)
     if not args["match_labels"]:
         yield Problem(
-            "match_labels", {}, "would take every pod of the namespace", "at least one label",
-            "write a label that the pods have and no others",
+            "match_labels", {}, "every pod of the namespace would match", "at least one label",
+            "write a label that only these pods have",
         )  # fmt: skip
     if args["port"].isdigit():
-        # Google's kind reads a text as the port's name, finds no such port and stays silent.
+        # Google's kind takes a text for the port's name, finds no such port and reports nothing.
         yield Problem(
             "port", args["port"], "a number", "the name of a port of the container",
             "give the port a name in the pod's `ports`, and write that",
         )  # fmt: skip
     path, seconds, (low, high) = args.get("path", "/"), args.get("interval_seconds", _SECONDS), _SECONDS_RANGE
     if not path.startswith("/"):
-        yield Problem("path", path, "no path", "begins with /", f"write /{path}")
+        yield Problem("path", path, "not a path", "text that begins with /", f"write /{path}")
     if not low <= seconds <= high:
-        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"leave it out for {_SECONDS}")
+        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"remove it for {_SECONDS}")
+    for key, value in args.get("scrape_labels", {}).items():
+        yield from checks.label("scrape_labels", key, value)
 
 
 class PodScrape(pulumi.ComponentResource):
-    """One PodMonitor, or one PodMonitoring of Google's managed Prometheus; the object has the name of the resource.
+    """One PodMonitor, or one PodMonitoring of Google's managed Prometheus. It has the name of the component.
 
-    Series bear the same target labels on both clouds: `job` (the name of the object), `namespace`, `pod`, `container`.
-    Takes the provider `kubernetes`; what it must depend on stands with `Alerts`.
+    Series have the same target labels on both clouds: `job` (the name of the object), `namespace`, `pod`, `container`.
+    Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
+    of the cluster, and depends on the same things as `Alerts`.
     """
 
     scrape_name: pulumi.Output[str]
@@ -62,18 +73,20 @@ class PodScrape(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodScrapeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:PodScrape", name, None, opts)
-        checks.refuse(problems(args), f"PodScrape {name}")
+        args = arguments.checked(f"PodScrape {name}", PodScrapeArgs, args, problems)
         system = args["system"]
         endpoint = {
             "port": args["port"],
             "path": args.get("path", "/metrics"),
-            "interval": f"{int(args.get('interval_seconds', _SECONDS))}s",
+            "interval": f"{args.get('interval_seconds', _SECONDS)}s",
         }
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-scrape",
             api_version=API_VERSIONS[system],
             kind=_KINDS[system],
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name, namespace=args["namespace"]),
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=name, namespace=args["namespace"], labels=args.get("scrape_labels")
+            ),
             spec={"selector": {"matchLabels": args["match_labels"]}, **_endpoints(system, name, endpoint)},
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -83,7 +96,7 @@ class PodScrape(pulumi.ComponentResource):
 
 def _endpoints(system: str, name: str, endpoint: dict[str, str]) -> dict[str, Any]:
     if system == MANAGED_PROMETHEUS:
-        # Its default adds the pod's controller, which the operator does not.
+        # By default it adds the pod's controller, which the operator does not.
         return {"endpoints": [endpoint], "targetLabels": {"metadata": ["pod", "container"]}}
-    # The operator's `job` would be NAMESPACE/NAME.
+    # The operator's own `job` would be NAMESPACE/NAME.
     return {"podMetricsEndpoints": [{**endpoint, "relabelings": [{"targetLabel": "job", "replacement": name}]}]}

@@ -1,44 +1,75 @@
-"""Prometheus in the cluster, by kube-prometheus-stack: where GPU metrics are kept and alerts are evaluated."""
+"""Prometheus in the cluster, by kube-prometheus-stack: it keeps metrics and evaluates alert rules."""
 
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import versions
+from .. import arguments, versions
+from ..charts import release as releases
 from ..charts.images import ImagesArgs
-from ..charts.release import namespace, release
+from ..charts.source import ChartsArgs
+from ..checks import Problem
 from ..storage_classes import BLOCK
 from . import cluster_scrapes
+from .targets import AUTOSCALER_LABELS, AUTOSCALER_NAMESPACE, AUTOSCALER_PORT, NAMESPACE, NODES_NAMESPACE
 
-NAMESPACE = "monitoring"
-NODES_NAMESPACE = "node-exporter"
 READERS = {"gpuyard.dev/reads-metrics": "true"}
 """Label of a namespace whose pods may query Prometheus: Grafana, an adapter, KEDA."""
 
+_RETENTION_DAYS, _RETENTION_RANGE = 15, (1, 3650)
+_VOLUME_GIB, _VOLUME_RANGE = 50, (1, 16384)
 _PROMETHEUS_PODS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
 _ANYTHING: dict[str, Any] = {}
 
+_AUTOSCALER = {
+    "name": "cluster-autoscaler",
+    "selector": {"matchLabels": AUTOSCALER_LABELS},
+    "namespaceSelector": {"matchNames": [AUTOSCALER_NAMESPACE]},
+    "endpoints": [{"port": AUTOSCALER_PORT, "interval": "30s"}],
+}
+
 
 class MonitoringArgs(TypedDict):
-    """`retention_days`: how long samples are kept (default 15). `volume_gib`: disk for them (default 50), of the class
-    `block`: it goes with the cluster, and metrics that are to last longer are sent elsewhere. `autoscaler`: scrape the
-    Cluster Autoscaler too (default false). `chart_mirror`, `chart_digests`: see `release.source`. `images`: see
-    `images.ImagesArgs`."""
+    """How long metrics are kept and where, and where the chart and its images come from."""
 
     retention_days: NotRequired[int]
+    """Days for which samples are kept, 1 to 3650. Default: `15`."""
     volume_gib: NotRequired[int]
+    """Disk for the samples in GiB, 1 to 16384. It is deleted with the cluster: send metrics that must last longer
+    elsewhere. Default: `50`."""
+    storage_class: NotRequired[str]
+    """Storage class of that disk. `AwsStorage` creates the default one. Default: `block`."""
     autoscaler: NotRequired[bool]
-    chart_mirror: NotRequired[str]
-    chart_digests: NotRequired[dict[str, str]]
+    """Whether to scrape the Cluster Autoscaler of `ClusterAutoscaler`. Default: `false`."""
+    charts: NotRequired[ChartsArgs]
+    """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
+    """Where the images come from. Default: their own registries."""
+
+
+def problems(args: MonitoringArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments."""
+    yield from _range_problems("retention_days", args.get("retention_days", _RETENTION_DAYS), _RETENTION_RANGE)
+    yield from _range_problems("volume_gib", args.get("volume_gib", _VOLUME_GIB), _VOLUME_RANGE)
+    yield from releases.problems(versions.KUBE_PROMETHEUS_STACK, args.get("charts", {}), args.get("images", {}))
+
+
+def _range_problems(path: str, value: int, allowed: tuple[int, int]) -> Iterator[Problem]:
+    low, high = allowed
+    if not low <= value <= high:
+        fix = f"write {low if value < low else high}"
+        yield Problem(path, value, "out of range", f"{low} to {high}", fix)
 
 
 class Monitoring(pulumi.ComponentResource):
-    """The Prometheus operator, Prometheus, node and state exporters.
+    """The Prometheus operator, Prometheus, Alertmanager, node and state exporters.
 
-    Does not: bring Grafana's dashboards, nor alert rules for GPUs (`Alerts`). On GKE use managed Prometheus. Takes the
-    provider `kubernetes`.
+    Does not include Grafana, nor alert rules for GPUs (see `Alerts`). Works on any EKS cluster. It needs the provider
+    `kubernetes` of the cluster and a storage class with a driver: let it depend on the storage and on a node pool. In
+    the cluster it is the release `kube-prometheus-stack` in the namespace `monitoring`, so a cluster has one. On GKE
+    use managed Prometheus.
     """
 
     release_name: pulumi.Output[str]
@@ -46,26 +77,28 @@ class Monitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:Monitoring", name, None, opts)
-        home = namespace(NAMESPACE, self, "restricted")
-        # It reads the node's /proc and network; alone in its namespace, so that nothing else is allowed to.
-        nodes_home = namespace(NODES_NAMESPACE, self, "privileged")
-        nobody_can_scrape = {"enabled": False}
-        installed = release(
+        args = arguments.checked(f"Monitoring {name}", MonitoringArgs, args, problems)
+        home = releases.namespace(f"{name}-namespace", NAMESPACE, self, "restricted")
+        # The node exporter reads the node's /proc and network. It has a separate namespace, so that only it may.
+        nodes_home = releases.namespace(f"{name}-node-exporter-namespace", NODES_NAMESPACE, self, "privileged")
+        not_reachable = {"enabled": False}
+        installed = releases.release(
+            f"{name}-release",
             versions.KUBE_PROMETHEUS_STACK,
             {
                 "grafana": {"enabled": False},
-                # EKS runs these where no Prometheus of ours reaches them.
-                "kubeControllerManager": nobody_can_scrape,
-                "kubeScheduler": nobody_can_scrape,
-                "kubeEtcd": nobody_can_scrape,
-                "kubeProxy": nobody_can_scrape,
+                # EKS runs these where a Prometheus in the cluster cannot reach them.
+                "kubeControllerManager": not_reachable,
+                "kubeScheduler": not_reachable,
+                "kubeEtcd": not_reachable,
+                "kubeProxy": not_reachable,
                 # Their rules stay; see cluster_scrapes.py.
                 "kubelet": {"serviceMonitor": {"enabled": False}},
                 "kubeApiServer": {"serviceMonitor": {"enabled": False}},
-                "coreDns": {"serviceMonitor": {"bearerTokenFile": ""}},  # it asks for none
+                "coreDns": {"serviceMonitor": {"bearerTokenFile": ""}},  # it needs none
                 "prometheus-node-exporter": {"namespaceOverride": NODES_NAMESPACE},
                 "kube-state-metrics": {
-                    # No rule asks for their series, and without them its role does not read what is in them.
+                    # No rule uses their series, and without them its role cannot read their contents.
                     "collectorsExclude": ["secrets", "configmaps"],
                     "networkPolicy": {
                         "enabled": True,
@@ -87,23 +120,23 @@ class Monitoring(pulumi.ComponentResource):
                         ],
                         "egress": [_ANYTHING],
                     },
-                    # A ServiceMonitor of the autoscaler's own release would have to wait for this one, which may wait
-                    # for a node that only the autoscaler brings.
-                    "additionalServiceMonitors": [_autoscaler()] if args.get("autoscaler", False) else [],
+                    # A ServiceMonitor in the autoscaler's release would have to wait for this release, which may wait
+                    # for a node that only the autoscaler adds.
+                    "additionalServiceMonitors": [_AUTOSCALER] if args.get("autoscaler", False) else [],
                     "prometheusSpec": {
-                        # Take every monitor and rule of the cluster, not only those of this release.
+                        # Take every monitor and rule in the cluster, not only those of this release.
                         "serviceMonitorSelectorNilUsesHelmValues": False,
                         "podMonitorSelectorNilUsesHelmValues": False,
                         "ruleSelectorNilUsesHelmValues": False,
                         "arbitraryFSAccessThroughSMs": {"deny": True},
                         "additionalScrapeConfigs": cluster_scrapes.jobs(),
-                        "retention": f"{int(args.get('retention_days', 15))}d",
+                        "retention": f"{args.get('retention_days', _RETENTION_DAYS)}d",
                         "storageSpec": {
                             "volumeClaimTemplate": {
                                 "spec": {
-                                    "storageClassName": BLOCK.name,
+                                    "storageClassName": args.get("storage_class", BLOCK.name),
                                     "accessModes": ["ReadWriteOnce"],
-                                    "resources": {"requests": {"storage": f"{int(args.get('volume_gib', 50))}Gi"}},
+                                    "resources": {"requests": {"storage": f"{args.get('volume_gib', _VOLUME_GIB)}Gi"}},
                                 }
                             }
                         },
@@ -112,23 +145,9 @@ class Monitoring(pulumi.ComponentResource):
             },
             namespace=home.metadata.name,
             parent=self,
-            mirror=args.get("chart_mirror", ""),
-            digests=args.get("chart_digests"),
-            images_from=args.get("images"),
+            charts=args.get("charts", {}),
+            images_from=args.get("images", {}),
             depends_on=[nodes_home],
         )
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})
-
-
-def _autoscaler() -> dict[str, Any]:
-    """The ServiceMonitor of the Cluster Autoscaler, in the chart's form."""
-    # Late: only this part needs AWS's SDK, and Prometheus runs on either cloud.
-    from ..aws import cluster_autoscaler
-
-    return {
-        "name": "cluster-autoscaler",
-        "selector": {"matchLabels": cluster_autoscaler.POD_LABELS},
-        "namespaceSelector": {"matchNames": [cluster_autoscaler.NAMESPACE]},
-        "endpoints": [{"port": cluster_autoscaler.METRICS_PORT, "interval": "30s"}],
-    }

@@ -1,8 +1,9 @@
 """The config of an environment on Amazon EKS, as the arguments of the library's components. What wiring adds is what
 other components output, and what the checks see once for all components: roles, tags and versions of add-ons."""
 
-from typing import TypedDict, cast
+from typing import cast
 
+from components.aws.addons import EksAddonsSpec
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
 from components.aws.existing_network import AwsExistingNetworkArgs
@@ -11,6 +12,7 @@ from components.aws.network import AwsNetworkArgs
 from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
 from components.charts.images import ImagesArgs
+from components.charts.source import ChartsArgs
 
 from ..environment import Environment
 from ..section import Section
@@ -92,15 +94,11 @@ def images(environment: Environment) -> ImagesArgs:
     return cast(ImagesArgs, environment.config.images.arguments())
 
 
-class Sources(TypedDict):
-    """Arguments of every component that installs a chart."""
-
-    chart_mirror: str
-    chart_digests: dict[str, str]
-    images: ImagesArgs
+def charts(environment: Environment) -> ChartsArgs:
+    """Where charts come from."""
+    return cast(ChartsArgs, environment.config.charts.arguments())
 
 
-def sources(environment: Environment) -> Sources:
-    """Where charts and images come from."""
-    charts = environment.config.charts
-    return {"chart_mirror": charts.mirror, "chart_digests": charts.digests, "images": images(environment)}
+def addons(environment: Environment) -> EksAddonsSpec:
+    """Which add-ons are installed."""
+    return cast(EksAddonsSpec, environment.config.addons.arguments())

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from components import checks, hardware, pools, renames, versions
-from components.aws import addresses, device_plugin, efa_plugin, endpoints, existing_network, groups, roles, system_pods
+from pydantic.alias_generators import to_camel
+
+from components import checks, renames, versions
+from components.aws import addons, addresses, endpoints, existing_network, groups, roles, served_pools, system_pods
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
 from components.aws import pool_checks as aws_pools
 from components.aws import tags as aws_tags
-from components.charts import images, release
+from components.charts import images, source
 from components.checks import Problem
 from components.versions import Chart
 
@@ -69,7 +71,11 @@ def _role_problems(environment: Environment) -> Iterator[Problem]:
         "flow_log": (config.network.existing is None and config.network.flow_log_days > 0, "network.flowLogDays is 0"),
         "fsx_csi": (config.storage.lustre is not None, "there is no storage.lustre"),
         "s3_csi": (bool(config.storage.buckets), "there are no storage.buckets"),
-        "cluster_autoscaler": (config.addons.cluster_autoscaler, "addons.clusterAutoscaler is false"),
+        **{
+            row.permissions.role: (row.is_on(args.addons(environment)), f"addons.{to_camel(row.toggle)} is false")
+            for row in addons.ADDONS
+            if row.permissions and row.permissions.role
+        },
     }
     for who, (wanted, why) in taken.items():
         if who in given and not wanted:
@@ -112,37 +118,33 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong between the add-ons and the rest."""
-    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
-    if all(pool.gpus for pool in resolved.values()):
+    """What is wrong with `addons`, and between the add-ons and the pools."""
+    yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
+    if not served_pools.without_gpus(environment.node_pools):
+        waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]
         yield Problem(
-            "nodePools", list(resolved), "no pool without GPUs: DNS and the autoscaler find no node to run on",
+            "nodePools", list(environment.node_pools),
+            f"no pool without GPUs: {', '.join(waiting)} have no node to run on",
             "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
         )  # fmt: skip
 
 
+def _installed(environment: Environment) -> list[addons.Addon]:
+    return addons.installed(environment.node_pools, args.addons(environment))
+
+
 def charts(environment: Environment) -> list[Chart]:
     """The charts that the stack installs."""
-    on, specs = environment.config.addons, environment.node_pools
-    gpus = any(pool.gpus for pool in pools.resolve_all(hardware.AWS, specs).values())
-    wanted = {
-        versions.NVIDIA_DEVICE_PLUGIN: on.device_plugin and bool(device_plugin.served(specs)),
-        versions.EFA_DEVICE_PLUGIN: on.efa_plugin and bool(efa_plugin.served(specs)),
-        versions.CLUSTER_AUTOSCALER: on.cluster_autoscaler,
-        versions.DCGM_EXPORTER: on.dcgm_exporter and gpus,
-        versions.KUBE_PROMETHEUS_STACK: on.monitoring,
-    }
-    return [chart for chart, installed in wanted.items() if installed]
+    return [row.chart for row in _installed(environment) if row.chart is not None]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
     """What is wrong with `charts`. `charts`: those that the stack installs."""
-    given = environment.config.charts
-    yield from release.mirror_problems(given.mirror, charts, given.digests)
+    yield from source.problems(args.charts(environment), charts, charts)
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `images`, and whether nodes without a way out get theirs."""
+    """What is wrong with `images`, and whether nodes of a network without NAT can pull theirs."""
     given, network = args.images(environment), environment.config.network
     wrong = list(images.problems(given))
     yield from wrong
@@ -153,11 +155,11 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
     yield from images.digest_problems(given, images.references(pulled, {versions.CLUSTER_AUTOSCALER: minor}))
     closed = network.existing is None and network.nat == "none"
     if closed and pulled and not environment.config.images.registry:
-        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in images.IMAGES[chart]})
+        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in chart.images})
         yield Problem(
             "registry", None, f"missing: without NAT no node reaches {', '.join(hosts)}",
             "a registry inside the network, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com",
-            "add it (docs/air-gapped.md says what it must hold), or give the network a NAT",
+            "add it (docs/air-gapped.md says what it must have), or give the network a NAT",
         )  # fmt: skip
     elif closed and (why := images.out_of_reach(environment.config.images.registry, environment.region)):
         yield Problem(

@@ -5,25 +5,16 @@ from typing import Any, cast
 
 import pulumi
 
-from components import hardware, pools
-from components.aws import creator, device_plugin, efa_plugin, offerings, roles, tagged_groups
-from components.aws.addon import EksAddon
+from components.aws import addons as addon_table
+from components.aws import creator, offerings, roles, served_pools, tagged_groups
 from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
-from components.aws.cluster_autoscaler import ClusterAutoscaler
-from components.aws.dcgm_exporter import DcgmExporter
-from components.aws.device_plugin import NvidiaDevicePlugin
-from components.aws.efa_plugin import EfaDevicePlugin
 from components.aws.existing_network import AwsExistingNetwork
 from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.cleanup.component import ClusterCleanup
-from components.monitoring.alerts import Alerts
-from components.monitoring.prometheus import PROMETHEUS_OPERATOR
-from components.monitoring.prometheus_stack import Monitoring
-from components.taints import tolerations
 
 from .. import providers as stack_providers
 from ..environment import Environment
@@ -46,10 +37,6 @@ class Storage:
     def storage_class_names(self) -> pulumi.Output[list[str]]:
         """Names of the storage classes, the default one first."""
         return self.classes.storage_class_names
-
-
-# Managed add-ons that need a node to run on. The CSI drivers come with the storage.
-NODE_ADDONS = ("coredns", "metrics-server", "eks-node-monitoring-agent")
 
 
 def providers(environment: Environment) -> Providers:
@@ -121,10 +108,8 @@ def node_pools(
             name,
             {
                 "pool": spec,
-                "zones": environment.config.network.zones,
-                "subnet_ids": list(network.subnet_ids.values()),
-                "cluster_name": environment.cluster_name,
                 "cluster": cluster.cluster_name,
+                "subnet_ids": network.subnet_ids,
                 "kubernetes_version": environment.kubernetes_version,
                 "node_role_arn": cluster.node_role_arn,
                 "network_id": network.network_id,
@@ -132,11 +117,11 @@ def node_pools(
                 "endpoint": cluster.endpoint,
                 "certificate_authority": cluster.certificate_authority,
                 "service_cidr": cluster.service_cidr,
-                # The provider's default tags end at the node group: what EC2 and the drivers make has its own.
+                # The provider's default tags reach the node group, but not what EC2 and the drivers create.
                 "tags": environment.tags,
                 "sizes": dict(environment.sizes),
             },
-            # A node needs its way out, its role's permissions and its network plug-in, first and last.
+            # A node needs its route to the internet, its role's permissions and its network plug-in, first and last.
             pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
         )
         for name, spec in environment.node_pools.items()
@@ -181,102 +166,46 @@ def addons(
     node_pools: dict[str, EksNodePool],
     storage: Storage,
 ) -> dict[str, pulumi.Output[str]]:
-    """Add-ons that EKS manages, then Helm releases: name → name of the release."""
-    on = environment.config.addons
-    cpu = _without_gpus(environment, node_pools)
-    gpu = [pool for name, pool in node_pools.items() if pool not in cpu]
-    managed: dict[str, EksAddon] = {}
-    for addon in NODE_ADDONS:
-        managed[addon] = EksAddon(
-            addon,
-            {
-                "addon": addon,
-                "cluster": cluster.cluster_name,
-                "kubernetes_version": environment.kubernetes_version,
-                "versions": environment.config.cluster.addon_versions,
-                "configuration": _addon_configuration(environment, addon),
-            },
-            pulumi.ResourceOptions(providers=providers, depends_on=cpu),
-        )
-
-    # A release waits for the pools on which it runs, and goes before them: nodes outlive what drains and counts them.
-    def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(providers=providers, depends_on=list(resources))
-
-    sources = args.sources(environment)
+    """Every add-on of the table that the environment has; chart → name of its Helm release."""
+    facts = addon_table.ClusterFacts(
+        cluster=cluster.cluster_name,
+        region=environment.region,
+        kubernetes_version=environment.kubernetes_version,
+        node_pools=environment.node_pools,
+        spec=args.addons(environment),
+        addon_versions=environment.config.cluster.addon_versions,
+        roles=args.roles(environment),
+        charts=args.charts(environment),
+        images=args.images(environment),
+    )
+    installed: dict[str, pulumi.Resource] = {}
     releases: dict[str, pulumi.Output[str]] = {}
-    if on.cluster_autoscaler:
-        releases["cluster-autoscaler"] = ClusterAutoscaler(
-            "cluster-autoscaler",
-            {
-                "cluster": cluster.cluster_name,
-                "cluster_name": environment.cluster_name,
-                "kubernetes_version": environment.kubernetes_version,
-                "region": environment.region,
-                "node_pools": environment.node_pools,
-                "scale_down_after_minutes": on.scale_down_after_minutes,
-                "role_arn": environment.config.cluster.iam.roles.cluster_autoscaler,
-                **sources,
-            },
-            after(*node_pools.values()),
-        ).release_name
-    if on.device_plugin and (served := device_plugin.served(environment.node_pools)):
-        releases["nvidia-device-plugin"] = NvidiaDevicePlugin(
-            "nvidia-device-plugin",
-            {"node_pools": environment.node_pools, **sources},
-            after(*(node_pools[name] for name in served)),
-        ).release_name
-    if on.efa_plugin and (served := efa_plugin.served(environment.node_pools)):
-        releases["aws-efa-k8s-device-plugin"] = EfaDevicePlugin(
-            "efa-device-plugin",
-            {"node_pools": environment.node_pools, **sources},
-            after(*(node_pools[name] for name in served)),
-        ).release_name
-    monitoring: list[pulumi.Resource] = []
-    if on.monitoring:
-        prometheus = Monitoring(
-            "monitoring",
-            {"autoscaler": on.cluster_autoscaler, **sources},
-            after(storage.classes, *cpu),
-        )
-        releases["kube-prometheus-stack"] = prometheus.release_name
-        monitoring = [prometheus]  # its kinds must exist before the exporter's ServiceMonitor
-    if gpu and on.dcgm_exporter:
-        releases["dcgm-exporter"] = DcgmExporter(
-            "dcgm-exporter",
-            {"node_pools": environment.node_pools, "scrape": on.monitoring, **sources},
-            after(*gpu, *monitoring),
-        ).release_name
-    if on.alerts and monitoring:
-        measured = bool(gpu) and on.dcgm_exporter
-        Alerts("alerts", {"system": PROMETHEUS_OPERATOR, "gpu_metrics": measured}, after(*monitoring))
+    for row in addon_table.installed(facts.node_pools, facts.spec):
+        # An add-on waits for the pools on which it runs, and is deleted before them: nodes must outlive what drains and
+        # counts them.
+        waits: list[pulumi.Resource] = [node_pools[name] for name in row.waits_for(facts.node_pools)]
+        waits += [storage.classes] if row.storage else []
+        waits += [installed[name] for name in (*row.requires, *row.after) if name in installed]
+        made: Any = row.install(facts, pulumi.ResourceOptions(providers=providers, depends_on=waits))
+        installed[row.name] = made
+        if row.chart is not None:
+            releases[row.chart.name] = made.release_name
     ClusterCleanup(
         "cleanup",
         {
             "kubeconfig": cluster.kubeconfig,
-            "enabled": on.cleanup,
+            "enabled": environment.config.addons.cleanup,
             "deletion_protection": environment.config.deletion_protection,
         },
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
-            # What still has to run while it works: nodes and drivers that let go of volumes and delete them, and the
-            # DNS by which these find AWS. Load balancers are the control plane's own affair.
-            depends_on=[*node_pools.values(), *storage.drivers, managed["coredns"]],
+            # What must still run while it works: nodes, drivers that detach and delete volumes, and the DNS by which
+            # the drivers find AWS. The control plane itself deletes load balancers.
+            depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
         ),
     )
     return releases
 
 
-def _addon_configuration(environment: Environment, addon: str) -> dict[str, Any]:
-    """Of the node monitoring agent: the DCGM server beside it tolerates no taint by default (containers-roadmap#2567),
-    and on a GPU node without it the agent reports DCGMError, for which EKS replaces healthy nodes (#2555)."""
-    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
-    tolerated = tolerations(taint for pool in resolved.values() if pool.gpus for taint in pool.taints)
-    if addon != "eks-node-monitoring-agent" or not tolerated:
-        return {}
-    return {"dcgmAgent": {"tolerations": tolerated}}
-
-
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
-    resolved = pools.resolve_all(hardware.AWS, environment.node_pools)
-    return [pool for name, pool in node_pools.items() if not resolved[name].gpus]
+    return [node_pools[name] for name in served_pools.without_gpus(environment.node_pools)]

@@ -1,5 +1,6 @@
 """What the file of a stack on Google Cloud may hold, by section."""
 
+from components.addons_spec import AddonsSpec
 from components.arguments import Field, shape
 from components.gcp.buckets import GcsBucketsArgs
 from components.gcp.cluster import GkeClusterArgs
@@ -9,7 +10,6 @@ from components.gcp.maintenance import Maintenance
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.pool_spec import GkeNodePoolSpec
 from components.gcp.storage import GcpStorageArgs
-from components.monitoring.spec import AddonsSpec
 
 from .. import config
 

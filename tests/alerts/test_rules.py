@@ -27,7 +27,7 @@ LAST, ENDED = "kube_pod_container_status_last_terminated_reason", "kube_pod_cont
 SUMMARIES = {
     LOW: "Pod team-a/train-0 keeps its GPUs only 20 % busy",
     STUCK: "GPUs of pod team-a/train-0 look busy but move no data",
-    MISSING: "Node gpu-node-1 has GPUs and delivers no GPU metrics",
+    MISSING: "Node gpu-node-1 has GPUs but no GPU metrics",
     OOM: "Container main of team-a/train-0 ran out of memory",
 }
 both = pytest.mark.parametrize("system", SYSTEMS)

@@ -170,7 +170,7 @@ def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
     rule = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
     stuck = {"name": "stuck", "finalizers": ["ingress.k8s.aws/resources"]}
     api.create(path, {"metadata": stuck, "spec": rule})
-    with pytest.raises(cleanup.NotEmpty) as error:
+    with pytest.raises(cleanup.ClusterNotEmptyError) as error:
         destroy(kubeconfig, minutes=0.02)
     message = str(error.value)
     assert f"Ingress {namespace}/stuck" in message
@@ -225,15 +225,15 @@ def test_who_is_not_let_in_is_told_why(
 ) -> None:
     """Without a login nothing can be deleted, and to go on would leave everything behind."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(cleanup.NotEmpty, match="there is no aws on PATH"):
+    with pytest.raises(cleanup.ClusterNotEmptyError, match="there is no aws on PATH"):
         destroy(eks_kubeconfig(plane))
     (tmp_path / "aws").write_text("#!/bin/sh\nexit 255\n")
     (tmp_path / "aws").chmod(0o755)
-    with pytest.raises(cleanup.NotEmpty, match="gave no credentials"):
+    with pytest.raises(cleanup.ClusterNotEmptyError, match="gave no credentials"):
         destroy(eks_kubeconfig(plane))
     token = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": {"token": "x"}}
     (tmp_path / "aws").write_text(f"#!/bin/sh\necho '{json.dumps(token)}'\n")
-    with pytest.raises(cleanup.NotEmpty, match="cannot be deleted: it answers Unauthorized"):
+    with pytest.raises(cleanup.ClusterNotEmptyError, match="cannot be deleted: it answers Unauthorized"):
         destroy(eks_kubeconfig(plane))
 
 

@@ -19,10 +19,8 @@ def node_pool(spec: NodePoolSpec | EksNodePoolSpec, name: str = "gpu-workers", *
     """A recorded EksNodePool."""
     defaults = {
         "pool": spec,
-        "zones": AWS_ZONES[:1],
-        "subnet_ids": ["subnet-1"],
-        "cluster_name": "train",
         "cluster": "train",
+        "subnet_ids": {AWS_ZONES[0]: "subnet-1"},
         "kubernetes_version": "1.35",
         "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
         "network_id": "vpc-1",

@@ -30,10 +30,12 @@ GKE_GPU: NodePoolSpec = {
 }
 
 
-def aws_options() -> pulumi.ResourceOptions:
-    """Explicit providers of aws and kubernetes, as a stack on EKS has them."""
-    cluster = kubernetes.Provider("k8s", kubeconfig="{}")
-    return pulumi.ResourceOptions(providers={"aws": aws.Provider("aws", region="us-east-1"), "kubernetes": cluster})
+def aws_options(name: str = "") -> pulumi.ResourceOptions:
+    """Explicit providers of aws and kubernetes, as a stack on EKS has them. `name`: of one of several clusters."""
+    prefix = f"{name}-" if name else ""
+    cluster = kubernetes.Provider(f"{prefix}k8s", kubeconfig="{}")
+    cloud = aws.Provider(f"{prefix}aws", region="us-east-1")
+    return pulumi.ResourceOptions(providers={"aws": cloud, "kubernetes": cluster})
 
 
 def gcp_options() -> pulumi.ResourceOptions:

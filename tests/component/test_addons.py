@@ -34,7 +34,6 @@ def autoscaler(**args: Any) -> Recording:
     """A recorded ClusterAutoscaler of the cluster `train`."""
     defaults = {
         "cluster": "train",
-        "cluster_name": "train",
         "kubernetes_version": "1.35",
         "region": "us-east-1",
         "node_pools": POOLS,
@@ -61,10 +60,8 @@ def eks_pool(name: str, spec: NodePoolSpec) -> EksNodePool:
     """A pool of the cluster `train`."""
     args: Any = {
         "pool": spec,
-        "zones": AWS_ZONES,
-        "subnet_ids": ["subnet-a", "subnet-b"],
-        "cluster_name": "train",
         "cluster": "train",
+        "subnet_ids": dict(zip(AWS_ZONES, ["subnet-a", "subnet-b"])),
         "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
     }
     return EksNodePool(name, args, aws_options())
@@ -156,14 +153,15 @@ def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
     rocket = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4, "image": "bottlerocket"}
 
     def plugins(made: Recording) -> set[str]:
-        return {found.name for found in made.all(RELEASE)} & {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
+        charts = {found.inputs["name"] for found in made.all(RELEASE)}
+        return charts & {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
 
     both = stack_of(efa=efa, rocket=rocket)
     assert plugins(both) == {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
-    for name in plugins(both):
+    for name in ("nvidia-device-plugin-release", "efa-device-plugin-release"):
         assert both.must_outlive(both.one("NodeGroup", "efa-us-east-1a"), both.one(RELEASE, name)), name
         assert not both.must_outlive(both.one("NodeGroup", "rocket-us-east-1a"), both.one(RELEASE, name)), name
-    assert both.must_outlive(both.one("NodeGroup", "rocket-us-east-1a"), both.one(RELEASE, "dcgm-exporter"))
+    assert both.must_outlive(both.one("NodeGroup", "rocket-us-east-1a"), both.one(RELEASE, "dcgm-exporter-release"))
     assert plugins(stack_of(rocket=rocket)) == set()
     assert plugins(stack_of(rocket={**rocket, **efa})) == {"aws-efa-k8s-device-plugin"}
     config = {**settings("dev"), "gpuyard:addons": {"efaPlugin": False}}
@@ -291,7 +289,7 @@ def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
 def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
     """seed rows S04 and S18: Prometheus may need a node that only the autoscaler brings."""
     made = stack_of(gpu={"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4})
-    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler"), made.one(RELEASE, "kube-prometheus-stack")
+    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler-release"), made.one(RELEASE, "monitoring-release")
     assert not made.must_outlive(prometheus, autoscaler_)
     (monitor,) = prometheus.inputs["values"]["prometheus"]["additionalServiceMonitors"]
     assert monitor["namespaceSelector"]["matchNames"] == [autoscaler_.inputs["namespace"]]
@@ -333,16 +331,18 @@ def test_the_autoscalers_pod_has_its_role_before_it_starts() -> None:
     ],
 )
 def test_a_mirror_replaces_the_charts_repository(mirror: str, chart: str, repository: Any) -> None:
-    inputs = release(device_plugin(POOLS, chart_mirror=mirror))
+    inputs = release(device_plugin(POOLS, charts={"mirror": mirror}))
     assert (inputs["chart"], inputs.get("repositoryOpts")) == (chart, repository)
 
 
 def test_a_mirror_folder_serves_packed_and_unpacked_charts(tmp_path: Any) -> None:
     (tmp_path / "nvidia-device-plugin").mkdir()
-    assert release(device_plugin(POOLS, chart_mirror=str(tmp_path)))["chart"] == str(tmp_path / "nvidia-device-plugin")
+    assert release(device_plugin(POOLS, charts={"mirror": str(tmp_path)}))["chart"] == str(
+        tmp_path / "nvidia-device-plugin"
+    )
     packed = tmp_path / f"nvidia-device-plugin-{versions.NVIDIA_DEVICE_PLUGIN.version}.tgz"
     packed.touch()
-    assert release(device_plugin(POOLS, chart_mirror=str(tmp_path)))["chart"] == str(packed)
+    assert release(device_plugin(POOLS, charts={"mirror": str(tmp_path)}))["chart"] == str(packed)
 
 
 def test_a_chart_is_the_one_that_was_looked_at(tmp_path: Any) -> None:
@@ -350,13 +350,13 @@ def test_a_chart_is_the_one_that_was_looked_at(tmp_path: Any) -> None:
     packed = tmp_path / f"nvidia-device-plugin-{versions.NVIDIA_DEVICE_PLUGIN.version}.tgz"
     packed.write_bytes(b"chart")
     right = f"sha256:{hashlib.sha256(b'chart').hexdigest()}"
-    found = release(device_plugin(POOLS, chart_mirror=str(tmp_path), chart_digests={"nvidia-device-plugin": right}))
+    found = release(device_plugin(POOLS, charts={"mirror": str(tmp_path), "digests": {"nvidia-device-plugin": right}}))
     assert found["chart"] == str(packed)
     packed.write_bytes(b"another")
     with pytest.raises(pulumi.RunError, match="is another chart"):
-        device_plugin(POOLS, chart_mirror=str(tmp_path), chart_digests={"nvidia-device-plugin": right})
-    oci = {"chart_mirror": "oci://registry.example.com/charts", "chart_digests": {"nvidia-device-plugin": right}}
-    assert release(device_plugin(POOLS, **oci))["chart"].endswith(f"/nvidia-device-plugin@{right}")
+        device_plugin(POOLS, charts={"mirror": str(tmp_path), "digests": {"nvidia-device-plugin": right}})
+    oci = {"mirror": "oci://registry.example.com/charts", "digests": {"nvidia-device-plugin": right}}
+    assert release(device_plugin(POOLS, charts=oci))["chart"].endswith(f"/nvidia-device-plugin@{right}")
 
 
 def test_the_autoscalers_pod_is_restricted() -> None:
@@ -371,12 +371,12 @@ def test_only_node_exporter_may_look_at_nodes() -> None:
     """security case M14: a namespace of its own, before the release; the other pods are restricted, and closed to
     pods that have no business with them."""
     made = run(lambda: Monitoring("monitoring", {}, aws_options()))
-    labels = {each.name: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
+    labels = {each.inputs["metadata"]["name"]: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
     levels = {name: found["pod-security.kubernetes.io/enforce"] for name, found in labels.items()}
     assert levels == {"monitoring": "restricted", "node-exporter": "privileged"}
     values = release(made)["values"]
     assert values["prometheus-node-exporter"]["namespaceOverride"] == "node-exporter"
-    assert made.must_outlive(made.one("Namespace", "node-exporter"), made.one(RELEASE))
+    assert made.must_outlive(made.one("Namespace", "monitoring-node-exporter-namespace"), made.one(RELEASE))
     assert {"secrets", "configmaps"} <= set(values["kube-state-metrics"]["collectorsExclude"])
     for part in ("prometheus", "alertmanager", "prometheusOperator", "kube-state-metrics"):
         assert values[part]["networkPolicy"]["enabled"] is True, part

@@ -149,9 +149,11 @@ def test_on_eks_the_rules_come_after_their_kind_and_go_before_it(stack: str) -> 
     """seed rows S19, S20 and S21"""
     made = recorded(stack)
     found = made.one(RULES[PROMETHEUS_OPERATOR])
-    assert made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "kube-prometheus-stack"), found)
-    assert made.must_outlive(made.one("kubernetes:core/v1:Namespace", found.inputs["metadata"]["namespace"]), found)
-    assert not made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter"), found)
+    assert made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "monitoring-release"), found)
+    home = made.one("kubernetes:core/v1:Namespace", "monitoring-namespace")
+    assert found.inputs["metadata"]["namespace"] == home.inputs["metadata"]["name"]
+    assert made.must_outlive(home, found)
+    assert not made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter-release"), found)
     assert {"GpuUtilizationLow", "ContainerOomKilled"} <= {rule.get("alert") for rule in every_rule(found)}
 
 

@@ -48,8 +48,7 @@ def test_what_is_derived_from_any_machine_is_a_label(cloud: str) -> None:
 
 def in_zones(spec: NodePoolSpec | EksNodePoolSpec, *letters: str) -> dict[str, Resource]:
     """Name → node group of a pool `gpu` in a network of these zones."""
-    zones = [f"us-east-1{letter}" for letter in letters]
-    made = node_pool(spec, "gpu", zones=zones, subnet_ids=[f"subnet-{letter}" for letter in letters])
+    made = node_pool(spec, "gpu", subnet_ids={f"us-east-1{letter}": f"subnet-{letter}" for letter in letters})
     return {found.name: found for found in made.all("NodeGroup")}
 
 
@@ -122,7 +121,7 @@ def test_a_zone_more_or_another_order_touches_no_group_that_is_there() -> None:
 
 def test_the_first_zones_group_takes_over_the_name_that_a_group_of_all_zones_had() -> None:
     """field case A4: a pool of one zone keeps its group; of several zones the preview shows the old one replaced."""
-    made = node_pool(GUIDE_GPU, zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    made = node_pool(GUIDE_GPU, subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])))
     found = made.all("NodeGroup") + made.all("aws:autoscaling/tag:Tag")
     former = {each.name: each.options.get("aliases") for each in found}
     for name, aliases in former.items():
@@ -164,6 +163,8 @@ def test_an_update_has_the_time_that_its_nodes_need(nodes: int, percentage: int,
 
 def test_the_time_follows_from_the_group_and_reaches_the_engine() -> None:
     """field case G3"""
-    made = node_pool(pool(GUIDE_GPU, max=20, update_percentage=5), zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    made = node_pool(
+        pool(GUIDE_GPU, max=20, update_percentage=5), subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"]))
+    )
     for group in made.all("NodeGroup"):
         assert group.options["customTimeouts"].update == f"{update_minutes(10, 5)}m"

@@ -63,10 +63,8 @@ def test_without_the_clusters_version_eks_chooses_the_release() -> None:
             "gpu-workers",
             {
                 "pool": spec,
-                "zones": AWS_ZONES[:1],
-                "subnet_ids": ["subnet-1"],
-                "cluster_name": "train",
                 "cluster": "train",
+                "subnet_ids": {AWS_ZONES[0]: "subnet-1"},
                 "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
             },
             aws_options(),

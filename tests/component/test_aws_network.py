@@ -65,10 +65,8 @@ class TestNetwork:
             net = AwsNetwork("net", {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train"}, options)
             args = {
                 "pool": GUIDE_CPU,
-                "zones": AWS_ZONES,
-                "subnet_ids": list(net.subnet_ids.values()),
-                "cluster_name": "train",
                 "cluster": "train",
+                "subnet_ids": net.subnet_ids,
                 "node_role_arn": "arn:aws:iam::1:role/n",
             }
             after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[net]))

@@ -9,8 +9,11 @@ import pulumi
 import pytest
 
 from components.aws import user_data
+from components.aws.node_pool import EksNodePool
+from components.pools import NodePoolSpec
+from recording.recorder import run
 from tests.component.eks_pools import TEMPLATE_TAG, autoscaler_tags, node_pool
-from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, pool
+from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 
 
 def test_cpu_workers_have_the_guides_machine_and_size() -> None:
@@ -124,7 +127,7 @@ def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum
 
 
 def test_a_pool_in_one_zone_uses_that_zones_subnet() -> None:
-    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]), zones=AWS_ZONES, subnet_ids=["subnet-1", "subnet-2"])
+    made = node_pool(pool(GUIDE_GPU, zones=["us-east-1b"]), subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])))
     assert made.one("NodeGroup").inputs["subnetIds"] == ["subnet-2"]
     assert "subnetIds" not in made.one("NodeGroup").options["ignoreChanges"], "other subnets are other nodes"
 
@@ -158,3 +161,62 @@ def test_of_several_types_the_smallest_local_disk_is_promised() -> None:
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.4xlarge"]))
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(450 * 10**9 / 2**30 * 0.9) - 3}Gi"
+
+
+def test_a_pool_without_a_subnet_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match=r"subnet_ids = \{\}: no zone has a subnet for nodes"):
+        node_pool(GUIDE_CPU, subnet_ids={})
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"cluster_name": "train"}, "cluster_name = .*unknown key"),
+        ({"cluster": None}, "cluster = None: missing"),
+        ({"subnet_ids": ["subnet-1"]}, "subnet_ids = .*not a map"),
+        ({"pool": {**GUIDE_CPU, "capacities": ["spot"]}}, r"pool\.capacities = (.|\n)*fix: write `capacity`"),
+        ({"pool": {**GUIDE_CPU, "max": None}}, r"pool\.max = None: missing"),
+    ],
+)
+def test_a_wrong_argument_of_a_pool_is_one_clear_error(args: dict[str, Any], words: str) -> None:
+    with pytest.raises(pulumi.RunError, match=words):
+        node_pool(GUIDE_CPU, **args)
+
+
+def args_of(spec: NodePoolSpec, *zones: str, **changes: Any) -> Any:
+    """Arguments of a pool in these zones; to be built inside a program."""
+    subnets = {zone: f"subnet-{zone[-1]}" for zone in zones}
+    role = "arn:aws:iam::123456789012:role/nodes"
+    return {"pool": spec, "cluster": "train", "subnet_ids": subnets, "node_role_arn": role, **changes}
+
+
+def test_a_size_must_be_known_when_the_arguments_are_checked() -> None:
+    def program() -> None:
+        spec = pool(GUIDE_CPU, max=pulumi.Output.from_input(3))
+        EksNodePool("cpu", args_of(spec, AWS_ZONES[0]), aws_options())
+
+    with pytest.raises(pulumi.RunError, match=r"pool\.max = 'an Output'"):
+        run(program)
+
+
+def test_one_output_names_the_cluster_wherever_it_is_needed() -> None:
+    def program() -> None:
+        later = pulumi.Output.from_input("later")
+        EksNodePool("gpu", args_of(GUIDE_GPU, AWS_ZONES[0], cluster=later), aws_options())
+
+    made = run(program)
+    assert made.one("NodeGroup").inputs["clusterName"] == "later"
+    assert autoscaler_tags(made)["k8s.io/cluster-autoscaler/later"] == "owned"
+    assert made.one("LaunchTemplate").inputs["tags"]["Name"] == "later-gpu"
+
+
+def test_the_node_groups_are_within_reach() -> None:
+    groups: list[str] = []
+
+    def program() -> None:
+        made = EksNodePool("cpu", args_of(pool(GUIDE_CPU, capacity=["spot", "on_demand"]), *AWS_ZONES), aws_options())
+        groups.extend(made.node_groups)
+        pulumi.export("name", made.node_groups["cpu-us-east-1a"].node_group_name)
+
+    assert run(program).exports["name"]
+    assert groups == [f"cpu{rung}-{zone}" for rung in ("-spot", "") for zone in AWS_ZONES]

@@ -95,7 +95,7 @@ def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkey
     """field case G8: it stops before anything is deleted, with both ways on."""
     there = Cluster(volume("Retain"))
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
-    with pytest.raises(cleanup.NotEmpty) as refused:
+    with pytest.raises(cleanup.ClusterNotEmptyError) as refused:
         cleanup._empty("{}", 1, ["filestore.csi.storage.gke.io"])
     text = str(refused.value)
     assert "volume pvc-1" in text and "modeInstance/us-central1-a/pvc-1/vol1" in text and "Nothing was deleted" in text
@@ -146,7 +146,7 @@ def test_a_missing_login_command_is_named_with_what_installs_it(
     """On GKE gke-gcloud-auth-plugin, as the kubeconfig itself says."""
     monkeypatch.setenv("PATH", str(tmp_path))
     kubeconfig = control_plane.kubeconfig("yard", "https://127.0.0.1:1", "Q0E=")
-    with pytest.raises(cleanup.NotEmpty, match="there is no gke-gcloud-auth-plugin on PATH") as error:
+    with pytest.raises(cleanup.ClusterNotEmptyError, match="there is no gke-gcloud-auth-plugin on PATH") as error:
         cleanup._Provider().delete("id", {**STATE, "kubeconfig": kubeconfig})
     assert "gcloud components install gke-gcloud-auth-plugin" in str(error.value)
     sys.__dict__.pop("tracebacklimit", None)

@@ -29,19 +29,19 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/nodeSettings": {"kubelet": {"flags": ["--node-labels=a=b"]}}},
         f"{GPUS}.nodeSettings.kubelet.flags[0]",
-        ["move it to labels"],
+        ["move it to `labels`"],
     ),
     (
         "dev",
         {f"{GPU}/nodeSettings": {"kubelet": {"config": {"registerWithTaints": []}}}},
         f"{GPUS}.nodeSettings.kubelet.config.registerWithTaints",
-        ["move it to taints"],
+        ["move it to `taints`"],
     ),
     (
         "dev",
         {f"{GPU}/nodeSettings": {"instance": {"localStorage": {"strategy": "Mount"}}}},
         f"{GPUS}.nodeSettings.instance.localStorage",
-        ["move it to scratch"],
+        ["move it to `scratch`"],
     ),
     # what nodeadm and Bottlerocket would stop at: nodes that never join
     ("dev", {f"{GPU}/nodeSettings": {"kubelet": "x"}}, f"{GPUS}.nodeSettings.kubelet", ["a map"]),
@@ -65,7 +65,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/image": "bottlerocket", f"{GPU}/nodeSettings": {"settings": {"kernel": {"lockdown": "none"}}}},
         f"{GPUS}.nodeSettings.settings",
-        ["one step up"],
+        ["one level up"],
     ),
     # what AL2023 does not boot on, and what is no type at all
     (

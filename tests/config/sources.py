@@ -46,7 +46,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:charts": {"digests": {"kueue": DIGEST}}},
         "gpuyard:charts.digests.kueue",
-        ["not a chart of this stack"],
+        ["not a chart that is installed here"],
     ),
     (
         "dev",
@@ -66,7 +66,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", _images(registry="Registry.Example.com"), REGISTRY, ["write registry.example.com"]),
     ("dev", _images(registry="mirror"), REGISTRY, ["not the name of a registry"]),
     ("dev", _images(registry="r.example.com:0"), REGISTRY, ["not the name of a registry"]),
-    ("dev", _images(registry="quay.io/mine"), REGISTRY, ["holds the images of no other"]),
+    ("dev", _images(registry="quay.io/mine"), REGISTRY, ["does not have the images of the others"]),
     ("dev", _images(prefixes={"quay.io": "quay"}), "gpuyard:images.prefixes", ["without a registry"]),
     (
         "dev",

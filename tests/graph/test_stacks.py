@@ -111,9 +111,9 @@ def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
     made = recorded(stack)
     groups = pools(made, stack)
     homes = {
-        "nvidia-device-plugin": "gpu-workers",
-        "dcgm-exporter": "gpu-workers",
-        "aws-efa-k8s-device-plugin": "train-h100",
+        "nvidia-device-plugin-release": "gpu-workers",
+        "dcgm-exporter-release": "gpu-workers",
+        "efa-device-plugin-release": "train-h100",
     }
     for release in made.all(RELEASE):
         assert made.must_outlive(groups[homes.get(release.name, "cpu-workers")], release), release
@@ -155,7 +155,7 @@ def test_the_autoscaler_goes_before_every_pool(stack: str) -> None:
     """seed row S04: it would fight the removal of the groups that it owns."""
     made = recorded(stack)
     for pool in pools(made, stack).values():
-        assert made.must_outlive(pool, made.one(RELEASE, "cluster-autoscaler")), pool
+        assert made.must_outlive(pool, made.one(RELEASE, "cluster-autoscaler-release")), pool
 
 
 @pytest.mark.parametrize("stack", EKS)
@@ -173,7 +173,7 @@ def test_add_ons_that_need_a_node_wait_for_the_cpu_pool(stack: str) -> None:
 def test_the_exporter_waits_for_the_kinds_of_the_prometheus_operator(stack: str) -> None:
     """seed row S18: its ServiceMonitor is refused where the kind does not exist."""
     made = recorded(stack)
-    operator, exporter = made.one(RELEASE, "kube-prometheus-stack"), made.one(RELEASE, "dcgm-exporter")
+    operator, exporter = made.one(RELEASE, "monitoring-release"), made.one(RELEASE, "dcgm-exporter-release")
     assert made.must_outlive(operator, exporter)
     assert exporter.inputs["values"]["serviceMonitor"]["enabled"] is True
 
@@ -207,8 +207,8 @@ def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> N
     independent = [
         (groups["gpu-workers"], groups["cpu-workers"]),
         (groups["cpu-workers"], groups["gpu-workers"]),
-        (made.one(RELEASE, "nvidia-device-plugin"), groups["cpu-workers"]),
-        (made.one(RELEASE, "nvidia-device-plugin"), made.one(RELEASE, "cluster-autoscaler")),
+        (made.one(RELEASE, "nvidia-device-plugin-release"), groups["cpu-workers"]),
+        (made.one(RELEASE, "nvidia-device-plugin-release"), made.one(RELEASE, "cluster-autoscaler-release")),
         (made.one("StorageClass", "storage-block"), groups["gpu-workers"]),
         (made.one("StorageClass", "storage-block"), storage),
         (made.one("aws:eks/addon:Addon", "coredns"), groups["gpu-workers"]),
@@ -251,7 +251,8 @@ def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools
         for urn, found in before.resources.items()
         if urn not in after.resources or after.resources[urn].inputs != found.inputs
     }
-    assert changed <= {f"{RELEASE}::{name}" for name in ("dcgm-exporter", "nvidia-device-plugin", "cluster-autoscaler")}
+    following = ("dcgm-exporter", "nvidia-device-plugin", "cluster-autoscaler")
+    assert changed <= {f"{RELEASE}::{name}-release" for name in following}
 
 
 def test_the_guides_environment_is_there_to_the_letter() -> None:

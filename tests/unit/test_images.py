@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from components.charts import images
-from components.charts.images import IMAGES, ImagesArgs
+from components.charts.images import ImagesArgs
+from components.versions import CHARTS as PINNED
 from components.versions import KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN
 from pages.images import __main__ as command
 from pages.images import listing
@@ -57,13 +58,13 @@ def test_an_image_is_found_in_the_registry_under_the_name_of_its_own(
         assert images.original(pulled, given) == f"{host}/{path}"
 
 
-@pytest.mark.parametrize("chart", IMAGES, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", PINNED, ids=lambda chart: chart.name)
 def test_one_key_reaches_every_image_of_every_chart(chart: Any) -> None:
     """field case A10; and what the library says for itself stays."""
     given = {"image": {"tag": "v9"}, "prometheus": {"prometheusSpec": {"retention": "15d"}}}
     found = images.values(chart, {**EVERYTHING, "prefixes": {"quay.io": "quay"}}, given)
     pulled = images.of_values(chart.name, found)
-    assert len(pulled) == len(IMAGES[chart]) and all(image.startswith(f"{ECR}/") for image in pulled), pulled
+    assert len(pulled) == len(chart.images) and all(image.startswith(f"{ECR}/") for image in pulled), pulled
     assert not any(f"{ECR}/quay.io" in image for image in pulled)
     assert found["image"]["tag"] == "v9" and found["prometheus"]["prometheusSpec"]["retention"] == "15d"
     assert images.values(chart, {}, given) == given
@@ -71,11 +72,11 @@ def test_one_key_reaches_every_image_of_every_chart(chart: Any) -> None:
 
 def test_a_digest_pins_what_a_tag_only_names() -> None:
     """security case M10: each chart has its own place for it."""
-    names = [image.reference for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN) for image in IMAGES[chart]]
+    names = [image.reference for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN) for image in chart.images]
     digests: ImagesArgs = {"digests": dict.fromkeys(names, DIGEST)}
     for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN):
         pulled = images.of_values(chart.name, images.values(chart, digests, {}))
-        assert pulled == {f"{image.reference}@{DIGEST}" for image in IMAGES[chart]}
+        assert pulled == {f"{image.reference}@{DIGEST}" for image in chart.images}
     assert images.values(KUBE_PROMETHEUS_STACK, digests, {})["prometheusOperator"]["image"] == {"sha": "0" * 64}
 
 
@@ -93,7 +94,7 @@ def test_the_list_has_every_image_of_a_stack_and_says_what_points_elsewhere(
     """field case A10: plain and as JSON, with the upstream that the registry is filled from."""
     made = closed(**{"gpuyard:images": {"registry": ECR}})
     found = listing.listing("prod", made, EVERYTHING)
-    every = {image.name for entries in IMAGES.values() for image in entries}
+    every = {image.name for chart in PINNED for image in chart.images}
     assert {one["upstream"].rpartition(":")[0] for one in found.as_json()["images"]} == every
     assert found.elsewhere() == [] and {"vpc-cni", "coredns"} <= set(found.addons)
     assert all(why for why in found.charts.values()) or CHARTS, "no chart repository is reached by this test"
@@ -143,7 +144,7 @@ def test_the_table_is_what_the_real_charts_pull(rendered: Any) -> None:
 
     tag = {versions.CLUSTER_AUTOSCALER: versions.CLUSTER_AUTOSCALER_IMAGE[versions.EKS_VERSION]}
     for name, objects in rendered("").items():
-        table = {table.name: table for table in IMAGES}[name]
+        table = {table.name: table for table in PINNED}[name]
         assert set(listing.named(objects)) == set(images.references([table], tag)), name
 
 

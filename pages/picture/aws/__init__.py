@@ -13,5 +13,10 @@ def parts(stacks: Sequence[Stack]) -> Parts:
     """A picture of each stack, and the tables."""
     return Parts(
         {stack.name: fenced(diagram.mermaid(stack)) for stack in stacks},
-        {"identity": tables.identity(stacks), "quotas": tables.quotas(stacks), "examples": tables.examples(stacks)},
+        {
+            "addons": tables.addons(stacks),
+            "identity": tables.identity(stacks),
+            "quotas": tables.quotas(stacks),
+            "examples": tables.examples(stacks),
+        },
     )

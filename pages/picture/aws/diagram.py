@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from components.aws import addons as addon_table
+
 from ..drawing import box, classes, described, flowchart, node, pools, ref, volumes, wrapped
 from .facts import Stack
-
-# What the charts are for; a chart that is not here is drawn with its name alone.
-PURPOSES = {
-    "cluster-autoscaler": "pending pods make nodes",
-    "nvidia-device-plugin": "shows GPUs to the scheduler",
-    "aws-efa-k8s-device-plugin": "shows EFA to the scheduler",
-    "dcgm-exporter": "GPU metrics",
-    "kube-prometheus-stack": "metrics, alerts",
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,8 @@ def _control_plane(stack: Stack) -> Iterator[str]:
     yield node("addons", described("add-ons of EKS", wrapped(stack.addons, 2)), "addon")
     releases = _releases(stack)
     for found in releases:
-        lines = [described(chart, PURPOSES.get(chart, "")) for chart in found.charts]
+        purposes = {row.chart.name: row.purpose for row in addon_table.ADDONS if row.chart}
+        lines = [described(chart, purposes.get(chart, "")) for chart in found.charts]
         yield node(found.name, "<br>".join(lines), "addon")
     yield f"api ~~~ {' & '.join(['addons', *(ref(found.name) for found in releases)])}"
 

@@ -1,10 +1,14 @@
-"""The tables of docs/aws.md: who may do what, the quotas to ask for, and how the example stacks differ."""
+"""The tables of docs/aws.md: the add-ons, who may do what, the quotas to ask for, and how the example stacks differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
+from components.aws import addons as addon_table
+from components.aws.addons import Addon
 from recording.recording import Resource
 
 from .. import tables
@@ -12,7 +16,7 @@ from ..recorded import NONE, Group, joined
 from ..tables import table
 from .facts import BLOCK, Stack, document, listed
 
-# Who takes a role (a service, or a service account) → why there is one.
+# Who takes a role (a service, or a service account) → why there is one. Add-ons of the table have theirs in their rows.
 REASONS = {
     "eks.amazonaws.com": "The control plane makes network interfaces in the VPC and load balancers for services.",
     "ec2.amazonaws.com": "A node joins the cluster and pulls images, and that is all: pods have roles of their own.",
@@ -22,8 +26,14 @@ REASONS = {
     "efs-csi-controller-sa": "The EFS driver makes an access point with its own directory for each shared volume.",
     "fsx-csi-controller-sa": "The Lustre driver looks up the file system that is there; it makes and deletes none.",
     "s3-csi-driver-sa": "The S3 driver reads the buckets below their prefixes, and writes where a volume is writable.",
-    "cluster-autoscaler": "The autoscaler looks at all groups and resizes those that bear this cluster's tag.",
 }  # fmt: skip
+
+
+def reasons() -> dict[str, str]:
+    """`REASONS`, and those of the table of add-ons."""
+    rows = {row.permissions.service_account: row.permissions.reason for row in addon_table.ADDONS if row.permissions}
+    return REASONS | rows
+
 
 # Names as Service Quotas shows them.
 QUOTAS = {
@@ -47,21 +57,22 @@ def identity(stacks: Sequence[Stack]) -> str:
     """Every role of every stack, once.
 
     Raises:
-        KeyError: a role that is taken by somebody for whom `REASONS` says nothing.
+        KeyError: a role that is taken by a service or a service account without a reason.
     """
+    known = reasons()
     rows: dict[tuple[int, str, str, str], list[str]] = {}
     for stack in stacks:
         for role in stack.all("aws:iam/role:Role"):
             taker, shown = _taker(role)
-            if taker not in REASONS:
-                raise KeyError(f"role {role.name}: say in pages/picture/aws/tables.py, REASONS, why {taker} has it")
-            key = list(REASONS).index(taker), role.name, shown, "<br>".join(_rights(stack, role))
+            if taker not in known:
+                raise KeyError(f"role {role.name}: write in pages/picture/aws/tables.py, REASONS, why {taker} has it")
+            key = list(known).index(taker), role.name, shown, "<br>".join(_rights(stack, role))
             rows.setdefault(key, []).append(stack.name)
     lines = []
     only = tables.told_apart(rows, [stack.name for stack in stacks])
     for order, name, shown, rights in sorted(rows):
         where = only[order, name, shown, rights]
-        lines.append([f"`{name}`{where}", shown, rights, list(REASONS.values())[order]])
+        lines.append([f"`{name}`{where}", shown, rights, list(known.values())[order]])
     return table(["role", "taken by", "may", "why"], lines)
 
 
@@ -100,6 +111,24 @@ def _statement(statement: Mapping[str, Any]) -> str:
     ]
     refused = "not " if statement["Effect"] == "Deny" else ""
     return f"{refused}{actions} on {on}" + (f" where {' and '.join(where)}" if where else "")
+
+
+# -- add-ons ----------------------------------------------------------------------------------------------------------
+
+
+def addons(_: Sequence[Stack]) -> str:
+    """Every add-on of the table, a row each."""
+    head = ["add-on", "kind", "what for", "switched off by", "is installed for", "waits for"]
+    return table(head, [_addon(row) for row in addon_table.ADDONS])
+
+
+def _addon(row: Addon) -> list[str]:
+    serves = "the cluster" if row.serves is None else "pools that need it"
+    waits = [] if row.pools == addon_table.NO_POOLS else [row.pools]
+    waits += ["storage classes"] if row.storage else []
+    waits += [f"`{name}`" for name in (*row.requires, *row.after)]
+    toggle = f"`addons.{to_camel(row.toggle)}`" if row.toggle else NONE
+    return [f"`{row.name}`", row.kind, row.purpose, toggle, serves, joined(waits)]
 
 
 # -- quotas -----------------------------------------------------------------------------------------------------------

@@ -88,10 +88,8 @@ def test_any_pools_groups_become_the_nodes_that_the_autoscaler_expects(spec: dic
     """seed row S04: whatever a person writes into a pool."""
     args: Any = {
         "pool": spec,
-        "zones": AWS_ZONES,
-        "subnet_ids": ["subnet-a", "subnet-b"],
-        "cluster_name": "train",
         "cluster": "train",
+        "subnet_ids": dict(zip(AWS_ZONES, ["subnet-a", "subnet-b"])),
         "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
         "network_id": "vpc-1",
         "security_group_id": "sg-1",

@@ -1,0 +1,16 @@
+"""Which add-ons a stack installs, as far as both clouds have them."""
+
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
+
+class AddonsSpec(TypedDict):
+    """What is installed in a cluster, on either cloud."""
+
+    alerts: NotRequired[bool]
+    """Install alert rules for GPUs and for containers that run out of memory. On EKS they need `monitoring`, on GKE a
+    pool with GPUs and the managed DCGM exporter. Default: `true`."""
+    cleanup: NotRequired[bool]
+    """Delete the load balancers and volumes that Kubernetes created in the cloud, as the first step of a destroy.
+    Without it they outlive the cluster. Default: `true`."""

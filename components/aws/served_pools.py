@@ -1,0 +1,27 @@
+"""Node pools as add-ons see them: what is wrong with their specs, and which of them have GPUs."""
+
+from collections.abc import Iterator, Mapping
+
+from ..checks import Problem
+from ..hardware import AWS
+from ..pools import Pool, resolve_all
+from .pool_checks import problems as pool_problems
+from .pool_spec import EksNodePoolSpec
+
+
+def problems(node_pools: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
+    """Everything that is wrong with an add-on's argument `node_pools`, found without asking AWS."""
+    for name, spec in node_pools.items():
+        # An add-on does not know the network's zones, so the pool's own count.
+        found = pool_problems(name, spec, spec.get("zones", []))
+        yield from (problem.under(f"node_pools.{name}") for problem in found)
+
+
+def with_gpus(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
+    """The pools whose nodes have GPUs, by name."""
+    return {name: pool for name, pool in resolve_all(AWS, node_pools).items() if pool.gpus}
+
+
+def without_gpus(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
+    """The pools whose nodes have no GPUs, by name."""
+    return {name: pool for name, pool in resolve_all(AWS, node_pools).items() if not pool.gpus}

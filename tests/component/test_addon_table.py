@@ -1,0 +1,232 @@
+"""The table of add-ons: what a row says, a stack installs, and what a row may not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import arguments, versions
+from components.aws import addons
+from components.aws.addon import EksAddon
+from components.aws.addons import Addon, EksAddonsSpec, Permissions
+from components.aws.cluster_autoscaler import IDLE_MINUTES, ClusterAutoscaler
+from components.aws.dcgm_exporter import DcgmExporter
+from components.aws.device_plugin import NvidiaDevicePlugin
+from components.aws.efa_plugin import EfaDevicePlugin
+from components.aws.roles import Roles
+from components.monitoring.alert_rules import Limits
+from components.monitoring.alerts import Alerts, AlertsArgs
+from components.monitoring.prometheus_stack import Monitoring
+from components.versions import Chart
+from pages.picture.aws import tables
+from pages.picture.aws.facts import Stack
+from recording.recorder import run
+from recording.recording import Recording
+from recording.stacks import record, settings
+from tests.component.stage import GUIDE_CPU, GUIDE_GPU, aws_options, pool
+
+ADDON = "aws:eks/addon:Addon"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": "*"}]}
+FAKE = Addon(
+    "example-agent",
+    addons.MANAGED,
+    "an example",
+    EksAddon,
+    lambda facts: {"configuration": {"region": facts.region}},
+    permissions=Permissions(
+        "example-agent-sa",
+        "The example sends messages.",
+        policy_arns=("arn:aws:iam::aws:policy/ReadOnlyAccess",),
+        policy=lambda facts: POLICY,
+    ),
+    pools=addons.CPU_POOLS,
+)
+POOLS: Any = {
+    "cpu": GUIDE_CPU,
+    "gpu": GUIDE_GPU,
+    "efa": pool(GUIDE_GPU, machine_types=["p5.48xlarge"], interconnect=True, zones=["us-east-1a"]),
+}
+EVERYTHING = [row.name for row in addons.ADDONS]
+
+
+def dev(*rows: Addon) -> Recording:
+    """The development stack with these rows as well."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(addons, "ADDONS", (*addons.ADDONS, *rows))
+        return record(settings("dev"), "dev")
+
+
+def test_every_chart_in_versions_has_a_row() -> None:
+    pinned = {value for value in vars(versions).values() if isinstance(value, Chart)}
+    assert set(versions.CHARTS) == pinned == {row.chart for row in addons.ADDONS if row.chart}
+    for row in addons.ADDONS:
+        assert (row.chart is not None) == (row.kind == addons.RELEASE), row.name
+
+
+def test_every_managed_add_on_has_a_pin() -> None:
+    for row in addons.ADDONS:
+        assert row.kind != addons.MANAGED or row.name in versions.EKS_ADDONS, row.name
+
+
+def test_a_row_names_only_what_there_is() -> None:
+    """Rows above it, toggles of the stack's config, ready-made roles."""
+    above: set[str] = set()
+    for row in addons.ADDONS:
+        assert row.name not in above and {*row.requires, *row.after} <= above, row.name
+        assert not row.toggle or row.toggle in arguments.shape(EksAddonsSpec).fields, row.name
+        assert not row.permissions or row.permissions.role in arguments.shape(Roles).fields, row.name
+        above.add(row.name)
+
+
+def test_a_managed_add_on_with_permissions_is_one_row() -> None:
+    made = dev(FAKE)
+    addon = made.one(ADDON, "example-agent")
+    role = made.one("aws:iam/role:Role", "example-agent-role")
+    assert addon.inputs["podIdentityAssociations"] == [
+        {"roleArn": role.outputs["arn"], "serviceAccount": "example-agent-sa"}
+    ]
+    assert json.loads(addon.inputs["configurationValues"]) == {"region": "us-east-1"}
+    assert json.loads(made.one("RolePolicy", "example-agent-policy").inputs["policy"]) == POLICY
+    attached = made.one("RolePolicyAttachment", "example-agent-ReadOnlyAccess")
+    assert attached.inputs["policyArn"] == "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert "example-agent-sa" in statement["Condition"]["StringEquals"].values()
+    assert made.must_outlive(made.one("NodeGroup", "cpu-workers-us-east-1a"), addon)
+    assert not made.must_outlive(made.one("NodeGroup", "gpu-workers-spot-us-east-1a"), addon)
+
+
+def test_a_ready_made_role_takes_the_place_of_a_rows_permissions() -> None:
+    """As for an organization that lets no stack create roles."""
+    assert FAKE.permissions is not None
+    row = replace(FAKE, permissions=replace(FAKE.permissions, role="efs_csi"))
+    arn = "arn:aws:iam::123456789012:role/example"
+    facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, roles={"efs_csi": arn})
+    made = run(lambda: row.install(facts, aws_options()))
+    (association,) = made.one(ADDON).inputs["podIdentityAssociations"]
+    assert association == {"roleArn": arn, "serviceAccount": "example-agent-sa"}
+    assert made.all("aws:iam/role:Role") == []
+
+
+def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = [Stack("dev", dev(FAKE))]
+    monkeypatch.setattr(addons, "ADDONS", (*addons.ADDONS, FAKE))
+    assert "The example sends messages." in tables.identity(stacks)
+    assert "| `example-agent` | EKS add-on | an example |" in tables.addons(stacks)
+
+
+@pytest.mark.parametrize(
+    ("spec", "gone"),
+    [
+        ({}, set()),
+        ({"cluster_autoscaler": False}, {"cluster-autoscaler"}),
+        ({"device_plugin": False, "efa_plugin": False}, {"nvidia-device-plugin", "efa-device-plugin"}),
+        ({"dcgm_exporter": False}, {"dcgm-exporter"}),
+        ({"alerts": False}, {"alerts"}),
+        ({"monitoring": False}, {"monitoring", "alerts"}),
+        ({"cleanup": False, "scale_down_after_minutes": 3}, set()),
+    ],
+)
+def test_a_toggle_takes_out_its_row_and_those_that_require_it(spec: EksAddonsSpec, gone: set[str]) -> None:
+    assert {row.name for row in addons.installed(POOLS, spec)} == set(EVERYTHING) - gone
+
+
+def test_a_row_without_a_pool_to_serve_is_not_installed() -> None:
+    found = {row.name for row in addons.installed({"cpu": GUIDE_CPU}, {})}
+    assert found == set(EVERYTHING) - {"nvidia-device-plugin", "efa-device-plugin", "dcgm-exporter"}
+    waits = {row.name: row.waits_for(POOLS) for row in addons.ADDONS}
+    assert waits["efa-device-plugin"] == ["efa"] and waits["dcgm-exporter"] == ["gpu", "efa"]
+    assert waits["coredns"] == ["cpu"] and waits["cluster-autoscaler"] == [*POOLS] and waits["alerts"] == []
+
+
+def test_components_are_told_what_else_is_installed() -> None:
+    def args(name: str, spec: EksAddonsSpec) -> dict[str, Any]:
+        facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, spec)
+        return next(row for row in addons.ADDONS if row.name == name).arguments(facts)
+
+    assert args("monitoring", {})["autoscaler"] is True
+    assert args("monitoring", {"cluster_autoscaler": False})["autoscaler"] is False
+    assert args("dcgm-exporter", {"monitoring": False})["scrape"] is False
+    assert args("alerts", {"dcgm_exporter": False})["gpu_metrics"] is False
+    assert args("cluster-autoscaler", {"scale_down_after_minutes": 3})["scale_down_after_minutes"] == 3
+
+
+def test_the_defaults_in_the_docstrings_are_those_of_the_code() -> None:
+    spec, alerts = arguments.shape(EksAddonsSpec).fields, arguments.shape(AlertsArgs).fields
+    assert spec["scale_down_after_minutes"].default == IDLE_MINUTES
+    assert all(spec[row.toggle].default is True for row in addons.ADDONS if row.toggle)
+    assert {each.name: alerts[each.name].default for each in fields(Limits)} == asdict(Limits())
+    retention = run(lambda: Monitoring("m", {}, aws_options())).one(RELEASE).inputs["values"]["prometheus"]
+    assert retention["prometheusSpec"]["retention"] == "15d"
+
+
+# -- several clusters -------------------------------------------------------------------------------------------------
+
+
+AUTOSCALER: Any = {"kubernetes_version": "1.35", "region": "us-east-1", "node_pools": POOLS}
+COMPONENTS: dict[str, Callable[[str], Any]] = {
+    "autoscaler": lambda name: ClusterAutoscaler(name, {"cluster": name, **AUTOSCALER}, aws_options(name)),
+    "device-plugin": lambda name: NvidiaDevicePlugin(name, {"node_pools": POOLS}, aws_options(name)),
+    "efa-plugin": lambda name: EfaDevicePlugin(name, {"node_pools": POOLS}, aws_options(name)),
+    "exporter": lambda name: DcgmExporter(name, {"node_pools": POOLS}, aws_options(name)),
+    "monitoring": lambda name: Monitoring(name, {}, aws_options(name)),
+    "alerts": lambda name: Alerts(name, {"system": "prometheus_operator"}, aws_options(name)),
+}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_two_clusters_in_one_program_have_an_add_on_each(component: str) -> None:
+    def program() -> None:
+        for name in ("first", "second"):
+            COMPONENTS[component](name)
+
+    made = run(program)
+    children = [each.name for each in made.resources.values() if each.custom and not each.is_provider]
+    assert children and len(children) % 2 == 0
+    for name in children:
+        assert name.startswith(("first-", "second-")), name
+    for release in made.all(RELEASE):
+        cluster = release.name.removesuffix("-release")
+        assert release.provider.endswith(f"::{cluster}-k8s"), "each on its own cluster"
+
+
+def test_two_autoscalers_resize_the_groups_of_their_own_cluster_only() -> None:
+    def program() -> None:
+        for name in ("first", "second"):
+            COMPONENTS["autoscaler"](name)
+
+    made = run(program)
+    for name in ("first", "second"):
+        policy = made.one("RolePolicy", f"{name}-policy").inputs["policy"]
+        assert f"k8s.io/cluster-autoscaler/{name}" in policy and f"nodegroup/{name}/" in policy
+        values = made.one(RELEASE, f"{name}-release").inputs["values"]
+        assert values["autoDiscovery"] == {"clusterName": name}
+
+
+def test_the_names_of_the_first_version_lead_to_those_of_today() -> None:
+    """seed row S24: a renamed child with its old name as an alias is not replaced."""
+    made = dev()
+    old = {"cluster-autoscaler", "nvidia-device-plugin", "kube-prometheus-stack", "dcgm-exporter"}
+    assert {_old_name(release) for release in made.all(RELEASE)} == old
+    homes = {_old_name(each) for each in made.all("Namespace")}
+    assert homes == {"nvidia-device-plugin", "monitoring", "node-exporter", "dcgm-exporter"}
+
+
+def _old_name(resource: Any) -> str:
+    (alias,) = resource.options["aliases"]
+    return alias.spec.name
+
+
+def test_an_output_may_name_the_cluster_of_an_autoscaler() -> None:
+    def program() -> None:
+        args: Any = {"cluster": pulumi.Output.from_input("later"), **AUTOSCALER}
+        ClusterAutoscaler("a", args, aws_options())
+
+    made = run(program)
+    assert "k8s.io/cluster-autoscaler/later" in made.one("RolePolicy").inputs["policy"]
+    assert made.one(RELEASE).inputs["values"]["autoDiscovery"] == {"clusterName": "later"}
