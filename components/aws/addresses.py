@@ -36,7 +36,7 @@ _PODS_OF_SMALL, _PODS_OF_LARGE, _LARGE_VCPU = 110, 250, 30
 # Types on Xen support no prefixes (EKS guide, "Assign more addresses to nodes with prefixes": Nitro only).
 _XEN = ("c1", "c3", "c4", "d2", "g3", "g3s", "h1", "i2", "i3", "m1", "m2")
 _XEN += ("m3", "m4", "p2", "p3", "r3", "r4", "t1", "t2", "x1", "x1e")
-# The VPC CNI takes addresses in prefixes of /28 and keeps one free (WARM_PREFIX_TARGET, set in cluster.py).
+# The VPC CNI allocates addresses in prefixes of /28 and keeps one free (WARM_PREFIX_TARGET, set in `EksCluster`).
 _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 
 _RFC1918 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))

@@ -116,8 +116,8 @@ class AwsNetwork(pulumi.ComponentResource):
     a subnet for pods in each zone.
 
     It does not peer the VPC with others and does not adopt an existing one (`AwsExistingNetwork`). The default security
-    group loses its rules, so that nothing runs with rules that nobody has written. Nodes should `depends_on` the whole
-    component, because they need the way out.
+    group loses its rules, so that no resource has open ports by default. Nodes should `depends_on` the whole component,
+    because they need the way out.
     """
 
     network_id: pulumi.Output[str]

@@ -9,7 +9,7 @@ from ..checks import Problem
 # EC2 user guide, "Tag your resources", and IAM's pattern of keys and values: letters and digits of any alphabet.
 _TEXT = re.compile(r"[\w .:/=+@-]*")
 _KEY_LIMIT, _VALUE_LIMIT = 128, 256
-# A resource takes 50. EKS puts six on an instance, the EBS driver seven on a volume, gpuyard three on either.
+# A resource can have 50. EKS adds six to an instance, the EBS driver seven to a volume, gpuyard three to both.
 _MOST = 40
 STACK = "gpuyard-stack"
 """Key of the tag that a stack puts on everything that it makes; the value is the stack's name."""
@@ -30,7 +30,7 @@ def problems(tags: Mapping[str, str]) -> Iterator[Problem]:
         if not key or len(key) > _KEY_LIMIT or not _TEXT.fullmatch(key) or "=" in key:
             yield Problem(
                 path, value, "the key is not a valid tag key",
-                f"1 to {_KEY_LIMIT} letters, digits, blanks and . : / + @ _ - (the EBS driver takes no =)",
+                f"1 to {_KEY_LIMIT} letters, digits, blanks and . : / + @ _ - (the EBS driver accepts no =)",
                 "rename the key",
             )  # fmt: skip
         elif key.lower().startswith("aws:"):

@@ -34,7 +34,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
             if field in network.written:
                 yield Problem(
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
-                    "remove it, or remove existing",
+                    "remove it, or remove `existing`",
                 )  # fmt: skip
         for problem in existing_network.problems(
             args.existing_network(environment, network.existing), environment.region

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from typing import Any
 
 import pulumi
 import pytest
 from parliament import analyze_policy_string
 
+from components import arguments
 from components.aws import endpoints
-from components.aws.network import AwsNetwork
+from components.aws.cluster import LOG_TYPES, EksClusterArgs
+from components.aws.network import NAT_MODES, AwsNetwork, AwsNetworkArgs
 from components.aws.node_pool import EksNodePool
 from recording.recorder import run
 from recording.recording import Recording
@@ -85,6 +88,17 @@ class TestNetwork:
 
 
 PODS = {"pods_cidr": "100.64.0.0/16"}
+
+
+def test_the_description_of_an_argument_names_every_value_that_it_can_have() -> None:
+    network_fields, cluster_fields = arguments.shape(AwsNetworkArgs).fields, arguments.shape(EksClusterArgs).fields
+    for service in endpoints.SERVICES:
+        assert re.search(rf"\b{service}\b", network_fields["interface_endpoints"].doc), service
+    for mode in NAT_MODES:
+        assert re.search(rf"\b{mode}\b", network_fields["nat"].doc), mode
+    for kind in LOG_TYPES:
+        assert re.search(rf"\b{kind}\b", cluster_fields["log_types"].doc), kind
+    assert cluster_fields["log_types"].default == list(LOG_TYPES[:3])
 
 
 class TestAddressesForPods:

@@ -153,7 +153,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # tags: reliability case R13
     ("dev", {"gpuyard:tags": {"aws:team": "ml"}}, "gpuyard:tags.aws:team", ["begin with aws:"]),
     ("dev", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid tag key"]),
-    ("dev", {"gpuyard:tags": {"a=b": "ml"}}, "gpuyard:tags.a=b", ["the EBS driver takes no ="]),
+    ("dev", {"gpuyard:tags": {"a=b": "ml"}}, "gpuyard:tags.a=b", ["the EBS driver accepts no ="]),
     ("dev", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 256"]),
     ("dev", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid tag value"]),
     ("dev", {"gpuyard:tags": {"Team": "a", "team": "b"}}, "gpuyard:tags.team", ["IAM", "keep Team or team"]),
