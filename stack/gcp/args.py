@@ -99,7 +99,7 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "private_access_cidrs": cluster.private_access_cidrs,
         "dns_endpoint": cluster.dns_endpoint,
         "release_channel": cluster.release_channel,
-        "maintenance": cluster.maintenance.model_dump(),
+        "maintenance": _maintenance(cluster.maintenance.model_dump()),
         "secrets_key": cluster.secrets_key,
         "disks_key": cluster.disks_key,
         "log_types": cluster.log_types,
@@ -116,6 +116,10 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "deletion_protection": environment.config.deletion_protection,
     }
     return cast(GkeClusterArgs, _given(args))
+
+
+def _maintenance(given: dict[str, Any]) -> dict[str, Any]:
+    return {"exclusions" if name == "rests" else name: value for name, value in given.items()}
 
 
 def storage(environment: Environment) -> GcpStorageArgs:

@@ -1,6 +1,7 @@
 """What is wrong with the config of an environment on Google GKE, and what deserves a look, before anything is made."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from components import hardware, pools, renames
@@ -36,7 +37,8 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
                     "remove it, or remove existing",
                 )  # fmt: skip
         for problem in existing_network.problems(args.existing_network(environment, network.existing)):
-            yield problem if problem.path.startswith("zones") else problem.under("existing")
+            if problem.path != "project":
+                yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     given = args.network(environment)
     wrong = list(gcp_network.problems(given))
@@ -53,12 +55,11 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
+    # The default location, the region, is right: wrong zones are a problem of the network, as is their absence.
+    elsewhere = ["project", "zones"] if environment.config.cluster.location else ["project", "zones", "location"]
     for problem in gcp_cluster.problems(args.cluster(environment)):
-        # The region as the default is right; where zones of another one are the mistake, the network says so. What is
-        # wrong with the project is said of `gcp:project`.
-        elsewhere = ["project"] if environment.config.cluster.location else ["project", "location"]
         if problem.path not in elsewhere:
-            yield problem
+            yield replace(problem, path="name") if problem.path == "cluster_name" else problem
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:
@@ -89,11 +90,16 @@ def _range_problems(environment: Environment) -> Iterator[Problem]:
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
-    yield from gcp_storage.problems(args.storage(environment))
+    for problem in gcp_storage.problems(args.storage(environment)):
+        # The pools' machine types and the cluster's version are not keys of `storage`.
+        yield replace(problem, path="") if problem.path == "version" else problem
+    found = []
     if filestore := args.filestore(environment):
-        yield from (p.under("filestore") for p in gcp_filestore.problems(filestore))
+        found += [problem.under("filestore") for problem in gcp_filestore.problems(filestore)]
     if buckets := args.buckets(environment):
-        yield from gcp_buckets.problems(buckets)
+        found += gcp_buckets.problems(buckets)
+    # The project is a problem of `gcp:project`, and zones are one of the network.
+    yield from (problem for problem in found if problem.path not in ("project", "filestore.project", "filestore.zones"))
 
 
 def tag_problems(environment: Environment) -> Iterator[Problem]:

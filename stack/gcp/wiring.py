@@ -111,7 +111,7 @@ def node_pools(
             {
                 "pool": environment.node_pools[name],
                 "zones": environment.config.network.zones,
-                "location": args.location(environment),
+                "location": cluster.location,
                 "cluster": cluster.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
                 "node_service_account": cluster.node_service_account,
