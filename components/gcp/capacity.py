@@ -69,7 +69,7 @@ def _flex(made: GkePool) -> Iterator[Problem]:
         return
     if made.pool.min and made.pool.capacity[-1] == "flex":
         yield Problem(
-            "min", made.spec["min"], "flex-start nodes wait for capacity and end after seven days: no minimum can be kept",
+            "min", made.spec["min"], "flex-start nodes wait for capacity and end after seven days: none is permanent",
             "0, or a last rung that keeps its nodes", "write 0, or put on_demand at the end of `capacity`",
         )  # fmt: skip
     if made.spec.get("node_repair"):

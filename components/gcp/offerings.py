@@ -87,11 +87,11 @@ def look_up(
 
 def zone_problems(zones: list[str], offerings: Offerings) -> Iterator[Problem]:
     """Zones of the network that do not exist: not every region has an `a`."""
-    known = ", ".join(zone for zone in zones if zone in offerings.machines) or "those of another region"
+    known = ", ".join(zone for zone in zones if zone in offerings.machines)
     for index, zone in enumerate(zones):
         if zone not in offerings.machines:
             yield Problem(
-                f"zones[{index}]", zone, "not an existing zone", f"zones that exist, such as {known}",
+                f"zones[{index}]", zone, "not an existing zone", f"existing zones{known and f', such as {known}'}",
                 f"see `gcloud compute zones list --filter=region:{zone.rpartition('-')[0]}`",
             )  # fmt: skip
 
@@ -161,7 +161,7 @@ def warnings(version: str, location: str, offerings: Offerings) -> Iterator[str]
     if offerings.minors and all(_order(version) < _order(minor) for minor in offerings.minors):
         oldest = min(offerings.minors, key=_order)
         yield (
-            f"version: GKE no longer offers {version} in {location}: it refuses a new cluster, and an existing one runs "
+            f"version: GKE no longer offers {version} in {location}: it refuses a new cluster, and an existing one has "
             f"a later version; write {oldest} or later"
         )
 
