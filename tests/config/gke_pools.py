@@ -284,7 +284,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(machineTypes=["a3-highgpu-8g"], interconnect=True),
         f"{GPUS}.zones",
-        ["within one zone", "such as [us-central1-a]"],
+        ["within one zone", "zones: [us-central1-a]"],
     ),
     (gpu(placement=True), f"{GPUS}.zones", ["`placement` works within one zone"]),
     (
