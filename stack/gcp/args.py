@@ -1,4 +1,4 @@
-"""What the config of an environment on Google GKE says, as the arguments of the library's components."""
+"""The config of an environment on GKE as the arguments of the library's components."""
 
 from typing import Any, cast
 
@@ -19,12 +19,12 @@ Environment = AnyEnvironment[GcpConfig]
 
 
 def location(environment: Environment) -> str:
-    """Where the control plane is: the region, or one zone."""
+    """Location of the control plane: the region, or one zone."""
     return environment.config.cluster.location or environment.region
 
 
 def pods_per_node(environment: Environment) -> int:
-    """Most pods on one node; as many addresses are set aside for each."""
+    """Maximum of pods on a node."""
     return environment.config.cluster.pods_per_node or addresses.PODS_PER_NODE
 
 
@@ -33,7 +33,7 @@ def _given(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def network(environment: Environment) -> GcpNetworkArgs:
-    """A network of its own."""
+    """A new network."""
     network = environment.config.network
     args = {
         "region": environment.region,
@@ -46,7 +46,7 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "flow_log_percent": network.flow_log_percent,
         "deletion_protection": environment.config.deletion_protection,
     }
-    # What exists stays, also where the default is another range.
+    # An existing range stays, even if the default is another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
         args[field] = args[field] or living_ranges(environment.living).get(name)
     if args["pods_cidr"] is None:
@@ -55,13 +55,13 @@ def network(environment: Environment) -> GcpNetworkArgs:
 
 
 def living_ranges(living: Living) -> dict[str, str]:
-    """The secondary ranges of the subnetwork that exists, by name."""
+    """The secondary ranges of the existing subnetwork, by name."""
     made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 
 def existing_network(environment: Environment, existing: ExistingNetwork) -> GcpExistingNetworkArgs:
-    """A network that is there already."""
+    """An existing network."""
     args = {
         **existing.model_dump(),
         "project": environment.project,
@@ -131,14 +131,14 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "version": environment.kubernetes_version,
         "filestore_tier": storage.filestore_tier,
         "filestore_multishare": storage.filestore_multishare,
-        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return cast(GcpStorageArgs, _given(args))
 
 
 def filestore(environment: Environment) -> FilestoreArgs | None:
-    """The file system for all pods, if one is wanted."""
+    """The file system for all pods, if the config has one."""
     filestore, network = environment.config.storage.filestore, environment.config.network
     if filestore is None:
         return None
@@ -148,7 +148,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
         "region": environment.region,
         "zones": network.zones,
         "shared_vpc": shared_vpc(environment),
-        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
         "deletion_protection": environment.config.deletion_protection,
     }
@@ -156,7 +156,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
 
 
 def buckets(environment: Environment) -> GcsBucketsArgs | None:
-    """Buckets as volumes, if there are any."""
+    """Buckets as volumes, if the config has any."""
     buckets = environment.config.storage.buckets
     given = {name: bucket.model_dump(exclude_none=True) for name, bucket in buckets.items()}
     args = {"project": environment.project, "buckets": given}

@@ -137,7 +137,7 @@ def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_
 
     made = record(settings("dev-gke"), "dev-gke", preview=True, outputs={MACHINES: off})
     assert made.all("gcp:projects/service:Service")
-    assert "not switched on in my-project yet" in caplog.text
+    assert "not enabled in my-project yet" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -366,7 +366,7 @@ class TestBuckets:
         many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
         told = parse("dev-gke", many).warnings(date(2026, 11, 23))
         (said,) = [each for each in told if each.startswith("storage.")]
-        assert said.startswith("storage.buckets.data.serviceAccount: the right is that of all pods of the namespace ml")
+        assert said.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
 
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])
     def test_a_prefix_is_mounted_alone_and_its_objects_alone_can_be_read(self, prefix: str) -> None:

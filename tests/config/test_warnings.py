@@ -148,7 +148,7 @@ def test_a_range_of_pods_beside_another_is_to_be_written_down() -> None:
     """Another range there would choose another one, and a range in use cannot move."""
     wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
     (said,) = warned("dev-gke", wide)
-    assert said.startswith("network.podsCidr: chosen for you is 10.128.0.0/13") and "write it down" in said
+    assert said.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in said
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
 
 
