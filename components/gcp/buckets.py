@@ -27,13 +27,10 @@ WRITE_ROLE = "roles/storage.objectUser"
 
 # Cloud Storage, "Bucket naming guidelines"; with dots up to 222 characters.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
-# Without quotes, blanks and commas, which have a meaning in an IAM condition or in a mount option.
-_PREFIX = re.compile(r"([A-Za-z0-9!_.()=@:+-]+/)*[A-Za-z0-9!_.()=@:+-]+/?")
-_VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_CLASSES = (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
-# A claim may ask for any size up to this; the driver ignores it.
-_CAPACITY = "1Pi"
+# Names of classes, which would be ambiguous as names of volumes.
+_TAKEN = {
+    name: "a storage class" for name in (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
+}
 
 
 class GcsBucket(TypedDict):
@@ -73,23 +70,18 @@ def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the buckets' arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
     for name, bucket in args["buckets"].items():
-        if not _VOLUME.fullmatch(name) or name in _CLASSES:
-            yield Problem(
-                f"buckets.{name}", bucket["bucket"],
-                f"{name} is a storage class" if name in _CLASSES else "not a valid PersistentVolume name",
-                "1 to 63 lower-case letters, digits and '-', first and last a letter or digit", "rename the volume",
-            )  # fmt: skip
+        yield from volumes.name_problems(f"buckets.{name}", name, bucket["bucket"], _TAKEN)
         yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
 
 
 def _problems(bucket: GcsBucket) -> Iterator[Problem]:
-    name, prefix = bucket["bucket"], bucket.get("prefix", "")
+    name = bucket["bucket"]
     wrong = (
         ""
         if _BUCKET.fullmatch(name) and all(0 < len(part) <= 63 for part in name.split("."))
         else "not a valid bucket name"
     )
-    if not wrong and _ADDRESS.fullmatch(name):
+    if not wrong and volumes.like_an_address(name):
         wrong = "formed like an IP address, which Cloud Storage does not allow"
     elif not wrong and (name.startswith("goog") or "google" in name):
         wrong = "contains a word that Cloud Storage reserves for Google"
@@ -99,12 +91,7 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
             "3 to 63 lower-case letters, digits, '-', '_' and '.', first and last a letter or digit",
             "write the bucket's name as `gcloud storage ls` shows it, without gs:// and without a path",
         )  # fmt: skip
-    if prefix and not (_PREFIX.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/"))):
-        yield Problem(
-            "prefix", prefix, "not a prefix of object names that can be mounted",
-            "folders of letters, digits and ! _ . ( ) = @ : + -, separated by one '/', such as train/images/",
-            "remove a '/' at the beginning, '.' and '..' as folders, blanks and wildcards",
-        )  # fmt: skip
+    yield from volumes.prefix_problems("prefix", bucket.get("prefix", ""))
     yield from identity.namespace_problems("namespace", bucket["namespace"])
     yield from volumes.claim_problems("claim", bucket.get("claim", "claim"))
     if account := bucket.get("service_account", ""):
@@ -165,7 +152,7 @@ class GcsBuckets(pulumi.ComponentResource):
             name,
             metadata=k8s.meta.v1.ObjectMetaArgs(name=volume),
             spec=k8s.core.v1.PersistentVolumeSpecArgs(
-                capacity={"storage": _CAPACITY},
+                capacity={"storage": volumes.CAPACITY},
                 access_modes=["ReadWriteMany" if writable else "ReadOnlyMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=STORAGE_CLASS,

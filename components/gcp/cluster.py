@@ -216,7 +216,7 @@ class GkeCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
-        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, labels.with_tags(problems))
+        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
         protected = args.get("deletion_protection", True)
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
         dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]

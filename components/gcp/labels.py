@@ -1,12 +1,10 @@
 """Labels of Google Cloud: what a component's `tags` become here. They allow less than AWS's tags."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..checks import Problem
-
-A = TypeVar("A", bound=Mapping[str, Any])
 
 # Compute Engine, "Labels": requirements. Google also takes letters of other alphabets; these are left out.
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -17,14 +15,9 @@ _GOOGLES = "goog"
 _OWN = frozenset({"gpuyard-stack", "gpuyard-pool"})
 
 
-def with_tags(problems_of: Callable[[A], Iterator[Problem]]) -> Callable[[A], Iterator[Problem]]:
-    """The check `problems_of` of a component's arguments, followed by the check of their `tags`."""
-
-    def checked(args: A) -> Iterator[Problem]:
-        yield from problems_of(args)
-        yield from problems(args.get("tags", {}))
-
-    return checked
+def with_tags(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the `tags` among the arguments of a component."""
+    yield from problems(args.get("tags", {}))
 
 
 def own_problems(labels: Mapping[str, str]) -> Iterator[Problem]:

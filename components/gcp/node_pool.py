@@ -63,7 +63,7 @@ class GkeNodePool(pulumi.ComponentResource):
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         # Before super(): the options depend on the arguments.
         args = arguments.checked(
-            f"GkeNodePool {name}", GkeNodePoolArgs, args, labels.with_tags(lambda given: problems(name, given))
+            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
         )
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
