@@ -18,6 +18,17 @@ EXCLUSIONS = {"a": {"first": "2027-01-01", "last": "2027-03-31"}, "b": {"first":
 _PROJECT: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gcp:project": "123456789012"}, "gcp:project", ["neither its name nor its number", "gcloud projects list"]),
     ({"gcp:project": "My Project"}, "gcp:project", ["not a valid project id"]),
+    # Components that take the project as well do not repeat the error.
+    (
+        {"gcp:project": "My Project", STORAGE: {"filestore": FILES, "buckets": {"data": DATA}}},
+        "gcp:project",
+        ["not a valid project id"],
+    ),
+    (
+        {"gcp:project": "My Project", **OTHERS, f"{NET}/existing": OWNED_GKE},
+        "gcp:project",
+        ["not a valid project id"],
+    ),
     ({"gcp:region": "us-central1-a"}, "gcp:region", ["a zone, not a region", "gcp:region us-central1"]),
     ({"gcp:region": "US-CENTRAL1"}, "gcp:region", ["unknown region"]),
     ({"gcp:region": "mars-north1"}, "gcp:region", ["unknown region"]),  # reliability case R16
@@ -33,6 +44,7 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{NET}/zones": ["us-central1-z"]}, "network.zones[0]", ["has no such zone", "us-central1-f"]),  # R16
     # field case G7: AI zones beside standard ones
     ({f"{NET}/zones": ["us-central1-ai1a"]}, "network.zones", ["standard zones", "add a zone"]),
+    ({f"{NET}/zones": ["us-central1-ai1a"], STORAGE: {"filestore": FILES}}, "network.zones", ["add a zone"]),
     (
         {f"{NET}/zones": ["us-central1-a", "us-central1-ai1a"], f"{CLUSTER}/location": "us-central1-ai1a"},
         "cluster.location",
