@@ -21,6 +21,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from .charts.images import ImagesArgs as ImagesArgs
+    from .charts.source import ChartsArgs as ChartsArgs
     from .hardware import MachineFacts as MachineFacts
     from .pool_spec import Accelerator as Accelerator
     from .pool_spec import NodePoolSpec as NodePoolSpec

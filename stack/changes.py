@@ -202,7 +202,9 @@ def _nodes(groups: list[Group]) -> str:
 
 def pattern(path: str) -> str:
     """The table's key for a path of the file: `nodePools.gpu.max` is `nodePools.*.max`."""
-    return re.sub(r"^(nodePools|cluster\.access|storage\.buckets|cluster\.maintenance\.rests)\.[^.]+", r"\1.*", path)
+    return re.sub(
+        r"^(nodePools|cluster\.access|storage\.buckets|cluster\.maintenance\.exclusions)\.[^.]+", r"\1.*", path
+    )
 
 
 def settings(environment: Environment) -> dict[str, Any]:

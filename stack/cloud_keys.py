@@ -233,7 +233,7 @@ def _region(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
         )  # fmt: skip
     if cloud == hardware.GCP and not naming.GOOGLE_PROJECT.fullmatch(project := keys.text("gcp:project")):
         yield Problem(
-            "gcp:project", project or None, "no id of a project" if project else "missing",
+            "gcp:project", project or None, "not a valid project id" if project else "missing",
             "the id of your Google Cloud project: 6 to 30 characters, neither its name nor its number",
             "pulumi config set gcp:project YOUR-PROJECT" + (" (see `gcloud projects list`)" if project else ""),
         )  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .identity import WorkloadIdentity as WorkloadIdentity
     from .identity import WorkloadIdentityArgs as WorkloadIdentityArgs
     from .maintenance import Maintenance as Maintenance
-    from .maintenance import Rest as Rest
+    from .maintenance import MaintenanceExclusion as MaintenanceExclusion
     from .network import GcpNetwork as GcpNetwork
     from .network import GcpNetworkArgs as GcpNetworkArgs
     from .node_pool import GkeNodePool as GkeNodePool

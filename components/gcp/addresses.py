@@ -1,8 +1,8 @@
-"""The addresses of a GKE cluster: how large its ranges are, and whether the node pools at their maximum fit into them.
+"""The addresses of a GKE cluster: the sizes of its ranges, and whether the node pools at their maximum fit into them.
 
-Nothing here asks Google. Counted is the worst case: every group (rung) of every pool at `max`, with the nodes that an
-upgrade adds. Each node takes one address of the subnetwork and a block of the pods' range, whatever runs on it. Not
-counted: internal load balancers, and the VPCs of their own that GPUDirect's interfaces are in.
+Nothing here asks Google. The worst case counts: every group (rung) of every pool at `max`, with the nodes that an
+upgrade adds. Each node takes one address of the subnetwork and a block of the range for pods, whatever runs on it. Not
+counted are internal load balancers, and the separate VPCs of GPUDirect's interfaces.
 Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clusters" (sizes of ranges).
 """
 
@@ -22,42 +22,42 @@ CIDR_PREFIXES = (8, 29)
 PODS_PREFIXES = (9, 24)
 SERVICES_PREFIXES = (16, 27)
 
-# Google keeps the first two addresses of a subnetwork and the last two; the control plane has one inside.
+# Google reserves the first two and the last two addresses of a subnetwork; the control plane has one.
 _KEPT = 4
 _CONTROL_PLANE = 1
 
-# Where pods are without `pods_cidr`: the first that is free. None touches what the other defaults are.
+# Ranges for pods without `pods_cidr`: the first one that is free. None overlaps the other defaults.
 _DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "100.64.0.0/14")
-# Further places (RFC 6598: routed nowhere else).
+# Further ranges (RFC 6598: not routed anywhere else).
 _ELSEWHERE = "100.64.0.0/10"
 
 Needs = Sequence[tuple[int, int]]
-"""What takes blocks of a range: (nodes, pods of each)."""
+"""What takes blocks of a range: (number of nodes, pods on each)."""
 
 # VPC, "Prohibited IPv4 subnet ranges".
 _PROHIBITED = {
     "0.0.0.0/8": "this network",
-    "127.0.0.0/8": "every machine's own",
-    "169.254.0.0/16": "of links, and of the metadata server",
-    "199.36.153.4/30": "of Private Google Access",
-    "199.36.153.8/30": "of Private Google Access",
-    "224.0.0.0/4": "for multicast",
-    "255.255.255.255/32": "for broadcasts",
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local addresses and the metadata server",
+    "199.36.153.4/30": "Private Google Access",
+    "199.36.153.8/30": "Private Google Access",
+    "224.0.0.0/4": "multicast",
+    "255.255.255.255/32": "broadcasts",
 }
 
 
 def block(pods_per_node: int = PODS_PER_NODE) -> int:
-    """Addresses of the pods' range that a node takes: twice its pods, rounded up to a power of two."""
+    """Addresses of the range for pods that a node takes: twice its pods, rounded up to a power of two."""
     return 1 << (2 * pods_per_node - 1).bit_length()
 
 
 def range_problems(path: str, cidr: str) -> Iterator[Problem]:
-    """`cidr` is one that a subnetwork can have; what is no CIDR at all is told elsewhere."""
+    """`cidr` overlaps a range that a subnetwork cannot have. A text that is not a CIDR is reported elsewhere."""
     with contextlib.suppress(ValueError):
-        for prohibited, whose in _PROHIBITED.items():
+        for prohibited, use in _PROHIBITED.items():
             if _overlaps(cidr, prohibited):
                 yield Problem(
-                    path, cidr, f"{prohibited} is {whose}: no subnetwork has it",
+                    path, cidr, f"overlaps {prohibited}, which is reserved for {use}",
                     "private addresses, such as 10.0.0.0/8", "choose another network",
                 )  # fmt: skip
                 return
@@ -71,31 +71,31 @@ def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, G
 
 
 def nodes(found: Mapping[str, GkePool]) -> int:
-    """How many nodes there can be at once."""
+    """How many nodes can exist at once."""
     return sum(len(made.pool.rungs) * _group(made) for made in found.values())
 
 
 def _group(made: GkePool) -> int:
-    """Nodes of one group: flex-start's are never upgraded in place, but counting them alike does not matter."""
+    """Nodes of one group. Flex-start nodes are never upgraded in place; to count them in the same way does no harm."""
     upgrade = made.upgrade
     if upgrade.get("strategy") == "blue_green":
         return 2 * made.pool.max
-    return made.pool.max + int(upgrade.get("max_surge", 1))
+    return made.pool.max + upgrade.get("max_surge", 1)
 
 
 def needs(found: Mapping[str, GkePool], pods_per_node: int) -> dict[str, list[tuple[int, int]]]:
-    """What the pools at their maximum take, by the name of their range; '' is the cluster's own."""
+    """What the pools at their maximum take, by the name of their range; '' is the cluster's range."""
     taken: dict[str, list[tuple[int, int]]] = {"": []}
     for made in found.values():
-        each = int(made.spec.get("pods_per_node", pods_per_node))
+        each = made.spec.get("pods_per_node", pods_per_node)
         taken.setdefault(made.spec.get("pods_range", ""), []).append((len(made.pool.rungs) * _group(made), each))
     return taken
 
 
 def default_pods(taken: Iterable[str] = ()) -> str:
-    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or another where
-    that one is `taken`. It does not follow the pools: a range that is in use can neither move nor grow, and another
-    `max` must not ask for another range."""
+    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or another one if
+    it is `taken`. It does not depend on the pools: a range in use can neither move nor grow, and a change of `max` must
+    not require another range."""
     others = list(taken)
     return next(
         (each for each in _DEFAULT_PODS if not any(_touches(each, other) for other in others)), _DEFAULT_PODS[0]
@@ -110,34 +110,36 @@ def room_problems(
     pods_per_node: int,
     further: Mapping[str, str] | None = None,
 ) -> Iterator[Problem]:
-    """The pools at their maximum do not fit; the ranges and `pods_per_node` are right as such. `further`: ranges for
-    pods that pools name, by name."""
+    """The pools at their maximum do not fit into the ranges, which are valid, as is `pods_per_node`. `further`: further
+    ranges for pods, by name."""
     count = nodes(found)
     if short := too_few_addresses(cidr, count):
         larger = next((each for each in _around(cidr) if not too_few_addresses(each, count)), None)
         free = larger is not None and not _overlaps(larger, pods_cidr) and not _overlaps(larger, services_cidr)
         yield Problem(
-            "cidr", cidr, short, "a network with an address for every node of every pool at max",
-            f"write cidr: {larger} (it grows in place), or lower max" if free else "lower max, or move podsCidr",
+            "cidr", cidr, short, "a network with an address for every node of every pool at `max`",
+            f"write `cidr: {larger}` (it grows in place), or lower `max`"
+            if free
+            else "lower `max`, or move `pods_cidr`",
         )  # fmt: skip
     wanted = needs(found, pods_per_node)
     for name, range in {"": pods_cidr, **(further or {})}.items():
         if short := too_few_blocks(range, wanted.get(name, [])):
             yield Problem(
                 f"further_pods_cidrs.{name}" if name else "pods_cidr", range, short,
-                "a range with a block for every node of every pool at max",
+                "a range with a block for every node of every pool at `max`",
                 _fix(cidr, range, services_cidr, wanted[name], name),
             )  # fmt: skip
 
 
 def too_few_addresses(cidr: str, count: int) -> str:
-    """Why a subnetwork does not hold `count` nodes, or nothing."""
+    """Why a subnetwork does not hold `count` nodes; empty if it does."""
     usable = _size(cidr) - _KEPT - _CONTROL_PLANE
     return "" if count <= usable else f"the pools at their maximum have {count:,} nodes, and it holds {usable:,}"
 
 
 def too_few_blocks(pods_cidr: str, wanted: Needs) -> str:
-    """Why a range for pods does not hold such nodes, or nothing."""
+    """Why a range for pods does not hold such nodes; empty if it does."""
     if sum(count * block(each) for count, each in wanted) <= _size(pods_cidr):
         return ""
     count, kinds = sum(count for count, _ in wanted), {each for _, each in wanted}
@@ -158,25 +160,25 @@ def _fix(cidr: str, pods_cidr: str, services_cidr: str, wanted: Needs, name: str
     places = [*_around(pods_cidr), *_inside(_ELSEWHERE)]
     free = (each for each in places if not (_overlaps(each, cidr) or _overlaps(each, services_cidr)))
     if larger := next((each for each in free if not too_few_blocks(each, wanted)), None):
-        key = f"furtherPodsCidrs.{name}" if name else "podsCidr"
-        ways.append(f"write {key}: {larger} before the network is made")
+        key = f"further_pods_cidrs.{name}" if name else "pods_cidr"
+        ways.append(f"write `{key}: {larger}` before the network is created")
     # The largest power of two that leaves every node a block; half of it are pods.
     share = _size(pods_cidr) // count
     fewer = 1 << (share.bit_length() - 2) if share > 1 else 0
     if PODS_PER_NODE_RANGE[0] <= fewer < most:
-        ways.append(f"podsPerNode: {fewer} before the cluster is made")
-    living = "where the range is in use: a new pool with a range of network.furtherPodsCidrs as its podsRange"
-    return ", or ".join([*ways, living, "lower max"])
+        ways.append(f"`pods_per_node: {fewer}` before the cluster is created")
+    in_use = "where the range is in use: a new pool whose `pods_range` is a further range of the network"
+    return ", or ".join([*ways, in_use, "lower `max`"])
 
 
 def _around(network: str) -> Iterator[str]:
-    """The networks around this one, smallest first."""
+    """The networks that contain this one, smallest first."""
     inner = ipaddress.IPv4Network(network)
     return (str(inner.supernet(new_prefix=prefix)) for prefix in range(inner.prefixlen - 1, PODS_PREFIXES[0] - 1, -1))
 
 
 def _inside(network: str) -> Iterator[str]:
-    """The networks that begin where this one does, smallest first."""
+    """The networks that begin at the same address, smallest first."""
     outer = ipaddress.IPv4Network(network)
     return (f"{outer.network_address}/{prefix}" for prefix in range(PODS_PREFIXES[1], outer.prefixlen - 1, -1))
 
@@ -186,7 +188,7 @@ def _overlaps(one: str, other: str) -> bool:
 
 
 def _touches(one: str, other: str) -> bool:
-    """As above; what is no CIDR touches nothing."""
+    """Whether they overlap; a text that is not a CIDR overlaps nothing."""
     with contextlib.suppress(ValueError):
         return _overlaps(one, other)
     return False

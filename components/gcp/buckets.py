@@ -1,7 +1,7 @@
-"""Cloud Storage buckets as volumes, by Cloud Storage FUSE: data sets are read, and checkpoints written, where they lie.
+"""Cloud Storage buckets as volumes, by Cloud Storage FUSE: pods read data sets and write checkpoints in place.
 
-Not here: the buckets. They are the user's, with their policies, keys and lifecycles; nothing here makes, changes or
-deletes one, but for the right of the pods that mount it. They must have uniform bucket-level access.
+Not here: the buckets themselves, with their policies, keys and lifecycles. Nothing here creates, changes or deletes
+one; only the rights of the pods that mount it are added. A bucket needs uniform bucket-level access.
 Sources: gcs-fuse-csi-driver (2026-08), docs; IAM's "Attribute reference for IAM Conditions".
 """
 
@@ -14,90 +14,84 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks, naming, volumes
+from .. import arguments, naming, volumes
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED
 from . import filestore, identity
 
 STORAGE_CLASS = "gcs"
-"""What claims name as their class. No StorageClass object bears that name: nothing is provisioned."""
+"""The class that claims name. No StorageClass object has that name: nothing is provisioned."""
 
 READ_ROLE = "roles/storage.objectViewer"
 WRITE_ROLE = "roles/storage.objectUser"
 
 # Cloud Storage, "Bucket naming guidelines"; with dots up to 222 characters.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
-# No quotes, blanks and commas, which mean something in an IAM condition or in a mount option; see components/aws/.
-_PREFIX = re.compile(r"([A-Za-z0-9!_.()=@:+-]+/)*[A-Za-z0-9!_.()=@:+-]+/?")
-_VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_CLASSES = (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
-# A claim may ask for any size up to this; the driver ignores it.
-_CAPACITY = "1Pi"
+# Names of classes, which would be ambiguous as names of volumes.
+_TAKEN = {
+    name: "a storage class" for name in (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
+}
 
 
 class GcsBucket(TypedDict):
-    """`bucket`: its name. `prefix`: only the objects below it, such as train/images/ (default: all); the names of the
-    others can still be listed. `writable`: new objects, overwriting and deleting (default false). `namespace`: whose
-    pods may use it: in every cluster of the project, since these share one identity pool. `service_account`: only pods
-    that run as this Kubernetes service account, which is recommended (default: all of the namespace). `claim`: the
-    name of the claim that gets the volume (default: the volume's name). `host_network`: pods with `hostNetwork: true`
-    may mount it as well (default false); without it their mount fails, since GKE's metadata server does not answer them
-    (gcs-fuse-csi-driver#428)."""
+    """One bucket as a volume."""
 
     bucket: str
+    """Name of the bucket, without gs://."""
     namespace: str
+    """Kubernetes namespace whose pods may use the bucket: in every cluster of the project, since all of them share one
+    identity pool."""
     prefix: NotRequired[str]
+    """Mount only the objects below it, such as train/images/. The names of the other objects can still be listed.
+    Default: the whole bucket."""
     writable: NotRequired[bool]
+    """Whether pods may create, overwrite and delete objects. Default: `false`."""
     service_account: NotRequired[str]
+    """Kubernetes service account that may use the bucket; recommended. Default: every pod of the namespace."""
     claim: NotRequired[str]
+    """Name of the PersistentVolumeClaim that gets the volume. Default: the volume's name."""
     host_network: NotRequired[bool]
+    """Whether pods with `hostNetwork: true` may mount it as well. Without it their mount fails, since GKE's metadata
+    server does not answer them (gcs-fuse-csi-driver#428). Default: `false`."""
 
 
 class GcsBucketsArgs(TypedDict):
-    """`project`: id of the cluster's project. `cluster`: the cluster's name as an output. `buckets`: by the names of
-    their volumes."""
+    """Cloud Storage buckets as volumes of a GKE cluster."""
 
     project: str
+    """Id of the cluster's project."""
     cluster: pulumi.Input[str]
+    """Name of the GKE cluster. The project's identity pool exists once its first cluster does."""
     buckets: dict[str, GcsBucket]
+    """The buckets, by the names of their volumes."""
 
 
 def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the buckets' arguments, seen without asking Google."""
+    """Everything that is wrong with the buckets' arguments, found without asking Google."""
+    yield from identity.project_problems("project", args["project"])
     for name, bucket in args["buckets"].items():
-        if not _VOLUME.fullmatch(name) or name in _CLASSES:
-            yield Problem(
-                f"buckets.{name}", bucket["bucket"],
-                f"{name} is a class of volumes" if name in _CLASSES else "not a valid name of a Kubernetes volume",
-                "1 to 63 lower-case letters, digits and '-', first and last a letter or digit", "rename the volume",
-            )  # fmt: skip
+        yield from volumes.name_problems(f"buckets.{name}", name, bucket["bucket"], _TAKEN)
         yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
 
 
 def _problems(bucket: GcsBucket) -> Iterator[Problem]:
-    name, prefix = bucket["bucket"], bucket.get("prefix", "")
+    name = bucket["bucket"]
     wrong = (
         ""
         if _BUCKET.fullmatch(name) and all(0 < len(part) <= 63 for part in name.split("."))
         else "not a valid bucket name"
     )
-    if not wrong and _ADDRESS.fullmatch(name):
-        wrong = "formed like an IP address, which Cloud Storage gives to no bucket"
+    if not wrong and volumes.like_an_address(name):
+        wrong = "formed like an IP address, which Cloud Storage does not allow"
     elif not wrong and (name.startswith("goog") or "google" in name):
-        wrong = "contains a word that Cloud Storage keeps for Google"
+        wrong = "contains a word that Cloud Storage reserves for Google"
     if wrong:
         yield Problem(
             "bucket", name, wrong,
             "3 to 63 lower-case letters, digits, '-', '_' and '.', first and last a letter or digit",
             "write the bucket's name as `gcloud storage ls` shows it, without gs:// and without a path",
         )  # fmt: skip
-    if prefix and not (_PREFIX.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/"))):
-        yield Problem(
-            "prefix", prefix, "no prefix of object names that can be mounted",
-            "folders of letters, digits and ! _ . ( ) = @ : + -, separated by one '/', such as train/images/",
-            "leave out a '/' at the beginning, '.' and '..' as folders, blanks and wildcards",
-        )  # fmt: skip
+    yield from volumes.prefix_problems("prefix", bucket.get("prefix", ""))
     yield from identity.namespace_problems("namespace", bucket["namespace"])
     yield from volumes.claim_problems("claim", bucket.get("claim", "claim"))
     if account := bucket.get("service_account", ""):
@@ -105,14 +99,15 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
 
 
 class GcsBuckets(pulumi.ComponentResource):
-    """A PersistentVolume per bucket, kept with its data when its claim goes, and the right of its users' pods.
+    """A PersistentVolume for each bucket, and the rights of the pods that use it. When its claim is deleted, the volume
+    and the data stay.
 
-    The claim of the volume's namespace and name names the volume and the class `gcs`, and asks for ReadOnlyMany, or
-    for ReadWriteMany where the volume is writable; no other claim gets it. Name the bucket twice for a second one.
-    Pods have the annotation `gke-gcsfuse/volumes: "true"` (in a Job: its pods' template), by which GKE puts FUSE
-    beside them, and run on nodes with the GKE metadata server, which all of gpuyard's pools are. The pods
-    themselves hold the right: what runs in the namespace can also use the bucket without the volume. Cloud Storage
-    FUSE is no full file system: no locks, and of two writers of a file the last one wins.
+    Only the claim of the volume's `namespace` and `claim` gets the volume. It names the volume and the class `gcs`, and
+    asks for ReadOnlyMany, or for ReadWriteMany where the volume is writable. For a second claim, name the bucket twice.
+    Pods (in a Job, its pod template) have the annotation `gke-gcsfuse/volumes: "true"`, by which GKE adds the FUSE
+    sidecar, and run on nodes with the GKE metadata server, which every pool of gpuyard has. The rights are those of the
+    pods: whatever runs in the namespace can also use the bucket without the volume. Cloud Storage FUSE is not a
+    complete file system: it has no locks, and when two pods write a file, the last write wins.
 
     Takes the providers `gcp` and `kubernetes`.
     """
@@ -122,13 +117,14 @@ class GcsBuckets(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GcsBucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcsBuckets", name, None, opts)
-        checks.refuse(problems(args), f"GcsBuckets {name}")
+        args = arguments.checked(f"GcsBuckets {name}", GcsBucketsArgs, args, problems)
         number = identity.project_number(args["project"], args["cluster"], pulumi.InvokeOutputOptions(parent=self))
-        volumes = [
-            self._volume(f"{name}-{volume}", volume, bucket, number, args["project"])
+        self.volumes = {
+            volume: self._volume(f"{name}-{volume}", volume, bucket, number, args["project"])
             for volume, bucket in sorted(args["buckets"].items())
-        ]
-        self.volume_names = pulumi.Output.all(*[volume.metadata.name for volume in volumes])
+        }
+        """The PersistentVolumes, by name."""
+        self.volume_names = pulumi.Output.all(*[volume.metadata.name for volume in self.volumes.values()])
         self.register_outputs({"volumeNames": self.volume_names})
 
     def _volume(
@@ -148,7 +144,7 @@ class GcsBuckets(pulumi.ComponentResource):
             condition=_below(bucket["bucket"], folder) if folder else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # Folders need no objects of their own; training does not always run as root.
+        # Folders exist without an object for them; training does not always run as root.
         options = ["implicit-dirs", *(["dir-mode=777", "file-mode=666"] if writable else ["dir-mode=555"])]
         if folder:
             options.append(f"only-dir={folder.rstrip('/')}")
@@ -156,17 +152,17 @@ class GcsBuckets(pulumi.ComponentResource):
             name,
             metadata=k8s.meta.v1.ObjectMetaArgs(name=volume),
             spec=k8s.core.v1.PersistentVolumeSpecArgs(
-                capacity={"storage": _CAPACITY},
+                capacity={"storage": volumes.CAPACITY},
                 access_modes=["ReadWriteMany" if writable else "ReadOnlyMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=STORAGE_CLASS,
                 mount_options=options,
-                # Else the first claim of any namespace would take it.
+                # Otherwise the first claim of any namespace takes it.
                 claim_ref=volumes.reserved(bucket.get("claim", volume), namespace),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="gcsfuse.csi.storage.gke.io",
                     volume_handle=bucket["bucket"],
-                    # Never false: Kubernetes leaves that out, and every refresh would find a change.
+                    # Never false: Kubernetes omits it, and every refresh would find a change.
                     read_only=None if writable else True,
                     volume_attributes=_attributes(bucket),
                 ),
@@ -177,25 +173,25 @@ class GcsBuckets(pulumi.ComponentResource):
 
 
 def _attributes(bucket: GcsBucket) -> dict[str, str]:
-    # The sidecar asks as well whether the bucket may be used; asking twice uses up the project's quota of tokens when
-    # many pods start (gcs-fuse-csi-driver, docs/troubleshooting.md).
+    # The sidecar checks access as well; a second check exhausts the project's quota of tokens when many pods start
+    # (gcs-fuse-csi-driver, docs/troubleshooting.md).
     own = {"hostNetworkPodKSA": "true"} if bucket.get("host_network") else {}
     return {"skipCSIBucketAccessCheck": "true", **own}
 
 
 def _below(bucket: str, folder: str) -> gcp.storage.BucketIAMMemberConditionArgs:
-    """Objects and folders below the folder, and what is asked of the bucket itself: FUSE lists it before it mounts a
-    part of it. Folders and managed folders are resources of their own, with types of their own."""
+    """Access to objects and folders below the folder, and to the bucket itself, which FUSE lists before it mounts a
+    part of it. Folders and managed folders are separate resources with separate types."""
     below = [f"projects/_/buckets/{bucket}/{kind}/{folder}" for kind in ("objects", "folders", "managedFolders")]
     allowed = " || ".join(f'resource.name.startsWith("{each}")' for each in below)
     return gcp.storage.BucketIAMMemberConditionArgs(
-        # IAM takes 100 characters.
+        # IAM allows 100 characters.
         title=naming.fit(f"below {folder}", 100),
         expression=f'resource.type == "storage.googleapis.com/Bucket" || {allowed}',
     )
 
 
 def _folder(bucket: GcsBucket) -> str:
-    """The prefix with a '/' at its end."""
+    """The prefix, with a '/' at its end."""
     given = bucket.get("prefix", "")
     return given if not given or given.endswith("/") else f"{given}/"

@@ -1,9 +1,9 @@
-"""How the nodes of a GKE pool are bought (rungs, reservations, flex-start) and placed: which of it excludes which.
+"""Capacity of a GKE pool: how its nodes are bought (rungs, reservations, flex-start) and placed, and the conflicts.
 
-Each rung is a node pool of its own, so what the API forbids to stand together in one pool (spot, flex-start and a
-reservation, in any pair; a fixed size beside limits) cannot be written at all. The rest is here. Sources: the
-preconditions of cluster-toolkit's modules/compute/gke-node-pool, GKE's pages on flex-start, queued provisioning,
-reservations and compact placement, and the constants of its autoscaler; all of 2026.
+Each rung is a separate node pool, so combinations that the API forbids in one pool (any two of spot, flex-start and a
+reservation; a fixed size together with limits) cannot be written. The other rules are here. Sources: the preconditions
+of cluster-toolkit's modules/compute/gke-node-pool, GKE's pages on flex-start, queued provisioning, reservations and
+compact placement, and the constants of its autoscaler; all of 2026.
 """
 
 import re
@@ -14,14 +14,15 @@ from ..checks import Problem
 from ..pools import Rung
 from .pool_spec import GkePool
 
-# How long a node may live, in seconds (autoscaler, pkg/autoprovisioning/injection.go).
+# How long a node may run, in seconds (autoscaler, pkg/autoprovisioning/injection.go).
 FLEX_RUN = (600, 604800)
 RUN = (30, 10368000)
 GRACES = (0, 30, 120)
 _GRACE_FROM = (1, 35)
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
-# Compactly placed as flex-start too, by a workload policy (cluster-toolkit, modules/compute/gke-node-pool).
+# Can be placed compactly as flex-start as well, by a workload policy (cluster-toolkit, modules/compute/gke-node-pool).
 _FLEX_COMPACT = ("a3-ultragpu-", "a4-", "h4d-")
+_WORDS = {"name": "name", "project": "project", "block": "block", "sub_block": "sub-block"}
 _NAME = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"
 _PROJECT = r"([a-z][-a-z0-9.]*:)?[a-z][-a-z0-9]{4,28}[a-z0-9]"
 
@@ -38,7 +39,7 @@ def problems(made: GkePool, zones: list[str], version: str) -> Iterator[Problem]
 
 
 def reservation_values(rung: Rung, made: GkePool) -> list[str]:
-    """The reservation that a rung draws on, as the API spells it; none for any."""
+    """The reservation that a rung uses, in the API's spelling; empty for any reservation."""
     found = made.spec.get("reservation")
     if rung.capacity != "reserved" or found is None:
         return []
@@ -55,11 +56,11 @@ def _sold(made: GkePool) -> Iterator[Problem]:
         if kind in ladder and not sold:
             kinds = {"reserved": True, "flex": flex, "spot": machine.spot, "on_demand": machine.on_demand}
             others = [rung for rung, there in kinds.items() if there]
-            why = "for machines with GPUs and H4D" if kind == "flex" else "offered to nobody"
+            why = "flex-start is for machines with GPUs and H4D" if kind == "flex" else "Google does not offer it"
             rest = [rung for rung in ladder if rung in others] or others[-1:]
             yield Problem(
                 "capacity", ladder, f"{machine.name} is not sold as {kind} ({why})", ", ".join(others),
-                f"write capacity: [{', '.join(rest)}]",
+                f"write [{', '.join(rest)}]",
             )  # fmt: skip
 
 
@@ -68,13 +69,13 @@ def _flex(made: GkePool) -> Iterator[Problem]:
         return
     if made.pool.min and made.pool.capacity[-1] == "flex":
         yield Problem(
-            "min", made.spec["min"], "flex-start nodes come when there is room and end after seven days: no size holds",
-            "0, or a last rung that is always there", "write min: 0, or put on_demand at the end of capacity",
+            "min", made.spec["min"], "flex-start nodes wait for capacity and end after seven days: none is permanent",
+            "0, or a last rung that keeps its nodes", "write 0, or put on_demand at the end of `capacity`",
         )  # fmt: skip
     if made.spec.get("node_repair"):
         yield Problem(
             "node_repair", True, "flex-start nodes are never repaired", "nothing, or false",
-            "remove it: the other rungs are repaired anyway",
+            "remove it: the other rungs are repaired by default",
         )  # fmt: skip
 
 
@@ -83,19 +84,20 @@ def _queued(made: GkePool) -> Iterator[Problem]:
         return
     if made.pool.capacity != ("flex",):
         yield Problem(
-            "queued", True, "queued provisioning is a way to use flex-start, and a queued pool takes no other pods",
-            "capacity: [flex]", "write capacity: [flex], or remove queued",
+            "queued", True, "queued provisioning is a form of flex-start, and a queued pool runs no other pods",
+            "together with `capacity: [flex]`", "write `capacity: [flex]`, or remove `queued`",
         )  # fmt: skip
     asked, policy = made.spec.get("placement", False), made.spec.get("placement_policy")
     if made.pool.placement and (asked or policy is not None):
         field, value = ("placement", True) if asked else ("placement_policy", policy)
         yield Problem(
-            field, value, "nodes of queued provisioning cannot be placed compactly", "nothing", "remove it, or queued"
-        )
+            field, value, "nodes of queued provisioning cannot be placed compactly", "nothing",
+            "remove it, or remove `queued`",
+        )  # fmt: skip
     if "max_run_seconds" in made.spec:
         yield Problem(
             "max_run_seconds", made.spec["max_run_seconds"],
-            "with queued provisioning each request says how long it runs", "nothing",
+            "with queued provisioning each request sets its own duration", "nothing",
             "remove it; write maxRunDurationSeconds in the ProvisioningRequest",
         )  # fmt: skip
 
@@ -106,30 +108,30 @@ def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
         return
     if "reserved" not in ladder:
         yield Problem(
-            "capacity", ladder, "a reservation is used by the rung `reserved` only, never by spot or flex-start nodes",
-            "a ladder with reserved", f"write capacity: [{', '.join(['reserved', *ladder])}]",
+            "capacity", ladder, "has no rung reserved, the only one that uses a `reservation`",
+            "a list with reserved", f"write [{', '.join(['reserved', *ladder])}]",
         )  # fmt: skip
     for field, pattern, allowed in (
         ("name", _NAME, "up to 63 lower-case letters, digits and '-', beginning with a letter"),
         ("project", _PROJECT, "the id of the project that owns the reservation"),
-        ("block", _NAME, "the name of a block, without what stands before it"),
-        ("sub_block", _NAME, "the name of a sub-block, without what stands before it"),
+        ("block", _NAME, "the name of a block, without a path"),
+        ("sub_block", _NAME, "the name of a sub-block, without a path"),
     ):
         value = reservation.get(field)
         if value is not None and not re.fullmatch(pattern, str(value)):
             yield Problem(
-                f"reservation.{field}", value, f"no {field} of a reservation", allowed,
+                f"reservation.{field}", value, f"not a valid {_WORDS[field]} of a reservation", allowed,
                 "see `gcloud compute reservations list`",
             )  # fmt: skip
     if reservation.get("sub_block") and not reservation.get("block"):
         yield Problem(
-            "reservation.sub_block", reservation["sub_block"], "a sub-block is part of a block", "together with block",
-            "name the block, too: `gcloud beta compute reservations blocks list NAME`",
+            "reservation.sub_block", reservation["sub_block"], "a sub-block is part of a block",
+            "together with `block`", "name the `block` as well: `gcloud beta compute reservations blocks list NAME`",
         )  # fmt: skip
     if not made.pool.zones and len(zones) > 1:
         yield Problem(
-            "zones", [], f"a reservation lies in a zone, and {reservation['name']} must be in every zone of the pool",
-            f"some of {', '.join(zones)}", f"write zones: [{zones[0]}], where the reservation is",
+            "zones", [], f"a reservation is in one zone, and {reservation['name']} must be in every zone of the pool",
+            f"some of {', '.join(zones)}", f"write the zone of the reservation, such as [{zones[0]}]",
         )  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def _life(made: GkePool) -> Iterator[Problem]:
     low, high = FLEX_RUN if flex else RUN
     if not low <= seconds <= high:
         yield Problem(
-            "max_run_seconds", seconds, f"no possible life of a {'flex-start ' if flex else ''}node",
+            "max_run_seconds", seconds, f"not a valid run time of a {'flex-start ' if flex else ''}node",
             f"{low} to {high} seconds", f"write {min(max(seconds, low), high)}",
         )  # fmt: skip
 
@@ -152,11 +154,15 @@ def _grace(made: GkePool, version: str) -> Iterator[Problem]:
         return
     allowed = ", ".join(map(str, GRACES))
     if seconds not in GRACES:
-        yield Problem("spot_grace_seconds", seconds, "no possible grace", allowed, "write 120")
+        yield Problem("spot_grace_seconds", seconds, "not a valid grace period", allowed, "write 120")
     elif "spot" not in made.pool.capacity:
-        yield Problem("spot_grace_seconds", seconds, "only spot nodes have it", "a ladder with spot", "remove it")
+        yield Problem(
+            "spot_grace_seconds", seconds, "only spot nodes have one", "together with the rung spot", "remove it"
+        )
     elif (minor := versions.minor(version)) and minor < _GRACE_FROM:
-        yield Problem("spot_grace_seconds", seconds, f"not in Kubernetes {version}", "1.35 and later", "remove it")
+        yield Problem(
+            "spot_grace_seconds", seconds, f"not supported by Kubernetes {version}", "1.35 and later", "remove it"
+        )
 
 
 def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
@@ -164,18 +170,18 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
     policy, asked = spec.get("placement_policy"), spec.get("placement", False)
     if policy is not None and not re.fullmatch(_NAME, policy):
         yield Problem(
-            "placement_policy", policy, "no name of a resource policy", "up to 63 lower-case letters, digits and '-'",
-            "see `gcloud compute resource-policies list`",
+            "placement_policy", policy, "not a valid name of a resource policy",
+            "up to 63 lower-case letters, digits and '-'", "see `gcloud compute resource-policies list`",
         )  # fmt: skip
     if policy is not None and not pool.placement:
         yield Problem(
-            "placement_policy", policy, "used by compactly placed nodes only", "with placement: true",
-            "write placement: true, or remove it",
+            "placement_policy", policy, "only compactly placed nodes use it", "together with `placement: true`",
+            "write `placement: true`, or remove it",
         )  # fmt: skip
     if asked and pool.capacity == ("reserved",) and policy is None:
         yield Problem(
-            "placement", True, "a reservation has its place already", "false, or the policy that it was made under",
-            "remove placement, or name the policy in placementPolicy",
+            "placement", True, "a reservation is already placed", "false, or the policy that it was created under",
+            "remove it, or name the policy in `placement_policy`",
         )  # fmt: skip
     wanted = asked or (pool.placement and policy is not None)
     if wanted and "flex" in pool.capacity and not spec.get("queued"):
@@ -183,17 +189,17 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
             field, value = ("placement", True) if asked else ("placement_policy", policy)
             yield Problem(
                 field, value, f"{machine.name} cannot be placed compactly as flex-start",
-                "a3-ultragpu, a4 and h4d, or no rung flex", "remove it, or flex from capacity",
+                "a3-ultragpu, a4 and h4d, or no rung flex", "remove it, or remove flex from `capacity`",
             )  # fmt: skip
         elif policy is None:
             yield Problem(
                 "placement_policy", None, "flex-start nodes are placed by a workload policy", "the name of one",
-                "make one with `gcloud compute resource-policies create workload-policy NAME --type=HIGH_THROUGHPUT`",
+                "create one with `gcloud compute resource-policies create workload-policy NAME --type=HIGH_THROUGHPUT`",
             )  # fmt: skip
     if any(made.compact(rung) for rung in pool.rungs) and machine.compact:
         most = machine.compact - made.upgrade.get("max_surge", 0)
         if pool.max > most:
             yield Problem(
-                "max", spec["max"], f"more {machine.name} than stand close together while they are upgraded",
-                f"up to {most}", f"write {most}, or make several pools",
+                "max", spec["max"], f"more {machine.name} than can be placed compactly during an upgrade",
+                f"up to {most}", f"write {most}, or use several pools",
             )  # fmt: skip

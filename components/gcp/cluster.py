@@ -9,10 +9,21 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks, naming
+from .. import arguments, checks, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
-from . import addresses, control_plane, disks_key, identity, labels, maintenance, places, secrets_key
+from . import (
+    addresses,
+    control_plane,
+    disks_key,
+    identity,
+    labels,
+    maintenance,
+    node_account,
+    places,
+    secrets_key,
+    telemetry,
+)
 from . import cluster_features as features
 from .maintenance import Maintenance
 from .network import PODS, SERVICES
@@ -21,141 +32,119 @@ RELEASE_CHANNELS = tuple(GKE_CHANNELS)
 VERSIONS = tuple(sorted({version for versions in GKE_CHANNELS.values() for version in versions}))
 DEFAULT_CHANNEL = "REGULAR"
 
-# What nodes may do: write logs and metrics (Google's own role for their accounts), pull private images of the project,
-# and for image streaming have the project's quota counted. Pods get their rights by Workload Identity.
-NODE_ROLE = "roles/container.defaultNodeServiceAccount"
-PULL_ROLE = "roles/artifactregistry.reader"
-STREAM_ROLE = "roles/serviceusage.serviceUsageConsumer"
-
-# container.v1beta1, LoggingComponentConfig and MonitoringComponentConfig, less what the API calls deprecated.
-LOG_TYPES = (
-    "SYSTEM_COMPONENTS",
-    "WORKLOADS",
-    "APISERVER",
-    "CONTROLLER_MANAGER",
-    "SCHEDULER",
-    "KCP_CONNECTION",
-    "KCP_SSHD",
-    "KCP_HPA",
-)
-DCGM = "DCGM"
-METRIC_TYPES = (
-    "SYSTEM_COMPONENTS",
-    "POD",
-    "DAEMONSET",
-    "DEPLOYMENT",
-    "STATEFULSET",
-    "STORAGE",
-    "HPA",
-    "CADVISOR",
-    "KUBELET",
-    "JOBSET",
-    "APISERVER",
-    "SCHEDULER",
-    "CONTROLLER_MANAGER",
-)
-DEFAULT_LOGS = LOG_TYPES[:2]
-# Without the control plane's, which are billed by the sample like all others and rarely looked at.
-DEFAULT_METRICS = METRIC_TYPES[:9]
-
 
 class GkeClusterArgs(TypedDict):
-    """`cluster_name`: physical name, up to 40 characters. `version`: Kubernetes minor; a release channel moves on
-    automatically as far as `maintenance` lets it, and a later minor here upgrades the control plane. `location`: a
-    region (three control planes) or one of its zones (one, which is away while it is upgraded). `zones`: where nodes
-    may be. `pods_range`, `services_range`: names of the subnetwork's secondary ranges. `further_pods_ranges`: names of
-    others, which GKE gives to new pools when the first is full. `pods_per_node`: 8 to 256 (default 110); each node
-    takes twice as many addresses, and a change replaces the cluster.
-
-    `public_access_cidrs`: who reaches the API endpoint from the internet; empty (default) leaves it private.
-    `private_access_cidrs`: who reaches the private endpoint from the VPC and from what is connected to it, beside the
-    cluster's own nodes and pods. `dns_endpoint`: everyone with a right in IAM reaches the API by its name, from
-    anywhere, the internet included; the kubeconfig leads there (default false).
-
-    `release_channel`: RAPID, REGULAR (default), STABLE or EXTENDED. `maintenance`: see `Maintenance`. `secrets_key`:
-    encrypts secrets: the full name of a Cloud KMS key, or `new`; none by default. `disks_key`: encrypts the disks of
-    nodes and of claims: the full name of a key; none by default. `log_types`, `metric_types`: what
-    goes to Cloud Logging and Monitoring, by Google's names (defaults: of the system and of workloads). `managed_dcgm`:
-    Google's DCGM exporter on GPU nodes (default true); false for another one, since two count every GPU twice.
-    `image_streaming`: pods start before their image is all there (default true; images of Artifact Registry).
-    `multi_networking`: nodes may have several networks, for GPUDirect (default false). `autoscaling_profile`: balanced
-    (GKE's default) or optimize_utilization, which removes nodes sooner. `gateway_api`: disabled (GKE's default) or
-    standard. `dns`: kube_dns (GKE's default) or cloud_dns. `binary_authorization`: only images that the project's
-    policy lets in run (default false). `groups_domain`: RBAC knows the Google groups within
-    gke-security-groups@DOMAIN; none by default. `deletion_protection`: GKE's provider and Pulumi refuse to delete the
-    cluster (default true). `impersonate_service_account`: as whom the kubeconfig logs in, where the provider does
-    (default: the environment's identity). `services`: the project's APIs as an output of what switches them on:
-    accounts, roles and keys wait for them."""
+    """A GKE cluster in an existing network."""
 
     cluster_name: str
+    """Physical name: 1 to 40 lower-case letters, digits and hyphens, beginning with a letter."""
     version: str
+    """Kubernetes minor, such as 1.35. A release channel upgrades it automatically as far as `maintenance` allows; a
+    later minor here upgrades the control plane."""
     project: str
+    """Id of the project, not its number."""
     location: str
+    """Region of the cluster (three control planes), or one of its zones (one control plane, which is not available
+    during upgrades)."""
     zones: list[str]
+    """Zones in which nodes may be."""
     network_id: pulumi.Input[str]
+    """Id of the VPC."""
     subnetwork_id: pulumi.Input[str]
+    """Id of the subnetwork."""
     pods_range: NotRequired[pulumi.Input[str]]
+    """Name of the subnetwork's secondary range for pods. Default: `pods`."""
     services_range: NotRequired[pulumi.Input[str]]
+    """Name of the subnetwork's secondary range for services. Default: `services`."""
     further_pods_ranges: NotRequired[pulumi.Input[list[str]]]
+    """Names of further secondary ranges for pods, which GKE gives to new pools when the first is full. Default:
+    none."""
     pods_per_node: NotRequired[int]
+    """Maximum of pods on a node, 8 to 256. Each node takes twice as many addresses, and a change replaces the cluster.
+    Default: `110`."""
     public_access_cidrs: NotRequired[list[str]]
+    """Networks in CIDR notation that reach the API endpoint from the internet. Default: none; the endpoint is
+    private."""
     private_access_cidrs: NotRequired[list[str]]
+    """Networks in CIDR notation that reach the private endpoint from the VPC and from what is connected to it, in
+    addition to the cluster's own nodes and pods. Default: none."""
     dns_endpoint: NotRequired[bool]
+    """Whether everyone with a permission in IAM reaches the API by its DNS name, from anywhere including the internet.
+    The kubeconfig then uses this endpoint. Default: `false`."""
     release_channel: NotRequired[str]
+    """Release channel: RAPID, REGULAR, STABLE or EXTENDED. Default: `REGULAR`."""
     maintenance: NotRequired[Maintenance]
+    """When GKE may upgrade the cluster. Default: windows on SA and SU from 02:00 UTC for 6 hours; nodes are held."""
     secrets_key: NotRequired[str]
+    """Cloud KMS key that encrypts Kubernetes secrets: its full name, or new for a key that is created. Default:
+    Google's own encryption."""
     disks_key: NotRequired[str]
+    """Full name of the Cloud KMS key that encrypts the disks of nodes and of claims. Default: Google's own key."""
     log_types: NotRequired[list[str]]
+    """Components whose logs are sent to Cloud Logging, by Google's names. Default:
+    `[SYSTEM_COMPONENTS, WORKLOADS]`."""
     metric_types: NotRequired[list[str]]
+    """Components whose metrics are sent to Cloud Monitoring, by Google's names. Default:
+    `[SYSTEM_COMPONENTS, POD, DAEMONSET, DEPLOYMENT, STATEFULSET, STORAGE, HPA, CADVISOR, KUBELET]`."""
     managed_dcgm: NotRequired[bool]
+    """Whether Google's DCGM exporter runs on GPU nodes. Use false together with another exporter: two of them count
+    every GPU twice. Default: `true`."""
     image_streaming: NotRequired[bool]
+    """Whether containers start before their whole image is pulled; for images in Artifact Registry. Default: `true`."""
     multi_networking: NotRequired[bool]
+    """Whether nodes may have several networks, for GPUDirect. Default: `false`."""
     autoscaling_profile: NotRequired[str]
+    """balanced, or optimize_utilization, which removes nodes sooner. Default: GKE's, which is balanced."""
     gateway_api: NotRequired[str]
+    """Gateway API: disabled or standard. Default: GKE's, which is disabled."""
     dns: NotRequired[str]
+    """DNS of the cluster: kube_dns or cloud_dns. Default: GKE's, which is kube_dns."""
     binary_authorization: NotRequired[bool]
+    """Whether only images that the project's policy allows may run. Default: `false`."""
     groups_domain: NotRequired[str]
+    """Domain of the Google Workspace, such as example.com: RBAC accepts the Google groups within
+    gke-security-groups@DOMAIN. Default: none."""
     deletion_protection: NotRequired[bool]
+    """Whether GKE's provider and Pulumi refuse to delete the cluster. Default: `true`."""
     impersonate_service_account: NotRequired[str]
+    """Service account that the kubeconfig logs in as, where the provider does. Default: the account that gcloud is
+    logged in as."""
     services: NotRequired[pulumi.Input[list[str]]]
+    """Names of the project's APIs, as an output of the component that enables them: accounts, roles and keys wait for
+    it. Default: none."""
     tags: NotRequired[dict[str, str]]
+    """Labels of the cluster and of its key. Default: none."""
 
 
 def problems(args: GkeClusterArgs) -> Iterator[Problem]:
-    """Everything that is wrong with a cluster's arguments, seen without asking Google."""
+    """Everything that is wrong with a cluster's arguments, found without asking Google."""
     name, location = args["cluster_name"], args["location"]
     # container.v1: Cluster.name.
     if not re.fullmatch(rf"[a-z]([-a-z0-9]{{0,{naming.GKE_NAME_LIMIT - 2}}}[a-z0-9])?", name):
         yield Problem(
-            "name", name, "no possible GKE cluster name",
+            "cluster_name", name, "not a valid name of a GKE cluster",
             f"1 to {naming.GKE_NAME_LIMIT} lower-case letters, digits and '-', beginning with a letter", "rename it",
         )  # fmt: skip
-    if not naming.GOOGLE_PROJECT.fullmatch(project := args["project"]):
-        yield Problem("project", project, "no id of a project", "6 to 30 characters, not the number", "correct it")
+    yield from identity.project_problems("project", args["project"])
     yield from _version_problems(args["version"], args.get("release_channel", DEFAULT_CHANNEL))
     usual = places.standard(args["zones"])
-    if usual and location not in (region := places.region_of(usual[0]), *usual):
+    if not usual:
+        yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
+    elif location not in (region := places.region_of(usual[0]), *usual):
         wrong = "neither the region nor a zone of the network"
         yield Problem(
-            "location", location, "an AI zone, which holds no control plane" if places.is_ai(location) else wrong,
+            "location", location, "an AI zone, which cannot have a control plane" if places.is_ai(location) else wrong,
             f"{region} (regional), or for one control plane {', '.join(usual)}", f"write {region}",
         )  # fmt: skip
     low, high = addresses.PODS_PER_NODE_RANGE
     pods = args.get("pods_per_node", addresses.PODS_PER_NODE)
     if not low <= pods <= high:
-        yield Problem("pods_per_node", pods, "no number that GKE takes", f"{low} to {high}", "write 110, 64 or 32")
+        yield Problem("pods_per_node", pods, "out of range", f"{low} to {high}", "write 110, 64 or 32")
     yield from control_plane.problems(args.get("public_access_cidrs", []), args.get("private_access_cidrs", []))
     yield from (p.under("maintenance") for p in maintenance.problems(args.get("maintenance", {})))
     yield from secrets_key.problems(args.get("secrets_key", ""), places.region_of(location))
     yield from secrets_key.name_problems("disks_key", args.get("disks_key", ""), places.region_of(location))
-    yield from _component_problems("log_types", args.get("log_types"), LOG_TYPES)
-    yield from _component_problems("metric_types", args.get("metric_types"), METRIC_TYPES)
-    if args.get("metric_types") == [] and args.get("managed_dcgm", True):
-        yield Problem(
-            "metric_types", [], f"GKE takes {DCGM} (managedDcgm) only with {METRIC_TYPES[0]}", ", ".join(METRIC_TYPES),
-            f"write [{METRIC_TYPES[0]}], or managedDcgm: false for no metric at all",
-        )  # fmt: skip
-    yield from labels.problems(args.get("tags", {}))
+    yield from telemetry.problems(args.get("log_types"), args.get("metric_types"), args.get("managed_dcgm", True))
     yield from features.problems(args)
 
 
@@ -166,43 +155,30 @@ def _version_problems(version: str, channel: str) -> Iterator[Problem]:
         minor = ".".join(version.split(".")[:2])
         known = VERSIONS if unknown else GKE_CHANNELS[channel]
         yield Problem(
-            "version", version, "a patch, which the release channel chooses" if minor in VERSIONS else "unknown minor",
+            "version", version,
+            "a patch version, which the release channel chooses" if minor in VERSIONS else "unknown minor",
             ", ".join(known), f"write {minor if minor in known else known[-1]}",
         )  # fmt: skip
     elif not unknown and version not in GKE_CHANNELS[channel]:
         others = [other for other, versions in GKE_CHANNELS.items() if version in versions]
         yield Problem(
             "version", version, f"not in the release channel {channel}", ", ".join(GKE_CHANNELS[channel]),
-            f"write one of them, or releaseChannel: {others[0]}",
+            f"write one of them, or `release_channel: {others[0]}`",
         )  # fmt: skip
 
 
-def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, ...]) -> Iterator[Problem]:
-    unknown = False
-    for index, component in enumerate(wanted or []):
-        path = f"{field}[{index}]"
-        unknown = unknown or component not in known
-        if component == DCGM:
-            yield Problem(path, component, "has a switch of its own", ", ".join(known), "write managedDcgm: true")
-        else:
-            yield from checks.one_of(path, component, known)
-    if wanted and not unknown and known[0] not in wanted:
-        # GKE: "--logging" and "--monitoring" take nothing without SYSTEM.
-        yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
-
-
 def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
-    """What works but is seldom meant. `today`: in UTC, as GKE counts."""
+    """What works but is rarely intended. `today`: in UTC, as GKE counts."""
     ways = ("public_access_cidrs", "private_access_cidrs", "dns_endpoint")
     if not any(args.get(way) for way in ways):
         yield (
-            "publicAccessCidrs: nobody but the cluster's own nodes and pods reaches the API endpoint, this program "
-            "included unless it runs there; name networks here or in privateAccessCidrs, or set dnsEndpoint"
+            "public_access_cidrs: only the cluster's own nodes and pods reach the API endpoint, and this program does "
+            "only if it runs there; name networks here or in `private_access_cidrs`, or set `dns_endpoint`"
         )
     if not args.get("managed_dcgm", True):
         yield (
-            "managedDcgm: Google's exporter is off, and nothing here measures the GPUs in its place; install one of "
-            "your own (exactly one: two count every GPU twice), or remove the line"
+            "managed_dcgm: Google's exporter is off, and nothing else measures the GPUs; install your own exporter "
+            "(exactly one: two of them count every GPU twice), or remove the line"
         )
     channel = args.get("release_channel", DEFAULT_CHANNEL)
     yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today, channel))
@@ -211,40 +187,43 @@ def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
 class GkeCluster(pulumi.ComponentResource):
     """A VPC-native GKE cluster with private nodes, Workload Identity, Dataplane V2, and no nodes yet.
 
-    Its nodes' account may write logs and metrics and pull images, and nothing else. Anonymous users can be bound to no
-    role. Costs are reported by namespace and label. Logs are kept as long as the project's bucket `_Default` says.
+    The account of its nodes may write logs and metrics and pull images, and nothing else. No role can be bound to
+    anonymous users. Costs are reported by namespace and label. Logs are kept as long as the project's log bucket
+    `_Default` keeps them.
 
-    Does not: make node pools (`GkeNodePool`), storage (`GcpStorage`) or anything inside Kubernetes. The device plugin,
-    the autoscaler and the DCGM exporter are Google's own here.
+    Does not: create node pools (`GkeNodePool`), storage (`GcpStorage`) or anything inside Kubernetes. On GKE, Google
+    runs the device plugin, the autoscaler and the DCGM exporter.
     """
 
     cluster_name: pulumi.Output[str]
-    """Physical name. Whoever uses it waits for the cluster."""
+    """Physical name, known once the cluster exists."""
+    location: pulumi.Output[str]
+    """Region or zone of the cluster."""
     endpoint: pulumi.Output[str]
-    """Address of the API server."""
+    """URL of the API server."""
     kubernetes_version: pulumi.Output[str]
     """Version of the control plane."""
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (JSON) that calls gke-gcloud-auth-plugin; secret."""
     connect_command: pulumi.Output[str]
-    """What a person types to use kubectl."""
+    """The command that configures kubectl."""
     disks_key: pulumi.Output[str]
-    """Key of the disks, once it may be used; '' for Google's own."""
+    """Full name of the key of the disks, known once Compute Engine may use it; '' for Google's own key."""
     node_service_account: pulumi.Output[str]
-    """E-mail address of the account of the nodes."""
+    """E-mail address of the Google service account of the nodes."""
     workload_pool: pulumi.Output[str]
-    """The identity pool of the project's service accounts in Kubernetes (`WorkloadIdentity`)."""
+    """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
-        checks.refuse(problems(args), f"GkeCluster {name}")
+        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
         protected = args.get("deletion_protection", True)
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
         dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]
         streaming, tags = args.get("image_streaming", True), args.get("tags", {})
 
         after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
-        account, roles = self._node_account(name, args, after)
+        account, roles = node_account.create(name, args["cluster_name"], after, streaming, self)
         secret, disks = args.get("secrets_key", ""), args.get("disks_key", "")
         agents = identity.agents(name, after, self) if secret or disks else None
         encryption, key_ready = secrets_key.database_encryption(
@@ -252,11 +231,11 @@ class GkeCluster(pulumi.ComponentResource):
         )
         unencrypted = pulumi.Output.from_input("")
         self.disks_key = disks_key.usable(name, disks, agents, self) if disks and agents else unencrypted
-        cluster = gcp.container.Cluster(
+        self.resource = gcp.container.Cluster(
             f"{name}-gke",
             name=args["cluster_name"],
             location=location,
-            # A zonal cluster has its own zone anyway; an AI zone is for the pools that name it.
+            # A zonal cluster always has its own zone; an AI zone is for the pools that name it.
             node_locations=[zone for zone in places.standard(args["zones"]) if zone != location],
             min_master_version=args["version"],
             release_channel=gcp.container.ClusterReleaseChannelArgs(
@@ -275,10 +254,10 @@ class GkeCluster(pulumi.ComponentResource):
                 if "further_pods_ranges" in args
                 else None,
             ),
-            default_max_pods_per_node=int(args["pods_per_node"]) if "pods_per_node" in args else None,
+            default_max_pods_per_node=args.get("pods_per_node"),
             datapath_provider="ADVANCED_DATAPATH",
             enable_multi_networking=args.get("multi_networking", False),
-            # Else an internal load balancer serves 250 nodes at most.
+            # Without it, an internal load balancer serves at most 250 nodes.
             enable_l4_ilb_subsetting=True,
             private_cluster_config=control_plane.private_cluster(public, private),
             master_authorized_networks_config=control_plane.authorized_networks(public, private),
@@ -305,13 +284,8 @@ class GkeCluster(pulumi.ComponentResource):
                 ),
                 gcs_fuse_csi_driver_config=gcp.container.ClusterAddonsConfigGcsFuseCsiDriverConfigArgs(enabled=True),
             ),
-            logging_config=gcp.container.ClusterLoggingConfigArgs(
-                enable_components=args.get("log_types", list(DEFAULT_LOGS))
-            ),
-            monitoring_config=gcp.container.ClusterMonitoringConfigArgs(
-                enable_components=_metrics(args),
-                managed_prometheus=gcp.container.ClusterMonitoringConfigManagedPrometheusArgs(enabled=True),
-            ),
+            logging_config=telemetry.logging(args.get("log_types")),
+            monitoring_config=telemetry.monitoring(args.get("metric_types"), args.get("managed_dcgm", True)),
             cost_management_config=gcp.container.ClusterCostManagementConfigArgs(enabled=True),
             enable_shielded_nodes=True,
             node_pool_defaults=gcp.container.ClusterNodePoolDefaultsArgs(
@@ -319,11 +293,11 @@ class GkeCluster(pulumi.ComponentResource):
                     gcfs_config=gcp.container.ClusterNodePoolDefaultsNodeConfigDefaultsGcfsConfigArgs(
                         enabled=streaming
                     ),
-                    # Served every pod's logs and names to whoever reached a node.
+                    # The port shows the names and logs of all pods to everyone who reaches a node.
                     insecure_kubelet_readonly_port_enabled="FALSE",
                 )
             ),
-            # Node pools are ours: the default one is made with one node, because GKE insists, and removed.
+            # GKE requires a default node pool: it is created with one node, and removed.
             initial_node_count=1,
             remove_default_node_pool=True,
             node_config=gcp.container.ClusterNodeConfigArgs(
@@ -338,11 +312,14 @@ class GkeCluster(pulumi.ComponentResource):
                 parent=self,
                 protect=protected,
                 depends_on=[*roles, *key_ready],
-                # It describes the default pool, which is gone.
+                # It describes the default pool, which is removed.
                 ignore_changes=["nodeConfig"],
             ),
         )
+        """The cluster."""
+        cluster = self.resource
         self.cluster_name = cluster.name
+        self.location = cluster.location
         self.endpoint = control_plane.server(cluster, dns)
         self.kubernetes_version = cluster.master_version
         authority = "" if dns else cluster.master_auth.cluster_ca_certificate
@@ -359,6 +336,7 @@ class GkeCluster(pulumi.ComponentResource):
         self.register_outputs(
             {
                 "clusterName": self.cluster_name,
+                "location": self.location,
                 "endpoint": self.endpoint,
                 "kubernetesVersion": self.kubernetes_version,
                 "kubeconfig": self.kubeconfig,
@@ -368,32 +346,3 @@ class GkeCluster(pulumi.ComponentResource):
                 "workloadPool": self.workload_pool,
             }
         )
-
-    def _node_account(
-        self, name: str, args: GkeClusterArgs, project: pulumi.Output[str]
-    ) -> tuple[gcp.serviceaccount.Account, list[gcp.projects.IAMMember]]:
-        """The account of the nodes, and its rights; a node without them does not become ready."""
-        child = pulumi.ResourceOptions(parent=self)
-        account = gcp.serviceaccount.Account(
-            f"{name}-nodes",
-            project=project,
-            account_id=naming.fit(f"{args['cluster_name']}-nodes", naming.SERVICE_ACCOUNT_LIMIT),
-            display_name=f"Nodes of the GKE cluster {args['cluster_name']}",
-            opts=child,
-        )
-        wanted = {"role": NODE_ROLE, "pull-role": PULL_ROLE}
-        if args.get("image_streaming", True):
-            wanted["stream-role"] = STREAM_ROLE
-        roles = [
-            gcp.projects.IAMMember(
-                f"{name}-nodes-{suffix}", project=project, role=role, member=account.member, opts=child
-            )
-            for suffix, role in wanted.items()
-        ]
-        return account, roles
-
-
-def _metrics(args: GkeClusterArgs) -> list[str]:
-    """Never left out: without the list Pulumi sends an empty one, which is no monitoring at all."""
-    managed = [DCGM] if args.get("managed_dcgm", True) else []
-    return [*args.get("metric_types", list(DEFAULT_METRICS)), *managed]

@@ -1,4 +1,4 @@
-"""What a GKE cluster has if it is wanted: how eagerly nodes go, Gateway API, DNS, which images may run, groups."""
+"""Optional features of a GKE cluster: autoscaling profile, Gateway API, DNS, Binary Authorization, Google groups."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,18 +9,18 @@ import pulumi_gcp as gcp
 from .. import checks
 from ..checks import Problem
 
-# Name in a stack → the API's (container.v1beta1).
+# Value of the argument → the API's (container.v1beta1).
 PROFILES = {"balanced": "BALANCED", "optimize_utilization": "OPTIMIZE_UTILIZATION"}
 GATEWAYS = {"disabled": "CHANNEL_DISABLED", "standard": "CHANNEL_STANDARD"}
 DNS = {"kube_dns": "KUBE_DNS", "cloud_dns": "CLOUD_DNS"}
 _KINDS = {"autoscaling_profile": PROFILES, "gateway_api": GATEWAYS, "dns": DNS}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
-# GKE reads the groups of this one only ("Configure Google Groups for RBAC").
+# GKE reads only the groups within this one ("Configure Google Groups for RBAC").
 _GROUP = "gke-security-groups@"
 
 
 def problems(args: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with these fields of a cluster's arguments."""
+    """What is wrong with the features among a cluster's arguments."""
     for field, known in _KINDS.items():
         if field in args:
             yield from checks.one_of(field, args[field], known)
@@ -33,7 +33,7 @@ def problems(args: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def autoscaling(args: Mapping[str, Any]) -> gcp.container.ClusterClusterAutoscalingArgs | None:
-    """`optimize_utilization` removes nodes sooner and fills them more. No node pool is ever made automatically."""
+    """`optimize_utilization` removes nodes sooner and fills them more. GKE creates no node pools automatically."""
     if "autoscaling_profile" not in args:
         return None
     return gcp.container.ClusterClusterAutoscalingArgs(
@@ -42,14 +42,14 @@ def autoscaling(args: Mapping[str, Any]) -> gcp.container.ClusterClusterAutoscal
 
 
 def gateway_api(args: Mapping[str, Any]) -> gcp.container.ClusterGatewayApiConfigArgs | None:
-    """The kinds of the Gateway API, and GKE's controller of them."""
+    """The CustomResourceDefinitions of the Gateway API, and GKE's controller."""
     if "gateway_api" not in args:
         return None
     return gcp.container.ClusterGatewayApiConfigArgs(channel=GATEWAYS[args["gateway_api"]])
 
 
 def dns(args: Mapping[str, Any]) -> gcp.container.ClusterDnsConfigArgs | None:
-    """Cloud DNS answers from the nodes themselves, instead of kube-dns' pods; names stay the cluster's own."""
+    """Cloud DNS answers on each node, instead of the pods of kube-dns; names are valid in the cluster only."""
     if "dns" not in args:
         return None
     provider = DNS[args["dns"]]
@@ -58,14 +58,14 @@ def dns(args: Mapping[str, Any]) -> gcp.container.ClusterDnsConfigArgs | None:
 
 
 def binary_authorization(args: Mapping[str, Any]) -> gcp.container.ClusterBinaryAuthorizationArgs | None:
-    """Only images that the project's policy lets in run."""
+    """Only images that the project's policy allows may run."""
     if not args.get("binary_authorization", False):
         return None
     return gcp.container.ClusterBinaryAuthorizationArgs(evaluation_mode="PROJECT_SINGLETON_POLICY_ENFORCE")
 
 
 def groups(args: Mapping[str, Any]) -> gcp.container.ClusterAuthenticatorGroupsConfigArgs | None:
-    """Kubernetes' RBAC knows the Google groups that are in the domain's group for GKE."""
+    """RBAC accepts the Google groups within the domain's group for GKE."""
     if not args.get("groups_domain"):
         return None
     return gcp.container.ClusterAuthenticatorGroupsConfigArgs(security_group=f"{_GROUP}{args['groups_domain']}")

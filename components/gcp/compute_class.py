@@ -1,41 +1,44 @@
-"""The order of a pool's rungs on GKE: a ComputeClass, as the priorities of the Cluster Autoscaler's expander on EKS."""
+"""The order of a pool's rungs on GKE: a ComputeClass, which does what the priority expander does on EKS."""
 
 from typing import TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from .. import arguments
+
 API_VERSION = "cloud.google.com/v1"
 
 
 class GkeComputeClassArgs(TypedDict):
-    """`node_pool_names`: physical names of the node pools, best first, of which each bears the label and the taint
-    `cloud.google.com/compute-class` with the name of the class."""
+    """The node pools that a ComputeClass puts in order."""
 
     node_pool_names: pulumi.Input[list[str]]
+    """Physical names of the node pools, best first. Each of them needs the label and the taint
+    `cloud.google.com/compute-class` with the name of the class."""
 
 
 class GkeComputeClass(pulumi.ComponentResource):
-    """Tells GKE's autoscaler in which order it tries node pools; the name of the resource is that of the class.
+    """The order in which GKE's autoscaler tries node pools. The name of the resource is the name of the class.
 
-    Takes the provider `kubernetes`. Without it the autoscaler would take the cheapest pool, as it thinks, and
-    flex-start has no price of its own. Does not make pools by itself (no auto-creation), moves no pod that runs (no
-    active migration) and starts nothing else when no pool has room. It orders new nodes: a free one of a lower rung is
-    filled first. The kind comes with GKE's autoscaler some minutes after the cluster; an `up` that comes too early says
-    so, and the next one goes on.
+    Takes the provider `kubernetes`. Without a class the autoscaler takes the pool that it estimates to be the cheapest,
+    and flex-start has no price of its own. The class creates no pools (no auto-creation), moves no running pod (no
+    active migration), and adds no other node when no pool has room. It orders new nodes only: a free node of a lower
+    rung is filled first. GKE's autoscaler installs the CustomResourceDefinition some minutes after the cluster is
+    ready; an earlier `up` fails with an error that says so, and the next one continues.
 
-    Pods reach the pools by `nodeSelector: {cloud.google.com/compute-class: NAME}`, to which GKE adds the toleration, or
-    by any other label of theirs and a toleration of that key (`pools.resolve` has the taint, `taints.tolerations` the
-    toleration).
+    Pods select the pools by `nodeSelector: {cloud.google.com/compute-class: NAME}`, to which GKE adds the toleration,
+    or by any other label of the pools together with a toleration of that key.
     """
 
     class_name: pulumi.Output[str]
-    """Name of the ComputeClass, known when it is there."""
+    """Name of the ComputeClass, known once it exists."""
 
     def __init__(self, name: str, args: GkeComputeClassArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GkeComputeClass", name, None, opts)
+        args = arguments.checked(f"GkeComputeClass {name}", GkeComputeClassArgs, args)
         order = pulumi.Output.from_input(args["node_pool_names"])
-        made = kubernetes.apiextensions.CustomResource(
+        self.resource = kubernetes.apiextensions.CustomResource(
             f"{name}-class",
             api_version=API_VERSION,
             kind="ComputeClass",
@@ -48,5 +51,6 @@ class GkeComputeClass(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.class_name = made.id.apply(lambda _: name)
+        """The ComputeClass."""
+        self.class_name = self.resource.id.apply(lambda _: name)
         self.register_outputs({"className": self.class_name})

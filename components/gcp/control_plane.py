@@ -1,7 +1,7 @@
-"""Ways to the API server of a GKE cluster: who may come from where, and the kubeconfig that leads there.
+"""Endpoints of a GKE cluster's API server: which networks may reach it, and the kubeconfig that uses it.
 
-Three ways, which can be had together: the private endpoint inside the VPC (always), the public one for networks that
-are named, and the DNS endpoint, to which everyone with a right in IAM comes from anywhere, without a list of networks.
+There are three, which can be combined: the private endpoint inside the VPC (always), the public one for named networks,
+and the DNS endpoint, which everyone with a permission in IAM reaches from anywhere, without a list of networks.
 """
 
 import json
@@ -26,32 +26,32 @@ def problems(public: list[str], private: list[str]) -> Iterator[Problem]:
         yield from wrong
         if not wrong and not checks.public(cidr):
             yield Problem(
-                f"public_access_cidrs[{index}]", cidr, "no public addresses: nobody comes to the public endpoint from "
-                "there", "the networks from which people reach the internet",
-                "write it under privateAccessCidrs, which serves the private endpoint",
+                f"public_access_cidrs[{index}]", cidr, "not public addresses: they cannot reach the public endpoint",
+                "the networks from which people reach the internet",
+                "write it under `private_access_cidrs`, which opens the private endpoint",
             )  # fmt: skip
     for index, cidr in enumerate(private):
         wrong = list(checks.cidr(f"private_access_cidrs[{index}]", cidr))
         yield from wrong
         if not wrong and checks.public(cidr):
             yield Problem(
-                f"private_access_cidrs[{index}]", cidr, "public addresses: nobody comes to the private endpoint from "
-                "there", "networks of the VPC and of what is connected to it, such as 10.20.0.0/16",
-                "write it under publicAccessCidrs, which opens the public endpoint",
+                f"private_access_cidrs[{index}]", cidr, "public addresses: they cannot reach the private endpoint",
+                "networks of the VPC and of what is connected to it, such as 10.20.0.0/16",
+                "write it under `public_access_cidrs`, which opens the public endpoint",
             )  # fmt: skip
     if len(public) + len(private) > _MOST_NETWORKS:
         yield Problem(
-            "public_access_cidrs", len(public) + len(private), "too many networks", f"{_MOST_NETWORKS} with those of "
-            "privateAccessCidrs", "name larger networks, or use dnsEndpoint",
+            "public_access_cidrs", len(public) + len(private), "too many networks", f"{_MOST_NETWORKS} together with "
+            "`private_access_cidrs`", "name larger networks, or use `dns_endpoint`",
         )  # fmt: skip
 
 
 def private_cluster(public: list[str], private: list[str]) -> gcp.container.ClusterPrivateClusterConfigArgs:
-    """Nodes without public addresses; a public endpoint only for those who are named."""
+    """Nodes without public addresses; a public endpoint only if networks are named for it."""
     return gcp.container.ClusterPrivateClusterConfigArgs(
         enable_private_nodes=True,
         enable_private_endpoint=not public,
-        # People and pipelines on VPN and interconnect come in wherever those end, in other regions too.
+        # VPN and interconnect may end in other regions.
         master_global_access_config=gcp.container.ClusterPrivateClusterConfigMasterGlobalAccessConfigArgs(
             enabled=bool(private)
         ),
@@ -61,7 +61,7 @@ def private_cluster(public: list[str], private: list[str]) -> gcp.container.Clus
 def authorized_networks(
     public: list[str], private: list[str]
 ) -> gcp.container.ClusterMasterAuthorizedNetworksConfigArgs:
-    """Nobody but these, not even from inside the VPC; nodes and pods of the cluster always may."""
+    """Only these networks have access, from inside the VPC as well; nodes and pods of the cluster always have."""
     return gcp.container.ClusterMasterAuthorizedNetworksConfigArgs(
         cidr_blocks=[
             gcp.container.ClusterMasterAuthorizedNetworksConfigCidrBlockArgs(cidr_block=cidr)
@@ -73,7 +73,7 @@ def authorized_networks(
 
 
 def dns_endpoint(enabled: bool) -> gcp.container.ClusterControlPlaneEndpointsConfigArgs:
-    """The DNS endpoint, which GKE always has, open to the world (and guarded by IAM) or to nobody."""
+    """The DNS endpoint, which every cluster has: open to the internet and guarded by IAM, or closed."""
     return gcp.container.ClusterControlPlaneEndpointsConfigArgs(
         dns_endpoint_config=gcp.container.ClusterControlPlaneEndpointsConfigDnsEndpointConfigArgs(
             allow_external_traffic=enabled
@@ -82,7 +82,7 @@ def dns_endpoint(enabled: bool) -> gcp.container.ClusterControlPlaneEndpointsCon
 
 
 def server(cluster: gcp.container.Cluster, dns: bool) -> pulumi.Output[str]:
-    """Address of the API server, by its name or by its number."""
+    """URL of the API server: with its DNS name, or with its IP address."""
     if not dns:
         return pulumi.Output.concat("https://", cluster.endpoint)
     name = cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint
@@ -90,7 +90,7 @@ def server(cluster: gcp.container.Cluster, dns: bool) -> pulumi.Output[str]:
 
 
 def connect_command(cluster: gcp.container.Cluster, project: str, dns: bool) -> pulumi.Output[str]:
-    """What a person types to use kubectl."""
+    """The command that configures kubectl."""
     return pulumi.Output.format(
         "gcloud container clusters get-credentials {} --location {} --project {}{}",
         cluster.name,
@@ -101,10 +101,16 @@ def connect_command(cluster: gcp.container.Cluster, project: str, dns: bool) -> 
 
 
 def kubeconfig(name: str, server: str, certificate_authority: str, impersonated: str = "") -> str:
-    """The kubeconfig, as JSON. `impersonated`: the service account as which it logs in (gcloud's property
-    auth/impersonate_service_account; empty: the one that gcloud is logged in as). No `certificate_authority` for the
-    DNS endpoint: its certificate is one that the world trusts, and the cluster's own authority did not sign it
-    (`get-credentials --dns-endpoint` writes none either)."""
+    """The kubeconfig, as JSON.
+
+    Args:
+        name: of the cluster, the context and the user.
+        server: URL of the API server.
+        certificate_authority: in base64; empty for the DNS endpoint, whose certificate is publicly trusted and not
+            signed by the cluster's authority (`get-credentials --dns-endpoint` writes none either).
+        impersonated: service account to log in as (gcloud's property auth/impersonate_service_account); empty for the
+            account that gcloud is logged in as.
+    """
     authority = {"certificate-authority-data": certificate_authority} if certificate_authority else {}
     return json.dumps(
         {

@@ -1,6 +1,7 @@
-"""The key with which Compute Engine encrypts the disks of nodes and of claims (which Google encrypts anyway).
+"""The Cloud KMS key with which Compute Engine encrypts the disks of nodes and of claims.
 
-Always one that is there already, and outlives the environment: disks that are kept could not be read without it.
+It is always an existing key that outlives the environment: disks that are kept could not be read without it. Without a
+key Google encrypts the disks with its own.
 Source: GKE's "Use customer-managed encryption keys (CMEK)".
 """
 
@@ -11,7 +12,7 @@ from . import identity, secrets_key
 
 
 def usable(name: str, key: str, agents: identity.Agents, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """The key, once Compute Engine may use it."""
+    """The key, known once Compute Engine may use it."""
     member = gcp.kms.CryptoKeyIAMMember(
         f"{name}-disks-user",
         crypto_key_id=key,
@@ -19,5 +20,5 @@ def usable(name: str, key: str, agents: identity.Agents, parent: pulumi.Resource
         member=agents.compute,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    # The role, not the id, is known at preview: else one that adds it would show every pool as one to be replaced.
+    # The role is known at preview, the id is not: with the id, a preview that adds it would replace every pool.
     return pulumi.Output.all(key, member.role).apply(lambda values: values[0])

@@ -1,4 +1,4 @@
-"""A VPC that somebody else owns, of this project or shared by another one: it is looked at and left as it is."""
+"""An existing VPC, of this project or shared by another one: it is read and never changed."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,83 +8,92 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks, naming
+from .. import arguments, checks
 from ..checks import Problem
 from . import addresses, identity, network
 from .pool_spec import GkeNodePoolSpec
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
-# What GKE's agents need in the project whose network a cluster shares (VPC guide, "Set up clusters with Shared VPC").
+# What GKE's agents need in the host project of a shared VPC (GKE's "Set up clusters with Shared VPC").
 _USER = "roles/compute.networkUser"
 _HOST_AGENT = "roles/container.hostServiceAgentUser"
 
 
 class GcpExistingNetworkArgs(TypedDict):
-    """`network`, `subnetwork`: their names. `region`: of the subnetwork. `zones`: of that region. `project`: of the
-    cluster; `host_project`: of the network, when another one shares it (Shared VPC). `pods_range`, `services_range`:
-    names of the subnetwork's secondary ranges (default pods, services). `further_pods_ranges`: names of others for the
-    pods of pools that name them. `node_pools`: by name; with them the ranges must have room for every pool at its
-    maximum. `pods_per_node`: the cluster's (default 110). `grant`: give GKE's agents of this project their roles in
-    the host project (default false: whoever owns it has). `services`: the APIs of the project as an output of what
-    switches them on: who uses the network waits for them."""
+    """A subnetwork of an existing VPC."""
 
     project: str
+    """Id of the cluster's project."""
     region: str
+    """Region of the subnetwork, such as us-central1."""
     zones: list[str]
+    """Zones of the region for the node pools."""
     network: str
+    """Name of the VPC, without a path."""
     subnetwork: str
+    """Name of the subnetwork, without a path."""
     host_project: NotRequired[str]
+    """Id of the project that owns the network and shares it (Shared VPC). Default: the cluster's
+    project."""
     pods_range: NotRequired[str]
+    """Name of the subnetwork's secondary range for pods. Default: `pods`."""
     services_range: NotRequired[str]
+    """Name of the subnetwork's secondary range for services. Default: `services`."""
     further_pods_ranges: NotRequired[list[str]]
+    """Names of further secondary ranges, for the pods of the pools that name them. Default: none."""
     node_pools: NotRequired[dict[str, GkeNodePoolSpec]]
+    """Pools by name: the ranges must have room for each of them at its maximum. Default: not checked."""
     pods_per_node: NotRequired[int]
+    """The cluster's maximum of pods on a node, 8 to 256. Default: `110`."""
     grant: NotRequired[bool]
+    """Whether GKE's agents of this project get their roles in the host project. If not, the owner of the network grants
+    them. Default: `false`."""
     services: NotRequired[pulumi.Input[list[str]]]
+    """Names of the project's APIs, as an output of the component that enables them: the outputs wait for it. Default:
+    none."""
 
 
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments, seen without asking Google."""
+    """Everything that is wrong with the arguments, found without asking Google."""
+    yield from identity.project_problems("project", args["project"])
     yield from network.zone_problems(args["zones"], args["region"])
     for field in ("network", "subnetwork"):
         if not _NAME.fullmatch(args[field]):
             yield Problem(
-                field, args[field], f"no name of a {field}",
+                field, args[field], f"not a valid name of a {field}",
                 "1 to 63 lower-case letters, digits and '-', without a path",
                 f"see `gcloud compute networks {'' if field == 'network' else 'subnets '}list`",
             )  # fmt: skip
     host = args.get("host_project", "")
-    if host and not naming.GOOGLE_PROJECT.fullmatch(host):
-        yield Problem("host_project", host, "no id of a project", "6 to 30 characters, not the number", "correct it")
+    if host:
+        yield from identity.project_problems("host_project", host)
     if args.get("grant", False) and host in ("", args["project"]):
         yield Problem(
-            "grant", True, "the network is of this project: GKE's agents have their roles here", "false",
-            "remove it, or name the hostProject",
+            "grant", True, "the network belongs to this project, in which GKE's agents have their roles", "false",
+            "remove it, or name the `host_project`",
         )  # fmt: skip
     if args.get("pods_range", network.PODS) == args.get("services_range", network.SERVICES):
         yield Problem(
-            "services_range", args.get("services_range", network.SERVICES), "the same as pods_range",
-            "a range of its own", "name another range",
+            "services_range", args.get("services_range", network.SERVICES), "the same as `pods_range`",
+            "another range", "name another range",
         )  # fmt: skip
     taken = [args.get("pods_range", network.PODS), args.get("services_range", network.SERVICES)]
     for index, name in enumerate(args.get("further_pods_ranges", [])):
         if name in taken:
-            yield Problem(
-                f"further_pods_ranges[{index}]", name, "named already", "each range once", "remove one of them"
-            )
+            yield Problem(f"further_pods_ranges[{index}]", name, "named twice", "each range once", "remove one of them")
         taken.append(name)
 
 
 class GcpExistingNetwork(pulumi.ComponentResource):
     """A subnetwork of an existing VPC, with ranges for pods and services.
 
-    Does not: make or change anything in the VPC; NAT, firewall rules and flow logs are its owner's. In a shared VPC
-    GKE's agent writes firewall rules only where its owner lets it (compute.firewalls.* in the host project, such as
-    roles/compute.securityAdmin); else they are the owner's as well.
+    Does not: create or change anything in the VPC; NAT, firewall rules and flow logs are up to its owner. In a shared
+    VPC GKE's agent writes firewall rules only if it has the permissions (compute.firewalls.* in the host project, such
+    as by roles/compute.securityAdmin); otherwise the owner writes them.
 
-    The network is looked at before anything is made, at preview too: whether it is there, Private Google Access, the
-    ranges and their sizes. Whether a route or NAT leads out, and how much of a range is taken, is not seen.
+    The network is read before anything is created, at preview as well: whether it exists, Private Google Access, the
+    ranges and their sizes. Not checked are whether a route or NAT leads out, and how much of a range is in use.
     """
 
     network_id: pulumi.Output[str]
@@ -98,17 +107,18 @@ class GcpExistingNetwork(pulumi.ComponentResource):
     further_pods_ranges: pulumi.Output[list[str]]
     """Names of the subnetwork's further ranges for pods."""
     services: pulumi.Output[list[str]]
-    """The project's APIs, for what needs them and not the network."""
+    """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpExistingNetwork", name, None, opts)
-        checks.refuse(problems(args), f"GcpExistingNetwork {name}")
-        checks.refuse(_look(args, pulumi.InvokeOptions(parent=self)), f"GcpExistingNetwork {name}")
+        subject, options = f"GcpExistingNetwork {name}", pulumi.InvokeOptions(parent=self)
+        args = arguments.checked(subject, GcpExistingNetworkArgs, args, problems)
+        checks.refuse(_found(args, options), subject)
         host = args.get("host_project") or args["project"]
         subnetwork_id = f"projects/{host}/regions/{args['region']}/subnetworks/{args['subnetwork']}"
         granted = self._grants(name, args, host) if args.get("grant", False) else []
-        # Who uses it waits until the agents have their roles. Roles, not ids, are known at preview: else every preview
-        # that adds them would show a cluster which is there as one to be replaced.
+        # What uses the network waits until the agents have their roles. Roles are known at preview, ids are not: with
+        # ids, a preview that adds the grants would replace the cluster.
         before = [*granted, args.get("services", [])]
         self.network_id = _after(f"projects/{host}/global/networks/{args['network']}", before)
         self.subnetwork_id = _after(subnetwork_id, before)
@@ -152,14 +162,14 @@ def _after(value: str, others: Sequence[Any]) -> pulumi.Output[str]:
     return pulumi.Output.all(value, *others).apply(lambda values: values[0])
 
 
-def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
-    """What Google says of the network and its subnetwork."""
+def _found(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    """What is wrong with the network and its subnetwork, as Google describes them."""
     host = args.get("host_project") or args["project"]
     try:
         vpc = gcp.compute.get_network(name=args["network"], project=host, opts=opts)
     except Exception as error:  # the SDK has no narrower class for an invoke that failed
         yield Problem(
-            "network", args["network"], f"cannot be looked at: {checks.last_line(error)}", f"a VPC of {host}",
+            "network", args["network"], f"cannot be read: {checks.last_line(error)}", f"a VPC of {host}",
             f"see `gcloud compute networks list --project {host}`",
         )  # fmt: skip
         return
@@ -167,13 +177,13 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
         subnet = gcp.compute.get_subnetwork(name=args["subnetwork"], project=host, region=args["region"], opts=opts)
     except Exception as error:  # as above
         yield Problem(
-            "subnetwork", args["subnetwork"], f"cannot be looked at: {checks.last_line(error)}",
+            "subnetwork", args["subnetwork"], f"cannot be read: {checks.last_line(error)}",
             f"a subnetwork of {args['network']} in {args['region']}", _list(args, host),
         )  # fmt: skip
         return
     if subnet.network.rsplit("/", 1)[-1] != vpc.name:
         yield Problem(
-            "subnetwork", args["subnetwork"], f"lies in {subnet.network.rsplit('/', 1)[-1]}",
+            "subnetwork", args["subnetwork"], f"is in {subnet.network.rsplit('/', 1)[-1]}",
             f"a subnetwork of {args['network']}", _list(args, host),
         )  # fmt: skip
         return
@@ -196,7 +206,7 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
         if wanted not in ranges:
             wrong = True
             yield Problem(
-                field, wanted, f"no secondary range of {args['subnetwork']}", ", ".join(ranges) or "it has none",
+                field, wanted, f"not a secondary range of {args['subnetwork']}", ", ".join(ranges) or "it has none",
                 "name one of them, or ask the owner for one",
             )  # fmt: skip
     if not wrong:
@@ -204,26 +214,26 @@ def _look(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator[
 
 
 def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
-    """The pools at their maximum against the whole of the ranges, whatever others take of them."""
+    """Whether the ranges have room for the pools at their maximum, without counting what others use of them."""
     pools, further = addresses.sound(args.get("node_pools", {}), args["zones"]), args.get("further_pods_ranges", [])
     count = addresses.nodes(pools)
     if short := addresses.too_few_addresses(cidr, count):
         yield Problem(
             "subnetwork", args["subnetwork"], f"{cidr}: {short}", "a subnetwork that holds every pool at max",
-            "lower max, or ask its owner to expand it (`gcloud compute networks subnets expand-ip-range`)",
+            "lower `max`, or ask its owner to expand it (`gcloud compute networks subnets expand-ip-range`)",
         )  # fmt: skip
     own = args.get("pods_range", network.PODS)
     for name, taken in addresses.needs(pools, args.get("pods_per_node", addresses.PODS_PER_NODE)).items():
         if name and name not in further:
             yield Problem(
-                "further_pods_ranges", further, f"a pool has its pods in {name}", "every pods_range of the pools",
+                "further_pods_ranges", further, f"a pool has its pods in {name}", "every `pods_range` of the pools",
                 f"add {name}",
             )  # fmt: skip
         elif short := addresses.too_few_blocks(ranges[name or own], taken):
             yield Problem(
                 f"further_pods_ranges[{further.index(name)}]" if name else "pods_range",
                 name or own, f"{ranges[name or own]}: {short}", "a range that holds every pool at max",
-                "name a larger range, lower max, or lower podsPerNode",
+                "name a larger range, lower `max`, or lower `pods_per_node`",
             )  # fmt: skip
 
 

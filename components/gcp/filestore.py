@@ -1,7 +1,7 @@
-"""Filestore: a file system of the environment's own, which all its pods can share.
+"""Filestore: one file system that all pods of a cluster can share.
 
-Not here: one instance per claim, which the storage class `shared` makes (`storage.py`); backups, NFS 4.1 with Kerberos,
-and Managed Lustre.
+Not here: an instance for each claim, which the storage class `shared` creates; backups; NFS 4.1 with Kerberos; Managed
+Lustre.
 Sources: Filestore's "Service tiers" and "Networking"; gcp-filestore-csi-driver, docs/kubernetes/pre-provisioned-pv.md.
 """
 
@@ -14,38 +14,44 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import checks, volumes
+from .. import arguments, checks, volumes
 from ..checks import Problem
-from . import identity, places
+from . import identity, labels, places
 
 VOLUME = "filestore"
-"""Name of the volume, and what claims name as their class. No StorageClass object bears it: nothing is provisioned."""
+"""Name of the volume, and the class that claims name. No StorageClass object has that name: nothing is provisioned."""
 
-# Filestore: letters, digits and '_', up to 16.
+# Filestore allows letters, digits and '_', up to 16.
 _SHARE = "data"
 _BAND_GIB = 10240
+_TIER, _SIZE_GIB = "zonal", 1024
 
 
 @dataclass(frozen=True)
 class Tier:
-    """A service tier: the API's name of it, its sizes in GiB up to 10 TiB and from there on (`large`) with the steps
-    between them, and whether it is in a whole region."""
+    """A service tier."""
 
     api: str
+    """The API's name of it."""
     smallest: int
+    """Smallest size in GiB."""
     largest: int
+    """Largest size in GiB; where `large` is set, of the band up to 10 TiB."""
     step: int
+    """GiB between two sizes."""
     large: int = 0
+    """Largest size in GiB of the band from 10 TiB, in steps of 2560 GiB; 0 where the tier has no such band."""
     regional: bool = False
+    """Whether an instance is in all zones of its region."""
 
     def holds(self, gib: int) -> bool:
-        """Whether there are instances of that size."""
+        """Whether there are instances of that size, in GiB."""
         if self.large and gib >= _BAND_GIB:
             return gib <= self.large and (gib - _BAND_GIB) % 2560 == 0
         return self.smallest <= gib <= self.largest and gib % self.step == 0
 
     def next(self, gib: int) -> int:
-        """The smallest size that is no smaller; the largest there is, when none is."""
+        """The smallest size of at least that many GiB, or else the largest."""
         sizes = [*range(self.smallest, self.largest + 1, self.step), *range(_BAND_GIB, self.large + 1, 2560)]
         return next((size for size in sorted(sizes) if size >= gib), max(sizes))
 
@@ -57,49 +63,61 @@ TIERS = {
     "regional": Tier("REGIONAL", 1024, 9984, 256, large=102400, regional=True),
     "enterprise": Tier("ENTERPRISE", 1024, 10240, 256, regional=True),
 }
-"""By the names that the CSI driver has for them."""
+"""The tiers by the CSI driver's names of them."""
 
 
 class FilestoreArgs(TypedDict):
-    """`project`, `region`, `zones`: the network's. `network_id`: the VPC; `shared_vpc`: it belongs to another project,
-    which has private services access (default false). `tier`: `standard` (HDD), `premium`, `zonal` (default),
-    `regional` or `enterprise`. `size_gib`: 1024 (default) and more, in the tier's steps; it grows in place, and shrinks
-    except for standard and premium. `zone`: where it is, for tiers that are in one; it cannot move, so where there
-    are several, one is named. `client_cidrs`: who may mount it (default: the whole VPC). `namespace`, `claim`: the one
-    claim that gets the volume (default name: filestore). `deletion_protection`: Google and Pulumi refuse to delete it
-    (default true)."""
+    """A Filestore instance and the claim that gets its volume."""
 
     project: str
+    """Id of the cluster's project."""
     region: str
+    """Region of the network, such as us-central1."""
     zones: list[str]
+    """Zones of the network."""
     network_id: pulumi.Input[str]
+    """Id of the VPC, such as projects/PROJECT/global/networks/NAME."""
     namespace: str
+    """Kubernetes namespace of the claim."""
     claim: NotRequired[str]
+    """Name of the PersistentVolumeClaim that gets the volume. Default: `filestore`."""
     shared_vpc: NotRequired[bool]
+    """Whether the VPC belongs to another project. That VPC needs private services access. Default: `false`."""
     tier: NotRequired[str]
+    """Service tier: standard (HDD), premium, zonal, regional or enterprise. Default: `zonal`."""
     size_gib: NotRequired[int]
+    """Size in GiB, 1024 or more in the steps of the tier. It can grow in place, and shrink except for standard and
+    premium. Default: `1024`."""
     zone: NotRequired[str]
+    """Zone of the instance, for the tiers standard, premium and zonal. It cannot change. Default: the zone of the
+    network, if it has only one."""
     client_cidrs: NotRequired[list[str]]
+    """Networks in CIDR notation that may mount it. Default: the whole VPC."""
     deletion_protection: NotRequired[bool]
+    """Whether Google and Pulumi refuse to delete the instance. Default: `true`."""
     tags: NotRequired[dict[str, str]]
+    """Labels of the instance. Default: none."""
 
 
 def problems(args: FilestoreArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the file system's arguments, seen without asking Google."""
-    name, size = args.get("tier", "zonal"), int(args.get("size_gib", 1024))
+    """Everything that is wrong with the file system's arguments, found without asking Google."""
+    yield from identity.project_problems("project", args["project"])
+    name, size = args.get("tier", _TIER), args.get("size_gib", _SIZE_GIB)
     yield from checks.one_of("tier", name, TIERS)
     tier, zone, zones = TIERS.get(name), args.get("zone"), places.standard(args["zones"])
     if tier and not tier.holds(size):
         more = f", or {_BAND_GIB} to {tier.large} in steps of 2560" if tier.large else ""
         yield Problem(
-            "size_gib", size, f"no size that the tier {name} has",
+            "size_gib", size, f"not a size of the tier {name}",
             f"{tier.smallest} to {tier.largest} GiB{f' in steps of {tier.step}' if tier.step > 1 else ''}{more}",
             f"write {tier.next(size)}",
         )  # fmt: skip
-    if zone is None and tier and not tier.regional and len(zones) > 1:
+    if not zones:
+        yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
+    elif zone is None and tier and not tier.regional and len(zones) > 1:
         yield Problem(
-            "zone", None, f"missing: the tier {name} lies in one zone and cannot move",
-            ", ".join(zones), "choose the zone of the GPU nodes, or tier: regional",
+            "zone", None, f"missing: the tier {name} is in one zone and cannot move",
+            ", ".join(zones), "choose the zone of the GPU nodes, or `tier: regional`",
         )  # fmt: skip
     elif zone is not None and zone not in zones:
         yield Problem(
@@ -115,11 +133,11 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
 
 
 class Filestore(pulumi.ComponentResource):
-    """A Filestore instance and the PersistentVolume `filestore` over all of it.
+    """A Filestore instance, and the PersistentVolume `filestore` with the whole of it.
 
-    The claim of that namespace and name names the volume and the class `filestore`, asks for ReadWriteMany and up to
-    the whole size; no other claim gets it. For a second one, make a PersistentVolume of another name with the outputs
-    below. Its data is encrypted at rest with Google's key, not on its way (NFS 3).
+    Only the claim of `namespace` and `claim` gets the volume. It names the volume and the class `filestore`, and asks
+    for ReadWriteMany and up to the whole size. For a second claim, create a PersistentVolume of another name from the
+    outputs below. The data is encrypted at rest with Google's key, but not in transit (NFS 3).
 
     Takes the providers `gcp` and `kubernetes`.
     """
@@ -133,12 +151,12 @@ class Filestore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FilestoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:Filestore", name, None, opts)
-        checks.refuse(problems(args), f"Filestore {name}")
-        tier, size = TIERS[args.get("tier", "zonal")], int(args.get("size_gib", 1024))
+        args = arguments.checked(f"Filestore {name}", FilestoreArgs, args, problems, labels.with_tags)
+        tier, size = TIERS[args.get("tier", _TIER)], args.get("size_gib", _SIZE_GIB)
         location = args["region"] if tier.regional else args.get("zone") or places.standard(args["zones"])[0]
         shared, protected = args.get("shared_vpc", False), args.get("deletion_protection", True)
         network = pulumi.Output.from_input(args["network_id"])
-        instance = gcp.filestore.Instance(
+        self.resource = gcp.filestore.Instance(
             f"{name}-files",
             project=args["project"],
             location=location,
@@ -169,10 +187,11 @@ class Filestore(pulumi.ComponentResource):
             # It holds data sets and checkpoints.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
         )
+        """The Filestore instance."""
         # Filestore gives an instance one address.
-        address = instance.networks.apply(lambda networks: (networks[0].ip_addresses or [""])[0])
-        handle = pulumi.Output.concat("modeInstance/", location, "/", instance.name, "/", _SHARE)
-        volume = k8s.core.v1.PersistentVolume(
+        address = self.resource.networks.apply(lambda networks: (networks[0].ip_addresses or [""])[0])
+        handle = pulumi.Output.concat("modeInstance/", location, "/", self.resource.name, "/", _SHARE)
+        self.volume = k8s.core.v1.PersistentVolume(
             f"{name}-volume",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=VOLUME),
             spec=k8s.core.v1.PersistentVolumeSpecArgs(
@@ -180,7 +199,7 @@ class Filestore(pulumi.ComponentResource):
                 access_modes=["ReadWriteMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
-                # Else the first claim of any namespace would take it.
+                # Otherwise the first claim of any namespace takes it.
                 claim_ref=volumes.reserved(args.get("claim", VOLUME), args["namespace"]),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="filestore.csi.storage.gke.io",
@@ -191,7 +210,8 @@ class Filestore(pulumi.ComponentResource):
             # The name is fixed, and what is mounted cannot change in place.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        self.volume_name = volume.metadata.name
+        """The PersistentVolume."""
+        self.volume_name = self.volume.metadata.name
         self.file_system_id = handle
         self.address = address
         self.register_outputs(

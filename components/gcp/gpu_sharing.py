@@ -1,4 +1,4 @@
-"""The driver of a GKE pool's GPUs, and how pods share them: partitions (MIG), turns (time sharing) or MPS."""
+"""The driver of a GKE pool's GPUs, and how pods share them: partitions (MIG), time sharing or MPS."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,10 @@ from .. import checks, hardware
 from ..checks import Problem
 from .pool_spec import GkePool
 
-# Name in a spec → the API's.
+# Value of the argument → the API's.
 DRIVERS = {"default": "DEFAULT", "latest": "LATEST", "disabled": "INSTALLATION_DISABLED"}
 STRATEGIES = {"time_sharing": "TIME_SHARING", "mps": "MPS"}
-# What GKE's autoscaler takes for a template (pkg/cloudprovider/gke/machinetypes/gpu.go, 2026-08).
+# What GKE's autoscaler accepts in a template (pkg/cloudprovider/gke/machinetypes/gpu.go, 2026-08).
 CLIENTS = (2, 48)
 
 
@@ -27,10 +27,10 @@ def problems(made: GkePool) -> Iterator[Problem]:
     if partition is not None and partition not in sizes:
         if sizes:
             yield Problem(
-                "partition", partition, f"no partition of {gpu}", ", ".join(sizes), f"write {next(iter(sizes))}"
+                "partition", partition, f"not a partition size of {gpu}", ", ".join(sizes), f"write {next(iter(sizes))}"
             )
         else:
-            share = "remove it, and share the GPU with sharing: {strategy: time_sharing, clients: 2}"
+            share = "remove it, and share the GPU with `sharing`, such as {strategy: time_sharing, clients: 2}"
             yield Problem("partition", partition, f"{gpu} cannot be partitioned (MIG)", "nothing", share)
     if sharing is None:
         return
@@ -38,8 +38,8 @@ def problems(made: GkePool) -> Iterator[Problem]:
     yield from checks.one_of("sharing.strategy", sharing["strategy"], STRATEGIES)
     if not low <= sharing["clients"] <= high:
         yield Problem(
-            "sharing.clients", sharing["clients"], "no possible number of clients", f"{low} to {high}",
-            f"write {min(max(sharing['clients'], low), high)}, or remove sharing",
+            "sharing.clients", sharing["clients"], "not a valid number of clients", f"{low} to {high}",
+            f"write {min(max(sharing['clients'], low), high)}, or remove `sharing`",
         )  # fmt: skip
     if sharing["strategy"] == "mps" and partition is not None:
         yield Problem(

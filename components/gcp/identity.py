@@ -1,9 +1,9 @@
-"""Rights in Google Cloud of what runs in a cluster: roles for a Kubernetes service account itself, by Workload Identity
-Federation. No key, no Google service account that stands between, nothing to annotate.
+"""Rights of workloads in Google Cloud: roles for a Kubernetes service account itself, by Workload Identity Federation.
+It needs no key, no Google service account in between, and no annotation.
 
-The project has one identity pool, PROJECT.svc.id.goog, for all its clusters: a service account of the same name in the
-same namespace of another cluster of the project is the same principal. Keep clusters that must not share rights in
-projects of their own.
+A project has one identity pool, PROJECT.svc.id.goog, for all its clusters: a service account of the same name in the
+same namespace of another cluster of the project is the same principal. Put clusters that must not share rights into
+separate projects.
 Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal identifiers".
 """
 
@@ -16,30 +16,34 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks, naming
 from ..checks import Problem
 
 _ROLE = re.compile(r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class WorkloadIdentityArgs(TypedDict):
-    """`project`: id of the cluster's project. `cluster`: the cluster's name as an output: the project's identity pool
-    is there once its first cluster is. `namespace`, `service_account`: who gets the rights, and nobody else. `roles`:
-    on the project. `bucket_roles`: on buckets: name of the bucket → roles."""
+    """One Kubernetes service account and the roles that it gets."""
 
     project: str
+    """Id of the cluster's project."""
     cluster: pulumi.Input[str]
+    """Name of the GKE cluster. The project's identity pool exists once its first cluster does."""
     namespace: str
+    """Kubernetes namespace of the service account."""
     service_account: str
+    """Name of the Kubernetes service account. Only pods that run as it have the rights."""
     roles: NotRequired[list[str]]
+    """Roles on the project, such as roles/pubsub.subscriber. Default: none."""
     bucket_roles: NotRequired[dict[str, list[str]]]
+    """Roles on Cloud Storage buckets: name of the bucket to its roles. Default: none."""
 
 
 def problems(args: WorkloadIdentityArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments, seen without asking Google."""
+    """Everything that is wrong with the arguments, found without asking Google."""
+    yield from project_problems("project", args["project"])
     yield from namespace_problems("namespace", args["namespace"])
     yield from account_problems("service_account", args["service_account"])
     for index, role in enumerate(args.get("roles", [])):
@@ -49,20 +53,27 @@ def problems(args: WorkloadIdentityArgs) -> Iterator[Problem]:
             yield from _role(f"bucket_roles.{bucket}[{index}]", role)
 
 
-def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
-    """`namespace` is a name that Kubernetes takes."""
-    if not _NAMESPACE.fullmatch(namespace):
+def project_problems(path: str, project: str) -> Iterator[Problem]:
+    """`project` is not the id of a project."""
+    if not naming.GOOGLE_PROJECT.fullmatch(project):
         yield Problem(
-            path, namespace, "no name of a Kubernetes namespace", "up to 63 lower-case letters, digits and '-'",
-            "correct it",
+            path, project, "not a valid project id", "6 to 30 lower-case letters, digits and '-', not the number",
+            "see `gcloud projects list`",
         )  # fmt: skip
 
 
+def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
+    """`namespace` is not a name that Kubernetes takes."""
+    if not namespace:
+        yield Problem(path, namespace, "not the name of a Kubernetes namespace", "a name", "name the namespace")
+    yield from checks.namespace(path, namespace)
+
+
 def account_problems(path: str, account: str) -> Iterator[Problem]:
-    """`account` is a name that Kubernetes takes."""
+    """`account` is not a name that Kubernetes takes."""
     if not _ACCOUNT.fullmatch(account):
         yield Problem(
-            path, account, "no name of a Kubernetes service account",
+            path, account, "not a valid name of a Kubernetes service account",
             "lower-case letters, digits, '-' and '.'; not the e-mail address of a Google account", "correct it",
         )  # fmt: skip
 
@@ -70,12 +81,12 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
 def _role(path: str, role: str) -> Iterator[Problem]:
     if role in _BASIC:
         yield Problem(
-            path, role, "a basic role, which holds for nearly everything in the project",
+            path, role, "a basic role, which grants access to nearly everything in the project",
             "a role of the service that is needed, such as roles/pubsub.subscriber", "choose a narrower one",
         )  # fmt: skip
     elif not _ROLE.fullmatch(role):
         fix = f"write roles/{role}" if re.fullmatch(r"[a-z]+\.[A-Za-z]+", role) else "see `gcloud iam roles list`"
-        yield Problem(path, role, "no name of a role", "roles/SERVICE.NAME, or a role of one's own by its path", fix)
+        yield Problem(path, role, "not a valid name of a role", "roles/SERVICE.NAME, or the path of a custom role", fix)
 
 
 def pool(project: str) -> str:
@@ -86,25 +97,27 @@ def pool(project: str) -> str:
 def project_number(
     project: pulumi.Input[str], after: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None
 ) -> pulumi.Output[str]:
-    """The project's number, which is in its principals' names. Looked up once `after` is known, which is something that
-    the project's APIs must be on for: a preview before that asks nothing."""
+    """The project's number, which is part of its principals' names. It is looked up once `after` is known, which is
+    something that needs the project's APIs: a preview before they are enabled asks nothing."""
     waited = pulumi.Output.all(project, after).apply(lambda values: values[0])
     return gcp.organizations.get_project_output(project_id=waited, opts=opts).number
 
 
 @dataclass(frozen=True)
 class Agents:
-    """Google's own accounts that work for a project, as members of roles: `gke` makes clusters, `apis` machines;
-    `compute` reads and writes their disks."""
+    """Google's own accounts that work for a project, as members of roles."""
 
     gke: pulumi.Output[str]
+    """Creates clusters."""
     apis: pulumi.Output[str]
+    """Creates machines."""
     compute: pulumi.Output[str]
+    """Reads and writes the disks of machines."""
 
 
 def agents(name: str, project: pulumi.Input[str], parent: pulumi.Resource) -> Agents:
-    """The agents of a project, once they are there. Their names follow from the project's number: what the service
-    identity says of itself is empty for some services (cloud-foundation-fabric, modules/project)."""
+    """The agents of a project, known once they exist. Their names follow from the project's number: the e-mail address
+    that the service identity returns is empty for some services (cloud-foundation-fabric, modules/project)."""
     gke = gcp.projects.ServiceIdentity(
         f"{name}-gke-agent",
         project=project,
@@ -138,39 +151,42 @@ def namespace_principals(number: pulumi.Input[str], project: str, namespace: str
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """Roles for one Kubernetes service account. No keys, no Google service account, no rights of the node.
+    """Roles for one Kubernetes service account. It needs no keys, no Google service account and no rights of the node.
 
-    Does not: make the service account in Kubernetes, nor any role; open a bucket that has no uniform access. What uses
-    the rights `depends_on` the component: it then never starts without them (IAM takes up to minutes all the same).
+    Does not: create the Kubernetes service account or any role; work on a bucket without uniform bucket-level access.
+    Workloads that use the rights should `depends_on` the component, so that they never start without them (IAM may
+    still take some minutes to apply a role).
     """
 
     principal: pulumi.Output[str]
-    """The service account as IAM names it: principal://…"""
+    """The service account as IAM names it (principal://…), known once it has the roles."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
-        checks.refuse(problems(args), f"WorkloadIdentity {name}")
+        args = arguments.checked(f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems)
         child = pulumi.ResourceOptions(parent=self)
         project = args["project"]
         number = project_number(project, args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         principal = service_account_principal(number, project, args["namespace"], args["service_account"])
-        # Roles, not ids, are known at preview: else another role would show what uses the principal as replaced.
-        granted: list[pulumi.Output[str]] = []
-        for role in args.get("roles", []):
-            made = gcp.projects.IAMMember(
-                f"{name}-{short(role)}", project=project, role=role, member=principal, opts=child
+        self.project_members = [
+            gcp.projects.IAMMember(f"{name}-{short(role)}", project=project, role=role, member=principal, opts=child)
+            for role in args.get("roles", [])
+        ]
+        """The grants on the project, in the order of `roles`."""
+        self.bucket_members = [
+            gcp.storage.BucketIAMMember(
+                f"{name}-{bucket}-{short(role)}", bucket=bucket, role=role, member=principal, opts=child
             )
-            granted.append(made.role)
-        for bucket, roles in sorted(args.get("bucket_roles", {}).items()):
-            for role in roles:
-                made = gcp.storage.BucketIAMMember(
-                    f"{name}-{bucket}-{short(role)}", bucket=bucket, role=role, member=principal, opts=child
-                )
-                granted.append(made.role)
+            for bucket, roles in sorted(args.get("bucket_roles", {}).items())
+            for role in roles
+        ]
+        """The grants on buckets, by bucket and then in the order of its roles."""
+        # Roles are known at preview, ids are not: with ids, another role would replace what uses the principal.
+        granted = [member.role for member in [*self.project_members, *self.bucket_members]]
         self.principal = pulumi.Output.all(principal, *granted).apply(lambda values: values[0])
         self.register_outputs({"principal": self.principal})
 
 
 def short(role: str) -> str:
-    """A role within a resource's name: container.defaultNodeServiceAccount."""
+    """A role as part of a resource's name, such as container.defaultNodeServiceAccount."""
     return role.rsplit("/", 1)[-1]

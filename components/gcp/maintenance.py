@@ -1,9 +1,9 @@
-"""When GKE may upgrade a cluster: weekly windows, what is held back until support ends, and times of rest.
+"""Maintenance of a GKE cluster: weekly windows, and exclusions in which GKE upgrades nothing, or not everything.
 
-Google upgrades by itself: the control plane and, in a release channel, the nodes, each of which is drained and made
-anew. A training run of weeks does not survive that, so by default only the control plane's patches come by themselves.
-A minor version comes when `version` is raised, new nodes when `hold` is loosened for a while (or `gcloud container
-clusters upgrade --node-pool` is run); both come when the version's support ends.
+Google upgrades clusters automatically: the control plane and, in a release channel, the nodes, each of which is drained
+and recreated. A training run of weeks does not survive that, so by default only the control plane's patches are
+applied. A minor version is applied when `version` is raised, and nodes are upgraded while `hold` is loosened (or with
+`gcloud container clusters upgrade --node-pool`). Both happen anyway when the version's support ends.
 Sources: GKE's "Maintenance windows and exclusions"; for the limits of exclusions google/skills, gke-upgrades (2026-08).
 """
 
@@ -25,69 +25,80 @@ SCOPES = {"all": "NO_UPGRADES", "nodes": "NO_MINOR_OR_NODE_UPGRADES", "minor": "
 _DEFAULT_DAYS = ["SA", "SU"]
 _DEFAULT_START = "02:00"
 _DEFAULT_HOURS = 6
-# GKE wants 48 hours of windows in 32 days, in pieces of 4 hours at least; a month of weeks has four of each day.
+_DEFAULT_HOLD, _DEFAULT_SCOPE = "nodes", "all"
+# GKE requires 48 hours of windows in 32 days, each at least 4 hours long; four weeks have four of each day.
 _LEAST_HOURS, _MOST_HOURS = 4, 24
 _LEAST_IN_FOUR_WEEKS = 48
-# Exclusions of everything: 90 days each, three of them, and 48 hours without in every 92 days. Of all kinds: 20
+# Exclusions from all upgrades: 90 days each, three of them, and 48 hours without in every 92 days. Of all kinds: 20
 # (container.v1; the one of `hold` counts).
-_LONGEST_REST = timedelta(days=90)
+_LONGEST = timedelta(days=90)
 _SPAN, _FREE = 92, 2
-_MOST_RESTS = 3
-# The other rests end before the version's support does (terraform-provider-google#20556): 14 months after the version
-# came into the channel Regular, 24 in Extended, and the channel Rapid has it some months before.
+_MOST_OF_ALL = 3
+# The other exclusions end before the version's support does (terraform-provider-google#20556): 14 months after the
+# version was released in the channel Regular, 24 in Extended, and the channel Rapid has it some months earlier.
 _SUPPORT = {"EXTENDED": timedelta(days=28 * 30)}
 _STANDARD_SUPPORT = timedelta(days=18 * 30)
 _MOST = 20
 
-# A Monday long ago: windows and what is held count from it, so that no edit of another day changes them.
+# A Monday in the past: windows and the exclusion of `hold` begin there, so that they change only if they are edited.
 _MONDAY = date(2025, 12, 1)
 _HELD = "gpuyard-hold"
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-# Of this century: Python reads 20270101 and 2027-W01-1 as well, which Google does not.
+# A day of this century: Python also reads 20270101 and 2027-W01-1, which Google does not.
 _DAY = re.compile(r"20\d\d-\d\d-\d\d")
 
 
-class Rest(TypedDict):
-    """A time without upgrades. `first`, `last`: days in UTC, YYYY-MM-DD, both included. `scope`: what rests: `all`
-    (default; 90 days at most, three times), `nodes` (nodes and minor versions) or `minor` (minor versions)."""
+class MaintenanceExclusion(TypedDict):
+    """A maintenance exclusion: days on which GKE upgrades nothing, or not everything."""
 
     first: str
+    """First day, in UTC, as YYYY-MM-DD."""
     last: str
+    """Last day, in UTC, as YYYY-MM-DD. It is part of the exclusion."""
     scope: NotRequired[str]
+    """What is not upgraded. all: everything (GKE's NO_UPGRADES), for at most 90 days and in at most three exclusions.
+    nodes: nodes and minor versions (NO_MINOR_OR_NODE_UPGRADES). minor: minor versions (NO_MINOR_UPGRADES).
+    Default: `all`."""
 
 
 class Maintenance(TypedDict):
-    """`days`: MO to SU on which windows open (default SA and SU). `start`: when, in UTC (default 02:00). `hours`: how
-    long, 4 to 24 (default 6). `hold`: what waits until the version's support ends: `nodes` (default: minor versions and
-    all upgrades of nodes, security patches among them), `minor`, or `nothing`. `rests`: times without upgrades, by
-    name."""
+    """When GKE may upgrade a cluster."""
 
     days: NotRequired[list[str]]
+    """Days on which a maintenance window opens: MO, TU, WE, TH, FR, SA, SU. Default: `[SA, SU]`."""
     start: NotRequired[str]
+    """Time at which a window opens, in UTC, as HH:MM. Default: `02:00`."""
     hours: NotRequired[int]
+    """Length of a window in hours, 4 to 24. All windows of four weeks have at least 48 hours. Default: `6`."""
     hold: NotRequired[str]
-    rests: NotRequired[dict[str, Rest]]
+    """A maintenance exclusion without a last day: GKE ends it when the version's support ends (UNTIL_END_OF_SUPPORT).
+    nodes: minor versions and all upgrades of nodes, including security patches, wait (NO_MINOR_OR_NODE_UPGRADES).
+    minor: minor versions wait (NO_MINOR_UPGRADES). nothing: there is no such exclusion. Default: `nodes`."""
+    exclusions: NotRequired[dict[str, MaintenanceExclusion]]
+    """Maintenance exclusions by name, up to 20 together with the one of `hold`. Default: none."""
 
 
 def problems(args: Maintenance) -> Iterator[Problem]:
-    """Everything that is wrong with the times, seen without asking Google."""
+    """Everything that is wrong with the times, found without asking Google."""
     days, hours = args.get("days", _DEFAULT_DAYS), args.get("hours", _DEFAULT_HOURS)
     wrong_days = list(_day_problems(days))
     yield from wrong_days
     start = args.get("start", _DEFAULT_START)
     if not _TIME.fullmatch(start):
-        yield Problem("start", start, "no time of the day", "HH:MM in UTC, such as 02:00", 'quote it: start: "02:00"')
+        yield Problem(
+            "start", start, "not a valid time of day", "HH:MM in UTC, such as 02:00", 'write it in quotes: "02:00"'
+        )
     if not _LEAST_HOURS <= hours <= _MOST_HOURS:
-        yield Problem("hours", hours, "no possible length", f"{_LEAST_HOURS} to {_MOST_HOURS}", "write 6")
+        yield Problem("hours", hours, "not a valid length", f"{_LEAST_HOURS} to {_MOST_HOURS}", "write 6")
     elif not wrong_days and (open_hours := 4 * len(days) * hours) < _LEAST_IN_FOUR_WEEKS:
         yield Problem(
-            "hours", hours, f"{open_hours} hours in four weeks are less than GKE needs to keep a cluster safe",
+            "hours", hours, f"{open_hours} hours in four weeks are less than GKE requires",
             f"{_LEAST_IN_FOUR_WEEKS} hours in four weeks",
-            f"write hours: {-(-_LEAST_IN_FOUR_WEEKS // (4 * len(days)))}, or add days",
+            f"write {-(-_LEAST_IN_FOUR_WEEKS // (4 * len(days)))}, or add `days`",
         )  # fmt: skip
-    yield from checks.one_of("hold", args.get("hold", "nodes"), HOLDS)
-    yield from _rest_problems(args)
+    yield from checks.one_of("hold", args.get("hold", _DEFAULT_HOLD), HOLDS)
+    yield from _exclusion_problems(args)
 
 
 def _day_problems(days: list[str]) -> Iterator[Problem]:
@@ -99,94 +110,100 @@ def _day_problems(days: list[str]) -> Iterator[Problem]:
         yield Problem("days", [], "no maintenance day: GKE could never apply a patch", ", ".join(DAYS), "name a day")
 
 
-def _rest_problems(args: Maintenance) -> Iterator[Problem]:
-    rests = args.get("rests", {})
-    for name, rest in rests.items():
-        scope = rest.get("scope", "all")
+def _exclusion_problems(args: Maintenance) -> Iterator[Problem]:
+    exclusions = args.get("exclusions", {})
+    for name, exclusion in exclusions.items():
         if not _NAME.fullmatch(name) or name == _HELD:
             yield Problem(
-                f"rests.{name}", name, "no possible name", "lower-case letters, digits and '-', first a letter",
-                "rename it",
+                f"exclusions.{name}", name, "reserved for `hold`" if name == _HELD else "not a valid name",
+                "lower-case letters, digits and '-', beginning with a letter", "rename it",
             )  # fmt: skip
-        yield from checks.one_of(f"rests.{name}.scope", scope, SCOPES)
-        first, last = _day(rest["first"]), _day(rest["last"])
-        for field, day, text in (("first", first, rest["first"]), ("last", last, rest["last"])):
-            if day is None:
-                # YAML makes a time of a day without quotes.
-                meant = text[:10] if _day(text[:10]) else "2027-01-31"
-                yield Problem(
-                    f"rests.{name}.{field}", text, "no day", "YYYY-MM-DD, in quotes", f'write it in quotes: "{meant}"'
-                )
-        if first is None or last is None:
-            continue
-        if last < first:
-            yield Problem(f"rests.{name}.last", rest["last"], f"before {first}", f"{first} or later", "swap them")
-        elif scope == "all" and last - first >= _LONGEST_REST:
-            latest = first + _LONGEST_REST - timedelta(days=1)
-            yield Problem(
-                f"rests.{name}.last", rest["last"], "GKE rests from everything for 90 days at most", f"up to {latest}",
-                f"write {latest}, or scope: nodes, which may last until the version's support ends",
-            )  # fmt: skip
-    whole = [name for name, rest in rests.items() if rest.get("scope", "all") == "all"]
-    if len(whole) > _MOST_RESTS:
+        yield from (problem.under(f"exclusions.{name}") for problem in _span_problems(exclusion))
+    whole = [name for name, exclusion in exclusions.items() if exclusion.get("scope", _DEFAULT_SCOPE) == "all"]
+    if len(whole) > _MOST_OF_ALL:
         yield Problem(
-            "rests", whole, f"more than {_MOST_RESTS} rests from everything", f"{_MOST_RESTS} with scope all",
-            "remove those that are over, or write scope: nodes",
+            "exclusions", whole, f"more than {_MOST_OF_ALL} exclusions from all upgrades", f"{_MOST_OF_ALL} with "
+            "`scope: all`", "remove those that have ended, or write `scope: nodes`",
         )  # fmt: skip
-    yield from _gap_problems({name: rests[name] for name in whole})
-    most = _MOST - bool(HOLDS.get(args.get("hold", "nodes")))
-    if len(rests) > most:
-        yield Problem("rests", list(rests), "too many", f"{most} beside what is held", "remove those that are over")
+    yield from _gap_problems({name: exclusions[name] for name in whole})
+    most = _MOST - bool(HOLDS.get(args.get("hold", _DEFAULT_HOLD)))
+    if len(exclusions) > most:
+        yield Problem(
+            "exclusions", list(exclusions), "too many", f"{most}, in addition to the one of `hold`",
+            "remove those that have ended",
+        )  # fmt: skip
 
 
-def _gap_problems(rests: dict[str, Rest]) -> Iterator[Problem]:
-    """Rests from everything that follow each other so closely that GKE would never get in between."""
-    spans = {name: (_day(rest["first"]), _day(rest["last"])) for name, rest in rests.items()}
+def _span_problems(exclusion: MaintenanceExclusion) -> Iterator[Problem]:
+    scope = exclusion.get("scope", _DEFAULT_SCOPE)
+    yield from checks.one_of("scope", scope, SCOPES)
+    first, last = _day(exclusion["first"]), _day(exclusion["last"])
+    for field, day, text in (("first", first, exclusion["first"]), ("last", last, exclusion["last"])):
+        if day is None:
+            # Without quotes, YAML reads a day as a time.
+            meant = text[:10] if _day(text[:10]) else "2027-01-31"
+            yield Problem(field, text, "not a valid day", "YYYY-MM-DD, in quotes", f'write it in quotes: "{meant}"')
+    if first is None or last is None:
+        return
+    if last < first:
+        yield Problem("last", exclusion["last"], f"before {first}", f"{first} or later", "swap the two days")
+    elif scope == "all" and last - first >= _LONGEST:
+        latest = first + _LONGEST - timedelta(days=1)
+        yield Problem(
+            "last", exclusion["last"], "an exclusion from all upgrades has at most 90 days", f"up to {latest}",
+            f"write {latest}, or `scope: nodes`, which may last until the version's support ends",
+        )  # fmt: skip
+
+
+def _gap_problems(exclusions: dict[str, MaintenanceExclusion]) -> Iterator[Problem]:
+    """Exclusions from all upgrades that follow each other too closely for GKE to upgrade in between."""
+    spans = {name: (_day(each["first"]), _day(each["last"])) for name, each in exclusions.items()}
     known = {name: (first, last) for name, (first, last) in spans.items() if first and last}
     days = {first + timedelta(days=n) for first, last in known.values() for n in range((last - first).days + 1)}
     for name, (first, last) in sorted(known.items(), key=lambda item: item[1]):
         since = [last - timedelta(days=n) for n in range(_SPAN)]
-        if last - first < _LONGEST_REST and sum(day not in days for day in since) < _FREE:
+        if last - first < _LONGEST and sum(day not in days for day in since) < _FREE:
             yield Problem(
-                f"rests.{name}", f"{first} to {last}", "GKE gets less than 48 hours in the 92 days up to its end",
-                "two days without any rest in every 92 days", "move it, shorten one, or write scope: nodes",
+                f"exclusions.{name}", f"{first} to {last}", "leaves GKE less than 48 hours in the 92 days up to its "
+                "end", "two days without an exclusion in every 92 days", "move it, shorten one, or write "
+                "`scope: nodes`",
             )  # fmt: skip
             return
 
 
 def warnings(args: Maintenance, today: date, channel: str) -> Iterator[str]:
-    """Rests that are over, of which GKE still counts the number, and rests that outlast every version."""
+    """Exclusions that have ended, which still count towards GKE's limits, and exclusions that outlast every version."""
     latest = today + _SUPPORT.get(channel, _STANDARD_SUPPORT)
-    for name, rest in args.get("rests", {}).items():
-        if date.fromisoformat(rest["last"]) < today:
-            yield f"rests.{name}: over since {rest['last']}, and without effect; remove it"
-        elif rest.get("scope", "all") != "all" and date.fromisoformat(rest["last"]) > latest:
+    for name, exclusion in args.get("exclusions", {}).items():
+        if date.fromisoformat(exclusion["last"]) < today:
+            yield f"exclusions.{name}: ended on {exclusion['last']} and has no effect; remove it"
+        elif exclusion.get("scope", _DEFAULT_SCOPE) != "all" and date.fromisoformat(exclusion["last"]) > latest:
             yield (
-                f"rests.{name}.last: {rest['last']} is after the end of every version's support, which Google refuses; "
-                "name an earlier day, or let `hold` do it, which lasts as long as the version"
+                f"exclusions.{name}.last: {exclusion['last']} is after the end of every version's support, which GKE "
+                "refuses; name an earlier day, or use `hold`, which lasts as long as the version"
             )
 
 
 def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
-    """The cluster's policy for times without `problems`."""
+    """The cluster's policy, for times that have no `problems`."""
     days = [day for day in DAYS if day in args.get("days", _DEFAULT_DAYS)]
-    start, hours = args.get("start", _DEFAULT_START), int(args.get("hours", _DEFAULT_HOURS))
+    start, hours = args.get("start", _DEFAULT_START), args.get("hours", _DEFAULT_HOURS)
     first = _MONDAY + timedelta(days=DAYS.index(days[0]))
     hour, minute = (int(part) for part in start.split(":"))
     end = first + timedelta(days=(hour + hours) // 24)
     exclusions = [
         gcp.container.ClusterMaintenancePolicyMaintenanceExclusionArgs(
             exclusion_name=name,
-            start_time=f"{rest['first']}T00:00:00Z",
-            # The last day is one of rest.
-            end_time=f"{_after(rest['last'])}T00:00:00Z",
+            start_time=f"{exclusion['first']}T00:00:00Z",
+            # The last day is part of the exclusion.
+            end_time=f"{_after(exclusion['last'])}T00:00:00Z",
             exclusion_options=gcp.container.ClusterMaintenancePolicyMaintenanceExclusionExclusionOptionsArgs(
-                scope=SCOPES[rest.get("scope", "all")]
+                scope=SCOPES[exclusion.get("scope", _DEFAULT_SCOPE)]
             ),
         )
-        for name, rest in sorted(args.get("rests", {}).items())
+        for name, exclusion in sorted(args.get("exclusions", {}).items())
     ]
-    if held := HOLDS[args.get("hold", "nodes")]:
+    if held := HOLDS[args.get("hold", _DEFAULT_HOLD)]:
         exclusions.append(
             gcp.container.ClusterMaintenancePolicyMaintenanceExclusionArgs(
                 exclusion_name=_HELD,

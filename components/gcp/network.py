@@ -1,11 +1,10 @@
-"""The VPC that a GKE cluster lives in: one subnetwork with ranges for nodes, pods and services, NAT, and if wanted the
-log of its traffic.
+"""The VPC of a GKE cluster: one subnetwork with ranges for nodes, pods and services, NAT, and optionally flow logs.
 
-No firewall rule is made: GKE writes those that its nodes, pods and load balancers need, and takes them away with the
-cluster. Nor does one open ports for webhooks (9443 of Kueue, KubeRay and others). The rule that is often copied for
-them is for control planes that are peered with the VPC (until GKE 1.28), whose range it names. Those of today are
-connected by Private Service Connect and have no range here: they call webhooks through the konnectivity agents, which
-are pods, and GKE's own rule `gke-…-all` lets pods reach pods on every port.
+No firewall rule is created: GKE writes those that its nodes, pods and load balancers need, and deletes them with the
+cluster. No port is opened for webhooks (9443 of Kueue, KubeRay and others) either. The rule that is often copied for
+them is for control planes that are peered with the VPC (until GKE 1.28), whose range it names. Current control planes
+are connected by Private Service Connect and have no range in the VPC: they call webhooks through the konnectivity
+agents, which are pods, and GKE's own rule `gke-…-all` lets pods reach pods on every port.
 Sources: GKE's "Automatically created firewall rules" and "About Private Service Connect".
 """
 
@@ -17,7 +16,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
 from . import addresses, places
 
@@ -28,39 +27,45 @@ NAT_MODES = ("single", "none")
 PODS_CIDR = "10.64.0.0/14"
 SERVICES_CIDR = "10.68.0.0/20"
 
-# Compute Engine's names; a subnetwork takes 30 secondary ranges.
+# Compute Engine: names of secondary ranges.
 _RANGE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
-# Ports of a node towards one and the same destination: few for an idle one, up to the most for one that pulls a data
-# set through thousands of connections.
+# Ports of a node towards one destination: few for an idle node, many for one that pulls a data set through thousands of
+# connections.
 _NAT_PORTS = (64, 32768)
 
 
 class GcpNetworkArgs(TypedDict):
-    """`region`: of the subnetwork. `cidr`: its nodes' range; it can grow in place. `pods_cidr` (default 10.64.0.0/14),
-    `services_cidr` (default 10.68.0.0/20): secondary ranges, which can neither move nor grow; GKE gives each node a /24
-    of the pods' range for 110 pods (see `addresses.block`). `further_pods_cidrs`: more ranges for pods, name → CIDR:
-    those of the pools that name them, and of others that are made when the first range is full; they can be added at
-    any time. `zones`: of that region, for the node pools; AI zones (us-central1-ai1a) are for the GPU pools that name
-    them. `nat`: `single` (default; it is regional and survives the loss of a zone) or `none`. `flow_log_percent`: how
-    many percent of the flows are logged; 0 (default) for no log. How long lines are kept is the
-    project's affair (Cloud Logging's bucket `_Default`). `deletion_protection`: Pulumi refuses to delete VPC and
-    subnetwork (default true). `services`: the project's APIs as an output of what switches them on."""
+    """A VPC for one GKE cluster."""
 
     region: str
+    """Region of the subnetwork, such as us-central1."""
     cidr: str
+    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place."""
     zones: list[str]
+    """Zones of the region for the node pools. AI zones (us-central1-ai1a) are for the GPU pools that name them."""
     pods_cidr: NotRequired[str]
+    """Secondary range for pods, /9 to /24. It can neither move nor grow. GKE gives each node twice as many addresses as
+    pods, rounded up to a power of two: 256 for 110 pods. Default: `10.64.0.0/14`."""
     services_cidr: NotRequired[str]
+    """Secondary range for services, /16 to /27. It can neither move nor grow. Default: `10.68.0.0/20`."""
     further_pods_cidrs: NotRequired[dict[str, str]]
+    """Further secondary ranges for pods, by name, /9 to /24: for the pools that name them, and for pools that are
+    created when the first range is full. They can be added at any time. Default: none."""
     nat: NotRequired[str]
+    """Cloud NAT: single (one gateway, which is regional and survives the loss of a zone) or none. Default: `single`."""
     flow_log_percent: NotRequired[int]
+    """Percentage of flows that are sampled into VPC flow logs, 0 to 100; 0 for no log. How long they are kept is set in
+    the project (Cloud Logging's bucket `_Default`). Default: `0`."""
     deletion_protection: NotRequired[bool]
+    """Whether Pulumi refuses to delete the VPC and the subnetwork. Default: `true`."""
     services: NotRequired[pulumi.Input[list[str]]]
+    """Names of the project's APIs, as an output of the component that enables them; passed on to the output `services`.
+    Default: none."""
 
 
 def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
-    """Everything that is wrong with a network's arguments, seen without asking Google."""
+    """Everything that is wrong with a network's arguments, found without asking Google."""
     yield from checks.cidr("cidr", args["cidr"], *addresses.CIDR_PREFIXES)
     yield from checks.cidr("pods_cidr", args.get("pods_cidr", PODS_CIDR), *addresses.PODS_PREFIXES)
     yield from checks.cidr("services_cidr", args.get("services_cidr", SERVICES_CIDR), *addresses.SERVICES_PREFIXES)
@@ -93,7 +98,9 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     yield from zone_problems(args["zones"], args["region"])
     percent = args.get("flow_log_percent", 0)
     if not 0 <= percent <= 100:
-        yield Problem("flow_log_percent", percent, "no percentage", "0 (no log) to 100", "write 50, Google's default")
+        yield Problem(
+            "flow_log_percent", percent, "not a valid percentage", "0 (no log) to 100", "write 50, Google's default"
+        )
 
 
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
@@ -112,24 +119,24 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
                 f"see `gcloud compute zones list --filter=region:{region}`",
             )  # fmt: skip
     if not places.standard(zones):
-        wrong = "AI zones only: the cluster and its system are in standard zones" if zones else "no zone"
+        wrong = "only AI zones: the cluster and its system pods need standard zones" if zones else "has no zone"
         yield Problem("zones", zones, wrong, f"one or more standard zones of {region}", "add a zone")
 
 
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
-    """What works but is seldom meant."""
+    """What works but is rarely intended."""
     if args.get("nat", "single") == "none":
         yield (
             "nat: nodes reach Google's APIs and registries (pkg.dev, gcr.io) and nothing else; images of other "
-            "registries need a repository in Artifact Registry that stands for them"
+            "registries need a remote repository in Artifact Registry"
         )
 
 
 class GcpNetwork(pulumi.ComponentResource):
     """A VPC with one subnetwork, Private Google Access, and Cloud NAT for nodes without public addresses.
 
-    Does not: adopt a network or a shared VPC (`GcpExistingNetwork`), open any firewall port, bear labels (Google's
-    networks have none). Nodes `depends_on` the whole component: they need a way out.
+    Does not: adopt an existing network or a shared VPC (`GcpExistingNetwork`), open any firewall port, or set labels
+    (Google's networks have none). Node pools should `depends_on` the whole component: nodes need a way out.
     """
 
     network_id: pulumi.Output[str]
@@ -143,22 +150,25 @@ class GcpNetwork(pulumi.ComponentResource):
     further_pods_ranges: pulumi.Output[list[str]]
     """Names of the subnetwork's further ranges for pods."""
     services: pulumi.Output[list[str]]
-    """The project's APIs, for what needs them and not the network."""
+    """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
-        checks.refuse(problems(args), f"GcpNetwork {name}")
+        args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
-        # Another VPC is another environment; nothing that lives in this one could follow.
+        # To replace a VPC is to replace the environment: nothing in it can move.
         kept = pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True))
-        network = gcp.compute.Network(f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept)
-        subnetwork = gcp.compute.Subnetwork(
+        self.resource = gcp.compute.Network(
+            f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept
+        )
+        """The VPC."""
+        self.subnetwork = gcp.compute.Subnetwork(
             f"{name}-nodes",
-            network=network.id,
+            network=self.resource.id,
             region=args["region"],
             ip_cidr_range=args["cidr"],
-            # Google's APIs, its registries and buckets among them, are reached without NAT (and its bill).
+            # Google's APIs, including its registries and buckets, are reached without NAT and its costs.
             private_ip_google_access=True,
             secondary_ip_ranges=[
                 gcp.compute.SubnetworkSecondaryIpRangeArgs(
@@ -172,11 +182,12 @@ class GcpNetwork(pulumi.ComponentResource):
                     for range, cidr in further.items()
                 ),
             ],
-            log_config=_flow_log(int(args.get("flow_log_percent", 0))),
+            log_config=_flow_log(args.get("flow_log_percent", 0)),
             opts=kept,
         )
+        """The subnetwork."""
         if args.get("nat", "single") == "single":
-            router = gcp.compute.Router(f"{name}-router", network=network.id, region=args["region"], opts=child)
+            router = gcp.compute.Router(f"{name}-router", network=self.resource.id, region=args["region"], opts=child)
             least, most = _NAT_PORTS
             gcp.compute.RouterNat(
                 f"{name}-nat",
@@ -185,24 +196,26 @@ class GcpNetwork(pulumi.ComponentResource):
                 nat_ip_allocate_option="AUTO_ONLY",
                 source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
                 subnetworks=[
-                    gcp.compute.RouterNatSubnetworkArgs(name=subnetwork.id, source_ip_ranges_to_nats=["ALL_IP_RANGES"])
+                    gcp.compute.RouterNatSubnetworkArgs(
+                        name=self.subnetwork.id, source_ip_ranges_to_nats=["ALL_IP_RANGES"]
+                    )
                 ],
                 enable_dynamic_port_allocation=True,
-                # Google takes the one only without the other.
+                # Google does not allow it together with dynamic port allocation.
                 enable_endpoint_independent_mapping=False,
                 min_ports_per_vm=least,
                 max_ports_per_vm=most,
-                # Connections that found no port; the others are not worth their price.
+                # Only connections that got no port; a log of all of them is not worth its price.
                 log_config=gcp.compute.RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
                 opts=child,
             )
-        self.network_id = network.id
-        self.subnetwork_id = subnetwork.id
+        self.network_id = self.resource.id
+        self.subnetwork_id = self.subnetwork.id
         self.pods_range = pulumi.Output.from_input(PODS)
         self.services_range = pulumi.Output.from_input(SERVICES)
-        # Known at preview, and there once the subnetwork has them.
+        # Known at preview, and after the subnetwork has them.
         self.further_pods_ranges = (
-            subnetwork.id.apply(lambda _: list(further)) if further else pulumi.Output.from_input([])
+            self.subnetwork.id.apply(lambda _: list(further)) if further else pulumi.Output.from_input([])
         )
         self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
@@ -221,7 +234,7 @@ def _flow_log(percent: int) -> gcp.compute.SubnetworkLogConfigArgs | None:
     if not percent:
         return None
     return gcp.compute.SubnetworkLogConfigArgs(
-        # One line for a connection's ten minutes, with the names of machines and pods in it.
+        # One entry for ten minutes of a connection, with the names of machines and pods.
         aggregation_interval="INTERVAL_10_MIN",
         flow_sampling=percent / 100,
         metadata="INCLUDE_ALL_METADATA",

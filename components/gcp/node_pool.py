@@ -1,56 +1,75 @@
-"""A pool of GKE nodes: a node pool for each rung of the capacity ladder."""
+"""A pool of GKE nodes: one node pool for each rung of its `capacity`."""
 
+from collections.abc import Iterator
 from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import checks
+from .. import arguments
+from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import gpu_sharing, node_settings, places, upgrades
+from . import gpu_sharing, labels, node_settings, places, pool_checks, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
-from .pool_checks import problems
 from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
 
 
 class GkeNodePoolArgs(TypedDict):
-    """`pool`: what the pool is (see `GkeNodePoolSpec`). `zones`: the network's zones. `location`: the cluster's.
-    `cluster`: the cluster's name as an output. `kubernetes_version`: the cluster's minor, for checks. `tags`: labels of
-    the machines, for bills. `disks_key`: encrypts their boot disks (default: Google's own)."""
+    """A pool and the cluster that it belongs to."""
 
     pool: GkeNodePoolSpec
+    """Machines, sizes and settings of the pool."""
     zones: list[str]
-    location: str
+    """Zones of the network, for a pool that names none."""
+    location: pulumi.Input[str]
+    """Location of the cluster: its region or its zone."""
     cluster: pulumi.Input[str]
+    """Name of the GKE cluster."""
     node_service_account: pulumi.Input[str]
+    """E-mail address of the Google service account that the nodes run as."""
     kubernetes_version: NotRequired[str]
+    """Kubernetes minor of the cluster, such as 1.35, for checks. Default: not checked."""
     tags: NotRequired[dict[str, str]]
+    """Labels of the machines, for example for billing. Default: none."""
     disks_key: NotRequired[pulumi.Input[str]]
+    """Full name of the Cloud KMS key that encrypts the boot disks. Default: Google's own key."""
+
+
+def problems(name: str, args: GkeNodePoolArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments of the pool `name`, found without asking Google."""
+    if not places.standard(args["zones"]):
+        yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
+        return
+    found = pool_checks.problems(name, args["pool"], args["zones"], args.get("kubernetes_version", ""))
+    yield from (problem.under("pool") for problem in found)
 
 
 class GkeNodePool(pulumi.ComponentResource):
-    """Equal nodes that GKE's own autoscaler may resize between min and max, from zero too.
+    """Equal nodes that GKE's autoscaler may scale between `min` and `max`, from zero as well.
 
-    The name of the resource is the name of the pool; its node pools are named after it and their rung. Sizes are the
-    autoscaler's. What cannot change in place (accelerators, spot, local SSDs) makes a new node pool before the old one
-    goes: names carry a suffix. On the rung `reserved` the old one goes first. A GPU pool must depend on a pool without
-    GPUs: GKE adds its own taint only when one exists, and its system pods need a place. Does not put the rungs in
-    order: see `GkeComputeClass`.
+    The name of the resource is the name of the pool; its node pools are named after it and their rung. The autoscaler
+    owns their sizes. What cannot change in place (accelerators, spot, local SSDs) creates a new node pool before the
+    old one is deleted: names have a suffix. On the rung `reserved` the old one is deleted first. A GPU pool should
+    depend on a pool without GPUs: GKE adds its own taint only if one exists, and its system pods need nodes. Does not
+    put the rungs in order: see `GkeComputeClass`.
     """
 
     node_pool_names: pulumi.Output[list[str]]
     """Physical names of the node pools, best rung first."""
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        # Before super(): the options depend on the arguments.
+        args = arguments.checked(
+            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
+        )
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
-        wrong = problems(name, args["pool"], args["zones"], args.get("kubernetes_version", ""))
-        checks.refuse(wrong, f"GkeNodePool {name}")
         gke = resolve(name, args["pool"])
-        made = [self._pool(rung, gke, args) for rung in gke.pool.rungs]
-        self.node_pool_names = pulumi.Output.all(*[each.name for each in made])
+        self.node_pools = [self._pool(rung, gke, args) for rung in gke.pool.rungs]
+        """The node pools, best rung first."""
+        self.node_pool_names = pulumi.Output.all(*[each.name for each in self.node_pools])
         self.register_outputs({"nodePoolNames": self.node_pool_names})
 
     def _pool(self, rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.container.NodePool:
@@ -61,17 +80,17 @@ class GkeNodePool(pulumi.ComponentResource):
             cluster=args["cluster"],
             location=args["location"],
             node_locations=zones,
-            max_pods_per_node=int(gke.spec["pods_per_node"]) if "pods_per_node" in gke.spec else None,
-            # Per zone. Rounded up, `min: 1` would buy a node in every zone, and one dry zone would fail the pool. The
-            # autoscaler brings what is missing, wherever there is room.
+            max_pods_per_node=gke.spec.get("pods_per_node"),
+            # Per zone, rounded down: rounded up, `min: 1` would buy a node in every zone, and one zone without capacity
+            # would fail the pool. The autoscaler adds the missing nodes wherever there is capacity.
             initial_node_count=rung.min // len(zones),
             autoscaling=_autoscaling(rung, gke, len(zones)),
             management=gcp.container.NodePoolManagementArgs(
-                # The API refuses repair of flex-start nodes, and a pool in a release channel that is not upgraded.
+                # The API refuses repair of flex-start nodes, and in a release channel a pool without upgrades.
                 auto_repair=not flex and gke.spec.get("node_repair", True),
                 auto_upgrade=True,
             ),
-            # Flex-start nodes have a strategy of their own, which GKE sets (SHORT_LIVED).
+            # Flex-start nodes have their own strategy, which GKE sets (SHORT_LIVED).
             upgrade_settings=None if flex else _upgrade_settings(gke),
             placement_policy=gcp.container.NodePoolPlacementPolicyArgs(
                 type="COMPACT", policy_name=gke.spec.get("placement_policy")
@@ -82,27 +101,27 @@ class GkeNodePool(pulumi.ComponentResource):
             if gke.spec.get("queued")
             else None,
             network_config=gcp.container.NodePoolNetworkConfigArgs(
-                # Left out beside another field, the provider sends `false`: public addresses.
+                # If omitted while another field is set, the provider sends `false`: public addresses.
                 enable_private_nodes=True,
-                # GKE makes the networks of the machine's other interfaces, and removes them with the pool.
+                # GKE creates the networks of the machine's other interfaces, and deletes them with the pool.
                 accelerator_network_profile=NETWORK_PROFILE if pool.interconnects else None,
                 pod_range=gke.spec.get("pods_range"),
             ),
             node_config=_node_config(rung, gke, args),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Both are the autoscaler's from the first node on, and a change of the first replaces the pool.
+                # The autoscaler owns both after creation, and a change of the first replaces the pool.
                 ignore_changes=["initialNodeCount", "nodeCount"],
-                # The old pool's machines fill the reservation that the new one needs.
+                # The old pool's machines use the reservation that the new pool needs.
                 delete_before_replace=rung.capacity == "reserved",
-                # Renewing all nodes takes longer than the provider's two hours, or is taken for failed half-way.
+                # Recreating all nodes can take longer than the provider's two hours.
                 custom_timeouts=upgrades.timeouts(gke),
             ),
         )
 
 
 def _autoscaling(rung: Rung, gke: GkePool, zones: int) -> gcp.container.NodePoolAutoscalingArgs:
-    # GPUs, spot and reserved machines are taken where they are; the rest is spread for availability.
+    # GPUs, spot and reserved machines are taken wherever they are offered; the others are spread for availability.
     policy = "ANY" if gke.pool.gpus or rung.capacity != "on_demand" else "BALANCED"
     if gke.spec.get("per_zone"):
         return gcp.container.NodePoolAutoscalingArgs(
@@ -119,17 +138,17 @@ def _upgrade_settings(gke: GkePool) -> gcp.container.NodePoolUpgradeSettingsArgs
     if strategy == "SURGE":
         return gcp.container.NodePoolUpgradeSettingsArgs(
             strategy=strategy,
-            max_surge=int(wanted.get("max_surge", 0)),
-            max_unavailable=int(wanted.get("max_unavailable", 0)),
+            max_surge=wanted.get("max_surge", 0),
+            max_unavailable=wanted.get("max_unavailable", 0),
         )
     return gcp.container.NodePoolUpgradeSettingsArgs(
         strategy=strategy,
         blue_green_settings=gcp.container.NodePoolUpgradeSettingsBlueGreenSettingsArgs(
             standard_rollout_policy=gcp.container.NodePoolUpgradeSettingsBlueGreenSettingsStandardRolloutPolicyArgs(
-                batch_percentage=int(wanted.get("batch_percentage", 10)) / 100,
-                batch_soak_duration=f"{int(wanted.get('batch_soak_seconds', 0))}s",
+                batch_percentage=wanted.get("batch_percentage", 10) / 100,
+                batch_soak_duration=f"{wanted.get('batch_soak_seconds', 0)}s",
             ),
-            node_pool_soak_duration=f"{int(wanted.get('soak_seconds', 3600))}s",
+            node_pool_soak_duration=f"{wanted.get('soak_seconds', 3600)}s",
         ),
     )
 
@@ -137,7 +156,7 @@ def _upgrade_settings(gke: GkePool) -> gcp.container.NodePoolUpgradeSettingsArgs
 def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.container.NodePoolNodeConfigArgs:
     pool, spec = gke.pool, gke.spec
     run, spot = spec.get("max_run_seconds"), rung.capacity == "spot"
-    # Local SSDs are the pods' disk or, when a machine comes with some that are not wanted so, raw block devices.
+    # Local SSDs are the pods' ephemeral storage; if a machine has some and `scratch` is off, they are block devices.
     ephemeral = block = None
     if gke.local_ssds and pool.scratch_gb:
         ephemeral = gcp.container.NodePoolNodeConfigEphemeralStorageLocalSsdConfigArgs(local_ssd_count=gke.local_ssds)
@@ -149,7 +168,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         image_type="COS_CONTAINERD",
         spot=spot,
         flex_start=True if rung.capacity == "flex" else None,
-        max_run_duration=f"{int(run)}s" if run else None,
+        max_run_duration=f"{run}s" if run else None,
         reservation_affinity=_reservation_affinity(rung, gke),
         disk_size_gb=pool.disk_gib,
         disk_type=gke.boot_disk,
@@ -166,7 +185,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
             )
             for taint in pool.taints
         ],
-        # As on EKS: GKE would taint Arm nodes, and workloads of either cloud would fit one of them only.
+        # As on EKS: by default GKE taints Arm nodes, and a workload would fit only one of the clouds.
         taint_config=gcp.container.NodePoolNodeConfigTaintConfigArgs(architecture_taint_behavior="NONE")
         if pool.arch == "arm64"
         else None,
@@ -174,12 +193,12 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         gvnic=gcp.container.NodePoolNodeConfigGvnicArgs(enabled=True),
         gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec.get("image_streaming", True)),
         kubelet_config=gcp.container.NodePoolNodeConfigKubeletConfigArgs(
-            # The port tells everybody on the network what runs on the node.
+            # The port shows everyone on the network what runs on the node.
             insecure_kubelet_readonly_port_enabled="FALSE",
-            # Limits of CPU hold. Providers have sent a no where it was not said (terraform-provider-google#15767).
+            # CPU limits are enforced. If omitted, some providers sent `false` (terraform-provider-google#15767).
             cpu_cfs_quota=True,
             cpu_manager_policy=spec.get("cpu_manager"),
-            shutdown_grace_period_seconds=int(grace) if grace is not None else None,
+            shutdown_grace_period_seconds=grace,
         ),
         shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
             enable_secure_boot=True, enable_integrity_monitoring=True
@@ -193,13 +212,13 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
 
 def _reservation_affinity(rung: Rung, gke: GkePool) -> gcp.container.NodePoolNodeConfigReservationAffinityArgs | None:
     if rung.capacity == "flex":
-        # The API wants it to be said, not left out.
+        # The API requires the field.
         return gcp.container.NodePoolNodeConfigReservationAffinityArgs(consume_reservation_type="NO_RESERVATION")
     if rung.capacity != "reserved":
-        return None  # on demand, what the project has reserved for everybody is used first, as on EKS
+        return None  # on demand, open reservations of the project are used first, as on EKS
     values = reservation_values(rung, gke)
     if not values:
-        # Not ANY_RESERVATION, which would buy on demand when there is none and never let the next rung have its turn.
+        # Not ANY_RESERVATION: it buys on demand when there is no reservation, and the next rung is never tried.
         return gcp.container.NodePoolNodeConfigReservationAffinityArgs(
             consume_reservation_type="ANY_RESERVATION_THEN_FAIL"
         )
@@ -221,7 +240,7 @@ def _accelerator(gke: GkePool) -> gcp.container.NodePoolNodeConfigGuestAccelerat
         gpu_partition_size=gke.spec.get("partition"),
         gpu_sharing_config=gcp.container.NodePoolNodeConfigGuestAcceleratorGpuSharingConfigArgs(
             gpu_sharing_strategy=gpu_sharing.STRATEGIES[sharing["strategy"]],
-            max_shared_clients_per_gpu=int(sharing["clients"]),
+            max_shared_clients_per_gpu=sharing["clients"],
         )
         if sharing
         else None,

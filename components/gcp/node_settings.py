@@ -1,4 +1,4 @@
-"""Settings of a GKE node's system: kernel parameters, huge pages, the kubelet's CPU manager, a disk of images.
+"""System settings of GKE nodes: kernel parameters, huge pages, the kubelet's CPU manager, secondary boot disks.
 
 Sources: container.v1beta1 (LinuxNodeConfig, NodeKubeletConfig, SecondaryBootDisk); GKE's "Customizing node system
 configuration" and "Use secondary boot disks to preload data or container images", 2026.
@@ -31,13 +31,13 @@ vm.max_map_count vm.overcommit_memory vm.overcommit_ratio vm.vfs_cache_pressure 
 vm.watermark_scale_factor vm.min_free_kbytes
 """
 SYSCTLS = frozenset(_TEXT.split())
-# All others are one number; GKE refuses another value (the same page, "Sysctl configuration options").
+# All others take one number; GKE refuses anything else (the same page, "Sysctl configuration options").
 WORDS = frozenset({"kernel.core_pattern", "net.ipv4.tcp_congestion_control"})
 _THREE = frozenset({"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"})
 _BELOW_NONE = frozenset({"kernel.perf_event_paranoid", "kernel.sched_rt_runtime_us"})
 CPU_MANAGERS = ("none", "static")
 DISK_MODES = {"container_images": "CONTAINER_IMAGE_CACHE", "data": None}
-# Of a node's memory; 0.6 below 30 GB.
+# Most huge pages as a share of a node's memory; 0.6 below 30 GiB.
 _SHARE, _SMALL_SHARE, _SMALL_MIB = 0.8, 0.6, 30 * 1024
 # Series with pages of 1 GiB.
 _GIGANTIC = ("a3-", "a4-", "c2d-", "c3-", "c3d-", "c4-", "c4a-", "c4d-", "h3-", "m2-", "m3-", "m4-", "z3-")
@@ -51,7 +51,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
     for key, value in spec.get("sysctls", {}).items():
         if key not in SYSCTLS:
             yield Problem(
-                f"sysctls.{key}", value, "a kernel parameter that GKE does not set", ", ".join(sorted(SYSCTLS)),
+                f"sysctls.{key}", value, "not a kernel parameter that GKE sets", ", ".join(sorted(SYSCTLS)),
                 "correct its name, or set it in a pod's securityContext",
             )  # fmt: skip
         else:
@@ -64,18 +64,17 @@ def problems(made: GkePool) -> Iterator[Problem]:
 
 
 def _form(key: str) -> tuple[str, str]:
-    """What a kernel parameter's value looks like, as a pattern and in words."""
+    """The form of a kernel parameter's value, as a pattern and in words."""
     if key in WORDS:
         return r"[A-Za-z0-9|/%._-]+", "one word"
     if key in _THREE:
-        return r"\d+([ \t]\d+){2}", "three numbers with blanks between"
+        return r"\d+([ \t]\d+){2}", "three numbers separated by blanks"
     return (r"-1|\d+", "a number, or -1") if key in _BELOW_NONE else (r"\d+", "a number")
 
 
 def _huge_pages(made: GkePool) -> Iterator[Problem]:
     machine = made.machine
-    wanted: dict[str, Any] = {**made.spec.get("huge_pages", {})}
-    pages = {size: int(count) for size, count in wanted.items()}
+    pages: dict[str, Any] = {**made.spec.get("huge_pages", {})}
     for size, count in pages.items():
         if count < 0:
             yield Problem(f"huge_pages.{size}", count, "must not be negative", "0 or more", "write 0")
@@ -83,14 +82,14 @@ def _huge_pages(made: GkePool) -> Iterator[Problem]:
         yield Problem(
             "huge_pages.one_gib", pages["one_gib"], f"{machine.name} has no pages of 1 GiB",
             f"machines of the series {', '.join(name[:-1] for name in _GIGANTIC)}",
-            f"write twoMib: {pages['one_gib'] * 512}",
+            f"write `two_mib: {pages['one_gib'] * 512}`",
         )  # fmt: skip
     share = _SMALL_SHARE if machine.memory_mib < _SMALL_MIB else _SHARE
     taken = sum(_PAGE_MIB[size] * count for size, count in pages.items())
     if taken > share * machine.memory_mib:
         yield Problem(
-            "huge_pages", pages, f"{taken:,} MiB of {machine.memory_mib:,}: GKE leaves the rest to the system",
-            f"up to {int(share * machine.memory_mib):,} MiB together", "lower the number of pages",
+            "huge_pages", pages, f"{taken:,} MiB of {machine.memory_mib:,}: GKE reserves a part for the system",
+            f"up to {int(share * machine.memory_mib):,} MiB in total", "lower the number of pages",
         )  # fmt: skip
 
 
@@ -113,19 +112,20 @@ def _disk(made: GkePool) -> Iterator[Problem]:
 
 
 def linux(made: GkePool) -> gcp.container.NodePoolNodeConfigLinuxNodeConfigArgs | None:
-    """Kernel parameters and huge pages; nothing where the pool says nothing, so that GKE's defaults stay."""
+    """Kernel parameters and huge pages; None where the pool sets neither, so that GKE's defaults apply."""
     sysctls, pages = made.spec.get("sysctls"), made.spec.get("huge_pages")
     if not sysctls and not pages:
         return None
     hugepages = gcp.container.NodePoolNodeConfigLinuxNodeConfigHugepagesConfigArgs(
-        hugepage_size2m=int(pages["two_mib"]) if pages.get("two_mib") else None,
-        hugepage_size1g=int(pages["one_gib"]) if pages.get("one_gib") else None,
+        hugepage_size2m=pages.get("two_mib") or None,
+        hugepage_size1g=pages.get("one_gib") or None,
     ) if pages else None  # fmt: skip
     return gcp.container.NodePoolNodeConfigLinuxNodeConfigArgs(sysctls=sysctls, hugepages_config=hugepages)
 
 
 def boot_disks(made: GkePool) -> list[gcp.container.NodePoolNodeConfigSecondaryBootDiskArgs] | None:
-    """One disk: of several the provider sends the first alone (node_config.go, expandNodeConfig)."""
+    """The disk. There is one at most: of several, the provider sends only the first (node_config.go,
+    expandNodeConfig)."""
     disk = made.spec.get("secondary_boot_disk")
     if disk is None:
         return None

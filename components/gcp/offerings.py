@@ -1,9 +1,9 @@
-"""What Google offers where the environment is to be: machine types in the zones of pools, Kubernetes in the region.
-Asked at preview, before a cluster stands half-made.
+"""What Google offers in the location of an environment: machine types in the zones of its pools, Kubernetes versions.
+It is asked at preview, before anything is created.
 
-Non-goals: capacity of the moment, which nobody but Compute Engine knows, and quotas. In which zones GPUs can be
-attached to N1 machines cannot be asked, since the provider has no look-up for it: the list of places knows. It also
-answers while a project's APIs are off.
+Not here: the capacity of the moment, which only Compute Engine knows, and quotas. In which zones GPUs can be attached
+to N1 machines cannot be asked, since the provider has no data source for it: the list in `places` has them. The list
+also answers while a project's APIs are not enabled.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,28 +17,29 @@ from ..checks import Problem
 from . import places
 from .pool_spec import GkeNodePoolSpec
 
-# What Google's client says of an API that a project has never used ("Compute Engine API has not been used in project …
+# Google's error for an API that a project has never used ("Compute Engine API has not been used in project …
 # before or it is disabled", reason SERVICE_DISABLED, formerly accessNotConfigured).
 _DISABLED = ("SERVICE_DISABLED", "accessNotConfigured", "has not been used in project")
 
-
-# What it says of a zone that does not exist ("Invalid value for field 'zone': 'us-central1-z'. Unknown zone.").
+# Google's error for a zone that does not exist ("Invalid value for field 'zone': 'us-central1-z'. Unknown zone.").
 _UNKNOWN = ("Unknown zone", "notFound", "was not found")
 
 
 class NotEnabled(Exception):
-    """The project's APIs are not on yet, so nothing can be asked."""
+    """The project's APIs are not enabled yet, so nothing can be asked."""
 
 
 @dataclass(frozen=True)
 class Offerings:
-    """`machines`: zone → names of the machine types that it offers, among those that were asked for; without the zones
-    that Google does not know. `minors`: Kubernetes minors that the location offers. `newest`: release channel → the
-    newest minor in it."""
+    """What Google offers."""
 
     machines: Mapping[str, frozenset[str]]
+    """Zone → names of the machine types that it offers, among those that were asked for. Zones that do not exist are
+    not in it."""
     minors: frozenset[str]
+    """Kubernetes minors that the location offers."""
     newest: Mapping[str, str]
+    """Release channel → its newest minor."""
 
 
 def look_up(
@@ -51,12 +52,12 @@ def look_up(
     """What the zones and the location offer: one call for each zone and one for the versions.
 
     Raises:
-        NotEnabled: the project has not switched the APIs on; a first `up` does.
-        pulumi.RunError: Google refuses the question for another reason, such as a right that is not there.
+        NotEnabled: the project's APIs are not enabled; the first `up` enables them.
+        pulumi.RunError: Google refuses for another reason, such as a missing permission.
     """
     wanted = sorted({name for pool in pools.values() for machine in _machines(pool) for name in _candidates(machine)})
     opts = pulumi.InvokeOptions(provider=provider)
-    # Compute Engine's filters: alternatives in brackets, joined by OR.
+    # Compute Engine's filter syntax: alternatives in brackets, joined by OR.
     filter = " OR ".join(f'(name = "{name}")' for name in wanted)
     offered: dict[str, frozenset[str]] = {}
     try:
@@ -73,7 +74,7 @@ def look_up(
         if any(sign in str(error) for sign in _DISABLED):
             raise NotEnabled from error
         raise pulumi.RunError(
-            f"Google Cloud does not say what it offers: {error}\n"
+            f"Google Cloud did not return what it offers: {error}\n"
             f"    fix: log in (`gcloud auth application-default login`), or ask for roles/compute.viewer and "
             f"roles/container.viewer in {project}"
         ) from error
@@ -85,18 +86,18 @@ def look_up(
 
 
 def zone_problems(zones: list[str], offerings: Offerings) -> Iterator[Problem]:
-    """Zones of the network that Google does not have: not each region has an `a`."""
-    known = ", ".join(zone for zone in zones if zone in offerings.machines) or "none of these"
+    """Zones of the network that do not exist: not every region has an `a`."""
+    known = ", ".join(zone for zone in zones if zone in offerings.machines)
     for index, zone in enumerate(zones):
         if zone not in offerings.machines:
             yield Problem(
-                f"zones[{index}]", zone, "there is no such zone", f"those that there are, {known} among them",
+                f"zones[{index}]", zone, "not an existing zone", f"existing zones{known and f', such as {known}'}",
                 f"see `gcloud compute zones list --filter=region:{zone.rpartition('-')[0]}`",
             )  # fmt: skip
 
 
 def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: Offerings) -> Iterator[Problem]:
-    """Pools with a machine type that none of their zones offers, or in a zone that does not. `zones`: the network's."""
+    """Pools with a machine type that not all of their zones offer. `zones`: the network's."""
     for name, pool in pools.items():
         own = [zone for zone in pool.get("zones") or places.standard(zones) if zone in offerings.machines]
         for machine in _machines(pool) if own else []:
@@ -107,19 +108,20 @@ def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: 
             elif without:
                 yield Problem(
                     f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} does not offer {machine.name}",
-                    f"zones that do: {', '.join(with_it)}", f"write zones: [{', '.join(with_it)}]",
+                    f"zones that do: {', '.join(with_it)}", f"write [{', '.join(with_it)}]",
                 )  # fmt: skip
 
 
 def attached_problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> Iterator[Problem]:
-    """GPUs that Google does not attach in a pool's zones. `zones`: the network's."""
+    """GPUs that Google does not attach to N1 machines in a pool's zones. `zones`: the network's."""
     for name, pool in pools.items():
         if pool["machine_types"][0].startswith("n1-") and "accelerator" in pool:
             yield from _without(name, pool, pool["accelerator"]["type"], zones)
 
 
 def unasked_problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> Iterator[Problem]:
-    """GPUs that a pool's zones did not have when the list of places was made: for the time when nobody can be asked."""
+    """GPUs that a pool's zones did not offer when the list of places was written: a substitute while Google cannot be
+    asked."""
     for name, pool in pools.items():
         for machine in _machines(pool):
             if machine.gpus:
@@ -134,33 +136,33 @@ def _without(name: str, pool: GkeNodePoolSpec, gpu: str, zones: list[str]) -> It
         return
     region = places.region_of(own[0])
     there = with_it or sorted(zone for zone in known if places.region_of(zone) == region)
-    asked = "switch the APIs on and ask: gcloud services enable compute.googleapis.com container.googleapis.com"
+    enable = "enable the APIs to ask Google: gcloud services enable compute.googleapis.com container.googleapis.com"
     yield Problem(
-        f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} had no {gpu} (list of 2026-11)",
+        f"{name}.zones", pool.get("zones", []), f"{', '.join(without)} did not offer {gpu} in 2026-11",
         f"zones that have it: {', '.join(there) or f'none in {region}'}",
-        f"write zones: [{', '.join(there)}], or {asked}" if there else f"choose another GPU or region, or {asked}",
+        f"write [{', '.join(there)}], or {enable}" if there else f"choose another GPU or region, or {enable}",
     )  # fmt: skip
 
 
 def version_problems(version: str, channel: str, location: str, offerings: Offerings) -> Iterator[Problem]:
-    """A Kubernetes minor that is not in the channel yet. One that GKE has left behind is no mistake in an environment
-    that is there: its cluster has moved on; see `warnings`."""
+    """A Kubernetes minor that is not in the channel yet. One that GKE no longer offers is not an error: an existing
+    cluster runs a later one; see `warnings`."""
     newest = offerings.newest.get(channel, "")
     if newest and _order(version) > _order(newest):
         known = sorted((minor for minor in offerings.minors if _order(minor) <= _order(newest)), key=_order)
         yield Problem(
             "version", version, f"not yet in the release channel {channel} in {location}", ", ".join(known),
-            f"write {newest}, or another releaseChannel",
+            f"write {newest}, or another `release_channel`",
         )  # fmt: skip
 
 
 def warnings(version: str, location: str, offerings: Offerings) -> Iterator[str]:
-    """What is no mistake but will not work for a new cluster."""
+    """What works for an existing cluster only."""
     if offerings.minors and all(_order(version) < _order(minor) for minor in offerings.minors):
         oldest = min(offerings.minors, key=_order)
         yield (
-            f"version: GKE offers no {version} in {location} any more: a new cluster is refused, and one that exists "
-            f"runs a later one; set version to {oldest} or later"
+            f"version: GKE no longer offers {version} in {location}: it refuses a new cluster, and an existing one has "
+            f"a later version; write {oldest} or later"
         )
 
 
@@ -172,7 +174,7 @@ def _nowhere(path: str, machine: hardware.MachineType, own: list[str], offerings
         fix = f"use the network's zones {', '.join(elsewhere)}"
     else:
         fix = f"write {near[0]}, or choose other zones" if near else "choose other zones or another region"
-    allowed = f"of its kind, {', '.join(own)} have: {', '.join(near) or 'none'}"
+    allowed = f"of its kind, {', '.join(own)} offer: {', '.join(near) or 'none'}"
     return Problem(path, machine.name, f"not offered in {', '.join(own)}", allowed, fix)
 
 

@@ -1,7 +1,7 @@
-"""Google's regions and zones, and which zones have which GPU: for names, and for the time when nobody can be asked.
+"""Google's regions and zones, and which zones offer which GPU: to check names, and while Google cannot be asked.
 
-Zones seldom change, GPUs monthly: those below are of the skypilot-catalog's dump (gcp/vms.csv, v8, read 2026-11), but
-for B200 and RTX PRO 6000, which are of Google's page "GPU regions and zones". Google publishes no list by AI zone.
+Zones rarely change, GPUs monthly: those below are from the skypilot-catalog (gcp/vms.csv, v8, read 2026-11), except for
+B200 and RTX PRO 6000, which are from Google's page "GPU regions and zones". Google publishes no list by AI zone.
 """
 
 import difflib
@@ -28,7 +28,7 @@ _STANDARD = {
     for region in regions.split()
 }
 AI_ZONES = ("us-central1-ai1a", "us-south1-ai1b", "europe-west4-ai1a")
-"""Zones for accelerators, away from the others of their region, with few services (Compute Engine, "AI zones")."""
+"""Zones for accelerators, apart from the others of their region, with few services (Compute Engine, "AI zones")."""
 
 ZONES = {
     region: (*zones, *(zone for zone in AI_ZONES if zone.rpartition("-")[0] == region))
@@ -95,7 +95,7 @@ ACCELERATORS = {
     )
     for accelerator, text in _ACCELERATOR_ZONES.items()
 }
-"""The zones that offer each accelerator, but for AI zones."""
+"""The zones that offer each accelerator, without AI zones."""
 
 
 _AI = re.compile(r".+-ai\d+[a-z]")
@@ -111,7 +111,7 @@ def _parent(zone: str) -> str:
 
 
 def is_zone(location: str) -> bool:
-    """Whether the list has such a zone."""
+    """Whether the list has the zone."""
     return location in ZONES.get(region_of(location), ())
 
 
@@ -121,10 +121,10 @@ def is_ai(zone: str) -> bool:
 
 
 def standard(zones: list[str]) -> list[str]:
-    """Those that are no AI zones: for the cluster, its system and whatever does not name an AI zone itself."""
+    """The zones that are not AI zones: for the cluster, its system pods and every pool that names no AI zone."""
     return [zone for zone in zones if not is_ai(zone)]
 
 
 def nearest(region: str) -> list[str]:
-    """Regions whose names look like this one."""
+    """Regions with similar names."""
     return difflib.get_close_matches(region, ZONES, n=3)

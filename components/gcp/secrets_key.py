@@ -1,8 +1,9 @@
-"""The key with which GKE encrypts a cluster's secrets before they go to its storage (which Google encrypts anyway).
+"""The Cloud KMS key with which GKE encrypts a cluster's secrets before it stores them.
 
-By choice, and not by default as on EKS: a key costs each read of a secret a call, a cluster whose key is disabled does
-not work, and a key ring can never be deleted. When it is given up, the cluster goes back to Google's key before this
-one is destroyed; a key of the cluster's own can be brought back for 30 days.
+It is optional, unlike on EKS: each read of a secret becomes a call of Cloud KMS, a cluster whose key is disabled does
+not work, and a key ring can never be deleted. Without a key Google encrypts the storage with its own. When the key is
+removed from the arguments, the cluster is switched back to Google's encryption before the key is destroyed; a key that
+was created here can be restored for 30 days.
 """
 
 import re
@@ -15,12 +16,12 @@ from ..checks import Problem
 from . import identity
 
 NEW = "new"
-"""Instead of a key's name: one of the cluster's own."""
+"""Instead of a key's name: a key is created for the cluster."""
 
 USER = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 _KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ROTATION = f"{90 * 24 * 3600}s"
-# What was encrypted with a key is lost with it; this is the time to think again.
+# What was encrypted with a key is lost with it; until then it can be restored.
 _UNTIL_DESTROYED = f"{30 * 24 * 3600}s"
 
 
@@ -31,14 +32,14 @@ def problems(key: str, region: str) -> Iterator[Problem]:
 
 
 def name_problems(path: str, key: str, region: str, other: str = "") -> Iterator[Problem]:
-    """What is wrong with the full name of a key for `region`; '' is none. `other`: what is allowed besides."""
+    """What is wrong with the full name of a key in `region`; '' is none. `other`: what else is allowed."""
     allowed = f"{other}projects/PROJECT/locations/{region}/keyRings/RING/cryptoKeys/KEY"
     found = _KEY.fullmatch(key)
     if key and found is None:
-        yield Problem(path, key, "not a valid name of a key", allowed, "see `gcloud kms keys list --keyring RING`")
+        yield Problem(path, key, "not the full name of a key", allowed, "see `gcloud kms keys list --keyring RING`")
     elif found and found["location"] != region:
         yield Problem(
-            path, key, f"lies in {found['location']}, the cluster in {region}", allowed,
+            path, key, f"is in {found['location']}, and the cluster is in {region}", allowed,
             f"name a key in {region}{', or write new' if other else ''}",
         )  # fmt: skip
 
@@ -53,9 +54,10 @@ def database_encryption(
     parent: pulumi.Resource,
     agents: identity.Agents | None = None,
 ) -> tuple[gcp.container.ClusterDatabaseEncryptionArgs, list[pulumi.Resource]]:
-    """The cluster's setting, and what must be there first. `protected`: Pulumi refuses to delete a key of our own."""
+    """The cluster's setting, and the resources that it needs first. `protected`: Pulumi refuses to delete a key that
+    is created here."""
     if not key:
-        # Left out, it would stay as it is: encrypted, with a key that Pulumi then destroys, and the cluster with it.
+        # If omitted, the cluster stays encrypted with a key that Pulumi then destroys, and the cluster is lost.
         return gcp.container.ClusterDatabaseEncryptionArgs(state="DECRYPTED"), []
     child = pulumi.ResourceOptions(parent=parent)
     key_id: pulumi.Input[str] = key
@@ -67,7 +69,7 @@ def database_encryption(
             rotation_period=_ROTATION,
             destroy_scheduled_duration=_UNTIL_DESTROYED,
             labels=tags,
-            # Without it the cluster does not even start.
+            # Without the key the cluster does not start.
             opts=pulumi.ResourceOptions(parent=parent, protect=protected),
         ).id
     member = gcp.kms.CryptoKeyIAMMember(

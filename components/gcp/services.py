@@ -1,4 +1,4 @@
-"""The Google APIs that a project must have switched on before anything else can be made."""
+"""The Google APIs that a project must have enabled before anything else can be created."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from .. import checks
+from .. import arguments
 from ..checks import Problem
 
 REQUIRED = (
@@ -24,20 +24,21 @@ REQUIRED = (
     "storage.googleapis.com",  # buckets as volumes
 )
 KEYS = "cloudkms.googleapis.com"
-"""Needed where the cluster's secrets are encrypted with a key of one's own."""
+"""Needed where a Cloud KMS key encrypts the cluster's secrets or disks."""
 
 DNS = "dns.googleapis.com"
-"""Needed where Cloud DNS answers in the cluster."""
+"""Needed where Cloud DNS serves the cluster."""
 BINARY_AUTHORIZATION = "binaryauthorization.googleapis.com"
-"""Needed where a policy says which images may run."""
+"""Needed where a policy decides which images may run."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*\.googleapis\.com")
 
 
 class GcpServicesArgs(TypedDict):
-    """`services`: API names, such as container.googleapis.com."""
+    """The APIs that a project needs."""
 
     services: list[str]
+    """Names of the APIs, such as container.googleapis.com."""
 
 
 def problems(args: GcpServicesArgs) -> Iterator[Problem]:
@@ -45,24 +46,26 @@ def problems(args: GcpServicesArgs) -> Iterator[Problem]:
     for index, service in enumerate(args["services"]):
         if not _NAME.fullmatch(service):
             name = f"{service.split('.')[0]}.googleapis.com"
-            yield Problem(f"services[{index}]", service, "no name of a Google API", name, "see `gcloud services list`")
+            yield Problem(
+                f"services[{index}]", service, "not a valid name of a Google API", name, "see `gcloud services list`"
+            )
         elif service in args["services"][:index]:
             yield Problem(f"services[{index}]", service, "named twice", "each API once", "remove one of them")
 
 
 class GcpServices(pulumi.ComponentResource):
-    """Switches APIs on and never off: others in the project may use them.
+    """Enables APIs of a project, and never disables them: others in the project may use them.
 
-    Does not: switch on the Service Usage API, by which this is done; new projects have it.
+    Does not: enable the Service Usage API, through which this works; new projects have it.
     """
 
     services: pulumi.Output[list[str]]
-    """The APIs, known once all of them are on."""
+    """The APIs, known once all of them are enabled."""
 
     def __init__(self, name: str, args: GcpServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpServices", name, None, opts)
-        checks.refuse(problems(args), f"GcpServices {name}")
-        enabled = [
+        args = arguments.checked(f"GcpServices {name}", GcpServicesArgs, args, problems)
+        self.resources = [
             gcp.projects.Service(
                 f"{name}-{service.split('.')[0]}",
                 service=service,
@@ -71,5 +74,6 @@ class GcpServices(pulumi.ComponentResource):
             )
             for service in args["services"]
         ]
-        self.services = pulumi.Output.all(*[service.service for service in enabled])
+        """The enabled APIs as resources, in the order of `services`."""
+        self.services = pulumi.Output.all(*[service.service for service in self.resources])
         self.register_outputs({"services": self.services})

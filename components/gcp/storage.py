@@ -1,7 +1,7 @@
-"""Volumes on Google Cloud: disks for one pod, Filestore shared by many, and the classes that hand them out.
+"""Storage classes on Google Cloud: disks for one pod, and Filestore instances that many pods share.
 
-Not here: a file system of the environment's own (`filestore.py`), buckets as volumes (`buckets.py`), and keys, which
-are given (Google encrypts everything with its own otherwise; Filestore always).
+Not here: one file system for all pods (`Filestore`), buckets as volumes (`GcsBuckets`), and the creation of keys.
+Without a key Google encrypts the disks with its own, and Filestore always does.
 """
 
 import json
@@ -11,67 +11,77 @@ from typing import TypedDict
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import checks, hardware, versions
+from .. import arguments, checks, hardware, versions
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
+from . import labels
 
 _DISKS = "pd.csi.storage.gke.io"
 FILESTORE_DRIVER = "filestore.csi.storage.gke.io"
 
 FILESTORE_TIER = "zonal"
 FILESTORE_TIERS = ("standard", "premium", "zonal", "regional", "enterprise")
-# Of one share of an instance that several claims share (gcp-filestore-csi-driver, multishare).
+# The only tier whose instances several claims can share (gcp-filestore-csi-driver, multishare).
 _MULTISHARE_TIER = "enterprise"
 
-# Hyperdisk Balanced at the rate that EKS's block-fast has: the most MiB/s that go with the IOPS of every disk. A disk
-# takes 500 IOPS for each GiB, so a volume of the class has 6 GiB at least.
+# Hyperdisk Balanced at the rate of EKS's block-fast: the most MiB/s that go with the IOPS of every disk. A disk allows
+# 500 IOPS for each GiB, so a volume of the class has at least 6 GiB.
 _FAST = {"provisioned-iops-on-create": "3000", "provisioned-throughput-on-create": "750Mi"}
 # From 1.35.3-gke.1290000 on (google/skills, gke-compute-classes, 2026-08).
 _DYNAMIC_FROM = (1, 35)
 
 
 class GcpStorageArgs(TypedDict):
-    """`network_id`: the VPC in which Filestore instances are reached; `shared_vpc`: it belongs to another project
-    (default false). `machine_types`: of all pools; the disks are of a kind that each of them takes. `version`: of
-    Kubernetes. `filestore_tier`: of the class `shared`: `standard` (HDD), `premium`, `zonal` (default), `regional` or
-    `enterprise`, in the Filestore CSI driver's spelling. `filestore_multishare`: claims of the class share instances
-    instead of having one each (default false; enterprise only, up to 1 TiB each). `client_cidrs`: who may mount a file
-    system of the class `shared` (default: the whole VPC and what is connected to it; with multishare always so).
-    `disks_key`: encrypts the disks of claims (default: Google's own). `tags`: labels of disks and instances of claims,
-    which the provider's default labels do not reach."""
+    """The storage classes of a GKE cluster."""
 
     network_id: pulumi.Input[str]
+    """Id of the VPC from which Filestore instances are mounted."""
     shared_vpc: NotRequired[bool]
+    """Whether the VPC belongs to another project. Default: `false`."""
     machine_types: NotRequired[list[str]]
+    """Machine types of all pools. The volumes are of a kind of disk that each of them takes. Default:
+    not known; volumes are persistent disks."""
     version: NotRequired[str]
+    """Kubernetes minor of the cluster, such as 1.35, for checks. Default: not checked."""
     filestore_tier: NotRequired[str]
+    """Filestore tier of the class `shared`, in the spelling of the CSI driver: standard (HDD), premium, zonal, regional
+    or enterprise. Default: `zonal`."""
     filestore_multishare: NotRequired[bool]
+    """Whether claims of the class `shared` share instances instead of having one each; with the tier enterprise only,
+    up to 1 TiB each. Default: `false`."""
     client_cidrs: NotRequired[list[str]]
+    """Networks in CIDR notation that may mount file systems of the class `shared`. It has no effect together with
+    `filestore_multishare`. Default: the whole VPC and the networks that are connected to it."""
     disks_key: NotRequired[pulumi.Input[str]]
+    """Full name of the Cloud KMS key that encrypts the disks of claims. Default: Google's own key."""
     tags: NotRequired[dict[str, str]]
+    """Labels of the disks and instances that claims create, which the provider's default labels do not reach. Default:
+    none."""
 
 
 def problems(args: GcpStorageArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the storage's arguments, seen without asking Google."""
+    """Everything that is wrong with the storage's arguments, found without asking Google."""
     tier = args.get("filestore_tier", FILESTORE_TIER)
     yield from checks.one_of("filestore_tier", tier, FILESTORE_TIERS)
     if args.get("filestore_multishare", False) and tier != _MULTISHARE_TIER:
         yield Problem(
             "filestore_multishare", True, f"instances of the tier {tier} hold one volume each",
-            f"false, or the tier {_MULTISHARE_TIER}", f"write filestoreTier: {_MULTISHARE_TIER}, or remove it",
+            f"false, or the tier {_MULTISHARE_TIER}", f"write `filestore_tier: {_MULTISHARE_TIER}`, or remove it",
         )  # fmt: skip
+    for index, cidr in enumerate(args.get("client_cidrs", [])):
+        yield from checks.cidr(f"client_cidrs[{index}]", cidr)
     kind, version = disk_kind(args.get("machine_types", [])), args.get("version", "")
     if kind == "dynamic" and (minor := versions.minor(version)) and minor < _DYNAMIC_FROM:
         yield Problem(
-            "", version, "some pools take persistent disks only and others hyperdisks only, and a storage class for "
-            "both takes a later Kubernetes", "1.35 and later, or pools of one kind",
-            "write cluster.version: 1.35, or choose machine types of one kind",
+            "version", version, "some pools take persistent disks only and others hyperdisks only, which one storage "
+            "class serves from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
+            "write 1.35, or choose machine types of one kind",
         )  # fmt: skip
 
 
 def disk_kind(machine_types: list[str]) -> str:
-    """What volumes are, so that every pool takes them: `hyperdisk` where all take Hyperdisk Balanced, else `pd` where
-    all take persistent disks, else `dynamic`: the driver chooses by the node."""
+    """The kind of disk that every pool takes: `hyperdisk` where all take Hyperdisk Balanced, else `pd` where all take
+    persistent disks, else `dynamic`: the driver chooses by the node."""
     machines = [machine for name in machine_types if (machine := hardware.find(hardware.GCP, name))]
     if machines and all("hyperdisk-balanced" in machine.disks for machine in machines):
         return "hyperdisk"
@@ -89,20 +99,20 @@ def disk_parameters(kind: str, fast: bool) -> dict[str, str]:
         "type": "dynamic",
         "pd-type": disk,
         "hyperdisk-type": "hyperdisk-balanced",
-        # Pods with such a volume are put on nodes that take its kind, and the autoscaler adds no others.
+        # Pods with such a volume are scheduled on nodes that take its kind, and the autoscaler adds only such nodes.
         "use-allowed-disk-topology": "true",
-        # The driver leaves out what a persistent disk does not have.
+        # The driver omits what a persistent disk does not have.
         **rate,
     }
 
 
 class GcpStorage(pulumi.ComponentResource):
-    """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`; GKE runs their
+    """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`. GKE runs their
     drivers and the snapshot controller.
 
-    GKE's own class standard-rwo stays a default, too; of two defaults Kubernetes uses the newer one, which is `block`.
-    A Filestore instance is made with the first claim and not before: it is billed by the hour, from one TiB on (premium
-    2.5 TiB) whatever the claim asks for.
+    GKE's own class standard-rwo stays a default class as well; of two default classes Kubernetes uses the newer one,
+    which is `block`. A Filestore instance is created with the first claim. It is billed by the hour for at least 1 TiB
+    (premium: 2.5 TiB), whatever size the claim asks for.
 
     Takes the provider `kubernetes`.
     """
@@ -112,32 +122,34 @@ class GcpStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GcpStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gpuyard:index:GcpStorage", name, None, opts)
-        checks.refuse(problems(args), f"GcpStorage {name}")
+        args = arguments.checked(f"GcpStorage {name}", GcpStorageArgs, args, problems, labels.with_tags)
         kind = disk_kind(args.get("machine_types", []))
         key: dict[str, pulumi.Input[str]] = (
             {"disk-encryption-kms-key": args["disks_key"]} if "disks_key" in args else {}
         )
-        labels = _labels(args)
-        slow, fast = ({**disk_parameters(kind, fast=fast), **key, **labels} for fast in (False, True))
-        classes = [
+        tags = _tags(args)
+        slow, fast = ({**disk_parameters(kind, fast=fast), **key, **tags} for fast in (False, True))
+        self.storage_classes = [
             storage_class(f"{name}-block", BLOCK, _DISKS, slow, self, []),
             storage_class(f"{name}-block-fast", BLOCK_FAST, _DISKS, fast, self, []),
             storage_class(f"{name}-shared", SHARED, FILESTORE_DRIVER, _files(args), self, []),
         ]
+        """The StorageClasses, the default one first."""
         snapshot_class(f"{name}-block-snapshots", _DISKS, self, [])
-        self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
+        self.storage_class_names = pulumi.Output.all(*[each.metadata.name for each in self.storage_classes])
         self.register_outputs({"storageClassNames": self.storage_class_names})
 
 
-def _labels(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
-    """As both drivers spell them (ParameterKeyLabels in gcp-compute-persistent-disk-csi-driver and Filestore's)."""
+def _tags(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
+    """The labels in the spelling of both drivers (ParameterKeyLabels in gcp-compute-persistent-disk-csi-driver and in
+    Filestore's)."""
     text = ",".join(f"{key}={value}" for key, value in args.get("tags", {}).items())
     return {"labels": text} if text else {}
 
 
 def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
     network = pulumi.Output.from_input(args["network_id"])
-    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER), **_labels(args)}
+    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER), **_tags(args)}
     clients = args.get("client_cidrs", [])
     if args.get("filestore_multishare", False):
         parameters["multishare"] = "true"
@@ -146,6 +158,6 @@ def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
         export = {"accessMode": "READ_WRITE", "ipRanges": clients, "squashMode": "NO_ROOT_SQUASH"}
         parameters["nfs-export-options-on-create"] = json.dumps([export], separators=(",", ":"))
     if args.get("shared_vpc", False):
-        # Of another project's network Filestore is a service producer.
+        # In another project's network Filestore is a service producer.
         return {**parameters, "network": network, "connect-mode": "PRIVATE_SERVICE_ACCESS"}
     return {**parameters, "network": network.apply(lambda id: id.rsplit("/", 1)[-1])}

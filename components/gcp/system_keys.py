@@ -1,7 +1,7 @@
-"""Labels and taints of nodes that are GKE's or Kubernetes' own, and those of Google's domains that people set.
+"""Labels and taints of nodes that GKE or Kubernetes sets, as opposed to those of Google's domains that users set.
 
-Sources: system_labels.go of GKE's autoscaler (GoogleCloudPlatform/cluster-autoscaler, 2026-08): what GKE puts on nodes;
-what its API says of the others: "managed by GKE or Kubernetes and must not be manually specified"
+Sources: system_labels.go of GKE's autoscaler (GoogleCloudPlatform/cluster-autoscaler, 2026-08): what GKE sets on nodes;
+the errors of its API for the others: "managed by GKE or Kubernetes and must not be manually specified"
 (terraform-provider-google#19677), "Applying kubernetes label is not allowed" (terraform-provider-google#6003).
 """
 
@@ -12,9 +12,9 @@ from ..checks import Problem
 from ..taints import COMPUTE_CLASS, GPU_KEY, Taint, gpu_taint
 from .pool_spec import NETWORK_PROFILE_LABEL, GkeNodePoolSpec
 
-# Keys of Kubernetes, its own labels of the life cycle among them: GKE takes none.
+# Domains of Kubernetes, including its labels of the node lifecycle: GKE refuses their keys.
 _KUBERNETES = ("kubernetes.io", "k8s.io")
-# Domains in which every key is GKE's.
+# Domains in which GKE sets every key.
 _DOMAINS = ("disk-type.gke.io", "supported-cpu-platform.cloud.google.com", "sandbox.gke.io", "topology.gke.io")
 _GOOGLE = "cloud.google.com/"
 _NAMES = """
@@ -35,7 +35,7 @@ _TAINTS = frozenset({f"{_GOOGLE}gke-queued", f"{_GOOGLE}not-target-gke-version"}
 
 
 def problems(spec: GkeNodePoolSpec) -> Iterator[Problem]:
-    """Labels and taints that GKE refuses or sets itself, and taints that collide."""
+    """Labels and taints that GKE refuses or sets itself, and taints that conflict."""
     yield from _own([(f"labels.{key}", key) for key in spec.get("labels", {})], _LABELS)
     taints = spec.get("taints", [])
     yield from _own([(f"taints[{index}].key", taint["key"]) for index, taint in enumerate(taints)], _TAINTS)
@@ -47,7 +47,7 @@ def _own(found: Sequence[tuple[str, str]], gkes: frozenset[str]) -> Iterator[Pro
         domain = key.rpartition("/")[0]
         if any(domain == system or domain.endswith(f".{system}") for system in _KUBERNETES):
             yield Problem(
-                path, key, "a key of Kubernetes' own, which GKE does not take", "keys without a domain, or of your own",
+                path, key, "a key of Kubernetes, which GKE refuses", "keys without a domain, or with your own domain",
                 "rename the key",
             )  # fmt: skip
         elif key == COMPUTE_CLASS:
@@ -57,8 +57,8 @@ def _own(found: Sequence[tuple[str, str]], gkes: frozenset[str]) -> Iterator[Pro
             )  # fmt: skip
         elif key in gkes or domain in _DOMAINS:
             yield Problem(
-                path, key, "GKE sets it, from the pool's other fields",
-                "keys without a domain, of your own, or those of Google's that people set", "remove it",
+                path, key, "GKE sets it from the other fields of the pool",
+                "keys without a domain, with your own domain, or those of Google's that users set", "remove it",
             )  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def _collisions(taints: Sequence[Taint]) -> Iterator[Problem]:
             if taint["key"] == GPU_KEY and (other := taint.get(field, "")) != meant:
                 yield Problem(
                     f"taints[{index}].{field}", other,
-                    f"collides with {GPU_KEY}={gpu.get('value')}:{gpu['effect']}, which GKE sets automatically", meant,
-                    "remove the taint: it is set anyway",
+                    f"conflicts with {GPU_KEY}={gpu.get('value')}:{gpu['effect']}, which GKE sets automatically", meant,
+                    "remove the taint: GKE sets it",
                 )  # fmt: skip
 
 

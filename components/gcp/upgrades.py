@@ -1,4 +1,4 @@
-"""How the nodes of a GKE pool are renewed: by surge, or blue and green; and how long that may take."""
+"""Node upgrades of a GKE pool: by surge or blue-green, and how long Pulumi waits for them."""
 
 import math
 from collections.abc import Iterator
@@ -9,35 +9,35 @@ from .. import checks
 from ..checks import Problem
 from .pool_spec import GkePool
 
-# Name in a spec → the API's. The third, SHORT_LIVED, is what GKE itself gives pools of flex-start nodes.
+# Value of the argument → the API's. GKE itself gives pools of flex-start nodes a third one, SHORT_LIVED.
 STRATEGIES = {"surge": "SURGE", "blue_green": "BLUE_GREEN"}
 _FIELDS = {
     "surge": ("max_surge", "max_unavailable"),
     "blue_green": ("batch_percentage", "batch_soak_seconds", "soak_seconds"),
 }
-# Nodes that GKE renews at once (the provider's docs of upgrade_settings).
+# Nodes that GKE upgrades at once (the provider's documentation of upgrade_settings).
 _AT_ONCE = 20
-# The provider's own limit of a node pool's operations (resource_container_node_pool.go, Timeouts).
+# The provider's own limit for operations on a node pool (resource_container_node_pool.go, Timeouts).
 _LEAST_MINUTES = 120
-# GKE gives the pods of a node up to an hour to go (its page "Node upgrade strategies"); then the next one boots.
+# GKE gives the pods of a node up to an hour to end ("Node upgrade strategies"); then the next node boots.
 _NODE_MINUTES = 60 + 15
-# The API's reference of BlueGreenSettings and StandardRolloutPolicy; a soak ends after seven days.
+# BlueGreenSettings and StandardRolloutPolicy in the API's reference; a soak ends after seven days.
 _RANGES = {"batch_percentage": (1, 100), "batch_soak_seconds": (0, 604800), "soak_seconds": (0, 604800)}
 
 
 def timeouts(made: GkePool) -> pulumi.CustomTimeouts:
-    """How long Pulumi waits for a node pool. A change of its nodes (machine type, disk, version) may renew all of them:
-    that is counted at the pool's `max`, every node as slow as GKE lets it be. GKE goes on meanwhile; the limit decides
-    when Pulumi calls it failed."""
+    """How long Pulumi waits for a node pool. A change of its nodes (machine type, disk, version) may recreate all of
+    them: the timeout covers the pool's `max`, with each node as slow as GKE allows. GKE continues after the timeout; it
+    only decides when Pulumi reports a failure."""
     wanted = made.upgrade
     if wanted.get("strategy") == "blue_green":
-        batches = math.ceil(100 / int(wanted.get("batch_percentage", 10)))
-        soak = batches * int(wanted.get("batch_soak_seconds", 0)) + int(wanted.get("soak_seconds", 0))
+        batches = math.ceil(100 / wanted.get("batch_percentage", 10))
+        soak = batches * wanted.get("batch_soak_seconds", 0) + wanted.get("soak_seconds", 0)
         renewal = batches * _NODE_MINUTES + math.ceil(soak / 60)
     else:
-        at_once = int(wanted.get("max_surge", 0)) + int(wanted.get("max_unavailable", 0))
+        at_once = wanted.get("max_surge", 0) + wanted.get("max_unavailable", 0)
         renewal = math.ceil(made.pool.max / at_once) * _NODE_MINUTES
-    # Making the first node and removing the last one comes on top.
+    # The creation of the first node and the deletion of the last one take extra time.
     update = _LEAST_MINUTES + renewal
     return pulumi.CustomTimeouts(create=f"{_LEAST_MINUTES}m", update=f"{update}m", delete=f"{_LEAST_MINUTES}m")
 
@@ -49,7 +49,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
         return
     if made.pool.capacity == ("flex",):
         yield Problem(
-            "upgrade", dict(wanted), "flex-start nodes are not upgraded: they end, and new ones have the new version",
+            "upgrade", dict(wanted), "flex-start nodes are not upgraded: they end, and new nodes have the new version",
             "nothing", "remove it",
         )  # fmt: skip
         return
@@ -59,8 +59,8 @@ def problems(made: GkePool) -> Iterator[Problem]:
         for field in fields:
             if other != strategy and strategy in STRATEGIES and field in wanted:
                 yield Problem(
-                    f"upgrade.{field}", wanted[field], f"has no meaning for the strategy {strategy}",
-                    ", ".join(_FIELDS[strategy]), f"remove it, or write strategy: {other}",
+                    f"upgrade.{field}", wanted[field], f"has no effect with the strategy {strategy}",
+                    ", ".join(f"`{each}`" for each in _FIELDS[strategy]), f"remove it, or write `strategy: {other}`",
                 )  # fmt: skip
     surge, unavailable = whole.get("max_surge", 0), whole.get("max_unavailable", 0)
     for field, value in (("max_surge", surge), ("max_unavailable", unavailable)):
@@ -68,14 +68,14 @@ def problems(made: GkePool) -> Iterator[Problem]:
             yield Problem(f"upgrade.{field}", value, "must not be negative", "0 or more", "write 0")
     if strategy == "surge" and surge == unavailable == 0:
         yield Problem(
-            "upgrade", dict(wanted), "no node may be added and none taken away: nothing could be renewed",
-            "max_surge or max_unavailable of 1 or more", "write maxSurge: 1",
+            "upgrade", dict(wanted), "allows no node more and no node less: no node could be upgraded",
+            "`max_surge` or `max_unavailable` of 1 or more", "write `max_surge: 1`",
         )  # fmt: skip
     if strategy == "surge" and surge + unavailable > _AT_ONCE:
         field = "max_surge" if surge >= unavailable else "max_unavailable"
         yield Problem(
             f"upgrade.{field}", max(surge, unavailable),
-            f"{surge + unavailable} nodes at once, with max_surge = {surge} and max_unavailable = {unavailable}",
+            f"{surge + unavailable} nodes at once, with `max_surge: {surge}` and `max_unavailable: {unavailable}`",
             f"up to {_AT_ONCE} together", f"write {max(_AT_ONCE - min(surge, unavailable), 1)}",
         )  # fmt: skip
     batch = ("batch_percentage", wanted.get("batch_percentage"))
@@ -84,11 +84,11 @@ def problems(made: GkePool) -> Iterator[Problem]:
         low, high = _RANGES[field]
         if strategy == "blue_green" and value is not None and not low <= value <= high:
             yield Problem(
-                f"upgrade.{field}", value, "no possible value", f"{low} to {high}",
+                f"upgrade.{field}", value, "out of range", f"{low} to {high}",
                 f"write {min(max(value, low), high)}",
             )  # fmt: skip
     if strategy == "blue_green" and any(made.compact(rung) for rung in made.pool.rungs):
         yield Problem(
-            "upgrade.strategy", strategy, "compactly placed nodes cannot be doubled for a while", "surge",
-            "write surge, or placement: false",
+            "upgrade.strategy", strategy, "compactly placed nodes cannot be doubled during an upgrade", "surge",
+            "write surge, or `placement: false`",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the config of an environment on Google GKE says, as the arguments of the library's components."""
+"""The config of an environment on GKE as the arguments of the library's components."""
 
 from typing import Any, cast
 
@@ -17,12 +17,12 @@ from ..section import Section
 
 
 def location(environment: Environment) -> str:
-    """Where the control plane is: the region, or one zone."""
+    """Location of the control plane: the region, or one zone."""
     return environment.config.cluster.location or environment.region
 
 
 def pods_per_node(environment: Environment) -> int:
-    """Most pods on one node; as many addresses are set aside for each."""
+    """Maximum of pods on a node."""
     return environment.config.cluster.pods_per_node or addresses.PODS_PER_NODE
 
 
@@ -39,7 +39,7 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "cidr": network.cidr,
         "deletion_protection": environment.config.deletion_protection,
     }
-    # What exists stays, even if the default is another range by now.
+    # An existing range stays, even if the default is another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
         args[field] = args.get(field) or living_ranges(environment.living).get(name)
     if args["pods_cidr"] is None:
@@ -48,13 +48,13 @@ def network(environment: Environment) -> GcpNetworkArgs:
 
 
 def living_ranges(living: Living) -> dict[str, str]:
-    """The secondary ranges of the subnetwork that exists, by name."""
+    """The secondary ranges of the existing subnetwork, by name."""
     made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 
 def existing_network(environment: Environment, existing: Section) -> GcpExistingNetworkArgs:
-    """A network that is there already."""
+    """An existing network."""
     args = {
         **existing.arguments(),
         "project": environment.project,
@@ -104,14 +104,14 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
         "version": environment.kubernetes_version,
         **storage.arguments("filestore", "buckets"),
-        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return cast(GcpStorageArgs, _given(args))
 
 
 def filestore(environment: Environment) -> FilestoreArgs | None:
-    """The file system for all pods, if one is wanted."""
+    """The file system for all pods, if the config has one."""
     filestore, network = environment.config.storage.filestore, environment.config.network
     if filestore is None:
         return None
@@ -121,7 +121,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
         "region": environment.region,
         "zones": network.zones,
         "shared_vpc": shared_vpc(environment),
-        # Mounts come from the nodes' addresses. In a VPC that is not ours their range is not known: all of it may.
+        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
         "deletion_protection": environment.config.deletion_protection,
     }
@@ -129,7 +129,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
 
 
 def buckets(environment: Environment) -> GcsBucketsArgs | None:
-    """Buckets as volumes, if there are any."""
+    """Buckets as volumes, if the config has any."""
     buckets = environment.config.storage.buckets
     given = {name: bucket.arguments() for name, bucket in buckets.items()}
     args = {"project": environment.project, "buckets": given}

@@ -1,6 +1,7 @@
-"""What is wrong with the config of an environment on Google GKE, and what deserves a look, before anything is made."""
+"""Problems and warnings of the config of an environment on GKE, before anything is created."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from components import hardware, pools, renames
@@ -18,7 +19,7 @@ from ..environment import Environment
 from ..section import Section
 from . import args
 
-# What the owner of an existing VPC has decided.
+# Fields that are up to the owner of an existing VPC.
 _OWNERS = ("cidr", "nat", "pods_cidr", "services_cidr", "further_pods_cidrs", "flow_log_percent")
 
 
@@ -30,10 +31,11 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
             if field in network.written:
                 yield Problem(
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
-                    "remove it, or remove existing",
+                    "remove it, or remove `existing`",
                 )  # fmt: skip
         for problem in existing_network.problems(args.existing_network(environment, network.existing)):
-            yield problem if problem.path.startswith("zones") else problem.under("existing")
+            if problem.path != "project":
+                yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     given = args.network(environment)
     wrong = list(gcp_network.problems(given))
@@ -50,12 +52,11 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
 
 def cluster_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `cluster`."""
+    # The default location, the region, is right: wrong zones are a problem of the network, as is their absence.
+    elsewhere = ["project", "zones"] if environment.config.cluster.location else ["project", "zones", "location"]
     for problem in gcp_cluster.problems(args.cluster(environment)):
-        # The region as the default is right; where zones of another one are the mistake, the network says so. What is
-        # wrong with the project is said of `gcp:project`.
-        elsewhere = ["project"] if environment.config.cluster.location else ["project", "location"]
         if problem.path not in elsewhere:
-            yield problem
+            yield replace(problem, path="name") if problem.path == "cluster_name" else problem
 
 
 def pool_problems(environment: Environment) -> Iterator[Problem]:
@@ -72,7 +73,7 @@ def pool_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def _range_problems(environment: Environment) -> Iterator[Problem]:
-    """Ranges for pods that the network does not have."""
+    """Pools that name a range for pods which the network does not have."""
     ranges = args.further_pods_ranges(environment)
     for name, pool in environment.node_pools.items():
         wanted = pool.get("pods_range")
@@ -80,17 +81,22 @@ def _range_problems(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 f"{name}.pods_range", wanted, "not a further range of the network",
                 ", ".join(ranges) or "there is none",
-                "name one of network.furtherPodsCidrs (of an existing VPC: furtherPodsRanges), or add it there",
+                "name one of network.furtherPodsCidrs (in an existing VPC: furtherPodsRanges), or add it there",
             )  # fmt: skip
 
 
 def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
-    yield from gcp_storage.problems(args.storage(environment))
+    for problem in gcp_storage.problems(args.storage(environment)):
+        # The pools' machine types and the cluster's version are not keys of `storage`.
+        yield replace(problem, path="") if problem.path == "version" else problem
+    found = []
     if filestore := args.filestore(environment):
-        yield from (p.under("filestore") for p in gcp_filestore.problems(filestore))
+        found += [problem.under("filestore") for problem in gcp_filestore.problems(filestore)]
     if buckets := args.buckets(environment):
-        yield from gcp_buckets.problems(buckets)
+        found += gcp_buckets.problems(buckets)
+    # The project is a problem of `gcp:project`, and zones are one of the network.
+    yield from (problem for problem in found if problem.path not in ("project", "filestore.project", "filestore.zones"))
 
 
 def tag_problems(environment: Environment) -> Iterator[Problem]:
@@ -100,27 +106,28 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong between the add-ons and the rest."""
+    """Conflicts of the add-ons with the rest of the config."""
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
     if all(pool.gpus for pool in resolved.values()):
         yield Problem(
-            "nodePools", list(resolved), "no pool without GPUs: GKE's system pods find no node to run on",
-            "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (n2-standard-8)",
+            "nodePools", list(resolved), "has no pool without GPUs: GKE's system pods find no node to run on",
+            "at least one pool of CPU machines with `min` of 1 or more",
+            "add a pool such as cpu-workers (n2-standard-8)",
         )  # fmt: skip
 
 
 def charts(environment: Environment) -> list[Chart]:
-    """None: the device plugin, the autoscaler, Prometheus and DCGM are GKE's own."""
+    """None: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
     return []
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """Nothing of `charts` has an effect."""
+    """No field of `charts` has an effect."""
     yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """Nothing of `images` has an effect: what runs in the cluster comes with GKE."""
+    """No field of `images` has an effect: GKE installs what runs in the cluster."""
     yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
 
 
@@ -130,7 +137,7 @@ def _without_effect(section: Section, why: str) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on GKE but is seldom meant. No end of support: release channels upgrade automatically."""
+    """What works on GKE but is rarely intended. No end of support: release channels upgrade automatically."""
     if environment.config.network.existing is None:
         given = args.network(environment)
         yield from (f"network.{said}" for said in gcp_network.warnings(given))
@@ -138,14 +145,14 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         own = environment.config.network.pods_cidr is None and not args.living_ranges(environment.living)
         if own and larger != gcp_network.PODS_CIDR:
             yield (
-                f"network.podsCidr: chosen for you is {larger}, since another range takes {gcp_network.PODS_CIDR}; "
-                "write it down: a range that is in use cannot move"
+                f"network.pods_cidr: {larger} is used, since another range overlaps {gcp_network.PODS_CIDR}; write it "
+                "into the file: a range in use cannot move"
             )
     for name, bucket in environment.config.storage.buckets.items():
         if not bucket.service_account:
             yield (
-                f"storage.buckets.{name}.serviceAccount: the right is that of all pods of the namespace "
-                f"{bucket.namespace}, in every cluster of the project; name the service account of those who need it"
+                f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
+                "bucket, in every cluster of the project; name the service account of those that need it"
             )
     yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (

@@ -1,4 +1,4 @@
-"""The environment on Google GKE: how the library's components are wired, in the order of `__main__.py`."""
+"""The environment on GKE: how the library's components are wired, in the order of `__main__.py`."""
 
 from typing import cast
 
@@ -33,19 +33,19 @@ def providers(environment: Environment) -> Providers:
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """What only Google knows and what would otherwise fail twenty minutes into an `up`: which zones offer the machine
-    types, and which Kubernetes the location has.
+    """Asks Google what would otherwise fail twenty minutes into an `up`: which zones offer the machine types, and which
+    Kubernetes versions the location has.
 
     Raises:
-        pulumi.RunError: one error that lists every pool that could not get a node, and a version that is not there yet.
+        pulumi.RunError: one error that lists every pool that cannot get a node, and a version that is not offered yet.
     """
     specs, zones, location = environment.node_pools, environment.config.network.zones, args.location(environment)
     try:
         found = offerings.look_up(specs, zones, location, environment.project, providers[0])
     except offerings.NotEnabled:
         pulumi.log.warn(
-            f"Google's APIs are not switched on in {environment.project} yet, so nobody can say whether it has the "
-            "machine types and the version; the first `pulumi up` switches them on"
+            f"Google's APIs are not enabled in {environment.project} yet, so machine types and version could not be "
+            "checked; the first `pulumi up` enables them"
         )
         unsure = [*offerings.unasked_problems(specs, zones), *offerings.attached_problems(specs, zones)]
         environment.refuse(problem.under("nodePools") for problem in unsure)
@@ -62,7 +62,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
 
 
 def network(environment: Environment, providers: Providers) -> Network:
-    """The project's APIs; VPC, subnetwork, NAT, or the VPC that is there already."""
+    """The project's APIs, and a new VPC with subnetwork and NAT, or the existing VPC."""
     cluster = environment.config.cluster
     wanted = {
         services.KEYS: cluster.secrets_key or cluster.disks_key,
@@ -81,7 +81,7 @@ def network(environment: Environment, providers: Providers) -> Network:
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> GkeCluster:
-    """Control plane and the account of its nodes."""
+    """The control plane, and the account of its nodes."""
     given: GkeClusterArgs = {
         **args.cluster(environment),
         "network_id": network.network_id,
@@ -102,14 +102,14 @@ def node_pools(
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
     made: dict[str, GkeNodePool] = {}
     for name in sorted(environment.node_pools, key=lambda name: bool(resolved[name].gpus)):
-        # GKE taints a GPU pool by itself only when another pool exists. Every node needs the network's way out.
+        # GKE taints a GPU pool only if a pool without GPUs exists. Every node needs the network's NAT.
         first = [made[other] for other in made if not resolved[other].gpus] if resolved[name].gpus else []
         made[name] = GkeNodePool(
             name,
             {
                 "pool": environment.node_pools[name],
                 "zones": environment.config.network.zones,
-                "location": args.location(environment),
+                "location": cluster.location,
                 "cluster": cluster.cluster_name,
                 "kubernetes_version": environment.kubernetes_version,
                 "node_service_account": cluster.node_service_account,
@@ -128,7 +128,7 @@ def storage(
     cluster: GkeCluster,
     node_pools: dict[str, GkeNodePool],
 ) -> GcpStorage:
-    """Storage classes, file systems and volumes; GKE runs the drivers, so no pool is waited for."""
+    """Storage classes, file systems and volumes. GKE runs the drivers, so they do not wait for a pool."""
     options = pulumi.ResourceOptions(providers=providers)
     places = {"network_id": network.network_id, "tags": environment.tags}
     if filestore := args.filestore(environment):
@@ -148,8 +148,8 @@ def addons(
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
 ) -> dict[str, pulumi.Output[str]]:
-    """No release: see `charts`. The order of each capacity ladder, which the autoscaler reads in the cluster; alert
-    rules; and what empties the cluster as the first step of a destroy."""
+    """No Helm release: see `charts`. The order of each pool's rungs, which the autoscaler reads in the cluster; alert
+    rules; and the component that empties the cluster as the first step of a destroy."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
@@ -168,13 +168,13 @@ def addons(
             "kubeconfig": cluster.kubeconfig,
             "enabled": environment.config.addons.cleanup,
             "deletion_protection": environment.config.deletion_protection,
-            # Filestore is peered with the VPC; one of somebody else's stays, and its peering with it.
+            # Filestore is peered with the VPC; an existing VPC stays, and its peering with it.
             "network_drivers": [] if environment.config.network.existing else [FILESTORE_DRIVER],
         },
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
-            # What still has to run while it works: nodes that let go of volumes, and the network that they need for it.
-            # Drivers and load balancers are the control plane's own affair.
+            # What must still run meanwhile: nodes, which detach volumes, and the network that they need for it. GKE's
+            # control plane runs the drivers and the load balancer controller.
             depends_on=[*node_pools.values(), storage],
         ),
     )

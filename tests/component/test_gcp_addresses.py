@@ -35,8 +35,8 @@ def test_pools_that_outgrow_the_range_meet_the_ways_out() -> None:
     with pytest.raises(Exception, match=r"network\.podsCidr = '10\.64\.0\.0/14'.*1,101 nodes") as refused:
         parse("dev-gke", changed("dev-gke", changes))
     text = str(refused.value)
-    assert "podsCidr: 100.64.0.0/13 before" in text
-    assert "podsPerNode: 64 before" in text and "a new pool with a range of network.furtherPodsCidrs" in text
+    assert "`podsCidr: 100.64.0.0/13` before" in text
+    assert "`podsPerNode: 64` before" in text and "a new pool whose `podsRange` is a further range" in text
 
 
 @pytest.mark.parametrize(

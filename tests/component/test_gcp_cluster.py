@@ -226,7 +226,7 @@ class TestControlPlane:
     def test_an_endpoint_that_nobody_reaches_is_said(self) -> None:
         closed = {"gpuyard:cluster/publicAccessCidrs": []}
         (said,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
-        assert said.startswith("cluster.publicAccessCidrs: nobody") and "dnsEndpoint" in said
+        assert said.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in said
         for way in ({"gpuyard:cluster/dnsEndpoint": True}, {"gpuyard:cluster/privateAccessCidrs": [SITE]}):
             assert not list(parse("dev-gke", changed("dev-gke", {**closed, **way})).warnings(date(2026, 11, 23)))
 
@@ -235,37 +235,39 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("args", "path", "words"),
         [
-            ({"cluster_name": "Train"}, "name", "lower-case"),
-            ({"cluster_name": "train-"}, "name", "rename"),
-            ({"cluster_name": "t" * 41}, "name", "1 to 40"),
+            ({"cluster_name": "Train"}, "cluster_name", "lower-case"),
+            ({"cluster_name": "train-"}, "cluster_name", "rename"),
+            ({"cluster_name": "t" * 41}, "cluster_name", "1 to 40"),
             ({"version": "1.12"}, "version", "1.35"),
             ({"project": "123456789012"}, "project", "not the number"),
-            ({"metric_types": []}, "metric_types", "managedDcgm: false"),
-            ({"version": "1.37"}, "version", "write one of them, or releaseChannel: RAPID"),
+            ({"metric_types": []}, "metric_types", "`managed_dcgm: false`"),
+            ({"version": "1.37"}, "version", "write one of them, or `release_channel: RAPID`"),
             ({"version": "1.36", "release_channel": "STABLE"}, "version", "1.34, 1.35"),
             ({"release_channel": "rapid"}, "release_channel", "write RAPID"),
+            ({"zones": []}, "zones", "add a zone"),
+            ({"zones": ["us-central1-ai1a"]}, "zones", "add a zone"),
             ({"location": "us-east1"}, "location", "us-central1 (regional)"),
             ({"location": "us-central1-f"}, "location", "write us-central1"),
             ({"pods_per_node": 7}, "pods_per_node", "8 to 256"),
             ({"public_access_cidrs": ["everyone"]}, "public_access_cidrs[0]", "IPv4"),
-            ({"public_access_cidrs": [SITE]}, "public_access_cidrs[0]", "write it under privateAccessCidrs"),
-            ({"private_access_cidrs": [OFFICE]}, "private_access_cidrs[0]", "write it under publicAccessCidrs"),
+            ({"public_access_cidrs": [SITE]}, "public_access_cidrs[0]", "write it under `private_access_cidrs`"),
+            ({"private_access_cidrs": [OFFICE]}, "private_access_cidrs[0]", "write it under `public_access_cidrs`"),
             (
                 {"private_access_cidrs": [f"10.0.{n}.0/24" for n in range(51)]},
                 "public_access_cidrs",
-                "dnsEndpoint",
+                "`dns_endpoint`",
             ),
             ({"log_types": ["SYSTEM_COMPONENTS", "AUDIT"]}, "log_types[1]", "WORKLOADS"),
             ({"log_types": ["WORKLOADS"]}, "log_types", "add SYSTEM_COMPONENTS"),
-            ({"metric_types": ["SYSTEM_COMPONENTS", "DCGM"]}, "metric_types[1]", "managedDcgm"),
+            ({"metric_types": ["SYSTEM_COMPONENTS", "DCGM"]}, "metric_types[1]", "`managed_dcgm: true`"),
             ({"secrets_key": "secrets"}, "secrets_key", "new, or projects/"),
             ({"disks_key": "new"}, "disks_key", "projects/PROJECT"),
-            ({"disks_key": KEY.replace("us-central1", "global")}, "disks_key", "lies in global"),
+            ({"disks_key": KEY.replace("us-central1", "global")}, "disks_key", "is in global"),
             ({"groups_domain": "gke-security-groups@example.com"}, "groups_domain", "such as example.com"),
             ({"autoscaling_profile": "fast"}, "autoscaling_profile", "balanced, optimize_utilization"),
             ({"gateway_api": "experimental"}, "gateway_api", "disabled, standard"),
             ({"dns": "core_dns"}, "dns", "kube_dns, cloud_dns"),
-            ({"secrets_key": KEY.replace("us-central1", "global")}, "secrets_key", "lies in global"),
+            ({"secrets_key": KEY.replace("us-central1", "global")}, "secrets_key", "is in global"),
             ({"tags": {"Team": "vision"}}, "tags.Team", "write team"),
             ({"tags": {"team": "Vision ML"}}, "tags.team", "write vision-ml"),
         ],

@@ -11,6 +11,11 @@ from components.gcp.cluster import problems
 from tests.component.gke_cluster import DEFAULTS, inputs
 
 
+def span(first: str, last: str, **others: str) -> dict[str, str]:
+    """An exclusion in 2027."""
+    return {"first": f"2027-{first}", "last": f"2027-{last}", **others}
+
+
 class TestMaintenance:
     def policy(self, **times: Any) -> dict[str, Any]:
         return inputs(maintenance=times)["maintenancePolicy"]
@@ -52,10 +57,10 @@ class TestMaintenance:
         assert (window["startTime"], window["endTime"], window["recurrence"]) == (start, end, rule)
         assert date.fromisoformat(start[:10]).strftime("%a").upper()[:2] in rule, "it begins on one of its days"
 
-    def test_a_rest_lasts_through_its_last_day(self) -> None:
-        rests = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
+    def test_an_exclusion_lasts_through_its_last_day(self) -> None:
+        exclusions = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
             "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
-        audit, launch, _ = self.policy(rests=rests)["maintenanceExclusions"]
+        audit, launch, _ = self.policy(exclusions=exclusions)["maintenanceExclusions"]
         assert (launch["startTime"], launch["endTime"]) == ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z")
         assert launch["exclusionOptions"] == {"scope": "NO_UPGRADES"}
         assert audit["exclusionOptions"] == {"scope": "NO_MINOR_OR_NODE_UPGRADES"}
@@ -69,25 +74,26 @@ class TestMaintenance:
             ({"start": "24:00"}, "start", "HH:MM"),
             ({"hours": 3}, "hours", "4 to 24"),
             ({"hours": 25}, "hours", "4 to 24"),
-            ({"hours": 5}, "hours", "write hours: 6"),
-            ({"days": ["SU"]}, "hours", "write hours: 12"),
+            ({"hours": 5}, "hours", "write 6"),
+            ({"days": ["SU"]}, "hours", "write 12"),
             ({"days": []}, "days", "name a day"),
             ({"hold": "all"}, "hold", "nodes, minor, nothing"),
-            ({"rests": {"Christmas": {"first": "2026-12-20", "last": "2027-01-03"}}}, "rests.Christmas", "rename"),
-            ({"rests": {"x": {"first": "20.12.2026", "last": "2027-01-03"}}}, "rests.x.first", "YYYY-MM-DD"),
-            ({"rests": {"x": {"first": "2027-01-04", "last": "2027-01-03"}}}, "rests.x.last", "swap them"),
-            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-04-01"}}}, "rests.x.last", "write 2027-03-31"),
-            ({"rests": {"x": {"first": "2027-01-01", "last": "2027-02-01", "scope": "pods"}}}, "rests.x.scope", "all"),
+            ({"exclusions": {"Christmas": span("12-20", "12-31")}}, "exclusions.Christmas", "rename"),
+            ({"exclusions": {"gpuyard-hold": span("12-20", "12-31")}}, "exclusions.gpuyard-hold", "for `hold`"),
+            ({"exclusions": {"x": {"first": "20.12.2026", "last": "2027-01-03"}}}, "exclusions.x.first", "YYYY-MM-DD"),
+            ({"exclusions": {"x": span("01-04", "01-03")}}, "exclusions.x.last", "swap the two days"),
+            ({"exclusions": {"x": span("01-01", "04-01")}}, "exclusions.x.last", "write 2027-03-31"),
+            ({"exclusions": {"x": span("01-01", "02-01", scope="pods")}}, "exclusions.x.scope", "all"),
             (
-                {"rests": {f"x{n}": {"first": f"202{n}-01-01", "last": f"202{n}-02-01"} for n in range(6, 10)}},
-                "rests",
+                {"exclusions": {f"x{n}": {"first": f"202{n}-01-01", "last": f"202{n}-02-01"} for n in range(6, 10)}},
+                "exclusions",
                 "scope: nodes",
             ),
             (
-                {"rests": {f"x{n}": {"first": f"20{n}-01-01", "last": f"20{n}-02-01", "scope": "minor"}
+                {"exclusions": {f"x{n}": {"first": f"20{n}-01-01", "last": f"20{n}-02-01", "scope": "minor"}
                            for n in range(27, 47)}},
-                "rests",
-                "19 beside what is held",
+                "exclusions",
+                "19, in addition to the one of `hold`",
             ),
         ],
     )  # fmt: skip
@@ -95,6 +101,6 @@ class TestMaintenance:
         (found,) = problems({**DEFAULTS, "maintenance": times})  # type: ignore[typeddict-item]
         assert found.path == f"maintenance.{path}" and words in f"{found.allowed} {found.fix} {found.wrong}", found
 
-    def test_the_longest_rest_is_taken(self) -> None:
+    def test_the_longest_exclusion_is_taken(self) -> None:
         longest = {"x": {"first": "2027-01-01", "last": "2027-03-31"}}
-        assert not list(problems({**DEFAULTS, "maintenance": {"rests": longest}}))  # type: ignore[typeddict-item]
+        assert not list(problems({**DEFAULTS, "maintenance": {"exclusions": longest}}))  # type: ignore[typeddict-item]

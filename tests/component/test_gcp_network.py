@@ -90,10 +90,14 @@ class TestNetwork:
             ({"services_cidr": "10.9.0.0/15"}, "services_cidr", "write 10.8.0.0/15"),
             ({"services_cidr": "10.8.0.0/15"}, "services_cidr", "/16 to /27"),
             ({"services_cidr": "10.64.0.0/20"}, "services_cidr", "overlaps pods_cidr"),
-            ({"cidr": "0.0.0.0/8"}, "cidr", "no subnetwork has it"),
-            ({"cidr": "199.36.152.0/21"}, "cidr", "199.36.153.4/30 is of Private Google Access"),
+            ({"cidr": "0.0.0.0/8"}, "cidr", "overlaps 0.0.0.0/8, which is reserved for this network"),
+            (
+                {"cidr": "199.36.152.0/21"},
+                "cidr",
+                "overlaps 199.36.153.4/30, which is reserved for Private Google Access",
+            ),
             ({"zones": ["us-central1-a", "us-central1-aia"]}, "zones[1]", "not a zone of us-central1"),
-            ({"zones": ["us-central1-ai1a"]}, "zones", "AI zones only"),
+            ({"zones": ["us-central1-ai1a"]}, "zones", "only AI zones"),
             ({"further_pods_cidrs": {"pods": "10.80.0.0/16"}}, "further_pods_cidrs.pods", "rename the range"),
             ({"further_pods_cidrs": {"Two": "10.80.0.0/16"}}, "further_pods_cidrs.Two", "rename the range"),
             ({"further_pods_cidrs": {"two": "10.64.0.0/16"}}, "further_pods_cidrs.two", "overlaps pods_cidr"),
@@ -170,12 +174,12 @@ class TestAddresses:
             (
                 {"cidr": "10.0.0.0/27"},
                 "cidr",
-                ["have 31 nodes, and it holds 27", "cidr: 10.0.0.0/26 (it grows in place)"],
+                ["have 31 nodes, and it holds 27", "`cidr: 10.0.0.0/26` (it grows in place)"],
             ),
-            ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["it holds 16", "write podsCidr: 10.64.0.0/19 before"]),
-            ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["or podsPerNode: 64 before the cluster is made"]),
+            ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["it holds 16", "write `podsCidr: 10.64.0.0/19` before"]),
+            ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["or `podsPerNode: 64` before the cluster is created"]),
             # The network around it holds the services.
-            ({"podsCidr": "10.68.16.0/20"}, "podsCidr", ["write podsCidr: 100.64.0.0/19"]),
+            ({"podsCidr": "10.68.16.0/20"}, "podsCidr", ["write `podsCidr: 100.64.0.0/19`"]),
         ],
     )
     def test_ranges_that_are_too_small_are_refused_with_the_size_that_fits(
@@ -191,9 +195,9 @@ class TestAddresses:
     def test_every_way_that_the_fix_names_holds(self, cidr: str, fewer: int) -> None:
         small = {"gpuyard:network/podsCidr": cidr}
         (found,) = told("dev-gke", small)
-        assert f"podsPerNode: {fewer}" in found.fix
+        assert f"`podsPerNode: {fewer}`" in found.fix
         parse("dev-gke", changed("dev-gke", {**small, "gpuyard:cluster/podsPerNode": fewer}))
-        larger = found.fix.split("write podsCidr: ")[1].split()[0]
+        larger = found.fix.split("write `podsCidr: ")[1].split("`")[0]
         parse("dev-gke", changed("dev-gke", {"gpuyard:network/podsCidr": larger}))
 
     def test_a_range_that_holds_no_node_of_eight_pods_has_no_way_out_by_fewer_pods(self) -> None:
@@ -303,8 +307,9 @@ class TestExistingNetwork:
             ({"network": "projects/p/global/networks/shared"}, "network", "without a path"),
             ({"subnetwork": "GPUs"}, "subnetwork", "networks subnets list"),
             ({"host_project": "123"}, "host_project", "6 to 30"),
-            ({"grant": True}, "grant", "hostProject"),
-            ({"services_range": "pods"}, "services_range", "range of its own"),
+            ({"project": "123"}, "project", "not a valid project id"),
+            ({"grant": True}, "grant", "`host_project`"),
+            ({"services_range": "pods"}, "services_range", "the same as `pods_range`"),
             ({"further_pods_ranges": ["pods"]}, "further_pods_ranges[0]", "each range once"),
             ({"further_pods_ranges": ["more", "more"]}, "further_pods_ranges[1]", "each range once"),
             ({"zones": ["us-east1-b"]}, "zones[0]", "not a zone of us-central1"),
@@ -320,7 +325,7 @@ class TestExistingNetwork:
     @pytest.mark.parametrize(
         ("answer", "args", "path", "words"),
         [
-            ({"network": "x/other"}, {}, "subnetwork", "lies in other"),
+            ({"network": "x/other"}, {}, "subnetwork", "is in other"),
             ({"privateIpGoogleAccess": False}, {}, "subnetwork", "--enable-private-ip-google-access"),
             ({"secondaryIpRanges": []}, {}, "pods_range", "it has none"),
             ({}, {"pods_range": "gke-pods"}, "pods_range", "pods, services"),
@@ -348,7 +353,7 @@ class TestExistingNetwork:
         def gone(args: dict[str, Any]) -> dict[str, Any]:
             raise Refused("Error 403: Required 'compute.subnetworks.get' permission, forbidden")
 
-        with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be looked at: .*forbidden"):
+        with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be read: .*forbidden"):
             existing({**says(), token: gone})
 
     @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])

@@ -74,7 +74,7 @@ def test_numbers_of_other_languages_are_whole_ones() -> None:
         ({"sysctls": {"net.ipv4.tcp_rmem": "4096"}}, "sysctls.net.ipv4.tcp_rmem", "three numbers"),
         ({"huge_pages": {"two_mib": -1}}, "huge_pages.two_mib", "0 or more"),
         ({"huge_pages": {"one_gib": 1}}, "huge_pages.one_gib", "a3, a4"),
-        ({"huge_pages": {"two_mib": 20000}}, "huge_pages", "MiB together"),
+        ({"huge_pages": {"two_mib": 20000}}, "huge_pages", "MiB in total"),
         ({"cpu_manager": "pinned"}, "cpu_manager", "none, static"),
         ({"secondary_boot_disk": {"image": "models"}}, "secondary_boot_disk.image", "projects/PROJECT/global/images"),
         ({"secondary_boot_disk": {"image": IMAGE, "mode": "x"}}, "secondary_boot_disk.mode", "container_images, data"),

@@ -139,8 +139,8 @@ class TestClasses:
         ("args", "path", "words"),
         [
             ({"filestore_tier": "gold"}, "filestore_tier", "zonal"),
-            ({"filestore_multishare": True}, "filestore_multishare", "filestoreTier: enterprise"),
-            ({"machine_types": ["n2-standard-8", "n4-standard-8"], "version": "1.34"}, "", "cluster.version: 1.35"),
+            ({"filestore_multishare": True}, "filestore_multishare", "`filestore_tier: enterprise`"),
+            ({"machine_types": ["n2-standard-8", "n4-standard-8"], "version": "1.34"}, "version", "write 1.35"),
         ],
     )
     def test_what_cannot_work_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
@@ -154,7 +154,7 @@ class TestClasses:
 
 
 FILES: dict[str, Any] = {
-    "project": "p",
+    "project": "my-project",
     "region": "us-central1",
     "zones": GCP_ZONES,
     "zone": GCP_ZONES[0],
@@ -257,7 +257,7 @@ class TestFilestore:
             ({"size_gib": 200000}, "size_gib", "write 102400"),
             ({"tier": "premium"}, "size_gib", "write 2560"),
             ({"tier": "enterprise", "zone": None, "size_gib": 20000}, "size_gib", "write 10240"),
-            ({"zone": None}, "zone", "lies in one zone and cannot move"),
+            ({"zone": None}, "zone", "is in one zone and cannot move"),
             ({"tier": "standard", "zone": None}, "zone", "us-central1-a, us-central1-b"),
             ({"zone": "us-central1-f"}, "zone", "us-central1-a, us-central1-b"),
             ({"tier": "regional", "zone": "us-central1-a"}, "zone", "remove it"),
@@ -366,7 +366,7 @@ class TestBuckets:
         many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
         told = parse("dev-gke", many).warnings(date(2026, 11, 23))
         (said,) = [each for each in told if each.startswith("storage.")]
-        assert said.startswith("storage.buckets.data.serviceAccount: the right is that of all pods of the namespace ml")
+        assert said.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
 
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])
     def test_a_prefix_is_mounted_alone_and_its_objects_alone_can_be_read(self, prefix: str) -> None:
@@ -407,7 +407,7 @@ class TestBuckets:
             ("Data", {}, "buckets.Data", "rename the volume"),
             # reliability case R15
             *(
-                (name, {}, f"buckets.{name}", "is a class")
+                (name, {}, f"buckets.{name}", "is a storage class")
                 for name in ("filestore", "gcs", "block", "block-fast", "shared")
             ),
             ("data", {"claim": "My Claim"}, "buckets.data.claim", "of a claim"),
@@ -415,18 +415,18 @@ class TestBuckets:
             ("data", {"bucket": "Acme"}, "buckets.data.bucket", "not a valid bucket name"),
             ("data", {"bucket": "a" * 64}, "buckets.data.bucket", "not a valid bucket name"),
             ("data", {"bucket": "10.0.0.1"}, "buckets.data.bucket", "IP address"),
-            ("data", {"bucket": "my-google-data"}, "buckets.data.bucket", "keeps for Google"),
+            ("data", {"bucket": "my-google-data"}, "buckets.data.bucket", "reserves for Google"),
             ("data", {"bucket": "acme..data"}, "buckets.data.bucket", "not a valid bucket name"),
             ("data", {"prefix": "train/../secrets"}, "buckets.data.prefix", "'..' as folders"),
-            ("data", {"prefix": "./train"}, "buckets.data.prefix", "no prefix"),
+            ("data", {"prefix": "./train"}, "buckets.data.prefix", "not a prefix"),
             ("data", {"prefix": "/train/*"}, "buckets.data.prefix", "wildcards"),
-            ("data", {"prefix": 'a"b'}, "buckets.data.prefix", "no prefix"),
+            ("data", {"prefix": 'a"b'}, "buckets.data.prefix", "not a prefix"),
             ("data", {"namespace": "ML"}, "buckets.data.namespace", "namespace"),
             ("data", {"service_account": "a@b"}, "buckets.data.service_account", "service account"),
         ],
     )
     def test_what_cannot_be_mounted_is_refused(self, name: str, of: dict[str, Any], path: str, words: str) -> None:
         bucket = {"bucket": "acme-data", "namespace": "ml", **of}
-        (found,) = buckets.problems({"project": "p", "cluster": "c", "buckets": {name: bucket}})  # type: ignore[dict-item]
+        (found,) = buckets.problems({"project": "my-project", "cluster": "c", "buckets": {name: bucket}})  # type: ignore[dict-item]
         assert found.path == path and words in f"{found.wrong} {found.allowed} {found.fix}", found
         assert re.fullmatch(r"[a-z].*", found.fix)

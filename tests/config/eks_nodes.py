@@ -178,7 +178,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:tags.eks:cluster-name",
         ["recognize a cluster's resources"],
     ),
-    ("dev-gke", {"gpuyard:tags": {"goog-team": "ml"}}, "gpuyard:tags.goog-team", ["Google keeps"]),
+    ("dev-gke", {"gpuyard:tags": {"goog-team": "ml"}}, "gpuyard:tags.goog-team", ["Google reserves"]),
     ("dev-gke", {"gpuyard:tags": {"": "ml"}}, "gpuyard:tags.", ["not a valid label"]),
     ("dev-gke", {"gpuyard:tags": {"team": "v" * 300}}, "gpuyard:tags.team", ["up to 63"]),
     ("dev-gke", {"gpuyard:tags": {"team": "🚀"}}, "gpuyard:tags.team", ["not a valid label"]),

@@ -192,7 +192,7 @@ GKE: dict[str, Any] = {
             "start": "02:00",
             "hours": 6,
             "hold": "nodes",
-            "rests": {"launch": {"first": "2026-12-20", "last": "2027-01-03", "scope": "all"}},
+            "exclusions": {"launch": {"first": "2026-12-20", "last": "2027-01-03", "scope": "all"}},
         },
         "secretsKey": "new",
         "disksKey": "projects/my-project/locations/us-central1/keyRings/ring/cryptoKeys/disks",

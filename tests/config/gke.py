@@ -13,11 +13,22 @@ KEY = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
 
 FILES = {"zone": "us-central1-a", "namespace": "ml"}
 DATA = {"bucket": "acme", "namespace": "ml"}
-RESTS = {"a": {"first": "2027-01-01", "last": "2027-03-31"}, "b": {"first": "2027-04-02", "last": "2027-06-30"}}
+EXCLUSIONS = {"a": {"first": "2027-01-01", "last": "2027-03-31"}, "b": {"first": "2027-04-02", "last": "2027-06-30"}}
 
 _PROJECT: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gcp:project": "123456789012"}, "gcp:project", ["neither its name nor its number", "gcloud projects list"]),
-    ({"gcp:project": "My Project"}, "gcp:project", ["no id of a project"]),
+    ({"gcp:project": "My Project"}, "gcp:project", ["not a valid project id"]),
+    # Components that take the project as well do not repeat the error.
+    (
+        {"gcp:project": "My Project", STORAGE: {"filestore": FILES, "buckets": {"data": DATA}}},
+        "gcp:project",
+        ["not a valid project id"],
+    ),
+    (
+        {"gcp:project": "My Project", **OTHERS, f"{NET}/existing": OWNED_GKE},
+        "gcp:project",
+        ["not a valid project id"],
+    ),
     ({"gcp:region": "us-central1-a"}, "gcp:region", ["a zone, not a region", "gcp:region us-central1"]),
     ({"gcp:region": "US-CENTRAL1"}, "gcp:region", ["unknown region"]),
     ({"gcp:region": "mars-north1"}, "gcp:region", ["unknown region"]),  # reliability case R16
@@ -27,16 +38,17 @@ _PROJECT: list[tuple[dict[str, Any], str, list[str]]] = [
 _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{NET}/nat": "per_zone"}, "network.nat", ["belongs to a region", "write single"]),
     ({f"{NET}/flowLogPercent": 200}, "network.flowLogPercent", ["0 (no log) to 100"]),
-    ({f"{NET}/podsCidr": "10.64.0.0/20"}, "network.podsCidr", ["31 nodes", "write podsCidr: 10.64.0.0/19"]),
-    ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write cidr: 10.0.0.0/26"]),
+    ({f"{NET}/podsCidr": "10.64.0.0/20"}, "network.podsCidr", ["31 nodes", "write `podsCidr: 10.64.0.0/19`"]),
+    ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write `cidr: 10.0.0.0/26`"]),
     ({f"{NET}/zones": ["us-central1xa"]}, "network.zones[0]", ["not a zone of us-central1"]),
     ({f"{NET}/zones": ["us-central1-z"]}, "network.zones[0]", ["has no such zone", "us-central1-f"]),  # R16
     # field case G7: AI zones beside standard ones
     ({f"{NET}/zones": ["us-central1-ai1a"]}, "network.zones", ["standard zones", "add a zone"]),
+    ({f"{NET}/zones": ["us-central1-ai1a"], STORAGE: {"filestore": FILES}}, "network.zones", ["add a zone"]),
     (
         {f"{NET}/zones": ["us-central1-a", "us-central1-ai1a"], f"{CLUSTER}/location": "us-central1-ai1a"},
         "cluster.location",
-        ["an AI zone, which holds no control plane", "write us-central1"],
+        ["an AI zone, which cannot have a control plane", "write us-central1"],
     ),
     (
         {
@@ -47,10 +59,10 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
         ["for accelerators"],
     ),
     ({f"{NET}/zones": ["us-central1-A"]}, "network.zones[0]", ["not a zone of us-central1"]),
-    ({f"{NET}/cidr": "127.0.0.0/16"}, "network.cidr", ["every machine's own"]),
+    ({f"{NET}/cidr": "127.0.0.0/16"}, "network.cidr", ["for loopback"]),
     ({f"{NET}/podsCidr": "224.0.0.0/12"}, "network.podsCidr", ["for multicast"]),
     ({f"{NET}/servicesCidr": "169.254.0.0/20"}, "network.servicesCidr", ["metadata server"]),
-    ({f"{NET}/podsCidr": "199.36.144.0/20"}, "network.podsCidr", ["of Private Google Access"]),
+    ({f"{NET}/podsCidr": "199.36.144.0/20"}, "network.podsCidr", ["for Private Google Access"]),
     ({f"{NET}/flowLogDays": 7}, "network.flowLogDays", ["environments on aws only"]),
     ({f"{NET}/existing": OWNED_GKE}, "network.cidr", ["the owner of the VPC", "remove it"]),
     (
@@ -66,14 +78,14 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {**OTHERS, f"{NET}/existing": {**OWNED_GKE, "hostProject": "My Project"}},
         "network.existing.hostProject",
-        ["no id of a project"],
+        ["not a valid project id"],
     ),
     (
         {**OTHERS, f"{NET}/existing": {**OWNED_GKE, "servicesRange": "pods"}},
         "network.existing.servicesRange",
-        ["the same as pods_range"],
+        ["the same as `podsRange`"],
     ),
-    ({**OTHERS, f"{NET}/existing": {**OWNED_GKE, "grant": True}}, "network.existing.grant", ["name the hostProject"]),
+    ({**OTHERS, f"{NET}/existing": {**OWNED_GKE, "grant": True}}, "network.existing.grant", ["name the `hostProject`"]),
     ({**OTHERS, f"{NET}/existing": OWNED_GKE, f"{NET}/zones": ["us-east1-b"]}, "network.zones[0]", ["us-central1"]),
 ]
 
@@ -91,41 +103,49 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{CLUSTER}/privateAccessCidrs": ["8.8.8.0/24"]}, "cluster.privateAccessCidrs[0]", ["publicAccessCidrs"]),
     ({f"{CLUSTER}/dnsEndpoint": "yes"}, "cluster.dnsEndpoint", ["true or false"]),
     ({f"{CLUSTER}/maintenance": {"days": ["Sunday"]}}, "cluster.maintenance.days[0]", ["MO, TU"]),
-    ({f"{CLUSTER}/maintenance": {"hours": 5}}, "cluster.maintenance.hours", ["write hours: 6"]),
+    ({f"{CLUSTER}/maintenance": {"hours": 5}}, "cluster.maintenance.hours", ["write 6"]),
     ({f"{CLUSTER}/maintenance": {"hold": "everything"}}, "cluster.maintenance.hold", ["nodes, minor, nothing"]),
     (
-        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "2027-01-01", "last": "2027-06-01"}}}},
-        "cluster.maintenance.rests.x.last",
+        {f"{CLUSTER}/maintenance": {"exclusions": {"x": {"first": "2027-01-01", "last": "2027-06-01"}}}},
+        "cluster.maintenance.exclusions.x.last",
         ["90 days", "scope: nodes"],
     ),
     # A day without quotes, as the engine hands it on.
     (
-        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "2027-01-02 00:00:00 +0000 UTC", "last": "2027-01-31"}}}},
-        "cluster.maintenance.rests.x.first",
-        ["no day", 'write it in quotes: "2027-01-02"'],
+        {
+            f"{CLUSTER}/maintenance": {
+                "exclusions": {"x": {"first": "2027-01-02 00:00:00 +0000 UTC", "last": "2027-01-31"}}
+            }
+        },
+        "cluster.maintenance.exclusions.x.first",
+        ["not a valid day", 'write it in quotes: "2027-01-02"'],
     ),
     (
-        {f"{CLUSTER}/maintenance": {"rests": {"x": {"first": "20270101", "last": "2027-01-05"}}}},
-        "cluster.maintenance.rests.x.first",
-        ["no day", "YYYY-MM-DD"],
+        {f"{CLUSTER}/maintenance": {"exclusions": {"x": {"first": "20270101", "last": "2027-01-05"}}}},
+        "cluster.maintenance.exclusions.x.first",
+        ["not a valid day", "YYYY-MM-DD"],
     ),
-    ({f"{CLUSTER}/maintenance": {"rests": RESTS}}, "cluster.maintenance.rests.b", ["48 hours in the 92 days"]),
-    ({f"{CLUSTER}/maintenance": {"exclusions": []}}, "cluster.maintenance.exclusions", ["unknown key", "rests"]),
-    ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["lies in europe-west4", "write new"]),
+    (
+        {f"{CLUSTER}/maintenance": {"exclusions": EXCLUSIONS}},
+        "cluster.maintenance.exclusions.b",
+        ["48 hours in the 92 days"],
+    ),
+    ({f"{CLUSTER}/maintenance": {"exclusion": {}}}, "cluster.maintenance.exclusion", ["unknown key", "exclusions"]),
+    ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["is in europe-west4", "write new"]),
     ({f"{CLUSTER}/logTypes": ["WORKLOADS"]}, "cluster.logTypes", ["add SYSTEM_COMPONENTS"]),
     ({f"{CLUSTER}/logTypes": ["api"]}, "cluster.logTypes[0]", ["WORKLOADS, APISERVER"]),
     (
         {f"{CLUSTER}/metricTypes": ["SYSTEM_COMPONENTS", "DCGM"]},
         "cluster.metricTypes[1]",
-        ["write managedDcgm: true"],
+        ["write `managedDcgm: true`"],
     ),
-    ({f"{CLUSTER}/metricTypes": []}, "cluster.metricTypes", ["write [SYSTEM_COMPONENTS]", "managedDcgm: false"]),
+    ({f"{CLUSTER}/metricTypes": []}, "cluster.metricTypes", ["write [SYSTEM_COMPONENTS]", "`managedDcgm: false`"]),
     ({f"{CLUSTER}/logDays": 30}, "cluster.logDays", ["environments on aws only"]),
     ({f"{CLUSTER}/access": {}}, "cluster.access", ["environments on aws only"]),
     ({f"{CLUSTER}/version": 1.35}, "cluster.version", ['put it in quotes: "1.35"']),
-    ({"gpuyard:tags": {"goog-team": "ml"}}, "tags.goog-team", ["Google keeps keys"]),
+    ({"gpuyard:tags": {"goog-team": "ml"}}, "tags.goog-team", ["Google reserves keys"]),
     ({"gpuyard:tags": {f"key-{n}": "v" for n in range(48)}}, "tags", ["up to 48"]),
-    ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["not a valid label of Google Cloud", "write team"]),
+    ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["not a valid label key of Google Cloud", "write team"]),
 ]
 
 # field case G11: what is installed on EKS alone
@@ -145,7 +165,7 @@ _ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
 _TAGS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gpuyard:tags": {key: value}}, f"tags.{key}", [words])
     for key, value, words in (
-        ("goog-team", "a", "Google keeps keys"),
+        ("goog-team", "a", "Google reserves keys"),
         ("team", "\U0001f680", "write another"),
         ("\U0001f680", "a", "write another"),
         ("", "a", "write another"),
@@ -190,7 +210,7 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {STORAGE: {"buckets": {"data": {**DATA, "prefix": "/x"}}}},
         "storage.buckets.data.prefix",
-        ["leave out"],
+        ["remove a '/' at the beginning"],
     ),
     (
         {STORAGE: {"buckets": {"data": {**DATA, "serviceAccount": "a@b.iam.gserviceaccount.com"}}}},
@@ -208,7 +228,7 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CLUSTER}/version": "1.34", "gpuyard:nodePools/gpu-workers/machineTypes": ["g4-standard-48"]},
         "storage",
-        ["persistent disks only", "cluster.version: 1.35"],
+        ["persistent disks only", "write 1.35"],
     ),
 ]
 

@@ -106,7 +106,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(taints=[{"key": "nvidia.com/gpu", "value": "present", "effect": "PreferNoSchedule"}]),
         f"{GPUS}.taints[0].effect",
-        ["collides with nvidia.com/gpu=present:NoSchedule", "set anyway"],
+        ["conflicts with nvidia.com/gpu=present:NoSchedule", "GKE sets it"],
     ),
     # field case G5: what GKE sets or reserves is refused, and not the domain
     *(
@@ -117,8 +117,8 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
             ("gke.networks.io/accelerator-network-profile", "GKE sets it"),
             ("disk-type.gke.io/pd-balanced", "GKE sets it"),
             ("cloud.google.com/compute-class", "more than one rung"),
-            ("node-role.kubernetes.io/gpu", "of Kubernetes' own"),
-            ("kubernetes.io/team", "of Kubernetes' own"),
+            ("node-role.kubernetes.io/gpu", "a key of Kubernetes"),
+            ("kubernetes.io/team", "a key of Kubernetes"),
         )
     ),
     *(
@@ -126,14 +126,14 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         for key, words in (
             ("sandbox.gke.io/runtime", "GKE sets it"),
             ("cloud.google.com/gke-queued", "GKE sets it"),
-            ("node.kubernetes.io/not-ready", "of Kubernetes' own"),  # reliability case R13
-            ("node.cloudprovider.kubernetes.io/uninitialized", "of Kubernetes' own"),
+            ("node.kubernetes.io/not-ready", "a key of Kubernetes"),  # reliability case R13
+            ("node.cloudprovider.kubernetes.io/uninitialized", "a key of Kubernetes"),
         )
     ),
     (
         gpu(taints=[{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]),
         f"{GPUS}.taints[0].value",
-        ["collides with nvidia.com/gpu=present", "set anyway"],
+        ["conflicts with nvidia.com/gpu=present", "GKE sets it"],
     ),
     # NVIDIA/aicr#2047: with GKE's device plugin goes the driver
     (
@@ -180,17 +180,17 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         on("a4-highgpu-8g", capacity=["on_demand"]),
         f"{GPUS}.capacity",
-        ["not sold as on_demand", "reserved, flex, spot", "write capacity: [spot]"],
+        ["not sold as on_demand", "reserved, flex, spot", "write [spot]"],
     ),
     (
         on("a3-highgpu-1g", capacity=["reserved", "spot", "on_demand"]),
         f"{GPUS}.capacity",
-        ["not sold as on_demand", "write capacity: [reserved, spot]"],
+        ["not sold as on_demand", "write [reserved, spot]"],
     ),
     (
         {f"{CPU}/capacity": ["flex"], f"{CPU}/min": 0, f"{CPU}/machineTypes": ["h3-standard-88"]},
         f"{CPUS}.capacity",
-        ["not sold as flex", "allowed: reserved, on_demand", "write capacity: [on_demand]"],
+        ["not sold as flex", "allowed: reserved, on_demand", "write [on_demand]"],
     ),
     (on("a3-edgegpu-8g", capacity=["flex"]), f"{GPUS}.capacity", ["not sold as flex"]),
     (
@@ -214,15 +214,15 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         ["system pods find no node", "not flex"],
     ),
     # flex-start and queued provisioning
-    (gpu(capacity=["flex"], min=1), f"{GPUS}.min", ["no size holds", "write min: 0"]),
+    (gpu(capacity=["flex"], min=1), f"{GPUS}.min", ["none is permanent", "write 0"]),
     (gpu(capacity=["flex", "on_demand"], nodeRepair=True), f"{GPUS}.nodeRepair", ["never repaired"]),
     (gpu(capacity=["flex"], upgrade={"maxSurge": 1}), f"{GPUS}.upgrade", ["not upgraded", "remove it"]),
     (gpu(capacity=["flex"], maxRunSeconds=300), f"{GPUS}.maxRunSeconds", ["600 to 604800 seconds", "write 600"]),
     (gpu(capacity=["flex", "spot"], maxRunSeconds=700000), f"{GPUS}.maxRunSeconds", ["write 604800"]),
     (gpu(maxRunSeconds=10), f"{GPUS}.maxRunSeconds", ["30 to 10368000 seconds", "write 30"]),
-    (gpu(queued=True), f"{GPUS}.queued", ["a way to use flex-start", "write capacity: [flex]"]),
-    (gpu(queued=True, capacity=["flex", "spot"]), f"{GPUS}.queued", ["takes no other pods"]),
-    (gpu(queued=True, capacity=["flex"], min=1), f"{GPUS}.min", ["write min: 0"]),
+    (gpu(queued=True), f"{GPUS}.queued", ["a form of flex-start", "write `capacity: [flex]`"]),
+    (gpu(queued=True, capacity=["flex", "spot"]), f"{GPUS}.queued", ["runs no other pods"]),
+    (gpu(queued=True, capacity=["flex"], min=1), f"{GPUS}.min", ["write 0"]),
     (on("g2-standard-8", queued=True, capacity=["flex"], placement=True), f"{GPUS}.placement", ["queued provisioning"]),
     (
         on("a4-highgpu-8g", queued=True, capacity=["flex"], interconnect=True, placementPolicy="close"),
@@ -234,22 +234,22 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(reservation={"name": "l4s"}, zones=ZONE),
         f"{GPUS}.capacity",
-        ["by the rung `reserved` only", "write capacity: [reserved, spot]"],
+        ["has no rung reserved", "write [reserved, spot]"],
     ),
     (
         gpu(reservation={"name": "l4s"}, capacity=["flex"], zones=ZONE),
         f"{GPUS}.capacity",
-        ["never by spot or flex-start", "[reserved, flex]"],
+        ["the only one that uses a `reservation`", "[reserved, flex]"],
     ),
     (
         gpu(reservation={"name": "l4s"}, capacity=["reserved"]),
         f"{GPUS}.zones",
-        ["in every zone of the pool", "zones: [us-central1-a]"],
+        ["in every zone of the pool", "such as [us-central1-a]"],
     ),
     (
         gpu(reservation={"name": "L4s"}, capacity=["reserved"], zones=ZONE),
         f"{GPUS}.reservation.name",
-        ["no name of a reservation", "gcloud compute reservations list"],
+        ["not a valid name of a reservation", "gcloud compute reservations list"],
     ),
     (
         gpu(reservation={"name": "l4s", "project": "P"}, capacity=["reserved"], zones=ZONE),
@@ -259,7 +259,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(reservation={"name": "l4s", "block": "reservationBlocks/b"}, capacity=["reserved"], zones=ZONE),
         f"{GPUS}.reservation.block",
-        ["without what stands before it"],
+        ["without a path"],
     ),
     (
         gpu(reservation={"name": "l4s", "id": "cr-1"}, capacity=["reserved"]),
@@ -272,7 +272,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {**gpu(spotGraceSeconds=120), "gpuyard:cluster/version": "1.34"},
         f"{GPUS}.spotGraceSeconds",
-        ["not in Kubernetes 1.34"],
+        ["not supported by Kubernetes 1.34"],
     ),
     # interconnect and placement
     (
@@ -305,7 +305,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         on("a3-highgpu-8g", interconnect=True, capacity=["flex", "spot"], placementPolicy="close"),
         f"{GPUS}.placementPolicy",
-        ["cannot be placed compactly as flex-start", "flex from capacity"],
+        ["cannot be placed compactly as flex-start", "flex from `capacity`"],
     ),
     (
         on("a4-highgpu-8g", placement=True, capacity=["flex"]),
@@ -315,23 +315,23 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         on("g2-standard-8", placement=True, capacity=["reserved"]),
         f"{GPUS}.placement",
-        ["has its place already", "placementPolicy"],
+        ["is already placed", "placementPolicy"],
     ),
-    (on("g2-standard-8", placementPolicy="close"), f"{GPUS}.placementPolicy", ["write placement: true"]),
+    (on("g2-standard-8", placementPolicy="close"), f"{GPUS}.placementPolicy", ["write `placement: true`"]),
     (
         on("a4-highgpu-8g", interconnect=True, placementPolicy="close", capacity=["reserved"]),
         f"{GPUS}.placementPolicy",
-        ["write placement: true"],
+        ["write `placement: true`"],
     ),
     (
         on("g2-standard-8", placement=True, placementPolicy="Close!"),
         f"{GPUS}.placementPolicy",
-        ["no name of a resource policy"],
+        ["not a valid name of a resource policy"],
     ),
     (
         on("a3-highgpu-8g", placement=True, max=96, upgrade={"maxSurge": 1}),
         f"{GPUS}.max",
-        ["up to 95", "make several pools"],
+        ["up to 95", "use several pools"],
     ),
     # upgrades
     (gpu(upgrade={"strategy": "bluegreen"}), f"{GPUS}.upgrade.strategy", ["surge, blue_green", "write blue_green"]),
@@ -340,13 +340,13 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", ["must not be negative"]),
     (gpu(upgrade={"maxSurge": 20}), f"{GPUS}.upgrade.maxSurge", ["21 nodes at once", "up to 20", "write 19"]),
     (gpu(upgrade={"maxUnavailable": 21}), f"{GPUS}.upgrade.maxUnavailable", ["21 nodes at once", "write 20"]),
-    (gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", ["nothing could be renewed", "maxSurge: 1"]),
+    (gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", ["no node could be upgraded", "maxSurge: 1"]),
     (
         gpu(upgrade={"strategy": "blue_green", "maxSurge": 1}),
         f"{GPUS}.upgrade.maxSurge",
-        ["no meaning for the strategy blue_green", "write strategy: surge"],
+        ["no effect with the strategy blue_green", "write `strategy: surge`"],
     ),
-    (gpu(upgrade={"batchPercentage": 20}), f"{GPUS}.upgrade.batchPercentage", ["write strategy: blue_green"]),
+    (gpu(upgrade={"batchPercentage": 20}), f"{GPUS}.upgrade.batchPercentage", ["write `strategy: blue_green`"]),
     (
         gpu(upgrade={"strategy": "blue_green", "batchPercentage": 0}),
         f"{GPUS}.upgrade.batchPercentage",

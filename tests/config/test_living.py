@@ -160,7 +160,11 @@ BUCKET = {"bucket": "acme-data", "namespace": "training"}
         ("dev", f"{CLUSTER}/access", {"ann.smith": ENTRY}),
         ("dev", "gpuyard:storage", {"buckets": {"data": BUCKET}}),
         ("dev-gke", "gpuyard:storage", {"buckets": {"data": BUCKET}}),
-        ("dev-gke", f"{CLUSTER}/maintenance", {"rests": {"launch": {"first": "2026-12-20", "last": "2027-01-03"}}}),
+        (
+            "dev-gke",
+            f"{CLUSTER}/maintenance",
+            {"exclusions": {"launch": {"first": "2026-12-20", "last": "2027-01-03"}}},
+        ),
     ],
 )
 def test_the_last_of_a_persons_own_keys_may_go(stack: str, path: str, last: dict[str, Any]) -> None:

@@ -148,7 +148,7 @@ def test_a_range_of_pods_beside_another_is_to_be_written_down() -> None:
     """Another range there would choose another one, and a range in use cannot move."""
     wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
     (said,) = warned("dev-gke", wide)
-    assert said.startswith("network.podsCidr: chosen for you is 10.128.0.0/13") and "write it down" in said
+    assert said.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in said
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
 
 
@@ -157,25 +157,25 @@ def test_gpus_that_nobody_measures_are_told() -> None:
     assert said.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in said
 
 
-def test_a_rest_that_is_over_is_told_from_the_day_after() -> None:
-    rest = {"gpuyard:cluster/maintenance": {"rests": {"launch": {"first": "2026-12-15", "last": "2027-01-05"}}}}
-    assert warned("dev-gke", rest, "2027-01-05") == []
-    (said,) = warned("dev-gke", rest, "2027-01-06")
-    assert said == "cluster.maintenance.rests.launch: over since 2027-01-05, and without effect; remove it"
+def test_an_exclusion_that_has_ended_is_reported_from_the_day_after() -> None:
+    ended = {"gpuyard:cluster/maintenance": {"exclusions": {"launch": {"first": "2026-12-15", "last": "2027-01-05"}}}}
+    assert warned("dev-gke", ended, "2027-01-05") == []
+    (said,) = warned("dev-gke", ended, "2027-01-06")
+    assert said == "cluster.maintenance.exclusions.launch: ended on 2027-01-05 and has no effect; remove it"
 
 
 @pytest.mark.parametrize(("channel", "last"), [("REGULAR", "2028-05-17"), ("EXTENDED", "2029-03-13")])
-def test_a_rest_that_outlasts_every_version_is_told(channel: str, last: str) -> None:
+def test_an_exclusion_that_outlasts_every_version_is_reported(channel: str, last: str) -> None:
     """terraform-provider-google#20556: an exclusion ends before the support of the cluster's version does."""
 
     def said(scope: str, today: str) -> list[str]:
-        rests = {"rests": {"run": {"first": "2026-12-01", "last": last, "scope": scope}}}
-        fields = {"gpuyard:cluster/maintenance": rests, "gpuyard:cluster/releaseChannel": channel}
+        exclusions = {"exclusions": {"run": {"first": "2026-12-01", "last": last, "scope": scope}}}
+        fields = {"gpuyard:cluster/maintenance": exclusions, "gpuyard:cluster/releaseChannel": channel}
         return warned("dev-gke", fields, today)
 
     for scope in ("nodes", "minor"):
         (text,) = said(scope, "2026-11-23")
-        assert text.startswith(f"cluster.maintenance.rests.run.last: {last} is after the end") and "`hold`" in text
+        assert text.startswith(f"cluster.maintenance.exclusions.run.last: {last} is after the end") and "`hold`" in text
         assert said(scope, "2026-11-24") == []
 
 

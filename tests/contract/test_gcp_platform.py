@@ -15,7 +15,7 @@ from tests.component.test_gcp_network import says
 from tests.config.test_errors import changed
 from tests.contract.test_gcp import refusals
 
-REST = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
+EXCLUSIONS = {"launch": {"first": "2026-12-20", "last": "2027-01-03"}, "audit": {
     "first": "2027-03-01", "last": "2027-08-31", "scope": "nodes"}}  # fmt: skip
 OTHERS = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "grant": True}
 BUCKETS = {
@@ -37,7 +37,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "private": {"cluster/publicAccessCidrs": [], "cluster/privateAccessCidrs": ["10.20.0.0/16"]},
     "dns": {"cluster/publicAccessCidrs": [], "cluster/dnsEndpoint": True},
     "windows": {"cluster/maintenance": {"days": ["WE", "SU"], "start": "22:00", "hours": 8, "hold": "minor"}},
-    "rests": {"cluster/maintenance": {"rests": REST}},
+    "exclusions": {"cluster/maintenance": {"exclusions": EXCLUSIONS}},
     "nothing held": {"cluster/maintenance": {"hold": "nothing"}},
     "rapid": {"cluster/releaseChannel": "RAPID", "cluster/version": "1.37"},
     "extended": {"cluster/releaseChannel": "EXTENDED"},

@@ -103,7 +103,7 @@ RULES = [
         "a reservation that is none",
         gpu(reservation={"name": "projects/p/reservations/l4s"}, capacity=["reserved"], zones=ZONE),
         f"{GPUS}.reservation.name",
-        "no name of a reservation",
+        "not a valid name of a reservation",
     ),
     Rule(
         9,
@@ -118,7 +118,7 @@ RULES = [
     Rule(
         11, "fewer than no node more", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "must not be negative"
     ),
-    Rule(12, "no node away and none more", gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", "could be renewed"),
+    Rule(12, "no node away and none more", gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", "could be upgraded"),
     Rule(
         13,
         "compact placement in several zones",
@@ -155,7 +155,7 @@ RULES = [
         "queued with a least size",
         gpu(queued=True, capacity=["flex"], min=1),
         f"{GPUS}.min",
-        "write min: 0",
+        "write 0",
         lambda pool: not queued(pool) or least(pool) == 0,
     ),
     # 18 to 20 are between two variables of its own, by which it makes several pools or slices of TPUs.
@@ -173,7 +173,7 @@ RULES = [
         "flex-start beside a reservation",
         gpu(capacity=["flex"], reservation=NAMED, zones=ZONE),
         f"{GPUS}.capacity",
-        "never by spot or flex-start",
+        "the only one that uses a `reservation`",
         lambda pool: not flex(pool) or kind(pool) == "NO_RESERVATION",
     ),
     Rule(24, "flex-start and spot", holds=lambda pool: not (flex(pool) and nodes(pool)["spot"])),
@@ -190,7 +190,7 @@ RULES = [
         "spot beside a reservation",
         gpu(capacity=["spot"], reservation=NAMED, zones=ZONE),
         f"{GPUS}.capacity",
-        "never by spot",
+        "the only one that uses",
         lambda pool: not nodes(pool)["spot"] or kind(pool) in ("", "NO_RESERVATION"),
     ),
     # A topology mode is for A4X, which the table of machines does not have.

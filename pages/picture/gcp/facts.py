@@ -75,8 +75,8 @@ class Stack(recorded.Stack):
         return next((names[scope] for scope in scopes), "nothing")
 
     @property
-    def rests(self) -> list[str]:
-        """Names of the times without upgrades."""
+    def exclusions(self) -> list[str]:
+        """Names of the maintenance exclusions that have a last day."""
         return [each["exclusionName"] for each in self._exclusions if "endTime" in each]
 
     @property

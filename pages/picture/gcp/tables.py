@@ -23,8 +23,8 @@ def _control_plane(stack: Stack) -> str:
 def _upgrades(stack: Stack) -> str:
     window = stack.cluster.inputs["maintenancePolicy"]["recurringWindow"]
     days = window["recurrence"].rpartition("=")[2].replace(",", ", ")
-    rests = f"; rests: {', '.join(stack.rests)}" if stack.rests else ""
-    return f"held: {stack.hold}; windows {days} from {window['startTime'][11:16]} UTC{rests}"
+    exclusions = f"; exclusions: {', '.join(stack.exclusions)}" if stack.exclusions else ""
+    return f"held: {stack.hold}; windows {days} from {window['startTime'][11:16]} UTC{exclusions}"
 
 
 def _addresses(stack: Stack) -> str:

@@ -44,7 +44,9 @@ def bring_up(cloud: Cloud, recording: Recording) -> list[str]:
     return order
 
 
-@pytest.mark.parametrize("choice", ["dns", "rests", "own key", "filestore", "buckets", "zonal", "few pods", "no logs"])
+@pytest.mark.parametrize(
+    "choice", ["dns", "exclusions", "own key", "filestore", "buckets", "zonal", "few pods", "no logs"]
+)
 def test_every_choice_comes_up_without_drift_and_goes_without_a_trace(cloud, choice):
     """Seed rows S01, S10 and S11 on GKE."""
     config = changed("dev-gke", {f"gpuyard:{path}": value for path, value in CHOICES[choice].items()})
