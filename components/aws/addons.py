@@ -32,6 +32,9 @@ from .efa_plugin import EfaDevicePlugin
 from .pool_spec import EksNodePoolSpec
 from .roles import Roles
 
+KUBE_SYSTEM = "kube-system"
+"""Namespace in which EKS installs most of its add-ons."""
+
 Specs = Mapping[str, EksNodePoolSpec]
 """Every pool of a cluster, by name."""
 
@@ -104,6 +107,8 @@ class Permissions:
     """Name of the service account that takes the role."""
     reason: str
     """Why it needs them; a sentence of the documentation."""
+    namespace: str = KUBE_SYSTEM
+    """Namespace of the service account."""
     role: str = ""
     """Field of `Roles` with an existing role for it; empty if there is no such field."""
     policy_arns: tuple[str, ...] = ()
@@ -184,6 +189,8 @@ class Addon:
         if self.kind != MANAGED:
             return given
         given |= {"service_account": needed.service_account, "policy_arns": list(needed.policy_arns)}
+        if needed.namespace != KUBE_SYSTEM:
+            given["namespace"] = needed.namespace
         return given if needed.policy is None else {**given, "policy": needed.policy(facts)}
 
     def install(self, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 import pytest
 
 from components import arguments, versions
@@ -53,6 +54,15 @@ POOLS: Any = {
     "efa": pool(GUIDE_GPU, machine_types=["p5.48xlarge"], interconnect=True, zones=["us-east-1a"]),
 }
 EVERYTHING = [row.name for row in addons.ADDONS]
+AUTOSCALER: Any = {"kubernetes_version": "1.35", "region": "us-east-1", "node_pools": POOLS}
+COMPONENTS: dict[str, Callable[[str, pulumi.ResourceOptions], Any]] = {
+    "autoscaler": lambda name, opts: ClusterAutoscaler(name, {"cluster": name, **AUTOSCALER}, opts),
+    "device-plugin": lambda name, opts: NvidiaDevicePlugin(name, {"node_pools": POOLS}, opts),
+    "efa-plugin": lambda name, opts: EfaDevicePlugin(name, {"node_pools": POOLS}, opts),
+    "exporter": lambda name, opts: DcgmExporter(name, {"node_pools": POOLS}, opts),
+    "monitoring": lambda name, opts: Monitoring(name, {}, opts),
+    "alerts": lambda name, opts: Alerts(name, {"system": "prometheus_operator"}, opts),
+}
 
 
 def dev(*rows: Addon) -> Recording:
@@ -113,6 +123,13 @@ def test_a_ready_made_role_takes_the_place_of_a_rows_permissions() -> None:
     assert made.all("aws:iam/role:Role") == []
 
 
+def test_a_service_account_may_be_in_another_namespace() -> None:
+    assert FAKE.permissions is not None
+    row = replace(FAKE, permissions=replace(FAKE.permissions, namespace="example"))
+    facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS)
+    assert row.arguments(facts)["namespace"] == "example" and "namespace" not in FAKE.arguments(facts)
+
+
 def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> None:
     stacks = [Stack("dev", dev(FAKE))]
     monkeypatch.setattr(addons, "ADDONS", (*addons.ADDONS, FAKE))
@@ -165,25 +182,67 @@ def test_the_defaults_in_the_docstrings_are_those_of_the_code() -> None:
     assert retention["prometheusSpec"]["retention"] == "15d"
 
 
+# -- clusters that gpuyard did not create ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("component", ["device-plugin", "efa-plugin", "exporter", "monitoring", "alerts"])
+def test_a_provider_of_the_cluster_and_the_pools_are_all_that_an_add_on_needs(component: str) -> None:
+    def program() -> None:
+        cluster = kubernetes.Provider("theirs", kubeconfig="{}")
+        COMPONENTS[component]("mine", pulumi.ResourceOptions(providers=[cluster]))
+
+    made = run(program)
+    assert made.without_provider() == [] and len(made.resources) > 1
+
+
+def test_prometheus_and_rules_fit_what_a_cluster_has() -> None:
+    """Its storage class, and the labels by which its operator selects rules."""
+
+    def program() -> None:
+        Monitoring("monitoring", {"storage_class": "gp3"}, aws_options())
+        labels = {"release": "prometheus"}
+        Alerts("alerts", {"system": "prometheus_operator", "namespace": "ops", "rule_labels": labels}, aws_options("b"))
+
+    made = run(program)
+    spec = made.one(RELEASE).inputs["values"]["prometheus"]["prometheusSpec"]
+    assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "gp3"
+    metadata = made.one("PrometheusRule").inputs["metadata"]
+    assert metadata == {"name": "alerts", "namespace": "ops", "labels": {"release": "prometheus"}}
+
+
+@pytest.mark.parametrize(
+    ("component", "args", "words"),
+    [
+        (Monitoring, {"retention_days": 0}, "retention_days = 0: out of range"),
+        (Monitoring, {"charts": {"mirror": "http://x.example.com"}}, r"charts\.mirror = .*unencrypted"),
+        (Monitoring, {"charts": {"digests": {"kueue": "sha256:0"}}}, r"charts\.digests\.kueue = .*not a chart"),
+        (Monitoring, {"images": {"registry": "quay.io"}}, r"images\.registry = .*public registry"),
+        (NvidiaDevicePlugin, {"node_pools": {"gpu": {**GUIDE_GPU, "min": -1}}}, r"node_pools\.gpu\.min = -1"),
+        (NvidiaDevicePlugin, {"node_pools": POOLS, "chart_mirror": "x"}, "chart_mirror = .*unknown key"),
+        (
+            DcgmExporter,
+            {"node_pools": {"gpu": pool(GUIDE_GPU, machine_types=["g6.x"])}},
+            r"machine_types\[0\] = 'g6.x'",
+        ),
+        (Alerts, {"system": "prometheus_operator", "rule_labels": {"a b": "c"}}, r"rule_labels\.a b = 'c'"),
+        (Alerts, {"system": "prometheus_operator", "namespace": "A"}, "namespace = 'A': not the name"),
+        (ClusterAutoscaler, {"cluster": "c", "region": "r", "kubernetes_version": "1.2", "node_pools": {}}, "1.2"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_error(component: Any, args: dict[str, Any], words: str) -> None:
+    with pytest.raises(pulumi.RunError, match=words) as caught:
+        run(lambda: component("x", args, aws_options()))
+    assert "one value cannot work" in str(caught.value)
+
+
 # -- several clusters -------------------------------------------------------------------------------------------------
-
-
-AUTOSCALER: Any = {"kubernetes_version": "1.35", "region": "us-east-1", "node_pools": POOLS}
-COMPONENTS: dict[str, Callable[[str], Any]] = {
-    "autoscaler": lambda name: ClusterAutoscaler(name, {"cluster": name, **AUTOSCALER}, aws_options(name)),
-    "device-plugin": lambda name: NvidiaDevicePlugin(name, {"node_pools": POOLS}, aws_options(name)),
-    "efa-plugin": lambda name: EfaDevicePlugin(name, {"node_pools": POOLS}, aws_options(name)),
-    "exporter": lambda name: DcgmExporter(name, {"node_pools": POOLS}, aws_options(name)),
-    "monitoring": lambda name: Monitoring(name, {}, aws_options(name)),
-    "alerts": lambda name: Alerts(name, {"system": "prometheus_operator"}, aws_options(name)),
-}
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_two_clusters_in_one_program_have_an_add_on_each(component: str) -> None:
     def program() -> None:
         for name in ("first", "second"):
-            COMPONENTS[component](name)
+            COMPONENTS[component](name, aws_options(name))
 
     made = run(program)
     children = [each.name for each in made.resources.values() if each.custom and not each.is_provider]
@@ -198,7 +257,7 @@ def test_two_clusters_in_one_program_have_an_add_on_each(component: str) -> None
 def test_two_autoscalers_resize_the_groups_of_their_own_cluster_only() -> None:
     def program() -> None:
         for name in ("first", "second"):
-            COMPONENTS["autoscaler"](name)
+            COMPONENTS["autoscaler"](name, aws_options(name))
 
     made = run(program)
     for name in ("first", "second"):

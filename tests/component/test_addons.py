@@ -368,8 +368,7 @@ def test_the_autoscalers_pod_is_restricted() -> None:
 
 
 def test_only_node_exporter_may_look_at_nodes() -> None:
-    """security case M14: a namespace of its own, before the release; the other pods are restricted, and closed to
-    pods that have no business with them."""
+    """security case M14: a separate namespace, before the release; the other pods are restricted."""
     made = run(lambda: Monitoring("monitoring", {}, aws_options()))
     labels = {each.inputs["metadata"]["name"]: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
     levels = {name: found["pod-security.kubernetes.io/enforce"] for name, found in labels.items()}

@@ -182,3 +182,9 @@ def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
     nothing = {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}
     assert api.hard == {"research": nothing, "training": nothing, "other": {"pods": "3"}}
     assert closed == {"research", "training"}
+
+
+def test_a_state_of_the_first_version_finds_the_code() -> None:
+    """It holds a reference to the module in which the class was: a destroy without an `up` before it loads that."""
+    reference = b"ccomponents.addons.cleanup\n_Provider\n."
+    assert dill.loads(reference) is cleanup._Provider

@@ -137,7 +137,7 @@ def test_every_role_stands_in_the_table(name: str) -> None:
 
 def test_a_role_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(tables.REASONS, "ebs-csi-controller-sa")
-    with pytest.raises(KeyError, match=r"role storage-ebs-csi-role: say in .*why ebs-csi-controller-sa has it"):
+    with pytest.raises(KeyError, match=r"role storage-ebs-csi-role: write in .*why ebs-csi-controller-sa has it"):
         tables.identity([Stack("dev", recorded("dev"))])
 
 
