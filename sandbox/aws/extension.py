@@ -1,4 +1,4 @@
-"""Where moto does less than AWS does, and it matters here: loaded once, before the server serves.
+"""Extends moto where it does less than AWS and that matters here. Loaded once, before the server serves.
 
 What is changed, each time because the real behaviour decides whether a program is right:
 
@@ -86,7 +86,7 @@ def _wrap(original: Any, wrapper: Any) -> Any:
 
 
 def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
-    """EC2 takes so much user data, and no more (kops#10202)."""
+    """EC2 limits the size of user data (kops#10202)."""
     if len(base64.b64decode(str(data.get("UserData") or ""))) > MOST_USER_DATA:
         raise Ec2Error("InvalidUserData.Malformed", f"User data is limited to {MOST_USER_DATA} bytes.")
     return original(template, data, description)

@@ -1,4 +1,4 @@
-"""Finds what a creation made whose answer never came, where AWS chooses the id: by the tags that it was to carry."""
+"""Finds objects whose creation got no answer, where AWS chooses the id: by the tags that they were to have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EC2's placement groups, which moto does not have: create, describe, delete. State lives in moto's EC2 backend."""
+"""EC2's placement groups, which moto lacks: create, describe, delete. State lives in moto's EC2 backend."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The simulated pulumi-aws: the engine's requests as calls of AWS's API on the sandbox's server.
 
-What a resource type does lies in `rows/`, how in `table.py`, the data sources in `data.py`. Here is what all types
-share: checks, auto-names, differences, tags of the provider, previews, imports.
+`rows/` describes each resource type, `table.py` runs the rows, `data.py` has the data sources. This module has what all
+types share: checks, auto-names, differences, tags of the provider, previews, imports.
 """
 
 from __future__ import annotations
