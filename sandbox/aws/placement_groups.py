@@ -67,7 +67,7 @@ def _delete(response: Any) -> EmptyResult:
 
 
 def load() -> None:
-    """Gives moto's EC2 the three operations."""
+    """Adds the three operations to moto's EC2."""
     for name, operation in (
         ("create_placement_group", _create),
         ("describe_placement_groups", _describe),
