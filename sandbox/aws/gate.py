@@ -1,9 +1,9 @@
 """Access to the simulated AWS: only for programs of the sandbox's owner that sign with its access key.
 
 Before moto gets a request, the request must name loopback as its host (a browser may be led here by another name), not
-come from a web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers, as every SDK
-does, and be for a service that the sandbox simulates. A refusal has AWS's own error code, so that SDKs raise their usual
-exceptions. moto's control pages (`/moto-api`, instance metadata) are not served.
+come from a web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers as every SDK
+does, and be for a service that the sandbox simulates. A refusal has AWS's own error code, so that SDKs raise their
+usual exceptions. moto's control pages (`/moto-api`, instance metadata) are not served.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from sandbox import advice
 
 AGAIN = "run the same command again"
-KNOWN = "the stack does not know"
+KNOWN = "not in the stack's state"
 HELPLESS = "repeating it alone does not help"
 
 
@@ -24,7 +24,7 @@ HELPLESS = "repeating it alone does not help"
         ("waiting for EKS Cluster (x) create: timeout while waiting for state", "nothing is wrong"),
         (
             'Kubernetes cluster is unreachable: Get "https://x": dial tcp 10.0.0.5:443: i/o timeout',
-            "does not help: not",
+            "cannot be reached from here",
         ),
         ('Kubernetes cluster is unreachable: Get "https://x": connect: connection refused', "nothing is wrong"),
         ("InsufficientInstanceCapacity: We currently do not have sufficient p5.48xlarge capacity", "later"),
