@@ -9,7 +9,7 @@ import pytest
 from sandbox import advice
 
 AGAIN = "run the same command again"
-KNOWN = "not in the stack's state"
+KNOWN = "is not in the stack's state"
 HELPLESS = "repeating it alone does not help"
 
 
