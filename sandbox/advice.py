@@ -1,8 +1,8 @@
 """What to do about a failed run: whether the same command can fix it, and if so, what has to change first.
 
-The last line of an error is a promise. "Correct it and run the same command again" is true of a wrong value and of most
-refusals; it is not of throttling, where nothing is wrong, nor of conflicts with what exists, which every repetition
-meets again.
+The last line of an error must be true. "Correct it and run the same command again" is true for a wrong value and for
+most refusals. It is false for throttling, where nothing is wrong, and for conflicts with existing objects, which every
+repetition meets again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _TAKEN = (
 
 # The first that matches counts; the words are the clouds' own error codes and messages.
 _KINDS = (
-    # Nobody's mistake, and over after a while.
+    # Not a mistake, and over after a while.
     (
         r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|RATE_LIMIT_EXCEEDED|rateLimitExceeded|\b429\b",
         f"nothing is wrong: the cloud throttles its API; wait a minute and run the same command again; {_KEPT}",
     ),
-    # Not over after a while: nothing leads there.
+    # Not over after a while: there is no route.
     (
         r"unreachable: .*i/o timeout",
         "repeating it here does not help: the cluster's API server cannot be reached from here. Run it where "
@@ -57,7 +57,7 @@ _KINDS = (
         "repeating it alone does not help: raise the account's quota or ask for less; then run the same command again, "
         f"{_KEPT}",
     ),
-    # Who asks may not.
+    # The caller lacks a permission.
     (
         r"AccessDenied|UnauthorizedOperation|PERMISSION_DENIED|Forbidden|\b403\b|ExpiredToken|InvalidClientTokenId",
         "repeating it alone does not help: grant the permission to the account that runs this; then run the same "

@@ -1,6 +1,7 @@
-"""Who is at the sandbox, and where: what the simulated clouds take the person who runs `pulumi` for.
+"""The caller: which identity and address the simulated clouds see for the person who runs `pulumi`.
 
-`.sandbox/caller.json` says it, read at each use, so that it can change between two commands. All is optional:
+It is set in `.sandbox/caller.json`, which is read at each use, so that it can change between two commands. All fields
+are optional:
 
     arn       identity in AWS, such as "arn:aws:sts::123456789012:assumed-role/deployer/ann"
               (default: the user `sandbox` of the account that the stack's file allows, or of 123456789012)
@@ -21,14 +22,14 @@ from sandbox.errors import SandboxError
 
 @dataclass(frozen=True)
 class Caller:
-    """The person; empty where nothing is said."""
+    """The caller; empty fields are not set."""
 
     arn: str = ""
     address: str = ""
 
 
 def load() -> Caller:
-    """What `.sandbox/caller.json` says. Raises SandboxError for a file that says something else."""
+    """The content of `.sandbox/caller.json`. Raises SandboxError for an invalid file."""
     path = paths.home() / "caller.json"
     if not path.exists():
         return Caller()

@@ -1,4 +1,4 @@
-"""The commands of `python -m sandbox`. Thin: each one calls a module and shows what comes back.
+"""The commands of `python -m sandbox`. Each one calls a module and prints the result.
 
 Exit codes: 0 done, 1 a problem that is named on stderr, 2 a wrong command line, 130 interrupted.
 """
@@ -45,7 +45,7 @@ def json_option(command: Command) -> Command:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Any environment of this project on this machine, with no cloud account: real engine, simulated clouds."""
+    """Run any environment of this project on this machine, without a cloud account: real engine, simulated clouds."""
 
 
 @cli.command()
@@ -126,7 +126,7 @@ def show_status(name: str | None, as_json: bool) -> None:
 @stack_option
 @json_option
 def demo(name: str | None, as_json: bool) -> None:
-    """Watch a training job: pending, scale from zero, run, spot interruption, comeback, back to zero."""
+    """Watch a training job: pending, scale from zero, run, spot interruption, restart, back to zero."""
     from sandbox import demo as story
 
     story.run(_running_plane(chosen(name)), as_json)

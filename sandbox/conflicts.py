@@ -1,4 +1,4 @@
-"""What a repeated creation meets, type by type: the command that takes away what is in its way, or why nothing can be.
+"""What blocks a repeated creation, type by type: the command that removes the blocking object, or why there is none.
 
 A creation whose answer was lost is made again by the next run. Where the name or the place of the object is the
 program's, the cloud refuses the second one, as the simulated clouds do, and a person has to delete the first. Where the
@@ -145,14 +145,16 @@ _PEERS = {
 
 
 def commands(failed: Iterable[tuple[str, Mapping[str, Any], str]], region: str = "") -> list[str]:
-    """What takes away the objects that are in the way. `failed`: type, inputs and error of what was to be made and was
-    not; `region`: of AWS."""
+    """The commands that delete the blocking objects.
+
+    `failed`: type, inputs and error of each resource that could not be created. `region`: of AWS.
+    """
     found = [command(type, inputs, region) for type, inputs, said in failed if TAKEN.search(said)]
     return list(dict.fromkeys(filter(None, found)))
 
 
 def command(type: str, inputs: Mapping[str, Any], region: str = "") -> str:
-    """What deletes the object of these inputs; '' where they do not tell which one it is."""
+    """The command that deletes the object of these inputs; '' if they do not identify it."""
     template = COMMANDS.get(type, OBJECT if type.startswith("kubernetes:") else "")
     if type == "aws:eks/cluster:Cluster" and inputs.get("deletionProtection"):
         template = UNPROTECT + template

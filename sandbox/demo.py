@@ -2,9 +2,9 @@
 
 A training job waits, the GPU pool goes from 0 to 1, the job's pod runs on the tainted node and a plain pod does not,
 the node is reclaimed as a spot interruption would, the pod comes back on a new one, the job ends, the pool is at 0
-again. Every line is printed after the live API has shown it; what does not happen in time ends the demo with what was
-seen instead. It works on any cluster of the sandbox that has a pool of that name, and cleans up after itself, also when
-it is interrupted or a killed one left something behind.
+again. Every line is printed after the live API has shown it. If a step does not happen in time, the demo ends and
+prints what happened instead. It works on any cluster of the sandbox that has a pool of that name. It cleans up when it
+ends or is interrupted, and removes what a killed demo left.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
     Args:
         as_json: print one JSON object at the end instead of lines.
 
-    Raises SandboxError when a step did not happen; what was seen instead has been printed by then.
+    Raises SandboxError when a step did not happen; what happened instead has been printed by then.
     """
     api = plane.api()
     if not api.ready():
@@ -200,7 +200,7 @@ class Demo:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def _explain(self) -> None:
-        """What was seen instead: the pods and their events, the pool, the autoscaler's last words."""
+        """Prints what happened instead: the pods and their events, the pool, the autoscaler's last report."""
         lines = [f"pool {POOL}: {self._size()} asked for, nodes: {', '.join(self._nodes()) or 'none'}"]
         for pod in self._api.list(f"/api/v1/namespaces/{NAMESPACE}/pods"):
             where = pod["spec"].get("nodeName", "no node")

@@ -1,8 +1,8 @@
 """`down`: every cloud object destroyed by the engine, every process stopped, every port free, the folder gone.
 
-It ends well whatever happened before. What the engine could not destroy (state lost, files broken, objects of which it
-never heard) is named, since on a real account it would cost money, and goes with the sandbox's folder. Only where
-`faults.json` makes the destroy fail, it fails: that is what the file is for. `force` removes everything unseen.
+It succeeds whatever happened before. Objects that the engine could not destroy (lost state, broken files, objects that
+it does not know) are named, since a real account would bill them, and are deleted with the sandbox's folder. It fails
+only if `faults.json` makes the destroy fail. `force` removes everything without the engine.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _running() -> list[str]:
 
 
 def _remove() -> str:
-    """Removes what a sandbox makes in its folder, and the folder when nothing else is in it; says what stays."""
+    """Removes the sandbox's files from its folder, and the folder if it is then empty; returns what stays."""
     home = paths.home()
     stays = {entry.name for entry in home.iterdir() if entry.name not in paths.LAYOUT}
     if (home / KEPT).is_dir() and any((home / KEPT).iterdir()):

@@ -79,7 +79,7 @@ class Engine:
         self.ask("stack", "select", self.stack.name)
 
     def ask(self, *arguments: str) -> str:
-        """A short question or order; its stdout. Raises SandboxError with what the engine said."""
+        """Runs a short command and returns its stdout. Raises SandboxError with the engine's message."""
         done = subprocess.run(
             [self.pulumi, "--non-interactive", "--color", "never", *arguments],
             cwd=paths.ROOT,
@@ -173,7 +173,7 @@ def clean(message: str) -> str:
 
 
 def label(urn: str) -> str:
-    """How a person calls a resource: `aws eks NodeGroup gpu-workers`; '' for the stack itself."""
+    """A resource's name in messages: `aws eks NodeGroup gpu-workers`; '' for the stack itself."""
     parts = urn.split("::")
     if len(parts) < 4 or parts[2] == "pulumi:pulumi:Stack":
         return ""

@@ -1,4 +1,4 @@
-"""The environments that the sandbox's programs run in: nothing of a real cloud account gets in.
+"""The environments that the sandbox's programs run in: nothing of a real cloud account is passed on.
 
 `isolate()` cleans this process's own environment (every program started from here inherits it), `engine()` is what
 Pulumi runs in, `exports()` what a person's shell needs so that plain `pulumi`, `kubectl` and `aws` talk to the sandbox.

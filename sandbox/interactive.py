@@ -1,4 +1,4 @@
-"""How `make shell` starts a person's shell so that its start files (`~/.bashrc` and the like) have no last word.
+"""Starts a person's shell for `make shell`, so that its start files (such as `~/.bashrc`) override no variable.
 
 Many of them export AWS_PROFILE, KUBECONFIG or a longer PATH. The sandbox's variables are set again after them.
 """

@@ -19,7 +19,7 @@ NOWHERE = "https://127.0.0.1:1"
 
 
 def write(stack: Stack, plane: ControlPlane | None) -> Path:
-    """Brings the stack's kubeconfig up to date; what a person changed in it stays while it is the same cluster."""
+    """Updates the stack's kubeconfig. A person's edits stay as long as the cluster is the same."""
     path = paths.folder("kube") / f"{stack.name}.yaml"
     before = path.read_text() if path.exists() else ""
     if plane and plane.kubeconfig.exists():
@@ -35,7 +35,7 @@ def write(stack: Stack, plane: ControlPlane | None) -> Path:
 
 
 def nowhere() -> str:
-    """A kubeconfig of no cluster."""
+    """A kubeconfig without a cluster."""
     name = "no-cluster-runs-yet"
     return yaml.safe_dump(
         {

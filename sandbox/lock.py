@@ -1,6 +1,6 @@
 """One command at a time may change a sandbox; who holds the lock, and since when, is written in it.
 
-The kernel drops the lock with its holder, however that ended, so a dead one never blocks anybody.
+The kernel drops the lock with its holder, however that ended, so a dead one never blocks another command.
 """
 
 from __future__ import annotations

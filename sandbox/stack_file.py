@@ -1,4 +1,4 @@
-"""Reads `Pulumi.STACK.yaml` as strictly as the engine will, so that what it would stop at is said here, by line."""
+"""Reads `Pulumi.STACK.yaml` as strictly as the engine will, so that its errors are reported here, with the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs: facts for `status --json`, gathered from those who know them, and never from the program.
+"""What runs: facts for `status --json`, from the clouds, the cluster and the engine, and never from the program.
 
 Node pools come from the cloud's API, nodes, pods and storage classes from the cluster's, releases from the cluster's
 Helm records, resources and outputs from the engine's state. Nothing in here changes anything or waits for long; what
@@ -250,6 +250,6 @@ def _attempt(problems: list[str], what: str, ask: Callable[[], Any], otherwise: 
     try:
         return ask()
     except Exception as error:
-        # Whatever a half-dead sandbox raises: a status says so and goes on.
+        # Any error of a damaged sandbox: the status reports it and continues.
         problems.append(f"{what}: {getattr(error, 'problem', error) or type(error).__name__}")
         return otherwise

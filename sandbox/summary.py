@@ -1,4 +1,4 @@
-"""The facts of `status.py` as a person enjoys reading them. Pure rendering: no question is asked in here."""
+"""Renders the facts of `status.py` as text for a person. It queries nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Watches the sandbox's processes while the engine works: a control plane that loses a part gets it back, as a cloud
-heals its own; what cannot be brought back in the middle of a run is said at once instead of after a time-out.
+"""Watches the sandbox's processes while the engine works: restarts a part of a control plane that ended, as a cloud
+repairs its own. A process that cannot be restarted during a run is reported at once instead of after a time-out.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def training_job(name: str, run_seconds: float) -> Object:
 
 
 def plain_pod(name: str) -> Object:
-    """A pod without any wish: it must never sit on a GPU node."""
+    """A pod without tolerations or selectors: it must never be on a GPU node."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -1,4 +1,4 @@
-"""Builds programs from their pinned Go modules into the shared cache; the caller sees them whole or not at all.
+"""Builds programs from their pinned Go modules into the shared cache; a program appears there only when it is complete.
 
 A build holds a lock of its folder, which its `go` process inherits: a second run waits for the first, a dead one
 never blocks, and an orphaned `go` is waited for instead of being run twice.
@@ -195,7 +195,7 @@ def advice(log: str, code: int, cache: Path, path: Path) -> str:
 
 
 def at_once() -> int:
-    """How many builds run side by side: two where cores and memory allow. Memory that the page cache would give up
+    """How many builds run at once: two where cores and memory allow. Memory that the page cache would give up
     counts as free; where it is not reported (macOS), all of it does."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)

@@ -4,7 +4,7 @@
     python -m tools.venv -m tools.gke_machine_types FILE.go     the same from a copy of the source
 
 The autoscaler has to know every type before a machine of it exists: GPUs, local SSDs, which disks it boots from and
-takes, how many of it stand together. What its table lacks stands below, each with where it was read.
+takes, how many are placed together. What its table lacks is below, each with its source.
 """
 
 from __future__ import annotations

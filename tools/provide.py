@@ -37,7 +37,7 @@ def provide(names: Sequence[str], progress: Report | None = None) -> dict[str, P
         names: of `manifest.TOOLS`.
         progress: takes one line at a time; by default they go to stderr.
 
-    Raises ToolError when a program cannot be had; nothing half-built stays visible.
+    Raises ToolError if a program cannot be provided; a partly built one is never visible.
     """
     unknown = [name for name in names if name not in TOOLS]
     if unknown:

@@ -111,7 +111,7 @@ def reachable(wanted: Sequence[Release]) -> list[Release]:
 
 @dataclass
 class Download:
-    """One release on its way into the cache. `failed` says why it did not get there."""
+    """The download of one release into the cache. `failed`: why it failed."""
 
     release: Release
     store: Path
@@ -156,7 +156,7 @@ class Download:
         report(f"{self.name}: {self.activity} ({time.monotonic() - self.begun:.0f} s)")
 
     def _receive(self, part: Path) -> None:
-        """The whole file; what broke off goes on where it was."""
+        """Downloads the whole file; an interrupted download continues where it stopped."""
         why = ""
         for _ in range(TRIES):
             have = part.stat().st_size if part.exists() else 0

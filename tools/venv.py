@@ -31,7 +31,7 @@ class VenvError(Exception):
 
 
 def folder():
-    """Where the environment lies."""
+    """The environment's folder."""
     return os.path.abspath(os.environ.get("GPUYARD_VENV") or os.path.join(ROOT, ".venv"))
 
 
@@ -78,7 +78,7 @@ def is_current(venv):
 
 
 def enter(module):
-    """Goes on with `python -m module` inside the environment; returns at once when this process is in it already."""
+    """Continues as `python -m module` inside the environment. Returns at once if this process is already in it."""
     venv = folder()
     if os.path.realpath(sys.prefix) == os.path.realpath(venv) and (_is_foreign(venv) or is_current(venv)):
         return

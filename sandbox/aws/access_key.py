@@ -1,7 +1,7 @@
 """The access key of the simulated AWS: random, one per sandbox, readable by its owner only.
 
-A port of loopback is open to every user of the machine and to every web page that a browser on it shows. Who knows the
-key is who can read the sandbox's folder.
+A port of loopback is open to every user of the machine and to every web page that a browser on it shows. Only users
+who can read the sandbox's folder know the key.
 """
 
 from __future__ import annotations

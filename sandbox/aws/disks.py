@@ -36,7 +36,7 @@ class Disks:
         return session.client("ec2", self._region)
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The id of the volume for that PersistentVolume, made now or by an attempt that was cut off."""
+        """Creates the EBS volume of a PersistentVolume, unless an interrupted attempt did, and returns its id."""
         name, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
         wanted = [{"Name": f"tag:{_NAME}", "Values": [name]}]
         for found in self._ec2.describe_volumes(Filters=wanted)["Volumes"]:

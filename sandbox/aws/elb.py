@@ -1,5 +1,8 @@
-"""Load balancers in a VPC, where moto does less: each has a network interface in each of its subnets, with its security
-groups, so that these cannot be deleted meanwhile; one that faces the internet has public addresses on them."""
+"""Load balancers in a VPC, where moto does less than AWS.
+
+Each has a network interface in each of its subnets, with its security groups, so that these cannot be deleted
+meanwhile. One that faces the internet has public addresses on them.
+"""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""Where moto does less than AWS does, and it matters here: loaded once, before the server serves.
+"""Extends moto where it does less than AWS and that matters here. Loaded once, before the server serves.
 
-What is changed, each time because the real behaviour decides whether a program is right:
+What is changed, because the real behaviour decides whether a program is correct:
 
-- EKS is ours altogether (sandbox/aws/eks/);
+- EKS is replaced completely (sandbox/aws/eks/);
 - an Auto Scaling group spreads its instances over its subnets, launches them from the right template version with the
   template's disks, tags and security groups, marks spot instances, and refuses a size outside min..max; it launches
   nothing that a policy of the organization refuses (`requires` in faults.json);
 - subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
   (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
-- secondary networks and interface endpoints are held to EC2's rules (vpc.py), and load balancers hold their subnets,
-  security groups and internet gateways (elb.py);
-- placement groups exist (placement_groups.py), Lustre file systems are as FSx has them (fsx.py), and so are a few
-  updates of EFS and IAM (missing.py);
+- secondary networks and interface endpoints follow EC2's rules (vpc.py), and load balancers block the deletion of
+  their subnets, security groups and internet gateways (elb.py);
+- placement groups (placement_groups.py), FSx's behaviour of Lustre file systems (fsx.py) and a few updates of EFS and
+  IAM (missing.py) are added;
 - the EKS images' SSM parameters exist, and so does p3.2xlarge (machine_types.py).
 """
 
@@ -47,7 +47,7 @@ KEPT_TERMINATED = 40
 
 
 def load() -> None:
-    """Puts the changes into moto. Idempotent."""
+    """Applies the changes to moto. Idempotent."""
     machine_types.load()
     placement_groups.load()
     missing.load()
@@ -86,7 +86,7 @@ def _wrap(original: Any, wrapper: Any) -> Any:
 
 
 def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
-    """EC2 takes so much user data, and no more (kops#10202)."""
+    """EC2 limits the size of user data (kops#10202)."""
     if len(base64.b64decode(str(data.get("UserData") or ""))) > MOST_USER_DATA:
         raise Ec2Error("InvalidUserData.Malformed", f"User data is limited to {MOST_USER_DATA} bytes.")
     return original(template, data, description)
@@ -184,8 +184,8 @@ def _checked_size(original: Any, backend: Any, group_name: str, desired_capacity
 
 
 def _rebalancing(original: Any, backend: Any, instance_id: str, should_decrement: bool) -> Any:
-    """AZRebalance: a group whose zones have become uneven launches where it has the fewest and then takes a machine
-    where it has the most, in use or not (EC2 Auto Scaling user guide, "Availability Zone balancing"). EKS suspends it
+    """AZRebalance: a group with uneven zones launches an instance in the smallest zone and then terminates one in the
+    largest, in use or not (EC2 Auto Scaling user guide, "Availability Zone balancing"). EKS suspends it
     in no group."""
     groups = [
         group

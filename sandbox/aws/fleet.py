@@ -1,14 +1,13 @@
 """One EKS cluster's node groups and machines, as the Cluster Autoscaler and the kubelets would see them.
 
-Everything comes from AWS's API (boto3 on the sandbox's server): nothing of the program or of its state reaches here.
+All of it comes from AWS's API (boto3 on the sandbox's server), and none from the program or its state.
 
 `Group.template` is the node that the real Cluster Autoscaler builds for a group (its AWS provider,
 buildNodeFromTemplate): cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag says
 so; labels, taints and resources of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and
-what DescribeNodegroup tells, but only as long as this process has not seen a machine in the group (facts.md,
-section 3).
+what DescribeNodegroup returns, but only as long as this process has not seen a machine in the group.
 
-`Machine.node` is the node that really joins: the kubelet's labels, the node group's labels and taints, what EKS's
+`Machine.node` is the node that joins: the kubelet's labels, the node group's labels and taints, what EKS's
 images reserve for the system (nodeadm and Bottlerocket: the same kube-reserved formulas), the disk that holds the pods
 (AL2023: the root volume; Bottlerocket: the second one; either may have the local NVMe disks in its place) and as many
 pods as the VPC CNI has addresses for.

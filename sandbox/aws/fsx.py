@@ -1,4 +1,4 @@
-"""FSx for Lustre where moto does less: what a file system tells of itself, its network interface, what FSx refuses,
+"""FSx for Lustre, where moto does less than AWS: a file system's description, its network interface, what FSx refuses,
 updates, and data repository associations. State lives in moto's FSx backend.
 
 A file system is available at once, nothing is imported from or exported to S3, and no backup is made.
@@ -61,7 +61,7 @@ def created(original: Any, backend: Any, **given: Any) -> Any:
 
 
 def shown(original: Any, system: Any) -> dict[str, Any]:
-    """A file system as DescribeFileSystems tells it: the security groups are not in there."""
+    """A file system as DescribeFileSystems returns it, without the security groups."""
     described = {**original(system), **getattr(system, "sandbox", {})}
     described.pop("SecurityGroupIds", None)
     metadata = (described.get("LustreConfiguration") or {}).get("MetadataConfiguration")
@@ -75,7 +75,7 @@ def shown(original: Any, system: Any) -> dict[str, Any]:
 
 
 def described(original: Any, backend: Any, file_system_ids: list[str] | None = None, **page: Any) -> Any:
-    """DescribeFileSystems, which knows ids that are not there from those that are."""
+    """DescribeFileSystems, which refuses unknown ids."""
     for each in file_system_ids or []:
         _system(backend, each)
     return original(backend, file_system_ids=file_system_ids, **page)
@@ -206,7 +206,7 @@ def _automatic_iops(gib: int) -> int:
 
 
 def _lets_lustre_in(ec2: Any, group_id: str) -> bool:
-    """Whether members of the group may call each other on Lustre's port."""
+    """Whether members of the group may connect to each other on Lustre's port."""
     group = ec2.get_security_group_from_id(group_id)
     return group is not None and any(
         rule.source_group.get("GroupId") == group_id
@@ -230,7 +230,7 @@ CHANGES = (
 
 
 def load() -> None:
-    """Gives moto's FSx the operations that it lacks."""
+    """Adds the missing operations to moto's FSx."""
     for name, operation in (
         ("update_file_system", _update),
         ("create_data_repository_association", _associate),

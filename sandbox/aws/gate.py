@@ -1,9 +1,9 @@
 """Access to the simulated AWS: only for programs of the sandbox's owner that sign with its access key.
 
-Before moto sees a request it must name loopback as its host (no other name that a browser was led here by), come from
-no web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers, as every SDK does, and
-be for a service that the sandbox simulates. What is refused gets AWS's own error codes, so that SDKs raise their usual
-exceptions. Nothing of moto's control pages (`/moto-api`, instance metadata) is served.
+Before moto gets a request, the request must name loopback as its host (a browser may be led here by another name), not
+come from a web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers as every SDK
+does, and be for a service that the sandbox simulates. A refusal has AWS's own error code, so that SDKs raise their
+usual exceptions. moto's control pages (`/moto-api`, instance metadata) are not served.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Refused(Exception):
-    """A request that does not get in: AWS's error code and a sentence."""
+    """A refused request: AWS's error code and a sentence."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class Gate:
         return self._application(environ, start_response)
 
     def knows_secret(self, environ: Mapping[str, Any]) -> bool:
-        """Whether a request of the sandbox's own page shows the secret."""
+        """Whether a request for the sandbox's own page has the secret."""
         try:
             _check_origin(environ)
         except Refused:
@@ -118,7 +118,7 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """The body, which is still there for who comes next."""
+    """The body, which the next reader can read again."""
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:

@@ -88,7 +88,7 @@ def inventory(region: str | None = None) -> dict[str, int]:
 
 
 def regions_in_use() -> list[str]:
-    """Regions in which something was ever asked for."""
+    """Regions that have had any request."""
     return list((server.health() or {}).get("regions", []))
 
 

@@ -1,9 +1,9 @@
-"""What EKS's own service controller asks of AWS for a Service of type LoadBalancer: a classic load balancer, or a
-network one where the annotation says so (cloud-provider-aws, docs/service_controller.md).
+"""Load balancers as EKS's own service controller creates them for a Service of type LoadBalancer: a classic one, or a
+network one if the annotation asks for it (cloud-provider-aws, docs/service_controller.md).
 
-It is in the subnets that are tagged for it, one for each zone, with a security group of its own. Left out: the nodes
-behind it, the rule that lets it reach them (though it must find the group that would get the rule), and all annotations
-but those for type, scheme and source ranges.
+It is in the subnets that are tagged for it, one for each zone, and has its own security group. Not simulated: its
+targets, the rule that allows it to reach them (but the group that would get the rule must exist), and all annotations
+except those for type, scheme and source ranges.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sandbox.cluster.api import Object
 from sandbox.cluster.load_balancers import CannotBalance
 
 _PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
-# Types that the AWS Load Balancer Controller looks after.
+# Types that the AWS Load Balancer Controller handles.
 _FOREIGN = ("external", "nlb-ip")
 
 

@@ -1,4 +1,4 @@
-"""Finds what a creation made whose answer never came, where AWS chooses the id: by the tags that it was to carry."""
+"""Finds objects whose creation got no answer, where AWS chooses the id: by the tags that they were to have."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FOUND = frozenset({*_LISTED, *_ASKED})
 
 
 def ids(row: Row, region: str, tags: Mapping[str, str]) -> list[str]:
-    """Ids of the objects of this type with all these tags; none without tags, since nothing tells them apart then."""
+    """Ids of the objects of this type with all these tags; none without tags, which distinguish them."""
     wanted = set(tags.items())
     return [id for id, has in _tagged(row, region).items() if wanted <= set(has.items())] if wanted else []
 

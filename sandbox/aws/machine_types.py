@@ -66,8 +66,8 @@ WITHDRAWN: dict[str, dict[str, Any]] = {
 
 
 def _newer() -> dict[str, dict[str, Any]]:
-    """Types that EC2 has got since moto's dump: what `aws ec2 describe-instance-types --instance-types NAME` prints, in
-    `.sandbox/machine_types.json`."""
+    """Types that EC2 has added since moto's dump, from `.sandbox/machine_types.json`: the output of
+    `aws ec2 describe-instance-types --instance-types NAME`."""
     try:
         text = (paths.home() / "machine_types.json").read_text()
         return {facts["InstanceType"]: facts for facts in json.loads(text)["InstanceTypes"]}
@@ -102,7 +102,7 @@ def load() -> None:
 
 @lru_cache
 def find(name: str) -> dict[str, Any] | None:
-    """What DescribeInstanceTypes says of a type, None when EC2 never had it."""
+    """What DescribeInstanceTypes returns for a type; None if EC2 never had it."""
     from moto.ec2.models import instance_types
 
     load()

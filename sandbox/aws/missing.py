@@ -1,6 +1,5 @@
-"""Operations that moto does not have and that a change of a resource needs: EFS's PutBackupPolicy, UpdateFileSystem
-and DeleteFileSystemPolicy, IAM's client ids of an OpenID Connect provider. Each keeps its state where moto keeps that
-of its siblings."""
+"""Operations that moto lacks and that a change of a resource needs: EFS's PutBackupPolicy, UpdateFileSystem
+and DeleteFileSystemPolicy, IAM's client ids of an OpenID Connect provider. State lives in moto's backends."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ def _remove_client(response: Any) -> EmptyResult:
 
 
 def load() -> None:
-    """Gives moto's services the operations."""
+    """Adds the operations to moto's services."""
     for owner, name, operation in (
         (EFSResponse, "put_backup_policy", _put_backup_policy),
         (EFSResponse, "update_file_system", _update_file_system),

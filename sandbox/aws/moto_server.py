@@ -1,6 +1,6 @@
 """`python -m sandbox.aws.moto_server --port N`: serves the simulated AWS (server.py) until SIGTERM or SIGINT.
 
-The process reads `$MOTO_PORT` and its like when moto is imported, so `main` sets them before `serve` imports it.
+moto reads `$MOTO_PORT` and similar variables when it is imported, so `main` sets them before `serve` imports it.
 """
 
 from __future__ import annotations

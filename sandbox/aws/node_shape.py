@@ -80,8 +80,8 @@ def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[s
 
     Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd takes CDI (nodeadm, from Kubernetes 1.32 on). The
     rest is in the container toolkit's configuration, which user data may change: the toolkit takes no mounts by
-    default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Of images that are not
-    EKS's nothing is known.
+    default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Nothing is known about
+    other images.
     """
     if is_bottlerocket(nodegroup, data):
         return frozenset({MOUNTS})
@@ -122,7 +122,7 @@ def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
 
 
 def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any], prefixes: bool) -> int:
-    """Pods that the node's kubelet takes. EKS counts them for its own images; other ones count single addresses
+    """Pods that the node's kubelet takes. EKS computes them for its own images; other images count single addresses
     (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data says a number."""
     if nodegroup.get("amiType") != "CUSTOM":
         return max_pods(facts, prefixes)
@@ -133,7 +133,7 @@ def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[st
 
 
 def _kept_from_joining(label: str) -> bool:
-    """Whether a kubelet ends at its start because of a label that its node is to have (kubelet,
+    """Whether a kubelet fails at its start because of a label of its node (kubelet,
     pkg/apis/well_known_labels.go): EKS reserves `kubernetes.io/` and does not see `node-role.kubernetes.io/`."""
     domain = label.rpartition("/")[0]
     kubernetes = any(domain == each or domain.endswith(f".{each}") for each in ("kubernetes.io", "k8s.io"))
@@ -161,7 +161,7 @@ def _user_data(data: dict[str, Any]) -> str:
 
 
 def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """Whether the nodes find their cluster. EKS tells those with its own images; others take it from user data (EKS
+    """Whether the nodes find their cluster. EKS configures its own images; others take the cluster from user data (EKS
     user guide, "Specifying an AMI")."""
     if any(map(_kept_from_joining, nodegroup.get("labels", {}))):
         return False
@@ -181,7 +181,7 @@ def boots(nodegroup: dict[str, Any], machine_type: str) -> bool:
 
 
 def is_bottlerocket(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """By EKS's word, or with an image that is not EKS's by the form of the user data."""
+    """By the AMI type, or for an image that is not EKS's, by the form of the user data."""
     kind = nodegroup.get("amiType", "")
     return kind.startswith("BOTTLEROCKET") or (kind == "CUSTOM" and _user_data(data).startswith("[settings"))
 
@@ -211,7 +211,7 @@ def _allocatable(facts: dict[str, Any], disk: float, pods: int, huge_pages: int)
     cores = facts["VCpuInfo"]["DefaultVCpus"]
     # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
     reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
-    # About 4 % of the memory never reaches the kubelet: firmware, kernel, hypervisor.
+    # The kubelet does not see about 4 % of the memory: firmware, kernel, hypervisor.
     memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100 - 2 * huge_pages
     return {
         **({"hugepages-2Mi": f"{2 * huge_pages}Mi"} if huge_pages else {}),

@@ -1,4 +1,4 @@
-"""EC2's placement groups, which moto does not have: create, describe, delete. State lives in moto's EC2 backend."""
+"""EC2's placement groups, which moto lacks: create, describe, delete. State lives in moto's EC2 backend."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _delete(response: Any) -> EmptyResult:
 
 
 def load() -> None:
-    """Gives moto's EC2 the three operations."""
+    """Adds the three operations to moto's EC2."""
     for name, operation in (
         ("create_placement_group", _create),
         ("describe_placement_groups", _describe),

@@ -1,7 +1,7 @@
 """The simulated pulumi-aws: the engine's requests as calls of AWS's API on the sandbox's server.
 
-What a resource type does lies in `rows/`, how in `table.py`, the data sources in `data.py`. Here is what all types
-share: checks, auto-names, differences, tags of the provider, previews, imports.
+`rows/` describes each resource type, `table.py` runs the rows, `data.py` has the data sources. This module has what all
+types share: checks, auto-names, differences, tags of the provider, previews, imports.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class AwsProvider(SimulatedProvider):
 
     def diff_config(self, olds: Props, news: Props) -> Diff:
         diff = super().diff_config(olds, news)
-        # Another region is another place: everything that was made through this provider is replaced.
+        # A change of the region replaces every object of this provider.
         diff.replaces = [each for each in diff.changes if each == "region" and olds.get("region") is not None]
         return diff
 
@@ -194,7 +194,7 @@ class AwsProvider(SimulatedProvider):
             if row.tags:
                 table.retag(row, scope, old_tags if isinstance(old_tags, dict) else {})
         except ProviderError as error:
-            # What the update reached before it failed is what the engine has to know.
+            # The engine must know what the update had changed before it failed.
             error.partial = (id, {**olds, **(self._outputs(token, row, scope, old_inputs) or {})})
             raise
         outputs = self._outputs(token, row, scope, news)
@@ -302,7 +302,7 @@ def _identity(config: Mapping[str, Any]) -> str:
 
 
 def _rehearse(token: str, inputs: Props, region: str) -> tuple[list[tuple[str, str, Props]], list[str]]:
-    """The calls that a creation would make, and the inputs that it would not look at."""
+    """The calls that a creation would make, and the inputs that it would ignore."""
     row = _row(token)
     recorder = Recorder(region)
     given = table.Watched({k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None})

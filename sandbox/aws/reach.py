@@ -1,4 +1,4 @@
-"""Whether the person at the sandbox reaches the API server of an EKS cluster: packets are not simulated, paths are.
+"""Whether the sandbox's caller reaches the API server of an EKS cluster: routes are simulated, packets are not.
 
 From the internet the public endpoint answers to the networks that it lists. From private addresses the private endpoint
 answers to those that a rule lets into one of the control plane's security groups (EKS user guide, "Cluster API server
@@ -17,11 +17,11 @@ from sandbox.cluster import key as keys
 
 _HTTPS = 443
 _SOMEONE = "198.51.100.7"
-"""A person on the internet (RFC 5737), where the endpoint is open to everybody."""
+"""An address on the internet (RFC 5737), for an endpoint that is open to every address."""
 
 
 def blocked(key: str) -> str:
-    """Why the API server of the cluster with this key is out of reach, as a client says it; empty when it is not."""
+    """Why the API server of the cluster with this key cannot be reached, as a client reports it; empty if it can."""
     cloud, *place = keys.parts(key)
     if cloud != "eks" or server.endpoint() is None:
         return ""
@@ -50,7 +50,7 @@ def blocked(key: str) -> str:
 
 
 def _expected(vpc: dict[str, Any], network: str) -> str:
-    """Where the stack's file lets people come from: the internet, else the VPC."""
+    """An address that the stack's file allows: on the internet, else in the VPC."""
     if not vpc["endpointPublicAccess"]:
         return str(ipaddress.IPv4Network(network)[10])
     first = ipaddress.IPv4Network(vpc["publicAccessCidrs"][0])

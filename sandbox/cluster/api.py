@@ -1,7 +1,7 @@
 """A small client of the Kubernetes API on plain dicts, for the controllers of the sandbox and the demo.
 
-Why not the official client everywhere: a controller that looks at everything once a second wants plain JSON and little
-memory; the official one builds a class instance for every field. Its users get `ControlPlane.client()`.
+The controllers list everything once a second, so they need plain JSON and little memory. The official client builds a
+class instance for every field; code that needs it uses `ControlPlane.client()`.
 
 Errors: `ApiError` for an answer that is not 2xx, OSError (ConnectionError) when the server cannot be reached.
 """
@@ -74,7 +74,7 @@ class Api:
         return found if isinstance(found, dict) else {}
 
     def get(self, path: str) -> Object | None:
-        """The object, or None when there is none."""
+        """The object, or None if it does not exist."""
         try:
             return self.request("GET", path)
         except ApiError as error:
@@ -102,7 +102,7 @@ class Api:
             raise ConnectionError(f"{self.endpoint} does not answer: {error}") from error
 
     def create(self, path: str, body: Object) -> Object | None:
-        """Creates; None when an object of that name is there already."""
+        """Creates an object; returns None if an object of that name exists."""
         try:
             return self.request("POST", path, body)
         except ApiError as error:
@@ -111,7 +111,7 @@ class Api:
             raise
 
     def patch(self, path: str, body: Object, content: str = MERGE) -> Object | None:
-        """Patches; None when the object is gone."""
+        """Patches an object; returns None if it does not exist."""
         try:
             return self.request("PATCH", path, body, content)
         except ApiError as error:
@@ -131,7 +131,7 @@ class Api:
                 raise
 
     def ready(self) -> bool:
-        """Whether the server says that it is ready."""
+        """Whether the server reports that it is ready."""
         try:
             self.request("GET", "/readyz")
         except (ApiError, OSError):

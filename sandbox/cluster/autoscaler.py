@@ -1,18 +1,18 @@
 """The stand-in Cluster Autoscaler: resizes the cloud's node groups for the pods that do not fit.
 
-It knows a group only from what the cloud's API tells (`Group.template`) and acts only where an autoscaler would run: in
-a cloud that has its own (GKE), or while a cluster-autoscaler pod runs in the cluster. As the real one it
+It knows a group only from the cloud's API (`Group.template`) and acts only where an autoscaler would run: in a cloud
+that has its own (GKE), or while a cluster-autoscaler pod runs in the cluster. Like the real one, it
 
-- builds the node that an empty group would give, takes off what DaemonSets will use, and asks whether the pod fits;
-- counts on nodes that are still coming, and on GPU nodes whose GPU does not show yet if they carry the accelerator
-  label (without it, it orders another node, as the real one does);
+- builds the node that an empty group would add, subtracts what DaemonSets will use, and checks whether the pod fits;
+- counts nodes that are being added, and GPU nodes whose GPU is not allocatable yet if they have the accelerator label
+  (without the label it orders another node);
 - chooses among groups by priority, then by least waste, and of groups that its flags call similar the smallest
   (`balance-similar-node-groups`); never goes over `max` or under `min`. Priorities are those of the ConfigMap that
   the chart makes for its expander (patterns of group names), else those of GKE's compute classes, else the cloud's own;
-- says on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its last
-  words in the ConfigMap kube-system/cluster-autoscaler-status;
-- gives up on a group whose machines do not come, asks for no more than came, and tries others for a while;
-- removes nodes that held nothing but DaemonSet pods for a time.
+- reports on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its
+  last report in the ConfigMap kube-system/cluster-autoscaler-status;
+- gives up on a group whose machines do not start, lowers its size again, and tries other groups for a while;
+- removes nodes that have had only DaemonSet pods for a time.
 
 Its times are scaled: `Pace`. It does not consolidate nodes that are merely underused.
 """
@@ -51,8 +51,8 @@ EXPENDABLE_BELOW = -10
 class Pace:
     """Seconds; the real autoscaler's defaults are 600, 900 and 300.
 
-    idle: how long a node is idle before it goes. provision: how long a machine may take to come. backoff: how long a
-    group that failed is left alone.
+    idle: how long a node is idle before it is removed. provision: how long a machine may take to become a node.
+    backoff: how long a group that failed is not tried again.
     """
 
     idle: float = 10
@@ -83,7 +83,7 @@ class Autoscaler:
         return self._fleet.may_act() or any(_is_autoscaler(pod) for pod in pods)
 
     def tick(self, pods: Sequence[Object], nodes: Sequence[Object], machines: Sequence[Machine]) -> None:
-        """One look and what follows from it; to be called about once a second."""
+        """One round; called about once a second."""
         if not self.runs(pods):
             self._idle_since.clear()
             return
@@ -98,7 +98,7 @@ class Autoscaler:
     # Up
 
     def _scale_up(self, view: ClusterView, waiting: Sequence[Object]) -> set[str]:
-        """Orders nodes for pods that fit nowhere; returns the names of the nodes that waiting pods count on."""
+        """Orders nodes for pods that fit on no node. Returns the names of the nodes that pending pods will use."""
         used: set[str] = set()
         ordered: Counter[str] = Counter()
         pinned: dict[str, Counter[str]] = {}
@@ -135,7 +135,7 @@ class Autoscaler:
     def _options(
         self, view: ClusterView, pod: Object, volumes: list[dict], ordered: Counter[str], classes: Classes
     ) -> tuple[list[tuple[Group, NodeInfo]], list[str]]:
-        """Groups whose next node would take the pod, each with that node; what speaks against the rest."""
+        """The groups whose next node fits the pod, each with that node; and why the others do not."""
         options, reasons = [], []
         for group in view.groups:
             node_info = expected_node(group, view.daemon_sets, f"{group.pool} (new)")
@@ -212,7 +212,7 @@ class Autoscaler:
             self._say(f"{_names([pod])}: {message}")
 
     def _give_up(self, view: ClusterView) -> None:
-        """Takes back an order that the cloud does not fill (no capacity), so that another group gets its chance."""
+        """Cancels an order that the cloud does not fill (no capacity), so that another group is tried."""
         moment = self._clock()
         for group in view.groups:
             there = sum(machine.group == group.id for machine in view.machines)
@@ -230,7 +230,7 @@ class Autoscaler:
                     self._fleet.set_desired(group.id, size)
 
     def _claims(self, pod: Object) -> tuple[list[dict], str | None]:
-        """Node affinities of the volumes that the pod's claims are bound to; what keeps its claims from any node."""
+        """The node affinities of the volumes that the pod's claims are bound to, and why a claim cannot be bound."""
         affinities: list[dict] = []
         for volume in pod["spec"].get("volumes") or ():
             if "persistentVolumeClaim" not in volume:
@@ -257,7 +257,7 @@ class Autoscaler:
         groups = {group.id: group for group in view.groups}
         left = {group.id: group.desired for group in view.groups}
         nodes = {node["metadata"]["name"]: node for node in view.nodes}
-        # A node that never becomes what its group promised goes, too, once no pod waits for it.
+        # A node that never gets the resources of its group's template is removed as well, once no pod waits for it.
         node_infos = {node_info.name: node_info for node_info in view.all_nodes()}
         idle: dict[str, float] = {}
         for machine in view.machines:
@@ -276,7 +276,7 @@ class Autoscaler:
         self._idle_since = idle
 
     def _remove(self, machine: Machine, group: Group, size: int) -> None:
-        """Closes the node, looks again, and removes its machine if nothing came in between."""
+        """Cordons the node, checks again, and removes its machine if no pod was scheduled meanwhile."""
         self._taint(machine.node_name, True)
         pods = self._api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={machine.node_name}")
         movable = [pod for pod in pods if not _stays_behind(pod)]
@@ -298,7 +298,7 @@ class Autoscaler:
         else:
             retaint(self._api, node, remove=[DRAINED])
 
-    # Words
+    # Reports
 
     def _say(self, words: str) -> None:
         line = f"{now()} {words}"
@@ -341,7 +341,7 @@ def _needs_help(pod: Object) -> bool:
 
 
 def _is_idle(node: Object, pods: Sequence[Object], view: ClusterView) -> bool:
-    """Nothing on it that matters: DaemonSet and mirror pods, and pods that may be evicted and fit elsewhere."""
+    """Whether it has only DaemonSet and mirror pods, and pods that may be evicted and fit on another node."""
     if _annotation(node, NO_SCALE_DOWN) == "true":
         return False
     elsewhere = [node_info for name, node_info in view.node_infos.items() if name != node["metadata"]["name"]]

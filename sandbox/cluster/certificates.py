@@ -1,10 +1,9 @@
 """The certificate authorities of one control plane, its own and etcd's, and everything signed by them.
 
-Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). etcd trusts an
-separate authority: the cluster's signs certificates that the cluster's administrators approve, and none of these
-opens etcd. Valid ten years,
-from an hour before now, so that a machine with a slow clock takes them. Nothing here is secret from the user whose
-sandbox it is; key files are readable by that user only.
+Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). etcd trusts a
+separate authority: the cluster's authority signs certificates that the cluster's administrators approve, and none of
+these opens etcd. Certificates are valid for ten years, from an hour before now, so that a machine with a slow clock
+accepts them. Key files are readable by the sandbox's user only.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class ControlPlane:
         version: the Kubernetes version that the cloud was asked for, for example `1.35`.
         ca_data: base64 of the authority's PEM, as clouds report it.
         kubeconfig: admin kubeconfig with everything embedded.
-        oidc_issuer: URL; nothing answers there.
+        oidc_issuer: URL; it is not served.
     """
 
     key: str
@@ -89,14 +89,14 @@ def name(key: str, part: str) -> str:
 
 
 def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
-    """Starts the control plane and its controller, or what of them does not run; returns when it can be used.
+    """Starts those parts of the control plane and its controller that do not run. Returns when it can be used.
 
     Args:
         key: see key.py.
         version: the Kubernetes version that the cloud was asked for; a later start may raise it (an upgrade).
         controller: whether to start the cloud-side controllers, too; tests run their own.
 
-    Raises SandboxError when a part does not come up or its port is taken.
+    Raises SandboxError if a part does not start or its port is taken.
     """
     parts(key)
     with _lock(key):
@@ -104,8 +104,8 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
 
 
 def revive(key: str) -> list[str]:
-    """Starts the parts of a control plane that ended; gives their names. Nothing happens to one that is being made or
-    stopped at this moment, or is gone."""
+    """Starts the parts of a control plane that ended, and returns their names. Ignores a control plane that is being
+    created or stopped now, or that does not exist."""
     with suppress(BlockingIOError), _lock(key, fcntl.LOCK_EX | fcntl.LOCK_NB):
         plane = get(key)
         if plane is None or not _made(plane).exists():
@@ -118,7 +118,7 @@ def revive(key: str) -> list[str]:
 
 
 def _made(plane: ControlPlane) -> Path:
-    """Stands for: this control plane came up once with all its parts."""
+    """The file that marks a control plane as created: all its parts have run once."""
     return plane.folder / "made"
 
 
@@ -162,7 +162,7 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
 
 
 def set_unreachable(plane: ControlPlane, unreachable: str) -> None:
-    """Has KWOK leave alone the pods whose images cannot be pulled (see reach.py), from now on."""
+    """Sets which pods KWOK ignores because their images cannot be pulled (see reach.py)."""
     folder = plane.folder
     with _lock(plane.key):
         facts = json.loads((folder / "cluster.json").read_text())

@@ -1,4 +1,4 @@
-"""Kubernetes events of the sandbox's controllers, without repeating themselves every second."""
+"""Kubernetes events of the sandbox's controllers, without a repetition every second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evicting pods, and which pods an eviction leaves alone."""
+"""Evicts pods, and knows which pods a drain ignores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.cluster.api import Api, ApiError, Object
 
 
 def evict(api: Api, pod: Object, grace: int | None = None) -> bool:
-    """Asks for an eviction, which respects disruption budgets; returns whether it was granted (or the pod is gone)."""
+    """Requests an eviction, which respects disruption budgets. Returns whether it was granted or the pod is gone."""
     meta = pod["metadata"]
     body: Object = {
         "apiVersion": "policy/v1",
@@ -25,5 +25,5 @@ def evict(api: Api, pod: Object, grace: int | None = None) -> bool:
 
 
 def is_daemon(pod: Object) -> bool:
-    """A DaemonSet's pod: a drain leaves it, and it goes down with its node."""
+    """Whether it is a DaemonSet's pod: a drain ignores it, and it ends with its node."""
     return any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences") or ())

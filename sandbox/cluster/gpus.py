@@ -1,4 +1,4 @@
-"""How containers come to GPUs on a node with NVIDIA's container toolkit and device plugin: or do not.
+"""How containers get GPUs on a node with NVIDIA's container toolkit and device plugin, and when they get none.
 
 The toolkit gives a container its GPUs when the request comes in a way that the node accepts (`Machine.device_lists`).
 The plugin's own pod asks with its environment variable, and crashes where that does not count for it; the pods that it
@@ -25,7 +25,7 @@ _NO_DRIVER = "could not load NVML library: libnvidia-ml.so.1: cannot open shared
 
 
 def plugins_that_work(api: Api, plugins: Iterable[Object], machine: Machine) -> list[Object]:
-    """Those of a node's plugin pods that find its GPUs; the others crash."""
+    """The node's plugin pods that find its GPUs; the others crash."""
     found = []
     for pod in plugins:
         if ENVVAR in machine.device_lists or any(map(_privileged, pod["spec"]["containers"])):
@@ -37,7 +37,7 @@ def plugins_that_work(api: Api, plugins: Iterable[Object], machine: Machine) -> 
 
 
 def end_blind_pods(api: Api, pods: Iterable[Object], plugins: Iterable[Object], machine: Machine) -> None:
-    """Ends the pods that were given GPUs in no way that the node accepts: their programs find none."""
+    """Fails the pods whose GPUs are passed in a way that the node does not accept: their programs find no GPU."""
     plugins = list(plugins)
     ways = {way for pod in plugins for way in _ways(pod)}
     lost = machine.pins_cpus and not any(_variable(pod, _PASSES) == "true" for pod in plugins)

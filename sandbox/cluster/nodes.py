@@ -1,10 +1,10 @@
-"""The node controller: the machines that the cloud reports become Kubernetes nodes, and go when their machine goes.
+"""The node controller: adds a Kubernetes node for each machine that the cloud reports, and deletes it with its machine.
 
-A node gets exactly what its group really gives it (labels, taints, providerID, capacity) and `nvidia.com/gpu` only
-while somebody makes the GPUs a resource: a running device-plugin pod on it that finds them (gpus.py), its image
-(Bottlerocket) or the cloud itself (GKE); `vpc.amazonaws.com/efa` only while a pod of the EFA plugin runs on it. KWOK
-plays the kubelet. When a machine vanishes, its node is deleted and the pods on it end as the pod garbage collector ends
-them (condition DisruptionTarget, phase Failed), without its 40 s of patience.
+A node has the labels, taints, providerID and capacity of a real node of its group. It has `nvidia.com/gpu` only while
+something advertises the GPUs: a running device-plugin pod on it that finds them (gpus.py), its image (Bottlerocket) or
+the cloud itself (GKE). It has `vpc.amazonaws.com/efa` only while a pod of the EFA plugin runs on it. KWOK simulates the
+kubelet. When a machine is gone, its node is deleted and its pods end as the pod garbage collector ends them (condition
+DisruptionTarget, phase Failed), without its delay of 40 s.
 
 Allocatable equals capacity: the fleet that reports a machine has already subtracted what kubelet and system reserve.
 """
@@ -40,7 +40,7 @@ NOTICE = {"eks": "aws-node-termination-handler/spot-itn", "gke": "cloud.google.c
 
 
 class Nodes:
-    """Brings the cluster's nodes in line with the cloud's machines, one `sync` after the other."""
+    """Adds and deletes nodes to match the cloud's machines, one `sync` after the other."""
 
     def __init__(self, api: Api, version: str) -> None:
         """`version`: the Kubernetes version that the cloud was asked for."""
@@ -50,7 +50,7 @@ class Nodes:
     def sync(self, machines: Sequence[Machine], pods: Sequence[Object], nodes: Sequence[Object]) -> bool:
         """One round. `pods` must have been listed before `nodes`: a pod's node that is missing is gone, not too new.
 
-        Returns whether nodes came or went, so that a caller looks again before it decides anything.
+        Returns whether nodes were added or deleted, so that the caller lists again before it decides anything.
         """
         ours = {node["metadata"]["name"]: node for node in nodes if machine_id(node)}
         wanted = {machine.node_name: machine for machine in machines}
@@ -122,7 +122,7 @@ class Nodes:
         self._api.patch(_path(meta["name"]), body)
 
     def _show_devices(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
-        """The kubelet's part for a device plugin: its devices are resources while it runs."""
+        """Does what the kubelet does for a device plugin: its devices are resources while it runs."""
         here = [pod for pod in pods if pod["spec"].get("nodeName") == machine.node_name and is_running(pod)]
         plugged = {EFA} if any(_plugs(pod, EFA) for pod in here) else set()
         if machine.gpu_ready_by != "device-plugin":
@@ -141,7 +141,7 @@ class Nodes:
             self._api.patch(f"{_path(machine.node_name)}/status", body)
 
     def _delete_pods_without_node(self, pods: Iterable[Object], nodes: set[str]) -> None:
-        """Ends the pods whose node is gone; no kubelet is left that could."""
+        """Fails the pods whose node is gone, since no kubelet does."""
         for pod in pods:
             name = pod["spec"].get("nodeName")
             if not name or name in nodes:
@@ -182,12 +182,12 @@ def retaint(api: Api, node: str, add: Sequence[Mapping[str, str]] = (), remove: 
 
 
 def machine_id(node: Object) -> str:
-    """The machine behind a node; empty for a node that is not from the cloud."""
+    """The id of a node's machine; empty for a node that is not from the cloud."""
     return node["metadata"].get("annotations", {}).get(MACHINE, "")
 
 
 def is_ready(node: Object) -> bool:
-    """Ready, and known to be: the taint of a new node goes a moment after its condition turns."""
+    """Whether the node is Ready and has lost the not-ready taint, which is removed a moment later."""
     if any(taint["key"] == "node.kubernetes.io/not-ready" for taint in node["spec"].get("taints") or ()):
         return False
     conditions = node.get("status", {}).get("conditions") or ()
@@ -201,12 +201,12 @@ def is_running(pod: Object) -> bool:
 
 
 def now() -> str:
-    """This moment as Kubernetes writes it."""
+    """The current time in Kubernetes' format."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _plugs(pod: Object, resource: str) -> bool:
-    """Whether a running pod makes the resource one of its node."""
+    """Whether a running pod advertises the resource on its node."""
     chart, image = _PLUGINS[resource]
     labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
     if chart in (labels.get("app.kubernetes.io/name"), labels.get("name")):

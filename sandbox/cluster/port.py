@@ -1,4 +1,4 @@
-"""Who listens on a TCP port of this machine. Linux's /proc only; elsewhere the holder stays unnamed."""
+"""Which process listens on a TCP port of this machine. Needs Linux's /proc; elsewhere the process is not named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a pod fits a node, with the reasons in the scheduler's own words.
+"""Whether a pod fits a node, with the reasons as the scheduler words them.
 
 The rules are those of the default scheduler's filters: resources, node name, node selector and required node
 affinity, taints, host ports, required pod affinity and anti-affinity, hard topology spread, the zone of bound volumes.
@@ -43,8 +43,8 @@ class NodeInfo:
 
 
 def requests(pod: Pod) -> Resources:
-    """What the scheduler counts for a pod, `pods: 1` included: the larger of what its containers need together and
-    what its greediest moment of initialisation needs; pod-level resources replace that where they are given."""
+    """What the scheduler counts for a pod, including `pods: 1`: the larger of the sum of its containers and the peak of
+    its init containers. Pod-level resources replace that if they are set."""
     spec = pod.get("spec", {})
     running: Resources = {}
     peak: Resources = {}
@@ -205,7 +205,7 @@ def _pod_affinity(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo]) -> 
         found = [r for r in everybody if any(_meant(term, pod, p) for p in r.pods)]
         key = term["topologyKey"]
         near = key in node_info.labels and any(r.labels.get(key) == node_info.labels[key] for r in found)
-        # The first pod of a group that wants to be together may go anywhere that has the key.
+        # The first pod of a group with affinity to itself may be on any node that has the key.
         first = not found and key in node_info.labels and _meant(term, pod, pod)
         if not near and not first:
             return "node(s) didn't match pod affinity rules"

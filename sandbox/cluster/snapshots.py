@@ -1,6 +1,6 @@
 """Volume snapshots: the kinds of snapshot.storage.k8s.io and what the snapshot controller and a driver's sidecar do.
 
-The kinds are there once the cloud runs the controller in the cluster (EKS: the add-on `snapshot-controller`, which
+The kinds exist once the cloud runs the controller in the cluster (EKS: the add-on `snapshot-controller`, which
 installs them; GKE: always), and stay from then on, as kinds that hold objects do. A snapshot is ready at once and holds
 nothing: a claim that is made from it gets an empty volume, but only when the snapshot is ready. Deletion policies of
 contents and snapshots of groups are not simulated. The kinds have the fields of external-snapshotter 8.x that matter.

@@ -1,4 +1,4 @@
-"""What a driver of GKE makes for claims: objects of one cluster, in the store."""
+"""What a CSI driver of GKE creates for claims: objects of one cluster, in the store."""
 
 from __future__ import annotations
 

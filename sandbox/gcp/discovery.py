@@ -1,10 +1,10 @@
-"""Checks a request body against the discovery document of the API that it is meant for.
+"""Checks a request body against the discovery document of its API.
 
 The documents come with google-api-python-client. pulumi-gcp is built on the *beta* Terraform provider, which talks to
 container.v1beta1 and compute.beta; those two documents are read for that reason.
 
 They are megabytes long (compute: 5 MB, 0.1 s to parse) and a request needs a few schemas of them, so the closure of
-each request schema is cut out once and kept in the sandbox's folder. Nothing but schemas is looked at: which fields an
+each request schema is cut out once and kept in the sandbox's folder. Only schemas are read: which fields an
 update may change is not in the document.
 """
 

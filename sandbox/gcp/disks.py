@@ -1,5 +1,5 @@
 """Disks of claims, as GKE's persistent disk driver makes them (gcp-compute-persistent-disk-csi-driver, pkg/parameters,
-pkg/gce-cloud-provider): named after their volume, with the labels that GKE gives it to put on them.
+pkg/gce-cloud-provider): named after their volume, with the labels that GKE sets on them.
 
 They are never attached to a machine and hold no data. Not simulated: regional disks, storage pools, keys.
 """
@@ -27,7 +27,7 @@ class Disks(Claimed):
     driver = "pd.csi.storage.gke.io"
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The handle of the disk for that PersistentVolume, made now or by an attempt that was cut off."""
+        """Creates the disk of a PersistentVolume, unless an interrupted attempt did, and returns its handle."""
         short, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
         name = f"projects/{self._project}/zones/{zone}/disks/{short}"
         kind = self._kind(parameters, zone)

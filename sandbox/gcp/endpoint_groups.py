@@ -1,8 +1,8 @@
-"""Network endpoint groups of a GKE cluster's Services, and how GKE names what it makes for these (ingress-gce,
+"""Network endpoint groups of a GKE cluster's Services, and the names of what GKE creates for Services (ingress-gce,
 pkg/utils/namer).
 
 A Service has groups of nodes (GCE_VM_IP) when its load balancer has a backend service, and groups of pods
-(GCE_VM_IP_PORT) for each port that its annotation `cloud.google.com/neg` exposes. Nothing is ever in them.
+(GCE_VM_IP_PORT) for each port that its annotation `cloud.google.com/neg` exposes. They are always empty here.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class EndpointGroups:
 
 
 def serves(service: Object) -> bool:
-    """Whether GKE's own controllers make a load balancer for the Service."""
+    """Whether GKE's own controllers create a load balancer for the Service."""
     spec = service["spec"]
     return spec.get("type") == "LoadBalancer" and spec.get("loadBalancerClass") in (None, *_CLASSES)
 

@@ -29,7 +29,7 @@ class Files(Claimed):
     driver = "filestore.csi.storage.gke.io"
 
     def make(self, volume: Object, parameters: dict[str, str], zone: str) -> str:
-        """The handle of the instance for that PersistentVolume, made now or by an attempt that was cut off."""
+        """Creates the instance of a PersistentVolume, unless an interrupted attempt did, and returns its handle."""
         short, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
         tier = parameters.get("tier", "standard")
         region = machines.region_of(self._location)

@@ -1,7 +1,7 @@
 """The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
 
 The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes
-only pools that have autoscaling on. Pools with queued provisioning grow for a ProvisioningRequest alone, which is not
+only pools that have autoscaling on. Pools with queued provisioning grow only for a ProvisioningRequest, which is not
 simulated.
 """
 
@@ -75,7 +75,7 @@ class Fleet:
         return True
 
     def _pools(self) -> list[tuple[str, Body]]:
-        """(full name, body), oldest first; what a pool leaves to its cluster is filled in."""
+        """(full name, body), oldest first, with the cluster's defaults filled in."""
         cluster = self.store.find(CLUSTERS, self.cluster) or {}
         pods = {"maxPodsConstraint": found} if (found := cluster.get("defaultMaxPodsConstraint")) else {}
         return [(name, {**pods, **pool}) for _, name, pool in self.store.select(groups.POOLS, under=self.cluster)]
@@ -101,7 +101,7 @@ class Fleet:
 
 
 def limits(pool: Body, current: dict[str, int]) -> tuple[int, int]:
-    """(min, max) over all zones: total* counts as they are, the others are per zone. Without autoscaling: the size."""
+    """(min, max) over all zones: total* counts are totals, the others are per zone. Without autoscaling: the size."""
     scaling = pool.get("autoscaling", {})
     if not _autoscaled(pool):
         size = sum(current.values())
@@ -113,7 +113,7 @@ def limits(pool: Body, current: dict[str, int]) -> tuple[int, int]:
 
 
 def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
-    """Which zone grows or shrinks. BALANCED evens the zones out; ANY fills one after the other."""
+    """Which zone grows or shrinks. BALANCED keeps the zones even; ANY fills one after the other."""
     scaling = pool.get("autoscaling", {})
     per_zone = None if scaling.get("totalMaxNodeCount") else int(scaling.get("maxNodeCount", size))
     least = 0 if scaling.get("totalMaxNodeCount") else int(scaling.get("minNodeCount", 0))

@@ -145,7 +145,7 @@ def _check_step(store: Store, name: str, current: str, target: str) -> None:
 
 
 def _zones(location: str) -> list[str]:
-    """A zone is itself; of a region GKE takes three."""
+    """A zone is itself; in a region, GKE uses three."""
     return [location] if machines.is_zone(location) else list(machines.ZONES[location][:3])
 
 

@@ -1,7 +1,7 @@
 """Managed instance groups of GKE node pools: one per zone, and the machines in them.
 
-A group has a target size, and Compute Engine makes instances until it is met: so a machine that was reclaimed is made
-again, under another name, a moment later. Objects: `compute.instanceGroupManagers`, owned by the node pool, and
+A group has a target size, and Compute Engine makes instances until it is met: so a machine that was reclaimed is
+replaced by one of another name a moment later. Objects: `compute.instanceGroupManagers`, owned by the node pool, and
 `compute.instances`, owned by their group. Not here: who decides on the size (fleet.py, gke.py).
 """
 
@@ -27,7 +27,7 @@ _NAME_PART = 18
 
 
 def spread(size: int, zones: int) -> list[int]:
-    """A size over zones, as evenly as it goes, the first ones larger."""
+    """Distributes a size over zones as evenly as possible; the first ones are larger."""
     return [size // zones + (1 if index < size % zones else 0) for index in range(zones)]
 
 
@@ -72,7 +72,7 @@ def resize(store: Store, pool: str, wanted: dict[str, int]) -> None:
 
 
 def relocate(store: Store, pool: str, zones: list[str], size: int) -> None:
-    """The pool in these zones: groups elsewhere go, new zones start with `size` machines."""
+    """Moves the pool to these zones: groups in other zones are deleted, new zones start with `size` machines."""
     with store.transaction():
         known = {body["zone"]: name for name, body in of(store, pool)}
         for zone in sorted(known.keys() - set(zones)):
@@ -87,7 +87,7 @@ def instances(store: Store, pool: str) -> list[tuple[str, Body]]:
 
 
 def lose(store: Store, instance: str) -> None:
-    """The cloud takes a machine back; its group makes another one after REPAIR_SECONDS."""
+    """Reclaims a machine; its group creates another one after REPAIR_SECONDS."""
     with store.transaction():
         group = store.get(INSTANCES, instance)["_sandbox"]["group"]
         store.delete(INSTANCES, instance)
@@ -112,7 +112,7 @@ def recreate(store: Store, pool: str) -> None:
 
 
 def reconcile(store: Store, pool: str, *, at_once: bool = False) -> None:
-    """What the groups do by themselves: make the machines that are missing, delete those too many (newest first)."""
+    """Does what the groups do on their own: creates missing machines, and deletes excess ones (newest first)."""
     with store.transaction():
         template = store.get(POOLS, pool)
         for group, body in of(store, pool):

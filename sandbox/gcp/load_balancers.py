@@ -1,9 +1,9 @@
-"""What GKE asks of Google Cloud for a Service of type LoadBalancer: the parts of a passthrough network load balancer.
+"""Load balancers as GKE creates them for a Service of type LoadBalancer: passthrough network load balancers.
 
-An external one is the old kind with a target pool, unless the Service or the version (1.37) asks for a backend service;
-an internal one always has a backend service ("LoadBalancer Service parameters"), and that has an endpoint group in each
-zone of the cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Each load
-balancer has a firewall rule for its clients. All load balancers of a cluster share one for their health checks.
+An external one has a target pool, unless the Service or the version (1.37) asks for a backend service. An internal one
+always has a backend service ("LoadBalancer Service parameters"), which has an endpoint group in each zone of the
+cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Each load balancer has a firewall
+rule for its clients. All load balancers of a cluster share one for their health checks.
 
 Only the cluster removes these objects. What exists when the cluster is deleted stays, and blocks the deletion of its
 network. A separate, slower controller removes endpoint groups (endpoint_groups.py).
@@ -129,7 +129,7 @@ class LoadBalancers:
             self._store.insert(firewalls.FIREWALLS, full, body, references=[("compute.networks", place.network)])
 
     def _shared(self, collection: str, folder: str, body: Body) -> Reference:
-        """What all load balancers of the cluster have in common: made with the first one."""
+        """What all load balancers of the cluster share; created with the first one."""
         name = f"{folder}/{body['name']}"
         if not self._store.find(collection, name):
             self._insert(collection, folder, body, "")

@@ -1,5 +1,5 @@
 """What GKE does with node pools beyond storing them: a managed instance group per zone, whose machines the cluster's
-node controller turns into nodes; what GKE adds to a pool; how long it works on one."""
+node controller turns into nodes; what GKE adds to a pool; how long an operation takes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class NodePool(Behaviour):
             _refresh_groups(store, name)
         await_nodes(ctx, name)
         if renewed and (needed := renewal.minutes(after, renewed)) > (limit := ctx.timeout / 60 or PROVIDER_MINUTES):
-            # GKE goes on; the provider has stopped looking.
+            # GKE continues; the provider has stopped waiting.
             raise ProviderError(
                 f"Error waiting for updating GKE node pool: timeout while waiting for state to become 'DONE' (last "
                 f"state: 'RUNNING', timeout: {limit:.0f}m0s; {renewed} nodes take about {needed:.0f} minutes)",

@@ -1,8 +1,8 @@
-"""The node that GKE makes of a machine: labels, taints and what is left of cpu, memory and disk for pods.
+"""The node of a GKE machine: labels, taints and the cpu, memory and disk that pods can use.
 
 Sources: GKE's pages "Plan node sizes" and "Image streaming" (reservations), "Node labels", "About GPUs" and "Spot VMs";
 GKE's own autoscaler (GoogleCloudPlatform/cluster-autoscaler, 2026-08): names of labels as in system_labels.go,
-reservations of cpu and memory as in reserved.go. What the kernel and the image take of memory and disk is left out.
+reservations of cpu and memory as in reserved.go. What the kernel and the image use of memory and disk is not simulated.
 """
 
 from __future__ import annotations

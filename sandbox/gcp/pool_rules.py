@@ -1,6 +1,6 @@
 """What Google's API refuses of a node pool beyond shapes and enums: which settings go together, on which machine.
 
-Written from the API's side, apart from the library's own checks, so that one can be held against the other. Sources:
+Independent of the library's own checks, so that tests can compare the two. Sources:
 GKE's pages on flex-start, queued provisioning, reservations, compact placement, GPU sharing, multi-instance GPUs and
 local SSDs; the machine types' facts are the table's.
 """
@@ -173,7 +173,7 @@ def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure
     if flex and (not machine.flex or (not machine.gpu and not config.get("guestAccelerators") and _is_n1(machine))):
         yield CheckFailure("nodeConfig.flexStart", f"{machine.name} is not available as flex-start VM")
     if spot and config.get("hostMaintenancePolicy"):
-        # xpk#434: the node pool is made, and ends in ERROR.
+        # xpk#434: the node pool is created, and ends in ERROR.
         said = "Scheduling must have preemptible be false when AutomaticRestart is true."
         yield CheckFailure("nodeConfig.hostMaintenancePolicy", said)
     if not spot and not flex and not reserved and not machine.on_demand:

@@ -1,4 +1,4 @@
-"""The simulated gcp provider: what pulumi-gcp does, on the sandbox's store instead of Google's APIs.
+"""The simulated gcp provider: like pulumi-gcp, but on the sandbox's store instead of Google's APIs.
 
 The engine here is generic; the table (table.py, rows/) says what the types are. Inputs are checked at `check` already,
 so that a preview finds what the API would refuse: first against the SDK's types, then row by row, then the request body
@@ -128,14 +128,14 @@ class GcpProvider(SimulatedProvider):
         journal.note(
             urn, row.pulumi_id(inputs), self.config, inputs
         )  # known beforehand: even a killed create can be found again by it
-        with _told(f"Error creating {row.kind}"):
+        with _TranslatedErrors(f"Error creating {row.kind}"):
             body = row.behaviour.create(ctx, row, inputs, row.body(ctx, inputs))
         return row.pulumi_id(inputs), self._describe(ctx, row, inputs, body)
 
     def read(self, token: str, urn: str, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
         row, ctx = self._row(token), self._context()
         place = {**self._defaults(row), **inputs, **(row.parse_id(id) or self._short_id(row, id))}
-        with _told(f"Error reading {row.kind}"):
+        with _TranslatedErrors(f"Error reading {row.kind}"):
             body = row.behaviour.find(ctx, row, place)
         if body is None:
             return None
@@ -153,7 +153,7 @@ class GcpProvider(SimulatedProvider):
         row, ctx = self._row(token), self._context(timeout)
         if preview:
             return self._predict(ctx, row, news, olds)
-        with _told(f"Error updating {row.kind} {id!r}"):
+        with _TranslatedErrors(f"Error updating {row.kind} {id!r}"):
             body = row.behaviour.update(ctx, row, news, row.body(ctx, old_inputs), row.body(ctx, news))
         return self._describe(ctx, row, news, body)
 
@@ -173,7 +173,7 @@ class GcpProvider(SimulatedProvider):
             )
         place = {**outputs, **inputs, **(row.parse_id(id) or {})}
         try:
-            with _told(f"Error deleting {row.kind}"):
+            with _TranslatedErrors(f"Error deleting {row.kind}"):
                 row.behaviour.delete(ctx, row, place)
         except _Gone:
             pass
@@ -182,7 +182,7 @@ class GcpProvider(SimulatedProvider):
         failures = self.schema.check_inputs(token, args)
         if failures:
             raise ProviderError("; ".join(f"{item.property}: {item.reason}" for item in failures))
-        with _told(f"Error in {token.rsplit(':', 1)[-1]}"):
+        with _TranslatedErrors(f"Error in {token.rsplit(':', 1)[-1]}"):
             return invokes.answer(token, self._context(), args)
 
     def cancel(self) -> None:
@@ -252,11 +252,11 @@ class GcpProvider(SimulatedProvider):
 
 
 class _Gone(Exception):
-    """The object is not there any more."""
+    """The object does not exist any more."""
 
 
-class _told:
-    """Turns what the API refuses into the provider's error, in Terraform's words: `Error creating Network: …`."""
+class _TranslatedErrors:
+    """Raises the API's refusals as the provider's errors, as Terraform words them: `Error creating Network: …`."""
 
     def __init__(self, what: str) -> None:
         self.what = what

@@ -1,4 +1,4 @@
-"""Whether the nodes of a GKE cluster have a way out of their VPC, and to which registries without one."""
+"""Whether the nodes of a GKE cluster reach the internet, and which registries they reach if not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from sandbox.gcp.store import Store
 
 
 def reach(project: str, location: str, cluster: str, store: Store | None = None) -> Reach:
-    """Out by a Cloud NAT on a router of the cluster's network; without it Private Google Access leads to Google's
-    registries. Whether nodes have public addresses is not asked: the library's have none."""
+    """They reach the internet by a Cloud NAT on a router of the cluster's network. Without it, Private Google Access
+    leads to Google's registries. Public addresses of nodes are ignored: the library's nodes have none."""
     store = store or Store()
     name = f"projects/{project}/locations/{location}/clusters/{cluster}"
     network = _short((store.find("container.clusters", name) or {}).get("network", ""))

@@ -1,6 +1,6 @@
-"""How long GKE takes to renew the nodes of a pool, in real minutes: what the sandbox does in seconds.
+"""How long GKE takes to replace the nodes of a pool, in real minutes. The sandbox needs seconds.
 
-Taken is a calm drain; GKE gives the pods of a node up to an hour ("Node upgrade strategies").
+Assumes a quick drain; GKE gives the pods of a node up to an hour ("Node upgrade strategies").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reservations of Compute Engine: machines that are bought beforehand, and no more than that.
+"""Reservations of Compute Engine: a fixed number of machines that are bought beforehand.
 
-None is an object of the sandbox. One that a pool names is taken to be as large as the pools that draw on it may become
-together; a pool and the one that replaces it have the same name in our label and count once.
+They are not objects of the sandbox. A reservation that a pool names is assumed to be as large as the maximum of all
+pools that use it. A pool and its replacement have the same value of our pool label and count once.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Two relations carry the rules that Google enforces:
 
 - a *reference* (a subnetwork names its network): the target must exist (404), and cannot be deleted while it is
   referred to (400 resourceInUseByAnotherResource);
-- an *owner* (a cluster owns its node pools, a node pool its instances): goes, it takes what it owns along.
+- an *owner* (a cluster owns its node pools, a node pool its instances): when it is deleted, so is what it owns.
 
 Not here: what a body may hold (discovery.py) and what a service does with it (gke.py).
 """

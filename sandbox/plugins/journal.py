@@ -1,4 +1,4 @@
-"""What is made or being made, so that objects of which the engine never heard can be found again.
+"""Records what is created or being created, so that objects that the engine does not know can be found.
 
 The engine notes an object in its state only after the provider has answered. Where no answer comes (the engine or the
 provider host is killed, a connection breaks), the object is unknown to Pulumi: the real clouds keep it, and so does the

@@ -1,8 +1,8 @@
 """Pulumi's own Kubernetes provider in place of the simulated one, where the user has it and asks for it.
 
 `$GPUYARD_KUBERNETES_PROVIDER` is the path of a `pulumi-resource-kubernetes`, or `installed` for the newest that
-`pulumi plugin install resource kubernetes` has put into `~/.pulumi`. It is the judge of the
-simulated one: both must bring an environment up, change it and take it down with the same results. It knows no
+`pulumi plugin install resource kubernetes` has put into `~/.pulumi`. The simulated one is compared with
+it: both must bring an environment up, change it and take it down with the same results. It knows no
 stand-ins, so every chart must be reachable, or `charts.mirror` set.
 """
 

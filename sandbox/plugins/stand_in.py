@@ -1,4 +1,4 @@
-"""Stand-in charts for charts that cannot be reached: our own small templates that schedule like the real thing.
+"""Stand-in charts for charts that cannot be reached: small templates whose pods are scheduled as the real ones.
 
 Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
 the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,

@@ -1,10 +1,9 @@
-"""EKS add-ons, as far as the API goes: what is installed in which version, with which configuration and identities.
+"""The API of EKS add-ons: what is installed in which version, with which configuration and identities.
 
 The catalogue holds the add-ons that this project uses, each with EKS's default and newer versions that were seen on a
-Kubernetes version. A version that is not in it is accepted when it has the form of one, since AWS adds versions weekly
-and a sandbox that refused a newer pin would be wrong. What is known not to exist is refused: kube-proxy newer than
-the cluster or more than three minors older, a build 0. Nothing of an add-on runs in the control plane here: a CSI
-driver or the Pod Identity agent has no work to do on simulated nodes.
+Kubernetes version. Another version is accepted if it has the form of one, since AWS adds versions weekly. Versions that
+cannot exist are refused: kube-proxy newer than the cluster or more than three minors older, a build 0. Add-ons run no
+pods here: a CSI driver or the Pod Identity agent has nothing to do on simulated nodes.
 """
 
 from __future__ import annotations
@@ -146,7 +145,7 @@ def _find(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _identities(backend: Backend, found: dict[str, Any], addon: dict[str, Any], wanted: list[dict[str, str]]) -> None:
-    """Makes the Pod Identity associations that an add-on names, as associations that the add-on owns."""
+    """Creates the Pod Identity associations that an add-on names; the add-on owns them."""
     for arn in addon.get("podIdentityAssociations", []):
         found["associations"] = {k: a for k, a in found["associations"].items() if a["associationArn"] != arn}
     namespace = (addon.get("namespaceConfig") or {}).get("namespace") or _CATALOGUE[addon["addonName"]][1]

@@ -220,7 +220,7 @@ def delete_cluster(backend: Backend, params: dict[str, Any]) -> Answer:
 
 
 def new_update(found: dict[str, Any], kind: str, params: dict[str, Any]) -> Answer:
-    """An update that is done by the time its id is known (the sandbox changes such things at once)."""
+    """An update that is complete when its id is returned: the sandbox applies it at once."""
     update = {
         "id": str(uuid.uuid4()),
         "status": "Successful",

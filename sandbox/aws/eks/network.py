@@ -1,4 +1,4 @@
-"""A cluster's place in a VPC: its subnets and security groups checked, and what EKS itself makes there."""
+"""A cluster's network: checks its subnets and security groups, and creates what EKS creates in the VPC."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def _autoscaling(backend: Backend, group: dict[str, Any]) -> Any:
 
 
 def _await_nodes(backend: Backend, found: dict[str, Any], group: dict[str, Any]) -> None:
-    """Waits for the first nodes to be Ready in the control plane, then says what became of the group."""
+    """Waits for the first nodes to be Ready in the control plane, then sets the group's status."""
     deadline = time.monotonic() + JOIN_TIMEOUT
     missing: list[str] = []
     while not os.environ.get("GPUYARD_SANDBOX_NO_CONTROL_PLANE"):
@@ -225,7 +225,7 @@ def _ready_nodes(cluster_key: str) -> set[str]:
 
 
 def resume(backend: Backend, found: dict[str, Any]) -> None:
-    """After a restart: goes on waiting for the nodes of groups that were being created."""
+    """After a restart: continues to wait for the nodes of groups that were being created."""
     for group in found["nodegroups"].values():
         if group["status"] == "CREATING":
             threading.Thread(target=_await_nodes, args=(backend, found, group), daemon=True).start()
@@ -329,8 +329,8 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
 
 
 def _check_room(backend: Backend, group: dict[str, Any], data: dict[str, Any]) -> None:
-    """By its default strategy EKS starts nodes before it ends old ones: not from a reservation that is used up. The
-    simulated one has room for as many machines as the group's maximum."""
+    """By default, EKS starts new nodes before it terminates old ones, which fails if the reservation is used up. The
+    simulated reservation holds as many machines as the group's maximum."""
     target = (data.get("CapacityReservationSpecification") or {}).get("CapacityReservationTarget") or {}
     scaled = _autoscaling(backend, group)
     full = bool(target) and scaled and len(scaled.instance_states) >= scaled.max_size

@@ -1,4 +1,4 @@
-"""Whether the nodes of an EKS cluster have a way out of their VPC, and to which registries without one."""
+"""Whether the nodes of an EKS cluster reach the internet, and which registries they reach if not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.cluster.reach import ECR, Reach
 
 
 def reach(region: str, cluster: str) -> Reach:
-    """What follows from the route tables of the node groups' subnets and from the VPC's endpoints."""
+    """From the route tables of the node groups' subnets and the VPC's endpoints."""
     eks, ec2 = session.client("eks", region), session.client("ec2", region)
     names = eks.list_nodegroups(clusterName=cluster)["nodegroups"]
     groups = [eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"] for name in names]

@@ -40,7 +40,7 @@ def check_labels(labels: dict[str, str]) -> None:
 
 
 def _check_length(shape: str, text: str) -> None:
-    """The API model's `max`, which boto3 does not look at."""
+    """The API model's `max`, which boto3 does not check."""
     if len(text) > 63:
         raise invalid(f"Value '{text}' failed to satisfy constraint: {shape} must have length less than or equal to 63")
 

@@ -1,6 +1,6 @@
 """Kubernetes versions that EKS offers, with their support dates, and the AMI releases that belong to them.
 
-Dates: AWS's "Kubernetes release calendar on EKS" (facts.md section 10 for 1.34 and 1.35). The status of a version
+Dates: AWS's "Kubernetes release calendar on EKS". The status of a version
 follows from the dates and today's date. Release names are those of the sandbox: the form is that of the real ones
 (`1.35.0-20260714`), the date is one July release for all, and image ids are made up from the name.
 """
@@ -47,7 +47,7 @@ def minor(version: str) -> int:
 
 
 def status(version: str) -> str:
-    """As EKS spells it, today in UTC; a period is over from the beginning of its last day on."""
+    """As EKS spells it, today in UTC; a period ends at the beginning of its last day."""
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     _, standard, extended, _ = _CALENDAR[version]
     return STANDARD_SUPPORT if today < standard else "EXTENDED_SUPPORT" if today < extended else "UNSUPPORTED"

@@ -77,7 +77,7 @@ def _create_cluster(scope: Scope) -> dict[str, Any]:
 
 
 def _update(scope: Scope, operation: str, params: dict[str, Any]) -> None:
-    """Makes an update of a cluster and waits for its end."""
+    """Requests an update of a cluster and waits for its end."""
     update = scope.api.call("eks", operation, params)["update"]
     name = params.get("name") or params["clusterName"]
 
@@ -93,7 +93,7 @@ def _update(scope: Scope, operation: str, params: dict[str, Any]) -> None:
 
 
 def _change_cluster(scope: Scope) -> None:
-    """EKS takes one kind of change at a time; protection goes first when it is lifted."""
+    """EKS accepts one kind of change at a time. Deletion protection is removed first."""
     name = scope.id
     if scope.changed("version") and scope.inputs.get("version"):
         _update(scope, "UpdateClusterVersion", {"name": name, "version": scope.inputs["version"]})

@@ -1,4 +1,4 @@
-"""Security groups and their rules, in the three ways in which the real provider has them."""
+"""Security groups and their rules, in the three forms that the real provider has."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _revoke(scope: Scope, direction: str, group: str, rule: Rule) -> None:
 
 
 def _apply(scope: Scope) -> None:
-    """Brings inline rules from the old inputs to the new; a direction that is not given is not managed."""
+    """Changes inline rules from the old inputs to the new; a direction that is not set is not managed."""
     for direction in ("ingress", "egress"):
         if scope.inputs.get(direction) is None:
             continue

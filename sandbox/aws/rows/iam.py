@@ -78,7 +78,7 @@ def _describe_role(scope: Scope) -> None:
 
 
 def _free_role(scope: Scope) -> None:
-    """What the role itself carries goes with it; what other resources attached does only with `forceDetachPolicies`."""
+    """Removes the role's own policies; those that other resources attached only with `forceDetachPolicies`."""
     force = bool(scope.inputs.get("forceDetachPolicies"))
     held = scope.api.call("iam", "ListAttachedRolePolicies", {"RoleName": scope.id})["AttachedPolicies"]
     for policy in held:
@@ -96,7 +96,7 @@ def _managed(scope: Scope) -> dict[str, Any]:
 
 
 def _new_policy_version(scope: Scope) -> None:
-    """IAM keeps five versions of a policy: the oldest that is not the default makes room."""
+    """IAM keeps five versions of a policy: the oldest that is not the default is deleted."""
     if not scope.changed("policy"):
         return
     versions = scope.api.call("iam", "ListPolicyVersions", {"PolicyArn": scope.id})["Versions"]

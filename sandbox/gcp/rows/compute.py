@@ -1,4 +1,4 @@
-"""VPC networks and what hangs on them."""
+"""VPC networks, subnetworks and firewall rules."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class _Subnetwork(Behaviour):
                         )
 
     def _refuse_move(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> None:
-        """A secondary range that a cluster lives in stays as it is."""
+        """Refuses a change of a secondary range that a cluster uses."""
         before, after = _secondary(old), _secondary(new)
         for _, name, cluster in ctx.store.select("container.clusters"):
             place = {"project": name.split("/")[1], "location": name.split("/")[3]}

@@ -1,4 +1,4 @@
-"""Service accounts, who may do what, and which APIs are on.
+"""Service accounts, IAM members, and enabled APIs.
 
 A `…IAMMember` is one member of one role in the policy of a resource: the store keeps one policy per resource.
 """
@@ -145,7 +145,7 @@ _POOL = re.compile(
 
 
 def _check_member(store: Store, value: str) -> None:
-    """Google refuses members that do not exist; what lies outside the sandbox's projects is taken on trust."""
+    """Google refuses members that do not exist. Those outside the sandbox's projects are accepted."""
     if match := _POOL.fullmatch(value):
         pool = match[1] or match[2]
         clusters = store.select(planes.CLUSTERS)

@@ -13,7 +13,7 @@ from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 
 class _Nat(Behaviour):
-    """A NAT gateway is an entry in its router's `nats`, and goes with the router."""
+    """A NAT gateway is an entry in its router's `nats`, and is deleted with the router."""
 
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         with ctx.store.transaction():
@@ -26,7 +26,7 @@ class _Nat(Behaviour):
         return body
 
     def _refuse_second(self, ctx: Context, row: Row, inputs: Props, body: Body) -> None:
-        """All ranges of a subnetwork are one gateway's, of whatever router."""
+        """Refuses a second gateway, of any router, for all ranges of a subnetwork."""
         wanted = _translated(body, inputs)
         for _, name, router in ctx.store.select("compute.routers"):
             place = {"project": name.split("/")[1], "region": name.split("/")[3]}

@@ -16,7 +16,7 @@ from sandbox.tests.cluster.fake_fleet import FakeFleet
 from sandbox.tests.cluster.test_autoscaler import NOTICE
 
 
-def told(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, str]:
+def played(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, str]:
     screen = io.StringIO()
     demo = Demo(
         "eks-us-east-1-cluster-tests",
@@ -31,7 +31,7 @@ def told(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, str
 
 def test_the_whole_story_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed rows S03, S04, S07, S08, S09, S10, S12: every line of it, in this order."""
-    ok, demo, screen = told(api, fleet)
+    ok, demo, screen = played(api, fleet)
     assert ok, screen
     names = ["at rest", "pending", "scaled up", "running", "kept apart", "reclaimed", "back", "done", "back to zero"]
     assert [step.name for step in demo.steps] == names
@@ -44,7 +44,7 @@ def test_the_whole_story_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods
 def test_a_story_that_stops_says_what_was_seen_instead(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed row S04: with the pool's autoscaling forgotten, the demo fails and shows the autoscaler's words."""
     fleet.change("asg-gpu", autoscaled=False)
-    ok, demo, screen = told(api, fleet, bound=20)
+    ok, demo, screen = played(api, fleet, bound=20)
     assert not ok
     assert demo.steps[-1].name == "seen instead"
     assert "✗ this did not happen: gpu-workers goes 0 → 1" in screen
@@ -55,4 +55,4 @@ def test_without_the_pool_the_demo_names_the_pools_that_there_are(api: Api, flee
     """Bad input: a stack without gpu-workers."""
     del fleet._groups["asg-gpu"]
     with pytest.raises(SandboxError, match=r"no node pool 'gpu-workers' \(it has: cpu-workers\)"):
-        told(api, fleet)
+        played(api, fleet)

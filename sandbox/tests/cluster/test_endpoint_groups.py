@@ -69,11 +69,13 @@ def groups(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGroups]:
 
 
 def objects(api: Api) -> list[str]:
-    return [found["metadata"]["name"] for found in api.list(f"{PATH}/{PLURAL}")]
+    """Names; none while the API server does not serve the kind yet."""
+    found = api.get(f"{PATH}/{PLURAL}") or {}
+    return [each["metadata"]["name"] for each in found.get("items") or ()]
 
 
 def exposed(api: Api, namespace: str) -> str:
-    """A Service inside the cluster whose endpoints a load balancer of somebody's own takes; its path."""
+    """Creates a Service whose endpoints another load balancer uses; returns its path."""
     path = service(api, namespace, "web", type="ClusterIP")
     api.patch(path, {"metadata": {"annotations": EXPOSED}})
     wait(lambda: api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.networking.gke.io"), "it")
