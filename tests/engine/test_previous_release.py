@@ -24,7 +24,7 @@ from tests.engine.workloads import WEB
 RELEASE = "0.1.0"
 ARCHIVE = Path(__file__).parent / "data" / f"gpuyard-{RELEASE}.tar.xz"
 AWS, GKE = "dev", "dev-gke"
-CONTENTS = "pulumi-python:gpuyard:ClusterContents"
+CONTENTS = ":ClusterContents"
 PREVIOUS = """import runpy
 import sys
 from pathlib import Path
@@ -70,7 +70,7 @@ def objects(project: Project, stack: str) -> set[tuple[str, str]]:
 
 def provider_of_contents(project: Project, stack: str) -> bytes:
     """The reference to the class that deletes what is in the cluster, as the state has it."""
-    (contents,) = (found for found in project.state(stack) if found["type"] == CONTENTS)
+    (contents,) = (found for found in project.state(stack) if found["type"].endswith(CONTENTS))
     return base64.b64decode(contents["inputs"]["__provider"])
 
 
