@@ -34,15 +34,16 @@ func run(file, folder string) error {
 	if err := json.Unmarshal(text, &spec); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	// The schema refers to no other package, so that none has to be loaded.
-	pkg, diagnostics, err := schema.BindSpec(spec, nil, schema.ValidationOptions{})
+	// The schema refers to no other package, so this one is never asked.
+	loader := schema.NewCachedLoader(nil)
+	pkg, diagnostics, err := schema.BindSpec(spec, loader, schema.ValidationOptions{})
 	if err != nil {
 		return err
 	}
 	if diagnostics.HasErrors() {
 		return fmt.Errorf("%s: %w", file, diagnostics)
 	}
-	files, err := nodejs.GeneratePackage("pulumi", pkg, nil, nil, true, nil)
+	files, err := nodejs.GeneratePackage("pulumi", pkg, nil, nil, true, loader)
 	if err != nil {
 		return err
 	}
