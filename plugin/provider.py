@@ -1,11 +1,10 @@
 """The provider that makes the library's components for programs in other languages.
 
-It is Pulumi's `component_provider_host` with four differences, each of which a caller sees:
+It is Pulumi's `component_provider_host` with three differences, each of which a caller sees:
 
 - Descriptions come from the docstrings of inherited fields too, and without the indentation of the source.
-- A key that the schema does not know reaches the component, whose check names it and the nearest one. Pulumi's mapping
-  leaves it out in silence.
-- An integer is an `int`. It arrives as a float.
+- A key that the schema does not know, and a value of a kind that it does not declare, reach the component, whose check
+  names them. Pulumi's own mapping leaves the first out and puts an empty map in place of the second.
 - A refused argument is the library's own error without a traceback.
 """
 
@@ -17,8 +16,8 @@ from typing import Any
 
 import pulumi
 from pulumi.errors import InputPropertiesError
-from pulumi.provider import ConstructResult, Provider, main
-from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition, PropertyType
+from pulumi.provider import ConstructResult, main
+from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
@@ -28,11 +27,15 @@ DESCRIPTION = "ML-ready Kubernetes on Amazon EKS and Google GKE"
 
 
 class LibraryProvider(ComponentProvider):
-    """Serves every component of `library.offered()`, and the schema that describes them."""
+    """Serves every component of `library.offered()`, and the schema that describes them.
+
+    package: that schema as a map.
+    """
 
     def __init__(self) -> None:
         super().__init__(library.offered(), library.NAME, version=library.version())
-        Provider.__init__(self, library.version(), json.dumps(self._described(json.loads(self.schema))))
+        self.package = self._described(json.loads(self.schema or ""))
+        self.schema = json.dumps(self.package)
 
     def construct(
         self,
@@ -72,8 +75,6 @@ class LibraryProvider(ComponentProvider):
                 return self._mapped(value, named.properties, named.properties_mapping)
         if isinstance(value, list) and declared.items:
             return [self._value(each, declared.items) for each in value]
-        if declared.type == PropertyType.INTEGER and isinstance(value, float) and value.is_integer():
-            return int(value)
         return value
 
     def _described(self, schema: dict[str, Any]) -> dict[str, Any]:

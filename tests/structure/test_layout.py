@@ -22,7 +22,7 @@ from sandbox.paths import ROOT
 from stack import environment, on
 from stack.config import Config
 
-PACKAGES = ["components", "stack", "recording", "pages", "sandbox", "tools", "tests", "bench"]
+PACKAGES = ["components", "stack", "recording", "pages", "plugin", "sandbox", "tools", "tests", "bench"]
 LONGEST = 460
 LONGEST_TABLE = 600
 """Lines of a module; tables of the simulated clouds and tests may have a few more."""
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "components": {"components"},
     "stack": {"stack", "components"},
     "recording": {"recording", "sandbox", "stack", "components"},
+    "plugin": {"plugin", "components"},
     "pages": {"pages", "recording", "sandbox", "stack", "components"},
     "tools": {"tools", "sandbox", "components"},
     "sandbox": {"sandbox", "tools", "components"},
