@@ -85,7 +85,7 @@ def assert_it_is_up(example: Example) -> None:
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 6
     outputs = example.outputs()
     assert "aws eks update-kubeconfig" in outputs["connectCommand"]
-    assert any(name.startswith("gpu-workers-spot-us-east-1a") for name in outputs["nodeGroups"])
+    assert any(name.startswith("gpu-workers-spot-") for name in outputs["nodeGroups"])
     nodes = example.nodes(outputs["kubeconfig"], 2)
     assert [node["metadata"]["labels"]["gpuyard.dev/pool"] for node in nodes] == ["cpu-workers"] * 2
     example.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
