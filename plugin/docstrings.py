@@ -1,4 +1,4 @@
-"""Docstrings under the fields of a class. Python does not keep them, so they are read from the source.
+"""Docstrings under the fields of a class, read from the source because Python does not keep them.
 
 Pulumi's own analyzer reads only the class itself. This one reads its bases as well, because a spec inherits most of its
 fields.

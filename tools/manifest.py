@@ -26,8 +26,9 @@ class Tool:
     companions: other tools that come with it, and are only taken from PATH if they lie in the same folder.
     beside: files (path inside the pinned module) that must lie next to the program.
     assets: also looked for in $KUBEBUILDER_ASSETS.
-    sibling: the tool that it is released with: taken from PATH if it lies next to one of that name that is accepted.
-    on_demand: no environment needs it, only the examples in other languages; provided when it is named.
+    sibling: the tool whose official release includes this one. This one is taken from PATH if it is next to an accepted
+        copy of that tool.
+    on_demand: only the examples in other languages need it, so it is provided when it is named.
     seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
     """
 
