@@ -11,7 +11,7 @@ SANDBOX = $(RUN) sandbox
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record pages picture clean
+.PHONY: help up demo status status-json env shell preview images images-json down test check types fast bench record pages picture schema clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$+/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ pages: ## Write every generated page again: docs/api, and the pictures and the t
 
 picture: ## Draw the pictures and the tables of docs/aws.md and docs/gcp.md anew
 	@$(RUN) pages.picture
+
+schema: ## Write plugin/schema.json, from which other languages get their SDKs
+	@$(RUN) plugin --schema
 
 clean: ## Remove .venv and caches of this clone (after make down)
 	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 WHOLE = re.compile(
     r"""tests/(
-      contract/ | graph/ | config/test_living
+      contract/ | graph/ | schema/ | config/test_living
     | component/test_(addons | alerts | cleanup | pulumi_eks | gcp_(cluster | network | storage)
            | aws_(cluster | groups | lustre | network | offerings | roles | storage))
     | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)

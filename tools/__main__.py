@@ -1,4 +1,7 @@
-"""`python -m tools [NAME...]`: provides the named programs (all of them without a name) and prints their paths."""
+"""`python -m tools [NAME...]`: provides the named programs and prints their paths.
+
+Without a name it provides all of them except those that only the examples in other languages need.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from tools.provide import cached, machines_own, provide
 
 
 def main() -> int:
+    usual = [name for name, tool in TOOLS.items() if not tool.on_demand]
     parser = argparse.ArgumentParser(prog="python -m tools", description="Provides the programs that gpuyard needs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(TOOLS)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of: {', '.join(TOOLS)} (default: {', '.join(usual)})"
+    )
     parser.add_argument(
         "--list", action="store_true", help="say what each is, its pinned version and where it comes from"
     )
@@ -23,7 +29,7 @@ def main() -> int:
                 where = machines_own(tool) or cached(tool) or "not here yet"
                 print(f"{name:25} {tool.pinned:10} {tool.what:38} {where}")
             return 0
-        for name, path in provide(arguments.names or list(TOOLS)).items():
+        for name, path in provide(arguments.names or usual).items():
             print(f"{name}\t{path}")
     except ToolError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -148,6 +148,8 @@ def location(tool: Tool, cache: Path) -> Path:
     """Where a tool's program lies once it is built: by everything that decides what comes out, except the Go version,
     so that a newer Go on the machine does not cost another quarter of an hour of compiling."""
     parts = [(tool.module / name).read_bytes() for name in ("go.mod", "go.sum")]
+    if tool.package.startswith("./"):
+        parts += [path.read_bytes() for path in sorted((tool.module / tool.package).glob("*.go"))]
     parts.append(json.dumps([FLAGS, tool.linker_flags, platform.system(), platform.machine()]).encode())
     return cache / tool.folder / hashlib.sha256(b"\0".join(parts)).hexdigest()[:16] / tool.name
 

@@ -19,11 +19,16 @@ Version = tuple[int, ...]
 class Tool:
     """One program.
 
+    package: the command's path in the module that is pinned, or below `folder` ("./name") for a command of this
+        repository that uses it.
     minimum, below: versions that are taken from PATH, `minimum <= version < below` (no bound where it is empty).
     probe: arguments that make it print its version.
     companions: other tools that come with it, and are only taken from PATH if they lie in the same folder.
     extra_files: files (path inside the pinned module) that must be in the program's folder.
     assets: also looked for in $KUBEBUILDER_ASSETS.
+    sibling: the tool whose official release includes this one. This one is taken from PATH if it is next to an accepted
+        copy of that tool.
+    on_demand: only the examples in other languages need it, so it is provided when it is named.
     seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
     """
 
@@ -39,6 +44,8 @@ class Tool:
     companions: tuple[str, ...] = ()
     extra_files: tuple[str, ...] = ()
     assets: bool = False
+    sibling: str = ""
+    on_demand: bool = False
 
     def accepts(self, version: Version) -> bool:
         return version >= self.minimum and (not self.below or version < self.below)
@@ -135,6 +142,38 @@ TOOLS: dict[str, Tool] = {
             probe=(),
             seconds=50,
             extra_files=("python/cmd/pulumi-language-python-exec",),
+        ),
+        Tool(
+            "pulumi-language-nodejs",
+            "pulumi-language-nodejs",
+            "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+            "runs TypeScript programs for the engine",
+            minimum=(),
+            probe=(),
+            seconds=50,
+            sibling="pulumi",
+            on_demand=True,
+        ),
+        Tool(
+            "pulumi-language-yaml",
+            "pulumi-language-yaml",
+            "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+            "runs YAML programs for the engine",
+            minimum=(),
+            probe=(),
+            seconds=120,
+            sibling="pulumi",
+            on_demand=True,
+        ),
+        Tool(
+            "nodejs-sdk",
+            "pulumi",
+            "./nodejs-sdk",
+            "generates the TypeScript SDK of a schema",
+            minimum=(),
+            probe=(),
+            seconds=20,
+            on_demand=True,
         ),
         _kubernetes("kube-apiserver", "the cluster's API server", assets=True),
         _kubernetes("kube-scheduler", "the cluster's scheduler"),

@@ -80,6 +80,9 @@ def cache() -> Path:
 
 def machines_own(tool: Tool) -> Path | None:
     """The machine's own program if its version is accepted and its companions are in the same folder."""
+    if tool.sibling:
+        found = machines_own(TOOLS[tool.sibling])
+        return found.parent / tool.name if found and os.access(found.parent / tool.name, os.X_OK) else None
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if not tool.probe:
         return None

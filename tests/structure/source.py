@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sandbox.paths import ROOT
 
-PACKAGES = ["components", "stack", "recording", "pages", "sandbox", "tools", "tests", "bench"]
+PACKAGES = ["components", "stack", "recording", "pages", "plugin", "sandbox", "tools", "tests", "bench"]
 
 
 def files(packages: Iterable[str] = PACKAGES) -> list[Path]:

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "stack": {"stack", "components"},
     "recording": {"recording", "sandbox", "stack", "components"},
     "pages": {"pages", "recording", "sandbox", "stack", "components"},
+    "plugin": {"plugin", "components"},
     "tools": {"tools"},
     "sandbox": {"sandbox", "tools", "components"},
     "bench": {"bench", "sandbox", "tools"},

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import __main__ as command
 from tools import build, manifest, provide
 from tools.errors import ToolError
 from tools.manifest import TOOLS
@@ -186,6 +187,24 @@ def test_pulumi_is_taken_only_with_its_language_host(machine) -> None:
     assert provide.machines_own(TOOLS["pulumi"]) is None
 
 
+def test_a_language_host_is_taken_from_next_to_an_accepted_pulumi(machine) -> None:
+    for name in ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-language-nodejs"):
+        program(machine.bin, name, says(""))
+    assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) is None
+    program(machine.bin, "pulumi", says("v3.300.0"))
+    assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) == machine.bin / "pulumi-language-nodejs"
+    assert provide.machines_own(TOOLS["pulumi-language-yaml"]) is None
+
+
+def test_what_only_examples_need_is_not_provided_unless_it_is_named(machine, monkeypatch, capsys) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(command, "provide", lambda names: asked.extend(names) or {})
+    monkeypatch.setattr("sys.argv", ["tools"])
+    assert command.main() == 0
+    assert {"pulumi", "helm"} <= set(asked)
+    assert not {"pulumi-language-nodejs", "pulumi-language-yaml", "nodejs-sdk"} & set(asked)
+
+
 def test_kubebuilder_assets_are_honoured_when_they_fit_the_rest(machine, monkeypatch, tmp_path) -> None:
     assets = tmp_path / "assets"
     assets.mkdir()
@@ -230,7 +249,8 @@ def test_one_failure_stops_the_others(machine, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=lambda tool: tool.name)
 def test_every_tool_is_pinned_with_checksums(tool: manifest.Tool) -> None:
     module, version = manifest.requirement(tool.module)
-    assert tool.package.startswith(module)
+    source = tool.module / tool.package / "main.go"
+    assert tool.package.startswith(module) or f'"{module}/' in source.read_text()
     assert version.startswith("v")
     assert f"{module} {version} h1:" in (tool.module / "go.sum").read_text()
     assert manifest.go_line(tool.module) >= (1, 26)

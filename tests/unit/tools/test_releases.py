@@ -218,6 +218,8 @@ def test_linux_has_a_release_of_every_tool_in_a_version_that_is_accepted(monkeyp
     monkeypatch.delenv("GPUYARD_RELEASES", raising=False)
     found = releases.releases(machine)
     for tool in TOOLS.values():
+        if tool.package.startswith("./"):
+            continue  # a command of this repository has no release
         release = found[tool.name]
         assert tool.accepts(manifest.parse(release.version))
         beside = {Path(file).name for file in tool.extra_files}

@@ -1,0 +1,47 @@
+"""The components that the package offers, found in the library itself."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pulumi
+
+import components
+
+NAME = "gpuyard"
+"""Name of the package: the first part of every type token."""
+
+NOT_OFFERED = {
+    "ClusterCleanup": "It is a dynamic resource. The engine runs those with the Python that it finds on the PATH, not "
+    "with the plugin's, so the library would be missing when the stack is destroyed.",
+}
+"""Components that only Python programs can use, with the reason."""
+
+
+def offered() -> list[type[pulumi.ComponentResource]]:
+    """Every component of the library except those in `NOT_OFFERED`, sorted by name."""
+    found: set[type[pulumi.ComponentResource]] = set()
+    for module in pkgutil.walk_packages(components.__path__, f"{components.__name__}."):
+        found.update(filter(_is_component, vars(importlib.import_module(module.name)).values()))
+    return sorted((each for each in found if each.__name__ not in NOT_OFFERED), key=lambda each: each.__name__)
+
+
+def _is_component(value: object) -> bool:
+    """Whether it is a public component of the library. Modules import components of Pulumi's SDKs as well."""
+    return (
+        inspect.isclass(value)
+        and issubclass(value, pulumi.ComponentResource)
+        and value.__module__.startswith(f"{components.__name__}.")
+        and not value.__name__.startswith("_")
+    )
+
+
+def version() -> str:
+    """Version of the library, from `pyproject.toml`."""
+    text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text()
+    found = re.search(r'^version = "([^"]+)"', text, re.MULTILINE)
+    if not found:
+        raise ValueError("pyproject.toml has no version")
+    return found[1]

@@ -1,0 +1,112 @@
+"""The provider that makes the library's components for programs in other languages.
+
+It is Pulumi's `component_provider_host` with three differences, each of which a caller sees:
+
+- Descriptions come from the docstrings of inherited fields too, and without the indentation of the source.
+- A key that the schema does not know, and a value of a kind that it does not declare, reach the component, whose check
+  names them. Pulumi's own mapping leaves the first out and puts an empty map in place of the second.
+- A refused argument is the library's own error without a traceback.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.errors import InputPropertiesError
+from pulumi.provider import ConstructResult, main
+from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
+
+from . import docstrings, library
+
+DESCRIPTION = "ML-ready Kubernetes on Amazon EKS and Google GKE"
+
+
+class LibraryProvider(ComponentProvider):
+    """Serves every component of `library.offered()`, and the schema that describes them.
+
+    package: that schema as a map.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(library.offered(), library.NAME, version=library.version())
+        self.package = self._described(json.loads(self.schema or ""))
+        self.schema = json.dumps(self.package)
+
+    def construct(
+        self,
+        name: str,
+        resource_type: str,
+        inputs: Mapping[str, Any],
+        options: pulumi.ResourceOptions | None = None,
+    ) -> ConstructResult:
+        """Makes one component. Raises InputPropertiesError when the library refuses its arguments."""
+        try:
+            return super().construct(name, resource_type, inputs, options)
+        except ComponentInitError as error:
+            if isinstance(error.inner, pulumi.RunError):
+                raise InputPropertiesError(str(error.inner), []) from None
+            raise
+
+    def map_inputs(self, inputs: Mapping[str, Any], component_def: ComponentDefinition) -> dict[str, Any]:
+        """The inputs of a component in the library's spelling."""
+        return self._mapped(inputs, component_def.inputs, component_def.inputs_mapping)
+
+    def _mapped(
+        self, values: Mapping[str, Any], properties: Mapping[str, PropertyDefinition], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {
+            names.get(key, key): self._value(value, properties[key]) if key in properties else value
+            for key, value in values.items()
+            if value is not None
+        }
+
+    def _value(self, value: Any, declared: PropertyDefinition) -> Any:
+        """One value in the library's spelling. What is not of the declared kind stays as it is: the component's check
+        refuses it."""
+        if isinstance(value, Mapping):
+            if declared.additional_properties:
+                return {key: self._value(each, declared.additional_properties) for key, each in value.items()}
+            if declared.ref and (named := self.get_type_definition(declared)):
+                return self._mapped(value, named.properties, named.properties_mapping)
+        if isinstance(value, list) and declared.items:
+            return [self._value(each, declared.items) for each in value]
+        return value
+
+    def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema with every description that the library has, and with facts about the package."""
+        for name, component in self._component_defs.items():
+            resource = schema["resources"][f"{library.NAME}:index:{name}"]
+            of = self._components[name]
+            resource["description"] = docstrings.of_class(of)
+            arguments = of.__init__.__annotations__["args"]
+            _describe(resource["inputProperties"], arguments, component.inputs_mapping)
+            _describe(resource["properties"], of, component.outputs_mapping)
+        for name, definition in self._type_defs.items():
+            named = schema["types"][f"{library.NAME}:index:{name}"]
+            named["description"] = docstrings.of_class(definition.python_type)
+            _describe(named["properties"], definition.python_type, definition.properties_mapping)
+        return {"description": DESCRIPTION, "license": "Apache-2.0", **schema}
+
+
+def _describe(properties: dict[str, Any], of: type, names: Mapping[str, str]) -> None:
+    """Gives each property the docstring of its field."""
+    for key, declared in properties.items():
+        declared.pop("description", None)
+        # The analyzer repeats a list's description on its items.
+        for inner in ("items", "additionalProperties"):
+            declared.get(inner, {}).pop("description", None)
+        if text := docstrings.of_field(of, names[key]):
+            properties[key] = {"description": text, **declared}
+
+
+def serve(arguments: list[str]) -> None:
+    """Serves the components until the engine ends the process. `arguments`: those that the engine starts it with."""
+    # SIGINT is how the engine ends a plugin. It waits 5 seconds for all of them together, and on a busy machine Python
+    # takes that long to unload the SDKs of two clouds. Nothing here has to be saved.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    main(LibraryProvider(), arguments)

@@ -1,0 +1,12 @@
+"""The provider of the plugin, made once: it imports the SDKs of both clouds."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.provider import LibraryProvider
+
+
+@pytest.fixture(scope="session")
+def provider() -> LibraryProvider:
+    return LibraryProvider()

@@ -1,0 +1,101 @@
+"""What the plugin does with a caller's inputs before a component sees them, and with a component's refusal."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import pulumi
+import pytest
+from pulumi.errors import InputPropertiesError
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
+
+from plugin import docstrings
+from plugin.provider import LibraryProvider
+
+
+class Base(TypedDict):
+    """What all have."""
+
+    size: int
+    """How many.
+
+    In nodes."""
+    plain: str
+
+
+class Derived(Base):
+    name: str
+    """What it is called."""
+
+
+def mapped(provider: LibraryProvider, inputs: dict[str, Any], component: str = "EksNodePool") -> dict[str, Any]:
+    return provider.map_inputs(inputs, provider._component_defs[component])
+
+
+def test_names_are_translated_at_every_depth(provider: LibraryProvider) -> None:
+    pool = {"machineTypes": ["g6.2xlarge"], "taints": [{"key": "a", "value": "b", "effect": "NO_SCHEDULE"}]}
+    found = mapped(provider, {"nodeRoleArn": "arn", "pool": {**pool, "reservation": {"id": "cr-1"}}})
+    assert found == {
+        "node_role_arn": "arn",
+        "pool": {
+            "machine_types": ["g6.2xlarge"],
+            "taints": [{"key": "a", "value": "b", "effect": "NO_SCHEDULE"}],
+            "reservation": {"id": "cr-1"},
+        },
+    }
+    pools = {"cpu-workers": {"machineTypes": ["m5.large"], "updatePercentage": 33}}
+    assert mapped(provider, {"nodePools": pools}, "NvidiaDevicePlugin") == {
+        "node_pools": {"cpu-workers": {"machine_types": ["m5.large"], "update_percentage": 33}}
+    }
+
+
+def test_keys_of_a_callers_own_map_stay_as_they_are(provider: LibraryProvider) -> None:
+    assert mapped(provider, {"tags": {"costCenter": "ml"}, "pool": {"labels": {"teamName": "a"}}}) == {
+        "tags": {"costCenter": "ml"},
+        "pool": {"labels": {"teamName": "a"}},
+    }
+
+
+def test_what_the_schema_does_not_know_reaches_the_components_check(provider: LibraryProvider) -> None:
+    """A misspelled `capacity` would otherwise be an on-demand pool."""
+    assert mapped(provider, {"pool": {"capacty": ["spot"]}, "zone": "a"}) == {
+        "pool": {"capacty": ["spot"]},
+        "zone": "a",
+    }
+    assert mapped(provider, {"pool": "gpu", "zones": "a"}) == {"pool": "gpu", "zones": "a"}
+    later = pulumi.Output.from_input({"min": 0})
+    assert mapped(provider, {"pool": later}) == {"pool": later}
+
+
+def test_null_is_the_same_as_leaving_out(provider: LibraryProvider) -> None:
+    assert mapped(provider, {"networkId": None, "pool": {"zones": None}}) == {"pool": {}}
+
+
+def test_a_refusal_is_shown_without_a_traceback(provider: LibraryProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, *args: Any) -> None:
+        raise ComponentInitError(pulumi.RunError("EksNodePool gpu: one value cannot work"))
+
+    monkeypatch.setattr(ComponentProvider, "construct", refuse)
+    with pytest.raises(InputPropertiesError) as refused:
+        provider.construct("gpu", "gpuyard:index:EksNodePool", {})
+    assert refused.value.message == "EksNodePool gpu: one value cannot work"
+
+
+def test_a_mistake_of_the_library_keeps_its_traceback(
+    provider: LibraryProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Any, *args: Any) -> None:
+        raise ComponentInitError(KeyError("zones"))
+
+    monkeypatch.setattr(ComponentProvider, "construct", fail)
+    with pytest.raises(ComponentInitError):
+        provider.construct("gpu", "gpuyard:index:EksNodePool", {})
+
+
+def test_docstrings_of_inherited_fields_are_found() -> None:
+    assert docstrings.of_field(Derived, "name") == "What it is called."
+    assert docstrings.of_field(Derived, "size") == "How many.\n\nIn nodes."
+    assert docstrings.of_field(Derived, "plain") is None
+    assert docstrings.of_field(int, "real") is None
+    assert docstrings.of_class(Base) == "What all have."
