@@ -6,14 +6,10 @@ docstrings are read as well: the stack's config, Pulumi.yaml and the tables of t
 docstring ends with the default; one that is a value stands in backticks: Default: `33`.
 """
 
-import ast
 import difflib
 import functools
-import inspect
 import json
 import re
-import sys
-import textwrap
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +18,7 @@ from typing import Any, TypeVar
 import pulumi
 import typing_extensions
 
-from . import checks
+from . import checks, docstrings
 from .checks import Problem
 
 A = TypeVar("A")
@@ -122,15 +118,14 @@ def shape(declared: Any) -> Shape:
     """
     if not typing_extensions.is_typeddict(declared):
         raise TypeError(f"{declared!r} is not a TypedDict")
-    docs = _docs(declared)
     fields: dict[str, Field] = {}
     # `pulumi.Input` names its Output in quotes.
     names_there = {"Output": pulumi.Output, "T": Any}
     for name, hint in typing_extensions.get_type_hints(declared, localns=names_there, include_extras=True).items():
         optional = typing.get_origin(hint) is typing_extensions.NotRequired
-        doc = docs.get(name, "")
+        doc = " ".join((docstrings.of_field(declared, name) or "").split())
         fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc, _default(doc))
-    return Shape(declared.__name__, fields, " ".join((inspect.getdoc(declared) or "").split()))
+    return Shape(declared.__name__, fields, " ".join((docstrings.of_class(declared) or "").split()))
 
 
 def _text(value: Any) -> str:
@@ -148,27 +143,6 @@ def _default(doc: str) -> Any:
     except json.JSONDecodeError:
         listed = re.fullmatch(r"\[(.+)\]", found[1])
         return [each.strip() for each in listed[1].split(",")] if listed else found[1]
-
-
-def _docs(declared: Any) -> dict[str, str]:
-    """Field → docstring, of the class and of those that it extends: a TypedDict itself remembers neither."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(declared))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for base in body.bases:
-        above = vars(sys.modules[declared.__module__]).get(ast.unparse(base).split(".")[-1])
-        if typing_extensions.is_typeddict(above):
-            found |= _docs(above)
-    for node, after in zip(body.body, body.body[1:]):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            found[node.target.id] = " ".join(after.value.value.split())
-    return found
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:

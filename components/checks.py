@@ -35,8 +35,9 @@ def _spelled_path(path: str) -> str:
     return re.sub(r"[^.:\[\]]+", lambda part: _spellings.get(part[0], part[0]), path)
 
 
-def _spelled_text(text: str) -> str:
-    """Field names stand in backticks, alone or in a snippet; values of the same name never do."""
+def spelled_text(text: str) -> str:
+    """A text with the names of fields as the caller writes them. They are in backticks, alone or in a snippet; values
+    of the same name never are."""
     return re.sub(
         r"`[^`]*`", lambda code: re.sub(r"[a-z0-9_]+", lambda name: _spellings.get(name[0], name[0]), code[0]), text
     )
@@ -64,14 +65,14 @@ class Problem:
         value = repr(self.value)
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value)} characters)"
         path = _on_one_line(_spelled_path(self.path))
-        wrong, allowed, fix = (_on_one_line(_spelled_text(each)) for each in (self.wrong, self.allowed, self.fix))
+        wrong, allowed, fix = (_on_one_line(spelled_text(each)) for each in (self.wrong, self.allowed, self.fix))
         return f"{path} = {shown}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
 
 
 def spelled(warning: str) -> str:
     """A warning, "path: text", with the names of fields as the caller writes them."""
     path, colon, text = warning.partition(": ")
-    return f"{_spelled_path(path)}{colon}{_spelled_text(text)}"
+    return f"{_spelled_path(path)}{colon}{spelled_text(text)}"
 
 
 def _on_one_line(text: str) -> str:

@@ -3,12 +3,11 @@
 import importlib
 import inspect
 import pkgutil
-import re
-from pathlib import Path
 
 import pulumi
 
 import components
+from components import arguments
 
 NAME = "gpuyard"
 """Name of the package: the first part of every type token."""
@@ -38,10 +37,6 @@ def _is_component(value: object) -> bool:
     )
 
 
-def version() -> str:
-    """Version of the library, from `pyproject.toml`."""
-    text = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text()
-    found = re.search(r'^version = "([^"]+)"', text, re.MULTILINE)
-    if not found:
-        raise ValueError("pyproject.toml has no version")
-    return found[1]
+def field_names() -> frozenset[str]:
+    """Names of every argument of every component that is offered, as Python spells them."""
+    return arguments.names(*(each.__init__.__annotations__["args"] for each in offered()))

@@ -20,8 +20,12 @@ from pulumi.provider import ConstructResult, main
 from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
+from pydantic.alias_generators import to_camel
 
-from . import docstrings, library
+import components
+from components import checks, docstrings
+
+from . import library
 
 DESCRIPTION = "ML-ready Kubernetes on Amazon EKS and Google GKE"
 
@@ -33,7 +37,9 @@ class LibraryProvider(ComponentProvider):
     """
 
     def __init__(self) -> None:
-        super().__init__(library.offered(), library.NAME, version=library.version())
+        # Errors and descriptions name fields as callers in other languages write them.
+        checks.spell(library.field_names(), to_camel)
+        super().__init__(library.offered(), library.NAME, version=components.__version__)
         self.package = self._described(json.loads(self.schema or ""))
         self.schema = json.dumps(self.package)
 
@@ -82,13 +88,13 @@ class LibraryProvider(ComponentProvider):
         for name, component in self._component_defs.items():
             resource = schema["resources"][f"{library.NAME}:index:{name}"]
             of = self._components[name]
-            resource["description"] = docstrings.of_class(of)
+            resource["description"] = _spelled(docstrings.of_class(of))
             arguments = of.__init__.__annotations__["args"]
             _describe(resource["inputProperties"], arguments, component.inputs_mapping)
             _describe(resource["properties"], of, component.outputs_mapping)
         for name, definition in self._type_defs.items():
             named = schema["types"][f"{library.NAME}:index:{name}"]
-            named["description"] = docstrings.of_class(definition.python_type)
+            named["description"] = _spelled(docstrings.of_class(definition.python_type))
             _describe(named["properties"], definition.python_type, definition.properties_mapping)
         return {"description": DESCRIPTION, "license": "Apache-2.0", **schema}
 
@@ -101,7 +107,11 @@ def _describe(properties: dict[str, Any], of: type, names: Mapping[str, str]) ->
         for inner in ("items", "additionalProperties"):
             declared.get(inner, {}).pop("description", None)
         if text := docstrings.of_field(of, names[key]):
-            properties[key] = {"description": text, **declared}
+            properties[key] = {"description": _spelled(text), **declared}
+
+
+def _spelled(text: str | None) -> str | None:
+    return checks.spelled_text(text) if text else None
 
 
 def serve(arguments: list[str]) -> None:

@@ -14,14 +14,19 @@ const network = new gpuyard.AwsNetwork("network", {
     deletionProtection: false,
 });
 
+// Zones are known before the network exists, the ids of its subnets are not.
+function byZone(ids: pulumi.Output<Record<string, string>>): Record<string, pulumi.Output<string>> {
+    return Object.fromEntries(zones.map((zone) => [zone, ids.apply((found) => found[zone])]));
+}
+
 const cluster = new gpuyard.EksCluster(
     "cluster",
     {
         clusterName,
         version: kubernetesVersion,
         networkId: network.networkId,
-        privateSubnetIds: network.privateSubnetIds,
-        publicSubnetIds: network.publicSubnetIds,
+        privateSubnetIds: Object.values(byZone(network.privateSubnetIds)),
+        publicSubnetIds: Object.values(byZone(network.publicSubnetIds)),
         // Narrow this to your office or VPN.
         publicAccessCidrs: ["0.0.0.0/0"],
         deletionProtection: false,
@@ -48,9 +53,7 @@ const made = Object.entries(pools).map(
             name,
             {
                 pool,
-                zones,
-                subnetIds: network.privateSubnetIds,
-                clusterName,
+                subnetIds: byZone(network.privateSubnetIds),
                 cluster: cluster.clusterName,
                 kubernetesVersion,
                 nodeRoleArn: cluster.nodeRoleArn,

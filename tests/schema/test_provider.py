@@ -10,7 +10,7 @@ from pulumi.errors import InputPropertiesError
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
-from plugin import docstrings
+from components import docstrings
 from plugin.provider import LibraryProvider
 
 
