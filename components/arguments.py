@@ -200,13 +200,18 @@ def _unknown(fields: Iterable[str], path: str, name: str) -> Problem:
     known = {_snake(each): each for each in fields}
     near = difflib.get_close_matches(_snake(name), known, n=1, cutoff=0.6)
     return Problem(
-        f"{path}.{name}" if path else name, "…", UNKNOWN, ", ".join(known.values()),
-        f"write {known[near[0]]}" if near else "remove it, or correct its name",
+        f"{path}.{name}" if path else name, "…", UNKNOWN, _named(known.values()),
+        f"write {_named([known[near[0]]])}" if near else "remove it, or correct its name",
     )  # fmt: skip
 
 
 def _map_of(fields: Iterable[str]) -> str:
-    return f"a map of {', '.join(fields)}"
+    return f"a map of {_named(fields)}"
+
+
+def _named(fields: Iterable[str]) -> str:
+    """In backticks, so that an error has them in its caller's spelling."""
+    return ", ".join(f"`{name}`" for name in fields)
 
 
 def _snake(name: str) -> str:
@@ -290,7 +295,7 @@ def kind(hint: Any) -> str:
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         expected = inner if isinstance(inner, Shape) else shape(inner)
-        return _map_of(f"`{name}`" for name in expected.fields)
+        return _map_of(expected.fields)
     if origin in (dict, Mapping):
         return "a map of text to text" if parts[1] is str else "a map"
     if origin in (list, Sequence):

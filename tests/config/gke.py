@@ -190,7 +190,7 @@ _STORAGE: list[tuple[dict[str, Any], str, list[str]]] = [
     ({STORAGE: {"filestoreMultishare": True}}, "storage.filestoreMultishare", ["filestoreTier: enterprise"]),
     ({STORAGE: {"filestore": {"namespace": "ml"}}}, "storage.filestore.zone", ["us-central1-a, us-central1-b"]),
     ({STORAGE: {"filestore": {**FILES, "sizeGib": 1000}}}, "storage.filestore.sizeGib", ["write 1024"]),
-    ({STORAGE: {"filestore": {"namespace": "ml", "size": 1024}}}, "storage.filestore.size", ["write sizeGib"]),
+    ({STORAGE: {"filestore": {"namespace": "ml", "size": 1024}}}, "storage.filestore.size", ["write `sizeGib`"]),
     (
         {STORAGE: {"filestore": {**FILES, "zone": "us-central1-f"}}},
         "storage.filestore.zone",

@@ -106,6 +106,6 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:network.existing.publicSubnetIds.us-east-1a",
         ["already used as the private subnet of us-east-1a"],
     ),
-    ("dev", {f"{NET}/existing": {**OWNED, "vpc": "x"}}, "gpuyard:network.existing.vpc", ["write vpcId"]),
+    ("dev", {f"{NET}/existing": {**OWNED, "vpc": "x"}}, "gpuyard:network.existing.vpc", ["write `vpcId`"]),
     ("dev-gke", {f"{NET}/existing": {**OWNED_GKE, "vpcId": "x"}}, "gpuyard:network.existing.vpcId", ["on aws only"]),
 ]

@@ -87,7 +87,7 @@ def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empt
         run(environment.load, config=config, stack="dev")
     found = {each["path"]: each for each in PROBLEM.finditer(str(caught.value))}
     assert set(found) == {"gpuyard:nodepools", "gpuyard:nodePools", "gpuyard:network.zones"}
-    assert found["gpuyard:nodepools"]["fix"] == "write nodePools"
+    assert found["gpuyard:nodepools"]["fix"] == "write `nodePools`"
     assert "at least 1" in found["gpuyard:nodePools"]["wrong"]
     assert found["gpuyard:network.zones"]["wrong"] == "missing"
 
@@ -100,11 +100,11 @@ def told(stack: str, changes: dict[str, Any]) -> list[Told]:
 # (stack, what is changed, the path in the error, words that the error must hold)
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # keys
-    ("dev", {"gpuyard:nodePool": {}}, "gpuyard:nodePool", ["unknown key", "write nodePools"]),
+    ("dev", {"gpuyard:nodePool": {}}, "gpuyard:nodePool", ["unknown key", "write `nodePools`"]),
     ("dev", {"gpuyard:flavour": "x"}, "gpuyard:flavour", ["unknown key", "remove it"]),
-    ("dev", {f"{GPU}/machineType": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineType", ["write machineTypes"]),
-    ("dev", {f"{NET}/zone": []}, "gpuyard:network.zone", ["unknown key", "write zones"]),
-    ("dev", {"gpuyard:addons": {"dcgmexporter": True}}, "gpuyard:addons.dcgmexporter", ["write dcgmExporter"]),
+    ("dev", {f"{GPU}/machineType": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineType", ["write `machineTypes`"]),
+    ("dev", {f"{NET}/zone": []}, "gpuyard:network.zone", ["unknown key", "write `zones`"]),
+    ("dev", {"gpuyard:addons": {"dcgmexporter": True}}, "gpuyard:addons.dcgmexporter", ["write `dcgmExporter`"]),
     ("dev", {f"{GPU}/min": DELETE}, "gpuyard:nodePools.gpu-workers.min", ["missing", "a whole number"]),
     ("dev", {"gpuyard:nodePools": DELETE}, "gpuyard:nodePools", ["missing"]),
     ("dev", {"aws:region": DELETE}, "aws:region", ["missing", "pulumi config set aws:region"]),

@@ -1,5 +1,7 @@
 """The one check of arguments, from their declaration alone."""
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
@@ -52,6 +54,15 @@ def found(**changes: Any) -> list[checks.Problem]:
     return list(arguments.problems(MachineArgs, {**GIVEN, **changes}))
 
 
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """Outputs need an event loop, which a recording before this module may have closed."""
+    mine = asyncio.new_event_loop()
+    asyncio.set_event_loop(mine)
+    yield
+    mine.close()
+
+
 def test_what_is_declared_is_taken() -> None:
     assert not found(disk={"size_gib": 3}, spot=True, nodes=2, disks={"a": {"size_gib": 1}})
     assert not found(subnet_ids=pulumi.Output.from_input({"a": "subnet-1"}))
@@ -62,12 +73,12 @@ def test_what_is_declared_is_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
-        ({"nodse": 3}, "nodse", ["unknown key", "write nodes"]),
-        ({"subnetIds": {}}, "subnetIds", ["unknown key", "write subnet_ids"]),
+        ({"nodse": 3}, "nodse", ["unknown key", "write `nodes`"]),
+        ({"subnetIds": {}}, "subnetIds", ["unknown key", "write `subnet_ids`"]),
         ({"flavour": 3}, "flavour", ["unknown key", "remove it"]),
         ({"name": None}, "name", ["missing", "text"]),
         ({"disk": {}}, "disk.size_gib", ["missing", "a whole number"]),
-        ({"disk": {"size_gib": 1, "sizeGib": 1}}, "disk.sizeGib", ["unknown key", "write size_gib"]),
+        ({"disk": {"size_gib": 1, "sizeGib": 1}}, "disk.sizeGib", ["unknown key", "write `size_gib`"]),
         ({"disks": {"a": {"size_gib": "1"}}}, "disks.a.size_gib", ["a whole number", "write 1, without quotes"]),
         ({"disk": [1]}, "disk", ["not a map", "size_gib"]),
         ({"nodes": True}, "nodes", ["a whole number"]),
