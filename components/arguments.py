@@ -319,13 +319,14 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
 
 
 def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
-    """A copy of a map that has no `problems`: keys as declared, without None, whole numbers as integers."""
+    """A copy of a map that has no `problems` but unknown keys: without these and None, keys as declared, whole numbers as
+    integers."""
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
     return {
         fields[name].name: _clean(fields[name].hint, value, spelling)
         for name, value in given.items()
-        if value is not None
+        if value is not None and name in fields
     }
 
 

@@ -131,13 +131,16 @@ def parse(
     shape = on.shape(cloud)
     checks.spell(arguments.names(shape), to_camel)
     given = {**{key: None for key in present if key not in _declared()}, **raw}
-    problems = [_of_another_cloud(each, cloud) for each in arguments.problems(shape, given, spelling=to_camel)]
-    if not problems and not raw["nodePools"]:
-        problems = [Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool")]
-    checks.refuse(_prefixed(problems), subject)
+    found = list(arguments.problems(shape, given, spelling=to_camel))
+    problems = [_of_another_cloud(each, cloud) for each in found]
+    if raw.get("nodePools") == {}:
+        problems.append(Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool"))
+    if any(each.wrong != arguments.UNKNOWN for each in found) or not raw["nodePools"]:
+        checks.refuse(_prefixed(problems), subject)
     config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
-    environment.refuse([*cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
+    # Unknown keys hide no other mistake.
+    environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 
 

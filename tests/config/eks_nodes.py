@@ -14,7 +14,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/ami": "ami-0123456789abcdef0", f"{GPU}/release": "1.35.7-20260903"},
         f"{GPUS}.release",
-        ["or ami"],
+        ["or `ami`"],
     ),
     ("dev", {f"{GPU}/securityGroupIds": ["default"]}, f"{GPUS}.securityGroupIds[0]", ["sg- and 17"]),
     (
@@ -126,7 +126,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             for name, vcpu in (("one", 2), ("two", 4))
         },
         "gpuyard:nodePools.two.machine",
-        ["the pool one has other facts of x9.large"],
+        ["the pool one gives other facts for x9.large"],
     ),
     ("dev", {"gpuyard:cluster/serviceCidr": "100.64.0.0/16"}, "gpuyard:cluster.serviceCidr", ["private networks only"]),
     ("dev", {"gpuyard:cluster/serviceCidr": "172.20.0.0/25"}, "gpuyard:cluster.serviceCidr", ["/12 to /24"]),

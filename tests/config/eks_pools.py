@@ -53,14 +53,14 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.machineTypes",
         ["as many interfaces"],
     ),
-    ("dev", {f"{GPU}/capacity": ["reserved"]}, f"{GPUS}.reservation", ["draws on nothing", "cr-"]),
+    ("dev", {f"{GPU}/capacity": ["reserved"]}, f"{GPUS}.reservation", ["has nothing to use", "cr-"]),
     (
         "dev",
         {f"{GPU}/reservation": BLOCK, f"{GPU}/machineTypes": ["p5.48xlarge"], f"{GPU}/zones": ["us-east-1a"]},
         f"{GPUS}.capacity",
-        ["a capacity block", "never as spot", "[reserved, spot]"],
+        ["a capacity block", "only the rung reserved", "[reserved, spot]"],
     ),
-    ("dev", {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {}}, f"{GPUS}.reservation", ["one thing"]),
+    ("dev", {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {}}, f"{GPUS}.reservation", ["exactly one of"]),
     (
         "dev",
         {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {"id": "res-1"}, f"{GPU}/zones": ["us-east-1a"]},
@@ -167,6 +167,6 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:nodePools/train-spot": {"machineTypes": ["g6.xlarge"], "min": 0, "max": 1}},
         "gpuyard:nodePools.train-spot",
-        ["ends like"],
+        ["has the ending of"],
     ),
 ]

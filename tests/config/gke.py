@@ -150,7 +150,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
 
 # field case G11: what is installed on EKS alone
 _ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
-    ({"gpuyard:addons": {key: value}}, f"addons.{key}", ["environments on aws only", "alerts, cleanup"])
+    ({"gpuyard:addons": {key: value}}, f"addons.{key}", ["environments on aws only", "`alerts`, `cleanup`"])
     for key, value in {
         "devicePlugin": False,
         "efaPlugin": False,

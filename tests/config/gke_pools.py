@@ -81,7 +81,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         (
             {f"gpuyard:nodePools/{name}": SMALL},
             f"gpuyard:nodePools.{name}",
-            ["no possible pool name", "not ending in '-'"],
+            ["not a valid pool name", "not ending in '-'"],
         )
         for name in ("gpü", "gpu-", "GPU")
     ),
@@ -94,8 +94,12 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         for name in ("default", "autopilot", "autopilot-arm")
     ),
     (gpu(zones=[*ZONE, *ZONE]), f"{GPUS}.zones[1]", ["named twice"]),
-    (gpu(labels={"gpuyard.dev/pool": "x"}), f"{GPUS}.labels.gpuyard.dev/pool", ["a label that gpuyard sets"]),
-    (gpu(labels={"nvidia.com/gpu.present": "no"}), f"{GPUS}.labels.nvidia.com/gpu.present", ["that gpuyard sets"]),
+    (gpu(labels={"gpuyard.dev/pool": "x"}), f"{GPUS}.labels.gpuyard.dev/pool", ["gpuyard sets this label"]),
+    (
+        gpu(labels={"nvidia.com/gpu.present": "no"}),
+        f"{GPUS}.labels.nvidia.com/gpu.present",
+        ["gpuyard sets this label"],
+    ),
     (gpu(labels={f"key-{n}": "v" * 60 for n in range(16)}), f"{GPUS}.labels", ["characters", "up to 1024"]),
     (
         gpu(taints=[{"key": "a", "value": value, "effect": "NoSchedule"} for value in "xy"]),
@@ -139,9 +143,9 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(labels={"gke-no-default-nvidia-gpu-device-plugin": "true"}),
         f"{GPUS}.labels.gke-no-default-nvidia-gpu-device-plugin",
-        ["and with it the driver (default)", "write driver: disabled"],
+        ["and with it the driver (default)", "write `driver: disabled`"],
     ),
-    (gpu(perZone=True), f"{GPUS}.perZone", ["of which zones", "name the pool's zones"]),
+    (gpu(perZone=True), f"{GPUS}.perZone", ["does not name its zones", "name the pool's zones"]),
     (
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},
         "gpuyard:nodePools",
@@ -155,7 +159,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (on("a4-highgpu-8g", diskType="pd-balanced"), f"{GPUS}.diskType", ["write hyperdisk-balanced"]),
     ({f"{CPU}/scratch": True, f"{CPU}/machineTypes": ["e2-standard-8"]}, f"{CPUS}.scratch", ["no local NVMe"]),
     (gpu(localSsds=2), f"{GPUS}.localSsds", ["not offered for g2-standard-8"]),
-    (on("a3-highgpu-8g", localSsds=8), f"{GPUS}.localSsds", ["comes with 16", "remove it"]),
+    (on("a3-highgpu-8g", localSsds=8), f"{GPUS}.localSsds", ["includes 16", "remove it"]),
     ({f"{CPU}/localSsds": 1, f"{CPU}/machineTypes": ["e2-standard-8"]}, f"{CPUS}.localSsds", ["takes none"]),
     (gpu(localSsds=1, scratch=False), f"{GPUS}.localSsds", ["which is off"]),
     # drivers and sharing
@@ -290,7 +294,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CPU}/placement": True, f"{CPU}/zones": ZONE, f"{CPU}/machineTypes": ["e2-standard-8"]},
         f"{CPUS}.machineTypes[0]",
-        ["no compact placement"],
+        ["does not support a compact placement"],
     ),
     (
         on("g2-standard-8", placement=True, upgrade={"strategy": "blue_green"}),
@@ -358,7 +362,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         ["write 604800"],
     ),
     # shapes
-    (gpu(reservation="h100"), f"{GPUS}.reservation", ["no map", "a map of name, project, block"]),
+    (gpu(reservation="h100"), f"{GPUS}.reservation", ["not a map", "a map of name, project, block"]),
     (gpu(capacity="spot"), f"{GPUS}.capacity", ["a list", "write [spot]"]),
     (gpu(driver=535), f"{GPUS}.driver", ['put it in quotes: "535"']),
     # keys of the other cloud

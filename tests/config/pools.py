@@ -8,7 +8,7 @@ from tests.config.network import DELETE
 from tests.config.places import CPU, GPU
 
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
-    ("dev", {f"{CPU}/min": 21}, "gpuyard:nodePools.cpu-workers.min", ["greater than max = 20", "raise max to 21"]),
+    ("dev", {f"{CPU}/min": 21}, "gpuyard:nodePools.cpu-workers.min", ["greater than max = 20", "raise `max` to 21"]),
     ("dev", {f"{GPU}/max": 0}, "gpuyard:nodePools.gpu-workers.max", ["1 to 1000"]),
     ("dev", {f"{GPU}/min": -1}, "gpuyard:nodePools.gpu-workers.min", ["scale to zero"]),
     (
@@ -62,7 +62,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:nodePools.gpu-workers.taints[0].effect",
         ["NoSchedule, PreferNoSchedule, NoExecute", "write NoSchedule"],
     ),
-    ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["network.zones"]),
+    ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["add it to the network"]),
     ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["spot, on_demand"]),
     ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
     ("dev", {f"{GPU}/max": "10"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number", "write 10, without quotes"]),

@@ -10,7 +10,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {"gpuyard:storage": {"filestoreTier": "zonal"}}, "gpuyard:storage.filestoreTier", ["environments on gcp"]),
     ("dev", {"gpuyard:storage": {"backups": "daily"}}, "gpuyard:storage.backups", ["true or false"]),
     ("dev", {"gpuyard:storage": {"lustre": {}}}, "gpuyard:storage.lustre.zone", ["missing"]),
-    ("dev", {"gpuyard:storage": {"lustre": LUSTRE | {"size": 1200}}}, "gpuyard:storage.lustre.size", ["write `sizeGib`"]),
+    (
+        "dev",
+        {"gpuyard:storage": {"lustre": LUSTRE | {"size": 1200}}},
+        "gpuyard:storage.lustre.size",
+        ["write `sizeGib`"],
+    ),
     (
         "dev",
         {"gpuyard:storage": {"lustre": {"zone": "us-east-1z"}}},

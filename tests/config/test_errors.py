@@ -102,7 +102,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # keys
     ("dev", {"gpuyard:nodePool": {}}, "gpuyard:nodePool", ["unknown key", "write `nodePools`"]),
     ("dev", {"gpuyard:flavour": "x"}, "gpuyard:flavour", ["unknown key", "remove it"]),
-    ("dev", {f"{GPU}/machineType": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineType", ["write `machineTypes`"]),
+    (
+        "dev",
+        {f"{GPU}/machineType": "g6.2xlarge"},
+        "gpuyard:nodePools.gpu-workers.machineType",
+        ["write `machineTypes`"],
+    ),
     ("dev", {f"{NET}/zone": []}, "gpuyard:network.zone", ["unknown key", "write `zones`"]),
     ("dev", {"gpuyard:addons": {"dcgmexporter": True}}, "gpuyard:addons.dcgmexporter", ["write `dcgmExporter`"]),
     ("dev", {f"{GPU}/min": DELETE}, "gpuyard:nodePools.gpu-workers.min", ["missing", "a whole number"]),
@@ -114,7 +119,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{GPU}/min": 0.5}, "gpuyard:nodePools.gpu-workers.min", ["a whole number"]),
     ("dev", {f"{GPU}/machineTypes": "g6.2xlarge"}, "gpuyard:nodePools.gpu-workers.machineTypes", ["a list"]),
     ("dev", {"gpuyard:deletionProtection": "maybe"}, "gpuyard:deletionProtection", ["true or false"]),
-    ("dev", {f"{GPU}/labels/workload": True}, "gpuyard:nodePools.gpu-workers.labels.workload", ["string"]),
+    ("dev", {f"{GPU}/labels/workload": True}, "gpuyard:nodePools.gpu-workers.labels.workload", ["not text"]),
     ("dev", {"gpuyard:cloud": "azure"}, "gpuyard:cloud", ["aws, gcp"]),
     ("dev", {"gpuyard:cloud": ["aws"]}, "gpuyard:cloud", ["aws, gcp"]),
     ("dev", {"gpuyard:cloud": {"aws": True}}, "gpuyard:cloud", ["aws, gcp"]),
