@@ -319,8 +319,8 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
 
 
 def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
-    """A copy of a map that has no `problems` but unknown keys: without these and None, keys as declared, whole numbers as
-    integers."""
+    """A copy of a map that has no `problems` except unknown keys: without these and None, keys as declared, whole
+    numbers as integers."""
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
     return {

@@ -135,11 +135,11 @@ def parse(
     problems = [_of_another_cloud(each, cloud) for each in found]
     if raw.get("nodePools") == {}:
         problems.append(Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool"))
-    if any(each.wrong != arguments.UNKNOWN for each in found) or not raw["nodePools"]:
+    if any(each.wrong != arguments.UNKNOWN or "." in each.path for each in found) or not raw["nodePools"]:
         checks.refuse(_prefixed(problems), subject)
     config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
-    # Unknown keys hide no other mistake.
+    # An unknown section hides no other mistake.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 

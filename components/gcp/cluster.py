@@ -61,7 +61,7 @@ class GkeClusterArgs(TypedDict):
     none."""
     pods_per_node: NotRequired[int]
     """Maximum of pods on a node, 8 to 256. Each node takes twice as many addresses, and a change replaces the cluster.
-    Default: `110`."""
+    Default: GKE's own, 110."""
     public_access_cidrs: NotRequired[list[str]]
     """Networks in CIDR notation that reach the API endpoint from the internet. Default: none; the endpoint is
     private."""

@@ -142,7 +142,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         given = args.network(environment)
         yield from (f"network.{said}" for said in gcp_network.warnings(given))
         larger = given.get("pods_cidr")
-        own = environment.config.network.pods_cidr is None and not args.living_ranges(environment.living)
+        own = "pods_cidr" not in environment.config.network.written and not args.living_ranges(environment.living)
         if own and larger != gcp_network.PODS_CIDR:
             yield (
                 f"network.pods_cidr: {larger} is used, since another range overlaps {gcp_network.PODS_CIDR}; write it "

@@ -362,7 +362,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         ["write 604800"],
     ),
     # shapes
-    (gpu(reservation="h100"), f"{GPUS}.reservation", ["not a map", "a map of name, project, block"]),
+    (gpu(reservation="h100"), f"{GPUS}.reservation", ["not a map", "a map of `name`, `project`, `block`"]),
     (gpu(capacity="spot"), f"{GPUS}.capacity", ["a list", "write [spot]"]),
     (gpu(driver=535), f"{GPUS}.driver", ['put it in quotes: "535"']),
     # keys of the other cloud
