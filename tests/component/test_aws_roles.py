@@ -196,7 +196,7 @@ def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
         ("prod", {"nodes": "arn:aws-cn:iam::123456789012:role/nodes"}, ["not the ARN of a role"]),
         ("prod", {"nodes": "arn:aws:iam::123456789012:user/nodes"}, ["not the ARN of a role"]),
         ("prod", {"nodes": "arn:aws:iam::123456789012:role/aws-service-role/x/y"}, ["not the ARN of a role"]),
-        ("prod", {"node": GIVEN["nodes"]}, ["unknown key", "write nodes"]),
+        ("prod", {"node": GIVEN["nodes"]}, ["unknown key", "write `nodes`"]),
         ("dev", {"flowLog": GIVEN["flowLog"]}, ["nothing takes this role", "flowLogDays"]),
         ("dev", {"fsxCsi": GIVEN["fsxCsi"]}, ["nothing takes this role", "storage.lustre"]),
         ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing takes this role", "storage.buckets"]),

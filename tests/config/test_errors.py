@@ -88,7 +88,7 @@ def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empt
     found = {each["path"]: each for each in PROBLEM.finditer(str(caught.value))}
     assert set(found) == {"gpuyard:nodepools", "gpuyard:nodePools", "gpuyard:network.zones"}
     assert found["gpuyard:nodepools"]["fix"] == "write `nodePools`"
-    assert "at least 1" in found["gpuyard:nodePools"]["wrong"]
+    assert "at least 1" in found["gpuyard:nodePools"]["allowed"]
     assert found["gpuyard:network.zones"]["wrong"] == "missing"
 
 

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from components import taints
+from components.clouds import GCP
 from components.gcp import services
+from pages.config import sections
 from pages.picture import gcp
 from pages.picture.gcp import access, choices, diagram, machines, quotas
 from pages.picture.gcp.facts import Stack
@@ -73,7 +75,7 @@ def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
 
 def test_a_table_has_its_place() -> None:
     with pytest.raises(ValueError, match=r"docs/gcp\.md needs one place <!-- picture: machines -->"):
-        parts = gcp.parts([Stack("dev-gke", recorded("dev-gke"))])
+        parts = gcp.parts([Stack("dev-gke", recorded("dev-gke"))]).plus(sections.tables(GCP))
         placed(
             PAGE.replace("<!-- picture: machines -->", "").replace("<!-- picture: prod-gke -->", ""),
             parts,

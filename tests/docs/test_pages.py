@@ -52,7 +52,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
     """Paths in backticks that begin with a folder of the project; braces, globs and placeholders aside."""
-    folders = "components|stack|sandbox|tests|tools|bench|docs"
+    folders = "components|stack|recording|pages|plugin|examples|sandbox|tests|tools|bench|docs"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text())
     missing = [path for path in named if not (ROOT / path).exists()]
     assert not missing
@@ -70,7 +70,8 @@ def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> Non
     def program() -> None:
         provider = aws.Provider("aws", region="us-east-1")
         scope: dict[str, Any] = {
-            "private_subnet_ids": ["subnet-1", "subnet-2"],
+            "first_subnet": type("Subnet", (), {"id": "subnet-1"}),
+            "second_subnet": type("Subnet", (), {"id": "subnet-2"}),
             "cluster": type("Cluster", (), {"name": pulumi.Output.from_input("research")}),
             "node_role": type("Role", (), {"arn": "arn:aws:iam::123456789012:role/nodes"}),
             "aws_provider": provider,

@@ -13,7 +13,7 @@ from recording.stacks import record, settings
 from sandbox.aws.provider import AwsProvider
 from sandbox.gcp import node_pools
 from sandbox.gcp.provider import GcpProvider
-from stack import changes, environment, on
+from stack import changes, on
 from stack.changes import Effect, Rule
 
 POOLS, LABEL = "gpuyard:nodePools", "gpuyard.dev/pool"
@@ -270,6 +270,6 @@ def test_every_field_of_the_file_has_a_rule_and_no_rule_is_of_another(cloud: str
 
 
 def fields(cloud: str) -> list[str]:
-    """Every path of the file, by the models: what a person may write at it is no map of further fields."""
+    """Every path of the file, by its declaration: what a person may write at it is no map of further fields."""
     keys = {"aws": ["aws:region"], "gcp": ["gcp:region", "gcp:project"]}[cloud]
-    return ["gpuyard:cloud", *keys, *(path for path in changes.fields(environment.CONFIGS[cloud]) if path != "cloud")]
+    return ["gpuyard:cloud", *keys, *(path for path in changes.fields(on.shape(cloud)) if path != "cloud")]
