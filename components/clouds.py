@@ -12,6 +12,8 @@ class Cloud:
 
     name: str
     """Key of the cloud in configs and tables."""
+    kubernetes: str
+    """Its managed Kubernetes."""
     machines_of: str
     """Whose machine types its tables hold, as a person names it."""
     capacity_types: tuple[str, ...]
@@ -43,6 +45,7 @@ CLOUDS = {
     for cloud in (
         Cloud(
             name=AWS,
+            kubernetes="EKS",
             machines_of="EC2",
             capacity_types=("reserved", "spot", "on_demand"),
             several_machine_types=True,
@@ -61,6 +64,7 @@ CLOUDS = {
         ),
         Cloud(
             name=GCP,
+            kubernetes="GKE",
             machines_of="Google Cloud",
             capacity_types=("reserved", "flex", "spot", "on_demand"),
             several_machine_types=False,

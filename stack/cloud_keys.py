@@ -18,12 +18,12 @@ from pydantic.alias_generators import to_camel
 from components import hardware, naming
 from components.aws import regions
 from components.checks import Problem
+from components.clouds import CLOUDS
 from components.gcp import places
 
 NAMESPACES = ("aws", "gcp", "eks", "kubernetes", "aws-native", "google-native")
 """Namespaces of clouds' providers. Keys of others (`pulumi:`, a program's own) are none of our business."""
 
-_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
 # What the stack's providers say with a key of gpuyard's own.
 _OURS = {"aws:defaultTags": "gpuyard:tags", "gcp:defaultLabels": "gpuyard:tags"}
 # Identities that the provider would take and the login of the kubeconfig could not: half of an `up` would run as
@@ -219,7 +219,7 @@ def _role_keys() -> set[str]:
 
 def _region(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
     key = f"{cloud}:region"
-    region, example = keys.text(key), _EXAMPLES[cloud]
+    region, example = keys.text(key), CLOUDS[cloud].region_example
     if not region:
         yield Problem(key, None, "missing", f"a region, such as {example}", f"pulumi config set {key} {example}")
     elif cloud == hardware.AWS:

@@ -13,8 +13,6 @@ from components.arguments import Field, Shape
 from components.clouds import CLOUDS
 from stack import on
 
-_TITLES = {"aws": "EKS", "gcp": "GKE"}
-
 
 @dataclass(frozen=True)
 class Key:
@@ -33,11 +31,6 @@ class Key:
         """The default in words or in backticks; `required` without one."""
         _, found, default = self.field.doc.partition("Default: ")
         return "required" if self.field.required else spelled(default.rstrip(".")) if found else "–"
-
-
-def title(cloud: str) -> str:
-    """The managed Kubernetes of a cloud."""
-    return _TITLES[cloud]
 
 
 def keys(shape: Shape, path: str = "") -> Iterator[Key]:

@@ -8,7 +8,7 @@ from components.clouds import CLOUDS
 from stack import on
 
 from ..picture.pages import Parts
-from .declared import Key, keys, section, spelled, title
+from .declared import Key, keys, section, spelled
 from .sections import table
 
 
@@ -26,7 +26,7 @@ def parts() -> Parts:
 
 def _table(other: str, listed: list[Key]) -> str:
     """`other`: the cloud that refuses these keys."""
-    rows = [["key", "meaning", "default", f"refused on {title(other)}; instead"], ["---"] * 4]
+    rows = [["key", "meaning", "default", f"refused on {CLOUDS[other].kubernetes}; instead"], ["---"] * 4]
     rows += [[f"`{key.path}`", key.meaning, key.default, _instead(other, key.path)] for key in listed]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

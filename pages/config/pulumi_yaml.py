@@ -10,7 +10,7 @@ from components.arguments import Field
 from components.clouds import CLOUDS
 from stack import on
 
-from .declared import keys, section, spelled, title
+from .declared import keys, section, spelled
 
 _REQUIRED = "  # Required. With an empty default the program names a misspelt key; the engine's error would come first."
 
@@ -47,7 +47,7 @@ def _description(field: Field) -> str:
         texts.append(f"Keys: {_listed(common)}.")
     for cloud, own in paths.items():
         if further := [path for path in own if path not in common]:
-            texts.append(f"{title(cloud)}: {_listed(further)}.")
+            texts.append(f"{CLOUDS[cloud].kubernetes}: {_listed(further)}.")
     return " ".join(texts)
 
 
