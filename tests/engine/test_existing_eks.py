@@ -1,0 +1,68 @@
+"""The example existing-eks on a cluster that another program has made: it comes up and goes, and so does the cluster."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.engine.conftest import Project
+from tests.engine.example import PythonProgram, assert_nothing_is_left
+
+FACTS = ("clusterName", "kubernetesVersion", "nodeRoleArn", "subnetIds", "kubeconfig")
+
+
+@pytest.fixture(scope="module")
+def cluster(project: Project) -> PythonProgram:
+    made = PythonProgram(project, "tests/engine/clusters/eks")
+    made.prepare()
+    made.pulumi("up", "--yes", "--skip-preview")
+    return made
+
+
+@pytest.fixture(scope="module")
+def example(project: Project, cluster: PythonProgram) -> PythonProgram:
+    made = PythonProgram(project, "examples/existing-eks")
+    made.prepare()
+    facts = cluster.outputs()
+    made.configure({"aws:region": facts["region"], **{name: facts[name] for name in FACTS}})
+    return made
+
+
+def test_it_comes_up_on_the_cluster(example: PythonProgram) -> None:
+    example.up()
+    types = example.types()
+    assert types.count("aws:eks/nodeGroup:NodeGroup") == 2, "a spot and an on-demand group in one zone"
+    assert types.count("kubernetes:helm.sh/v3:Release") == 2
+    assert "aws:eks/cluster:Cluster" not in types
+
+
+def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
+    """By the autoscaler of the example, on nodes that have GPUs by its device plugin."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "training"},
+        "spec": {
+            "nodeSelector": {"workload": "gpu-training"},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+            "containers": [{"name": "main", "image": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}],
+        },
+    }
+    manifest = example.folder / "pod.json"
+    manifest.write_text(json.dumps(pod))
+    kubeconfig = example.outputs()["kubeconfig"]
+    example.kubectl(kubeconfig, "apply", "-f", str(manifest))
+    example.kubectl(kubeconfig, "wait", "pod/training", "--for=condition=Ready", "--timeout=120s")
+    node = example.kubectl(kubeconfig, "get", "pod", "training", "-o", "jsonpath={.spec.nodeName}")
+    labels = json.loads(example.kubectl(kubeconfig, "get", "node", node, "-o", "json"))["metadata"]["labels"]
+    assert labels["gpuyard.dev/pool"] == "gpu-workers"
+    example.kubectl(kubeconfig, "delete", "pod", "training")
+
+
+def test_it_goes_and_the_cluster_stays(example: PythonProgram, cluster: PythonProgram) -> None:
+    example.destroy()
+    nodes = cluster.nodes(cluster.outputs()["kubeconfig"], 1)
+    assert [node["metadata"]["labels"]["eks.amazonaws.com/nodegroup"][:6] for node in nodes] == ["system"]
+    cluster.destroy()
+    assert_nothing_is_left(cluster.project)
