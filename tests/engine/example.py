@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,12 @@ class Program:
     def prepare(self) -> None:
         """Copies the program, brings the sandbox's clouds up, and makes the stack `dev`."""
         shutil.copytree(ROOT / self.path, self.folder, ignore=COPIED)
+        self.install()
         self.project.run("preview", "--stack", "dev")
         self.pulumi("stack", "init", "dev")
+
+    def install(self) -> None:
+        """Adds what the program needs next to its own files."""
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """Adds to the config of the stack `dev`. A key without a namespace is one of the program's own."""
@@ -53,11 +57,14 @@ class Program:
         document["config"] = {**document.get("config", {}), **config}
         file.write_text(yaml.safe_dump(document))
 
+    def script(self, command: Sequence[str]) -> str:
+        """The shell script that runs a command in the folder, where the language host is on the PATH."""
+        host = provide([self.host])[self.host].parent
+        return f'cd {shlex.quote(str(self.folder))} && PATH="$PATH":{shlex.quote(str(host))} && {shlex.join(command)}'
+
     def run(self, *command: str, code: int | None = 0) -> tuple[str, str]:
         """A command in the folder of the program; (stdout, stderr). It must end with `code` (None: with any)."""
-        host = provide([self.host])[self.host].parent
-        script = f'cd {shlex.quote(str(self.folder))} && PATH="$PATH":{shlex.quote(str(host))} && {shlex.join(command)}'
-        done = self.project.run("shell", "--stack", "dev", "--", "sh", "-c", script, code=code)
+        done = self.project.run("shell", "--stack", "dev", "--", "sh", "-c", self.script(command), code=code)
         return done.stdout, done.stderr
 
     def pulumi(self, *arguments: str, code: int | None = 0) -> str:
@@ -105,9 +112,8 @@ class Program:
 class PythonProgram(Program):
     """A program in Python, with the virtual environment that its Pulumi.yaml names."""
 
-    def prepare(self) -> None:
-        """Adds a virtual environment: this run's own packages, and the copy's library as an installed `gpuyard`."""
-        super().prepare()
+    def install(self) -> None:
+        """A virtual environment with this run's own packages, and the copy's library as an installed `gpuyard`."""
         library = self.folder / "venv" / "library"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", library.parent], check=True)
         library.mkdir()
@@ -115,6 +121,10 @@ class PythonProgram(Program):
         (packages,) = library.parent.glob("lib/python*/site-packages")
         (ours,) = Path(sys.prefix).glob("lib/python*/site-packages")
         (packages / "this_run.pth").write_text(f"import site; site.addsitedir({str(ours)!r})\n{library}\n")
+
+    def script(self, command: Sequence[str]) -> str:
+        """In the activated environment: a Python host that is built here is too old to read `virtualenv`."""
+        return f". {shlex.quote(str(self.folder))}/venv/bin/activate && {super().script(command)}"
 
 
 def assert_nothing_is_left(project: Project) -> None:

@@ -15,8 +15,8 @@ PLUGIN = "pulumi-resource-gpuyard"
 class Example(Program):
     """An example in another language."""
 
-    def prepare(self) -> None:
-        """Adds the plugin."""
+    def install(self) -> None:
+        """The plugin, in the copy of the project."""
         shutil.copytree(ROOT / "plugin", self.project.root / "plugin", ignore=COPIED)
         shutil.copy(ROOT / "pyproject.toml", self.project.root)
         # A Python host that is built here is too old to run a plugin from its folder. The engine prefers a program of
@@ -24,7 +24,6 @@ class Example(Program):
         program = self.project.root / "plugin" / PLUGIN
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -u "$(dirname "$0")" "$@"\n')
         program.chmod(0o755)
-        super().prepare()
 
 
 def assert_it_is_up(example: Example) -> None:
