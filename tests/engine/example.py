@@ -39,10 +39,11 @@ class Program:
         return self.project.root / self.path
 
     def prepare(self) -> None:
-        """Copies the program, brings the sandbox's clouds up, and makes the stack `dev`."""
+        """Copies the program, starts the clouds of the sandbox, and makes the stack `dev`."""
         shutil.copytree(ROOT / self.path, self.folder, ignore=COPIED)
         self.install()
-        self.project.run("preview", "--stack", "dev")
+        if not self.project.home.exists():
+            self.project.run("preview", "--stack", "dev")
         self.pulumi("stack", "init", "dev")
 
     def install(self) -> None:
