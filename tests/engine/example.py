@@ -100,6 +100,24 @@ class Program:
         file.write_text(kubeconfig)
         return self.run("kubectl", "--kubeconfig", str(file), *arguments)[0]
 
+    def node_of_a_gpu_pod(
+        self, kubeconfig: str, selector: Mapping[str, str], *tolerations: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Labels of the node on which a pod with one GPU has become ready. The pod is deleted."""
+        container = {"name": "main", "image": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+        tolerated = [{"key": "nvidia.com/gpu", "operator": "Exists"}, *tolerations]
+        spec = {"nodeSelector": dict(selector), "tolerations": tolerated, "containers": [container]}
+        manifest = self.project.root / "pod.json"
+        manifest.write_text(
+            json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "training"}, "spec": spec})
+        )
+        self.kubectl(kubeconfig, "apply", "-f", str(manifest))
+        self.kubectl(kubeconfig, "wait", "pod/training", "--for=condition=Ready", f"--timeout={JOINED}s")
+        node = self.kubectl(kubeconfig, "get", "pod", "training", "-o", "jsonpath={.spec.nodeName}")
+        labels = json.loads(self.kubectl(kubeconfig, "get", "node", node, "-o", "json"))["metadata"]["labels"]
+        self.kubectl(kubeconfig, "delete", "pod", "training")
+        return labels
+
     def nodes(self, kubeconfig: str, wanted: int) -> list[dict[str, Any]]:
         """The nodes that have joined the cluster, once there are as many as wanted."""
         until = time.monotonic() + JOINED

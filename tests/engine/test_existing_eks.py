@@ -41,25 +41,8 @@ def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
 
 def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
     """By the autoscaler of the example, on nodes that have GPUs by its device plugin."""
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "training"},
-        "spec": {
-            "nodeSelector": {"workload": "gpu-training"},
-            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
-            "containers": [{"name": "main", "image": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}],
-        },
-    }
-    manifest = example.folder / "pod.json"
-    manifest.write_text(json.dumps(pod))
-    kubeconfig = example.outputs()["kubeconfig"]
-    example.kubectl(kubeconfig, "apply", "-f", str(manifest))
-    example.kubectl(kubeconfig, "wait", "pod/training", "--for=condition=Ready", "--timeout=120s")
-    node = example.kubectl(kubeconfig, "get", "pod", "training", "-o", "jsonpath={.spec.nodeName}")
-    labels = json.loads(example.kubectl(kubeconfig, "get", "node", node, "-o", "json"))["metadata"]["labels"]
-    assert labels["gpuyard.dev/pool"] == "gpu-workers"
-    example.kubectl(kubeconfig, "delete", "pod", "training")
+    labels = example.node_of_a_gpu_pod(example.outputs()["kubeconfig"], {"workload": "gpu-training"})
+    assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
 
 
 def test_another_stack_adds_addons_and_removes_them(project: Project, example: PythonProgram) -> None:
