@@ -46,7 +46,7 @@ def npm(example: Example, *arguments: str, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def example(project: Project) -> Example:
-    made = Example(project, "typescript", "pulumi-language-nodejs")
+    made = Example(project, "examples/typescript", "pulumi-language-nodejs")
     made.prepare()
     generator = provide(["nodejs-sdk"])["nodejs-sdk"]
     sdk = made.folder / "sdks" / "gpuyard"

@@ -10,7 +10,7 @@ from tests.engine.languages import Example, assert_it_goes, assert_it_is_refused
 
 @pytest.fixture(scope="module")
 def example(project: Project) -> Example:
-    made = Example(project, "yaml", "pulumi-language-yaml")
+    made = Example(project, "examples/yaml", "pulumi-language-yaml")
     made.prepare()
     return made
 

@@ -1,0 +1,58 @@
+"""Add-ons on an EKS cluster of another stack, from that stack's outputs."""
+
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+from gpuyard.aws import DcgmExporter, EksAddon, EksNodePoolSpec
+
+other = pulumi.StackReference(pulumi.Config().require("clusterStack"))
+
+
+async def plain(name: str) -> Any:
+    """An output that is not secret, as a plain value: what arguments take that are checked before a change."""
+    value = (await other.get_output_details(name)).value
+    if value is None:
+        raise pulumi.RunError(f"the stack {other.pulumi_resource_name} has no output {name} that is not secret")
+    return value
+
+
+def pool_spec(pool: dict[str, Any]) -> EksNodePoolSpec:
+    """What add-ons need to know of a pool."""
+    taints = [text.partition("=") for text in pool.get("taints", [])]
+    return {
+        "machine_types": pool["machineTypes"],
+        # The engine passes numbers between stacks as floats.
+        "min": int(pool["min"]),
+        "max": int(pool["max"]),
+        "taints": [
+            {"key": key, "value": rest.rpartition(":")[0], "effect": rest.rpartition(":")[2]} for key, _, rest in taints
+        ],
+    }
+
+
+async def addons() -> list[str]:
+    """Installs the add-ons; their names."""
+    cluster_name = await plain("clusterName")
+    node_pools = {name: pool_spec(pool) for name, pool in (await plain("nodePools")).items()}
+    account = aws.Provider("aws", region=await plain("region"))
+    cluster = kubernetes.Provider(
+        "kubernetes", kubeconfig=other.require_output("kubeconfig"), cluster_identifier=cluster_name
+    )
+    made = [
+        DcgmExporter("dcgm-exporter", {"node_pools": node_pools}, pulumi.ResourceOptions(providers=[cluster])),
+        EksAddon(
+            "snapshot-controller",
+            {
+                "addon": "snapshot-controller",
+                "cluster": cluster_name,
+                "kubernetes_version": await plain("kubernetesVersion"),
+            },
+            pulumi.ResourceOptions(providers=[account]),
+        ),
+    ]
+    return [addon.pulumi_resource_name for addon in made]
+
+
+pulumi.export("addons", addons())

@@ -1,0 +1,57 @@
+"""A GPU pool on an existing EKS cluster, with the add-ons that it needs."""
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+from gpuyard.aws import ClusterAutoscaler, EksNodePool, EksNodePoolSpec, NvidiaDevicePlugin
+
+config = pulumi.Config()
+region = pulumi.Config("aws").require("region")
+cluster_name = config.require("clusterName")
+kubernetes_version = config.require("kubernetesVersion")
+kubeconfig = config.require_secret("kubeconfig")
+
+account = aws.Provider("aws", region=region)
+cluster = kubernetes.Provider("kubernetes", kubeconfig=kubeconfig, cluster_identifier=cluster_name)
+
+POOL = "gpu-workers"
+spec: EksNodePoolSpec = {
+    "machine_types": ["g6.2xlarge"],
+    "min": 0,
+    "max": 4,
+    "capacity": ["spot", "on_demand"],
+    "labels": {"workload": "gpu-training"},
+}
+pool = EksNodePool(
+    POOL,
+    {
+        "pool": spec,
+        "cluster": cluster_name,
+        "kubernetes_version": kubernetes_version,
+        "subnet_ids": config.require_object("subnetIds"),
+        "node_role_arn": config.require("nodeRoleArn"),
+    },
+    pulumi.ResourceOptions(providers=[account]),
+)
+
+# Add-ons are created after the pool and deleted before it: the autoscaler would undo the removal of nodes.
+after_pool = pulumi.ResourceOptions(providers=[account, cluster], depends_on=[pool])
+ClusterAutoscaler(
+    "cluster-autoscaler",
+    {
+        "cluster": cluster_name,
+        "kubernetes_version": kubernetes_version,
+        "region": region,
+        "node_pools": {POOL: spec},
+    },
+    after_pool,
+)
+NvidiaDevicePlugin("nvidia-device-plugin", {"node_pools": {POOL: spec}}, after_pool)
+
+# The outputs that the example addons-by-reference reads. gpuyard's own stack has outputs of the same names.
+pulumi.export("region", region)
+pulumi.export("clusterName", cluster_name)
+pulumi.export("kubernetesVersion", kubernetes_version)
+pulumi.export("kubeconfig", kubeconfig)
+pulumi.export("nodePools", {POOL: {"machineTypes": spec["machine_types"], "min": spec["min"], "max": spec["max"]}})
+pulumi.export("nodeGroups", pool.node_group_names)

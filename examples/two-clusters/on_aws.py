@@ -1,0 +1,90 @@
+"""A cluster on Amazon EKS. The names of all resources begin with that of the cluster, so a program can have several."""
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_eks as eks
+import pulumi_kubernetes as kubernetes
+from gpuyard.aws import (
+    AwsNetwork,
+    ClusterAutoscaler,
+    EksAddon,
+    EksCluster,
+    EksNodePool,
+    EksNodePoolSpec,
+    NvidiaDevicePlugin,
+)
+
+KUBERNETES_VERSION = "1.35"
+
+
+def eks_cluster(name: str, region: str, gpu_machine: str, public_access_cidrs: list[str]) -> EksCluster:
+    """A network, a cluster in it, a CPU pool, a GPU pool that starts at zero nodes, and add-ons."""
+    account = aws.Provider(f"{name}-aws", region=region)
+    on_account = pulumi.ResourceOptions(providers=[account, eks.Provider(f"{name}-eks")])
+    cluster_name, zones = f"gpuyard-{name}", [f"{region}a", f"{region}b"]
+
+    network = AwsNetwork(
+        f"{name}-network",
+        {"cidr": "10.0.0.0/16", "zones": zones, "cluster_name": cluster_name, "deletion_protection": False},
+        on_account,
+    )
+    cluster = EksCluster(
+        f"{name}-cluster",
+        {
+            "cluster_name": cluster_name,
+            "version": KUBERNETES_VERSION,
+            "network_id": network.network_id,
+            "private_subnet_ids": list(network.subnet_ids.values()),
+            "public_subnet_ids": list(network.load_balancer_subnet_ids.values()),
+            "public_access_cidrs": public_access_cidrs,
+            "deletion_protection": False,
+        },
+        pulumi.ResourceOptions.merge(on_account, pulumi.ResourceOptions(depends_on=network.subnets)),
+    )
+
+    cpu, gpu = f"{name}-cpu", f"{name}-gpu"
+    specs: dict[str, EksNodePoolSpec] = {
+        cpu: {"machine_types": ["m7i.xlarge"], "min": 1, "max": 4, "zones": zones[:1]},
+        gpu: {"machine_types": [gpu_machine], "min": 0, "max": 8, "zones": zones[:1], "capacity": ["spot"]},
+    }
+    pools = {
+        pool: EksNodePool(
+            pool,
+            {
+                "pool": spec,
+                "cluster": cluster.cluster_name,
+                "kubernetes_version": KUBERNETES_VERSION,
+                "subnet_ids": network.subnet_ids,
+                "node_role_arn": cluster.node_role_arn,
+            },
+            # A node needs its way out and its network plug-in, from its first minute to its last.
+            pulumi.ResourceOptions(providers=[account], depends_on=[network, cluster]),
+        )
+        for pool, spec in specs.items()
+    }
+
+    api = kubernetes.Provider(
+        f"{name}-kubernetes", kubeconfig=cluster.kubeconfig, cluster_identifier=cluster.cluster_name
+    )
+    EksAddon(
+        f"{name}-coredns",
+        {"addon": "coredns", "cluster": cluster.cluster_name, "kubernetes_version": KUBERNETES_VERSION},
+        pulumi.ResourceOptions(providers=[account], depends_on=[pools[cpu]]),
+    )
+    ClusterAutoscaler(
+        f"{name}-autoscaler",
+        {
+            "cluster": cluster.cluster_name,
+            "kubernetes_version": KUBERNETES_VERSION,
+            "region": region,
+            "node_pools": specs,
+        },
+        # Deleted before the pools: it would undo the removal of their nodes.
+        pulumi.ResourceOptions(providers=[account, api], depends_on=[*pools.values()]),
+    )
+    NvidiaDevicePlugin(
+        f"{name}-device-plugin",
+        {"node_pools": specs},
+        pulumi.ResourceOptions(providers=[api], depends_on=[pools[gpu]]),
+    )
+    return cluster

@@ -1,0 +1,49 @@
+"""The example existing-gke, on a cluster that another program has made: it comes up and goes, and the cluster stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.conftest import Project
+from tests.engine.example import PythonProgram, assert_nothing_is_left
+
+FACTS = ("clusterName", "location", "zones", "kubernetesVersion", "nodeServiceAccount", "kubeconfig")
+CLASS = {"key": "cloud.google.com/compute-class", "operator": "Exists"}
+
+
+@pytest.fixture(scope="module")
+def cluster(project: Project) -> PythonProgram:
+    made = PythonProgram(project, "tests/engine/clusters/gke")
+    made.prepare()
+    made.pulumi("up", "--yes", "--skip-preview")
+    return made
+
+
+@pytest.fixture(scope="module")
+def example(project: Project, cluster: PythonProgram) -> PythonProgram:
+    made = PythonProgram(project, "examples/existing-gke")
+    made.prepare()
+    facts = cluster.outputs()
+    made.configure({"gcp:project": facts["project"], **{name: facts[name] for name in FACTS}})
+    return made
+
+
+def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
+    example.up()
+    types = example.types()
+    assert types.count("gcp:container/nodePool:NodePool") == 2, "a spot and an on-demand pool"
+    assert types.count("kubernetes:cloud.google.com/v1:ComputeClass") == 1
+    assert "gcp:container/cluster:Cluster" not in types
+
+
+def test_the_pool_is_scaled_from_zero(example: PythonProgram, cluster: PythonProgram) -> None:
+    labels = example.node_of_a_gpu_pod(cluster.outputs()["kubeconfig"], {"workload": "gpu-training"}, CLASS)
+    assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
+
+
+def test_the_pool_goes_and_the_cluster_stays(example: PythonProgram, cluster: PythonProgram) -> None:
+    example.destroy()
+    nodes = cluster.nodes(cluster.outputs()["kubeconfig"], 1)
+    assert [node["metadata"]["labels"]["cloud.google.com/gke-nodepool"] for node in nodes] == ["default-pool"]
+    cluster.destroy()
+    assert_nothing_is_left(cluster.project)
