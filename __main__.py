@@ -2,7 +2,7 @@
 
 from stack import changes, environment, on, outputs, providers
 
-# Checked as a whole first: a wrong value stops here, before anything is made.
+# The whole config is checked first: a wrong value stops the program here, before anything is created.
 env = environment.load()
 cloud = on.cloud(env.config.cloud)
 account = cloud.providers(env)

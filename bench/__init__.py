@@ -1,1 +1,1 @@
-"""Figures of the sandbox, each beside a floor measured in the same run. Never timed tests."""
+"""Measurements of the sandbox, each compared with a floor from the same run. Tests do not use them."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: works from any python3, because it moves itself into the clone's own environment first."""
+"""`python -m bench`: works with any python3, because it first switches to the virtual environment of the clone."""
 
 from tools.venv import enter
 

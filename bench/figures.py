@@ -3,9 +3,9 @@
     make bench                       three rounds, a few minutes
     python -m bench --rounds 1 --stack dev-gke --print
 
-Each round measures all figures one after the other, so that a slow moment of the machine hits floor and figure alike.
-The floors are what nobody can go below: the engine's own `up` of an empty program, and a bare control plane's start.
-Figures are medians; the ratio is that of the medians.
+Each round measures all figures one after the other, so that a slow moment of the machine affects floor and figure. The
+floors are the parts that gpuyard cannot make faster: the engine's `up` of an empty program, and the start of a bare
+control plane. Figures are medians; a ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from sandbox.cluster import control_plane
 from sandbox.errors import ReportedError, SandboxError
 
 PAGE = Path(__file__).parent / "README.md"
-ENGINE, PLANE = "engine: `up` of an empty program", "control plane: its own start"
-UP, AGAIN = "`make up`, nothing there", "`make up` again, nothing to change"
+ENGINE, PLANE = "engine: `up` of an empty program", "start of a bare control plane"
+UP, AGAIN = "`make up` of a new environment", "`make up` again, without changes"
 PENDING, DOWN = "pod pending → running, pool at 0", "`make down`"
-MEMORY = "most memory during `make up`"
+MEMORY = "peak memory during `make up`"
 
 ROWS = {
-    # figure: (unit, the floors that it stands on)
+    # figure: (unit, its floors)
     ENGINE: ("s", ()),
     PLANE: ("s", ()),
     UP: ("s", (ENGINE, PLANE)),
@@ -53,12 +53,12 @@ console = Console(stderr=True, highlight=False)
 
 
 def sandbox(*arguments: str) -> str:
-    """One command of the sandbox, as a user runs it; its stdout."""
+    """Runs a command of the sandbox as a user would, and returns its stdout."""
     done = subprocess.run(
         [sys.executable, "-m", "sandbox", *arguments], cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
-        raise SandboxError(f"`python -m sandbox {' '.join(arguments)}` failed.", "mend that first, then measure")
+        raise SandboxError(f"`python -m sandbox {' '.join(arguments)}` failed.", "fix that first, then measure")
     return done.stdout
 
 
@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 @contextmanager
 def peak() -> Iterator[list[int]]:
-    """The most memory (MiB, proportional set size) of the sandbox's processes while inside; appended at the end."""
+    """Peak memory (MiB, proportional set size) of the sandbox's processes inside the block, appended at its end."""
     seen, found, over = [0], [], threading.Event()
 
     def watch() -> None:
@@ -96,8 +96,8 @@ def empty_program(pulumi: Path) -> float:
             command = [str(pulumi), "-C", folder, "--non-interactive", *arguments]
             done = subprocess.run(command, env=environment.engine(), capture_output=True, text=True)
             if done.returncode:
-                said = (done.stdout + done.stderr).strip()
-                raise SandboxError(f"`pulumi {arguments[0]}` of an empty program failed: {said}", "mend that first")
+                output = (done.stdout + done.stderr).strip()
+                raise SandboxError(f"`pulumi {arguments[0]}` of an empty program failed: {output}", "fix that first")
 
         run("stack", "init", "floor")
         taken = seconds(lambda: run("up", "--yes", "--skip-preview", "--stack", "floor"))
@@ -113,8 +113,8 @@ def bare_plane() -> float:
 
 
 def round_of(stack: str) -> dict[str, float]:
-    """Every figure once."""
-    pulumi = Path(session.provide()["pulumi"])  # the `down` of the round before took the links to the tools along
+    """Measures every figure once."""
+    pulumi = Path(session.provide()["pulumi"])  # the `down` of the previous round deleted the links to the tools
     figures = {ENGINE: empty_program(pulumi), PLANE: bare_plane()}
     with peak() as most:
         figures[UP] = seconds(lambda: sandbox("up", "--stack", stack, "--json"))
@@ -128,7 +128,7 @@ def round_of(stack: str) -> dict[str, float]:
 
 
 def shown(value: float, unit: str) -> str:
-    """A figure for a person: whole MiB, tenths of seconds."""
+    """A figure as text: whole MiB, tenths of seconds."""
     return f"{value:,.0f} {unit}" if unit == "MiB" else f"{value:.1f} {unit}"
 
 
@@ -154,7 +154,7 @@ def write(text: str) -> None:
 
 
 def measured(rounds: int, stack: str) -> list[dict[str, float]]:
-    """The figures of each round, taken in a sandbox of its own that is gone afterwards."""
+    """The figures of each round, measured in a temporary sandbox."""
     with tempfile.TemporaryDirectory(prefix="gpuyard-bench-") as home:
         os.environ["GPUYARD_SANDBOX"] = home
         environment.isolate()
@@ -169,7 +169,7 @@ def measured(rounds: int, stack: str) -> list[dict[str, float]]:
 @click.option("--stack", default="dev", show_default=True)
 @click.option("--print", "only_print", is_flag=True, help="Print the table instead of writing it into the page.")
 def main(rounds: int, stack: str, only_print: bool) -> None:
-    """Measures, and writes or prints."""
+    """Measures the figures, and writes or prints the table."""
     try:
         text = table(measured(rounds, stack))
     except ReportedError as error:

@@ -1,8 +1,8 @@
-"""What an idle sandbox costs: CPU per process, as a share of one core.
+"""The CPU use of an idle sandbox, for each process, as a share of one core.
 
-    python -m bench.idle [SECONDS]     of the sandbox that runs (make up first); 30 s by default
+    python -m bench.idle [SECONDS]     measures the running sandbox (make up first); 30 s by default
 
-Counted are user and system time of every process of the sandbox and its children, from /proc (Linux only).
+It adds user and system time of every process of the sandbox and its children, from /proc (Linux only).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def seconds() -> dict[int, tuple[str, float]]:
-    """CPU seconds so far by pid, with the process's name."""
+    """Pid → (name of the process, CPU seconds so far)."""
     names = {each.pid: each.name for each in process.all()}
     found = {}
     for pid in {*names, *process.strays()}:
@@ -31,7 +31,7 @@ def seconds() -> dict[int, tuple[str, float]]:
 
 
 def shares(over: float) -> dict[str, float]:
-    """Percent of one core that each process takes while nobody asks for anything."""
+    """Process → percent of one core that it uses during `over` seconds."""
     before, begun = seconds(), time.monotonic()
     time.sleep(over)
     after, took = seconds(), time.monotonic() - begun
@@ -41,7 +41,7 @@ def shares(over: float) -> dict[str, float]:
 def main() -> None:
     found = shares(float(sys.argv[1]) if len(sys.argv) > 1 else 30)
     if not found:
-        sys.exit("no sandbox runs here: make up")
+        sys.exit("no sandbox is running: run `make up` first")
     for name, share in sorted(found.items(), key=lambda entry: -entry[1]):
         print(f"{share:6.1f} %  {name}")
     print(f"{sum(found.values()):6.1f} %  of one core in all")

@@ -1,9 +1,9 @@
-"""The check that every component makes first: its arguments against their declaration.
+"""The first check of every component: its arguments against their declaration.
 
-An argument is declared once, as a field of a TypedDict with a docstring under it. From the type hints alone follow an
-unknown key (with the nearest name), a missing one, a wrong kind, and an Output where a plain value is needed. The
-docstrings are read as well: the stack's config, Pulumi.yaml and the tables of the documentation are made from them. A
-docstring ends with the default; one that is a value stands in backticks: Default: `33`.
+An argument is declared once, as a field of a TypedDict with a docstring under it. The type hints are enough to find an
+unknown key (and the nearest name), a missing one, a wrong type, and an Output where a plain value is needed. The
+docstrings are read too: the stack's config, Pulumi.yaml and the tables of the documentation are generated from them. A
+docstring ends with the default. A default that is a value is in backticks: Default: `33`.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from .checks import Problem
 
 A = TypeVar("A")
 UNKNOWN = "unknown key"
-"""What is wrong with a key that is not declared."""
+"""The text of a problem with a key that is not declared."""
 _DEFAULT = re.compile(r"Default: `([^`]*)`")
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -32,8 +32,8 @@ _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 class Field:
     """One argument.
 
-    `hint`: its type without `NotRequired`; a `Shape` where a map is described by one. `doc`: its docstring on one line.
-    `default`: the value that the docstring gives in backticks; None where it gives none.
+    `hint`: its type without `NotRequired`; a `Shape` if a shape describes the map. `doc`: its docstring on one line.
+    `default`: the value that the docstring has in backticks, or None.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a map may hold: the fields of a TypedDict, or of several that were put together."""
+    """The fields that a map may have: those of a TypedDict, or of several combined."""
 
     name: str
     fields: Mapping[str, Field] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Shape:
         return replace(self, fields={name: each for name, each in self.fields.items() if name not in names})
 
     def only(self, *names: str) -> "Shape":
-        """The shape with these fields alone, in this order.
+        """The shape with only these fields, in this order.
 
         Raises:
             KeyError: it has no such field.
@@ -70,7 +70,7 @@ class Shape:
         return replace(self, fields={name: self.fields[name] for name in names})
 
     def defaulting(self, **defaults: Any) -> "Shape":
-        """The shape with these fields optional, and the value that they then have.
+        """The shape with these fields optional, and with these defaults.
 
         Raises:
             KeyError: it has no such field.
@@ -87,7 +87,7 @@ class Shape:
         return replace(self, fields={**self.fields, **changed})
 
     def renamed(self, **names: str) -> "Shape":
-        """The shape with fields under other names: old=new.
+        """The shape with fields renamed: old=new.
 
         Raises:
             KeyError: it has no such field.
@@ -102,7 +102,7 @@ class Shape:
         )
 
     def plus(self, *others: "Shape | Field") -> "Shape":
-        """The shape with the fields of others, or single ones; a later field replaces an earlier one of its name."""
+        """The shape with further fields or those of shapes. A later field replaces an earlier one of the same name."""
         fields = dict(self.fields)
         for other in others:
             fields |= other.fields if isinstance(other, Shape) else {other.name: other}
@@ -111,7 +111,7 @@ class Shape:
 
 @functools.cache
 def shape(declared: Any) -> Shape:
-    """The shape of a TypedDict, with the fields of those that it extends first.
+    """The shape of a TypedDict, with inherited fields first.
 
     Raises:
         TypeError: it is not a TypedDict.
@@ -146,14 +146,14 @@ def _default(doc: str) -> Any:
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
-    """The arguments of a component, once they are known to be right: None of an optional field is left out, and whole
-    numbers are integers (other languages send 3 as 3.0).
+    """The valid arguments of a component: without optional fields that are None, and with whole numbers as integers
+    (other languages send 3 as 3.0).
 
     Args:
         subject: what an error names first, such as `EksNodePool gpu`.
         declared: the TypedDict.
         given: the arguments.
-        problems_of: what is wrong with values; asked only if the shape is right.
+        problems_of: checks of the values; they run only if the shape has no problems.
 
     Raises:
         pulumi.RunError: one error that lists every problem.
@@ -171,13 +171,13 @@ def _as_declared(name: str) -> str:
 def problems(
     declared: Any, given: Any, path: str = "", spelling: Callable[[str], str] = _as_declared
 ) -> Iterator[Problem]:
-    """Everything in which a map differs from its declaration.
+    """Every difference between a map and its declaration.
 
     Args:
         declared: a TypedDict or a `Shape`.
         given: the map.
-        path: where it is; the paths of the problems start with it.
-        spelling: from the name of a field to the key in the map, such as `to_camel` for a stack's file.
+        path: path of the map; the paths of the problems start with it.
+        spelling: from the name of a field to its key in the map, such as `to_camel` for a stack's file.
     """
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
@@ -210,7 +210,7 @@ def _map_of(fields: Iterable[str]) -> str:
 
 
 def _named(fields: Iterable[str]) -> str:
-    """In backticks, so that an error has them in its caller's spelling."""
+    """The names in backticks, so that an error shows them in the caller's spelling."""
     return ", ".join(f"`{name}`" for name in fields)
 
 
@@ -221,7 +221,7 @@ def _snake(name: str) -> str:
 def _value_problems(
     path: str, hint: Any, value: Any, outputs: bool, spelling: Callable[[str], str]
 ) -> Iterator[Problem]:
-    """`outputs`: an Output may stand here, since one may stand further up."""
+    """`outputs`: whether an Output is accepted here, because one is accepted further up."""
     inner, own = _plain(hint)
     outputs = outputs or own
     if isinstance(value, (pulumi.Output, Awaitable)):
@@ -270,7 +270,7 @@ def _fix(wanted: type, value: Any) -> str:
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
-    """(the type without Input and `| None`, whether an Output is taken)."""
+    """(the type without Input and `| None`, whether an Output is accepted)."""
     parts = [part for part in typing.get_args(hint) if part is not type(None)] if _is_union(hint) else [hint]
     plain = [part for part in parts if typing.get_origin(part) not in (pulumi.Output, Awaitable)]
     if len(plain) == 1 and _is_union(plain[0]):
@@ -285,12 +285,12 @@ def _is_union(hint: Any) -> bool:
 
 
 def is_input(hint: Any) -> bool:
-    """Whether an Output may be given."""
+    """Whether an Output is accepted."""
     return _plain(hint)[1]
 
 
 def kind(hint: Any) -> str:
-    """A type in words: text, a whole number, a list, …"""
+    """The name of a type in errors: text, a whole number, a list, …"""
     inner, _ = _plain(hint)
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
@@ -304,7 +304,7 @@ def kind(hint: Any) -> str:
 
 
 def part(hint: Any) -> "tuple[Shape | None, str]":
-    """(the shape inside a type, how it is held: '' directly, 'map' by a person's own keys, 'list')."""
+    """(the shape inside a type, its container: '' for none, 'map' for one with the user's keys, 'list')."""
     inner, _ = _plain(hint)
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape):
@@ -319,8 +319,8 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
 
 
 def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
-    """A copy of a map that has no `problems` except unknown keys: without these and None, keys as declared, whole
-    numbers as integers."""
+    """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared and
+    whole numbers as integers."""
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
     return {
@@ -345,7 +345,7 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
 
 
 def names(*declared: Any) -> frozenset[str]:
-    """The names of all fields of these TypedDicts and shapes, and of those inside them."""
+    """The names of all fields of these TypedDicts and shapes, including nested ones."""
     found: set[str] = set()
     for each in declared:
         expected = each if isinstance(each, Shape) else shape(each)

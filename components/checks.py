@@ -1,7 +1,7 @@
-"""Checks of plain arguments, the same for a component's own arguments and for the stack's config.
+"""Checks of plain values, for the arguments of components and for the stack's config.
 
-A check yields `Problem`s instead of raising, so that a person sees every mistake at once. `refuse` turns them into the
-one error that Pulumi prints without a traceback.
+A check yields `Problem`s instead of raising, so that the user sees every mistake at once. `refuse` raises them as one
+error, which Pulumi prints without a traceback.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ import pulumi
 _SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
-# The field names that a caller spells in another way, by their Python names.
+# Name of a field in Python → the caller's spelling.
 _spellings: dict[str, str] = {}
 
 
 def spell(names: Iterable[str], spelling: Callable[[str], str]) -> None:
-    """From now on errors have these field names as the caller writes them; without a call, as Python does.
+    """Sets how later errors spell these field names. Without a call, errors have the names in Python.
 
     Args:
         names: names of arguments, as `arguments.names` has them.
@@ -36,8 +36,8 @@ def _spelled_path(path: str) -> str:
 
 
 def spelled_text(text: str) -> str:
-    """A text with the names of fields as the caller writes them. They are in backticks, alone or in a snippet; values
-    of the same name never are."""
+    """A text with the names of fields in the caller's spelling. Names of fields are in backticks, alone or in a
+    snippet; values never are."""
     return re.sub(
         r"`[^`]*`", lambda code: re.sub(r"[a-z0-9_]+", lambda name: _spellings.get(name[0], name[0]), code[0]), text
     )
@@ -47,8 +47,8 @@ def spelled_text(text: str) -> str:
 class Problem:
     """One wrong value: its dotted `path`, the value, what is wrong, what is allowed, the fix.
 
-    Names of fields are snake_case in the path, and in the texts they are in backticks: the caller reads them in its own
-    spelling (see `spell`).
+    Names of fields are in snake_case, and in backticks in the texts. The error shows them in the caller's spelling (see
+    `spell`).
     """
 
     path: str
@@ -58,7 +58,7 @@ class Problem:
     fix: str
 
     def under(self, prefix: str) -> "Problem":
-        """The same problem seen from further up, for example `nodePools.gpu` + `max`."""
+        """The same problem with `prefix` before its path, for example `nodePools.gpu` + `max`."""
         return replace(self, path=f"{prefix}.{self.path}" if self.path else prefix)
 
     def __str__(self) -> str:
@@ -70,18 +70,18 @@ class Problem:
 
 
 def spelled(warning: str) -> str:
-    """A warning, "path: text", with the names of fields as the caller writes them."""
+    """A warning, "path: text", with the names of fields in the caller's spelling."""
     path, colon, text = warning.partition(": ")
     return f"{_spelled_path(path)}{colon}{spelled_text(text)}"
 
 
 def _on_one_line(text: str) -> str:
-    """Names come from a person's file: a line break or a control character in one must not break the message."""
+    """The text with line breaks and control characters escaped: names from the user's file may contain them."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def refuse(problems: Iterable[Problem], subject: str) -> None:
-    """Raises one `pulumi.RunError` that lists every problem of `subject`; returns when there is none."""
+    """Raises one `pulumi.RunError` that lists every problem of `subject`, if there are any."""
     found = list(problems)
     if found:
         count = "one value" if len(found) == 1 else f"{len(found)} values"
@@ -93,7 +93,7 @@ def refuse(problems: Iterable[Problem], subject: str) -> None:
 def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterator[Problem]:
     """`value` is an IPv4 network in CIDR notation whose prefix is between `shortest` and `longest` bits."""
     allowed = f"an IPv4 network such as 10.0.0.0/16, prefix /{shortest} to /{longest}"
-    # Python's own reader takes a mask and a missing prefix; the clouds take neither.
+    # Python accepts a mask and a missing prefix; the clouds accept neither.
     _, slash, prefix = str(value).partition("/")
     if not slash or not re.fullmatch("0|[1-9][0-9]*", prefix):
         fix = "write the network's first address, a '/' and the prefix length"
@@ -117,8 +117,8 @@ def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterato
         )  # fmt: skip
 
 
-# IANA's special-purpose registry, and RFC 1918. Python's own `is_global` is another one in each version: in 3.10 nobody
-# has an address in 0.0.0.0/0.
+# IANA's special-purpose registry, and RFC 1918. Python's `is_global` differs between versions: in 3.10 it is false for
+# 0.0.0.0/0.
 _NOT_PUBLIC = [
     ipaddress.IPv4Network(network)
     for network in (
@@ -130,29 +130,29 @@ _NOT_PUBLIC = [
 
 
 def whole_internet(networks: Iterable[str]) -> bool:
-    """Whether the networks (CIDRs) together let in half of all addresses or more: nobody means as many."""
+    """Whether the networks (CIDRs) together have half of all IPv4 addresses or more, which is rarely intended."""
     distinct = ipaddress.collapse_addresses(ipaddress.IPv4Network(network) for network in networks)
     return sum(network.num_addresses for network in distinct) >= 2**31
 
 
 def public(network: str) -> bool:
-    """Whether somebody on the internet has an address in `network`, which is a CIDR."""
+    """Whether `network`, a CIDR, contains public addresses."""
     return not any(ipaddress.IPv4Network(network).subnet_of(other) for other in _NOT_PUBLIC)
 
 
 def listed(path: str, values: list[str], most: int) -> Iterator[Problem]:
-    """`values` are up to `most`, and each stands there once."""
+    """`values` has at most `most` items, each once."""
     for index, value in enumerate(values):
         if value in values[:index]:
             yield Problem(f"{path}[{index}]", value, "named twice", "each once", "remove one of them")
     if len(values) > most:
         yield Problem(
-            path, f"{len(values)} values", "more than the cloud takes", f"up to {most}", "join neighbouring ones"
+            path, f"{len(values)} values", "more than the cloud accepts", f"up to {most}", "merge adjacent networks"
         )
 
 
 def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
-    """No two of the networks (path → CIDR) overlap; those that are no CIDR are left to `cidr`."""
+    """No two of the networks (path → CIDR) overlap. Invalid CIDRs are skipped: `cidr` reports them."""
     seen: dict[str, ipaddress.IPv4Network] = {}
     for path, value in networks.items():
         try:
@@ -162,7 +162,7 @@ def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
         for other, earlier in seen.items():
             if network.overlaps(earlier):
                 yield Problem(
-                    path, value, f"overlaps {other} = {earlier}", "networks that share no address", "move one of them"
+                    path, value, f"overlaps {other} = {earlier}", "networks that share no address", "change one of them"
                 )
         seen[path] = network
 
@@ -175,16 +175,16 @@ _VALUE = re.compile(rf"({_NAME})?")
 
 
 def label(path: str, key: str, value: Any) -> Iterator[Problem]:
-    """`key` and `value` make a Kubernetes label (the same rule holds for taints)."""
+    """`key` and `value` are a valid Kubernetes label. The same rule applies to taints."""
     if not _KEY.fullmatch(key):
         yield Problem(
-            f"{path}.{key}", value, "the key is no Kubernetes label key",
+            f"{path}.{key}", value, "not a valid Kubernetes label key",
             "letters, digits, '-', '_', '.', up to 63 characters, with an optional lower-case DNS prefix and '/'",
             "rename the key",
         )  # fmt: skip
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         yield Problem(
-            f"{path}.{key}", value, "the value is no Kubernetes label value",
+            f"{path}.{key}", value, "not a valid Kubernetes label value",
             "a string of up to 63 letters, digits, '-', '_', '.'",
             f'quote it: {key}: "{str(value).lower()}"' if isinstance(value, (bool, int)) else "shorten or rename it",
         )  # fmt: skip
@@ -197,7 +197,7 @@ def namespace(path: str, value: str) -> Iterator[Problem]:
     """`value` is empty, or the name of a Kubernetes namespace."""
     if value and not _NAMESPACE.fullmatch(value):
         yield Problem(
-            path, value, "not the name of a Kubernetes namespace", "up to 63 lower-case letters, digits and '-'",
+            path, value, "not a valid Kubernetes namespace name", "up to 63 lower-case letters, digits and '-'",
             "see `kubectl get namespaces`",
         )  # fmt: skip
 
@@ -206,7 +206,7 @@ def one_of(path: str, value: str, allowed: Iterable[str]) -> Iterator[Problem]:
     """`value` is one of `allowed`."""
     options = list(allowed)
     if value not in options:
-        # Spelled with other letters' case or another separator it is almost surely meant.
+        # An option that differs only in case or separators is almost certainly the intended one.
         meant = [o for o in options if re.sub("[-_ ]", "", o).lower() == re.sub("[-_ ]", "", str(value)).lower()]
         yield Problem(
             path, value, "unknown value", ", ".join(options), f"write {meant[0] if meant else ' or '.join(options)}"
@@ -214,5 +214,5 @@ def one_of(path: str, value: str, allowed: Iterable[str]) -> Iterator[Problem]:
 
 
 def last_line(error: Exception) -> str:
-    """What an invoke that failed says in the end: the cloud's own words."""
+    """The last line of the error of a failed invoke: the cloud's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]

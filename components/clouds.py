@@ -1,4 +1,5 @@
-"""In what the clouds differ for the parts that both share: one row for each cloud, no branch on its name elsewhere."""
+"""The differences between the clouds for modules that both share: one row for each cloud. Code elsewhere reads the row
+instead of comparing the cloud's name."""
 
 from dataclasses import dataclass
 
@@ -8,14 +9,14 @@ GCP = "gcp"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud, as far as pools and machine types ask for it."""
+    """A cloud, with the facts that pools and machine types need."""
 
     name: str
     """Key of the cloud in configs and tables."""
     kubernetes: str
     """Its managed Kubernetes."""
     machines_of: str
-    """Whose machine types its tables hold, as a person names it."""
+    """Name of the service whose machine types its table lists, for messages."""
     capacity_types: tuple[str, ...]
     """Capacity types that the rungs of a pool's ladder can have."""
     several_machine_types: bool
@@ -23,17 +24,17 @@ class Cloud:
     gpu_taint_value: str
     """Value of the taint `nvidia.com/gpu` on GPU nodes. GKE adds its own, `present`, which collides with any other."""
     accelerator_label: str
-    """Label by which the autoscaler knows that a node's GPU is still to come; empty where the cloud sets its own."""
+    """Label with which the autoscaler recognizes a node whose GPU is not ready yet; empty if the cloud sets its own."""
     ladder_label: str
-    """Label and taint by which the autoscaler reads the order of a ladder's rungs; empty where it reads their names."""
+    """Label and taint from which the autoscaler reads the order of a ladder's rungs; empty if it reads their names."""
     interconnect: str
-    """Value of the interconnect label: which interfaces a pool with `interconnect` has."""
+    """Value of the interconnect label: the kind of interface that a pool with `interconnect` has."""
     interconnect_name: str
-    """The same as its cloud calls it."""
+    """The cloud's name for these interfaces."""
     placement_name: str
-    """What the cloud calls nodes that are placed close together."""
+    """The cloud's name for placing nodes close together."""
     attachable: str
-    """Prefix of machine types to which GPUs are attached; empty where GPUs are part of a type."""
+    """Prefix of machine types to which GPUs are attached; empty if GPUs are always part of a type."""
     gpu_example: str
     """A machine type with one GPU, for messages."""
     region_example: str
@@ -50,8 +51,8 @@ CLOUDS = {
             capacity_types=("reserved", "spot", "on_demand"),
             several_machine_types=True,
             gpu_taint_value="true",
-            # The Cluster Autoscaler regards a node with this label as unready until its GPU shows, and orders no
-            # second one while the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel;
+            # The Cluster Autoscaler treats a node with this label as unready until its GPU appears, so it does not add
+            # a second node while the device plugin starts (cluster-autoscaler/cloudprovider/aws, GPULabel;
             # autoscaler#3164).
             accelerator_label="k8s.amazonaws.com/accelerator",
             ladder_label="",

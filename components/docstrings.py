@@ -29,7 +29,7 @@ def of_field(of: type, name: str) -> str | None:
 
 
 def _bases(of: type, definition: ast.ClassDef) -> list[type]:
-    """The classes that the source names as bases. Python forgets those of a TypedDict."""
+    """The base classes in the source. At run time a TypedDict does not have its bases."""
     names = [base.id for base in definition.bases if isinstance(base, ast.Name)]
     found = [getattr(sys.modules[of.__module__], name, None) for name in names]
     return [base for base in found if isinstance(base, type)]
@@ -37,7 +37,7 @@ def _bases(of: type, definition: ast.ClassDef) -> list[type]:
 
 @functools.cache
 def _definition(of: type) -> ast.ClassDef | None:
-    """The source of a class; None for a class that has none, such as one of Python's own."""
+    """The source of a class; None if it is not available, as for built-in classes."""
     try:
         tree = ast.parse(inspect.getsource(of))
     except (OSError, TypeError):

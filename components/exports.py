@@ -9,7 +9,7 @@ editors read them there, and `lazy` reads the same lines at run time. To add an 
         __getattr__, __dir__, __all__ = lazy(__name__)
 
 Nothing is imported before a name is used (PEP 562), so `import gpuyard.aws` costs nothing and a stack on one cloud
-never loads the SDK of the other. `__getattr__` is hidden from type checkers: they would take any misspelled name.
+never loads the SDK of the other. `__getattr__` is hidden from type checkers: they would accept any misspelled name.
 """
 
 import ast

@@ -25,8 +25,8 @@ from .clouds import AWS as AWS
 from .clouds import CLOUDS
 from .clouds import GCP as GCP
 
-# Service Quotas codes count vCPUs of all running instances of the family: on demand, and spot. P5, P5e and P5en have a
-# spot quota of their own ("All P5 Spot Instance Requests"), which is not that of P4, P3 and P2.
+# Service Quotas codes: (on demand, spot). Each counts the vCPUs of all running instances of the family. P5, P5e and
+# P5en have a separate spot quota ("All P5 Spot Instance Requests") from that of P4, P3 and P2.
 _AWS_QUOTAS = {
     "p5": ("L-417A185B", "L-C4BD4855"),
     "p": ("L-417A185B", "L-7212CCBC"),
@@ -34,7 +34,7 @@ _AWS_QUOTAS = {
 }
 _AWS_STANDARD_QUOTA = ("L-1216C47A", "L-34B43A08")
 
-# GPU → oldest and newest NVIDIA driver branch that runs it; None is "no known end".
+# GPU → oldest and newest NVIDIA driver branch that supports it; None: the newest is not known.
 _DRIVERS: dict[str, tuple[int, int | None]] = {
     "V100": (450, 580),
     "T4": (450, None),
@@ -51,8 +51,8 @@ _DRIVERS: dict[str, tuple[int, int | None]] = {
     "RTX PRO 4500": (595, None),
 }
 
-# Accelerators that Google attaches to N1 machines → count → the most vCPUs that a machine with so many may have. From
-# deprecated_machine_types_gpu_config.go of GKE's autoscaler, 2026-08 (of P100 some zones take more).
+# Accelerators that Google attaches to N1 machines → count → the most vCPUs that a machine with that many may have. From
+# deprecated_machine_types_gpu_config.go of GKE's autoscaler, 2026-08 (some zones allow more for P100).
 GCP_ATTACHABLE = {
     "nvidia-tesla-v100": {1: 12, 2: 24, 4: 48, 8: 96},
     "nvidia-tesla-t4": {1: 48, 2: 48, 4: 96},
@@ -82,13 +82,13 @@ class MachineType:
     `gpus`, `neuron`, `efa`, `network_cards`: how many it has. `gpu`: EC2's name of the GPU, or Google's accelerator
     type. `memory_mib`, `gpu_memory_mib` (of one GPU): MiB. `nvme_gb`: total local NVMe in GB over `nvme_disks`.
     `max_pods`: pods by network addresses without prefix delegation (AWS only, else 110). `offered`: False for a type
-    that the cloud no longer describes. `spot`, `capacity_block`: whether it is sold so. `cluster_placement`: whether it
-    takes part in cluster placement groups (AWS) or compact placement (Google).
+    that the cloud no longer describes. `spot`, `capacity_block`: whether it is sold as such. `cluster_placement`:
+    whether it supports cluster placement groups (AWS) or compact placement (Google).
 
-    On Google only. `local_ssds`: how many local SSDs of 375 GB it can be given (`nvme_gb` are those that come with it).
-    `boot_disks`: types of its boot disk, the usual one first; `disks`: types of volumes that it takes. `compact`: the
+    On Google only. `local_ssds`: numbers of local SSDs of 375 GB that can be added (`nvme_gb` is what it includes).
+    `boot_disks`: types of its boot disk, the default first; `disks`: types of volumes that it supports. `compact`: the
     most nodes of a compactly placed pool. `gpudirect`: interfaces for multi-node training. `on_demand`, `flex`: whether
-    it is sold so.
+    it is sold as such.
     """
 
     name: str
@@ -124,7 +124,7 @@ class MachineType:
 
     @property
     def driver_branches(self) -> tuple[int, int | None] | None:
-        """Oldest and newest NVIDIA driver branch for this GPU; None when it has none or it is not known."""
+        """Oldest and newest NVIDIA driver branch for this GPU; None if it has no GPU or the branches are not known."""
         return _DRIVERS.get(self.gpu)
 
     def quota_code(self, spot: bool = False) -> str:
@@ -178,7 +178,7 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
 
 
 class MachineFacts(TypedDict):
-    """A machine type that gpuyard does not know yet, in EC2's words: what `aws ec2 describe-instance-types` says."""
+    """A machine type that gpuyard does not know yet, with the values that `aws ec2 describe-instance-types` shows."""
 
     vcpu: int
     """vCPUs, 1 or more."""
@@ -214,7 +214,7 @@ _declared: dict[str, dict[str, MachineType]] = {cloud: {} for cloud in CLOUDS}
 
 
 def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> None:
-    """Adds machine types that are newer than this release. Facts that have `declaration_problems` are ignored."""
+    """Adds machine types that are newer than this release. Facts with `declaration_problems` are ignored."""
     for name in names:
         if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
             known: dict[str, Any] = {"arch": "x86_64", **facts}
@@ -222,7 +222,7 @@ def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> Non
 
 
 def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
-    """What is wrong with facts that a person gives of a machine type. Paths are relative to them."""
+    """What is wrong with the facts in a file about a machine type. Paths are relative to them."""
     yield from checks.one_of("arch", facts.get("arch", "x86_64"), ("x86_64", "arm64"))
     numbers: dict[str, Any] = {"vcpu": 0, "memory_mib": 0, **facts}
     for field, low in {"vcpu": 1, "memory_mib": 1, "network_cards": 1, "max_pods": 1}.items():
@@ -233,28 +233,28 @@ def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
             yield _as_described(field, numbers[field], "must not be negative", "0 or more")
     for first, second in (("gpus", "gpu"), ("gpus", "gpu_memory_mib"), ("nvme_disks", "nvme_gb")):
         if bool(numbers.get(first)) != bool(numbers.get(second)):
-            yield _as_described(second, numbers.get(second), f"goes with `{first}`", "both, or neither")
+            yield _as_described(second, numbers.get(second), f"must be set together with `{first}`", "both, or neither")
     if numbers.get("efa", 0) > (cards := numbers.get("network_cards", 1)):
         yield _as_described("efa", numbers["efa"], "more interfaces than `network_cards`", f"0 to {cards}")
 
 
 def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:
-    return Problem(field, value, wrong, allowed, "write what `aws ec2 describe-instance-types` says")
+    return Problem(field, value, wrong, allowed, "write the value that `aws ec2 describe-instance-types` shows")
 
 
 def find(cloud: str, name: str) -> MachineType | None:
-    """The machine type of that name, or None when neither the table nor a declaration knows it."""
+    """The machine type of that name, or None if neither the table nor a declaration has it."""
     return _table(cloud).get(name) or _declared.get(cloud, {}).get(name)
 
 
 def names(cloud: str) -> list[str]:
-    """Every machine type of a cloud that the table knows, withdrawn ones included."""
+    """Every machine type in the table of a cloud, including withdrawn ones."""
     return list(_table(cloud))
 
 
 def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
-    """Names of offered types that look most like a misspelled or unknown one, closest first: all sizes of its family,
-    else `count` of any."""
+    """Names of offered types that are most similar to a misspelled or unknown one, closest first: all sizes of its
+    family, or else `count` of any family."""
     offered = [machine.name for machine in _table(cloud).values() if machine.offered]
     family = re.match(r"[a-z0-9-]+[.-](?=[^.-]*$)", name.lower())
     if family and (sizes := [each for each in offered if each.startswith(family[0])]):
@@ -263,22 +263,22 @@ def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
 
 
 def unknown(cloud: str, name: str, path: str) -> Problem:
-    """The problem of a name that the cloud does not have: another cloud's, or a misspelled one."""
+    """The problem of a name that the cloud does not have: a type of another cloud, or a misspelled one."""
     ours = CLOUDS[cloud].machines_of
     for other in CLOUDS.values():
         if find(other.name, name):
             return Problem(
-                path, name, f"unknown machine type: it is one of {other.machines_of}", f"types of {ours}",
-                "name one of them",
+                path, name, f"unknown machine type: it is a type of {other.machines_of}", f"types of {ours}",
+                "write one of them",
             )  # fmt: skip
     near = nearest(cloud, name)
-    allowed = f"such as {', '.join(near)}" if near else f"types of {ours}; none looks like it"
+    allowed = f"such as {', '.join(near)}" if near else f"types of {ours}; none is similar to it"
     return Problem(path, name, "unknown machine type", allowed, "correct the name")
 
 
 def successors(machine: MachineType, count: int = 3) -> list[str]:
-    """Offered types with the same number of GPUs and at least its vCPUs and GPU memory (without GPUs: its memory), of
-    its own kind (m5: m) and smallest first."""
+    """Offered types with the same number of GPUs and at least its vCPUs and GPU memory (without GPUs: its memory), its
+    own family (m5: m) and smallest first."""
     fits = [
         other
         for other in _table(machine.cloud).values()

@@ -1,4 +1,4 @@
-"""What is wrong with a pool's spec, seen without asking a cloud, and what deserves a look. Paths are relative to it."""
+"""Problems and warnings of a pool's spec, as far as they are known without asking a cloud. Paths are relative to it."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from .taints import EFFECTS, GPU_KEY
 
 _OWN_DOMAIN = "gpuyard.dev/"
 _DISK_RANGE_GIB = (30, 16384)
-# Ends up in names of both clouds, in labels and in Kubernetes' own names.
+# The name of a pool is part of names on both clouds, of labels and of names in Kubernetes.
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -69,7 +69,7 @@ def _name(cloud: str, name: str) -> Iterator[Problem]:
         suffix = RUNG_SUFFIXES[capacity]
         if suffix and name.endswith(suffix):
             yield Problem(
-                "", name, f"has the ending of a {capacity} rung's group", f"names that do not end in {suffix}",
+                "", name, f"ends like the group of a {capacity} rung", f"names that do not end in {suffix}",
                 "rename the pool; `capacity` says how its nodes are bought",
             )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _size(spec: NodePoolSpec) -> Iterator[Problem]:
         yield Problem("min", low, "must not be negative", f"0 to {MAX_NODES}", "write 0 to let the pool scale to zero")
     if not 1 <= high <= MAX_NODES:
         yield Problem(
-            "max", high, "outside the range", f"1 to {MAX_NODES}", "remove the pool if it is to have no nodes"
+            "max", high, "outside the range", f"1 to {MAX_NODES}", "remove the pool if it should have no nodes"
         )
     elif low > high:
         yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower `min`, or raise `max` to {low}")
@@ -96,7 +96,7 @@ def _capacity(cloud: str, ladder: list[str]) -> Iterator[Problem]:
         yield from checks.one_of(f"capacity[{index}]", rung, CLOUDS[cloud].capacity_types)
     if not ladder or len(set(ladder)) < len(ladder):
         yield Problem(
-            "capacity", ladder, "a ladder has at least one rung, and each rung once",
+            "capacity", ladder, "a ladder needs at least one rung, and each rung only once",
             ", ".join(CLOUDS[cloud].capacity_types),
             "write [on_demand], [spot] or [spot, on_demand]",
         )  # fmt: skip
@@ -112,7 +112,7 @@ def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[
         if spec.get("interconnect") and not machine.interconnects:
             near = ", ".join(hardware.with_interconnect(machine)) or "none with such GPUs"
             yield Problem(
-                path, machine.name, f"has no {kind}, which `interconnect` asks for", f"types that have it: {near}",
+                path, machine.name, f"has no {kind}, which `interconnect` requires", f"types that have it: {near}",
                 "choose one of them, or remove `interconnect`",
             )  # fmt: skip
         if spec.get("placement") and not machine.cluster_placement:
@@ -171,23 +171,23 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
 
 
 def _shape(machines: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
-    """The Cluster Autoscaler takes a group's first type for all, so no other may be less (its AWS README, "Using Mixed
-    Instances Policies")."""
+    """Machine types that do not fit together. The Cluster Autoscaler assumes that every node has the group's first
+    type, so no other type may be smaller (its AWS README, "Using Mixed Instances Policies")."""
     names = [machine.name for machine in machines]
     if len({(each.gpus, each.arch, each.interconnects if interconnect else 0) for each in machines}) > 1:
         yield Problem(
-            "machine_types", names, "types of different shape: the autoscaler takes the first for all",
+            "machine_types", names, "types of different shape: the autoscaler assumes that all are like the first",
             "types with the same number of GPUs, the same architecture and, with `interconnect`, as many interfaces",
             "make a pool for each shape",
         )  # fmt: skip
         return
     least = [each for each in machines if all(_holds(other, each) for other in machines)]
     if machines and machines[0] not in least:
-        said = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in machines)
+        sizes = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in machines)
         yield Problem(
             "machine_types", names,
-            f"the autoscaler takes the first for all, and another is smaller ({said}): pods that the first would hold "
-            "wait on the others", "types of the same vCPUs and memory, or the smallest first",
+            f"the autoscaler assumes that all are like the first, but another is smaller ({sizes}): pods that fit only "
+            "the first would stay pending", "types of the same vCPUs and memory, or the smallest first",
             f"write {least[0].name} first" if least else "make a pool for each size",
         )  # fmt: skip
 
@@ -197,15 +197,15 @@ def _holds(machine: hardware.MachineType, other: hardware.MachineType) -> bool:
 
 
 def warnings(cloud: str, spec: NodePoolSpec) -> Iterator[str]:
-    """What works on both clouds but is rarely intended, for a pool that has no `problems`."""
+    """Settings that work on both clouds but are rarely intended, for a pool that has no `problems`."""
     machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
     models = list(dict.fromkeys(machine.gpu for machine in machines if machine.gpu))
     if len(models) > 1:
-        yield f"machine_types: nodes have {' or '.join(models)}, as the cloud chooses; a job sees other GPUs each time"
+        yield f"machine_types: the cloud chooses nodes with {' or '.join(models)}; a job may get another GPU each time"
     elif len({(machine.vcpu, machine.memory_mib) for machine in machines}) > 1:
         yield (
-            f"machine_types: of different size; pods are counted by {machines[0].name}, and larger machines cost more "
-            "for the same"
+            f"machine_types: sizes differ; the autoscaler plans pods for {machines[0].name}, and larger machines cost "
+            "more for the same pods"
         )
     ladder = spec.get("capacity", ["on_demand"])
     if behind := ladder[ladder.index("on_demand") + 1 :] if "on_demand" in ladder else []:
@@ -243,7 +243,7 @@ def _accelerator(cloud: str, machine: hardware.MachineType, spec: NodePoolSpec, 
             fits = [str(more) for more, most in counts.items() if machine.vcpu <= most]
             yield Problem(
                 "accelerator.count", count,
-                f"{count} x {wanted['type']} takes {counts[count]} vCPUs at most, {machine.name} has {machine.vcpu}",
+                f"{count} x {wanted['type']} allows at most {counts[count]} vCPUs, {machine.name} has {machine.vcpu}",
                 ", ".join(fits) or "none on this machine",
                 f"write count: {fits[0]}, or choose a smaller machine" if fits else "choose a smaller machine",
             )  # fmt: skip

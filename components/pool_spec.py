@@ -1,6 +1,6 @@
-"""What a person writes to describe one node pool, the same on both clouds.
+"""The description of one node pool, the same on both clouds.
 
-Each cloud extends `NodePoolSpec` with what only its pools have; `pools.resolve` derives everything else from it.
+Each cloud extends `NodePoolSpec` with fields that only its pools have. `pools.resolve` derives everything else from it.
 """
 
 from typing import TypedDict
@@ -11,8 +11,8 @@ from .taints import Taint
 
 
 class Accelerator(TypedDict):
-    """The GPU that a pool is for. Needed for Google's N1 machines, to which GPUs are attached; for every other machine
-    type it is checked against what the machine has."""
+    """The GPU of a pool. It is needed for Google's N1 machines, to which GPUs are attached. For every other machine
+    type it is only compared with the machine's GPU."""
 
     type: str
     """EC2's name of the GPU (L4, V100) or Google's accelerator type (nvidia-l4)."""
@@ -24,7 +24,7 @@ class NodePoolSpec(TypedDict):
     """One pool of equal nodes."""
 
     machine_types: list[str]
-    """Machine types, such as g6.2xlarge or g2-standard-8. GKE takes one; on EKS a spot pool may have several of the
+    """Machine types, such as g6.2xlarge or g2-standard-8. GKE accepts one; on EKS a spot pool may have several of the
     same shape."""
     min: int
     """Fewest nodes in the pool, over all its zones, 0 to 1000. The last rung of `capacity` holds them."""
@@ -46,7 +46,7 @@ class NodePoolSpec(TypedDict):
     disk_gib: NotRequired[int]
     """Root volume of each node in GiB, 30 to 16384. Default: 100, with GPUs 200."""
     scratch: NotRequired[bool]
-    """Whether the local NVMe disks, striped, are the pods' ephemeral storage. Default: true where the machine type
+    """Whether the local NVMe disks, striped, are the pods' ephemeral storage. Default: true if the machine type
     includes such disks."""
     interconnect: NotRequired[bool]
     """Whether nodes have every network interface that the machine type offers for multi-node training: EFA on EKS,
@@ -55,8 +55,8 @@ class NodePoolSpec(TypedDict):
     """Whether nodes are placed close together; never on the rung reserved, whose place is fixed by the reservation.
     Default: the value of `interconnect`."""
     accelerator: NotRequired[Accelerator]
-    """The GPU that the pool is for. Default: the GPU of the machine type."""
+    """The GPU of the pool. Default: the GPU of the machine type."""
     accept_withdrawn: NotRequired[bool]
     """Whether a machine type that the cloud no longer describes is accepted. Default: `false`."""
     was: NotRequired[str]
-    """Former name of the pool: what exists under it takes the new name, and no node is replaced. Default: none."""
+    """Former name of the pool: its resources get the new name, and no node is replaced. Default: none."""

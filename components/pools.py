@@ -53,7 +53,7 @@ class Pool:
     name: str
     """Name of the pool."""
     machine_types: tuple[str, ...]
-    """Machine types; the autoscaler takes the first for all."""
+    """Machine types; the autoscaler assumes that all are like the first."""
     min: int
     """Fewest nodes, over all zones."""
     max: int
@@ -65,7 +65,7 @@ class Pool:
     capacity: tuple[str, ...]
     """The ladder, best rung first."""
     zones: tuple[str, ...]
-    """Zones of its own; empty for those of the network."""
+    """Zones of the pool; empty for all zones of the network."""
     disk_gib: int
     """Root volume in GiB."""
     gpus: int
@@ -148,7 +148,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         gpus=gpus,
         gpu=gpu,
         arch=machine.arch,
-        # The least of the types: what a pod may count on.
+        # The lowest of the types: a pod can rely only on that.
         scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in machines),
         interconnects=machine.interconnects if interconnect else 0,
         placement=spec.get("placement", interconnect and capacity != ("reserved",)),
@@ -156,20 +156,21 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
 
 
 def declared_facts(spec: NodePoolSpec) -> hardware.MachineFacts | None:
-    """What the spec says of a machine type that the table does not have; specs of EKS may."""
+    """The facts in the spec about a machine type that the table does not have; only EKS specs can have them."""
     only_here: Mapping[str, Any] = {**spec}
     return only_here.get("machine")
 
 
 def _accelerator_label(machines: list[hardware.MachineType]) -> str:
-    """The GPU of every node of the pool, as a label's value: EC2's names have blanks."""
+    """The GPU of every node of the pool as the value of a label, without the blanks in EC2's names."""
     models = {machine.gpu for machine in machines}
     name = models.pop().lower() if len(models) == 1 else "gpu"
     return f"nvidia-{re.sub('[^a-z0-9.]+', '-', name)}"
 
 
 def _scratch_gb(machine: hardware.MachineType, scratch: bool | None, local_ssds: float | None) -> int:
-    """Disks that a machine includes are used unless the pool opts out; disks that can be added only if it asks."""
+    """Local NVMe for ephemeral storage. Disks that a machine includes are used unless the pool opts out; disks that can
+    be added are used only if the pool asks for them."""
     if scratch is False or not (machine.nvme_gb or scratch or local_ssds):
         return 0
     least = min(machine.local_ssds, default=0)

@@ -1,4 +1,4 @@
-"""Renaming a pool: the resources of the former name, `was`, get the new one, and no node is deleted."""
+"""Renaming a pool: the resources with the former name, `was`, get the new name, and no node is deleted."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from .pool_spec import NodePoolSpec
 
 
 def problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
-    """Former names that another pool has or had, or that are the pool's own."""
+    """Former names that are the name or the former name of another pool, or the pool's present name."""
     taken: dict[str, str] = {}
     for name, spec in specs.items():
         was = spec.get("was")
@@ -22,6 +22,6 @@ def problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
 
 
 def renamed(opts: pulumi.ResourceOptions | None, spec: NodePoolSpec) -> pulumi.ResourceOptions | None:
-    """`opts` of a pool's component with an alias, so that the resources of the former name become this pool's."""
+    """`opts` of a pool's component with an alias, so that the resources with the former name become this pool's."""
     was = spec.get("was")
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=was)])) if was else opts

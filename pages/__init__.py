@@ -1,1 +1,1 @@
-"""What is generated for the documentation."""
+"""The generators of documentation."""

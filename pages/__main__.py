@@ -1,9 +1,9 @@
-"""Writes all that is generated: docs/api, Pulumi.yaml's keys, docs/pools.md, and the clouds' pictures and tables.
+"""Writes all generated documentation: docs/api, Pulumi.yaml's keys, docs/pools.md, and the clouds' pictures and tables.
 
     make pages                    writes the pages
-    python -m pages --check       exits 1, and says what to do, when a page is not what it would write
+    python -m pages --check       exits 1, with instructions, if a page is not up to date
 
-Not here: the README's transcripts (`make record`), which need a sandbox.
+Not included: the README's transcripts (`make record`), which need a sandbox.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GENERATORS: tuple[Callable[[Sequence[str] | None], int], ...] = (api, config, pi
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status: the highest of the generators'. Every one of them runs."""
+    """Runs every generator and returns the highest exit status."""
     return max([generate(arguments) for generate in GENERATORS])
 
 

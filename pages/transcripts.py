@@ -1,11 +1,11 @@
-"""Records what a user sees: runs `make up` and `make demo` and puts their output into the README.
+"""Records the transcripts of the README: runs `make up` and `make demo` and writes their output into the page.
 
-    make record          in a copy of the clone, which is gone afterwards; the tools must have been provided before
+    make record          runs in a temporary copy of the clone; the tools must be installed already
 
-A user with internet sees the real charts. Where they cannot be reached, `$GPUYARD_CHARTS` names a folder of them
-(docs/air-gapped.md): the copy's stack file then says `charts.mirror`, and the output is the same.
+With internet access, the real charts are installed. Without it, `$GPUYARD_CHARTS` names a folder of them
+(docs/air-gapped.md): the stack file of the copy then has `charts.mirror`, and the output is the same.
 
-The README holds a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
+The README has a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMNS = "118"
 
 
 def copied(folder: Path, charts: str) -> Path:
-    """The clone as it is, without its sandbox and caches; its `dev` takes charts from the folder `charts`, if any."""
+    """A copy of the clone without sandbox and caches. Its `dev` takes charts from the folder `charts`, if it is set."""
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs")
     clone = Path(shutil.copytree(ROOT, folder / "gpuyard", ignore=ignored))
     if charts:
@@ -35,11 +35,12 @@ def copied(folder: Path, charts: str) -> Path:
 
 
 def output(command: str, clone: Path) -> str:
-    """What `command` prints in `clone`, stdout and stderr together, with its folder taken out.
+    """The output of `command` in `clone`, stdout and stderr together, without the path of the clone.
 
-    Raises SystemExit when the command fails: a failure is not what the README should show.
+    Raises:
+        SystemExit: the command fails.
     """
-    # Without make's own variables, or a make within make announces its folders.
+    # Without make's variables: otherwise the inner make prints its folders.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
     done = subprocess.run(
         command.split(),
@@ -57,7 +58,11 @@ def output(command: str, clone: Path) -> str:
 
 
 def placed(page: str, command: str, text: str) -> str:
-    """`page` with `text` between the comments of `command`. Raises ValueError when they are not there."""
+    """`page` with `text` between the comments of `command`.
+
+    Raises:
+        ValueError: the page does not have these comments.
+    """
     begin, end = f"<!-- transcript: {command} -->\n", "<!-- transcript: end -->"
     found = re.compile(f"{re.escape(begin)}.*?{end}", re.DOTALL)
     if not found.search(page):

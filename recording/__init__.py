@@ -1,1 +1,1 @@
-"""An engine that records what a program registers, for tests and for the pages."""
+"""An engine that records the resources that a program registers, for tests and for generated pages."""

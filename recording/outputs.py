@@ -1,6 +1,6 @@
-"""Plausible outputs of resources and data sources for the recorder: enough for a program to go on, never a simulation.
+"""Plausible outputs of resources and data sources for the recorder: enough for a program to run, not a simulation.
 
-Shapes are the SDK's; values carry the logical name, so that a wrong reference shows up in a test's message.
+Shapes are the SDK's. Values contain the logical name, so that a test's message shows a wrong reference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f"]
 
-# EC2's prefixes of ids; everything else has its name (or its ARN) as id.
+# Prefixes of EC2's ids. Every other resource has its name (or its ARN) as id.
 _PREFIXES = {
     "Vpc": "vpc",
     "Subnet": "subnet",
@@ -33,7 +33,7 @@ _PREFIXES = {
 
 
 def resource(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Outputs of a new resource, `id` included; what equals an input may be left out. The same ones in every run."""
+    """Outputs of a new resource, including `id`, the same in every run. Outputs that equal an input may be omitted."""
     package, type = token.split(":")[0], token.rpartition(":")[2]
     digest = hashlib.sha256(f"{token}{name}".encode()).hexdigest()[:17]
     made: dict[str, Any] = _SPECIAL.get(token, lambda *_: {})(name, inputs)
@@ -47,7 +47,7 @@ def resource(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         prefix = _PREFIXES.get(type)
         made.setdefault("id", f"{prefix}-{digest}" if prefix else physical)
         service = token.split(":")[1].split("/")[0]
-        # IAM has no region in its ARNs; the policy tests look at them.
+        # IAM's ARNs have no region; the policy tests check them.
         where = f"{service}::{ACCOUNT}" if service == "iam" else f"{service}:{REGION}:{ACCOUNT}"
         made.setdefault("arn", f"arn:aws:{where}:{type[0].lower()}{type[1:]}/{made['id']}")
     made.setdefault("id", physical)
@@ -56,11 +56,15 @@ def resource(token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def invoke(token: str, args: dict[str, Any]) -> dict[str, Any]:
-    """What a data source returns. A KeyError for one that no test has needed yet."""
+    """The answer of a data source.
+
+    Raises:
+        KeyError: the table has no answer for it.
+    """
     try:
         return _INVOKES[token](args)
     except KeyError:
-        raise KeyError(f"recording/outputs.py has no answer of {token}; pass outputs={{{token!r}: ...}}") from None
+        raise KeyError(f"recording/outputs.py has no answer for {token}; pass outputs={{{token!r}: ...}}") from None
 
 
 def _eks_cluster(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +88,7 @@ def _eks_cluster(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _node_group(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    # The provider's own suffix: time and a counter. Groups of one rung have one prefix.
+    # The provider's suffix: time and a counter. Groups of one rung have the same prefix.
     physical = f"{inputs.get('nodeGroupNamePrefix') or name}202601010000000000{zlib.crc32(name.encode()):08x}"
     return {
         "id": f"{inputs.get('clusterName')}:{physical}",

@@ -1,12 +1,12 @@
-"""A recording engine for tests: runs a program or a component in this process and keeps all that it registered.
+"""A recording engine for tests: it runs a program or a component in this process and keeps everything that registers.
 
     recording = run(lambda: AwsNetwork("net", {...}))
     pool = recording.one("aws:eks/nodeGroup:NodeGroup")
     assert pool.inputs["scalingConfig"]["minSize"] == 0
 
-Every input is checked against the SDK's own types (`sandbox.plugins.schema`), so that a misspelled property fails; the
-remote component `eks.Cluster` is constructed here by the sandbox's eks plugin, so its children are seen as well.
-Outputs are plausible, not simulated (`outputs.py`); a test that needs another one passes `outputs={token: {...}}`.
+Every input is checked against the SDK's types (`sandbox.plugins.schema`), so that a misspelled property fails. The
+sandbox's eks plugin constructs the remote component `eks.Cluster` here, so its children are recorded too. Outputs are
+plausible, not simulated (`outputs.py`); a test that needs others passes `outputs={token: {...}}`.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def run(
     stack: str = "test",
     preview: bool = False,
 ) -> Recording:
-    """Runs `program` as a stack's program would run and returns what it registered.
+    """Runs `program` as the program of a stack and returns what it registered.
 
     Raises:
-        AssertionError: an input that the SDK does not have, lacks or types otherwise.
+        AssertionError: an input is unknown to the SDK, missing, or of the wrong type.
         Exception: whatever the program raises.
     """
     monitor = RecordingMonitor(outputs or {}, preview)
@@ -68,7 +68,7 @@ def run(
 
         _finish(run_in_stack(body))
 
-    # A context of its own: nothing of one run, Pulumi's global settings included, is left for the next.
+    # A separate context, so that a run leaves nothing for the next one, Pulumi's global settings included.
     contextvars.copy_context().run(isolated)
     recording = monitor.recording
     if recording.failures:
@@ -77,7 +77,7 @@ def run(
 
 
 def _finish(work: Coroutine[Any, Any, Any]) -> Any:
-    """asyncio.run, but quiet: of one failure, every output that waited for it would print a traceback of its own."""
+    """asyncio.run without its messages: after a failure, every output that waited for it would print a traceback."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
     asyncio.set_event_loop(loop)
@@ -118,7 +118,7 @@ class RecordingMonitor(mocks.MockMonitor):
         self._stack_transforms: list[Any] = []
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """As the engine does it: the types of all parents, the stack's left out (Pulumi's mock keeps one parent)."""
+        """The URN as the engine builds it, with the types of all parents except the stack (Pulumi's mock has one)."""
         above = parent.split("::")[2] if parent else STACK
         qualified = type_ if above == STACK else f"{above}${type_}"
         return f"urn:pulumi:{settings.get_stack()}::{settings.get_project()}::{qualified}::{name}"
@@ -127,7 +127,7 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def GetDeploymentInfo(self, request: Any) -> Any:
         info = mocks.MockMonitor.GetDeploymentInfo(self, request)
-        # Remote components get their inputs as outputs with dependencies, as from the real engine.
+        # As with the real engine, remote components get their inputs as outputs with dependencies.
         info.supportedFeatures.append(resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES)
         return info
 
@@ -136,7 +136,7 @@ class RecordingMonitor(mocks.MockMonitor):
         return empty_pb2.Empty()
 
     def _transform(self, request: Any) -> None:
-        """Stack transforms reach every resource, those that remote components make included."""
+        """Applies the stack's transforms. They apply to every resource, including those of remote components."""
         for transform in self._stack_transforms:
             opts = pulumi.ResourceOptions(ignore_changes=list(request.ignoreChanges))
             args = pulumi.ResourceTransformArgs(
@@ -158,7 +158,7 @@ class RecordingMonitor(mocks.MockMonitor):
         outputs = self._outputs(request.type, request.name, inputs) if request.custom else {}
         id = str(outputs.pop("id", "")) if request.custom else ""
         state = struct_pb2.Struct()
-        # As the engine does: what was secret as an input stays secret as an output.
+        # As in the engine, a secret input is a secret output.
         state.CopyFrom(request.object)
         for key, value in values.encode(outputs).fields.items():
             state.fields[key].CopyFrom(value)
@@ -192,7 +192,7 @@ class RecordingMonitor(mocks.MockMonitor):
             found.fields["state"].struct_value.CopyFrom(state)
             return _returned(found)
         if request.tok.startswith("pulumi:pulumi:"):
-            # The engine itself: what its state holds of the stack is nothing, unless a test says otherwise.
+            # A request for the engine's state, which is empty unless a test provides it.
             return _returned(values.encode(self._given(request.tok, args)))
         self._check(request.tok, True, request.tok, args)
         with self._lock:
@@ -222,7 +222,7 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def _outputs(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         computed = {**plausible.resource(token, name, inputs), **self._given(token, inputs)}
-        # What is as the program gave it stays out: the input itself may be marked as secret.
+        # Outputs that equal an input are omitted: the input itself may be marked as secret.
         new = {key: value for key, value in computed.items() if value != inputs.get(key)}
         return {key: _as_previewed(value, inputs.get(key)) for key, value in new.items()} if self.preview else new
 
@@ -259,7 +259,7 @@ class RecordingMonitor(mocks.MockMonitor):
             self._states[urn] = (id, state)
 
     def _construct(self, request: Any) -> Any:
-        """Plays the engine and the plugin of a remote component, which registers its children with this monitor."""
+        """Acts as the engine and as the plugin of a remote component, which registers its children here."""
 
         async def construct() -> Any:
             project, stack = settings.get_project(), settings.get_stack()
@@ -308,13 +308,13 @@ _OPTIONS = {
 
 
 def _returned(struct: struct_pb2.Struct) -> Any:
-    # `return` is a word of Python's own, so the field has to be named in a dict.
+    # `return` is a keyword in Python, so a dict has to pass the field.
     fields: Any = {"return": struct}
     return resource_pb2.ResourceInvokeResponse(**fields)
 
 
 def _as_previewed(value: Any, given: Any) -> Any:
-    """An output before the resource exists: what the program gave, and `UNKNOWN` for what only the cloud can say."""
+    """An output before the resource exists: values from the program, and `UNKNOWN` for those that the cloud sets."""
     if isinstance(value, dict) and isinstance(given, dict):
         return {key: _as_previewed(item, given.get(key)) for key, item in value.items()}
     return UNKNOWN if given is None else given
@@ -325,7 +325,7 @@ def _provider_urn(reference: str) -> str:
 
 
 def _secrets(struct: struct_pb2.Struct) -> frozenset[str]:
-    """The top-level properties that hold a secret, at any depth."""
+    """The top-level properties that contain a secret at any depth."""
 
     def secret(value: struct_pb2.Value) -> bool:
         if value.HasField("list_value"):

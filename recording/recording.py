@@ -1,9 +1,9 @@
-"""What a program asked the engine for, and the questions that tests put to it.
+"""The record of a run, with queries for tests.
 
-A `Recording` holds every resource as it was registered, so that a test sees what Pulumi's own mocks hide: parents,
+A `Recording` has every resource as it was registered, so that a test sees what Pulumi's own mocks hide: parents,
 providers, dependencies, protection, aliases. Destroy order is the engine's: a resource is deleted before everything
-that it depends on, where a dependency on a component means the component's children too (pulumi's
-pkg/resource/graph, DependenciesOf, 3.259).
+that it depends on, and a dependency on a component includes the component's children (pulumi's pkg/resource/graph,
+DependenciesOf, 3.259).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ STACK = "pulumi:pulumi:Stack"
 class Resource:
     """One registration. Properties are plain camelCase values; `secrets` names the inputs that were secret.
 
-    `provider` is the URN of the explicit provider, '' where the default one would serve; `dependencies` are explicit
-    and implicit ones together, as the engine gets them; `depends_by_property` says which input brought which.
+    `provider`: URN of the explicit provider; '' for the default one. `dependencies`: explicit and implicit ones, as the
+    engine gets them. `depends_by_property`: input → the dependencies that come from it.
     """
 
     urn: str
@@ -44,7 +44,7 @@ class Resource:
 
     @property
     def package(self) -> str:
-        """The package whose provider serves it; '' for a component or a provider."""
+        """The package whose provider manages it; '' for a component or a provider."""
         return self.type.split(":")[0] if self.custom and not self.is_provider else ""
 
     @property
@@ -80,12 +80,12 @@ class Recording:
         ]
 
     def one(self, type: str, name: str | None = None) -> Resource:
-        """The only resource of that type (and name); the message of a failure lists what there is."""
+        """The only resource of that type (and name). The message of a failure lists those that exist."""
         found = self.all(type, name)
         if len(found) == 1:
             return found[0]
         there = "\n  ".join(str(other) for other in self.all(type) or self.resources.values())
-        raise AssertionError(f"{len(found)} resources {type} {name or ''}; there are:\n  {there}")
+        raise AssertionError(f"{len(found)} resources {type} {name or ''}; recorded are:\n  {there}")
 
     def children(self, parent: Resource) -> list[Resource]:
         """Its children, at any depth."""
@@ -100,7 +100,7 @@ class Recording:
         return longer.urn in self._reach(shorter.urn)
 
     def orphans(self) -> list[Resource]:
-        """Custom resources that no component owns; explicit providers of the stack are no orphans."""
+        """Custom resources that no component owns, without the stack's explicit providers."""
         return [
             found
             for found in self.resources.values()
@@ -108,7 +108,7 @@ class Recording:
         ]
 
     def without_provider(self) -> list[str]:
-        """Resources and invokes that a default provider would serve."""
+        """Resources and invokes that would use a default provider."""
         left = [str(found) for found in self.resources.values() if found.package and not found.provider]
         return left + [call.token for call in self.invokes if not call.provider]
 
@@ -117,13 +117,13 @@ class Recording:
         return sorted("::".join(urn.split("::")[2:]) for urn in self.resources)
 
     def secret_values(self) -> Iterator[tuple[str, str]]:
-        """(where it is, the input's name) of every secret input."""
+        """(resource, name of the input) of every secret input."""
         for found in self.resources.values():
             for key in sorted(found.secrets):
                 yield str(found), key
 
     def text(self) -> str:
-        """All inputs as JSON: for a test that something never shows up."""
+        """All inputs as JSON, for a test that a value never appears."""
         return json.dumps({urn: found.inputs for urn, found in self.resources.items()}, default=str)
 
     def _type_of(self, urn: str) -> str:
@@ -148,7 +148,7 @@ class Recording:
             for dependencies in found.depends_by_property.values():
                 wanted |= dependencies
             for component in [dep for dep in wanted if dep in order and not self.resources[dep].custom]:
-                # Children that come after the dependent are no dependencies: that would make a circle.
+                # Children that are registered after the dependent are not dependencies: that would be a cycle.
                 wanted |= {child for child in self._children.get(component, ()) if order[child] < order[urn]}
             wanted.add(found.parent)
             edges[urn] = sorted((dep for dep in wanted if dep in order and dep != urn), key=order.__getitem__)

@@ -20,7 +20,7 @@ ALL = [*EKS, *GKE]
 
 
 def settings(stack: str) -> dict[str, Any]:
-    """The stack's config by its full keys, with the defaults that `Pulumi.yaml` declares. The caller's own."""
+    """A new copy of the stack's config by full key, with the defaults that `Pulumi.yaml` declares."""
     defaults = {key: found["default"] for key, found in _config("Pulumi.yaml").items() if "default" in found}
     return copy.deepcopy({**defaults, **_config(f"Pulumi.{stack}.yaml")})
 
@@ -33,7 +33,7 @@ def _config(file: str) -> dict[str, Any]:
 def record(
     config: dict[str, Any], stack: str, preview: bool = False, outputs: dict[str, Any] | None = None
 ) -> Recording:
-    """Runs the program with this config (objects travel as JSON, as from the engine); `outputs` as in `run`."""
+    """Runs the program with this config (objects are passed as JSON, as by the engine). `outputs`: as in `run`."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
     def program() -> None:
@@ -44,5 +44,5 @@ def record(
 
 @functools.cache
 def recorded(stack: str, preview: bool = False) -> Recording:
-    """The stack as its file says; recorded once, so look and do not touch."""
+    """The recording of a stack with the config in its file. Callers share it and must not change it."""
     return record(settings(stack), stack, preview)

@@ -1,1 +1,1 @@
-"""What only this stack does: its config, its providers, and how the library's components are wired on each cloud."""
+"""The stack around the library: its config, its providers, and how the components are wired on each cloud."""

@@ -1,7 +1,7 @@
-"""What a change of the stack's file does to an environment that exists: refused, or said in plain words at preview.
+"""What a change of the stack's file does to an existing environment: it is refused, or a preview warns of its effects.
 
-One table for each cloud (`aws/changes.py`, `gcp/changes.py`) says it field by field. From it follow the refusals and
-the words here, and the table in docs/upgrades.md; a test holds it against what the engine would do.
+One table for each cloud (`aws/changes.py`, `gcp/changes.py`) has a rule for every field. The errors and warnings here
+and the table in docs/upgrades.md are made from it. A test compares it with what the engine would do.
 """
 
 import re
@@ -24,17 +24,17 @@ from .section import Section
 
 
 class Effect(Enum):
-    """What a change of a field does; the values are the words of docs/upgrades.md."""
+    """What a change of a field does. The values are the text in warnings and in docs/upgrades.md."""
 
     IN_PLACE = "in place"
     ROLLS = "nodes are replaced"
-    NEW_POOL = "new nodes first, then the old ones go"
+    NEW_POOL = "new nodes are added, then the old ones are deleted"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`note`: what else there is to know, in one clause. Of what is refused, the reason."""
+    """The effect of a change of one field. `note`: a detail in one clause; for a refused change, the reason."""
 
     effect: Effect
     note: str = ""
@@ -52,8 +52,8 @@ def refused(reason: str) -> Rule:
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes that the cloud keeps equal: a node group of EKS, a node pool of GKE. `pool`: of the file. `nodes`: how many
-    of them there are at the moment. `divided`: several groups take its place."""
+    """A group of equal nodes: a node group on EKS, a node pool on GKE. `pool`: name of its pool in the file. `nodes`:
+    its current number of nodes. `divided`: whether several groups replace it."""
 
     name: str
     pool: str
@@ -64,7 +64,7 @@ class Group:
 
 
 def compared(environment: Environment, providers: list[pulumi.ProviderResource]) -> Environment:
-    """The environment, with what exists of it. Says in plain words what the file's changes do.
+    """The environment, with its existing resources. Warns of what the changes of the file do.
 
     Raises:
         pulumi.RunError: one error that lists every change that cannot be made while the environment exists.
@@ -78,66 +78,67 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
         environment = replace(environment, sizes=_sizes(environment, groups))
         problems += of_cloud.problems(environment, found, groups)
         differing = dict(differences(found.settings, now))
-        words = [
-            *_gone(environment, groups),
-            *_said(environment, groups, differing, of_cloud.RULES),
-            *of_cloud.words(environment, found, groups),
+        warnings = [
+            *_deletion_warnings(environment, groups),
+            *_replacement_warnings(environment, groups, differing, of_cloud.RULES),
+            *of_cloud.warnings(environment, found, groups),
         ]
-        for said in () if problems else words:
-            pulumi.log.warn(said)
+        for warning in () if problems else warnings:
+            pulumi.log.warn(warning)
     environment.refuse(problems)
     environment.recheck()
-    for said in environment.warnings(datetime.now(timezone.utc).date()):
-        pulumi.log.warn(said)
+    for warning in environment.warnings(datetime.now(timezone.utc).date()):
+        pulumi.log.warn(warning)
     return environment
 
 
 def _fixed(facts: Mapping[str, Any], now: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[Problem]:
-    """`facts`: what exists, by the path of the field that made it."""
+    """Changes of fields that cannot change. `facts`: the existing value of each, by the path of the field."""
     for path, exists in facts.items():
         given = _at(now, path)
         if given != exists:
             same = f"write {_text(exists)}" if exists else "remove it"
             yield Problem(
                 path, given or None, f"{rules[pattern(path)].note}; this environment has {_text(exists)}",
-                _text(exists), f"{same}; or make a new environment and move, or destroy this one first",
+                _text(exists), f"{same}; or create a new environment and move there, or destroy this one first",
             )  # fmt: skip
 
 
-def _gone(environment: Environment, groups: list[Group]) -> Iterator[str]:
-    """Pools that are no longer in the file."""
+def _deletion_warnings(environment: Environment, groups: list[Group]) -> Iterator[str]:
+    """Pools and groups that are no longer in the file."""
     kept = environment.node_pools.keys() | {pool.was for pool in environment.config.node_pools.values()}
     for name in sorted({group.pool for group in groups} - kept):
         mine = [group for group in groups if group.pool == name]
         what = "A GPU POOL IS DELETED" if any(group.gpu for group in mine) else "a pool is deleted"
         yield (
-            f"nodePools.{name}: {what}: it is no longer in the file, and goes with {_nodes(mine)} and all that runs on "
-            f"them. If only its name is new, write `was: {name}` in the pool with the new one: then nothing is deleted"
+            f"nodePools.{name}: {what}: it is no longer in the file; {_nodes(mine)} and everything that runs on them "
+            f"are deleted. If you renamed the pool, write `was: {name}` in the pool with the new name: then nothing is "
+            "deleted"
         )
     planned = on.changes(environment.config.cloud).planned(environment)
     for name, pool in environment.config.node_pools.items():
         for group in groups:
             mine = group.pool in (name, pool.was) and not group.divided
-            if mine and _today(group, name) not in planned and group.nodes:
-                yield f"nodePools.{name}: {group.name} is deleted, with {_nodes([group])} and all that runs on them"
+            if mine and _current_name(group, name) not in planned and group.nodes:
+                yield f"nodePools.{name}: {group.name} is deleted, with {_nodes([group])} and everything on them"
 
 
-def _today(group: Group, pool: str) -> str:
-    """The logical name of a group whose pool may have another name by now."""
+def _current_name(group: Group, pool: str) -> str:
+    """The logical name of a group, for a pool that may have been renamed."""
     return f"{pool}{group.name.removeprefix(group.pool)}"
 
 
-def _said(
+def _replacement_warnings(
     environment: Environment, groups: list[Group], changed: Mapping[str, tuple[Any, Any]], rules: Mapping[str, Rule]
 ) -> Iterator[str]:
-    """What happens to nodes, pool by pool."""
+    """Pools whose nodes are replaced, and why."""
     for name, pool in environment.config.node_pools.items():
         mine = [group for group in groups if group.pool in (name, pool.was)]
         for effect in (Effect.ROLLS, Effect.NEW_POOL):
             fields = {
                 path: rule
                 for path in changed
-                # A map of a person's own keys that is empty by now has no rule of its own.
+                # A map with the user's keys that is now empty has no rule.
                 if (rule := rules.get(pattern(path), IN_PLACE)).effect is effect
                 and (path.startswith(f"nodePools.{name}.") or not path.startswith("nodePools."))
             }
@@ -151,20 +152,20 @@ def _said(
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Path → (old, new) of what differs. A field that the older file could not have, and a pool that it did not have,
-    differ in nothing."""
+    """Path → (old, new) of each difference. A field that the earlier release did not have and a new pool are not
+    differences."""
     for path, value in now.items():
         old = _at(before, path)
         if old is not None and old != value:
             yield path, (old, value)
     for path, old in before.items():
-        # A section that is left out now: what was in it.
+        # A section that is now omitted: its former contents.
         if path not in now and _at(now, path) is not None and old:
             yield path, (old, "")
 
 
 def _at(settings: Mapping[str, Any], path: str) -> Any:
-    """The value at a path; '' inside a section that is left out, None where there is nothing of the kind."""
+    """The value at a path; '' inside an omitted section, None if the settings do not have the field."""
     if path in settings:
         return settings[path]
     parts = path.split(".")
@@ -175,40 +176,40 @@ def _at(settings: Mapping[str, Any], path: str) -> Any:
 
 
 def removal_problems(environment: Environment, path: str) -> Iterator[Problem]:
-    """A file system that the file no longer has. Protection is that of the last `up`: the engine holds it to that."""
+    """A protected file system that the file no longer has. The engine applies the protection of the last `up`."""
     if environment.living.settings.get("deletionProtection", environment.config.deletion_protection):
         yield Problem(
-            path, None, "it is no longer in the file, and gpuyard:deletionProtection keeps it with its data",
-            "what it was", "put it back; or copy its data, set gpuyard:deletionProtection: false, run `pulumi up`, and "
-            "remove it then",
+            path, None, "it is no longer in the file, but gpuyard:deletionProtection protects it and its data",
+            "the former value", "restore it; or copy its data, set gpuyard:deletionProtection: false, run `pulumi up`, "
+            "and then remove it",
         )  # fmt: skip
 
 
-def removal_words(path: str) -> str:
-    """The same where nothing is protected."""
+def removal_warning(path: str) -> str:
+    """The warning about an unprotected file system that the file no longer has."""
     return f"{path}: THE FILE SYSTEM IS DELETED with all its data: it is no longer in the file"
 
 
 def _sizes(environment: Environment, groups: list[Group]) -> dict[str, int]:
-    """Nodes of the moment by the groups' logical names of today."""
+    """Current number of nodes by the current logical names of the groups."""
     former = {pool.was: name for name, pool in environment.config.node_pools.items() if pool.was}
-    return {_today(group, former.get(group.pool, group.pool)): group.nodes for group in groups}
+    return {_current_name(group, former.get(group.pool, group.pool)): group.nodes for group in groups}
 
 
 def _nodes(groups: list[Group]) -> str:
     count = sum(group.nodes for group in groups)
-    return f"{count or 'no'} node{'' if count == 1 else 's'} at the moment"
+    return f"{count} node{'' if count == 1 else 's'} at the moment"
 
 
 def pattern(path: str) -> str:
-    """The table's key for a path of the file: `nodePools.gpu.max` is `nodePools.*.max`."""
+    """The key in the table for a path of the file: `nodePools.*.max` for `nodePools.gpu.max`."""
     return re.sub(
         r"^(nodePools|cluster\.access|storage\.buckets|cluster\.maintenance\.exclusions)\.[^.]+", r"\1.*", path
     )
 
 
 def settings(environment: Environment) -> dict[str, Any]:
-    """Every field of the file by its path, with the defaults of today filled in."""
+    """Every field of the file by its path, with this release's defaults filled in."""
     config = environment.config
     found = {"gpuyard:cloud": config.cloud, f"{config.cloud}:region": environment.region}
     if environment.project:
@@ -223,8 +224,8 @@ def settings(environment: Environment) -> dict[str, Any]:
 
 
 def fields(shape: Shape, path: str = "") -> Iterator[str]:
-    """The paths of all fields that a file may have. A person's own keys are `*`; a section that may be omitted is a
-    path of its own."""
+    """The paths of all fields that a file may have. The user's keys are `*`. A section that may be omitted has its
+    own path."""
     for name, field in shape.fields.items():
         here = f"{path}.{to_camel(name)}".lstrip(".")
         inside, held = arguments.part(field.hint)
@@ -248,7 +249,7 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # the state knows no whole numbers
+        value = int(value)  # all numbers in the state are floats
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_text, value))}]"
     return "nothing" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)

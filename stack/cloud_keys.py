@@ -1,7 +1,8 @@
 """The keys of a stack's file that belong to Pulumi's providers: `aws:region`, `aws:profile`, `gcp:project`, …
 
-A default provider reads all of its cloud's keys, an explicit one reads none. This stack has explicit ones, so every key
-is handed on (`providers.py`), and a key that nothing would read is refused: a guard that is dropped is no guard.
+A default provider reads all keys of its cloud; an explicit one reads none. This stack has explicit providers, so it
+passes them every key (`providers.py`). A key that nothing reads is refused: an ignored `aws:allowedAccountIds` would
+protect nothing.
 """
 
 import difflib
@@ -22,13 +23,18 @@ from components.clouds import CLOUDS
 from components.gcp import places
 
 NAMESPACES = ("aws", "gcp", "eks", "kubernetes", "aws-native", "google-native")
-"""Namespaces of clouds' providers. Keys of others (`pulumi:`, a program's own) are none of our business."""
+"""Namespaces of the clouds' providers. Keys of other namespaces (`pulumi:`, your program's) are ignored."""
 
+<<<<<<< HEAD
 # What the stack's providers say with a key of gpuyard's own.
+=======
+_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
+# Keys that gpuyard replaces with its own.
+>>>>>>> english-stack
 _OURS = {"aws:defaultTags": "gpuyard:tags", "gcp:defaultLabels": "gpuyard:tags"}
-# Identities that the provider would take and the login of the kubeconfig could not: half of an `up` would run as
-# another one. What both follow stands beside.
-_ENVIRONMENT = "give it to the shell that runs pulumi"
+# Identities that the provider would use but the login in the kubeconfig would not: one `up` would then run as two
+# identities. The value is an alternative that both use.
+_ENVIRONMENT = "set it in the shell that runs pulumi"
 _SPLIT = {
     "aws:accessKey": f"{_ENVIRONMENT}: AWS_ACCESS_KEY_ID; or name a profile: aws:profile",
     "aws:secretKey": f"{_ENVIRONMENT}: AWS_SECRET_ACCESS_KEY; or name a profile: aws:profile",
@@ -48,18 +54,18 @@ _SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com")
 
 @dataclass(frozen=True)
 class CloudKeys:
-    """What stands in the file outside `gpuyard:`, by full key. `secret`: the keys whose values are encrypted there."""
+    """The values in the file outside `gpuyard:`, by full key. `secret`: the keys whose values are encrypted."""
 
     values: Mapping[str, Any]
     secret: frozenset[str] = frozenset()
 
     def text(self, key: str) -> str:
-        """The value of a key as text; empty when it is not set."""
+        """The value of a key as text; empty if it is not set."""
         value = self.values.get(key)
         return "" if value is None else str(value)
 
     def provider_args(self, cloud: str) -> dict[str, Any]:
-        """The cloud's keys as the arguments of its `Provider`: snake_case, secrets secret."""
+        """The cloud's keys as arguments of its `Provider`: names in snake_case, secrets marked as secret."""
         found: dict[str, Any] = {}
         for argument, name in _arguments(cloud).items():
             key = f"{cloud}:{name}"
@@ -72,20 +78,20 @@ class CloudKeys:
 
     @property
     def profile(self) -> str:
-        """The AWS profile that the file names; empty: the environment's."""
+        """The AWS profile in the file; empty for that of the shell's environment."""
         return self.text("aws:profile")
 
     @property
     def role_arn(self) -> str:
-        """The AWS role that the stack works as; empty: whoever runs it."""
+        """The AWS role that the stack assumes; empty for the identity that runs pulumi."""
         match self.values.get("aws:assumeRoles"):
             case [{"roleArn": str(arn)}]:
                 return arn
-        return ""  # none, or what `problems` refuses
+        return ""  # none, or a value that `problems` refuses
 
     @property
     def impersonated(self) -> str:
-        """The Google service account that the stack works as; empty: whoever runs it."""
+        """The Google service account that the stack impersonates; empty for the identity that runs pulumi."""
         return self.text("gcp:impersonateServiceAccount")
 
 
@@ -95,7 +101,7 @@ def _arguments(cloud: str) -> dict[str, str]:
 
 
 def _signature(cloud: str) -> Mapping[str, inspect.Parameter]:
-    # Late, and one only: the other cloud's SDK is never loaded.
+    # Imported here, so that the other cloud's SDK is never loaded.
     if cloud == hardware.AWS:
         from pulumi_aws import ProviderArgs
     else:
@@ -106,20 +112,20 @@ def _signature(cloud: str) -> Mapping[str, inspect.Parameter]:
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
-    str: ((str, int, float), "a text"),  # one of digits is read as a number
+    str: ((str, int, float), "text"),  # text of digits is read as a number
     Sequence: ((list,), "a list"),
 }
 
 
 def _kind(cloud: str, name: str) -> tuple[tuple[type, ...], str]:
-    """What a key's value is read as, and how to call that."""
+    """The types that a key's value may have, and their name in errors."""
     hints = {to_camel(argument): parameter.annotation for argument, parameter in _signature(cloud).items()}
     first = typing.get_args(hints[name])[0]
     return _KINDS.get(typing.get_origin(first) or first, ((dict,), "a map"))
 
 
 def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
-    """Everything that is wrong with these keys, seen without asking a cloud."""
+    """Everything that is wrong with these keys, as far as it is known without asking a cloud."""
     yield from _region(cloud, keys)
     yield from _together(keys)
     known = sorted(_arguments(cloud).values())
@@ -128,19 +134,19 @@ def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
         if namespace not in NAMESPACES:
             continue
         if namespace != cloud:
-            yield Problem(key, "…", f"nothing reads it in an environment on {cloud}", f"keys of {cloud}:", "remove it")
+            yield Problem(key, "…", f"has no effect in an environment on {cloud}", f"keys of {cloud}:", "remove it")
         elif name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             yield Problem(
-                key, "…", "unknown key: nothing reads it", f"the settings of Pulumi's provider: {', '.join(known)}",
+                key, "…", "unknown key, which has no effect", f"the settings of Pulumi's provider: {', '.join(known)}",
                 f"write {cloud}:{near[0]}" if near else "remove it, or correct its name",
             )  # fmt: skip
         elif key in _OURS:
-            yield Problem(key, "…", "these stand under a key of gpuyard", _OURS[key], f"write {_OURS[key]}")
+            yield Problem(key, "…", "gpuyard has its own key for it", _OURS[key], f"write {_OURS[key]}")
         elif key in _SPLIT:
             yield Problem(
-                key, "…", "the login to the cluster does not follow it, so two identities would do the work",
-                "an identity of the shell's environment, or a profile or role that the file names", _SPLIT[key],
+                key, "…", "the login to the cluster does not use it, so one `up` would run as two identities",
+                "an identity from the shell's environment, or a profile or role in the file", _SPLIT[key],
             )  # fmt: skip
         elif found := [*_value(key, keys.values[key])]:
             yield from found
@@ -148,15 +154,16 @@ def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
             value = keys.values[key]
             types, allowed = _kind(cloud, name)
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value == "":
-                yield Problem(key, value, "the provider takes another kind of value", allowed, "correct or remove it")
+                wrong = "empty" if value == "" else f"not {allowed}"
+                yield Problem(key, value, wrong, allowed, "correct or remove it")
 
 
 def _together(keys: CloudKeys) -> Iterator[Problem]:
-    """Of these two the provider takes one (terraform-provider-aws, allowed_account_ids: conflicts)."""
+    """The provider accepts only one of these two keys (terraform-provider-aws, allowed_account_ids: conflicts)."""
     guards = ("aws:allowedAccountIds", "aws:forbiddenAccountIds")
     if all(key in keys.values for key in guards):
         yield Problem(
-            guards[1], keys.values[guards[1]], f"the provider takes it or {guards[0]}", "one of the two",
+            guards[1], keys.values[guards[1]], f"cannot be combined with {guards[0]}", "one of the two",
             f"remove it: {guards[0]} forbids every other account",
         )  # fmt: skip
 
@@ -183,13 +190,14 @@ def _value(key: str, value: Any) -> Iterator[Problem]:
         )  # fmt: skip
     elif key == "gcp:impersonateServiceAccountDelegates":
         yield Problem(
-            key, value, "the login to the cluster takes one service account and no chain",
-            "gcp:impersonateServiceAccount alone", "let whoever runs pulumi impersonate that account directly",
+            key, value, "the login to the cluster supports one service account, not a chain",
+            "gcp:impersonateServiceAccount alone",
+            "let the identity that runs pulumi impersonate that account directly",
         )  # fmt: skip
 
 
 def _roles(key: str, value: Any) -> Iterator[Problem]:
-    """The login of an EKS cluster (`aws eks get-token --role-arn`) takes one role and nothing beside it."""
+    """The login to an EKS cluster (`aws eks get-token --role-arn`) takes one role without further options."""
     profile = "write the chain into ~/.aws/config (role_arn, source_profile, external_id) and name it: aws:profile"
     if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
         yield Problem(key, value, "not one role", "a list of one map with roleArn", profile)
@@ -202,15 +210,15 @@ def _roles(key: str, value: Any) -> Iterator[Problem]:
         )  # fmt: skip
     for name in sorted(role.keys() - {"roleArn", "externalId"} - _role_keys()):
         yield Problem(
-            f"{key}[0].{name}", "…", "unknown key: nothing reads it", f"roleArn, {', '.join(sorted(_role_keys()))}",
+            f"{key}[0].{name}", "…", "unknown key, which has no effect", f"roleArn, {', '.join(sorted(_role_keys()))}",
             "remove it, or correct its name",
         )  # fmt: skip
     if role.get("externalId"):
-        yield Problem(f"{key}[0].externalId", "…", "the login to the cluster cannot show it", "roleArn alone", profile)
+        yield Problem(f"{key}[0].externalId", "…", "the login to the cluster cannot send it", "roleArn alone", profile)
 
 
 def _role_keys() -> set[str]:
-    """What the provider takes beside a role's ARN and external id, as it stands in a file."""
+    """The keys of a role that the provider accepts in addition to its ARN and external id, as a file writes them."""
     from pulumi_aws import ProviderAssumeRoleArgs
 
     names = inspect.signature(ProviderAssumeRoleArgs).parameters

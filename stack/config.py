@@ -1,7 +1,7 @@
-"""What `Pulumi.<stack>.yaml` may hold under `gpuyard:` on both clouds, put together from the library's own arguments.
+"""What `Pulumi.<stack>.yaml` may have under `gpuyard:` on both clouds, built from the arguments of the library.
 
-`aws/config.py` and `gcp/config.py` say which arguments of their components a file gives. Keys are camelCase in the file
-and snake_case here. Pulumi.yaml is generated from these shapes.
+`aws/config.py` and `gcp/config.py` list the arguments of their components that the file sets. Keys are camelCase in the
+file and snake_case here. Pulumi.yaml is generated from these shapes.
 """
 
 from components.arguments import Field, Shape, shape
@@ -11,15 +11,15 @@ from components.clouds import AWS, CLOUDS
 
 
 def cluster(arguments: Shape, *further: Field) -> Shape:
-    """The section `cluster`. `arguments`: those that a file gives, the cluster's physical name among them."""
+    """The section `cluster`. `arguments`: those that the file sets, including the cluster's physical name."""
     named = arguments.renamed(cluster_name="name")
     optional = Field("name", str, False, "Physical name of the cluster. Default: gpuyard-STACK.")
-    version = Field("version", str, False, f"{named.fields['version'].doc} Default: the newest that gpuyard knows.")
+    version = Field("version", str, False, f"{named.fields['version'].doc} Default: the newest that gpuyard supports.")
     return named.plus(optional, version, *further)
 
 
 def section(name: str, contents: Shape, doc: str) -> Field:
-    """A section that is always there: without it in the file, every field has its default."""
+    """A section that always exists: if the file omits it, every field has its default."""
     return Field(name, contents, False, doc, {})
 
 
@@ -49,7 +49,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
                     "tags",
                     dict[str, str],
                     False,
-                    "Tags (labels on Google Cloud) of everything that takes them, nodes and claims' volumes included.",
+                    "Tags (labels on Google Cloud) of everything that supports them, including nodes and volumes.",
                 ),
             )
         },

@@ -1,4 +1,5 @@
-"""The environment that a stack describes: the one reader of `pulumi.Config`, checked before anything is made."""
+"""The environment that a stack describes. Only this module reads `pulumi.Config`; it checks everything before anything
+is created."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,19 +26,20 @@ PROJECT = "gpuyard"
 
 @dataclass(frozen=True)
 class Environment:
-    """A checked config with the facts outside `gpuyard:` (the clouds' own keys, the stack's name)."""
+    """A checked config, with the keys outside `gpuyard:` and the name of the stack."""
 
     name: str
     """Name of the environment: gpuyard-STACK."""
     config: Section
     """Everything under `gpuyard:`."""
     keys: CloudKeys
-    """What the file says to the clouds' providers."""
+    """The keys of the clouds' providers."""
     file: str
+    """Name of the stack's file."""
     living: Living = field(default_factory=Living)
-    """What exists of it; nothing until `changes.compared` has looked."""
+    """Its existing resources; empty before `changes.compared` has read them."""
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """Nodes of the moment by the logical names of their groups, as far as they were asked for."""
+    """Current number of nodes by the logical name of their group; empty before `changes.compared`."""
 
     @property
     def region(self) -> str:
@@ -63,7 +65,7 @@ class Environment:
 
     @property
     def node_pools(self) -> dict[str, Any]:
-        """The pools as the library takes them: specs of the cloud's own kind."""
+        """The pools as arguments of the library: specs of this cloud."""
         return {name: pool.arguments() for name, pool in self.config.node_pools.items()}
 
     def refuse(self, problems: Iterable[Problem]) -> None:
@@ -71,15 +73,15 @@ class Environment:
         checks.refuse(_prefixed(problems), f"The config of stack {self.name.removeprefix(f'{PROJECT}-')} ({self.file})")
 
     def recheck(self) -> None:
-        """Checks the values again, beside what exists. Raises `pulumi.RunError` as `load` does."""
+        """Checks the values again, now with the existing resources. Raises `pulumi.RunError` as `load` does."""
         self.refuse(_value_problems(self))
 
     def warnings(self, today: date) -> Iterator[str]:
-        """What works here and now but deserves a look. `today`: in UTC; some of it has a date."""
+        """Settings that work but may not be intended. `today`: in UTC; some warnings depend on the date."""
         if checks.whole_internet(self.config.cluster.public_access_cidrs):
             yield (
-                "cluster.publicAccessCidrs: everybody on the internet reaches the API endpoint, and only IAM stands "
-                "before the cluster; name the networks of those who need it"
+                "cluster.publicAccessCidrs: the API endpoint is open to the whole internet, and only IAM protects the "
+                "cluster; list the networks that need access"
             )
         yield from map(checks.spelled, on.checks(self.config.cloud).warnings(self, today))
         for name, spec in self.node_pools.items():
@@ -88,19 +90,19 @@ class Environment:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags (labels on Google Cloud) of everything that takes them."""
+        """Tags (labels on Google Cloud) of everything that supports them."""
         return {"gpuyard-stack": self.name, **self.config.tags}
 
 
 def load() -> Environment:
-    """The environment of the stack at hand.
+    """The environment of the current stack.
 
     Raises:
         pulumi.RunError: one error that lists every wrong value with its path, what is allowed, and the fix.
     """
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
-    # The SDK hands all config to the program in one JSON object; pulumi.Config only answers for known keys.
+    # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
     return parse(
@@ -121,8 +123,8 @@ def parse(
     stack: str,
     keys: CloudKeys,
 ) -> Environment:
-    """The environment of a stack's config as plain values (`raw`: key → value; `present`: every key of ours that is
-    set; `keys`: the other ones)."""
+    """The environment of a config in plain values. `raw`: the values of known keys under `gpuyard:`. `present`: every
+    key under `gpuyard:` that is set. `keys`: the keys outside it."""
     subject = f"The config of stack {stack} ({file_of(stack)})"
     cloud = raw.get("cloud", AWS)
     problems = list(checks.one_of("cloud", cloud, CLOUDS))
@@ -145,7 +147,7 @@ def parse(
 
 
 def file_of(stack: str) -> str:
-    """The file that holds a stack's config."""
+    """The name of a stack's file."""
     return f"Pulumi.{stack}.yaml"
 
 
@@ -161,14 +163,14 @@ def _typed(text: str) -> Any:
 
 
 def _prefixed(problems: Iterable[Problem]) -> list[Problem]:
-    """Paths as they are in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
+    """The problems with paths as in the file: `gpuyard:nodePools.gpu-workers.machineTypes[0]`."""
     return [
         each if ":" in each.path.split(".")[0] else replace(each, path=f"{PROJECT}:{each.path}") for each in problems
     ]
 
 
 def _of_another_cloud(problem: Problem, cloud: str) -> Problem:
-    """An unknown key that another cloud has at the same place says so, and what takes its place."""
+    """The problem of an unknown key; if another cloud has the key, it names that cloud and the alternative here."""
     if problem.wrong != arguments.UNKNOWN:
         return problem
     *above, key = problem.path.split(".")
@@ -185,11 +187,11 @@ def _of_another_cloud(problem: Problem, cloud: str) -> Problem:
 
 
 def _at(shape: Shape, path: list[str]) -> tuple[list[str], Shape]:
-    """(the fields on the way, the shape) at a path of the file."""
+    """(the names of the fields on the path, the shape at its end)."""
     names: list[str] = []
     for part in path:
         inside = next((each for name, each in shape.fields.items() if part.split("[")[0] == to_camel(name)), None)
-        if inside:  # else a person's own key
+        if inside:  # else a key that the user chose
             names.append(inside.name)
             shape = arguments.part(inside.hint)[0] or Shape("")
     return names, shape
@@ -200,12 +202,12 @@ def _withdrawn(cloud: str, spec: Mapping[str, Any]) -> Iterator[str]:
         machine = hardware.find(cloud, machine_type)
         if machine and not machine.offered:
             later = ", ".join(hardware.successors(machine))
-            yield f"machine_types: {machine_type} is withdrawn, a real account cannot buy it; its successors: {later}"
+            yield f"machine_types: {machine_type} is withdrawn and cannot be bought; its successors: {later}"
 
 
 def _value_problems(environment: Environment) -> Iterator[Problem]:
-    """The library's own checks, with paths as they stand in the file. What would only follow from another mistake is
-    left out: zones while the region is wrong, the add-ons' needs while a pool is."""
+    """The library's checks, with paths as in the file. Problems that only follow from another one are omitted: those of
+    zones if the region is wrong, those of add-ons if a pool is wrong."""
     config = environment.config
     of_cloud = on.checks(config.cloud)
     network: list[Problem] = []

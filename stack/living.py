@@ -1,8 +1,8 @@
-"""What exists of an environment: the engine's own state of this stack, as earlier runs left it.
+"""The existing resources of an environment, read from the engine's state of this stack.
 
-It is read before anything is compared or changed. The state, not the cloud, is asked: it still knows the region and the
-names that the file no longer says, it holds what a failed `up` has made, it is there for every backend, and it needs no
-credentials of a cloud.
+They are read before anything is compared or changed. The source is the state and not the cloud: the state still has the
+region and the names that the file no longer has, it includes what a failed `up` created, every backend has it, and
+reading it needs no cloud credentials.
 """
 
 import time
@@ -17,10 +17,10 @@ _OUTPUTS = "pulumi:pulumi:readStackOutputs"
 _RESOURCES = "pulumi:pulumi:readStackResourceOutputs"
 _STACK = "pulumi:pulumi:Stack"
 _LOOKS, _PAUSE = 5, 0.5
-"""The engine writes the providers into the state while the program asks for it: with a backend of files the file may be
-empty for a moment (seen: "failed to load checkpoint: EOF"). So often it is asked, so many seconds apart."""
+"""How many times the state is read if reading fails, and the seconds in between. The engine may be writing it: with a
+file backend the file can be empty for a moment (observed: "failed to load checkpoint: EOF")."""
 SETTINGS = "settings"
-"""Output of the stack that holds the file as the last complete `up` applied it: path → value, defaults filled in."""
+"""Output of the stack with the file as the last complete `up` applied it: path → value, defaults filled in."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Living:
-    """Every resource of the stack; none before the first `up`."""
+    """Every existing resource of the stack; empty before the first `up`."""
 
     objects: tuple[Object, ...] = ()
 
@@ -48,14 +48,14 @@ class Living:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The file as the last complete `up` applied it; empty before."""
+        """The file as the last complete `up` applied it; empty before the first one."""
         return (self.one(_STACK) or {}).get(SETTINGS) or {}
 
 
 def read(providers: list[pulumi.ProviderResource]) -> Living:
-    """What earlier runs made. `providers`: of this stack, the first resources of any run.
+    """The resources that earlier runs created. `providers`: those of this stack, the first resources of every run.
 
-    Where the state cannot be read (a wrong passphrase, a backend that does not answer) a warning says so.
+    If the state cannot be read (a wrong passphrase, a backend that does not respond), it warns and returns none.
     """
     for look in range(1, _LOOKS + 1):
         try:
@@ -63,7 +63,8 @@ def read(providers: list[pulumi.ProviderResource]) -> Living:
         except Exception as error:  # the SDK has no narrower class for an invoke that failed
             if look == _LOOKS:
                 pulumi.log.warn(
-                    f"the file is not compared with what exists, since the stack's state cannot be read: {error}"
+                    "the file is not compared with the existing resources, because the stack's state cannot be read: "
+                    f"{error}"
                 )
         time.sleep(_PAUSE)
     return Living()
@@ -72,7 +73,7 @@ def read(providers: list[pulumi.ProviderResource]) -> Living:
 def _read(providers: list[pulumi.ProviderResource]) -> Living:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     if not pulumi.runtime.invoke(_OUTPUTS, {"name": stack}).value.get("outputs") and not any(map(_made, providers)):
-        # The engine (3.259) crashes when it is asked for the resources of a stack that never had any.
+        # The engine (3.259) crashes on a request for the resources of a stack that never had any.
         return Living()
     found = pulumi.runtime.invoke(_RESOURCES, {"stackName": stack}).value.get("outputs") or {}
     return Living(
@@ -81,5 +82,5 @@ def _read(providers: list[pulumi.ProviderResource]) -> Living:
 
 
 def _made(provider: pulumi.ProviderResource) -> bool:
-    """Whether an earlier run made the provider: a preview knows the id of no other."""
+    """Whether an earlier run created the provider: only then does a preview know its id."""
     return bool(_sync_await(provider.id.future()))

@@ -1,4 +1,4 @@
-"""What the stack tells: the same names on both clouds, so that scripts and other stacks need not ask which it is."""
+"""The outputs of the stack. Names are the same on both clouds, so that scripts and other stacks work with either."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from .living import SETTINGS
 def export(
     environment: Environment, *, network: Any, cluster: Any, storage: Any, releases: Mapping[str, pulumi.Output[str]]
 ) -> None:
-    """Exports everything. The kubeconfig is secret; `pulumi stack output kubeconfig --show-secrets` prints it."""
+    """Exports every output. The kubeconfig is secret; `pulumi stack output kubeconfig --show-secrets` prints it."""
     pulumi.export("cloud", environment.config.cloud)
     pulumi.export("region", environment.region)
     pulumi.export("networkId", network.network_id)
@@ -27,7 +27,7 @@ def export(
     pulumi.export("nodePools", {name: _pool(pool) for name, pool in _pools(environment).items()})
     pulumi.export("storageClasses", storage.storage_class_names)
     pulumi.export("releases", dict(releases))
-    # The next run compares its file with this one. Secret: a value of the file may be.
+    # The next run compares its file with this one. Secret, because a value in the file may be.
     pulumi.export(SETTINGS, pulumi.Output.secret(settings(environment)))
 
 

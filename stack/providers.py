@@ -1,5 +1,5 @@
-"""The one place that makes providers. Default providers are disabled in the stacks' files: a resource without one of
-these fails instead of landing in whatever account the shell is logged in to."""
+"""The providers of the stack; no other module creates any. The stacks' files disable default providers: a resource
+without one of these fails, instead of being created in the account that the shell is logged in to."""
 
 import pulumi
 
@@ -9,7 +9,7 @@ from .environment import Environment
 
 
 def aws(environment: Environment) -> list[pulumi.ProviderResource]:
-    """Amazon's providers with all `aws:` keys of the stack's file (region, account guard, profile, role, …) and the
+    """Amazon's providers, with all `aws:` keys of the stack's file (region, allowed accounts, profile, role, …) and the
     environment's tags on everything."""
     import pulumi_aws
     import pulumi_eks
@@ -23,7 +23,7 @@ def aws(environment: Environment) -> list[pulumi.ProviderResource]:
 
 
 def gcp(environment: Environment) -> list[pulumi.ProviderResource]:
-    """Google's provider with all `gcp:` keys of the stack's file (project, region, impersonated account, …) and the
+    """Google's provider, with all `gcp:` keys of the stack's file (project, region, impersonated account, …) and the
     environment's labels on everything."""
     import pulumi_gcp
 
@@ -34,8 +34,8 @@ def gcp(environment: Environment) -> list[pulumi.ProviderResource]:
 def kubernetes(
     environment: Environment, kubeconfig: pulumi.Input[str], cluster_name: pulumi.Input[str]
 ) -> pulumi.ProviderResource:
-    """The cluster's provider. Its identity is the cluster's name: a new endpoint or certificate in the kubeconfig never
-    replaces what runs in the cluster."""
+    """The provider for resources in the cluster. It identifies the cluster by its name, so that a new endpoint or
+    certificate in the kubeconfig does not replace these resources."""
     import pulumi_kubernetes
 
     return pulumi_kubernetes.Provider(
@@ -48,6 +48,6 @@ def kubernetes(
 
 
 def python() -> pulumi.ProviderResource:
-    """What runs dynamic resources, in this program's own Python. An explicit one, because with "*" among the disabled
-    default providers the engine makes none for them either."""
+    """The provider of dynamic resources, which run in this program's Python. It is explicit, because with "*" among the
+    disabled default providers the engine creates none for them either."""
     return pulumi.ProviderResource("pulumi-python", "python", {})

@@ -8,15 +8,15 @@ from components.arguments import Field, Shape
 
 
 class Section:
-    """A map of the config that has been checked against its shape. Frozen.
+    """A map of the config that is checked against its shape. Frozen.
 
     A field that the file omits has its default; without a default it is None, or an empty list or map.
     """
 
     shape: Shape
-    """What may be in it."""
+    """The fields that it may have."""
     written: Mapping[str, Any]
-    """What the file has, with the names of the library's arguments."""
+    """The values in the file, by the names of the library's arguments."""
 
     def __init__(self, shape: Shape, written: Mapping[str, Any]) -> None:
         values = {name: _value(each, written.get(name)) for name, each in shape.fields.items()}
@@ -32,7 +32,7 @@ class Section:
         return isinstance(other, Section) and vars(self) == vars(other)
 
     def arguments(self, *without: str) -> dict[str, Any]:
-        """What the file has, as the library's arguments take it; `without` some fields."""
+        """The values in the file as arguments of the library. `without`: fields to omit."""
         return {name: value for name, value in self.written.items() if name not in without}
 
 

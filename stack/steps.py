@@ -1,4 +1,4 @@
-"""Steps between Kubernetes versions that the clouds take: one minor up at a time, and none back."""
+"""The changes of the Kubernetes version that the clouds allow: up by one minor at a time, and never down."""
 
 from collections.abc import Iterator
 
@@ -7,23 +7,27 @@ from components.checks import Problem
 
 
 def problems(has: str, wanted: str, cloud: str) -> Iterator[Problem]:
-    """`has`: version of the control plane, patch or not. `wanted`: minor in the file."""
+    """A version that the cloud refuses. `has`: version of the control plane. `wanted`: minor version in the file."""
     now, then = minor(has), minor(wanted)
     allowed = f"{_text(now)} or {_text((now[0], now[1] + 1))}"
     if then < now:
         yield Problem(
-            "cluster.version", wanted, f"the control plane runs {_text(now)}, and {cloud} takes no step back", allowed,
+            "cluster.version", wanted, f"the control plane runs {_text(now)}, and {cloud} never downgrades it", allowed,
             f"write {_text(now)}",
         )  # fmt: skip
     elif then > (now[0], now[1] + 1):
         yield Problem(
-            "cluster.version", wanted, f"the control plane runs {_text(now)}, and {cloud} skips no minor", allowed,
-            f"write {_text((now[0], now[1] + 1))}, then `pulumi up`, then the next",
+            "cluster.version", wanted, f"the control plane runs {_text(now)}, and {cloud} cannot skip a minor version",
+            allowed, f"write {_text((now[0], now[1] + 1))}, run `pulumi up`, then continue with the next",
         )  # fmt: skip
 
 
 def minor(version: str) -> tuple[int, int]:
-    """(1, 35) of 1.35.6-gke.1000000, which a cloud or a checked file gives: ValueError for what is not a version."""
+    """The minor of a version from a cloud or a checked file: (1, 35) for 1.35.6-gke.1000000.
+
+    Raises:
+        ValueError: the text is not a version.
+    """
     found = versions.minor(version)
     if found is None:
         raise ValueError(f"{version!r} is not a Kubernetes version")

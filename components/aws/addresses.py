@@ -14,14 +14,15 @@ from .. import hardware, pool_checks, pools
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
-# Address plan: eight equal blocks; zones a to g each own one, the eighth is split into the public subnets. A zone's
-# block follows from its letter and not from its position in the list, so that adding a zone moves no other.
+# Address plan: eight equal blocks. Zones a to g each have one; the eighth is split into the public subnets. A zone's
+# block depends on its letter and not on its position in the list, so adding a zone does not move the others.
 ZONE_LETTERS = "abcdefg"
 _BLOCK_BITS = 3
 _PUBLIC_BITS = 6
-# AWS: networks and subnets of /16 to /28 (VPC guide, "VPC CIDR blocks"); public subnets are six bits below the network.
+# AWS: networks and subnets of /16 to /28 (VPC guide, "VPC CIDR blocks"). A public subnet's prefix is six bits longer
+# than the network's.
 PREFIXES = (16, 28 - _PUBLIC_BITS)
-# Pods may have more: a network larger than /16 joins the VPC in parts of /16, and a zone's block is at most one part.
+# Pods may have more: a network larger than /16 is added to the VPC in parts of /16, and a zone's block is at most one.
 PODS_PREFIXES = (16 - _BLOCK_BITS, 22)
 
 # AWS reserves the first four addresses of a subnet and the last (VPC guide, "Subnet CIDR blocks").
@@ -42,7 +43,7 @@ _PREFIX_SIZE, _WARM_PREFIXES = 16, 1
 _RFC1918 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 # Ranges that AWS reserves, and those that are not addresses of hosts.
 _NEVER = ("198.19.0.0/16", "169.254.0.0/16", "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")
-# What a VPC may have: private addresses, and those of RFC 6598 and RFC 2544, which do not exist on the internet.
+# Ranges that a VPC may have: private addresses, and those of RFC 6598 and RFC 2544, which the internet does not route.
 _OURS = (*_RFC1918, *map(ipaddress.IPv4Network, ("100.64.0.0/10", "198.18.0.0/16")))
 # Docker's default bridge: a machine with Docker cannot reach a VPC with these addresses (EKS user guide, "VPC and
 # subnet requirements").
@@ -112,9 +113,7 @@ def vpc(cidr: str) -> str:
     if not any(network.subnet_of(each) for each in _OURS):
         kept = next((each for each in _NEVER if network.overlaps(ipaddress.IPv4Network(each))), "")
         return (
-            f"part of {kept}, which AWS reserves"
-            if kept
-            else "public addresses, which belong to others on the internet"
+            f"part of {kept}, which AWS reserves" if kept else "public addresses, which belong to hosts on the internet"
         )
     return ""
 
@@ -134,7 +133,7 @@ def association(cidr: str, pods_cidr: str) -> str:
         restricted.append("10.0.0.0/16")
     for network in restricted:
         if secondary.overlaps(ipaddress.IPv4Network(network)):
-            return f"AWS accepts nothing of {network} in a VPC of {cidr}"
+            return f"AWS does not accept addresses of {network} in a VPC of {cidr}"
     return vpc(pods_cidr)
 
 

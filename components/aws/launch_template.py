@@ -151,7 +151,7 @@ def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
 def _interfaces(
     eks: EksPool, security_group_ids: list[pulumi.Input[str]]
 ) -> list[aws.ec2.LaunchTemplateNetworkInterfaceArgs] | None:
-    """One EFA interface on each network card that has EFA; None leaves the one plain interface to EC2.
+    """One EFA interface on each network card that has EFA; None if EC2 chooses the one plain interface.
 
     The first card's interface is also for IP traffic: it is `efa`, or `interface` if that card has no EFA. The others
     are `efa-only` and have no address in the subnet. Source: EC2 user guide, "Maximize network bandwidth on instances

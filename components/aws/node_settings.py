@@ -34,7 +34,9 @@ def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
             yield from wrong or _kinds(path, value, _NODE_CONFIG[key])
     else:
         for path in _empty_paths("node_settings", settings):
-            yield Problem(path, None, "TOML, which Bottlerocket reads, has no empty value", "a value", "remove it")
+            yield Problem(
+                path, None, "empty: Bottlerocket reads TOML, which has no empty values", "a value", "remove it"
+            )
         for key, value in settings.items():
             if key == "settings":
                 yield Problem(
@@ -54,7 +56,7 @@ def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
         if key in _OF_THE_POOL:
             field = _OF_THE_POOL[key]
             yield Problem(
-                path, key, f"the autoscaler does not see it there: a pool has `{field}` for it",
+                path, key, f"the autoscaler does not see it there; a pool has `{field}` for it",
                 f"`{field}` of the pool", f"move it to `{field}`",
             )  # fmt: skip
 

@@ -69,7 +69,11 @@ def _label(key: str, value: str) -> Iterator[Problem]:
         )  # fmt: skip
     if not value:
         yield Problem(
-            f"labels.{key}", value, "EKS accepts no empty value", f"1 to {_LONGEST} characters", 'write a value: "true"'
+            f"labels.{key}",
+            value,
+            "empty, which EKS does not accept",
+            f"1 to {_LONGEST} characters",
+            'write a value: "true"',
         )
     if key in _SET_ANYWAY or (_within(domain, _RESERVED) and not _within(domain, _KUBELETS)):
         yield Problem(

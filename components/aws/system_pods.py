@@ -25,8 +25,8 @@ def node_problems(spec: NodePoolSpec) -> Iterator[Problem]:
         if most <= _DAEMONS or room < _LEAST_MIB:
             yield Problem(
                 f"machine_types[{index}]", name,
-                f"too small for a node: it can have {most} pods with {max(0, room)} MiB of memory, and EKS itself runs "
-                f"{_DAEMONS} on every node",
+                f"too small for a node: it can have {most} pods and {max(0, room)} MiB of memory for them, and EKS "
+                f"itself runs {_DAEMONS} pods on every node",
                 f"more than {_DAEMONS} pods and {_LEAST_MIB} MiB", "write t3.small or a larger one",
             )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Writes docs/api from the docstrings of the library.
 
 python -m pages.api              writes the pages (`make pages` does, with the other generated pages)
-python -m pages.api --check      exits 1, and says what to do, when a page is not what it would write
+python -m pages.api --check      exits 1, with instructions, if a page is not up to date
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def pages() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
-    """The command; returns its exit status. `folder`: where the pages lie."""
+    """Runs the command and returns its exit status. `folder`: the folder of the pages."""
     parser = argparse.ArgumentParser(prog="python -m pages.api", description="docs/api from the library's docstrings")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
     check, status = parser.parse_args(arguments).check, 0
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
             print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
             status = 1
         elif new is None:
-            path.unlink()  # the page of a package that is gone
+            path.unlink()  # the page of a package that no longer exists
         else:
             path.write_text(new)
     return status

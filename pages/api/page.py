@@ -32,7 +32,7 @@ def index() -> str:
         NOTE.format("components"),
         "# API",
         "",
-        "What programs import from the library. What is not on these pages can change in any release.",
+        "The names that programs can import from the library. Other names can change in any release.",
         "",
         "| package | what it has | classes |",
         "|---|---|---|",
@@ -81,7 +81,7 @@ def _fields(found: Class, heading: str, homes: Mapping[str, str], here: str) -> 
 
 
 def _field(field: Field, homes: Mapping[str, str], here: str, output: bool = False) -> str:
-    """One entry of a list. A key that a caller has to give is marked."""
+    """One entry of a list. Required keys are marked."""
     links = [_link(name, homes, here) for name in dict.fromkeys(re.findall(r"\w+", field.type)) if name in homes]
     parts = [f"`{field.type}`", *links, *(["required"] if field.required and not output else [])]
     first, *further = [" ".join(part.split()) for part in field.doc.split("\n\n")] if field.doc else [""]
@@ -97,7 +97,7 @@ def _link(name: str, homes: Mapping[str, str], here: str) -> str:
 
 
 def _text(doc: str) -> list[str]:
-    """A docstring as Markdown: what is indented in it is code."""
+    """A docstring as Markdown. Indented lines are code."""
     found: list[str] = []
     code = False
     for line in doc.splitlines():

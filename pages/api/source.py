@@ -1,6 +1,7 @@
-"""What the library exports, read from its source: classes, their fields, and the docstring of each.
+"""The exports of the library, read from its source: classes, their fields, and the docstring of each.
 
-Read with `ast`, never imported: the docstring under a field exists in the source only, and no SDK has to be loaded.
+The source is parsed with `ast` and never imported: docstrings under fields exist only in the source, and no SDK is
+loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PACKAGES = ("", "aws", "gcp", "monitoring", "cleanup", "charts")
 @dataclass(frozen=True)
 class Field:
     """A key of a TypedDict, a field of a dataclass, or an output of a component. `type`: as annotated, without
-    `NotRequired`. `doc`: the docstring under it, '' where there is none."""
+    `NotRequired`. `doc`: the docstring under it, or ''."""
 
     name: str
     type: str
@@ -50,7 +51,7 @@ class Class:
 
 
 def full(package: str) -> str:
-    """`aws` as `components.aws`; the library itself is ''."""
+    """The full name of a package: `components.aws` for `aws`, `components` for ''."""
     return f"{LIBRARY}.{package}" if package else LIBRARY
 
 

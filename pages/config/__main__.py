@@ -1,4 +1,4 @@
-"""Writes what follows from the declarations of the config: Pulumi.yaml's keys and the tables of docs/pools.md.
+"""Writes the pages that depend on the declarations of the config: Pulumi.yaml's keys and the tables of docs/pools.md.
 
 python -m pages.config             writes them
 python -m pages.config --check     exits 1, and says what to do, when one is not what it would write
@@ -23,7 +23,7 @@ FILES: dict[Path, Callable[[str], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pages.config", description="Pulumi.yaml's keys and docs/pools.md")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
     check, status = parser.parse_args(arguments).check, 0

@@ -12,11 +12,11 @@ from stack import on
 
 from .declared import keys, section, spelled
 
-_REQUIRED = "  # Required. With an empty default the program names a misspelt key; the engine's error would come first."
+_REQUIRED = "  # Required. The empty default lets the program report all problems; without it the engine stops first."
 
 
 def placed(text: str) -> str:
-    """Pulumi.yaml with the part made anew; what is above `config:` stays."""
+    """Pulumi.yaml with `config:` rewritten; everything above it is kept."""
     return f"{text[: text.index('config:')]}config:\n{''.join(map(_key, _common()))}"
 
 

@@ -1,5 +1,5 @@
-"""The config of an environment on Amazon EKS, as the arguments of the library's components. What wiring adds is what
-other components output, and what the checks see once for all components: roles, tags and versions of add-ons."""
+"""The config of an environment on Amazon EKS, as arguments of the library's components. The wiring adds the outputs of
+other components, and the values that are checked once for all components: roles, tags and versions of add-ons."""
 
 from typing import cast
 
@@ -64,7 +64,7 @@ def storage(environment: Environment) -> AwsStorageArgs:
     """Storage classes."""
     args = {
         "kubernetes_version": environment.kubernetes_version,
-        # The zones are known, the subnets are not.
+        # The zones are known before the subnets are.
         "subnet_ids": dict.fromkeys(environment.config.network.zones, ""),
         **environment.config.storage.arguments("lustre", "buckets"),
         "deletion_protection": environment.config.deletion_protection,
@@ -90,15 +90,15 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
 
 
 def images(environment: Environment) -> ImagesArgs:
-    """Where images come from."""
+    """The source of container images."""
     return cast(ImagesArgs, environment.config.images.arguments())
 
 
 def charts(environment: Environment) -> ChartsArgs:
-    """Where charts come from."""
+    """The source of Helm charts."""
     return cast(ChartsArgs, environment.config.charts.arguments())
 
 
 def addons(environment: Environment) -> EksAddonsSpec:
-    """Which add-ons are installed."""
+    """The add-ons to install."""
     return cast(EksAddonsSpec, environment.config.addons.arguments())

@@ -1,8 +1,8 @@
 """What a change of the file does to an environment on Amazon EKS; see `changes.py`.
 
-Sources: EKS user guide, "Amazon EKS VPC and subnet considerations" (a control plane stays in its VPC and in the zones
-of its creation), "Update existing cluster to new Kubernetes version" (one minor at a time, none back), "Update a
-managed node group"; VPC guide, "VPC CIDR blocks" (the primary one cannot change).
+Sources: EKS user guide, "Amazon EKS VPC and subnet considerations" (a control plane cannot change its VPC and zones),
+"Update existing cluster to new Kubernetes version" (one minor at a time, never down), "Update a managed node group";
+VPC guide, "VPC CIDR blocks" (the primary one cannot change).
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ from components.aws import pool_spec as aws_pools
 from components.checks import Problem
 
 from .. import sizes, steps
-from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_words
+from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
 from ..environment import Environment
 from ..living import Living
 
@@ -30,40 +30,40 @@ _GROUP = "aws:eks/nodeGroup:NodeGroup"
 _LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
 
 _ROLE = "aws:iam/role:Role"
-# The control plane's, where it was there already: read, and not made.
-_READY_ROLE = "cluster-role"
+# The control plane's role if the file names an existing one: it is read, not created.
+_EXISTING_ROLE = "cluster-role"
 _PODS_ROLES = ("vpc_cni", "ebs_csi", "efs_csi", "fsx_csi", "s3_csi", "cluster_autoscaler")
 
-_PLACE = refused("a control plane stays in the VPC of its creation")
-_DISK = refused("another file system would take its place, without the data")
+_PLACE = refused("a control plane cannot move to another VPC")
+_DISK = refused("a new file system would replace this one, without its data")
 
 RULES: dict[str, Rule] = {
-    "gpuyard:cloud": refused("an environment stays on its cloud"),
-    "aws:region": refused("an environment stays in its region"),
+    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+    "aws:region": refused("an environment cannot move to another region"),
     "network.cidr": refused("the range of a VPC cannot change"),
     "network.zones": Rule(
         Effect.IN_PLACE,
-        "a zone more; one less is refused for the control plane's two, and while a pool has nodes there",
+        "zones can be added; the control plane's two, and zones in which a pool has nodes, cannot be removed",
     ),
     "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
-    "network.podsCidr": refused("the range of pods can be added, but neither move nor go"),
+    "network.podsCidr": refused("the range of pods can be added, but neither changed nor removed"),
     "network.interfaceEndpoints": IN_PLACE,
     "network.flowLogDays": IN_PLACE,
     "network.existing": _PLACE,
     "network.existing.vpcId": _PLACE,
     "network.existing.privateSubnetIds": NEW_POOL,
     "network.existing.publicSubnetIds": IN_PLACE,
-    "cluster.name": refused("a cluster keeps its name"),
-    "cluster.version": Rule(Effect.ROLLS, "one minor up at a time, never back; the control plane goes first"),
+    "cluster.name": refused("a cluster cannot be renamed"),
+    "cluster.version": Rule(Effect.ROLLS, "up by one minor at a time, never down; the control plane is upgraded first"),
     "cluster.publicAccessCidrs": IN_PLACE,
     "cluster.privateAccessCidrs": IN_PLACE,
-    "cluster.iam.path": Rule(Effect.IN_PLACE, "a role keeps the path of its creation"),
+    "cluster.iam.path": Rule(Effect.IN_PLACE, "existing roles keep their path"),
     "cluster.iam.permissionsBoundary": IN_PLACE,
-    "cluster.iam.roles.cluster": refused("a control plane keeps the role of its creation"),
+    "cluster.iam.roles.cluster": refused("a control plane cannot change its role"),
     "cluster.iam.roles.nodes": NEW_POOL,
-    "cluster.iam.roles.flowLog": Rule(Effect.IN_PLACE, "the flow log is made again; what it wrote stays"),
+    "cluster.iam.roles.flowLog": Rule(Effect.IN_PLACE, "the flow log is recreated; its records are kept"),
     **{f"cluster.iam.roles.{to_camel(who)}": IN_PLACE for who in _PODS_ROLES},
-    "cluster.serviceCidr": refused("the range of services is fixed with the cluster"),
+    "cluster.serviceCidr": refused("a cluster cannot change its range of services"),
     "cluster.nodePolicyArns": IN_PLACE,
     "cluster.access.*.principalArn": IN_PLACE,
     "cluster.access.*.level": IN_PLACE,
@@ -74,13 +74,15 @@ RULES: dict[str, Rule] = {
     "cluster.support": IN_PLACE,
     "nodePools.*.machineTypes": NEW_POOL,
     "nodePools.*.min": Rule(Effect.IN_PLACE, "a size below the new `min` is raised to it"),
-    "nodePools.*.max": Rule(Effect.IN_PLACE, "refused below the size of the moment"),
-    "nodePools.*.perZone": Rule(Effect.IN_PLACE, "refused below the size of the moment"),
+    "nodePools.*.max": Rule(Effect.IN_PLACE, "refused below the current size"),
+    "nodePools.*.perZone": Rule(Effect.IN_PLACE, "refused below the current size"),
     "nodePools.*.labels": IN_PLACE,
     "nodePools.*.taints": IN_PLACE,
-    "nodePools.*.capacity": Rule(Effect.IN_PLACE, "a rung more is a group more; a rung less goes with its nodes"),
+    "nodePools.*.capacity": Rule(
+        Effect.IN_PLACE, "a new rung adds a group; a removed rung's group is deleted with its nodes"
+    ),
     "nodePools.*.zones": NEW_POOL,
-    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name takes the new one, and keeps its nodes"),
+    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
     "nodePools.*.diskGib": ROLLS,
     "nodePools.*.scratch": ROLLS,
     "nodePools.*.interconnect": ROLLS,
@@ -90,7 +92,9 @@ RULES: dict[str, Rule] = {
     "nodePools.*.accelerator.count": IN_PLACE,
     "nodePools.*.acceptWithdrawn": IN_PLACE,
     "nodePools.*.image": NEW_POOL,
-    "nodePools.*.ami": Rule(Effect.ROLLS, "between EKS's images and yours new nodes come first, then the old ones go"),
+    "nodePools.*.ami": Rule(
+        Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
+    ),
     "nodePools.*.nodeSettings": ROLLS,
     "nodePools.*.securityGroupIds": ROLLS,
     "nodePools.*.machine": IN_PLACE,
@@ -106,10 +110,12 @@ RULES: dict[str, Rule] = {
     "storage.backups": IN_PLACE,
     "storage.lustre": IN_PLACE,
     "storage.lustre.zone": _DISK,
-    "storage.lustre.sizeGib": Rule(Effect.IN_PLACE, "larger only"),
+    "storage.lustre.sizeGib": Rule(Effect.IN_PLACE, "it can only grow"),
     "storage.lustre.throughput": IN_PLACE,
     "storage.lustre.s3": IN_PLACE,
-    "storage.lustre.exports": Rule(Effect.IN_PLACE, "more only; the link to the bucket keeps what it had"),
+    "storage.lustre.exports": Rule(
+        Effect.IN_PLACE, "exports can only be added; the link to the bucket keeps earlier ones"
+    ),
     "storage.lustre.namespace": IN_PLACE,
     "storage.buckets.*.bucket": IN_PLACE,
     "storage.buckets.*.prefix": IN_PLACE,
@@ -130,12 +136,12 @@ RULES: dict[str, Rule] = {
     "images.prefixes": IN_PLACE,
     "images.digests": IN_PLACE,
     "deletionProtection": IN_PLACE,
-    "tags": Rule(Effect.ROLLS, "those of machines and disks stand in the launch template"),
+    "tags": Rule(Effect.ROLLS, "the launch template contains the tags of machines and disks"),
 }
 
 
 def defaults(environment: Environment) -> dict[str, Any]:
-    """What the fields that the file leaves out come to."""
+    """Values of fields that the file omits, by path."""
     found: dict[str, Any] = {}
     for name, spec in environment.node_pools.items():
         pool = aws_pools.resolve(name, spec, environment.kubernetes_version)
@@ -144,7 +150,7 @@ def defaults(environment: Environment) -> dict[str, Any]:
 
 
 def facts(environment: Environment, living: Living) -> dict[str, Any]:
-    """What exists of the fields that cannot change, by path."""
+    """The existing values of fields that cannot change, by path."""
     cluster, vpc = living.one(_CLUSTER), living.one(_VPC)
     found: dict[str, Any] = {}
     if living.one("gcp:container/cluster:Cluster") or living.one("gcp:compute/network:Network"):
@@ -153,10 +159,10 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
         found["aws:region"] = str(made["arn"]).split(":")[3]
     if cluster:
         found["cluster.name"] = cluster["name"]
-        # A role that was made with the cluster is not in the file.
-        own = {each.outputs.get("arn") for each in living.all(_ROLE) if each.name != _READY_ROLE}
+        # A role that the stack created with the cluster is not in the file.
+        own = {each.outputs.get("arn") for each in living.all(_ROLE) if each.name != _EXISTING_ROLE}
         found["cluster.iam.roles.cluster"] = "" if cluster.get("roleArn") in own else cluster.get("roleArn")
-        # Without one in the file the range is EKS's choice.
+        # If the file has none, EKS chooses the range.
         if environment.config.cluster.service_cidr or living.settings.get("cluster.serviceCidr"):
             found["cluster.serviceCidr"] = (cluster.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     if vpc:
@@ -174,12 +180,12 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
 
 
 def _whole(block: str, letter: str) -> str:
-    """The range that a zone's block is an eighth of."""
+    """The whole range, of which a zone's block is one eighth."""
     return str(ipaddress.IPv4Network(block).supernet(prefixlen_diff=3))
 
 
 def _zones(environment: Environment, living: Living) -> dict[str, str]:
-    """Subnet → its zone: of the network that is ours, or of its owner's as the file has it and had it."""
+    """Subnet → its zone, for subnets that the stack created and for existing ones in the file, now and before."""
     found = {
         str(each.outputs.get("arn", "")).rpartition("/")[2]: str(each.outputs.get("availabilityZone"))
         for each in living.all(_SUBNET)
@@ -192,7 +198,7 @@ def _zones(environment: Environment, living: Living) -> dict[str, str]:
 
 
 def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
-    """The node groups that exist, with the size of the moment."""
+    """The existing node groups, with their current size."""
     made = [each for each in living.all(_GROUP) if each.outputs.get("nodeGroupName")]
     asked = [
         aws.eks.get_node_group_output(
@@ -203,17 +209,17 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
         for each in made
     ]  # fmt: skip
     known = [int((each.outputs.get("scalingConfig") or {}).get("desiredSize") or 0) for each in made]
-    of_subnets, named_before = _zones(environment, living), _former_names(environment)
+    of_subnets, new_names = _zones(environment, living), _former_names(environment)
     found = []
-    for each, size in zip(made, sizes.of_the_moment(asked, known)):
+    for each, size in zip(made, sizes.current(asked, known)):
         subnets = each.outputs.get("subnetIds") or []
         zones = tuple(sorted({of_subnets[id] for id in subnets if id in of_subnets}))
-        today = named_before.get(each.name)
-        # A group of one zone is the one of today under its name of before; one of several cannot become that.
-        divided = today is not None and len(zones) > 1
+        new_name = new_names.get(each.name)
+        # A group with a former name and one zone is renamed. One with several zones cannot be: it is replaced.
+        divided = new_name is not None and len(zones) > 1
         found.append(
             Group(
-                name=each.name if today is None or divided else today,
+                name=each.name if new_name is None or divided else new_name,
                 pool=(each.outputs.get("tagsAll") or each.outputs.get("tags") or {}).get(pools.POOL_LABEL, each.name),
                 zones=zones,
                 gpu=pools.GPU_PRESENT_LABEL in (each.outputs.get("labels") or {}),
@@ -225,26 +231,26 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
 
 
 def _former_names(environment: Environment) -> dict[str, str]:
-    """What groups were called when one had all zones of its pool → what that of the first zone is called since."""
+    """Former name of a group with all zones of its pool → name of the group of the first zone."""
     found = {}
     for name, pool in pools.resolve_all(hardware.AWS, environment.node_pools).items():
         for group in node_groups.of_pool(pool, environment.config.network.zones):
-            for called in filter(None, (name, environment.config.node_pools[name].was)):
+            for pool_name in filter(None, (name, environment.config.node_pools[name].was)):
                 if group.former_name:
-                    before, today = (each.removeprefix(name) for each in (group.former_name, group.name))
-                    found[f"{called}{before}"] = f"{called}{today}"
+                    before, now = (each.removeprefix(name) for each in (group.former_name, group.name))
+                    found[f"{pool_name}{before}"] = f"{pool_name}{now}"
     return found
 
 
 def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
-    """What EKS refuses of a living environment."""
+    """Changes of an existing environment that EKS refuses."""
     cluster, has = living.one(_CLUSTER), []
     if cluster:
         yield from steps.problems(str(cluster["version"]), environment.kubernetes_version, "EKS")
         ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, living)
         has = sorted({zones[id] for id in ids if id in zones})
         yield from _control_plane_zones(environment, has)
-    # From a zone of the control plane the pools need not go first: it stays anyway.
+    # A zone of the control plane cannot be removed at all: see above.
     leaving = [group for group in groups if not {*group.zones} & {*has}]
     yield from sizes.zone_problems(environment.config.network.zones, leaving)
     yield from _maxima(environment)
@@ -254,25 +260,25 @@ def problems(environment: Environment, living: Living, groups: list[Group]) -> I
     if lustre and wanted and wanted.size_gib < int(lustre["storageCapacity"]):
         has = int(lustre["storageCapacity"])
         yield Problem(
-            "storage.lustre.sizeGib", wanted.size_gib, f"a file system never shrinks; this one has {has} GiB",
+            "storage.lustre.sizeGib", wanted.size_gib, f"a file system cannot shrink; this one has {has} GiB",
             f"{has} or more", f"write {has}",
         )  # fmt: skip
 
 
-def words(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
-    """What else a person has to know of a change."""
+def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+    """Further effects of a change on nodes and data."""
     if living.one(_LUSTRE) and not environment.config.storage.lustre:
-        yield removal_words("storage.lustre")
-    yield from sizes.zone_words(environment, groups)
+        yield removal_warning("storage.lustre")
+    yield from sizes.zone_warnings(environment, groups)
     for name, group in sorted((group.name, group) for group in groups if group.divided):
         yield (
-            f"nodePools.{group.pool}: {name} becomes a group in each of {', '.join(group.zones)}: new nodes first, "
-            f"then the old ones go ({sizes.text(group.nodes)} at the moment)"
+            f"nodePools.{group.pool}: {name} becomes one group in each of {', '.join(group.zones)}: new nodes are "
+            f"added, then the old ones are deleted ({sizes.text(group.nodes)} at the moment)"
         )
     for name, (least, _) in planned(environment).items():
         nodes = environment.sizes.get(name)
         if nodes is not None and nodes < least:
-            yield f"nodePools: the group {name} grows from {nodes} to its new min of {least} nodes at once"
+            yield f"nodePools: the group {name} immediately grows from {nodes} to its new min of {least} nodes"
 
 
 def _control_plane_zones(environment: Environment, has: list[str]) -> Iterator[Problem]:
@@ -280,8 +286,8 @@ def _control_plane_zones(environment: Environment, has: list[str]) -> Iterator[P
     gone = [zone for zone in has if zone not in zones]
     if gone:
         yield Problem(
-            "network.zones", zones, f"the control plane has its interfaces in {', '.join(gone)} and stays there",
-            f"zones with {' and '.join(has)} among them", f"add {', '.join(gone)}; pools can leave it by their `zones`",
+            "network.zones", zones, f"the control plane has its interfaces in {', '.join(gone)} and cannot move",
+            f"zones that include {' and '.join(has)}", f"add {', '.join(gone)}; pools can leave it by their `zones`",
         )  # fmt: skip
 
 
@@ -296,13 +302,13 @@ def _maxima(environment: Environment) -> Iterator[Problem]:
                 yield Problem(
                     f"nodePools.{name}.max", pool.max,
                     f"the group {group} has {sizes.text(nodes)} at the moment, and its share is {most}",
-                    f"a max under which {group} may have {nodes} or more",
-                    "keep max until the autoscaler has removed idle nodes (`kubectl drain` makes them so)",
+                    f"a max that gives {group} {nodes} nodes or more",
+                    "keep max until the autoscaler has removed idle nodes (`kubectl drain` makes a node idle)",
                 )  # fmt: skip
 
 
 def planned(environment: Environment, name: str = "") -> dict[str, tuple[int, int]]:
-    """Node groups (of the pool `name`, else of all) by their logical names → min and max."""
+    """Logical name of each node group → its min and max. `name`: only this pool; empty for all pools."""
     found = {}
     for pool in pools.resolve_all(hardware.AWS, environment.node_pools).values():
         if name in ("", pool.name):

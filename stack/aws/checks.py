@@ -1,4 +1,4 @@
-"""What is wrong with the config of an environment on Amazon EKS, and what deserves a look, before anything is made."""
+"""Problems and warnings of the config of an environment on Amazon EKS, before anything is created."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ from ..environment import Environment
 from . import args
 from . import roles as aws_roles
 
-# What the owner of an existing VPC has decided.
+# Fields that are up to the owner of an existing VPC.
 _OWNERS = ("cidr", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
 
 
@@ -57,14 +57,14 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
         yield replace(problem, path="name") if problem.path == "cluster_name" else problem
     network, own = environment.config.network, environment.config.cluster.service_cidr
     if own is not None:
-        beside = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
-        yield from checks.disjoint({**beside, "service_cidr": own})
+        others = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}
+        yield from checks.disjoint({**others, "service_cidr": own})
     yield from (p.under("iam") for p in aws_roles.problems(environment.config.cluster.iam))
     yield from (p.under("iam.roles") for p in _role_problems(environment))
 
 
 def _role_problems(environment: Environment) -> Iterator[Problem]:
-    """Ready-made roles: their ARNs, those that nothing would take, and what would be attached to them."""
+    """Existing roles: invalid ARNs, roles without a use, and policies that the stack does not attach to them."""
     config, given = environment.config, roles.by_field(args.roles(environment))
     yield from roles.problems(args.roles(environment))
     taken = {
@@ -79,10 +79,10 @@ def _role_problems(environment: Environment) -> Iterator[Problem]:
     }
     for who, (wanted, why) in taken.items():
         if who in given and not wanted:
-            yield Problem(who, given[who], f"nothing takes this role: {why}", "roles of what is built", "remove it")
+            yield Problem(who, given[who], f"nothing uses this role: {why}", "roles of what is built", "remove it")
     if "nodes" in given and (more := config.cluster.node_policy_arns):
         yield Problem(
-            "nodes", given["nodes"], f"nothing is attached to a ready-made role, and nodePolicyArns is {more}",
+            "nodes", given["nodes"], f"no policy is attached to an existing role, but nodePolicyArns is {more}",
             "one of the two", "attach them to that role, and remove nodePolicyArns",
         )  # fmt: skip
 
@@ -90,7 +90,7 @@ def _role_problems(environment: Environment) -> Iterator[Problem]:
 def pool_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `nodePools`."""
     zones, version = environment.config.network.zones, environment.kubernetes_version
-    # Too many tags are one mistake, shown where they stand and not once more in every pool.
+    # Too many tags are one problem, with the path of the tags: not one more in every pool.
     tags = 0 if any(aws_tags.problems(environment.config.tags)) else len(environment.tags)
     found = [
         problem.under(name)
@@ -124,7 +124,7 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
         waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]
         yield Problem(
             "nodePools", list(environment.node_pools),
-            f"no pool without GPUs: {', '.join(waiting)} have no node to run on",
+            f"has no pool without GPUs: {', '.join(waiting)} have no node to run on",
             "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
         )  # fmt: skip
 
@@ -139,12 +139,12 @@ def charts(environment: Environment) -> list[Chart]:
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """What is wrong with `charts`. `charts`: those that the stack installs."""
+    """What is wrong with `charts` in the config. `charts`: those that the stack installs."""
     yield from source.problems(args.charts(environment), charts, charts)
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `images`, and whether nodes of a network without NAT can pull theirs."""
+    """What is wrong with `images`, and whether nodes in a network without NAT can pull images."""
     given, network = args.images(environment), environment.config.network
     wrong = list(images.problems(given))
     yield from wrong
@@ -157,9 +157,9 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
     if closed and pulled and not environment.config.images.registry:
         hosts = sorted({images.split(image.name)[0] for chart in pulled for image in chart.images})
         yield Problem(
-            "registry", None, f"missing: without NAT no node reaches {', '.join(hosts)}",
+            "registry", None, f"missing: without NAT, nodes cannot reach {', '.join(hosts)}",
             "a registry inside the network, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com",
-            "add it (docs/air-gapped.md says what it must have), or give the network a NAT",
+            "add it (docs/air-gapped.md lists what it must have), or give the network a NAT",
         )  # fmt: skip
     elif closed and (why := images.out_of_reach(environment.config.images.registry, environment.region)):
         yield Problem(
@@ -169,14 +169,14 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on EKS today but deserves a look."""
-    yield from (f"cluster.{said}" for said in aws_cluster.warnings(args.cluster(environment), today))
+    """Settings that work on EKS but may not be intended."""
+    yield from (f"cluster.{each}" for each in aws_cluster.warnings(args.cluster(environment), today))
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
-    yield from (f"nodePools.{said}" for said in old)
+    yield from (f"nodePools.{each}" for each in old)
     specs, zones = environment.node_pools, environment.config.network.zones
-    yield from (f"nodePools.{said}" for said in groups.warnings(specs, zones))
-    yield from (f"nodePools: {said}" for said in groups.quota_warnings(specs, zones))
+    yield from (f"nodePools.{each}" for each in groups.warnings(specs, zones))
+    yield from (f"nodePools: {each}" for each in groups.quota_warnings(specs, zones))
     if lustre := args.lustre(environment):
-        yield from (f"storage.lustre.{said}" for said in aws_lustre.warnings(lustre))
+        yield from (f"storage.lustre.{each}" for each in aws_lustre.warnings(lustre))
     if buckets := args.buckets(environment):
-        yield from (f"storage.{said}" for said in aws_buckets.warnings(buckets))
+        yield from (f"storage.{each}" for each in aws_buckets.warnings(buckets))

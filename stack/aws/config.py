@@ -1,4 +1,4 @@
-"""What the file of a stack on AWS may hold, by section."""
+"""What the file of a stack on AWS may have, by section."""
 
 from typing import TypedDict
 
@@ -19,14 +19,14 @@ from .. import config
 
 
 class Iam(TypedDict):
-    """IAM roles as an organization wants them."""
+    """IAM roles by the rules of your organization."""
 
     path: NotRequired[str]
-    """Path of every role that the stack creates; a role keeps the path of its creation. Default: `/`."""
+    """Path of every role that the stack creates. Existing roles keep their path. Default: `/`."""
     permissions_boundary: NotRequired[str]
     """ARN of a policy that limits every role that the stack creates. Default: none."""
     roles: NotRequired[Roles]
-    """ARNs of ready-made roles, which the stack then does not create. Default: none."""
+    """ARNs of existing roles, which the stack then does not create. Default: none."""
 
 
 _EXISTING = (

@@ -1,4 +1,4 @@
-"""What takes the place of keys that only other clouds have, on Amazon EKS: for errors and for docs/pools.md.
+"""The alternatives on Amazon EKS to keys that only other clouds have, for errors and for docs/pools.md.
 
 Paths are those of the fields; names of fields are in backticks.
 """

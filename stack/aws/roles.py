@@ -1,5 +1,5 @@
-"""IAM roles as an organization wants them: a permissions boundary and a path on every role that the stack makes, those
-inside pulumi-eks included."""
+"""IAM roles by the rules of an organization: a permissions boundary and a path on every role that the stack creates,
+including those inside pulumi-eks."""
 
 import re
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from components.checks import Problem
 from ..section import Section
 
 _ROLE = "aws:iam/role:Role"
-# IAM API: a path begins and ends with '/'; here only what can stand in an ARN without escape.
+# IAM API: a path begins and ends with '/'. Only characters that an ARN can contain unescaped are accepted.
 _PATH = re.compile(r"/([\w+=,.@-]+/)*", re.ASCII)
 _BOUNDARY = re.compile(r"arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 _LONGEST = 512
 
 
 def problems(iam: Section) -> Iterator[Problem]:
-    """What is wrong with `iam`, seen without asking AWS."""
+    """What is wrong with `iam`, as far as it is known without asking AWS."""
     if not _PATH.fullmatch(iam.path) or len(iam.path) > _LONGEST:
         yield Problem(
-            "path", iam.path, "not a path of IAM", f"words between '/', up to {_LONGEST} characters, such as /ml/",
+            "path", iam.path, "not a valid IAM path", f"names between '/', up to {_LONGEST} characters, such as /ml/",
             f"write /{iam.path.strip('/')}/",
         )  # fmt: skip
     if iam.permissions_boundary and not _BOUNDARY.fullmatch(iam.permissions_boundary):
@@ -33,7 +33,7 @@ def problems(iam: Section) -> Iterator[Problem]:
 
 
 def shape(iam: Section) -> None:
-    """Gives every role from here on the boundary and the path."""
+    """Gives the boundary and the path to every role that is registered after this call."""
     if iam.path == "/" and not iam.permissions_boundary:
         return
 
@@ -41,7 +41,7 @@ def shape(iam: Section) -> None:
         if args.type_ != _ROLE:
             return None
         added = {"permissionsBoundary": iam.permissions_boundary} if iam.permissions_boundary else {}
-        # A role keeps the path of its creation: another one would be another role, and with the control plane's another
+        # An existing role keeps its path: a new path would replace the role, and with the control plane's role the
         # cluster.
         kept = pulumi.ResourceOptions(ignore_changes=["path"])
         return pulumi.ResourceTransformResult(

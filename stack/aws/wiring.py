@@ -28,7 +28,7 @@ Network = AwsNetwork | AwsExistingNetwork
 
 @dataclass(frozen=True)
 class Storage:
-    """The storage classes, and all that hands out volumes: `drivers` has them as well."""
+    """The storage classes, and the components whose drivers provide volumes (`drivers`, which includes `classes`)."""
 
     classes: AwsStorage
     drivers: list[pulumi.Resource]
@@ -40,15 +40,15 @@ class Storage:
 
 
 def providers(environment: Environment) -> Providers:
-    """The cloud's providers, and what every role of the stack has."""
+    """The cloud's providers. Also sets the path and the boundary of every role."""
     aws_roles.shape(environment.config.cluster.iam)
     return stack_providers.aws(environment)
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """Asks AWS what would otherwise fail twenty minutes into an `up`: which zones can have the control plane and offer
-    the machine types, whether `access` names the identity that creates the cluster, how the pools' security groups are
-    tagged, and whether existing roles have the trust and the policies that they need.
+    """Asks AWS about mistakes that would otherwise fail twenty minutes into an `up`: zones that cannot have the control
+    plane or do not offer the machine types, an entry of `access` for the identity that creates the cluster, tags of the
+    pools' security groups, and existing roles without the trust and the policies that they need.
 
     Raises:
         pulumi.RunError: one error that lists every zone, pool, entry and role that cannot work.
@@ -78,23 +78,22 @@ def network(environment: Environment, providers: Providers) -> Network:
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
-    """Control plane and what nodes need to join it."""
+    """The control plane, and what nodes need to join it."""
     given: EksClusterArgs = {
         **args.cluster(environment),
         "roles": args.roles(environment),
         "tags": environment.tags,
         "network_id": network.network_id,
-        # A control plane stays in the zones of its creation (containers-roadmap#2330). It is in the first two, the
-        # fewest that EKS accepts, so that a zone can be added to the network later. Nodes and load balancers are in all
-        # zones.
+        # A control plane cannot change its zones (containers-roadmap#2330). It is in the first two, the fewest that EKS
+        # accepts, so that a zone can be added to the network later. Nodes and load balancers are in all zones.
         "private_subnet_ids": list(network.subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
         "public_subnet_ids": list(network.load_balancer_subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
     }
     named = environment.config.cluster
     if "private_access_cidrs" not in named.written and not named.public_access_cidrs:
-        # Else nothing but nodes would reach the API: only they are in the security group of the control plane.
+        # Otherwise only nodes could reach the API: they alone are in the security group of the control plane.
         given["private_access_cidrs"] = [network.cidr]
-    # Load balancers of the cluster are in the subnets of all zones: these are deleted after it.
+    # The cluster's load balancers are in the subnets of all zones, so the subnets are deleted after the cluster.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
     return EksCluster("cluster", given, options)
 
@@ -121,7 +120,7 @@ def node_pools(
                 "tags": environment.tags,
                 "sizes": dict(environment.sizes),
             },
-            # A node needs its route to the internet, its role's permissions and its network plug-in, first and last.
+            # As long as a node exists, it needs its route to the internet, its role's permissions and its CNI.
             pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
         )
         for name, spec in environment.node_pools.items()
@@ -166,7 +165,7 @@ def addons(
     node_pools: dict[str, EksNodePool],
     storage: Storage,
 ) -> dict[str, pulumi.Output[str]]:
-    """Every add-on of the table that the environment has; chart → name of its Helm release."""
+    """Installs the environment's add-ons from the table. Returns chart → name of its Helm release."""
     facts = addon_table.ClusterFacts(
         cluster=cluster.cluster_name,
         region=environment.region,
@@ -181,8 +180,8 @@ def addons(
     installed: dict[str, pulumi.Resource] = {}
     releases: dict[str, pulumi.Output[str]] = {}
     for row in addon_table.installed(facts.node_pools, facts.spec):
-        # An add-on waits for the pools on which it runs, and is deleted before them: nodes must outlive what drains and
-        # counts them.
+        # An add-on waits for the pools that it runs on, and is deleted before them: nodes must outlive the add-ons that
+        # drain and monitor them.
         waits: list[pulumi.Resource] = [node_pools[name] for name in row.waits_for(facts.node_pools)]
         waits += [storage.classes] if row.storage else []
         waits += [installed[name] for name in (*row.requires, *row.after) if name in installed]
@@ -199,8 +198,8 @@ def addons(
         },
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
-            # What must still run while it works: nodes, drivers that detach and delete volumes, and the DNS by which
-            # the drivers find AWS. The control plane itself deletes load balancers.
+            # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
+            # with which the drivers find AWS. The control plane itself deletes load balancers.
             depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
         ),
     )

@@ -1,4 +1,4 @@
-"""The config of an environment on GKE as the arguments of the library's components."""
+"""The config of an environment on Google GKE, as arguments of the library's components."""
 
 from typing import Any, cast
 
@@ -104,7 +104,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
         "version": environment.kubernetes_version,
         **storage.arguments("filestore", "buckets"),
-        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
+        # NFS mounts come from the nodes' addresses. In an existing VPC their range is unknown, so all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return cast(GcpStorageArgs, _given(args))
@@ -121,7 +121,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
         "region": environment.region,
         "zones": network.zones,
         "shared_vpc": shared_vpc(environment),
-        # Mounts come from the nodes' addresses, whose range is not known in an existing VPC: all of it may mount.
+        # NFS mounts come from the nodes' addresses. In an existing VPC their range is unknown, so all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
         "deletion_protection": environment.config.deletion_protection,
     }

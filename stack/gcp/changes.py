@@ -1,8 +1,8 @@
 """What a change of the file does to an environment on Google GKE; see `changes.py`.
 
 Sources: GKE's "About flexible Pod CIDR" and "VPC-native clusters" (ranges of pods and services stay), "Manually
-upgrading a cluster or node pool" (one minor at a time, no step back; nodes two minors behind at most), ForceNew marks
-of terraform-provider-google 8.0.
+upgrading a cluster or node pool" (one minor at a time, never down; nodes at most two minors behind), ForceNew marks of
+terraform-provider-google 8.0.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ from components.gcp.filestore import TIERS, FilestoreArgs
 from components.gcp.network import PODS, SERVICES, SERVICES_CIDR
 
 from .. import sizes, steps
-from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_words
+from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
 from ..environment import Environment
 from ..living import Living
 from . import args
@@ -31,19 +31,21 @@ _POOL = "gcp:container/nodePool:NodePool"
 _FILESTORE = "gcp:filestore/instance:Instance"
 _NODES_BEHIND = 2
 
-_PLACE = refused("a cluster stays in the network of its creation")
-_DISK = refused("another file system would take its place, without the data")
+_PLACE = refused("a cluster cannot move to another network")
+_DISK = refused("a new file system would replace this one, without its data")
 
 RULES: dict[str, Rule] = {
-    "gpuyard:cloud": refused("an environment stays on its cloud"),
-    "gcp:region": refused("an environment stays in its region"),
-    "gcp:project": refused("an environment stays in its project"),
-    "network.cidr": Rule(Effect.IN_PLACE, "a larger range around the old one; another one is refused"),
-    "network.zones": Rule(Effect.IN_PLACE, "one less is refused while a pool has nodes there"),
+    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+    "gcp:region": refused("an environment cannot move to another region"),
+    "gcp:project": refused("an environment cannot move to another project"),
+    "network.cidr": Rule(Effect.IN_PLACE, "a larger range that contains the old one; any other is refused"),
+    "network.zones": Rule(Effect.IN_PLACE, "zones can be added; zones in which a pool has nodes cannot be removed"),
     "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
-    "network.podsCidr": refused("the range of pods can neither move nor grow"),
-    "network.servicesCidr": refused("the range of services can neither move nor grow"),
-    "network.furtherPodsCidrs": Rule(Effect.IN_PLACE, "more of them; one in use can neither move nor go"),
+    "network.podsCidr": refused("the range of pods cannot change"),
+    "network.servicesCidr": refused("the range of services cannot change"),
+    "network.furtherPodsCidrs": Rule(
+        Effect.IN_PLACE, "ranges can be added; one in use can neither be changed nor removed"
+    ),
     "network.flowLogPercent": IN_PLACE,
     "network.existing": _PLACE,
     "network.existing.network": _PLACE,
@@ -53,13 +55,14 @@ RULES: dict[str, Rule] = {
     "network.existing.servicesRange": _PLACE,
     "network.existing.furtherPodsRanges": IN_PLACE,
     "network.existing.grant": IN_PLACE,
-    "cluster.name": refused("a cluster keeps its name"),
+    "cluster.name": refused("a cluster cannot be renamed"),
     "cluster.version": Rule(
-        Effect.IN_PLACE, "one minor up at a time, never back; the control plane only, nodes follow in a window"
+        Effect.IN_PLACE,
+        "up by one minor at a time, never down; only the control plane, nodes follow in a maintenance window",
     ),
     "cluster.publicAccessCidrs": IN_PLACE,
-    "cluster.location": refused("a control plane stays in its place"),
-    "cluster.podsPerNode": refused("it is fixed with the cluster"),
+    "cluster.location": refused("a control plane cannot move to another location"),
+    "cluster.podsPerNode": refused("a cluster cannot change it"),
     "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.dnsEndpoint": IN_PLACE,
     "cluster.releaseChannel": IN_PLACE,
@@ -81,16 +84,18 @@ RULES: dict[str, Rule] = {
     "cluster.metricTypes": IN_PLACE,
     "cluster.managedDcgm": IN_PLACE,
     "nodePools.*.machineTypes": Rule(
-        Effect.ROLLS, "where GPUs or local SSDs differ, a new pool comes first, then the old one goes"
+        Effect.ROLLS, "if GPUs or local SSDs differ, a new pool is added, then the old one is deleted"
     ),
     "nodePools.*.min": IN_PLACE,
-    "nodePools.*.max": Rule(Effect.IN_PLACE, "nodes above it stay until they are idle"),
+    "nodePools.*.max": Rule(Effect.IN_PLACE, "nodes above it are kept until they are idle"),
     "nodePools.*.perZone": IN_PLACE,
     "nodePools.*.labels": IN_PLACE,
     "nodePools.*.taints": IN_PLACE,
-    "nodePools.*.capacity": Rule(Effect.IN_PLACE, "a rung more is a pool more; a rung less goes with its nodes"),
-    "nodePools.*.zones": Rule(Effect.IN_PLACE, "a zone less takes its nodes away"),
-    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name takes the new one, and keeps its nodes"),
+    "nodePools.*.capacity": Rule(
+        Effect.IN_PLACE, "a new rung adds a node pool; a removed rung's node pool is deleted with its nodes"
+    ),
+    "nodePools.*.zones": Rule(Effect.IN_PLACE, "nodes in a removed zone are deleted"),
+    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
     "nodePools.*.diskGib": ROLLS,
     "nodePools.*.scratch": NEW_POOL,
     "nodePools.*.interconnect": NEW_POOL,
@@ -162,7 +167,7 @@ RULES: dict[str, Rule] = {
 
 
 def defaults(environment: Environment) -> dict[str, Any]:
-    """What the fields that the file leaves out come to."""
+    """Values of fields that the file omits, by path."""
     found: dict[str, Any] = {
         "cluster.location": args.location(environment),
         "cluster.podsPerNode": args.pods_per_node(environment),
@@ -175,7 +180,7 @@ def defaults(environment: Environment) -> dict[str, Any]:
 
 
 def facts(environment: Environment, living: Living) -> dict[str, Any]:
-    """What exists of the fields that cannot change, by path."""
+    """The existing values of fields that cannot change, by path."""
     cluster, network = living.one(_CLUSTER), living.one(_NETWORK)
     subnetwork = living.one(_SUBNETWORK)
     found: dict[str, Any] = {}
@@ -202,7 +207,7 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
 
 
 def _place(environment: Environment, cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """The existing network of a cluster, as the stack file writes it."""
+    """The fields of the existing network that a cluster is in, as the stack's file writes them."""
     network, subnetwork = (str(cluster.get(key) or "") for key in ("network", "subnetwork"))
     found: dict[str, Any] = {"network.existing.network": network.rpartition("/")[2] or None}
     existing = environment.config.network.existing
@@ -227,7 +232,7 @@ def _filestore(made: Mapping[str, Any], wanted: FilestoreArgs) -> dict[str, Any]
 
 
 def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
-    """The node pools that exist, by zone, with the size of the moment."""
+    """The existing node pools by zone, with their current size."""
     made = [
         (each, zone, url)
         for each in living.all(_POOL)
@@ -247,12 +252,12 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
             gpu=bool((each.outputs.get("nodeConfig") or {}).get("guestAccelerators")),
             nodes=size,
         )
-        for (each, zone, _), size in zip(made, sizes.of_the_moment(asked, known))
+        for (each, zone, _), size in zip(made, sizes.current(asked, known))
     ]
 
 
 def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
-    """What GKE refuses of a living environment."""
+    """Changes of an existing environment that GKE refuses."""
     cluster = living.one(_CLUSTER)
     if cluster:
         yield from _version_problems(environment, living, cluster)
@@ -261,19 +266,19 @@ def problems(environment: Environment, living: Living, groups: list[Group]) -> I
         yield from removal_problems(environment, "storage.filestore")
 
 
-def words(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
-    """What else a person has to know of a change."""
+def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+    """Further effects of a change on nodes and data."""
     if living.one(_FILESTORE) and not environment.config.storage.filestore:
-        yield removal_words("storage.filestore")
-    yield from sizes.zone_words(environment, groups)
+        yield removal_warning("storage.filestore")
+    yield from sizes.zone_warnings(environment, groups)
     for name, (_, most) in planned(environment).items():
         nodes = sum(group.nodes for group in groups if group.name == name)
         if nodes > most:
-            yield f"nodePools: {name} has {nodes} nodes; those above its max of {most} stay until they are idle"
+            yield f"nodePools: {name} has {nodes} nodes; those above its max of {most} are kept until they are idle"
 
 
 def planned(environment: Environment, name: str = "") -> dict[str, tuple[int, int]]:
-    """Node pools of the cloud (of the pool `name`, else of all) by their logical names → min and max."""
+    """Logical name of each GKE node pool → its min and max. `name`: only this pool of the file; empty for all."""
     found = {}
     for pool in common.resolve_all(hardware.GCP, environment.node_pools).values():
         if name in ("", pool.name):
@@ -282,11 +287,12 @@ def planned(environment: Environment, name: str = "") -> dict[str, tuple[int, in
 
 
 def _version_problems(environment: Environment, living: Living, cluster: Any) -> Iterator[Problem]:
-    """A release channel moves the control plane on, and the file stays behind: that is no step back. What the file said
-    before is."""
-    wanted, said, runs = environment.kubernetes_version, cluster.get("minMasterVersion"), str(cluster["masterVersion"])
-    if said and steps.minor(wanted) < steps.minor(str(said)):
-        yield from steps.problems(str(said), wanted, "GKE")
+    """A version that GKE refuses. A release channel upgrades the control plane beyond the version in the file, so a
+    lower version in the file is a downgrade only if it is lower than the file's previous one."""
+    wanted, before = environment.kubernetes_version, cluster.get("minMasterVersion")
+    runs = str(cluster["masterVersion"])
+    if before and steps.minor(wanted) < steps.minor(str(before)):
+        yield from steps.problems(str(before), wanted, "GKE")
     elif steps.minor(wanted) > steps.minor(runs):
         yield from steps.problems(runs, wanted, "GKE")
         for pool in living.all(_POOL):
@@ -294,8 +300,8 @@ def _version_problems(environment: Environment, living: Living, cluster: Any) ->
             if steps.minor(wanted)[1] - nodes[1] > _NODES_BEHIND:
                 yield Problem(
                     "cluster.version", wanted,
-                    f"nodes of {pool.name} run {nodes[0]}.{nodes[1]} and may be two minors behind at most",
-                    f"{nodes[0]}.{nodes[1] + _NODES_BEHIND} or less, until they follow",
-                    "let them follow first: cluster.maintenance.hold: minor, or "
+                    f"nodes of {pool.name} run {nodes[0]}.{nodes[1]} and may be at most two minors behind",
+                    f"{nodes[0]}.{nodes[1] + _NODES_BEHIND} or less, until the nodes are upgraded",
+                    "upgrade the nodes first: cluster.maintenance.hold: minor, or "
                     f"gcloud container clusters upgrade {environment.cluster_name} --node-pool POOL",
                 )  # fmt: skip

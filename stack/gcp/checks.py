@@ -137,16 +137,16 @@ def _without_effect(section: Section, why: str) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment, today: date) -> Iterator[str]:
-    """What works on GKE but is rarely intended. No end of support: release channels upgrade automatically."""
+    """Settings that work on GKE but may not be intended. Support never ends: release channels upgrade automatically."""
     if environment.config.network.existing is None:
         given = args.network(environment)
-        yield from (f"network.{said}" for said in gcp_network.warnings(given))
+        yield from (f"network.{each}" for each in gcp_network.warnings(given))
         larger = given.get("pods_cidr")
         own = "pods_cidr" not in environment.config.network.written and not args.living_ranges(environment.living)
         if own and larger != gcp_network.PODS_CIDR:
             yield (
-                f"network.pods_cidr: {larger} is used, since another range overlaps {gcp_network.PODS_CIDR}; write it "
-                "into the file: a range in use cannot move"
+                f"network.pods_cidr: {larger} is used, because another range overlaps {gcp_network.PODS_CIDR}; write "
+                "it into the file: a range in use cannot change"
             )
     for name, bucket in environment.config.storage.buckets.items():
         if not bucket.service_account:
@@ -154,7 +154,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
                 "bucket, in every cluster of the project; name the service account of those that need it"
             )
-    yield from (f"cluster.{said}" for said in gcp_cluster.warnings(args.cluster(environment), today))
+    yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (
-        f"nodePools.{said}" for said in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
+        f"nodePools.{each}" for each in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
     )

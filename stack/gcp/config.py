@@ -1,4 +1,4 @@
-"""What the file of a stack on Google Cloud may hold, by section."""
+"""What the file of a stack on Google Cloud may have, by section."""
 
 from components.addons_spec import AddonsSpec
 from components.arguments import Field, shape
@@ -44,7 +44,10 @@ CLUSTER = config.cluster(
         "groups_domain",
     ),
     Field(
-        "location", str, False, "A zone: one control plane, in it. Default: the region, with a control plane in each."
+        "location",
+        str,
+        False,
+        "A zone, for one control plane in it. Default: the region, with a control plane in each of its zones.",
     ),
     config.section("maintenance", shape(Maintenance), _ARGUMENTS.fields["maintenance"].doc),
 )

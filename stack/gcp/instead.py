@@ -1,4 +1,4 @@
-"""What takes the place of keys that only other clouds have, on Google GKE: for errors and for docs/pools.md.
+"""The alternatives on Google GKE to keys that only other clouds have, for errors and for docs/pools.md.
 
 Paths are those of the fields; names of fields are in backticks.
 """
@@ -20,7 +20,7 @@ INSTEAD = {
     "node_pools.release": "`cluster.release_channel` and `cluster.maintenance`",
     "node_pools.driver_branch": "`driver`",
     "node_pools.reservation.id": "`reservation.name`",
-    "node_pools.reservation.group_arn": "omit `reservation`, and any that fits is used",
+    "node_pools.reservation.group_arn": "omit `reservation`, and GKE uses any reservation that fits",
     "node_pools.reservation.capacity_block": "flex in `capacity`, for up to seven days",
     "node_pools.update_percentage": "`upgrade`",
     "node_pools.ami": "always Container-Optimized OS",
@@ -29,7 +29,7 @@ INSTEAD = {
     "node_pools.machine": "its machine types are those of the table",
     "storage.backups": "`gcloud filestore backups create`",
     "storage.lustre": "`filestore`, or a bucket",
-    "storage.buckets.account": "a bucket's name says whose it is",
+    "storage.buckets.account": "the name of a bucket is enough",
     "addons.device_plugin": "GKE runs its own",
     "addons.efa_plugin": "`interconnect` of a pool",
     "addons.cluster_autoscaler": "GKE runs its own",

@@ -33,8 +33,8 @@ def providers(environment: Environment) -> Providers:
 
 
 def preflight(environment: Environment, providers: Providers) -> None:
-    """Asks Google what would otherwise fail twenty minutes into an `up`: which zones offer the machine types, and which
-    Kubernetes versions the location has.
+    """Asks Google about mistakes that would otherwise fail twenty minutes into an `up`: zones that do not offer the
+    machine types, and Kubernetes versions that the location does not offer.
 
     Raises:
         pulumi.RunError: one error that lists every pool that cannot get a node, and a version that is not offered yet.
@@ -52,8 +52,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
         return
     version = environment.kubernetes_version
     channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
-    for said in offerings.warnings(version, location, found):
-        pulumi.log.warn(f"cluster.{said}")
+    for warning in offerings.warnings(version, location, found):
+        pulumi.log.warn(f"cluster.{warning}")
     wrong = [problem.under("network") for problem in offerings.zone_problems(zones, found)]
     wrong += [problem.under("nodePools") for problem in offerings.problems(specs, zones, found)]
     wrong += [problem.under("nodePools") for problem in offerings.attached_problems(specs, zones)]
@@ -74,14 +74,16 @@ def network(environment: Environment, providers: Providers) -> Network:
         "services", {"services": [*services.REQUIRED, *chosen]}, pulumi.ResourceOptions(providers=providers)
     )
     options = pulumi.ResourceOptions(providers=providers, depends_on=[enabled])
-    existing, on = environment.config.network.existing, enabled.services
+    existing, apis = environment.config.network.existing, enabled.services
     if existing is not None:
-        return GcpExistingNetwork("network", {**args.existing_network(environment, existing), "services": on}, options)
-    return GcpNetwork("network", {**args.network(environment), "services": on}, options)
+        return GcpExistingNetwork(
+            "network", {**args.existing_network(environment, existing), "services": apis}, options
+        )
+    return GcpNetwork("network", {**args.network(environment), "services": apis}, options)
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> GkeCluster:
-    """The control plane, and the account of its nodes."""
+    """The control plane, and the service account of its nodes."""
     given: GkeClusterArgs = {
         **args.cluster(environment),
         "network_id": network.network_id,
@@ -148,8 +150,8 @@ def addons(
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
 ) -> dict[str, pulumi.Output[str]]:
-    """No Helm release: see `charts`. The order of each pool's rungs, which the autoscaler reads in the cluster; alert
-    rules; and the component that empties the cluster as the first step of a destroy."""
+    """Creates the ComputeClasses, with which the autoscaler orders the rungs of a pool; alert rules; and the component
+    that empties the cluster as the first step of a destroy. Returns no Helm releases: see `checks.charts`."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
@@ -173,8 +175,8 @@ def addons(
         },
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
-            # What must still run meanwhile: nodes, which detach volumes, and the network that they need for it. GKE's
-            # control plane runs the drivers and the load balancer controller.
+            # These must still exist during the cleanup: nodes, which detach volumes, and the network that they need for
+            # it. GKE's control plane runs the drivers and the load balancer controller.
             depends_on=[*node_pools.values(), storage],
         ),
     )

@@ -173,7 +173,7 @@ def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Record
             after = {**GIVEN, "cluster": given} if before is made else {"cluster": given}
             changed_run(before, prod({who: arn for who, arn in after.items() if arn}))
         assert "gpuyard:cluster.iam.roles.cluster" in str(caught.value)
-        assert "keeps the role of its creation" in str(caught.value)
+        assert "a control plane cannot change its role" in str(caught.value)
 
 
 def test_another_role_of_the_nodes_is_said_to_make_new_ones(made: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +197,9 @@ def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
         ("prod", {"nodes": "arn:aws:iam::123456789012:user/nodes"}, ["not the ARN of a role"]),
         ("prod", {"nodes": "arn:aws:iam::123456789012:role/aws-service-role/x/y"}, ["not the ARN of a role"]),
         ("prod", {"node": GIVEN["nodes"]}, ["unknown key", "write `nodes`"]),
-        ("dev", {"flowLog": GIVEN["flowLog"]}, ["nothing takes this role", "flowLogDays"]),
-        ("dev", {"fsxCsi": GIVEN["fsxCsi"]}, ["nothing takes this role", "storage.lustre"]),
-        ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing takes this role", "storage.buckets"]),
+        ("dev", {"flowLog": GIVEN["flowLog"]}, ["nothing uses this role", "flowLogDays"]),
+        ("dev", {"fsxCsi": GIVEN["fsxCsi"]}, ["nothing uses this role", "storage.lustre"]),
+        ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing uses this role", "storage.buckets"]),
     ],
 )
 def test_what_is_no_role_or_for_nothing_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:

@@ -122,7 +122,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             ("example.k8s.io/team", "a", ["EKS refuses"]),
             ("eks.amazonaws.com/x", "a", ["Kubernetes or EKS reserves"]),
             ("node.kubernetes.io/instance-type", "big", ["rename the key"]),
-            ("team", "", ["no empty value", "1 to 63"]),
+            ("team", "", ["empty, which EKS does not accept", "1 to 63"]),
             (f"{'x' * 40}.example.org/{'y' * 24}", "a", ["77 characters", "up to 63"]),
         )
     ),
@@ -167,6 +167,6 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:nodePools/train-spot": {"machineTypes": ["g6.xlarge"], "min": 0, "max": 1}},
         "gpuyard:nodePools.train-spot",
-        ["has the ending of"],
+        ["ends like the group of"],
     ),
 ]

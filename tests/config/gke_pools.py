@@ -30,7 +30,7 @@ def on(machine_type: str, **fields: Any) -> dict[str, Any]:
 
 CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     # machines and accelerators
-    (gpu(machineTypes=["p3.2xlarge"]), f"{GPUS}.machineTypes[0]", ["unknown machine type", "one of EC2"]),
+    (gpu(machineTypes=["p3.2xlarge"]), f"{GPUS}.machineTypes[0]", ["unknown machine type", "a type of EC2"]),
     (gpu(machineTypes=["g4-standard-12"]), f"{GPUS}.machineTypes[0]", ["fraction of a GPU"]),
     (gpu(accelerator={"type": "nvidia-tesla-t4"}), f"{GPUS}.accelerator.type", ["another GPU", "write nvidia-l4"]),
     (gpu(accelerator={"type": "nvidia-l4", "count": 2}), f"{GPUS}.accelerator.count", ["another number"]),
@@ -52,7 +52,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         gpu(machineTypes=["n1-standard-16"], accelerator={"type": "nvidia-tesla-v100"}),
         f"{GPUS}.accelerator.count",
-        ["takes 12 vCPUs at most, n1-standard-16 has 16", "write count: 2"],
+        ["allows at most 12 vCPUs, n1-standard-16 has 16", "write count: 2"],
     ),
     (
         gpu(machineTypes=["n1-standard-96"], accelerator={"type": "nvidia-tesla-p100", "count": 4}),
@@ -106,7 +106,11 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[1]",
         ["the same key and effect as taints[0]"],
     ),
-    (gpu(taints=[{"key": "a b", "effect": "NoSchedule"}]), f"{GPUS}.taints[0].a b", ["no Kubernetes label key"]),
+    (
+        gpu(taints=[{"key": "a b", "effect": "NoSchedule"}]),
+        f"{GPUS}.taints[0].a b",
+        ["not a valid Kubernetes label key"],
+    ),
     (
         gpu(taints=[{"key": "nvidia.com/gpu", "value": "present", "effect": "PreferNoSchedule"}]),
         f"{GPUS}.taints[0].effect",
@@ -180,7 +184,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     # what is sold how
     (gpu(capacity=["ondemand"]), f"{GPUS}.capacity[0]", ["reserved, flex, spot, on_demand", "write on_demand"]),
-    (gpu(capacity=["flex", "flex"]), f"{GPUS}.capacity", ["each rung once"]),
+    (gpu(capacity=["flex", "flex"]), f"{GPUS}.capacity", ["each rung only once"]),
     (
         on("a4-highgpu-8g", capacity=["on_demand"]),
         f"{GPUS}.capacity",

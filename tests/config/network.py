@@ -50,7 +50,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{NET}/podsCidr": "192.168.0.0/16"},
         "gpuyard:network.podsCidr",
-        ["accepts nothing of 192.168.0.0/16", "write 100.64.0.0/16"],
+        ["does not accept addresses of 192.168.0.0/16", "write 100.64.0.0/16"],
     ),
     (
         "dev",

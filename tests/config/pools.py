@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     ("dev", {f"{GPU}/zones": ["us-east-1c"]}, "gpuyard:nodePools.gpu-workers.zones[0]", ["add it to the network"]),
     ("dev", {f"{GPU}/capacity": ["spott"]}, "gpuyard:nodePools.gpu-workers.capacity[0]", ["spot, on_demand"]),
-    ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung once"]),
+    ("dev", {f"{GPU}/capacity": ["spot", "spot"]}, "gpuyard:nodePools.gpu-workers.capacity", ["each rung only once"]),
     ("dev", {f"{GPU}/max": "10"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number", "write 10, without quotes"]),
     ("dev", {f"{GPU}/max": "ten"}, "gpuyard:nodePools.gpu-workers.max", ["a whole number", "correct the value"]),
     (

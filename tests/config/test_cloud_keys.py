@@ -71,9 +71,9 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev", "aws:assumeRole", {"roleArn": ROLE}, "unknown key", "write aws:assumeRoles"),
         ("dev", "aws:alowedAccountIds", [ACCOUNT], "unknown key", "write aws:allowedAccountIds"),
         ("dev", "aws:xyz", "1", "unknown key", "remove it"),
-        ("dev", "gcp:project", "p", "nothing reads it", "remove it"),
-        ("dev", "kubernetes:context", "prod", "nothing reads it", "remove it"),
-        ("dev", "eks:autonaming", "x", "nothing reads it", "remove it"),
+        ("dev", "gcp:project", "p", "has no effect", "remove it"),
+        ("dev", "kubernetes:context", "prod", "has no effect", "remove it"),
+        ("dev", "eks:autonaming", "x", "has no effect", "remove it"),
         ("dev", "aws:defaultTags", {"tags": {"a": "b"}}, "gpuyard", "write gpuyard:tags"),
         ("dev", "aws:accessKey", "AKIA", "two identities", "AWS_ACCESS_KEY_ID"),
         ("dev", "aws:secretKey", "x", "two identities", "AWS_SECRET_ACCESS_KEY"),
@@ -91,7 +91,7 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev-gke", "gcp:impersonateServiceAccountDelegates", ["a"], "no chain", "impersonate"),
         ("dev-gke", "gcp:defaultLabels", {"a": "b"}, "gpuyard", "write gpuyard:tags"),
         ("dev-gke", "gcp:credentials", "{}", "two identities", "GOOGLE_APPLICATION_CREDENTIALS"),
-        ("dev-gke", "aws:profile", "work", "nothing reads it", "remove it"),
+        ("dev-gke", "aws:profile", "work", "has no effect", "remove it"),
     ],
 )  # fmt: skip
 def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(

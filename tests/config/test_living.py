@@ -46,7 +46,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
             f"{NET}.cidr": ["10.0.0.0/16", "range of a VPC", "destroy"],
             f"{NET}.zones": ["us-east-1b", "control plane"],
             f"{CLUSTER}.name": ["gpuyard-dev", "new environment"],
-            f"{CLUSTER}.version": ["no step back", "write 1.35"],
+            f"{CLUSTER}.version": ["never downgrades it", "write 1.35"],
         },
     ),
     (
@@ -57,9 +57,16 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
             f"{NET}/zones": ["us-west-2a", "us-west-2b"],
             f"{NET}/existing": OWNERS,
         },
-        {"aws:region": ["us-east-1", "stays in its region"], f"{NET}.existing": ["VPC of its creation"]},
+        {
+            "aws:region": ["us-east-1", "cannot move to another region"],
+            f"{NET}.existing": ["cannot move to another VPC"],
+        },
     ),
-    ("dev", {"gpuyard:cloud": "gcp", "aws:region": DELETE, **GOOGLE}, {"gpuyard:cloud": ["aws", "stays on its cloud"]}),
+    (
+        "dev",
+        {"gpuyard:cloud": "gcp", "aws:region": DELETE, **GOOGLE},
+        {"gpuyard:cloud": ["aws", "cannot move to another cloud"]},
+    ),
     (
         "dev-gke",
         {
@@ -74,11 +81,11 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         },
         {
             f"{NET}.cidr": ["10.0.0.0/20"],
-            f"{NET}.podsCidr": ["10.64.0.0/14", "neither move nor grow"],
+            f"{NET}.podsCidr": ["10.64.0.0/14", "the range of pods cannot change"],
             f"{NET}.servicesCidr": ["10.68.0.0/20"],
             f"{CLUSTER}.name": ["gpuyard-dev-gke"],
             f"{CLUSTER}.location": ["us-central1"],
-            f"{CLUSTER}.version": ["no step back"],
+            f"{CLUSTER}.version": ["never downgrades it"],
             f"{CLUSTER}.podsPerNode": ["110"],
             "gcp:project": ["my-project"],
         },
@@ -91,7 +98,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
             f"{NET}/zones": ["us-east1-b"],
             f"{NET}/existing": SHARED,
         },
-        {"gcp:region": ["us-central1"], f"{NET}.existing": ["network of its creation"]},
+        {"gcp:region": ["us-central1"], f"{NET}.existing": ["cannot move to another network"]},
     ),
 ]
 

@@ -80,13 +80,13 @@ def test_an_environment_stays_in_its_owners_network(
     found = refused(living, stack, theirs(stack, **change), finished=finished)
     assert list(found) == [f"existing.{next(iter(change))}"]
     (said,) = found.values()
-    assert "of its creation" in said.wrong and words in said.fix and "new environment" in said.fix
+    assert "cannot move to another" in said.wrong and words in said.fix and "new environment" in said.fix
 
 
 @pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
 def test_it_does_not_move_into_a_network_of_its_own(living: dict[str, Recording], stack: str, path: str) -> None:
     found = refused(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
-    assert list(found) == [path] and "of its creation" in found[path].wrong
+    assert list(found) == [path] and "cannot move to another" in found[path].wrong
 
 
 @pytest.mark.parametrize("stack", OWNERS)
@@ -100,7 +100,7 @@ def test_other_subnets_bring_new_nodes_first(living: dict[str, Recording], warne
     sizes = {f"cpu-workers-us-east-1{letter}": 1 for letter in "ab"}
     run(living["dev"], theirs("dev", privateSubnetIds=subnets), "dev", outputs=answers("dev"), sizes=sizes)
     (said,) = (each for each in warned if each.startswith("nodePools.cpu-workers: network.existing.privateSubnetIds"))
-    assert "new nodes first, then the old ones go (2 nodes at the moment)" in said
+    assert "new nodes are added, then the old ones are deleted (2 nodes at the moment)" in said
 
 
 def test_a_zone_of_the_control_plane_stays_in_an_owners_network_too(living: dict[str, Recording]) -> None:

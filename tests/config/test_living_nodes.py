@@ -45,11 +45,11 @@ def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned:
     before = plain(stack)
     (said,) = told(stack, fewer, before=before, sizes=nodes)
     assert said.path == "gpuyard:network.zones"
-    assert f"{gone} is gone from the file and has nodes of" in said.wrong
+    assert f"{gone} is no longer in the file, but it has nodes of" in said.wrong
     assert f"keep {gone} here and give" in said.fix and "then remove it" in said.fix
     warned.clear()
     without = change(stack, before, leave, sizes=nodes)
-    left = [each for each in warned if f"{gone} is given up, with 1 node there and all that runs" in each]
+    left = [each for each in warned if f"{gone} is removed, with 1 node there and everything on them" in each]
     assert {each.split(".")[1] for each in left} == {"cpu-workers", "gpu-workers"}
     if stack == "dev":
         assert not [each.name for each in without.all("NodeGroup") if gone in each.name]
@@ -82,7 +82,7 @@ def test_on_gke_nodes_above_the_maximum_stay_and_it_is_said(warned: list[str]) -
     """Reliability case R4."""
     before, zones = plain("dev-gke"), ZONES["dev-gke"]
     change("dev-gke", before, {f"{POOLS}/gpu-workers/max": 2}, sizes={f"gpu-workers-spot-{zone}": 1 for zone in zones})
-    assert "nodePools: gpu-workers-spot has 3 nodes; those above its max of 2 stay until they are idle" in warned
+    assert "nodePools: gpu-workers-spot has 3 nodes; those above its max of 2 are kept until they are idle" in warned
 
 
 def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str]) -> None:
@@ -94,7 +94,7 @@ def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str
     assert sent == {f"cpu-workers-{A}", f"cpu-workers-{C}"}
     assert {each.inputs["scalingConfig"]["desiredSize"] for each in found.values()} == {2}
     assert {each.split(": the group ")[1] for each in warned if "grows" in each} == {
-        f"{name} grows from 1 to its new min of 2 nodes at once" for name in sent
+        f"{name} immediately grows from 1 to its new min of 2 nodes" for name in sent
     }
 
 
@@ -108,7 +108,10 @@ def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack:
     sizes = {f"gpu-workers-spot-{ZONES[stack][0]}": 3}
     made = change(stack, before, {POOLS: renamed}, sizes=sizes)
     (said,) = (each for each in warned if "DELETED" in each)
-    assert said.startswith("nodePools.gpu-workers: A GPU POOL IS DELETED") and "goes with 3 nodes" in said
+    assert (
+        said.startswith("nodePools.gpu-workers: A GPU POOL IS DELETED")
+        and "3 nodes at the moment and everything that runs on them are deleted" in said
+    )
     assert "write `was: gpu-workers`" in said
     warned.clear()
     renamed["trainers"] = {**renamed["trainers"], "was": "gpu-workers"}
@@ -125,7 +128,7 @@ def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list
     change(stack, before, {ladder: ["on_demand"]}, sizes={f"gpu-workers-spot-{zone}": 2})
     group = f"gpu-workers-spot-{zone}" if stack == "dev" else "gpu-workers-spot"
     assert [each for each in warned if "gone" in each or "deleted" in each] == [
-        f"nodePools.gpu-workers: {group} is deleted, with 2 nodes at the moment and all that runs on them"
+        f"nodePools.gpu-workers: {group} is deleted, with 2 nodes at the moment and everything on them"
     ]
 
 
@@ -139,7 +142,9 @@ def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, lat
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")
     (said,) = told(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
-    assert said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} skips no minor" in said.wrong
+    assert (
+        said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} cannot skip a minor version" in said.wrong
+    )
     assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, then `pulumi up`")
     change(stack, before, {VERSION: next})
 
@@ -154,7 +159,7 @@ def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_
         pool.outputs["version"] = "1.33.9-gke.1"
     found = told("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
     assert {each.wrong for each in found} == {
-        f"nodes of {group} run 1.33 and may be two minors behind at most"
+        f"nodes of {group} run 1.33 and may be at most two minors behind"
         for group in ("cpu-workers", "gpu-workers-spot")
     }
     assert "--node-pool POOL" in found[0].fix

@@ -25,7 +25,7 @@ def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> li
 def test_an_endpoint_that_is_open_to_the_world_is_a_warning(stack: str, cidrs: list[str]) -> None:
     """security case M5: with deletion protection and without, written as one network or as several."""
     (said,) = warned(stack, {CIDRS: cidrs})
-    assert said.startswith("cluster.publicAccessCidrs: everybody on the internet")
+    assert said.startswith("cluster.publicAccessCidrs: the API endpoint is open to the whole internet")
     assert warned(stack, {}) == []
 
 

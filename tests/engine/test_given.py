@@ -102,7 +102,7 @@ def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
 ) -> None:
     """Security case M6, reliability case R1."""
     write(project, given, cluster=given["other"])
-    assert "keeps the role of its creation" in project.run("up", code=1).stderr
+    assert "a control plane cannot change its role" in project.run("up", code=1).stderr
     before = {each["outputs"]["nodeGroupName"] for each in made(project, "NodeGroup")}
     write(project, given, nodes=given["other"])
     project.run("up")

@@ -161,7 +161,9 @@ def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
 
     preview = changed(dev, change)
-    said = "gpu-workers: machineTypes [g6.2xlarge] → [g5.2xlarge]: new nodes first, then the old ones go (no nodes at"
+    said = (
+        "gpu-workers: machineTypes [g6.2xlarge] → [g5.2xlarge]: new nodes are added, then the old ones are deleted (0"
+    )
     assert [each for each in preview["warnings"] if said in each], preview["warnings"]
     done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("NodeGroup::gpu-workers-spot-us-east-1b")]
     assert done.index("create-replacement") < done.index("delete-replaced")

@@ -151,9 +151,9 @@ def test_what_cannot_change_is_refused_at_once_and_nothing_is_changed(living: Pr
         done = living.run("up", code=1)
     for path, words in {
         "network.cidr": "the range of a VPC cannot change; this environment has 10.0.0.0/16",
-        "network.zones": f"{THIRD} is gone from the file and has nodes of cpu-workers",
-        "cluster.name": "a cluster keeps its name; this environment has gpuyard-dev",
-        "cluster.version": f"the control plane runs {OLD}, and EKS takes no step back",
+        "network.zones": f"{THIRD} is no longer in the file, but it has nodes of cpu-workers",
+        "cluster.name": "a cluster cannot be renamed; this environment has gpuyard-dev",
+        "cluster.version": f"the control plane runs {OLD}, and EKS never downgrades it",
         "nodePools.cpu-workers.max": "has 1 node at the moment, and its share is 0",
     }.items():
         (line,) = (each for each in done.stderr.splitlines() if f"gpuyard:{path} = " in each)
@@ -214,8 +214,8 @@ def test_a_zone_goes_after_the_pools_with_a_pod_in_each(living: Project) -> None
     living.write("dev", config)
     done = living.json("up", "--json")
     said = [each for each in done["warnings"] if each.startswith("nodePools")]
-    assert "nodePools.cpu-workers.zones: us-east-1c is given up, with 1 node there and all that runs on them" in said
-    assert f"nodePools: the group cpu-workers-{ZONES[0]} grows from 1 to its new min of 2 nodes at once" in said
+    assert "nodePools.cpu-workers.zones: us-east-1c is removed, with 1 node there and everything on them" in said
+    assert f"nodePools: the group cpu-workers-{ZONES[0]} immediately grows from 1 to its new min of 2 nodes" in said
     assert {node["zone"] for node in done["status"]["nodes"]} == {*ZONES}
     assert {*zones_of_serve(living)} == {*ZONES}
     config["gpuyard:network"]["zones"] = ZONES
