@@ -33,11 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 WHOLE = re.compile(
     r"""tests/(
       contract/ | graph/ | schema/ | config/test_living
-    | component/test_(addons | alerts | cleanup | pulumi_eks | gcp_(cluster | network | storage)
+    | component/test_(addons | alerts | cleanup | cluster_autoscaler | prometheus_stack
+           | gcp_(addresses | buckets | cluster | existing | filestore | network | services | storage)
            | aws_(cluster | groups | lustre | network | offerings | roles | storage))
     | unit/(tools/ | aws/test_(conflicts | expected | lost | provider | stack)
            | gcp/test_(conflicts | expected | orphans | provider | stack)
-           | plugins/test_(chart | values) | test_(cli | paths | shell | stack_file)))
+           | plugins/test_(chart | pulumi_eks | values) | test_(cli | paths | shell | stack_file)))
     | \[(guide|prod)\b | component/.*(_stack_ | ::TestStack::)""",
     re.VERBOSE,
 )

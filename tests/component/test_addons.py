@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from typing import Any
 
 import pulumi
 import pytest
 
 from components import versions
-from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.dcgm_exporter import DcgmExporter
 from components.aws.device_plugin import NvidiaDevicePlugin
 from components.aws.efa_plugin import EfaDevicePlugin
-from components.aws.node_pool import EksNodePool
-from components.monitoring.prometheus_stack import Monitoring
 from components.pools import NodePoolSpec
 from recording.recorder import run
 from recording.recording import Recording
 from recording.stacks import record, recorded, settings
-from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, pool
+from tests.component.helm_releases import POOLS, RELEASE, release, stack_of
+from tests.component.stage import GUIDE_CPU, GUIDE_GPU, aws_options, pool
 
-POOLS: dict[str, NodePoolSpec] = {"cpu-workers": GUIDE_CPU, "gpu-workers": GUIDE_GPU}
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 EFA_POOL = pool(GUIDE_GPU, machine_types=["p5.48xlarge"], interconnect=True, zones=["us-east-1a"])
 BOTTLEROCKET = pool(GUIDE_GPU, image="bottlerocket")
-RELEASE = "kubernetes:helm.sh/v3:Release"
-
-
-def autoscaler(**args: Any) -> Recording:
-    """A recorded ClusterAutoscaler of the cluster `train`."""
-    defaults = {
-        "cluster": "train",
-        "kubernetes_version": "1.35",
-        "region": "us-east-1",
-        "node_pools": POOLS,
-    }
-    return run(lambda: ClusterAutoscaler("cluster-autoscaler", {**defaults, **args}, aws_options()))  # type: ignore[typeddict-item]
 
 
 def device_plugin(pools: dict[str, NodePoolSpec], **args: Any) -> Recording:
@@ -54,29 +37,6 @@ def exporter(pools: dict[str, NodePoolSpec], **args: Any) -> Recording:
 def efa_plugin(pools: dict[str, NodePoolSpec], **args: Any) -> Recording:
     """A recorded EfaDevicePlugin."""
     return run(lambda: EfaDevicePlugin("efa", {"node_pools": pools, **args}, aws_options()))  # type: ignore[typeddict-item]
-
-
-def eks_pool(name: str, spec: NodePoolSpec) -> EksNodePool:
-    """A pool of the cluster `train`."""
-    args: Any = {
-        "pool": spec,
-        "cluster": "train",
-        "subnet_ids": dict(zip(AWS_ZONES, ["subnet-a", "subnet-b"])),
-        "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
-    }
-    return EksNodePool(name, args, aws_options())
-
-
-def release(recording: Recording) -> dict[str, Any]:
-    """Inputs of the only Helm release."""
-    return recording.one(RELEASE).inputs
-
-
-def stack_of(**pools: dict[str, Any]) -> Recording:
-    """The development stack with its CPU pool and these pools, as they stand in its file."""
-    config = settings("dev")
-    pools = {"cpu-workers": config["gpuyard:nodePools"]["cpu-workers"], **pools}
-    return record({**config, "gpuyard:nodePools": pools}, "dev")
 
 
 @pytest.mark.parametrize("installed", [device_plugin, exporter])
@@ -223,106 +183,6 @@ def test_the_exporter_is_scraped_only_where_somebody_scrapes() -> None:
     assert release(exporter(POOLS))["values"]["serviceMonitor"]["enabled"] is False
 
 
-def test_prometheus_takes_every_monitor_and_rule_and_keeps_its_samples() -> None:
-    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which a destroy takes along."""
-    values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
-    spec = values["prometheus"]["prometheusSpec"]
-    for kind in ("serviceMonitor", "podMonitor", "rule"):
-        assert spec[f"{kind}SelectorNilUsesHelmValues"] is False
-    assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "block"
-
-
-def test_the_autoscaler_finds_the_clusters_groups_and_follows_its_version() -> None:
-    """seed row S04"""
-    values = release(autoscaler())["values"]
-    assert values["autoDiscovery"] == {"clusterName": "train"} and values["awsRegion"] == "us-east-1"
-    assert values["image"]["tag"] == versions.CLUSTER_AUTOSCALER_IMAGE["1.35"]
-    assert values["image"]["tag"].startswith("v1.35.")
-    assert values["extraArgs"]["expander"] == "least-waste"
-
-
-def test_a_capacity_ladder_is_climbed_by_priority() -> None:
-    """seed row S04: the first rung has the highest priority; each group is in the list once, for the autoscaler uses no
-    group that is not. Names as EKS and the provider make them: eks-PREFIX, 26 digits, a UUID."""
-    ladder = pool(GUIDE_GPU, capacity=["reserved", "spot", "on_demand"], reservation={"id": "cr-0123456789abcdef0"})
-    long = "a-pool-with-a-name-of-32-letters"
-    pools = {**POOLS, "gpu": ladder, "gpu-2026": GUIDE_GPU, long: pool(GUIDE_CPU, capacity=["spot", "on_demand"])}
-    values = release(autoscaler(node_pools=pools))["values"]
-    assert values["extraArgs"]["expander"] == "priority,least-waste"
-
-    def priority(prefix: str) -> int:
-        name = f"eks-{prefix}20261123201500123400000007-0ac1b2d3-1111-2222-3333-444455556666"
-        found = [
-            int(rank) for rank, patterns in values["expanderPriorities"].items() for p in patterns if re.search(p, name)
-        ]
-        assert len(found) == 1, (prefix, found)
-        return found[0]
-
-    assert priority("gpu-reserved-") > priority("gpu-spot-") > priority("gpu-") == priority("gpu-2026-")
-    assert priority(f"{long}-") == priority("cpu-workers-") < priority("gpu-spot-")
-    # A prefix may have 37 characters (63 less the provider's 26), so the rung's name is cut and gets a hash.
-    groups = run(lambda: eks_pool(long, pools[long])).all("NodeGroup")
-    cut = next(group.inputs["nodeGroupNamePrefix"] for group in groups if "-spot-" in group.name)
-    assert len(cut) <= 37 and priority(cut) == priority("gpu-spot-")
-
-
-def test_the_zones_of_a_rung_grow_evenly_and_are_found_by_label() -> None:
-    """field case A4: by the autoscaler's own rules a group with nodes is unlike an empty one."""
-    flags = release(autoscaler())["values"]["extraArgs"]
-    assert flags["balance-similar-node-groups"] is True
-    labels = {value for flag, value in flags.items() if flag.startswith("balancing-label_")}
-    assert labels == {"gpuyard.dev/pool", "gpuyard.dev/capacity"}
-
-
-def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
-    """seed row S04: a training run is not moved for tidiness; scratch volumes and system pods keep no node; one pool's
-    scale-up does not keep another's idle nodes; a CSI driver's startup taint is not taken for lasting."""
-    flags = release(autoscaler(scale_down_after_minutes=5))["values"]["extraArgs"]
-    assert flags["scale-down-gpu-utilization-threshold"] == 0
-    assert flags["skip-nodes-with-local-storage"] is False and flags["skip-nodes-with-system-pods"] is False
-    assert flags["scale-down-delay-type-local"] is True
-    assert flags["scale-down-unneeded-time"] == "5m"
-    taints = {value for flag, value in flags.items() if flag.startswith("startup-taint_")}
-    assert taints == {f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")}
-
-
-def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
-    """seed rows S04 and S18: Prometheus may need a node that only the autoscaler brings."""
-    made = stack_of(gpu={"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4})
-    autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler-release"), made.one(RELEASE, "monitoring-release")
-    assert not made.must_outlive(prometheus, autoscaler_)
-    (monitor,) = prometheus.inputs["values"]["prometheus"]["additionalServiceMonitors"]
-    assert monitor["namespaceSelector"]["matchNames"] == [autoscaler_.inputs["namespace"]]
-    labels = monitor["selector"]["matchLabels"]
-    assert labels["app.kubernetes.io/instance"] == autoscaler_.inputs["name"]
-    # The chart's own name for it: cloud provider and chart.
-    assert labels["app.kubernetes.io/name"] == f"{autoscaler_.inputs['values']['cloudProvider']}-cluster-autoscaler"
-    alone = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
-    assert alone["prometheus"]["additionalServiceMonitors"] == []
-
-
-def test_the_autoscaler_may_look_anywhere_and_resize_this_clusters_groups_only() -> None:
-    """seed rows S02, S03 and S04: what eksctl's --asg-access gives, without the rest of the account."""
-    made = autoscaler()
-    policy = json.loads(made.one("RolePolicy").inputs["policy"])
-    actions = {action: found for found in policy["Statement"] for action in found["Action"]}
-    for action in ("autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"):
-        condition = actions[action]["Condition"]["StringEquals"]
-        assert condition == {"autoscaling:ResourceTag/k8s.io/cluster-autoscaler/train": "owned"}
-    writes = {action for action, found in actions.items() if not action.split(":")[1].startswith(("Describe", "Get"))}
-    assert writes == {"autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"}
-
-
-def test_the_autoscalers_pod_has_its_role_before_it_starts() -> None:
-    """seed row S04"""
-    made = autoscaler()
-    association = made.one("PodIdentityAssociation")
-    assert association.inputs["serviceAccount"] == release(made)["values"]["rbac"]["serviceAccount"]["name"]
-    assert association.inputs["namespace"] == release(made)["namespace"]
-    for needed in (association, made.one("RolePolicy")):
-        assert made.must_outlive(needed, made.one("kubernetes:helm.sh/v3:Release")), needed
-
-
 @pytest.mark.parametrize(
     ("mirror", "chart", "repository"),
     [
@@ -357,44 +217,3 @@ def test_a_chart_is_the_one_that_was_looked_at(tmp_path: Any) -> None:
         device_plugin(POOLS, charts={"mirror": str(tmp_path), "digests": {"nvidia-device-plugin": right}})
     oci = {"mirror": "oci://registry.example.com/charts", "digests": {"nvidia-device-plugin": right}}
     assert release(device_plugin(POOLS, charts=oci))["chart"].endswith(f"/nvidia-device-plugin@{right}")
-
-
-def test_the_autoscalers_pod_is_restricted() -> None:
-    """security case M15: what the chart offers, as the Pod Security Standards call it."""
-    values = release(autoscaler())["values"]
-    pod, container = values["securityContext"], values["containerSecurityContext"]
-    assert pod["runAsNonRoot"] is True and pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["allowPrivilegeEscalation"] is False and container["capabilities"] == {"drop": ["ALL"]}
-
-
-def test_only_node_exporter_may_look_at_nodes() -> None:
-    """security case M14: a separate namespace, before the release; the other pods are restricted."""
-    made = run(lambda: Monitoring("monitoring", {}, aws_options()))
-    labels = {each.inputs["metadata"]["name"]: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
-    levels = {name: found["pod-security.kubernetes.io/enforce"] for name, found in labels.items()}
-    assert levels == {"monitoring": "restricted", "node-exporter": "privileged"}
-    values = release(made)["values"]
-    assert values["prometheus-node-exporter"]["namespaceOverride"] == "node-exporter"
-    assert made.must_outlive(made.one("Namespace", "monitoring-node-exporter-namespace"), made.one(RELEASE))
-    assert {"secrets", "configmaps"} <= set(values["kube-state-metrics"]["collectorsExclude"])
-    for part in ("prometheus", "alertmanager", "prometheusOperator", "kube-state-metrics"):
-        assert values[part]["networkPolicy"]["enabled"] is True, part
-
-
-def test_no_monitor_of_a_namespace_gets_prometheus_token() -> None:
-    """security case M14: monitors may name no file, and what needs the token is scraped by jobs of Prometheus' own,
-    under the labels that the chart's rules ask for."""
-    values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
-    spec = values["prometheus"]["prometheusSpec"]
-    assert spec["arbitraryFSAccessThroughSMs"] == {"deny": True}
-    for part in ("kubelet", "kubeApiServer"):
-        assert values[part] == {"serviceMonitor": {"enabled": False}}, "off, but its rules are not"
-    jobs = {job["job_name"]: job for job in spec["additionalScrapeConfigs"]}
-    assert set(jobs) == {"kubelet/metrics", "kubelet/metrics/cadvisor", "kubelet/metrics/probes", "apiserver"}
-    for name, job in jobs.items():
-        labels = {
-            each["target_label"]: each.get("replacement") for each in job["relabel_configs"] if "target_label" in each
-        }
-        assert labels.get("job", name) == name.split("/")[0]
-        assert {"namespace", "service", "endpoint"} <= set(labels)
-        assert job["authorization"] and job["scheme"] == "https"

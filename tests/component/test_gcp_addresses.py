@@ -9,7 +9,7 @@ import pytest
 from components.gcp import addresses
 from recording.stacks import record
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
-from tests.config.test_errors import changed, parse
+from tests.config.test_errors import changed, parse, told
 
 NET, POOLS = "gpuyard:network", "gpuyard:nodePools"
 FURTHER = {f"{NET}/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"}}
@@ -79,3 +79,90 @@ def test_a_further_range_reaches_subnetwork_cluster_and_pool() -> None:
 def test_without_one_the_cluster_has_none() -> None:
     cluster = record(changed("dev-gke", {}), "dev-gke").one("gcp:container/cluster:Cluster").inputs
     assert "additionalPodRangesConfig" not in cluster["ipAllocationPolicy"]
+
+
+@pytest.mark.parametrize(
+    ("pods", "block"),
+    [(8, 16), (9, 32), (16, 32), (32, 64), (64, 128), (65, 256), (110, 256), (128, 256), (256, 512)],
+)
+def test_a_node_takes_twice_its_pods_rounded_up(pods: int, block: int) -> None:
+    """GKE, "About flexible Pod CIDR": 8 pods a /28 … 110 pods a /24, 256 pods a /23."""
+    assert addresses.block(pods) == block
+
+
+def test_ranges_hold_exactly_what_they_have_room_for() -> None:
+    """Of 32 addresses Google keeps four and the control plane one; 4,096 are 16 blocks of 256."""
+    assert not addresses.too_few_addresses("10.0.0.0/27", 27) and addresses.too_few_addresses("10.0.0.0/27", 28)
+    assert not addresses.too_few_blocks("10.64.0.0/20", [(16, 110)])
+    assert addresses.too_few_blocks("10.64.0.0/20", [(17, 110)])
+
+
+def test_every_rung_at_its_maximum_counts_with_the_nodes_that_an_upgrade_adds() -> None:
+    def nodes(**changes: Any) -> int:
+        return addresses.nodes(addresses.sound({"p": pool(GKE_CPU, **changes)}, GCP_ZONES))
+
+    assert nodes() == 20 + 1
+    assert nodes(capacity=["spot", "on_demand"]) == 2 * (20 + 1)
+    assert nodes(per_zone=True, zones=GCP_ZONES) == 2 * 20 + 1
+    assert nodes(upgrade={"strategy": "blue_green"}) == 40
+    assert nodes(upgrade={"max_surge": 4}) == 24
+    assert nodes(max=0) == 0, "a pool that is wrong as such is told elsewhere"
+    assert addresses.nodes(addresses.sound({"gpu": GKE_GPU}, GCP_ZONES)) == 10, "no spare GPU is bought"
+
+
+@pytest.mark.parametrize(
+    ("taken", "range"),
+    [
+        ([], "10.64.0.0/14"),
+        (["10.64.0.0/20"], "10.128.0.0/13"),
+        (["10.0.0.0/8"], "100.64.0.0/14"),
+        (["no network", "10.0.0.0/20"], "10.64.0.0/14"),
+    ],
+)
+def test_a_range_that_is_taken_is_not_chosen(taken: list[str], range: str) -> None:
+    assert addresses.default_pods(taken) == range
+
+
+def test_the_stack_chooses_a_range_beside_those_that_are_written_down() -> None:
+    for path, value in (("cidr", "10.64.0.0/20"), ("servicesCidr", "10.66.0.0/20")):
+        made = record(changed("dev-gke", {f"gpuyard:network/{path}": value}), "dev-gke")
+        ranges = made.one("Subnetwork").inputs["secondaryIpRanges"]
+        assert {found["rangeName"]: found["ipCidrRange"] for found in ranges}["pods"] == "10.128.0.0/13"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        (
+            {"cidr": "10.0.0.0/27"},
+            "cidr",
+            ["have 31 nodes, and it holds 27", "`cidr: 10.0.0.0/26` (it grows in place)"],
+        ),
+        ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["it holds 16", "write `podsCidr: 10.64.0.0/19` before"]),
+        ({"podsCidr": "10.64.0.0/20"}, "podsCidr", ["or `podsPerNode: 64` before the cluster is created"]),
+        # The network around it holds the services.
+        ({"podsCidr": "10.68.16.0/20"}, "podsCidr", ["write `podsCidr: 100.64.0.0/19`"]),
+    ],
+)
+def test_ranges_that_are_too_small_are_refused_with_the_size_that_fits(
+    changes: dict[str, str], path: str, words: list[str]
+) -> None:
+    """The stack's 20 CPU nodes, one more while they are upgraded, and 10 GPU nodes."""
+    (found,) = told("dev-gke", {f"gpuyard:network/{key}": value for key, value in changes.items()})
+    assert found.path == f"gpuyard:network.{path}"
+    for word in words:
+        assert word in f"{found.wrong} {found.fix}", found
+
+
+@pytest.mark.parametrize(("cidr", "fewer"), [("10.64.0.0/20", 64), ("10.64.0.0/21", 32), ("10.64.0.0/22", 16)])
+def test_every_way_that_the_fix_names_holds(cidr: str, fewer: int) -> None:
+    small = {"gpuyard:network/podsCidr": cidr}
+    (found,) = told("dev-gke", small)
+    assert f"`podsPerNode: {fewer}`" in found.fix
+    parse("dev-gke", changed("dev-gke", {**small, "gpuyard:cluster/podsPerNode": fewer}))
+    larger = found.fix.split("write `podsCidr: ")[1].split("`")[0]
+    parse("dev-gke", changed("dev-gke", {"gpuyard:network/podsCidr": larger}))
+
+
+def test_a_range_that_holds_no_node_of_eight_pods_has_no_way_out_by_fewer_pods() -> None:
+    assert "podsPerNode" not in told("dev-gke", {"gpuyard:network/podsCidr": "10.64.0.0/24"})[0].fix

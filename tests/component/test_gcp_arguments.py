@@ -23,9 +23,9 @@ from components.gcp import (
     storage,
 )
 from recording.recorder import run
+from tests.component.existing_gcp_network import OWNED, says
 from tests.component.gke_cluster import DEFAULTS
 from tests.component.stage import GCP_ZONES, GKE_CPU, gcp_options
-from tests.component.test_gcp_network import OWNED, says
 
 PLACE = {"project": "my-project", "region": "us-central1", "zones": GCP_ZONES}
 POOL = {

@@ -21,9 +21,9 @@ from components.gcp.services import GcpServices
 from components.gcp.storage import GcpStorage
 from recording.recorder import run
 from recording.recording import Recording
+from tests.component.existing_gcp_network import OWNED, says
 from tests.component.gke_cluster import CLUSTER, KEY
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU
-from tests.component.test_gcp_network import OWNED, says
 
 PROJECT, REGION = "gpuyard-project", "us-central1"
 SPOT = {**GKE_GPU, "capacity": ["spot", "on_demand"]}

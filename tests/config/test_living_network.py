@@ -9,8 +9,8 @@ import pytest
 
 from recording.recording import Recording
 from recording.stacks import record
+from tests.component import existing_gcp_network as gke
 from tests.component import test_aws_network as eks
-from tests.component import test_gcp_network as gke
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Told, changed
 from tests.living import changed as run

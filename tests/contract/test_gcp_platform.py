@@ -10,8 +10,8 @@ import pytest
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.gcp.provider import GcpProvider
+from tests.component.existing_gcp_network import says
 from tests.component.stage import GCP_ZONES
-from tests.component.test_gcp_network import says
 from tests.config.test_errors import changed
 from tests.contract.test_gcp import refusals
 

@@ -18,10 +18,8 @@ from stack import on
 from tests.structure import source
 from tests.structure.library import component_classes
 
-LONGEST = {"sandbox": 400, "tools": 400}
-LONGEST_ELSEWHERE = 460
-LONGEST_TEST = 600
-"""Lines of a module, by its package; the library's tests may have a few more."""
+LONGEST = 400
+"""Lines that a module may have, tests included."""
 
 
 def sources() -> list[Path]:
@@ -34,9 +32,8 @@ COMPONENTS = {f"{found.__module__}.{found.__name__}": found for found in compone
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_short_and_says_what_it_is_for(path: Path) -> None:
-    text, home = path.read_text(), path.relative_to(ROOT).parts[0]
-    longest = LONGEST.get(home, LONGEST_TEST if home == "tests" else LONGEST_ELSEWHERE)
-    assert len(text.splitlines()) <= longest, "split it: one noun per module"
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST, "split it: one noun per module"
     tree = ast.parse(text)
     if tree.body:
         assert ast.get_docstring(tree), "a module says what it is for"

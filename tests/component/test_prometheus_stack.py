@@ -1,0 +1,50 @@
+"""kube-prometheus-stack on EKS: what Prometheus scrapes and keeps, and which pods have permissions."""
+
+from __future__ import annotations
+
+from components.monitoring.prometheus_stack import Monitoring
+from recording.recorder import run
+from tests.component.helm_releases import RELEASE, release
+from tests.component.stage import aws_options
+
+
+def test_prometheus_takes_every_monitor_and_rule_and_keeps_its_samples() -> None:
+    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which a destroy takes along."""
+    values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
+    spec = values["prometheus"]["prometheusSpec"]
+    for kind in ("serviceMonitor", "podMonitor", "rule"):
+        assert spec[f"{kind}SelectorNilUsesHelmValues"] is False
+    assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "block"
+
+
+def test_only_node_exporter_may_look_at_nodes() -> None:
+    """security case M14: a separate namespace, before the release; the other pods are restricted."""
+    made = run(lambda: Monitoring("monitoring", {}, aws_options()))
+    labels = {each.inputs["metadata"]["name"]: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
+    levels = {name: found["pod-security.kubernetes.io/enforce"] for name, found in labels.items()}
+    assert levels == {"monitoring": "restricted", "node-exporter": "privileged"}
+    values = release(made)["values"]
+    assert values["prometheus-node-exporter"]["namespaceOverride"] == "node-exporter"
+    assert made.must_outlive(made.one("Namespace", "monitoring-node-exporter-namespace"), made.one(RELEASE))
+    assert {"secrets", "configmaps"} <= set(values["kube-state-metrics"]["collectorsExclude"])
+    for part in ("prometheus", "alertmanager", "prometheusOperator", "kube-state-metrics"):
+        assert values[part]["networkPolicy"]["enabled"] is True, part
+
+
+def test_no_monitor_of_a_namespace_gets_prometheus_token() -> None:
+    """security case M14: monitors may name no file, and what needs the token is scraped by jobs of Prometheus' own,
+    under the labels that the chart's rules ask for."""
+    values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
+    spec = values["prometheus"]["prometheusSpec"]
+    assert spec["arbitraryFSAccessThroughSMs"] == {"deny": True}
+    for part in ("kubelet", "kubeApiServer"):
+        assert values[part] == {"serviceMonitor": {"enabled": False}}, "off, but its rules are not"
+    jobs = {job["job_name"]: job for job in spec["additionalScrapeConfigs"]}
+    assert set(jobs) == {"kubelet/metrics", "kubelet/metrics/cadvisor", "kubelet/metrics/probes", "apiserver"}
+    for name, job in jobs.items():
+        labels = {
+            each["target_label"]: each.get("replacement") for each in job["relabel_configs"] if "target_label" in each
+        }
+        assert labels.get("job", name) == name.split("/")[0]
+        assert {"namespace", "service", "endpoint"} <= set(labels)
+        assert job["authorization"] and job["scheme"] == "https"
