@@ -1,8 +1,8 @@
-"""Finds the chart of a Helm release: a local one, one from its repository, or a stand-in where none can be reached.
+"""Finds the chart of a Helm release: a local chart, one from its repository, or a stand-in if neither can be reached.
 
-Whether a repository answers is asked once a minute and repository, in a few seconds, by one thread while the others
-wait for the answer; helm itself would retry for each release. A chart that a repository does not have is an error,
-never a stand-in. Fetched charts are kept in `.sandbox/helm/charts/`.
+Each repository is checked at most once a minute, within a few seconds, by one thread; other threads wait for its
+answer. Without this check, helm would retry for each release. A chart that a repository does not have is an error and
+never becomes a stand-in. Fetched charts are kept in `.sandbox/helm/charts/`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FETCH_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart on disk. `unreachable`: why a stand-in takes its place; '' for the real chart."""
+    """A chart on disk. `unreachable`: why a stand-in replaces it; '' for the real chart."""
 
     name: str
     version: str
@@ -46,13 +46,13 @@ class Chart:
 
     @property
     def warning(self) -> str:
-        """What the user must know about a stand-in, in a line."""
+        """A one-line warning for the user about a stand-in."""
         if self.name in stand_in.STAND_INS:
-            what = "recorded with a stand-in that schedules like it"
+            what = "using a stand-in that schedules in the same way"
         elif self.name in stand_in.KINDS:
-            what = "recorded with its kinds for rules and pods, and none of its other objects"
+            what = "using only its CRDs for rules and pods, without its other objects"
         else:
-            what = "recorded without any of its objects"
+            what = "using none of its objects"
         return (
             f"chart {self.name} {self.version} could not be reached ({self.unreachable}): {what}; "
             "to render the real one, set gpuyard:charts.mirror to a folder of charts (docs/air-gapped.md)"
@@ -60,7 +60,7 @@ class Chart:
 
 
 def locate(inputs: Mapping[str, Any]) -> Chart:
-    """The chart that a release's inputs name. Raises ProviderError when there is no such chart."""
+    """The chart that a release's inputs name. Raises ProviderError if the chart does not exist."""
     name, version = str(inputs["chart"]), str(inputs.get("version") or "")
     options: Mapping[str, Any] = inputs.get("repositoryOpts") or {}
     repository = str(options.get("repo") or "")
@@ -72,8 +72,8 @@ def locate(inputs: Mapping[str, Any]) -> Chart:
     if not repository and not name.startswith("oci://"):
         place = "path" if local.suffix == ".tgz" or name.startswith((".", "/", "~")) else "repository"
         raise ProviderError(
-            f"no chart {name!r}: no such file or folder"
-            + ("" if place == "path" else ", and repositoryOpts.repo names no repository")
+            f"chart {name!r} was not found: the file or folder does not exist"
+            + ("" if place == "path" else ", and repositoryOpts.repo is not set")
         )
     url = name if name.startswith("oci://") else repository
     short = name.rsplit("/", 1)[-1]
@@ -87,7 +87,7 @@ def locate(inputs: Mapping[str, Any]) -> Chart:
 
 
 def helm(*args: str, timeout: float | None = None, input: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs helm with the sandbox's folders; it never sees the user's."""
+    """Runs helm with the sandbox's folders. It never reads or writes the user's."""
     return subprocess.run(
         command(*args), env=environment(), timeout=timeout, input=input, capture_output=True, text=True, check=False
     )
@@ -98,7 +98,7 @@ def command(*args: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """helm's environment: none of the user's Helm or Kubernetes settings."""
+    """The environment variables for helm, without the user's Helm and Kubernetes settings."""
     home = paths.folder("helm")
     own = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HELM_") and k != "KUBECONFIG"}
@@ -106,18 +106,18 @@ def environment() -> dict[str, str]:
 
 
 def trouble(text: str) -> str:
-    """The last words of helm's stderr, without its decoration."""
+    """The last lines of helm's stderr, without the `Error:` prefix."""
     lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith("WARNING")]
-    return "\n".join(lines[-3:]).removeprefix("Error: ") or "helm failed without a word"
+    return "\n".join(lines[-3:]).removeprefix("Error: ") or "helm failed without a message"
 
 
-# As Kubernetes reads YAML: a lone `=`, an operator of matchers in the Prometheus operator's kinds, is text.
+# Parses YAML as Kubernetes does: a lone `=`, a matcher operator in the Prometheus operator's kinds, is a string.
 _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
 
 
 def objects(manifest: str) -> Iterator[dict[str, Any]]:
-    """The objects of a rendered manifest; templates of which only comments are left are none."""
+    """The objects of a rendered manifest. Skips templates that contain only comments."""
     for obj in yaml.load_all(manifest, Loader=_Loader):
         if isinstance(obj, dict) and obj.get("kind"):
             yield obj
@@ -132,7 +132,7 @@ def _local(path: Path, version: str) -> Chart:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    """Chart.yaml of a folder or a package. Read here: helm would take half a second for it, several times a release."""
+    """Chart.yaml of a folder or a package. Read without helm, which takes half a second each time."""
     try:
         if path.is_dir():
             text = (path / "Chart.yaml").read_bytes()
@@ -186,7 +186,7 @@ def _lock(path: Path) -> threading.Lock:
 
 @dataclass
 class _Reachability:
-    """What is known of the repositories: why each cannot be reached, '' where it can."""
+    """Caches why each repository cannot be reached; '' for one that can."""
 
     known: dict[str, tuple[float, str]] = field(default_factory=dict)
     locks: dict[str, threading.Lock] = field(default_factory=dict)
@@ -205,7 +205,7 @@ _reachability = _Reachability()
 
 
 def _probe(url: str) -> str:
-    """Asks the repository for anything at all. Any answer from it, 404 included, means that it can be reached."""
+    """Sends a request to the repository. Any answer from it, 404 included, means that it can be reached."""
     split = urllib.parse.urlsplit(url)
     target = f"https://{split.netloc}/v2/" if split.scheme == "oci" else f"{url.rstrip('/')}/index.yaml"
     found: list[str] = []
@@ -221,7 +221,7 @@ def _probe(url: str) -> str:
             reason = getattr(error, "reason", error)
             found.append(f"{split.netloc}: {getattr(reason, 'strerror', None) or reason}")
 
-    # In a thread, because looking a name up knows no timeout.
+    # In a thread, because name resolution has no timeout.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(REACH_SECONDS + 1)

@@ -1,7 +1,7 @@
-"""Pulumi's own host of dynamic resources, which can reach the sandbox's GKE clusters by their names.
+"""Pulumi's own host of dynamic resources, extended to reach the sandbox's GKE clusters by their names.
 
-A cluster with a DNS endpoint hands out a kubeconfig with a host name that does not resolve here. As the simulated
-kubernetes provider does (kubeconfig.py), this one replaces the name by the control plane's address, after the same
+A cluster with a DNS endpoint has a kubeconfig with a host name that does not resolve here. Like the simulated
+kubernetes provider (kubeconfig.py), this host replaces the name with the control plane's address, after the same
 checks.
 """
 
@@ -17,11 +17,13 @@ from sandbox.plugins.peer import guard_pulumi
 
 
 def by_number(kubeconfig: str) -> str:
-    """The kubeconfig with the number and the authority of the cluster that its name refers to; others as they are.
+    """The kubeconfig with the address and the CA of the cluster that its host name refers to; others are unchanged.
 
-    Raises cluster_api.Refused for what the real cluster would refuse, cluster_api.Unreachable where it does not answer.
+    Raises:
+        cluster_api.Refused: the real cluster would refuse the kubeconfig.
+        cluster_api.Unreachable: the cluster does not answer.
     """
-    # Late: a preview asks no cluster.
+    # Imported late: a preview contacts no cluster.
     from sandbox.plugins import kubeconfig as kubeconfigs
     from sandbox.plugins.provider import ProviderError
 

@@ -1,9 +1,9 @@
 """The plugin `pulumi-resource-eks`: pulumi-eks' remote component `eks.Cluster`, served by Pulumi's own provider SDK.
 
-Purpose: the engine constructs the cluster here as it does in the real plugin; the children are then made through the
-simulated aws and kubernetes providers. Checks first: names and types of all arguments at any depth (`schema.py`), then
-combinations that exclude each other (`eks_rules.py`); each failure names its property.
-Not here: the package's other components (ManagedNodeGroup, NodeGroup, …), refused with what to use instead.
+Purpose: the engine constructs the cluster here as it does in the real plugin. The children are created through the
+simulated aws and kubernetes providers. Arguments are checked first: names and types at any depth (`schema.py`), then
+combinations that exclude each other (`eks_rules.py`). Each failure names its property.
+Does not provide the package's other components (ManagedNodeGroup, NodeGroup, …); the error says what to use instead.
 Run as `python -m sandbox.plugins.eks ENGINE_ADDRESS`; prints its port.
 """
 
@@ -30,7 +30,7 @@ CLUSTER = "eks:index:Cluster"
 
 
 class EksProvider(Provider):
-    """Constructs clusters; see the module."""
+    """Constructs clusters. See the module's docstring."""
 
     def __init__(self) -> None:
         super().__init__(VERSION)
@@ -38,16 +38,14 @@ class EksProvider(Provider):
     def construct(
         self, name: str, resource_type: str, inputs: Inputs, options: ResourceOptions | None = None
     ) -> ConstructResult:
-        """Makes the component and its children.
+        """Creates the component and its children.
 
         Raises:
-            InputPropertiesError: an argument that pulumi-eks does not have, of the wrong type, or that another one
-                excludes; or a component that the sandbox does not play.
+            InputPropertiesError: an argument does not exist in pulumi-eks, has the wrong type or is excluded by another
+                one; or the sandbox does not simulate the component.
         """
         if resource_type != CLUSTER:
-            hint = (
-                "the sandbox plays eks.Cluster alone; for node groups use aws.eks.NodeGroup, for add-ons aws.eks.Addon"
-            )
+            hint = "not simulated; use aws.eks.NodeGroup for node groups, aws.eks.Addon for add-ons"
             raise _refusal(resource_type, name, [CheckFailure("", hint)])
         failures = _check(inputs)
         if failures:
@@ -56,7 +54,7 @@ class EksProvider(Provider):
         return ConstructResult(cluster.urn, cluster.state)
 
     def call(self, token: str, args: Inputs) -> CallResult:
-        """The component's one method, `getKubeconfig`."""
+        """Handles the component's one method, `getKubeconfig`."""
         if token != f"{CLUSTER}/getKubeconfig":
             raise LookupError(f"eks.Cluster has no method {token.rpartition('/')[2]}")
         component: Any = args["__self__"]
@@ -69,7 +67,7 @@ class EksProvider(Provider):
 
 def _refusal(token: str, name: str, failures: list[CheckFailure]) -> InputPropertiesError:
     return InputPropertiesError(
-        f"{token} {name!r} cannot be made",
+        f"{token} {name!r} cannot be created",
         [{"property_path": failure.property, "reason": failure.reason} for failure in failures],
     )
 
@@ -77,20 +75,20 @@ def _refusal(token: str, name: str, failures: list[CheckFailure]) -> InputProper
 def _check(inputs: Mapping[str, Any]) -> list[CheckFailure]:
     props = _plain(inputs)
     if isinstance(props.get("storageClasses"), dict):
-        # Pulumi's own reading of the SDK's types takes `str | Mapping[…]` for `str`; the API server checks the map.
+        # Pulumi reads the SDK type `str | Mapping[…]` as `str`; the API server checks the map.
         del props["storageClasses"]
     return Schema("eks").check_inputs(CLUSTER, props) or conflicts(inputs)
 
 
 def _plain(value: Any) -> Any:
-    """Inputs as the schema takes them: what is not known yet, and references to other resources, as `UNKNOWN`."""
+    """The inputs as the schema expects them: unknown values and references to other resources become `UNKNOWN`."""
     if isinstance(value, (Output, Resource)):
         return UNKNOWN
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    # Pulumi's SDK reads every number of the wire as a float.
+    # Pulumi's SDK decodes every number as a float.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -1,4 +1,4 @@
-"""Who gets into a cluster of pulumi-eks: its kubeconfig, the aws-auth ConfigMap and the access entries.
+"""Access to a cluster of pulumi-eks: its kubeconfig, the aws-auth ConfigMap and the access entries.
 
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/cluster (cluster, authenticationMode; August 2026).
 """
@@ -24,7 +24,7 @@ def kubeconfig(
 ) -> Output[dict[str, Any]]:
     """The kubeconfig that pulumi-eks writes: `aws eks get-token` with the region of the cluster's ARN.
 
-    credentials: `{roleArn, profileName}` or None; the profile's name goes in only when `profile` is set.
+    credentials: `{roleArn, profileName}` or None; the profile's name is included only if `profile` is set.
     """
 
     def write(known: list[Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def kubeconfig(
 
 
 def to_json(document: Any) -> str:
-    """As JavaScript writes JSON: nothing between the tokens."""
+    """JSON as JavaScript writes it: no spaces between the tokens."""
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -92,7 +92,7 @@ def _mapping(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 def entries(
     label: str, wanted: Mapping[str, Mapping[str, Any]], cluster: aws.eks.Cluster, parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
-    """An access entry for each, with its policy associations below it."""
+    """One access entry for each item, with its policy associations as children."""
     made: list[pulumi.Resource] = []
     for key, entry in wanted.items():
         access = aws.eks.AccessEntry(

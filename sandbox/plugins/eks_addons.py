@@ -1,6 +1,6 @@
-"""The add-ons that pulumi-eks makes, and what it configures in the VPC CNI.
+"""The add-ons that pulumi-eks creates, and its configuration of the VPC CNI.
 
-Not here: which of them a cluster gets (`eks_cluster.py`).
+Does not decide which add-ons a cluster gets (`eks_cluster.py`).
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/addons and cluster (August 2026).
 """
 
@@ -16,7 +16,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi import Output, ResourceOptions
 
 _ENV = (
-    # (option, environment variable of the aws-node container, value when the option is not set; None: leave it out)
+    # (option, environment variable of the aws-node container, value if the option is not set; None: omit it)
     ("nodePortSupport", "AWS_VPC_CNI_NODE_PORT_SUPPORT", None),
     ("customNetworkConfig", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", None),
     ("warmEniTarget", "WARM_ENI_TARGET", "1"),
@@ -32,21 +32,21 @@ _ENV = (
     ("pluginLogFile", "AWS_VPC_K8S_PLUGIN_LOG_FILE", "/var/log/aws-routed-eni/plugin.log"),
     ("enablePodEni", "ENABLE_POD_ENI", "false"),
     ("cniConfigureRpfilter", "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER", None),
-    # Comes after customNetworkConfig and overwrites it, as it does in the real component.
+    # Applied after customNetworkConfig and overwrites it, as in the real component.
     ("cniCustomNetworkCfg", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "false"),
     ("externalSnat", "AWS_VPC_K8S_CNI_EXTERNALSNAT", "false"),
 )
 
 
 def text(value: Any) -> str:
-    """A value as the add-on's environment spells it."""
+    """A value as a string for the add-on's environment."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def configuration(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The add-on's configuration values; what the user gives in `configurationValues` wins."""
+    """The add-on's configuration values. The user's `configurationValues` take precedence."""
     options = {**options, "externalSnat": options.get("externalSnat") or options.get("cniExternalSnat")}
     env = {}
     for option, variable, default in _ENV:
@@ -65,7 +65,7 @@ def configuration(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_json(values: Any) -> str:
-    """An add-on's configuration as the string that EKS stores: sorted keys, so that a preview shows no false change."""
+    """An add-on's configuration as the string that EKS stores; sorted keys, so that a preview shows no false change."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 

@@ -1,7 +1,7 @@
-"""The component `eks:index:Cluster` as pulumi-eks 4.4.0 makes it: the same children, names, types, parents and outputs.
+"""The component `eks:index:Cluster` of pulumi-eks 4.4.0: the same children, names, types, parents and outputs.
 
-Purpose: a stack that goes to the real component later finds the same URNs here. Inputs arrive checked (`eks.py`).
-Not made: Fargate profiles (refused by `eks_rules.py`), the TLS connection to the OIDC issuer (no network; the
+Purpose: a stack that later switches to the real component finds the same URNs. Inputs are already checked (`eks.py`).
+Does not create Fargate profiles (refused by `eks_rules.py`) or the TLS connection to the OIDC issuer (no network; the
 thumbprint, which IAM ignores, is derived from the issuer's address).
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/cluster (August 2026); children seen in a run of the real component.
 """
@@ -26,9 +26,9 @@ from . import eks_access, eks_addons, eks_nodes, eks_rules, faults
 from .eks_role import ServiceRole
 
 KUBERNETES = "4.19.0"
-"""Version of the Kubernetes SDK in pulumi-eks 4.4.0, whose plugin its own provider takes (package.json)."""
+"""Version of the Kubernetes SDK in pulumi-eks 4.4.0; its provider uses the plugin of this version (package.json)."""
 
-# 60 tries, each with a second to answer and five until the next.
+# 60 attempts, with one second for each answer and five seconds between attempts.
 _HEALTH_SECONDS = 360
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
@@ -43,12 +43,12 @@ AUTO_NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerReg
 
 
 def _tags(*layers: Any) -> Output[dict[str, str]]:
-    """Tag maps merged, later ones win; each may be missing or an output."""
+    """Merges tag maps; later ones take precedence. Each may be missing or an output."""
     return Output.all(*layers).apply(lambda maps: {k: v for tags in maps for k, v in (tags or {}).items()})
 
 
 class Cluster(eks_nodes.ClusterParts):
-    """An EKS cluster with everything that pulumi-eks puts around it; `state` holds the component's outputs."""
+    """An EKS cluster with all resources that pulumi-eks adds to it; `state` holds the component's outputs."""
 
     state: dict[str, Any]
 
@@ -58,7 +58,7 @@ class Cluster(eks_nodes.ClusterParts):
         self.args = args
         self.tags = args.get("tags")
         self.child = ResourceOptions(parent=self)
-        self.asked = pulumi.InvokeOptions(parent=self)  # look-ups go to the component's own aws provider
+        self.asked = pulumi.InvokeOptions(parent=self)  # lookups use the component's own aws provider
         found = aws.get_partition_output(opts=self.asked)
         self.partition, self.dns_suffix = found.partition, found.dns_suffix
         self.vpc_id, self.subnet_ids = self._network()
@@ -72,9 +72,9 @@ class Cluster(eks_nodes.ClusterParts):
         self.provider = kubernetes.Provider(
             f"{name}-eks-k8s",
             kubeconfig=self._kubeconfig(profile=True).apply(eks_access.to_json),
-            # The wire's name of this input differs from the SDK's only in case.
+            # This input's name on the wire differs from the SDK's only in case.
             enable_config_map_mutable=args.get("enableConfigMapMutable"),
-            # The SDK that the real component is built with; the engine wants a plugin of exactly this version.
+            # The SDK that the real component is built with; the engine requires a plugin of exactly this version.
             opts=ResourceOptions(parent=self, version=KUBERNETES),
         )
         self.instance_roles, node_role, self.instance_profile = self._instance_roles()
@@ -91,7 +91,7 @@ class Cluster(eks_nodes.ClusterParts):
         self.register_outputs(self.state)
 
     def _network(self) -> tuple[Any, Any]:
-        """The VPC and the subnets of the control plane; without a VPC those of the account's default VPC."""
+        """The VPC and the subnets of the control plane. Without a VPC, those of the account's default VPC."""
         args = self.args
         vpc_id, subnets = args.get("vpcId"), None
         if not vpc_id:
@@ -153,7 +153,7 @@ class Cluster(eks_nodes.ClusterParts):
             network = Output.all(args.get("kubernetesServiceIpAddressRange"), args.get("ipFamily")).apply(
                 lambda known: {
                     "ip_family": known[1] or "ipv4",
-                    # A service range can be chosen for IPv4 only.
+                    # A service range can be set for IPv4 only.
                     **({"service_ipv4_cidr": known[0]} if known[0] and known[1] in (None, "ipv4") else {}),
                     **({"elastic_load_balancing": {"enabled": True}} if auto else {}),
                 }
@@ -228,7 +228,7 @@ class Cluster(eks_nodes.ClusterParts):
             eks_addons.managed(self.label, "kube-proxy", options, self.cluster, self.tags, self)
 
     def _coredns(self) -> None:
-        """CoreDNS needs nodes: it comes with a default node group or Auto Mode, or when it is asked for."""
+        """CoreDNS needs nodes: it is added with a default node group or Auto Mode, or on request."""
         args, options = self.args, self.args.get("corednsAddonOptions") or {}
         asked_for = options.get("enabled") is True or options.get("configurationValues")
         by_default = not args.get("skipDefaultNodeGroup") or eks_rules.auto_mode(args)
@@ -257,7 +257,7 @@ class Cluster(eks_nodes.ClusterParts):
         return eks_access.kubeconfig(cluster.name, self.endpoint, ca_data, cluster.arn, credentials, profile)
 
     async def _answering(self, known: list[Any]) -> str:
-        """The endpoint. Where it is public, every `up` asks it for up to six minutes whether it answers here."""
+        """The endpoint. If it is public, every `up` checks for up to six minutes that it answers from here."""
         endpoint, arn = known
         if pulumi.runtime.is_dry_run() or not self.args.get("endpointPublicAccess"):
             return endpoint
@@ -285,7 +285,7 @@ class Cluster(eks_nodes.ClusterParts):
         made = ServiceRole(
             f"{self.label}-instanceRole", "ec2.amazonaws.com", NODE_POLICIES, self.partition, self.tags, self.child
         )
-        # Nodes that join before the policies are attached fail, so every user of the role waits for them.
+        # Nodes that join before the policies are attached fail, so every resource that uses the role waits for them.
         role = Output.all(*[part.urn for part in made.attached]).apply(lambda _: made.role)
         return [role], role, self._instance_profile(profile, role.apply(lambda known: known.name))
 
@@ -296,7 +296,7 @@ class Cluster(eks_nodes.ClusterParts):
         return aws.iam.InstanceProfile(name, role=role_name, opts=self.child).name
 
     def _node_access(self) -> kubernetes.core.v1.ConfigMap | None:
-        """The aws-auth ConfigMap, where the authentication mode reads it."""
+        """The aws-auth ConfigMap, if the authentication mode uses it."""
         if not eks_rules.uses_config_map(self.args.get("authenticationMode")):
             return None
         opts = ResourceOptions(parent=self, provider=self.provider)
@@ -309,7 +309,7 @@ class Cluster(eks_nodes.ClusterParts):
         if node_role:
             arn = Output.from_input(node_role).apply(lambda role: role.arn)
             wanted["defaultNodeGroupInstanceRole"] = {"principalArn": arn, "type": "EC2_LINUX"}
-        # In the order of their names: the wire's maps have no order, and Node.js reads them sorted.
+        # Sorted by name: maps on the wire have no order, and Node.js reads them sorted.
         wanted.update(sorted((self.args.get("accessEntries") or {}).items()))
         return eks_access.entries(self.label, wanted, self.cluster, self)
 
@@ -342,7 +342,7 @@ class Cluster(eks_nodes.ClusterParts):
         return eks_nodes.security_group(self.label, self.vpc_id, cluster_group, self.cluster, tags, self.child)
 
     def _state(self) -> dict[str, Any]:
-        """The outputs of the SDK's `eks.Cluster` that the real component sets (all but awsProvider)."""
+        """The outputs of the SDK's `eks.Cluster` that the real component sets (all except awsProvider)."""
         args, cluster, key = self.args, self.cluster, self.args.get("encryptionConfigKeyArn")
         auto_node_role = self.auto_node_role.role.name if self.auto_node_role else ""
         issuer: Output[str] = cluster.identities.apply(

@@ -1,7 +1,7 @@
 """The parts of pulumi-eks' cluster that nodes need: security groups and rules, the default node group, storage classes.
 
 The default node group is self-managed: a launch template and an Auto Scaling group (pulumi-eks' NodeGroupV2). Its user
-data is the cloud-init of an AL2023 node; the sandbox boots no machine from it.
+data is the cloud-init of an AL2023 node; the sandbox does not boot machines from it.
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/nodes and cluster/storageclass (August 2026).
 """
 
@@ -47,13 +47,13 @@ _ROOT_VOLUME = {
 
 
 class ClusterParts(ComponentResource):
-    """What the default node group uses of the cluster that it belongs to; `eks_cluster.Cluster` sets all of it."""
+    """The parts of the cluster that the default node group uses; `eks_cluster.Cluster` sets all of them."""
 
     label: str
-    """The component's name, which its children's names start with."""
+    """The component's name, the prefix of its children's names."""
     args: Mapping[str, Any]
     child: ResourceOptions
-    """Options of a child."""
+    """Resource options for a child."""
     vpc_id: Any
     subnet_ids: Any
     cluster: aws.eks.Cluster
@@ -63,7 +63,7 @@ class ClusterParts(ComponentResource):
     instance_profile: Any
     cni: Any
     node_access: Any
-    """What lets the nodes' role into the cluster, if there is anything."""
+    """The resources that give the nodes' role access to the cluster, if any."""
 
 
 def rule(
@@ -168,14 +168,14 @@ def control_plane_group(label: str, vpc_id: Any, tags: Output[dict[str, str]], o
 
 
 def options(args: Mapping[str, Any]) -> dict[str, Any]:
-    """What the cluster's arguments say about the default node group, under the names of `nodeGroupOptions`."""
+    """The cluster's arguments for the default node group, under the names of `nodeGroupOptions`."""
     if args.get("nodeGroupOptions"):
         return dict(args["nodeGroupOptions"])
     return {_SINGULAR.get(name, name): args[name] for name in _OPTIONS if args.get(name) is not None}
 
 
 def default_group(component: ClusterParts) -> dict[str, Any]:
-    """Makes the default node group; returns the fields of the SDK's NodeGroupData."""
+    """Creates the default node group; returns the fields of the SDK's NodeGroupData."""
     label, cluster, child = component.label, component.cluster, component.child
     group = options(component.args)
     nodes_group = group.get("nodeSecurityGroup") or component.node_security_group
@@ -205,7 +205,7 @@ def default_group(component: ClusterParts) -> dict[str, Any]:
         network_interfaces=[
             {
                 "associate_public_ip_address": "false" if public is False else "true",
-                # The nodes cannot join before the rule that lets them reach the API server.
+                # The nodes cannot join until the rule that lets them reach the API server exists.
                 "security_groups": Output.all(ids, ingress.id if ingress else None).apply(lambda known: known[0]),
             }
         ],
@@ -235,7 +235,7 @@ def default_group(component: ClusterParts) -> dict[str, Any]:
 
 
 def _subnets(component: ClusterParts, group: Mapping[str, Any]) -> Any:
-    """The option's subnets, else the private ones, else the public ones, else all of the cluster's."""
+    """The option's subnets, otherwise the private ones, otherwise the public ones, otherwise all of the cluster's."""
     args = component.args
     named = group.get("nodeSubnetIds") or args.get("privateSubnetIds") or args.get("publicSubnetIds")
     return named or component.subnet_ids
@@ -291,7 +291,7 @@ def _scaling_tags(known: list[Any]) -> Any:
 
 
 def storage_class(name: str, spec: Mapping[str, Any], opts: ResourceOptions) -> kubernetes.storage.v1.StorageClass:
-    """A storage class of the in-tree EBS provisioner, as `storageClasses` of the cluster asks for it."""
+    """A storage class of the in-tree EBS provisioner, from an entry of the cluster's `storageClasses`."""
 
     def metadata(known: list[Any]) -> Any:
         meta, default = dict(known[0] or {}), known[1]

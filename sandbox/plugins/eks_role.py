@@ -1,4 +1,4 @@
-"""pulumi-eks' role for one AWS service, with the managed policies that belong to it.
+"""pulumi-eks' role for one AWS service, with its managed policies.
 
 Source of facts: pulumi-eks 4.4.0, nodejs/eks/servicerole (August 2026).
 """
@@ -16,7 +16,7 @@ from pulumi import Output, ResourceOptions
 
 
 class ServiceRole(pulumi.ComponentResource):
-    """A role for one AWS service with managed policies attached; `attached` is what must wait for the policies."""
+    """A role for one AWS service with managed policies. `attached`: the attachments that dependents wait for."""
 
     role: aws.iam.Role
     attached: list[pulumi.Resource]
@@ -45,7 +45,7 @@ class ServiceRole(pulumi.ComponentResource):
         )
         self.attached = [self.role]
         for policy in policies:
-            # The suffix is a hash of the policy's name in the commercial partition, whatever the partition is.
+            # The suffix is a hash of the policy's name in the commercial partition, even in other partitions.
             suffix = hashlib.sha1(f"arn:aws:iam::aws:policy/{policy}".encode()).hexdigest()[:8]
             arn = Output.format("arn:{0}:iam::aws:policy/{1}", partition, policy)
             attachment = aws.iam.RolePolicyAttachment(

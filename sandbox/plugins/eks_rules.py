@@ -1,8 +1,8 @@
 """Combinations of `eks.Cluster` arguments that pulumi-eks refuses, as a pure function of the wire's camelCase inputs.
 
-Purpose: a program that sets two arguments that exclude each other fails here as it does with the real component, under
-the name of the argument. Unknown or misspelled arguments are not this module's business (`schema.py`).
-A value that is not known yet (a Pulumi `Output`) counts as set.
+Purpose: a program that sets two mutually exclusive arguments fails here as it does with the real component, under the
+name of the argument. Does not check for unknown or misspelled arguments (`schema.py`).
+An unknown value (a Pulumi `Output`) counts as set.
 Source of facts: pulumi-eks 4.4.0, nodejs/eks (cluster, authenticationMode, nodegroup), read August 2026.
 """
 
@@ -29,21 +29,21 @@ SINGULAR_NODE_OPTIONS = (
     "nodeAmiId",
     "gpu",
 )
-"""Arguments of the cluster that describe its default node group one by one; `nodeGroupOptions` replaces them all."""
+"""Cluster arguments that each describe one property of the default node group; `nodeGroupOptions` replaces them all."""
 
 
 def uses_config_map(mode: str | None) -> bool:
-    """Whether this authentication mode reads the aws-auth ConfigMap; EKS' default without a mode does."""
+    """Whether this authentication mode uses the aws-auth ConfigMap; so does EKS' default without a mode."""
     return mode in (None, "CONFIG_MAP", "API_AND_CONFIG_MAP")
 
 
 def uses_access_entries(mode: str | None) -> bool:
-    """Whether this authentication mode reads access entries."""
+    """Whether this authentication mode uses access entries."""
     return mode in ("API", "API_AND_CONFIG_MAP")
 
 
 def auto_mode(args: Mapping[str, Any]) -> bool:
-    """Whether EKS Auto Mode is asked for."""
+    """Whether EKS Auto Mode is enabled."""
     return bool((args.get("autoMode") or {}).get("enabled"))
 
 
@@ -53,7 +53,7 @@ def has_default_node_group(args: Mapping[str, Any]) -> bool:
 
 
 def makes_instance_role(args: Mapping[str, Any]) -> bool:
-    """Whether the component makes the nodes' role: asked for, or needed by the default node group."""
+    """Whether the component creates the nodes' role: on request, or because the default node group needs it."""
     if args.get("instanceRoles") or args.get("instanceRole"):
         return False
     wanted = args.get("createInstanceRole")
@@ -91,7 +91,7 @@ def _cluster(args: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if cni.get("cniExternalSnat") and cni.get("externalSnat"):
         yield "vpcCniOptions", "cniExternalSnat and externalSnat are mutually exclusive, set one of them."
     if args.get("fargate"):
-        yield "fargate", "the sandbox has no Fargate; leave it out here, or try it in a real account."
+        yield "fargate", "the sandbox does not simulate Fargate; omit it here, or use a real account."
 
 
 def _node_group(args: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,21 +1,21 @@
-"""Failures and waiting times that the sandbox puts around a provider's operations, on demand.
+"""Failures and delays that the sandbox adds to a provider's operations, on request.
 
-`.sandbox/faults.json` holds a list of faults, read again at every operation, so that one can be added to a running
-`pulumi up`. Each is an object:
+`.sandbox/faults.json` holds a list of faults. It is read before every operation, so that you can add a fault during
+a `pulumi up`. Each fault is an object:
 
     match      glob over `TYPE::NAME` or the URN, for example "aws:eks/nodeGroup:NodeGroup::gpu-*"
     operation  create | update | delete | read | *        (default *)
-    phase      before: the cloud was never asked | after: it did its work and the answer was lost   (default before)
-    error      what the user reads; without one the fault is only a delay
-    partial    with phase `after`: the engine learns of the object all the same (default false: it is orphaned)
-    times      how often it strikes before it is spent; counted from zero when the file changes (default: always)
-    seconds    a delay before it strikes
-    requires   strikes what the clouds make on their own, machines of groups and disks of claims, where it lacks one of
-               these: `tag:KEY`, `encrypted`. It simulates an organization's policy; `match` is then a glob over
+    phase      before: the cloud gets no request | after: it did its work and the answer was lost   (default before)
+    error      the message for the user; without it the fault is only a delay
+    partial    with phase `after`: the engine still records the object (default false: it is orphaned)
+    times      how many times it applies; the count restarts when the file changes (default: always)
+    seconds    a delay before it applies
+    requires   refuses objects that the clouds create automatically (machines of groups, disks of claims) if they lack
+               one of: `tag:KEY`, `encrypted`. It simulates an organization's policy; `match` is then a glob over
                `aws:ec2/instance:Instance::GROUP` or `aws:ebs/volume:Volume::CLAIM`
 
 Durations: `$GPUYARD_SANDBOX_TIME_SCALE` × the real cloud's time for the operation (0, the default: no waiting; 0.01: a
-ten-minute cluster takes six seconds). The figures are what a person commonly sees, no more exact than that.
+ten-minute cluster takes six seconds). The figures are typical times, not exact ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REAL_SECONDS: dict[str, tuple[float, float, float]] = {
     # type: seconds to create, update, delete.
     # [doc] "takes several minutes", 10 to 15 for most accounts (EKS user guide); update: one control-plane change.
     "aws:eks/cluster:Cluster": (560, 480, 150),
-    # The rest are estimates from everyday use: an empty group has no node to wait for.
+    # The rest are estimates from everyday use: an empty group has no nodes to wait for.
     "aws:eks/nodeGroup:NodeGroup": (105, 60, 120),
     "aws:eks/addon:Addon": (35, 30, 10),
     "aws:eks/accessEntry:AccessEntry": (2, 2, 2),
@@ -90,14 +90,14 @@ class Fault(BaseModel):
     requires: list[str] = []
 
     def strikes(self, operation: Operation, phase: str, urn: str) -> bool:
-        """Whether it is meant for this operation on this resource."""
+        """Whether the fault applies to this operation on this resource."""
         if self.requires or self.phase != phase or self.operation not in ("*", operation):
             return False
         return any(fnmatch.fnmatchcase(name, self.match) for name in (urn, typed_name(urn)))
 
 
 def refused(name: str, tags: Mapping[str, str], encrypted: bool) -> str:
-    """Why a policy refuses what a cloud is about to make; '' if none does. `name`: as in `match`."""
+    """Why a policy refuses an object that a cloud is about to create; '' if none does. `name`: as in `match`."""
     has = {*(f"tag:{key}" for key in tags), *(["encrypted"] if encrypted else [])}
     for fault in load():
         if fault.requires and fnmatch.fnmatchcase(name, fault.match) and (missing := {*fault.requires} - has):
@@ -112,7 +112,7 @@ def typed_name(urn: str) -> str:
 
 
 def load(path: Path | None = None) -> list[Fault]:
-    """The faults of `.sandbox/faults.json`; none when there is no such file. SandboxError when it makes no sense."""
+    """The faults of `.sandbox/faults.json`; empty without such a file. Raises SandboxError if it is not valid."""
     path = path or paths.home() / "faults.json"
     try:
         text = path.read_bytes()
@@ -135,21 +135,21 @@ def load(path: Path | None = None) -> list[Fault]:
 
 @dataclass
 class Faults:
-    """The faults of one provider host: knows how often each has struck. Safe for many threads."""
+    """The faults of one provider host. Counts how often each has applied. Thread-safe."""
 
     _struck: dict[int, int] = field(default_factory=dict)
     _version: tuple[int, int] = (0, 0)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, operation: Operation, urn: str, cancelled: threading.Event) -> None:
-        """Takes the operation's scaled time, then fails it if a fault says so (ProviderError)."""
+        """Waits for the operation's scaled time, then raises ProviderError if a fault applies."""
         wait(real_seconds(typed_name(urn).split("::")[0], operation) * time_scale(), cancelled)
         self._apply(operation, "before", urn, cancelled, None)
 
     def after(
         self, operation: Operation, urn: str, cancelled: threading.Event, made: tuple[str, dict[str, Any]] | None = None
     ) -> None:
-        """Fails an operation that has done its work. `made`: id and outputs of what it made or changed."""
+        """Fails an operation that has done its work. `made`: id and outputs of the created or changed object."""
         self._apply(operation, "after", urn, cancelled, made)
 
     def _apply(
@@ -187,14 +187,14 @@ class Faults:
 
 
 def real_seconds(type_token: str, operation: Operation) -> float:
-    """What the real cloud takes, in seconds; 0 for a read and for types that answer at once."""
+    """How long the real cloud takes, in seconds; 0 for a read and for types that answer at once."""
     if operation == "read" or type_token not in REAL_SECONDS:
         return 0
     return REAL_SECONDS[type_token][("create", "update", "delete").index(operation)]
 
 
 def time_scale() -> float:
-    """$GPUYARD_SANDBOX_TIME_SCALE, 0 when unset."""
+    """The value of $GPUYARD_SANDBOX_TIME_SCALE; 0 if unset."""
     text = os.environ.get("GPUYARD_SANDBOX_TIME_SCALE") or "0"
     try:
         scale = float(text)
@@ -209,6 +209,6 @@ def time_scale() -> float:
 
 
 def wait(seconds: float, cancelled: threading.Event) -> None:
-    """Sleeps; ProviderError as soon as the engine cancels."""
+    """Sleeps. Raises ProviderError as soon as the engine cancels."""
     if seconds > 0 and cancelled.wait(seconds):
         raise ProviderError("the operation was cancelled")

@@ -1,7 +1,7 @@
-"""helm.sh/v3:Release, by the real helm on the sandbox's control plane.
+"""The resource helm.sh/v3:Release, installed by the real helm on the sandbox's control plane.
 
-Helm keeps its releases where it always does (Secrets in the cluster), so `helm list` of anybody shows them. Charts come
-from chart.py; a stand-in is installed like any chart and shows by its appVersion.
+Helm keeps its releases in the cluster as usual (in Secrets), so any `helm list` shows them. Charts are found by
+chart.py; a stand-in is installed like any other chart and is recognized by its appVersion.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEFAULT_TIMEOUT = 300
 """Seconds; the real provider's default for `timeout`."""
 
 _FLAGS = {
-    # input: helm's flag, for inputs that are plain switches on install and on upgrade alike.
+    # input → helm's flag, for boolean inputs that work the same on install and upgrade.
     "atomic": "--atomic",
     "createNamespace": "--create-namespace",
     "dependencyUpdate": "--dependency-update",
@@ -43,7 +43,7 @@ _UPGRADE_FLAGS = {
     "reuseValues": "--reuse-values",
 }
 _TAKEN, _LOCKED, _ABSENT = "cannot re-use a name", "another operation", "has no deployed releases"
-"""helm's words for: the name is in use, a killed helm holds the release, there is nothing to upgrade."""
+"""helm's messages for: the name is in use, a killed helm holds the release, there is nothing to upgrade."""
 
 _NO_SCHEMAS = ("unable to build kubernetes objects", "/openapi/", "Client.Timeout")
 TRIES = 4
@@ -61,7 +61,7 @@ _UNSET: Props = {
     ),
     **dict.fromkeys(("description", "keyring", "postrender"), ""),
 }
-"""What the real provider writes for an input that the program leaves out (`Release` in helm_release.go)."""
+"""The real provider's value for an input that the program omits (`Release` in helm_release.go)."""
 
 
 def releases(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def releases(plane: ControlPlane) -> list[dict[str, Any]]:
 
 
 class Releases:
-    """The releases of one cluster, as the kubernetes provider manages them."""
+    """Manages the releases of one cluster for the kubernetes provider."""
 
     def __init__(self, plane: ControlPlane | None, config: Mapping[str, Any], cancelled: threading.Event) -> None:
         self.plane = plane
@@ -99,7 +99,7 @@ class Releases:
     def check(
         self, urn: str, olds: Props, news: Props, seed: bytes, failures: list[CheckFailure]
     ) -> tuple[Props, list[CheckFailure]]:
-        """Defaults, auto-name and the exact version; a chart that does not exist is a failure of `chart`."""
+        """Fills in defaults, auto-name and exact version. A chart that does not exist is a failure of `chart`."""
         inputs = {**_UNSET, **{key: value for key, value in news.items() if key not in _NOT_INPUTS}}
         if not inputs.get("name") and inputs.get("name") is not UNKNOWN:
             inputs["name"] = olds.get("name") or f"{urn.rsplit('::', 1)[-1]}-{(seed.hex() or os.urandom(4).hex())[:8]}"
@@ -116,14 +116,17 @@ class Releases:
         return inputs, failures
 
     def diff(self, old_inputs: Props, news: Props) -> Diff:
-        """Name and namespace replace; everything else upgrades."""
+        """A changed name or namespace forces a replacement; any other change is an upgrade."""
         olds = {**_UNSET, **{key: value for key, value in old_inputs.items() if key not in _NOT_INPUTS}}
         changed = list(changes(olds, news))
         return Diff(changed, [path for path in changed if path in ("name", "namespace")])
 
     def create(self, urn: str, inputs: Props, preview: bool) -> tuple[str, Props]:
-        """Installs. What a failed or killed install of the same name left behind is removed first. A release that runs
-        is refused, as the real provider refuses it, even if this very resource installed it and the answer was lost."""
+        """Installs the release. First removes the remains of a failed or killed install of the same name.
+
+        Refuses a release that is deployed, as the real provider does, even if an earlier create of this resource
+        installed it and the answer was lost.
+        """
         found = self._announce(inputs)
         if preview or found is None:
             return "", {**inputs, "status": UNKNOWN}
@@ -135,13 +138,13 @@ class Releases:
             left = self._status(inputs["namespace"], inputs["name"])
             if left and left["status"] == "deployed":
                 raise
-            log.info(f"removing what an earlier install of {inputs['name']} left behind")
+            log.info(f"removing the remains of an earlier install of {inputs['name']}")
             self._uninstall(inputs)
             outputs = self._install(["install"], inputs, found)
         return self._id(inputs), outputs
 
     def update(self, urn: str, olds: Props, news: Props, preview: bool) -> Props:
-        """Upgrades; installs again if the release was removed by another program or never came up."""
+        """Upgrades the release. Installs it again if another program removed it or if it never became ready."""
         found = self._announce(news)
         if preview or found is None:
             return {**news, "status": UNKNOWN}
@@ -156,14 +159,14 @@ class Releases:
                 raise
         left = self._status(news["namespace"], news["name"])
         if left and left["revision"] > 1:
-            # A killed helm holds its lock for good: go back to what was there before.
+            # A killed helm never releases its lock: roll back to the last deployed revision.
             self._run("rollback", news["name"], "-n", news["namespace"])
             return self._install(upgrade, news, found)
         self._uninstall(news)
         return self._install(["install"], news, found)
 
     def read(self, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
-        """The release as helm has it; None when it is gone."""
+        """The release as helm has it; None if it is gone."""
         namespace, _, name = id.rpartition("/")
         namespace = namespace or "default"
         status = self._status(namespace, name)
@@ -188,7 +191,7 @@ class Releases:
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def _announce(self, inputs: Props) -> Chart | None:
-        """The chart, with its one line for the user if it is a stand-in; None when the inputs are not known yet."""
+        """The chart, after a one-line warning if it is a stand-in; None if the inputs are not known yet."""
         if has_unknown({key: inputs.get(key) for key in ("chart", "version", "repositoryOpts")}):
             return None
         found = chart.locate(inputs)
@@ -197,7 +200,7 @@ class Releases:
         return found
 
     def _install(self, verb: list[str], inputs: Props, found: Chart) -> Props:
-        """Runs helm install or upgrade; ProviderError with the release's state when it exists but did not come up."""
+        """Runs helm install or upgrade. Raises ProviderError with the release's state if it did not become ready."""
         name, namespace = inputs["name"], inputs["namespace"]
         flags = [flag for key, flag in _FLAGS.items() if inputs.get(key)]
         if inputs.get("atomic") or not inputs.get("skipAwait"):
@@ -207,7 +210,7 @@ class Releases:
         if verb[0] == "install":
             flags += ["--replace"] if inputs.get("replace") else []
         elif "--create-namespace" in flags:
-            flags.remove("--create-namespace")  # helm knows it on install only
+            flags.remove("--create-namespace")  # only valid for install
         flags += ["--timeout", f"{int(inputs.get('timeout') or DEFAULT_TIMEOUT)}s", "-o", "json"]
         if inputs.get("lint"):
             self._run("lint", str(found.path))
@@ -215,7 +218,7 @@ class Releases:
             texts = [*map(str, inputs.get("valueYamlFiles") or []), json.dumps(inputs.get("values") or {})]
             for index, text in enumerate(texts):
                 path = Path(folder) / f"{index}.yaml"
-                path.touch(mode=0o600)  # values hold passwords
+                path.touch(mode=0o600)  # values may contain passwords
                 path.write_text(text)
                 flags += ["--values", str(path)]
             try:
@@ -248,7 +251,7 @@ class Releases:
             api_version = str(obj.get("apiVersion") or "")
             group = api_version.rpartition("/")[0]
             key = f"{obj['kind']}{'.' + group if group else ''}/{api_version}"
-            # One entry a document, as the real provider has it (manifest_json.go): a `kind: List` has no name.
+            # One entry per document, as in the real provider (manifest_json.go): a `kind: List` has no name.
             meta = obj.get("metadata") or {}
             name = str(meta.get("name") or "")
             place = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
@@ -258,7 +261,7 @@ class Releases:
         return {**inputs, "version": status["version"], "resourceNames": names, "status": status}
 
     def _status(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The release's status output, or None when helm knows no such release."""
+        """The release's status output; None if helm does not find the release."""
         text = self._run("list", "--all", "-n", namespace, "--filter", f"^{name}$", "-o", "json")
         for entry in json.loads(text or "[]"):
             if entry["name"] == name:
@@ -281,7 +284,7 @@ class Releases:
         self._run("uninstall", name, "-n", namespace, *wait, "--timeout", timeout, tolerate="not found")
 
     def _run(self, *args: str, tolerate: str = "") -> str:
-        """helm's stdout; ProviderError with its last words, unless they contain `tolerate`. Ends with the engine."""
+        """helm's stdout. Raises ProviderError with its last lines, unless they contain `tolerate`. Cancellable."""
         if self.plane is None:
             raise ProviderError("configured Kubernetes cluster is unreachable: it is not a cluster of the sandbox")
         process = subprocess.Popen(
@@ -306,15 +309,18 @@ class Releases:
         raise ProviderError(f"helm {args[0]}: {text}")
 
     def _patiently(self, *args: str) -> str:
-        """As `_run`, and again while the API server is at work on the schemas of new kinds: helm asks for them before
-        it makes anything, and gives up after 32 s, which large kinds take on a busy machine."""
+        """Like `_run`, but retries while the API server processes the schemas of new kinds.
+
+        helm requests the schemas before it creates anything, and gives up after 32 s. For large kinds, a busy machine
+        needs longer.
+        """
         for _ in range(TRIES - 1):
             try:
                 return self._run(*args)
             except ProviderError as error:
                 if not all(said in str(error) for said in _NO_SCHEMAS):
                     raise
-                log.status("waiting for the API server, which reads the chart's kinds")
+                log.status("waiting for the API server to process the chart's CRDs")
         return self._run(*args)
 
     def _id(self, inputs: Props) -> str:
@@ -322,7 +328,7 @@ class Releases:
 
 
 def _split_chart(text: str) -> tuple[str, str]:
-    """`name-1.2.3-rc.1` of helm's list, by the first part that looks like a version."""
+    """Splits `name-1.2.3-rc.1` from helm's list before the first part that looks like a version."""
     parts = text.split("-")
     for index in range(1, len(parts)):
         version = "-".join(parts[index:])

@@ -1,11 +1,11 @@
 """The provider host: one process that serves every simulated provider to the Pulumi engine.
 
-The engine launches a shim per provider of the program (shim.py); the shim connects here over a unix socket, and the
-host answers with the port of a fresh gRPC server around a fresh provider. When the shim goes, so does the server. One
-process instead of one per provider keeps a warm `pulumi up` from importing three SDKs half a dozen times.
+The engine starts a shim for each provider of the program (shim.py). The shim connects to this host over a unix socket,
+and the host answers with the port of a new gRPC server for a new provider. When the shim exits, the server stops. One
+process instead of one per provider means that a warm `pulumi up` does not import three SDKs half a dozen times.
 
-The protocol is pulumirpc.ResourceProvider (pulumi's proto/pulumi/provider.proto). Not offered: schemas, component
-construction (the eks package runs in a separate process), parameterisation, methods.
+The protocol is pulumirpc.ResourceProvider (pulumi's proto/pulumi/provider.proto). Does not provide schemas, component
+construction (the eks package runs in a separate process), parameterization or methods.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PROVIDERS = {
 }
 PACKAGES = (*PROVIDERS, "eks")
 DYNAMIC = "pulumi-python"
-"""The plugin of dynamic resources. Pulumi's own: it comes with an installed Pulumi, but with none that is built."""
+"""Pulumi's own plugin of dynamic resources. An installed Pulumi includes it; one that is built from source does not."""
 SOCKET = "host.sock"
 
 _log = logging.getLogger("gpuyard.plugins")
@@ -51,7 +51,7 @@ _log = logging.getLogger("gpuyard.plugins")
 
 
 def make(package: str) -> SimulatedProvider:
-    """A fresh provider of the package."""
+    """A new provider of the package."""
     return load(PROVIDERS[package])()
 
 
@@ -66,8 +66,11 @@ def serve(listener: socket.socket, make: Callable[[str], SimulatedProvider] = ma
 
 
 def listen() -> socket.socket:
-    """The host's unix socket. Call it before any thread starts: it changes the working directory for a moment,
-    because the path of a unix socket may have 107 bytes only."""
+    """The host's unix socket.
+
+    Call it before any thread starts: it changes the working directory for a moment, because the path of a unix socket
+    has a limit of 107 bytes.
+    """
     folder = paths.folder("run")
     before = os.getcwd()
     os.chdir(folder)
@@ -77,7 +80,7 @@ def listen() -> socket.socket:
         listener.bind(draft)
         os.chmod(draft, 0o600)
         listener.listen(64)
-        # Renamed when it answers, in the place of one that a killed host left behind.
+        # Renamed once it listens, to replace the socket of a killed host.
         os.replace(draft, SOCKET)
     finally:
         os.chdir(before)
@@ -88,7 +91,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
     with connection, connection.makefile("rw") as stream:
         line = stream.readline()
         if not line:
-            return  # a probe that asks whether the host runs
+            return  # a probe that checks whether the host runs
         try:
             question = json.loads(line)
             provider = servicer.Provider(make(question["package"]), folder=Path(question.get("folder", "")))
@@ -96,7 +99,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
             _log.exception("no provider for %r", line)
             stream.write(json.dumps({"error": f"the provider host cannot serve {line.strip()}: {error}"}) + "\n")
             return
-        # Threads start on demand; the engine runs as many operations at once as `--parallel` says.
+        # Threads start on demand; `--parallel` limits how many operations the engine runs at once.
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=128), [], [SameUser()], servicer.GRPC_OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
         port = server.add_insecure_port("127.0.0.1:0")
@@ -106,7 +109,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
             stream.flush()
             stream.read()
         except OSError:
-            pass  # the shim was killed: the same as closing
+            pass  # the shim was killed: the same as a closed connection
         finally:
             provider.cancel()
             server.stop(grace=10)
@@ -115,7 +118,7 @@ def _serve_shim(connection: socket.socket, make: Callable[[str], SimulatedProvid
 def write_shims(folder: Path) -> None:
     """Writes the executables `pulumi-resource-PACKAGE`, which the engine finds when the folder is on its PATH.
 
-    The engine prints a warning for each plugin that it takes from the PATH; with `install_shims` it does not.
+    The engine prints a warning for each plugin that it finds on the PATH; with `install_shims` it does not.
     """
     for package in (*PACKAGES, DYNAMIC):
         _write_shim(folder / f"pulumi-resource-{package}", package)
@@ -143,7 +146,7 @@ def _write_shim(path: Path, package: str) -> None:
     if path.is_file() and path.read_text() == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: an engine may launch it at this moment.
+    # Written to another name and renamed: an engine may start it at this moment.
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(text)
     draft.chmod(0o755)
@@ -151,7 +154,7 @@ def _write_shim(path: Path, package: str) -> None:
 
 
 def start() -> process.Process:
-    """Starts the host, or returns the one that runs."""
+    """Starts the host, or returns the running one."""
     path = paths.folder("run") / SOCKET
     stale = path.stat().st_ino if path.exists() else None
 
@@ -165,11 +168,11 @@ def start() -> process.Process:
 def main() -> None:
     """The host process: serves until it gets SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # more connections than it keeps are normal
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a full connection pool is normal here
     listener = listen()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _log.info("listening on %s", paths.home() / "run" / SOCKET)
-    # Imported while the rest of the sandbox starts, so that the engine's first question does not wait for it.
+    # Imported while the rest of the sandbox starts, so that the engine's first request does not wait for it.
     for package in PROVIDERS:
         threading.Thread(target=_warm, args=(package,), daemon=True).start()
     serve(listener)
@@ -179,7 +182,7 @@ def _warm(package: str) -> None:
     try:
         make(package)
     except Exception:
-        _log.exception("the %s provider does not load", package)
+        _log.exception("the %s provider failed to load", package)
 
 
 if __name__ == "__main__":

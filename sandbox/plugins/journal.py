@@ -1,10 +1,10 @@
-"""Records what is created or being created, so that objects that the engine does not know can be found.
+"""Records objects that are created or being created, so that objects that the engine does not know can be found.
 
-The engine notes an object in its state only after the provider has answered. Where no answer comes (the engine or the
-provider host is killed, a connection breaks), the object is unknown to Pulumi: the real clouds keep it, and so does the
-sandbox. One JSON object per line: a provider writes one before it asks the cloud, with the id if that follows from the
-inputs, and one as soon as it has heard the id; the host writes one when a create is done. `sandbox/recovery.py` and
-`sandbox/orphans.py` read them.
+The engine records an object in its state only after the provider has answered. If no answer arrives (the engine or
+the provider host is killed, a connection breaks), Pulumi does not know the object: the real clouds keep it, and so does
+the sandbox. The journal has one JSON object per line. A provider writes one before it sends the request, with the id if
+the inputs determine it, and another as soon as it gets the id. The host writes one when a create is complete.
+`sandbox/recovery.py` and `sandbox/orphans.py` read the journal.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Made:
-    """One object. `id`: '' while it is unknown; `config`: of the provider that made it; `inputs`: what it was
-    made of, as far as it is noted."""
+    """One object. `id`: '' while unknown; `config`: of the provider that created it; `inputs`: of the create, as far as
+    they are recorded."""
 
     urn: str
     id: str
@@ -44,7 +44,7 @@ class Made:
 
 
 def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None) -> None:
-    """The object of that URN has that id, if it exists. Without a running sandbox it would never be read."""
+    """Records that the object of that URN has that id, if it exists. Does nothing if the sandbox is not running."""
     if _path().parent.is_dir():
         line = json.dumps(asdict(Made(urn, id, config or {}, inputs or {})), default=str)
         with _lock, open(_path(), "a", opener=_private) as journal:
@@ -52,13 +52,13 @@ def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Map
 
 
 def entries() -> list[Made]:
-    """Every object once, in the order in which they were noted first."""
+    """Every object once, in the order of their first entries."""
     found: dict[tuple[str, str], Made] = {}
     if _path().exists():
         for line in _path().read_text().splitlines():
             try:
                 made = Made(**json.loads(line))
-            except (ValueError, TypeError):  # the host was killed while it wrote
+            except (ValueError, TypeError):  # the host was killed during a write
                 continue
             before = found.get((made.urn, made.id), made)
             found[made.urn, made.id] = Made(
@@ -68,12 +68,12 @@ def entries() -> list[Made]:
 
 
 def ids() -> dict[str, str]:
-    """The last id of every URN that is noted."""
+    """The last recorded id of every URN."""
     return {made.urn: made.id for made in entries() if made.id}
 
 
 def keep(wanted: Callable[[Made], bool]) -> None:
-    """Forgets all that is not wanted any more. Nothing else may be at work."""
+    """Removes all entries that are not wanted. Call it only while nothing else uses the journal."""
     kept = [made for made in entries() if wanted(made)]
     clear()
     for made in kept:

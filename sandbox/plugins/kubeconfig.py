@@ -1,9 +1,9 @@
-"""A kubeconfig that a program hands to the kubernetes provider, and the sandbox's control plane that it points at.
+"""A kubeconfig that a program passes to the kubernetes provider, and the sandbox's control plane that it refers to.
 
-Clouds' kubeconfigs log in by a command (`aws eks get-token`, `gke-gcloud-auth-plugin`) that cannot work here: no
-account. So the login is checked for its form and for the cluster that it names, and the control plane's own admin
-credentials are used. The server and its CA must be the control plane's: a kubeconfig that would not reach the cluster
-in the real cloud does not reach it here.
+Kubeconfigs of the clouds log in with a command (`aws eks get-token`, `gke-gcloud-auth-plugin`), which cannot work here
+because there is no account. Instead, the sandbox checks the form of the login and the cluster that it names, and then
+uses the control plane's own admin credentials. The server and its CA must be the control plane's: a kubeconfig that
+would not reach the cluster in the real cloud does not reach it here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GKE_NAMES = ".gke.goog"
 
 
 class Unreachable(Exception):
-    """No packet comes back from the API server, as its client says it."""
+    """The API server does not answer; the message is that of a real client."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Kubeconfig:
 
 
 def parse(text: Any, context: str | None = None, cluster: str | None = None) -> Kubeconfig:
-    """Reads the content of a kubeconfig (YAML or JSON text, or the path of a file, or an object).
+    """Parses the content of a kubeconfig (YAML or JSON text, or the path of a file, or an object).
 
-    Raises ProviderError that says which part is missing.
+    Raises ProviderError, which says which part is missing.
     """
     config = _load(text)
     name = context or config.get("current-context")
@@ -58,10 +58,11 @@ def parse(text: Any, context: str | None = None, cluster: str | None = None) -> 
 
 
 def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
-    """The control plane that it reaches; None when there is none at that address.
+    """The control plane that the kubeconfig reaches; None if there is none at that address.
 
-    Raises ProviderError when the real cluster would refuse it: another CA, or a login for another cluster.
-    Raises Unreachable when the person at the sandbox is where the cluster's endpoints do not answer.
+    Raises:
+        ProviderError: the real cluster would refuse it: another CA, or a login for another cluster.
+        Unreachable: the cluster's endpoints do not answer at the user's location.
     """
     if kubeconfig.server.endswith(_GKE_NAMES):
         return _by_name(kubeconfig)
@@ -73,7 +74,7 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
         raise ProviderError(f"x509: certificate signed by unknown authority: the kubeconfig {have} {plane.endpoint}")
     _check_login(kubeconfig.user, plane.key)
     if plane.key.startswith("eks-"):
-        from sandbox.aws import reach  # here, because a GKE cluster's provider has no use for it
+        from sandbox.aws import reach  # imported here, because a GKE cluster's provider does not need it
 
         if reason := reach.blocked(plane.key):
             raise Unreachable(reason)
@@ -81,8 +82,8 @@ def find(kubeconfig: Kubeconfig) -> ControlPlane | None:
 
 
 def _by_name(kubeconfig: Kubeconfig) -> ControlPlane | None:
-    """The control plane behind a DNS endpoint of GKE. Its certificate is one that the world trusts."""
-    from sandbox.gcp import gke  # here, because an EKS cluster's provider has no use for it
+    """The control plane behind a DNS endpoint of GKE. Its certificate is signed by a public CA."""
+    from sandbox.gcp import gke  # imported here, because an EKS cluster's provider does not need it
 
     key = gke.key_of(kubeconfig.server)
     plane = control_plane.get(key) if key else None
@@ -108,15 +109,13 @@ def _check_login(user: Mapping[str, Any], key: str) -> None:
         raise ProviderError("exec plugin: the kubeconfig's exec needs apiVersion client.authentication.k8s.io/…")
     if key.startswith("gke-"):
         if command != "gke-gcloud-auth-plugin":
-            raise ProviderError(
-                f"exec plugin: a GKE cluster is logged in to with gke-gcloud-auth-plugin, not {command!r}"
-            )
+            raise ProviderError(f"exec plugin: a GKE cluster needs gke-gcloud-auth-plugin, not {command!r}")
         return
     if command != "aws" or ("eks", "get-token") not in pairs:
-        raise ProviderError(f"exec plugin: an EKS cluster is logged in to with `aws eks get-token`, not {command!r}")
+        raise ProviderError(f"exec plugin: an EKS cluster needs `aws eks get-token`, not {command!r}")
     name = next((after for option, after in pairs if option == "--cluster-name"), "")
     if not name or not key.endswith(f"-{name}"):
-        raise ProviderError(f"Unauthorized: the token is for cluster {name!r}, the server is that of {key}")
+        raise ProviderError(f"Unauthorized: the token is for cluster {name!r}, but the server belongs to {key}")
 
 
 def _load(text: Any) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def _load(text: Any) -> dict[str, Any]:
         try:
             text = path.read_text()
         except OSError:
-            raise ProviderError(f"the kubeconfig is neither YAML nor the path of a file: {text[:80]!r}") from None
+            raise ProviderError(f"the kubeconfig is neither YAML nor a file path: {text[:80]!r}") from None
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -1,9 +1,9 @@
 """The simulated kubernetes provider: applies objects to the sandbox's real control plane and awaits them.
 
-The API server, scheduler and controllers are the real ones, so what they refuse and do is theirs. What is simulated is
-pulumi-kubernetes around them, in its default mode: server-side apply with a separate field manager for each object,
-auto-naming, the forced replacements, awaiting, foreground deletion. Not simulated: rendering to YAML files, client-side
-apply, `waitFor` expressions, and the components inside the plugin (helm.sh/v4 Chart, yaml/v2, kustomize/v2).
+The API server, scheduler and controllers are the real ones, and so are their refusals and actions. The simulated part
+is pulumi-kubernetes in its default mode: server-side apply with a separate field manager for each object, auto-naming,
+forced replacements, awaiting, foreground deletion. Not simulated: rendering to YAML files, client-side apply, `waitFor`
+expressions, and the components inside the plugin (helm.sh/v4 Chart, yaml/v2, kustomize/v2).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sandbox.plugins.values import changes, has_unknown
 RELEASE = "kubernetes:helm.sh/v3:Release"
 AUTONAMED = "pulumi.com/autonamed"
 PATIENCE = 15.0
-"""Seconds for which a creation is tried again while its namespace or kind is not there yet; about the real one's."""
+"""Seconds for which a creation is retried while its namespace or kind does not exist yet; about the real provider's."""
 
 
 class KubernetesProvider(SimulatedProvider):
@@ -55,7 +55,7 @@ class KubernetesProvider(SimulatedProvider):
         self.config = config
         self._namespace = str(config.get("namespace") or "")
         if not config.get("kubeconfig"):
-            self._unreachable = "the provider has no kubeconfig; the sandbox uses none of the machine's own"
+            self._unreachable = "the provider has no kubeconfig; the sandbox does not use those of this machine"
             return
         parsed = kubeconfig.parse(config["kubeconfig"], config.get("context"), config.get("cluster"))
         self._namespace = self._namespace or parsed.namespace
@@ -65,7 +65,7 @@ class KubernetesProvider(SimulatedProvider):
             self._unreachable = f'unable to load schema information from the API server: Get "{parsed.server}": {error}'
             return
         if self._plane is None:
-            self._unreachable = f"no cluster of the sandbox is at {parsed.server}"
+            self._unreachable = f"the sandbox has no cluster at {parsed.server}"
             return
         self._unreachable = f"the cluster at {parsed.server} does not answer: `make up` starts it again"
         self._objects = Objects(self._plane.api())
@@ -74,7 +74,7 @@ class KubernetesProvider(SimulatedProvider):
         changed = sorted(k for k in {*olds, *news} if olds.get(k) != news.get(k))
         diff = Diff(changes=changed)
         target = ("kubeconfig", "context", "cluster")
-        # As the real one: another identifier, or without identifiers another server, means another cluster.
+        # As in the real provider: another identifier means another cluster; without identifiers, another server.
         was, now = olds.get("clusterIdentifier"), news.get("clusterIdentifier")
         if was is not None and now is not None and now is not UNKNOWN:
             diff.replaces = ["clusterIdentifier"] if was != now else []
@@ -192,7 +192,7 @@ class KubernetesProvider(SimulatedProvider):
         if live is None:
             return None
         if token.endswith("Patch"):
-            # A patch gives back the fields that it owns; the object stays.
+            # Deleting a patch releases the fields that it owns; the object stays.
             bare = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
             if live["metadata"].get("namespace"):
                 bare["metadata"]["namespace"] = live["metadata"]["namespace"]
@@ -242,7 +242,7 @@ class KubernetesProvider(SimulatedProvider):
             return True
 
     def _comparable(self, inputs: Props) -> Props:
-        """Inputs with the default namespace filled in, so that writing `default` is not a change."""
+        """Inputs with the default namespace filled in, so that adding `default` is not a change."""
         meta = inputs.get("metadata")
         if not isinstance(meta, dict) or meta.get("namespace"):
             return inputs
@@ -257,7 +257,7 @@ class KubernetesProvider(SimulatedProvider):
         return group_version.removeprefix("core/"), kind.removesuffix("Patch")
 
     def _preview(self, inputs: Props, manager: str, patch: bool) -> Props:
-        """A dry run by the API server where one is possible; otherwise the inputs as they are."""
+        """A dry run by the API server if possible; otherwise the inputs unchanged."""
         if patch or has_unknown(inputs) or not self._reachable():
             return inputs
         objects = self._cluster_objects()
@@ -270,7 +270,7 @@ class KubernetesProvider(SimulatedProvider):
             return inputs
         except (ApiError, OSError) as error:
             if isinstance(error, ApiError) and error.status in (403, 404):
-                return inputs  # the namespace comes later in this very update
+                return inputs  # the namespace is created later in the same update
             raise ProviderError(_explain(error)) from None
         live.pop("status", None)
         return manifest.outputs(live, manager, inputs["apiVersion"])
@@ -289,7 +289,7 @@ class KubernetesProvider(SimulatedProvider):
                     )
                 return objects.apply(wire, manager, force=patch)
             except (ApiError, NoSuchKind, OSError) as error:
-                # What is missing may be on its way: the namespace, its service account, the CRD.
+                # A dependency may be created soon: the namespace, its service account, the CRD.
                 missing = isinstance(error, NoSuchKind) or (
                     isinstance(error, ApiError) and (error.status == 404 or "serviceaccount" in str(error))
                 )
@@ -297,7 +297,7 @@ class KubernetesProvider(SimulatedProvider):
                     raise ProviderError(
                         f'resource "{urn}" was not successfully created by the Kubernetes API server: {_explain(error)}'
                     ) from None
-                log.status(f"waiting for what it needs: {error}")
+                log.status(f"waiting for its dependencies: {error}")
                 if self.cancelled.wait(readiness.POLL):
                     raise ProviderError("the operation was cancelled") from None
 
@@ -321,7 +321,7 @@ class KubernetesProvider(SimulatedProvider):
             ) from None
 
     def _imported(self, token: str, live: Object) -> Props:
-        """Inputs for an object that no program has described yet: the live ones without what the server added."""
+        """Inputs for an object that no program has described yet: the live ones without the server's additions."""
         try:
             names = set(self.schema.shape(token).inputs)
         except LookupError:

@@ -1,7 +1,7 @@
-"""Messages of a provider to the person at the terminal while it works on a resource.
+"""Messages from a provider to the user while it works on a resource.
 
-The host opens a `scope` around every operation; `warn`, `info` and `status` then reach the engine, which prints them
-under that resource. Outside of a scope (tests, a provider's own threads) they go to the process's log.
+The host opens a `scope` around every operation. Inside it, `warn`, `info` and `status` reach the engine, which prints
+them under that resource. Outside a scope (tests, a provider's own threads) they are written to the process's log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Sink = Callable[[int, str, bool], None]
-"""Takes severity (a `logging` level), text, and whether the line is only a passing status."""
+"""Takes severity (a `logging` level), text, and whether the line is only a temporary status."""
 
 _sink: ContextVar[Sink | None] = ContextVar("sink", default=None)
 _log = logging.getLogger("gpuyard.plugins")
@@ -29,17 +29,17 @@ def scope(sink: Sink) -> Iterator[None]:
 
 
 def warn(text: str) -> None:
-    """A line that stays on the screen and in the summary."""
+    """Prints a line that stays on the screen and in the summary."""
     _send(logging.WARNING, text, False)
 
 
 def info(text: str) -> None:
-    """A line that stays in the resource's messages."""
+    """Prints a line that stays in the resource's messages."""
     _send(logging.INFO, text, False)
 
 
 def status(text: str) -> None:
-    """What the provider waits for now; the next status replaces it."""
+    """Shows what the provider is waiting for; the next status replaces it."""
     _send(logging.INFO, text, True)
 
 

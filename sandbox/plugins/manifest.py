@@ -1,4 +1,4 @@
-"""Kubernetes objects as pulumi-kubernetes sends, keeps and compares them."""
+"""Kubernetes objects as pulumi-kubernetes sends, stores and compares them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def split_id(id: str) -> tuple[str | None, str]:
 
 
 def wire(inputs: Props) -> Object:
-    """What is sent to the API server: without Pulumi's own marks at the top and without nulls."""
+    """The object to send to the API server: without Pulumi's own top-level keys and without nulls."""
     return {
         key: _without_nulls(value) for key, value in inputs.items() if not key.startswith("__") and value is not None
     }
@@ -67,7 +67,7 @@ def outputs(live: Object, manager: str, api_version: str) -> Props:
 
 
 def hide_secrets(obj: Props) -> Props:
-    """A Secret's content is secret, wherever it comes from; `stringData` becomes `data`, as in the cluster."""
+    """Marks a Secret's content as secret, whatever its source; `stringData` becomes `data`, as in the cluster."""
     if obj.get("kind") != "Secret" or obj.get("apiVersion") != "v1":
         return obj
     obj = dict(obj)
@@ -80,7 +80,7 @@ def hide_secrets(obj: Props) -> Props:
 
 
 def pruned(live: Any, inputs: Any) -> Any:
-    """The live object cut down to what the program had said, so that only drift of those properties shows."""
+    """The live object reduced to the properties in the inputs, so that only their drift shows."""
     if isinstance(live, dict) and isinstance(inputs, dict):
         # The server drops empty values; that is not drift.
         return {
@@ -92,7 +92,7 @@ def pruned(live: Any, inputs: Any) -> Any:
 
 
 def _same(live: Any, said: Any) -> bool:
-    """Whether the server only wrote it differently: 1000m is 1."""
+    """Whether the values differ only in notation: 1000m is 1."""
     if live == said or str(live) == str(said):
         return True
     try:

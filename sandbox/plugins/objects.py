@@ -1,7 +1,7 @@
 """Kubernetes objects of any kind on one cluster: discovery, server-side apply, dry runs, deletion.
 
-Not in here: what to apply and what to wait for (kubernetes.py, readiness.py). Errors: ApiError as the server gave it,
-`NoSuchKind` for a kind that the server does not serve (a CRD that is missing).
+Does not decide what to apply or what to wait for (kubernetes.py, readiness.py). Errors: ApiError as the server returned
+it, `NoSuchKind` for a kind that the server does not serve (a missing CRD).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ APPLY = "application/apply-patch+yaml"
 
 
 class NoSuchKind(Exception):
-    """The API server has no such apiVersion and kind."""
+    """The API server does not have this apiVersion and kind."""
 
     def __init__(self, api_version: str, kind: str) -> None:
         super().__init__(f'no matches for kind "{kind}" in version "{api_version}"')
@@ -41,7 +41,7 @@ class Kind:
 
 
 class Objects:
-    """The objects of one cluster. Safe for several threads."""
+    """The objects of one cluster. Thread-safe."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -49,7 +49,7 @@ class Objects:
         self._lock = threading.Lock()
 
     def kind(self, api_version: str, kind: str) -> Kind:
-        """Looks the kind up, asking the server again before it says NoSuchKind."""
+        """Looks up the kind. Asks the server again before it raises NoSuchKind."""
         for fresh in (False, True):
             with self._lock:
                 known = None if fresh else self._kinds.get(api_version)
@@ -62,7 +62,7 @@ class Objects:
         raise NoSuchKind(api_version, kind)
 
     def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Object | None:
-        """The object; None when it, or its whole kind, is gone."""
+        """The object; None if it, or its whole kind, does not exist."""
         try:
             return self.api.get(self.kind(api_version, kind).path(namespace, name))
         except NoSuchKind:
@@ -73,7 +73,7 @@ class Objects:
         return self.api.list(self.kind(api_version, kind).path(namespace), **selectors)
 
     def apply(self, obj: Object, manager: str, *, dry_run: bool = False, force: bool = False) -> Object:
-        """Server-side apply. Unknown fields are refused, conflicts too unless `force`."""
+        """Server-side apply. Refuses unknown fields, and conflicts unless `force` is set."""
         meta = obj.get("metadata") or {}
         path = self.kind(obj["apiVersion"], obj["kind"]).path(meta.get("namespace"), meta["name"])
         return self.api.request(

@@ -1,9 +1,9 @@
-"""Only programs of the same user may call the providers' gRPC servers.
+"""Restricts the providers' gRPC servers to programs of the same user.
 
-The engine reaches a plugin at a port of 127.0.0.1, without any secret, and every user of the machine can connect to
-that port. A provider does what it is asked with its owner's rights: Helm reads files, dynamic resources run code. So
-each server looks up whose socket the call came from. Linux tells that in /proc/net/tcp; elsewhere every call is taken.
-What Pulumi serves itself (the engine, the language host) is outside of this.
+The engine connects to a plugin at a port of 127.0.0.1 without any secret, and every user of the machine can connect to
+that port. A provider acts with its owner's permissions: Helm reads files, dynamic resources run code. So each server
+looks up the owner of the calling socket. On Linux this is in /proc/net/tcp; on other systems every call is accepted.
+Does not cover the servers of Pulumi itself (the engine, the language host).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _PEER = re.compile(r"ipv(?:4:127\.0\.0\.1|6:(?:%5B|\[)::(?:1|ffff:127\.0\.0\.1)(
 _TABLES = tuple(map(Path, ("/proc/net/tcp", "/proc/net/tcp6")))
 _ESTABLISHED = "01"
 LOOK_SECONDS = 1.0
-"""Between two looks at one connection; for so long a port that another user has taken over would be let in."""
-_REFUSAL = "the sandbox's providers answer to their own user only"
+"""Seconds between two checks of one connection. For this long, another user who takes over the port is accepted."""
+_REFUSAL = "the sandbox's providers accept calls only from their own user"
 
 
 class SameUser(grpc.ServerInterceptor):
-    """Refuses calls (PERMISSION_DENIED) from sockets of other users, root aside."""
+    """Refuses calls (PERMISSION_DENIED) from sockets of other users, except root."""
 
     def __init__(self) -> None:
         self._known: dict[str, float] = {}
@@ -37,7 +37,7 @@ class SameUser(grpc.ServerInterceptor):
         return self.guarded(continuation(handler_call_details))
 
     def guarded(self, handler: Any) -> Any:
-        """The handler of a method, behind the check."""
+        """Wraps the handler of a method in the check."""
         if handler is None or handler.unary_unary is None:
             return handler
         inner = handler.unary_unary
@@ -56,8 +56,8 @@ class SameUser(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(outer, handler.request_deserializer, handler.response_serializer)
 
     def _allows(self, peer: str) -> bool:
-        """`peer` as gRPC names it. One that was allowed is looked at again after a second: the port of a connection
-        that has ended can be another user's."""
+        """Whether `peer` (in gRPC's notation) is allowed. Checked again after a second, because another user can get
+        the port of a connection that has ended."""
         now = time.monotonic()
         since = self._known.get(peer)
         if since is None or now - since >= LOOK_SECONDS:
@@ -76,14 +76,14 @@ class SameUserLater(SameUser, grpc.aio.ServerInterceptor):
 
 
 def guard_pulumi() -> None:
-    """Puts the check into the servers that Pulumi's SDK starts in this process."""
+    """Adds the check to the servers that Pulumi's SDK starts in this process."""
     grpc.server = functools.partial(grpc.server, interceptors=[SameUser()])
     grpc.aio.server = functools.partial(grpc.aio.server, interceptors=[SameUserLater()])
 
 
 def owners(port: int) -> set[int]:
-    """The users that have a connection from that port of loopback; {-1} when there is none, so nobody waits for an
-    answer, and {} where nobody can tell (no Linux)."""
+    """The users that have a connection from that loopback port; {-1} if there is none, so no caller waits for an
+    answer, and {} if this cannot be determined (not Linux)."""
     lines = [line.split() for table in _TABLES if table.exists() for line in table.read_text().splitlines()[1:]]
     if not lines:
         return set()

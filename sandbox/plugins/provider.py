@@ -1,7 +1,7 @@
-"""The interface of a simulated cloud provider; `servicer.py` puts it behind Pulumi's gRPC protocol.
+"""The interface of a simulated cloud provider; `servicer.py` implements Pulumi's gRPC protocol for it.
 
 A provider works on plain Python values: dicts, lists, str, float/int, bool, None, and `UNKNOWN` for a value that is
-not known during a preview. Secrets, assets and resource references are unwrapped by the host before it calls in here.
+not known during a preview. The host unwraps secrets, assets and resource references before it calls a provider.
 Property names are those of the wire (camelCase, as in the Pulumi schema).
 """
 
@@ -23,18 +23,18 @@ class _Unknown:
         return False
 
     def __reduce__(self) -> str:
-        return "UNKNOWN"  # copying and pickling keep it the one and only
+        return "UNKNOWN"  # copying and pickling return the same object
 
 
 UNKNOWN = _Unknown()
-"""A value that only the update will know. Never compare it, never send it to a cloud."""
+"""A value that is known only after the update. Never compare it, never send it to a cloud."""
 
 
 class ProviderError(Exception):
-    """The cloud refused. The text is what the user reads under the resource: `Code: message`, as the real one says it.
+    """The cloud refused the request. The text is shown under the resource, in the cloud's form: `Code: message`.
 
-    `partial`: id and outputs of an object that exists all the same (a create or update that failed half-way); the
-    engine then keeps it in its state, as it does with the real provider.
+    `partial`: id and outputs of an object that exists anyway (a create or update that failed half-way); the engine
+    then keeps it in its state, as with the real provider.
     """
 
     def __init__(self, message: str, partial: tuple[str, Props] | None = None) -> None:
@@ -52,7 +52,7 @@ class CheckFailure:
 
 @dataclass
 class Diff:
-    """What an update would do. `changes`: property paths that differ; `replaces`: those that force a replacement."""
+    """The effect of an update. `changes`: property paths that differ; `replaces`: those that force a replacement."""
 
     changes: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Diff:
 
 
 class SimulatedProvider(ABC):
-    """One configured instance of a provider (an explicit provider in the program makes one instance each)."""
+    """One configured instance of a provider (each explicit provider in the program creates one instance)."""
 
     package: str
     """Pulumi package name, for example `aws`."""
@@ -68,10 +68,10 @@ class SimulatedProvider(ABC):
     """The version of the real provider that it simulates, for example `7.51.1`."""
 
     def configure(self, config: Mapping[str, Any]) -> None:  # noqa: B027
-        """Takes the provider's own inputs (region, kubeconfig, …). Raises ProviderError when they cannot work."""
+        """Sets the provider's own inputs (region, kubeconfig, …). Raises ProviderError if they cannot work."""
 
     def diff_config(self, olds: Props, news: Props) -> Diff:
-        """What a change of the provider's own inputs means; by default it never replaces the provider."""
+        """The effect of a change of the provider's own inputs; by default it never replaces the provider."""
         changed = sorted(k for k in {*olds, *news} if olds.get(k) != news.get(k))
         return Diff(changes=changed)
 
@@ -81,15 +81,15 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     def diff(self, token: str, urn: str, id: str, old_inputs: Props, olds: Props, news: Props) -> Diff:
-        """Compares checked inputs (`ignore_changes` has been applied by the engine)."""
+        """Compares checked inputs (the engine has already applied `ignore_changes`)."""
 
     @abstractmethod
     def create(self, token: str, urn: str, inputs: Props, preview: bool, timeout: float) -> tuple[str, Props]:
-        """Makes the object. In a preview: id '' and the outputs that are known, `UNKNOWN` for the rest."""
+        """Creates the object. In a preview: id '' and the known outputs, `UNKNOWN` for the rest."""
 
     @abstractmethod
     def read(self, token: str, urn: str, id: str, inputs: Props, state: Props) -> tuple[str, Props, Props] | None:
-        """(id, inputs, outputs) as the cloud has them now; None when the object is gone."""
+        """(id, inputs, outputs) as the cloud has them now; None if the object is gone."""
 
     @abstractmethod
     def update(
@@ -103,10 +103,10 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     def invoke(self, token: str, args: Props) -> Props:
-        """A data source. Raises ProviderError for one that does not exist or that the cloud refuses."""
+        """Calls a data source. Raises ProviderError if it does not exist or the cloud refuses the call."""
 
     def find(self, token: str, inputs: Props) -> list[str]:
-        """Ids of what may have been made of these inputs, for a type whose ids the cloud chooses."""
+        """Ids of objects that may have been created from these inputs, for a type whose ids the cloud chooses."""
         return []
 
     def cancel(self) -> None:  # noqa: B027

@@ -1,7 +1,8 @@
-"""When an object counts as ready, kind by kind, as the real kubernetes provider awaits it.
+"""When an object of each kind is ready, by the rules of the real kubernetes provider.
 
-Each rule looks at a live object and returns what is still missing, or '' when it is ready; it raises `Failed` when it
-never will be. Omitted on purpose: the ten seconds that the real provider gives a Service's endpoints to settle.
+Each rule checks a live object and returns what is still missing, or '' if it is ready. It raises `Failed` if the
+object can never become ready. Omitted on purpose: the ten seconds that the real provider waits for a Service's
+endpoints to settle.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from sandbox.plugins import log
 from sandbox.plugins.objects import NoSuchKind, Object, Objects
 
 POLL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 DEFAULT_TIMEOUT = 600.0
-"""Seconds; the real provider's."""
+"""Seconds; the real provider's values."""
 
 
 class Failed(Exception):
-    """The object exists but is not going to become ready, or did not in time. Says why."""
+    """The object exists, but cannot become ready or did not become ready in time. The message gives the reason."""
 
 
 def wait_ready(objects: Objects, obj: Object, timeout: float, cancelled: threading.Event) -> Object:
-    """Waits until the object is ready and returns it as it is then.
+    """Waits until the object is ready and returns its state at that moment.
 
-    Raises Failed after `timeout` seconds, when it failed for good, was deleted, or the engine cancelled.
+    Raises Failed after `timeout` seconds, if the object failed permanently or was deleted, or if the engine cancelled.
     """
     rule = RULES.get((obj["apiVersion"], obj["kind"]))
     if rule is None:
@@ -52,7 +53,7 @@ def wait_ready(objects: Objects, obj: Object, timeout: float, cancelled: threadi
 
 
 def wait_gone(objects: Objects, obj: Object, timeout: float, cancelled: threading.Event) -> None:
-    """Waits until the object is gone, or another one has its name. Raises Failed."""
+    """Waits until the object is gone or another object has its name. Raises Failed on timeout or cancellation."""
     deadline = time.monotonic() + timeout
     while True:
         live = get(objects, obj)
@@ -200,7 +201,7 @@ RULES: dict[tuple[str, str], Callable[[Objects, Object], str]] = {
 
 
 def _pod_troubles(objects: Objects, obj: Object) -> list[str]:
-    """One line for each of the object's pods that is not ready, as `kubectl describe` would explain it."""
+    """One line for each of the object's pods that is not ready, with the explanation of `kubectl describe`."""
     labels: dict[str, Any] = ((obj.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
     if not labels:
         return []

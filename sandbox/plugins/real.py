@@ -1,9 +1,9 @@
-"""Pulumi's own Kubernetes provider in place of the simulated one, where the user has it and asks for it.
+"""Pulumi's own Kubernetes provider instead of the simulated one, if the user has installed and selected it.
 
 `$GPUYARD_KUBERNETES_PROVIDER` is the path of a `pulumi-resource-kubernetes`, or `installed` for the newest that
-`pulumi plugin install resource kubernetes` has put into `~/.pulumi`. The simulated one is compared with
-it: both must bring an environment up, change it and take it down with the same results. It knows no
-stand-ins, so every chart must be reachable, or `charts.mirror` set.
+`pulumi plugin install resource kubernetes` has put into `~/.pulumi`. It serves as a reference for the simulated one:
+both must create, change and destroy an environment with the same results. It has no stand-ins, so every chart must be
+reachable, or `charts.mirror` must be set.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ PROGRAM = "pulumi-resource-kubernetes"
 
 
 def kubernetes() -> Path | None:
-    """The real provider's program; None if it is not asked for. Raises SandboxError if it is missing."""
+    """The real provider's program; None if it is not selected. Raises SandboxError if it is missing."""
     asked = os.environ.get(VARIABLE, "")
     if not asked:
         return None
     found = newest() if asked == "installed" else Path(asked).expanduser().resolve()
     if found is None or not os.access(found, os.X_OK) or found.is_dir():
-        what = "no plugin of that kind is installed" if asked == "installed" else "that is not an executable file"
+        what = "no plugin of that kind is installed" if asked == "installed" else "this is not an executable file"
         raise SandboxError(
             f"{VARIABLE} is {asked!r}, but {what}.",
-            f"`pulumi plugin install resource kubernetes` and {VARIABLE}=installed, or unset it",
+            f"run `pulumi plugin install resource kubernetes` and set {VARIABLE}=installed, or unset it",
         )
     return found
 

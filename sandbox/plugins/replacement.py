@@ -1,7 +1,7 @@
-"""Which changed properties make the kubernetes provider replace an object instead of updating it.
+"""Which changed properties cause the kubernetes provider to replace an object instead of updating it.
 
-The facts are those of pulumi-kubernetes 4.x (its forceNew table, `enableConfigMapMutable`, `enableSecretMutable`). What
-is not in them is sent to the API server, and fails there where a field is immutable, as it does with the real provider.
+The facts are those of pulumi-kubernetes 4.x (its forceNew table, `enableConfigMapMutable`, `enableSecretMutable`). All
+other changes are sent to the API server and fail there if a field is immutable, as with the real provider.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def forced(obj: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]
 
 
 def replacing(changes: Iterable[str], forced: Iterable[str]) -> list[str]:
-    """Those changed paths that lie at or below a forced one, or hold one (a whole `spec` that came or went)."""
+    """The changed paths at or below a forced path, or above one (a whole `spec` that was added or removed)."""
     wanted = [tuple(_steps(path)) for path in forced]
     found = []
     for path in changes:

@@ -1,11 +1,11 @@
-"""What each resource type and each invoke of a Pulumi package takes and gives, read from the installed Python SDK.
+"""The inputs and outputs of each resource type and invoke of a Pulumi package, read from the installed Python SDK.
 
-The provider binaries carry a schema, but they are not here; the SDK that was generated from it is. Its argument
-classes say every property's wire name, type and whether it is required, at any depth. Only the module of the type at
-hand is imported.
+The provider binaries contain a schema, but they are not available here; the SDK that was generated from it is. Its
+argument classes give every property's wire name and type and whether it is required, at any depth. Only the module of
+the requested type is imported.
 
-Stricter than the real providers in one way: a number where a string belongs is refused (they convert it), because in a
-program it is nearly always a mistake; kubernetes excepted, where the API server itself judges.
+Stricter than the real providers in one way: a number in place of a string is refused (they convert it), because in a
+program it is nearly always a mistake. Except for kubernetes, where the API server decides.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 from sandbox.plugins.values import Asset, join
 
 _IMPORTS = threading.RLock()
-"""The SDKs' lazily loaded modules are not safe to load from two threads."""
+"""The SDKs load modules lazily, which is not thread-safe."""
 
 _ENGINES_OWN = {"version", "pluginDownloadURL"}
-"""Provider inputs that belong to the engine; so does everything that starts with `__`."""
+"""Provider inputs that belong to the engine; so does every name that starts with `__`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Shape:
 
 
 class UnknownToken(LookupError):
-    """The SDK has no such resource type or invoke."""
+    """The SDK does not have this resource type or invoke."""
 
 
 class Schema:
@@ -79,7 +79,7 @@ class Schema:
             return self._shapes[token]
 
     def check_inputs(self, token: str, props: Props) -> list[CheckFailure]:
-        """Every property, at any depth, that the type does not have, that it lacks, or that has the wrong type."""
+        """Every property, at any depth, that is unknown, missing or of the wrong type."""
         try:
             shape = self.shape(token)
         except UnknownToken as error:
@@ -92,7 +92,7 @@ class Schema:
         return failures
 
     def provider_config(self, props: Props) -> tuple[Props, list[CheckFailure]]:
-        """A provider's own inputs with nested values decoded (they travel as JSON text), and what is wrong."""
+        """A provider's own inputs with nested values decoded (they are sent as JSON text), and the failures."""
         shape = self.shape(f"pulumi:providers:{self.package}")
         config = {k: v for k, v in props.items() if k not in _ENGINES_OWN and not k.startswith("__")}
         for key, value in config.items():
@@ -139,7 +139,7 @@ class Schema:
             parent = importlib.import_module(package)
         except ImportError:
             raise UnknownToken(f"pulumi-{self.package} {self.version} has no function {token}") from None
-        # getSQuotaInfo lies in get_s_quota_info.py: compare without the underscores rather than guess where they go.
+        # getSQuotaInfo is in get_s_quota_info.py: compare without the underscores instead of guessing their positions.
         names = {m.name.replace("_", ""): m.name for m in pkgutil.iter_modules(parent.__path__)}
         if name.lower() not in names:
             raise UnknownToken(f"pulumi-{self.package} {self.version} has no function {token}")
@@ -158,7 +158,7 @@ class Schema:
             if key in inputs:
                 self._check(inputs[key], item, join(path, key), failures)
             elif not key.startswith("__"):
-                reason = f"there is no such property{_meant(key, inputs)}"
+                reason = f"this property does not exist{_meant(key, inputs)}"
                 failures.append(CheckFailure(join(path, key), reason))
 
     def _check(self, wanted: Any, value: Any, path: str, failures: list[CheckFailure]) -> None:
@@ -172,7 +172,7 @@ class Schema:
             if not found:
                 return
             attempts.append(found)
-        # Of several alternatives the one that the value comes closest to is the one that was meant.
+        # If there are several alternatives, report the failures of the closest one.
 
         def distance(found: list[CheckFailure]) -> tuple[bool, int]:
             return found[0].property == path, len(found)
@@ -180,7 +180,7 @@ class Schema:
         failures.extend(min(attempts, key=distance, default=[]))
 
     def _check_one(self, wanted: Any, value: Any, path: str, failures: list[CheckFailure]) -> bool:
-        """False when the value is of another kind altogether; failures inside it are added."""
+        """False if the value is of a different kind; failures inside it are added to `failures`."""
         origin = typing.get_origin(wanted)
         if wanted is Any or wanted is object:
             return True
@@ -262,7 +262,7 @@ def _invoke_shape(function: Any) -> Shape:
 
 
 def _alternatives(wanted: Any) -> list[Any]:
-    """The plain types that a property's annotation allows: without Optional, Input's plumbing and dict spellings."""
+    """The plain types in a property's annotation, without Optional, Input's wrappers and the dict alternatives."""
     if wanted is None or wanted is type(None):
         return []
     origin = typing.get_origin(wanted)
@@ -303,7 +303,7 @@ def _show(value: Any) -> str:
 
 
 def _meant(name: str, known: typing.Iterable[str]) -> str:
-    # The commonest slip is Python's spelling inside a plain dict: instance_types for instanceTypes.
+    # The most common mistake is Python's spelling inside a plain dict: instance_types for instanceTypes.
     by_plain = {other.replace("_", "").lower(): other for other in known}
     plain = name.replace("_", "").lower()
     close = [plain] if plain in by_plain else difflib.get_close_matches(plain, by_plain, n=1)

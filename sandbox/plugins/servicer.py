@@ -1,4 +1,4 @@
-"""A simulated provider behind the engine's gRPC protocol."""
+"""Serves a simulated provider over the engine's gRPC protocol."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _schema = functools.cache(Schema)
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One instance of a simulated provider behind the engine's protocol."""
+    """One instance of a simulated provider, served over the engine's protocol."""
 
     def __init__(self, provider: SimulatedProvider, faults: Faults = _faults, folder: Path = Path()) -> None:
         self.provider = provider
@@ -89,7 +89,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def cancel(self) -> None:
-        """Makes every operation under way return soon."""
+        """Makes every running operation return soon."""
         self.cancelled.set()
         self.provider.cancel()
 
@@ -157,7 +157,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with self._operation("", context):
             result = self.provider.invoke(request.tok, values.decode(request.args))
             response = provider_pb2.InvokeResponse()
-            getattr(response, "return").CopyFrom(values.encode(result))  # a keyword of Python's
+            getattr(response, "return").CopyFrom(values.encode(result))  # a Python keyword
             return response
 
     def Construct(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -174,7 +174,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @contextmanager
     def _operation(self, urn: str, context: grpc.ServicerContext) -> Iterator[None]:
-        """Turns exceptions into what the engine understands, and lets the provider talk to the user."""
+        """Converts exceptions to gRPC errors for the engine, and connects the provider's log to the resource."""
         values.working_directory.set(self.folder)
         try:
             with log.scope(lambda level, text, passing: self._send(urn, level, text, passing)):
@@ -187,10 +187,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Exception as error:
             _log.exception("%s", urn)
-            # A defect of the simulation, not the user's: still one line, with the path of the log.
+            # A defect of the simulation, not of the user's program: still one line, with the path of the log.
             where = paths.home() / "run" / "host.log"
             text = (
-                f"the simulated {self.provider.package} provider broke: {type(error).__name__}: {error} (see {where})"
+                f"the simulated {self.provider.package} provider failed: {type(error).__name__}: {error} (see {where})"
             )
             context.abort(grpc.StatusCode.INTERNAL, text)
 
@@ -211,7 +211,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         try:
             self._engine.Log(engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=passing))
         except grpc.RpcError as error:
-            _log.warning("could not tell the engine %r: %s", text, error)
+            _log.warning("could not send %r to the engine: %s", text, error)
 
 
 def _type(urn: str) -> str:
@@ -245,7 +245,7 @@ def _diff_response(diff: Diff, olds: Mapping[str, Any], news: Mapping[str, Any])
 
 def _abort(context: grpc.ServicerContext, error: ProviderError) -> None:
     if error.partial is not None:
-        # With this detail the engine keeps the object in its state, marked as not initialised.
+        # With this detail the engine keeps the object in its state, marked as not initialized.
         id, outputs = error.partial
         detail = provider_pb2.ErrorResourceInitFailed(id=id, properties=values.encode(outputs), reasons=[str(error)])
         packed = any_pb2.Any()

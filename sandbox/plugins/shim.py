@@ -1,8 +1,8 @@
-"""The ambient plugin that the engine launches: asks the provider host for an instance and lives as long as it does.
+"""The ambient plugin that the engine starts: requests a provider from the host and runs as long as it is used.
 
-Run as a script (`shim.py PACKAGE RUN_FOLDER …`) by `python -S -E`, so: standard library only, nothing of gpuyard. The
-engine starts one for each provider of the program, which is why it has to start in some milliseconds and must not
-import a provider itself. Prints the port of the instance; when the engine kills it, the host ends the instance.
+Runs as a script (`shim.py PACKAGE RUN_FOLDER …`) with `python -S -E`, so it uses only the standard library and nothing
+of gpuyard. The engine starts one for each provider of the program, so it must start within milliseconds and must not
+import a provider. Prints the port of the provider; when the engine kills the shim, the host stops the provider.
 """
 
 import json
@@ -17,28 +17,28 @@ def main() -> int:
     connection = socket.socket(socket.AF_UNIX)
     working_directory = os.getcwd()
     try:
-        # By a relative name, because the path of a unix socket may have 107 bytes only.
+        # By a relative name, because the path of a unix socket has a limit of 107 bytes.
         os.chdir(folder)
         connection.connect("host.sock")
     except OSError:
-        print("the sandbox is not running: make up", file=sys.stderr)
+        print("the sandbox is not running: run `make up`", file=sys.stderr)
         return 1
     os.chdir(working_directory)
     stream = connection.makefile("rw")
     stream.write(json.dumps({"package": package, "folder": working_directory}) + "\n")
     stream.flush()
-    reply = json.loads(stream.readline() or '{"error": "the provider host went away; see its log: make status"}')
+    reply = json.loads(stream.readline() or '{"error": "the provider host stopped; `make status` shows its log"}')
     if "error" in reply:
         print(reply["error"], file=sys.stderr)
         return 1
     print(reply["port"], flush=True)
     stream.read()
-    print("the provider host went away: make up", file=sys.stderr)
+    print("the provider host stopped: run `make up`", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    # SIGINT is how the engine ends a plugin that it is done with (it waits 5 s for it); a person's Ctrl-C does not come
-    # here, because the engine starts its plugins in a separate process group.
+    # The engine stops a plugin with SIGINT (and waits 5 s). A user's Ctrl-C does not arrive here, because the engine
+    # starts its plugins in a separate process group.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main())

@@ -1,11 +1,11 @@
-"""Stand-in charts for charts that cannot be reached: small templates whose pods are scheduled as the real ones.
+"""Stand-ins for charts that cannot be reached: small templates whose pods are scheduled like the real ones.
 
-Only what decides where pods land is taken over: the kind of workload, its default affinity and tolerations (facts of
-the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources, priorityClassName,
-serviceAccount, podLabels, podAnnotations and the name overrides; of NVIDIA's plugin how it hands out GPUs, of AWS's EFA
-plugin its fixed affinity and toleration, of the Cluster Autoscaler its flags and its priorities. Nothing of the
-charts' own templates is in here. A chart that is not in the table becomes a ConfigMap that records it, with the kinds
-(CRDs) in `KINDS` that others wait for.
+A stand-in has only what decides where pods are placed: the kind of workload, its default affinity and tolerations
+(facts of the charts' values, see the table), and the values tolerations, nodeSelector, affinity, resources,
+priorityClassName, serviceAccount, podLabels, podAnnotations and the name overrides. In addition: how NVIDIA's plugin
+hands out GPUs; the fixed affinity and toleration of AWS's EFA plugin; the flags and priorities of the Cluster
+Autoscaler. It contains nothing of the charts' own templates. A chart that is not in the table becomes a ConfigMap that
+records it, with the kinds (CRDs) in `KINDS` that others wait for.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ import yaml
 from sandbox.cluster import monitoring_kinds
 
 APP_VERSION = "stand-in"
-"""The appVersion of every stand-in, by which `helm list` tells them from real charts."""
+"""The appVersion of every stand-in, which distinguishes them from real charts in `helm list`."""
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """A workload of a chart. `defaults`: the chart's values that matter; helm merges the user's into them. `by_name`:
-    its pods have one label, `name`; `affinity`: a template of it, where the chart's values cannot change it;
-    `container`: a template of what its container has beside image and resources; `tolerations`: those that the chart
-    adds to the user's; `more`: a template of further objects."""
+    """A workload of a chart.
+
+    `defaults`: the chart's values that matter; helm merges the user's values into them. `by_name`: its pods have one
+    label, `name`. `affinity`: a template of it, if the chart's values cannot change it. `container`: a template of its
+    container's fields in addition to image and resources. `tolerations`: those that the chart adds to the user's.
+    `more`: a template of further objects.
+    """
 
     kind: str
     image: str
@@ -53,7 +56,7 @@ def _any_of(*labels: tuple[str, str]) -> dict[str, Any]:
 
 _CRITICAL = {"key": "CriticalAddonsOnly", "operator": "Exists"}
 
-# A node's type must be in a list; Auto Mode has a plugin of its own. Chart 0.5.30, templates/daemonset.yaml.
+# A node's type must be in a list; Auto Mode has a separate plugin. Chart 0.5.30, templates/daemonset.yaml.
 _EFA_AFFINITY = """\
 affinity:
   nodeAffinity:
@@ -66,7 +69,7 @@ affinity:
           - {key: eks.amazonaws.com/compute-type, operator: NotIn, values: [auto]}
 """
 
-# How it hands out GPUs, and the capability that some ways and MIG need. Chart 0.20.0, templates/_helpers.tpl.
+# How it hands out GPUs, and the capability that MIG and some strategies need. Chart 0.20.0, templates/_helpers.tpl.
 _DEVICE_LIST = """\
 {{- with .Values.deviceListStrategy }}
 env:
@@ -86,7 +89,7 @@ securityContext:
   {{- end }}
 """
 
-# Chart 9.59.0, templates/deployment.yaml: a flag may stand several times, with what tells its keys apart behind "_".
+# Chart 9.59.0, templates/deployment.yaml: a flag may occur several times; a suffix after "_" makes its keys unique.
 _FLAGS = """\
 command:
   - ./cluster-autoscaler
@@ -145,7 +148,7 @@ STAND_INS: dict[str, StandIn] = {
         "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin",
         makes_account=False,
         defaults={
-            # Some of the chart's list, which names every type with EFA of its day.
+            # A part of the chart's list, which names every type with EFA at the time of its release.
             "supportedInstanceLabels": {
                 "keys": ["node.kubernetes.io/instance-type"],
                 "values": ["p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge"],
@@ -168,7 +171,7 @@ STAND_INS: dict[str, StandIn] = {
 
 
 KINDS = {"kube-prometheus-stack": monitoring_kinds.operators}
-"""Chart → the kinds of its own that are taken over."""
+"""Chart → those of its own kinds that the stand-in includes."""
 
 
 def write(folder: Path, chart: str, version: str) -> Path:
@@ -194,7 +197,7 @@ def write(folder: Path, chart: str, version: str) -> Path:
 
 
 def semver(version: str) -> str:
-    """A version that helm takes: the one that was asked for, or 0.0.0 for a range or none at all."""
+    """A version that helm accepts: the requested one, or 0.0.0 for a range or no version."""
     return version if re.fullmatch(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", version) else "0.0.0"
 
 
@@ -256,12 +259,12 @@ metadata:
 data:
   chart: {{ .Chart.Name | quote }}
   version: {{ .Chart.Version | quote }}
-  note: "The chart could not be reached; nothing of it was rendered."
+  note: "The chart could not be reached; none of it was rendered."
 """
 
 _NOT_IN_DEFAULT = """\
 {{- if eq .Release.Namespace "default" }}
-{{- fail "@CHART@ does not go into the namespace default" }}
+{{- fail "@CHART@ cannot be installed in the namespace default" }}
 {{- end }}
 """
 

@@ -1,11 +1,11 @@
 """Pulumi's wire format and plain Python values, and the property paths that diffs and check failures use.
 
-On the wire a resource's properties are a protobuf Struct in which unknowns, secrets, assets and references are marked
-by magic strings (pulumi's sdk/proto documents them; the constants come from the SDK). In here they are plain values,
-`UNKNOWN` for what a preview cannot know, `Asset` for a file, and `Secret` for an output that a provider wants hidden.
+On the wire, a resource's properties are a protobuf Struct in which unknowns, secrets, assets and references are marked
+by magic strings (pulumi's sdk/proto documents them; the constants are from the SDK). This module converts them to plain
+values, `UNKNOWN` for what a preview cannot know, `Asset` for a file, and `Secret` for an output to encrypt.
 
-The host tells the engine that it takes no secrets: the engine then strips them from what it sends and puts the mark
-back on every output that has the path of a secret input, which is all that the real providers do as well.
+The host reports to the engine that it does not accept secrets. The engine then removes the marks from its requests and
+restores them on every output that has the path of a secret input, which is also all that the real providers do.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _PATH_PART = re.compile(r"""\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\["]+)|\.""")
 
 
 working_directory: ContextVar[Path] = ContextVar("working_directory", default=Path())
-"""Where the program runs: a relative path in its inputs (an asset, a chart) is meant from there."""
+"""The program's working directory: relative paths in its inputs (an asset, a chart) are resolved from it."""
 
 
 class Asset(str):
-    """A file that the program passed: reads as its text, and goes back on the wire as the asset that it was."""
+    """A file that the program passed: its value is the text, and it is encoded as the original asset."""
 
     wire: dict[str, Any]
 
@@ -61,7 +61,7 @@ class Asset(str):
 
 
 class Secret:
-    """An output that the engine must encrypt in its state although no input was secret. Only ever a whole value."""
+    """An output that the engine must encrypt in its state although no input was secret. Always a whole value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -104,7 +104,7 @@ def _decode(value: struct_pb2.Value) -> Any:
     fields = value.struct_value.fields
     signature = fields[_SIG].string_value if _SIG in fields else ""
     if signature in (_SECRET, _OUTPUT):
-        # An output value without `value` is one that is not known yet.
+        # An output value without `value` is not known yet.
         return _decode(fields["value"]) if "value" in fields else UNKNOWN
     if signature == _RESOURCE:
         reference = _decode(fields["id"]) if "id" in fields else fields["urn"].string_value
@@ -176,7 +176,7 @@ def parts(path: str) -> list[str | int]:
 
 
 def lookup(value: Any, path: str) -> tuple[bool, Any]:
-    """(whether there is something at the path, what it is). Below an unknown everything is there and unknown."""
+    """(whether the path exists, its value). Below an unknown, every path exists and is unknown."""
     for part in parts(path):
         if value is UNKNOWN:
             return True, UNKNOWN
@@ -192,7 +192,7 @@ def lookup(value: Any, path: str) -> tuple[bool, Any]:
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Paths of the innermost differences; a null is as good as nothing, an unknown always differs."""
+    """Paths of the innermost differences; a null is the same as a missing value, an unknown always differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from changes(old.get(key), new.get(key), join(path, key))

@@ -52,7 +52,7 @@ def test_a_cluster_that_is_not_there_is_named_when_it_is_needed(plane: ControlPl
     provider.configure({"kubeconfig": eks_kubeconfig(plane, server="https://127.0.0.1:1")})
     inputs = checked(provider, CONFIG_MAP, config_map("default", a="b"))
     assert provider.create(CONFIG_MAP, urn(CONFIG_MAP), inputs, True, 0) == ("", inputs)
-    with pytest.raises(ProviderError, match=r"unreachable: no cluster of the sandbox is at https://127\.0\.0\.1:1"):
+    with pytest.raises(ProviderError, match=r"unreachable: the sandbox has no cluster at https://127\.0\.0\.1:1"):
         provider.create(CONFIG_MAP, urn(CONFIG_MAP), inputs, False, 0)
 
 

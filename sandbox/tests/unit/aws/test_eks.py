@@ -126,7 +126,7 @@ def test_a_size_outside_min_and_max_is_refused(aws: Any, pool: dict[str, Any], s
         ({"releaseVersion": "1.29.0-20240101"}, "not valid for kubernetes version"),
         ({"labels": {"kubernetes.io/role": "gpu"}}, "reserved prefixes"),
         ({"labels": {"a b": "c"}}, "not a valid Kubernetes label"),
-        ({"maxSize": 3}, "there is no such property"),
+        ({"maxSize": 3}, "this property does not exist"),
         ({"nodeGroupName": "pool", "nodeGroupNamePrefix": None, "scalingConfig": None}, "is required"),
     ],
 )

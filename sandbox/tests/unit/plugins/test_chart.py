@@ -73,9 +73,9 @@ def test_a_repository_is_asked_once_however_many_ask(server) -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"chart": "./missing"}, "no such file or folder$"),
-        ({"chart": "missing.tgz"}, "no such file or folder$"),
-        ({"chart": "nginx"}, "repositoryOpts.repo names no repository"),
+        ({"chart": "./missing"}, "the file or folder does not exist$"),
+        ({"chart": "missing.tgz"}, "the file or folder does not exist$"),
+        ({"chart": "nginx"}, "repositoryOpts.repo is not set"),
     ],
 )
 def test_a_chart_that_is_nowhere_is_an_error_and_no_stand_in(inputs: dict, message: str) -> None:
@@ -92,9 +92,9 @@ def test_a_stand_in_is_kept_and_warned_of_in_one_line() -> None:
 
 
 def test_the_warning_says_what_is_missing() -> None:
-    assert "schedules like it" in Chart("nvidia-device-plugin", "1.0.0", Path(), "", "why").warning
-    assert "with its kinds" in Chart("kube-prometheus-stack", "1.0.0", Path(), "", "why").warning
-    assert "without any of its objects" in Chart("kueue", "1.0.0", Path(), "", "why").warning
+    assert "schedules in the same way" in Chart("nvidia-device-plugin", "1.0.0", Path(), "", "why").warning
+    assert "using only its CRDs" in Chart("kube-prometheus-stack", "1.0.0", Path(), "", "why").warning
+    assert "using none of its objects" in Chart("kueue", "1.0.0", Path(), "", "why").warning
 
 
 def test_a_chart_on_disk_is_read_without_helm(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_helms_list_is_taken_apart(listed: str, split: tuple[str, str]) -> None:
 def test_helms_last_words() -> None:
     said = "WARNING: Kubernetes configuration file is group-readable.\nError: INSTALLATION FAILED: no\n"
     assert chart.trouble(said) == "INSTALLATION FAILED: no"
-    assert chart.trouble("") == "helm failed without a word"
+    assert chart.trouble("") == "helm failed without a message"
 
 
 def test_a_manifest_is_read_as_kubernetes_reads_it() -> None:

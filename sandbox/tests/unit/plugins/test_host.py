@@ -47,7 +47,7 @@ def test_a_shim_without_a_host_says_what_to_do(sandbox_home: Path) -> None:
     host.write_shims(sandbox_home / "plugins")
     for package in ("aws", "gcp", "kubernetes"):
         done = subprocess.run([sandbox_home / "plugins" / f"pulumi-resource-{package}"], capture_output=True, text=True)
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", "the sandbox is not running: make up\n")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "the sandbox is not running: run `make up`\n")
 
 
 def test_shims_are_written_once_and_for_every_package(sandbox_home: Path) -> None:
@@ -125,7 +125,7 @@ def test_configuration_is_checked_decoded_and_compared(launch: Launch, toys: lis
     assert decode(answer.inputs) == props and not answer.failures
     answer = stub.CheckConfig(provider_pb2.CheckRequest(urn=THING, news=encode({"regio": "x"})))
     assert [(f.property, f.reason) for f in answer.failures] == [
-        ("regio", "there is no such property; did you mean region?")
+        ("regio", "this property does not exist; did you mean region?")
     ]
     assert stub.Configure(provider_pb2.ConfigureRequest(args=encode(props))).supportsPreview
     assert toys[0].config == {"region": "us-east-1", "defaultTags": {"tags": {"a": "b"}}}
@@ -188,7 +188,7 @@ def test_a_half_made_object_reaches_the_engine_as_an_initialisation_error(launch
 def test_a_defect_of_the_simulation_is_one_line(launch: Launch) -> None:
     _, stub = launch()
     text, _ = refusal(lambda: create(stub, fail="bug"))
-    assert text.startswith("the simulated aws provider broke: KeyError: 'oops' (see ")
+    assert text.startswith("the simulated aws provider failed: KeyError: 'oops' (see ")
 
 
 def test_what_a_provider_says_reaches_the_engine(launch: Launch) -> None:

@@ -189,7 +189,7 @@ def test_a_kubeconfig_is_read_as_text_file_or_object(tmp_path, monkeypatch: pyte
         ("a: [", {}, "no file|neither YAML"),
         ("a: [\n", {}, "failed to parse"),
         ("- a\n", {}, "not an object"),
-        ("/no/such/file", {}, "neither YAML nor the path"),
+        ("/no/such/file", {}, "neither YAML nor a file path"),
         ({}, {}, "no current-context"),
         (CONFIG, {"context": "three"}, "no entry 'three' under contexts"),
         (CONFIG, {"cluster": "c3"}, "has no server"),
@@ -225,5 +225,5 @@ def test_yaml_can_be_decoded_and_nothing_else_invoked(provider: KubernetesProvid
 def test_without_a_kubeconfig_nothing_of_the_machine_is_used(provider: KubernetesProvider) -> None:
     fresh = KubernetesProvider()
     fresh.configure({})
-    with pytest.raises(ProviderError, match="the sandbox uses none of the machine's own"):
+    with pytest.raises(ProviderError, match="the sandbox does not use those of this machine"):
         fresh.delete(POD, URN, "default/x", {}, {}, 0)

@@ -49,7 +49,7 @@ def test_another_user_of_the_machine_is_refused_by_the_host(served: Path) -> Non
         assert shim.stdout
         port = int(shim.stdout.readline())
         assert call(port, "same").startswith("VERSION")
-        assert call(port, "other").startswith("PERMISSION_DENIED the sandbox's providers answer to their own user")
+        assert call(port, "other").startswith("PERMISSION_DENIED the sandbox's providers accept calls only")
     finally:
         shim.kill()
         shim.communicate()

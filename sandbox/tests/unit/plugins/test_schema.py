@@ -57,7 +57,7 @@ def test_right_inputs_pass(token: str, props: dict[str, Any]) -> None:
     ("token", "props", "path", "reason"),
     [
         ("aws:eks/nodeGroup:NodeGroup", {**NODE_GROUP, "instance_types": []}, "instance_types", "mean instanceTypes?"),
-        ("aws:eks/nodeGroup:NodeGroup", {**NODE_GROUP, "maxSize": 3}, "maxSize", "there is no such property"),
+        ("aws:eks/nodeGroup:NodeGroup", {**NODE_GROUP, "maxSize": 3}, "maxSize", "this property does not exist"),
         ("aws:eks/nodeGroup:NodeGroup", {**NODE_GROUP, "subnetIds": None}, "subnetIds", "is required"),
         (
             "aws:eks/nodeGroup:NodeGroup",
