@@ -25,12 +25,7 @@ from components.gcp import places
 NAMESPACES = ("aws", "gcp", "eks", "kubernetes", "aws-native", "google-native")
 """Namespaces of the clouds' providers. Keys of other namespaces (`pulumi:`, your program's) are ignored."""
 
-<<<<<<< HEAD
-# What the stack's providers say with a key of gpuyard's own.
-=======
-_EXAMPLES = {hardware.AWS: "us-east-1", hardware.GCP: "us-central1"}
 # Keys that gpuyard replaces with its own.
->>>>>>> english-stack
 _OURS = {"aws:defaultTags": "gpuyard:tags", "gcp:defaultLabels": "gpuyard:tags"}
 # Identities that the provider would use but the login in the kubeconfig would not: one `up` would then run as two
 # identities. The value is an alternative that both use.
