@@ -23,7 +23,7 @@ def desired(fleet: FakeFleet, group: str = "asg-gpu") -> int:
     return next(g.desired for g in fleet.groups() if g.id == group)
 
 
-def test_a_training_pod_brings_the_gpu_pool_from_zero_to_one_and_back(
+def test_a_training_pod_scales_the_gpu_pool_from_zero_to_one_and_back(
     api: Api, fleet: FakeFleet, pods: Pods, release: None
 ) -> None:
     """seed rows S03, S04: pending → 0 to 1 → running on the new node → idle → 0; one node only, although its GPU
@@ -50,7 +50,7 @@ def test_without_an_autoscaler_in_the_cluster_nothing_scales(
     wait(lambda: fleet.asked == [("asg-gpu", 1)], "the order of a node")
 
 
-def test_a_cloud_with_its_own_plugin_and_autoscaler_orders_one_node(
+def test_a_cloud_with_a_built_in_plugin_and_autoscaler_adds_one_node(
     fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """seed rows S03, S04: as on GKE, where the GPU shows at once and the node is not ready for a moment."""
@@ -87,9 +87,7 @@ def volume_in(api: Api, name: str, zone: str, namespace: str) -> Object:
     return {**training_spec(), "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]}
 
 
-def test_a_claim_in_each_zone_brings_its_zones_group_from_zero(
-    api: Api, fleet: FakeFleet, pods: Pods, release: None
-) -> None:
+def test_a_claim_scales_the_group_of_its_zone_from_zero(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
     """field case A4: with the groups that the program of dev makes, as the autoscaler knows them; a pool in one group
     over both zones has no node for the claim in the second."""
     made = [group for group in groups(recorded("dev")) if group.pool == "gpu-workers"]
@@ -116,7 +114,7 @@ def test_a_claim_in_each_zone_brings_its_zones_group_from_zero(
         ("tags", "not known to the autoscaler"),
     ],
 )
-def test_what_the_autoscaler_cannot_see_never_scales_and_the_pod_says_why(
+def test_a_group_that_the_autoscaler_cannot_see_never_scales_and_the_pods_event_says_why(
     api: Api, fleet: FakeFleet, pods: Pods, release: None, forgotten: str, reason: str
 ) -> None:
     """seed row S04: labels, resources and discovery tags must be written where the autoscaler reads them."""
@@ -155,7 +153,7 @@ def test_several_pods_share_a_node_and_the_maximum_holds(fleet: FakeFleet, pods:
     assert max(size for group, size in fleet.asked if group == "asg-extra") == 2
 
 
-def test_without_the_accelerator_label_a_second_node_is_ordered(fleet: FakeFleet, pods: Pods, release: None) -> None:
+def test_without_the_accelerator_label_a_second_node_is_added(fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed row S04: GPU nodes carry the label because the node is there before its GPU, and the pod still waits."""
     fleet.change("asg-gpu", template=gpu_group(accelerator=False).template)
     # Its plugin never comes: the node lacks the label that the DaemonSet selects.
@@ -164,7 +162,7 @@ def test_without_the_accelerator_label_a_second_node_is_ordered(fleet: FakeFleet
     wait(lambda: ("asg-gpu", 2) in fleet.asked, "the second node")
 
 
-def test_a_group_without_capacity_gives_way_to_the_next_rung(fleet: FakeFleet, pods: Pods, release: None) -> None:
+def test_the_next_rung_is_tried_when_a_group_has_no_capacity(fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed row S12: spot first; when its machines do not come, the order is taken back and on-demand is asked."""
     spot = gpu_group(priority=10)
     fleet._groups["asg-spot"] = spot.__class__(**{**vars(spot), "id": "asg-spot"})
@@ -174,7 +172,9 @@ def test_a_group_without_capacity_gives_way_to_the_next_rung(fleet: FakeFleet, p
     assert fleet.asked[:3] == [("asg-spot", 1), ("asg-spot", 0), ("asg-gpu", 1)]
 
 
-def test_an_idle_node_that_must_stay_stays(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
+def test_an_idle_node_with_a_keep_annotation_is_not_removed(
+    api: Api, fleet: FakeFleet, pods: Pods, release: None
+) -> None:
     """The annotations of the real autoscaler are honoured."""
     fleet.change("asg-gpu", desired=1)
     node = wait(lambda: next(iter(ready_nodes(api, "gpu-workers")), None), "a GPU node")
@@ -187,7 +187,7 @@ def test_an_idle_node_that_must_stay_stays(api: Api, fleet: FakeFleet, pods: Pod
     wait(lambda: desired(fleet) == 0, "the GPU node to go")
 
 
-def test_a_reclaimed_node_costs_the_job_a_run_and_no_failure(
+def test_a_job_restarts_after_an_interruption_without_counting_a_failure(
     api: Api, fleet: FakeFleet, pods: Pods, release: None
 ) -> None:
     """seed rows S12, S13: spot takes the node; the Job's pod comes back on another one, completes, and the interruption

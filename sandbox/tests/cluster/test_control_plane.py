@@ -55,7 +55,7 @@ def test_start_is_idempotent(plane: ControlPlane) -> None:
     assert {p.name: p.pid for p in process.all()} == before
 
 
-def test_a_killed_control_plane_comes_back_with_its_objects_endpoint_and_authority(plane: ControlPlane) -> None:
+def test_a_killed_control_plane_restarts_with_its_objects_endpoint_and_ca(plane: ControlPlane) -> None:
     """A reboot or a kill of every process loses nothing that the cloud's state or a kubeconfig refers to."""
     plane.api().create("/api/v1/namespaces", {"metadata": {"name": "survivor"}})
     kill_all(plane)
@@ -65,7 +65,7 @@ def test_a_killed_control_plane_comes_back_with_its_objects_endpoint_and_authori
     assert again.running() == [part for part in control_plane.PARTS if part != "controller"]
 
 
-def test_one_part_that_died_is_restarted(plane: ControlPlane) -> None:
+def test_a_single_killed_process_is_restarted(plane: ControlPlane) -> None:
     """The others keep running."""
     scheduler = process.alive(control_plane.name(KEY, "kube-scheduler"))
     server = process.alive(control_plane.name(KEY, "kube-apiserver"))
@@ -78,7 +78,7 @@ def test_one_part_that_died_is_restarted(plane: ControlPlane) -> None:
     assert process.alive(server.name) == server
 
 
-def test_a_taken_port_of_the_api_server_is_named_with_its_holder(plane: ControlPlane) -> None:
+def test_the_error_for_a_port_in_use_names_the_process_that_uses_it(plane: ControlPlane) -> None:
     """Bad input: others refer to that port, so it cannot move; etcd's can."""
     kill_all(plane)
     try:
@@ -108,7 +108,7 @@ def test_a_stopped_control_plane_leaves_no_process_no_folder_and_no_port(sandbox
     assert control_plane.get(key) is None
 
 
-def test_etcd_answers_to_the_api_server_only_and_to_no_page(plane: ControlPlane) -> None:
+def test_etcd_accepts_only_the_api_server_and_no_web_page(plane: ControlPlane) -> None:
     """Security case M3: it held every Secret of the cluster, on plain HTTP, for any user and any web page."""
     port = json.loads((plane.folder / "cluster.json").read_text())["etcd_port"]
     pki = plane.folder / "pki"
@@ -128,7 +128,7 @@ def test_etcd_answers_to_the_api_server_only_and_to_no_page(plane: ControlPlane)
     assert answer.status == 200 and "access-control-allow-origin" not in answer.headers
 
 
-def test_everything_that_listens_is_on_loopback_and_asks_for_a_certificate(plane: ControlPlane) -> None:
+def test_every_port_is_on_loopback_and_requires_a_certificate(plane: ControlPlane) -> None:
     """Security case C1, siblings: kwok, scheduler and controller manager have no port at all."""
     pids = {process.alive(control_plane.name(KEY, part)).pid: part for part in plane.running()}  # type: ignore[union-attr]
     found = {(part, address) for pid, part in pids.items() for address in listening(pid)}
@@ -158,7 +158,7 @@ def listening(pid: int) -> list[str]:
     return found
 
 
-def test_a_part_that_is_killed_while_the_engine_works_comes_back(sandbox_home: str) -> None:
+def test_a_process_that_is_killed_during_an_engine_run_is_restarted(sandbox_home: str) -> None:
     """Reliability case R8."""
     key = "gke-proj-us-central1-watched"
     plane = control_plane.start(key, "1.35")

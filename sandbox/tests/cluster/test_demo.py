@@ -29,7 +29,7 @@ def played(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, s
     return demo.play(), demo, screen.getvalue()
 
 
-def test_the_whole_story_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
+def test_every_step_of_the_demo_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed rows S03, S04, S07, S08, S09, S10, S12: every line of it, in this order."""
     ok, demo, screen = played(api, fleet)
     assert ok, screen
@@ -41,7 +41,7 @@ def test_the_whole_story_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods
     assert (api.get(f"/api/v1/namespaces/{NAMESPACE}") or {"status": {}})["status"].get("phase") != "Active"
 
 
-def test_a_story_that_stops_says_what_was_seen_instead(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
+def test_a_demo_that_stops_reports_the_state_it_found(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed row S04: with the pool's autoscaling forgotten, the demo fails and shows the autoscaler's words."""
     fleet.change("asg-gpu", autoscaled=False)
     ok, demo, screen = played(api, fleet, bound=20)
@@ -51,7 +51,7 @@ def test_a_story_that_stops_says_what_was_seen_instead(api: Api, fleet: FakeFlee
     assert "NotTriggerScaleUp" in screen and "not known to the autoscaler" in screen
 
 
-def test_without_the_pool_the_demo_names_the_pools_that_there_are(api: Api, fleet: FakeFleet) -> None:
+def test_without_its_pool_the_demo_lists_the_existing_pools(api: Api, fleet: FakeFleet) -> None:
     """Bad input: a stack without gpu-workers."""
     del fleet._groups["asg-gpu"]
     with pytest.raises(SandboxError, match=r"no node pool 'gpu-workers' \(it has: cpu-workers\)"):

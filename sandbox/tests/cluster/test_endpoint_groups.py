@@ -83,7 +83,9 @@ def exposed(api: Api, namespace: str) -> str:
     return path
 
 
-def test_a_group_comes_with_its_service_and_is_collected_after_it(api: Api, namespace: str, groups: FakeGroups) -> None:
+def test_a_group_is_created_with_its_service_and_collected_after_its_deletion(
+    api: Api, namespace: str, groups: FakeGroups
+) -> None:
     path = exposed(api, namespace)
     assert groups.made == {"neg-web"}
     groups.used = True

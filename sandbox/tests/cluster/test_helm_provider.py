@@ -127,7 +127,7 @@ def test_a_local_chart_is_installed_upgraded_read_and_removed(
     provider.delete(RELEASE, URN, id, news, outputs, 0)
 
 
-def test_a_relative_chart_is_meant_from_the_programs_folder(
+def test_a_relative_chart_path_is_resolved_from_the_programs_folder(
     provider: KubernetesProvider, namespace: str, folder: Path
 ) -> None:
     token = working_directory.set(folder.parent)
@@ -140,7 +140,7 @@ def test_a_relative_chart_is_meant_from_the_programs_folder(
     assert "chart './notes' was not found: the file or folder does not exist" in failures[0].reason
 
 
-def test_a_repository_that_answers_gives_the_real_chart_and_must_have_it(
+def test_a_reachable_repository_must_contain_the_chart(
     provider: KubernetesProvider, api: Api, namespace: str, repository: str
 ) -> None:
     base = {"chart": "notes", "repositoryOpts": {"repo": repository}, "namespace": namespace}
@@ -223,7 +223,7 @@ def test_the_device_plugins_default_affinity_survives_an_empty_override(
         ("aws-efa-k8s-device-plugin", "DaemonSet", {}),
     ],
 )
-def test_the_workloads_of_the_table_take_their_service_account(
+def test_the_workloads_of_the_table_use_their_service_account(
     provider: KubernetesProvider, api: Api, namespace: str, name: str, kind: str, account: dict
 ) -> None:
     values = {**account, "priorityClassName": "system-cluster-critical", "podLabels": {"team": "x"}}
@@ -245,7 +245,7 @@ def test_the_workloads_of_the_table_take_their_service_account(
     provider.delete(RELEASE, URN, id, inputs, outputs, 0)
 
 
-def test_any_other_chart_that_cannot_be_reached_is_recorded_only(
+def test_an_unknown_chart_that_cannot_be_reached_is_only_recorded(
     provider: KubernetesProvider, api: Api, namespace: str, lines: list[str]
 ) -> None:
     inputs = {"chart": "oci://127.0.0.1:9/charts/kueue", "version": "0.19.2", "namespace": namespace, "name": "kueue"}
@@ -255,7 +255,7 @@ def test_any_other_chart_that_cannot_be_reached_is_recorded_only(
     provider.delete(RELEASE, URN, id, inputs, outputs, 0)
 
 
-def test_a_release_that_does_not_come_up_is_kept_and_the_next_update_recovers(
+def test_a_release_that_does_not_become_ready_is_kept_and_the_next_update_recovers(
     provider: KubernetesProvider, api: Api, namespace: str, folder: Path
 ) -> None:
     bad = {"chart": str(folder), "namespace": namespace, "name": "slow", "values": {"pod": True}, "timeout": 3}
@@ -273,7 +273,7 @@ def test_a_release_that_does_not_come_up_is_kept_and_the_next_update_recovers(
     provider.delete(RELEASE, URN, id, good, outputs, 0)
 
 
-def test_what_a_killed_install_left_is_removed_by_the_next(
+def test_the_remains_of_a_killed_install_are_removed_by_the_next_install(
     provider: KubernetesProvider, api: Api, namespace: str, folder: Path, lines: list[str]
 ) -> None:
     slow = {"chart": str(folder), "namespace": namespace, "name": "killed", "values": {"pod": True}}
@@ -290,7 +290,7 @@ def test_what_a_killed_install_left_is_removed_by_the_next(
     provider.delete(RELEASE, URN, id, good, outputs, 0)
 
 
-def test_a_release_whose_answer_was_lost_is_in_the_way_until_it_is_uninstalled(
+def test_a_release_whose_answer_was_lost_blocks_the_next_create_until_it_is_uninstalled(
     provider: KubernetesProvider, plane: ControlPlane, api: Api, namespace: str, folder: Path
 ) -> None:
     """field case C2, reliability case R7: the real provider refuses it in every later run, so the error has the
@@ -309,7 +309,7 @@ def test_a_release_whose_answer_was_lost_is_in_the_way_until_it_is_uninstalled(
     provider.delete(RELEASE, URN, id, news, outputs, 0)
 
 
-def test_a_list_and_an_empty_template_are_no_trouble(
+def test_a_list_and_an_empty_template_are_accepted(
     provider: KubernetesProvider, api: Api, namespace: str, folder: Path
 ) -> None:
     """field case C1: kube-prometheus-stack renders our scrape of the autoscaler as a `kind: List`."""
@@ -324,7 +324,7 @@ def test_a_list_and_an_empty_template_are_no_trouble(
     assert api.get(f"/api/v1/namespaces/{namespace}/configmaps/in-list") is None
 
 
-def test_a_namespace_is_made_on_request(
+def test_a_namespace_is_created_on_request(
     provider: KubernetesProvider, plane: ControlPlane, api: Api, folder: Path
 ) -> None:
     said = {"chart": str(folder), "namespace": "t-made", "name": "rel"}
@@ -337,7 +337,7 @@ def test_a_namespace_is_made_on_request(
     api.delete("/api/v1/namespaces/t-made")
 
 
-def test_a_taint_that_nothing_tolerates_keeps_the_exporter_away(
+def test_the_exporter_needs_a_toleration_for_tainted_nodes(
     provider: KubernetesProvider, api: Api, namespace: str, fleet: FakeFleet, controllers: Controller
 ) -> None:
     """seed row S18: with its default values the exporter reaches no tainted GPU node; with a toleration it does."""
@@ -362,7 +362,7 @@ PATTERNS = {20: [r"^eks-a-spot-\d{18}"], 10: [r"^eks-a-\d{18}"]}
 
 
 @pytest.mark.parametrize(("expander", "held"), [("priority,least-waste", PATTERNS), ("random", None)])
-def test_the_autoscalers_stand_in_holds_its_priorities(
+def test_the_autoscalers_stand_in_contains_its_priorities(
     provider: KubernetesProvider, api: Api, namespace: str, expander: str, held: dict | None
 ) -> None:
     """seed row S04: where its pods would read them, and only if its expander goes by them."""

@@ -47,7 +47,7 @@ def test_a_kubeconfig_that_the_real_cluster_would_refuse_is_refused(
         KubernetesProvider().configure({"kubeconfig": eks_kubeconfig(plane, **changes)})
 
 
-def test_a_cluster_that_is_not_there_is_named_when_it_is_needed(plane: ControlPlane) -> None:
+def test_a_missing_cluster_is_named_at_the_first_use(plane: ControlPlane) -> None:
     provider = KubernetesProvider()
     provider.configure({"kubeconfig": eks_kubeconfig(plane, server="https://127.0.0.1:1")})
     inputs = checked(provider, CONFIG_MAP, config_map("default", a="b"))
@@ -93,7 +93,9 @@ def test_create_read_update_delete_round_trip(provider: KubernetesProvider, api:
     provider.delete(CONFIG_MAP, urn(CONFIG_MAP), id, inputs, outputs, 60)
 
 
-def test_drift_shows_only_in_what_the_program_says(provider: KubernetesProvider, api: Api, namespace: str) -> None:
+def test_drift_shows_only_in_properties_that_the_program_sets(
+    provider: KubernetesProvider, api: Api, namespace: str
+) -> None:
     id, inputs, outputs = made(provider, CONFIG_MAP, config_map(namespace, a="1"))
     path = f"/api/v1/namespaces/{namespace}/configmaps/{inputs['metadata']['name']}"
     api.patch(path, {"data": {"a": "2"}, "metadata": {"labels": {"somebody": "else"}}})

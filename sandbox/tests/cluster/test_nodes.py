@@ -51,7 +51,7 @@ def test_a_machine_becomes_a_node_with_its_groups_labels_taints_and_provider_id(
     assert node["metadata"]["labels"]["node.kubernetes.io/instance-type"] == "g6.2xlarge"
 
 
-def test_a_gpu_shows_only_while_a_device_plugin_pod_runs_on_the_node(
+def test_a_node_advertises_its_gpu_only_while_a_device_plugin_pod_runs_on_it(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """seed row S05: without the plugin the training pod stays pending; with it the pod runs; then no GPU again."""
@@ -77,7 +77,7 @@ def plugin_of(pods: Pods, node: str, **container: object) -> None:
     pods.make("plugin", {"nodeName": node, "tolerations": [{"operator": "Exists"}], "containers": [plugin]})
 
 
-def test_a_plugin_without_the_right_to_gpus_crashes_and_shows_none(
+def test_a_plugin_without_access_to_gpus_crashes_and_advertises_none(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """field case A0: the chart's default on an image from v20260423 on (amazon-eks-ami#2706)."""
@@ -93,7 +93,7 @@ def test_a_plugin_without_the_right_to_gpus_crashes_and_shows_none(
     assert gpus(api, node) is None
 
 
-def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_takes(
+def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_accepts(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """field case A0: with the right alone the node shows its GPU, and no training program finds it; with mounts an
@@ -121,14 +121,14 @@ def test_the_clouds_own_plugin_needs_no_pod(api: Api, fleet: FakeFleet, controll
     assert gpus(api, node) == "1"
 
 
-def test_bottlerocket_shows_its_gpus_without_any_pod(api: Api, fleet: FakeFleet, controllers: Controller) -> None:
+def test_bottlerocket_advertises_its_gpus_without_any_pod(api: Api, fleet: FakeFleet, controllers: Controller) -> None:
     """seed row S05: its device plugin is a service of the system."""
     fleet.gpu_ready_by = "image"
     node = gpu_node(api, fleet)
     wait(lambda: gpus(api, node) == "1", "the GPU")
 
 
-def test_efa_interfaces_show_only_while_the_efa_plugin_runs_on_the_node(
+def test_efa_interfaces_are_advertised_only_while_the_efa_plugin_runs_on_the_node(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """Neither NVIDIA's plugin shows them nor AWS's the GPUs, although one's name ends like the other's."""
@@ -170,7 +170,7 @@ def test_the_training_pod_lands_on_the_tainted_node_and_a_plain_pod_never_does(
     assert "untolerated taint" in pods.unschedulable("stubborn")
 
 
-def test_a_pod_that_asks_for_a_gpu_tolerates_the_taint_by_itself(
+def test_a_pod_that_requests_a_gpu_gets_the_toleration_automatically(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """seed row S07: ExtendedResourceToleration is on, as in both clouds."""
@@ -179,7 +179,7 @@ def test_a_pod_that_asks_for_a_gpu_tolerates_the_taint_by_itself(
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod["spec"]["tolerations"]
 
 
-def test_a_vanished_machine_takes_its_node_and_pods_with_it(
+def test_the_node_and_pods_of_a_lost_machine_are_deleted(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
     """seed row S12: no ghost of a pod is left on a machine that is gone."""

@@ -31,7 +31,7 @@ def image(name: str, init: str = "") -> dict:
     return {"containers": [{"name": "main", "image": name}], **first}
 
 
-def test_a_pod_whose_image_is_outside_never_starts_until_there_is_a_way_out(
+def test_a_pod_with_an_internet_image_starts_only_once_there_is_internet_access(
     plane: ControlPlane, api: Api, pods: Pods, controllers: Controller, closed: None
 ) -> None:
     """field case A10: ImagePullBackOff, as on EKS without NAT; images of the region's ECR and of the house start."""

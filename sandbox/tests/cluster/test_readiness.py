@@ -50,7 +50,9 @@ def test_a_deployment_is_awaited(
     provider.delete(DEPLOYMENT, urn(DEPLOYMENT), id, news, outputs, 60)
 
 
-def test_a_deployment_that_does_not_come_up_is_kept_and_explained(provider: KubernetesProvider, namespace: str) -> None:
+def test_a_deployment_that_does_not_become_ready_is_kept_and_explained(
+    provider: KubernetesProvider, namespace: str
+) -> None:
     inputs = checked(provider, DEPLOYMENT, deployment(namespace, nodeSelector={"no": "such-node"}))
     with pytest.raises(ProviderError, match=r"failed to fully initialize(.|\n)*\[Pod .*no nodes available") as caught:
         provider.create(DEPLOYMENT, urn(DEPLOYMENT), inputs, False, 3)
@@ -70,7 +72,7 @@ def test_cancelling_ends_a_wait_at_once(provider: KubernetesProvider, namespace:
     assert caught.value.partial is not None
 
 
-def test_a_daemon_set_is_ready_on_every_node_that_it_wants(
+def test_a_daemon_set_is_ready_on_every_node_that_it_selects(
     provider: KubernetesProvider, controllers: Controller, api: Api, namespace: str
 ) -> None:
     wait(lambda: len(api.list("/api/v1/nodes")) == 2, "two nodes")

@@ -48,7 +48,7 @@ def volume_of(api: Api, path: str) -> Object:
     return api.request("GET", f"/api/v1/persistentvolumes/{found['spec']['volumeName']}")
 
 
-def test_a_fast_volume_is_made_where_its_pod_lands_and_goes_with_its_claim(
+def test_a_fast_volume_is_created_in_its_pods_zone_and_deleted_with_its_claim(
     api: Api, controllers: Controller, pods: Pods, classes: None
 ) -> None:
     """seed row S11: EBS, one pod, bound only when the pod is placed; reclaim policy Delete."""
@@ -96,7 +96,7 @@ def test_a_block_device_is_not_shared(api: Api, controllers: Controller, pods: P
     assert "does not support access mode ReadWriteMany" in events[0]
 
 
-def test_a_driver_goes_with_its_addon_and_a_charts_own_stays(api: Api, controllers: Controller) -> None:
+def test_a_driver_is_removed_with_its_addon_and_a_charts_own_driver_stays(api: Api, controllers: Controller) -> None:
     """An add-on that is removed takes its driver with it; a CSIDriver object of somebody else is left alone."""
     drivers = "/apis/storage.k8s.io/v1/csidrivers"
     api.create(drivers, {"metadata": {"name": "own.example.org"}, "spec": {"attachRequired": False}})
@@ -106,9 +106,7 @@ def test_a_driver_goes_with_its_addon_and_a_charts_own_stays(api: Api, controlle
     api.delete(f"{drivers}/own.example.org")
 
 
-def test_a_volume_of_somebodys_own_is_bound_by_the_claim_that_names_it(
-    api: Api, controllers: Controller, pods: Pods
-) -> None:
+def test_an_existing_volume_is_bound_by_the_claim_that_names_it(api: Api, controllers: Controller, pods: Pods) -> None:
     """seed row S11: a file system or a bucket that is there already, with a class that no object stands for."""
     volumes = "/api/v1/persistentvolumes"
     source = {"driver": "fsx.csi.aws.com", "volumeHandle": "fs-1"}

@@ -39,7 +39,7 @@ HELPLESS = "repeating it alone does not help"
         ("gpuyard:x = 1: wrong\n    allowed: y\n    fix: write y", ""),
     ],
 )
-def test_which_errors_a_repetition_mends(said: str, advised: str) -> None:
+def test_errors_that_a_retry_fixes(said: str, advised: str) -> None:
     found = advice.fix(said)
     assert advised in found
     assert (AGAIN in found) == bool(found)
@@ -82,7 +82,7 @@ def test_throttling_needs_no_correction() -> None:
         ),
     ],
 )
-def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, Any], said: str, command: str) -> None:
+def test_the_object_of_a_lost_answer_has_a_command(token: str, inputs: dict[str, Any], said: str, command: str) -> None:
     """reliability cases R7, R10: what a run made and never heard of is in the way until somebody deletes it, even where
     something else did not answer in the same run."""
     failed = [(token, inputs, said), (token, {**inputs, "name": "another"}, "connection reset by peer")]
@@ -91,13 +91,13 @@ def test_what_a_lost_answer_left_has_its_command(token: str, inputs: dict[str, A
     assert words.startswith(HELPLESS) and AGAIN in words and shown == command
 
 
-def test_what_is_in_the_way_without_a_command_is_said_without_one() -> None:
+def test_a_blocking_object_without_a_command_is_still_reported() -> None:
     """reliability case R10: the names of the inputs do not tell which object it is."""
     found = advice.fix("it already exists", [("aws:kms/alias:Alias", {}, "it already exists")])
     assert found.startswith(HELPLESS) and "as below" not in found and "\n" not in found
 
 
-def test_a_lost_answer_is_not_promised_to_mend_itself() -> None:
+def test_no_retry_is_advised_after_a_lost_answer() -> None:
     """reliability cases R7, R10: created, but the answer never came; the same command meets what exists."""
     found = advice.fix("aws eks Cluster cluster-eks-eksCluster: error reading from server: EOF")
     assert AGAIN in found and "the command that deletes it" in found

@@ -37,7 +37,7 @@ def test_help_names_every_command() -> None:
         assert f"\n  {command} " in said
 
 
-def test_status_of_nothing_is_json_and_makes_no_folder(sandbox: Path) -> None:
+def test_status_without_a_sandbox_is_json_and_creates_no_folder(sandbox: Path) -> None:
     done = run("status", "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
@@ -46,7 +46,7 @@ def test_status_of_nothing_is_json_and_makes_no_folder(sandbox: Path) -> None:
     assert not sandbox.exists()
 
 
-def test_down_of_nothing_is_fine(sandbox: Path) -> None:
+def test_down_without_a_sandbox_succeeds(sandbox: Path) -> None:
     done = run("down")
     assert (done.returncode, done.stdout) == (0, "")
     assert not sandbox.exists()
@@ -72,7 +72,7 @@ def test_a_wrong_command_is_one_message_on_stderr(arguments: list[str], code: in
     assert "Traceback" not in done.stderr
 
 
-def test_a_defect_is_one_message_and_its_traceback_lies_in_a_file(monkeypatch, capsys, sandbox: Path) -> None:
+def test_a_defect_is_one_message_and_its_traceback_is_in_a_file(monkeypatch, capsys, sandbox: Path) -> None:
     monkeypatch.setattr(cli.status, "collect", lambda stack: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["sandbox", "status"])
     monkeypatch.setattr(environment, "isolate", lambda: None)
@@ -96,7 +96,7 @@ def failing(monkeypatch, error: Exception) -> None:
     assert caught.value.code == 1
 
 
-def test_a_full_disk_is_no_defect(monkeypatch, capsys) -> None:
+def test_a_full_disk_is_not_reported_as_a_defect(monkeypatch, capsys) -> None:
     """reliability case R11."""
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/x/y"))
     said = capsys.readouterr().err
@@ -113,7 +113,7 @@ def test_an_error_of_the_tools_is_reported_as_one_of_the_sandbox(monkeypatch, ca
     ]
 
 
-def test_a_broken_state_is_no_defect(sandbox: Path) -> None:
+def test_a_broken_state_is_not_reported_as_a_defect(sandbox: Path) -> None:
     """reliability case R11."""
     state = paths.folder("state") / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
     state.parent.mkdir(parents=True)
@@ -123,7 +123,7 @@ def test_a_broken_state_is_no_defect(sandbox: Path) -> None:
     assert "state of the stack cannot be read" in done.stderr.replace("\n", " ") and "defect" not in done.stderr
 
 
-def test_a_defect_whose_log_cannot_be_written_is_told_all_the_same(monkeypatch, capsys, sandbox: Path) -> None:
+def test_a_defect_is_reported_even_if_its_log_cannot_be_written(monkeypatch, capsys, sandbox: Path) -> None:
     """reliability case R11."""
     (paths.folder() / "run").touch()
     failing(monkeypatch, KeyError("x"))
@@ -146,14 +146,14 @@ def test_down_by_force_leaves_no_folder_when_the_attic_is_empty(sandbox: Path) -
     assert not sandbox.exists()
 
 
-def test_export_lines_are_for_a_shell_and_hide_real_accounts() -> None:
+def test_export_lines_are_valid_shell_and_hide_real_accounts() -> None:
     said = environment.lines({"PATH": "/a b:/c", "X": "it's"})
     shell = ["sh", "-c", f'AWS_PROFILE=company\n{said}\necho "$PATH|$X|$AWS_PROFILE"']
     done = subprocess.run(shell, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
     assert done.stdout == "/a b:/c|it's|\n"
 
 
-def test_the_sandboxs_own_links_are_not_taken_for_the_machines_tools(monkeypatch, sandbox: Path) -> None:
+def test_the_sandboxs_links_are_not_used_as_the_machines_tools(monkeypatch, sandbox: Path) -> None:
     monkeypatch.setattr(os, "environ", os.environ.copy())
     before = os.environ["PATH"]
     os.environ["PATH"] = environment.path()
@@ -163,7 +163,7 @@ def test_the_sandboxs_own_links_are_not_taken_for_the_machines_tools(monkeypatch
     assert set(before.split(os.pathsep)) <= set(os.environ["PATH"].split(os.pathsep))
 
 
-def test_plain_pulumi_leaves_the_tracked_stack_files_as_the_person_left_them(tmp_path, monkeypatch, sandbox) -> None:
+def test_plain_pulumi_keeps_the_tracked_stack_files_unchanged(tmp_path, monkeypatch, sandbox) -> None:
     """The wrapper in bin/ takes the salt away again, unless the file had one or holds a secret."""
     clone = tmp_path / "a clone"
     clone.mkdir()

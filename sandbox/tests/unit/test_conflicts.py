@@ -32,14 +32,14 @@ def test_every_type_has_a_command_or_a_reason_why_it_needs_none(stack: str) -> N
     assert kinds <= placed, f"place these in sandbox/conflicts.py: {sorted(kinds - placed)}"
 
 
-def test_no_type_stands_in_the_table_twice_or_by_mistake() -> None:
+def test_every_type_is_in_the_table_once_and_is_used() -> None:
     assert not {*conflicts.COMMANDS} & {*conflicts.NEVER}
     known = {*aws_rows(), *gcp_rows(), "kubernetes:helm.sh/v3:Release", "pulumi-python:dynamic/gpuyard:ClusterContents"}
     assert {*conflicts.COMMANDS, *conflicts.NEVER} <= known
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_inputs_of_every_object_make_a_whole_command(stack: str) -> None:
+def test_the_inputs_of_every_object_give_a_complete_command(stack: str) -> None:
     """Reliability case R7: one line that a shell takes, without a hole, for the account or project of the stack."""
     for found in made(stack):
         if found.type in conflicts.NEVER:
@@ -54,7 +54,7 @@ def test_the_inputs_of_every_object_make_a_whole_command(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_a_name_that_is_written_down_conflicts(stack: str) -> None:
+def test_a_type_with_an_explicit_name_conflicts(stack: str) -> None:
     """reliability case R7: a type may stand among those that never do only while the program names none of it."""
     for found in made(stack):
         if conflicts.NEVER.get(found.type) == conflicts.NEVER["aws:iam/role:Role"]:
@@ -62,7 +62,7 @@ def test_a_name_that_is_written_down_conflicts(stack: str) -> None:
             assert not named, f"{found} has a name of its own: {named}"
 
 
-def test_a_protected_cluster_loses_its_protection_first() -> None:
+def test_the_command_removes_deletion_protection_first() -> None:
     """reliability case R7"""
     line = conflicts.command("aws:eks/cluster:Cluster", {"name": "mine", "deletionProtection": True})
     steps = [step.split()[2] for step in line.split(" && ")]

@@ -75,7 +75,7 @@ def test_counts_steps_and_warnings_are_taken_from_the_events(play, capsys) -> No
     assert outcome.warnings == ["aws eks NodeGroup gpu-workers: the chart could not be reached"]
 
 
-def test_a_failure_is_the_providers_own_words_once(play) -> None:
+def test_a_failure_shows_the_providers_message_once(play) -> None:
     inner = "ResourceInUseException: NodeGroup already exists"
     engine = play(
         [
@@ -92,7 +92,7 @@ def test_a_failure_is_the_providers_own_words_once(play) -> None:
     assert "run the same command again" in caught.value.fix
 
 
-def test_what_plugins_and_engine_say_of_each_other_after_a_failure_is_left_out(play) -> None:
+def test_follow_up_messages_of_plugins_and_engine_are_omitted(play) -> None:
     gone = "Detected that /x/pulumi-resource-aws exited prematurely.\n This is *always* a bug in the provider."
     closing = "resource 'cluster-eks' has a problem: grpc: the client connection is closing"
     for events, told in (
@@ -113,14 +113,14 @@ def test_a_config_error_keeps_its_own_lines(play) -> None:
     assert caught.value.detail == text
 
 
-def test_a_failure_before_the_first_event_is_read_from_what_was_printed(play) -> None:
+def test_a_failure_before_the_first_event_is_read_from_the_output(play) -> None:
     engine = play([], code=255, said="error: could not load Pulumi.dev.yaml\nwarning: x")
     with pytest.raises(SandboxError) as caught:
         engine.run("up", quiet=True)
     assert caught.value.detail == "could not load Pulumi.dev.yaml"
 
 
-def test_a_killed_engine_is_nobodys_mistake_and_its_progress_no_error(play) -> None:
+def test_the_progress_of_a_killed_engine_is_not_an_error(play) -> None:
     with pytest.raises(SandboxError) as caught:
         play([], said="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
     assert "ended by signal 9" in str(caught.value) and "updating" not in str(caught.value)
@@ -174,16 +174,16 @@ def test_the_engine_gets_no_credentials_and_the_copy_of_the_config(play, monkeyp
         ("", ""),
     ],
 )
-def test_a_resource_is_called_by_package_kind_and_name(urn: str, name: str) -> None:
+def test_a_resource_is_named_by_package_kind_and_name(urn: str, name: str) -> None:
     assert label(urn) == name
 
 
-def test_a_traceback_is_its_last_line() -> None:
+def test_a_traceback_is_reduced_to_its_last_line() -> None:
     text = "Program failed:\nTraceback (most recent call last):\n  File x\n    raise\nValueError: the value\nis wrong\n"
     assert clean(text) == "ValueError: the value\nis wrong"
 
 
-def test_a_fix_below_the_last_line_of_a_traceback_is_not_taken_for_it() -> None:
+def test_a_fix_below_a_traceback_is_not_used_as_its_last_line() -> None:
     text = (
         "Traceback (most recent call last):\n  File x\nsandbox.errors.SandboxError: it does not run.\nFix: start it\n"
     )

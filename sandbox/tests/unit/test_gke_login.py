@@ -53,18 +53,18 @@ def login(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], s
 
 
 @pytest.mark.parametrize("server", [NUMBER, NAME])
-def test_it_logs_in_to_the_cluster_that_the_caller_names(monkeypatch, capsys, server: str) -> None:
+def test_it_logs_in_to_the_named_cluster(monkeypatch, capsys, server: str) -> None:
     found = login(monkeypatch, capsys, server)
     assert found["apiVersion"] == "client.authentication.k8s.io/v1beta1"
     assert found["status"] == {"clientCertificateData": "admin.crt", "clientKeyData": "admin.key"}
 
 
 @pytest.mark.parametrize("server", [None, "https://127.0.0.1:1", "https://gke-456.us-central1.gke.goog"])
-def test_anybody_else_gets_a_token_that_opens_nothing(monkeypatch, capsys, server: str | None) -> None:
+def test_other_callers_get_an_invalid_token(monkeypatch, capsys, server: str | None) -> None:
     assert login(monkeypatch, capsys, server)["status"] == {"token": "ya29.sandbox"}
 
 
-def test_a_name_that_is_not_open_leads_nowhere() -> None:
+def test_a_closed_dns_endpoint_finds_no_cluster() -> None:
     assert plane_at(NAME) is not None
     open_name(False)
     assert plane_at(NAME) is None
@@ -78,11 +78,11 @@ def test_dynamic_resources_reach_a_cluster_by_its_name(cluster: Path) -> None:
     assert found["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
 
 
-def test_other_kubeconfigs_stay_as_they_are() -> None:
+def test_other_kubeconfigs_are_unchanged() -> None:
     elsewhere = kubeconfig("other", "https://203.0.113.7", "Q0E=")
     assert by_number(elsewhere) == elsewhere
 
 
-def test_a_name_with_an_authority_of_its_own_is_refused_as_for_real() -> None:
+def test_a_dns_endpoint_with_a_ca_is_refused_like_the_real_one() -> None:
     with pytest.raises(Refused, match="x509"):
         by_number(kubeconfig("yard", NAME, "Q0E="))

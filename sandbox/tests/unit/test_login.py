@@ -21,7 +21,7 @@ def run(*arguments: str, path: str, home: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(argv, env=variables, capture_output=True, text=True, check=False)
 
 
-def test_a_cluster_that_is_not_there_gives_a_token_as_from_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cluster_gives_a_token_as_in_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it exists is the API server's to say."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
     monkeypatch.setenv("KUBERNETES_EXEC_INFO", json.dumps({"apiVersion": "client.authentication.k8s.io/v1"}))
@@ -30,7 +30,7 @@ def test_a_cluster_that_is_not_there_gives_a_token_as_from_aws(tmp_path: Path, m
     assert found["apiVersion"] == "client.authentication.k8s.io/v1", "clients refuse another one than they asked for"
 
 
-def test_everything_else_goes_to_the_machines_own_aws(tmp_path: Path) -> None:
+def test_other_commands_run_the_machines_aws(tmp_path: Path) -> None:
     for folder in ("bin", "own"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "aws").write_text(f'#!/bin/sh\necho {folder} "$@" "$PYTHONPATH"\n')
@@ -39,7 +39,7 @@ def test_everything_else_goes_to_the_machines_own_aws(tmp_path: Path) -> None:
     assert run("s3", "ls", path=both, home=tmp_path).stdout.split() == ["own", "s3", "ls"]
 
 
-def test_without_an_aws_it_says_what_it_knows(tmp_path: Path) -> None:
+def test_without_the_aws_cli_the_error_names_the_supported_command(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     done = run("s3", "ls", path=f"{tmp_path}/bin", home=tmp_path)
     assert done.returncode == 127 and "aws eks get-token" in done.stderr

@@ -38,7 +38,7 @@ def test_a_new_folder_is_marked_and_closed_to_others(home: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["down"], ["down", "--force"], ["up"], ["status"], ["shell", "--", "true"]])
-def test_a_folder_without_the_mark_is_left_as_it_is(home: Path, arguments: list[str]) -> None:
+def test_a_folder_without_the_marker_is_unchanged(home: Path, arguments: list[str]) -> None:
     """Security case H2: `make down` with $GPUYARD_SANDBOX at one's data removed the data."""
     (home / "state").mkdir(parents=True)
     (home / "state" / "thesis").write_text("ten years of work")
@@ -58,7 +58,7 @@ def test_a_link_to_such_a_folder_is_refused_as_well(home: Path, tmp_path: Path) 
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == ["file"]
 
 
-def test_a_mark_that_is_a_link_is_no_mark(home: Path, tmp_path: Path) -> None:
+def test_a_link_is_not_a_valid_marker(home: Path, tmp_path: Path) -> None:
     home.mkdir()
     (home / paths.MARK).symlink_to(tmp_path)
     with pytest.raises(SandboxError, match="is not a sandbox's"):
@@ -75,27 +75,27 @@ def test_a_file_and_a_loop_of_links_are_one_message_each(home: Path) -> None:
     assert done.returncode == 1 and "cannot be used" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_file_in_a_folders_place_is_one_message(home: Path) -> None:
+def test_a_file_instead_of_a_folder_is_one_message(home: Path) -> None:
     """reliability case R11: so is a full or read-only disk."""
     (paths.folder() / "run").touch()
     with pytest.raises(SandboxError, match="run cannot be made: File exists"):
         paths.folder("run")
 
 
-def test_an_empty_folder_becomes_a_sandboxs(home: Path) -> None:
+def test_an_empty_folder_becomes_a_sandbox(home: Path) -> None:
     home.mkdir(mode=0o755)
     paths.folder("run")
     assert (home / paths.MARK).is_file() and home.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_look_changes_nothing_of_a_folder_that_is_no_sandboxs_yet(home: Path) -> None:
+def test_reading_does_not_change_a_folder_that_is_not_a_sandbox(home: Path) -> None:
     home.mkdir(mode=0o755)
     paths.check()
     assert home.stat().st_mode & 0o777 == 0o755 and not list(home.iterdir())
 
 
 @pytest.mark.parametrize("name", ["faults.json", "caller.json", "machine_types.json"])
-def test_what_a_person_asks_of_a_sandbox_may_be_there_before_it(home: Path, name: str) -> None:
+def test_files_of_the_user_may_exist_before_the_sandbox(home: Path, name: str) -> None:
     home.mkdir()
     (home / name).write_text("{}")
     paths.folder("run")
@@ -111,7 +111,7 @@ def test_another_users_folder_is_refused(home: Path) -> None:
         environment.isolate()
 
 
-def test_a_sandbox_of_the_clone_from_before_the_mark_is_taken_over(tmp_path, monkeypatch) -> None:
+def test_an_older_sandbox_without_a_marker_is_adopted(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("GPUYARD_SANDBOX")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / ".sandbox" / "run").mkdir(parents=True)
@@ -123,7 +123,7 @@ def test_a_sandbox_of_the_clone_from_before_the_mark_is_taken_over(tmp_path, mon
         paths.check()
 
 
-def test_down_removes_what_the_layout_names_and_nothing_else(home: Path, tmp_path: Path) -> None:
+def test_down_removes_only_what_the_layout_names(home: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file").touch()
     paths.folder("run")
@@ -134,7 +134,7 @@ def test_down_removes_what_the_layout_names_and_nothing_else(home: Path, tmp_pat
     assert (tmp_path / "elsewhere" / "file").exists()
 
 
-def test_a_folder_that_no_layout_names_is_not_made() -> None:
+def test_a_folder_outside_the_layout_is_not_created() -> None:
     with pytest.raises(ValueError, match="layout"):
         paths.folder("cache")
 

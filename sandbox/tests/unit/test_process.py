@@ -37,7 +37,7 @@ def test_a_live_process_is_returned_and_not_started_again() -> None:
     assert process.all() == [first]
 
 
-def test_it_runs_in_a_session_of_its_own_and_stop_ends_the_whole_session() -> None:
+def test_it_runs_in_a_separate_session_that_stop_ends() -> None:
     child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
     started = start("family", [sys.executable, "-c", f"{child} time.sleep(60)"])
     deadline = time.monotonic() + 10
@@ -50,7 +50,7 @@ def test_it_runs_in_a_session_of_its_own_and_stop_ends_the_whole_session() -> No
     assert process.alive("family") is None
 
 
-def test_a_record_whose_pid_now_belongs_to_a_stranger_is_dead_and_the_stranger_unharmed() -> None:
+def test_a_record_with_a_reused_pid_is_dead_and_the_other_process_keeps_running() -> None:
     stranger = subprocess.Popen(SLEEP)
     time.sleep(0.05)  # the kernel counts start times in hundredths of a second
     try:
@@ -67,14 +67,14 @@ def test_a_record_whose_pid_now_belongs_to_a_stranger_is_dead_and_the_stranger_u
         stranger.wait()
 
 
-def test_a_killed_process_is_dead_though_its_parent_never_asked() -> None:
+def test_a_killed_process_is_dead_even_if_its_parent_never_waited() -> None:
     started = start("victim")
     os.kill(started.pid, signal.SIGKILL)
     time.sleep(0.2)
     assert process.alive("victim") is None
 
 
-def test_one_that_ends_at_once_is_told_with_the_end_of_its_log() -> None:
+def test_a_process_that_ends_at_once_is_reported_with_the_end_of_its_log() -> None:
     with pytest.raises(SandboxError) as caught:
         start("boom", [sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], ready=lambda: False)
     assert "exit code 3" in caught.value.problem
@@ -82,13 +82,13 @@ def test_one_that_ends_at_once_is_told_with_the_end_of_its_log() -> None:
     assert process.alive("boom") is None
 
 
-def test_one_that_is_never_ready_is_stopped() -> None:
+def test_a_process_that_is_never_ready_is_stopped() -> None:
     with pytest.raises(SandboxError, match="was not ready after 0 s"):
         start("late", ready=lambda: False, timeout=0.3)
     assert process.strays("late") == []
 
 
-def test_one_whose_starter_was_killed_before_it_was_ready_is_started_anew() -> None:
+def test_a_process_whose_starter_was_killed_is_restarted() -> None:
     first = start("half")
     record = Path(os.environ["GPUYARD_SANDBOX"], "run", "half.json")
     record.write_text(json.dumps({**json.loads(record.read_text()), "ready": False}))
@@ -97,7 +97,7 @@ def test_one_whose_starter_was_killed_before_it_was_ready_is_started_anew() -> N
     assert process.strays("half") == [second.pid]
 
 
-def test_a_taken_port_is_named_before_anything_starts() -> None:
+def test_a_port_in_use_is_reported_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(SandboxError, match=f"Port {port} .* taken"):
@@ -105,7 +105,7 @@ def test_a_taken_port_is_named_before_anything_starts() -> None:
     assert process.all() == []
 
 
-def test_free_ports_are_free_and_never_handed_out_twice() -> None:
+def test_free_ports_are_free_and_unique() -> None:
     ports = [process.free_port() for _ in range(20)]
     assert len(set(ports)) == 20
     assert all(port in process.PORTS for port in ports)

@@ -34,7 +34,7 @@ def creating(urn: str) -> dict:
     return {"type": "creating", "resource": {"urn": urn, "type": "a:b:C", "inputs": {"x": 1}}}
 
 
-def test_an_unfinished_create_that_the_host_knows_is_taken_into_the_state_and_any_other_forgotten() -> None:
+def test_an_unfinished_create_in_the_journal_is_imported_and_any_other_is_dropped() -> None:
     update = {"type": "updating", "resource": {"urn": "c", "type": "a:b:C"}}
     latest = {
         "manifest": {},
@@ -51,7 +51,7 @@ def test_an_unfinished_create_that_the_host_knows_is_taken_into_the_state_and_an
     ]
 
 
-def test_of_a_replacement_the_old_object_stays_to_be_deleted() -> None:
+def test_the_old_object_of_a_replacement_is_kept_for_deletion() -> None:
     latest = {"resources": [{"urn": "a", "id": "old"}], "pending_operations": [creating("a")]}
     assert recovery.settle(latest, {"a": "old"})["resources"] == [{"urn": "a", "id": "old"}]
     new = recovery.settle(latest, {"a": "new"})["resources"]
@@ -68,13 +68,13 @@ def test_the_journal_survives_a_torn_last_line() -> None:
     assert journal.ids() == {}
 
 
-def test_readable_state_is_left_alone() -> None:
+def test_readable_state_is_unchanged() -> None:
     Stack("dev").state.write_text(json.dumps(GOOD))
     recovery.repair_state(Stack("dev"), pytest.fail)
     assert json.loads(Stack("dev").state.read_text()) == GOOD
 
 
-def test_damaged_state_is_set_aside_and_its_backup_taken() -> None:
+def test_damaged_state_is_set_aside_and_its_backup_is_used() -> None:
     state, said = Stack("dev").state, []
     state.write_text('{"version": 3, "chec')
     state.with_name("dev.json.bak").write_text(json.dumps(GOOD))
@@ -117,7 +117,7 @@ def test_an_engine_whose_command_was_killed_is_stopped() -> None:
         orphan.kill()
 
 
-def test_a_second_command_is_told_who_is_at_work() -> None:
+def test_a_second_command_reports_the_running_one() -> None:
     with (
         lock.exclusive("up dev"),
         pytest.raises(SandboxError, match=rf"`up dev` is at work on this sandbox \(pid {os.getpid()}, since \d\d:"),
@@ -128,7 +128,7 @@ def test_a_second_command_is_told_who_is_at_work() -> None:
         pass
 
 
-def test_a_lock_file_that_a_dead_holder_left_blocks_nobody() -> None:
+def test_the_lock_file_of_a_dead_process_does_not_block() -> None:
     (paths.folder() / "lock").write_text('{"command": "up", "pid": 1, "since": 0}')
     with lock.exclusive("up"):
         pass

@@ -94,7 +94,7 @@ def assert_safe(found: dict[str, str], home: Path) -> None:
     assert found["PULUMI_BACKEND_URL"].startswith("file://")
 
 
-def test_a_shell_without_a_cluster_reaches_none(home: Path) -> None:
+def test_a_shell_without_a_cluster_reaches_no_cluster(home: Path) -> None:
     """Security case H1: after `make preview` ~/.kube/config answered while the banner said sandbox."""
     assert_safe(variables(sandbox("shell", "--", "env")), home)
     config = yaml.safe_load((home / "kube" / "dev.yaml").read_text())
@@ -103,7 +103,7 @@ def test_a_shell_without_a_cluster_reaches_none(home: Path) -> None:
     assert (home / "kube" / "dev.yaml").stat().st_mode & 0o077 == 0
 
 
-def test_the_export_lines_leave_nothing_of_the_persons_in_their_shell(home: Path) -> None:
+def test_the_export_lines_hide_the_users_own_settings(home: Path) -> None:
     lines = sandbox("env")
     done = subprocess.run(
         ["sh", "-c", 'eval "$LINES_"\nenv'], env={"PATH": os.environ["PATH"], "LINES_": lines, **THEIRS},
@@ -113,7 +113,7 @@ def test_the_export_lines_leave_nothing_of_the_persons_in_their_shell(home: Path
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shells_start_files_have_no_last_word(tmp_path: Path, home: Path, shell: str) -> None:
+def test_start_files_do_not_override_the_sandbox(tmp_path: Path, home: Path, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"no {shell} here")
     person = tmp_path / "person"
@@ -135,7 +135,7 @@ def test_a_shells_start_files_have_no_last_word(tmp_path: Path, home: Path, shel
     assert found["PATH"].split(":")[:2] == [str(home / "plugins"), str(home / "bin")]
 
 
-def test_zshs_start_files_may_lie_in_a_folder_that_zshenv_names(tmp_path: Path, home: Path) -> None:
+def test_zsh_start_files_in_zdotdir_are_read(tmp_path: Path, home: Path) -> None:
     if not shutil.which("zsh"):
         pytest.skip("no zsh here")
     (tmp_path / "elsewhere").mkdir()
@@ -151,7 +151,7 @@ def test_zshs_start_files_may_lie_in_a_folder_that_zshenv_names(tmp_path: Path, 
     assert found["SEEN"] == "yes" and "AWS_PROFILE" not in found
 
 
-def test_after_a_failed_up_the_kubeconfig_is_that_of_the_cluster_that_runs(home: Path) -> None:
+def test_after_a_failed_up_the_kubeconfig_reaches_the_running_cluster(home: Path) -> None:
     """Field case C3, reliability case R9: outputs are written by an `up` that succeeds only."""
     made = plane()
     cluster = {"urn": "u", "type": "aws:eks/cluster:Cluster", "outputs": {"endpoint": ENDPOINT}, "inputs": {}}
@@ -171,7 +171,7 @@ def test_the_cluster_of_a_killed_up_is_found_by_its_name() -> None:
     assert plane_of(Checkpoint({"pending_operations": [{"type": "creating", "resource": resource}]})) is None
 
 
-def test_an_open_shell_finds_the_cluster_as_soon_as_it_runs_and_keeps_what_a_person_chose(home: Path) -> None:
+def test_an_open_shell_finds_a_new_cluster_and_keeps_the_users_edits(home: Path) -> None:
     """KUBECONFIG is the same path before and after; a namespace that was set stays."""
     before = kubeconfig.write(Stack("dev"), None)
     made = plane()
@@ -184,7 +184,7 @@ def test_an_open_shell_finds_the_cluster_as_soon_as_it_runs_and_keeps_what_a_per
     assert ENDPOINT not in before.read_text()
 
 
-def test_kubectl_without_a_cluster_says_so() -> None:
+def test_kubectl_without_a_cluster_has_a_clear_error() -> None:
     argv = [sys.executable, "-m", "sandbox", "kubectl", "get", "nodes"]
     done = subprocess.run(
         argv, env={**os.environ, "GPUYARD_VENV": sys.prefix}, cwd=ROOT, capture_output=True, text=True

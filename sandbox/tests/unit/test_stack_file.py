@@ -56,14 +56,14 @@ GOOD = "config:\n  gpuyard:cloud: aws # größe\n"
         (b"a\n", "must be a map"),
     ],
 )
-def test_a_broken_file_is_one_message_that_says_what_is_wrong(clone: Path, content: bytes, said: str) -> None:
+def test_a_broken_file_is_one_message_with_the_reason(clone: Path, content: bytes, said: str) -> None:
     (clone / "Pulumi.dev.yaml").write_bytes(content)
     with pytest.raises(SandboxError, match=said) as caught:
         _ = Stack("dev").config
     assert "Pulumi.dev.yaml" in str(caught.value) and caught.value.fix
 
 
-def test_a_folder_and_a_loop_of_links_in_the_place_of_the_file(clone: Path) -> None:
+def test_a_folder_or_a_link_loop_instead_of_the_file(clone: Path) -> None:
     (clone / "Pulumi.dev.yaml").mkdir()
     (clone / "Pulumi.loop.yaml").symlink_to("Pulumi.loop.yaml")
     for name in ("dev", "loop"):
@@ -73,7 +73,7 @@ def test_a_folder_and_a_loop_of_links_in_the_place_of_the_file(clone: Path) -> N
         Stack(name).prepare()  # `down` goes on with a file that is broken
 
 
-def test_a_byte_order_mark_is_fine(clone: Path) -> None:
+def test_a_byte_order_mark_is_accepted(clone: Path) -> None:
     (clone / "Pulumi.dev.yaml").write_bytes(b"\xef\xbb\xbfconfig:\n  gpuyard:cloud: gcp\n")
     assert Stack("dev").cloud == "gcp"
 
@@ -94,7 +94,7 @@ _ODD = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=_ODD)
-def test_whatever_stands_in_the_file_it_is_a_map_or_one_message(clone: Path, content: bytes) -> None:
+def test_any_file_content_is_a_map_or_one_message(clone: Path, content: bytes) -> None:
     (clone / "Pulumi.dev.yaml").write_bytes(content)
     try:
         assert isinstance(Stack("dev").config, dict)
@@ -105,7 +105,7 @@ def test_whatever_stands_in_the_file_it_is_a_map_or_one_message(clone: Path, con
     assert isinstance(Stack("dev").encrypted, bool)
 
 
-def test_a_remembered_name_that_cannot_be_one_is_forgotten() -> None:
+def test_an_invalid_remembered_stack_name_is_ignored() -> None:
     (paths.folder() / "last-stack").write_bytes(b"\xff\xfe../x")
     assert stacks.chosen(None).name == "dev"
 
@@ -123,7 +123,7 @@ def test_a_stack_that_does_not_exist_is_an_error(command: list[str]) -> None:
     "name",
     ["my stack", "a;touch X", "$(touch X)", "`touch X`", "$(shell touch X)", "it's", '"', "a\\", "-x", "${HOME}"],
 )
-def test_no_character_of_a_stacks_name_reaches_a_shell_or_make(tmp_path: Path, name: str) -> None:
+def test_a_stack_name_cannot_inject_into_a_shell_or_make(tmp_path: Path, name: str) -> None:
     """Security, low: `--stack $(STACK)` stood unquoted in the Makefile."""
     typed = name.replace("X", str(tmp_path / "touched"))
     makes = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "GPUYARD_SANDBOX": str(tmp_path / "sandbox")}
@@ -136,7 +136,7 @@ def test_no_character_of_a_stacks_name_reaches_a_shell_or_make(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "device"])
-def test_what_never_ends_is_not_read(clone: Path, make: Callable[[Path], None]) -> None:
+def test_pipes_and_devices_are_not_read(clone: Path, make: Callable[[Path], None]) -> None:
     """A pipe would be waited for, and a device read until the memory is full."""
     make(clone / "Pulumi.dev.yaml")
     with pytest.raises(SandboxError, match=r"Pulumi\.dev\.yaml cannot be read: It is not a regular file"):

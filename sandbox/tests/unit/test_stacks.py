@@ -26,7 +26,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_tracked_file_is_copied_and_the_copy_keeps_the_salt_of_an_earlier_run(clone: Path) -> None:
+def test_the_copy_of_the_tracked_file_keeps_the_salt_of_an_earlier_run(clone: Path) -> None:
     tracked = (clone / "Pulumi.dev.yaml").read_bytes()
     copy = Stack("dev").prepare()
     copy.write_text(copy.read_text() + SALT)
@@ -37,7 +37,7 @@ def test_the_tracked_file_is_copied_and_the_copy_keeps_the_salt_of_an_earlier_ru
     assert b"salt" not in (clone / "Pulumi.dev.yaml").read_bytes()
 
 
-def test_a_salt_of_the_users_own_passphrase_is_left_out_where_no_secret_needs_it(clone: Path) -> None:
+def test_the_salt_of_the_users_passphrase_is_removed_if_there_are_no_secrets(clone: Path) -> None:
     (clone / "Pulumi.dev.yaml").write_text("secretsprovider: awskms://alias/x\nconfig:\n  a:b: c\n" + SALT)
     assert Stack("dev").prepare().read_text() == "config:\n  a:b: c\n"
 
@@ -48,13 +48,13 @@ def test_secrets_under_a_clouds_key_are_refused(clone: Path) -> None:
         Stack("dev").prepare()
 
 
-def test_cloud_and_region_come_from_the_file_else_from_the_project(clone: Path) -> None:
+def test_cloud_and_region_are_read_from_the_file_then_from_the_project(clone: Path) -> None:
     assert (Stack("dev").cloud, Stack("dev").region) == ("aws", "us-east-1")
     (clone / "Pulumi.gke.yaml").write_text("config:\n  gpuyard:cloud: gcp\n  gcp:region: us-central1\n")
     assert (Stack("gke").cloud, Stack("gke").region) == ("gcp", "us-central1")
 
 
-def test_a_missing_stack_is_told_with_those_that_there_are() -> None:
+def test_the_error_for_a_missing_stack_lists_the_existing_ones() -> None:
     with pytest.raises(SandboxError) as caught:
         _ = Stack("prodd").config
     assert "Pulumi.prodd.yaml is missing" in caught.value.problem
@@ -75,7 +75,7 @@ def test_a_name_that_pulumi_would_refuse_is_refused(name: str) -> None:
             stacks.chosen(name)
 
 
-def test_the_stack_is_the_named_one_else_the_last_one_else_dev(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_defaults_to_the_last_one_then_to_dev(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stacks.chosen(None).name == "dev"
     stacks.remember(Stack("guide"))
     assert stacks.chosen(None).name == "guide"
@@ -101,13 +101,13 @@ def test_the_stack_is_the_named_one_else_the_last_one_else_dev(monkeypatch: pyte
         ),
     ],
 )
-def test_unreadable_state_is_told(clone: Path, text: str) -> None:
+def test_unreadable_state_is_reported(clone: Path, text: str) -> None:
     (clone / "state.json").write_text(text)
     with pytest.raises(CorruptState):
         stacks.read(clone / "state.json")
 
 
-def test_outputs_that_are_secret_are_left_out() -> None:
+def test_secret_outputs_are_omitted() -> None:
     secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "x"}
     stack = {
         "type": "pulumi:pulumi:Stack",

@@ -10,7 +10,7 @@ from sandbox.tests.cluster.fake_fleet import FakeFleet, gpu_group
 ZONE = "topology.kubernetes.io/zone"
 
 
-def test_the_labels_of_a_pool_are_those_of_all_its_nodes_wherever_they_are() -> None:
+def test_the_labels_of_a_pool_are_common_to_all_its_nodes() -> None:
     shape = gpu_group().template
     in_a, in_b = (replace(shape, labels={**shape.labels, ZONE: f"us-east-1{zone}"}) for zone in "ab")
     by_zone = FakeFleet(gpu_group(id="a", template=in_a), gpu_group(id="b", template=in_b))

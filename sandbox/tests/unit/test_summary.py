@@ -35,24 +35,24 @@ def test_a_replaced_group_is_one_line_and_its_tags_are_counted() -> None:
     ]
 
 
-def test_names_stand_below_each_other_beside_long_types() -> None:
+def test_names_are_aligned_after_long_types() -> None:
     long = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
     lines = summary.steps([step("create", GROUP, "gpu"), step("create", long, "rule"), step("create", TAG, "tag")])
     assert [line.index(name) for line, name in zip(lines, ("gpu", "rule", "1 of"), strict=True)] == [69] * 3
 
 
-def test_what_an_earlier_run_left_to_delete_has_its_line() -> None:
+def test_a_pending_deletion_of_an_earlier_run_has_a_line() -> None:
     assert summary.steps([step("delete-replaced", GROUP, "old")]) == [f"delete-replaced {GROUP:45} old"]
 
 
-def test_up_says_what_it_did_to_what_was_there() -> None:
+def test_up_reports_changes_to_existing_objects() -> None:
     assert summary.done(106, {"create": 138, "read": 2}) == "106 resources"
     assert summary.done(131, {"create": 26, "update": 2, "same": 136}) == "131 resources (26 created, 2 updated)"
     assert summary.done(131, {"replace": 2, "same": 160}) == "131 resources (2 replaced)"
     assert summary.done(131, {"same": 164}) == "nothing to change"
 
 
-def test_a_cluster_of_a_failed_up_is_told() -> None:
+def test_the_cluster_of_a_failed_up_is_reported() -> None:
     facts = {"stack": {"outputs": {}, "cloud": "aws"}, "control_plane": "eks-us-east-1-train"}
     assert "EKS cluster eks-us-east-1-train: it exists, but the last `up` failed" in str(summary.cluster(facts))
     assert str(summary.cluster({**facts, "control_plane": None})) == "no cluster yet"

@@ -23,7 +23,7 @@ def seen(said: list[str], count: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_part_that_ends_is_started_again_and_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_ends_is_restarted_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reliability case R8: three minutes of silence, then an error."""
     plane = SimpleNamespace(key="eks-us-east-1-x", running=lambda: [p for p in control_plane.PARTS if p != "etcd"])
     revived: list[str] = []
@@ -37,7 +37,7 @@ def test_a_part_that_ends_is_started_again_and_a_few_times_only(monkeypatch: pyt
     assert revived == ["eks-us-east-1-x"] * 3
 
 
-def test_one_that_is_being_made_or_stopped_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_starting_or_stopping_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     plane = SimpleNamespace(key="eks-us-east-1-x", running=list)
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     monkeypatch.setattr(control_plane, "revive", lambda key: [])
@@ -47,7 +47,7 @@ def test_one_that_is_being_made_or_stopped_is_left_alone(monkeypatch: pytest.Mon
     assert said == []
 
 
-def test_a_start_under_way_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_start_does_not_delay_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reliability case R8: the simulated AWS starts a control plane for most of a minute; meanwhile the provider host
     ends, and that is said at once."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
@@ -67,7 +67,7 @@ def test_a_start_under_way_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pyt
     assert len(said) == 1 and said[0].startswith("the provider host ended")
 
 
-def test_the_loss_of_the_provider_host_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_of_the_provider_host_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
     said: list[str] = []
@@ -78,7 +78,7 @@ def test_the_loss_of_the_provider_host_is_said_at_once(tmp_path: Path, monkeypat
     assert len(said) == 1 and said[0].startswith("the provider host ended")
 
 
-def test_programs_of_a_command_in_the_background_can_be_interrupted(tmp_path: Path) -> None:
+def test_programs_of_a_background_command_can_be_interrupted(tmp_path: Path) -> None:
     """Reliability case R11: a script's `make preview &` ignores SIGINT, by which the engine ends its language host; one
     was left behind and cost the next command 20 s."""
     probe = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"

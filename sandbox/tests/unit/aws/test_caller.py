@@ -39,13 +39,13 @@ def identity(**config: Any) -> str:
     return provider.invoke(CALLER, {})["arn"]
 
 
-def test_the_person_is_of_the_account_that_the_file_allows(home: Path) -> None:
+def test_the_caller_belongs_to_the_account_that_the_file_allows(home: Path) -> None:
     """security case H3: a stack comes up unchanged, with its guard."""
     assert identity() == f"arn:aws:iam::{ACCOUNT}:user/sandbox"
     assert identity(allowedAccountIds=["111122223333"]) == "arn:aws:iam::111122223333:user/sandbox"
 
 
-def test_credentials_of_another_account_stop_at_the_guard(here: Any) -> None:
+def test_credentials_of_another_account_are_refused_by_the_guard(here: Any) -> None:
     """security case H3."""
     here(arn="arn:aws:sts::444455556666:assumed-role/ops/ann")
     with pytest.raises(ProviderError, match="AWS account ID not allowed: 444455556666"):
@@ -53,7 +53,7 @@ def test_credentials_of_another_account_stop_at_the_guard(here: Any) -> None:
     assert identity() == "arn:aws:sts::444455556666:assumed-role/ops/ann"
 
 
-def test_a_provider_with_a_role_is_that_role(here: Any) -> None:
+def test_a_provider_with_a_role_acts_as_that_role(here: Any) -> None:
     """security case H3."""
     here(arn="arn:aws:iam::444455556666:user/ann")
     role = "arn:aws:iam::111122223333:role/teams/deployer"
@@ -62,14 +62,14 @@ def test_a_provider_with_a_role_is_that_role(here: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"arn": 5}', '{"address": "home"}', "{"])
-def test_a_file_that_says_something_else_is_an_error(here: Any, home: Path, text: str) -> None:
+def test_an_invalid_caller_file_is_an_error(here: Any, home: Path, text: str) -> None:
     (home / "caller.json").write_text(text)
     with pytest.raises(SandboxError, match="does not say who calls"):
         caller.load()
     (home / "caller.json").unlink()
 
 
-def test_a_folder_in_its_place_is_an_error(here: Any, home: Path) -> None:
+def test_a_folder_instead_of_the_caller_file_is_an_error(here: Any, home: Path) -> None:
     """reliability case R11."""
     (home / "caller.json").unlink(missing_ok=True)
     (home / "caller.json").mkdir()
@@ -78,7 +78,7 @@ def test_a_folder_in_its_place_is_an_error(here: Any, home: Path) -> None:
     (home / "caller.json").rmdir()
 
 
-def test_whoever_makes_the_cluster_has_an_entry_and_gets_no_second_one(here: Any, world: World, aws: Any) -> None:
+def test_the_creator_of_a_cluster_has_exactly_one_access_entry(here: Any, world: World, aws: Any) -> None:
     """field case A12: ResourceInUseException, minutes into the first `up`."""
     made = world.make("aws:iam/role:Role", "deployer", {"name": "deployer", "assumeRolePolicy": TRUST})
     here(arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/ann")
@@ -91,7 +91,7 @@ def test_whoever_makes_the_cluster_has_an_entry_and_gets_no_second_one(here: Any
 
 
 @pytest.mark.parametrize("address", ["198.51.100.7", "10.0.1.20", "192.168.7.7", ""])
-def test_a_private_endpoint_without_a_rule_answers_to_nobody(
+def test_a_private_endpoint_without_a_rule_refuses_every_caller(
     here: Any, world: World, cluster: dict[str, Any], address: str
 ) -> None:
     """field case A3: EKS lets only nodes into the control plane's group. `""`: where the file lets people come from."""
@@ -102,7 +102,7 @@ def test_a_private_endpoint_without_a_rule_answers_to_nobody(
 
 
 @pytest.mark.parametrize(("network", "inside"), [("10.0.0.0/16", "10.0.1.20"), ("100.64.0.0/16", "100.64.0.9")])
-def test_a_rule_lets_in_whom_it_names(
+def test_a_rule_admits_the_addresses_that_it_names(
     here: Any, world: World, cluster: dict[str, Any], network: str, inside: str
 ) -> None:
     """field case A3: 443 from the VPC or from what is connected to it, and nothing from elsewhere."""
@@ -119,7 +119,7 @@ def test_a_rule_lets_in_whom_it_names(
     world.delete("way-in")
 
 
-def test_a_public_endpoint_answers_to_its_networks(here: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_a_public_endpoint_accepts_its_allowed_networks(here: Any, world: World, cluster: dict[str, Any]) -> None:
     """field case A3, from the internet."""
     config = {"subnetIds": world.made["ml"][3]["vpcConfig"]["subnetIds"], "endpointPublicAccess": True}
     world.change("ml", {"vpcConfig": {**config, "publicAccessCidrs": ["8.8.8.0/24"]}})

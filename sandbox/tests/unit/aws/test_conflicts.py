@@ -148,7 +148,7 @@ def again(world: World, token: str, inputs: dict[str, Any]) -> tuple[str, str]:
     return id, ""
 
 
-def test_each_type_is_refused_until_the_command_was_run_or_is_never_refused(
+def test_a_second_create_is_refused_until_the_command_was_run_or_is_never_refused(
     world: World, cluster: dict[str, Any], shell: Callable[[str], None]
 ) -> None:
     """Reliability cases R7, R10: every type of the table, in the simulated AWS, and the region in every command."""
@@ -179,7 +179,7 @@ def test_each_type_is_refused_until_the_command_was_run_or_is_never_refused(
     assert wrong == []
 
 
-def test_the_table_is_tried_as_a_whole() -> None:
+def test_every_type_of_the_table_is_tested() -> None:
     tried = {f"aws:{part}" for part in MADE}
     known = {token for token in (*conflicts.COMMANDS, *conflicts.NEVER) if token.startswith("aws:")}
     assert known - tried == {"aws:autoscaling/tag:Tag"}, "tags of a group are written over"
@@ -209,7 +209,7 @@ def test_an_interface_endpoint_is_refused_for_its_private_name(world: World, she
     world.make(token, "endpoint", inputs)
 
 
-def test_an_endpoint_that_is_deleted_twice_takes_no_route_of_another(world: World, aws: Any) -> None:
+def test_deleting_an_endpoint_twice_keeps_the_routes_of_other_endpoints(world: World, aws: Any) -> None:
     """`make down` deletes what a lost answer left once more, after a person has."""
     vpc = world.make("aws:ec2/vpc:Vpc", "twice", {"cidrBlock": "10.40.0.0/16"})
     table = world.make("aws:ec2/routeTable:RouteTable", "twice-table", {"vpcId": vpc["id"]})
@@ -231,7 +231,7 @@ def test_a_vpc_has_one_internet_gateway(world: World) -> None:
     assert f"Network {vpc['id']} already has an internet gateway attached" in said
 
 
-def test_values_that_a_shell_could_misread_make_no_command() -> None:
+def test_values_that_a_shell_could_misread_produce_no_command() -> None:
     token = "aws:eks/cluster:Cluster"
     assert conflicts.command(token, {"name": "mine"}).startswith("aws eks delete-cluster --name mine && ")
     assert conflicts.command(token, {"name": "mine; rm -rf /"}) == ""

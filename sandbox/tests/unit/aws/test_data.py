@@ -18,7 +18,7 @@ def ask(world: World) -> Any:
     return lambda token, **args: world.provider.invoke(f"aws:{token}", args)
 
 
-def test_where_and_who(ask: Any) -> None:
+def test_region_and_caller(ask: Any) -> None:
     assert ask("index/getRegion:getRegion")["region"] == "us-east-1"
     assert ask("index/getPartition:getPartition")["dnsSuffix"] == "amazonaws.com"
     assert ask("index/getCallerIdentity:getCallerIdentity")["accountId"] == "123456789012"
@@ -54,7 +54,7 @@ def test_cluster_versions(ask: Any) -> None:
     assert one["endOfStandardSupportDate"].startswith("2026-12-02")
 
 
-def test_a_node_group_tells_its_size_of_the_moment(aws: Any, ask: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_a_node_groups_current_size_is_reported(aws: Any, ask: Any, world: World, cluster: dict[str, Any]) -> None:
     """reliability case R4: what the autoscaler has made of it, and not what the program wrote."""
     made = world.make("aws:eks/nodeGroup:NodeGroup", "pool", nodegroup_inputs(world))
     group = made["resources"][0]["autoscalingGroups"][0]["name"]
@@ -83,7 +83,7 @@ def test_machine_types(ask: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "offered"), [("g6.2xlarge", True), ("p3.2xlarge", False)])
-def test_offerings_say_what_can_be_bought(ask: Any, name: str, offered: bool) -> None:
+def test_offerings_list_the_types_for_sale(ask: Any, name: str, offered: bool) -> None:
     filters = [{"name": "instance-type", "values": [name]}]
     token = "ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
     found = ask(token, locationType="availability-zone", filters=filters)
@@ -108,7 +108,7 @@ def test_parameters(ask: Any) -> None:
         ask("ssm/getParameter:getParameter", name="/nothing")
 
 
-def test_policy_documents_read_like_the_real_ones(ask: Any) -> None:
+def test_policy_documents_are_rendered_like_the_real_ones(ask: Any) -> None:
     statement = {
         "sid": "Scale",
         "actions": ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"],
@@ -132,7 +132,7 @@ def test_policy_documents_read_like_the_real_ones(ask: Any) -> None:
     }
 
 
-def test_what_is_not_simulated_says_so(ask: Any) -> None:
+def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
     with pytest.raises(ProviderError, match="does not simulate the function"):
         ask("route53/getZone:getZone", name="x")
     with pytest.raises(ProviderError, match="no such property"):
@@ -179,13 +179,13 @@ def test_what_is_not_simulated_says_so(ask: Any) -> None:
         ("aws:cloudwatch/logGroup:LogGroup", {"name": "odd", "retentionInDays": 45}, "to be one of [0 1 3 5"),
     ],
 )
-def test_aws_refuses_what_it_would_refuse(world: World, token: str, inputs: dict[str, Any], said: str) -> None:
+def test_aws_refuses_invalid_requests(world: World, token: str, inputs: dict[str, Any], said: str) -> None:
     names = {"VPC": "vpc", "ROLE": "role", "SUBNET": "subnet-a"}
     given = {k: world.made[names[v]][2] if isinstance(v, str) and v in names else v for k, v in inputs.items()}
     assert said in world.refuses(token, given)
 
 
-def test_what_is_in_use_stays(world: World, aws: Any) -> None:
+def test_objects_in_use_are_not_deleted(world: World, aws: Any) -> None:
     """DependencyViolation: a group that another group's rule names, a VPC with a group of its own."""
     vpc = world.made["vpc"][2]
     first = world.make("aws:ec2/securityGroup:SecurityGroup", "first", {"vpcId": vpc})
@@ -199,7 +199,7 @@ def test_what_is_in_use_stays(world: World, aws: Any) -> None:
     world.delete("first")
 
 
-def test_the_same_name_twice_is_awss_own_error(world: World) -> None:
+def test_a_duplicate_name_gives_the_error_of_aws(world: World) -> None:
     world.make("aws:cloudwatch/logGroup:LogGroup", "log", {"name": "twice"})
     assert "ResourceAlreadyExistsException" in world.refuses("aws:cloudwatch/logGroup:LogGroup", {"name": "twice"})
     world.delete("log")

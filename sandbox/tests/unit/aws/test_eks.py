@@ -136,7 +136,7 @@ def test_wrong_node_groups_are_refused(
     assert said in world.refuses(NODE_GROUP, nodegroup_inputs(world, **changes))
 
 
-def test_instance_types_stand_in_one_place_only(world: World, cluster: dict[str, Any]) -> None:
+def test_instance_types_are_accepted_in_one_place_only(world: World, cluster: dict[str, Any]) -> None:
     template = world.make("aws:ec2/launchTemplate:LaunchTemplate", "typed", {"instanceType": "g6.2xlarge"})
     inputs = nodegroup_inputs(world, launchTemplate={"id": template["id"], "version": "1"})
     assert "launch template and API request" in world.refuses(NODE_GROUP, inputs)
@@ -185,9 +185,7 @@ def test_a_cluster_in_one_zone_is_refused(world: World, cluster: dict[str, Any])
     assert "at least two different AZs" in world.refuses(CLUSTER, inputs)
 
 
-def test_a_cluster_says_what_happens_at_the_end_of_standard_support(
-    aws: Any, world: World, cluster: dict[str, Any]
-) -> None:
+def test_a_cluster_has_a_support_policy(aws: Any, world: World, cluster: dict[str, Any]) -> None:
     """EKS's own default is extended support, which costs more."""
     assert aws("eks").describe_cluster(name="ml")["cluster"]["upgradePolicy"] == {"supportType": "EXTENDED"}
     policy = {"supportType": "STANDARD"}
@@ -200,7 +198,7 @@ def test_a_cluster_says_what_happens_at_the_end_of_standard_support(
     world.delete("brief")
 
 
-def test_a_cluster_in_extended_support_stays_there(world: World, cluster: dict[str, Any]) -> None:
+def test_a_cluster_cannot_leave_extended_support(world: World, cluster: dict[str, Any]) -> None:
     """1.33 left standard support on 2026-07-29."""
     world.make(CLUSTER, "old", cluster_inputs(world, name="old", version="1.33"))
     with pytest.raises(ProviderError, match="Cannot disable extended support"):
@@ -218,7 +216,7 @@ def test_a_cluster_that_logs_has_a_log_group_which_outlives_it(aws: Any, world: 
     aws("logs").delete_log_group(**group)
 
 
-def test_a_log_group_that_is_there_first_keeps_its_retention(aws: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_an_existing_log_group_keeps_its_retention(aws: Any, world: World, cluster: dict[str, Any]) -> None:
     inputs = {"name": "/aws/eks/keeps/cluster", "retentionInDays": 30}
     world.make("aws:cloudwatch/logGroup:LogGroup", "keeps-logs", inputs)
     world.make(CLUSTER, "keeps", cluster_inputs(world, name="keeps", enabledClusterLogTypes=["api"]))
@@ -242,7 +240,7 @@ def test_every_pinned_add_on_is_offered_for_its_kubernetes_and_installed(aws: An
     world.delete(f"on-{minor}")
 
 
-def test_an_update_that_starts_nodes_first_finds_none_in_a_reservation_in_use(world: World, cluster: Any) -> None:
+def test_an_update_that_starts_nodes_first_fails_in_a_full_reservation(world: World, cluster: Any) -> None:
     """field case A9: by the strategy MINIMAL the old nodes go first."""
     target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
     template = world.make(
@@ -264,7 +262,7 @@ def test_an_update_that_starts_nodes_first_finds_none_in_a_reservation_in_use(wo
         world.delete(name)
 
 
-def test_a_launch_template_takes_so_much_user_data(world: World) -> None:
+def test_a_launch_template_limits_user_data(world: World) -> None:
     """kops#10202: the limit counts before base64."""
     token = "aws:ec2/launchTemplate:LaunchTemplate"
     text = base64.b64encode(b"x" * 16_384).decode()
@@ -294,7 +292,9 @@ def test_a_subnet_with_machines_in_it_is_not_deleted(world: World, pool: dict[st
         world.delete("vpc")
 
 
-def test_the_guides_withdrawn_type_runs_but_is_offered_nowhere(aws: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_the_guides_withdrawn_type_can_be_launched_but_is_offered_nowhere(
+    aws: Any, world: World, cluster: dict[str, Any]
+) -> None:
     """Seed row S03: p3.2xlarge to the letter; whoever asks whether it can be bought hears no."""
     scaling = {"minSize": 1, "maxSize": 10, "desiredSize": 1}
     inputs = nodegroup_inputs(world, instanceTypes=["p3.2xlarge"], scalingConfig=scaling)
@@ -309,7 +309,7 @@ def test_the_guides_withdrawn_type_runs_but_is_offered_nowhere(aws: Any, world: 
     world.delete("guide")
 
 
-def test_deleting_a_node_group_takes_its_parts_with_it(aws: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster: dict[str, Any]) -> None:
     scaling = {"minSize": 1, "maxSize": 2, "desiredSize": 1}
     outputs = world.make(NODE_GROUP, "short", nodegroup_inputs(world, scalingConfig=scaling))
     group = group_of(aws, outputs)
@@ -358,7 +358,7 @@ def test_deleting_a_node_group_takes_its_parts_with_it(aws: Any, world: World, c
         ),
     ],
 )
-def test_wrong_companions_of_a_cluster_are_refused(
+def test_wrong_objects_of_a_cluster_are_refused(
     world: World, cluster: dict[str, Any], token: str, inputs: dict[str, Any], said: str
 ) -> None:
     assert said in world.refuses(token, {"clusterName": "ml", **inputs})

@@ -33,7 +33,7 @@ def test_a_group_that_never_had_nodes_is_known_from_describe_nodegroup(fleet: Fl
     assert (group.template.machine_type, group.template.zone) == ("g6.2xlarge", "us-east-1a")
 
 
-def test_once_it_had_nodes_only_the_tags_count(aws: Any, fleet: Fleet, pool: Any) -> None:
+def test_after_the_first_node_only_the_tags_count(aws: Any, fleet: Fleet, pool: Any) -> None:
     """Seed rows S03, S04: the trap that tags on the Auto Scaling group are for."""
     fleet.set_desired(only(fleet).id, 1)
     fleet.groups()
@@ -51,7 +51,7 @@ def test_once_it_had_nodes_only_the_tags_count(aws: Any, fleet: Fleet, pool: Any
     assert told.resources["ephemeral-storage"] == "180Gi"
 
 
-def test_a_group_over_several_zones_moves_machines_in_use_and_one_of_one_zone_does_not(
+def test_only_a_group_over_several_zones_moves_machines_in_use(
     aws: Any, world: World, fleet: Fleet, group_of: Any
 ) -> None:
     """field case A4: AZRebalance, which EKS cannot suspend. And the autoscaler knows the first zone only."""
@@ -75,13 +75,13 @@ def test_a_group_over_several_zones_moves_machines_in_use_and_one_of_one_zone_do
     assert there == kept
 
 
-def test_a_machine_that_is_gone_is_no_groups_any_more(fleet: Fleet) -> None:
+def test_a_deleted_machine_belongs_to_no_group(fleet: Fleet) -> None:
     """Two scale-downs at once: the second one gets Auto Scaling's answer, not a broken server's."""
     with pytest.raises(botocore.exceptions.ClientError, match="ValidationError"):
         fleet.remove("i-0123456789abcdef0")
 
 
-def test_a_kubelet_that_may_not_give_itself_a_label_never_joins(fleet: Fleet, group_of: Any) -> None:
+def test_a_kubelet_with_a_forbidden_label_never_joins(fleet: Fleet, group_of: Any) -> None:
     """field case A2: EKS takes the label, and each machine is bought for nothing."""
     group = group_of({}, labels={"node-role.kubernetes.io/gpu": "true"})
     fleet.set_desired(group.id, 1)
@@ -91,7 +91,7 @@ def test_a_kubelet_that_may_not_give_itself_a_label_never_joins(fleet: Fleet, gr
     assert len([machine for machine in fleet.machines() if machine.group == other.id]) == 1
 
 
-def test_amazon_linux_2023_starts_on_no_first_graviton(fleet: Fleet, group_of: Any) -> None:
+def test_amazon_linux_2023_does_not_start_on_the_first_graviton(fleet: Fleet, group_of: Any) -> None:
     """Its user guide, "System requirements"; Bottlerocket does."""
     arm = {"instanceTypes": ["a1.xlarge"], "taints": [], "releaseVersion": None}
     for image, count in (("AL2023_ARM_64_STANDARD", 0), ("BOTTLEROCKET_ARM_64", 1)):
@@ -100,7 +100,7 @@ def test_amazon_linux_2023_starts_on_no_first_graviton(fleet: Fleet, group_of: A
         assert len([machine for machine in fleet.machines() if machine.group == group.id]) == count, image
 
 
-def test_spot_brings_the_smallest_type_and_the_autoscaler_counts_on_the_first(fleet: Fleet, group_of: Any) -> None:
+def test_spot_launches_the_smallest_type_and_the_autoscaler_expects_the_first(fleet: Fleet, group_of: Any) -> None:
     """field case A6"""
     group = group_of({}, instanceTypes=["g6.16xlarge", "g6.xlarge"])
     fleet.set_desired(group.id, 1)
@@ -139,7 +139,7 @@ def test_the_node_that_joins(fleet: Fleet, pool: Any) -> None:
 @pytest.mark.parametrize(
     ("encrypted", "tagged", "comes"), [("true", True, True), ("true", False, False), ("false", True, False)]
 )
-def test_machines_and_their_disks_have_the_templates_tags_or_a_policy_refuses_them(
+def test_machines_and_disks_get_the_templates_tags_that_a_policy_requires(
     home: Path, aws: Any, fleet: Fleet, group_of: Any, encrypted: str, tagged: bool, comes: bool
 ) -> None:
     """field cases A8 and A11: after a scale-up instance and volume are in the bill of their team; under a policy
@@ -173,7 +173,7 @@ def test_a_reclaimed_machine_is_replaced_and_a_removed_one_is_not(fleet: Fleet, 
     assert (len(fleet.machines()), only(fleet).desired) == (1, 1)
 
 
-def test_ec2_learns_of_a_type_that_is_newer_than_the_sandboxs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_machine_type_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """field case A15: from what `aws ec2 describe-instance-types` prints, in `.sandbox/machine_types.json`."""
     from moto.ec2.models import instance_types
 
@@ -189,7 +189,7 @@ def test_ec2_learns_of_a_type_that_is_newer_than_the_sandboxs(tmp_path: Path, mo
             machine_types.load()
 
 
-def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
+def test_a_capacity_blocks_type_is_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
     """The node group names none; the autoscaler and the node know the type all the same."""
     target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
     template = {
@@ -206,7 +206,7 @@ def test_a_capacity_blocks_type_stands_in_the_launch_template(fleet: Fleet, grou
     assert machine.node.labels["eks.amazonaws.com/capacityType"] == "CAPACITY_BLOCK"
 
 
-def test_the_autoscalers_priorities_mean_the_groups_that_eks_makes(group_of: Any) -> None:
+def test_the_autoscalers_priorities_match_the_groups_that_eks_creates(group_of: Any) -> None:
     """Seed row S04: a ladder's patterns against the names of real node groups, each found once."""
     capacity = ["reserved", "spot", "on_demand"]
     spec: Any = {"machine_types": ["g6.2xlarge"], "min": 0, "max": 4, "capacity": capacity}
@@ -218,6 +218,6 @@ def test_the_autoscalers_priorities_mean_the_groups_that_eks_makes(group_of: Any
     assert found == [["30"], ["20"], ["10"]]
 
 
-def test_the_fleet_never_scales_by_itself(fleet: Fleet) -> None:
+def test_the_fleet_never_scales_on_its_own(fleet: Fleet) -> None:
     assert fleet.may_act() is False
     assert fleet.groups() == [] and fleet.machines() == []

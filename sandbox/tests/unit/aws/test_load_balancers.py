@@ -60,7 +60,7 @@ def interfaces(aws: Any, subnet: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["classic", "nlb"])
-def test_a_load_balancer_holds_its_network_until_it_is_gone(
+def test_a_load_balancer_blocks_the_deletion_of_its_network(
     aws: Any, world: World, balancers: LoadBalancers, kind: str
 ) -> None:
     ec2, subnet, vpc = aws("ec2"), world.made["subnet-a"][2], world.made["vpc"][2]
@@ -89,7 +89,7 @@ def test_a_load_balancer_holds_its_network_until_it_is_gone(
     assert not [each for each in inventory.leftovers(REGION) if NAME in each]
 
 
-def test_an_internal_load_balancer_is_in_the_subnets_for_it(aws: Any, world: World, balancers: LoadBalancers) -> None:
+def test_an_internal_load_balancer_uses_the_internal_subnets(aws: Any, world: World, balancers: LoadBalancers) -> None:
     balancers.ensure(NAME, service(internal="true"))
     assert interfaces(aws, world.made["subnet-b"][2]) == [f"ELB {NAME}"]
     assert interfaces(aws, world.made["subnet-a"][2]) == []
@@ -132,7 +132,7 @@ def test_without_a_tagged_subnet_there_is_no_load_balancer(aws: Any, world: Worl
         )
 
 
-def test_what_the_load_balancer_controller_looks_after_is_not_ours() -> None:
+def test_services_of_the_load_balancer_controller_are_ignored() -> None:
     ours = LoadBalancers(REGION, "ml")
     assert ours.serves(service()) and ours.serves(service(type="nlb"))
     assert not ours.serves(service(type="external"))
@@ -173,9 +173,7 @@ def test_a_claims_volume_is_an_ebs_volume_of_its_class(aws: Any, cluster: dict[s
         (1, 0, 751, "Throughput (MiBps) to iops ratio"),
     ],
 )
-def test_small_volumes_are_refused_as_driver_and_ec2_refuse_them(
-    size: int, iops: int, throughput: int, said: str
-) -> None:
+def test_small_volumes_are_refused_like_the_driver_and_ec2_do(size: int, iops: int, throughput: int, said: str) -> None:
     """field case A14: the driver caps IOPS by the size, and never the throughput."""
     if not said:
         assert disks.performance("gp3", size, iops, throughput)["Throughput"] == throughput
@@ -185,7 +183,7 @@ def test_small_volumes_are_refused_as_driver_and_ec2_refuse_them(
     assert said in str(error.value)
 
 
-def test_a_claims_volume_has_the_drivers_tags_and_a_policy_refuses_it_without(
+def test_a_claims_volume_has_the_drivers_tags_that_a_policy_requires(
     world: World, aws: Any, cluster: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """field case A8: `extraVolumeTags` of the add-on; a tag policy of the organization in faults.json."""
@@ -208,7 +206,7 @@ def test_a_claims_volume_has_the_drivers_tags_and_a_policy_refuses_it_without(
         world.delete("ebs")
 
 
-def test_a_volume_that_is_retained_is_no_leftover(aws: Any, cluster: dict[str, Any]) -> None:
+def test_a_retained_volume_is_not_a_leftover(aws: Any, cluster: dict[str, Any]) -> None:
     ours = Disks(REGION, "ml")
     handle = ours.make(persistent("Retain", "2"), {}, f"{REGION}a")
     assert inventory.kept(REGION) == [f"volume {handle}"]

@@ -68,7 +68,7 @@ LOST: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("token", LOST)
-def test_what_aws_made_while_the_provider_died_is_found_and_deleted(
+def test_objects_of_a_killed_provider_are_found_and_deleted(
     world: World, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
     before = inventory.leftovers()
@@ -87,7 +87,7 @@ def test_what_aws_made_while_the_provider_died_is_found_and_deleted(
     assert said[-1].startswith("removing"), "what is gone is not named again"
 
 
-def test_every_type_whose_id_aws_chooses_is_found_or_goes_with_another_object() -> None:
+def test_every_type_with_an_id_from_aws_is_found_or_deleted_with_its_owner() -> None:
     with_another = {"VpcIpv4CidrBlockAssociation", "RouteTableAssociation", "MountTarget", "DefaultSecurityGroup"}
     with_another |= {"SecurityGroupRule", "SecurityGroupIngressRule", "SecurityGroupEgressRule", "Route"}
     with_another |= {"PodIdentityAssociation", "DataRepositoryAssociation"}
@@ -97,7 +97,7 @@ def test_every_type_whose_id_aws_chooses_is_found_or_goes_with_another_object() 
             assert token in lost.FOUND, token
 
 
-def test_what_hangs_on_what_nobody_heard_of_goes_in_the_right_order(
+def test_dependents_of_lost_objects_are_deleted_in_the_right_order(
     world: World, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = inventory.leftovers()
@@ -109,7 +109,9 @@ def test_what_hangs_on_what_nobody_heard_of_goes_in_the_right_order(
     assert inventory.leftovers() == before
 
 
-def test_an_object_of_other_tags_stays(world: World, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_with_other_tags_is_kept(
+    world: World, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.make("aws:ec2/eip:Eip", "mine", {"domain": "vpc", "tags": {"Name": "thing"}})
     lose(provider, monkeypatch, "aws:ec2/eip:Eip", "thing", {"domain": "vpc"})
     orphans.remove(STACK, lambda _: None)

@@ -45,7 +45,7 @@ def build(recording: Recording, account: World) -> None:
         real[found.id] = made["id"]
 
 
-def test_a_network_with_everything_comes_up_settles_and_leaves_nothing(account: World, aws: Any) -> None:
+def test_a_network_with_every_option_is_created_without_drift_and_fully_deleted(account: World, aws: Any) -> None:
     args = {
         "cidr": "10.0.0.0/20",
         "zones": AWS_ZONES,
@@ -121,9 +121,7 @@ def tags_of(aws: Any, subnet: str) -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in found.get("Tags", [])}
 
 
-def test_an_owned_vpc_is_tagged_for_the_cluster_and_given_back_as_it_was(
-    account: World, owned: dict[str, Any], aws: Any
-) -> None:
+def test_an_existing_vpc_is_tagged_and_restored_afterwards(account: World, owned: dict[str, Any], aws: Any) -> None:
     private = owned["private_subnet_ids"]["us-east-1a"]
     aws("ec2").create_tags(Resources=[private], Tags=[{"Key": "theirs", "Value": "x"}])
     build(adopt(owned, node_pools={"cpu": GUIDE_CPU}), account)
@@ -137,7 +135,7 @@ def test_an_owned_vpc_is_tagged_for_the_cluster_and_given_back_as_it_was(
     assert tags_of(aws, private) == {"theirs": "x"}
 
 
-def test_a_vpc_that_does_not_serve_is_told_from_what_aws_says(owned: dict[str, Any], aws: Any) -> None:
+def test_an_unsuitable_vpc_is_refused_from_the_answers_of_aws(owned: dict[str, Any], aws: Any) -> None:
     a, b = AWS_ZONES
     private, public = owned["private_subnet_ids"], owned["public_subnet_ids"]
     aws("ec2").modify_vpc_attribute(VpcId=owned["vpc_id"], EnableDnsHostnames={"Value": False})
@@ -154,9 +152,7 @@ def test_a_vpc_that_does_not_serve_is_told_from_what_aws_says(owned: dict[str, A
         adopt(owned, vpc_id="vpc-00000000")
 
 
-def test_free_addresses_are_those_that_aws_counts_until_the_cluster_is_there(
-    account: World, owned: dict[str, Any], aws: Any
-) -> None:
+def test_free_addresses_are_counted_until_the_cluster_exists(account: World, owned: dict[str, Any], aws: Any) -> None:
     """4,091 addresses in each zone: 31 nodes of 130, and 17 for others."""
     pools = {"cpu": pool(GUIDE_CPU, max=62)}
     recording = adopt(owned, node_pools=pools)

@@ -18,7 +18,7 @@ from sandbox.tests.unit.aws.groups import TEMPLATE_TAG, only, tag
 CDI = ("cdi-annotations", "cdi-cri")
 
 
-def test_local_disks_count_when_user_data_makes_them_the_nodes_disk(world: World, fleet: Fleet) -> None:
+def test_local_disks_count_if_user_data_formats_them_for_the_node(world: World, fleet: Fleet) -> None:
     """Seed row S10: g6.2xlarge has 450 GB of NVMe."""
     text = "apiVersion: node.eks.aws/v1alpha1\nspec:\n  instance:\n    localStorage:\n      strategy: RAID0\n"
     template = world.make(
@@ -37,9 +37,7 @@ def disk(device: str, size: int) -> dict[str, Any]:
     return {"deviceName": device, "ebs": {"volumeSize": size, "volumeType": "gp3", "encrypted": "true"}}
 
 
-def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_tag(
-    aws: Any, fleet: Fleet, group_of: Any
-) -> None:
+def test_the_autoscaler_reads_efa_interfaces_from_a_tag(aws: Any, fleet: Fleet, group_of: Any) -> None:
     """An interface without EFA counts for nothing; no resource shows before the plugin runs."""
     kinds = ["interface", "efa-only", "efa-only", "efa-only"]
     cards = [{"networkCardIndex": i, "deviceIndex": min(i, 1), "interfaceType": kind} for i, kind in enumerate(kinds)]
@@ -77,7 +75,7 @@ def test_efa_interfaces_are_the_machines_and_the_autoscaler_learns_of_them_by_a_
         ),
     ],
 )
-def test_bottlerocket_shows_its_gpus_itself_and_keeps_pods_on_its_second_disk(
+def test_bottlerocket_advertises_its_gpus_and_stores_pods_on_its_second_disk(
     fleet: Fleet, group_of: Any, template: dict[str, Any], least: int, most: int
 ) -> None:
     """Seed rows S05, S10: of g6.2xlarge (450 GB of NVMe); the other image's user data means nothing to it."""
@@ -99,7 +97,7 @@ def test_bottlerocket_shows_its_gpus_itself_and_keeps_pods_on_its_second_disk(
         ("CUSTOM", "ami-0123456789abcdef0", True, {"envvar", "volume-mounts", *CDI}),
     ],
 )
-def test_how_a_node_gives_gpus_to_pods_follows_from_image_and_user_data(
+def test_image_and_user_data_decide_how_pods_get_gpus(
     ami_type: str, release: str, gpu_pool: bool, taken: set[str]
 ) -> None:
     """field case A0: amazon-eks-ami#2706, bottlerocket#3718; gpuyard's own user data makes all releases alike."""
@@ -109,7 +107,7 @@ def test_how_a_node_gives_gpus_to_pods_follows_from_image_and_user_data(
 
 
 @pytest.mark.parametrize(("like", "ready_by"), [("al2023", "device-plugin"), ("bottlerocket", "image")])
-def test_nodes_with_an_image_of_the_users_join_by_their_user_data_alone(
+def test_nodes_with_a_custom_image_join_only_with_user_data(
     fleet: Fleet, group_of: Any, like: str, ready_by: str
 ) -> None:
     """field case A15: EKS tells its own images where the cluster is, and no others."""
@@ -128,7 +126,7 @@ def test_nodes_with_an_image_of_the_users_join_by_their_user_data_alone(
 @pytest.mark.parametrize(
     ("ami_type", "pages"), [("AL2023_x86_64_NVIDIA", "10256Mi"), ("BOTTLEROCKET_x86_64_NVIDIA", "42240Mi")]
 )
-def test_huge_pages_come_with_efa_and_the_autoscaler_knows_them_by_tag_only(
+def test_the_autoscaler_reads_the_huge_pages_of_efa_from_a_tag(
     aws: Any, fleet: Fleet, group_of: Any, ami_type: str, pages: str
 ) -> None:
     """field case A5: what they hold is taken off the memory."""
@@ -156,15 +154,13 @@ def test_huge_pages_come_with_efa_and_the_autoscaler_knows_them_by_tag_only(
         ("p3.2xlarge", 58, 58),  # not a Nitro machine
     ],
 )
-def test_pods_per_node_by_addresses_and_by_prefixes(machine_type: str, plain: int, prefixes: int) -> None:
+def test_pods_per_node_with_addresses_and_with_prefixes(machine_type: str, plain: int, prefixes: int) -> None:
     facts = machine_types.find(machine_type)
     assert facts is not None
     assert (max_pods(facts), max_pods(facts, prefixes=True)) == (plain, prefixes)
 
 
-def test_a_node_holds_as_many_pods_as_the_clusters_network_plugin_is_set_to(
-    world: World, fleet: Fleet, group_of: Any
-) -> None:
+def test_the_vpc_cni_settings_limit_the_pods_per_node(world: World, fleet: Fleet, group_of: Any) -> None:
     """gpuyard's clusters delegate prefixes; a kubelet keeps the number that it started with."""
     group = group_of({})
     fleet.set_desired(group.id, 1)

@@ -42,7 +42,7 @@ def diff(provider: AwsProvider, token: str, old: dict[str, Any], new: dict[str, 
     return provider.diff(token, urn(token), "id", old, {**old, "tagsAll": {"env": "dev"}}, new)
 
 
-def test_a_name_is_made_once_and_kept(provider: AwsProvider) -> None:
+def test_an_auto_name_is_generated_once_and_kept(provider: AwsProvider) -> None:
     first, failures = check(provider, ROLE, {"assumeRolePolicy": TRUST})
     assert failures == []
     assert first["name"].startswith("thing-") and len(first["name"]) == len("thing-") + 7
@@ -50,14 +50,14 @@ def test_a_name_is_made_once_and_kept(provider: AwsProvider) -> None:
     assert second["name"] == first["name"]
 
 
-def test_a_name_that_the_program_no_longer_gives_is_replaced_by_a_made_one(provider: AwsProvider) -> None:
+def test_a_removed_name_is_replaced_by_an_auto_name(provider: AwsProvider) -> None:
     old, _ = check(provider, ROLE, {"assumeRolePolicy": TRUST, "name": "mine"})
     new, _ = check(provider, ROLE, {"assumeRolePolicy": TRUST}, old)
     assert new["name"] != "mine"
     assert diff(provider, ROLE, old, new).replaces == ["name"]
 
 
-def test_a_prefix_makes_a_new_name_for_each_replacement(provider: AwsProvider) -> None:
+def test_a_prefix_generates_a_new_name_for_each_replacement(provider: AwsProvider) -> None:
     inputs = {**GROUP, "nodeGroupName": None, "nodeGroupNamePrefix": "cpu-workers-"}
     checked, failures = check(provider, NODE_GROUP, {k: v for k, v in inputs.items() if v is not None})
     assert failures == [] and "nodeGroupName" not in checked
@@ -65,7 +65,7 @@ def test_a_prefix_makes_a_new_name_for_each_replacement(provider: AwsProvider) -
     assert replaced.replaces == ["instanceTypes"] and replaced.delete_before_replace is False
 
 
-def test_a_fixed_name_is_deleted_before_it_is_made_anew(provider: AwsProvider) -> None:
+def test_an_object_with_a_fixed_name_is_deleted_before_it_is_replaced(provider: AwsProvider) -> None:
     replaced = diff(provider, NODE_GROUP, GROUP, {**GROUP, "amiType": "AL2023_x86_64_NVIDIA"})
     assert replaced.replaces == ["amiType"] and replaced.delete_before_replace is True
 
@@ -90,13 +90,15 @@ def test_a_fixed_name_is_deleted_before_it_is_made_anew(provider: AwsProvider) -
         ({"region": "eu-west-1"}, ["region"], ["region"]),
     ],
 )
-def test_what_a_change_means(provider: AwsProvider, changes: Any, changed: list[str], replaces: list[str]) -> None:
+def test_changes_update_or_replace(
+    provider: AwsProvider, changes: Any, changed: list[str], replaces: list[str]
+) -> None:
     """Sources of what replaces: facts.md section 2 and the provider's ForceNew."""
     found = diff(provider, NODE_GROUP, GROUP, {**GROUP, **changes})
     assert (found.changes, found.replaces) == (changed, replaces)
 
 
-def test_encryption_can_be_added_to_a_cluster_but_not_taken_away(provider: AwsProvider) -> None:
+def test_encryption_can_be_added_to_a_cluster_but_not_removed(provider: AwsProvider) -> None:
     plain = {"name": "ml", "roleArn": "r", "vpcConfig": {"subnetIds": ["a"]}}
     secret = {**plain, "encryptionConfig": {"provider": {"keyArn": "k"}, "resources": ["secrets"]}}
     token = "aws:eks/cluster:Cluster"
@@ -104,18 +106,18 @@ def test_encryption_can_be_added_to_a_cluster_but_not_taken_away(provider: AwsPr
     assert diff(provider, token, secret, plain).replaces == ["encryptionConfig"]
 
 
-def test_a_policy_in_another_spelling_is_no_change(provider: AwsProvider) -> None:
+def test_an_equivalent_policy_is_not_a_change(provider: AwsProvider) -> None:
     old = {"assumeRolePolicy": TRUST, "name": "r"}
     assert diff(provider, ROLE, old, {**old, "assumeRolePolicy": TRUST.replace(", ", " ,\n")}).changes == []
 
 
-def test_new_default_tags_are_a_change_in_place(provider: AwsProvider) -> None:
+def test_new_default_tags_are_an_update_in_place(provider: AwsProvider) -> None:
     provider.configure({"region": "us-east-1", "defaultTags": {"tags": {"env": "prod"}}})
     found = diff(provider, NODE_GROUP, GROUP, GROUP)
     assert (found.changes, found.replaces) == (["tagsAll"], [])
 
 
-def test_a_preview_knows_what_the_program_says_and_no_more(provider: AwsProvider) -> None:
+def test_a_preview_knows_only_the_programs_values(provider: AwsProvider) -> None:
     id, outputs = provider.create(NODE_GROUP, urn(NODE_GROUP), {**GROUP, "tags": {"a": "b"}}, True, 0)
     assert id == ""
     assert outputs["clusterName"] == "ml" and outputs["arn"] is UNKNOWN and outputs["resources"] is UNKNOWN
@@ -129,7 +131,7 @@ def test_a_preview_knows_what_the_program_says_and_no_more(provider: AwsProvider
         ({"region": "us-east-1", "forbiddenAccountIds": ["123456789012"]}, "AWS account ID not allowed: 123456789012"),
     ],
 )
-def test_a_provider_that_cannot_work_says_so(config: dict[str, Any], said: str) -> None:
+def test_an_invalid_provider_configuration_is_refused(config: dict[str, Any], said: str) -> None:
     with pytest.raises(ProviderError, match=said):
         AwsProvider().configure(config)
 
@@ -169,21 +171,19 @@ def test_a_provider_that_cannot_work_says_so(config: dict[str, Any], said: str) 
         ),
     ],
 )
-def test_wrong_inputs_are_found_in_the_check(
-    provider: AwsProvider, token: str, inputs: dict[str, Any], said: str
-) -> None:
+def test_wrong_inputs_fail_the_check(provider: AwsProvider, token: str, inputs: dict[str, Any], said: str) -> None:
     _, failures = check(provider, token, inputs)
     assert said in "; ".join(failure.reason for failure in failures)
 
 
-def test_the_calls_of_a_resource_are_known_without_a_server() -> None:
+def test_the_api_calls_of_a_resource_are_known_without_a_server() -> None:
     (call,) = calls(NODE_GROUP, GROUP)
     service, operation, params = call
     assert (service, operation, params["nodegroupName"]) == ("eks", "CreateNodegroup", "cpu")
     assert params["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
 
 
-def test_a_launch_templates_blocks_become_the_apis() -> None:
+def test_a_launch_templates_blocks_are_converted_to_the_api() -> None:
     inputs = {
         "name": "lt",
         "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": 100.0, "encrypted": "true"}}],
@@ -202,12 +202,12 @@ def test_a_launch_templates_blocks_become_the_apis() -> None:
     assert refusals("aws:ec2/launchTemplate:LaunchTemplate", inputs) == []
 
 
-def test_an_unknown_member_is_refused_by_the_apis_model() -> None:
+def test_an_unknown_member_is_refused_by_the_api_model() -> None:
     inputs = {"name": "lt", "metadataOptions": {"httpToken": "required"}}
     assert "httpToken" in "; ".join(refusals("aws:ec2/launchTemplate:LaunchTemplate", inputs))
 
 
-def test_a_preview_does_not_take_a_nested_member_of_awss_for_missing(provider: AwsProvider) -> None:
+def test_a_preview_treats_a_nested_output_of_aws_as_unknown(provider: AwsProvider) -> None:
     """Before the cluster exists its security group is unknown; later a preview of an update keeps it."""
     token = "aws:eks/cluster:Cluster"
     inputs = {"name": "ml", "roleArn": "arn:aws:iam::123456789012:role/r", "vpcConfig": {"subnetIds": ["a", "b"]}}

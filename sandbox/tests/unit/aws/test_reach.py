@@ -53,7 +53,7 @@ PULLS = ["s3", "ecr.api", "ecr.dkr"]
         (Clouds({"main": [HOME]}, [], groups=False), False, 0),
     ],
 )
-def test_the_routes_of_the_nodes_subnets_decide(
+def test_the_routes_of_the_nodes_subnets_decide_internet_access(
     monkeypatch: pytest.MonkeyPatch, clouds: Clouds, closed: bool, inside: int
 ) -> None:
     """field case A10: a table of its own goes before the main one; layers come from S3."""
@@ -62,5 +62,5 @@ def test_the_routes_of_the_nodes_subnets_decide(
     assert (found.closed, len(found.inside)) == (closed, inside)
 
 
-def test_an_open_network_asks_nothing_of_a_pod() -> None:
+def test_internet_access_restricts_no_image() -> None:
     assert Reach().unreachable == ""

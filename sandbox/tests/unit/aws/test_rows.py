@@ -46,7 +46,7 @@ def made(world: World, cluster: dict[str, Any]) -> Made:
     return found
 
 
-def test_every_row_is_tried() -> None:
+def test_every_row_has_a_test_case() -> None:
     world_makes = {
         "aws:ec2/vpc:Vpc",
         "aws:ec2/subnet:Subnet",
@@ -57,12 +57,12 @@ def test_every_row_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", ["vpc", "subnet-a", "role", "ml", *CASES])
-def test_a_refresh_finds_what_was_written_and_no_change_is_left(world: World, made: Made, name: str) -> None:
+def test_a_refresh_after_create_shows_no_change(world: World, made: Made, name: str) -> None:
     world.settled(name, OTHERS.get(name))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[2]])
-def test_a_change_that_aws_can_make_is_made_in_place(world: World, made: Made, name: str) -> None:
+def test_a_change_that_aws_supports_is_made_in_place(world: World, made: Made, name: str) -> None:
     changes, replaces, outputs = world.change(name, CASES[name][2])
     assert changes and replaces == []
     for key, value in CASES[name][2].items():
@@ -77,7 +77,7 @@ def test_a_launch_template_gets_a_new_version_that_becomes_the_default(world: Wo
     assert after["latestVersion"] == after["defaultVersion"] == before["latestVersion"] + 1
 
 
-def test_a_cluster_moves_one_version_up_and_not_two(world: World, made: Made) -> None:
+def test_a_cluster_is_upgraded_one_minor_version_at_a_time(world: World, made: Made) -> None:
     changes, _, outputs = world.change("ml", {"version": "1.35", "enabledClusterLogTypes": ["api"]})
     assert changes == ["enabledClusterLogTypes", "version"]
     assert (outputs["version"], outputs["enabledClusterLogTypes"]) == ("1.35", ["api"])
@@ -85,7 +85,7 @@ def test_a_cluster_moves_one_version_up_and_not_two(world: World, made: Made) ->
         world.change("ml", {"version": "1.31"})
 
 
-def test_an_interface_endpoint_moves_to_other_subnets_in_place(world: World, made: Made, aws: Any) -> None:
+def test_an_interface_endpoint_changes_its_subnets_in_place(world: World, made: Made, aws: Any) -> None:
     here, there = world.made["subnet-a"][2], world.made["subnet-b"][2]
 
     def places() -> dict[str, list[str]]:
@@ -102,12 +102,12 @@ def test_an_interface_endpoint_moves_to_other_subnets_in_place(world: World, mad
     world.settled("interface-endpoint")
 
 
-def test_a_network_leaves_the_vpc_only_when_no_subnet_is_in_it(world: World, made: Made) -> None:
+def test_a_cidr_block_is_removed_only_without_subnets(world: World, made: Made) -> None:
     with pytest.raises(ProviderError, match=r"InvalidCidrBlock\.InUse"):
         world.delete("pods-network")
 
 
-def test_a_tag_of_somebody_elses_resource_is_removed_alone(world: World, made: Made, aws: Any) -> None:
+def test_removing_a_tag_keeps_the_other_tags_of_the_resource(world: World, made: Made, aws: Any) -> None:
     subnet, key = world.made["subnet-b"][2], {"resourceId": world.made["subnet-b"][2], "key": "mine", "value": "1"}
     world.make("aws:ec2/tag:Tag", "other-tag", key)
     aws("ec2").create_tags(Resources=[subnet], Tags=[{"Key": "theirs", "Value": "x"}])
@@ -116,7 +116,7 @@ def test_a_tag_of_somebody_elses_resource_is_removed_alone(world: World, made: M
     assert {each["Key"] for each in left} == {"theirs", "owner", "kubernetes.io/role/elb"}
 
 
-def test_drift_is_seen_by_a_refresh_and_put_right(world: World, made: Made, aws: Any) -> None:
+def test_drift_is_found_by_a_refresh_and_corrected(world: World, made: Made, aws: Any) -> None:
     token, urn, id, inputs, outputs = world.made["log"]
     aws("logs").put_retention_policy(logGroupName=id, retentionInDays=1)
     found = world.provider.read(token, urn, id, inputs, outputs)
@@ -125,14 +125,14 @@ def test_drift_is_seen_by_a_refresh_and_put_right(world: World, made: Made, aws:
     assert diff.changes == ["retentionInDays"]
 
 
-def test_what_somebody_else_deleted_is_gone_for_a_refresh(world: World, made: Made, aws: Any) -> None:
+def test_a_refresh_notices_a_deleted_object(world: World, made: Made, aws: Any) -> None:
     token, urn, id, inputs, outputs = world.made["placement"]
     aws("ec2").delete_placement_group(GroupName=id)
     assert world.provider.read(token, urn, id, inputs, outputs) is None
     world.delete("placement")  # deleting it again is no error
 
 
-def test_a_lustre_file_system_grows_in_place_and_shrinks_into_a_new_one(world: World, made: Made) -> None:
+def test_a_lustre_file_system_grows_in_place_and_is_replaced_to_shrink(world: World, made: Made) -> None:
     _, replaces, outputs = world.change("lustre", {"storageCapacity": 7200})
     assert (replaces, outputs["storageCapacity"]) == ([], 7200)
     assert outputs["metadataConfiguration"] == {"mode": "AUTOMATIC", "iops": 6000}
@@ -149,7 +149,7 @@ def test_a_lustre_file_system_grows_in_place_and_shrinks_into_a_new_one(world: W
         ("files-policy", {"policy": "{"}, "invalid JSON"),
     ],
 )
-def test_what_efs_and_fsx_would_refuse_is_refused(
+def test_invalid_requests_to_efs_and_fsx_are_refused(
     world: World, made: Made, token: str, changes: dict[str, Any], words: str
 ) -> None:
     inputs = {key: value for key, value in world.made[token][3].items() if key != "__defaults"}
@@ -167,7 +167,7 @@ def test_a_file_system_with_backups_is_not_linked_to_a_bucket(world: World, made
 @pytest.mark.parametrize(
     "name", ["vpc", "launch", "role", "key", "ml", "pool", "addon", "files", "lustre", "link", *NETWORK]
 )
-def test_an_import_by_id_gives_inputs_that_show_no_difference(world: World, made: Made, name: str) -> None:
+def test_an_import_by_id_gives_inputs_without_differences(world: World, made: Made, name: str) -> None:
     token, urn, id, inputs, _ = world.made[name]
     found = world.provider.read(token, urn, id, {}, {})
     assert found is not None
@@ -177,7 +177,7 @@ def test_an_import_by_id_gives_inputs_that_show_no_difference(world: World, made
     assert told - set(imported) <= FORGOTTEN
 
 
-def test_everything_goes_and_nothing_is_left(world: World, made: Made) -> None:
+def test_destroy_leaves_no_objects(world: World, made: Made) -> None:
     """Last in this file: the deletes in reverse order meet no dependency and leave nothing in the account."""
     world.delete_all()
     assert inventory.leftovers() == []

@@ -48,7 +48,7 @@ def saved(home: Path) -> None:
     assert (home / "aws" / "snapshot.pickle").exists()
 
 
-def test_a_killed_server_comes_back_with_its_state(aws: Any, home: Path) -> None:
+def test_a_killed_server_restores_its_state(aws: Any, home: Path) -> None:
     """References between services too: the restored Auto Scaling group launches into the restored subnet."""
     ec2 = aws("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
@@ -84,7 +84,7 @@ def test_a_killed_server_comes_back_with_its_state(aws: Any, home: Path) -> None
     assert (found["SubnetId"], found["State"]["Name"]) == (subnet, "running")
 
 
-def test_what_aws_has_by_itself_is_not_saved_and_is_there_after_a_kill(aws: Any, home: Path) -> None:
+def test_built_in_objects_of_aws_are_not_saved_but_exist_after_a_restart(aws: Any, home: Path) -> None:
     """Its policies, attached or not, and its machine images with their snapshots."""
 
     def of_aws() -> tuple[Any, ...]:
@@ -126,7 +126,7 @@ def test_what_aws_has_by_itself_is_not_saved_and_is_there_after_a_kill(aws: Any,
     assert of_aws()[0][worker] == 1
 
 
-def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
+def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
     """Each protocol: the query one of EC2, IAM and Auto Scaling, JSON, and REST."""
 
     def look() -> None:
@@ -149,7 +149,7 @@ def test_a_look_writes_nothing(aws: Any, home: Path) -> None:
     assert (home / "aws" / "snapshot.pickle").stat().st_mtime_ns != before
 
 
-def test_who_looks_after_a_cluster_finds_a_server_that_came_back_on_another_port(aws: Any, home: Path) -> None:
+def test_controllers_find_a_server_that_restarted_on_another_port(aws: Any, home: Path) -> None:
     """A controller outlives the server. It used to keep calling the old port, so new machines never became nodes."""
     key, disks = f"eks-{REGION}-train", Disks(REGION, "train")
     cloud = cloud_of(key)
@@ -168,7 +168,7 @@ def test_who_looks_after_a_cluster_finds_a_server_that_came_back_on_another_port
     assert look() != before
 
 
-def test_load_balancers_survive_a_kill_with_their_interfaces(aws: Any, home: Path) -> None:
+def test_load_balancers_keep_their_interfaces_after_a_restart(aws: Any, home: Path) -> None:
     ec2 = aws("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.0.0/24")["Subnet"]["SubnetId"]
@@ -191,14 +191,14 @@ def test_load_balancers_survive_a_kill_with_their_interfaces(aws: Any, home: Pat
     ec2.delete_vpc(VpcId=vpc)
 
 
-def test_a_stopped_server_saves_what_was_not_saved_yet(aws: Any, home: Path) -> None:
+def test_a_stopped_server_saves_pending_changes(aws: Any, home: Path) -> None:
     name = aws("logs").create_log_group(logGroupName="late") and "late"
     process.stop(server.NAME)
     server.start(control_plane=False)
     assert name in [group["logGroupName"] for group in aws("logs").describe_log_groups()["logGroups"]]
 
 
-def test_a_corrupt_snapshot_is_set_aside_and_said(aws: Any, home: Path) -> None:
+def test_a_corrupt_snapshot_is_set_aside_and_reported(aws: Any, home: Path) -> None:
     before = server.health()
     assert before
     kill()
@@ -218,7 +218,7 @@ def test_a_second_start_finds_the_running_server(aws: Any) -> None:
     assert server.start(control_plane=False).pid == server.start(control_plane=False).pid
 
 
-def test_neither_proxy_nor_profile_of_the_person_reach_in(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_proxy_and_profile_have_no_effect(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
@@ -261,7 +261,7 @@ LIST = b"Action=GetCallerIdentity&Version=2011-06-15"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def test_every_sdks_signature_is_taken(aws: Any) -> None:
+def test_the_signature_of_every_sdk_is_accepted(aws: Any) -> None:
     """Also of S3, whose paths are signed as they are, with characters that others would escape twice."""
     assert aws("sts").get_caller_identity()["Account"] == session.ACCOUNT
     s3 = aws("s3")
@@ -272,7 +272,7 @@ def test_every_sdks_signature_is_taken(aws: Any) -> None:
     assert send(signed("POST", "/", "sts", LIST, FORM))[0] == 200
 
 
-def test_what_web_pages_can_send_is_refused(aws: Any) -> None:
+def test_requests_from_web_pages_are_refused(aws: Any) -> None:
     """Security case C1: a page that a browser shows, by a port scan or by a name of its own that leads to loopback."""
     good = signed("POST", "/", "sts", LIST, FORM)
     for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
@@ -289,7 +289,7 @@ def test_what_web_pages_can_send_is_refused(aws: Any) -> None:
     assert not [name for name in refused.value.headers if name.lower().startswith("access-control")]
 
 
-def test_who_does_not_have_the_key_is_refused(aws: Any) -> None:
+def test_a_request_without_the_key_is_refused(aws: Any) -> None:
     """Security case C1: any user of the machine reached the port, with any key."""
     key = access_key()
     other = AccessKey("AKIA" + "X" * 16, key.secret)
@@ -315,7 +315,7 @@ def credentials(key: AccessKey) -> dict[str, str]:
     return {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret}
 
 
-def test_a_role_that_was_assumed_has_a_key_that_counts(aws: Any) -> None:
+def test_the_key_of_an_assumed_role_is_accepted(aws: Any) -> None:
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     arn = aws("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     given = aws("sts").assume_role(RoleArn=arn, RoleSessionName="deploy")["Credentials"]
@@ -325,7 +325,7 @@ def test_a_role_that_was_assumed_has_a_key_that_counts(aws: Any) -> None:
 
 
 @pytest.mark.parametrize("service", ["batch", "lambda", "ecs", "codebuild", "cloudformation", "dynamodb", "sts-x"])
-def test_services_that_no_row_uses_are_not_there(aws: Any, service: str) -> None:
+def test_unused_services_are_not_served(aws: Any, service: str) -> None:
     """Security case C1: moto's Batch and Lambda start containers, privileged ones with the machine's disk in them."""
     status, said = send(
         signed("POST", "/v1/registerjobdefinition", service, b"{}", {"Content-Type": "application/json"})
@@ -334,7 +334,7 @@ def test_services_that_no_row_uses_are_not_there(aws: Any, service: str) -> None
 
 
 @pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/%6doto-api/", "/latest/meta-data/iam/"])
-def test_motos_own_pages_are_closed_to_the_owner_too(aws: Any, path: str) -> None:
+def test_the_control_pages_of_moto_are_closed_to_the_owner_as_well(aws: Any, path: str) -> None:
     assert send(signed("POST", path, "s3"))[0] == 403
 
 
@@ -364,13 +364,13 @@ def test_moto_finds_no_docker() -> None:
         ("/clusters/x/insights", {}, "does not know the operation"),
     ],
 )
-def test_eks_refuses_what_its_model_does_not_have(aws: Any, path: str, body: dict[str, Any], said: str) -> None:
+def test_eks_refuses_requests_outside_its_model(aws: Any, path: str, body: dict[str, Any], said: str) -> None:
     status, answer = raw(path, body)
     assert status == 400
     assert said in answer["message"]
 
 
-def test_the_eks_images_parameters_are_there(aws: Any) -> None:
+def test_the_parameters_of_eks_images_exist(aws: Any) -> None:
     path = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/nvidia/recommended/release_version"
     assert aws("ssm").get_parameter(Name=path)["Parameter"]["Value"].startswith("1.35.")
     with pytest.raises(botocore.exceptions.ClientError, match="ParameterNotFound"):

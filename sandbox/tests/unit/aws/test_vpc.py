@@ -25,12 +25,12 @@ ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
         ("100.64.0.0/15", "is invalid"),
     ],
 )
-def test_a_network_that_aws_keeps_out_of_a_vpc_is_kept_out(world: World, network: str, said: str) -> None:
+def test_a_forbidden_cidr_block_is_refused(world: World, network: str, said: str) -> None:
     assert said in world.refuses(NETWORK, {"vpcId": world.made["vpc"][2], "cidrBlock": network})
 
 
 @pytest.mark.parametrize("network", ["10.1.0.0/16", "100.64.0.0/16"])
-def test_a_network_that_aws_lets_in_joins_and_leaves(world: World, aws: Any, network: str) -> None:
+def test_an_allowed_cidr_block_can_be_added_and_removed(world: World, aws: Any, network: str) -> None:
     vpc = world.made["vpc"][2]
     world.make(NETWORK, "more", {"vpcId": vpc, "cidrBlock": network})
     table = world.make("aws:ec2/routeTable:RouteTable", "table", {"vpcId": vpc})
@@ -55,7 +55,7 @@ def endpoint(world: World, service: str = "sts") -> dict[str, Any]:
     }
 
 
-def test_two_endpoints_do_not_share_a_private_name(world: World) -> None:
+def test_two_endpoints_cannot_have_the_same_private_name(world: World) -> None:
     world.make(ENDPOINT, "first", endpoint(world))
     assert "conflicting DNS domain" in world.refuses(ENDPOINT, endpoint(world))
     world.make(ENDPOINT, "second", endpoint(world, "ec2"))
@@ -63,13 +63,13 @@ def test_two_endpoints_do_not_share_a_private_name(world: World) -> None:
     world.delete("first")
 
 
-def test_a_private_name_wants_both_dns_attributes(world: World) -> None:
+def test_a_private_name_requires_both_dns_attributes(world: World) -> None:
     world.change("vpc", {"enableDnsHostnames": False})
     assert "requires both enableDnsSupport and enableDnsHostnames" in world.refuses(ENDPOINT, endpoint(world))
     world.change("vpc", {"enableDnsHostnames": True})
 
 
-def test_a_subnet_with_an_endpoint_in_it_and_its_group_stay(world: World) -> None:
+def test_a_subnet_and_security_group_of_an_endpoint_are_not_deleted(world: World) -> None:
     group = world.make("aws:ec2/securityGroup:SecurityGroup", "group", {"vpcId": world.made["vpc"][2]})
     world.make(ENDPOINT, "first", {**endpoint(world), "securityGroupIds": [group["id"]]})
     for name in ("group", "subnet-a"):

@@ -100,7 +100,7 @@ def cpu_spec(cores: int) -> dict:
     return {"containers": [{"name": "a", "image": "a", "resources": {"requests": {"cpu": str(cores)}}}]}
 
 
-def test_a_node_that_is_coming_to_the_zone_of_a_volume_is_waited_for() -> None:
+def test_it_waits_for_a_node_that_starts_in_the_zone_of_a_volume() -> None:
     """field case A4: the node has the zone that it was ordered for, not the template's; no second one is ordered."""
     group = gpu_group()
     there = replace(group.template, zone="us-east-1b")
@@ -122,7 +122,7 @@ def test_it_orders_one_node_and_waits_for_it() -> None:
     assert world.api.events == [("TriggeredScaleUp", "pod triggered scale-up: [{asg-gpu 0->1 (max: 10)}]")]
 
 
-def test_as_many_nodes_as_the_pods_need_together() -> None:
+def test_it_orders_as_many_nodes_as_the_pods_need_together() -> None:
     """seed row S04: three pods of three cores are two nodes of eight."""
     world = World(cpu_group(min=0, desired=0))
     for number in range(3):
@@ -130,7 +130,7 @@ def test_as_many_nodes_as_the_pods_need_together() -> None:
     assert world.look() == [("asg-cpu", 2)]
 
 
-def test_the_first_rung_of_a_ladder_comes_first_then_the_least_waste() -> None:
+def test_the_first_rung_is_chosen_then_the_least_waste() -> None:
     """seed row S12: priority before price, and the smaller machine among equals."""
     small = replace(cpu_group(min=0, desired=0, template=shape("m5.xlarge", 4, "15Gi", {})), id="small", pool="small")
     large = replace(small, id="large", template=shape("m5.4xlarge", 16, "62Gi", {}))
@@ -164,7 +164,7 @@ BALANCED = (
 
 
 @pytest.mark.parametrize(("flags", "order"), [(BALANCED, ["web-b", "web-a", "web-b"]), ((), ["web-a"] * 3)])
-def test_similar_groups_grow_evenly_where_the_flags_say_so(flags: tuple[str, ...], order: list[str]) -> None:
+def test_similar_groups_grow_evenly_if_the_flags_request_it(flags: tuple[str, ...], order: list[str]) -> None:
     """field case A4: the zones of a rung, as the real one's BalanceScaleUpBetweenGroups has it."""
     world = zones(*flags, a=1, b=0)
     for number in range(4):  # one of them fits on the node that is there
@@ -188,7 +188,7 @@ def ladder() -> World:
     return world
 
 
-def test_the_chart_s_priorities_make_a_ladder_of_a_pools_groups() -> None:
+def test_the_priorities_of_the_chart_order_the_groups_of_a_pool() -> None:
     """seed row S04: reserved, then spot, then on demand; a full rung gives way to the next."""
     world = ladder()
     for number, rung in enumerate(("eks-gpu-reserved-1", "eks-gpu-spot-1", "eks-gpu-1")):
@@ -196,7 +196,7 @@ def test_the_chart_s_priorities_make_a_ladder_of_a_pools_groups() -> None:
         assert world.look(1, nodes=False) == [(rung, 1)]
 
 
-def test_a_rung_without_capacity_gives_way_to_the_next() -> None:
+def test_the_next_rung_is_tried_when_a_rung_has_no_capacity() -> None:
     """seed row S12: reserved capacity is used up, spot is not to be had; on demand is."""
     world = ladder()
     world.fleet.capacity |= {"eks-gpu-reserved-1": 0, "eks-gpu-spot-1": 0}
@@ -206,7 +206,7 @@ def test_a_rung_without_capacity_gives_way_to_the_next() -> None:
     assert asked == [(reserved, 1), (reserved, 0), (spot, 1), (spot, 0), ("eks-gpu-1", 1)]
 
 
-def test_a_group_that_no_priority_means_comes_last() -> None:
+def test_a_group_that_no_priority_matches_is_last() -> None:
     """As the real priority expander does not use it while another would do."""
     world = World(gpu_group(id="another", priority=99), gpu_group(id="eks-gpu-1"))
     world.api.objects[PRIORITIES] = {"data": {"priorities": LADDER}}
@@ -215,7 +215,7 @@ def test_a_group_that_no_priority_means_comes_last() -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "10: [(]", "ten: [a]", "{"])
-def test_priorities_that_make_no_sense_are_ignored_with_a_word(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_priorities_are_ignored_with_a_warning(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     world = World(gpu_group())
     world.api.objects[PRIORITIES] = {"data": {"priorities": text}}
     world.pending("train", training_spec())
@@ -223,7 +223,7 @@ def test_priorities_that_make_no_sense_are_ignored_with_a_word(text: str, capsys
     assert "priorities are ignored" in capsys.readouterr().out
 
 
-def test_daemon_sets_take_their_share_of_a_new_node() -> None:
+def test_daemon_sets_use_a_part_of_a_new_node() -> None:
     """What DaemonSets will use is not there for the pod."""
     world = World(cpu_group(min=0, desired=0))
     daemon = {"metadata": {"namespace": "kube-system"}, "spec": {"template": {"spec": cpu_spec(1)}}}
@@ -240,14 +240,14 @@ def test_daemon_sets_take_their_share_of_a_new_node() -> None:
         {"nodeName": "somewhere"},
     ],
 )
-def test_pods_that_are_nobodys_concern(change: dict) -> None:
+def test_expendable_and_placed_pods_are_ignored(change: dict) -> None:
     """Expendable pods and placed ones order nothing."""
     world = World(gpu_group())
     world.pending("train", training_spec(), **change)
     assert world.look() == []
 
 
-def test_a_refusal_of_the_cloud_is_said_and_the_group_left_alone_for_a_while() -> None:
+def test_a_refusal_of_the_cloud_is_reported_and_starts_a_backoff() -> None:
     """seed row S04: for example a quota of zero."""
     world = World(gpu_group())
     world.fleet.set_desired = lambda *_: (_ for _ in ()).throw(RuntimeError("VcpuLimitExceeded"))  # type: ignore[method-assign]
@@ -260,7 +260,7 @@ def test_a_refusal_of_the_cloud_is_said_and_the_group_left_alone_for_a_while() -
     assert world.look(40) == [("asg-gpu", 1)]
 
 
-def test_an_order_that_is_not_filled_is_taken_back() -> None:
+def test_an_order_without_capacity_is_cancelled() -> None:
     """seed row S12: no capacity."""
     world = World(gpu_group())
     world.fleet.capacity["asg-gpu"] = 0
@@ -270,7 +270,7 @@ def test_an_order_that_is_not_filled_is_taken_back() -> None:
     assert world.look(61) == [("asg-gpu", 0)]
 
 
-def test_an_idle_node_goes_after_its_time_and_never_below_the_minimum() -> None:
+def test_an_idle_node_is_removed_but_never_below_the_minimum() -> None:
     """seed rows S02, S03: 2..20 and 0..10."""
     world = World(cpu_group(desired=3), gpu_group(desired=1))
     world.look()
@@ -292,7 +292,7 @@ def test_an_idle_node_goes_after_its_time_and_never_below_the_minimum() -> None:
         ({"annotations": {"kubernetes.io/config.mirror": "x"}}, True),
     ],
 )
-def test_what_keeps_a_node(meta: dict, goes: bool) -> None:
+def test_pods_that_prevent_the_removal_of_a_node(meta: dict, goes: bool) -> None:
     """Only pods that go down with their node anyway do not."""
     world = World(cpu_group(min=0, desired=1))
     world.running("p", world.fleet.machines()[0].node_name, **meta)
@@ -326,7 +326,7 @@ def test_a_pod_that_may_be_evicted_is_moved_first() -> None:
     assert [m.node_name for m in world.fleet.machines()] != [name] and len(world.fleet.machines()) == 1
 
 
-def test_a_node_that_a_waiting_pod_counts_on_is_not_idle() -> None:
+def test_a_node_that_a_pending_pod_needs_is_not_idle() -> None:
     """Between two looks of the scheduler a node may look empty."""
     world = World(cpu_group(min=0, desired=1))
     world.pending("p", cpu_spec(3))

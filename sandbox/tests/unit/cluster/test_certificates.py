@@ -25,19 +25,19 @@ def load(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def test_everything_is_signed_by_the_authority(pki: Path) -> None:
+def test_every_certificate_is_signed_by_the_ca(pki: Path) -> None:
     authority = load(pki / "ca.crt")
     for name in ("apiserver", *certificates.CLIENTS):
         load(pki / f"{name}.crt").verify_directly_issued_by(authority)
 
 
-def test_the_servers_names_cover_loopback_and_the_service(pki: Path) -> None:
+def test_the_server_certificate_names_loopback_and_the_service(pki: Path) -> None:
     names = load(pki / "apiserver.crt").extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {str(ip) for ip in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "10.100.0.1"}
     assert "localhost" in names.get_values_for_type(x509.DNSName)
 
 
-def test_admin_is_of_the_admins_group_and_the_scheduler_is_not(pki: Path) -> None:
+def test_admin_is_in_the_admin_group_and_the_scheduler_is_not(pki: Path) -> None:
     assert load(pki / "admin.crt").subject.rfc4514_string() == "CN=admin,O=system:masters"
     assert load(pki / "kube-scheduler.crt").subject.rfc4514_string() == "CN=system:kube-scheduler"
 
@@ -48,13 +48,13 @@ def test_keys_are_readable_by_their_owner_only(pki: Path) -> None:
         assert key.stat().st_mode & 0o077 == 0, key
 
 
-def test_made_once_and_kept(pki: Path) -> None:
+def test_certificates_are_created_once_and_kept(pki: Path) -> None:
     before = {path: path.read_bytes() for path in pki.iterdir()}
     certificates.make(pki, "10.100.0.1")
     assert {path: path.read_bytes() for path in pki.iterdir()} == before
 
 
-def test_a_kubeconfig_stands_alone_and_its_pairs_belong_together(pki: Path, tmp_path: Path) -> None:
+def test_a_kubeconfig_is_self_contained_and_its_key_pairs_match(pki: Path, tmp_path: Path) -> None:
     """seed row S01: whoever copies the kubeconfig needs nothing else."""
     config = yaml.safe_load(certificates.kubeconfig(pki, "admin", "https://127.0.0.1:1", "dev"))
     user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
@@ -72,7 +72,7 @@ def test_tokens_are_signed_with_rsa(pki: Path) -> None:
     assert type(key).__name__.endswith("RSAPublicKey")
 
 
-def test_etcd_has_an_authority_of_its_own(pki: Path, tmp_path: Path) -> None:
+def test_etcd_has_a_separate_ca(pki: Path, tmp_path: Path) -> None:
     """Security case M3. What the cluster's authority signs, for example for a CertificateSigningRequest, opens no etcd;
     and nothing can be signed for etcd later."""
     certificates.make_etcd(tmp_path / "etcd")

@@ -49,7 +49,7 @@ def test_the_rungs_are_tried_in_the_order_of_the_class() -> None:
     assert asked(world, 4) == RUNGS
 
 
-def test_without_a_class_the_cloud_takes_what_is_cheapest() -> None:
+def test_without_a_class_the_cheapest_pool_grows() -> None:
     world = World(*(rung(name, labelled=False, tainted=False, priority=index) for index, name in enumerate(RUNGS)))
     assert asked(world, 2) == ["train", "train-spot"]
 
@@ -62,7 +62,7 @@ def test_without_a_class_the_cloud_takes_what_is_cheapest() -> None:
         (rung("train"), ["train-spot"], "no priority of ComputeClass train names its node pool"),
     ],
 )
-def test_a_pool_that_its_class_does_not_know_never_grows(group: Group, classes: list[str], reason: str) -> None:
+def test_a_pool_that_its_class_does_not_name_never_grows(group: Group, classes: list[str], reason: str) -> None:
     world = World(group)
     if classes:
         ordered(world, classes)
@@ -70,7 +70,7 @@ def test_a_pool_that_its_class_does_not_know_never_grows(group: Group, classes: 
     assert any(reason in message for kind, message in world.api.events if kind == "NotTriggerScaleUp")
 
 
-def test_the_kind_is_made_once() -> None:
+def test_the_crd_is_created_once() -> None:
     class Server:
         made: list[dict[str, Any]] = []
 

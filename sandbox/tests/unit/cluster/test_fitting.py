@@ -41,7 +41,7 @@ def test_the_guides_pod_fits_the_guides_node() -> None:
         (gpu_room(unschedulable=True), "node(s) were unschedulable"),
     ],
 )
-def test_each_thing_that_is_missing_is_named(node_info: NodeInfo, reason: str) -> None:
+def test_each_missing_requirement_is_named(node_info: NodeInfo, reason: str) -> None:
     """seed rows S08, S09, S10: in the scheduler's words."""
     assert misfit(TRAINING, node_info) == reason
 
@@ -51,7 +51,7 @@ def test_a_plain_pod_does_not_fit_a_tainted_node() -> None:
     assert misfit(plain_pod("plain"), gpu_room()) == "node(s) had untolerated taint(s) {nvidia.com/gpu: true}"
 
 
-def test_requests_count_the_greediest_moment() -> None:
+def test_requests_are_those_of_the_peak() -> None:
     """Init containers run one after the other beside their sidecars; limits stand in for missing requests."""
     spec = {
         "initContainers": [
@@ -64,7 +64,7 @@ def test_requests_count_the_greediest_moment() -> None:
     assert requests({"spec": spec}) == parse_all({"cpu": 6, "nvidia.com/gpu": 1, "memory": "10Mi", "pods": 1})
 
 
-def test_a_full_node_takes_no_more() -> None:
+def test_a_full_node_accepts_no_more_pods() -> None:
     node_info = gpu_room()
     node_info.add(TRAINING)
     assert misfit(TRAINING, node_info) in ("Insufficient nvidia.com/gpu", "Insufficient cpu", "Insufficient memory")
@@ -91,7 +91,7 @@ labels = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_siz
 
 
 @given(labels, labels)
-def test_match_labels_mean_the_same_as_in_expressions(wanted: dict[str, str], have: dict[str, str]) -> None:
+def test_match_labels_are_equivalent_to_in_expressions(wanted: dict[str, str], have: dict[str, str]) -> None:
     expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in wanted.items()]
     exact = selector_matches({"matchLabels": wanted}, have)
     assert exact == selector_matches({"matchExpressions": expressions}, have) == (wanted.items() <= have.items())

@@ -48,7 +48,7 @@ def strategy(value: str) -> dict[str, Any]:
         (pod(securityContext={"privileged": True}), machine(MOUNTS), True),
     ],
 )
-def test_a_plugin_finds_the_gpus_where_its_variable_counts(plugin: Any, node: Machine, works: bool) -> None:
+def test_a_plugin_finds_the_gpus_if_the_node_accepts_its_variable(plugin: Any, node: Machine, works: bool) -> None:
     """field case A0: amazon-eks-ami#2706."""
     api: Any = Written()
     assert bool(gpus.plugins_that_work(api, [plugin], node)) is works
@@ -58,7 +58,7 @@ def test_a_plugin_finds_the_gpus_where_its_variable_counts(plugin: Any, node: Ma
 
 @pytest.mark.parametrize("passes", ["", "true"])
 @pytest.mark.parametrize("pinned", [False, True])
-def test_the_static_cpu_manager_takes_gpus_that_the_kubelet_does_not_know(pinned: bool, passes: str) -> None:
+def test_the_static_cpu_manager_removes_gpus_that_the_kubelet_does_not_know(pinned: bool, passes: str) -> None:
     """k8s-device-plugin#145, amazon-eks-ami#2428: "Failed to initialize NVML: Unknown Error" in a running container."""
     api: Any = Written()
     plugin = pod(env=[*strategy("volume-mounts")["env"], {"name": "PASS_DEVICE_SPECS", "value": passes}])
@@ -79,7 +79,7 @@ def test_the_static_cpu_manager_takes_gpus_that_the_kubelet_does_not_know(pinned
         ({}, {}, machine(MOUNTS), True),
     ],
 )
-def test_a_pod_finds_its_gpus_where_plugin_and_node_agree(
+def test_a_pod_finds_its_gpus_if_plugin_and_node_agree(
     container: dict[str, Any], plugin: dict[str, Any], node: Machine, sees: bool
 ) -> None:
     """field case A0: a pod that asks for none is left alone."""

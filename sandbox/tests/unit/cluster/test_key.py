@@ -18,18 +18,18 @@ from sandbox.errors import SandboxError
         ("gke-my-proj-europe-west4-b-dev-2", ("gke", "my-proj", "europe-west4-b", "dev-2")),
     ],
 )
-def test_keys_are_taken_apart_as_they_were_put_together(text: str, parts: tuple[str, ...]) -> None:
+def test_keys_are_parsed_into_their_parts(text: str, parts: tuple[str, ...]) -> None:
     assert key.parts(text) == parts
     assert {"eks": key.eks, "gke": key.gke}[parts[0]](*parts[1:]) == text
 
 
 @pytest.mark.parametrize("text", ["dev", "eks-dev", "aks-westeurope-dev", "gke-proj-dev", ""])
-def test_what_is_no_key_is_refused_with_the_form(text: str) -> None:
+def test_an_invalid_key_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(SandboxError, match="eks-<region>-<name>"):
         key.parts(text)
 
 
-def test_the_issuer_has_the_clouds_own_form() -> None:
+def test_the_issuer_has_the_form_of_its_cloud() -> None:
     """seed row S01."""
     number = "0123456789abcdef" * 2
     assert key.issuer("eks-us-east-1-dev", number) == f"https://oidc.eks.us-east-1.amazonaws.com/id/{number.upper()}"

@@ -11,7 +11,7 @@ def stages() -> dict[str, dict]:
     return {stage["metadata"]["name"]: stage["spec"] for stage in yaml.safe_load_all(kwok.configuration())}
 
 
-def test_every_stage_is_there_once() -> None:
+def test_every_stage_exists_once() -> None:
     documents = list(yaml.safe_load_all(kwok.configuration()))
     assert all(d["apiVersion"] == "kwok.x-k8s.io/v1alpha1" and d["kind"] == "Stage" for d in documents)
     assert {*stages()} == {
@@ -25,14 +25,14 @@ def test_every_stage_is_there_once() -> None:
     assert len(documents) == len(stages())
 
 
-def test_only_a_jobs_pod_completes_and_when_its_annotation_says() -> None:
+def test_only_a_jobs_pod_completes_after_the_time_in_its_annotation() -> None:
     spec = stages()["pod-complete"]
     wanted = [e["jq"] for e in spec["selector"]["matchExpressions"]]
     assert {"key": ".metadata.ownerReferences[]?.kind", "operator": "In", "values": ["Job"]} in wanted
     assert kwok.RUN_SECONDS in spec["delay"]["durationFrom"]["jq"]["expression"]
 
 
-def test_a_deleted_pod_fails_before_it_goes() -> None:
+def test_a_deleted_pod_fails_before_it_is_removed() -> None:
     """seed row S12: a Job with a pod failure policy waits for the phase Failed."""
     patch, delete = stages()["pod-stop"]["steps"]
     assert "phase: Failed" in patch["patch"]["template"] and delete == {"delete": True}

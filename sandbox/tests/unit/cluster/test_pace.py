@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.cluster.controller import CALM, CALM_AFTER, PERIOD, Pace
 
 
-def test_it_slows_down_when_nothing_changes_and_is_quick_again_at_once() -> None:
+def test_it_slows_down_without_changes_and_speeds_up_at_the_first_change() -> None:
     now = [0.0]
     pace = Pace(lambda: now[0])
     assert pace.after("a") == PERIOD

@@ -15,7 +15,7 @@ SUFFIXES = ["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "e3", "E2"]
 
 
 @given(st.decimals(0, 10**6, places=3), st.sampled_from(SUFFIXES))
-def test_it_reads_what_the_official_client_reads(number, suffix: str) -> None:
+def test_it_parses_what_the_official_client_parses(number, suffix: str) -> None:
     """The official client's own parser is the reference."""
     text = f"{number:f}{suffix}"
     if suffix in ("e3", "E2"):  # the official parser lacks exponents

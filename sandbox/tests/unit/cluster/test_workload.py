@@ -25,6 +25,6 @@ def test_the_training_job_has_the_guides_figures() -> None:
     assert spec["restartPolicy"] == "Never"  # what a pod failure policy demands
 
 
-def test_the_plain_pod_wishes_nothing() -> None:
+def test_the_plain_pod_has_no_affinity_and_no_toleration() -> None:
     """seed row S07."""
     assert not {"tolerations", "affinity", "nodeSelector"} & {*plain_pod("plain")["spec"]}

@@ -52,7 +52,7 @@ def run(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert gcloud_cli.main(shlex.split(line)[1:]) == 0
 
 
-def test_each_type_is_refused_until_the_command_was_run_or_is_never_refused(
+def test_a_second_create_is_refused_until_the_command_was_run_or_is_never_refused(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Reliability cases R7, R10: every type of the table, in the simulated Google Cloud."""

@@ -63,7 +63,7 @@ def test_a_body_that_the_api_refuses(schema, body, path, reason):
     assert [item for item in found if item[0] == path and reason in item[1]], found
 
 
-def test_a_body_that_the_api_takes():
+def test_a_body_that_the_api_accepts():
     body = {
         "name": "gpu",
         "initialNodeCount": 0,
@@ -87,7 +87,7 @@ def test_64_bit_numbers_are_strings_on_the_wire_only():
     assert discovery.decoerce(*POOL, body)["config"] == props["config"]
 
 
-def test_the_cut_out_schemas_are_kept_and_a_broken_file_is_made_again(tmp_path):
+def test_the_extracted_schemas_are_cached_and_a_broken_file_is_rewritten(tmp_path):
     discovery.schemas.cache_clear()
     first = discovery.schemas(*POOL)
     (file,) = (tmp_path / "gcp" / "schemas").iterdir()
@@ -104,7 +104,7 @@ NAMES = Names(
 )
 
 
-def test_names_go_to_the_api_and_back():
+def test_names_are_converted_to_the_api_and_back():
     props = {"config": {"kinds": [{"a": 1}], "one": {"b": 2}}, "mode": "x", "many": [{"c": 3}], "same": {"a.b/c": "d"}}
     origins: dict[str, str] = {}
     body = NAMES.to_api({**props, "own": 1, "empty": None}, origins)
@@ -118,7 +118,7 @@ def test_names_go_to_the_api_and_back():
     assert NAMES.to_api({"config": UNKNOWN, "many": UNKNOWN}) == {"deep": {"er": {"config": UNKNOWN}}, "many": UNKNOWN}
 
 
-def test_an_update_keeps_what_the_api_added_and_drops_what_was_taken_back():
+def test_an_update_keeps_fields_of_the_api_and_drops_removed_ones():
     body = {"a": 1, "b": {"x": 1, "served": 2}, "served": 3, "gone": 4}
     new = overwrite(body, {"a": 1, "b": {"x": 1}, "gone": 4}, {"a": 2, "b": {"y": 5}})
     assert new == {"a": 2, "b": {"y": 5, "served": 2}, "served": 3}

@@ -18,7 +18,7 @@ HOST = "kubernetes.io/hostname"
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_every_rung_promises_and_becomes_the_node_that_google_describes(name: str, tmp_path: Path) -> None:
+def test_every_rung_has_the_node_that_google_documents(name: str, tmp_path: Path) -> None:
     """seed rows S03, S04, S07, S10 and S12: labels, taints and resources, with and without a machine."""
     made, pools = stack(name)
     found = environment(made, tmp_path)
@@ -37,7 +37,7 @@ def test_every_rung_promises_and_becomes_the_node_that_google_describes(name: st
         assert machine.gpu_ready_by == ("device-plugin" if rung.pool == "own-driver" else "cloud")
 
 
-def test_the_partitions_of_every_size_are_those_of_nvidias_slices() -> None:
+def test_the_partitions_of_every_size_match_nvidias_slices() -> None:
     """seed row S03: of two GPUs each, so that their number counts too."""
     sizes = [(gpu, size) for gpu, found in hardware.GCP_PARTITIONS.items() for size in found]
     assert len(sizes) > 20
@@ -48,7 +48,7 @@ def test_the_partitions_of_every_size_are_those_of_nvidias_slices() -> None:
         assert nodes.gpus({"accelerators": [body]}) == described.gpus, (gpu, size)
 
 
-def test_a_shared_core_leaves_less_than_its_two_vcpus_promise() -> None:
+def test_a_shared_core_has_less_than_two_vcpus_allocatable() -> None:
     """Google's figures for E2: 940 millicores are left of e2-medium."""
     pool = {"name": "p", "config": {"machineType": "e2-medium"}, "_sandbox": {}}
     assert nodes.shape(pool, "us-central1-a").resources["cpu"] == "940m"

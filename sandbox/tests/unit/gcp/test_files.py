@@ -24,7 +24,7 @@ def files(cloud, cluster) -> Files:
     return Files(PROJECT, "us-central1", "yard", cloud.store)
 
 
-def test_a_network_does_not_go_before_the_instances_that_are_peered_with_it(cloud, cluster, files, network, subnetwork):
+def test_a_network_is_not_deleted_before_its_peered_instances(cloud, cluster, files, network, subnetwork):
     """field case G8: the destroy of the VPC is refused, as Google refuses it, until the instance is gone."""
     handle = files.make(volume(), {"tier": "zonal", "network": "net"}, "")
     cloud.delete(cluster)
@@ -36,7 +36,7 @@ def test_a_network_does_not_go_before_the_instances_that_are_peered_with_it(clou
     cloud.delete(network)
 
 
-def test_an_instance_is_a_tib_at_least_and_bears_the_drivers_labels(cloud, files):
+def test_an_instance_has_at_least_one_tib_and_the_drivers_labels(cloud, files):
     exports = '[{"accessMode":"READ_WRITE","ipRanges":["10.0.0.0/20"],"squashMode":"NO_ROOT_SQUASH"}]'
     parameters = {"tier": "zonal", "network": "net", "nfs-export-options-on-create": exports}
     assert files.make(volume(), parameters, "") == "modeInstance/us-central1-a/pvc-1/vol1"
@@ -47,10 +47,10 @@ def test_an_instance_is_a_tib_at_least_and_bears_the_drivers_labels(cloud, files
     assert body["labels"]["kubernetes_io_created-for_pvc_namespace"] == "training"
 
 
-def test_an_instance_that_is_declared_to_be_kept_is_no_leftover(cloud, files):
+def test_an_instance_with_reclaim_policy_retain_is_not_a_leftover(cloud, files):
     files.make(volume(), {"network": "net"}, "")
     assert any("pvc-1" in each for each in kept()) and not any("pvc-1" in each for each in leftovers())
 
 
-def test_regional_tiers_lie_in_the_region(files):
+def test_regional_tiers_are_created_in_the_region(files):
     assert files.make(volume(), {"tier": "enterprise", "network": "net"}, "") == "modeInstance/us-central1/pvc-1/vol1"

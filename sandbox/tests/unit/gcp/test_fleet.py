@@ -26,7 +26,7 @@ def test_any_fills_one_zone_before_the_next(cloud, cluster):
     assert fleet(cloud).groups()[0].details["sizes"] == {"us-central1-a": 3, "us-central1-b": 1, "us-central1-c": 0}
 
 
-def test_scale_down_removes_the_machine_that_was_named(cloud, cluster):
+def test_scale_down_removes_the_named_machine(cloud, cluster):
     id, _ = cloud.create(POOL, cpu_pool(cluster))
     fleet(cloud).set_desired(id, 5)
     victim = fleet(cloud).machines()[1]
@@ -36,7 +36,7 @@ def test_scale_down_removes_the_machine_that_was_named(cloud, cluster):
     assert fleet(cloud).groups()[0].desired == 4
 
 
-def test_a_reclaimed_machine_is_gone_first_and_made_again_later(cloud, cluster, monkeypatch):
+def test_a_reclaimed_machine_is_replaced_later(cloud, cluster, monkeypatch):
     _id, _ = cloud.create(POOL, gpu_pool(cluster, {"spot": True}, initialNodeCount=1))
     victim = fleet(cloud).machines()[0]
     fleet(cloud).reclaim(victim.id)

@@ -45,7 +45,7 @@ def test_a_cluster_without_managed_prometheus_has_none_of_its_kinds(cloud, netwo
     assert [made["metadata"]["name"] for made in cloud.planes.objects] == ["computeclasses.cloud.google.com"]
 
 
-def test_a_default_pool_stays_unless_it_is_removed(cloud, network, subnetwork):
+def test_the_default_pool_is_kept_unless_it_is_removed(cloud, network, subnetwork):
     cloud.create(CLUSTER, cluster_props(network, subnetwork, removeDefaultNodePool=False))
     assert [group.desired for group in fleet(cloud).groups()] == [3], "one node in each of three zones"
 
@@ -70,7 +70,7 @@ def test_a_control_plane_that_does_not_start_leaves_no_cluster(cloud, network, s
     cloud.create(CLUSTER, cluster_props(network, subnetwork))
 
 
-def test_a_cluster_whose_maker_was_killed_is_made_anew(cloud, cluster, network, subnetwork):
+def test_a_cluster_from_a_killed_create_is_recreated(cloud, cluster, network, subnetwork):
     cloud.store.update("container.clusters", cluster, lambda body: {**body, "status": "PROVISIONING"})
     assert cloud.read(cluster) is None
     cloud.create(CLUSTER, cluster_props(network, subnetwork))
@@ -127,14 +127,14 @@ def test_a_cluster_needs_its_subnetworks_ranges(cloud, network, subnetwork):
         cloud.create(CLUSTER, cluster_props(network, "nowhere"))
 
 
-def test_a_control_plane_is_upgraded_and_never_moved_back(cloud, cluster):
+def test_a_control_plane_is_upgraded_and_never_downgraded(cloud, cluster):
     assert cloud.diff(cluster, minMasterVersion="1.36").replaces == []
     assert cloud.update(cluster, minMasterVersion="1.36")["masterVersion"].startswith("1.36.")
     assert cloud.planes.started == {KEY: "1.36"}
     assert cloud.update(cluster, minMasterVersion="1.34")["masterVersion"].startswith("1.36.")
 
 
-def test_a_control_plane_skips_no_minor_and_leaves_no_node_three_behind(cloud, network, subnetwork):
+def test_a_control_plane_upgrade_obeys_the_version_skew(cloud, network, subnetwork):
     """reliability case R3: GKE's own rules."""
     id, _ = cloud.create(CLUSTER, cluster_props(network, subnetwork, minMasterVersion="1.34"))
     cloud.create(POOL, cpu_pool(id))

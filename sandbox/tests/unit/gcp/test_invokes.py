@@ -34,7 +34,7 @@ def test_answers_have_the_sdks_shape(cloud, subnetwork, token, args):
         assert outputs.keys() - {"universeDomain"} == answer.keys()
 
 
-def test_what_they_say(cloud, subnetwork):
+def test_answers_have_the_expected_values(cloud, subnetwork):
     invoke = cloud.provider.invoke
     project = invoke(GET_PROJECT, {})
     assert project["projectId"] == PROJECT and project["number"].isdigit()
@@ -80,13 +80,13 @@ def test_a_data_source_refuses(cloud, token, args, reason):
         cloud.provider.invoke(token, args)
 
 
-def test_an_account_is_looked_up(cloud):
+def test_a_service_account_is_found(cloud):
     cloud.create(ACCOUNT, {"accountId": "trainer"})
     answer = cloud.provider.invoke("gcp:serviceaccount/getAccount:getAccount", {"accountId": "trainer"})
     assert answer["member"] == f"serviceAccount:trainer@{PROJECT}.iam.gserviceaccount.com"
 
 
-def test_a_pools_group_tells_how_many_machines_there_are(cloud, cluster):
+def test_a_pools_instance_group_reports_its_current_size(cloud, cluster):
     """reliability case R4: the size of the moment, by the URL that the pool's outputs hold."""
     _, pool = cloud.create(POOL, cpu_pool(cluster))
     token = "gcp:compute/getInstanceGroup:getInstanceGroup"

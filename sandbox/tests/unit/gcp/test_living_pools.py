@@ -41,7 +41,7 @@ def drift(cloud: Any, id: str) -> list[str]:
     return cloud.provider.diff(token, "urn::x", id, inputs, outputs, program).changes
 
 
-def test_gke_writes_the_label_of_the_network_profile_into_the_pool(cloud, cluster):
+def test_gke_adds_the_label_of_the_network_profile_to_the_pool(cloud, cluster):
     """field case G1: a program that leaves it out takes it away at each `up`, and pods that select it fit nowhere."""
     id, _ = cloud.create(POOL, interconnected(cluster, team="ml"))
     assert cloud.store.get(groups.POOLS, id)["config"]["labels"] == {"team": "ml", PROFILE: "auto"}
@@ -76,7 +76,7 @@ def test_labels_of_gke_and_kubernetes_are_refused(cloud, cluster, key):
 @pytest.mark.parametrize(
     "key", ["gke-nvidia-gpu-dra-driver", "gke-dpv2-unified-cni", "gke-nodepool-group-name", "gke-smt-disabled"]
 )
-def test_labels_of_googles_domain_that_people_set_are_taken(cloud, cluster, key):
+def test_user_labels_in_googles_domain_are_accepted(cloud, cluster, key):
     """field case G5."""
     assert not cloud.failures(POOL, gpu_pool(cluster, {"labels": {f"cloud.google.com/{key}": "true"}}))
 
@@ -97,7 +97,7 @@ def test_labels_of_googles_domain_that_people_set_are_taken(cloud, cluster, key)
         ),
     ],
 )
-def test_the_provider_gives_up_on_nodes_that_take_longer_than_it_waits(cloud, cluster, settings, nodes):
+def test_an_update_that_takes_longer_than_the_timeout_fails(cloud, cluster, settings, nodes):
     """field case G3: sixteen GPU nodes one at a time, or a week's soak, against two hours."""
     scaling = {"minNodeCount": 0, "maxNodeCount": 20}
     props = gpu_pool(cluster, upgradeSettings=settings, initialNodeCount=nodes, autoscaling=scaling)
@@ -109,7 +109,7 @@ def test_the_provider_gives_up_on_nodes_that_take_longer_than_it_waits(cloud, cl
     cloud.update(id, timeout=8 * 24 * 3600, nodeConfig={**config, "diskSizeGb": 400})
 
 
-def test_a_reservation_holds_no_more_machines_than_it_has(cloud, cluster):
+def test_a_reservation_limits_the_machines(cloud, cluster):
     """field case G6: the pool that is to replace another wants what that one still holds."""
     full = {"autoscaling": {"totalMinNodeCount": 4, "totalMaxNodeCount": 4}, "initialNodeCount": 4}
     first, _ = cloud.create(POOL, gpu_pool(cluster, RESERVED, name="first", **full))
@@ -121,7 +121,7 @@ def test_a_reservation_holds_no_more_machines_than_it_has(cloud, cluster):
     assert sum(groups.sizes(cloud.store, second).values()) == 4
 
 
-def test_pools_that_share_a_reservation_have_their_own_part_of_it(cloud, cluster):
+def test_pools_that_share_a_reservation_each_have_a_part_of_it(cloud, cluster):
     """field case G6."""
     full = {"autoscaling": {"totalMinNodeCount": 4, "totalMaxNodeCount": 4}, "initialNodeCount": 4}
     for name in ("train", "serve"):

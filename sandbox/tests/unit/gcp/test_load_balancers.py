@@ -111,12 +111,12 @@ def test_from_1_37_on_every_external_service_has_a_backend_service(cloud, cluste
     assert "targetPools" not in made(cloud) and "networkEndpointGroups" in made(cloud)
 
 
-def test_services_of_other_controllers_are_left_alone(balancers) -> None:
+def test_services_of_other_controllers_are_ignored(balancers) -> None:
     assert balancers.serves(service()) and not balancers.serves(service(loadBalancerClass="example.org/own"))
 
 
 @pytest.mark.parametrize("annotations", [{}, INTERNAL, BACKEND])
-def test_a_load_balancer_takes_its_parts_along_and_the_last_one_what_they_share(
+def test_removing_a_load_balancer_deletes_its_parts_and_the_last_one_the_shared_parts(
     cloud, balancers, groups, annotations
 ) -> None:
     """All but the endpoint groups, which another controller collects later."""
@@ -142,7 +142,7 @@ def test_an_endpoint_group_in_use_is_not_collected(cloud, balancers, groups) -> 
     assert groups.remove(name) is True and cloud.store.select(GROUPS) == []
 
 
-def test_a_group_that_nobody_has_collected_holds_the_network(cloud, cluster, subnetwork, groups) -> None:
+def test_an_uncollected_endpoint_group_blocks_the_network(cloud, cluster, subnetwork, groups) -> None:
     """seed row S01: what a cluster leaves that goes too early."""
     groups.ensure("k8s2-web")
     cloud.delete(cluster)
@@ -150,7 +150,7 @@ def test_a_group_that_nobody_has_collected_holds_the_network(cloud, cluster, sub
         cloud.delete(subnetwork)
 
 
-def test_a_service_has_the_endpoint_groups_that_it_asks_for(cloud, groups) -> None:
+def test_a_service_gets_the_endpoint_groups_of_its_annotation(cloud, groups) -> None:
     asked = {"cloud.google.com/neg": '{"exposed_ports": {"80": {}, "443": {}}}'}
     names = groups.names({**service("web", asked), "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}})
     assert len(names) == 2 and all(name.startswith("k8s1-") and len(name) <= 63 for name in names)
@@ -163,7 +163,9 @@ def test_a_service_has_the_endpoint_groups_that_it_asks_for(cloud, groups) -> No
 
 
 @pytest.mark.parametrize("annotations", [{}, INTERNAL])
-def test_what_a_dead_cluster_leaves_holds_the_network_and_is_named(cloud, cluster, network, subnetwork, annotations):
+def test_leftovers_of_a_deleted_cluster_block_the_network_and_are_named(
+    cloud, cluster, network, subnetwork, annotations
+):
     """seed row S01: as on the real cloud, where nobody collects a Service's load balancer after its cluster."""
     LoadBalancers(PROJECT, "us-central1", "yard", cloud.store).ensure("a1", service("web", annotations))
     cloud.delete(cluster)
@@ -175,14 +177,14 @@ def test_what_a_dead_cluster_leaves_holds_the_network_and_is_named(cloud, cluste
     assert any("firewalls" in entry and "k8s" in entry for entry in store.leftovers())
 
 
-def test_a_cluster_that_is_gone_cannot_balance(cloud, cluster, balancers) -> None:
+def test_a_deleted_cluster_gets_no_load_balancer(cloud, cluster, balancers) -> None:
     cloud.delete(cluster)
     with pytest.raises(CannotBalance, match="404"):
         balancers.ensure("a1", service())
 
 
 @pytest.mark.parametrize("annotations", [{}, INTERNAL, BACKEND])
-def test_the_bodies_are_those_of_google(cloud, balancers, disks, annotations) -> None:
+def test_the_request_bodies_match_the_api(cloud, balancers, disks, annotations) -> None:
     balancers.ensure("a1", service("web", annotations))
     disks.make(volume(), {"type": "hyperdisk-balanced", "provisioned-iops-on-create": "16000"}, "us-central1-a")
     looked = 0
@@ -195,7 +197,7 @@ def test_the_bodies_are_those_of_google(cloud, balancers, disks, annotations) ->
     assert looked > 8
 
 
-def test_a_disk_bears_its_clusters_labels_and_goes(cloud, disks) -> None:
+def test_a_disk_has_its_clusters_labels_and_is_deleted(cloud, disks) -> None:
     given = {"type": "pd-balanced", "labels": "team=ml,stage="}
     handle = disks.make(volume(size="20.5Gi"), given, "us-central1-a")
     assert handle == f"projects/{PROJECT}/zones/us-central1-a/disks/pvc-1"
@@ -210,14 +212,14 @@ def test_a_disk_bears_its_clusters_labels_and_goes(cloud, disks) -> None:
     assert cloud.store.select(DISKS) == []
 
 
-def test_a_disk_to_be_retained_is_kept_and_no_leftover(disks) -> None:
+def test_a_retained_disk_is_kept_and_not_a_leftover(disks) -> None:
     handle = disks.make(volume(policy="Retain"), {"type": "pd-ssd"}, "us-central1-a")
     assert store.kept() == [f"{DISKS} {handle}"]
     assert not [entry for entry in store.leftovers() if handle in entry]
 
 
 @pytest.mark.parametrize(("machine", "kind"), [("n2-standard-8", "pd-ssd"), ("c4-standard-8", "hyperdisk-balanced")])
-def test_a_dynamic_disk_is_one_that_the_machines_take(cloud, cluster, disks, machine, kind) -> None:
+def test_a_dynamic_disk_has_a_type_that_the_machines_support(cloud, cluster, disks, machine, kind) -> None:
     cloud.create(POOL, cpu_pool(cluster, nodeConfig={"machineType": machine}))
     rates = {"provisioned-iops-on-create": "16000", "provisioned-throughput-on-create": "1000Mi"}
     wanted = {"type": "dynamic", "pd-type": "pd-ssd", "hyperdisk-type": "hyperdisk-balanced", **rates}

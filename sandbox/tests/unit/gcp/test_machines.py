@@ -31,7 +31,7 @@ def test_machine_types(name, cpus, gib, gpus):
 
 
 @pytest.mark.parametrize("name", ["n1-standard-3", "n2-ultra-8", "x9-standard-4", "c2-highmem-8", "", "m5.2xlarge"])
-def test_there_is_no_such_machine_type(name):
+def test_an_unknown_machine_type_is_not_found(name):
     assert machines.find(name) is None
 
 

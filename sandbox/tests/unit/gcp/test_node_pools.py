@@ -33,7 +33,7 @@ def test_a_cpu_pool_in_totals_spreads_over_zones(cloud, cluster):
     assert "nvidia.com/gpu" not in machine.node.resources
 
 
-def test_an_initial_count_is_per_zone_also_beside_totals(cloud, cluster):
+def test_an_initial_count_is_per_zone_even_with_total_limits(cloud, cluster):
     cloud.create(POOL, cpu_pool(cluster, initialNodeCount=1))
     assert fleet(cloud).groups()[0].desired == 3
 
@@ -44,7 +44,7 @@ def test_per_zone_counts_are_per_zone(cloud, cluster):
     assert (group.min, group.max, group.desired) == (3, 15, 3)
 
 
-def test_a_pool_without_autoscaling_is_as_large_as_it_says(cloud, cluster):
+def test_a_pool_without_autoscaling_has_its_node_count(cloud, cluster):
     props = {**cpu_pool(cluster), "nodeCount": 2}
     del props["autoscaling"]
     id, _outputs = cloud.create(POOL, props)
@@ -73,7 +73,7 @@ def test_a_gpu_pool_at_zero_shows_its_template(cloud, cluster):
     assert fleet(cloud).may_act()
 
 
-def test_gke_taints_a_gpu_pool_only_beside_other_pools(cloud, cluster):
+def test_gke_taints_a_gpu_pool_only_if_there_are_other_pools(cloud, cluster):
     """Facts, finding 4."""
     first, _ = cloud.create(POOL, gpu_pool(cluster, name="alone"))
     assert fleet(cloud).groups()[0].template.taints == ()
@@ -88,7 +88,7 @@ def test_gke_taints_a_gpu_pool_only_beside_other_pools(cloud, cluster):
     assert [(t.key, t.value) for t in group.template.taints] == [("nvidia.com/gpu", "true")]
 
 
-def test_gpu_machines_and_who_readies_them(cloud, cluster):
+def test_gpu_machines_and_their_device_plugins(cloud, cluster):
     id, _ = cloud.create(POOL, gpu_pool(cluster, {"spot": True}))
     fleet(cloud).set_desired(id, 1)
     (machine,) = fleet(cloud).machines()
@@ -210,7 +210,7 @@ def test_a_pool_that_google_would_refuse(cloud, config, more, path, reason):
     assert [item for item in failures if item.property == path and reason in item.reason], failures
 
 
-def test_an_accelerator_that_the_clusters_zones_lack_is_refused_at_the_update(cloud, cluster):
+def test_an_accelerator_missing_from_the_clusters_zones_is_refused_at_the_update(cloud, cluster):
     """A preview does not know the zones of a pool that names none."""
     props = gpu_pool(
         cluster,
@@ -226,7 +226,7 @@ def test_an_accelerator_that_the_clusters_zones_lack_is_refused_at_the_update(cl
     assert cloud.store.select(groups.POOLS) == []
 
 
-def test_unknown_parts_of_a_pool_wait_for_the_update(cloud):
+def test_unknown_parts_of_a_pool_are_checked_at_the_update(cloud):
     props = gpu_pool(UNKNOWN, {"machineType": UNKNOWN, "guestAccelerators": UNKNOWN}, autoscaling=UNKNOWN)  # type: ignore[arg-type]
     assert cloud.failures(POOL, {**props, "nodeLocations": UNKNOWN}) == []
 
@@ -260,7 +260,7 @@ def test_what_replaces_a_pool(cloud, cluster, news, replaces):
     assert diff.changes and bool(diff.replaces) is replaces, diff
 
 
-def test_labels_and_taints_change_on_living_nodes(cloud, cluster):
+def test_labels_and_taints_change_on_running_nodes(cloud, cluster):
     id, _ = cloud.create(POOL, gpu_pool(cluster, initialNodeCount=1))
     before = fleet(cloud).machines()[0]
     config = cloud.made[id][2]["nodeConfig"]
@@ -282,7 +282,7 @@ def test_another_machine_type_replaces_the_machines_in_place(cloud, cluster):
     assert {machine.node.machine_type for machine in after} == {"g2-standard-12"}
 
 
-def test_a_higher_minimum_brings_nodes_and_a_lower_maximum_takes_none(cloud, cluster):
+def test_a_higher_minimum_adds_nodes_and_a_lower_maximum_removes_none(cloud, cluster):
     """reliability case R4"""
     id, _ = cloud.create(POOL, gpu_pool(cluster))
     cloud.update(id, autoscaling={"minNodeCount": 2, "maxNodeCount": 4})
@@ -312,13 +312,13 @@ def test_an_imported_pool_changes_nothing(cloud, cluster):
     assert cloud.provider.diff(POOL, "u::x", id, inputs, outputs, checked).changes == []
 
 
-def test_a_deleted_pool_takes_its_machines(cloud, cluster):
+def test_deleting_a_pool_deletes_its_machines(cloud, cluster):
     id, _ = cloud.create(POOL, cpu_pool(cluster))
     cloud.delete(id)
     assert fleet(cloud).machines() == [] and cloud.store.select(groups.GROUPS) == []
 
 
-def test_a_deleted_cluster_takes_its_pools(cloud, cluster):
+def test_deleting_a_cluster_deletes_its_pools(cloud, cluster):
     cloud.create(POOL, cpu_pool(cluster))
     cloud.delete(cluster)
     assert {collection for collection, _, _ in cloud.store.select()} == {"compute.networks", "compute.subnetworks"}
@@ -332,14 +332,14 @@ def test_a_pool_needs_a_cluster_and_a_free_name(cloud, cluster):
         cloud.create(POOL, cpu_pool("yard", location="us-central1"))
 
 
-def test_a_pool_whose_nodes_do_not_come_is_kept_by_the_engine(cloud, cluster):
+def test_a_pool_whose_nodes_do_not_start_is_kept_by_the_engine(cloud, cluster):
     cloud.planes.ready = False
     with pytest.raises(ProviderError, match="0 of 2 nodes of pool 'cpu' became ready") as caught:
         cloud.create(POOL, cpu_pool(cluster))
     assert caught.value.partial and caught.value.partial[0] == f"{cluster}/nodePools/cpu"
 
 
-def test_a_gpu_pool_whose_first_node_did_not_come_needs_no_change_afterwards(cloud, cluster):
+def test_a_gpu_pool_whose_first_node_failed_needs_no_change_afterwards(cloud, cluster):
     """k8s-config-connector#228: the taint that GKE adds beside a declared one was a change that nothing could make
     while the zone had no machine. Ours declares GKE's own, as it is."""
     cloud.create(POOL, cpu_pool(cluster))

@@ -21,7 +21,7 @@ def noted(store: Store) -> None:
 
 
 @pytest.mark.parametrize("choice", ["", "own key", "filestore", "buckets"])
-def test_whatever_a_lost_answer_left_is_deleted(cloud, choice) -> None:
+def test_objects_of_lost_answers_are_deleted(cloud, choice) -> None:
     """reliability case R7: the answer to the creation of every type was lost, and `down` leaves nothing."""
     recording = recorded("dev-gke")
     if choice:
@@ -34,7 +34,7 @@ def test_whatever_a_lost_answer_left_is_deleted(cloud, choice) -> None:
     assert leftovers() == []
 
 
-def test_what_a_state_knows_is_no_orphan(cloud) -> None:
+def test_an_object_in_a_state_is_not_an_orphan(cloud) -> None:
     """reliability case R7: of two stacks in one project, `down` of one does not touch what the other one knows."""
     made = bring_up(cloud, recorded("dev-gke"))
     known = [{"urn": "u", "type": cloud.made[id][0], "id": id, "custom": True} for id in made[:-1]]

@@ -29,7 +29,7 @@ def firewalls(cloud: Any) -> dict[str, Any]:
 
 
 class TestFirewallRulesOfGke:
-    def test_they_come_with_the_cluster_and_go_with_it(self, cloud, cluster, network, subnetwork) -> None:
+    def test_they_are_created_and_deleted_with_the_cluster(self, cloud, cluster, network, subnetwork) -> None:
         rules = firewalls(cloud)
         assert {name.rsplit("-", 1)[-1] for name in rules} == {"all", "vms", "inkubelet", "exkubelet"}
         assert {name.rsplit("-", 2)[0] for name in rules} == {"gke-yard"}
@@ -42,7 +42,7 @@ class TestFirewallRulesOfGke:
         cloud.delete(network)
         assert leftovers() == []
 
-    def test_a_network_whose_cluster_died_half_way_does_not_go(self, cloud, cluster, network, subnetwork) -> None:
+    def test_the_network_of_a_failed_cluster_is_not_deleted(self, cloud, cluster, network, subnetwork) -> None:
         """As a network does not whose firewall rules or endpoint groups Google has not collected yet."""
         rule = next(name for _, name, _ in cloud.store.select("compute.firewalls"))
         with cloud.store.transaction() as db:
@@ -78,13 +78,15 @@ class TestRangesInUse:
         return cloud.update(subnetwork, secondaryIpRanges=named)
 
     @pytest.mark.parametrize("ranges", [(("pods", "10.16.0.0/14"), RANGES[1]), (RANGES[0],)])
-    def test_a_clusters_ranges_neither_move_nor_go(self, cloud, cluster, subnetwork, ranges: Any) -> None:
+    def test_the_ranges_of_a_cluster_cannot_be_changed_or_removed(
+        self, cloud, cluster, subnetwork, ranges: Any
+    ) -> None:
         with pytest.raises(ProviderError, match=r"Secondary range '(pods|services)' .* in use by cluster .*/yard"):
             self.change(cloud, subnetwork, *ranges)
         cloud.delete(cluster)
         self.change(cloud, subnetwork, *ranges)
 
-    def test_others_may_be_added_and_the_nodes_range_grows(self, cloud, cluster, subnetwork) -> None:
+    def test_ranges_can_be_added_and_the_nodes_range_can_grow(self, cloud, cluster, subnetwork) -> None:
         self.change(cloud, subnetwork, *self.RANGES, ("more", "10.32.0.0/16"))
         assert cloud.update(subnetwork, ipCidrRange="10.0.0.0/19")["ipCidrRange"] == "10.0.0.0/19"
 
@@ -106,18 +108,18 @@ class TestDnsEndpoint:
     def reached(self, server: str, authority: str = "") -> Any:
         return kubeconfig.find(kubeconfig.parse(written("yard", server, authority)))
 
-    def test_it_leads_to_the_cluster_where_it_is_open(self, cloud, network, subnetwork, plane) -> None:
+    def test_an_open_endpoint_reaches_the_cluster(self, cloud, network, subnetwork, plane) -> None:
         id, name = self.open(cloud, network, subnetwork, allowed=True)
         assert name.startswith("gke-") and name.endswith(".us-central1.gke.goog")
         assert self.reached(f"https://{name}") is plane
         assert self.reached("https://gke-000000000000.us-central1.gke.goog") is None
         assert cloud.read(id) == (id, cloud.made[id][2], cloud.made[id][3]), "and is no drift"
 
-    def test_it_leads_nowhere_where_it_is_shut(self, cloud, network, subnetwork, plane) -> None:
+    def test_a_closed_endpoint_reaches_no_cluster(self, cloud, network, subnetwork, plane) -> None:
         _, name = self.open(cloud, network, subnetwork, allowed=False)
         assert self.reached(f"https://{name}") is None
 
-    def test_the_clusters_own_authority_did_not_sign_it(self, cloud, network, subnetwork, plane) -> None:
+    def test_its_certificate_is_not_signed_by_the_clusters_ca(self, cloud, network, subnetwork, plane) -> None:
         _, name = self.open(cloud, network, subnetwork, allowed=True)
         with pytest.raises(ProviderError, match=r"x509.*public certificate"):
             self.reached(f"https://{name}", "Q0E=")
@@ -125,7 +127,7 @@ class TestDnsEndpoint:
         with pytest.raises(ProviderError, match="x509"):
             self.reached(plane.endpoint)
 
-    def test_one_logs_in_there_as_everywhere(self, cloud, network, subnetwork, plane) -> None:
+    def test_the_login_is_checked_as_at_other_endpoints(self, cloud, network, subnetwork, plane) -> None:
         _, name = self.open(cloud, network, subnetwork, allowed=True)
         config = json.loads(written("yard", f"https://{name}", ""))
         config["users"][0]["user"] = {}
@@ -162,7 +164,7 @@ class TestMaintenance:
         props = cluster_props("net", "sub", maintenancePolicy={**WEEK, "maintenanceExclusions": exclusions})
         assert [found for found in cloud.failures(CLUSTER, props) if reason in found.reason]
 
-    def test_exclusions_that_it_takes_come_back_as_they_were_given(self, cloud, network, subnetwork) -> None:
+    def test_valid_exclusions_are_returned_unchanged(self, cloud, network, subnetwork) -> None:
         exclusions = [rest("2027-04-01"), rest(None, "UNTIL_END_OF_SUPPORT", "NO_MINOR_OR_NODE_UPGRADES", "hold")]
         policy = {**WEEK, "maintenanceExclusions": exclusions}
         id, outputs = cloud.create(CLUSTER, cluster_props(network, subnetwork, maintenancePolicy=policy))
@@ -170,7 +172,9 @@ class TestMaintenance:
         assert cloud.diff(id, maintenancePolicy={**policy, "maintenanceExclusions": exclusions[:1]}).replaces == []
 
 
-def test_the_kubelets_open_port_is_a_text_of_the_provider_and_a_switch_of_the_api(cloud, network, subnetwork) -> None:
+def test_the_kubelets_read_only_port_is_a_string_for_the_provider_and_a_boolean_for_the_api(
+    cloud, network, subnetwork
+) -> None:
     defaults = {"nodeConfigDefaults": {"insecureKubeletReadonlyPortEnabled": "FALSE"}}
     id, outputs = cloud.create(CLUSTER, cluster_props(network, subnetwork, nodePoolDefaults=defaults))
     body = cloud.store.get(gke.CLUSTERS, id)["nodePoolDefaults"]["nodeConfigDefaults"]
@@ -192,9 +196,7 @@ class TestRights:
             cloud.create(SUBNET_MEMBER, {**props, "subnetwork": "elsewhere"})
 
     @pytest.mark.parametrize("member", [POD, f"principalSet://{POOL}/namespace/a"])
-    def test_pods_are_known_once_a_cluster_has_brought_their_pool(
-        self, cloud, network, subnetwork, member: str
-    ) -> None:
+    def test_the_identity_pool_exists_after_the_first_cluster(self, cloud, network, subnetwork, member: str) -> None:
         props = {"project": PROJECT, "role": "roles/pubsub.subscriber", "member": member}
         with pytest.raises(ProviderError, match=r"Identity Pool does not exist \(ml-sandbox"):
             cloud.create("gcp:projects/iAMMember:IAMMember", props)
@@ -202,7 +204,7 @@ class TestRights:
         id, _ = cloud.create("gcp:projects/iAMMember:IAMMember", props)
         assert cloud.take("gcp:projects/iAMMember:IAMMember", id), "found again by its id"
 
-    def test_a_bucket_of_a_users_own_may_be_anywhere(self, cloud, cluster) -> None:
+    def test_an_existing_bucket_may_be_outside_the_sandbox(self, cloud, cluster) -> None:
         """Its name is all that the sandbox knows of it, and a destroy leaves nothing on it."""
         condition = {"title": "below train/", "expression": "true"}
         props = {"bucket": "acme-data", "role": "roles/storage.objectViewer", "member": POD, "condition": condition}
@@ -211,7 +213,7 @@ class TestRights:
         cloud.delete(id)
         assert not [left for left in leftovers() if left.startswith("iam.")]
 
-    def test_the_agent_of_a_service_is_there_once_and_for_good(self, cloud) -> None:
+    def test_the_agent_of_a_service_is_created_once_and_kept(self, cloud) -> None:
         _, outputs = cloud.create(IDENTITY, {"service": "container.googleapis.com"})
         number = cloud.provider.invoke("gcp:organizations/getProject:getProject", {})["number"]
         email = f"service-{number}@container-engine-robot.iam.gserviceaccount.com"
@@ -222,7 +224,7 @@ class TestRights:
         assert leftovers() == [] and cloud.store.select("serviceusage.identities")
 
 
-def test_machine_types_are_asked_for_by_several_names_at_once(cloud) -> None:
+def test_machine_types_can_be_filtered_by_several_names(cloud) -> None:
     wanted = '(name = "g2-standard-8") OR (name = "n2-standard-8") OR (name = "g2-standard-9")'
     for zone, names in (("us-central1-a", {"g2-standard-8", "n2-standard-8"}), ("us-central1-f", {"n2-standard-8"})):
         found = cloud.provider.invoke(MACHINES, {"zone": zone, "filter": wanted})

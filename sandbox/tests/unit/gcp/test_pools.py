@@ -180,7 +180,7 @@ def test_a_pool_that_google_would_refuse(cloud, config, more, path, reason):
         ({"spot": True, "kubeletConfig": {"shutdownGracePeriodSeconds": 120}}, {}),
     ],
 )
-def test_a_pool_that_google_would_take(cloud, config, more):
+def test_a_pool_that_google_would_accept(cloud, config, more):
     assert cloud.failures(POOL, gpu_pool(CLUSTER, config, **more)) == []
 
 
@@ -198,7 +198,7 @@ def test_a_partitioned_and_shared_gpu_counts_once_for_each_that_may_use_it(cloud
     assert template.labels["cloud.google.com/gke-max-shared-clients-per-gpu"] == "4"
 
 
-def test_nodes_say_how_they_were_bought_and_how_long_they_live(cloud, cluster):
+def test_nodes_have_labels_for_their_capacity_type_and_run_duration(cloud, cluster):
     template = shape(cloud, cluster, {**FLEX, "maxRunDuration": "3600s"}, **NO_REPAIR)
     labels = template.labels
     assert labels["cloud.google.com/gke-flex-start"] == "true"
@@ -207,7 +207,7 @@ def test_nodes_say_how_they_were_bought_and_how_long_they_live(cloud, cluster):
     assert "cloud.google.com/gke-spot" not in labels
 
 
-def test_nodes_say_which_reservation_and_which_network_they_have(cloud, cluster):
+def test_nodes_have_labels_for_their_reservation_and_network(cloud, cluster):
     values = ["projects/owner/reservations/h100s/reservationBlocks/b"]
     template = shape(
         cloud,
@@ -219,7 +219,7 @@ def test_nodes_say_which_reservation_and_which_network_they_have(cloud, cluster)
     assert template.labels["gke.networks.io/accelerator-network-profile"] == "auto"
 
 
-def test_pools_with_queued_provisioning_are_tainted_and_not_resized_for_any_pod(cloud, cluster):
+def test_pools_with_queued_provisioning_are_tainted_and_do_not_scale_for_plain_pods(cloud, cluster):
     cloud.create(POOL, gpu_pool(cluster, FLEX, **NO_REPAIR, queuedProvisioning={"enabled": True}))
     (group,) = Fleet(PROJECT, "us-central1", "yard", cloud.store).groups()
     assert ("cloud.google.com/gke-queued", "true") in [(taint.key, taint.value) for taint in group.template.taints]
@@ -227,7 +227,7 @@ def test_pools_with_queued_provisioning_are_tainted_and_not_resized_for_any_pod(
 
 
 @pytest.mark.parametrize(("behaviour", "tainted"), [({}, True), ({"architectureTaintBehavior": "NONE"}, False)])
-def test_arm_nodes_are_tainted_unless_the_pool_says_otherwise(cloud, cluster, behaviour, tainted):
+def test_arm_nodes_are_tainted_unless_the_pool_disables_it(cloud, cluster, behaviour, tainted):
     config = {"machineType": "c4a-standard-8", "guestAccelerators": None, "taintConfig": behaviour or None}
     taints = [taint.key for taint in shape(cloud, cluster, config).taints]
     assert ("kubernetes.io/arch" in taints) is tainted
@@ -252,7 +252,7 @@ def test_local_disks_back_the_pods_storage_unless_they_are_block_devices(cloud, 
     assert ("cloud.google.com/gke-ephemeral-storage-local-ssd" in template.labels) is bool(ssds)
 
 
-def test_nodes_say_which_volumes_they_take_and_whose_driver_they_have(cloud, cluster):
+def test_nodes_have_labels_for_their_volume_types_and_gpu_driver(cloud, cluster):
     off = {"gpuDriverInstallationConfig": {"gpuDriverVersion": "INSTALLATION_DISABLED"}}
     template = shape(cloud, cluster, a100(**off))
     assert template.labels["disk-type.gke.io/hyperdisk-ml"] == "true"
@@ -261,7 +261,7 @@ def test_nodes_say_which_volumes_they_take_and_whose_driver_they_have(cloud, clu
 
 
 @pytest.mark.parametrize("labels", [{}, {"gke-no-default-nvidia-gpu-device-plugin": "true"}])
-def test_gkes_plugin_and_driver_stay_away_from_nodes_that_say_so(cloud, cluster, labels):
+def test_a_label_disables_gkes_device_plugin_and_driver(cloud, cluster, labels):
     """NVIDIA/aicr#2047: the label takes away the driver that GKE installs, not the plugin alone."""
     cloud.create(POOL, gpu_pool(cluster, {**a100(), "labels": labels}, initialNodeCount=1))
     for machine in Fleet(PROJECT, "us-central1", "yard", cloud.store).machines():
@@ -271,7 +271,7 @@ def test_gkes_plugin_and_driver_stay_away_from_nodes_that_say_so(cloud, cluster,
         pytest.fail("no machine")
 
 
-def test_reserved_pools_are_cheapest_then_spot_and_the_machines_say_what_they_are(cloud, cluster):
+def test_reserved_pools_are_cheapest_then_spot_and_machines_report_their_capacity_type(cloud, cluster):
     reserved = affinity("ANY_RESERVATION_THEN_FAIL")
     cloud.create(POOL, gpu_pool(cluster, reserved, name="r"))
     cloud.create(POOL, gpu_pool(cluster, {"spot": True}, name="s"))
@@ -293,7 +293,7 @@ def test_reserved_pools_are_cheapest_then_spot_and_the_machines_say_what_they_ar
     assert models == {"r": "STANDARD", "s": "SPOT", "f": "FLEX_START"}
 
 
-def test_a_changed_kubelet_or_image_streaming_renews_the_nodes(cloud, cluster):
+def test_a_changed_kubelet_or_image_streaming_replaces_the_nodes(cloud, cluster):
     id, _ = cloud.create(POOL, gpu_pool(cluster, initialNodeCount=1))
     fleet = Fleet(PROJECT, "us-central1", "yard", cloud.store)
     before = fleet.machines()[0].id

@@ -35,7 +35,7 @@ def test_a_preview_refuses(cloud, token, props, path, reason):
     assert [item for item in failures if item.property == path and reason in item.reason], failures
 
 
-def test_a_missing_project_is_said_with_the_fix(store):
+def test_the_error_for_a_missing_project_has_a_fix(store):
     provider = GcpProvider(store)
     provider.configure({"region": "us-central1"})
     _, failures = provider.check(NETWORK, urn(NETWORK, "net"), {}, {}, b"")
@@ -51,7 +51,7 @@ def test_a_wrong_provider_setting_is_refused(store, config):
         GcpProvider(store).configure(config)
 
 
-def test_an_auto_name_is_made_once_and_kept(cloud):
+def test_an_auto_name_is_generated_once_and_kept(cloud):
     inputs, failures = cloud.check(NETWORK, {}, "Main")
     assert not failures
     name = inputs["name"]
@@ -83,7 +83,7 @@ def test_unknown_values_pass_a_preview(cloud):
     assert cloud.store.select() == [], "a preview makes nothing"
 
 
-def test_a_network_comes_changes_and_goes(cloud):
+def test_a_network_is_created_updated_and_deleted(cloud):
     id, outputs = cloud.create(NETWORK, {"name": "net", "autoCreateSubnetworks": False, "routingMode": "REGIONAL"})
     assert id == f"projects/{PROJECT}/global/networks/net"
     assert outputs["selfLink"] == f"https://www.googleapis.com/compute/v1/{id}"
@@ -114,7 +114,7 @@ def test_an_auto_named_object_is_replaced_without_a_gap(cloud, named, first):
     assert (anew["name"] == inputs["name"]) is first
 
 
-def test_the_id_is_noted_before_the_object_is_made(cloud, tmp_path):
+def test_the_id_is_recorded_before_the_object_is_created(cloud, tmp_path):
     (tmp_path / "run").mkdir()
     id, _ = cloud.create(NETWORK, {"name": "net"})
     assert journal.ids() == {urn(NETWORK, "thing"): id}
@@ -125,14 +125,14 @@ def test_a_taken_name_is_refused(cloud, network):
         cloud.create(NETWORK, {"name": "net"})
 
 
-def test_a_network_in_use_cannot_go(cloud, network, subnetwork):
+def test_a_network_in_use_cannot_be_deleted(cloud, network, subnetwork):
     with pytest.raises(ProviderError, match="resourceInUseByAnotherResource"):
         cloud.delete(network)
     cloud.delete(subnetwork)
     cloud.delete(network)
 
 
-def test_what_is_gone_already_is_no_error(cloud, network):
+def test_deleting_a_missing_object_is_not_an_error(cloud, network):
     cloud.store.delete("compute.networks", network)
     assert cloud.read(network) is None
     cloud.delete(network)
@@ -153,7 +153,7 @@ def test_drift_shows_in_inputs_and_outputs(cloud, network, subnetwork):
     assert inputs["network"] == network
 
 
-def test_a_setting_that_someone_removed_shows(cloud, network):
+def test_a_removed_setting_shows_as_drift(cloud, network):
     id, _ = cloud.create(ROUTER, {"name": "r", "network": network, "description": "mine"})
     cloud.store.update("compute.routers", id, lambda body: {k: v for k, v in body.items() if k != "description"})
     _, inputs, outputs = cloud.read(id)
@@ -173,11 +173,11 @@ def test_subnetworks_of_a_network_do_not_overlap(cloud, network, subnetwork):
     cloud.create(SUBNETWORK, {"name": "more", "network": other, "ipCidrRange": "10.5.0.0/24"})
 
 
-def test_the_same_network_by_url_is_no_change(cloud, network, subnetwork):
+def test_the_same_network_by_url_is_not_a_change(cloud, network, subnetwork):
     assert cloud.diff(subnetwork, network=f"https://www.googleapis.com/compute/v1/{network}").changes == []
 
 
-def test_a_nat_lives_in_its_router(cloud, network):
+def test_a_nat_is_a_part_of_its_router(cloud, network):
     router, _ = cloud.create(ROUTER, {"name": "out", "network": network})
     nat = {"name": "nat", "router": "out", "natIpAllocateOption": "AUTO_ONLY"}
     nat["sourceSubnetworkIpRangesToNat"] = "ALL_SUBNETWORKS_ALL_IP_RANGES"
@@ -276,7 +276,7 @@ def test_members_that_do_not_exist_are_refused(cloud):
         cloud.create(ACCOUNT_MEMBER, {**user, "serviceAccountId": f"{account}x", "member": "user:a@b.c"})
 
 
-def test_a_workload_may_act_as_an_account_once_its_cluster_exists(cloud, cluster):
+def test_a_workload_can_act_as_an_account_once_its_cluster_exists(cloud, cluster):
     account, _ = cloud.create(ACCOUNT, {"accountId": "trainer"})
     member = f"serviceAccount:{PROJECT}.svc.id.goog[ml/trainer]"
     user = {"serviceAccountId": account, "role": "roles/iam.workloadIdentityUser", "member": member}
@@ -286,7 +286,7 @@ def test_a_workload_may_act_as_an_account_once_its_cluster_exists(cloud, cluster
     assert cloud.read(id) is None, "an account's policy goes with it"
 
 
-def test_a_service_is_enabled_twice_and_stays_unless_told(cloud):
+def test_a_service_can_be_enabled_twice_and_stays_enabled_by_default(cloud):
     stays, _ = cloud.create(SERVICE, {"service": "container.googleapis.com"})
     cloud.create(SERVICE, {"service": "container.googleapis.com"})
     cloud.delete(stays)

@@ -47,7 +47,7 @@ def bring_up(cloud: Cloud, recording: Recording) -> list[str]:
 @pytest.mark.parametrize(
     "choice", ["dns", "exclusions", "own key", "filestore", "buckets", "zonal", "few pods", "no logs"]
 )
-def test_every_choice_comes_up_without_drift_and_goes_without_a_trace(cloud, choice):
+def test_every_option_is_created_without_drift_and_fully_deleted(cloud, choice):
     """Seed rows S01, S10 and S11 on GKE."""
     config = changed("dev-gke", {f"gpuyard:{path}": value for path, value in CHOICES[choice].items()})
     for id in reversed(bring_up(cloud, record(config, "dev-gke"))):
@@ -55,7 +55,7 @@ def test_every_choice_comes_up_without_drift_and_goes_without_a_trace(cloud, cho
     assert leftovers() == []
 
 
-def test_the_gke_stack_comes_up_without_drift_and_goes_without_a_trace(cloud):
+def test_the_gke_stack_is_created_without_drift_and_fully_deleted(cloud):
     """Seed rows S01, S02, S03 and S07 on GKE."""
     order = bring_up(cloud, recorded("dev-gke"))
     (cluster,) = (id for id in order if "/clusters/" in id and "/nodePools/" not in id)

@@ -15,7 +15,7 @@ NET = ("compute.networks", "projects/p/global/networks/n")
 SUB = ("compute.subnetworks", "projects/p/regions/r/subnetworks/s")
 
 
-def test_a_name_is_taken_once(store):
+def test_a_name_is_unique(store):
     store.insert(*NET, {"a": 1})
     with pytest.raises(
         ApiError, match="Error 409: The resource 'projects/p/global/networks/n' already exists, already"
@@ -24,7 +24,7 @@ def test_a_name_is_taken_once(store):
     assert store.get(*NET) == {"a": 1}
 
 
-def test_an_object_that_is_not_there_is_404(store):
+def test_a_missing_object_is_404(store):
     assert store.find(*NET) is None
     for act in (store.get, store.delete, lambda *name: store.update(*name, lambda body: body)):
         with pytest.raises(ApiError, match=r"Error 404: .*was not found, notFound"):
@@ -57,7 +57,7 @@ def test_new_references_replace_the_old_ones(store):
         store.delete(*other)
 
 
-def test_what_an_object_owns_goes_with_it_however_deep(store):
+def test_owned_objects_are_deleted_at_any_depth(store):
     store.insert("c", "projects/p/c", {})
     store.insert("pool", "projects/p/c/pool", {}, owner=("c", "projects/p/c"))
     store.insert("vm", "projects/p/vm", {}, owner=("pool", "projects/p/c/pool"), references=[("c", "projects/p/c")])
@@ -69,7 +69,7 @@ def test_what_an_object_owns_goes_with_it_however_deep(store):
     assert store.select() == []
 
 
-def test_select_is_bounded_by_the_whole_path(store):
+def test_select_matches_whole_path_segments(store):
     store.insert("c", "projects/p/a/x", {})
     store.insert("c", "projects/p/ab/x", {})
     assert [name for _, name, _ in store.select("c", under="projects/p/a")] == ["projects/p/a/x"]

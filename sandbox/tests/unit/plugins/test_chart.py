@@ -36,13 +36,13 @@ def server() -> Iterator[tuple[str, list[str]]]:
     server.shutdown()
 
 
-def test_an_answer_of_any_kind_means_reachable_but_a_gateways_does_not(server) -> None:
+def test_any_answer_means_reachable_except_a_gateway_error(server) -> None:
     url, _ = server
     assert chart._probe(f"{url}/charts") == ""
     assert "503" in chart._probe(f"{url}/gateway")
 
 
-def test_a_closed_port_and_a_name_that_does_not_exist_are_told_apart() -> None:
+def test_a_closed_port_and_an_unknown_host_have_different_errors() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -51,7 +51,7 @@ def test_a_closed_port_and_a_name_that_does_not_exist_are_told_apart() -> None:
     assert chart._probe("oci://charts.invalid/x").startswith("charts.invalid: ")
 
 
-def test_a_server_that_never_answers_is_given_up_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_times_out_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chart, "REACH_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
@@ -59,7 +59,7 @@ def test_a_server_that_never_answers_is_given_up_after_seconds(monkeypatch: pyte
         assert time.monotonic() - began < 3
 
 
-def test_a_repository_is_asked_once_however_many_ask(server) -> None:
+def test_concurrent_releases_check_a_repository_once(server) -> None:
     url, asked = server
     reachability = chart._Reachability()
     threads = [threading.Thread(target=reachability.reason, args=(url,)) for _ in range(8)]
@@ -78,12 +78,12 @@ def test_a_repository_is_asked_once_however_many_ask(server) -> None:
         ({"chart": "nginx"}, "repositoryOpts.repo is not set"),
     ],
 )
-def test_a_chart_that_is_nowhere_is_an_error_and_no_stand_in(inputs: dict, message: str) -> None:
+def test_a_chart_that_does_not_exist_is_an_error_and_gets_no_stand_in(inputs: dict, message: str) -> None:
     with pytest.raises(ProviderError, match=message):
         chart.locate(inputs)
 
 
-def test_a_stand_in_is_kept_and_warned_of_in_one_line() -> None:
+def test_a_stand_in_is_cached_and_has_a_one_line_warning() -> None:
     inputs = {"chart": "dcgm-exporter", "version": "4.8.2", "repositoryOpts": {"repo": "http://127.0.0.1:9"}}
     found = chart.locate(inputs)
     assert (found.name, found.version, found) == ("dcgm-exporter", "4.8.2", chart.locate(inputs))
@@ -91,7 +91,7 @@ def test_a_stand_in_is_kept_and_warned_of_in_one_line() -> None:
     assert "\n" not in found.warning and "127.0.0.1:9: Connection refused" in found.warning
 
 
-def test_the_warning_says_what_is_missing() -> None:
+def test_the_warning_names_what_is_missing() -> None:
     assert "schedules in the same way" in Chart("nvidia-device-plugin", "1.0.0", Path(), "", "why").warning
     assert "using only its CRDs" in Chart("kube-prometheus-stack", "1.0.0", Path(), "", "why").warning
     assert "using none of its objects" in Chart("kueue", "1.0.0", Path(), "", "why").warning
@@ -118,7 +118,7 @@ def test_a_chart_on_disk_is_read_without_helm(tmp_path: Path) -> None:
     ("asked", "given"),
     [("1.2.3", "1.2.3"), ("v0.5.30", "v0.5.30"), ("1.2.3-rc.1+b", "1.2.3-rc.1+b"), (">=1.2", "0.0.0"), ("", "0.0.0")],
 )
-def test_a_stand_in_has_a_version_that_helm_takes(asked: str, given: str) -> None:
+def test_a_stand_in_has_a_version_that_helm_accepts(asked: str, given: str) -> None:
     assert stand_in.semver(asked) == given
 
 
@@ -131,17 +131,17 @@ def test_a_stand_in_has_a_version_that_helm_takes(asked: str, given: str) -> Non
         ("odd", ("odd", "")),
     ],
 )
-def test_helms_list_is_taken_apart(listed: str, split: tuple[str, str]) -> None:
+def test_the_charts_in_helm_list_are_parsed(listed: str, split: tuple[str, str]) -> None:
     assert helm._split_chart(listed) == split
 
 
-def test_helms_last_words() -> None:
+def test_the_last_lines_of_helms_stderr() -> None:
     said = "WARNING: Kubernetes configuration file is group-readable.\nError: INSTALLATION FAILED: no\n"
     assert chart.trouble(said) == "INSTALLATION FAILED: no"
     assert chart.trouble("") == "helm failed without a message"
 
 
-def test_a_manifest_is_read_as_kubernetes_reads_it() -> None:
+def test_a_manifest_is_parsed_as_kubernetes_parses_it() -> None:
     """field case C1: a lone `=`, as in the Prometheus operator's kinds, ends nobody's release; words are no object."""
     kind = "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {enum: [!=, =, =~]}".replace("!=", "'!='")
     found = list(chart.objects(f"{kind}\n---\n# nothing\n---\njust words\n"))
@@ -150,7 +150,7 @@ def test_a_manifest_is_read_as_kubernetes_reads_it() -> None:
     ]
 
 
-def test_helm_asks_again_while_the_api_server_reads_large_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_helm_retries_while_the_api_server_processes_large_crds(monkeypatch: pytest.MonkeyPatch) -> None:
     """field case C4: with the Prometheus operator's kinds its first answer may take longer than helm waits."""
     slow = (
         'unable to build kubernetes objects from release manifest: Get "https://127.0.0.1/openapi/v2": (Client.Timeout'

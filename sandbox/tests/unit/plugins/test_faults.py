@@ -29,7 +29,7 @@ def test_no_file_means_no_faults(going: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("match", ["aws:eks/nodeGroup:NodeGroup::gpu-*", "*::gpu-workers", URN, "*"])
-def test_a_fault_strikes_the_resource_that_it_names(write_faults, going: threading.Event, match: str) -> None:
+def test_a_fault_applies_to_the_resource_that_it_names(write_faults, going: threading.Event, match: str) -> None:
     injected = write_faults({"match": match, "operation": "create", "error": "InsufficientInstanceCapacity: none left"})
     with pytest.raises(ProviderError, match="InsufficientInstanceCapacity: none left") as caught:
         injected.before("create", URN, going)
@@ -40,7 +40,7 @@ def test_a_fault_strikes_the_resource_that_it_names(write_faults, going: threadi
         injected.before("create", OTHER, going)
 
 
-def test_a_fault_is_spent_after_its_times_and_fresh_when_the_file_changes(write_faults, going: threading.Event) -> None:
+def test_a_fault_applies_times_times_and_again_when_the_file_changes(write_faults, going: threading.Event) -> None:
     fault = {"match": "*", "error": "Throttling: slow down", "times": 2}
     injected = write_faults(fault)
     for _ in range(2):
@@ -52,7 +52,7 @@ def test_a_fault_is_spent_after_its_times_and_fresh_when_the_file_changes(write_
         injected.before("delete", URN, going)
 
 
-def test_times_hold_among_many_threads(write_faults, going: threading.Event) -> None:
+def test_times_is_exact_with_many_threads(write_faults, going: threading.Event) -> None:
     injected, struck = write_faults({"match": "*", "error": "x", "times": 5}), []
 
     def act() -> None:
@@ -69,7 +69,9 @@ def test_times_hold_among_many_threads(write_faults, going: threading.Event) -> 
     assert len(struck) == 5
 
 
-def test_after_the_fact_the_object_is_orphaned_unless_it_is_partial(write_faults, going: threading.Event) -> None:
+def test_a_fault_after_the_operation_orphans_the_object_unless_it_is_partial(
+    write_faults, going: threading.Event
+) -> None:
     made = ("id-1", {"a": 1})
     injected = write_faults({"match": "*", "phase": "after", "error": "connection reset"})
     injected.before("create", URN, going)
@@ -105,14 +107,14 @@ def test_a_fault_without_error_is_only_a_delay(write_faults, going: threading.Ev
         ('[{"match": "*", "seconds": NaN}]', "0.seconds"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_one_clear_error(sandbox_home: Path, text: str, said: str) -> None:
+def test_an_invalid_file_is_one_clear_error(sandbox_home: Path, text: str, said: str) -> None:
     (sandbox_home / "faults.json").write_text(text)
     with pytest.raises(SandboxError) as caught:
         load()
     assert "faults.json" in caught.value.problem and said in caught.value.problem and "remove it" in caught.value.fix
 
 
-def test_a_folder_in_the_files_place_is_one_clear_error(sandbox_home: Path) -> None:
+def test_a_folder_instead_of_the_file_is_one_clear_error(sandbox_home: Path) -> None:
     """reliability case R11."""
     (sandbox_home / "faults.json").mkdir()
     with pytest.raises(SandboxError, match=r"faults\.json cannot be read"):
@@ -131,7 +133,7 @@ def test_durations_are_scaled(monkeypatch: pytest.MonkeyPatch, going: threading.
 
 
 @pytest.mark.parametrize("scale", ["fast", "-1", "11", "nan"])
-def test_a_time_scale_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, scale: str) -> None:
+def test_an_invalid_time_scale_is_refused(monkeypatch: pytest.MonkeyPatch, scale: str) -> None:
     monkeypatch.setenv("GPUYARD_SANDBOX_TIME_SCALE", scale)
     with pytest.raises(SandboxError, match="GPUYARD_SANDBOX_TIME_SCALE"):
         faults.time_scale()
@@ -144,7 +146,7 @@ def test_cancelling_ends_a_wait(monkeypatch: pytest.MonkeyPatch, going: threadin
         Faults().before("create", URN, going)
 
 
-def test_the_table_has_types_that_the_sdks_have() -> None:
+def test_every_type_in_the_table_exists_in_an_sdk() -> None:
     from sandbox.plugins.schema import Schema
 
     for token in faults.REAL_SECONDS:

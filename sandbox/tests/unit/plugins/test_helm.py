@@ -24,7 +24,7 @@ def checked(**inputs: Any) -> dict[str, Any]:
     return found
 
 
-def test_what_is_left_out_stands_in_the_state(chart: str) -> None:
+def test_omitted_inputs_are_in_the_state(chart: str) -> None:
     found = checked(chart=chart, compat="true")
     assert found["skipAwait"] is False and found["description"] == "" and found["timeout"] == 300
     assert "compat" not in found

@@ -43,7 +43,7 @@ def create(stub: Any, preview: bool = False, **inputs: Any) -> Any:
     return stub.Create(provider_pb2.CreateRequest(urn=THING, properties=encode(inputs), preview=preview))
 
 
-def test_a_shim_without_a_host_says_what_to_do(sandbox_home: Path) -> None:
+def test_a_shim_without_a_host_has_a_clear_error(sandbox_home: Path) -> None:
     host.write_shims(sandbox_home / "plugins")
     for package in ("aws", "gcp", "kubernetes"):
         done = subprocess.run([sandbox_home / "plugins" / f"pulumi-resource-{package}"], capture_output=True, text=True)
@@ -60,13 +60,13 @@ def test_shims_are_written_once_and_for_every_package(sandbox_home: Path) -> Non
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_installed_plugins_lie_where_the_engine_looks(sandbox_home: Path) -> None:
+def test_installed_plugins_are_where_the_engine_looks(sandbox_home: Path) -> None:
     host.install_shims(sandbox_home / "pulumi")
     found = {path.parent.name for path in (sandbox_home / "pulumi" / "plugins").glob("*/pulumi-resource-*")}
     assert "resource-eks-v4.4.0" in found and len(found) == len(host.PACKAGES)
 
 
-def test_a_socket_path_longer_than_a_socket_path_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_path_over_the_length_limit_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / ("x" * 100) / "sandbox"
     monkeypatch.setenv("GPUYARD_SANDBOX", str(home))
     with host.listen():
@@ -78,12 +78,12 @@ def test_a_socket_path_longer_than_a_socket_path_may_be(tmp_path: Path, monkeypa
         shim.wait()
 
 
-def test_a_provider_that_does_not_load_is_told_by_the_shim(served: Path) -> None:
+def test_the_shim_reports_a_provider_that_fails_to_load(served: Path) -> None:
     done = subprocess.run([served / "pulumi-resource-gcp"], capture_output=True, text=True)
     assert done.returncode == 1 and "no package gcp" in done.stderr and not done.stdout
 
 
-def test_each_launch_is_an_instance_of_its_own(launch: Launch, toys: list[Toy]) -> None:
+def test_each_launch_is_a_separate_instance(launch: Launch, toys: list[Toy]) -> None:
     (_, one), (_, other) = launch(), launch()
     one.Configure(provider_pb2.ConfigureRequest(args=encode({"region": "us-east-1"})))
     other.Configure(provider_pb2.ConfigureRequest(args=encode({"region": "eu-west-1"})))
@@ -135,7 +135,7 @@ def test_configuration_is_checked_decoded_and_compared(launch: Launch, toys: lis
     assert text == "InvalidRegion: there is no region nowhere"
 
 
-def test_the_life_of_a_resource(launch: Launch, toys: list[Toy]) -> None:
+def test_a_resource_is_created_read_updated_and_deleted(launch: Launch, toys: list[Toy]) -> None:
     _, stub = launch()
     checked = stub.Check(provider_pb2.CheckRequest(urn=THING, news=encode({"size": 1}), randomSeed=b"\x01\x02"))
     inputs = decode(checked.inputs)
@@ -160,7 +160,7 @@ def test_the_life_of_a_resource(launch: Launch, toys: list[Toy]) -> None:
     assert toys[0].objects == {}
 
 
-def test_a_diff_says_what_kind_of_change_each_path_is(launch: Launch) -> None:
+def test_a_diff_has_the_kind_of_change_of_each_path(launch: Launch) -> None:
     _, stub = launch()
     olds = {"size": 1, "tags": {"a": "1", "b.c": "2"}, "list": ["x", "y"], "same": True}
     news = {"size": 2, "tags": {"a": "1", "new": "3"}, "list": ["x", "z"], "same": True}
@@ -174,7 +174,7 @@ def test_a_diff_says_what_kind_of_change_each_path_is(launch: Launch) -> None:
     assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
 
 
-def test_a_half_made_object_reaches_the_engine_as_an_initialisation_error(launch: Launch) -> None:
+def test_a_partly_created_object_is_an_initialization_error(launch: Launch) -> None:
     _, stub = launch()
     text, metadata = refusal(lambda: create(stub, fail="half"))
     assert text == "HalfMade: it exists"
@@ -191,7 +191,7 @@ def test_a_defect_of_the_simulation_is_one_line(launch: Launch) -> None:
     assert text.startswith("the simulated aws provider failed: KeyError: 'oops' (see ")
 
 
-def test_what_a_provider_says_reaches_the_engine(launch: Launch) -> None:
+def test_messages_of_a_provider_reach_the_engine(launch: Launch) -> None:
     said: list[Any] = []
 
     class Engine(engine_pb2_grpc.EngineServicer):
@@ -212,7 +212,7 @@ def test_what_a_provider_says_reaches_the_engine(launch: Launch) -> None:
     ]
 
 
-def test_faults_strike_at_the_host(launch: Launch, toys: list[Toy], write_faults: Callable[..., Any]) -> None:
+def test_faults_apply_at_the_host(launch: Launch, toys: list[Toy], write_faults: Callable[..., Any]) -> None:
     _, stub = launch()
     write_faults({"match": "aws:s3/*::thing", "operation": "create", "error": "Throttling: slow down", "times": 1})
     create(stub, preview=True)
@@ -229,7 +229,7 @@ def test_a_function_that_does_not_exist_and_a_component_are_clear_errors(launch:
     assert "which the sandbox does not simulate" in refusal(lambda: stub.Construct(chart))[0]
 
 
-def test_a_probe_of_the_socket_does_no_harm(served: Path, launch: Launch, sandbox_home: Path) -> None:
+def test_a_probe_of_the_socket_has_no_effect(served: Path, launch: Launch, sandbox_home: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.connect(os.path.relpath(sandbox_home / "run" / host.SOCKET))
     launch()

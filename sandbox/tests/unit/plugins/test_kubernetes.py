@@ -32,7 +32,7 @@ def diff(provider: KubernetesProvider, old: dict, new: dict, token: str = CONFIG
     return provider.diff(token, URN, "default/x", {**base, **old}, {}, {**base, **new})
 
 
-def test_a_name_is_made_from_the_logical_name_and_kept(provider: KubernetesProvider) -> None:
+def test_an_auto_name_starts_with_the_logical_name_and_is_kept(provider: KubernetesProvider) -> None:
     first, failures = check(provider, {}, {})
     name = first["metadata"]["name"]
     assert not failures and name.startswith("settings-") and len(name) == len("settings-") + 8
@@ -43,7 +43,7 @@ def test_a_name_is_made_from_the_logical_name_and_kept(provider: KubernetesProvi
     assert other["metadata"]["name"] != name
 
 
-def test_a_given_name_stays_and_an_old_given_name_is_not_taken_over(provider: KubernetesProvider) -> None:
+def test_an_explicit_name_is_kept_but_not_reused_after_its_removal(provider: KubernetesProvider) -> None:
     given, _ = check(provider, {}, {"metadata": {"name": "fixed"}})
     assert given["metadata"] == {"name": "fixed"}
     unnamed, _ = check(provider, given, {})
@@ -67,13 +67,13 @@ def test_inputs_are_not_changed_in_place(provider: KubernetesProvider) -> None:
         (CONFIG_MAP, {"dada": {}}, "dada", "did you mean data?"),
     ],
 )
-def test_what_cannot_work_is_refused_at_the_check(provider, token: str, news: dict, path: str, reason: str) -> None:
+def test_invalid_objects_are_refused_at_the_check(provider, token: str, news: dict, path: str, reason: str) -> None:
     kind = token.rsplit(":", 1)[-1].removesuffix("Patch")
     _, failures = provider.check(token, URN, {}, {"apiVersion": "v1", "kind": kind, **news}, b"")
     assert [(f.property, reason in f.reason) for f in failures] == [(path, True)]
 
 
-def test_a_change_of_identity_replaces_and_a_fixed_name_goes_first(provider: KubernetesProvider) -> None:
+def test_a_change_of_identity_replaces_and_deletes_first_with_a_fixed_name(provider: KubernetesProvider) -> None:
     fixed = {"metadata": {"name": "a"}}
     renamed = diff(provider, fixed, {"metadata": {"name": "b"}})
     assert renamed.replaces == ["metadata.name"] and not renamed.delete_before_replace
@@ -85,7 +85,7 @@ def test_a_change_of_identity_replaces_and_a_fixed_name_goes_first(provider: Kub
     assert not diff(provider, {**auto, "data": {"k": "1"}}, {**auto, "data": {"k": "2"}}).delete_before_replace
 
 
-def test_saying_the_default_namespace_is_no_change(provider: KubernetesProvider) -> None:
+def test_an_explicit_default_namespace_is_not_a_change(provider: KubernetesProvider) -> None:
     said = {"metadata": {"name": "a", "namespace": "default"}}
     assert not diff(provider, {"metadata": {"name": "a"}}, said).changes
 
@@ -122,7 +122,7 @@ def test_mutable_config_maps_are_updated_in_place() -> None:
         ("scheduling.k8s.io/v1", "PriorityClass", "metadata.name", True),
     ],
 )
-def test_the_forced_replacements_are_the_real_providers(
+def test_the_forced_replacements_match_the_real_provider(
     api_version: str, kind: str, changed: str, replaced: bool
 ) -> None:
     forced = replacement.forced({"apiVersion": api_version, "kind": kind}, {})
@@ -147,7 +147,7 @@ def test_a_secret_is_hidden_even_while_part_of_it_is_unknown(provider: Kubernete
         ("word", "another", "word"),
     ],
 )
-def test_pruning_keeps_what_the_program_says_and_shows_drift(live: Any, inputs: Any, pruned: Any) -> None:
+def test_pruning_keeps_the_programs_properties_and_shows_drift(live: Any, inputs: Any, pruned: Any) -> None:
     assert manifest.pruned(live, inputs) == pruned
 
 
@@ -222,7 +222,7 @@ def test_yaml_can_be_decoded_and_nothing_else_invoked(provider: KubernetesProvid
         provider.invoke("kubernetes:helm:template", {})
 
 
-def test_without_a_kubeconfig_nothing_of_the_machine_is_used(provider: KubernetesProvider) -> None:
+def test_without_a_kubeconfig_those_of_the_machine_are_ignored(provider: KubernetesProvider) -> None:
     fresh = KubernetesProvider()
     fresh.configure({})
     with pytest.raises(ProviderError, match="the sandbox does not use those of this machine"):

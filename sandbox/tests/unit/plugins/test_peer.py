@@ -35,7 +35,7 @@ def call(port: int, who: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_owner_of_a_connection_is_known() -> None:
+def test_the_owner_of_a_connection_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         assert peer.owners(client.getsockname()[1]) == {os.getuid()}
         free = client.getsockname()[1]
@@ -58,7 +58,7 @@ def test_another_user_of_the_machine_is_refused_by_the_host(served: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("module", ["eks", "dynamic"])
-def test_another_user_is_refused_where_pulumis_sdk_serves(module: str) -> None:
+def test_another_user_is_refused_by_servers_of_pulumis_sdk(module: str) -> None:
     argv = [sys.executable, "-u", "-m", f"sandbox.plugins.{module}", "127.0.0.1:1"]
     plugin = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
@@ -89,7 +89,7 @@ def test_a_call_whose_sender_cannot_be_found_is_refused() -> None:
     assert said == [grpc.StatusCode.PERMISSION_DENIED]
 
 
-def test_a_port_is_looked_at_again_once_another_user_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_is_checked_again_once_another_user_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     guard = peer.SameUser()
     user, looks = [os.getuid()], []
     monkeypatch.setattr(peer, "owners", lambda port: looks.append(port) or {user[0]})

@@ -26,14 +26,14 @@ def provider(folder: Path) -> Path:
     return path
 
 
-def test_nobody_asked(home: Path) -> None:
+def test_the_real_provider_is_off_by_default(home: Path) -> None:
     provider(home / ".pulumi" / "plugins" / "resource-kubernetes-v4.34.2")
     host.write_shims(home / "plugins")
     assert real.kubernetes() is None
     assert "shim.py" in (home / "plugins" / real.PROGRAM).read_text()
 
 
-def test_a_path_takes_the_place_of_the_simulated_provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_replaces_the_simulated_provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = provider(home / "a folder")
     monkeypatch.setenv(real.VARIABLE, str(path))
     host.write_shims(home / "plugins")
@@ -50,7 +50,7 @@ def test_the_newest_installed_plugin_is_found(home: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("asked", ["installed", "/no/such/file", "/"])
-def test_what_is_not_there_is_one_error_with_the_way(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+def test_a_missing_provider_is_one_error_with_a_fix(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     monkeypatch.setenv(real.VARIABLE, asked)
     with pytest.raises(SandboxError, match="GPUYARD_KUBERNETES_PROVIDER is") as caught:
         real.kubernetes()

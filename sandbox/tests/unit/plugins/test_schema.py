@@ -99,7 +99,7 @@ def test_wrong_inputs_are_refused_at_their_path(token: str, props: dict[str, Any
     assert path in found and reason in found[path], found
 
 
-def test_every_wrong_property_is_told_at_once() -> None:
+def test_every_wrong_property_is_reported_at_once() -> None:
     found = failures("aws:eks/nodeGroup:NodeGroup", {"clustername": "c", "scalingConfig": {"minSize": "0"}})
     assert set(found) == {
         "clustername",
@@ -119,7 +119,7 @@ def test_outputs_are_known_too() -> None:
         schema("aws").shape("aws:nothing:Nothing")
 
 
-def test_a_providers_own_inputs_travel_as_json_text() -> None:
+def test_a_providers_own_inputs_are_sent_as_json_text() -> None:
     props = {"region": "us-east-1", "defaultTags": '{"tags":{"a":"b"}}', "skipMetadataApiCheck": "true", "version": "7"}
     config, found = schema("aws").provider_config({**props, "__internal": {}})
     assert found == []

@@ -65,7 +65,7 @@ def test_types_survive_the_wire(props: dict[str, Any]) -> None:
 
 @quick
 @given(plain, plain)
-def test_changes_name_every_difference_and_lead_to_it(old: Any, new: Any) -> None:
+def test_changes_give_the_path_of_every_difference(old: Any, new: Any) -> None:
     found = list(changes({"p": old}, {"p": new}))
     for path in found:
         before, after = lookup({"p": old}, path), lookup({"p": new}, path)
@@ -84,20 +84,20 @@ def test_changes_name_every_difference_and_lead_to_it(old: Any, new: Any) -> Non
         lambda p: isinstance(p[0], str)
     )
 )
-def test_paths_can_be_taken_apart_again(path: list[str | int]) -> None:
+def test_paths_can_be_parsed_again(path: list[str | int]) -> None:
     joined = ""
     for part in path:
         joined = join(joined, part)
     assert parts(joined) == path
 
 
-def test_every_kind_of_unknown_is_understood() -> None:
+def test_every_kind_of_unknown_is_decoded() -> None:
     for sentinel in values._UNKNOWN_STRINGS:
         assert decode(struct(a=sentinel, b=[sentinel])) == {"a": UNKNOWN, "b": [UNKNOWN]}
     assert encode({"a": UNKNOWN}).fields["a"].string_value == rpc.UNKNOWN
 
 
-def test_unknown_stays_the_only_one_when_it_is_copied() -> None:
+def test_a_copy_of_unknown_is_the_same_object() -> None:
     assert copy.deepcopy({"a": [UNKNOWN]})["a"][0] is UNKNOWN and copy.copy(UNKNOWN) is UNKNOWN
 
 
@@ -125,7 +125,7 @@ def test_a_secret_output_is_marked_on_the_wire() -> None:
     assert "hush" not in repr(Secret("hush"))
 
 
-def test_assets_read_as_text_and_go_back_as_assets(tmp_path: Path) -> None:
+def test_assets_are_read_as_text_and_returned_as_assets(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("a: 1")
     by_path = {SIG: rpc._special_asset_sig, "path": "values.yaml", "hash": "x"}
     by_text = {SIG: rpc._special_asset_sig, "text": "b: 2"}
@@ -139,11 +139,11 @@ def test_assets_read_as_text_and_go_back_as_assets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes"])
-def test_what_the_wire_cannot_carry_is_named_by_its_path(value: object) -> None:
+def test_a_value_that_cannot_be_encoded_is_named_by_its_path(value: object) -> None:
     with pytest.raises(TypeError, match=r'a\["b.c"\]\[1\]: a \w+ cannot be an output'):
         encode({"a": {"b.c": [1, value]}})
 
 
-def test_true_is_not_one_and_null_is_nothing() -> None:
+def test_true_differs_from_one_and_null_equals_a_missing_value() -> None:
     assert list(changes({"a": True, "b": None}, {"a": 1})) == ["a"]
     assert math.isclose(decode(encode({"a": 0.5}))["a"], 0.5)
