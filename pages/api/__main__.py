@@ -7,11 +7,11 @@ python -m pages.api --check      exits 1, with instructions, if a page is not up
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import files
 from . import page, source
 
 FOLDER = source.ROOT / "docs" / "api"
@@ -40,8 +40,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
         if new == old:
             continue
         if check:
-            lines = difflib.unified_diff((old or "").splitlines(), (new or "").splitlines(), name, "now", "", "", 0, "")
-            print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
+            files.report(name, old or "", new or "", FIX)
             status = 1
         elif new is None:
             path.unlink()  # the page of a package that no longer exists

@@ -7,11 +7,11 @@ python -m pages.config --check     exits 1, and says what to do, when one is not
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .. import files
 from ..picture.pages import DOCS, placed
 from . import pools, pulumi_yaml
 
@@ -26,17 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pages.config", description="Pulumi.yaml's keys and docs/pools.md")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
-    check, status = parser.parse_args(arguments).check, 0
-    for path, made in FILES.items():
-        text, name = path.read_text(), path.relative_to(DOCS.parent).as_posix()
-        new = made(text)
-        if not check:
-            path.write_text(new)
-        elif new != text:
-            lines = difflib.unified_diff(text.splitlines(), new.splitlines(), name, "now", n=0, lineterm="")
-            print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
-            status = 1
-    return status
+    return files.update(FILES, check=parser.parse_args(arguments).check, fix=FIX)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ in the tests, under the recording engine: no tools, no account, a few seconds.
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from components.clouds import AWS, GCP
 from recording.stacks import EKS, GKE, recorded
 
+from .. import files
 from ..config import sections
 from . import aws, gcp
 from .aws.facts import Stack as EksStack
@@ -38,17 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m pages.picture", description="The pictures and tables of docs/aws.md and docs/gcp.md"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
-    check, status = parser.parse_args(arguments).check, 0
-    for path, parts in PAGES.items():
-        page, name = path.read_text(), f"docs/{path.name}"
-        new = placed(page, parts(), name)
-        if not check:
-            path.write_text(new)
-        elif new != page:
-            lines = difflib.unified_diff(page.splitlines(), new.splitlines(), name, "now", n=0, lineterm="")
-            print("\n".join(lines), f"\n{name} is out of date.\nFix: {FIX}", file=sys.stderr)
-            status = 1
-    return status
+    check = parser.parse_args(arguments).check
+    placing = {path: partial(_placed, parts=parts, name=f"docs/{path.name}") for path, parts in PAGES.items()}
+    return files.update(placing, check=check, fix=FIX)
+
+
+def _placed(page: str, parts: Callable[[], Parts], name: str) -> str:
+    return placed(page, parts(), name)
 
 
 if __name__ == "__main__":
