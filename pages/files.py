@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def update(files: Mapping[Path, Callable[[str], str]], *, check: bool, fix: str) -> int:
     """Writes each file again; returns the exit status.
@@ -25,7 +23,7 @@ def update(files: Mapping[Path, Callable[[str], str]], *, check: bool, fix: str)
         if not check:
             path.write_text(new)
         elif new != old:
-            report(f"{path.parent.name}/{path.name}" if path.parent != ROOT else path.name, old, new, fix)
+            report(path.name, old, new, fix)
             status = 1
     return status
 

@@ -85,7 +85,7 @@ def check_out_of_date(
     monkeypatch.setattr(picture, "PAGES", {old: picture.PAGES[path]})
     assert picture.main(["--check"]) == 1
     said = capsys.readouterr().err
-    assert "Fix: make picture" in said and "2..19 nodes" in said and f"docs/{name} is out of date" in said
+    assert "Fix: make picture" in said and "2..19 nodes" in said and f"{name} is out of date" in said
     assert "2..19 nodes" in old.read_text()
     assert picture.main([]) == 0
     assert old.read_text() == page
