@@ -5,6 +5,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
+from gpuyard import Taint
 from gpuyard.aws import DcgmExporter, EksAddon, EksNodePoolSpec
 
 other = pulumi.StackReference(pulumi.Config().require("clusterStack"))
@@ -14,21 +15,25 @@ async def plain(name: str) -> Any:
     """An output that is not secret, as a plain value: what arguments take that are checked before a change."""
     value = (await other.get_output_details(name)).value
     if value is None:
-        raise pulumi.RunError(f"the stack {other.pulumi_resource_name} has no output {name} that is not secret")
+        raise pulumi.RunError(f"{other.pulumi_resource_name} has no output {name}, or it is secret")
     return value
+
+
+def taint(text: str) -> Taint:
+    """A taint that is written as key=value:effect."""
+    key, _, rest = text.partition("=")
+    value, _, effect = rest.rpartition(":")
+    return {"key": key, "value": value, "effect": effect}
 
 
 def pool_spec(pool: dict[str, Any]) -> EksNodePoolSpec:
     """What add-ons need to know of a pool."""
-    taints = [text.partition("=") for text in pool.get("taints", [])]
     return {
         "machine_types": pool["machineTypes"],
-        # The engine passes numbers between stacks as floats.
+        # The engine passes all numbers between stacks as floats.
         "min": int(pool["min"]),
         "max": int(pool["max"]),
-        "taints": [
-            {"key": key, "value": rest.rpartition(":")[0], "effect": rest.rpartition(":")[2]} for key, _, rest in taints
-        ],
+        "taints": [taint(text) for text in pool.get("taints", [])],
     }
 
 
@@ -43,9 +48,9 @@ async def addons() -> list[str]:
     made = [
         DcgmExporter("dcgm-exporter", {"node_pools": node_pools}, pulumi.ResourceOptions(providers=[cluster])),
         EksAddon(
-            "snapshot-controller",
+            "cert-manager",
             {
-                "addon": "snapshot-controller",
+                "addon": "cert-manager",
                 "cluster": cluster_name,
                 "kubernetes_version": await plain("kubernetesVersion"),
             },

@@ -45,10 +45,22 @@ def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
     assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
 
 
-def test_another_stack_adds_addons_and_removes_them(project: Project, example: PythonProgram) -> None:
+@pytest.fixture(scope="module")
+def addons(project: Project, example: PythonProgram) -> PythonProgram:
+    made = PythonProgram(project, "examples/addons-by-reference")
+    made.prepare()
+    return made
+
+
+def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
+    addons.configure({"clusterStack": "organization/existing-eks-cluster/dev"})
+    printed = addons.pulumi("preview", code=None)
+    assert "organization/existing-eks-cluster/dev has no output nodePools, or it is secret" in printed
+    assert "Traceback" not in printed
+
+
+def test_another_stack_adds_addons_and_removes_them(addons: PythonProgram, example: PythonProgram) -> None:
     """By the outputs of the first. Its kubeconfig stays secret."""
-    addons = PythonProgram(project, "examples/addons-by-reference")
-    addons.prepare()
     addons.configure({"clusterStack": "organization/gpuyard-existing-eks/dev"})
     preview = addons.pulumi("preview")
     assert "dcgm-exporter-release" in preview, "outputs of the other stack are known at preview"

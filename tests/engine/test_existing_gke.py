@@ -28,6 +28,17 @@ def example(project: Project, cluster: PythonProgram) -> PythonProgram:
     return made
 
 
+def test_a_resource_without_a_provider_is_refused(example: PythonProgram) -> None:
+    """By the engine: Pulumi.yaml disables default providers. As in all examples in Python."""
+    program = example.folder / "__main__.py"
+    text = program.read_text()
+    assert text.count("providers=[cluster]") == 1
+    program.write_text(text.replace("providers=[cluster]", ""))
+    printed = example.pulumi("preview", code=None)
+    program.write_text(text)
+    assert "Default provider for 'kubernetes' disabled" in printed
+
+
 def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
     example.up()
     types = example.types()

@@ -263,7 +263,7 @@ def test_a_kept_file_system_stops_the_destroy_before_anything_is_gone(
 ) -> None:
     """field case G8: Filestore is peered with the VPC, which Google does not delete before it."""
     told = stopped.stdout + stopped.stderr
-    assert stopped.returncode != 0 and "lie in the network" in told and "Nothing was deleted" in told
+    assert stopped.returncode != 0 and "are in the network that" in told and "Nothing was deleted" in told
     assert "modeInstance/us-central1-a/pvc-" in told and "persistentVolumeReclaimPolicy" in told
     assert look(living)["objects"].keys() == before["objects"].keys()
 
