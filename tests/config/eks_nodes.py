@@ -81,7 +81,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
             "gpuyard:nodePools.cpu-workers.machineTypes[0]",
             ["too small for a node", room, "t3.small"],
         )
-        for name, room in (("t3.nano", "34 pods with 0 MiB"), ("t2.micro", "4 pods with 5"))
+        for name, room in (("t3.nano", "34 pods and 0 MiB"), ("t2.micro", "4 pods and 5"))
     ),
     (
         "dev",

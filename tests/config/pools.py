@@ -33,7 +33,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {f"{GPU}/machineTypes/0": "g2-standard-8"},
         "gpuyard:nodePools.gpu-workers.machineTypes[0]",
-        ["unknown machine type", "one of Google Cloud"],
+        ["unknown machine type", "a type of Google Cloud"],
     ),
     (
         "dev-gke",

@@ -88,7 +88,7 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev", "aws:assumeRoles", [ROLE], "not one role", "aws:profile"),
         ("dev-gke", "gcp:impersonateServiceAccont", "a@b", "unknown key", "write gcp:impersonateServiceAccount"),
         ("dev-gke", "gcp:impersonateServiceAccount", "ann@example.com", "not the address", "service-accounts list"),
-        ("dev-gke", "gcp:impersonateServiceAccountDelegates", ["a"], "no chain", "impersonate"),
+        ("dev-gke", "gcp:impersonateServiceAccountDelegates", ["a"], "not a chain", "impersonate"),
         ("dev-gke", "gcp:defaultLabels", {"a": "b"}, "gpuyard", "write gpuyard:tags"),
         ("dev-gke", "gcp:credentials", "{}", "two identities", "GOOGLE_APPLICATION_CREDENTIALS"),
         ("dev-gke", "aws:profile", "work", "has no effect", "remove it"),
@@ -105,8 +105,8 @@ def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
 @pytest.mark.parametrize(
     ("stack", "key", "value", "allowed"),
     [
-        ("dev", "aws:profile", ["a"], "a text"),
-        ("dev", "aws:profile", "", "a text"),
+        ("dev", "aws:profile", ["a"], "text"),
+        ("dev", "aws:profile", "", "text"),
         ("dev", "aws:maxRetries", "x", "a whole number"),
         ("dev", "aws:maxRetries", True, "a whole number"),
         ("dev", "aws:ignoreTags", 5, "a map"),

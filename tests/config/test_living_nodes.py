@@ -145,7 +145,7 @@ def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, lat
     assert (
         said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} cannot skip a minor version" in said.wrong
     )
-    assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, then `pulumi up`")
+    assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, run `pulumi up`")
     change(stack, before, {VERSION: next})
 
 
@@ -183,9 +183,9 @@ def test_groups_of_before_their_zones_are_said_to_be_divided_and_not_deleted(war
     was = Recording(resources, exports=before.exports)
     sizes = {"cpu-workers": 5, "gpu-workers-spot": 0, "big": 1}
     change("dev", was, {**one, f"{POOLS}/cpu-workers/max": 10}, sizes=sizes)
-    assert [each for each in warned if "deleted" in each] == []
-    first, second = (each for each in warned if "becomes a group" in each)
-    assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes a group in each of {A}, {B}, {C}")
+    assert [each for each in warned if "is deleted" in each.lower()] == []
+    first, second = (each for each in warned if "becomes one group" in each)
+    assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes one group in each of {A}, {B}, {C}")
     assert "(5 nodes at the moment)" in first and second.startswith("nodePools.gpu-workers")
     more = {**one, f"{NET}/zones": ZONES["dev"], f"{POOLS}/cpu-workers/max": 10}
     (said,) = told("dev", more, before=was, sizes={"big": 3})

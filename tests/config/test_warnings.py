@@ -41,7 +41,7 @@ def test_the_production_example_warns_of_its_mixed_spot_pool_only() -> None:
     """security cases M2, M5 and M13: nothing open, no rights too wide, no volume for the first who comes."""
     config = parse("prod", changed("prod", {}))
     (said,) = config.warnings(date(2026, 11, 23))
-    assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
+    assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
 
 
 def test_an_export_of_deletions_is_a_warning() -> None:
@@ -117,9 +117,9 @@ def test_nodes_that_differ_within_a_pool_are_told() -> None:
     """field case A6: other GPUs, or larger machines behind the first."""
     gpu = "gpuyard:nodePools/gpu-workers/machineTypes"
     (said,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
-    assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
+    assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
     (said,) = warned("dev", {gpu: ["g6.2xlarge", "g6.4xlarge"]})
-    assert "different size" in said and "g6.2xlarge" in said
+    assert "sizes differ" in said and "g6.2xlarge" in said
     assert warned("dev", {gpu: ["g6.2xlarge"]}) == []
 
 
