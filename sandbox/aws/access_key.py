@@ -1,7 +1,7 @@
 """The access key of the simulated AWS: random, one per sandbox, readable by its owner only.
 
-A port of loopback is open to every user of the machine and to every web page that a browser on it shows. Only users
-who can read the sandbox's folder know the key.
+A port of loopback is open to every user of the machine and to every web page in a browser on it. Only users who can
+read the sandbox's folder know the key.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _LETTERS = string.ascii_uppercase + string.digits
 
 @dataclass(frozen=True)
 class AccessKey:
-    """An access key as AWS spells one: `id` has 20 letters and digits, `secret` 40 characters."""
+    """An access key in AWS's format: `id` has 20 letters and digits, `secret` 40 characters."""
 
     id: str
     secret: str
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables by which every AWS SDK takes it."""
+        """The environment variables from which every AWS SDK reads the key."""
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
 
     @property
     def bearer(self) -> str:
-        """The Authorization header for the server's page about itself."""
+        """The Authorization header for the server's health page."""
         return f"Bearer {self.secret}"
 
 
 def access_key() -> AccessKey:
-    """The key of this sandbox, made when it is asked for the first time."""
+    """The key of this sandbox, created at the first call."""
     path = paths.folder("run") / "aws-key"
     try:
         return AccessKey(**json.loads(path.read_text()))
@@ -48,7 +48,7 @@ def access_key() -> AccessKey:
     with open(handle, "w") as file:
         json.dump(asdict(key), file)
     try:
-        os.link(draft, path)  # not over the key that another process has made in between
+        os.link(draft, path)  # never replaces a key that another process created meanwhile
     except FileExistsError:
         pass
     finally:

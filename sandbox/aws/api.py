@@ -1,7 +1,7 @@
-"""Calls to AWS with boto3, and what a call is made of: property values shaped into the API's members and back.
+"""Calls to AWS with boto3, and the conversion between property values and the API's members.
 
-`Api` sends; `Recorder` writes the calls down and answers them with made-up values of the right shape, so that a
-test can check what a resource's inputs would ask of AWS against botocore's models without a server.
+`Api` sends calls. `Recorder` records them and returns made-up answers of the right shape, so that a test can check
+a resource's requests against botocore's models without a server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sandbox.plugins.provider import ProviderError
 
 Props = dict[str, Any]
 
-# Members whose name in pulumi-aws is not the API's with a small letter; (structure, property) -> member.
+# Members whose name in pulumi-aws is not the API's name with a lower-case first letter; (structure, property) ->
+# member.
 _RENAMED = {
     ("LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", "securityGroups"): "Groups",
     ("LaunchTemplateInstanceNetworkInterfaceSpecificationRequest", "ipv4Addresses"): "PrivateIpAddresses",
@@ -41,7 +42,7 @@ _GONE = {"404", "InvalidPlacementGroup.Unknown"}
 
 
 class AwsError(ProviderError):
-    """A refusal of AWS's, as `Code: message`."""
+    """A refusal by AWS, as `Code: message`."""
 
     def __init__(self, code: str, message: str, operation: str) -> None:
         super().__init__(f"{code}: {message} ({operation})")
@@ -49,14 +50,14 @@ class AwsError(ProviderError):
 
     @property
     def gone(self) -> bool:
-        """Whether the code says that the object is not there."""
+        """Whether the code means that the object does not exist."""
         return "NotFound" in self.code or self.code.startswith("NoSuch") or self.code in _GONE
 
 
 def _not_simulated(operation: str) -> AwsError:
-    """A crash in the server, as a page of HTML: moto lacks the operation, or has a bug."""
+    """A server crash, reported as an HTML page: moto lacks the operation, or has a bug."""
     log = paths.home() / "run" / "aws.log"
-    return AwsError("NotSimulated", f"the sandbox's AWS cannot answer this; {log} says why", operation)
+    return AwsError("NotSimulated", f"the sandbox's AWS cannot answer this; {log} has the reason", operation)
 
 
 class Api:
@@ -88,7 +89,7 @@ class Api:
             raise ProviderError(str(error)) from None
 
     def until(self, probe: Callable[[], Any], timeout: float, what: str) -> Any:
-        """Calls `probe` until it gives something true; that is returned."""
+        """Calls `probe` until it returns a true value, and returns that value."""
         deadline = time.monotonic() + timeout
         pause = 0.05
         while True:
@@ -107,7 +108,8 @@ _OPEN_ENUMS = {"InstanceType", "BucketLocationConstraint"}
 
 
 def wrong_values(service: str, operation: str, params: Props) -> list[str]:
-    """What in a request is not one of its member's values; botocore itself checks names, types and lengths only."""
+    """Values in a request that the member's enumeration does not have; botocore checks only names, types and
+    lengths."""
     found: list[str] = []
 
     def walk(shape: Shape, value: Any, path: str) -> None:
@@ -130,7 +132,7 @@ def wrong_values(service: str, operation: str, params: Props) -> list[str]:
 
 
 class Recorder(Api):
-    """Writes down what would be called."""
+    """Records the calls instead of sending them."""
 
     def __init__(self, region: str = "us-east-1") -> None:
         super().__init__(region)
@@ -161,9 +163,9 @@ def _example(shape: Shape, depth: int = 0) -> Any:
 
 
 def to_api(shape: Shape, value: Any) -> Any:
-    """A property's value as the member of that shape wants it: names, lists of one, tags, numbers, booleans.
+    """Converts a property's value to a member of that shape: names, lists of one, tags, numbers, booleans.
 
-    A name that the shape does not have stays as it is: botocore then refuses it by name.
+    A name that the shape does not have is kept: botocore then refuses it by name.
     """
     kind = shape.type_name
     if value is None:
@@ -204,12 +206,12 @@ def _member(members: dict[str, str], key: str, value: Any) -> str | None:
     key = key.lower()
     if key in members or not isinstance(value, list):
         return members.get(key)
-    # pulumi-aws has plurals for lists where the API has singulars, and the other way round
+    # pulumi-aws has plurals for some lists where the API has singulars, and vice versa
     return members.get(key + "s") or (members.get(key[:-1]) if key.endswith("s") else None)
 
 
 def from_api(value: Any) -> Any:
-    """A value out of an answer with the names of properties; a list of tags becomes a dict."""
+    """A value of an answer with the names of properties; a list of tags becomes a dict."""
     if isinstance(value, list):
         for key, content in (("Key", "Value"), ("TagKey", "TagValue")):
             if value and all(isinstance(each, dict) and {key, content} <= each.keys() for each in value):
@@ -239,7 +241,7 @@ def put(target: Props, path: str, value: Any) -> None:
 
 
 def shape_at(service: str, operation: str, path: str) -> Shape | None:
-    """The shape of an operation's input member by path, None when the API has none."""
+    """The shape of an operation's input member by path; None if the API does not have it."""
     shape = session.service_model(service).operation_model(operation).input_shape
     for part in path.split("."):
         if shape is None:

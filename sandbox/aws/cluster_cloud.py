@@ -31,7 +31,7 @@ class EksCloud:
         self.endpoint_groups = None
 
     def csi_drivers(self) -> set[str]:
-        """Those of the installed add-ons."""
+        """The drivers of the installed add-ons."""
         return {_CSI_DRIVERS[addon] for addon in self._addons() if addon in _CSI_DRIVERS}
 
     def runs_snapshot_controller(self) -> bool:

@@ -1,4 +1,4 @@
-"""The data sources (invokes) of pulumi-aws that this project asks: answered from the sandbox's server."""
+"""The data sources (invokes) of pulumi-aws that this project uses, answered from the sandbox's server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.plugins.provider import ProviderError
 
 
 def invoke(api: Api, token: str, args: Props) -> Props:
-    """The data source's answer. Raises ProviderError for one that the sandbox does not have."""
+    """The data source's answer. Raises ProviderError for one that the sandbox does not simulate."""
     name = token.rsplit(":", 1)[-1]
     source = _SOURCES.get(":".join((token.split(":")[1].split("/")[0], name)))
     if source is None:
@@ -149,7 +149,7 @@ def _node_group(api: Api, args: Props) -> Props:
 
 
 def _instance_type(api: Api, args: Props) -> Props:
-    """Facts of a machine type. A withdrawn type (machine_types.py) has them too; its offerings are empty."""
+    """Facts of a machine type. A withdrawn type (machine_types.py) has facts as well, but no offerings."""
     name = args["instanceType"]
     found = api.call("ec2", "DescribeInstanceTypes", {"InstanceTypes": [name]})["InstanceTypes"][0]
     network, processor, cpus = found["NetworkInfo"], found["ProcessorInfo"], found["VCpuInfo"]

@@ -19,7 +19,7 @@ def has_unknown(value: Any) -> bool:
 
 
 def _canonical(row: Row, key: str, value: Any) -> Any:
-    """The value in a form in which equal things are equal: no empty members, sets sorted, JSON parsed."""
+    """The value in a normal form, in which equivalent values are equal: no empty members, sets sorted, JSON parsed."""
     if key in row.json and isinstance(value, str):
         try:
             return json.loads(value)
@@ -47,7 +47,7 @@ def is_same(row: Row, key: str, old: Any, new: Any) -> bool:
 
 
 def differences(row: Row, key: str, old: Any, new: Any) -> list[str]:
-    """Paths below `key` that differ; one level into objects, which is where the table's paths end."""
+    """Paths below `key` that differ; at most one level into objects, as deep as the paths in the tables."""
     if has_unknown(new):
         if isinstance(new, dict) and isinstance(old, dict):
             names = sorted({*old, *new})
@@ -71,7 +71,7 @@ def top(path: str) -> str:
 
 
 def covers(row: Row, key: str, wanted: Any, found: Any) -> bool:
-    """Whether what AWS has is what the program wrote, with anything that the program left open filled in."""
+    """Whether AWS's value matches the program's, ignoring everything that the program does not set."""
     if isinstance(wanted, dict) and isinstance(found, dict) and key not in row.json:
         exact = key in ("labels", "tags")
         return all(covers(row, name, each, found.get(name)) for name, each in wanted.items() if each is not None) and (

@@ -1,4 +1,4 @@
-"""EBS volumes of claims, as the EBS CSI driver makes them (aws-ebs-csi-driver, docs/parameters.md and tagging.md).
+"""EBS volumes of claims, as the EBS CSI driver creates them (aws-ebs-csi-driver, docs/parameters.md and tagging.md).
 
 They are never attached to an instance and hold no data.
 """
@@ -18,7 +18,7 @@ from sandbox.cluster.volumes import Refused
 from sandbox.plugins import faults
 
 KEPT = "sandbox/kept"
-"""Tag of volumes whose reclaim policy was Retain when they were made; nothing of the driver's."""
+"""Tag of volumes whose reclaim policy was Retain at their creation. The real driver does not have it."""
 
 _NAME = "CSIVolumeName"
 
@@ -70,7 +70,7 @@ class Disks:
         )["VolumeId"]
 
     def _extra_tags(self) -> dict[str, str]:
-        """Tags that the driver's add-on is set to put on every volume (`controller.extraVolumeTags`)."""
+        """Tags that the driver's add-on is configured to set on every volume (`controller.extraVolumeTags`)."""
         eks = session.client("eks", self._region)
         try:
             addon = eks.describe_addon(clusterName=self._cluster, addonName="aws-ebs-csi-driver")["addon"]
@@ -88,15 +88,16 @@ class Disks:
                 raise
 
 
-# gp3: IOPS of any volume, and the most for each GiB; MiB/s of any volume, and the most for each of its IOPS.
+# gp3: IOPS included in any volume, and the maximum per GiB; MiB/s included in any volume, and the maximum per IOPS.
 _GP3_IOPS, _GP3_IOPS_PER_GIB = 3000, 500
 _GP3_THROUGHPUT, _GP3_THROUGHPUT_PER_IOPS = 125, 0.25
 _BAD = "InvalidParameterCombination"
 
 
 def performance(kind: str, size: int, iops: int, throughput: int) -> dict[str, Any]:
-    """What the driver asks for, or EC2's refusal. The driver caps IOPS by the size, unless that is below the least, and
-    never the throughput (aws-ebs-csi-driver 1.64, pkg/cloud, capIOPS; EBS user guide, "General Purpose SSD")."""
+    """The values that the driver requests, or EC2's refusal. The driver caps IOPS by the size, unless that is below the
+    minimum, and never the throughput (aws-ebs-csi-driver 1.64, pkg/cloud, capIOPS; EBS user guide, "General Purpose
+    SSD")."""
     if kind != "gp3":
         return {"Iops": iops} if iops else {}
     most = size * _GP3_IOPS_PER_GIB

@@ -1,7 +1,7 @@
-"""Load balancers in a VPC, where moto does less than AWS.
+"""Load balancers in a VPC, with the behavior that moto lacks.
 
-Each has a network interface in each of its subnets, with its security groups, so that these cannot be deleted
-meanwhile. One that faces the internet has public addresses on them.
+Each has a network interface with its security groups in each of its subnets, so that these cannot be deleted while it
+exists. The interfaces of an internet-facing one have public addresses.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def deleted(original: Any, backend: Any, key: str) -> Any:
 
 
 def maps_addresses(ec2: Any, vpc_id: str) -> bool:
-    """Whether a load balancer holds public addresses in that VPC."""
+    """Whether a load balancer has public addresses in that VPC."""
     return any(
         getattr(interface, "faces_internet", False) and interface.subnet.vpc_id == vpc_id
         for interface in ec2.enis.values()
@@ -50,7 +50,7 @@ def maps_addresses(ec2: Any, vpc_id: str) -> bool:
 
 
 def _description(made: Any) -> str:
-    """As AWS writes it: `ELB name`, `ELB net/name/1234…`."""
+    """The description in AWS's format: `ELB name`, `ELB net/name/1234…`."""
     arn = getattr(made, "arn", "")
     return f"ELB {arn.partition(':loadbalancer/')[2] or made.name}"
 
@@ -61,4 +61,4 @@ CHANGES = (
     (ELBv2Backend, "create_load_balancer", created),
     (ELBv2Backend, "delete_load_balancer", deleted),
 )
-"""What wraps moto's own; see extension.py."""
+"""Wrappers of moto's functions; see extension.py."""

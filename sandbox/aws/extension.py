@@ -1,13 +1,13 @@
-"""Extends moto where it does less than AWS and that matters here. Loaded once, before the server serves.
+"""Extends moto with AWS behavior that it lacks and that matters here. Loaded once, before the server starts to serve.
 
-What is changed, because the real behaviour decides whether a program is correct:
+The real behavior of these parts decides whether a program is correct:
 
 - EKS is replaced completely (sandbox/aws/eks/);
 - an Auto Scaling group spreads its instances over its subnets, launches them from the right template version with the
-  template's disks, tags and security groups, marks spot instances, and refuses a size outside min..max; it launches
-  nothing that a policy of the organization refuses (`requires` in faults.json);
-- subnets, security groups, VPCs, launch templates and internet gateways that are in use are not deleted
-  (DependencyViolation, as EC2 answers); addresses and CIDR blocks outside their VPC are refused;
+  template's disks, tags and security groups, marks spot instances, and refuses a size outside min..max; it launches no
+  instance that a policy of the organization refuses (`requires` in faults.json);
+- subnets, security groups, VPCs, launch templates and internet gateways cannot be deleted while they are in use
+  (DependencyViolation, as in EC2); addresses and CIDR blocks outside their VPC are refused;
 - secondary networks and interface endpoints follow EC2's rules (vpc.py), and load balancers block the deletion of
   their subnets, security groups and internet gateways (elb.py);
 - placement groups (placement_groups.py), FSx's behaviour of Lustre file systems (fsx.py) and a few updates of EFS and
@@ -40,10 +40,11 @@ from sandbox.aws.placement_groups import Ec2Error
 from sandbox.plugins import faults
 
 MOST_USER_DATA = 16_384
-"""Bytes, before base64."""
+"""Maximum size of user data in bytes, before base64."""
 
 KEPT_TERMINATED = 40
-"""EC2 shows terminated instances for about an hour; here only the last few, so that the account does not grow."""
+"""Number of terminated instances to keep. EC2 shows them for about an hour; here only the last few, to limit the
+state."""
 
 
 def load() -> None:
@@ -93,7 +94,7 @@ def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], descri
 
 
 def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]) -> None:
-    """Launches instances in the zones that have the fewest, as zone balancing does."""
+    """Launches instances in the zones with the fewest instances, as zone balancing does."""
     ec2, template = group.ec2_backend, group.ec2_launch_template
     if template is None:
         raise ValidationError("The sandbox launches Auto Scaling groups from launch templates only.")
@@ -104,7 +105,7 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
     chosen = template.get_version(group.launch_template_version)
     data = chosen.data
     types = [each["InstanceType"] for each in overrides if each.get("InstanceType")] or [chosen.instance_type]
-    # On demand the first; as spot what is deepest and cheapest, here the smallest (price-capacity-optimized).
+    # On demand: the first type. Spot: the deepest and cheapest pool, here the smallest type (price-capacity-optimized).
     instance_type = min(types, key=_vcpus) if spot else types[0]
     groups = list(data.get("SecurityGroupIds") or [])
     for interface in data.get("NetworkInterfaces") or []:
@@ -113,7 +114,7 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
     given = convert_tag_spec(data.get("TagSpecifications", []))
     tags = {ASG_NAME_TAG: group.name, **propagated_tags, **given.get("instance", {})}
     if _refused(group.name, data, tags, given.get("volume", {})):
-        return  # the group goes on trying, and has no machine to show for it
+        return  # the group keeps trying, without a new machine
     for _ in range(count_needed):
         used = collections.Counter(state.instance.placement.zone for state in group.instance_states)
         subnet = min(subnets, key=lambda each: used[each.availability_zone]) if subnets else None
@@ -126,7 +127,7 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
             tags={"instance": dict(tags), "volume": dict(given.get("volume", {}))},
             placement=subnet.availability_zone if subnet else group.availability_zones[0],
             launch_template={"LaunchTemplateId": template.id, "Version": str(chosen.number)},
-            # EKS's images delete the root volume with the instance unless the template says otherwise.
+            # EKS's images delete the root volume with the instance unless the template sets otherwise.
             block_device_mappings=[
                 {**each, "Ebs": {"DeleteOnTermination": True, **each["Ebs"]}}
                 for each in data.get("BlockDeviceMappings") or []
@@ -149,9 +150,9 @@ def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dic
 
 
 def _refused(group: str, data: dict[str, Any], tags: dict[str, str], volumes: dict[str, str]) -> str:
-    """Why an organization's policy refuses the group's machines, if one does (`requires` in faults.json)."""
+    """Why an organization's policy refuses the group's machines; empty if none does (`requires` in faults.json)."""
     mapped = {each["DeviceName"]: each.get("Ebs", {}) for each in data.get("BlockDeviceMappings") or []}
-    # What an image has and a template does not name is made as the image says: without encryption.
+    # A volume that the image defines and the template does not is created without encryption.
     encrypted = all(mapped.get(device, {}).get("Encrypted") is True for device in {"/dev/xvda", *mapped})
     both = {key: value for key, value in tags.items() if key in volumes}
     why = faults.refused(f"aws:ec2/instance:Instance::{group}", both, encrypted)
@@ -226,7 +227,7 @@ def _tags_of_existing(original: Any, backend: Any, tags: list[dict[str, Any]]) -
 
 def _forgetting(original: Any, ec2: Any, instance_ids: list[str]) -> Any:
     answer = original(ec2, instance_ids)
-    for instance, _ in answer:  # the interface goes with the instance, and with it its address
+    for instance, _ in answer:  # the interface and its address are deleted with the instance
         for interface in list(instance.nics.values()):
             ec2.enis.pop(interface.id, None)
     gone = [
@@ -244,7 +245,7 @@ def _unused_subnet(original: Any, ec2: Any, subnet_id: str) -> Any:
         raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
     for table in ec2.route_tables.values():
         for association, associated in list(table._associations.items()):
-            if associated == subnet_id:  # EC2 drops the association with the subnet
+            if associated == subnet_id:  # EC2 deletes the association with the subnet
                 del table._associations[association]
     return original(ec2, subnet_id)
 
@@ -283,7 +284,7 @@ def _unused_group(original: Any, ec2: Any, vpc_id: str | None, group_id: str) ->
 
 def _released_nat(original: Any, ec2: Any, nat_gateway_id: str) -> Any:
     gateway = original(ec2, nat_gateway_id)
-    for address in list(ec2.addresses):  # the address stays with the account, unmapped
+    for address in list(ec2.addresses):  # the account keeps the address, unmapped
         if address.eni is gateway._eni:
             ec2.disassociate_address(association_id=address.association_id)
     ec2.enis.pop(gateway._eni.id, None)
@@ -305,14 +306,14 @@ def _unmapped_gateway(original: Any, ec2: Any, internet_gateway_id: str, vpc_id:
 
 
 def _in_one_partition(original: Any, backend: IAMBackend) -> Any:
-    """AWS's own policies in the partition `aws`, none in others. To look up who calls, moto makes a backend of each
-    partition, which would read all policies."""
+    """AWS's own policies in the partition `aws`, none in others. To look up the caller, moto creates a backend for each
+    partition, which would load all policies."""
     return original(backend) if backend.region_name == "aws" else []
 
 
 def _with_eks_images(original: Any, parameters: Any, key: str) -> Any:
     if str(key or "").startswith("/aws/service/eks/") and not dict.__contains__(parameters, "/aws/service/eks"):
-        dict.__setitem__(parameters, "/aws/service/eks", [])  # a mark that they are loaded
+        dict.__setitem__(parameters, "/aws/service/eks", [])  # marks them as loaded
         for name, value in versions.parameters(parameters.region_name).items():
             made = Parameter(
                 account_id=parameters.account_id,

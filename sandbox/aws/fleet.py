@@ -1,15 +1,15 @@
-"""One EKS cluster's node groups and machines, as the Cluster Autoscaler and the kubelets would see them.
+"""The node groups and machines of one EKS cluster, as the Cluster Autoscaler and the kubelets see them.
 
-All of it comes from AWS's API (boto3 on the sandbox's server), and none from the program or its state.
+All data comes from AWS's API (boto3 on the sandbox's server), and none from the program or its state.
 
 `Group.template` is the node that the real Cluster Autoscaler builds for a group (its AWS provider,
-buildNodeFromTemplate): cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag says
-so; labels, taints and resources of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and
-what DescribeNodegroup returns, but only as long as this process has not seen a machine in the group.
+buildNodeFromTemplate): cpu, memory and GPUs of the instance type, 110 pods, no ephemeral storage unless a tag sets
+it; labels, taints and resources of the Auto Scaling group's `k8s.io/cluster-autoscaler/node-template/…` tags; and
+the values of DescribeNodegroup, but only until this process has seen a machine in the group.
 
-`Machine.node` is the node that joins: the kubelet's labels, the node group's labels and taints, what EKS's
-images reserve for the system (nodeadm and Bottlerocket: the same kube-reserved formulas), the disk that holds the pods
-(AL2023: the root volume; Bottlerocket: the second one; either may have the local NVMe disks in its place) and as many
+`Machine.node` is the node that joins: the kubelet's labels, the node group's labels and taints, the resources that
+EKS's images reserve for the system (nodeadm and Bottlerocket: the same kube-reserved formulas), the disk for pods
+(AL2023: the root volume; Bottlerocket: the second one; either may use the local NVMe disks instead) and as many
 pods as the VPC CNI has addresses for.
 """
 
@@ -100,7 +100,8 @@ class Fleet:
     def may_act(self) -> bool:
         return False
 
-    # -- what AWS says ------------------------------------------------------------------------------------------------
+    # -- AWS's answers
+    # --------------------------------------------------------------------------------------------------
 
     def _client(self, service: str) -> Any:
         return session.client(service, self.region)
@@ -111,7 +112,7 @@ class Fleet:
         return [group for page in pages for group in page["AutoScalingGroups"]]
 
     def _nodegroup(self, tags: dict[str, str]) -> dict[str, Any]:
-        """DescribeNodegroup for the group that the tags name; empty for a self-managed one or one that is gone."""
+        """DescribeNodegroup for the group in the tags; empty for a self-managed or deleted one."""
         eks, name = self._client("eks"), tags.get("eks:nodegroup-name")
         if name is None:
             return {}
@@ -135,7 +136,8 @@ class Fleet:
             self._versions[key] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         return self._versions[key]
 
-    # -- the autoscaler's guess ---------------------------------------------------------------------------------------
+    # -- the expected node
+    # -----------------------------------------------------------------------------------------------
 
     def _template(self, asg: dict[str, Any], tags: dict[str, str], nodegroup: dict[str, Any]) -> NodeShape:
         known = nodegroup if asg["AutoScalingGroupName"] not in self._seen else {}
@@ -161,7 +163,7 @@ class Fleet:
     ) -> Machine:
         zone, identity = instance["Placement"]["AvailabilityZone"], instance["InstanceId"]
         facts, name = self._type(instance["InstanceType"]), instance["PrivateDnsName"]
-        if identity not in self._pods:  # a kubelet keeps the number that it started with
+        if identity not in self._pods:  # a kubelet keeps its initial number
             self._pods[identity] = node_shape.kubelet_pods(facts, nodegroup, data, self._prefix_delegation())
         return Machine(
             id=identity,
@@ -180,7 +182,7 @@ class Fleet:
         )
 
     def _prefix_delegation(self) -> bool:
-        """Whether the cluster's VPC CNI gives pods addresses by prefixes (its add-on's settings)."""
+        """Whether the cluster's VPC CNI uses prefix delegation (its add-on's settings)."""
         eks = self._client("eks")
         try:
             addon = eks.describe_addon(clusterName=self.cluster, addonName="vpc-cni")["addon"]

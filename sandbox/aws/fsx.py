@@ -1,7 +1,7 @@
-"""FSx for Lustre, where moto does less than AWS: a file system's description, its network interface, what FSx refuses,
-updates, and data repository associations. State lives in moto's FSx backend.
+"""FSx for Lustre, with the behavior that moto lacks: a file system's description, its network interface, refusals,
+updates, and data repository associations. The state is in moto's FSx backend.
 
-A file system is available at once, nothing is imported from or exported to S3, and no backup is made.
+A file system is available at once, nothing is imported from or exported to S3, and no backup is created.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def described(original: Any, backend: Any, file_system_ids: list[str] | None = N
 
 
 def deleted(original: Any, backend: Any, file_system_id: str, **given: Any) -> Any:
-    """DeleteFileSystem: its network interface and its associations go with it."""
+    """DeleteFileSystem: also deletes its network interface and its associations."""
     system = _system(backend, file_system_id)
     answer = original(backend, file_system_id=file_system_id, **given)
     ec2 = ec2_backends[backend.account_id][backend.region_name]
@@ -101,7 +101,7 @@ def _update(response: Any) -> str:
     if capacity is not None:
         _check_size(capacity)
         if capacity < system.storage_capacity:
-            raise _refused("the storage capacity of a file system can be increased only")
+            raise _refused("the storage capacity of a file system can only be increased")
     configuration = {**system.lustre_configuration, **changes}
     _check_throughput(configuration)
     linked = any(each["FileSystemId"] == system.file_system_id for each in _held(response.fsx_backend).values())
@@ -124,7 +124,7 @@ def _associate(response: Any) -> str:
         if each["FileSystemId"] == system.file_system_id and _overlap(each["FileSystemPath"], path)
     ]
     if taken:
-        raise _refused(f"the file system path {path} overlaps {taken[0]}, which is linked already")
+        raise _refused(f"the file system path {path} overlaps {taken[0]}, which is already linked")
     identity = f"dra-{uuid.uuid4().hex[:17]}"
     arn = f"arn:aws:fsx:{backend.region_name}:{backend.account_id}:association/{system.file_system_id}/{identity}"
     _held(backend)[identity] = {
@@ -206,7 +206,7 @@ def _automatic_iops(gib: int) -> int:
 
 
 def _lets_lustre_in(ec2: Any, group_id: str) -> bool:
-    """Whether members of the group may connect to each other on Lustre's port."""
+    """Whether the group allows its members to connect to each other on Lustre's port."""
     group = ec2.get_security_group_from_id(group_id)
     return group is not None and any(
         rule.source_group.get("GroupId") == group_id
@@ -226,7 +226,7 @@ CHANGES = (
     (FSxBackend, "delete_file_system", deleted),
     (FileSystem, "to_dict", shown),
 )
-"""What wraps moto's own; see extension.py."""
+"""Wrappers of moto's functions; see extension.py."""
 
 
 def load() -> None:

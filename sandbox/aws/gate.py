@@ -1,9 +1,9 @@
 """Access to the simulated AWS: only for programs of the sandbox's owner that sign with its access key.
 
-Before moto gets a request, the request must name loopback as its host (a browser may be led here by another name), not
-come from a web page (`Origin`), be signed with the sandbox's key by Signature Version 4 in its headers as every SDK
-does, and be for a service that the sandbox simulates. A refusal has AWS's own error code, so that SDKs raise their
-usual exceptions. moto's control pages (`/moto-api`, instance metadata) are not served.
+Before moto gets a request, the request must have loopback as its host name (another name may resolve to loopback in a
+browser), must not come from a web page (`Origin`), must be signed with the sandbox's key by Signature Version 4 in its
+headers as every SDK does, and must be for a service that the sandbox simulates. A refusal has AWS's own error code, so
+that SDKs raise their usual exceptions. moto's control pages (`/moto-api`, instance metadata) are not served.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sandbox.aws.access_key import AccessKey
 SERVICES = frozenset(
     "autoscaling ec2 eks elasticfilesystem elasticloadbalancing fsx iam kms logs s3 ssm sts".split()  # noqa: SIM905
 )
-"""Signing names of the services that are served: those of the rows, and those that the program's preflight asks."""
+"""Signing names of the services that are served: those of the rows, and those of the program's preflight checks."""
 
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
 _CLOSED = re.compile(r"/moto-api|/latest/(meta-data|api)/|/favicon\.ico$")
@@ -39,7 +39,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Refused(Exception):
-    """A refused request: AWS's error code and a sentence."""
+    """A refused request: AWS's error code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 class Gate:
-    """The application behind the gate. `assumed` gives the secret of a temporary key that STS handed out, or None."""
+    """The application behind the gate. `assumed` returns the secret of a temporary key from STS, or None."""
 
     def __init__(self, application: Application, key: AccessKey, assumed: Callable[[str], str | None]) -> None:
         self._application = application
@@ -79,7 +79,7 @@ class Gate:
         secret = self._key.secret if hmac.compare_digest(signed["id"], self._key.id) else self._assumed(signed["id"])
         if secret is None:
             raise Refused(
-                "InvalidClientTokenId", "this is not the sandbox's access key; `make env` and `make shell` know it"
+                "InvalidClientTokenId", "this is not the sandbox's access key; `make env` and `make shell` set it"
             )
         if signed["service"] not in SERVICES:
             raise Refused("AccessDenied", f"the sandbox does not simulate the service {signed['service']}")
@@ -89,7 +89,7 @@ class Gate:
 
 def _check_origin(environ: Mapping[str, Any]) -> None:
     if "HTTP_ORIGIN" in environ:
-        raise Refused("AccessDenied", "requests of web pages are refused")
+        raise Refused("AccessDenied", "requests from web pages are refused")
     if not _HOST.fullmatch(environ.get("HTTP_HOST", "")):
         raise Refused("AccessDenied", "the sandbox answers on 127.0.0.1 and localhost only")
 
@@ -108,7 +108,7 @@ def _signature(environ: dict[str, Any], signed: re.Match[str], secret: str) -> s
     auth = kind(Credentials(signed["id"], secret), signed["service"], signed["region"])
     canonical = auth.canonical_request(request)
     if "host" not in headers or not request.context["timestamp"].startswith(signed["date"]):
-        raise Refused("IncompleteSignature", "host and x-amz-date must be there and agree with the credential's scope")
+        raise Refused("IncompleteSignature", "host and x-amz-date are required and must match the credential's scope")
     return auth.signature(auth.string_to_sign(request, canonical), request)
 
 
@@ -118,7 +118,7 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """The body, which the next reader can read again."""
+    """The body, in a form that can be read again."""
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -138,7 +138,7 @@ def _answer(environ: Mapping[str, Any], start_response: Callable[..., Any], refu
         body, kind = json.dumps({"__type": code, "message": message}), "application/json"
     else:
         error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-        # EC2 wraps its errors otherwise than the services of the query protocol; S3 does not wrap them.
+        # EC2 has another error format than the other services of the query protocol; S3 has no wrapper element.
         ec2, s3 = (f"/{service}/" in scope for service in ("ec2", "s3"))
         body = f"<Response><Errors>{error}</Errors></Response>" if ec2 else f"<ErrorResponse>{error}</ErrorResponse>"
         body, kind = error if s3 else body, "text/xml"

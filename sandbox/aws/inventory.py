@@ -1,8 +1,8 @@
-"""What exists in the simulated account: counted for `status`, listed by id for "nothing is left".
+"""The objects in the simulated account: counts for `status`, ids for the check that nothing remains.
 
-Not counted: what AWS creates in every account (the default VPC with its parts, AWS's own policies and keys)
-and what belongs to another object and goes with it (a VPC's main route table, ACL and default security group). What
-is declared to outlive its cluster counts, but is not a leftover.
+Not counted: objects that AWS creates in every account (the default VPC with its parts, AWS's own policies and keys)
+and objects that are deleted with their owner (a VPC's main route table, ACL and default security group). An object
+that is declared to outlive its cluster is counted, but is not a leftover.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _GLOBAL: dict[str, tuple[str, str, str]] = {
 
 
 def leftovers(region: str | None = None) -> list[str]:
-    """Every object that still exists, as `noun id`, in one region or in all that are in use."""
+    """Every object that still exists, as `noun id`, in one region or in all regions in use."""
     found = [*map(_regional, [region] if region else regions_in_use()), _worldwide()]
     there = [f"{noun} {identity}" for each in found for noun, ids in sorted(each.items()) for identity in ids]
     meant = kept(region)
@@ -77,7 +77,7 @@ def unprotect(clusters: Collection[str]) -> None:
 
 
 def inventory(region: str | None = None) -> dict[str, int]:
-    """Objects by noun, in one region or in all that are in use."""
+    """Number of objects by noun, in one region or in all regions in use."""
     counts: dict[str, int] = {}
     regions = [region] if region else regions_in_use()
     for found in (*map(_regional, regions), _worldwide()):
@@ -88,7 +88,7 @@ def inventory(region: str | None = None) -> dict[str, int]:
 
 
 def regions_in_use() -> list[str]:
-    """Regions that have had any request."""
+    """Regions that have received any request."""
     return list((server.health() or {}).get("regions", []))
 
 

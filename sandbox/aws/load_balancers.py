@@ -1,5 +1,5 @@
 """Load balancers as EKS's own service controller creates them for a Service of type LoadBalancer: a classic one, or a
-network one if the annotation asks for it (cloud-provider-aws, docs/service_controller.md).
+network one if the annotation requests it (cloud-provider-aws, docs/service_controller.md).
 
 It is in the subnets that are tagged for it, one for each zone, and has its own security group. Not simulated: its
 targets, the rule that allows it to reach them (but the group that would get the rule must exist), and all annotations
@@ -74,7 +74,7 @@ class LoadBalancers:
             self._client("ec2").delete_security_group(GroupId=group["GroupId"])
 
     def _one_group_of_each_node(self) -> None:
-        """A node's group that has the cluster's tag, where it has several (cloud-provider-aws, aws.go,
+        """The node's security group with the cluster's tag, if the node has several groups (cloud-provider-aws, aws.go,
         findSecurityGroupForInstance)."""
         ec2, tag = self._client("ec2"), f"kubernetes.io/cluster/{self._cluster}"
         wanted = [{"Name": "tag-key", "Values": [tag]}]
@@ -96,7 +96,7 @@ class LoadBalancers:
                     )
 
     def _subnets(self, role: str) -> tuple[str, list[str]]:
-        """The cluster's VPC, and a subnet of it for each zone, tagged for such load balancers."""
+        """The cluster's VPC, and for each zone a subnet that is tagged for such load balancers."""
         vpc = self._client("eks").describe_cluster(name=self._cluster)["cluster"]["resourcesVpcConfig"]["vpcId"]
         wanted = [
             {"Name": "vpc-id", "Values": [vpc]},
@@ -114,7 +114,7 @@ class LoadBalancers:
 
     def _group(self, name: str, vpc: str, service: Object, tags: list[dict[str, str]]) -> str:
         meta, ec2 = service["metadata"], self._client("ec2")
-        if found := self._groups(name):  # of an attempt that was cut off
+        if found := self._groups(name):  # from an interrupted attempt
             return found[0]["GroupId"]
         made = ec2.create_security_group(
             GroupName=f"k8s-elb-{name}",

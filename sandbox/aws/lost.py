@@ -1,4 +1,4 @@
-"""Finds objects whose creation got no answer, where AWS chooses the id: by the tags that they were to have."""
+"""Finds objects whose creation got no answer and whose id AWS chooses, by the tags in their request."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _LISTED = {
     "aws:efs/fileSystem:FileSystem": ("describe_file_systems", "FileSystems[].[FileSystemId, Tags]"),
     "aws:fsx/lustreFileSystem:LustreFileSystem": ("describe_file_systems", "FileSystems[].[FileSystemId, Tags]"),
 }
-"""Type → operation, and JMESPath of the pairs of id and tags in its answer. What is in neither table goes with another
-object."""
+"""Type → operation, and JMESPath of the pairs of id and tags in its answer. A type that is in neither table is deleted
+with another object."""
 
 _ASKED = {
     "aws:kms/key:Key": ("list_keys", {}, "Keys[].KeyId", "list_resource_tags", "KeyId"),
@@ -49,15 +49,15 @@ _ASKED = {
         "OpenIDConnectProviderArn",
     ),
 }
-"""Where a list has no tags: the operation with its parameters, the path of the ids, what tells an object's tags, and
-the parameter that takes the id."""
+"""For lists without tags: the operation with its parameters, the path of the ids, the operation that returns an
+object's tags, and its parameter for the id."""
 
 FOUND = frozenset({*_LISTED, *_ASKED})
-"""The types whose lost objects are found."""
+"""The types whose lost objects can be found."""
 
 
 def ids(row: Row, region: str, tags: Mapping[str, str]) -> list[str]:
-    """Ids of the objects of this type with all these tags; none without tags, which distinguish them."""
+    """Ids of the objects of this type with all these tags; empty without tags, which identify them."""
     wanted = set(tags.items())
     return [id for id, has in _tagged(row, region).items() if wanted <= set(has.items())] if wanted else []
 

@@ -1,7 +1,7 @@
-"""EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still names.
+"""EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still uses.
 
-A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment comes up, but
-it is offered in no region and `SupportedInRegion` is false: a program that asks whether it can be bought gets the true
+A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment can be created,
+but no region offers it and `SupportedInRegion` is false: a program that checks whether it is for sale gets the correct
 answer.
 """
 
@@ -76,17 +76,17 @@ def _newer() -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError):
         raise SandboxError(
             "machine_types.json is not an answer of DescribeInstanceTypes",
-            "write what `aws ec2 describe-instance-types --instance-types NAME` prints into it",
+            "write the output of `aws ec2 describe-instance-types --instance-types NAME` into it",
         ) from None
 
 
 def load() -> None:
-    """Adds the withdrawn types, and those that are newer than moto's table, to it. The newer ones are offered in every
-    zone; the offerings of the others stay as they are."""
+    """Adds the withdrawn types, and those that are newer than moto's table. The newer ones are offered in every zone;
+    the offerings of the others do not change."""
     from moto.ec2.models import instance_types
 
     newer = _newer()
-    if newer:  # the list is long; without newer types there is nothing to add
+    if newer:  # the list is long, so skip it without newer types
         every = instance_types.INSTANCE_TYPE_OFFERINGS.values()
         for offered in (offered for by_region in every for offered in by_region.values()):
             here = {each["Location"]: each for each in offered}
@@ -102,7 +102,7 @@ def load() -> None:
 
 @lru_cache
 def find(name: str) -> dict[str, Any] | None:
-    """What DescribeInstanceTypes returns for a type; None if EC2 never had it."""
+    """The answer of DescribeInstanceTypes for a type; None if EC2 never had it."""
     from moto.ec2.models import instance_types
 
     load()

@@ -1,5 +1,5 @@
-"""Operations that moto lacks and that a change of a resource needs: EFS's PutBackupPolicy, UpdateFileSystem
-and DeleteFileSystemPolicy, IAM's client ids of an OpenID Connect provider. State lives in moto's backends."""
+"""Operations that moto lacks and that updates of resources need: EFS's PutBackupPolicy, UpdateFileSystem and
+DeleteFileSystemPolicy, IAM's client ids of an OpenID Connect provider. The state is in moto's backends."""
 
 from __future__ import annotations
 

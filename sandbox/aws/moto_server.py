@@ -20,14 +20,14 @@ from sandbox.aws.gate import Gate
 from sandbox.aws.server import HEALTH
 
 _PLACES = ("ec2", "eks", "efs", "fsx", "kms", "logs")
-# Actions that begin with these words ask for no snapshot, unless moto makes a backend for them. JSON has the action in
-# a header, the query protocol (EC2, Auto Scaling, IAM) in a form.
+# Actions with these prefixes need no snapshot, unless moto creates a backend for them. JSON has the action in a header,
+# the query protocol (EC2, Auto Scaling, IAM) in a form.
 _READING = ("Describe", "Get", "List")
 _ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 
 
 class Application:
-    """moto's dispatcher with the gate and the health page before it, the lock around each request and the snapshot
+    """moto's dispatcher, with the gate and the health page before it, a lock for each request and the snapshot
     after it."""
 
     def __init__(self, dispatcher: Callable[..., Iterable[bytes]], account: Any) -> None:
@@ -69,7 +69,7 @@ class Application:
 
 
 def _assumed(id: str) -> str | None:
-    """The secret of a temporary key that the simulated STS handed out."""
+    """The secret of a temporary key from the simulated STS."""
     from moto.sts.models import sts_backends
 
     backends = [backend for account in sts_backends.values() for backend in account.values()]
@@ -81,7 +81,7 @@ def _changes(environ: dict[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return False
     action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    body = environ["wsgi.input"]  # bytes in memory where the gate has read them for the signature
+    body = environ["wsgi.input"]  # in memory if the gate has read it for the signature
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if not action and form and isinstance(body, io.BytesIO) and (found := _ACTION.search(body.getvalue())):
         action = found[1].decode()
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.no_control_plane:
         os.environ["GPUYARD_SANDBOX_NO_CONTROL_PLANE"] = "1"
-    # moto reads these when it is imported. Its IAM holds AWS's managed policies only when asked to.
+    # moto reads these when it is imported. Its IAM has AWS's managed policies only on request.
     os.environ["MOTO_PORT"] = str(args.port)
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"

@@ -1,4 +1,5 @@
-"""The nodes that EC2 instances of EKS node groups become: what the Cluster Autoscaler expects, and what joins."""
+"""The nodes of EC2 instances in EKS node groups: the node that the Cluster Autoscaler expects, and the one that
+joins."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ _GIB = 2**30
 def template(
     facts: dict[str, Any], region: str, zone: str, tags: Mapping[str, str], nodegroup: dict[str, Any]
 ) -> NodeShape:
-    """The node that the Cluster Autoscaler expects of a group.
+    """The node that the Cluster Autoscaler expects in a group.
 
     Args:
         facts: DescribeInstanceTypes of the group's first type.
         tags: of the Auto Scaling group.
-        nodegroup: what DescribeNodegroup says, or nothing when the autoscaler does not ask it.
+        nodegroup: the answer of DescribeNodegroup; empty if the autoscaler does not call it.
     """
     resources = {
         "cpu": str(facts["VCpuInfo"]["DefaultVCpus"]),
@@ -59,9 +60,9 @@ def joined(
     """The node that joins, before any device plugin runs on it.
 
     Args:
-        nodegroup: what DescribeNodegroup says; empty for a self-managed group.
+        nodegroup: the answer of DescribeNodegroup; empty for a self-managed group.
         data: of the launch template.
-        pods: how many the kubelet takes.
+        pods: the kubelet's maximum number of pods.
     """
     labels = {**_kubelet_labels(facts, region, zone), "kubernetes.io/hostname": name}
     if nodegroup:
@@ -78,10 +79,10 @@ def joined(
 def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[str]:
     """Ways in which the image's container runtime gives GPUs to containers without CAP_SYS_ADMIN.
 
-    Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd takes CDI (nodeadm, from Kubernetes 1.32 on). The
-    rest is in the container toolkit's configuration, which user data may change: the toolkit takes no mounts by
-    default; the environment variable counted until the release v20260423 (amazon-eks-ami#2706). Nothing is known about
-    other images.
+    Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd accepts CDI (nodeadm, from Kubernetes 1.32 on). The
+    other ways depend on the container toolkit's configuration, which user data may change: the toolkit accepts no
+    mounts by default; it accepted the environment variable until the release v20260423 (amazon-eks-ami#2706). Nothing is
+    known about other images.
     """
     if is_bottlerocket(nodegroup, data):
         return frozenset({MOUNTS})
@@ -95,25 +96,26 @@ def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[s
 
 
 def kubelet(nodegroup: dict[str, Any]) -> str:
-    """Version of the kubelet in a group's image: an AL2023 release is named after it, a Bottlerocket one is not."""
+    """Version of the kubelet in a group's image. An AL2023 release contains it in its name, a Bottlerocket one does
+    not."""
     release, minor = nodegroup.get("releaseVersion", ""), nodegroup.get("version", "")
     named = release.partition("-")[0]
     return f"v{named if minor and named.startswith(f'{minor}.') else f'{minor}.0'}-eks-sandbox" if minor else ""
 
 
 def pins_cpus(data: dict[str, Any]) -> bool:
-    """Whether user data gives the kubelet the static CPU manager."""
+    """Whether user data enables the kubelet's static CPU manager."""
     return bool(re.search(r"cpuManagerPolicy:\s*static|cpu-manager-policy = \"static\"", _user_data(data)))
 
 
 def interfaces(data: dict[str, Any]) -> int:
-    """EFA interfaces that a launch template gives its machines."""
+    """Number of EFA interfaces in a launch template."""
     return sum(each.get("InterfaceType") in ("efa", "efa-only") for each in data.get("NetworkInterfaces") or [])
 
 
 def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
-    """Pods per node with the VPC CNI, under the cap that managed node groups set. `prefixes`: prefix delegation, 16
-    addresses in the place of one, which only Nitro machines have (EKS user guide, "Choosing an optimal Amazon EC2 node
+    """Pods per node with the VPC CNI, up to the cap that managed node groups set. `prefixes`: prefix delegation, 16
+    addresses instead of one, which only Nitro machines support (EKS user guide, "Choosing an optimal Amazon EC2 node
     instance type")."""
     network = facts["NetworkInfo"]
     each = 16 if prefixes and (facts.get("Hypervisor") == "nitro" or facts.get("BareMetal")) else 1
@@ -122,8 +124,8 @@ def max_pods(facts: dict[str, Any], prefixes: bool = False) -> int:
 
 
 def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any], prefixes: bool) -> int:
-    """Pods that the node's kubelet takes. EKS computes them for its own images; other images count single addresses
-    (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data says a number."""
+    """The node kubelet's maximum number of pods. EKS computes it for its own images; other images count single
+    addresses (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data sets a number."""
     if nodegroup.get("amiType") != "CUSTOM":
         return max_pods(facts, prefixes)
     said = re.search(r"(?:maxPods:|max-pods =)\s*(\d+)", _user_data(data))
@@ -134,7 +136,7 @@ def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[st
 
 def _kept_from_joining(label: str) -> bool:
     """Whether a kubelet fails at its start because of a label of its node (kubelet,
-    pkg/apis/well_known_labels.go): EKS reserves `kubernetes.io/` and does not see `node-role.kubernetes.io/`."""
+    pkg/apis/well_known_labels.go): EKS reserves `kubernetes.io/` but does not check `node-role.kubernetes.io/`."""
     domain = label.rpartition("/")[0]
     kubernetes = any(domain == each or domain.endswith(f".{each}") for each in ("kubernetes.io", "k8s.io"))
     allowed = any(
@@ -151,7 +153,8 @@ def _kubelet_labels(facts: dict[str, Any], region: str, zone: str) -> dict[str, 
         "node.kubernetes.io/instance-type": facts["InstanceType"],
         "topology.kubernetes.io/region": region,
         "topology.kubernetes.io/zone": zone,
-        # The EBS driver's, on the node that joins; the autoscaler expects it (aws_manager.go, buildGenericLabels).
+        # The EBS driver adds this label to the node that joins; the autoscaler expects it (aws_manager.go,
+        # buildGenericLabels).
         "topology.ebs.csi.aws.com/zone": zone,
     }
 
@@ -161,8 +164,8 @@ def _user_data(data: dict[str, Any]) -> str:
 
 
 def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """Whether the nodes find their cluster. EKS configures its own images; others take the cluster from user data (EKS
-    user guide, "Specifying an AMI")."""
+    """Whether the nodes can find their cluster. EKS configures its own images; others get the cluster from user data
+    (EKS user guide, "Specifying an AMI")."""
     if any(map(_kept_from_joining, nodegroup.get("labels", {}))):
         return False
     if nodegroup.get("amiType") != "CUSTOM":
@@ -175,13 +178,13 @@ def joins(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
 
 
 def boots(nodegroup: dict[str, Any], machine_type: str) -> bool:
-    """Whether the image's system starts on the machine. Amazon Linux 2023 needs a Graviton2 at least (its user guide,
+    """Whether the image can boot on the machine. Amazon Linux 2023 needs at least a Graviton2 (its user guide,
     "System requirements")."""
     return not (machine_type.startswith("a1.") and nodegroup.get("amiType", "").startswith("AL2023"))
 
 
 def is_bottlerocket(nodegroup: dict[str, Any], data: dict[str, Any]) -> bool:
-    """By the AMI type, or for an image that is not EKS's, by the form of the user data."""
+    """The operating system: from the AMI type, or for a custom image from the form of the user data."""
     kind = nodegroup.get("amiType", "")
     return kind.startswith("BOTTLEROCKET") or (kind == "CUSTOM" and _user_data(data).startswith("[settings"))
 
@@ -196,7 +199,7 @@ def gpu_count(facts: dict[str, Any]) -> int:
 
 
 def _huge_pages(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any]) -> int:
-    """Pages of 2 MiB that the image sets aside at boot where EFA is attached: Bottlerocket by vCPU
+    """Pages of 2 MiB that the image reserves at boot if EFA is attached: Bottlerocket by vCPU
     (bottlerocket-core-kit, corndog), the accelerated AL2023 images as EFA's installer does (EKS user guide,
     "Run machine learning training on Amazon EKS with Elastic Fabric Adapter")."""
     if not interfaces(data):
@@ -207,28 +210,28 @@ def _huge_pages(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str
 
 
 def _allocatable(facts: dict[str, Any], disk: float, pods: int, huge_pages: int) -> dict[str, str]:
-    """What pods may use: the machine minus what the image reserves and kubelet's eviction thresholds."""
+    """The resources for pods: the machine minus the image's reservations and the kubelet's eviction thresholds."""
     cores = facts["VCpuInfo"]["DefaultVCpus"]
     # 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest
     reserved = sum(60 if n == 0 else 10 if n == 1 else 5 if n < 4 else 2.5 for n in range(cores))
-    # The kubelet does not see about 4 % of the memory: firmware, kernel, hypervisor.
+    # About 4 % of the memory is not visible to the kubelet: firmware, kernel, hypervisor.
     memory = facts["MemoryInfo"]["SizeInMiB"] * 0.96 - (255 + 11 * pods) - 100 - 2 * huge_pages
     return {
         **({"hugepages-2Mi": f"{2 * huge_pages}Mi"} if huge_pages else {}),
         "cpu": f"{cores * 1000 - round(reserved)}m",
         "memory": f"{int(memory)}Mi",
         "pods": str(pods),
-        # 1 GiB is reserved, and at 10 % free the kubelet begins to evict
+        # 1 GiB is reserved, and the kubelet evicts at 10 % free space
         "ephemeral-storage": str(int(disk * 0.9 - _GIB)),
     }
 
 
 def _disk(facts: dict[str, Any], data: dict[str, Any], bottlerocket: bool) -> float:
-    """Bytes of the disk that holds the pods: the local NVMe disks as RAID 0 where user data says so, else a volume:
-    the root's, or on Bottlerocket the second one. 20 GiB if the template does not set it."""
+    """Bytes of the disk for pods: the local NVMe disks as RAID 0 if user data configures it, or else a volume: the
+    root volume, or on Bottlerocket the second one. 20 GiB if the template does not set its size."""
     text = _user_data(data)
     local = facts.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
-    # bootstrap-commands hold ["apiclient", "ephemeral-storage", "init"]
+    # bootstrap-commands contain ["apiclient", "ephemeral-storage", "init"]
     striped = r'"ephemeral-storage",\s*"init"' if bottlerocket else r"strategy:\s*[\"']?RAID0"
     if local and re.search(striped, text):
         return local * 1e9

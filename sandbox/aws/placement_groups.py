@@ -1,4 +1,4 @@
-"""EC2's placement groups, which moto lacks: create, describe, delete. State lives in moto's EC2 backend."""
+"""EC2's placement groups, which moto lacks: create, describe, delete. The state is in moto's EC2 backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moto.ec2.utils import convert_tag_spec
 
 
 class Ec2Error(ServiceException):
-    """An error as EC2 answers it."""
+    """An error in EC2's answer."""
 
 
 def _held(response: Any) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""aws.iam.getPolicyDocument: statements as the JSON that the real data source renders, and documents merged."""
+"""aws.iam.getPolicyDocument: renders statements as JSON like the real data source, and merges documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.plugins.provider import ProviderError
 
 
 def _single(values: list[Any]) -> Any:
-    """The real data source writes a list of one as a plain value, and longer lists in reverse order of the alphabet."""
+    """The real data source writes a list of one as a plain value, and longer lists in reverse alphabetical order."""
     return values[0] if len(values) == 1 else sorted(values, reverse=True)
 
 

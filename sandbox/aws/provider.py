@@ -1,7 +1,7 @@
-"""The simulated pulumi-aws: the engine's requests as calls of AWS's API on the sandbox's server.
+"""The simulated pulumi-aws: converts the engine's requests to calls of AWS's API on the sandbox's server.
 
-`rows/` describes each resource type, `table.py` runs the rows, `data.py` has the data sources. This module has what all
-types share: checks, auto-names, differences, tags of the provider, previews, imports.
+`rows/` describes each resource type, `table.py` runs the rows, `data.py` has the data sources. This module has the
+parts that all types have in common: checks, auto-names, differences, tags of the provider, previews, imports.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, Provide
 from sandbox.plugins.schema import Schema
 
 _AUTONAMED = "__defaults"
-"""Input that lists the properties that the provider filled in, as the real bridge keeps it."""
+"""Input that lists the properties that the provider filled in, as in the real bridge."""
 
 
 @lru_cache
@@ -74,7 +74,7 @@ class AwsProvider(SimulatedProvider):
         if row is None:
             if not failures:
                 failures = [
-                    CheckFailure("", f"the sandbox's AWS does not simulate {token}; it knows {', '.join(rows())}")
+                    CheckFailure("", f"the sandbox's AWS does not simulate {token}; it simulates {', '.join(rows())}")
                 ]
             return news, failures
         inputs = self._named(row, urn, olds, news, seed)
@@ -127,7 +127,7 @@ class AwsProvider(SimulatedProvider):
         if row.name and scope.inputs.get(row.name.property) is None:
             scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
         made_by = {"region": scope.api.region, "defaultTags": {"tags": self.default_tags}}
-        try:  # before AWS is asked: even a create that is killed now can be found again, by its id or by its tags
+        try:  # recorded before the request: even a create that is killed now can be found again, by id or tags
             journal.note(urn, scope.text(row.id), made_by, inputs)
         except KeyError:
             journal.note(urn, "", made_by, inputs)
@@ -153,12 +153,12 @@ class AwsProvider(SimulatedProvider):
             outputs = self._outputs(token, row, scope, inputs)
         except KeyError as error:
             raise ProviderError(
-                f"{id!r} is not enough to find this {token}: the sandbox needs its {error.args[0]}"
+                f"{id!r} does not identify this {token}: the sandbox needs its {error.args[0]}"
             ) from None
         if outputs is None:
             return None
         known = _schema().shape(token).inputs
-        if not inputs:  # an import: what can be said of the object and what a program could have said
+        if not inputs:  # an import: only properties that a program can set
             inputs = {key: value for key, value in outputs.items() if key in known and value not in (None, [], {}, "")}
             inputs.pop("region", None)
         fresh = dict(inputs)
@@ -188,13 +188,13 @@ class AwsProvider(SimulatedProvider):
         scope.olds = {**{k: v for k, v in scope.inputs.items() if k not in news}, **old_inputs}
         try:
             if row.tags:
-                table.read(row, scope)  # tagging needs members of the answer: the ARN
+                table.read(row, scope)  # tagging needs a member of the answer: the ARN
             table.update(row, scope)
             old_tags = olds.get("tagsAll")
             if row.tags:
                 table.retag(row, scope, old_tags if isinstance(old_tags, dict) else {})
         except ProviderError as error:
-            # The engine must know what the update had changed before it failed.
+            # The engine must record the changes that the update made before it failed.
             error.partial = (id, {**olds, **(self._outputs(token, row, scope, old_inputs) or {})})
             raise
         outputs = self._outputs(token, row, scope, news)
@@ -244,7 +244,7 @@ class AwsProvider(SimulatedProvider):
             given.setdefault(row.name.property, state[row.name.property])
         if id:
             given = {**table.parts_of(row, id), **given}
-        if not inputs and state:  # the inputs were lost, or it is an import with a state at hand
+        if not inputs and state:  # the inputs were lost, or this is an import with a state
             given = {**state, **given}
         scope = Scope(
             self._api(given.get("region") or self._required_region()), given, id, timeout=timeout or table.TIMEOUT
@@ -264,7 +264,7 @@ class AwsProvider(SimulatedProvider):
         }
         outputs = {key: value for key, value in merged.items() if value is not None}
         for key, value in found.items():
-            # An answer that says the same in another order or fuller words must not look like a change.
+            # An answer with the same content in another order or notation must not look like a change.
             if key in known and not (key in inputs and differences.is_same(row, key, inputs[key], value)):
                 outputs[key] = value
         if row.tags:
@@ -273,7 +273,7 @@ class AwsProvider(SimulatedProvider):
         return {key: value for key, value in outputs.items() if key in known}
 
     def _planned(self, token: str, row: Row, inputs: Props, olds: Props | None = None) -> Props:
-        """The outputs that a preview knows; `olds`: of the object that an update would change."""
+        """The outputs that a preview knows. `olds`: of the object that the update changes."""
         known = _schema().shape(token).outputs
         given = {**row.defaults, **{k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None}}
         planned: Props = {key: UNKNOWN for key in known if key not in given and key != "tags"} if olds is None else {}
@@ -291,8 +291,8 @@ class AwsProvider(SimulatedProvider):
 
 
 def _identity(config: Mapping[str, Any]) -> str:
-    """ARN of the caller that this provider acts as: the last role that it assumes, else the sandbox's caller, else a
-    user of the account that it is allowed in."""
+    """ARN that this provider acts as: the last role that it assumes, or else the sandbox's caller, or else a user of
+    the account that the provider allows."""
     for role in reversed(config.get("assumeRoles") or []):
         head, _, name = str(role["roleArn"]).partition(":role/")
         return f"{head.replace(':iam:', ':sts:')}:assumed-role/{name.rpartition('/')[2]}/pulumi"
@@ -302,7 +302,7 @@ def _identity(config: Mapping[str, Any]) -> str:
 
 
 def _rehearse(token: str, inputs: Props, region: str) -> tuple[list[tuple[str, str, Props]], list[str]]:
-    """The calls that a creation would make, and the inputs that it would ignore."""
+    """The API calls of a creation, and the inputs that it ignores."""
     row = _row(token)
     recorder = Recorder(region)
     given = table.Watched({k: v for k, v in inputs.items() if k != _AUTONAMED and v is not None})
@@ -314,15 +314,15 @@ def _rehearse(token: str, inputs: Props, region: str) -> tuple[list[tuple[str, s
 
 
 def calls(token: str, inputs: Props, region: str = "us-east-1") -> list[tuple[str, str, Props]]:
-    """The calls that creating a resource with these inputs would make: (service, operation, parameters). Needs no
-    server. Raises ProviderError for an unknown type."""
+    """The API calls that create a resource with these inputs: (service, operation, parameters). Needs no server.
+    Raises ProviderError for an unknown type."""
     return _rehearse(token, inputs, region)[0]
 
 
 def refusals(token: str, inputs: Props) -> list[str]:
-    """What botocore's models refuse in the calls that these inputs would make, and what is not simulated."""
+    """The errors of botocore's models for the API calls of these inputs, and inputs that are not simulated."""
     made, unused = _rehearse(token, inputs, "us-east-1")
-    found = [f"{name} is not simulated by the sandbox (sandbox/aws/rows); leave it out there" for name in unused]
+    found = [f"{name} is not simulated by the sandbox (sandbox/aws/rows); omit it there" for name in unused]
     for service, operation, params in made:
         shape = session.service_model(service).operation_model(operation).input_shape
         if shape is None:
@@ -358,7 +358,7 @@ _counter = iter(range(1, 2**31))
 
 
 def _unique(prefix: str) -> str:
-    """A prefix and 26 digits, as the real provider makes it: the time and a counter."""
+    """A prefix and 26 digits from the time and a counter, as in the real provider."""
     now = time.time()
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 10_000):04d}"
     return f"{prefix}{stamp}{next(_counter):08x}"

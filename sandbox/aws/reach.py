@@ -1,8 +1,8 @@
 """Whether the sandbox's caller reaches the API server of an EKS cluster: routes are simulated, packets are not.
 
-From the internet the public endpoint answers to the networks that it lists. From private addresses the private endpoint
-answers to those that a rule lets into one of the control plane's security groups (EKS user guide, "Cluster API server
-endpoint"). Who calls from where: `sandbox/caller.py`.
+From the internet, the public endpoint answers the networks on its list. From private addresses, the private endpoint
+answers those that a rule admits to one of the control plane's security groups (EKS user guide, "Cluster API server
+endpoint"). The caller and its address: `sandbox/caller.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.cluster import key as keys
 
 _HTTPS = 443
 _SOMEONE = "198.51.100.7"
-"""An address on the internet (RFC 5737), for an endpoint that is open to every address."""
+"""An address on the internet (RFC 5737), used with an endpoint that is open to every address."""
 
 
 def blocked(key: str) -> str:
@@ -35,7 +35,7 @@ def blocked(key: str) -> str:
     network = ec2.describe_vpcs(VpcIds=[vpc["vpcId"]])["Vpcs"][0]["CidrBlock"]
     address = caller.load().address or _expected(vpc, network)
     here = ipaddress.IPv4Address(address)
-    # RFC 6598's addresses too may be a VPC's.
+    # A VPC may also contain RFC 6598 addresses.
     if not checks.public(f"{here}/32") and address != _SOMEONE:
         groups = [vpc["clusterSecurityGroupId"], *vpc["securityGroupIds"]]
         rules = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
@@ -50,7 +50,7 @@ def blocked(key: str) -> str:
 
 
 def _expected(vpc: dict[str, Any], network: str) -> str:
-    """An address that the stack's file allows: on the internet, else in the VPC."""
+    """An address that the stack's file allows: on the internet, or else in the VPC."""
     if not vpc["endpointPublicAccess"]:
         return str(ipaddress.IPv4Network(network)[10])
     first = ipaddress.IPv4Network(vpc["publicAccessCidrs"][0])

@@ -1,4 +1,4 @@
-"""The data sources of pulumi-aws that look at an IAM role, answered from the sandbox's server."""
+"""The data sources of pulumi-aws about IAM roles, answered from the sandbox's server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def role(api: Api, args: Props) -> Props:
 
 
 def attached_policies(api: Api, args: Props) -> Props:
-    """Managed policies, AWS's own and the account's, that a role has."""
+    """The managed policies of a role, AWS's own and the account's."""
     held = api.call("iam", "ListAttachedRolePolicies", {"RoleName": args["roleName"]})["AttachedPolicies"]
     return {"attachedPolicies": [{"policyArn": each["PolicyArn"], "policyName": each["PolicyName"]} for each in held]}
 

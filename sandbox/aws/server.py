@@ -1,9 +1,8 @@
-"""The simulated AWS: moto's application plus what moto lacks, as one HTTP endpoint on loopback.
+"""The simulated AWS: moto's application plus the parts that moto lacks, as one HTTP endpoint on loopback.
 
-`start()` runs it as a process of the sandbox, which is moto_server.py. It
-answers every request that boto3, an AWS SDK or `aws --endpoint-url` can send to the services that the rows use, signed
-with the sandbox's access key (access_key.py, gate.py). What moto would run in a container is not served, and moto finds
-no Docker.
+`start()` runs it as a process of the sandbox, which is moto_server.py. It answers every request that boto3, an AWS SDK
+or `aws --endpoint-url` can send to the services that the rows use, signed with the sandbox's access key (access_key.py,
+gate.py). Services that moto runs in containers are not served, and moto finds no Docker.
 
 `GET /sandbox/health` answers `{"ready", "restored", "generation", "note", "clusters", "regions"}`: whether the
 account was restored from its snapshot or started empty (`generation` is new whenever state was lost), and the state
@@ -28,7 +27,7 @@ HEALTH = "/sandbox/health"
 
 
 def start(*, control_plane: bool = True) -> Process:
-    """Starts the server, or finds the running one; returns once the account is restored and its clusters run."""
+    """Starts the server, or finds the running one. Returns once the account is restored and its clusters run."""
     running = process.alive(NAME)
     if running and running.ready:
         return running
@@ -45,7 +44,7 @@ def start(*, control_plane: bool = True) -> Process:
 
 
 def endpoint() -> str | None:
-    """The URL of the running server; `$GPUYARD_SANDBOX_AWS_ENDPOINT` names another one."""
+    """The URL of the running server; `$GPUYARD_SANDBOX_AWS_ENDPOINT` overrides it."""
     if given := os.environ.get("GPUYARD_SANDBOX_AWS_ENDPOINT"):
         return given
     running = process.alive(NAME)
@@ -53,7 +52,7 @@ def endpoint() -> str | None:
 
 
 def health(url: str | None = None) -> dict[str, Any] | None:
-    """What the running server says of itself, None when there is none."""
+    """The health page of the running server; None if it does not run."""
     url = url or endpoint()
     if url is None:
         return None

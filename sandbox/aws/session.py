@@ -1,6 +1,6 @@
 """boto3 clients against the sandbox's AWS server, and nothing else: no profile, no environment, no real account.
 
-Requests are signed with the sandbox's access key. Raises SandboxError when the server does not run.
+Requests are signed with the sandbox's access key. Raises SandboxError if the server does not run.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _session: boto3.Session | None = None
 
 
 def client(service: str, region: str, endpoint: str | None = None) -> Any:
-    """A client of one service; clients are kept here, since botocore takes some 50 ms to make one. Nobody else keeps
-    one: a server that was killed comes back on another port."""
+    """A client of one service. Clients are cached here, since botocore takes some 50 ms to create one. Do not cache
+    them elsewhere: a server that was killed restarts on another port."""
     endpoint = endpoint or server.endpoint()
     if endpoint is None:
         raise SandboxError("The sandbox's AWS server does not run.", "start it with `make up`")
     signer = access_key()
     key = (service, region, endpoint, signer.id)
     if key not in _clients:
-        made: Any = _boto().client  # its stubs name every service; ours is any of them
+        made: Any = _boto().client  # its stubs have an overload per service; ours is generic
         _clients[key] = made(
             service,
             region_name=region,
@@ -60,7 +60,7 @@ def service_model(service: str) -> Any:
 def _boto() -> boto3.Session:
     global _session
     if _session is None:
-        # A broken or foreign ~/.aws, or a profile in the environment, must neither stop the sandbox nor steer it.
+        # A broken or foreign ~/.aws, or a profile in the environment, must neither stop the sandbox nor affect it.
         files = {name: (None, None, "/dev/null", None) for name in ("config_file", "credentials_file")}
         core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **files})
         _session = boto3.Session(botocore_session=core)

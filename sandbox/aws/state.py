@@ -1,13 +1,13 @@
-"""The state of the simulated AWS: one lock around it, a snapshot of it on disk, and what a restart makes of that.
+"""The state of the simulated AWS: the lock that protects it, its snapshot on disk, and its restoration after a restart.
 
 moto keeps everything in memory, in one backend object per service, account and region. A snapshot is a pickle of the
 attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
 service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore. AWS's own
-policies and machine images, which every new backend has and only AWS can change, are left out: they are nine tenths.
+policies and machine images are omitted: every new backend has them, only AWS can change them, and they are nine tenths.
 
-The file is written whole and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
-cannot be read is set aside in `.sandbox/attic/` and the account starts empty, with a new generation; `Account.note`
-says so.
+The file is written completely and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
+cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note` reports
+it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from sandbox import paths
 
 DEBOUNCE = 0.3
 LOCK = threading.RLock()
-"""Held by every request and by every background step that touches a backend: moto itself is not thread-safe."""
+"""Held by every request and every background step that uses a backend: moto itself is not thread-safe."""
 
 _MADE_BY = f"moto {moto.__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
 _changed = threading.Event()
@@ -51,12 +51,12 @@ _LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()))
 
 
 def touch() -> None:
-    """Something changed outside a request (a cluster became active): snapshot soon."""
+    """Requests a snapshot soon after a change outside a request (a cluster became active)."""
     _changed.set()
 
 
 class Account:
-    """What lies on disk and where it came from. `generation` changes exactly when the state was lost."""
+    """The state on disk and its origin. `generation` changes exactly when the state is lost."""
 
     def __init__(self) -> None:
         self.generation = uuid.uuid4().hex
@@ -69,7 +69,7 @@ class Account:
         return paths.folder("aws") / "snapshot.pickle"
 
     def restore(self) -> None:
-        """Takes over the snapshot, if there is one; one that cannot be read goes to the attic."""
+        """Restores the snapshot, if there is one; moves one that cannot be read to the attic."""
         if not self.file.exists():
             return
         try:
@@ -80,7 +80,7 @@ class Account:
                 for key, attributes in found["backends"].items():
                     _put_back(_backend(*key), attributes, found.get("images", {}).get(key, {}))
             self.generation, self.restored = found["generation"], True
-        except Exception as error:  # a broken pickle raises nearly anything
+        except Exception as error:  # a broken pickle can raise any exception
             BackendDict.reset()
             aside = paths.folder("attic") / f"aws-snapshot-{time.strftime('%Y%m%d-%H%M%S')}.pickle"
             self.file.replace(aside)
@@ -102,7 +102,7 @@ class Account:
         new.replace(self.file)
 
     def keep_saving(self) -> None:
-        """A daemon's loop: saves shortly after changes, forever."""
+        """A daemon's loop: saves shortly after each change, until the process ends."""
         while True:
             _changed.wait()
             time.sleep(DEBOUNCE)
@@ -125,7 +125,7 @@ def backends() -> dict[tuple[str, str, str], BaseBackend]:
 
 
 def _dump(generation: str) -> bytes:
-    # IAM makes a backend per partition; only one is simulated.
+    # IAM creates a backend per partition; only one is simulated.
     live = {key: backend for key, backend in backends().items() if not key[2].startswith("aws-")}
     buffer = io.BytesIO()
     pickler = _Pickler(buffer, {id(backend): key for key, backend in live.items()})
@@ -142,14 +142,14 @@ def _dump(generation: str) -> bytes:
 
 def _snapshots(attributes: dict[str, Any]) -> dict[str, str]:
     """Snapshot id → image id of AWS's images. moto gives these snapshots new random ids at each start; with this map a
-    restart can give them their old ones."""
+    restart restores their old ids."""
     images = attributes.get("amis", {})
     held = ((id, each.from_ami) for id, each in attributes.get("snapshots", {}).items() if images)
     return {id: image for id, image in held if image in images and _given(images[image])}
 
 
 def _own(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Without the snapshots of AWS's images."""
+    """The attribute without the snapshots of AWS's images."""
     given = _snapshots(attributes)
     if not given:
         return attributes
@@ -166,7 +166,7 @@ def _put_back(backend: BaseBackend, attributes: dict[str, Any], snapshots: dict[
 
 
 def _given(obj: Any) -> bool:
-    """Whether the object is AWS's own, and a new backend has the same."""
+    """Whether the object is AWS's own and every new backend has the same one."""
     if isinstance(obj, AWSManagedPolicy):
         return obj.attachment_count == 0
     return isinstance(obj, Ami) and obj.owner_alias == "amazon"
@@ -210,10 +210,10 @@ class _Pickler(pickle.Pickler):
         if isinstance(obj, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
             return _key, (obj.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),)
         if isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__ and obj.__closure__ is None:
-            # moto has default factories that are lambdas inside a constructor
+            # moto has default factories that are lambdas inside a constructor.
             return _function, (obj.__module__, marshal.dumps(obj.__code__), obj.__defaults__)
         if isinstance(obj, defaultdict) and type(obj) is not defaultdict:
-            # moto's (ssm's parameters) have constructors that take something else than a factory
+            # moto's own subclasses (ssm's parameters) have constructors that take something else than a factory.
             return _defaultdict, (type(obj), obj.default_factory), obj.__dict__, None, iter(obj.items())
         if isinstance(obj, _LOCK_TYPES):
             return (threading.RLock if isinstance(obj, _LOCK_TYPES[1]) else threading.Lock), ()

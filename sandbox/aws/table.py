@@ -1,8 +1,9 @@
-"""The engine of the simulated AWS provider: one `Row` per resource type says how it lives in AWS, this makes it so.
+"""The engine of the simulated AWS provider: runs the `Row` of each resource type, which describes its API calls.
 
-A row is data wherever the API allows it: which operation creates, reads, changes and deletes, which property goes into
-which member, what forces a replacement. Where AWS is irregular a step of a row is a function of the same signature.
-Texts in `fixed`, `id` and `answer` may name properties, the id and members of create's answer in braces.
+A row is data wherever the API allows it: the operations that create, read, change and delete an object, the member for
+each property, the properties that force a replacement. If AWS is irregular, a step of a row is a function of the same
+signature. Strings in `fixed`, `id` and `answer` may contain properties, the id and members of create's answer in
+braces.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ TIMEOUT = 900.0
 
 @dataclass
 class Scope:
-    """What a step knows: the inputs (with defaults), the inputs before an update, the id, create's answer, the API."""
+    """The data for a step: the inputs (with defaults), the inputs before an update, the id, create's answer, the
+    API."""
 
     api: Api
     inputs: Props
@@ -36,7 +38,7 @@ class Scope:
     extra: Props = field(default_factory=dict)
 
     def text(self, template: str) -> str:
-        """The template with `{name}` replaced. Raises KeyError for a name that is not known."""
+        """The template with `{name}` replaced. Raises KeyError for an unknown name."""
         names: Props = {**self.answer, **self.extra, **self.inputs, "id": self.id, "region": self.api.region}
         return re.sub(r"\{(\w+)\}", lambda match: str(names[match[1]]), template)
 
@@ -53,9 +55,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Call:
-    """One operation. `takes`: property -> member path; `fixed`: member path -> value; `answer`: JMESPath of what counts
-    in the answer; `gives`: output property -> JMESPath in that; `when`: made only if one of these properties is set (at
-    create) or changed (at update)."""
+    """One operation. `takes`: property -> member path; `fixed`: member path -> value; `answer`: JMESPath of the
+    relevant part of the answer; `gives`: output property -> JMESPath in that part; `when`: called only if one of these
+    properties is set (at create) or changed (at update)."""
 
     operation: str
     takes: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +73,7 @@ Step = Call | Callable[[Scope], Any]
 
 @dataclass(frozen=True)
 class Name:
-    """How a resource gets its name when the program gives none: logical name, separator, seven hex digits."""
+    """The auto-name of a resource without an explicit name: logical name, separator, seven hex digits."""
 
     property: str = "name"
     prefix: str = "namePrefix"
@@ -82,7 +84,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Tags:
-    """Where tags go. `member`: of create ('' = only by `write`); `write`/`remove`: calls whose tags are put at
+    """Where tags are sent. `member`: of create ('' = only by `write`); `write`/`remove`: calls with the tags at
     `.tags`."""
 
     member: str = ""
@@ -94,7 +96,7 @@ class Tags:
 
 @dataclass(frozen=True)
 class Row:
-    """One resource type. See the module; `rows/` holds them."""
+    """One resource type. See the module's docstring; `rows/` has the rows."""
 
     token: str
     service: str
@@ -105,30 +107,30 @@ class Row:
     update: tuple[Step, ...] = ()
     replaces: frozenset[str] = frozenset()
     cannot_go: frozenset[str] = frozenset()
-    """Properties that can be set or changed in place, but not taken away again."""
+    """Properties that can be set or changed in place, but not removed."""
     only_grows: frozenset[str] = frozenset()
-    """Numbers that a higher one takes the place of; for a lower one the object is replaced."""
+    """Numbers that can be increased in place; a lower one replaces the object."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     name: Name | None = None
     tags: Tags | None = None
     ready: tuple[str, tuple[str, ...], tuple[str, ...]] = ("", (), ())
-    """JMESPath of the status in the first read's answer, the good values, the bad ones."""
+    """JMESPath of the status in the first read's answer, the good values, the bad values."""
     await_gone: bool = False
     json: frozenset[str] = frozenset()
-    """Properties that hold JSON documents: compared by content."""
+    """Properties that contain JSON documents: compared by content."""
     ordered: frozenset[str] = frozenset()
-    """Lists whose order counts; all others are sets in the real provider."""
+    """Lists whose order matters; all others are sets in the real provider."""
     computed: frozenset[str] = frozenset()
-    """Members of nested objects (`object.member`) that AWS gives when the program does not; a preview knows none."""
+    """Members of nested objects (`object.member`) that AWS sets if the program does not; unknown in a preview."""
     delete_first: bool = False
     also: frozenset[str] = frozenset()
-    """Inputs that steer the provider in an update or a delete; every other input must be used by the creation."""
+    """Inputs that control an update or a delete of the provider; the creation must use every other input."""
     check: Callable[[Props], list[tuple[str, str]]] | None = None
-    """Further mistakes in the inputs that the real provider finds before it calls AWS."""
+    """Further errors in the inputs that the real provider finds before it calls AWS."""
 
 
 def run(row: Row, step: Step, scope: Scope, extra: Props | None = None) -> Any:
-    """Makes a step's call and gives the part of the answer that counts."""
+    """Makes a step's call and returns the relevant part of the answer."""
     if not isinstance(step, Call):
         return step(scope)
     service = step.service or row.service
@@ -161,7 +163,7 @@ def _with_defaults(row: Row, scope: Scope) -> None:
 
 
 class Watched(dict[str, Any]):
-    """Inputs that remember which of them were asked for."""
+    """Inputs that record which of them were read."""
 
     def __init__(self, inputs: Props) -> None:
         super().__init__(inputs)
@@ -177,7 +179,7 @@ class Watched(dict[str, Any]):
 
 
 def unused(row: Row, inputs: Watched) -> list[str]:
-    """Inputs that nothing of the row looks at: a property of the real resource that is not simulated."""
+    """Inputs that the row never reads: properties of the real resource that are not simulated."""
     later = {
         name for step in (*row.update, *row.delete) if isinstance(step, Call) for name in (*step.takes, *step.when)
     }
@@ -186,9 +188,9 @@ def unused(row: Row, inputs: Watched) -> list[str]:
 
 
 def create(row: Row, scope: Scope, made: Callable[[str], None] = lambda id: None) -> str:
-    """Makes the object and returns its id; a failure after the object exists carries it as `partial`.
+    """Creates the object and returns its id; an error after the object exists has it as `partial`.
 
-    `made` hears the id as soon as the object exists, before it is complete."""
+    `made` is called with the id as soon as the object exists, before it is complete."""
     _with_defaults(row, scope)
     first, *rest = row.create
     answer = run(row, first, scope, _create_tags(row, first, scope))
@@ -231,7 +233,7 @@ def await_ready(row: Row, scope: Scope) -> None:
 
 
 def read(row: Row, scope: Scope) -> Props | None:
-    """The object's properties as AWS has them, None when it is gone."""
+    """The object's properties as AWS has them; None if it is gone."""
     _with_defaults(row, scope)
     first, *rest = row.read
     try:
@@ -267,7 +269,7 @@ def read(row: Row, scope: Scope) -> Props | None:
 
 
 _MAPS = ("labels", "tags")
-"""Properties whose keys are the user's own."""
+"""Properties whose keys the user chooses."""
 
 
 def _mapped(row: Row, paths: Mapping[str, str], found: Any, only_present: bool) -> Props:
@@ -290,7 +292,7 @@ def _plain(path: str) -> bool:
 
 
 def update(row: Row, scope: Scope) -> None:
-    """Changes in place what differs between `scope.olds` and `scope.inputs`."""
+    """Applies the differences between `scope.olds` and `scope.inputs` in place."""
     _with_defaults(row, scope)
     scope.olds = {**row.defaults, **scope.olds}
     for step in row.update:
@@ -300,7 +302,7 @@ def update(row: Row, scope: Scope) -> None:
 
 
 def retag(row: Row, scope: Scope, old: dict[str, str]) -> None:
-    """Brings the tags from `old` to `scope.tags`."""
+    """Changes the tags from `old` to `scope.tags`."""
     if row.tags is None:
         return
     removed = sorted(set(old) - set(scope.tags))
@@ -334,7 +336,7 @@ def _create_tags(row: Row, step: Step, scope: Scope) -> Props:
 
 
 def delete(row: Row, scope: Scope) -> None:
-    """Deletes the object and waits until it is gone; gone already is as good."""
+    """Deletes the object and waits until it is gone; succeeds if it does not exist."""
     _with_defaults(row, scope)
     for step in row.delete:
         try:
@@ -360,6 +362,6 @@ def _id_pattern(template: str) -> re.Pattern[str]:
 
 
 def parts_of(row: Row, id: str) -> Props:
-    """The properties that an id is made of, for an import: `cluster:group` of a node group."""
+    """The properties in an id, for an import: `cluster:group` of a node group."""
     match = _id_pattern(row.id).fullmatch(id)
     return match.groupdict() if match else {}

@@ -1,8 +1,8 @@
-"""What EC2 does with a VPC's secondary networks, gateways and endpoints, and moto does not.
+"""Behavior of EC2 for a VPC's secondary networks, gateways and endpoints that moto lacks.
 
-A network joins a VPC only where AWS lets it and leaves it only empty; a VPC has one internet gateway at most; an
-interface endpoint has one network interface in each of its subnets, with its security groups, and its private DNS name
-is its own within the VPC; a route table has one gateway endpoint of each service.
+A network can join a VPC only where AWS allows it, and can leave it only if it is empty. A VPC has at most one internet
+gateway. An interface endpoint has one network interface with its security groups in each of its subnets, and its
+private DNS name is unique in the VPC. A route table has one gateway endpoint of each service.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _networks(vpc: Any) -> Iterator[ipaddress.IPv4Network]:
 
 
 def _restricted(present: ipaddress.IPv4Network) -> list[ipaddress.IPv4Network]:
-    """What may not join a VPC with such a network (VPC guide, "IPv4 CIDR block association restrictions")."""
+    """Ranges that cannot join a VPC with such a network (VPC guide, "IPv4 CIDR block association restrictions")."""
     own = next((each for each in _PRIVATE if present.overlaps(each)), None)
     found = [each for each in _PRIVATE if each != own]
     found += [ipaddress.IPv4Network("198.19.0.0/16"), ipaddress.IPv4Network("169.254.0.0/16")]
@@ -63,7 +63,7 @@ def left(original: Any, ec2: Any, association_id: str) -> Any:
         if found is None or "." not in found["cidr_block"]:
             continue
         network = ipaddress.IPv4Network(found["cidr_block"])
-        # Under the primary network's id moto itself refuses.
+        # moto itself refuses this for the primary network's id.
         if str(network) != vpc.cidr_block and any(
             subnet.vpc_id == vpc.id and subnet.cidr.overlaps(network)
             for zone in ec2.subnets.values()
@@ -74,7 +74,7 @@ def left(original: Any, ec2: Any, association_id: str) -> Any:
             )
     try:
         return original(ec2, association_id)
-    except InvalidRouteError:  # a table that was being made while the network joined has no route to it
+    except InvalidRouteError:  # a table that was created at the same time has no route to it
         return {**found_in(ec2, association_id), "cidr_block_state": {"state": "disassociating"}}
 
 
@@ -117,7 +117,7 @@ def endpoint(original: Any, ec2: Any, vpc_id: str, service_name: str, **given: A
                 )
     made = original(ec2, vpc_id=vpc_id, service_name=service_name, **given)
     if interface:
-        for each in made.network_interface_ids:  # moto's lie outside the subnets and have the default group
+        for each in made.network_interface_ids:  # moto creates them outside the subnets, with the default group
             ec2.enis.pop(each)
         made.network_interface_ids = []
         _place(ec2, made)
@@ -125,7 +125,7 @@ def endpoint(original: Any, ec2: Any, vpc_id: str, service_name: str, **given: A
 
 
 def deleted_endpoints(original: Any, ec2: Any, vpce_ids: list[str] | None = None) -> Any:
-    """DeleteVpcEndpoints. What is deleted already has no route any more: one that is there is another endpoint's."""
+    """DeleteVpcEndpoints. A deleted endpoint no longer has a route: an existing route belongs to another endpoint."""
     found = [ec2.vpc_end_points[each] for each in vpce_ids or [] if each in ec2.vpc_end_points]
     return original(ec2, [each.id for each in found if each.state not in ("deleted", "deleting")])
 
@@ -138,7 +138,7 @@ def attached(original: Any, ec2: Any, internet_gateway_id: str, vpc_id: str) -> 
 
 
 def translating(original: Any, ec2: Any, subnet_id: str, allocation_id: str, *args: Any, **kwargs: Any) -> Any:
-    """CreateNatGateway. moto refuses an address that has a gateway, too, but leaves an interface in the subnet."""
+    """CreateNatGateway. moto also refuses an address with a gateway, but leaves an interface in the subnet."""
     for address in ec2.address_by_allocation([allocation_id]) if allocation_id else []:
         if address.association_id:
             raise Ec2Error("Resource.AlreadyAssociated", f"Elastic IP address [{allocation_id}] is already associated")
@@ -146,8 +146,8 @@ def translating(original: Any, ec2: Any, subnet_id: str, allocation_id: str, *ar
 
 
 def changed_endpoint(original: Any, ec2: Any, vpc_id: str, *args: Any, **kwargs: Any) -> Any:
-    """ModifyVpcEndpoint: a gateway endpoint's route is in exactly the tables that it names, an interface endpoint's
-    interfaces in exactly its subnets. (moto calls the endpoint's id `vpc_id`.)"""
+    """ModifyVpcEndpoint: a gateway endpoint has a route in exactly the given tables, an interface endpoint has
+    interfaces in exactly the given subnets. (moto calls the endpoint's id `vpc_id`.)"""
     found = ec2.vpc_end_points.get(vpc_id)
     before = list(found.route_table_ids or []) if found else []
     answer = original(ec2, vpc_id, *args, **kwargs)
@@ -164,7 +164,7 @@ def changed_endpoint(original: Any, ec2: Any, vpc_id: str, *args: Any, **kwargs:
 
 
 def _place(ec2: Any, made: Any) -> None:
-    """Interfaces of the endpoint in its subnets, with its groups; those that are there stay."""
+    """Creates the endpoint's missing interfaces in its subnets, with its groups; keeps the existing ones."""
     there = {ec2.enis[each].subnet.id: each for each in made.network_interface_ids if each in ec2.enis}
     for subnet in set(there) - set(made.subnet_ids or []):
         ec2.enis.pop(there.pop(subnet))
@@ -185,4 +185,4 @@ CHANGES = (
     (EC2Backend, "modify_vpc_endpoint", changed_endpoint),
     (EC2Backend, "delete_vpc_endpoints", deleted_endpoints),
 )
-"""What wraps moto's own; see extension.py."""
+"""Wrappers of moto's functions; see extension.py."""

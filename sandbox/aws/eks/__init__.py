@@ -1,2 +1,2 @@
-"""Amazon EKS as the sandbox has it: the API of botocore's model, clusters with real control planes, real node
+"""Amazon EKS as the sandbox simulates it: the API of botocore's model, clusters with real control planes, real node
 groups."""

@@ -1,4 +1,4 @@
-"""Who may do what in an EKS cluster: access entries with their policies, and Pod Identity associations."""
+"""Access to an EKS cluster: access entries with their policies, and Pod Identity associations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _policy_arn(backend: Backend, name: str) -> str:
 
 
 def new_entry(backend: Backend, cluster: str, params: dict[str, Any]) -> dict[str, Any]:
-    """An access entry as the API shows it, and its policies under `policies`."""
+    """An access entry as the API returns it, and its policies under `policies`."""
     principal = params["principalArn"]
     kind, _, tail = principal.rpartition(":")[2].partition("/")
     session = (

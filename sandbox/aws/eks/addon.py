@@ -1,7 +1,7 @@
-"""The API of EKS add-ons: what is installed in which version, with which configuration and identities.
+"""The API of EKS add-ons: the installed add-ons with their versions, configuration and identities.
 
-The catalogue holds the add-ons that this project uses, each with EKS's default and newer versions that were seen on a
-Kubernetes version. Another version is accepted if it has the form of one, since AWS adds versions weekly. Versions that
+The catalog contains the add-ons that this project uses, each with EKS's default and newer versions that were seen for a
+Kubernetes version. Another version is accepted if it has the right form, since AWS adds versions weekly. Versions that
 cannot exist are refused: kube-proxy newer than the cluster or more than three minors older, a build 0. Add-ons run no
 pods here: a CSI driver or the Pod Identity agent has nothing to do on simulated nodes.
 """
@@ -17,8 +17,8 @@ from sandbox.aws.eks import access, roles, versions
 from sandbox.aws.eks import cluster as clusters
 from sandbox.aws.eks.backend import Answer, Backend, in_use, invalid, not_found, now
 
-# name: (type, namespace, IAM permissions needed, versions). Of the versions the first is EKS's default, newer ones
-# follow; by Kubernetes version where they differ. Read in public records of describe-addon-versions, 2026-08 to -10.
+# name: (type, namespace, IAM permissions needed, versions). The first version is EKS's default, newer ones follow;
+# by Kubernetes version if they differ. Read in public records of describe-addon-versions, 2026-08 to -10.
 _CATALOGUE: dict[str, tuple[str, str, bool, list[str] | dict[str, list[str]]]] = {
     "vpc-cni": ("networking", "kube-system", True, ["v1.22.4-eksbuild.3", "v1.23.1-eksbuild.1", "v1.23.2-eksbuild.1"]),
     "coredns": (
@@ -65,7 +65,7 @@ _FORM = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 
 
 def _versions(name: str, kubernetes: str) -> list[str]:
-    """What EKS offers, its default first."""
+    """The versions that EKS offers, its default first."""
     found = _CATALOGUE[name][3]
     return found[kubernetes] if isinstance(found, dict) else found
 

@@ -1,4 +1,4 @@
-"""The state of the simulated EKS, and the errors that its operations answer with."""
+"""The state of the simulated EKS, and the errors of its operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Operation = Callable[["Backend", dict[str, Any]], Answer]
 
 
 class EksError(Exception):
-    """An error as EKS answers it; the code names the HTTP status."""
+    """An error in EKS's answer; the code determines the HTTP status."""
 
     _STATUS = {"ResourceNotFoundException": 404, "ResourceInUseException": 409, "ServerException": 500}
 
@@ -46,7 +46,7 @@ def now() -> float:
 class Backend(BaseBackend):
     """EKS in one region; wire.py adds the routes.
 
-    `clusters` holds everything by cluster name, in the shapes in which the API gives it out:
+    `clusters` holds all state by cluster name, in the shapes of the API's answers:
     `{"cluster": …, "nodegroups": {…}, "addons": {…}, "entries": {…}, "associations": {…}, "updates": {…}}`."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -67,13 +67,13 @@ class Backend(BaseBackend):
         return f"arn:{self.partition}:eks:{self.region_name}:{self.account_id}:{resource}"
 
     def find(self, name: str) -> dict[str, Any]:
-        """Everything of one cluster."""
+        """All state of one cluster."""
         if name not in self.clusters:
             raise not_found(f"No cluster found for name: {name}.")
         return self.clusters[name]
 
     def active(self, name: str) -> dict[str, Any]:
-        """Everything of one cluster that must be ACTIVE for what is asked."""
+        """All state of one cluster, which must be ACTIVE for the request."""
         found = self.find(name)
         if found["cluster"]["status"] != "ACTIVE":
             raise EksError("InvalidRequestException", f"Cluster '{name}' is not in ACTIVE status")

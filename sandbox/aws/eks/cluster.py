@@ -1,10 +1,10 @@
 """EKS clusters: their API, and the real control plane of each.
 
 Creating a cluster starts a real control plane (sandbox/cluster/control_plane.py) in the background, as EKS does:
-the cluster is CREATING until its API server answers, FAILED when it does not. Deleting it stops the control plane.
-Like EKS, creation makes the cluster's own security group and two network interfaces in its subnets.
+the cluster is CREATING until its API server answers, and FAILED if it does not. Deleting it stops the control plane.
+Like EKS, creation also creates the cluster's own security group and two network interfaces in its subnets.
 
-`$GPUYARD_SANDBOX_NO_CONTROL_PLANE` gives every cluster a made-up endpoint instead; for tests of the AWS side only.
+`$GPUYARD_SANDBOX_NO_CONTROL_PLANE` gives every cluster a made-up endpoint instead; it is for tests of the AWS side.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
 def key(backend: Backend, name: str) -> str:
-    """The cluster's name across clouds, as control planes and fleets know it."""
+    """The cluster's name across clouds, which control planes and fleets use."""
     return f"eks-{backend.region_name}-{name}"
 
 
@@ -51,7 +51,7 @@ def _stop_control_plane(cluster_key: str) -> None:
 
 
 def bring_up(backend: Backend, found: dict[str, Any]) -> None:
-    """Starts the control plane (or finds it) and stores its address. Runs in a separate thread."""
+    """Starts the control plane, or finds the running one, and stores its address. Runs in a separate thread."""
     cluster = found["cluster"]
     try:
         plane = _start_control_plane(key(backend, cluster["name"]), cluster["version"])
@@ -182,7 +182,7 @@ def _logging(given: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _log_group(backend: Backend, cluster: dict[str, Any]) -> None:
-    """EKS creates the log group of a control plane that logs. It stays when the cluster is deleted."""
+    """EKS creates the log group of a control plane that writes logs. The group remains when the cluster is deleted."""
     name, logs = f"/aws/eks/{cluster['name']}/cluster", backend.other("logs")
     if any(each["enabled"] for each in cluster["logging"]["clusterLogging"]) and name not in logs.groups:
         logs.create_log_group(name, {})

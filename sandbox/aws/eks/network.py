@@ -10,9 +10,9 @@ from moto.core.exceptions import ServiceException
 
 from sandbox.aws.eks.backend import Backend, EksError, invalid
 
-# EKS user guide, "VPC and subnet requirements": zones, by id, without control planes.
+# EKS user guide, "VPC and subnet requirements": ids of zones without control planes.
 _NO_CONTROL_PLANE = ("use1-az3", "usw1-az2", "cac1-az3")
-# EKS user guide, "Service quotas": a quota that cannot be raised.
+# EKS user guide, "Service quotas": this quota cannot be raised.
 _MOST_CIDRS = 40
 
 
@@ -58,7 +58,7 @@ def vpc_config(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_cidrs(cidrs: list[str]) -> None:
-    """Only IPv4 networks of the internet, and 40 of them: private, shared and documentation ranges are refused."""
+    """Accepts only public IPv4 networks, and at most 40: private, shared and documentation ranges are refused."""
     invalid_ones, reserved = [], []
     for each in cidrs:
         try:
@@ -97,7 +97,8 @@ def service_network(backend: Backend, given: dict[str, Any], vpc_id: str) -> dic
 
 
 def _check_services(cidr: str, blocks: list[str]) -> None:
-    """EKS API reference, KubernetesNetworkConfigRequest: a private block of /12 to /24 that is not the VPC's."""
+    """EKS API reference, KubernetesNetworkConfigRequest: a private block of /12 to /24 that does not overlap the
+    VPC."""
     try:
         services = ipaddress.IPv4Network(cidr)
     except ValueError:

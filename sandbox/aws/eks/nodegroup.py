@@ -1,12 +1,12 @@
-"""EKS managed node groups: each is a launch template of EKS's own and an Auto Scaling group over the subnets.
+"""EKS managed node groups: each is a launch template that EKS owns and an Auto Scaling group over the subnets.
 
-As in the real service the node group copies the caller's launch template into `eks-<uuid>` and makes the group
-`eks-<node group>-<uuid>`; the instances that the group then launches are EC2's. A node group is CREATING until its
-first nodes have joined the control plane and are Ready, and CREATE_FAILED (NodeCreationFailure) when they do not.
+As in the real service, the node group copies the caller's launch template into `eks-<uuid>` and creates the group
+`eks-<node group>-<uuid>`; EC2 then runs the instances that the group launches. A node group is CREATING until its
+first nodes have joined the control plane and are Ready, and CREATE_FAILED (NodeCreationFailure) if they do not.
 
-Which combinations are refused: EKS user guide, "Customize managed nodes with launch templates". The Auto Scaling
-group's tags: "Cluster Autoscaler auto-discovery" in the same guide and the tags seen on real groups. Node-group
-tags do not reach the Auto Scaling group, as they do not in AWS.
+Source for the refused combinations: EKS user guide, "Customize managed nodes with launch templates". The Auto Scaling
+group's tags: "Cluster Autoscaler auto-discovery" in the same guide and the tags of real groups. Node-group
+tags are not copied to the Auto Scaling group, as in AWS.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from sandbox.aws.eks import cluster as clusters
 from sandbox.aws.eks.backend import Answer, Backend, EksError, in_use, invalid, not_found, now
 
 MOST_GROUPS = 30
-"""Managed node groups of a cluster, by the quota that every account has (L-6D54EA21)."""
+"""Maximum number of managed node groups in a cluster, by the quota of every account (L-6D54EA21)."""
 
 JOIN_TIMEOUT = 180.0
-"""Seconds until nodes that do not join make the creation fail (EKS waits about 20 minutes)."""
+"""Seconds after which the creation fails if nodes do not join (EKS waits about 20 minutes)."""
 
 
 def _group(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -107,10 +107,10 @@ def create_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
 
 
 def _copy(backend: Backend, group: dict[str, Any], data: dict[str, Any], types: list[str], identity: str) -> Any:
-    """EKS's own launch template: the caller's data plus image, instance type, profile and the tags of EKS."""
+    """EKS's own launch template: the caller's data plus image, instance type, profile and EKS's tags."""
     copied = copy.deepcopy(data)
     copied["InstanceType"] = types[0]
-    # Of the caller's tags EKS takes over those of instances and volumes (containers-roadmap#1496).
+    # Of the caller's tags, EKS copies those of instances and volumes (containers-roadmap#1496).
     specs = copied.get("TagSpecifications") or []
     copied["TagSpecifications"] = [each for each in specs if each["ResourceType"] in ("instance", "volume")]
     region, cluster_name = backend.region_name, group["clusterName"]
@@ -194,7 +194,7 @@ def _await_nodes(backend: Backend, found: dict[str, Any], group: dict[str, Any])
             names = {i.instance.private_dns_name: i.instance.id for i in scaled.instance_states} if scaled else {}
         try:
             ready = _ready_nodes(clusters.key(backend, group["clusterName"])) if names else set()
-        except Exception:  # the API server may be busy; what counts is whether the nodes get there in time
+        except Exception:  # the API server may be busy; only the deadline for the nodes matters
             ready = set()
         missing = [machine for name, machine in names.items() if name not in ready]
         if not missing or time.monotonic() > deadline:
@@ -234,7 +234,7 @@ def resume(backend: Backend, found: dict[str, Any]) -> None:
 def describe_nodegroup(backend: Backend, params: dict[str, Any]) -> Answer:
     group = _group(backend.find(params["clusterName"]), params)
     scaled = _autoscaling(backend, group)
-    if scaled:  # an autoscaler moves the desired size of the Auto Scaling group; EKS shows what it finds there
+    if scaled:  # an autoscaler changes the desired size of the Auto Scaling group; EKS reports the current one
         group["scalingConfig"]["desiredSize"] = scaled.desired_capacity
     return {"nodegroup": group}
 
@@ -276,8 +276,8 @@ def update_nodegroup_config(backend: Backend, params: dict[str, Any]) -> Answer:
 
 
 def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer:
-    """A new release, Kubernetes version or template version: the nodes are replaced by new ones, one zone balance
-    kept."""
+    """A new release, Kubernetes version or template version: the nodes are replaced, and the balance of the zones
+    is kept."""
     found = backend.active(params["clusterName"])
     cluster, group = found["cluster"], _group(found, params)
     given = params.get("launchTemplate")
@@ -330,7 +330,7 @@ def update_nodegroup_version(backend: Backend, params: dict[str, Any]) -> Answer
 
 def _check_room(backend: Backend, group: dict[str, Any], data: dict[str, Any]) -> None:
     """By default, EKS starts new nodes before it terminates old ones, which fails if the reservation is used up. The
-    simulated reservation holds as many machines as the group's maximum."""
+    simulated reservation has as many machines as the group's maximum."""
     target = (data.get("CapacityReservationSpecification") or {}).get("CapacityReservationTarget") or {}
     scaled = _autoscaling(backend, group)
     full = bool(target) and scaled and len(scaled.instance_states) >= scaled.max_size

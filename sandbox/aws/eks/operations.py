@@ -1,4 +1,4 @@
-"""Every operation that the sandbox's EKS knows."""
+"""Every operation of the sandbox's EKS."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ OPERATIONS: dict[str, Operation] = {
     for module in (cluster, nodegroup, addon, access, tags)
     for name, operation in module.OPERATIONS.items()
 }
-"""By its name in the API."""
+"""Operations by their names in the API."""

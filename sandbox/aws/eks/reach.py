@@ -27,7 +27,7 @@ def reach(region: str, cluster: str) -> Reach:
 
 
 def _table(tables: list[dict[str, Any]], subnet: str) -> dict[str, Any]:
-    """The subnet's route table, else the VPC's main one."""
+    """The subnet's route table, or else the VPC's main one."""
     main: dict[str, Any] = {}
     for table in tables:
         for association in table.get("Associations", []):

@@ -1,4 +1,4 @@
-"""What EKS refuses in a request for a managed node group, in AWS's words where they are known.
+"""Invalid requests for a managed node group, refused with AWS's messages where they are known.
 
 Source: EKS user guide, "Customize managed nodes with launch templates", and the API reference of CreateNodegroup.
 """
@@ -60,7 +60,7 @@ def check_taints(taints: list[dict[str, str]]) -> None:
 
 
 def template(backend: Backend, given: dict[str, str] | None) -> tuple[dict[str, str] | None, dict[str, Any]]:
-    """The launch template as DescribeNodegroup shows it, and the data of its version."""
+    """The launch template as DescribeNodegroup returns it, and the data of its version."""
     if not given:
         return None, {}
     if bool(given.get("id")) == bool(given.get("name")):

@@ -1,4 +1,4 @@
-"""What EKS does after a restart of the server."""
+"""Resumes the work of EKS after a restart of the server."""
 
 from __future__ import annotations
 

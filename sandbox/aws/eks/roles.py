@@ -8,7 +8,7 @@ from sandbox.aws.eks.backend import Backend, invalid
 
 
 def check_role(backend: Backend, arn: str) -> None:
-    """Refuses a role that does not exist, which is the effect of a wrong order of creation."""
+    """Refuses a role that does not exist, which reveals a wrong order of creation."""
     if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", arn):
         raise invalid(f"Invalid Role Arn: '{arn}'")
     roles = backend.other("iam", backend.partition).roles.values()

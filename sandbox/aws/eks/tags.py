@@ -1,4 +1,4 @@
-"""Tags of everything in EKS, by ARN."""
+"""Tags of all EKS objects, by ARN."""
 
 from __future__ import annotations
 

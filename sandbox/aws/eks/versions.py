@@ -1,8 +1,8 @@
 """Kubernetes versions that EKS offers, with their support dates, and the AMI releases that belong to them.
 
-Dates: AWS's "Kubernetes release calendar on EKS". The status of a version
-follows from the dates and today's date. Release names are those of the sandbox: the form is that of the real ones
-(`1.35.0-20260714`), the date is one July release for all, and image ids are made up from the name.
+Dates: AWS's "Kubernetes release calendar on EKS". The status of a version follows from the dates and today's date.
+Release names are the sandbox's own: they have the form of the real ones (`1.35.0-20260714`), but the same July date for
+all. Image ids are derived from the release name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _VARIANTS = {
 
 
 def known(version: str) -> str:
-    """The version itself, if EKS offers it."""
+    """Returns the version if EKS offers it; refuses it otherwise."""
     if version not in _CALENDAR:
         raise invalid(f"unsupported Kubernetes version {version}")
     return version
@@ -47,7 +47,7 @@ def minor(version: str) -> int:
 
 
 def status(version: str) -> str:
-    """As EKS spells it, today in UTC; a period ends at the beginning of its last day."""
+    """The support status in EKS's spelling, today in UTC; a period ends at the start of its last day."""
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     _, standard, extended, _ = _CALENDAR[version]
     return STANDARD_SUPPORT if today < standard else "EXTENDED_SUPPORT" if today < extended else "UNSUPPORTED"

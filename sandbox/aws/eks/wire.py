@@ -1,7 +1,7 @@
-"""EKS's REST-JSON protocol over plain functions: one function per operation, `operation(backend, params) -> answer`.
+"""EKS's REST-JSON protocol with one plain function per operation, `operation(backend, params) -> answer`.
 
-The route, the place of each parameter and the allowed members come from botocore's own service model, so a request that
-has a member that EKS does not know is refused here as well, from any client.
+The route, the place of each parameter and the allowed members are read from botocore's own service model, so a request
+with a member that EKS does not have is refused here as well, from any client.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sandbox.aws.eks.operations import OPERATIONS
 
 
 class ServedBackend(Backend):
-    """The backend with the routes that moto's server asks for."""
+    """The backend with the routes that moto's server expects."""
 
     @property
     def url_paths(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class ServedBackend(Backend):
 
 
 def handle(request: Any, full_url: str, headers: Any, **_: str) -> tuple[int, dict[str, str], str]:
-    """A view in moto's signature."""
+    """A view with the signature that moto expects."""
     from moto.eks.models import eks_backends
 
     region = _region(request.headers.get("Authorization", ""))
@@ -43,7 +43,9 @@ def handle(request: Any, full_url: str, headers: Any, **_: str) -> tuple[int, di
         model, params = _parse(request.method, full_url, request.data or b"")
         operation = OPERATIONS.get(str(model.name))
         if operation is None:
-            raise EksError("InvalidRequestException", f"The sandbox's EKS does not know the operation {model.name}.")
+            raise EksError(
+                "InvalidRequestException", f"The sandbox's EKS does not simulate the operation {model.name}."
+            )
         backend: Any = eks_backends[DEFAULT_ACCOUNT_ID][region]
         answer = operation(backend, params)
     except EksError as error:
@@ -65,7 +67,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], OperationModel]]:
         model = service.operation_model(name)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", model.http["requestUri"].partition("?")[0])
         routes.append((model.http["method"], re.compile(pattern + "/?$"), model))
-    # A literal path wins over one with a parameter in the same place (/addons/supported-versions).
+    # A literal path takes precedence over one with a parameter in the same place (/addons/supported-versions).
     return sorted(routes, key=lambda route: route[1].groups)
 
 

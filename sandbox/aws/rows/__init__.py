@@ -1,6 +1,6 @@
-"""The table: one row per resource type. What forces a replacement is `ForceNew` in the Terraform AWS provider 6.x,
-whose schema pulumi-aws 7.51.1 carries (internal/service/<service>/<resource>.go); ids are those that its Create
-sets."""
+"""The table: one row per resource type. Properties that force a replacement are those with `ForceNew` in the
+Terraform AWS provider 6.x, whose schema pulumi-aws 7.51.1 contains (internal/service/<service>/<resource>.go); ids are
+those that its Create sets."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
 
 def eks_tags(arn: str) -> Tags:
-    """EKS tags by ARN; `arn` names a member of the answer to the row's read."""
+    """EKS uses the ARN for tags; `arn` is the path of the ARN in the answer to the row's read."""
     key = {"resourceArn": f"{{{arn}}}"}
     return Tags(
         member="tags",
@@ -77,7 +77,7 @@ def _create_cluster(scope: Scope) -> dict[str, Any]:
 
 
 def _update(scope: Scope, operation: str, params: dict[str, Any]) -> None:
-    """Requests an update of a cluster and waits for its end."""
+    """Requests an update of a cluster and waits until it is complete."""
     update = scope.api.call("eks", operation, params)["update"]
     name = params.get("name") or params["clusterName"]
 
@@ -204,7 +204,7 @@ def _nodegroup_update(scope: Scope, operation: str, params: dict[str, Any]) -> N
 
 
 def _check_nodegroup(inputs: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the real provider refuses before any call (its schema's validation)."""
+    """Inputs that the real provider refuses before any call (its schema's validation)."""
     failures = []
     for position, taint in enumerate(inputs.get("taints") or []):
         effect = taint.get("effect")
@@ -228,9 +228,7 @@ def _check_nodegroup(inputs: dict[str, Any]) -> list[tuple[str, str]]:
 def _check_cluster(inputs: dict[str, Any]) -> list[tuple[str, str]]:
     name = inputs.get("name")
     if isinstance(name, str) and not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", name):
-        return [
-            ("name", f"invalid value {name!r}: it must start with a letter or digit and hold letters, digits, '-', '_'")
-        ]
+        return [("name", f"invalid value {name!r}: use letters, digits, '-', '_', with a letter or digit first")]
     return []
 
 

@@ -48,7 +48,7 @@ def _change_addon(scope: Scope) -> None:
 
 
 def _addon_identities(scope: Scope) -> dict[str, Any]:
-    """The API shows the ARNs of an add-on's associations; the property holds what they connect."""
+    """The API returns the ARNs of an add-on's associations; the property contains their service accounts and roles."""
     key = {"clusterName": scope.inputs["clusterName"]}
     addon = scope.api.call("eks", "DescribeAddon", {**key, "addonName": scope.inputs["addonName"]})["addon"]
     shown = []

@@ -1,4 +1,4 @@
-"""Security groups and their rules, in the three forms that the real provider has."""
+"""Security groups and their rules, in the three forms of the real provider."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ _READ = Call(
 
 
 def _adopt_default(scope: Scope) -> dict[str, str]:
-    """The default group exists already: it is taken over, and its rules with it."""
+    """The default group already exists: it is adopted, together with its rules."""
     filters = [
         {"Name": "vpc-id", "Values": [scope.inputs["vpcId"]]},
         {"Name": "group-name", "Values": ["default"]},
@@ -139,7 +139,7 @@ def _adopt_default(scope: Scope) -> dict[str, str]:
     return {"GroupId": group["GroupId"]}
 
 
-# -- aws.ec2.SecurityGroupRule: one rule with several sources, without an id of EC2's --------------------------------
+# -- aws.ec2.SecurityGroupRule: one rule with several sources, without an id from EC2 --------------------------------
 
 
 def _create_rule(scope: Scope) -> dict[str, str]:
@@ -184,7 +184,7 @@ def _delete_rule(scope: Scope) -> None:
     _revoke(scope, scope.inputs["type"], scope.inputs["securityGroupId"], scope.inputs)
 
 
-# -- aws.vpc.SecurityGroup{Ingress,Egress}Rule: one rule, one source, an id of EC2's ---------------------------------
+# -- aws.vpc.SecurityGroup{Ingress,Egress}Rule: one rule, one source, an id from EC2 ---------------------------------
 
 _SOURCES = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 
@@ -235,7 +235,7 @@ def _single_row(direction: str) -> Row:
             if scope.inputs.get(name) is not None:
                 rule[member] = scope.inputs[name]
         for name, member in (("fromPort", "FromPort"), ("toPort", "ToPort")):
-            # ports mean nothing with protocol -1, but moto wants some
+            # ports mean nothing with protocol -1, but moto requires some
             rule[member] = int(scope.inputs.get(name, -1))
         params = {"SecurityGroupRuleId": scope.id, "SecurityGroupRule": rule}
         group = scope.inputs["securityGroupId"]
@@ -292,7 +292,7 @@ ROWS = [
         replaces=frozenset({"name", "namePrefix", "description", "vpcId"}),
         defaults={"description": "Managed by Pulumi", "revokeRulesOnDelete": False},
         name=Name(longest=255),
-        also=frozenset({"revokeRulesOnDelete"}),  # EC2 drops a group's own rules with it
+        also=frozenset({"revokeRulesOnDelete"}),  # EC2 deletes a group's own rules with it
         tags=ec2_tags("security-group"),
     ),
     Row(
@@ -302,7 +302,7 @@ ROWS = [
         create=(_adopt_default, _apply),
         read=(_READ, _rules_of),
         update=(_apply,),
-        delete=(),  # it goes with its VPC and not before
+        delete=(),  # it can only be deleted with its VPC
         also=frozenset({"revokeRulesOnDelete"}),
         replaces=frozenset({"vpcId"}),
         tags=ec2_tags("security-group"),

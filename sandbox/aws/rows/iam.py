@@ -78,7 +78,7 @@ def _describe_role(scope: Scope) -> None:
 
 
 def _free_role(scope: Scope) -> None:
-    """Removes the role's own policies; those that other resources attached only with `forceDetachPolicies`."""
+    """Removes the role's own policies; those of other resources only with `forceDetachPolicies`."""
     force = bool(scope.inputs.get("forceDetachPolicies"))
     held = scope.api.call("iam", "ListAttachedRolePolicies", {"RoleName": scope.id})["AttachedPolicies"]
     for policy in held:

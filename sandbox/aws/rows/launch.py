@@ -67,7 +67,7 @@ def _create(scope: Scope) -> dict[str, Any]:
 
 
 def _change(scope: Scope) -> None:
-    """A change of the data makes a new version; `updateDefaultVersion` makes that the default."""
+    """A changed template gets a new version; `updateDefaultVersion` makes that the default."""
     latest = None
     if scope.changed(*_DATA, "description"):
         params: dict[str, Any] = {"LaunchTemplateId": scope.id, "LaunchTemplateData": data(scope.inputs)}
@@ -104,7 +104,7 @@ def _read(scope: Scope) -> dict[str, Any] | None:
     (version,) = scope.api.call("ec2", "DescribeLaunchTemplateVersions", params)["LaunchTemplateVersions"]
     held = version["LaunchTemplateData"]
     outputs = {name: from_api(held[member]) for name, member in _DATA.items() if held.get(member) not in (None, [], {})}
-    # The template's own tags are among the specifications that moto keeps; they are not the instances'.
+    # moto also keeps the template's own tags in the tag specifications; they are not the instances'.
     specs = [each for each in outputs.pop("tagSpecifications", []) if each["resourceType"] != "launch-template"]
     if specs:
         outputs["tagSpecifications"] = [{**each, "tags": each.get("tags") or {}} for each in specs]

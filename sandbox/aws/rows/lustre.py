@@ -39,7 +39,7 @@ ROWS = [
             Call(
                 "CreateFileSystem",
                 {**_IN_PLACE, **_FIXED},
-                # One subnet: pulumi-aws has it as a text.
+                # One subnet: a string in pulumi-aws.
                 {"FileSystemType": "LUSTRE", "SubnetIds": ["{subnetIds}"]},
                 answer="FileSystem",
             ),

@@ -10,7 +10,7 @@ from sandbox.aws.table import Call, Row, Scope, Tags
 
 
 def ec2_tags(resource_type: str) -> Tags:
-    """Tags as EC2 has them: with the creation, later by CreateTags and DeleteTags."""
+    """EC2's tags: set at the creation, changed by CreateTags and DeleteTags."""
     return Tags(
         member="TagSpecifications",
         resource_type=resource_type,
@@ -20,7 +20,7 @@ def ec2_tags(resource_type: str) -> Tags:
 
 
 def arn(kind: str, identifier: str = "{id}") -> str:
-    """A JMESPath literal of an EC2 ARN (EC2 does not answer with one)."""
+    """A JMESPath literal of an EC2 ARN (EC2 does not return ARNs)."""
     return f"'arn:aws:ec2:{{region}}:{ACCOUNT}:{kind}/{identifier}'"
 
 
@@ -47,7 +47,7 @@ _SUBNET_ATTRIBUTES = tuple(map(_subnet_attribute, ("mapPublicIpOnLaunch", "assig
 
 
 def _change_endpoint(scope: Scope) -> None:
-    """ModifyVpcEndpoint takes what is to be added and removed."""
+    """ModifyVpcEndpoint takes the items to add and the items to remove."""
     params: dict = {}
     for name, member in (
         ("routeTableIds", "RouteTableIds"),
@@ -68,7 +68,7 @@ def _change_endpoint(scope: Scope) -> None:
 
 
 def _tag(scope: Scope) -> dict[str, Any]:
-    """One tag of something that another program owns."""
+    """One tag of a resource that another program owns."""
     pair = {"Key": scope.inputs["key"], "Value": scope.inputs["value"]}
     scope.api.call("ec2", "CreateTags", {"Resources": [scope.inputs["resourceId"]], "Tags": [pair]})
     return {}

@@ -31,7 +31,7 @@ _INLINE_ALL = {**_INLINE, "destinationPrefixListId": "DestinationPrefixListId", 
 
 
 def _check_route(inputs: dict[str, Any]) -> list[tuple[str, str]]:
-    """The real provider wants exactly one destination and exactly one target."""
+    """The real provider requires exactly one destination and exactly one target."""
     failures = []
     for what, names in (("destination", _DESTINATIONS), ("target", _TARGETS)):
         given = [name for name in names if inputs.get(name) is not None]
@@ -133,7 +133,7 @@ ROWS = [
         update=(_replace_route,),
         delete=(_delete_route,),
         replaces=frozenset({"routeTableId", *_DESTINATIONS}),
-        # The same destination cannot be in one table twice.
+        # A table cannot contain the same destination twice.
         delete_first=True,
         check=_check_route,
     ),
@@ -155,8 +155,8 @@ ROWS = [
             ),
         ),
         delete=(Call("DisassociateRouteTable", fixed={"AssociationId": "{id}"}),),
-        # The real provider moves an association to another table in place, under a new id; an id cannot change in an
-        # update of the engine's, so here it is replaced. A subnet has one association: the old one goes first.
+        # The real provider moves an association to another table in place, under a new id. An update of the engine
+        # cannot change the id, so here it is replaced. A subnet has one association, so the old one is deleted first.
         replaces=frozenset({"routeTableId", "subnetId", "gatewayId"}),
         delete_first=True,
     ),

@@ -54,7 +54,7 @@ def _retention(scope: Scope) -> None:
             scope.api.call("logs", "DeleteRetentionPolicy", group)
 
 
-# What the real provider takes before it calls AWS (its schema's validation); 0 means forever.
+# The values that the real provider accepts before it calls AWS (its schema's validation); 0 means forever.
 _RETENTIONS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
@@ -110,7 +110,7 @@ ROWS = [
             Call(
                 "DescribeKey",
                 fixed=_KEY,
-                # A key that waits for its deletion is gone for the program.
+                # For the program, a key with a pending deletion does not exist.
                 answer="KeyMetadata.[@][?KeyState!='PendingDeletion'] | [0]",
                 gives={"arn": "Arn", "keyId": "KeyId", "isEnabled": "Enabled", "description": "Description"},
             ),

@@ -14,7 +14,7 @@ _FS = {"FileSystemId": "{id}"}
 
 
 def _lifecycle(scope: Scope) -> None:
-    """Each lifecycle policy of EFS holds one transition."""
+    """Each lifecycle policy of EFS contains one transition."""
     if scope.changed("lifecyclePolicies"):
         member = {"transitionToIa": "TransitionToIA"}
         policies = [
@@ -244,7 +244,7 @@ ROWS = [
         replaces=frozenset({"fileSystemId", "subnetId", "ipAddress"}),
         ready=("LifeCycleState", ("available",), ("error", "deleting")),
         await_gone=True,
-        # One mount target per zone: the old one goes first.
+        # There can be one mount target per zone, so the old one is deleted first.
         delete_first=True,
     ),
     Row(

@@ -156,7 +156,7 @@ def test_an_invalid_provider_configuration_is_refused(config: dict[str, Any], sa
             "Allow or Deny",
         ),
         ("aws:efs/fileSystem:FileSystem", {"throughputMode": "fast"}, "fast"),
-        ("aws:s3/bucket:Bucket", {"bucket": "No_Good"}, "no bucket name"),
+        ("aws:s3/bucket:Bucket", {"bucket": "No_Good"}, "not a valid bucket name"),
         (
             "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
             {"ipProtocol": "-1", "securityGroupId": "sg"},

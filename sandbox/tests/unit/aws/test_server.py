@@ -361,7 +361,7 @@ def test_moto_finds_no_docker() -> None:
         ("/clusters", {"name": "x", "roleArn": "r", "resourcesVpcConfig": {}, "verison": "1"}, "verison"),
         ("/clusters", {"name": "x", "resourcesVpcConfig": {}}, "roleArn"),
         ("/clusters/x/node-groups", {"nodegroupName": "n", "amiType": "AL2", "subnets": [], "nodeRole": "r"}, "AL2"),
-        ("/clusters/x/insights", {}, "does not know the operation"),
+        ("/clusters/x/insights", {}, "does not simulate the operation"),
     ],
 )
 def test_eks_refuses_requests_outside_its_model(aws: Any, path: str, body: dict[str, Any], said: str) -> None:
