@@ -71,7 +71,7 @@ def alert(folder: Path, rules: str, name: str, minute: int, inputs: list[Series]
 
 
 @both
-def test_promtool_finds_nothing_wrong(system: str, tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules(system: str, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(rendered(system))
     assert "SUCCESS" in promtool(tmp_path, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
 
@@ -86,7 +86,7 @@ def test_low_utilisation_of_a_held_gpu_fires_after_half_an_hour(system: str, tmp
 
 @both
 @pytest.mark.parametrize("case", ["busy", "held by nobody", "half of its GPUs busy", "after a pause"])
-def test_low_utilisation_is_silent(system: str, case: str, tmp_path: Path) -> None:
+def test_low_utilisation_does_not_fire_for_busy_or_free_gpus(system: str, case: str, tmp_path: Path) -> None:
     """seed row S19: utilisation of 50 % is enough; a GPU that waits for a pod is the autoscaler's affair."""
     busy = functools.partial(gpu, system, "GPU_UTIL")
     inputs = {
@@ -100,7 +100,7 @@ def test_low_utilisation_is_silent(system: str, case: str, tmp_path: Path) -> No
 
 
 @both
-def test_low_utilisation_is_watched_where_the_person_says(system: str, tmp_path: Path) -> None:
+def test_low_utilisation_is_limited_to_the_configured_pools(system: str, tmp_path: Path) -> None:
     """seed row S19: model servers wait for requests."""
     rules = rendered(system, watched_namespaces=("team-a", "team-b"))
     pods = [gpu(system, "GPU_UTIL", "20x60", "train-0"), gpu(system, "GPU_UTIL", "20x60", "llm", "serving", gpu="1")]
@@ -108,7 +108,7 @@ def test_low_utilisation_is_watched_where_the_person_says(system: str, tmp_path:
 
 
 @both
-def test_thresholds_are_those_of_the_person(system: str, tmp_path: Path) -> None:
+def test_configured_thresholds_are_used(system: str, tmp_path: Path) -> None:
     """seed row S19"""
     rules = rendered(system, gpu_utilization_percent=30, gpu_utilization_minutes=45)
     alert(tmp_path, rules, LOW, 46, [gpu(system, "GPU_UTIL", "20x60", "train-0")], OWNER)
@@ -126,7 +126,9 @@ def test_a_busy_gpu_without_memory_traffic_fires(system: str, tmp_path: Path) ->
 
 @both
 @pytest.mark.parametrize(("compute", "memory"), [("100", "5"), ("20", "1"), ("0", "0")])
-def test_a_gpu_that_works_or_rests_is_not_stuck(system: str, compute: str, memory: str, tmp_path: Path) -> None:
+def test_a_gpu_that_is_busy_or_idle_is_not_reported_as_stuck(
+    system: str, compute: str, memory: str, tmp_path: Path
+) -> None:
     """seed row S20"""
     inputs = [
         gpu(system, "GPU_UTIL", f"{compute}x60", "train-0"),
@@ -174,7 +176,7 @@ def test_a_gpu_node_without_metrics_fires(system: str, tmp_path: Path) -> None:
 
 @both
 @pytest.mark.parametrize("case", ["metrics of a held GPU", "metrics of a free GPU", "no GPU nodes", "node is gone"])
-def test_missing_metrics_are_silent(system: str, case: str, tmp_path: Path) -> None:
+def test_missing_metrics_do_not_fire_without_a_node(system: str, case: str, tmp_path: Path) -> None:
     """A pool at zero has no metrics to miss."""
     inputs = {
         "metrics of a held GPU": [*gpu_node(system, "1x60"), gpu(system, "GPU_TEMP", "40x60", "train-0")],
@@ -210,7 +212,7 @@ def test_a_container_out_of_memory_fires_for_some_minutes(inputs: list[Series], 
         [container(RESTARTS, "3x60"), container(LAST, "1x60", reason="OOMKilled")],
     ],
 )
-def test_other_ends_of_containers_are_silent(inputs: list[Series], tmp_path: Path) -> None:
+def test_other_terminations_of_containers_do_not_fire(inputs: list[Series], tmp_path: Path) -> None:
     """seed row S21"""
     alert(tmp_path, rendered(PROMETHEUS_OPERATOR), OOM, 22, inputs)
 
@@ -221,7 +223,7 @@ def test_a_container_that_is_killed_again_and_again_fires_all_the_time(tmp_path:
     alert(tmp_path, rendered(PROMETHEUS_OPERATOR), OOM, 50, inputs, {**OWNER, "container": "main"})
 
 
-def test_the_clouds_have_the_same_rules_but_for_those_with_a_reason() -> None:
+def test_both_clouds_have_the_same_rules_except_those_with_a_reason() -> None:
     """What one system lacks says why, and every alert is tested here."""
     names = {
         system: {

@@ -81,7 +81,7 @@ def stateful_set(api: Api, namespace: str, storage_class: str) -> str:
     return f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data-db-0"
 
 
-def test_load_balancers_and_volumes_go_and_do_not_come_back(
+def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     api: Api,
     controllers: Controller,
     balancers: FakeBalancers,
@@ -111,7 +111,7 @@ def test_load_balancers_and_volumes_go_and_do_not_come_back(
     api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/statefulsets/db")
 
 
-def test_a_volume_to_be_retained_stays_and_is_named(
+def test_a_retained_volume_is_kept_and_named(
     api: Api,
     controllers: Controller,
     pods: Pods,
@@ -163,7 +163,7 @@ def test_volumes_that_no_driver_made_are_left_alone(
     api.delete(f"{VOLUMES}/lustre")
 
 
-def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
+def test_an_object_that_is_not_deleted_in_time_stops_the_destroy_with_its_name(
     api: Api, controllers: Controller, namespace: str, kubeconfig: str
 ) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
@@ -180,7 +180,7 @@ def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
     destroy(kubeconfig)
 
 
-def test_an_ingress_with_nothing_in_the_cloud_is_none_of_our_business(
+def test_an_ingress_without_a_load_balancer_is_left_alone(
     api: Api, controllers: Controller, namespace: str, kubeconfig: str
 ) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
@@ -190,7 +190,7 @@ def test_an_ingress_with_nothing_in_the_cloud_is_none_of_our_business(
     assert api.get(f"{path}/nginx")
 
 
-def test_switched_off_it_touches_nothing(
+def test_disabled_cleanup_deletes_nothing(
     api: Api,
     controllers: Controller,
     balancers: FakeBalancers,
@@ -208,7 +208,9 @@ def test_switched_off_it_touches_nothing(
     wait(lambda: api.get(path) is None, "the end of the Service")
 
 
-def test_a_server_that_does_not_answer_is_no_hindrance(plane: ControlPlane, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_server_does_not_stop_the_destroy(
+    plane: ControlPlane, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A cluster that is gone already, or one that this machine cannot reach."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -220,7 +222,7 @@ def test_a_server_that_does_not_answer_is_no_hindrance(plane: ControlPlane, capf
         assert len(said.splitlines()) == 1
 
 
-def test_who_is_not_let_in_is_told_why(
+def test_denied_access_is_reported_with_the_reason(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Without a login nothing can be deleted, and to go on would leave everything behind."""

@@ -132,7 +132,7 @@ def install(api: Api, namespace: str, made: Recording) -> list[str]:
 
 @pytest.mark.parametrize("expected", [True, False], ids=["expected", "joined"])
 @pytest.mark.parametrize("stack", [*stacks(), "variety"])
-def test_every_rung_takes_the_pod_that_its_pool_is_for(
+def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
     api: Api, cloud: Make, pods: Pods, stack: str, expected: bool
 ) -> None:
     """seed rows S04, S05, S07, S08, S09, S10 and S18: beside the DaemonSets, which run on GPU nodes and no others."""
@@ -168,7 +168,7 @@ def test_every_rung_takes_the_pod_that_its_pool_is_for(
     }
 
 
-def test_what_a_tag_does_not_say_the_autoscaler_does_not_know(api: Api, cloud: Make, pods: Pods) -> None:
+def test_without_any_one_tag_the_autoscaler_orders_no_node(api: Api, cloud: Make, pods: Pods) -> None:
     """seed row S04: without any one of these tags no node is ever ordered for the pod, and the scheduler says why."""
     made, pools = environment("variety")
     forgotten = {

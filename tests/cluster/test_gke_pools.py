@@ -87,7 +87,7 @@ def daemon(api: Api, namespace: str, name: str, **spec: Any) -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_every_rung_takes_the_pod_that_its_pool_is_for(
+def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
     api: Api, cloud: Make, pods: Pods, name: str, tmp_path: Path
 ) -> None:
     """seed rows S03, S05, S07, S08, S09, S10 and S12, and a plain pod stays off the GPUs. The program brings no
@@ -127,7 +127,7 @@ def test_every_rung_takes_the_pod_that_its_pool_is_for(
         assert UNTOLERATED in pods.unschedulable(f"stubborn-{pool}")
 
 
-def test_a_shared_gpu_takes_as_many_pods_as_it_has_clients_and_slices(
+def test_a_shared_gpu_runs_as_many_pods_as_it_has_clients_and_slices(
     api: Api, cloud: Make, pods: Pods, tmp_path: Path
 ) -> None:
     """seed row S03: four in turns, seven in slices, and the next one finds no GPU."""
@@ -201,7 +201,7 @@ def machines_of(name: str, folder: Path) -> list[Machine]:
     return [rung.machine(expected=True) for rung in eks_nodes.rungs(recorded(name))]
 
 
-def test_the_portable_workloads_name_nothing_of_one_cloud() -> None:
+def test_the_portable_workloads_are_not_specific_to_one_cloud() -> None:
     """But the toleration of GKE's compute class, which means nothing to EKS."""
     for text in MANIFESTS.values():
         assert text.count("cloud.google.com") == 1 and COMPUTE_CLASS_TOLERATION["key"] in text
@@ -308,7 +308,7 @@ def world(api: Api, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 
 @pytest.mark.parametrize("world", ["variety"], indirect=True)
-def test_the_rungs_get_their_turn_in_the_order_of_the_class(world: World, pods: Pods) -> None:
+def test_capacity_types_are_tried_in_the_order_of_the_compute_class(world: World, pods: Pods) -> None:
     """seed rows S04, S12: the best rung first; the next one when its machines do not come, and as long as it is left
     alone; then the best again. Flex-start comes before spot, which its price would not make it."""
     spec = {
@@ -351,7 +351,7 @@ def disk(api: Api, namespace: str, zone: str) -> str:
 
 
 @pytest.mark.parametrize("world", ["dev-gke"], indirect=True)
-def test_a_pool_that_volumes_bind_to_scales_from_zero_in_every_zone(api: Api, world: World, pods: Pods) -> None:
+def test_a_pool_scales_from_zero_in_the_zone_of_a_pods_disk(api: Api, world: World, pods: Pods) -> None:
     """field case A4: GKE's autoscaler sees a group for each zone of a pool, so that a pod finds its disk's zone. On EKS
     a group over several zones is taken for one in its first zone."""
     claims = {zone: disk(api, pods.namespace, zone) for zone in ("us-central1-b", "us-central1-a")}
@@ -368,7 +368,9 @@ def test_a_pool_that_volumes_bind_to_scales_from_zero_in_every_zone(api: Api, wo
 
 
 @pytest.mark.parametrize("world", ["prod-gke"], indirect=True)
-def test_a_job_whose_spot_node_is_taken_ends_on_the_next_rung(api: Api, world: World, pods: Pods) -> None:
+def test_a_job_whose_spot_node_is_interrupted_finishes_on_the_next_capacity_type(
+    api: Api, world: World, pods: Pods
+) -> None:
     """seed rows S12, S13: the node is drained and taken, no other spot node is to be had, the job's next run goes to an
     on-demand node and is its last; the interruption counts as no failure."""
     jobs = f"/apis/batch/v1/namespaces/{pods.namespace}/jobs"

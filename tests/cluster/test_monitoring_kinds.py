@@ -58,7 +58,7 @@ def apply(provider: KubernetesProvider, found: Resource, inputs: dict[str, Any])
 
 
 @both
-def test_the_api_server_takes_rules_and_scrapes_as_they_are(
+def test_the_api_server_accepts_rules_and_scrapes_unchanged(
     system: str, provider: KubernetesProvider, namespace: str
 ) -> None:
     """seed rows S19, S20 and S21: pulumi-kubernetes applies on the server, which refuses fields that a kind lacks."""
@@ -82,7 +82,7 @@ def test_the_api_server_takes_rules_and_scrapes_as_they_are(
         ({"keep_firing_for": "5m"}, r"keep_firing_for: field not declared in schema"),
     ],
 )
-def test_googles_kind_refuses_what_it_refuses(
+def test_googles_kind_refuses_invalid_rules(
     change: dict[str, Any], message: str, provider: KubernetesProvider, namespace: str
 ) -> None:
     rules = objects(MANAGED_PROMETHEUS, namespace)[0]

@@ -8,6 +8,6 @@ from components import checks
 
 
 @pytest.fixture(autouse=True)
-def errors_name_fields_as_python_does() -> None:
+def spell_fields_as_python_does() -> None:
     """A test that reads a stack's config before this one leaves its spelling behind."""
     checks.spell([], str)

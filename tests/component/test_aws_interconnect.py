@@ -36,7 +36,7 @@ def test_every_network_card_with_efa_gets_an_efa_interface(machine_type: str, co
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/vpc.amazonaws.com/efa"] == str(count)
 
 
-def test_efa_traffic_passes_within_one_group_both_ways_and_the_clusters_group_is_on_every_interface() -> None:
+def test_efa_traffic_is_allowed_within_one_group_and_every_interface_has_the_clusters_group() -> None:
     """seed row S06: naming groups in a template suppresses the cluster's own."""
     made = node_pool(efa_pool("p5.48xlarge"))
     group = made.one("SecurityGroup")
@@ -49,13 +49,13 @@ def test_efa_traffic_passes_within_one_group_both_ways_and_the_clusters_group_is
         assert rule.inputs["ipProtocol"] == "-1"
 
 
-def test_a_pool_without_interconnect_leaves_its_interface_to_ec2() -> None:
+def test_a_pool_without_interconnect_has_the_default_interface() -> None:
     made = node_pool(pool(GUIDE_GPU, machine_types=["p5.48xlarge"]))
     assert made.one("LaunchTemplate").inputs.get("networkInterfaces") is None
     assert not made.all("SecurityGroup") and not made.all("PlacementGroup")
 
 
-def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_reserved() -> None:
+def test_nodes_with_interconnect_have_a_placement_group_unless_capacity_is_reserved() -> None:
     """A placement group beside a reservation is InsufficientInstanceCapacity (eksctl#7949)."""
     made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved", "on_demand"], reservation={"id": RESERVATION}))
     group = made.one("PlacementGroup")
@@ -81,7 +81,7 @@ def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_re
         ),
     ],
 )
-def test_the_autoscaler_knows_the_huge_pages_that_come_with_efa(
+def test_the_huge_pages_of_efa_are_among_the_autoscalers_tags(
     machine_type: str, changes: dict[str, Any], promised: str | None
 ) -> None:
     """field case A5: AWS's own NCCL test asks for 5120Mi of them, and waited for good."""

@@ -21,34 +21,34 @@ def told(pools: dict[str, Any], offered: dict[str, set[str]]) -> list[tuple[str,
     return [(p.path, p.wrong, p.allowed, p.fix) for p in offerings.problems(pools, ZONES, known)]
 
 
-def test_types_that_every_zone_offers_are_no_problem() -> None:
+def test_types_that_every_zone_offers_are_accepted() -> None:
     pools = {"cpu": GUIDE_CPU, "gpu": GUIDE_GPU}
     assert told(pools, {"m5.2xlarge": set(ZONES), "g6.2xlarge": set(ZONES)}) == []
 
 
-def test_a_type_that_the_region_does_not_offer_meets_the_nearest_that_it_has() -> None:
+def test_a_type_that_the_region_lacks_is_reported_with_the_nearest_one() -> None:
     ((path, wrong, allowed, fix),) = told({"gpu": GUIDE_GPU}, {"g6e.2xlarge": set(ZONES), "g6.4xlarge": set(ZONES)})
     assert (path, wrong) == ("gpu.machine_types[0]", "not offered in this region (us-east-1)")
     assert "g6.4xlarge" in allowed and "g6e.2xlarge" in allowed and fix.startswith("write g6")
 
 
-def test_a_type_of_other_zones_names_them() -> None:
+def test_a_type_of_other_zones_is_reported_with_these_zones() -> None:
     ((path, wrong, _, fix),) = told({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1c"}})
     assert (path, wrong) == ("gpu.machine_types[0]", "not offered in us-east-1a, us-east-1b")
     assert "us-east-1c" in fix
 
 
-def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
+def test_the_fix_leaves_out_a_zone_without_the_type() -> None:
     ((path, wrong, _, fix),) = told({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1b"}})
     assert (path, wrong, fix) == ("gpu.zones", "us-east-1a does not offer g6.2xlarge", "write `zones: [us-east-1b]`")
 
 
-def test_of_several_types_each_zone_needs_one() -> None:
+def test_with_several_machine_types_each_zone_needs_one() -> None:
     mixed = pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.2xlarge"])
     assert told({"gpu": mixed}, {"g6.2xlarge": {"us-east-1a"}, "g5.2xlarge": {"us-east-1b"}}) == []
 
 
-def test_a_withdrawn_type_that_was_accepted_is_not_asked_for() -> None:
+def test_an_accepted_withdrawn_type_is_not_looked_up() -> None:
     """seed row S03: the guide's p3.2xlarge is a warning already."""
     assert told({"gpu": pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)}, {}) == []
 
@@ -68,7 +68,7 @@ def test_the_stack_asks_once_for_all_pools_and_stops_before_anything_is_made() -
 IDS = {"us-east-1a": "use1-az1", "us-east-1b": "use1-az2", "us-east-1c": "use1-az4", "us-east-1e": "use1-az3"}
 
 
-def test_a_zone_that_holds_no_control_plane_is_not_among_the_first_two() -> None:
+def test_a_zone_without_control_planes_cannot_be_among_the_first_two() -> None:
     """field case A13: EKS refuses it after network and key are made; nodes may be there."""
     assert list(offerings.zone_problems(["us-east-1a", "us-east-1b", "us-east-1e"], IDS)) == []
     (found,) = offerings.zone_problems(["us-east-1a", "us-east-1e", "us-east-1c"], IDS)
@@ -107,7 +107,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/ml-platform/ann@example.com"
         ("arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:role/ann", False),
     ],
 )
-def test_a_session_is_known_by_its_role(caller: str, principal: str, is_same: bool) -> None:
+def test_a_session_is_matched_with_its_role(caller: str, principal: str, is_same: bool) -> None:
     """field case A12: STS does not show a role's path."""
     assert creator.same(caller, principal) is is_same
 
@@ -146,13 +146,13 @@ def access(caller: str, clusters: list[str]) -> str:
     return ""
 
 
-def test_an_entry_for_whoever_makes_the_cluster_is_refused_at_preview() -> None:
+def test_an_access_entry_for_the_creator_of_the_cluster_is_refused_at_preview() -> None:
     """field case A12: EKS makes the creator an administrator and refuses a second entry, ten minutes into the `up`."""
     said = access(SESSION, [])
     assert "gpuyard:cluster.access.platform.principalArn" in said and "remove platform" in said
     assert access("arn:aws:sts::111122223333:assumed-role/deployer/x", []) == ""
 
 
-def test_of_a_cluster_that_is_there_somebody_else_is_the_creator() -> None:
+def test_access_entries_of_an_existing_cluster_are_not_compared_with_the_caller() -> None:
     """field case A12: the entries of a living cluster stay as they are, whoever runs the next `up`."""
     assert access(SESSION, ["gpuyard-prod"]) == ""

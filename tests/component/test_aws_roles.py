@@ -76,7 +76,7 @@ def made() -> Recording:
     return record(prod(GIVEN), "prod", outputs=iam())
 
 
-def test_nothing_of_iam_is_made_where_every_role_is_given(made: Recording) -> None:
+def test_with_all_ready_made_roles_no_iam_resource_is_created(made: Recording) -> None:
     """security case M6: an organization forbids iam:CreateRole."""
     kinds = ("Role", "RolePolicy", "RolePolicyAttachment", "Policy", "InstanceProfile")
     left = [str(found) for kind in kinds for found in made.all(f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}")]
@@ -97,7 +97,7 @@ def test_nothing_of_iam_is_made_where_every_role_is_given(made: Recording) -> No
         ("s3Csi", lambda made: addon(made, "aws-mountpoint-s3-csi-driver")),
     ],
 )
-def test_each_role_is_taken_where_it_belongs(made: Recording, who: str, arn: Callable[[Recording], Any]) -> None:
+def test_each_ready_made_role_is_used_in_its_place(made: Recording, who: str, arn: Callable[[Recording], Any]) -> None:
     """security case M6."""
     assert arn(made) in (GIVEN[who], {GIVEN[who]})
 
@@ -108,7 +108,7 @@ def addon(made: Recording, name: str) -> str:
     return association["roleArn"]
 
 
-def test_every_use_has_a_field_and_needs() -> None:
+def test_every_use_of_a_role_has_a_field_and_requirements() -> None:
     assert set(roles.Roles.__annotations__) == set(NEEDS)
 
 
@@ -131,7 +131,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize("who, differing, words", WRONG, ids=[f"{who}-{n}" for n, (who, _, _) in enumerate(WRONG)])
-def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dict[str, Any], words: list[str]) -> None:
+def test_an_unsuitable_role_is_refused_at_preview(who: str, differing: dict[str, Any], words: list[str]) -> None:
     """security case M6: as IAM has it, and not twenty minutes into an `up`."""
     field = next(name for name in roles.Roles.__annotations__ if who == to_camel(name))
     (found,) = refusal(prod(GIVEN), iam(**{field: differing}))
@@ -140,7 +140,7 @@ def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dic
         assert word in " ".join(vars(found).values()), (word, found)
 
 
-def test_all_of_them_are_in_one_error() -> None:
+def test_all_unsuitable_roles_are_in_one_error() -> None:
     wrong = {"nodes": {"attached": []}, "vpc_cni": {"arn": ""}}
     found = refusal(prod({**GIVEN, "cluster": FOREIGN}), iam(**wrong))
     assert [each.path.rpartition(".")[2] for each in found] == ["cluster", "nodes", "vpcCni"]
@@ -156,16 +156,16 @@ def test_all_of_them_are_in_one_error() -> None:
         {"trust": trust(["ec2.amazonaws.com", "eks.amazonaws.com"], ["sts:*"])},  # type: ignore[arg-type]
     ],
 )
-def test_what_may_do_is_left_to_iam(differing: dict[str, Any]) -> None:
+def test_permissions_of_ready_made_roles_are_evaluated_by_iam(differing: dict[str, Any]) -> None:
     """security case M6: nobody but IAM weighs an organization's own policies."""
     assert record(prod({"nodes": GIVEN["nodes"]}), "prod", outputs=iam(nodes=differing)).all("NodeGroup")
 
 
-def test_iam_is_not_asked_where_no_role_is_given() -> None:
+def test_iam_is_not_called_without_ready_made_roles() -> None:
     assert not [each for each in record(settings("dev"), "dev").invokes if each.token in (ROLE, ATTACHED, INLINE)]
 
 
-def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Recording) -> None:
+def test_the_role_of_an_existing_control_plane_cannot_change(made: Recording) -> None:
     """security case M6, reliability case R1: EKS changes it by a replacement."""
     own = record(settings("prod"), "prod")
     for before, given in ((own, GIVEN["cluster"]), (made, "")):
@@ -176,7 +176,9 @@ def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Record
         assert "keeps the role of its creation" in str(caught.value)
 
 
-def test_another_role_of_the_nodes_is_said_to_make_new_ones(made: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_role_of_the_nodes_is_reported_as_a_replacement(
+    made: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """security case M6, reliability case R1."""
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
@@ -202,7 +204,7 @@ def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
         ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing takes this role", "storage.buckets"]),
     ],
 )
-def test_what_is_no_role_or_for_nothing_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
+def test_an_invalid_or_unused_role_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
     """security case M6."""
     (found,) = told(stack, {"gpuyard:cluster/iam": {"roles": given}})
     assert found.path == f"gpuyard:cluster.iam.roles.{next(iter(given))}"
@@ -218,7 +220,7 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
     assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
 
 
-def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
+def test_the_page_lists_trust_and_permissions_of_each_role() -> None:
     """security case M6: docs/aws.md, ready-made roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
     for who in roles.Roles.__annotations__:

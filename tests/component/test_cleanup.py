@@ -30,7 +30,7 @@ def made(**args: Any) -> Recording:
     return run(lambda: ClusterCleanup("cleanup", {"kubeconfig": "{}", **args}))  # type: ignore[typeddict-item]
 
 
-def test_the_kubeconfig_is_secret_and_the_reference_to_the_code_is_none() -> None:
+def test_the_kubeconfig_is_secret_and_the_code_reference_is_not() -> None:
     """Also when the caller's kubeconfig is not: whoever has it may delete everything."""
     contents = made().one(CONTENTS)
     assert contents.secrets == {"kubeconfig"}
@@ -38,17 +38,17 @@ def test_the_kubeconfig_is_secret_and_the_reference_to_the_code_is_none() -> Non
     assert contents.inputs["enabled"] is True and contents.inputs["minutes"] == 10
 
 
-def test_it_is_protected_like_the_cluster_whose_contents_it_deletes() -> None:
+def test_the_cleanup_is_protected_like_the_cluster() -> None:
     assert made().one(CONTENTS).options["protect"] is True
     assert not made(deletion_protection=False).one(CONTENTS).options.get("protect")
 
 
-def test_switching_it_off_keeps_the_resource() -> None:
+def test_disabling_the_cleanup_keeps_the_resource() -> None:
     """Its removal would be its work."""
     assert made(enabled=False).one(CONTENTS).inputs["enabled"] is False
 
 
-def test_no_change_of_it_is_a_replacement() -> None:
+def test_the_cleanup_is_never_replaced() -> None:
     """Whose second half would empty a cluster that runs."""
     provider = cleanup._Provider()
     assert provider.diff("id", STATE, STATE).changes is False
@@ -59,7 +59,7 @@ def test_no_change_of_it_is_a_replacement() -> None:
     assert provider.update("id", STATE, {**STATE, "minutes": 20.0}).outs == {**STATE, "minutes": 20.0}
 
 
-def test_what_lies_in_a_network_that_goes_along_is_asked_for_on_gke_alone() -> None:
+def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
     """field case G8: Filestore is peered with the VPC; EFS and disks are in nobody's way."""
     assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
     assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
@@ -91,7 +91,7 @@ def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: 
     }
 
 
-def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """field case G8: it stops before anything is deleted, with both ways on."""
     there = Cluster(volume("Retain"))
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
@@ -111,7 +111,7 @@ def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkey
         (volume("Retain", made_by="nobody"), ["filestore.csi.storage.gke.io"]),
     ],
 )
-def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
+def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], drivers: list[str]
 ) -> None:
     """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
@@ -128,19 +128,19 @@ def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:
     assert type(dill.loads(pickled)) is cleanup._Provider
 
 
-def test_up_and_preview_ask_the_cluster_nothing() -> None:
+def test_up_and_preview_do_not_call_the_cluster() -> None:
     """It may not even exist yet."""
     found = cleanup._Provider().create({**STATE, "kubeconfig": "no kubeconfig at all"})
     assert found.id and found.outs == {**STATE, "kubeconfig": "no kubeconfig at all"}
 
 
 @pytest.mark.parametrize("minutes", [0, 61])
-def test_a_destroy_has_a_sensible_deadline(minutes: int) -> None:
+def test_a_destroy_has_a_deadline(minutes: int) -> None:
     with pytest.raises(pulumi.RunError, match="minutes"):
         made(minutes=minutes)
 
 
-def test_a_missing_login_command_is_named_with_what_installs_it(
+def test_a_missing_login_command_is_reported_with_its_installation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On GKE gke-gcloud-auth-plugin, as the kubeconfig itself says."""
@@ -175,7 +175,7 @@ class Quotas:
         del self.hard[path.split("/")[4]]
 
 
-def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
+def test_an_existing_quota_with_the_cleanups_name_is_replaced() -> None:
     """A security review's low case: with room in it, a destroy would wait for what goes on to be made."""
     api, closed = Quotas(research={"persistentvolumeclaims": "100"}, other={"pods": "3"}), set()
     cluster_contents._close(api, ["research", "training"], closed)  # type: ignore[arg-type]
@@ -184,7 +184,7 @@ def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
     assert closed == {"research", "training"}
 
 
-def test_a_state_of_the_first_version_finds_the_code() -> None:
+def test_a_state_of_the_first_version_loads_the_cleanup() -> None:
     """It holds a reference to the module in which the class was: a destroy without an `up` before it loads that."""
     reference = b"ccomponents.addons.cleanup\n_Provider\n."
     assert dill.loads(reference) is cleanup._Provider

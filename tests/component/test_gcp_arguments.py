@@ -70,12 +70,12 @@ def make(component: type[pulumi.ComponentResource], **changes: Any) -> pulumi.Co
 
 
 @pytest.mark.parametrize("component", WITH_TAGS)
-def test_labels_that_google_refuses_are_refused(component: Any) -> None:
+def test_invalid_labels_are_refused(component: Any) -> None:
     with pytest.raises(pulumi.RunError, match=r"one value(.|\n)*tags\.Team = .*not a valid label key of Google Cloud"):
         make(component, tags={"Team": "vision"})
 
 
-def test_what_takes_labels_takes_tags() -> None:
+def test_every_component_with_labels_accepts_tags() -> None:
     assert {found.__name__ for found in WITH_TAGS} == {"Filestore", "GcpStorage", "GkeCluster", "GkeNodePool"}
 
 
@@ -95,14 +95,14 @@ def test_what_takes_labels_takes_tags() -> None:
         (storage.GcpStorage, "storage_classes", kubernetes.storage.v1.StorageClass),
     ],
 )
-def test_what_a_component_wraps_can_be_reached(component: Any, attribute: str, kind: type) -> None:
+def test_wrapped_resources_are_attributes(component: Any, attribute: str, kind: type) -> None:
     found = getattr(make(component), attribute)
     several = list(found.values()) if isinstance(found, dict) else found
     for each in several if isinstance(several, list) else [several]:
         assert isinstance(each, kind)
 
 
-def test_a_location_may_be_another_resources_output() -> None:
+def test_a_location_can_be_an_output() -> None:
     made = run(
         lambda: node_pool.GkeNodePool("x", {**POOL, "location": pulumi.Output.from_input("us-east1")}, gcp_options())  # type: ignore[typeddict-item]
     )

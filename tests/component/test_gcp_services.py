@@ -17,7 +17,7 @@ from tests.config.test_errors import changed
 
 class TestServices:
     @pytest.mark.parametrize("owned", [False, True])
-    def test_nothing_is_made_before_its_api_is_on(self, owned: bool) -> None:
+    def test_nothing_is_created_before_its_api_is_enabled(self, owned: bool) -> None:
         """In a new project accounts, roles and keys fail where they are made side by side with it."""
         config = changed("dev-gke", {"gpuyard:cluster/secretsKey": "new"})
         if owned:
@@ -31,13 +31,13 @@ class TestServices:
             for service in services:
                 assert made.must_outlive(service, found), (service, found)
 
-    def test_apis_are_switched_on_and_never_off(self) -> None:
+    def test_apis_are_enabled_and_never_disabled(self) -> None:
         made = run(lambda: GcpServices("services", {"services": list(REQUIRED)}, gcp_options()))
         found = {service.inputs["service"]: service.inputs for service in made.all("gcp:projects/service:Service")}
         assert set(found) == set(REQUIRED)
         assert {inputs["disableOnDestroy"] for inputs in found.values()} == {False}
 
-    def test_keys_are_an_api_of_those_who_have_one(self) -> None:
+    def test_the_kms_api_is_enabled_only_with_a_key(self) -> None:
         def names(**cluster: Any) -> set[str]:
             made = record(changed("dev-gke", {f"gpuyard:cluster/{k}": v for k, v in cluster.items()}), "dev-gke")
             return {found.name for found in made.all("gcp:projects/service:Service")}
@@ -48,6 +48,6 @@ class TestServices:
         ("services", "words"),
         [(["container"], "container.googleapis.com"), (["file.googleapis.com"] * 2, "named twice")],
     )
-    def test_what_is_no_api_is_refused(self, services: list[str], words: str) -> None:
+    def test_invalid_apis_are_refused(self, services: list[str], words: str) -> None:
         with pytest.raises(pulumi.RunError, match=words):
             run(lambda: GcpServices("services", {"services": services}, gcp_options()))

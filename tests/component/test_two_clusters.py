@@ -109,7 +109,7 @@ def test_every_name_begins_with_that_of_its_component(both: Recording) -> None:
             assert found.name.startswith(("east-", "west-")), found.urn
 
 
-def test_nothing_of_a_cluster_has_a_physical_name_of_the_other(both: Recording) -> None:
+def test_physical_names_of_two_clusters_differ(both: Recording) -> None:
     east, west = both.all(CLUSTER)
     assert {east.inputs["name"], west.inputs["name"]} == {"east", "west"}
     accounts = both.all("gcp:serviceaccount/account:Account")

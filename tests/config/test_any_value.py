@@ -59,14 +59,14 @@ def _parsed(stack: str, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_with_every_field_is_a_config(name: str) -> None:
+def test_a_file_with_every_field_is_valid(name: str) -> None:
     """Else the next tests would find the same error everywhere."""
     stack, config = _file(name)
     parse(stack, config)
 
 
 @pytest.mark.parametrize("cloud", STACKS)
-def test_every_field_stands_in_one_of_the_files(cloud: str) -> None:
+def test_every_field_is_in_one_of_the_files(cloud: str) -> None:
     """Reliability case R11: also fields to come."""
     written: set[str] = set()
     for name in FILES:
@@ -89,7 +89,7 @@ def _paths(path: str, value: Any) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", ["", "x", -1, 10**12, [], {}, ["a"], "1.35.1-20260230", "é" * 300], ids=range(9))
 @pytest.mark.parametrize("name", FILES)
-def test_an_odd_value_at_every_place_is_a_config_or_one_clear_error(name: str, odd: Any) -> None:
+def test_an_unusual_value_at_every_path_is_valid_or_one_clear_error(name: str, odd: Any) -> None:
     """Reliability case R11: a version that is none, beside a pool with `spotGraceSeconds`, was a traceback."""
     stack, whole = _file(name)
     for number in range(len(_places(whole))):
@@ -105,7 +105,7 @@ def _places(config: dict[str, Any]) -> list[tuple[Any, Any]]:
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), stack=st.sampled_from(list(FILES)))
-def test_any_value_and_any_name_at_any_place_is_a_config_or_one_clear_error(data: st.DataObject, stack: str) -> None:
+def test_any_value_and_any_name_at_any_path_is_valid_or_one_clear_error(data: st.DataObject, stack: str) -> None:
     """Reliability case R11: `gpuyard:cloud` as a list was a traceback."""
     config = {key: value for key, value in _file(stack)[1].items() if not key.startswith("pulumi:")}
     stack = FILES[stack][0]

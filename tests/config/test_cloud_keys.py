@@ -32,7 +32,7 @@ def test_every_aws_key_reaches_the_provider() -> None:
         assert inputs[key.split(":")[1]] == value, key
 
 
-def test_the_login_to_the_cluster_has_the_identity_of_the_provider() -> None:
+def test_the_kubeconfig_uses_the_identity_of_the_provider() -> None:
     """security case H3: else the charts are installed by whoever the shell is logged in as."""
     made = record({**settings("dev"), **GUARDS}, "dev")
     config = json.loads(made.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"])
@@ -94,9 +94,7 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev-gke", "aws:profile", "work", "nothing reads it", "remove it"),
     ],
 )  # fmt: skip
-def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
-    stack: str, key: str, value: Any, wrong: str, fix: str
-) -> None:
+def test_an_unread_key_or_a_second_identity_is_refused(stack: str, key: str, value: Any, wrong: str, fix: str) -> None:
     """security case H3: no key is dropped in silence."""
     (found,) = told(stack, {key: value})
     assert found.path == key and wrong in found.wrong and fix in found.fix
@@ -116,7 +114,7 @@ def test_a_key_that_nothing_reads_or_that_splits_the_identity_is_refused(
         ("dev-gke", "gcp:batching", "10s", "a map"),
     ],
 )  # fmt: skip
-def test_a_value_of_a_kind_that_the_provider_does_not_take_is_refused(
+def test_a_value_of_a_type_that_the_provider_does_not_accept_is_refused(
     stack: str, key: str, value: Any, allowed: str
 ) -> None:
     """Reliability case R11: each of these is a traceback or the engine's raw error further on."""
@@ -124,7 +122,7 @@ def test_a_value_of_a_kind_that_the_provider_does_not_take_is_refused(
     assert found.path == key and found.allowed == allowed
 
 
-def test_one_guard_of_accounts_is_enough() -> None:
+def test_allowed_and_forbidden_accounts_exclude_each_other() -> None:
     """Security case H3: the provider refuses two, in the middle of an `up`."""
     (found,) = told("dev", {"aws:allowedAccountIds": [ACCOUNT], "aws:forbiddenAccountIds": ["111122223333"]})
     assert found.path == "aws:forbiddenAccountIds" and found.allowed == "one of the two"
@@ -139,7 +137,7 @@ def test_one_guard_of_accounts_is_enough() -> None:
         ({"roleArn": ROLE, "sesionName": "x"}, "aws:assumeRoles[0].sesionName"),
     ],
 )
-def test_a_role_that_the_login_could_not_take_is_refused(role: dict[str, str], path: str) -> None:
+def test_a_role_that_the_kubeconfig_cannot_assume_is_refused(role: dict[str, str], path: str) -> None:
     """security case H3."""
     (found,) = told("dev", {"aws:assumeRoles": [role]})
     assert found.path == path
@@ -149,7 +147,7 @@ def test_a_role_that_the_login_could_not_take_is_refused(role: dict[str, str], p
     "region",
     ["mx-central-1", "ap-east-2", "ap-southeast-6", "ap-southeast-7", "ca-west-1"],
 )
-def test_every_commercial_region_of_the_sdk_is_one(region: str) -> None:
+def test_every_commercial_region_of_the_sdk_is_accepted(region: str) -> None:
     """field case A13."""
     config = {
         "aws:region": region,
@@ -160,13 +158,13 @@ def test_every_commercial_region_of_the_sdk_is_one(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1", "eu-isoe-west-1"])
-def test_a_region_of_another_partition_is_plainly_refused(region: str) -> None:
+def test_a_region_of_another_partition_is_refused(region: str) -> None:
     """field case A13: its ARNs would be wrong, and not all services are there."""
     (found,) = told("dev", {"aws:region": region})
     assert found.path == "aws:region" and "partition aws-" in found.wrong
 
 
-def test_the_stacks_of_this_repository_have_no_key_that_is_refused() -> None:
+def test_the_stack_files_of_this_repository_have_only_valid_cloud_keys() -> None:
     for stack in (*EKS, *GKE):
         assert parse(stack, changed(stack, {})).region
 

@@ -79,7 +79,7 @@ def refused(stack: str, changes: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empty_one() -> None:
+def test_a_misspelled_required_key_is_reported_although_the_engine_adds_an_empty_one() -> None:
     """Pulumi.yaml has a default for it: the engine's own error about a missing value knows no near names."""
     config = {key: json.dumps(value) for key, value in changed("dev", {}).items()}
     config |= {"gpuyard:nodepools": config["gpuyard:nodePools"], "gpuyard:nodePools": "{}", "gpuyard:network": "{}"}
@@ -142,7 +142,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     MISTAKES,
     ids=[f"{stack}-{path}-{index}" for index, (stack, _, path, _) in enumerate(MISTAKES)],
 )
-def test_a_mistake_meets_one_error_with_path_value_allowed_and_fix(
+def test_a_mistake_is_one_error_with_path_value_allowed_and_fix(
     stack: str, changes: dict[str, Any], path: str, words: list[str]
 ) -> None:
     text = refused(stack, changes)
@@ -162,11 +162,11 @@ def test_a_mistake_meets_one_error_with_path_value_allowed_and_fix(
         ({f"{CPU}/accelerator": {"type": "L4"}}, "gpuyard:nodePools.cpu-workers.machineTypes[0]"),
     ],
 )
-def test_of_a_mistake_with_consequences_the_cause_is_told_first(changes: dict[str, Any], cause: str) -> None:
+def test_the_cause_is_reported_before_its_consequences(changes: dict[str, Any], cause: str) -> None:
     assert told("dev", changes)[0].path == cause
 
 
-def test_the_program_itself_stops_at_the_error_and_has_made_nothing() -> None:
+def test_the_program_stops_at_the_error_before_anything_is_created() -> None:
     """The way through the engine: objects as JSON text, keys that the program does not know."""
     with pytest.raises(pulumi.RunError) as caught:
         record(changed("dev", {f"{CPU}/min": 30, "gpuyard:flavour": "x"}), "dev")
@@ -176,7 +176,7 @@ def test_the_program_itself_stops_at_the_error_and_has_made_nothing() -> None:
     }
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_in_one_error() -> None:
     paths = {found.path for found in told("dev", {f"{CPU}/min": 30, f"{NET}/nat": "x", f"{GPU}/diskGib": 1})}
     assert paths == {
         "gpuyard:nodePools.cpu-workers.min",
@@ -186,13 +186,13 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_stacks_of_this_repository_have_no_mistake(stack: str) -> None:
+def test_the_stack_files_of_this_repository_are_valid(stack: str) -> None:
     """seed row S24"""
     recorded(stack)
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_numbers_and_switches_given_on_the_command_line_are_taken_as_such(stack: str) -> None:
+def test_numbers_and_booleans_set_on_the_command_line_are_accepted(stack: str) -> None:
     """`pulumi config set gpuyard:deletionProtection true` writes text."""
     made = record({**settings(stack), "gpuyard:deletionProtection": "true"}, stack)
     assert any(found.options.get("protect") for found in made.resources.values())
@@ -215,9 +215,7 @@ _places = st.sampled_from(
 @pytest.mark.slow
 @hypothesis_settings(max_examples=300, deadline=None)
 @given(place=_places, key=st.sampled_from(["min", "max", "zones", "nodePools", "type", "effect", "x"]), value=_value)
-def test_whatever_stands_in_the_file_the_answer_is_a_config_or_one_clear_error(
-    place: Any, key: str, value: Any
-) -> None:
+def test_any_file_is_valid_or_one_clear_error(place: Any, key: str, value: Any) -> None:
     """No input of any shape gets through to a traceback."""
     raw = {
         name.split(":")[1]: copy.deepcopy(found)

@@ -26,7 +26,7 @@ def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_every_key_of_the_other_cloud_has_a_hint_and_nothing_else_has_one(cloud: str) -> None:
+def test_exactly_the_keys_of_the_other_cloud_have_a_hint(cloud: str) -> None:
     other = GCP if cloud == AWS else AWS
     assert set(on.instead(cloud)) == set(only_there(on.shape(cloud), on.shape(other)))
 

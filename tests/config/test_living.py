@@ -106,7 +106,7 @@ def told(stack: str, changes: dict[str, Any], before: Recording | None = None, *
 
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
 @pytest.mark.parametrize("stack, changes, words", REFUSED, ids=[f"{s}-{len(c)}" for s, c, _ in REFUSED])
-def test_what_cannot_change_is_refused_with_what_exists_and_the_way_out(
+def test_immutable_fields_are_refused_with_the_existing_value_and_a_fix(
     stack: str, changes: dict[str, Any], words: dict[str, list[str]], finished: bool
 ) -> None:
     """Reliability cases R1, R2, R3 and R5: by comparison with what exists, after a failed `up` too."""
@@ -117,7 +117,7 @@ def test_what_cannot_change_is_refused_with_what_exists_and_the_way_out(
             assert text in " ".join(map(str, vars(found[path]).values())), (text, found[path])
 
 
-def test_every_field_that_is_refused_is_tried() -> None:
+def test_every_immutable_field_has_a_test() -> None:
     """Reliability case R1: of both clouds' tables."""
     tried = {path.partition(":")[2] if path.startswith("gpuyard:net") or path.startswith("gpuyard:cl") else path
              for _, _, words in REFUSED for path in words}  # fmt: skip
@@ -137,7 +137,7 @@ UNCHANGED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("stack, changes", UNCHANGED, ids=[f"{s}-{len(c)}-{n}" for n, (s, c) in enumerate(UNCHANGED)])
-def test_the_same_file_again_is_neither_refused_nor_said_to_change_anything(
+def test_an_unchanged_file_gives_no_error_and_no_warning(
     stack: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reliability case R1: also where defaults are filled in."""
@@ -167,12 +167,12 @@ BUCKET = {"bucket": "acme-data", "namespace": "training"}
         ),
     ],
 )
-def test_the_last_of_a_persons_own_keys_may_go(stack: str, path: str, last: dict[str, Any]) -> None:
+def test_the_last_entry_of_a_map_can_be_removed(stack: str, path: str, last: dict[str, Any]) -> None:
     """Reliability case R1: the last person shut out, the last bucket taken away, was a KeyError in the preview."""
     run(record(changed(stack, {path: last}), stack), changed(stack, {path: {}}), stack)
 
 
-def test_a_name_with_a_dot_changes_as_others_do() -> None:
+def test_a_name_with_a_dot_is_compared_like_others() -> None:
     """Reliability case R1."""
     before = record(changed("dev", {f"{CLUSTER}/access": {"ann.smith": ENTRY}}), "dev")
     run(before, changed("dev", {f"{CLUSTER}/access": {"ann.smith": {**ENTRY, "level": "edit"}}}), "dev")

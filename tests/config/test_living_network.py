@@ -74,7 +74,7 @@ MOVES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
 @pytest.mark.parametrize("stack, change, words", MOVES, ids=[f"{s}-{next(iter(c))}" for s, c, _ in MOVES])
-def test_an_environment_stays_in_its_owners_network(
+def test_an_environment_cannot_move_to_another_existing_network(
     living: dict[str, Recording], stack: str, change: dict[str, Any], words: str, finished: bool
 ) -> None:
     found = refused(living, stack, theirs(stack, **change), finished=finished)
@@ -84,18 +84,20 @@ def test_an_environment_stays_in_its_owners_network(
 
 
 @pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
-def test_it_does_not_move_into_a_network_of_its_own(living: dict[str, Recording], stack: str, path: str) -> None:
+def test_an_environment_cannot_move_from_an_existing_to_a_new_network(
+    living: dict[str, Recording], stack: str, path: str
+) -> None:
     found = refused(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
     assert list(found) == [path] and "of its creation" in found[path].wrong
 
 
 @pytest.mark.parametrize("stack", OWNERS)
-def test_the_same_network_again_is_no_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
+def test_the_same_network_is_not_a_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
     run(living[stack], theirs(stack), stack, outputs=answers(stack))
     assert warned == []
 
 
-def test_other_subnets_bring_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
+def test_changed_subnets_create_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
     subnets = {**eks.PRIVATE, "us-east-1b": OTHER_SUBNET}
     sizes = {f"cpu-workers-us-east-1{letter}": 1 for letter in "ab"}
     run(living["dev"], theirs("dev", privateSubnetIds=subnets), "dev", outputs=answers("dev"), sizes=sizes)
@@ -103,7 +105,7 @@ def test_other_subnets_bring_new_nodes_first(living: dict[str, Recording], warne
     assert "new nodes first, then the old ones go (2 nodes at the moment)" in said
 
 
-def test_a_zone_of_the_control_plane_stays_in_an_owners_network_too(living: dict[str, Recording]) -> None:
+def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(living: dict[str, Recording]) -> None:
     """Reliability case R2."""
     config = theirs("dev", privateSubnetIds={**eks.PRIVATE, "us-east-1c": OTHER_SUBNET})
     config[NET]["zones"] = ["us-east-1a", "us-east-1c"]
@@ -114,7 +116,7 @@ def test_a_zone_of_the_control_plane_stays_in_an_owners_network_too(living: dict
     assert "the control plane has its interfaces in us-east-1b" in said.wrong
 
 
-def test_further_ranges_come_in_place(living: dict[str, Recording], warned: list[str]) -> None:
+def test_additional_pod_ranges_are_added_in_place(living: dict[str, Recording], warned: list[str]) -> None:
     config = theirs("dev-gke", furtherPodsRanges=["more"])
     run(living["dev-gke"], config, "dev-gke", outputs=answers("dev-gke"))
     assert warned == []

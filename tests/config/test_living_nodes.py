@@ -36,7 +36,7 @@ def change(stack: str, before: Recording, changes: dict[str, Any], **more: Any) 
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
+def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
     """Reliability case R2: first refused with the way, then the way, then without a word."""
     *kept, gone = ZONES[stack]
     fewer = {f"{NET}/zones": kept}
@@ -67,7 +67,7 @@ def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned:
         (1, {A: 0, B: 1}, 1, f"cpu-workers-{B} has 1 node at the moment, and its share is 0"),
     ],
 )
-def test_on_eks_a_maximum_below_the_size_of_the_moment_is_refused(
+def test_on_eks_a_maximum_below_the_current_size_is_refused(
     has: int, nodes: dict[str, int], max: int, words: str
 ) -> None:
     """Reliability case R4: nodes in use are never taken away silently."""
@@ -78,14 +78,14 @@ def test_on_eks_a_maximum_below_the_size_of_the_moment_is_refused(
     change("dev", before, {**pool, f"{POOLS}/cpu-workers/max": 4}, sizes={f"cpu-workers-{zone}": 1 for zone in nodes})
 
 
-def test_on_gke_nodes_above_the_maximum_stay_and_it_is_said(warned: list[str]) -> None:
+def test_on_gke_nodes_above_the_maximum_are_kept_with_a_warning(warned: list[str]) -> None:
     """Reliability case R4."""
     before, zones = plain("dev-gke"), ZONES["dev-gke"]
     change("dev-gke", before, {f"{POOLS}/gpu-workers/max": 2}, sizes={f"gpu-workers-spot-{zone}": 1 for zone in zones})
     assert "nodePools: gpu-workers-spot has 3 nodes; those above its max of 2 stay until they are idle" in warned
 
 
-def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str]) -> None:
+def test_on_eks_the_size_is_raised_to_a_raised_minimum(warned: list[str]) -> None:
     """Reliability case R4: EKS refuses a minimum above the size; everybody else's size stays the autoscaler's."""
     sizes = {f"cpu-workers-{zone}": count for zone, count in zip(ZONES["dev"], (1, 3, 1))}
     made = change("dev", plain("dev"), {f"{POOLS}/cpu-workers/min": 6}, sizes=sizes)
@@ -99,7 +99,7 @@ def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack: str, warned: list[str]) -> None:
+def test_a_renamed_pool_is_reported_as_a_deletion_in_capitals(stack: str, warned: list[str]) -> None:
     """Reliability case R6: and `was` deletes nothing."""
     pools = changed(stack, {})[POOLS]
     renamed = {**pools, "trainers": pools["gpu-workers"]}
@@ -119,7 +119,7 @@ def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list[str]) -> None:
+def test_a_removed_capacity_type_is_deleted_with_a_warning(stack: str, warned: list[str]) -> None:
     ladder, zone = f"{POOLS}/gpu-workers/capacity", ZONES[stack][0]
     before = existing(stack, {ladder: ["spot", "on_demand"]})
     change(stack, before, {ladder: ["on_demand"]}, sizes={f"gpu-workers-spot-{zone}": 2})
@@ -133,7 +133,7 @@ def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list
     "stack, cloud, has, next, later",
     [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
 )
-def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
+def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
     """Reliability case R3; the step back is in test_living.py."""
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
@@ -144,7 +144,7 @@ def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, lat
     change(stack, before, {VERSION: next})
 
 
-def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_no_step_back() -> None:
+def test_gke_nodes_can_be_two_minors_behind_and_channel_upgrades_are_not_downgrades() -> None:
     """Reliability case R3: GKE's own rules."""
     before = existing("dev-gke", {VERSION: "1.34"})
     (cluster,) = before.all("gcp:container/cluster:Cluster")
@@ -160,7 +160,7 @@ def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_
     assert "--node-pool POOL" in found[0].fix
 
 
-def test_groups_of_before_their_zones_are_said_to_be_divided_and_not_deleted(warned: list[str]) -> None:
+def test_a_former_group_of_all_zones_is_reported_as_split_and_not_deleted(warned: list[str]) -> None:
     """Field case A4: a pool's group of all zones, from which AWS can take none; that of one zone goes on."""
     one = {f"{POOLS}/big": {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": [B]}}
     before = existing("dev", one)

@@ -122,13 +122,13 @@ def described(case: str) -> list[Resource]:
 
 
 @pytest.mark.parametrize("case", [*EKS, *POOLS])
-def test_the_provider_takes_every_resource_of_the_stack(case: str) -> None:
+def test_the_provider_accepts_every_resource_of_the_stack(case: str) -> None:
     """seed rows S01 and S06"""
     assert [reason for found in described(case) for reason in refusals(found)] == []
 
 
 @pytest.mark.parametrize("case", [*EKS, *POOLS])
-def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(case: str) -> None:
+def test_every_call_matches_the_api_model_of_aws(case: str) -> None:
     """seed rows S01 and S06"""
     found: list[str] = []
     for resource in described(case):
@@ -141,7 +141,7 @@ def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(case:
     assert found == []
 
 
-def test_every_resource_makes_a_call() -> None:
+def test_every_resource_has_a_call_to_check() -> None:
     """Else the checks above would pass on nothing."""
     silent = [str(found) for found in aws_resources(recorded("dev")) if not requests(found)]
     assert silent == []
@@ -178,7 +178,7 @@ def trust_policies(made: Recording) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_policies_of_our_own_pass_the_linter(stack: str) -> None:
+def test_inline_policies_pass_the_linter(stack: str) -> None:
     """seed row S04: actions exist, resources fit them, nothing is granted by accident."""
     documents = [found.inputs["policy"] for found in recorded(stack).all("RolePolicy")]
     assert documents
@@ -192,7 +192,7 @@ def test_the_linter_finds_an_action_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(stack: str) -> None:
+def test_only_aws_services_assume_roles_and_pods_only_with_their_service_account(stack: str) -> None:
     """Nobody assumes a role by a wildcard, and a pod's role is for one service account of this cluster."""
     made = recorded(stack)
     for role, statements in trust_policies(made).items():
@@ -214,7 +214,7 @@ def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(sta
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_pod_identities_fit_the_trust_of_their_roles(stack: str) -> None:
+def test_pod_identities_match_the_trust_policies_of_their_roles(stack: str) -> None:
     """An association whose account the role does not trust fails only when the pod starts."""
     made = recorded(stack)
     by_arn = {
@@ -229,7 +229,7 @@ def test_pod_identities_fit_the_trust_of_their_roles(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_managed_policies_exist_under_the_path_that_is_written(stack: str) -> None:
+def test_attached_managed_policies_exist(stack: str) -> None:
     policies = json.loads(aws_managed_policies_data)
     known = {f"arn:aws:iam::aws:policy{found['Path']}{name}" for name, found in policies.items()}
     attached = {found.inputs["policyArn"] for found in recorded(stack).all("RolePolicyAttachment")}
@@ -237,7 +237,7 @@ def test_managed_policies_exist_under_the_path_that_is_written(stack: str) -> No
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_nothing_but_the_control_planes_network_is_open_to_the_world(stack: str) -> None:
+def test_no_security_group_is_open_to_the_internet(stack: str) -> None:
     """The endpoint's networks are the person's choice; no rule of a security group is open."""
     made = recorded(stack)
     opened = [
@@ -250,7 +250,7 @@ def test_nothing_but_the_control_planes_network_is_open_to_the_world(stack: str)
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_tags_are_such_as_aws_takes(stack: str) -> None:
+def test_tags_are_valid_for_aws(stack: str) -> None:
     for found in aws_resources(recorded(stack)):
         for key, value in (found.inputs.get("tags") or {}).items():
             assert len(key) <= 128 and len(value) <= 256 and not key.startswith("aws:"), (found, key)

@@ -108,14 +108,14 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
     assert missing == {}
 
 
-def test_what_is_allowed_by_name_is_needed() -> None:
+def test_every_allowed_action_is_needed() -> None:
     """security case M6: no action is left over from earlier."""
     spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(BESIDE)
     assert spare == set()
     assert set(BESIDE) <= set(allowed())
 
 
-def test_it_looks_everywhere_and_changes_only_what_the_stacks_are_made_of() -> None:
+def test_wildcards_are_limited_to_read_actions() -> None:
     """security case M6: no administrator's right, and patterns only where reading is meant, or EKS's own objects."""
     for action in allowed():
         if "*" in action:
@@ -124,7 +124,7 @@ def test_it_looks_everywhere_and_changes_only_what_the_stacks_are_made_of() -> N
     assert not {"iam:*", "*", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreatePolicy"} & set(allowed())
 
 
-def test_aws_takes_it_as_one_managed_policy() -> None:
+def test_the_policy_fits_into_one_managed_policy() -> None:
     """IAM: 6,144 characters without blanks; and the linter finds no action that does not exist."""
     text = json.dumps(policy(), separators=(",", ":")).replace("ACCOUNT", "123456789012")
     assert len(text) <= 6144, len(text)
@@ -134,6 +134,6 @@ def test_aws_takes_it_as_one_managed_policy() -> None:
 
 
 @pytest.mark.parametrize("service", ["ec2", "eks", "pods.eks", "vpc-flow-logs"])
-def test_roles_are_handed_to_the_services_that_take_them(service: str) -> None:
+def test_roles_can_be_passed_only_to_the_services_that_assume_them(service: str) -> None:
     (statement,) = [each for each in policy()["Statement"] if each["Action"] == "iam:PassRole"]
     assert f"{service}.amazonaws.com" in statement["Condition"]["StringEquals"]["iam:PassedToService"]

@@ -38,7 +38,7 @@ def refusals(provider: GcpProvider, resource: Resource, inputs: dict[str, Any] |
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_every_request_is_one_that_googles_api_would_take(provider: GcpProvider, stack: str) -> None:
+def test_every_request_is_valid_for_googles_api(provider: GcpProvider, stack: str) -> None:
     """seed row S01"""
     resources = gcp_resources(stack)
     assert resources
@@ -73,7 +73,7 @@ def test_a_wrong_input_is_refused_before_any_call(
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_no_one_but_service_accounts_of_this_project_gets_a_role(stack: str) -> None:
+def test_only_service_accounts_of_the_project_get_roles(stack: str) -> None:
     for found in recorded(stack).all("gcp:projects/iAMMember:IAMMember"):
         assert found.inputs["member"].startswith("serviceAccount:"), found
         assert found.inputs["role"] not in ("roles/owner", "roles/editor"), found
@@ -122,7 +122,7 @@ def added(case: str) -> list[Resource]:
 
 
 @pytest.mark.parametrize("case", POOLS)
-def test_every_kind_of_pool_is_one_that_googles_api_would_take(provider: GcpProvider, case: str) -> None:
+def test_every_kind_of_pool_is_valid_for_googles_api(provider: GcpProvider, case: str) -> None:
     """seed rows S03, S06 and S12: shapes, enums, and which settings go together."""
     found = added(case)
     assert len(found) == len(POOLS[case].get("capacity", ["on_demand"]))
@@ -185,7 +185,7 @@ _NOT_THERE = "is not available in zone"
 
 @hypothesis_settings(max_examples=150, deadline=None)
 @given(spec=_specs)
-def test_what_the_library_lets_pass_googles_rules_let_pass(provider: GcpProvider, spec: Any) -> None:
+def test_pools_that_the_library_accepts_are_valid_for_google(provider: GcpProvider, spec: Any) -> None:
     """The library's checks and the simulated API's were written apart; which GPU is in which zone only Google knows."""
     zones = ["us-central1-a", "us-central1-b"]
     assume(not list(gcp_pools.problems("extra", spec, zones, "1.35")))

@@ -106,7 +106,7 @@ def kinds() -> frozenset[str]:
     return frozenset(kind for kind in found if not kind.startswith("pulumi:"))
 
 
-def test_of_every_type_it_is_known_what_it_needs() -> None:
+def test_every_type_of_resource_has_a_list_of_permissions() -> None:
     """security case M6: none is forgotten, and none is left over from earlier."""
     assert kinds() == NEEDED.keys() | ELSEWHERE.keys()
 
@@ -122,7 +122,7 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
         assert f"`{role}`" in PAGE
 
 
-def test_what_is_allowed_is_needed() -> None:
+def test_every_allowed_permission_is_needed() -> None:
     """security case M6: no right is left over, and none opens the project."""
     needed = {permission for text in NEEDED.values() for permission in text.split()}
     assert set(allowed()) - needed == set()
@@ -131,7 +131,7 @@ def test_what_is_allowed_is_needed() -> None:
     assert "iam.serviceAccounts.getAccessToken" not in allowed() and "iam.serviceAccountKeys.create" not in allowed()
 
 
-def test_only_the_roles_of_the_stacks_can_be_granted() -> None:
+def test_the_deployer_can_grant_only_the_roles_of_the_stacks() -> None:
     """security case M6: projectIamAdmin without a condition makes itself the owner."""
     stacks = [*map(recorded, GKE), *(stack.made for stack in choices.recorded())]
     granted = {each.inputs["role"]: each.inputs["project"] for made in stacks for each in made.all(GRANTS)}
@@ -148,7 +148,7 @@ def test_only_the_roles_of_the_stacks_can_be_granted() -> None:
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_rights_elsewhere_stand_in_their_table(kind: str) -> None:
+def test_permissions_in_other_projects_are_in_their_table(kind: str) -> None:
     """security case M6."""
     for permission in ELSEWHERE[kind].split():
         assert f"`{permission}`" in PAGE and permission not in allowed()

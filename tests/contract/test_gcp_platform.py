@@ -91,7 +91,7 @@ def chosen(choice: str) -> Recording:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_is_one_that_googles_api_would_take(provider: GcpProvider, choice: str) -> None:
+def test_every_setting_is_valid_for_googles_api(provider: GcpProvider, choice: str) -> None:
     """seed rows S01, S10 and S11"""
     resources = [found for found in chosen(choice).resources.values() if found.package == "gcp"]
     assert len(resources) > 10
@@ -99,7 +99,7 @@ def test_every_choice_is_one_that_googles_api_would_take(provider: GcpProvider, 
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_makes_another_environment(choice: str) -> None:
+def test_every_setting_changes_the_resources(choice: str) -> None:
     """No key of the file is dropped on the way."""
     usual = record(settings("dev-gke"), "dev-gke")
     made = chosen(choice)
@@ -111,7 +111,7 @@ def test_every_choice_makes_another_environment(choice: str) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_right_is_given_to_a_known_member_and_none_is_a_basic_role(choice: str) -> None:
+def test_roles_are_granted_to_known_members_and_are_not_basic(choice: str) -> None:
     made = chosen(choice)
     members = [found for found in made.resources.values() if found.type.rpartition(":")[2].endswith("IAMMember")]
     assert members
@@ -122,13 +122,13 @@ def test_every_right_is_given_to_a_known_member_and_none_is_a_basic_role(choice:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_no_choice_makes_anything_without_an_owner_or_by_a_default_provider(choice: str) -> None:
+def test_every_resource_has_a_parent_and_an_explicit_provider(choice: str) -> None:
     assert [str(found) for found in chosen(choice).orphans()] == []
     assert chosen(choice).without_provider() == []
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_no_choice_turns_the_order_of_a_destroy_around(choice: str) -> None:
+def test_every_setting_keeps_the_order_of_a_destroy(choice: str) -> None:
     """seed row S01: node pools go before the cluster, and it before its network, its rights and its key."""
     made = chosen(choice)
     cluster = made.one("gcp:container/cluster:Cluster")

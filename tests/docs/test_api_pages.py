@@ -17,7 +17,7 @@ from pages.api.__main__ import FOLDER, main
 from tests.structure.library import component_classes, interface
 
 
-def test_the_pages_are_what_the_docstrings_say() -> None:
+def test_the_pages_are_up_to_date() -> None:
     assert main(["--check"]) == 0
 
 
@@ -121,7 +121,7 @@ def test_make_pages_runs_every_generator_and_keeps_the_worst_status(monkeypatch:
     assert every.main(["--check"]) == 1 and ran == [["--check"], ["--check"]]
 
 
-def test_no_sdk_is_loaded_for_the_pages() -> None:
+def test_generating_the_pages_loads_no_sdk() -> None:
     """They are written from source that need not even import."""
     program = "import sys, pages.api.__main__ as m; m.pages(); print([n for n in sys.modules if 'pulumi' in n])"
     argv = [sys.executable, "-c", program]

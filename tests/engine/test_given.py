@@ -69,14 +69,12 @@ def made(project: Project, kind: str) -> list[dict[str, Any]]:
     return [each for each in project.state("dev") if each["type"].endswith(f":{kind}") and not each.get("external")]
 
 
-def test_without_a_registry_it_is_refused(refused: str) -> None:
+def test_a_closed_network_without_a_registry_is_refused(refused: str) -> None:
     """field case A10"""
     assert "gpuyard:images.registry" in refused
 
 
-def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
-    project: Project, given: dict[str, str]
-) -> None:
+def test_up_works_with_ready_made_roles_and_one_registry(project: Project, given: dict[str, str]) -> None:
     """Security case M6: with the real engine, pulumi-eks' component included. Field case A10: the sandbox's nodes pull
     nothing from the internet, so a chart whose image still points there would wait in ImagePullBackOff."""
     write(project, given)
@@ -97,7 +95,7 @@ def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
     project.run(*kubectl, "wait", "pod/outside", f"--for={reason}", "--timeout=60s")
 
 
-def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
+def test_a_changed_node_role_replaces_groups_and_a_changed_cluster_role_is_refused(
     project: Project, given: dict[str, str]
 ) -> None:
     """Security case M6, reliability case R1."""

@@ -91,7 +91,7 @@ def to_new_version(config: Config) -> None:
     config["gpuyard:cluster"]["version"] = NEW
 
 
-def test_it_has_the_guides_pools_and_tells_the_story(living: Project, first: dict[str, Any]) -> None:
+def test_up_creates_the_guides_pools_and_the_demo_runs(living: Project, first: dict[str, Any]) -> None:
     """Seed rows S01, S02, S03, S07, S11, S24."""
     assert_the_guides_environment(first, "n2-standard-8", "g2-standard-8", "present")
     assert not [warning for warning in first["warnings"] if "withdrawn" in warning]
@@ -127,7 +127,7 @@ def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
     }
 
 
-def test_a_rung_more_is_a_pool_more_and_a_pool_less_goes_alone(living: Project) -> None:
+def test_a_capacity_type_adds_a_pool_and_a_removed_pool_deletes_only_itself(living: Project) -> None:
     """seed row S12: the rung that is there gets the label and the taint of the class that puts the rungs in order."""
 
     def change(config: Config) -> None:
@@ -176,7 +176,7 @@ def test_an_upgrade_and_a_larger_maximum_keep_every_node(living: Project) -> Non
     living.run("kubectl", "--stack", STACK, "--", "delete", "pod", "train")
 
 
-def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_one_first(living: Project) -> None:
+def test_a_machine_type_changes_in_place_and_a_gpu_count_creates_the_new_pool_first(living: Project) -> None:
     """What GKE cannot change in place makes the new pool before the old one goes."""
 
     def change(config: Config) -> None:
@@ -197,7 +197,7 @@ def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_
     assert pool(status, "cpu-workers")["nodes"] == 2
 
 
-def test_a_reserved_pool_that_is_replaced_lets_go_of_its_machines_first(living: Project) -> None:
+def test_a_replaced_reserved_pool_is_deleted_first(living: Project) -> None:
     """field case G6: its reservation has one machine, and the sandbox's Google gives no second one."""
     config = living.config(STACK)
     config[POOLS]["held"]["maxRunSeconds"] = 86400
@@ -258,7 +258,7 @@ def after(living: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[
     return look(living)
 
 
-def test_a_kept_file_system_stops_the_destroy_before_anything_is_gone(
+def test_a_retained_file_system_stops_the_destroy_before_any_deletion(
     living: Project, before: dict[str, Any], stopped: subprocess.CompletedProcess[str]
 ) -> None:
     """field case G8: Filestore is peered with the VPC, which Google does not delete before it."""
@@ -268,7 +268,7 @@ def test_a_kept_file_system_stops_the_destroy_before_anything_is_gone(
     assert look(living)["objects"].keys() == before["objects"].keys()
 
 
-def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along(
+def test_a_destroy_deletes_load_balancers_firewall_rules_and_endpoint_groups(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S01: all of it holds the network, and nobody else would remove it."""
@@ -280,7 +280,7 @@ def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along
     assert set(after["objects"]) <= {"disks", "services", "identities"}, "the project's APIs stay enabled"
 
 
-def test_data_outlives_the_destroy_and_is_named(
+def test_data_is_kept_after_the_destroy_and_named(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S11: the class block-fast keeps its disks, block does not."""
@@ -291,7 +291,7 @@ def test_data_outlives_the_destroy_and_is_named(
     assert "claim default/dataset" in line and "20Gi" in line
 
 
-def test_down_says_what_is_kept_and_is_no_failure(living: Project, after: dict[str, Any]) -> None:
+def test_down_lists_what_is_kept_and_succeeds(living: Project, after: dict[str, Any]) -> None:
     done = living.run("down")
     assert after["objects"]["disks"][0] in done.stdout + done.stderr
     assert living.processes() == [] and not living.home.exists()

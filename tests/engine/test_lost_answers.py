@@ -19,7 +19,7 @@ def lose(project: Project, *faults: dict[str, Any]) -> None:
     )
 
 
-def test_down_leaves_nothing_though_the_provider_was_killed(project: Project) -> None:
+def test_down_leaves_nothing_after_the_provider_was_killed(project: Project) -> None:
     """reliability case R7: the provider host is killed while it has objects of which the engine has not heard."""
     lose(project, *({"match": f"aws:{each}::*", "seconds": 30} for each in ("iam/role:Role", "kms/key:Key")))
     child = project.start("up")
@@ -36,7 +36,7 @@ def test_down_leaves_nothing_though_the_provider_was_killed(project: Project) ->
     assert project.processes() == [] and not project.home.exists()
 
 
-def test_down_ends_well_without_a_state(project: Project) -> None:
+def test_down_succeeds_without_a_state(project: Project) -> None:
     """reliability case R7: the state is gone; what the clouds still have is named and goes with the sandbox."""
     lose(project, {"match": "aws:ec2/natGateway:NatGateway::*", "error": "made to fail", "phase": "before"})
     project.run("up", code=1)

@@ -69,7 +69,7 @@ def needed(stack: str) -> set[str]:
 
 @pytest.mark.skipif(not EVERY, reason="GPUYARD_EVERY_TYPE is not set")
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
-def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project: Project, stack: str) -> None:
+def test_up_converges_after_a_lost_answer_for_every_type(project: Project, stack: str) -> None:
     """Reliability cases R7, R10. It takes some twenty runs of `up`: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
     type's command by itself is tried in sandbox/tests/unit/aws/test_conflicts.py and its twin for Google Cloud."""
     faults = [lost(token) for token in sorted(types(stack))]
@@ -81,7 +81,7 @@ def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project:
     settled_and_gone(project, stack)
 
 
-def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: Project) -> None:
+def test_up_converges_after_lost_answers_for_cluster_namespace_and_release(project: Project) -> None:
     """Reliability case R7: the provider host is killed while the creation of the cluster lingers; then the answers to
     a namespace and a release are lost. One command each of `aws`, `kubectl` and `helm`."""
     lose(project, {"match": f"{CLUSTER}::*", "seconds": 60})

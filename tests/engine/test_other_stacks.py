@@ -12,7 +12,7 @@ from tests.engine.test_story import assert_the_guides_environment
 from tests.engine.workloads import WEB
 
 
-def test_the_guides_environment_comes_up_to_the_letter_and_tells_the_story(project: Project) -> None:
+def test_the_guides_environment_comes_up_and_the_demo_runs(project: Project) -> None:
     """Seed rows S01, S02, S03, S07, S11, S24."""
     up: dict[str, Any] = project.json("up", "--stack", "guide", "--json")
     assert_the_guides_environment(up, "m5.2xlarge", "p3.2xlarge", "true")
@@ -44,7 +44,7 @@ def call_from(project: Project, address: str) -> None:
     (project.home / "caller.json").write_text(json.dumps({"address": address}))
 
 
-def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
+def test_the_production_environment_comes_up_and_is_destroyed(project: Project) -> None:
     """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
     what deletion protection keeps a real destroy from. Field case A3: from the internet nobody reaches that endpoint,
     and somebody in the network goes on from there."""
@@ -68,7 +68,7 @@ def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
     assert not project.home.exists()
 
 
-def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -> None:
+def test_the_production_environment_on_gke_comes_up_and_is_destroyed(project: Project) -> None:
     """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; the DNS
     endpoint is the way in for kubectl and for what empties the cluster."""
     up: dict[str, Any] = project.json("up", "--stack", "prod-gke", "--json")

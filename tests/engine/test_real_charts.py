@@ -33,7 +33,7 @@ def share_of_a_core(project: Project, program: str, seconds: float = 20) -> floa
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_an_environment_lives_on_the_real_charts(project: Project, stack: str) -> None:
+def test_an_environment_works_with_the_real_charts(project: Project, stack: str) -> None:
     """field cases C1, C2 and C4: up, nothing to change, demo, down."""
     mirror = str(Path(CHARTS).resolve())
     project.write(stack, {**project.config(stack), "gpuyard:charts": {"mirror": mirror}})

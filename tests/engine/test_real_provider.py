@@ -93,7 +93,7 @@ def lead(project: Project, stack: str, provider: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("stack", sorted(CHANGES))
-def test_the_real_provider_does_what_the_simulated_one_does(
+def test_the_real_and_the_simulated_provider_behave_the_same(
     project: Project, stack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPUYARD_KUBERNETES_PROVIDER", PROVIDER)

@@ -55,7 +55,7 @@ def test_a_killed_up_converges(project: Project) -> None:
     assert len(again["status"]["node_pools"]) == 2
 
 
-def test_killed_servers_come_back_and_two_at_once_are_kept_apart(project: Project) -> None:
+def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project) -> None:
     """As after a reboot: every process of the sandbox is gone, its files are there."""
     for pid in project.processes():
         try:
@@ -78,7 +78,7 @@ def test_killed_servers_come_back_and_two_at_once_are_kept_apart(project: Projec
     assert len(again["status"]["nodes"]) == 2
 
 
-def test_a_corrupt_state_is_mended(project: Project) -> None:
+def test_a_corrupt_state_is_repaired(project: Project) -> None:
     state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
     state.write_text(state.read_text()[:1000])
     done = project.run("up")
@@ -87,7 +87,7 @@ def test_a_corrupt_state_is_mended(project: Project) -> None:
     assert project.json("up", "--json")["changed"] == 0
 
 
-def test_a_fault_is_one_error_and_the_next_up_goes_on(project: Project) -> None:
+def test_a_fault_is_one_error_and_the_next_up_continues(project: Project) -> None:
     fault = {
         "match": "aws:eks/addon:Addon::metrics-server",
         "operation": "delete",

@@ -53,7 +53,7 @@ def test_up_builds_the_guides_environment(first: dict[str, Any]) -> None:
     assert_the_guides_environment(first, "m5.2xlarge", "g6.2xlarge", "true")
 
 
-def test_storage_classes_are_there(first: dict[str, Any]) -> None:
+def test_storage_classes_exist(first: dict[str, Any]) -> None:
     """Seed row S11: EFS shared, EBS for one pod, one default."""
     classes = {found["name"]: found for found in first["status"]["storage_classes"]}
     assert classes["shared"]["provisioner"] == "efs.csi.aws.com"
@@ -62,7 +62,7 @@ def test_storage_classes_are_there(first: dict[str, Any]) -> None:
     assert [name for name, found in classes.items() if found["default"]] == ["block"]
 
 
-def test_releases_are_there_and_say_what_they_are(first: dict[str, Any]) -> None:
+def test_helm_releases_exist_and_stand_ins_are_labelled(first: dict[str, Any]) -> None:
     """Seed rows S04, S05, S18. Whether a chart could be rendered depends on the network; a stand-in is never silent."""
     releases = {found["chart"]: found for found in first["status"]["releases"]}
     assert {"nvidia-device-plugin", "cluster-autoscaler", "dcgm-exporter"} <= set(releases)
@@ -89,7 +89,7 @@ def test_kubectl_in_the_shell_lists_nodes_and_classes(dev: Project) -> None:
     assert "storageclass.storage.k8s.io/shared" in classes
 
 
-def test_our_kubeconfigs_are_secret(dev: Project) -> None:
+def test_kubeconfigs_are_secret(dev: Project) -> None:
     """In the outputs that a person sees, and in the state of everything that is ours. (pulumi-eks keeps one in the
     clear; it holds no credential, only how to get one.)"""
     shown = dev.run("shell", "--", "pulumi", "stack", "output", "--stack", "dev", "--json").stdout
@@ -106,7 +106,7 @@ def test_our_kubeconfigs_are_secret(dev: Project) -> None:
         assert isinstance(value, dict) and "ciphertext" in value, f"{owner} keeps its kubeconfig in the clear"
 
 
-def test_the_tracked_stack_file_is_left_alone(dev: Project) -> None:
+def test_the_tracked_stack_file_is_not_changed(dev: Project) -> None:
     """After up, preview, shell and plain pulumi."""
     from sandbox.paths import ROOT
 
@@ -134,7 +134,7 @@ def changed(dev: Project, change: Any) -> dict[str, Any]:
         path.write_bytes(before)
 
 
-def test_a_label_and_a_size_change_in_place_and_another_pool_touches_no_other(dev: Project) -> None:
+def test_labels_and_sizes_change_in_place_and_a_new_pool_changes_no_other(dev: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         pools = config["gpuyard:nodePools"]
         pools["gpu-workers"]["labels"]["team"] = "vision"
@@ -154,7 +154,7 @@ def test_a_label_and_a_size_change_in_place_and_another_pool_touches_no_other(de
     }
 
 
-def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
+def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None:
     """Reliability case R6a: and says it in one line."""
 
     def change(config: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
     assert known(dev) == state
 
 
-def test_demo_tells_the_whole_story(dev: Project) -> None:
+def test_demo_shows_every_step(dev: Project) -> None:
     """Seed rows S04, S05, S07, S08, S09, S10, S12: pending, 0 to 1, runs tainted, reclaimed, back, to 0."""
     told = dev.json("demo", "--json")
     assert told["ok"] is True
@@ -250,7 +250,7 @@ def after(dev: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str
     return look(dev)
 
 
-def test_a_destroy_takes_load_balancers_and_volumes_along(
+def test_a_destroy_deletes_load_balancers_and_volumes(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S01: the network goes, which a load balancer's interfaces would hold."""
@@ -261,7 +261,7 @@ def test_a_destroy_takes_load_balancers_and_volumes_along(
     assert not [group for group in after["groups"] if group.startswith("k8s-elb-")]
 
 
-def test_data_outlives_the_destroy_and_is_named(
+def test_data_is_kept_after_the_destroy_and_named(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S11: the class block-fast keeps its volumes."""
@@ -270,7 +270,7 @@ def test_data_outlives_the_destroy_and_is_named(
     assert "claim default/dataset" in line and "20Gi" in line
 
 
-def test_down_says_what_is_kept_and_leaves_nothing_running(
+def test_down_lists_what_is_kept_and_stops_all_processes(
     dev: Project, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     assert before["ports"] and dev.processes()

@@ -57,7 +57,7 @@ def example(project: Project) -> Example:
     return made
 
 
-def test_it_compiles_strictly(example: Example) -> None:
+def test_the_example_compiles_with_strict(example: Example) -> None:
     npm(example, "run", "check")
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_value_is_refused_without_a_traceback(example: Example) -> None:
     assert_it_is_refused(example, "index.ts", "10.0.0.0/16", "10.0.0.5/16", *said)
 
 
-def test_it_comes_up_and_goes(example: Example) -> None:
+def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:
     example.pulumi("up", "--yes", "--skip-preview")
     assert_it_is_up(example)
     assert_it_goes(example)

@@ -108,7 +108,7 @@ def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: s
     return steps(shown)
 
 
-def test_an_environment_of_the_first_version_goes_on_without_a_replacement(living: Project) -> None:
+def test_an_environment_of_the_first_version_continues_without_replacement(living: Project) -> None:
     """field cases A4, A16 and A17: the replacement of a ClusterCleanup would empty a cluster in use, an access entry
     that is made a second time is refused, and a group keeps its nodes under the name that it has now. Only providers
     come and go; nothing else is touched."""
@@ -125,7 +125,7 @@ def test_an_environment_of_the_first_version_goes_on_without_a_replacement(livin
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) -> None:
+def test_access_can_be_removed_while_the_cluster_is_protected(living: Project) -> None:
     """field case A16: taking an entry away and lowering another are ordinary edits, with protection on."""
     config = living.config("dev")
     del config["gpuyard:cluster"]["access"]["bob"]
@@ -138,7 +138,7 @@ def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) ->
     assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
-def test_what_cannot_change_is_refused_at_once_and_nothing_is_changed(living: Project) -> None:
+def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
     """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all."""
 
     def change(config: dict[str, Any]) -> None:
@@ -202,7 +202,7 @@ def zones_of_serve(living: Project) -> list[str]:
     return sorted(homes)
 
 
-def test_a_zone_goes_after_the_pools_with_a_pod_in_each(living: Project) -> None:
+def test_a_zone_is_removed_after_the_pools_have_left_it(living: Project) -> None:
     """Reliability case R2: the order that the refusal names; the pods of the zone go on in the others. Reliability case
     R4: two zones share the `min` of three, and a group's size is raised with its share."""
     (living.root / "serve.json").write_text(json.dumps(SERVE))
@@ -247,7 +247,7 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     }
 
 
-def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: Project) -> None:
+def test_an_added_zone_replaces_neither_cluster_nor_pool(living: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
@@ -261,7 +261,7 @@ def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: 
     assert made and all("us-east-1c" in name for name in made), made
 
 
-def test_a_chart_a_rung_a_disk_and_a_pool_less_each_touch_what_is_their_own(living: Project) -> None:
+def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_resources(living: Project) -> None:
     """Four edits in one preview, each with names of its own. Seed row S05: a chart's version, one line in versions.py,
     updates its release. Seed row S12: a rung more (on demand when spot runs dry) makes groups, replaces none and tells
     the autoscaler. A larger disk rolls the nodes of the same groups. A pool less deletes what was its own."""
@@ -295,7 +295,7 @@ def test_a_chart_a_rung_a_disk_and_a_pool_less_each_touch_what_is_their_own(livi
     assert {*done} == {"update", "create", "delete"}
 
 
-def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living: Project) -> None:
+def test_a_larger_maximum_keeps_the_nodes_of_the_autoscaler(living: Project) -> None:
     """seed rows S03 and S04: the engine takes the size of the moment, and not that of its last update."""
     pod = {
         "apiVersion": "v1",
@@ -324,7 +324,7 @@ def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living
     living.run("kubectl", "--", "delete", "pod", "train", "--wait=false")
 
 
-def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
+def test_the_upgrade_keeps_the_nodes(living: Project) -> None:
     """seed row S01: what the preview showed is what happens, and a second `up` finds nothing to do. Reliability case
     R6a: the nodes are of the new version."""
     before = living.json("status", "--json")
@@ -340,7 +340,7 @@ def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(living: Project) -> None:
+def test_a_changed_machine_type_creates_the_new_group_before_the_old_one_is_deleted(living: Project) -> None:
     """The pods of the old nodes have somewhere to go."""
     config = living.config("dev")
     config["gpuyard:nodePools"]["cpu-workers"]["machineTypes"] = ["m6i.2xlarge"]
@@ -351,7 +351,7 @@ def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(li
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_a_pool_takes_another_name_and_keeps_its_nodes(living: Project) -> None:
+def test_a_renamed_pool_keeps_its_nodes(living: Project) -> None:
     """Reliability case R6: without `was` a preview says in capitals what goes; with it no node does."""
 
     def change(config: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def test_a_misspelled_key_is_refused(example: Example) -> None:
     assert_it_is_refused(example, "Pulumi.yaml", "publicAccessCidrs", "publicAccessCidr", "publicAccessCidr")
 
 
-def test_it_comes_up_and_goes(example: Example) -> None:
+def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:
     example.pulumi("up", "--yes", "--skip-preview")
     assert_it_is_up(example)
     assert_it_goes(example)

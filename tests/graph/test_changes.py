@@ -246,7 +246,7 @@ def template(made: Recording, pool: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_change_of_a_pool_does_what_the_table_says(cloud: str, both: tuple[Recording, Recording]) -> None:
+def test_a_change_of_a_pool_has_the_effect_in_the_table(cloud: str, both: tuple[Recording, Recording]) -> None:
     """Reliability case R1: every field of a pool, on both clouds."""
     rules: dict[str, Rule] = on.changes(cloud).RULES
     said = {field: rules[f"nodePools.*.{field}"].effect for field in FIELDS[cloud]}
@@ -254,7 +254,7 @@ def test_a_change_of_a_pool_does_what_the_table_says(cloud: str, both: tuple[Rec
     assert {f: e.value for f, e in done.items()} == {f: e.value for f, e in said.items()}
 
 
-def test_every_field_of_a_pool_is_tried(cloud: str) -> None:
+def test_every_field_of_a_pool_has_a_test(cloud: str) -> None:
     """Reliability case R1. A section as such is one of its fields; facts of a machine type and a former name change
     nothing that exists, and have tests of their own."""
     rules = on.changes(cloud).RULES
@@ -264,7 +264,7 @@ def test_every_field_of_a_pool_is_tried(cloud: str) -> None:
     assert wanted - sections - elsewhere == set(FIELDS[cloud])
 
 
-def test_every_field_of_the_file_has_a_rule_and_no_rule_is_of_another(cloud: str) -> None:
+def test_exactly_the_fields_of_the_file_have_a_rule(cloud: str) -> None:
     """Reliability case R1: also of fields to come."""
     assert set(on.changes(cloud).RULES) == set(fields(cloud))
 

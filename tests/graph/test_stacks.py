@@ -32,18 +32,18 @@ def pools(made: Recording, stack: str) -> dict[str, Resource]:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_names_of_all_resources_are_those_that_the_last_release_had(stack, golden) -> None:
+def test_urns_equal_those_of_the_last_release(stack, golden) -> None:
     """seed row S24: one file per environment. A URN that changes replaces a resource: it needs an alias."""
     golden(f"urns-{stack}", recorded(stack).tree())
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_a_preview_without_any_resource_shows_what_the_update_makes(stack: str) -> None:
+def test_the_first_preview_shows_all_resources_of_the_update(stack: str) -> None:
     assert recorded(stack, preview=True).tree() == recorded(stack).tree()
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_every_resource_has_an_owner(stack: str) -> None:
+def test_every_resource_has_a_parent(stack: str) -> None:
     assert [str(found) for found in recorded(stack).orphans()] == []
 
 
@@ -55,7 +55,7 @@ def test_nothing_uses_a_default_provider(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_kubeconfig_is_secret_wherever_it_goes(stack: str) -> None:
+def test_the_kubeconfig_is_secret_everywhere(stack: str) -> None:
     made = recorded(stack)
     assert "kubeconfig" in made.secret_exports
     provider = made.one("pulumi:providers:kubernetes", "kubernetes")
@@ -65,7 +65,7 @@ def test_the_kubeconfig_is_secret_wherever_it_goes(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_node_pools_go_before_the_control_plane_and_it_before_the_network(stack: str) -> None:
+def test_node_pools_are_deleted_before_the_control_plane_and_it_before_the_network(stack: str) -> None:
     """seed row S01: a destroy leaves nothing behind that a later step still needs."""
     made = recorded(stack)
     cluster = control_plane(made, stack)
@@ -78,7 +78,7 @@ def test_node_pools_go_before_the_control_plane_and_it_before_the_network(stack:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_everything_inside_kubernetes_goes_before_the_control_plane_and_its_provider(stack: str) -> None:
+def test_kubernetes_objects_are_deleted_before_the_control_plane_and_its_provider(stack: str) -> None:
     made = recorded(stack)
     cluster, provider = control_plane(made, stack), made.one("pulumi:providers:kubernetes", "kubernetes")
     inside = [found for found in made.resources.values() if found.package == "kubernetes"]
@@ -106,7 +106,7 @@ def lost(values: Any, path: str = "values") -> list[str]:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
+def test_releases_are_deleted_before_the_nodes_that_run_them(stack: str) -> None:
     """Else a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
     made = recorded(stack)
     groups = pools(made, stack)
@@ -120,7 +120,7 @@ def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str) -> None:
+def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> None:
     """Load balancers and volumes that Kubernetes made: drivers, DNS, nodes, routes and rights outlive them."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
@@ -136,7 +136,7 @@ def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str) -> None:
+def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> None:
     """GKE's drivers and load balancer controllers are the control plane's; nodes let go of the volumes."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
@@ -151,7 +151,7 @@ def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str)
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_the_autoscaler_goes_before_every_pool(stack: str) -> None:
+def test_the_autoscaler_is_deleted_before_every_pool(stack: str) -> None:
     """seed row S04: it would fight the removal of the groups that it owns."""
     made = recorded(stack)
     for pool in pools(made, stack).values():
@@ -186,7 +186,7 @@ def test_gpu_pools_on_gke_follow_a_cpu_pool(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_google_apis_are_on_before_anything_is_made(stack: str) -> None:
+def test_google_apis_are_enabled_before_anything_is_created(stack: str) -> None:
     made = recorded(stack)
     for service in made.all("gcp:projects/service:Service"):
         assert service.inputs["disableOnDestroy"] is False
@@ -201,7 +201,7 @@ def test_gke_installs_neither_a_device_plugin_nor_an_autoscaler_nor_an_exporter(
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> None:
+def test_there_are_no_unnecessary_dependencies(stack: str) -> None:
     made = recorded(stack)
     groups, storage = pools(made, stack), made.one("aws:efs/fileSystem:FileSystem")
     independent = [
@@ -219,7 +219,7 @@ def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> N
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> None:
+def test_deletion_protection_applies_to_cloud_and_pulumi(stack: str) -> None:
     for wanted in (True, False):
         made = record({**settings(stack), "gpuyard:deletionProtection": wanted}, stack)
         assert control_plane(made, stack).inputs["deletionProtection"] is wanted
@@ -230,7 +230,7 @@ def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> N
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_everything_bears_the_stacks_name(stack: str) -> None:
+def test_everything_has_the_stacks_name(stack: str) -> None:
     made = recorded(stack)
     provider = made.one(f"pulumi:providers:{cloud(stack)}")
     # A provider's own nested inputs travel as JSON text.
@@ -241,7 +241,7 @@ def test_everything_bears_the_stacks_name(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools(stack: str) -> None:
+def test_adding_a_pool_changes_only_resources_that_depend_on_all_pools(stack: str) -> None:
     """A second GPU pool changes nothing of the pools, the cluster or the network."""
     config = settings(stack)
     more = {**config["gpuyard:nodePools"], "a-first-by-name": {"machineTypes": ["g5.xlarge"], "min": 0, "max": 2}}
@@ -255,7 +255,7 @@ def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools
     assert changed <= {f"{RELEASE}::{name}-release" for name in following}
 
 
-def test_the_guides_environment_is_there_to_the_letter() -> None:
+def test_the_guides_environment_has_its_exact_pools() -> None:
     """seed rows S02, S03, S07 and S24: m5.2xlarge 2..20 and p3.2xlarge 0..10, label and taint."""
     made = recorded("guide")
     cpu, gpu = (pools(made, "guide")[name].inputs for name in ("cpu-workers", "gpu-workers"))
@@ -270,7 +270,7 @@ def test_the_guides_environment_is_there_to_the_letter() -> None:
     assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 
 
-def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() -> None:
+def test_the_guides_environment_on_google_cloud_has_equivalent_machines() -> None:
     """seed rows S02, S03, S07 and S24: n1-standard-8 with a V100 is the guide's p3.2xlarge."""
     groups = pools(recorded("guide-gke"), "guide-gke")
     cpu, gpu = groups["cpu-workers"].inputs, groups["gpu-workers"].inputs
@@ -285,7 +285,7 @@ def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() ->
 
 
 @pytest.mark.parametrize("stack", ["dev-gke", "guide-gke"])
-def test_a_ladder_is_ordered_by_a_class_that_goes_before_its_pools(stack: str) -> None:
+def test_a_compute_class_is_deleted_before_its_pools(stack: str) -> None:
     """seed row S12: single rungs have none, and growing a ladder touches neither cluster nor other pools."""
     config = settings(stack)
     assert recorded(stack).all("kubernetes:cloud.google.com/v1:ComputeClass") == []

@@ -166,7 +166,7 @@ def test_an_export_is_read_from_the_lines_that_type_checkers_read(
         exports.exported("several")
 
 
-def test_the_interface_is_the_whole_of_it() -> None:
+def test_the_interface_is_complete() -> None:
     """What the other tests compare with is found in the code: neither empty nor cut short."""
     names = {each.__name__ for each in interface()}
     assert {"EksCluster", "EksNodePoolSpec", "GkeNodePoolSpec", "Taint", "ClusterCleanupArgs"} <= names

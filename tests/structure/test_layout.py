@@ -31,7 +31,7 @@ COMPONENTS = {f"{found.__module__}.{found.__name__}": found for found in compone
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_short_and_says_what_it_is_for(path: Path) -> None:
+def test_a_module_has_at_most_400_lines_and_a_docstring(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST, "split it: one noun per module"
     tree = ast.parse(text)
@@ -74,7 +74,7 @@ def test_no_component_module_postpones_its_annotations() -> None:
         assert "from __future__ import annotations" not in inspect.getsource(importlib.import_module(module)), module
 
 
-def test_the_clouds_mirror_each_other() -> None:
+def test_both_clouds_have_the_same_modules_and_functions() -> None:
     """Same modules, same functions with the same parameters: the program asks nowhere which cloud it is on."""
 
     def functions(module: ModuleType) -> dict[str, list[str]]:

@@ -146,7 +146,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Outside:
     return found
 
 
-def test_the_wheel_holds_the_library_and_nothing_else(installed: Outside) -> None:
+def test_the_wheel_has_only_the_library(installed: Outside) -> None:
     with zipfile.ZipFile(installed.wheel) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))
