@@ -1,4 +1,4 @@
-"""What every component test starts with."""
+"""Fixtures of every component test."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from components import checks
 
 @pytest.fixture(autouse=True)
 def spell_fields_as_python_does() -> None:
-    """A test that reads a stack's config before this one leaves its spelling behind."""
+    """An earlier test that reads a stack's config sets camelCase spelling, so this resets it."""
     checks.spell([], str)

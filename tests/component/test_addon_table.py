@@ -1,4 +1,4 @@
-"""The table of add-ons: what a row says, a stack installs, and what a row may not say."""
+"""The table of add-ons: a stack installs what a row declares, and invalid rows are refused."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_every_managed_add_on_has_a_pin() -> None:
 
 
 def test_a_row_names_only_existing_rows_toggles_and_roles() -> None:
-    """Rows above it, toggles of the stack's config, ready-made roles."""
+    """A row names only rows above it, toggles of the stack's config, and ready-made roles."""
     above: set[str] = set()
     for row in addons.ADDONS:
         assert row.name not in above and {*row.requires, *row.after} <= above, row.name
@@ -112,7 +112,7 @@ def test_a_managed_add_on_with_permissions_is_one_row() -> None:
 
 
 def test_a_ready_made_role_replaces_a_rows_permissions() -> None:
-    """As for an organization that lets no stack create roles."""
+    """For an organization in which stacks cannot create roles."""
     assert FAKE.permissions is not None
     row = replace(FAKE, permissions=replace(FAKE.permissions, role="efs_csi"))
     arn = "arn:aws:iam::123456789012:role/example"
@@ -196,7 +196,7 @@ def test_an_add_on_needs_only_the_clusters_provider_and_the_pools(component: str
 
 
 def test_storage_class_and_rule_labels_can_be_set() -> None:
-    """Its storage class, and the labels by which its operator selects rules."""
+    """The storage class of the cluster, and the labels by which its operator selects rules."""
 
     def program() -> None:
         Monitoring("monitoring", {"storage_class": "gp3"}, aws_options())

@@ -1,4 +1,4 @@
-"""What is installed in a cluster: chart values that place pods where they belong, and rights that reach no further."""
+"""Add-ons on EKS: chart values that place pods on the right nodes, pinned charts, and their mirrors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def test_an_additional_taint_of_a_pool_is_tolerated_automatically(installed: Any
 
 
 def test_the_device_plugin_does_not_run_on_images_that_include_one() -> None:
-    """seed row S05: Bottlerocket's own and a second one misbehave; a taint of such a pool is none of its business."""
+    """seed row S05: Bottlerocket's plugin and a second one conflict; the plugin does not tolerate the taints of such a
+    pool."""
     own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
     values = release(device_plugin({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
     required = values["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -70,7 +71,7 @@ def test_the_device_plugin_does_not_run_on_images_that_include_one() -> None:
 
 
 def test_the_exporter_runs_on_every_image() -> None:
-    """seed row S18: GPUs of Bottlerocket nodes are measured too; a mount over a file of the image fails there."""
+    """seed row S18: GPUs of Bottlerocket nodes have metrics as well; there, a mount over a file of the image fails."""
     own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
     values = release(exporter({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
     assert "affinity" not in values and "runtimeClassName" not in values
@@ -81,7 +82,8 @@ def test_the_exporter_runs_on_every_image() -> None:
 
 
 def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_others() -> None:
-    """By label, by the chart's list of types (which would lack tomorrow's), and past these pools' taints only."""
+    """The plugin selects nodes by label, overrides the chart's list of types (it lacks newer ones), and tolerates only
+    the taints of these pools."""
     own = {"key": "team", "value": "research", "effect": "NoExecute"}
     pools = {
         **POOLS,
@@ -100,15 +102,16 @@ def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_othe
 
 @pytest.mark.slow
 def test_the_device_plugin_passes_gpus_as_volume_mounts() -> None:
-    """field case A0: by mounts, for which the chart gives the plugin rights unless a setting hides them. And through
-    the kubelet, so that running containers keep their GPUs (amazon-eks-ami#2428, k8s-device-plugin#145)."""
+    """field case A0: by volume mounts, for which the chart gives the plugin permissions unless a setting overrides
+    them. The plugin also passes devices through the kubelet, so that running containers keep their GPUs
+    (amazon-eks-ami#2428, k8s-device-plugin#145)."""
     values = release(device_plugin(POOLS))["values"]
     assert (values["deviceListStrategy"], values["compatWithCPUManager"]) == ("volume-mounts", True)
     assert "securityContext" not in values
 
 
 def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
-    """seed row S05: neither a DaemonSet without nodes nor a pool without its plugin; each waits for its pools only."""
+    """seed row S05: no DaemonSet without nodes and no pool without its plugin; each depends only on its pools."""
     efa = {"machineTypes": ["p5.48xlarge"], "min": 0, "max": 4, "interconnect": True, "zones": ["us-east-1a"]}
     rocket = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4, "image": "bottlerocket"}
 
@@ -154,7 +157,7 @@ def test_the_device_plugin_is_in_a_namespace_that_its_chart_accepts() -> None:
 
 
 def test_the_exporters_memory_grows_with_the_gpus_of_the_largest_node() -> None:
-    """seed row S18: at eight GPUs the chart's 512Mi was killed (dcgm-exporter#702)."""
+    """seed row S18: with eight GPUs, a pod with the chart's 512Mi ran out of memory (dcgm-exporter#702)."""
 
     def limit(pools: dict[str, NodePoolSpec]) -> int:
         return int(release(exporter(pools))["values"]["resources"]["limits"]["memory"].removesuffix("Mi"))
@@ -172,7 +175,8 @@ def test_every_add_on_of_eks_overwrites_what_differs(stack: str) -> None:
 
 
 def test_the_exporters_liveness_check_allows_slow_answers() -> None:
-    """dcgm-exporter#23: three answers that took more than a second within fifteen ended it."""
+    """dcgm-exporter#23: the default liveness check restarts the exporter after three answers that take longer than a
+    second."""
     probe = release(exporter(POOLS))["values"]["livenessProbe"]
     assert probe["initialDelaySeconds"] > 45 and probe["periodSeconds"] > 5
 

@@ -1,4 +1,4 @@
-"""Alert rules and pod scraping as objects: of the right kind, in the right place, with nothing that the kind lacks."""
+"""Alert rules and pod scraping as objects: of the right kind, in the right namespace, with fields that the kind has."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_rule_has_only_fields_that_its_kind_has(system: str) -> None:
 
 
 def test_gpu_alerts_are_left_out_without_gpu_metrics() -> None:
-    """seed row S21: containers are watched all the same."""
+    """seed row S21: alerts about containers remain."""
     names = [rule["alert"] for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))]
     assert names == ["ContainerOomKilled"]
 
@@ -76,7 +76,7 @@ def test_gpu_alerts_are_left_out_without_gpu_metrics() -> None:
 @both
 @pytest.mark.parametrize("name", RANGES)
 def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> None:
-    """Numbers from other languages come as floats."""
+    """Other languages send numbers as floats."""
     if (system, name) != (MANAGED_PROMETHEUS, "oom_minutes"):
         made = every_rule(rules(system, **{name: 77.0}))
         # What is evaluated, and what a person reads of it.

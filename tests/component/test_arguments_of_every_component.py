@@ -1,4 +1,4 @@
-"""Every component checks its arguments against their declaration first, before it makes anything."""
+"""Every component checks its arguments against their declaration first, before it creates anything."""
 
 import typing
 from collections.abc import Callable
@@ -18,7 +18,7 @@ LIBRARY: list[Component] = list(COMPONENTS.values())
 
 
 def shape_of(component: Component) -> Shape:
-    """What the component takes."""
+    """The arguments that the component accepts."""
     return arguments.shape(typing.get_type_hints(component.__init__)["args"])
 
 

@@ -1,4 +1,4 @@
-"""Who may use an EKS cluster's API."""
+"""Access to the API of an EKS cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.component.eks_cluster import ROLE, cluster, wrong
 
 class TestAccess:
     def test_an_entry_is_not_protected_with_the_cluster(self) -> None:
-        """field case A16: who is to be shut out could not be."""
+        """field case A16: an entry must be removable while the cluster is protected."""
         made = cluster(access={"ops": {"principal_arn": ROLE, "level": "admin"}})
         assert made.one("eks:index:Cluster").options["protect"] is True
         for kind in ("AccessEntry", "AccessPolicyAssociation"):
@@ -18,8 +18,8 @@ class TestAccess:
         assert old == {"c-eks-ops"}
 
     def test_a_changed_namespace_association_is_deleted_before_it_is_recreated(self) -> None:
-        """security case M2: EKS knows the old association and the new one as the same; the old one's end, coming last,
-        would leave nobody with a right (pulumi-aws#4782 is the same with another association)."""
+        """security case M2: for EKS, the old and the new association are the same object; deleting the old one last
+        would remove the access (pulumi-aws#4782 is the same for another association)."""
         made = cluster(access={"ops": {"principal_arn": ROLE, "level": "view", "namespaces": ["a"]}})
         assert made.one("AccessPolicyAssociation").options["deleteBeforeReplace"] is True
 

@@ -1,4 +1,4 @@
-"""Addresses of a VPC: the plan, what AWS lets in, and whether pools at their maximum fit."""
+"""Addresses of a VPC: the plan, the blocks that AWS accepts, and whether pools fit at their maximum."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class TestNeed:
         assert addresses.pods_per_node(machine(name)) == pods
 
     def test_only_nitro_machine_types_support_prefixes(self) -> None:
-        """amazon-eks-ami#2045: the number is right for every type that EC2 describes."""
+        """amazon-eks-ami#2045: the number is correct for every type that EC2 describes."""
         for name in hardware.names(hardware.AWS):
             machine, facts = hardware.find(hardware.AWS, name), machine_types.find(name)
             if machine is not None and facts is not None:
@@ -202,7 +202,7 @@ class TestRoom:
 
 
 def ways(fix: str) -> list[dict[str, Any]]:
-    """What each way in a fix sets."""
+    """The settings of each alternative in a fix."""
     found = []
     for way in fix.split(", or "):
         values = {

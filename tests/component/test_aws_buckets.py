@@ -1,4 +1,4 @@
-"""S3 buckets as volumes, and whose claim takes a volume."""
+"""S3 buckets as volumes, and which claim a volume is reserved for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.component.aws_volumes import CLUSTER, buckets, lustre, named
 
 
 class TestClaims:
-    """security case M13: whose claim takes a volume that is written down."""
+    """security case M13: which claim a manually created volume is reserved for."""
 
     def test_a_volume_is_reserved_for_the_claim_of_its_name_in_its_namespace(self) -> None:
         made = lustre(namespace="training")
@@ -27,7 +27,7 @@ class TestClaims:
         assert (reference["namespace"], reference["name"]) == ("training", "data")
 
     def test_access_is_limited_to_buckets_of_the_given_account(self) -> None:
-        """A bucket of that name that another account has made later is not used."""
+        """A bucket of the same name in another account is not used."""
         given = {"ours": {"bucket": "acme-a"}, "theirs": {"bucket": "acme-b", "account": "210987654321"}}
         policy = json.loads(buckets(**given).one("RolePolicy").inputs["policy"])
         owners = {
@@ -42,7 +42,7 @@ class TestClaims:
 
 class TestBuckets:
     def test_the_driver_tolerates_all_taints(self) -> None:
-        """mountpoint-s3-csi-driver#107: else "driver name s3.csi.aws.com not found" on them."""
+        """mountpoint-s3-csi-driver#107: otherwise pods there fail with "driver name s3.csi.aws.com not found"."""
         (addon,) = buckets().all("aws:eks/addon:Addon")
         assert json.loads(addon.inputs["configurationValues"]) == {"node": {"tolerateAllTaints": True}}
 
@@ -103,7 +103,7 @@ class TestBuckets:
             assert "region us-east-1" in spec["mountOptions"]
 
     def test_two_volumes_of_one_bucket_have_different_handles(self) -> None:
-        """Of two volumes with one handle a node mounts only the first."""
+        """If two volumes have the same handle, a node mounts only the first."""
         made = buckets(a={"bucket": "acme-runs"}, b={"bucket": "acme-runs"})
         handles = [found.inputs["spec"]["csi"]["volumeHandle"] for found in made.all("PersistentVolume")]
         assert len(set(handles)) == 2

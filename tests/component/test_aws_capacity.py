@@ -1,4 +1,4 @@
-"""How a pool on EKS buys its nodes: ladders, reservations, capacity blocks, spot."""
+"""Capacity types of a pool on EKS: their order, reservations, capacity blocks, spot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.component.stage import GUIDE_GPU, pool
 
 
 def test_a_new_capacity_type_renames_no_existing_group() -> None:
-    """seed row S12: what a ladder has had keeps its name when the ladder grows."""
+    """seed row S12: existing groups keep their names when a capacity type is added."""
     before = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot"])))
     after = rungs(node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"])))
     assert set(before) == {"gpu-workers-spot"} and set(after) == {"gpu-workers-spot", "gpu-workers"}
@@ -41,7 +41,7 @@ def test_a_reservation_group_is_referenced_by_arn_and_can_span_zones() -> None:
 
 
 def test_a_capacity_block_sets_market_reservation_and_type_in_the_template() -> None:
-    """EKS refuses the group without any of the three, and with instance types of its own."""
+    """EKS refuses the group if one of the three is missing, or if the group has instance types."""
     block = {"id": RESERVATION, "capacity_block": True}
     made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved"], reservation=block))
     template, group = made.one("LaunchTemplate").inputs, made.one("NodeGroup").inputs

@@ -1,4 +1,4 @@
-"""The EKS cluster, its logs and the support of its version: what the component asks the SDK for."""
+"""The EKS cluster, its logs and the support of its version: the inputs that the SDK gets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestCluster:
             assert set(wrong(**{field: [text]})) == {f"{field}[0]"}, text
 
     def test_network_policies_are_enforced(self) -> None:
-        """security case H4: the VPC CNI takes them and does nothing unless it is asked to."""
+        """security case H4: the VPC CNI ignores them unless a setting enables them."""
         addon = cluster().one("aws:eks/addon:Addon", "c-vpc-cni")
         assert json.loads(addon.inputs["configurationValues"])["enableNetworkPolicy"] == "true"
 
@@ -114,7 +114,7 @@ class TestCluster:
         }
 
     def test_the_service_network_is_the_configured_one(self) -> None:
-        """field case A15: else EKS chooses, and may choose a network of the company's."""
+        """field case A15: otherwise EKS chooses, and may choose a range that the company uses."""
         inputs = cluster(service_cidr="172.31.0.0/16").one("aws:eks/cluster:Cluster").inputs
         assert inputs["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.31.0.0/16"
         assert not cluster().one("aws:eks/cluster:Cluster").inputs.get("kubernetesNetworkConfig")
@@ -174,7 +174,7 @@ class TestCluster:
 
 class TestLogs:
     def test_the_log_group_outlives_the_cluster_and_has_a_retention(self) -> None:
-        """EKS would make it by itself, without a retention."""
+        """EKS would create it automatically, without a retention."""
         made = cluster()
         group = made.one("LogGroup")
         assert (group.inputs["name"], group.inputs["retentionInDays"]) == ("/aws/eks/train/cluster", 90)
@@ -193,7 +193,7 @@ class TestLogs:
 
 class TestSupport:
     def test_extended_support_is_an_option(self) -> None:
-        """EKS's own default is the one that costs more."""
+        """The default of EKS is extended support, which costs more."""
         assert cluster().one("aws:eks/cluster:Cluster").inputs["upgradePolicy"] == {"supportType": "STANDARD"}
         longer = cluster(support="extended").one("aws:eks/cluster:Cluster")
         assert longer.inputs["upgradePolicy"] == {"supportType": "EXTENDED"}
@@ -211,14 +211,14 @@ class TestSupport:
         assert "costs more per hour" in warned("2026-12-01", version="1.34", support="extended")
 
     def test_support_has_ended_on_the_day_of_its_end(self) -> None:
-        """EKS bills from the beginning of that day, in UTC."""
+        """EKS charges for extended support from the beginning of that day, in UTC."""
         said = warned("2026-12-02", version="1.34")
         assert "left standard support on 2026-12-02" in said and "support to extended" in said
         assert "on 2027-12-02 EKS upgrades" in warned("2026-12-02", version="1.34", support="extended")
         assert "has dropped Kubernetes 1.34 on 2027-12-02" in warned("2027-12-02", version="1.34", support="extended")
 
     def test_an_unsupported_version_is_a_warning_and_not_an_error(self) -> None:
-        """A stack that worked yesterday works today."""
+        """A stack does not stop working when support ends."""
         assert warned("2026-11-23", version="1.33").endswith("(costs more per hour, until 2027-07-29)")
         assert "set version to 1.34" in warned("2026-11-23", version="1.33")
         assert wrong(version="1.33") == {}
@@ -232,7 +232,7 @@ class TestSupport:
 
 
 class TestStack:
-    """What the stack makes of its file."""
+    """What the stack creates from its file."""
 
     def test_the_settings_of_the_file_reach_the_cluster(self) -> None:
         chosen = {
@@ -254,7 +254,7 @@ class TestStack:
         assert not [call for call in recorded("dev").invokes if call.token.endswith("getAddonVersion")]
 
     def test_the_node_monitor_runs_on_tainted_nodes(self) -> None:
-        """Else it reports DCGMError there, and node repair replaces healthy nodes (containers-roadmap#2555)."""
+        """Otherwise it reports DCGMError there, and node repair replaces healthy nodes (containers-roadmap#2555)."""
         config = settings("dev")
         pools = config["gpuyard:nodePools"]
         pools["gpu-workers"]["taints"] = [{"key": "team", "value": "vision", "effect": "NoExecute"}]
@@ -284,7 +284,7 @@ class TestStack:
     def test_without_a_public_endpoint_the_vpc_has_access(
         self, cluster_config: dict[str, Any], expected: set[str]
     ) -> None:
-        """field case A3: without a public endpoint the file's VPN, bastion or runner has a way in by default."""
+        """field case A3: without a public endpoint, a VPN, bastion or runner in the VPC has access by default."""
         made = record({**settings("dev"), "gpuyard:cluster": cluster_config}, "dev")
         rules = [found.inputs["cidrIpv4"] for found in made.all("SecurityGroupIngressRule") if "api-from" in found.name]
         assert set(rules) == expected

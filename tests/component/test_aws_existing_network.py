@@ -1,4 +1,4 @@
-"""A VPC that is there already: what is asked, what is refused, what is tagged."""
+"""An existing VPC: what is looked up, what is refused, what is tagged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component.existing_vpc import OWNED, PRIVATE, PUBLIC, SUBNETS, existing, outputs
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 A = "subnet-0aaaaaaa0"
 
@@ -122,18 +122,19 @@ class TestExistingNetwork:
 
     def test_a_failed_lookup_is_reported_with_the_message_of_aws(self) -> None:
         def gone(args: dict[str, Any]) -> dict[str, Any]:
-            raise Refused(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
+            raise LookupFailed(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
 
         with pytest.raises(pulumi.RunError, match="does not exist") as caught:
             existing({**outputs(), "aws:ec2/getSubnet:getSubnet": gone})
         assert "4 values cannot work" in str(caught.value)
 
     def test_nodes_that_pull_from_the_internet_need_a_route(self) -> None:
-        """field case A10: a subnet without a table of its own has the VPC's; a registry inside needs no way out."""
+        """field case A10: a subnet without a route table uses that of the VPC; a registry inside the VPC needs no
+        internet route."""
 
         def table(args: dict[str, Any]) -> dict[str, Any]:
             if args.get("subnetId") == A:
-                raise Refused("no matching EC2 Route Table found")
+                raise LookupFailed("no matching EC2 Route Table found")
             inside = {"cidrBlock": "10.0.0.0/8", "transitGatewayId": "tgw-1"}
             out = [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}] if args.get("subnetId") else []
             return {**args, "routes": [inside, *out]}

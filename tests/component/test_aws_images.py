@@ -36,14 +36,15 @@ from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, 
     ],
 )
 def test_the_image_follows_from_the_machine_type(machine_type: str, image: str, ami_type: str) -> None:
-    """seed row S03: EKS's own guess is an image without a driver."""
+    """seed row S03: the default of EKS is an image without a driver."""
     assert node_pool(pool(GUIDE_CPU, machine_types=[machine_type], image=image)).one("NodeGroup").inputs["amiType"] == (
         ami_type
     )
 
 
 def test_the_image_release_is_pinned_and_a_tag_names_its_driver() -> None:
-    """A fleet's driver never moves by itself (amazon-eks-ami#1697), and a preview shows what a new release brings."""
+    """The driver of running pools never changes automatically (amazon-eks-ami#1697), and a preview shows a new
+    release."""
     group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
     assert group["releaseVersion"] == EKS_IMAGES["1.35"].release
     assert group["tags"]["gpuyard.dev/nvidia-driver"] == str(EKS_IMAGES["1.35"].driver_branch)
@@ -75,8 +76,8 @@ def test_without_the_clusters_version_eks_chooses_the_release() -> None:
 
 @pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
 def test_every_disk_of_a_node_is_encrypted_and_its_minor_is_the_clusters(image: str) -> None:
-    """field case A11, security case M7: under a policy of the organization nothing else starts; and a pool whose
-    release EKS chooses moves with the cluster."""
+    """field case A11, security case M7: an organization's policy can deny other instances; and a pool whose release EKS
+    chooses follows the cluster's version."""
     made = node_pool(pool(GUIDE_GPU, image=image))
     assert made.one("NodeGroup").inputs["version"] == "1.35"
     disks = {each["deviceName"]: each["ebs"] for each in made.one("LaunchTemplate").inputs["blockDeviceMappings"]}
@@ -104,7 +105,7 @@ AMI = "ami-0123456789abcdef0"
 
 
 def user_data_of(made: Recording) -> str:
-    """The text that a node gets."""
+    """The user data of a node, decoded."""
     return base64.b64decode(made.one("LaunchTemplate").inputs["userData"]).decode()
 
 
@@ -116,7 +117,7 @@ def node_configs(made: Recording) -> list[dict[str, Any]]:
 
 
 def test_a_custom_image_joins_with_generated_user_data() -> None:
-    """field case A15: EKS adds nothing to it, neither the cluster nor labels and taints."""
+    """field case A15: EKS does not add the cluster, labels or taints to it."""
     made = node_pool(pool(GUIDE_GPU, ami=AMI, scratch=False), **PLACE)
     group, template = made.one("NodeGroup").inputs, made.one("LaunchTemplate").inputs
     assert (group["amiType"], template["imageId"]) == ("CUSTOM", AMI)
@@ -138,7 +139,7 @@ def test_a_custom_image_joins_with_generated_user_data() -> None:
 @pytest.mark.parametrize("types", [["g6.2xlarge"], ["p5.48xlarge"], ["g6.4xlarge", "g6.8xlarge"], ["p3.2xlarge"]])
 @pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
 def test_custom_images_have_the_same_pod_limit_as_eks_images(image: str, types: list[str]) -> None:
-    """amazon-eks-ami#2045: nodeadm counts single addresses, and the VPC CNI gives prefixes of sixteen."""
+    """amazon-eks-ami#2045: nodeadm counts single addresses, but the VPC CNI assigns prefixes of sixteen."""
     spec = pool(GUIDE_GPU, machine_types=types, image=image, ami=AMI, accept_withdrawn=types == ["p3.2xlarge"])
     data = {"UserData": node_pool(spec, **PLACE).one("LaunchTemplate").inputs["userData"]}
     facts = [found for name in types if (found := machine_types.find(name))]
@@ -180,7 +181,7 @@ def test_nested_bottlerocket_settings_are_valid_toml() -> None:
 
 
 def test_a_custom_image_requires_the_clusters_address() -> None:
-    """field case A15: without the cluster's address no node would ever join."""
+    """field case A15: without the cluster's address, nodes cannot join."""
     with pytest.raises(pulumi.RunError) as error:
         node_pool(pool(GUIDE_GPU, ami=AMI))
     assert all(field in str(error.value) for field in PLACE)
@@ -198,7 +199,7 @@ def test_node_settings_are_merged_with_those_of_the_pool() -> None:
 
 @pytest.mark.parametrize("interconnect", [False, True])
 def test_additional_security_groups_do_not_replace_the_clusters(interconnect: bool) -> None:
-    """field case A15: groups of a launch template take the place of the cluster's."""
+    """field case A15: groups in a launch template replace the cluster's."""
     own = "sg-0123456789abcdef0"
     efa = {"machine_types": ["p5.48xlarge"], "zones": ["us-east-1a"], "interconnect": True} if interconnect else {}
     made = node_pool(pool(GUIDE_GPU, **efa, security_group_ids=[own]))
@@ -235,7 +236,7 @@ def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() 
 
 
 def test_user_data_equals_the_golden_file(golden: Any) -> None:
-    """Nodes with other user data are replaced one by one: a change is deliberate."""
+    """A change of user data replaces all nodes, so it must be deliberate."""
     cases = {
         image: (user_data.render(image, scratch=True, gpus=True) or "").splitlines()
         for image in ("al2023", "bottlerocket")

@@ -47,7 +47,7 @@ class TestLustre:
             assert made.must_outlive(rule, made.one("LustreFileSystem")), rule
 
     def test_the_volume_is_the_whole_file_system_and_outlives_its_claim(self) -> None:
-        """seed row S11: one PersistentVolume, ReadWriteMany, Retain, by the file system's own addresses."""
+        """seed row S11: one PersistentVolume, ReadWriteMany, Retain, with the file system's addresses."""
         made = lustre(size_gib=2400)
         system = made.one("LustreFileSystem")
         spec = named(made, "PersistentVolume", "lustre")["spec"]
@@ -101,7 +101,7 @@ class TestLustre:
         assert not lustre(deletion_protection=False).one("LustreFileSystem").options.get("protect")
 
     def test_the_driver_has_read_only_permissions(self) -> None:
-        """It provisions nothing, so it can neither make nor delete a file system."""
+        """The driver does not provision, so it cannot create or delete a file system."""
         policy = json.loads(lustre().one("RolePolicy").inputs["policy"])
         assert [found["Action"] for found in policy["Statement"]] == [["fsx:DescribeFileSystems"]]
 

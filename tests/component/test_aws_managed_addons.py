@@ -110,7 +110,7 @@ class TestIdentity:
         assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
 
     def test_the_cluster_argument_can_be_an_output(self) -> None:
-        """Its name is in the trust policy, in the description and in the association, none of which can disagree."""
+        """The cluster's name is in the trust policy, the description and the association."""
 
         def program() -> None:
             options = aws_options()

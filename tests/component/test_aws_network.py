@@ -1,4 +1,4 @@
-"""The network on AWS: what the components ask the SDK for, and what they refuse."""
+"""The network on AWS: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TestNetwork:
         assert len(routes) == (2 if gateways else 0)
 
     def test_dependants_of_the_network_are_deleted_before_its_internet_route(self) -> None:
-        """seed row S01: nodes are never without a route, neither first nor last."""
+        """seed row S01: nodes have a route as long as they exist."""
 
         def program() -> None:
             options = aws_options()
@@ -128,7 +128,7 @@ class TestAddressesForPods:
             assert tables == {made.one("RouteTable", f"net-private-{zone}").id}
 
     def test_pods_do_not_use_node_subnets_once_they_have_their_own(self) -> None:
-        """A subnet that is full of pods takes no new node."""
+        """A subnet without free addresses cannot have new nodes."""
         made = network(**PODS)
         for zone in AWS_ZONES:
             private = made.one("Subnet", f"net-private-{zone}")
@@ -175,7 +175,7 @@ class TestInterfaceEndpoints:
         assert made.one("VpcEndpoint", "net-sts").inputs["securityGroupIds"] == [group.id]
 
     def test_endpoints_accept_only_identities_of_the_account_except_reads_of_s3(self) -> None:
-        """security case M17: keys of another account, brought into a pod, carry nothing out."""
+        """security case M17: credentials of another account cannot be used to copy data out of a pod."""
         made = network(interface_endpoints=list(endpoints.SERVICES))
         for found in made.all("VpcEndpoint"):
             service = found.inputs["serviceName"].removeprefix("com.amazonaws.us-east-1.")

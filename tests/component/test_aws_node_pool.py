@@ -1,4 +1,4 @@
-"""Pools of EKS nodes: what the groups, their launch templates and the autoscaler's tags say."""
+"""Pools of EKS nodes: the groups, their launch templates and the autoscaler's tags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, 
 
 
 def test_cpu_workers_have_the_guides_machine_and_size() -> None:
-    """seed row S02: m5.2xlarge, 2..20, named cpu-workers, and the autoscaler owns the size from then on."""
+    """seed row S02: m5.2xlarge, 2..20, named cpu-workers; after creation, the autoscaler controls the size."""
     group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers-us-east-1a")
     assert group.inputs["instanceTypes"] == ["m5.2xlarge"]
     assert group.inputs["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
@@ -27,7 +27,7 @@ def test_cpu_workers_have_the_guides_machine_and_size() -> None:
 
 
 def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label() -> None:
-    """seed row S03: 0..10, label workload=gpu-training, an image with the driver in it."""
+    """seed row S03: 0..10, label workload=gpu-training, an image that includes the driver."""
     group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers-us-east-1a")
     assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 10, "desiredSize": 0}
     assert group.inputs["labels"]["workload"] == "gpu-training"
@@ -35,7 +35,7 @@ def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label() -> None:
 
 
 def test_gpu_nodes_have_the_accelerator_label() -> None:
-    """seed row S03: without the accelerator label the autoscaler orders a second node while the plugin starts."""
+    """seed row S03: without the label, the autoscaler adds a second node while the device plugin starts."""
     labels = node_pool(GUIDE_GPU).one("NodeGroup").inputs["labels"]
     assert labels["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
     assert labels["nvidia.com/gpu.present"] == "true"
@@ -43,7 +43,7 @@ def test_gpu_nodes_have_the_accelerator_label() -> None:
 
 
 def test_the_guides_withdrawn_gpu_type_can_be_accepted() -> None:
-    """seed row S03: p3.2xlarge, which EC2 no longer describes, still builds to the letter."""
+    """seed row S03: p3.2xlarge, which EC2 no longer describes, can still be used."""
     spec = pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)
     assert node_pool(spec).one("NodeGroup").inputs["instanceTypes"] == ["p3.2xlarge"]
     with pytest.raises(pulumi.RunError, match="withdrawn"):
@@ -57,7 +57,7 @@ def test_gpu_nodes_have_the_guides_taint_and_cpu_nodes_have_none() -> None:
 
 
 def test_the_groups_tags_describe_the_node_that_it_would_add() -> None:
-    """seed row S04: from zero, by labels, taints and storage in the group's tags."""
+    """seed row S04: scaling from zero uses labels, taints and storage in the group's tags."""
     made = node_pool(GUIDE_GPU)
     tags = autoscaler_tags(made)
     template = "k8s.io/cluster-autoscaler/node-template"
@@ -70,7 +70,7 @@ def test_the_groups_tags_describe_the_node_that_it_would_add() -> None:
 
 
 def test_every_label_and_taint_of_the_group_is_among_the_autoscalers_tags() -> None:
-    """seed row S04: nothing is typed twice, so nothing is forgotten once."""
+    """seed row S04: the tags follow from the pool."""
     extra = {"key": "team", "value": "vision", "effect": "NoExecute"}
     made = node_pool(pool(GUIDE_GPU, labels={"workload": "gpu-training", "tier": "gold"}, taints=[extra]))
     group, tags = made.one("NodeGroup"), autoscaler_tags(made)
@@ -104,7 +104,7 @@ def test_instances_have_the_pools_name() -> None:
 
 
 def test_an_update_respects_disruption_budgets() -> None:
-    """containers-roadmap#1282: a forced one ends pods that a PodDisruptionBudget protects."""
+    """containers-roadmap#1282: a forced update deletes pods that a PodDisruptionBudget protects."""
     assert not node_pool(GUIDE_CPU).one("NodeGroup").inputs.get("forceUpdateVersion")
 
 
@@ -139,7 +139,7 @@ def test_a_taint_may_have_no_value() -> None:
 
 
 def test_local_disks_are_the_pods_ephemeral_storage() -> None:
-    """seed row S10: striped by user data, and promised to the autoscaler."""
+    """seed row S10: user data creates a RAID 0, and the autoscaler's tags have the size."""
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"]))
     given = made.one("LaunchTemplate").inputs["userData"]
     assert base64.b64decode(given).decode() == user_data.render("al2023", scratch=True, gpus=True)

@@ -1,4 +1,5 @@
-"""Ready-made IAM roles: every place that takes one takes it, nothing is made beside it, and IAM is asked beforehand."""
+"""Ready-made IAM roles: each is used in its place, no other role is created, and unsuitable roles are reported at
+preview."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from components.aws.roles import NEEDS
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.paths import ROOT
-from tests.config.test_errors import PROBLEM, Told, changed, told
+from tests.config.test_errors import PROBLEM, Reported, changed, reported_problems
+from tests.failing_lookup import LookupFailed
 from tests.living import changed as run_changed
-from tests.refused import Refused
 
 ACCOUNT = "123456789012"
 GIVEN = {
@@ -35,7 +36,7 @@ def trust(service: str, actions: Any) -> str:
 
 
 def iam(**differing: dict[str, Any]) -> dict[str, Any]:
-    """IAM with a role for each use, as it should be; `differing`: by use, the parts that are not."""
+    """IAM with a valid role for each use. `differing`: by use, the parts that differ from a valid role."""
 
     def of(name: str) -> dict[str, Any]:
         who = name.replace("-", "_")
@@ -51,7 +52,7 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
     def role(args: dict[str, Any]) -> dict[str, Any]:
         found = of(args["name"])
         if not found["arn"]:
-            raise Refused(f"NoSuchEntity: The role with name {args['name']} cannot be found.")
+            raise LookupFailed(f"NoSuchEntity: The role with name {args['name']} cannot be found.")
         return {"arn": found["arn"], "assumeRolePolicy": found["trust"], "name": args["name"]}
 
     def attached(args: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
 
 
 def prod(given: dict[str, str]) -> dict[str, Any]:
-    """The production stack, which has every part that takes a role."""
+    """The production stack, which uses a role in every place."""
     return changed("prod", {"gpuyard:cluster/iam": {"roles": given}})
 
 
@@ -112,10 +113,10 @@ def test_every_use_of_a_role_has_a_field_and_requirements() -> None:
     assert set(roles.Roles.__annotations__) == set(NEEDS)
 
 
-def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Told]:
+def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Reported]:
     with pytest.raises(pulumi.RunError) as caught:
         record(config, "prod", outputs=outputs)
-    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    return [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
 
 
 FOREIGN = "arn:aws:iam::999999999999:role/cluster"
@@ -132,7 +133,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize("who, differing, words", WRONG, ids=[f"{who}-{n}" for n, (who, _, _) in enumerate(WRONG)])
 def test_an_unsuitable_role_is_refused_at_preview(who: str, differing: dict[str, Any], words: list[str]) -> None:
-    """security case M6: as IAM has it, and not twenty minutes into an `up`."""
+    """security case M6: from the data of IAM, and not after twenty minutes of an `up`."""
     field = next(name for name in roles.Roles.__annotations__ if who == to_camel(name))
     (found,) = refusal(prod(GIVEN), iam(**{field: differing}))
     assert found.path == f"gpuyard:cluster.iam.roles.{who}"
@@ -157,7 +158,7 @@ def test_all_unsuitable_roles_are_in_one_error() -> None:
     ],
 )
 def test_permissions_of_ready_made_roles_are_evaluated_by_iam(differing: dict[str, Any]) -> None:
-    """security case M6: nobody but IAM weighs an organization's own policies."""
+    """security case M6: only IAM can evaluate the policies of an organization."""
     assert record(prod({"nodes": GIVEN["nodes"]}), "prod", outputs=iam(nodes=differing)).all("NodeGroup")
 
 
@@ -206,17 +207,17 @@ def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
 )
 def test_an_invalid_or_unused_role_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
     """security case M6."""
-    (found,) = told(stack, {"gpuyard:cluster/iam": {"roles": given}})
+    (found,) = reported_problems(stack, {"gpuyard:cluster/iam": {"roles": given}})
     assert found.path == f"gpuyard:cluster.iam.roles.{next(iter(given))}"
     for word in words:
         assert word in " ".join(vars(found).values())
 
 
 def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> None:
-    """security case M6: nothing is attached to a role that somebody else keeps."""
+    """security case M6: nothing is attached to a role that another team manages."""
     more = ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
     given = {"gpuyard:cluster/iam": {"roles": {"nodes": GIVEN["nodes"]}}, "gpuyard:cluster/nodePolicyArns": more}
-    (found,) = told("dev", given)
+    (found,) = reported_problems("dev", given)
     assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
 
 

@@ -1,4 +1,4 @@
-"""Storage on AWS: volumes for one pod and for many, and what all of it has in common in a stack."""
+"""Storage on AWS: volumes for one pod and for many, and the whole of it in a stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.component.aws_volumes import CHECKPOINTS, DATASETS, buckets_of, lustr
 
 class TestBlockVolumes:
     def test_fast_volumes_are_encrypted_gp3_and_the_default_class_waits_for_the_pod(self) -> None:
-        """seed row S11: EBS for one pod; EKS has no default class, so there is exactly one here."""
+        """seed row S11: EBS for one pod; EKS has no default class, so the stack creates one."""
         made = storage()
         classes = {found.inputs["metadata"]["name"]: found.inputs for found in made.all("StorageClass")}
         for name in ("block", "block-fast"):
@@ -39,7 +39,8 @@ class TestBlockVolumes:
 
     @pytest.mark.parametrize("size", [1, 5, 7, 8, 16384])
     def test_a_claim_of_any_size_can_be_provisioned(self, size: int) -> None:
-        """field case A14: what EC2 takes after the driver's own arithmetic; 16,000 IOPS began at 8 GiB."""
+        """field case A14: the driver's calculation gives values that EC2 accepts; a fixed 16,000 IOPS requires 8
+        GiB."""
         for found in storage().all("StorageClass"):
             if found.inputs["provisioner"] == "ebs.csi.aws.com":
                 wanted = {key: int(found.inputs["parameters"].get(key, 0)) for key in ("iops", "throughput")}
@@ -48,7 +49,7 @@ class TestBlockVolumes:
             performance("gp3", min(size, 7), 16000, 1000)
 
     def test_volumes_and_snapshots_of_claims_have_the_callers_tags(self) -> None:
-        """field case A8: the provider's default tags do not reach what the driver makes."""
+        """field case A8: the provider's default tags do not apply to volumes that the driver creates."""
         (addon,) = [found for found in storage(tags={"team": "ml"}).all("Addon") if "ebs" in found.name]
         assert json.loads(addon.inputs["configurationValues"]) == {"controller": {"extraVolumeTags": {"team": "ml"}}}
         (addon,) = [found for found in storage().all("Addon") if "ebs" in found.name]
@@ -65,7 +66,7 @@ class TestBlockVolumes:
         assert {"driver", "deletionPolicy"} <= set(found.options["replaceOnChanges"])
 
     def test_the_snapshot_class_and_the_driver_depend_on_the_snapshot_kinds(self) -> None:
-        """The add-on brings the kinds; the driver leaves its sidecar out where they are missing."""
+        """The add-on installs the kinds; without them, the driver starts without its sidecar."""
         made = storage()
         kinds = made.one("aws:eks/addon:Addon", "storage-snapshots")
         assert kinds.inputs["addonName"] == "snapshot-controller"
@@ -115,7 +116,7 @@ class TestSharedVolumes:
         assert {each["Resource"] for each in policy.values()} == {system.outputs["arn"]}
 
     def test_the_root_of_the_shared_file_system_cannot_be_mounted(self) -> None:
-        """security case H5: there a pod would see all volumes, as the user that it says it is."""
+        """security case H5: there, a pod could read all volumes with any user id."""
         policy = statements(storage().one("aws:efs/fileSystemPolicy:FileSystemPolicy").inputs["policy"])
         root = policy["OnlyByAccessPoint"]
         assert root["Effect"] == "Deny" and root["Principal"] == {"AWS": "*"}
@@ -148,7 +149,7 @@ class TestSharedVolumes:
 
 @pytest.fixture(scope="module")
 def made() -> Recording:
-    """dev with everything that storage can have, protected."""
+    """The stack dev with all storage options and deletion protection."""
     config = {**copy.deepcopy(settings("dev")), "gpuyard:deletionProtection": True}
     config["gpuyard:storage"] = {
         "backups": True,
@@ -160,7 +161,7 @@ def made() -> Recording:
 
 class TestTheWholeEnvironment:
     def inside(self, made: Recording) -> list[Resource]:
-        """What the storage components made."""
+        """The resources of the storage components."""
         kinds = ("gpuyard:index:AwsStorage", "gpuyard:index:FsxLustre", "gpuyard:index:S3Buckets")
         return [child for kind in kinds for child in made.children(made.one(kind)) if child.custom]
 
@@ -176,7 +177,7 @@ class TestTheWholeEnvironment:
         assert [str(found) for found in self.inside(made) if found.package and not found.provider] == []
 
     def test_no_policy_allows_writes_to_unnamed_resources(self, made: Recording) -> None:
-        """seed row S04: and the linter has nothing against them."""
+        """seed row S04: and the linter accepts them."""
         for found in made.all("RolePolicy"):
             text = found.inputs["policy"]
             assert [str(finding) for finding in analyze_policy_string(text).findings] == [], found

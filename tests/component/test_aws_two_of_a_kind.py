@@ -1,4 +1,4 @@
-"""Two clusters on AWS in one program, and what a program reaches behind the components."""
+"""Two clusters on AWS in one program, and the wrapped resources of the components."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_the_clusters_name_is_in_tags_and_descriptions() -> None:
 
 
 def test_a_preview_without_a_cluster_shows_its_storage() -> None:
-    """The name of a cluster that is still to come is not known: it is in no logical name."""
+    """The name of a new cluster is unknown at preview, so no logical name contains it."""
     later = run(lambda: environment("red", aws_options()), preview=True)
     assert names(later) == names(run(lambda: environment("red", aws_options())))
 

@@ -1,4 +1,4 @@
-"""ClusterCleanup: a resource that does nothing but in its delete, and never by accident."""
+"""ClusterCleanup: a resource that acts only when it is deleted, and is never deleted by accident."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def made(**args: Any) -> Recording:
 
 
 def test_the_kubeconfig_is_secret_and_the_code_reference_is_not() -> None:
-    """Also when the caller's kubeconfig is not: whoever has it may delete everything."""
+    """Also if the caller's kubeconfig is not a secret, because it allows deleting everything."""
     contents = made().one(CONTENTS)
     assert contents.secrets == {"kubeconfig"}
     assert "kubeconfig" in contents.options["additionalSecretOutputs"]
@@ -44,12 +44,12 @@ def test_the_cleanup_is_protected_like_the_cluster() -> None:
 
 
 def test_disabling_the_cleanup_keeps_the_resource() -> None:
-    """Its removal would be its work."""
+    """Removing the resource would delete the contents of the cluster."""
     assert made(enabled=False).one(CONTENTS).inputs["enabled"] is False
 
 
 def test_the_cleanup_is_never_replaced() -> None:
-    """Whose second half would empty a cluster that runs."""
+    """A replacement would delete the contents of a running cluster."""
     provider = cleanup._Provider()
     assert provider.diff("id", STATE, STATE).changes is False
     for key, value in {"kubeconfig": "{1}", "enabled": False, "minutes": 20.0}.items():
@@ -60,7 +60,7 @@ def test_the_cleanup_is_never_replaced() -> None:
 
 
 def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
-    """field case G8: Filestore is peered with the VPC; EFS and disks are in nobody's way."""
+    """field case G8: Filestore is peered with the VPC and blocks its deletion; EFS and disks do not."""
     assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
     assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
     on_gke = record(changed("dev-gke", {}), "dev-gke").one(CONTENTS).inputs
@@ -69,7 +69,7 @@ def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
 
 
 class Cluster:
-    """An API server with these volumes, which says what was deleted."""
+    """An API server with these volumes, which records deletions."""
 
     def __init__(self, *volumes: dict[str, Any]) -> None:
         self.volumes = list(volumes)
@@ -92,7 +92,7 @@ def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: 
 
 
 def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """field case G8: it stops before anything is deleted, with both ways on."""
+    """field case G8: it stops before anything is deleted, and names both alternatives."""
     there = Cluster(volume("Retain"))
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     with pytest.raises(cleanup.ClusterNotEmptyError) as refused:
@@ -114,7 +114,7 @@ def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(mo
 def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], drivers: list[str]
 ) -> None:
-    """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
+    """field case G8: an existing VPC, a disk, and the instance that the program itself creates and deletes."""
     there = Cluster(found)
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     cleanup._empty("{}", 1, drivers)
@@ -122,14 +122,14 @@ def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(
 
 
 def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:
-    """A destroy runs what is checked out, so a fix needs no `up` first."""
+    """A destroy runs the code of the checkout, so a fix does not require an `up` first."""
     pickled = base64.b64decode(serialize_provider(cleanup._Provider()))
     assert len(pickled) < 200 and b"components.cleanup.component" in pickled
     assert type(dill.loads(pickled)) is cleanup._Provider
 
 
 def test_up_and_preview_do_not_call_the_cluster() -> None:
-    """It may not even exist yet."""
+    """The cluster may not exist yet."""
     found = cleanup._Provider().create({**STATE, "kubeconfig": "no kubeconfig at all"})
     assert found.id and found.outs == {**STATE, "kubeconfig": "no kubeconfig at all"}
 
@@ -153,7 +153,7 @@ def test_a_missing_login_command_is_reported_with_its_installation(
 
 
 class Quotas:
-    """An API server that knows resource quotas alone."""
+    """An API server that supports only resource quotas."""
 
     def __init__(self, **present: dict[str, str]) -> None:
         self.hard = dict(present)
@@ -176,7 +176,7 @@ class Quotas:
 
 
 def test_an_existing_quota_with_the_cleanups_name_is_replaced() -> None:
-    """A security review's low case: with room in it, a destroy would wait for what goes on to be made."""
+    """Otherwise objects that are still created would delay a destroy."""
     api, closed = Quotas(research={"persistentvolumeclaims": "100"}, other={"pods": "3"}), set()
     cluster_contents._close(api, ["research", "training"], closed)  # type: ignore[arg-type]
     nothing = {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}
@@ -185,6 +185,7 @@ def test_an_existing_quota_with_the_cleanups_name_is_replaced() -> None:
 
 
 def test_a_state_of_the_first_version_loads_the_cleanup() -> None:
-    """It holds a reference to the module in which the class was: a destroy without an `up` before it loads that."""
+    """The state has a reference to the class's former module, and a destroy without an `up` before it loads that
+    module."""
     reference = b"ccomponents.addons.cleanup\n_Provider\n."
     assert dill.loads(reference) is cleanup._Provider

@@ -1,4 +1,4 @@
-"""Ranges of pods: which one an environment has, what its pools at their maximum need of it, and further ones."""
+"""Pod ranges: the default one, what the pools need at their maximum, and additional ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from components.gcp import addresses
 from recording.stacks import record
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
-from tests.config.test_errors import changed, parse, told
+from tests.config.test_errors import changed, parse, reported_problems
 
 NET, POOLS = "gpuyard:network", "gpuyard:nodePools"
 FURTHER = {f"{NET}/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"}}
@@ -20,7 +20,7 @@ def needs(per_node: int = 110, **pools: Any) -> dict[str, list[tuple[int, int]]]
 
 
 def test_the_range_of_pods_does_not_follow_the_pools() -> None:
-    """field case G9: another max moved it on a living cluster, which Google refuses."""
+    """field case G9: a changed maximum changed the range of an existing cluster, which Google refuses."""
     for most in (10, 900):
         made = record(changed("dev-gke", {f"{POOLS}/cpu-workers/max": most}), "dev-gke")
         ranges = {
@@ -30,7 +30,7 @@ def test_the_range_of_pods_does_not_follow_the_pools() -> None:
 
 
 def test_pools_too_large_for_the_pod_range_are_reported_with_fixes() -> None:
-    """field case G9: dev-gke with 1000 and 100 nodes, as in the case; before and after the network is made."""
+    """field case G9: dev-gke with 1000 and 100 nodes; before and after the network is created."""
     changes = {f"{POOLS}/cpu-workers/max": 1000, f"{POOLS}/gpu-workers/max": 100}
     with pytest.raises(Exception, match=r"network\.podsCidr = '10\.64\.0\.0/14'.*1,101 nodes") as refused:
         parse("dev-gke", changed("dev-gke", changes))
@@ -47,7 +47,7 @@ def test_pools_too_large_for_the_pod_range_are_reported_with_fixes() -> None:
     ],
 )
 def test_the_proposed_fixes_are_valid(changes: dict[str, Any]) -> None:
-    """field cases G9 and G10: a range of its own, or fewer pods on each node."""
+    """field cases G9 and G10: a separate range, or fewer pods on each node."""
     most = {f"{POOLS}/cpu-workers/max": 1000, f"{POOLS}/gpu-workers/max": 100}
     if "podsPerNode" in str(changes):
         most[f"{POOLS}/cpu-workers/podsPerNode"] = 64
@@ -55,7 +55,7 @@ def test_the_proposed_fixes_are_valid(changes: dict[str, Any]) -> None:
 
 
 def test_each_pod_range_is_checked_against_its_pools() -> None:
-    """field case G10: blocks follow from the pods of the pool's own nodes."""
+    """field case G10: blocks follow from the pods per node of the pool."""
     gpu = pool(GKE_GPU, pods_range="pods-2", pods_per_node=32)
     assert needs(cpu=GKE_CPU, gpu=gpu) == {"": [(21, 110)], "pods-2": [(10, 32)]}
     assert not addresses.too_few_blocks("10.0.0.0/24", [(2, 32), (1, 64)])
@@ -86,12 +86,12 @@ def test_by_default_the_cluster_has_no_additional_pod_range() -> None:
     [(8, 16), (9, 32), (16, 32), (32, 64), (64, 128), (65, 256), (110, 256), (128, 256), (256, 512)],
 )
 def test_the_address_block_of_a_node_is_twice_its_pods_rounded_up(pods: int, block: int) -> None:
-    """GKE, "About flexible Pod CIDR": 8 pods a /28 … 110 pods a /24, 256 pods a /23."""
+    """GKE, "About flexible Pod CIDR": 8 pods need a /28, 110 pods a /24, 256 pods a /23."""
     assert addresses.block(pods) == block
 
 
 def test_the_capacity_of_ranges_is_exact() -> None:
-    """Of 32 addresses Google keeps four and the control plane one; 4,096 are 16 blocks of 256."""
+    """Of 32 addresses, Google reserves four and the control plane one; 4,096 are 16 blocks of 256."""
     assert not addresses.too_few_addresses("10.0.0.0/27", 27) and addresses.too_few_addresses("10.0.0.0/27", 28)
     assert not addresses.too_few_blocks("10.64.0.0/20", [(16, 110)])
     assert addresses.too_few_blocks("10.64.0.0/20", [(17, 110)])
@@ -148,7 +148,7 @@ def test_ranges_that_are_too_small_are_refused_with_a_sufficient_size(
     changes: dict[str, str], path: str, words: list[str]
 ) -> None:
     """The stack's 20 CPU nodes, one more while they are upgraded, and 10 GPU nodes."""
-    (found,) = told("dev-gke", {f"gpuyard:network/{key}": value for key, value in changes.items()})
+    (found,) = reported_problems("dev-gke", {f"gpuyard:network/{key}": value for key, value in changes.items()})
     assert found.path == f"gpuyard:network.{path}"
     for word in words:
         assert word in f"{found.wrong} {found.fix}", found
@@ -157,7 +157,7 @@ def test_ranges_that_are_too_small_are_refused_with_a_sufficient_size(
 @pytest.mark.parametrize(("cidr", "fewer"), [("10.64.0.0/20", 64), ("10.64.0.0/21", 32), ("10.64.0.0/22", 16)])
 def test_every_alternative_in_the_fix_is_valid(cidr: str, fewer: int) -> None:
     small = {"gpuyard:network/podsCidr": cidr}
-    (found,) = told("dev-gke", small)
+    (found,) = reported_problems("dev-gke", small)
     assert f"`podsPerNode: {fewer}`" in found.fix
     parse("dev-gke", changed("dev-gke", {**small, "gpuyard:cluster/podsPerNode": fewer}))
     larger = found.fix.split("write `podsCidr: ")[1].split("`")[0]
@@ -165,4 +165,4 @@ def test_every_alternative_in_the_fix_is_valid(cidr: str, fewer: int) -> None:
 
 
 def test_fewer_pods_are_not_proposed_if_they_do_not_help() -> None:
-    assert "podsPerNode" not in told("dev-gke", {"gpuyard:network/podsCidr": "10.64.0.0/24"})[0].fix
+    assert "podsPerNode" not in reported_problems("dev-gke", {"gpuyard:network/podsCidr": "10.64.0.0/24"})[0].fix

@@ -1,4 +1,4 @@
-"""Components on Google Cloud: labels are checked, outputs are taken, and the wrapped resources can be reached."""
+"""Components on Google Cloud: labels are checked, outputs are accepted, and wrapped resources are attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from components.gcp import (
     storage,
 )
 from recording.recorder import run
-from tests.component.existing_gcp_network import OWNED, says
+from tests.component.existing_gcp_network import OWNED, network_lookups
 from tests.component.gke_cluster import DEFAULTS
 from tests.component.stage import GCP_ZONES, GKE_CPU, gcp_options
 
@@ -65,7 +65,10 @@ WITH_TAGS = [found for found, (declared, _) in GIVEN.items() if "tags" in argume
 def make(component: type[pulumi.ComponentResource], **changes: Any) -> pulumi.ComponentResource:
     """The component under the recorder, with some arguments changed."""
     made: list[pulumi.ComponentResource] = []
-    run(lambda: made.append(component("x", {**GIVEN[component][1], **changes}, gcp_options())), outputs=says())
+    run(
+        lambda: made.append(component("x", {**GIVEN[component][1], **changes}, gcp_options())),
+        outputs=network_lookups(),
+    )
     return made[0]
 
 

@@ -61,7 +61,7 @@ class TestBuckets:
         assert made.exports["volume_names"] == ["data"] and not made.all("gcp:storage/bucket:Bucket")
 
     def test_mounting_by_pods_on_the_host_network_is_an_option(self) -> None:
-        """gcs-fuse-csi-driver#428: there FUSE gets its token from the pod's service account by this attribute alone."""
+        """gcs-fuse-csi-driver#428: there, FUSE gets a token of the pod's service account only with this attribute."""
         attributes = volumes(host_network=True).one("PersistentVolume").inputs["spec"]["csi"]["volumeAttributes"]
         assert attributes == {"skipCSIBucketAccessCheck": "true", "hostNetworkPodKSA": "true"}
         data = {"bucket": "acme-data", "namespace": "ml", "hostNetwork": True}
@@ -80,7 +80,7 @@ class TestBuckets:
         assert spec["csi"].get("readOnly") is (None if writable else True)
 
     def test_the_role_on_the_bucket_depends_on_the_cluster(self) -> None:
-        """terraform-google-kubernetes-engine#916: in a new project the pool comes with the first cluster."""
+        """terraform-google-kubernetes-engine#916: in a new project, the first cluster creates the identity pool."""
         made = volumes()
         assert made.must_outlive(made.one("gcp:container/cluster:Cluster"), made.one("BucketIAMMember"))
 
@@ -93,7 +93,7 @@ class TestBuckets:
         assert account == f"principal://{POOL}/subject/ns/ml/sa/trainer"
 
     def test_a_volume_is_reserved_for_one_claim_of_one_namespace(self) -> None:
-        """security case M13: else the first claim of any namespace would take it."""
+        """security case M13: otherwise the first claim of any namespace could bind it."""
         spec = volumes().one("PersistentVolume").inputs["spec"]
         assert spec["claimRef"] == {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": "ml", "name": "data"
@@ -106,15 +106,15 @@ class TestBuckets:
         with pytest.raises(pulumi.RunError, match=r"storage\.buckets\.data\.namespace = None: missing"):
             parse("dev-gke", changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": data}}}))
         many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
-        told = parse("dev-gke", many).warnings(date(2026, 11, 23))
-        (said,) = [each for each in told if each.startswith("storage.")]
-        assert said.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
+        warnings = parse("dev-gke", many).warnings(date(2026, 11, 23))
+        (warning,) = [each for each in warnings if each.startswith("storage.")]
+        assert warning.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
 
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])
     def test_with_a_prefix_only_its_objects_are_mounted_and_readable(self, prefix: str) -> None:
-        """FUSE asks for the whole bucket's layout before it mounts a part of it, so names are not restricted.
+        """FUSE lists the bucket before it mounts a prefix, so listing is not restricted.
 
-        security case M11: folders and managed folders are no objects, and were not restricted either.
+        security case M11: folders and managed folders are separate resources, so the condition names them as well.
         """
         made = volumes(prefix=prefix)
         assert "only-dir=train/images" in made.one("PersistentVolume").inputs["spec"]["mountOptions"]
@@ -128,7 +128,7 @@ class TestBuckets:
         assert "condition" not in volumes().one("BucketIAMMember").inputs
 
     def test_the_role_on_the_bucket_precedes_the_volume(self) -> None:
-        """The identity pool comes with the first cluster of a project."""
+        """The first cluster of a project creates the identity pool."""
         made = volumes()
         member = made.one("BucketIAMMember")
         assert made.must_outlive(member, made.one("PersistentVolume"))

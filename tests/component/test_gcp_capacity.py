@@ -1,4 +1,4 @@
-"""How a pool on GKE buys its nodes, and in which order."""
+"""Capacity types of a pool on GKE, and their order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_ladder_makes_a_pool_for_each_rung_and_the_last_one_holds_the_minimum(
 
 
 def test_a_new_capacity_type_keeps_names_and_capacity_of_existing_pools() -> None:
-    """Only label and taint of the class come, which GKE changes in place."""
+    """Only label and taint of the class are added, which GKE changes in place."""
     before = rungs(pool(GKE_GPU, capacity=["on_demand"]))["gpu-workers"].inputs
     after = rungs(pool(GKE_GPU, capacity=["reserved", "on_demand"]))["gpu-workers"].inputs
     changed = {key for key in before["nodeConfig"] if before["nodeConfig"][key] != after["nodeConfig"][key]}
@@ -44,7 +44,7 @@ def test_a_new_capacity_type_keeps_names_and_capacity_of_existing_pools() -> Non
 
 
 def test_flex_start_pools_have_no_repair_surge_or_reservation() -> None:
-    """The API refuses each of them; it sets the strategy SHORT_LIVED by itself."""
+    """The API refuses each of them, and sets the strategy SHORT_LIVED automatically."""
     found = made(pool(GKE_GPU, capacity=["flex"], max_run_seconds=86400))
     assert found["nodeConfig"]["flexStart"] is True and found["nodeConfig"]["maxRunDuration"] == "86400s"
     assert found["nodeConfig"]["reservationAffinity"] == {"consumeReservationType": "NO_RESERVATION"}
@@ -54,7 +54,7 @@ def test_flex_start_pools_have_no_repair_surge_or_reservation() -> None:
 
 
 def test_queued_provisioning_has_a_label_for_pods_to_select() -> None:
-    """GKE taints the nodes by itself, and does not label them."""
+    """GKE taints the nodes automatically, but does not label them."""
     found = made(pool(GKE_GPU, capacity=["flex"], queued=True))
     assert found["queuedProvisioning"] == {"enabled": True} and found["nodeConfig"]["flexStart"] is True
     assert found["nodeConfig"]["labels"]["cloud.google.com/gke-queued"] == "true"
@@ -99,7 +99,7 @@ def test_the_grace_period_of_spot_nodes_is_an_option() -> None:
 
 
 def test_spot_h100_pools_set_no_maintenance_interval() -> None:
-    """xpk#434, cluster-toolkit#4058: spot nodes of A3 Mega with a maintenance interval end in a pool in ERROR."""
+    """xpk#434, cluster-toolkit#4058: spot pools of A3 Mega with a maintenance interval end in the status ERROR."""
     spec: Any = interconnected("a3-megagpu-8g", capacity=["spot"])
     assert config(spec)["spot"] is True and not {"hostMaintenancePolicy", "preemptible"} & config(spec).keys()
 
@@ -130,7 +130,7 @@ def test_workload_tolerations_cover_the_compute_class() -> None:
 
 
 def test_the_compute_class_lists_the_node_pools_in_order_and_creates_none() -> None:
-    """Physical names: those that the cloud gave, best rung first."""
+    """The names are those in the cloud, first capacity type first."""
 
     def program() -> None:
         options = gcp_options()

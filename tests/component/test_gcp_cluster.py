@@ -19,7 +19,8 @@ from tests.config.test_errors import changed, parse
 
 class TestCluster:
     def test_a_cluster_name_of_forty_characters_is_accepted(self) -> None:
-        """reliability case R15: GKE's longest; ids of service accounts have 30 characters."""
+        """reliability case R15: the longest name that GKE accepts; ids of service accounts have at most 30
+        characters."""
         name = "a" * 39 + "b"
         made = cluster(cluster_name=name)
         assert made.one(CLUSTER).inputs["name"] == name
@@ -27,7 +28,7 @@ class TestCluster:
         assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account)
 
     def test_disks_are_encrypted_with_a_key_that_compute_engine_can_use(self) -> None:
-        """security case M16: boot disks and disks of claims; never a key that goes with the environment."""
+        """security case M16: boot disks and disks of claims; the key is never deleted with the environment."""
         config = changed("dev-gke", {"gpuyard:cluster/disksKey": KEY})
         made = record(config, "dev-gke")
         assert {each.inputs["nodeConfig"]["bootDiskKmsKey"] for each in made.all("NodePool")} == {KEY}
@@ -63,8 +64,8 @@ class TestCluster:
     def test_the_cluster_uses_the_configured_ranges_and_load_balancer_subsetting(self) -> None:
         usual = inputs()["ipAllocationPolicy"]
         assert usual == {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"}
-        told = inputs(pods_range="gke-pods", services_range="gke-services")["ipAllocationPolicy"]
-        assert told == {"clusterSecondaryRangeName": "gke-pods", "servicesSecondaryRangeName": "gke-services"}
+        named = inputs(pods_range="gke-pods", services_range="gke-services")["ipAllocationPolicy"]
+        assert named == {"clusterSecondaryRangeName": "gke-pods", "servicesSecondaryRangeName": "gke-services"}
         assert inputs()["enableL4IlbSubsetting"] is True, "250 nodes are not many"
 
     def test_anonymous_bindings_and_the_open_kubelet_port_are_off(self) -> None:
@@ -79,7 +80,7 @@ class TestCluster:
         assert cluster().one(CLUSTER).options["ignoreChanges"] == ["nodeConfig"]
 
     def test_managed_dcgm_and_storage_drivers_are_enabled(self) -> None:
-        """seed rows S05, S11 and S18: on GKE the device plugin, the drivers and DCGM are Google's own."""
+        """seed rows S05, S11 and S18: on GKE Google provides the device plugin, the drivers and DCGM."""
         made = inputs()
         assert made["monitoringConfig"]["managedPrometheus"] == {"enabled": True}
         addons = made["addonsConfig"]
@@ -115,14 +116,14 @@ class TestCluster:
         assert {made.one(CLUSTER).inputs["location"]} == places == {"us-central1-b"}
 
     def test_the_version_is_a_minimum(self) -> None:
-        """A change of the version upgrades the control plane, and one that Google made is no change."""
+        """A change of the version upgrades the control plane; an upgrade by Google is not a change."""
         made = cluster().one(CLUSTER)
         assert made.inputs["minMasterVersion"] == "1.35"
         assert "minMasterVersion" not in made.options["ignoreChanges"]
         assert GKE_VERSION in GKE_CHANNELS["REGULAR"]
 
     def test_pods_per_node_are_set_only_if_configured(self) -> None:
-        """It is fixed with the cluster: a default that is written down later must not replace it."""
+        """It is immutable, so setting a default later must not replace the cluster."""
         assert "defaultMaxPodsPerNode" not in inputs()
         assert inputs(pods_per_node=64)["defaultMaxPodsPerNode"] == 64
 
@@ -212,7 +213,7 @@ class TestControlPlane:
         assert made.exports["connect_command"].endswith("--project gpuyard-project")
 
     def test_the_kubeconfig_of_the_dns_endpoint_has_no_certificate_authority(self) -> None:
-        """The cluster's own authority did not sign its certificate: naming it would fail every call."""
+        """The cluster's authority did not sign its certificate, so every call with that authority would fail."""
         made = cluster(dns_endpoint=True)
         ways = made.one(CLUSTER).inputs["controlPlaneEndpointsConfig"]
         assert ways["dnsEndpointConfig"]["allowExternalTraffic"] is True

@@ -12,9 +12,9 @@ from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.services import GcpServices
 from recording.recorder import run
 from recording.stacks import record, settings
-from tests.component.existing_gcp_network import NET, OWNED, SUB, cluster_in, existing, says
+from tests.component.existing_gcp_network import NET, OWNED, SUB, cluster_in, existing, network_lookups
 from tests.component.stage import GCP_ZONES, GKE_CPU, gcp_options
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 
 class TestExistingNetwork:
@@ -43,7 +43,7 @@ class TestExistingNetwork:
             net = GcpExistingNetwork("net", args, options)  # type: ignore[arg-type]
             cluster_in(net, options)
 
-        made = run(program, outputs=says(), preview=preview)
+        made = run(program, outputs=network_lookups(), preview=preview)
         cluster = made.one("gcp:container/cluster:Cluster")
         users = made.all("SubnetworkIAMMember")
         (host,) = [found for found in made.all("gcp:projects/iAMMember:IAMMember") if "host-agent" in found.name]
@@ -58,7 +58,7 @@ class TestExistingNetwork:
             }
 
     def test_dependants_of_the_network_wait_for_the_apis(self) -> None:
-        """Without the stack's own order: a program that imports the library."""
+        """In a program that imports the library, without the order of the stack."""
 
         def program() -> None:
             options = gcp_options()
@@ -66,11 +66,12 @@ class TestExistingNetwork:
             net = GcpExistingNetwork("net", {**OWNED, "services": on.services}, options)  # type: ignore[typeddict-item]
             cluster_in(net, options)
 
-        made = run(program, outputs=says())
+        made = run(program, outputs=network_lookups())
         assert made.must_outlive(made.one("gcp:projects/service:Service"), made.one("gcp:container/cluster:Cluster"))
 
     def test_new_roles_do_not_make_the_networks_outputs_unknown(self) -> None:
-        """At preview the roles are not made yet: a network that is unknown because of them would be another one."""
+        """At preview the roles do not exist yet; if they made the network unknown, the cluster would show as
+        replaced."""
         made = existing(preview=True, host_project="host-project", grant=True)
         assert made.exports["network_id"] == "projects/host-project/global/networks/shared"
         assert made.exports["subnetwork_id"] == "projects/host-project/regions/us-central1/subnetworks/gpus"
@@ -116,17 +117,17 @@ class TestExistingNetwork:
         self, answer: dict[str, Any], args: dict[str, Any], path: str, words: str, preview: bool
     ) -> None:
         with pytest.raises(pulumi.RunError) as caught:
-            existing(says(**answer), preview, **args)
+            existing(network_lookups(**answer), preview, **args)
         text = str(caught.value)
         assert f"  {path} = " in text and words in text, text
 
     @pytest.mark.parametrize(("token", "path"), [(NET, "network"), (SUB, "subnetwork")])
     def test_a_failed_lookup_is_reported_with_the_message_of_google(self, token: str, path: str) -> None:
         def gone(args: dict[str, Any]) -> dict[str, Any]:
-            raise Refused("Error 403: Required 'compute.subnetworks.get' permission, forbidden")
+            raise LookupFailed("Error 403: Required 'compute.subnetworks.get' permission, forbidden")
 
         with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be read: .*forbidden"):
-            existing({**says(), token: gone})
+            existing({**network_lookups(), token: gone})
 
     @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
     def test_the_last_line_of_a_lookups_error_is_reported(self, said: str, read: str) -> None:
@@ -136,7 +137,7 @@ class TestExistingNetwork:
         config = settings("dev-gke")
         owned = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "podsRange": "pods"}
         config["gpuyard:network"] = {"zones": GCP_ZONES, "existing": owned}
-        made = record(config, "dev-gke", outputs=says())
+        made = record(config, "dev-gke", outputs=network_lookups())
         cluster = made.one("gcp:container/cluster:Cluster")
         assert cluster.inputs["subnetwork"] == "projects/host-project/regions/us-central1/subnetworks/gpus"
         assert cluster.inputs["ipAllocationPolicy"]["clusterSecondaryRangeName"] == "pods"

@@ -36,7 +36,7 @@ PRINCIPAL = (
 
 class TestWorkloadIdentity:
     def test_roles_are_granted_to_the_kubernetes_account_without_a_key(self) -> None:
-        """The pool's name has the project's id, the principal its number."""
+        """The name of the pool has the project's id, the principal the project's number."""
         made = identity(roles=["roles/pubsub.subscriber"], bucket_roles={"data": ["roles/storage.objectViewer"]})
         project = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
         bucket = made.one("BucketIAMMember", "id-data-storage.objectViewer")
@@ -46,7 +46,7 @@ class TestWorkloadIdentity:
         assert not made.all("Key") and not made.all("gcp:serviceaccount/iAMMember:IAMMember")
 
     def test_an_additional_role_does_not_replace_the_identity(self) -> None:
-        """Unknown at preview, it would show what uses it as something to be replaced."""
+        """If the account were unknown at preview, its users would show as replaced."""
         given: Any = {"project": "gpuyard-project", "cluster": "train", "namespace": "ml", "service_account": "trainer"}
         roles = {"roles": ["roles/pubsub.subscriber"], "bucket_roles": {"data": ["roles/storage.objectViewer"]}}
 
@@ -61,7 +61,7 @@ class TestWorkloadIdentity:
         assert made.must_outlive(made.one(CLUSTER), member)
 
     def test_a_preview_of_a_new_project_looks_nothing_up(self) -> None:
-        """Its APIs are not on yet, so the project's number cannot be looked up."""
+        """Its APIs are not enabled yet, so the project's number cannot be looked up."""
         made = identity(preview=True, roles=["roles/pubsub.subscriber"])
         assert made.invokes == [] and len(made.all("gcp:projects/iAMMember:IAMMember")) == 4
 

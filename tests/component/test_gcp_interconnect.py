@@ -14,7 +14,7 @@ from tests.component.stage import GKE_GPU, pool
     [("a3-highgpu-8g", 4), ("a3-megagpu-8g", 8), ("a3-ultragpu-8g", 8), ("a4-highgpu-8g", 8)],
 )
 def test_gke_creates_the_networks_for_gpudirect(machine_type: str, interfaces: int) -> None:
-    """seed row S06: no VPC of ours per interface; pods get them by DRA."""
+    """seed row S06: there is no VPC per interface in the program; pods get interfaces by DRA."""
     spec = interconnected(machine_type, capacity=["spot"], max=4)
     found = made(spec)
     assert found["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
@@ -31,8 +31,8 @@ PROFILE, DRANET = "gke.networks.io/accelerator-network-profile", "cloud.google.c
     [("a3-highgpu-8g", False), ("a3-megagpu-8g", False), ("a3-ultragpu-8g", True), ("a4-highgpu-8g", True)],
 )
 def test_a_pool_with_interconnect_has_the_label_that_gke_adds(machine_type: str, dranet: bool) -> None:
-    """field cases G1 and G2: GKE writes the profile's label into the pool's config; its DRANET driver is for the series
-    with RDMA alone, and excludes the multi-networking by which the others reach their interfaces."""
+    """field cases G1 and G2: GKE adds the profile's label to the pool's config. Its DRANET driver supports only series
+    with RDMA, and excludes the multi-networking that the other series use."""
     labels = config(interconnected(machine_type, capacity=["spot"], max=4))["labels"]
     assert labels[PROFILE] == "auto"
     assert (DRANET in labels) is dranet
@@ -45,7 +45,7 @@ def test_a_pool_without_interconnect_has_only_the_clusters_network() -> None:
 
 
 def test_reserved_and_flex_start_pools_have_no_compact_placement_by_default() -> None:
-    """A reservation has its place already; flex-start takes one only under a workload policy."""
+    """A reservation has its placement already; flex-start supports one only with a workload policy."""
     ladder = ["reserved", "flex", "spot"]
     found = rungs(interconnected("a4-highgpu-8g", capacity=ladder, max=4))
     placed = {name: each.inputs.get("placementPolicy") for name, each in found.items()}

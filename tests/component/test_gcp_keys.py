@@ -9,7 +9,8 @@ from tests.component.gke_cluster import CLUSTER, KEY, cluster, inputs
 
 class TestSecrets:
     def test_secrets_are_not_encrypted_with_a_customer_key_by_default(self) -> None:
-        """Left out, the provider keeps what was there: a cluster encrypted with a key that is then destroyed."""
+        """If the field were omitted, the provider would keep the old value: a cluster encrypted with a key that is then
+        destroyed."""
         assert inputs()["databaseEncryption"] == {"state": "DECRYPTED"} and not cluster().all("CryptoKey")
 
     @pytest.mark.parametrize("preview", [True, False])

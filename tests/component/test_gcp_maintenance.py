@@ -1,4 +1,4 @@
-"""When GKE may work on a cluster."""
+"""Maintenance windows and exclusions of a GKE cluster."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class TestMaintenance:
             assert "endTime" not in held, "one of the two, never both"
 
     def test_the_exclusion_starts_before_the_end_of_every_version(self) -> None:
-        """cluster-toolkit#6063: the end that GKE works out, that of the version's support, must come after the start:
-        with the day of creation as the start, a version past its support makes no cluster."""
+        """cluster-toolkit#6063: GKE sets the end to the end of the version's support, which must be after the start. If
+        the start were the day of creation, a cluster with an unsupported version could not be created."""
         (held,) = self.policy()["maintenanceExclusions"]
         assert date.fromisoformat(held["startTime"][:10]) < date(2026, 8, 3), "the end of 1.33"
 

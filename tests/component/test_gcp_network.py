@@ -1,4 +1,4 @@
-"""The network on Google Cloud: what the components ask the SDK for, and what they refuse."""
+"""The network on Google Cloud: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 

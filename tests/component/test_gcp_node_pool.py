@@ -16,7 +16,7 @@ from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 
 
 def test_cpu_workers_have_the_guides_size() -> None:
-    """seed row S02: 2..20 on GKE, resized by GKE's own autoscaler."""
+    """seed row S02: 2..20 on GKE, resized by the autoscaler of GKE."""
     found = node_pool(GKE_CPU, "cpu-workers").one(POOL, "cpu-workers")
     assert found.inputs["autoscaling"] == {
         "totalMinNodeCount": 2,
@@ -51,17 +51,17 @@ def test_n1_with_an_attached_v100_is_the_guides_machine() -> None:
 
 
 def test_the_gpu_taint_is_the_one_that_gke_sets() -> None:
-    """seed row S07: nvidia.com/gpu=present:NoSchedule, for any other value collides with GKE's."""
+    """seed row S07: nvidia.com/gpu=present:NoSchedule, because any other value conflicts with GKE's."""
     assert config(GKE_GPU)["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
 
 
 def test_a_gke_gpu_node_has_the_guides_ephemeral_storage() -> None:
-    """seed row S10: 100Gi fit on the boot disk beside the system."""
+    """seed row S10: 100Gi fit on the boot disk in addition to the system."""
     assert config(GKE_GPU)["diskSizeGb"] >= 200
 
 
 def test_nodes_have_secure_boot_and_workload_metadata() -> None:
-    """Secure boot, Workload Identity instead of the node's account, no open kubelet, one image for all."""
+    """Secure boot, Workload Identity instead of the node's account, no open kubelet port, one image type."""
     nodes = config(GKE_CPU)
     assert nodes["shieldedInstanceConfig"] == {"enableSecureBoot": True, "enableIntegrityMonitoring": True}
     assert nodes["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
@@ -84,7 +84,7 @@ def test_arm_nodes_have_no_architecture_taint() -> None:
 
 
 def test_limits_by_zone_are_an_option() -> None:
-    """The total is what networks, bills and checks go by."""
+    """Networks, costs and checks use the total."""
     spec = pool(GKE_CPU, per_zone=True, zones=GCP_ZONES, min=1, max=5)
     found = made(spec)
     assert found["autoscaling"] == {"minNodeCount": 1, "maxNodeCount": 5, "locationPolicy": "BALANCED"}
@@ -93,7 +93,7 @@ def test_limits_by_zone_are_an_option() -> None:
 
 
 def test_nodes_have_the_clusters_location_and_labels() -> None:
-    """The account decides what nodes may do, not the scopes of their tokens."""
+    """The roles of the account limit the nodes, not the scopes of their tokens."""
     found = node_pool(GKE_CPU, "cpu-workers", tags={"team": "ml"}).one(POOL).inputs
     assert (found["location"], found["cluster"]) == ("us-central1", "train")
     assert found["nodeConfig"]["resourceLabels"] == {"team": "ml", "gpuyard-pool": "cpu-workers"}
@@ -115,7 +115,7 @@ def test_an_ai_zone_is_used_only_by_gpu_pools_that_name_it() -> None:
 
 
 def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
-    """The count at the start is per zone: one in each of two zones would be more than one."""
+    """The initial count is per zone, so one in each of two zones would exceed a maximum of one."""
     assert made(pool(GKE_CPU, min=1, max=1))["initialNodeCount"] == 0
     assert made(pool(GKE_CPU, min=3, max=3))["initialNodeCount"] == 1
 
@@ -124,7 +124,8 @@ def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
     ("zones", "least", "each"), [(1, 1, 1), (2, 1, 0), (3, 1, 0), (3, 2, 0), (3, 4, 1), (3, 6, 2), (2, 5, 2)]
 )
 def test_a_pool_starts_with_no_more_nodes_than_its_minimum(zones: int, least: int, each: int) -> None:
-    """field case G4: `min: 1` bought a GPU node in every zone, and `min: 4` six of them in three."""
+    """field case G4: without this, `min: 1` created a GPU node in every zone, and `min: 4` six of them in three
+    zones."""
     names = ["us-central1-a", "us-central1-b", "us-central1-c"][:zones]
     for spec in (GKE_GPU, GKE_CPU):
         found = node_pool(pool(spec, min=least, max=20), zones=names).one(POOL).inputs
@@ -183,7 +184,8 @@ def test_the_boot_disk_type_can_be_set() -> None:
 def test_local_ssds_are_the_pods_ephemeral_storage(
     machine_type: str, changes: dict[str, Any], ephemeral: int | None, block: int | None
 ) -> None:
-    """seed row S10: what comes with a machine and is not wanted so stays a block device, for GKE would use it."""
+    """seed row S10: local SSDs that are part of a machine but not used as storage stay block devices, otherwise GKE
+    would use them."""
     spec = pool(GKE_GPU, machine_types=[machine_type], **changes)
     nodes = config(spec)
     count = {"localSsdCount": ephemeral} if ephemeral else None
@@ -233,6 +235,6 @@ def test_gpus_are_shared_by_time_slicing_mps_or_partitions(
 
 
 def test_a_mistake_is_reported_before_anything_is_created() -> None:
-    """A library user's, told without the stack's config."""
+    """A mistake of a library user, reported without a stack's config."""
     with pytest.raises(pulumi.RunError, match="GkeNodePool gpu-workers: one value cannot work"):
         node_pool(pool(GKE_GPU, capacity=["flex"], min=1))

@@ -1,4 +1,4 @@
-"""What a pool on GKE says of its nodes' system, and what the cluster may have besides."""
+"""Node system settings of a pool on GKE, and optional features of the cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_pods_per_node_can_be_set_for_a_pool() -> None:
 
 
 def test_a_sub_block_of_a_reservation_is_used() -> None:
-    """field case G10: A4X and TPUs are sold by sub-blocks."""
+    """field case G10: reservations of A4X and TPUs consist of sub-blocks."""
     reservation = {"name": "h100", "project": "owner-1", "block": "b-1", "sub_block": "s-2"}
     spec = pool(GKE_GPU, capacity=["reserved"], reservation=reservation, zones=GCP_ZONES[:1])
     affinity = rungs(spec)["gpu-workers-reserved"].inputs["nodeConfig"]["reservationAffinity"]
@@ -30,7 +30,7 @@ def test_a_sub_block_of_a_reservation_is_used() -> None:
 
 
 def test_kernel_parameters_and_huge_pages_reach_the_nodes() -> None:
-    """field case G10: 4,096 pages of 2 MiB are what NVIDIA's network plug-ins ask for."""
+    """field case G10: the network plug-ins of NVIDIA require 4,096 pages of 2 MiB."""
     nodes = config(
         pool(GKE_CPU, machine_types=["c3-standard-88"], sysctls={"net.core.somaxconn": "4096"},
              huge_pages={"two_mib": 4096, "one_gib": 2})
@@ -56,7 +56,7 @@ def test_secondary_boot_disks_are_an_option(disk: dict[str, str], mode: str | No
 
 
 def test_floats_from_other_languages_become_integers() -> None:
-    """field case G10: a program in TypeScript or YAML hands on floats."""
+    """field case G10: programs in TypeScript or YAML send floats."""
     pages = {"two_mib": 4096.0, "one_gib": 2.0}
     nodes = config(pool(GKE_CPU, machine_types=["c3-standard-88"], huge_pages=pages))
     assert nodes["linuxNodeConfig"]["hugepagesConfig"] == {"hugepageSize2m": 4096, "hugepageSize1g": 2}

@@ -1,4 +1,4 @@
-"""Whether the zones have the pools' machine types and the location the version is known before anything is made."""
+"""Machine types and versions that Google does not offer are reported before anything is created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.gcp.offerings import Offerings
 from recording.stacks import record, settings
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 from tests.config.test_errors import changed
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 A, B = GCP_ZONES
 MACHINES = "gcp:compute/getMachineTypes:getMachineTypes"
@@ -20,12 +20,12 @@ VERSIONS = "gcp:container/getEngineVersions:getEngineVersions"
 
 
 def offered(machines: dict[str, set[str]], minors: str = "1.34 1.35 1.36", newest: str = "1.36") -> Offerings:
-    """What Google would say: zone → machine types."""
+    """The answer of Google: zone → machine types."""
     found = {zone: frozenset(machines.get(zone, ())) for zone in (*GCP_ZONES, *machines)}
     return Offerings(found, frozenset(minors.split()), {"REGULAR": newest})
 
 
-def told(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
+def reported(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
     """(path, wrong, allowed, fix) of every problem."""
     found = offerings.problems(pools, GCP_ZONES, offered(machines))
     return [(each.path, each.wrong, each.allowed, each.fix) for each in found]
@@ -33,23 +33,23 @@ def told(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str
 
 def test_types_that_every_zone_offers_are_accepted() -> None:
     both = {"n2-standard-8", "g2-standard-8"}
-    assert told({"cpu": GKE_CPU, "gpu": GKE_GPU}, {A: both, B: both}) == []
+    assert reported({"cpu": GKE_CPU, "gpu": GKE_GPU}, {A: both, B: both}) == []
 
 
 def test_a_type_that_no_zone_offers_is_reported_with_the_nearest_one() -> None:
-    ((path, wrong, allowed, fix),) = told({"gpu": GKE_GPU}, {A: {"g2-standard-12"}, B: {"g2-standard-16"}})
+    ((path, wrong, allowed, fix),) = reported({"gpu": GKE_GPU}, {A: {"g2-standard-12"}, B: {"g2-standard-16"}})
     assert (path, wrong) == ("gpu.machine_types[0]", f"not offered in {A}, {B}")
     assert "g2-standard-12" in allowed and "g2-standard-16" in allowed and fix.startswith("write g2-standard-12")
 
 
 def test_a_type_of_other_zones_of_the_network_is_reported_with_these_zones() -> None:
     only_a = pool(GKE_GPU, zones=[A])
-    ((path, _, _, fix),) = told({"gpu": only_a}, {A: set(), B: {"g2-standard-8"}})
+    ((path, _, _, fix),) = reported({"gpu": only_a}, {A: set(), B: {"g2-standard-8"}})
     assert path == "gpu.machine_types[0]" and fix == f"use the network's zones {B}"
 
 
 def test_the_fix_leaves_out_a_zone_without_the_type() -> None:
-    ((path, wrong, _, fix),) = told({"gpu": GKE_GPU}, {B: {"g2-standard-8"}})
+    ((path, wrong, _, fix),) = reported({"gpu": GKE_GPU}, {B: {"g2-standard-8"}})
     assert (path, wrong, fix) == ("gpu.zones", f"{A} does not offer g2-standard-8", f"write [{B}]")
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_zone_is_reported_once_and_not_for_each_pool() -> None:
 
 
 def test_gpus_missing_from_the_table_of_zones_are_reported_if_lookups_fail() -> None:
-    """reliability case R16: a project whose APIs are off; switching them on is the way round an old list."""
+    """reliability case R16: the APIs of the project are disabled; enabling them avoids an outdated table."""
     zones = ["us-central1-a", "us-central1-f"]
     specs: dict[str, Any] = {"cpu": GKE_CPU, "gpu": GKE_GPU, "there": pool(GKE_GPU, zones=["us-central1-a"])}
     (said,) = offerings.unasked_problems(specs, zones)
@@ -75,7 +75,7 @@ def test_gpus_missing_from_the_table_of_zones_are_reported_if_lookups_fail() -> 
 
 
 def test_gpus_attached_to_n1_are_checked_with_the_table_of_zones() -> None:
-    """reliability case R16: the provider cannot ask where Google attaches them."""
+    """reliability case R16: the provider has no lookup for the zones in which Google attaches them."""
     spec = pool(GKE_GPU, machine_types=["n1-standard-8"], accelerator={"type": "nvidia-tesla-p100", "count": 1})
     (said,) = offerings.attached_problems({"gpu": spec}, ["us-central1-a", "us-central1-c"])
     assert said.wrong.startswith("us-central1-a did not offer nvidia-tesla-p100")
@@ -133,7 +133,7 @@ def test_the_stack_stops_before_anything_is_made(preview: bool) -> None:
 
 def test_with_disabled_apis_the_first_preview_continues_with_a_warning(caplog: Any) -> None:
     def off(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 403: Compute Engine API has not been used in project 123 before or it is disabled.")
+        raise LookupFailed("Error 403: Compute Engine API has not been used in project 123 before or it is disabled.")
 
     made = record(settings("dev-gke"), "dev-gke", preview=True, outputs={MACHINES: off})
     assert made.all("gcp:projects/service:Service")
@@ -148,11 +148,11 @@ def test_with_disabled_apis_the_first_preview_continues_with_a_warning(caplog: A
     ],
 )
 def test_the_stack_reports_a_zone_that_does_not_exist(said: str) -> None:
-    """No region's zones are known by heart: us-east1 has no a."""
+    """The zones of a region are looked up: us-east1 does not have a zone a."""
 
     def machines(args: dict[str, Any]) -> dict[str, Any]:
         if args["zone"] == B:
-            raise Refused(said)
+            raise LookupFailed(said)
         return {"id": "x", "machineTypes": [{"name": "n2-standard-8"}, {"name": "g2-standard-8"}]}
 
     only_a = changed("dev-gke", {f"gpuyard:nodePools/{name}/zones": [A] for name in ("cpu-workers", "gpu-workers")})
@@ -162,7 +162,7 @@ def test_the_stack_reports_a_zone_that_does_not_exist(said: str) -> None:
 
 def test_a_missing_project_is_not_reported_as_a_missing_zone() -> None:
     def gone(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 404: The resource 'projects/my-project' was not found, notFound")
+        raise LookupFailed("Error 404: The resource 'projects/my-project' was not found, notFound")
 
     with pytest.raises(pulumi.RunError, match=r"did not return what it offers: .*projects/my-project"):
         record(settings("dev-gke"), "dev-gke", outputs={MACHINES: gone})
@@ -170,7 +170,7 @@ def test_a_missing_project_is_not_reported_as_a_missing_zone() -> None:
 
 def test_other_lookup_errors_are_reported_with_the_message_of_google() -> None:
     def forbidden(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
+        raise LookupFailed("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
 
     with pytest.raises(
         pulumi.RunError, match=r"did not return what it offers: .*compute\.machineTypes\.list"

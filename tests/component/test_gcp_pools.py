@@ -1,4 +1,4 @@
-"""What is right of a pool on GKE, and looks much like a mistake: each stands beside one that is refused."""
+"""Valid pools on GKE that are similar to refused ones."""
 
 from __future__ import annotations
 

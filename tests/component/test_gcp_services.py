@@ -10,7 +10,7 @@ import pytest
 from components.gcp.services import REQUIRED, GcpServices
 from recording.recorder import run
 from recording.stacks import record
-from tests.component.existing_gcp_network import says
+from tests.component.existing_gcp_network import network_lookups
 from tests.component.stage import GCP_ZONES, gcp_options
 from tests.config.test_errors import changed
 
@@ -18,12 +18,12 @@ from tests.config.test_errors import changed
 class TestServices:
     @pytest.mark.parametrize("owned", [False, True])
     def test_nothing_is_created_before_its_api_is_enabled(self, owned: bool) -> None:
-        """In a new project accounts, roles and keys fail where they are made side by side with it."""
+        """In a new project, accounts, roles and keys cannot be created before their API is enabled."""
         config = changed("dev-gke", {"gpuyard:cluster/secretsKey": "new"})
         if owned:
             given = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "grant": True}
             config["gpuyard:network"] = {"zones": GCP_ZONES, "existing": given}
-        made = record(config, "dev-gke", outputs=says())
+        made = record(config, "dev-gke", outputs=network_lookups())
         services = made.all("gcp:projects/service:Service")
         others = [found for found in made.resources.values() if found.package == "gcp" and found not in services]
         assert len(services) > 5 and len(others) > 8

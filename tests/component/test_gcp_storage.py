@@ -1,4 +1,4 @@
-"""Storage classes and snapshot classes on Google Cloud: what the components ask the SDK for, and what they refuse."""
+"""Storage classes and snapshot classes on Google Cloud: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parameters(name: str, **args: Any) -> dict[str, str]:
 
 class TestExports:
     def test_only_nodes_can_mount_the_file_system_of_a_claim(self) -> None:
-        """security case M12: without export options the whole VPC and all that is connected to it may."""
+        """security case M12: without export options, the whole VPC and connected networks can mount it."""
         made = record(changed("dev-gke", {}), "dev-gke").all("StorageClass")
         shared = next(each.inputs["parameters"] for each in made if each.inputs["metadata"]["name"] == "shared")
         assert json.loads(shared["nfs-export-options-on-create"]) == [
@@ -41,7 +41,7 @@ class TestExports:
         ]
 
     def test_multishare_instances_have_no_export_options(self) -> None:
-        """gcp-filestore-csi-driver: multishare has none."""
+        """gcp-filestore-csi-driver: multishare does not support export options."""
         found = parameters(
             "shared", client_cidrs=["10.0.0.0/20"], filestore_tier="enterprise", filestore_multishare=True
         )
@@ -52,7 +52,7 @@ class TestExports:
 class TestClasses:
     @pytest.mark.parametrize("name", ["block", "block-fast", "shared"])
     def test_the_classes_have_the_names_and_policies_of_those_on_aws(self, name: str) -> None:
-        """seed row S11: persistent disks for one pod, Filestore for many."""
+        """seed row S11: persistent disks for one pod, Filestore for several."""
         found = next(f.inputs for f in storage().all("StorageClass") if f.inputs["metadata"]["name"] == name)
         driver = "filestore.csi.storage.gke.io" if name == "shared" else "pd.csi.storage.gke.io"
         assert found["provisioner"] == driver
@@ -79,7 +79,7 @@ class TestClasses:
         ],
     )
     def test_a_disk_has_a_type_that_every_pool_supports(self, types: list[str], kind: str) -> None:
-        """seed row S10: hyperdisk where the series have it, else persistent disks."""
+        """seed row S10: hyperdisk if all series support it, otherwise persistent disks."""
         assert gcp_storage.disk_kind(types) == kind
         made, fast = parameters("block", machine_types=types), parameters("block-fast", machine_types=types)
         assert made["type"] == {"pd": "pd-balanced", "hyperdisk": "hyperdisk-balanced", "dynamic": "dynamic"}[kind]
@@ -92,7 +92,7 @@ class TestClasses:
                 assert kinds & set(machine.disks), (name, kinds)
 
     def test_disks_and_instances_of_claims_have_the_labels(self) -> None:
-        """field case A8: the provider's default labels do not reach what the drivers make."""
+        """field case A8: the provider's default labels do not apply to what the drivers create."""
         for name in ("block", "block-fast", "shared"):
             assert parameters(name, tags={"team": "ml", "stage": "dev"})["labels"] == "team=ml,stage=dev"
             assert "labels" not in parameters(name)

@@ -1,4 +1,4 @@
-"""How the nodes of a pool on GKE are renewed."""
+"""Upgrades of the nodes of a pool on GKE."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.component.stage import GKE_CPU, GKE_GPU, pool
 
 
 def test_upgrades_add_a_cpu_node_first_and_remove_a_gpu_node_first() -> None:
-    """A spare GPU is seldom to be had, and a reservation has none."""
+    """A spare GPU is rarely available, and a reservation has none."""
     fewer = {"strategy": "SURGE", "maxSurge": 0, "maxUnavailable": 1}
     assert made(GKE_CPU)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 1, "maxUnavailable": 0}
     assert made(GKE_GPU)["upgradeSettings"] == fewer
@@ -51,7 +51,8 @@ def test_the_soak_time_is_an_hour_by_default() -> None:
     ],
 )
 def test_the_timeouts_follow_from_the_number_of_nodes(changes: dict[str, Any], hours: int) -> None:
-    """field case G3: the provider gives up after two hours; GKE gives a node's pods one, and a soak up to a week."""
+    """field case G3: the provider's default is two hours; GKE waits up to an hour for a node's pods, and a soak can
+    take a week."""
     given = node_pool(pool(GKE_GPU, **changes)).one(POOL).options["customTimeouts"]
     assert given.create == given.delete == "120m"
     minutes = int(given.update.removesuffix("m"))
@@ -59,7 +60,8 @@ def test_the_timeouts_follow_from_the_number_of_nodes(changes: dict[str, Any], h
 
 
 def test_a_reserved_pool_is_deleted_before_it_is_recreated() -> None:
-    """field case G6: its replacement wants the machines that the old one holds; the others leave no gap."""
+    """field case G6: its replacement needs the machines that the old pool uses; other pools are replaced without a
+    gap."""
     found = rungs(pool(GKE_GPU, capacity=["reserved", "spot", "on_demand"]))
     first = {name: bool(each.options.get("deleteBeforeReplace")) for name, each in found.items()}
     assert first == {"gpu-workers-reserved": True, "gpu-workers-spot": False, "gpu-workers": False}

@@ -9,7 +9,7 @@ from tests.component.stage import aws_options
 
 
 def test_prometheus_selects_every_monitor_and_rule_and_has_a_volume() -> None:
-    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which a destroy takes along."""
+    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a standard volume, which a destroy deletes."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     for kind in ("serviceMonitor", "podMonitor", "rule"):
@@ -32,8 +32,8 @@ def test_only_node_exporter_has_privileged_access() -> None:
 
 
 def test_monitors_cannot_read_prometheus_token() -> None:
-    """security case M14: monitors may name no file, and what needs the token is scraped by jobs of Prometheus' own,
-    under the labels that the chart's rules ask for."""
+    """security case M14: monitors cannot name a file. Targets that need the token are scraped by separate jobs, with
+    the labels that the chart's rules expect."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     assert spec["arbitraryFSAccessThroughSMs"] == {"deny": True}

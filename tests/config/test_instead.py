@@ -1,4 +1,4 @@
-"""A key that only the other cloud has is refused with what takes its place, so every such key has a hint."""
+"""A key that only the other cloud has is refused with its replacement, so every such key has a hint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stack import on
 
 
 def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
-    """Paths of the fields that `there` has and `here` lacks; of what is lacking, not what is in it."""
+    """Paths of the fields that `there` has and `here` lacks; only the outermost path of what `here` lacks."""
     for name, field in there.fields.items():
         where = f"{path}.{name}".lstrip(".")
         if name not in here.fields:

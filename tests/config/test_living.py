@@ -1,4 +1,5 @@
-"""A file that is changed while its environment exists: what cannot change is refused at preview, with the way out."""
+"""A file that changes while its environment exists: changes of immutable fields are refused at preview, with the
+fix."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from stack.aws import changes as aws_changes
 from stack.changes import Effect
 from stack.gcp import changes as gcp_changes
 from tests.config.network import DELETE
-from tests.config.test_errors import PROBLEM, Told, changed
+from tests.config.test_errors import PROBLEM, Reported, changed
 from tests.living import changed as run
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
@@ -96,12 +97,14 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
 ]
 
 
-def told(stack: str, changes: dict[str, Any], before: Recording | None = None, **more: Any) -> list[Told]:
-    """What is refused where `before` exists, or else what the stack's file says."""
+def reported_problems(
+    stack: str, changes: dict[str, Any], before: Recording | None = None, **more: Any
+) -> list[Reported]:
+    """The problems of the changed file if `before` exists; without it, the environment of the stack's file."""
     with pytest.raises(pulumi.RunError) as caught:
         run(before or recorded(stack), changed(stack, changes), stack, **more)
     assert "nothing was changed" in str(caught.value)
-    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    return [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
 
 
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
@@ -109,8 +112,8 @@ def told(stack: str, changes: dict[str, Any], before: Recording | None = None, *
 def test_immutable_fields_are_refused_with_the_existing_value_and_a_fix(
     stack: str, changes: dict[str, Any], words: dict[str, list[str]], finished: bool
 ) -> None:
-    """Reliability cases R1, R2, R3 and R5: by comparison with what exists, after a failed `up` too."""
-    found = {each.path: each for each in told(stack, changes, finished=finished)}
+    """Reliability cases R1, R2, R3 and R5: by comparison with what exists, also after a failed `up`."""
+    found = {each.path: each for each in reported_problems(stack, changes, finished=finished)}
     assert set(words) <= set(found), found
     for path, texts in words.items():
         for text in texts:
@@ -140,7 +143,7 @@ UNCHANGED: list[tuple[str, dict[str, Any]]] = [
 def test_an_unchanged_file_gives_no_error_and_no_warning(
     stack: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reliability case R1: also where defaults are filled in."""
+    """Reliability case R1: also if defaults are written out."""
     config = changed(stack, changes)
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
@@ -168,7 +171,7 @@ BUCKET = {"bucket": "acme-data", "namespace": "training"}
     ],
 )
 def test_the_last_entry_of_a_map_can_be_removed(stack: str, path: str, last: dict[str, Any]) -> None:
-    """Reliability case R1: the last person shut out, the last bucket taken away, was a KeyError in the preview."""
+    """Reliability case R1: removing the last access entry or the last bucket caused a KeyError in the preview."""
     run(record(changed(stack, {path: last}), stack), changed(stack, {path: {}}), stack)
 
 

@@ -1,4 +1,4 @@
-"""A file that is changed while nodes run: what would take them away is refused, or said in words that nobody misses."""
+"""A file that changes while nodes run: changes that would delete nodes are refused, or give a clear warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from recording.recording import Recording
 from recording.stacks import record
 from tests.config.test_errors import changed
-from tests.config.test_living import told
+from tests.config.test_living import reported_problems
 from tests.living import changed as run
 
 NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/version"
@@ -27,7 +27,7 @@ def existing(stack: str, changes: dict[str, Any]) -> Recording:
 
 @functools.cache
 def plain(stack: str) -> Recording:
-    """The stack in three zones; recorded once, so look and do not touch."""
+    """The stack in three zones; recorded once, so tests must not modify it."""
     return existing(stack, {})
 
 
@@ -37,13 +37,13 @@ def change(stack: str, before: Recording, changes: dict[str, Any], **more: Any) 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
-    """Reliability case R2: first refused with the way, then the way, then without a word."""
+    """Reliability case R2: first refused with the required steps, then these steps, then accepted without a warning."""
     *kept, gone = ZONES[stack]
     fewer = {f"{NET}/zones": kept}
     leave = {f"{POOLS}/{pool}/zones": kept for pool in ("cpu-workers", "gpu-workers")}
     nodes = {f"{pool}-{zone}": 1 for pool in ("cpu-workers", "gpu-workers-spot") for zone in ZONES[stack]}
     before = plain(stack)
-    (said,) = told(stack, fewer, before=before, sizes=nodes)
+    (said,) = reported_problems(stack, fewer, before=before, sizes=nodes)
     assert said.path == "gpuyard:network.zones"
     assert f"{gone} is gone from the file and has nodes of" in said.wrong
     assert f"keep {gone} here and give" in said.fix and "then remove it" in said.fix
@@ -70,10 +70,12 @@ def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, war
 def test_on_eks_a_maximum_below_the_current_size_is_refused(
     has: int, nodes: dict[str, int], max: int, words: str
 ) -> None:
-    """Reliability case R4: nodes in use are never taken away silently."""
+    """Reliability case R4: nodes in use are never deleted silently."""
     before = existing("dev", {f"{NET}/zones": [A, B]})
     pool = {f"{NET}/zones": [A, B], f"{POOLS}/cpu-workers/min": 1, f"{POOLS}/cpu-workers/max": max}
-    (said,) = told("dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()})
+    (said,) = reported_problems(
+        "dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()}
+    )
     assert said.path == "gpuyard:nodePools.cpu-workers.max" and words in said.wrong and "kubectl drain" in said.fix
     change("dev", before, {**pool, f"{POOLS}/cpu-workers/max": 4}, sizes={f"cpu-workers-{zone}": 1 for zone in nodes})
 
@@ -86,7 +88,7 @@ def test_on_gke_nodes_above_the_maximum_are_kept_with_a_warning(warned: list[str
 
 
 def test_on_eks_the_size_is_raised_to_a_raised_minimum(warned: list[str]) -> None:
-    """Reliability case R4: EKS refuses a minimum above the size; everybody else's size stays the autoscaler's."""
+    """Reliability case R4: EKS refuses a minimum above the size; the autoscaler keeps control of all other sizes."""
     sizes = {f"cpu-workers-{zone}": count for zone, count in zip(ZONES["dev"], (1, 3, 1))}
     made = change("dev", plain("dev"), {f"{POOLS}/cpu-workers/min": 6}, sizes=sizes)
     found = {each.name: each for each in made.all("NodeGroup") if each.name in sizes}
@@ -100,7 +102,7 @@ def test_on_eks_the_size_is_raised_to_a_raised_minimum(warned: list[str]) -> Non
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_renamed_pool_is_reported_as_a_deletion_in_capitals(stack: str, warned: list[str]) -> None:
-    """Reliability case R6: and `was` deletes nothing."""
+    """Reliability case R6: and with `was` nothing is deleted."""
     pools = changed(stack, {})[POOLS]
     renamed = {**pools, "trainers": pools["gpu-workers"]}
     del renamed["gpu-workers"]
@@ -138,21 +140,21 @@ def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: st
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")
-    (said,) = told(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
+    (said,) = reported_problems(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
     assert said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} skips no minor" in said.wrong
     assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, then `pulumi up`")
     change(stack, before, {VERSION: next})
 
 
 def test_gke_nodes_can_be_two_minors_behind_and_channel_upgrades_are_not_downgrades() -> None:
-    """Reliability case R3: GKE's own rules."""
+    """Reliability case R3: the rules of GKE."""
     before = existing("dev-gke", {VERSION: "1.34"})
     (cluster,) = before.all("gcp:container/cluster:Cluster")
     cluster.outputs.update(masterVersion="1.35.1-gke.1")
     change("dev-gke", before, {VERSION: "1.34"})
     for pool in before.all("gcp:container/nodePool:NodePool"):
         pool.outputs["version"] = "1.33.9-gke.1"
-    found = told("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
+    found = reported_problems("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
     assert {each.wrong for each in found} == {
         f"nodes of {group} run 1.33 and may be two minors behind at most"
         for group in ("cpu-workers", "gpu-workers-spot")
@@ -161,7 +163,8 @@ def test_gke_nodes_can_be_two_minors_behind_and_channel_upgrades_are_not_downgra
 
 
 def test_a_former_group_of_all_zones_is_reported_as_split_and_not_deleted(warned: list[str]) -> None:
-    """Field case A4: a pool's group of all zones, from which AWS can take none; that of one zone goes on."""
+    """Field case A4: a former group of all zones is replaced, because AWS cannot remove a zone from it; a group of one
+    zone is kept."""
     one = {f"{POOLS}/big": {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": [B]}}
     before = existing("dev", one)
     resources, spread = {}, before.all("aws:ec2/subnet:Subnet")
@@ -183,5 +186,5 @@ def test_a_former_group_of_all_zones_is_reported_as_split_and_not_deleted(warned
     assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes a group in each of {A}, {B}, {C}")
     assert "(5 nodes at the moment)" in first and second.startswith("nodePools.gpu-workers")
     more = {**one, f"{NET}/zones": ZONES["dev"], f"{POOLS}/cpu-workers/max": 10}
-    (said,) = told("dev", more, before=was, sizes={"big": 3})
+    (said,) = reported_problems("dev", more, before=was, sizes={"big": 3})
     assert f"big-{B} has 3 nodes at the moment, and its share is 2" in said.wrong

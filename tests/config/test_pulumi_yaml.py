@@ -1,4 +1,4 @@
-"""Pulumi.yaml declares what the program reads, and it is generated from the same declarations."""
+"""Pulumi.yaml declares the keys that the program reads, and is generated from the same declarations."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_pulumi_yaml_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_key_is_declared_with_its_type_and_default(cloud: str) -> None:
-    """seed row S24: `pulumi config` knows every key. Without a default, the engine's own error about a missing value
-    would come first, and that knows no near names."""
+    """seed row S24: `pulumi config` lists every key. Without a default, the engine's error about a missing value would
+    come first, and it does not name similar keys."""
     fields = {to_camel(name): field for name, field in on.shape(cloud).fields.items()}
     assert set(DECLARED) == set(fields)
     for key, found in DECLARED.items():

@@ -1,4 +1,4 @@
-"""What works today and deserves a look is said at every preview, with its place in the file; it stops nobody."""
+"""Warnings: every preview shows valid but risky settings with their path in the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_endpoint_open_to_the_internet_gives_a_warning(stack: str, cidrs: lis
 
 
 def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
-    """security case M2: who may make pods in kube-system has the rights of what runs there."""
+    """security case M2: a person who can create pods in kube-system gets the permissions of the components there."""
     ci = {"principalArn": "arn:aws:iam::111122223333:role/ci", "level": "edit"}
     (said,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
     assert said.startswith("cluster.access.ci: `edit`") and "namespaces" in said
@@ -38,7 +38,7 @@ def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
 
 
 def test_the_production_example_gives_one_warning() -> None:
-    """security cases M2, M5 and M13: nothing open, no rights too wide, no volume for the first who comes."""
+    """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))
     (said,) = config.warnings(date(2026, 11, 23))
     assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
@@ -80,7 +80,7 @@ def test_the_default_version_gives_a_warning_when_support_ends() -> None:
 
 
 def test_an_old_image_release_gives_a_warning_with_the_update() -> None:
-    """security case M8: pinned releases stay as they are, and every preview says how old they are."""
+    """security case M8: pinned releases do not change, so every preview shows their age."""
     old = {"gpuyard:nodePools/gpu-workers/release": "1.35.6-20260714"}
     (said,) = warned("dev", old)
     assert said.startswith("nodePools.gpu-workers.release: the nodes' image 1.35.6-20260714 is 132 days old")
@@ -92,7 +92,7 @@ def test_an_old_image_release_gives_a_warning_with_the_update() -> None:
 
 
 def test_a_bottlerocket_release_named_after_a_commit_of_digits_has_no_age() -> None:
-    """security case M8: one commit of forty has no letter among its first eight digits."""
+    """security case M8: one in forty commits has no letter in its first eight digits."""
     gpu = "gpuyard:nodePools/gpu-workers"
     assert warned("dev", {f"{gpu}/image": "bottlerocket", f"{gpu}/release": "1.57.0-12345678"}) == []
 
@@ -114,7 +114,7 @@ def test_an_unreachable_capacity_type_gives_a_warning() -> None:
 
 
 def test_different_nodes_within_a_pool_give_a_warning() -> None:
-    """field case A6: other GPUs, or larger machines behind the first."""
+    """field case A6: different GPUs, or larger machine types after the first."""
     gpu = "gpuyard:nodePools/gpu-workers/machineTypes"
     (said,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
     assert said.startswith("nodePools.gpu-workers.machineTypes: nodes have L4 or A10G")
@@ -124,7 +124,7 @@ def test_different_nodes_within_a_pool_give_a_warning() -> None:
 
 
 def test_more_groups_than_the_default_quota_give_a_warning() -> None:
-    """reliability case R17: a group for each rung in each zone."""
+    """reliability case R17: a group for each capacity type in each zone."""
     pool = {"machineTypes": ["m5.large"], "min": 0, "max": 4}
     many = {f"gpuyard:nodePools/pool-{number}": pool for number in range(14)}
     (said,) = warned("dev", many)
@@ -145,7 +145,7 @@ def test_system_pods_on_spot_nodes_only_give_a_warning() -> None:
 
 
 def test_a_pod_range_chosen_around_another_gives_a_warning() -> None:
-    """Another range there would choose another one, and a range in use cannot move."""
+    """A change of the other range would change this one, and a range in use cannot change."""
     wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
     (said,) = warned("dev-gke", wide)
     assert said.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in said
@@ -180,7 +180,7 @@ def test_an_exclusion_that_outlasts_every_version_is_reported(channel: str, last
 
 
 def test_a_machine_type_that_the_newest_node_image_does_not_support_gives_a_warning() -> None:
-    """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when it was last looked at."""
+    """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when last checked."""
     high = {f"gpuyard:nodePools/gpu-workers/{key}": value
             for key, value in (("machineTypes", ["a3-highgpu-8g"]), ("zones", ["us-central1-a"]))}  # fmt: skip
     (said,) = warned("dev-gke", {**high, "gpuyard:cluster/version": "1.35"})

@@ -30,12 +30,12 @@ def provider() -> AwsProvider:
 
 
 def aws_resources(made: Recording) -> list[Resource]:
-    """Those of the recording that the aws provider serves, by name."""
+    """The resources of the recording that the aws provider manages, sorted by name."""
     return sorted((found for found in made.resources.values() if found.package == "aws"), key=str)
 
 
 def refusals(resource: Resource, inputs: dict[str, Any] | None = None) -> list[str]:
-    """What the sandbox's provider has against these inputs."""
+    """The reasons for which the sandbox's provider refuses these inputs."""
     _, failures = provider().check(resource.type, resource.urn, {}, inputs or resource.inputs, b"seed")
     return [f"{resource} {failure.property}: {failure.reason}" for failure in failures]
 
@@ -47,7 +47,7 @@ def requests(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """What the service would refuse although botocore's own validator lets it pass: enums, patterns, lengths."""
+    """What the service would refuse although botocore's validator accepts it: enums, patterns, lengths."""
     kind = shape.type_name
     if kind == "structure":
         for key, item in value.items():
@@ -76,7 +76,7 @@ def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
 
 
 def _python(pattern: str) -> str:
-    """AWS writes Java's patterns; those that occur here differ in Unicode's classes and pairs of surrogates alone."""
+    """AWS writes patterns for Java; those used here differ only in Unicode classes and surrogate pairs."""
     spelled = {
         r"\p{L}": r"\w",
         r"\p{Z}": r"\s",
@@ -111,7 +111,7 @@ POOLS: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def described(case: str) -> list[Resource]:
-    """All of a stack of the repository, or what one more pool adds to the development stack."""
+    """All resources of a stack of the repository, or those that another pool adds to the development stack."""
     if case in EKS:
         return aws_resources(recorded(case))
     config = settings("dev")
@@ -142,7 +142,7 @@ def test_every_call_matches_the_api_model_of_aws(case: str) -> None:
 
 
 def test_every_resource_has_a_call_to_check() -> None:
-    """Else the checks above would pass on nothing."""
+    """Otherwise the checks above would pass without any call."""
     silent = [str(found) for found in aws_resources(recorded("dev")) if not requests(found)]
     assert silent == []
 
@@ -162,7 +162,7 @@ def test_every_resource_has_a_call_to_check() -> None:
     ],
 )
 def test_a_wrong_input_is_refused_before_any_call(type: str, change: dict[str, Any], words: str) -> None:
-    """Of what the checks let pass, nothing is proven: so each of them refuses something."""
+    """Proves that each of the checks can refuse something."""
     resource = recorded("dev").all(type)[0]
     inputs = {key: value for key, value in {**resource.inputs, **change}.items() if value is not None}
     reasons = refusals(resource, inputs)
@@ -179,7 +179,7 @@ def trust_policies(made: Recording) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_inline_policies_pass_the_linter(stack: str) -> None:
-    """seed row S04: actions exist, resources fit them, nothing is granted by accident."""
+    """seed row S04: actions exist, resources match them, nothing is granted by accident."""
     documents = [found.inputs["policy"] for found in recorded(stack).all("RolePolicy")]
     assert documents
     findings = [str(finding) for text in documents for finding in analyze_policy_string(text).findings]
@@ -193,7 +193,7 @@ def test_the_linter_finds_an_action_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_only_aws_services_assume_roles_and_pods_only_with_their_service_account(stack: str) -> None:
-    """Nobody assumes a role by a wildcard, and a pod's role is for one service account of this cluster."""
+    """No trust policy has a wildcard, and a pod's role is for one service account of this cluster."""
     made = recorded(stack)
     for role, statements in trust_policies(made).items():
         for statement in statements:
@@ -215,7 +215,7 @@ def test_only_aws_services_assume_roles_and_pods_only_with_their_service_account
 
 @pytest.mark.parametrize("stack", EKS)
 def test_pod_identities_match_the_trust_policies_of_their_roles(stack: str) -> None:
-    """An association whose account the role does not trust fails only when the pod starts."""
+    """If the role does not trust the service account, the pod fails only when it starts."""
     made = recorded(stack)
     by_arn = {
         found.outputs["arn"]: json.loads(found.inputs["assumeRolePolicy"])["Statement"][0] for found in made.all("Role")
@@ -238,7 +238,7 @@ def test_attached_managed_policies_exist(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_no_security_group_is_open_to_the_internet(stack: str) -> None:
-    """The endpoint's networks are the person's choice; no rule of a security group is open."""
+    """Only the networks of the endpoint are configurable; no rule of a security group is open."""
     made = recorded(stack)
     opened = [
         str(found)

@@ -1,5 +1,4 @@
-"""docs/security.md: the roles of whoever deploys to Google Cloud let every call of the stacks through, and not much
-else."""
+"""docs/security.md: the roles for deployments to Google Cloud allow every call of the stacks, and not much else."""
 
 from __future__ import annotations
 
@@ -84,7 +83,7 @@ LATER = {"gcp:compute/getInstanceGroup:getInstanceGroup"}
 
 
 def part(name: str) -> dict[str, object]:
-    """A document as it stands on the page."""
+    """A document as it is on the page."""
     found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```\n<!-- {name} end -->", PAGE, re.DOTALL)
     assert found, name
     return yaml.safe_load(found[1])
@@ -98,7 +97,7 @@ def allowed() -> list[str]:
 
 @functools.cache
 def kinds() -> frozenset[str]:
-    """Types of resources and look-ups of all stacks on GKE, and of the choices that none of them makes."""
+    """Types of resources and lookups of all stacks on GKE, and of settings that none of them uses."""
     found = set(LATER)
     for made in [*map(recorded, GKE), *(stack.made for stack in choices.recorded())]:
         found |= {each.type for each in made.resources.values() if each.package == "gcp"}
@@ -107,7 +106,7 @@ def kinds() -> frozenset[str]:
 
 
 def test_every_type_of_resource_has_a_list_of_permissions() -> None:
-    """security case M6: none is forgotten, and none is left over from earlier."""
+    """security case M6: the list is complete, and has no obsolete entries."""
     assert kinds() == NEEDED.keys() | ELSEWHERE.keys()
 
 
@@ -123,7 +122,7 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
 
 
 def test_every_allowed_permission_is_needed() -> None:
-    """security case M6: no right is left over, and none opens the project."""
+    """security case M6: no permission is obsolete, and none gives access to the whole project."""
     needed = {permission for text in NEEDED.values() for permission in text.split()}
     assert set(allowed()) - needed == set()
     assert len(allowed()) == len(set(allowed()))
@@ -132,7 +131,7 @@ def test_every_allowed_permission_is_needed() -> None:
 
 
 def test_the_deployer_can_grant_only_the_roles_of_the_stacks() -> None:
-    """security case M6: projectIamAdmin without a condition makes itself the owner."""
+    """security case M6: with projectIamAdmin without a condition, the deployer could become the owner."""
     stacks = [*map(recorded, GKE), *(stack.made for stack in choices.recorded())]
     granted = {each.inputs["role"]: each.inputs["project"] for made in stacks for each in made.all(GRANTS)}
     own = {role for role, project in granted.items() if project != choices.HOST}

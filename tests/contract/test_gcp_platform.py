@@ -1,4 +1,4 @@
-"""Every choice of network, cluster and storage on Google Cloud against Google's discovery documents."""
+"""Every setting of network, cluster and storage on Google Cloud against Google's discovery documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.gcp.provider import GcpProvider
-from tests.component.existing_gcp_network import says
+from tests.component.existing_gcp_network import network_lookups
 from tests.component.stage import GCP_ZONES
 from tests.config.test_errors import changed
 from tests.contract.test_gcp import refusals
@@ -85,9 +85,9 @@ def provider() -> GcpProvider:
 
 @functools.cache
 def chosen(choice: str) -> Recording:
-    """The development stack with this choice."""
+    """The development stack with this setting."""
     config = changed("dev-gke", {f"gpuyard:{path}": value for path, value in CHOICES[choice].items()})
-    return record(config, "dev-gke", outputs=says())
+    return record(config, "dev-gke", outputs=network_lookups())
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -100,7 +100,7 @@ def test_every_setting_is_valid_for_googles_api(provider: GcpProvider, choice: s
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_setting_changes_the_resources(choice: str) -> None:
-    """No key of the file is dropped on the way."""
+    """No key of the file is ignored."""
     usual = record(settings("dev-gke"), "dev-gke")
     made = chosen(choice)
 
@@ -129,7 +129,7 @@ def test_every_resource_has_a_parent_and_an_explicit_provider(choice: str) -> No
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_setting_keeps_the_order_of_a_destroy(choice: str) -> None:
-    """seed row S01: node pools go before the cluster, and it before its network, its rights and its key."""
+    """seed row S01: node pools are deleted before the cluster, and it before its network, roles and key."""
     made = chosen(choice)
     cluster = made.one("gcp:container/cluster:Cluster")
     for pool in made.all("gcp:container/nodePool:NodePool"):

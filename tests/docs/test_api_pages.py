@@ -1,4 +1,4 @@
-"""docs/api: fresh, complete, and read from the source as it is written."""
+"""docs/api: up to date, complete, and read from the source."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_make_pages_runs_every_generator_and_keeps_the_worst_status(monkeypatch:
 
 
 def test_generating_the_pages_loads_no_sdk() -> None:
-    """They are written from source that need not even import."""
+    """The pages are generated from source text that is not imported."""
     program = "import sys, pages.api.__main__ as m; m.pages(); print([n for n in sys.modules if 'pulumi' in n])"
     argv = [sys.executable, "-c", program]
     done = subprocess.run(argv, cwd=source.ROOT, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""docs/aws.md: the picture and the tables are those of today's stacks; what is written by hand is true of the code."""
+"""docs/aws.md: the picture and the tables match the stacks; the hand-written parts match the code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def changed(change: Callable[[dict[str, Any]], None], stack: str = "dev") -> Sta
 
 @pytest.fixture(scope="module")
 def ladder() -> Stack:
-    """The dev stack with a pool of three rungs, and one on a capacity block."""
+    """The dev stack with a pool of three capacity types, and one with a capacity block."""
 
     def change(config: dict[str, Any]) -> None:
         block = {
@@ -153,7 +153,7 @@ def test_a_role_that_differs_between_stacks_is_listed_separately() -> None:
 
 
 def test_conditions_and_denials_are_shown() -> None:
-    told = tables._statement(
+    shown = tables._statement(
         {
             "Effect": "Deny",
             "Action": ["s3:GetObject", "s3:ListBucket"],
@@ -161,7 +161,7 @@ def test_conditions_and_denials_are_shown() -> None:
             "Condition": {"StringLike": {"s3:prefix": ["a/*", "b/*"]}},
         }
     )
-    assert told == "not s3: GetObject, ListBucket on `*` where `s3:prefix` is `a/*`, `b/*`"
+    assert shown == "not s3: GetObject, ListBucket on `*` where `s3:prefix` is `a/*`, `b/*`"
 
 
 def test_quotas_count_every_capacity_type_at_its_maximum(ladder: Stack) -> None:
@@ -199,9 +199,9 @@ def test_the_yaml_examples_are_accepted() -> None:
 
 def test_aws_commands_are_valid() -> None:
     """Service, operation and parameters, against AWS's own API models."""
-    told = [line for line in page.commands(PAGE) if line[0] == "aws"]
-    assert told
-    for _, service, command, *options in told:
+    shown = [line for line in page.commands(PAGE) if line[0] == "aws"]
+    assert shown
+    for _, service, command, *options in shown:
         client = boto3.client(service, region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
         operation = client.meta.method_to_api_mapping[command.replace("-", "_")]
         shape = client.meta.service_model.operation_model(operation).input_shape
@@ -241,7 +241,8 @@ def test_other_commands_name_keys_and_verbs_that_exist() -> None:
 
 
 def test_the_pod_that_lists_its_gpus_is_unprivileged() -> None:
-    """field case A0: it lands on a GPU node of any pool, asks for one GPU, and claims all as CUDA images do."""
+    """field case A0: it can run on a GPU node of any pool, requests one GPU, and asks for all GPUs in the variable that
+    CUDA images set."""
     (pod,) = [found for found in page.manifests(PAGE) if found.get("metadata", {}).get("name") == "gpus"]
     one, none = pod["spec"]["containers"]
     assert one["resources"]["limits"] == {"nvidia.com/gpu": 1} and "resources" not in none
@@ -275,7 +276,7 @@ def test_the_page_lists_every_protected_resource() -> None:
 
 
 def test_the_page_shows_the_order_of_a_destroy() -> None:
-    """What users made, Helm releases, then storage and the add-ons that run on nodes, node pools, cluster, network."""
+    """Users' objects, Helm releases, then storage and the add-ons that run on nodes, node pools, cluster, network."""
     made = recorded("dev")
     cluster, groups, releases = made.one("aws:eks/cluster:Cluster"), made.all("NodeGroup"), made.all("Release")
     on_nodes = [made.one("aws:eks/addon:Addon", name) for name in ("coredns", "metrics-server", "storage-ebs-csi")]

@@ -1,4 +1,4 @@
-"""docs/gcp.md: the pictures and the tables are those of today's stacks; what is written by hand is true of the code."""
+"""docs/gcp.md: the pictures and the tables match the stacks; the hand-written parts match the code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def changed(change: Callable[[dict[str, Any]], None]) -> Stack:
 
 @pytest.fixture(scope="module")
 def more() -> Stack:
-    """dev-gke with pools of three rungs, of queued flex-start, and counted by zone; a zonal control plane."""
+    """dev-gke with a pool of three capacity types, one with queued flex-start, one with limits by zone, and a zonal
+    control plane."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"] |= POOLS
@@ -195,7 +196,7 @@ def test_quotas_count_every_capacity_type_at_its_maximum(more: Stack) -> None:
 
 
 def test_quotas_are_metrics_of_compute_engine() -> None:
-    """Those that compute.v1 lists; newer GPUs have a quota by family, which is not among them."""
+    """Those that compute.v1 lists; newer GPUs have a quota by family, which is not listed there."""
     known = set(discovery.schemas("compute.v1", "Quota")["Quota"]["properties"]["metric"]["enum"])
     assert known >= {"GPUS_ALL_REGIONS", "CPUS", "PREEMPTIBLE_CPUS"}
     for gpu, name in quotas.GPUS.items():

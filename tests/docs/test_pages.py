@@ -1,4 +1,4 @@
-"""What the pages name exists: commands, files, links, examples. The commands themselves run in tests/engine."""
+"""Commands, files, links and examples that the pages name exist. The commands themselves run in tests/engine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_link_has_a_target(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
-    """Paths in backticks that begin with a folder of the project; braces, globs and placeholders aside."""
+    """Paths in backticks that begin with a folder of the project; except braces, globs and placeholders."""
     folders = "components|stack|recording|pages|plugin|examples|sandbox|tests|tools|bench|docs"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text())
     missing = [path for path in named if not (ROOT / path).exists()]
@@ -59,7 +59,7 @@ def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
 
 
 def test_the_example_program_creates_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """seed row S26: the README's Python, under the recording engine. Installed, `components` is called `gpuyard`."""
+    """seed row S26: the README's Python, under the recorder. When installed, `components` is called `gpuyard`."""
     import components
     import components.aws
 

@@ -1,4 +1,4 @@
-"""docs/pools.md: what its tables say is true of the code. They are generated from the docstrings of the specs."""
+"""docs/pools.md: its tables match the code. They are generated from the docstrings of the specs."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def test_only_gke_has_the_capacity_type_flex() -> None:
 
 
 def eks(spec: Mapping[str, Any]) -> set[str]:
-    """Paths of what is wrong with a pool on EKS."""
+    """Paths of the problems of a pool on EKS."""
     return {found.path for found in eks_pools.problems("made", typing.cast(Any, spec), EKS_ZONES, "1.35")}
 
 
 def gke(spec: Mapping[str, Any]) -> set[str]:
-    """Paths of what is wrong with a pool on GKE."""
+    """Paths of the problems of a pool on GKE."""
     return {found.path for found in gke_pools.problems("made", typing.cast(Any, spec), GKE_ZONES, "1.35")}
 
 
@@ -136,7 +136,7 @@ def test_the_ranges_are_those_of_the_code(
 
 
 def ranges(name: str) -> list[tuple[int, int]]:
-    """What a row says of numbers: "30 to 16384", or "up to 604800" for 0 to that."""
+    """The range in a row: "30 to 16384", or "up to 604800" for a range from 0."""
     meaning = next(each[name] for each in KEYS.values() if name in each).meaning
     found = re.findall(r"(?:\b(\d+)|up) to (\d+)", meaning)
     return [(int(low or 0), int(high)) for low, high in found]

@@ -1,4 +1,4 @@
-"""docs/upgrades.md: its table of fields is that of the code."""
+"""docs/upgrades.md: its table of fields matches the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table() -> list[str]:
 
 
 def test_the_table_of_fields_matches_the_code() -> None:
-    """Reliability case R1: what the page promises is what is refused and said."""
+    """Reliability case R1: the page lists what is refused and what gives a warning."""
     section = PAGE.read_text().partition("\n## ")[2].partition("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("| `")]
     assert shown == table(), "write this into docs/upgrades.md:\n" + "\n".join(table())
@@ -49,7 +49,7 @@ def test_the_commands_for_orphaned_resources_are_those_of_the_errors() -> None:
 
 
 def test_orphaned_resources_without_a_conflict_have_a_command() -> None:
-    """Reliability case R7: nothing stands in its way, so no error ever names it."""
+    """Reliability case R7: nothing conflicts with it, so no error names it."""
     section = PAGE.read_text().partition("Delete it before `pulumi destroy`")[2].partition("\n## ")[0]
     shown = set(re.findall(r"^\| ([^|(]+?) (?:\([^|]*\) )?\|", section, re.MULTILINE)) - {"what", "---"}
     names = {

@@ -1,4 +1,4 @@
-"""The examples in other languages, run as their readers run them, in a shell of the sandbox."""
+"""The examples in other languages, run as documented, in a shell of the sandbox."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Example:
         return self.project.root / "examples" / self.name
 
     def prepare(self) -> None:
-        """Copies the example and the plugin, brings the sandbox's clouds up, and makes the stack `dev`."""
+        """Copies the example and the plugin, starts the sandbox's clouds, and creates the stack `dev`."""
         ignored = shutil.ignore_patterns("__pycache__", "node_modules", "sdks", "bin", "Pulumi.*.yaml", PLUGIN)
         for name in ("plugin", f"examples/{self.name}"):
             shutil.copytree(ROOT / name, self.project.root / name, ignore=ignored)
@@ -54,19 +54,19 @@ class Example:
         return done.stdout, done.stderr
 
     def pulumi(self, *arguments: str, code: int | None = 0) -> str:
-        """What a command of Pulumi prints."""
+        """The output of a command of Pulumi."""
         return "".join(self.run("pulumi", *arguments, "--non-interactive", "--color", "never", code=code))
 
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.run("pulumi", "stack", "output", "--json", "--show-secrets")[0])
 
     def state(self) -> list[dict[str, Any]]:
-        """The resources that the engine keeps."""
+        """The resources in the engine's state."""
         deployment = json.loads(self.run("pulumi", "stack", "export")[0])["deployment"]
         return deployment.get("resources", [])
 
     def nodes(self, kubeconfig: str, wanted: int) -> list[dict[str, Any]]:
-        """The nodes that have joined the cluster, once there are as many as wanted."""
+        """The nodes that have joined the cluster, once the wanted number exists."""
         file = self.project.root / "kubeconfig.json"
         file.write_text(kubeconfig)
         until = time.monotonic() + JOINED
@@ -78,7 +78,7 @@ class Example:
 
 
 def assert_it_is_up(example: Example) -> None:
-    """The components, their children and the cluster behind them are there, and nothing else changes."""
+    """Checks that the components, their children and the cluster exist, and that a second run changes nothing."""
     types = [each["type"] for each in example.state()]
     assert types.count("gpuyard:index:EksNodePool") == 2
     assert types.count("gpuyard:index:EksCluster") == types.count("gpuyard:index:AwsNetwork") == 1
@@ -92,7 +92,7 @@ def assert_it_is_up(example: Example) -> None:
 
 
 def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:
-    """With `wrong` in place of `right`, a preview ends with the library's own error."""
+    """With `wrong` in place of `right`, a preview ends with the error of the library."""
     path = example.folder / file
     text = path.read_text()
     assert text.count(right) == 1
@@ -107,8 +107,8 @@ def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *s
     assert 'File "' not in printed
 
 
-def assert_it_goes(example: Example) -> None:
-    """A destroy leaves nothing in the state, and `down` nothing on the machine."""
+def assert_it_is_destroyed(example: Example) -> None:
+    """Checks that a destroy leaves nothing in the state, and `down` nothing on the machine."""
     example.pulumi("destroy", "--yes", "--skip-preview")
     assert [each["type"] for each in example.state()] == []
     example.project.run("down")

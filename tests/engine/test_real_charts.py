@@ -1,7 +1,7 @@
-"""The real charts, for a machine where they can be reached: `GPUYARD_CHARTS` names a folder of them.
+"""The real charts, if they are available: `GPUYARD_CHARTS` names a folder of them.
 
-docs/air-gapped.md says how to make one. Everything that the charts render passes the real API server here, with the
-kinds that they bring, and `dev` and `prod` go their whole way on it.
+docs/air-gapped.md describes how to make one. The real API server accepts everything that the charts render, with their
+custom kinds, and `dev` and `prod` go through their whole life.
 """
 
 from __future__ import annotations

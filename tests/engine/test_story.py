@@ -1,5 +1,5 @@
-"""The dev environment's life under the real engine, in order: up, up again, look, change, demo; then, after people have
-worked in it, a plain `pulumi destroy`: nothing is left that costs money, data stays."""
+"""The dev environment under the real engine, in order: up, up again, reads, changes, demo; then, with objects of users
+in it, a plain `pulumi destroy`: nothing with costs is left, data is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.engine.workloads import WEB, user
 
 @pytest.fixture(scope="module")
 def first(project: Project) -> dict[str, Any]:
-    """What the first `up` said."""
+    """The result of the first `up`."""
     return project.json("up", "--json")
 
 
@@ -36,7 +36,7 @@ def pool(status: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def assert_the_guides_environment(up: dict[str, Any], cpu_machine: str, gpu_machine: str, taint: str) -> None:
-    """The guide's figures, on the machines and with the taint's value that each cloud has."""
+    """Checks the guide's values, with the machine types and the taint value of each cloud."""
     cpu, gpu = pool(up["status"], "cpu-workers"), pool(up["status"], "gpu-workers")
     assert (cpu["machine_types"], cpu["min"], cpu["max"], cpu["nodes"]) == ([cpu_machine], 2, 20, 2)
     assert (gpu["machine_types"], gpu["min"], gpu["max"], gpu["nodes"]) == ([gpu_machine], 0, 10, 0)
@@ -63,7 +63,8 @@ def test_storage_classes_exist(first: dict[str, Any]) -> None:
 
 
 def test_helm_releases_exist_and_stand_ins_are_labelled(first: dict[str, Any]) -> None:
-    """Seed rows S04, S05, S18. Whether a chart could be rendered depends on the network; a stand-in is never silent."""
+    """Seed rows S04, S05, S18. Whether a chart can be rendered depends on the network; a stand-in is always
+    reported."""
     releases = {found["chart"]: found for found in first["status"]["releases"]}
     assert {"nvidia-device-plugin", "cluster-autoscaler", "dcgm-exporter"} <= set(releases)
     assert {found["status"] for found in releases.values()} == {"deployed"}
@@ -90,8 +91,8 @@ def test_kubectl_in_the_shell_lists_nodes_and_classes(dev: Project) -> None:
 
 
 def test_kubeconfigs_are_secret(dev: Project) -> None:
-    """In the outputs that a person sees, and in the state of everything that is ours. (pulumi-eks keeps one in the
-    clear; it holds no credential, only how to get one.)"""
+    """In the outputs, and in the state of all resources of the library. (pulumi-eks keeps one in plain text; it has no
+    credential, only the command that gets one.)"""
     shown = dev.run("shell", "--", "pulumi", "stack", "output", "--stack", "dev", "--json").stdout
     assert '"kubeconfig": "[secret]"' in shown
     state = json.loads((dev.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json").read_text())
@@ -116,7 +117,7 @@ def test_the_tracked_stack_file_is_not_changed(dev: Project) -> None:
 
 
 def steps(preview: dict[str, Any]) -> set[tuple[str, str]]:
-    """(operation, type::name) of what a preview would do to custom resources, providers aside."""
+    """(operation, type::name) of what a preview would do to custom resources, without providers."""
     found = {(step["operation"], f"{step['type']}::{step['urn'].rsplit('::', 1)[-1]}") for step in preview["steps"]}
     return {step for step in found if "pulumi:" not in step[1] and not step[1].startswith("gpuyard:")}
 
@@ -155,7 +156,7 @@ def test_labels_and_sizes_change_in_place_and_a_new_pool_changes_no_other(dev: P
 
 
 def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None:
-    """Reliability case R6a: and says it in one line."""
+    """Reliability case R6a: and one line says so."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
@@ -170,7 +171,7 @@ def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None
 
 
 def known(dev: Project) -> dict[str, str]:
-    """What the engine knows of, with the time of each one's last change."""
+    """The resources in the state, with the time of their last change."""
     return {each["urn"]: each["modified"] for each in dev.state("dev")}
 
 
@@ -192,11 +193,12 @@ def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
 
 
 def test_demo_shows_every_step(dev: Project) -> None:
-    """Seed rows S04, S05, S07, S08, S09, S10, S12: pending, 0 to 1, runs tainted, reclaimed, back, to 0."""
-    told = dev.json("demo", "--json")
-    assert told["ok"] is True
-    assert all(step["ok"] for step in told["steps"])
-    names = [step["name"] for step in told["steps"]]
+    """Seed rows S04, S05, S07, S08, S09, S10, S12: a pending pod, a new node, a run on a tainted node, an interruption,
+    a second run, and scale-down to zero."""
+    report = dev.json("demo", "--json")
+    assert report["ok"] is True
+    assert all(step["ok"] for step in report["steps"])
+    names = [step["name"] for step in report["steps"]]
     assert names.index("pending") < names.index("running") < names.index("reclaimed") < names.index("back to zero")
     status = dev.json("status", "--json")
     assert pool(status, "gpu-workers")["nodes"] == 0
@@ -219,13 +221,13 @@ print(json.dumps({
 
 
 def look(dev: Project) -> dict[str, Any]:
-    """What the simulated account has, by AWS's own API."""
+    """The objects of the simulated account, from the API of AWS."""
     return json.loads(dev.run("shell", "--", sys.executable, "-c", _LOOK).stdout)
 
 
 @pytest.fixture(scope="module")
 def before(dev: Project) -> dict[str, Any]:
-    """With a Service, a scratch volume and a data set: what the account has then, and the ports that answer."""
+    """Creates a Service, a scratch volume and a data set; returns the objects of the account and the open ports."""
     wanted = dev.root / "work.yaml"
     wanted.write_text(yaml.safe_dump_all([WEB, *user("scratch", "block"), *user("dataset", "block-fast")]))
     dev.run("kubectl", "--", "apply", "-f", str(wanted))
@@ -253,7 +255,7 @@ def after(dev: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str
 def test_a_destroy_deletes_load_balancers_and_volumes(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
-    """seed row S01: the network goes, which a load balancer's interfaces would hold."""
+    """seed row S01: the network is deleted, which the interfaces of a load balancer would prevent."""
     assert before["vpcs"] and any(group.startswith("k8s-elb-") for group in before["groups"])
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert (after["balancers"], after["vpcs"]) == ([], [])

@@ -1,4 +1,4 @@
-"""The resource graph of every stack in this repository, as the engine would hold it."""
+"""The resource graph of every stack in this repository, as in the engine's state."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_resource_has_a_parent(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ALL)
 def test_nothing_uses_a_default_provider(stack: str) -> None:
-    """field case A17: the identity comes from one place. Dynamic resources too name theirs."""
+    """field case A17: all resources use the same identity. Dynamic resources have an explicit provider as well."""
     assert recorded(stack).without_provider() == []
     assert settings(stack)["pulumi:disable-default-providers"] == ["*"]
 
@@ -90,7 +90,7 @@ def test_kubernetes_objects_are_deleted_before_the_control_plane_and_its_provide
 
 @pytest.mark.parametrize("stack", EKS)
 def test_no_value_of_a_chart_is_null_or_an_empty_list(stack: str) -> None:
-    """pulumi-kubernetes#2731, #2034: such a value gets lost on its way, and the chart's own stays."""
+    """pulumi-kubernetes#2731, #2034: such a value is dropped, and the chart's default applies."""
     releases = recorded(stack).all("Release")
     assert releases
     for release in releases:
@@ -107,7 +107,7 @@ def lost(values: Any, path: str = "values") -> list[str]:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_releases_are_deleted_before_the_nodes_that_run_them(stack: str) -> None:
-    """Else a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
+    """Otherwise a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
     made = recorded(stack)
     groups = pools(made, stack)
     homes = {
@@ -121,7 +121,7 @@ def test_releases_are_deleted_before_the_nodes_that_run_them(stack: str) -> None
 
 @pytest.mark.parametrize("stack", EKS)
 def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> None:
-    """Load balancers and volumes that Kubernetes made: drivers, DNS, nodes, routes and rights outlive them."""
+    """For load balancers and volumes of Kubernetes: drivers, DNS, nodes, routes and permissions outlive them."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
     longer = [control_plane(made, stack), *pools(made, stack).values(), made.one("aws:eks/addon:Addon", "coredns")]
@@ -137,7 +137,7 @@ def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> No
 
 @pytest.mark.parametrize("stack", GKE)
 def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> None:
-    """GKE's drivers and load balancer controllers are the control plane's; nodes let go of the volumes."""
+    """On GKE, drivers and load balancer controllers run in the control plane; nodes detach the volumes."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
     longer = [control_plane(made, stack), *made.all(POOLS["gcp"]), *made.all("StorageClass")]
@@ -152,7 +152,7 @@ def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> 
 
 @pytest.mark.parametrize("stack", EKS)
 def test_the_autoscaler_is_deleted_before_every_pool(stack: str) -> None:
-    """seed row S04: it would fight the removal of the groups that it owns."""
+    """seed row S04: otherwise it would resize groups that are being deleted."""
     made = recorded(stack)
     for pool in pools(made, stack).values():
         assert made.must_outlive(pool, made.one(RELEASE, "cluster-autoscaler-release")), pool
@@ -171,7 +171,7 @@ def test_add_ons_that_need_a_node_wait_for_the_cpu_pool(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_the_exporter_waits_for_the_kinds_of_the_prometheus_operator(stack: str) -> None:
-    """seed row S18: its ServiceMonitor is refused where the kind does not exist."""
+    """seed row S18: its ServiceMonitor is refused if the kind does not exist."""
     made = recorded(stack)
     operator, exporter = made.one(RELEASE, "monitoring-release"), made.one(RELEASE, "dcgm-exporter-release")
     assert made.must_outlive(operator, exporter)
@@ -196,7 +196,7 @@ def test_google_apis_are_enabled_before_anything_is_created(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", GKE)
 def test_gke_installs_neither_a_device_plugin_nor_an_autoscaler_nor_an_exporter(stack: str) -> None:
-    """seed rows S04, S05 and S18: they are Google's own there, and two of a kind count every GPU twice."""
+    """seed rows S04, S05 and S18: Google provides them there, and a second exporter would count every GPU twice."""
     assert recorded(stack).all(RELEASE) == []
 
 
@@ -286,7 +286,7 @@ def test_the_guides_environment_on_google_cloud_has_equivalent_machines() -> Non
 
 @pytest.mark.parametrize("stack", ["dev-gke", "guide-gke"])
 def test_a_compute_class_is_deleted_before_its_pools(stack: str) -> None:
-    """seed row S12: single rungs have none, and growing a ladder touches neither cluster nor other pools."""
+    """seed row S12: a single capacity type has no class, and adding one changes neither cluster nor other pools."""
     config = settings(stack)
     assert recorded(stack).all("kubernetes:cloud.google.com/v1:ComputeClass") == []
     config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["reserved", "spot", "on_demand"]

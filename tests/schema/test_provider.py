@@ -1,4 +1,4 @@
-"""What the plugin does with a caller's inputs before a component sees them, and with a component's refusal."""
+"""How the plugin translates a caller's inputs for a component, and shows a component's errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plugin.provider import LibraryProvider
 
 
 class Base(TypedDict):
-    """What all have."""
+    """Fields that all have."""
 
     size: int
     """How many.
@@ -58,7 +58,7 @@ def test_keys_of_free_form_maps_are_not_translated(provider: LibraryProvider) ->
 
 
 def test_unknown_keys_reach_the_components_check(provider: LibraryProvider) -> None:
-    """A misspelled `capacity` would otherwise be an on-demand pool."""
+    """Otherwise a misspelled `capacity` would create an on-demand pool."""
     assert mapped(provider, {"pool": {"capacty": ["spot"]}, "zone": "a"}) == {
         "pool": {"capacty": ["spot"]},
         "zone": "a",

@@ -1,4 +1,4 @@
-"""The schema of the Pulumi package: complete, described, and the same in the repository as in the library."""
+"""The schema of the Pulumi package: complete, described, and up to date in the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generated(provider: LibraryProvider) -> dict[str, Any]:
 
 
 def descriptions(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(what it is, its description or "") of everything in a schema that can have one."""
+    """(name, description or "") of everything in a schema that can have a description."""
     for token, resource in schema["resources"].items():
         yield token, resource.get("description", "")
         for kind in ("inputProperties", "properties"):

@@ -1,4 +1,4 @@
-"""The two distributions of this repository, the library and the sandbox, name what they hold and what they need."""
+"""The two distributions of this repository, the library and the sandbox, declare their packages and dependencies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def declared(path: Path) -> dict[str, str]:
 
 
 def imported() -> set[str]:
-    """The distributions that the sandbox's modules import, without Python's own."""
+    """The distributions that the sandbox's modules import, without the standard library."""
     names = set()
     for path in source.files(["sandbox"]):
         if not source.is_test(path):

@@ -40,7 +40,7 @@ def source(package: str) -> Path:
 
 
 def written(package: str) -> str:
-    """The source of a package with the exports that it has to have. Others stay while they exist."""
+    """The source of a package with the required exports. Other exports stay if they exist."""
     types = {each.__name__ for each in interface()}
     lines = {
         name: module

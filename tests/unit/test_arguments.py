@@ -1,4 +1,4 @@
-"""The one check of arguments, from their declaration alone."""
+"""The check of arguments against their declaration."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Disk(TypedDict):
 
 
 class Base(TypedDict):
-    """What both have."""
+    """Fields that both have."""
 
     zones: list[str]
     """Zones."""
@@ -56,7 +56,7 @@ def found(**changes: Any) -> list[checks.Problem]:
 
 @pytest.fixture(autouse=True)
 def loop() -> Iterator[None]:
-    """Outputs need an event loop, which a recording before this module may have closed."""
+    """Outputs need an event loop, which an earlier recording may have closed."""
     mine = asyncio.new_event_loop()
     asyncio.set_event_loop(mine)
     yield

@@ -1,4 +1,4 @@
-"""Images: how one registry stands for all others, and that the library's table is what the charts pull."""
+"""Images: how one registry replaces all others, and that the library's table lists the images of the charts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_images_path_in_the_registry_includes_its_upstream(reference: str, given: ImagesArgs, pulled: str) -> None:
-    """field case A10: a pull-through cache's prefix is the upstream's name, or what `prefixes` says."""
+    """field case A10: the prefix of a pull-through cache is the upstream's name, or the one in `prefixes`."""
     assert images.mirrored(reference, given) == pulled
     host, path = images.split(reference)
     if given and not reference.startswith(ECR):
@@ -58,7 +58,7 @@ def test_an_images_path_in_the_registry_includes_its_upstream(reference: str, gi
 
 @pytest.mark.parametrize("chart", PINNED, ids=lambda chart: chart.name)
 def test_the_registry_applies_to_every_image_of_every_chart(chart: Any) -> None:
-    """field case A10; and what the library says for itself stays."""
+    """field case A10; and other values of the library do not change."""
     given = {"image": {"tag": "v9"}, "prometheus": {"prometheusSpec": {"retention": "15d"}}}
     found = images.values(chart, {**EVERYTHING, "prefixes": {"quay.io": "quay"}}, given)
     pulled = images.of_values(chart.name, found)
@@ -69,7 +69,7 @@ def test_the_registry_applies_to_every_image_of_every_chart(chart: Any) -> None:
 
 
 def test_digests_pin_images() -> None:
-    """security case M10: each chart has its own place for it."""
+    """security case M10: each chart has a different value for it."""
     names = [image.reference for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN) for image in chart.images]
     digests: ImagesArgs = {"digests": dict.fromkeys(names, DIGEST)}
     for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN):
@@ -79,7 +79,7 @@ def test_digests_pin_images() -> None:
 
 
 def closed(**changes: Any) -> Recording:
-    """`prod` without any way out of its network."""
+    """The stack `prod` without internet access."""
     config = settings("prod")
     shut = {key: CLOSED["gpuyard:network"][key] for key in ("nat", "interfaceEndpoints")}
     return record({**config, "gpuyard:network": {**config["gpuyard:network"], **shut}, **changes}, "prod")

@@ -1,4 +1,4 @@
-"""The state is read although the engine is writing it."""
+"""Reading the state while the engine is writing it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
 
 
 def test_a_state_that_is_being_written_is_read_again(engine: Callable[[int], list[str]]) -> None:
-    """Reliability case R1: else the file is not compared, and a line that strands the environment goes through."""
+    """Reliability case R1: otherwise the file is not compared with the environment, and an impossible change is not
+    refused."""
     warned = engine(3)
     assert living.read([]).one("aws:ec2/vpc:Vpc") == {"id": "v"} and warned == []
 

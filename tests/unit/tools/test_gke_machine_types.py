@@ -1,4 +1,4 @@
-"""The table of Google's machine types, from a piece of the source as it is written there."""
+"""The table of Google's machine types, from an excerpt of the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools: the machine's own where good enough, else built once; with small stand-ins for `go` and the tools."""
+"""Tools: installed ones if they are new enough, otherwise built once; with small stand-ins for `go` and the tools."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ for path in [out + name for name in names] if out.endswith("/") else [out]:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A machine with a Go stand-in: `machine(behaviour)` writes it and returns the list of its calls."""
+    """A machine with a Go stand-in: `machine(behaviour)` writes it and returns its calls."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
@@ -60,7 +60,7 @@ def program(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def says(version: str) -> str:
+def prints_version(version: str) -> str:
     return f"#!/bin/sh\necho {version}\n"
 
 
@@ -165,9 +165,9 @@ def test_progress_lines_show_the_step_and_its_duration(machine, monkeypatch: pyt
 
 def test_an_installed_tool_is_used_if_it_is_new_enough(machine) -> None:
     calls = machine()
-    own = program(machine.bin, "helm", says("v3.19.0+g1"))
+    own = program(machine.bin, "helm", prints_version("v3.19.0+g1"))
     assert provide.provide(["helm"]) == {"helm": own}
-    program(machine.bin, "helm", says("v2.17.0 # old"))
+    program(machine.bin, "helm", prints_version("v2.17.0 # old"))
     assert provide.provide(["helm"], lambda line: None)["helm"] != own
     program(machine.bin, "helm", "#!/bin/sh\nexit 1 # broken\n")
     assert provide.machines_own(TOOLS["helm"]) is None
@@ -175,23 +175,23 @@ def test_an_installed_tool_is_used_if_it_is_new_enough(machine) -> None:
 
 
 def test_an_installed_pulumi_is_used_only_with_its_language_host(machine) -> None:
-    own = program(machine.bin, "pulumi", says("v3.300.0"))
+    own = program(machine.bin, "pulumi", prints_version("v3.300.0"))
     assert provide.machines_own(TOOLS["pulumi"]) is None
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
-        program(machine.bin, name, says(""))
+        program(machine.bin, name, prints_version(""))
     assert provide.provide(["pulumi"]) == {
         "pulumi": own,
         "pulumi-language-python": machine.bin / "pulumi-language-python",
     }
-    program(machine.bin, "pulumi", says("v3.100.0"))
+    program(machine.bin, "pulumi", prints_version("v3.100.0"))
     assert provide.machines_own(TOOLS["pulumi"]) is None
 
 
 def test_a_language_host_is_used_from_the_folder_of_an_accepted_pulumi(machine) -> None:
     for name in ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-language-nodejs"):
-        program(machine.bin, name, says(""))
+        program(machine.bin, name, prints_version(""))
     assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) is None
-    program(machine.bin, "pulumi", says("v3.300.0"))
+    program(machine.bin, "pulumi", prints_version("v3.300.0"))
     assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) == machine.bin / "pulumi-language-nodejs"
     assert provide.machines_own(TOOLS["pulumi-language-yaml"]) is None
 
@@ -209,9 +209,9 @@ def test_kubebuilder_assets_are_used_if_their_versions_match(machine, monkeypatc
     assets = tmp_path / "assets"
     assets.mkdir()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
-    own = program(assets, "kube-apiserver", says("Kubernetes v1.36.9"))
+    own = program(assets, "kube-apiserver", prints_version("Kubernetes v1.36.9"))
     assert provide.machines_own(TOOLS["kube-apiserver"]) == own
-    program(assets, "kube-apiserver", says("Kubernetes v1.30.0"))
+    program(assets, "kube-apiserver", prints_version("Kubernetes v1.30.0"))
     assert provide.machines_own(TOOLS["kube-apiserver"]) is None
 
 
@@ -257,7 +257,7 @@ def test_every_tool_is_pinned_with_checksums(tool: manifest.Tool) -> None:
 
 
 def test_helm_is_stamped_with_the_kubernetes_that_it_is_built_from() -> None:
-    """field case C5: unstamped, `helm template` takes every cluster for 1.20 and refuses kube-prometheus-stack."""
+    """field case C5: without the stamp, `helm template` assumes Kubernetes 1.20 and refuses kube-prometheus-stack."""
     helm = TOOLS["helm"]
     major, minor = manifest.kubernetes_of(helm.module)
     assert (major, minor) >= (1, 35), "older than the clusters that the library makes"

@@ -1,4 +1,4 @@
-"""Official releases: taken with the published digest and no other, from a host that may lie, stall or break off."""
+"""Official releases: accepted only with the published digest; the host may send wrong data, stall or disconnect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def archive(program: str, path: str = "linux-amd64/helm", padding: int = 0) -> b
 
 
 class Host:
-    """A local host of releases. `behaviour`: what it does with a download; `asked`: the Range of each."""
+    """A local host of releases. `behaviour`: what it does with a download; `asked`: the Range header of each
+    request."""
 
     def __init__(self) -> None:
         self.content, self.behaviour, self.asked = b"", "serves", []

@@ -1,4 +1,4 @@
-"""The clone's own Python environment, with a stand-in for pip where it matters what pip says."""
+"""The Python environment of a clone, with a stand-in for pip if the test depends on its output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools import venv
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone whose packages are none, so that a real environment takes seconds."""
+    """A clone without packages, so that a real environment is created in seconds."""
     monkeypatch.setattr(venv, "ROOT", str(tmp_path))
     monkeypatch.delenv("GPUYARD_VENV", raising=False)
     (tmp_path / "requirements-dev.txt").write_text("# nothing\n")
@@ -122,7 +122,7 @@ def test_an_unwritable_folder_is_reported(clone: Path, monkeypatch: pytest.Monke
 
 
 def test_the_module_runs_on_older_pythons() -> None:
-    """It has to get as far as its message on the Pythons that are still around as `python3`."""
+    """The module must be able to show its message on older versions of `python3`."""
     import ast
 
     for name in ("tools/venv.py", "tools/__init__.py", "sandbox/__init__.py", "sandbox/__main__.py"):

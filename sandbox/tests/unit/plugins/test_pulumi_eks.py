@@ -1,4 +1,4 @@
-"""The sandbox's eks plugin: the same children, options and refusals as pulumi-eks 4.4.0, under the recording engine."""
+"""The sandbox's eks plugin: the same children, options and refusals as pulumi-eks 4.4.0, under the recorder."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_a_cluster_has_the_children_of_the_real_component() -> None:
 
 
 def test_lookups_use_the_clusters_provider() -> None:
-    """field case A17: the real component is the parent of its look-ups (createCore, `{ parent }`), so a stack may
-    disable all default providers and its identity comes from one place."""
+    """field case A17: the real component is the parent of its lookups (createCore, `{ parent }`), so a stack can
+    disable all default providers and use one identity."""
     made = cluster(**MANAGED, create_oidc_provider=True)
     asked = {call.token for call in made.invokes}
     assert {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"} <= asked
@@ -88,7 +88,7 @@ def test_lookups_use_the_clusters_provider() -> None:
 
 
 def test_roles_and_kubeconfig_are_written_as_javascript_writes_json() -> None:
-    """field case A17: else a stack that goes from the sandbox to the real component shows them as changed."""
+    """field case A17: otherwise a stack that changes from the sandbox to the real component shows them as changed."""
     made = cluster(**MANAGED)
     for text in (
         made.one("Role", "c-eksRole-role").inputs["assumeRolePolicy"],
@@ -99,8 +99,8 @@ def test_roles_and_kubeconfig_are_written_as_javascript_writes_json() -> None:
 
 
 def test_the_internal_kubernetes_provider_has_the_version_of_pulumi_eks_sdk() -> None:
-    """field case A17: pulumi-eks 4.4.0 is built with @pulumi/kubernetes 4.19.0 (package.json), and the engine wants
-    that plugin beside the program's own, also where nothing can be downloaded."""
+    """field case A17: pulumi-eks 4.4.0 is built with @pulumi/kubernetes 4.19.0 (package.json), and the engine requires
+    that plugin in addition to the program's, also without downloads."""
     assert cluster(**MANAGED).one("pulumi:providers:kubernetes").options["version"] == "4.19.0"
 
 
