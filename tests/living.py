@@ -1,4 +1,4 @@
-"""An environment that exists, for the recorder: the state that an earlier run of the program left."""
+"""An existing environment for the recorder: the state of an earlier run of the program."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _STACK = "urn:pulumi:test::gpuyard::pulumi:pulumi:Stack::gpuyard-test"
 
 
 def state(made: Recording, finished: bool = True) -> dict[str, Any]:
-    """What the engine answers when it is asked for the state. `finished`: the run came to its end, so that the stack
-    has outputs; without, as after an `up` that failed."""
+    """The engine's answer to a lookup of the state. `finished`: the run succeeded, so the stack has outputs; False as
+    after a failed `up`."""
     exports = dict(made.exports) if finished else {}
     account = {key: each.inputs["project"] for each in made.all("pulumi:providers:gcp") for key in ["project"]}
     found: dict[str, Any] = {
@@ -42,8 +42,8 @@ def changed(
     sizes: Mapping[str, int] | None = None,
     outputs: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """The program with `config` where `before` exists. `sizes`: nodes of the moment by group and zone, on both clouds
-    such as `gpu-workers-spot-us-east-1a`. `outputs`: further ones, as in `record`."""
+    """The program with `config` where `before` exists. `sizes`: current numbers of nodes by group and zone, on both
+    clouds such as `gpu-workers-spot-us-east-1a`. `outputs`: additional ones, as in `record`."""
     logical = {each.outputs["nodeGroupName"]: each.name for each in before.all("aws:eks/nodeGroup:NodeGroup")}
 
     def group(args: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Series = dict[str, str]
 
 
 def series(name: str, values: str, **labels: str) -> Series:
-    """One input series of promtool; values in its notation, one a minute."""
+    """One input series of promtool; values in its notation, one per minute."""
     text = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
     return {"series": f"{name}{{{text}}}", "values": values}
 
@@ -21,7 +21,7 @@ def series(name: str, values: str, **labels: str) -> Series:
 def gpu(
     system: str, field: str, values: str, pod: str = "", namespace: str = "team-a", gpu: str = "0", node: str = NODE
 ) -> Series:
-    """One field of one GPU; `pod`: who holds it, '' for nobody."""
+    """One field of one GPU. `pod`: the pod that uses it, or '' if it is free."""
     labels = {"gpu": gpu, "UUID": f"GPU-{node}-{gpu}", "modelName": "NVIDIA L4", "Hostname": node}
     if system == PROMETHEUS_OPERATOR:
         labels |= {"device": f"nvidia{gpu}", "job": "dcgm-exporter", "service": "dcgm-exporter", "endpoint": "metrics"}
@@ -35,7 +35,7 @@ def gpu(
 
 
 def gpu_node(system: str, values: str, node: str = NODE) -> list[Series]:
-    """What tells of a node with one GPU. `values`: 1 while it is there."""
+    """The series of a node with one GPU. `values`: 1 while the node exists."""
     if system == PROMETHEUS_OPERATOR:
         state = {"job": "kube-state-metrics", "instance": "10.0.0.9:8080", "namespace": "monitoring", "node": node}
         cpu = series("kube_node_status_allocatable", values, resource="cpu", unit="core", **state)
@@ -46,7 +46,7 @@ def gpu_node(system: str, values: str, node: str = NODE) -> list[Series]:
 
 
 def cpu_node(system: str, values: str) -> list[Series]:
-    """What tells of a node without GPUs."""
+    """The series of a node without GPUs."""
     if system == PROMETHEUS_OPERATOR:
         none = series(
             "kube_node_status_allocatable", "0x60", resource="nvidia_com_gpu", unit="integer", node="cpu-node"

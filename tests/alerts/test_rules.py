@@ -35,7 +35,7 @@ both = pytest.mark.parametrize("system", SYSTEMS)
 
 @functools.cache
 def rendered(system: str, **args: Any) -> str:
-    """The groups of the object that the component makes, as YAML."""
+    """The groups of the object that the component creates, as YAML."""
     args = {key: list(value) if isinstance(value, tuple) else value for key, value in args.items()}
     made = run(lambda: Alerts("alerts", {"system": system, **args}, aws_options()))  # type: ignore[typeddict-item]
     (rules,) = (found for found in made.resources.values() if found.package == "kubernetes")
@@ -43,7 +43,7 @@ def rendered(system: str, **args: Any) -> str:
 
 
 def promtool(folder: Path, *args: str) -> str:
-    """What promtool says; fails with it."""
+    """The output of promtool; fails if promtool does."""
     done = subprocess.run([provide(["promtool"])["promtool"], *args], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -58,7 +58,7 @@ def check(folder: Path, rules: str, inputs: list[Series], **expected: Any) -> No
 
 
 def alert(folder: Path, rules: str, name: str, minute: int, inputs: list[Series], *labels: dict[str, str]) -> None:
-    """At that minute the alert fires for exactly these labels."""
+    """Checks that at that minute the alert fires for exactly these labels."""
     by_name = {rule.get("alert"): rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]}
     texts = {"summary": SUMMARIES[name], "description": by_name[name]["annotations"]["description"]}
     firing = [{"exp_labels": {**each, "severity": "warning"}, "exp_annotations": texts} for each in labels]
@@ -71,7 +71,7 @@ def alert(folder: Path, rules: str, name: str, minute: int, inputs: list[Series]
 
 
 @both
-def test_promtool_finds_nothing_wrong(system: str, tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules(system: str, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(rendered(system))
     assert "SUCCESS" in promtool(tmp_path, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
 
@@ -86,8 +86,8 @@ def test_low_utilisation_of_a_held_gpu_fires_after_half_an_hour(system: str, tmp
 
 @both
 @pytest.mark.parametrize("case", ["busy", "held by nobody", "half of its GPUs busy", "after a pause"])
-def test_low_utilisation_is_silent(system: str, case: str, tmp_path: Path) -> None:
-    """seed row S19: utilisation of 50 % is enough; a GPU that waits for a pod is the autoscaler's affair."""
+def test_low_utilisation_does_not_fire_for_busy_or_free_gpus(system: str, case: str, tmp_path: Path) -> None:
+    """seed row S19: a utilisation of 50 % is enough; the autoscaler handles a GPU that no pod uses."""
     busy = functools.partial(gpu, system, "GPU_UTIL")
     inputs = {
         "busy": [busy("50x60", "train-0")],
@@ -100,15 +100,15 @@ def test_low_utilisation_is_silent(system: str, case: str, tmp_path: Path) -> No
 
 
 @both
-def test_low_utilisation_is_watched_where_the_person_says(system: str, tmp_path: Path) -> None:
-    """seed row S19: model servers wait for requests."""
+def test_low_utilisation_is_limited_to_the_configured_pools(system: str, tmp_path: Path) -> None:
+    """seed row S19: model servers are idle between requests."""
     rules = rendered(system, watched_namespaces=("team-a", "team-b"))
     pods = [gpu(system, "GPU_UTIL", "20x60", "train-0"), gpu(system, "GPU_UTIL", "20x60", "llm", "serving", gpu="1")]
     alert(tmp_path, rules, LOW, 40, pods, OWNER)
 
 
 @both
-def test_thresholds_are_those_of_the_person(system: str, tmp_path: Path) -> None:
+def test_configured_thresholds_are_used(system: str, tmp_path: Path) -> None:
     """seed row S19"""
     rules = rendered(system, gpu_utilization_percent=30, gpu_utilization_minutes=45)
     alert(tmp_path, rules, LOW, 46, [gpu(system, "GPU_UTIL", "20x60", "train-0")], OWNER)
@@ -118,7 +118,7 @@ def test_thresholds_are_those_of_the_person(system: str, tmp_path: Path) -> None
 
 @both
 def test_a_busy_gpu_without_memory_traffic_fires(system: str, tmp_path: Path) -> None:
-    """seed row S20: a collective operation that waits for ever looks like work."""
+    """seed row S20: a collective operation that never ends counts as utilisation."""
     inputs = [gpu(system, "GPU_UTIL", "100x60", "train-0"), gpu(system, "MEM_COPY_UTIL", "1x60", "train-0")]
     alert(tmp_path, rendered(system), STUCK, 31, inputs, OWNER)
     alert(tmp_path, rendered(system), STUCK, 29, inputs)
@@ -126,7 +126,9 @@ def test_a_busy_gpu_without_memory_traffic_fires(system: str, tmp_path: Path) ->
 
 @both
 @pytest.mark.parametrize(("compute", "memory"), [("100", "5"), ("20", "1"), ("0", "0")])
-def test_a_gpu_that_works_or_rests_is_not_stuck(system: str, compute: str, memory: str, tmp_path: Path) -> None:
+def test_a_gpu_that_is_busy_or_idle_is_not_reported_as_stuck(
+    system: str, compute: str, memory: str, tmp_path: Path
+) -> None:
     """seed row S20"""
     inputs = [
         gpu(system, "GPU_UTIL", f"{compute}x60", "train-0"),
@@ -137,7 +139,7 @@ def test_a_gpu_that_works_or_rests_is_not_stuck(system: str, compute: str, memor
 
 @both
 def test_memory_bandwidth_and_utilisation_are_recorded_by_pod(system: str, tmp_path: Path) -> None:
-    """seed row S20: one series a pod, whichever cloud; GPUs that nobody holds are in none."""
+    """seed row S20: one series per pod on both clouds; free GPUs are in none."""
     inputs = [
         series
         for field, mine, idle in (("GPU_UTIL", "80x30", "0x30"), ("MEM_COPY_UTIL", "40x30", "0x30"))
@@ -163,7 +165,7 @@ def test_memory_bandwidth_and_utilisation_are_recorded_by_pod(system: str, tmp_p
 
 @both
 def test_a_gpu_node_without_metrics_fires(system: str, tmp_path: Path) -> None:
-    """Metrics that stop, and a node that never had any, while its neighbour has them."""
+    """Metrics that stop, and a node that never had any while another node has them."""
     there = gpu_node(system, "1x60")
     neighbour = [*gpu_node(system, "1x60", "gpu-node-22"), gpu(system, "GPU_TEMP", "40x60", node="gpu-node-22")]
     stopped = [*there, *neighbour, gpu(system, "GPU_TEMP", "40x10 stale")]
@@ -174,8 +176,8 @@ def test_a_gpu_node_without_metrics_fires(system: str, tmp_path: Path) -> None:
 
 @both
 @pytest.mark.parametrize("case", ["metrics of a held GPU", "metrics of a free GPU", "no GPU nodes", "node is gone"])
-def test_missing_metrics_are_silent(system: str, case: str, tmp_path: Path) -> None:
-    """A pool at zero has no metrics to miss."""
+def test_missing_metrics_do_not_fire_without_a_node(system: str, case: str, tmp_path: Path) -> None:
+    """A pool without nodes has no metrics."""
     inputs = {
         "metrics of a held GPU": [*gpu_node(system, "1x60"), gpu(system, "GPU_TEMP", "40x60", "train-0")],
         "metrics of a free GPU": [*gpu_node(system, "1x60"), gpu(system, "GPU_TEMP", "40x60")],
@@ -210,7 +212,7 @@ def test_a_container_out_of_memory_fires_for_some_minutes(inputs: list[Series], 
         [container(RESTARTS, "3x60"), container(LAST, "1x60", reason="OOMKilled")],
     ],
 )
-def test_other_ends_of_containers_are_silent(inputs: list[Series], tmp_path: Path) -> None:
+def test_other_terminations_of_containers_do_not_fire(inputs: list[Series], tmp_path: Path) -> None:
     """seed row S21"""
     alert(tmp_path, rendered(PROMETHEUS_OPERATOR), OOM, 22, inputs)
 
@@ -221,8 +223,8 @@ def test_a_container_that_is_killed_again_and_again_fires_all_the_time(tmp_path:
     alert(tmp_path, rendered(PROMETHEUS_OPERATOR), OOM, 50, inputs, {**OWNER, "container": "main"})
 
 
-def test_the_clouds_have_the_same_rules_but_for_those_with_a_reason() -> None:
-    """What one system lacks says why, and every alert is tested here."""
+def test_both_clouds_have_the_same_rules_except_those_with_a_reason() -> None:
+    """A rule that one system lacks has a reason, and every alert is tested here."""
     names = {
         system: {
             rule.get("alert") or rule["record"]

@@ -1,4 +1,5 @@
-"""The delete of ClusterCleanup on a real control plane: what Kubernetes made in the cloud goes, what is data stays."""
+"""Deletion of a ClusterCleanup on a real control plane: load balancers and scratch volumes are deleted, data is
+kept."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ VOLUMES = "/api/v1/persistentvolumes"
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(cluster_contents, "PATIENCE", 0.5)
     monkeypatch.setattr(cluster_contents, "PAUSE", 0.2)
     monkeypatch.delenv(cleanup.SKIP, raising=False)
@@ -55,13 +56,13 @@ def kubeconfig(plane: ControlPlane) -> str:
 
 
 def destroy(kubeconfig: str, **props: object) -> None:
-    """What the engine asks of the provider."""
+    """Deletes the resource as the engine does."""
     given = {"kubeconfig": kubeconfig, "enabled": True, "minutes": 1.0, **props}
     cleanup._Provider().delete("cluster-contents", given)
 
 
 def stateful_set(api: Api, namespace: str, storage_class: str) -> str:
-    """A StatefulSet of one pod with a claim, as a database has it; returns the claim's path."""
+    """A StatefulSet of one pod with a claim, such as a database; returns the claim's path."""
     labels, mount = {"app": "db"}, {"name": "data", "mountPath": "/data"}
     template = {
         "metadata": {"labels": labels},
@@ -81,7 +82,7 @@ def stateful_set(api: Api, namespace: str, storage_class: str) -> str:
     return f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data-db-0"
 
 
-def test_load_balancers_and_volumes_go_and_do_not_come_back(
+def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     api: Api,
     controllers: Controller,
     balancers: FakeBalancers,
@@ -90,7 +91,7 @@ def test_load_balancers_and_volumes_go_and_do_not_come_back(
     kubeconfig: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Not even where a controller makes a claim anew for each that is deleted."""
+    """Also if a controller recreates each claim that is deleted."""
     web = service(api, pods.namespace)
     address(api, web)
     database = stateful_set(api, pods.namespace, "block")
@@ -111,7 +112,7 @@ def test_load_balancers_and_volumes_go_and_do_not_come_back(
     api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/statefulsets/db")
 
 
-def test_a_volume_to_be_retained_stays_and_is_named(
+def test_a_retained_volume_is_kept_and_named(
     api: Api,
     controllers: Controller,
     pods: Pods,
@@ -119,7 +120,7 @@ def test_a_volume_to_be_retained_stays_and_is_named(
     kubeconfig: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """By the policy of the volume itself, which a person may have changed since."""
+    """The policy of the volume itself decides; it may differ from that of its class."""
     paths = [claim(api, pods.namespace, name, "block-fast", "ReadWriteOnce") for name in ("dataset", "changed")]
     for name in ("dataset", "changed"):
         pods.make(name, using(name))
@@ -143,7 +144,7 @@ def test_a_volume_to_be_retained_stays_and_is_named(
 def test_volumes_that_no_driver_made_are_left_alone(
     api: Api, controllers: Controller, pods: Pods, kubeconfig: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A file system or a bucket that somebody wrote down as a volume, whatever its reclaim policy says."""
+    """A file system or a bucket with a manually created volume, whatever its reclaim policy."""
     source = {"driver": "fsx.csi.aws.com", "volumeHandle": "fs-0123"}
     reference = {"namespace": pods.namespace, "name": "lustre"}
     spec: Object = {
@@ -163,7 +164,7 @@ def test_volumes_that_no_driver_made_are_left_alone(
     api.delete(f"{VOLUMES}/lustre")
 
 
-def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
+def test_an_object_that_is_not_deleted_in_time_stops_the_destroy_with_its_name(
     api: Api, controllers: Controller, namespace: str, kubeconfig: str
 ) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
@@ -180,7 +181,7 @@ def test_what_does_not_go_in_time_stops_the_destroy_with_its_name(
     destroy(kubeconfig)
 
 
-def test_an_ingress_with_nothing_in_the_cloud_is_none_of_our_business(
+def test_an_ingress_without_a_load_balancer_is_left_alone(
     api: Api, controllers: Controller, namespace: str, kubeconfig: str
 ) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
@@ -190,7 +191,7 @@ def test_an_ingress_with_nothing_in_the_cloud_is_none_of_our_business(
     assert api.get(f"{path}/nginx")
 
 
-def test_switched_off_it_touches_nothing(
+def test_disabled_cleanup_deletes_nothing(
     api: Api,
     controllers: Controller,
     balancers: FakeBalancers,
@@ -208,8 +209,10 @@ def test_switched_off_it_touches_nothing(
     wait(lambda: api.get(path) is None, "the end of the Service")
 
 
-def test_a_server_that_does_not_answer_is_no_hindrance(plane: ControlPlane, capfd: pytest.CaptureFixture[str]) -> None:
-    """A cluster that is gone already, or one that this machine cannot reach."""
+def test_an_unreachable_server_does_not_stop_the_destroy(
+    plane: ControlPlane, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A cluster that is already deleted, or one that this machine cannot reach."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
@@ -220,10 +223,10 @@ def test_a_server_that_does_not_answer_is_no_hindrance(plane: ControlPlane, capf
         assert len(said.splitlines()) == 1
 
 
-def test_who_is_not_let_in_is_told_why(
+def test_denied_access_is_reported_with_the_reason(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a login nothing can be deleted, and to go on would leave everything behind."""
+    """Without a login nothing can be deleted, and continuing would leave everything in the cloud."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(cleanup.ClusterNotEmptyError, match="there is no aws on PATH"):
         destroy(eks_kubeconfig(plane))
@@ -240,7 +243,7 @@ def test_who_is_not_let_in_is_told_why(
 def test_the_sandboxs_aws_logs_in_with_a_real_kubeconfig(
     plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the stack hands it out: the official client runs `aws eks get-token`."""
+    """With the kubeconfig of the stack, the official client runs `aws eks get-token`."""
     tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
     environment.link(tools)
     monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
@@ -251,7 +254,8 @@ def test_the_sandboxs_aws_logs_in_with_a_real_kubeconfig(
 def test_the_sandboxs_gke_plugin_logs_in_with_a_real_kubeconfig(
     plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a stack on GKE hands it out: the plugin is told which cluster, since its own token would be for all."""
+    """With the kubeconfig of a stack on GKE: the plugin gets the cluster's name, because its own token is valid for all
+    clusters."""
     tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
     environment.link(tools)
     monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")

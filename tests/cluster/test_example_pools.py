@@ -1,8 +1,8 @@
-"""Every rung of every pool of every example on EKS takes the pod that the pool is for, by the real scheduler.
+"""Every capacity type of every example pool on EKS runs the pod that the pool is for, by the real scheduler.
 
-Once on the node that the autoscaler expects (sandbox/tests/eks_nodes.py: from the group's tags and the machine type
-alone), and once on the node that joins, whose GPUs and EFA interfaces show only after the DaemonSets of the program's
-releases have landed on it. `VARIETY` is an environment with the pools that no example has.
+Once on the node that the autoscaler expects (sandbox/tests/eks_nodes.py derives it from the group's tags and the
+machine type), and once on the node that joins: its GPUs and EFA interfaces are available only after the DaemonSets of
+the program's releases run on it. `VARIETY` is an environment with the pools that no example has.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ VARIETY: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def environment(name: str) -> tuple[Recording, dict[str, Any]]:
-    """A recorded stack and its pools as they stand in its file."""
+    """A recorded stack and its pools as they are in its file."""
     config = settings("dev" if name == "variety" else name)
     if name != "variety":
         return recorded(name), config["gpuyard:nodePools"]
@@ -80,9 +80,9 @@ def environment(name: str) -> tuple[Recording, dict[str, Any]]:
 
 
 def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
-    """What the pool is for, asked for as a person would: by the labels and taints of the pool as its file has it.
+    """A pod for the pool, with the labels and taints that the pool has in its file.
 
-    GPU pools get the guide's training pod; with interconnect it asks for all interfaces that the machine has.
+    GPU pools get the guide's training pod; with interconnect it requests all EFA interfaces of the machine.
     """
     machine = hardware.find(hardware.AWS, pool["machineTypes"][0])
     facts = machine_types.find(pool["machineTypes"][0])
@@ -132,10 +132,10 @@ def install(api: Api, namespace: str, made: Recording) -> list[str]:
 
 @pytest.mark.parametrize("expected", [True, False], ids=["expected", "joined"])
 @pytest.mark.parametrize("stack", [*stacks(), "variety"])
-def test_every_rung_takes_the_pod_that_its_pool_is_for(
+def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
     api: Api, cloud: Make, pods: Pods, stack: str, expected: bool
 ) -> None:
-    """seed rows S04, S05, S07, S08, S09, S10 and S18: beside the DaemonSets, which run on GPU nodes and no others."""
+    """seed rows S04, S05, S07, S08, S09, S10 and S18: together with the DaemonSets, which run only on GPU nodes."""
     made, pools = environment(stack)
     groups = rungs(made)
     assert {rung.pool for rung in groups} == {*pools}
@@ -168,8 +168,9 @@ def test_every_rung_takes_the_pod_that_its_pool_is_for(
     }
 
 
-def test_what_a_tag_does_not_say_the_autoscaler_does_not_know(api: Api, cloud: Make, pods: Pods) -> None:
-    """seed row S04: without any one of these tags no node is ever ordered for the pod, and the scheduler says why."""
+def test_without_any_one_tag_the_autoscaler_orders_no_node(api: Api, cloud: Make, pods: Pods) -> None:
+    """seed row S04: without any one of these tags no node is ordered for the pod, and the scheduler gives the
+    reason."""
     made, pools = environment("variety")
     forgotten = {
         f"label/{POOL}": "node affinity",

@@ -1,7 +1,8 @@
-"""Workloads on nodes as GKE labels and taints them, by the real scheduler: every rung of every example, and of pools
-that no example has (`VARIETY`); a ladder that its ComputeClass puts in order; and the same workloads as on EKS.
+"""Workloads on nodes with the labels and taints of GKE, by the real scheduler: every capacity type of every example,
+and of pools that no example has (`VARIETY`); several capacity types in the order of their ComputeClass; and the same
+workloads as on EKS.
 
-The nodes are those of the simulated cloud (sandbox/tests/unit/gcp/test_expected_nodes.py holds them against Google's).
+The nodes are those of the simulated cloud (sandbox/tests/unit/gcp/test_expected_nodes.py compares them with Google's).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ UNBOOTED = 250
 
 
 def grown(found: Environment, *names: str) -> list[Machine]:
-    """The machines of an environment with one node at least in each rung, or in those of these names."""
+    """The machines of an environment with at least one node in each node pool, or in those with these names."""
     for rung in found.rungs:
         if (not names or rung.name in names) and not found.group(rung).desired:
             found.fleet.set_desired(rung.id, 1)
@@ -48,10 +49,10 @@ def grown(found: Environment, *names: str) -> list[Machine]:
 
 
 def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
-    """What the pool is for, asked for as a person would: by the labels and taints of the pool as its file has it.
+    """A pod for the pool, with the labels and taints that the pool has in its file.
 
-    GPU pools get the guide's training pod with all GPUs of a node or, where they are shared, with one; on local SSDs it
-    asks for more than a boot disk would hold.
+    GPU pools get the guide's training pod with all GPUs of a node or with one if they are shared; on local SSDs it
+    requests more than a boot disk holds.
     """
     machine = hardware.find(hardware.GCP, pool["machineTypes"][0])
     assert machine
@@ -77,7 +78,7 @@ def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
 
 
 def daemon(api: Api, namespace: str, name: str, **spec: Any) -> None:
-    """A DaemonSet whose pods tolerate everything, as those of GKE do."""
+    """A DaemonSet whose pods tolerate all taints, as those of GKE do."""
     labels = {"app.kubernetes.io/name": name}
     container = {"name": name, "image": f"example.org/{name}:1"}
     template = {"containers": [container], "tolerations": [{"operator": "Exists"}], **spec}
@@ -87,11 +88,11 @@ def daemon(api: Api, namespace: str, name: str, **spec: Any) -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_every_rung_takes_the_pod_that_its_pool_is_for(
+def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
     api: Api, cloud: Make, pods: Pods, name: str, tmp_path: Path
 ) -> None:
-    """seed rows S03, S05, S07, S08, S09, S10 and S12, and a plain pod stays off the GPUs. The program brings no
-    DaemonSet: GKE's own, selected and tolerating as its device plugin does, is on every GPU node and on no other."""
+    """seed rows S03, S05, S07, S08, S09, S10 and S12, and a plain pod stays off the GPUs. The program installs no
+    DaemonSet: GKE's, with the selector and tolerations of its device plugin, runs on exactly the GPU nodes."""
     made, pools = stack(name)
     found = environment(made, tmp_path)
     machines = grown(found)
@@ -127,10 +128,10 @@ def test_every_rung_takes_the_pod_that_its_pool_is_for(
         assert UNTOLERATED in pods.unschedulable(f"stubborn-{pool}")
 
 
-def test_a_shared_gpu_takes_as_many_pods_as_it_has_clients_and_slices(
+def test_a_shared_gpu_runs_as_many_pods_as_it_has_clients_and_slices(
     api: Api, cloud: Make, pods: Pods, tmp_path: Path
 ) -> None:
-    """seed row S03: four in turns, seven in slices, and the next one finds no GPU."""
+    """seed row S03: four by time-slicing, seven by partitions, and the next one gets no GPU."""
     found = environment(stack("variety")[0], tmp_path)
     room = {"turns": 4, "slices": 7}
     machines = [machine for machine in grown(found, *room) if machine.pool in room]
@@ -195,14 +196,14 @@ CLOUDS = {"prod": "eks", "prod-gke": "gke"}
 
 
 def machines_of(name: str, folder: Path) -> list[Machine]:
-    """One node at least for every rung of an example on either cloud."""
+    """At least one node for every capacity type of an example on either cloud."""
     if CLOUDS[name] == "gke":
         return grown(environment(recorded(name), folder))
     return [rung.machine(expected=True) for rung in eks_nodes.rungs(recorded(name))]
 
 
-def test_the_portable_workloads_name_nothing_of_one_cloud() -> None:
-    """But the toleration of GKE's compute class, which means nothing to EKS."""
+def test_the_portable_workloads_are_not_specific_to_one_cloud() -> None:
+    """Except the toleration of GKE's compute class, which has no effect on EKS."""
     for text in MANIFESTS.values():
         assert text.count("cloud.google.com") == 1 and COMPUTE_CLASS_TOLERATION["key"] in text
         assert not any(word in text for word in ("gke", "eks", "aws", "amazonaws", "present"))
@@ -241,8 +242,8 @@ def test_the_same_job_and_the_same_server_run_on_both_clouds(
 
 
 class Scarce(Fleet):
-    """The simulated Google Cloud with some kinds of capacity sold out: the machines that it has stay, and no other
-    comes. `asked`: (node pool's logical name, size), in the order in which the autoscaler asked."""
+    """The simulated Google Cloud with some capacity types sold out: existing machines stay, and no new one is created.
+    `asked`: (node pool's logical name, size), in the order of the autoscaler's requests."""
 
     def __init__(self, found: Environment) -> None:
         super().__init__(found.fleet.project, *found.fleet.cluster.split("/")[3::2], store=found.fleet.store)
@@ -274,8 +275,7 @@ BACKOFF = 1000
 
 @dataclass
 class World:
-    """An environment on GKE with its controllers at work. `skipped`: seconds that its autoscaler believes to have
-    passed beside the real ones."""
+    """An environment on GKE with running controllers. `skipped`: seconds by which the autoscaler's clock is ahead."""
 
     fleet: Scarce
     skipped: list[float] = field(default_factory=lambda: [0.0])
@@ -308,9 +308,9 @@ def world(api: Api, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 
 @pytest.mark.parametrize("world", ["variety"], indirect=True)
-def test_the_rungs_get_their_turn_in_the_order_of_the_class(world: World, pods: Pods) -> None:
-    """seed rows S04, S12: the best rung first; the next one when its machines do not come, and as long as it is left
-    alone; then the best again. Flex-start comes before spot, which its price would not make it."""
+def test_capacity_types_are_tried_in_the_order_of_the_compute_class(world: World, pods: Pods) -> None:
+    """seed rows S04, S12: the first capacity type first; the next one if no machine is created, and until the retry
+    period ends; then the first again. Flex-start is before spot, although its price is higher."""
     spec = {
         **training_spec(),
         "nodeSelector": {POOL: "ladder"},
@@ -333,7 +333,7 @@ def test_the_rungs_get_their_turn_in_the_order_of_the_class(world: World, pods: 
 
 
 def disk(api: Api, namespace: str, zone: str) -> str:
-    """A claim with a persistent disk of that zone, as an earlier pod has left it; returns the claim's name."""
+    """A claim with an existing persistent disk in that zone; returns the claim's name."""
     name = f"data-{zone[-1]}-{namespace}"
     term = {"matchExpressions": [{"key": "topology.gke.io/zone", "operator": "In", "values": [zone]}]}
     size, modes = {"storage": "10Gi"}, ["ReadWriteOnce"]
@@ -351,9 +351,9 @@ def disk(api: Api, namespace: str, zone: str) -> str:
 
 
 @pytest.mark.parametrize("world", ["dev-gke"], indirect=True)
-def test_a_pool_that_volumes_bind_to_scales_from_zero_in_every_zone(api: Api, world: World, pods: Pods) -> None:
-    """field case A4: GKE's autoscaler sees a group for each zone of a pool, so that a pod finds its disk's zone. On EKS
-    a group over several zones is taken for one in its first zone."""
+def test_a_pool_scales_from_zero_in_the_zone_of_a_pods_disk(api: Api, world: World, pods: Pods) -> None:
+    """field case A4: GKE's autoscaler sees a group for each zone of a pool, so a node is added in the zone of the pod's
+    disk. On EKS, the autoscaler treats a group over several zones as one in its first zone."""
     claims = {zone: disk(api, pods.namespace, zone) for zone in ("us-central1-b", "us-central1-a")}
     mount = {"name": "data", "mountPath": "/data"}
     for zone, claim in claims.items():
@@ -368,9 +368,11 @@ def test_a_pool_that_volumes_bind_to_scales_from_zero_in_every_zone(api: Api, wo
 
 
 @pytest.mark.parametrize("world", ["prod-gke"], indirect=True)
-def test_a_job_whose_spot_node_is_taken_ends_on_the_next_rung(api: Api, world: World, pods: Pods) -> None:
-    """seed rows S12, S13: the node is drained and taken, no other spot node is to be had, the job's next run goes to an
-    on-demand node and is its last; the interruption counts as no failure."""
+def test_a_job_whose_spot_node_is_interrupted_finishes_on_the_next_capacity_type(
+    api: Api, world: World, pods: Pods
+) -> None:
+    """seed rows S12, S13: the node is drained and deleted, no other spot node is available, and the job's next run
+    finishes on an on-demand node; the interruption does not count as a failure."""
     jobs = f"/apis/batch/v1/namespaces/{pods.namespace}/jobs"
     api.request("POST", jobs, training_job("training", run_seconds=6))
 

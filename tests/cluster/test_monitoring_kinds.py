@@ -1,4 +1,4 @@
-"""Alert rules and pod scraping on a real API server: the kinds of both clouds take what the components make."""
+"""Alert rules and pod scraping on a real API server: the kinds of both clouds accept the objects of the components."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("system", SYSTEMS)
 
 @pytest.fixture(scope="module")
 def provider(plane: ControlPlane, api: Api) -> KubernetesProvider:
-    """On a cluster with Google's kinds as of a new GKE cluster, and the operator's as of the release's stand-in."""
+    """On a cluster with Google's kinds, as on a new GKE cluster, and the operator's, from the release's stand-in."""
     provider = KubernetesProvider()
     provider.configure({"kubeconfig": plane.kubeconfig.read_text()})
     monitoring_kinds.install(api, monitoring_kinds.googles())
@@ -39,7 +39,7 @@ def provider(plane: ControlPlane, api: Api) -> KubernetesProvider:
 
 
 def objects(system: str, namespace: str) -> list[Resource]:
-    """What the two components make."""
+    """The objects that the two components create."""
 
     def program() -> None:
         options = aws_options()
@@ -58,7 +58,7 @@ def apply(provider: KubernetesProvider, found: Resource, inputs: dict[str, Any])
 
 
 @both
-def test_the_api_server_takes_rules_and_scrapes_as_they_are(
+def test_the_api_server_accepts_rules_and_scrapes_unchanged(
     system: str, provider: KubernetesProvider, namespace: str
 ) -> None:
     """seed rows S19, S20 and S21: pulumi-kubernetes applies on the server, which refuses fields that a kind lacks."""
@@ -82,7 +82,7 @@ def test_the_api_server_takes_rules_and_scrapes_as_they_are(
         ({"keep_firing_for": "5m"}, r"keep_firing_for: field not declared in schema"),
     ],
 )
-def test_googles_kind_refuses_what_it_refuses(
+def test_googles_kind_refuses_invalid_rules(
     change: dict[str, Any], message: str, provider: KubernetesProvider, namespace: str
 ) -> None:
     rules = objects(MANAGED_PROMETHEUS, namespace)[0]

@@ -1,4 +1,4 @@
-"""What every component test starts with."""
+"""Fixtures of every component test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from components import checks
 
 
 @pytest.fixture(autouse=True)
-def errors_name_fields_as_python_does() -> None:
-    """A test that reads a stack's config before this one leaves its spelling behind."""
+def spell_fields_as_python_does() -> None:
+    """An earlier test that reads a stack's config sets camelCase spelling, so this resets it."""
     checks.spell([], str)

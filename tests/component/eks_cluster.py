@@ -47,10 +47,10 @@ def addon(name: str = "coredns", **args: Any) -> Recording:
 
 
 def wrong(**args: Any) -> dict[str, str]:
-    """What `problems` has against these arguments of a cluster: path → its whole text."""
+    """The problems of these arguments of a cluster: path → its whole text."""
     return {problem.path: str(problem) for problem in clusters.problems(cluster_args(**args))}
 
 
 def warned(today: str, **args: Any) -> str:
-    """What `warnings` says on that day."""
+    """The result of `warnings` on that day."""
     return "\n".join(clusters.warnings(cluster_args(**args), date.fromisoformat(today)))

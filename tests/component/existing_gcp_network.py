@@ -23,7 +23,7 @@ OWNED: dict[str, Any] = {
 NET, SUB = "gcp:compute/getNetwork:getNetwork", "gcp:compute/getSubnetwork:getSubnetwork"
 
 
-def says(**subnetwork: Any) -> dict[str, Any]:
+def network_lookups(**subnetwork: Any) -> dict[str, Any]:
     """What Google says of the network and its subnetwork."""
 
     def subnet(args: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def existing(answers: dict[str, Any] | None = None, preview: bool = False, **arg
         for key in ("network_id", "subnetwork_id", "pods_range", "services_range"):
             pulumi.export(key, getattr(made, key))
 
-    return run(program, outputs=answers or says(), preview=preview)
+    return run(program, outputs=answers or network_lookups(), preview=preview)
 
 
 def cluster_in(net: GcpNetwork | GcpExistingNetwork, options: pulumi.ResourceOptions) -> None:

@@ -1,4 +1,4 @@
-"""A VPC that is there already, as AWS tells of it, and the component on it."""
+"""An existing VPC as AWS describes it, and the component on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUBNETS = {each: {"availabilityZone": zone} for found in (PRIVATE, PUBLIC) for z
 def outputs(
     vpc: dict[str, Any] | None = None, subnets: dict[str, dict[str, Any]] | None = None, pods: list[str] | None = None
 ) -> dict[str, Any]:
-    """What AWS says of the VPC, its subnets and those with the tag of the VPC CNI."""
+    """What AWS returns for the VPC, its subnets and those with the tag of the VPC CNI."""
     by_id = {**SUBNETS, **{each: {**SUBNETS.get(each, {}), **found} for each, found in (subnets or {}).items()}}
 
     def subnet(args: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def cluster(preview: bool = False, **args: Any) -> Recording:
 
 
 def inputs(**args: Any) -> dict[str, Any]:
-    """What the SDK is asked for."""
+    """The inputs that the SDK gets."""
     return cluster(**args).one(CLUSTER).inputs
 
 

@@ -1,4 +1,4 @@
-"""A pool on GKE under the recorder, and what it made."""
+"""A pool on GKE under the recorder, and its resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What component tests of both clouds stand on: pools as a person writes them, providers as the stack builds them."""
+"""Pools and providers that the component tests of both clouds use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ GKE_GPU: NodePoolSpec = {
 
 
 def aws_options(name: str = "") -> pulumi.ResourceOptions:
-    """Explicit providers of aws and kubernetes, as a stack on EKS has them. `name`: of one of several clusters."""
+    """Explicit providers of aws and kubernetes, as a stack on EKS has them. `name`: the prefix for one of several
+    clusters."""
     prefix = f"{name}-" if name else ""
     cluster = kubernetes.Provider(f"{prefix}k8s", kubeconfig="{}")
     cloud = aws.Provider(f"{prefix}aws", region="us-east-1")

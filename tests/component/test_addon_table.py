@@ -1,4 +1,4 @@
-"""The table of add-ons: what a row says, a stack installs, and what a row may not say."""
+"""The table of add-ons: a stack installs what a row declares, and invalid rows are refused."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_every_managed_add_on_has_a_pin() -> None:
         assert row.kind != addons.MANAGED or row.name in versions.EKS_ADDONS, row.name
 
 
-def test_a_row_names_only_what_there_is() -> None:
-    """Rows above it, toggles of the stack's config, ready-made roles."""
+def test_a_row_names_only_existing_rows_toggles_and_roles() -> None:
+    """A row names only rows above it, toggles of the stack's config, and ready-made roles."""
     above: set[str] = set()
     for row in addons.ADDONS:
         assert row.name not in above and {*row.requires, *row.after} <= above, row.name
@@ -111,8 +111,8 @@ def test_a_managed_add_on_with_permissions_is_one_row() -> None:
     assert not made.must_outlive(made.one("NodeGroup", "gpu-workers-spot-us-east-1a"), addon)
 
 
-def test_a_ready_made_role_takes_the_place_of_a_rows_permissions() -> None:
-    """As for an organization that lets no stack create roles."""
+def test_a_ready_made_role_replaces_a_rows_permissions() -> None:
+    """For an organization in which stacks cannot create roles."""
     assert FAKE.permissions is not None
     row = replace(FAKE, permissions=replace(FAKE.permissions, role="efs_csi"))
     arn = "arn:aws:iam::123456789012:role/example"
@@ -149,7 +149,7 @@ def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> N
         ({"cleanup": False, "scale_down_after_minutes": 3}, set()),
     ],
 )
-def test_a_toggle_takes_out_its_row_and_those_that_require_it(spec: EksAddonsSpec, gone: set[str]) -> None:
+def test_a_toggle_disables_its_row_and_those_that_require_it(spec: EksAddonsSpec, gone: set[str]) -> None:
     assert {row.name for row in addons.installed(POOLS, spec)} == set(EVERYTHING) - gone
 
 
@@ -161,7 +161,7 @@ def test_a_row_without_a_pool_to_serve_is_not_installed() -> None:
     assert waits["coredns"] == ["cpu"] and waits["cluster-autoscaler"] == [*POOLS] and waits["alerts"] == []
 
 
-def test_components_are_told_what_else_is_installed() -> None:
+def test_arguments_of_an_add_on_follow_from_the_other_add_ons() -> None:
     def args(name: str, spec: EksAddonsSpec) -> dict[str, Any]:
         facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, spec)
         return next(row for row in addons.ADDONS if row.name == name).arguments(facts)
@@ -186,7 +186,7 @@ def test_the_defaults_in_the_docstrings_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("component", ["device-plugin", "efa-plugin", "exporter", "monitoring", "alerts"])
-def test_a_provider_of_the_cluster_and_the_pools_are_all_that_an_add_on_needs(component: str) -> None:
+def test_an_add_on_needs_only_the_clusters_provider_and_the_pools(component: str) -> None:
     def program() -> None:
         cluster = kubernetes.Provider("theirs", kubeconfig="{}")
         COMPONENTS[component]("mine", pulumi.ResourceOptions(providers=[cluster]))
@@ -195,8 +195,8 @@ def test_a_provider_of_the_cluster_and_the_pools_are_all_that_an_add_on_needs(co
     assert made.without_provider() == [] and len(made.resources) > 1
 
 
-def test_prometheus_and_rules_fit_what_a_cluster_has() -> None:
-    """Its storage class, and the labels by which its operator selects rules."""
+def test_storage_class_and_rule_labels_can_be_set() -> None:
+    """The storage class of the cluster, and the labels by which its operator selects rules."""
 
     def program() -> None:
         Monitoring("monitoring", {"storage_class": "gp3"}, aws_options())
@@ -267,7 +267,7 @@ def test_two_autoscalers_resize_the_groups_of_their_own_cluster_only() -> None:
         assert values["autoDiscovery"] == {"clusterName": name}
 
 
-def test_the_names_of_the_first_version_lead_to_those_of_today() -> None:
+def test_resources_of_the_first_version_are_aliases_of_todays() -> None:
     """seed row S24: a renamed child with its old name as an alias is not replaced."""
     made = dev()
     old = {"cluster-autoscaler", "nvidia-device-plugin", "kube-prometheus-stack", "dcgm-exporter"}

@@ -1,4 +1,4 @@
-"""What is installed in a cluster: chart values that place pods where they belong, and rights that reach no further."""
+"""Add-ons on EKS: chart values that place pods on the right nodes, pinned charts, and their mirrors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_gpu_daemon_sets_run_on_gpu_nodes_whatever_the_value_of_their_taint(inst
 
 
 @pytest.mark.parametrize("installed", [device_plugin, exporter])
-def test_a_taint_of_a_pools_own_is_tolerated_without_typing_it_again(installed: Any) -> None:
+def test_an_additional_taint_of_a_pool_is_tolerated_automatically(installed: Any) -> None:
     """seed row S07"""
     own = {"key": "team", "value": "vision", "effect": "NoExecute"}
     pools = {**POOLS, "vision": pool(GUIDE_GPU, taints=[own]), "web": pool(GUIDE_CPU, taints=[{**own, "key": "web"}])}
@@ -58,8 +58,9 @@ def test_a_taint_of_a_pools_own_is_tolerated_without_typing_it_again(installed: 
     assert all(found["key"] != "web" for found in tolerations), "a taint of a pool without GPUs is none of its business"
 
 
-def test_the_device_plugin_stays_off_nodes_whose_image_has_one() -> None:
-    """seed row S05: Bottlerocket's own and a second one misbehave; a taint of such a pool is none of its business."""
+def test_the_device_plugin_does_not_run_on_images_that_include_one() -> None:
+    """seed row S05: Bottlerocket's plugin and a second one conflict; the plugin does not tolerate the taints of such a
+    pool."""
     own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
     values = release(device_plugin({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
     required = values["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -70,7 +71,7 @@ def test_the_device_plugin_stays_off_nodes_whose_image_has_one() -> None:
 
 
 def test_the_exporter_runs_on_every_image() -> None:
-    """seed row S18: GPUs of Bottlerocket nodes are measured too; a mount over a file of the image fails there."""
+    """seed row S18: GPUs of Bottlerocket nodes have metrics as well; there, a mount over a file of the image fails."""
     own = {"key": "team", "value": "vision", "effect": "NoSchedule"}
     values = release(exporter({**POOLS, "rocket": pool(BOTTLEROCKET, taints=[own])}))["values"]
     assert "affinity" not in values and "runtimeClassName" not in values
@@ -81,7 +82,8 @@ def test_the_exporter_runs_on_every_image() -> None:
 
 
 def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_others() -> None:
-    """By label, by the chart's list of types (which would lack tomorrow's), and past these pools' taints only."""
+    """The plugin selects nodes by label, overrides the chart's list of types (it lacks newer ones), and tolerates only
+    the taints of these pools."""
     own = {"key": "team", "value": "research", "effect": "NoExecute"}
     pools = {
         **POOLS,
@@ -99,16 +101,17 @@ def test_the_efa_plugin_runs_on_the_nodes_of_pools_with_interconnect_and_no_othe
 
 
 @pytest.mark.slow
-def test_the_device_plugin_hands_out_gpus_as_the_nodes_take_them() -> None:
-    """field case A0: by mounts, for which the chart gives the plugin rights unless a setting hides them. And through
-    the kubelet, so that running containers keep their GPUs (amazon-eks-ami#2428, k8s-device-plugin#145)."""
+def test_the_device_plugin_passes_gpus_as_volume_mounts() -> None:
+    """field case A0: by volume mounts, for which the chart gives the plugin permissions unless a setting overrides
+    them. The plugin also passes devices through the kubelet, so that running containers keep their GPUs
+    (amazon-eks-ami#2428, k8s-device-plugin#145)."""
     values = release(device_plugin(POOLS))["values"]
     assert (values["deviceListStrategy"], values["compatWithCPUManager"]) == ("volume-mounts", True)
     assert "securityContext" not in values
 
 
 def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
-    """seed row S05: neither a DaemonSet without nodes nor a pool without its plugin; each waits for its pools only."""
+    """seed row S05: no DaemonSet without nodes and no pool without its plugin; each depends only on its pools."""
     efa = {"machineTypes": ["p5.48xlarge"], "min": 0, "max": 4, "interconnect": True, "zones": ["us-east-1a"]}
     rocket = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4, "image": "bottlerocket"}
 
@@ -137,7 +140,7 @@ def test_a_stack_installs_the_device_plugins_that_its_pools_need() -> None:
         (exporter, "DCGM_EXPORTER"),
     ],
 )
-def test_charts_come_pinned_from_their_own_repository(installed: Any, chart: str) -> None:
+def test_charts_are_pinned_and_pulled_from_their_repository(installed: Any, chart: str) -> None:
     """seed rows S05 and S18: chart `dcgm-exporter` of NVIDIA's repository."""
     wanted = getattr(versions, chart)
     inputs = release(installed(POOLS))
@@ -145,7 +148,7 @@ def test_charts_come_pinned_from_their_own_repository(installed: Any, chart: str
     assert inputs["repositoryOpts"] == {"repo": wanted.repository}
 
 
-def test_the_device_plugin_is_not_in_the_namespace_that_its_chart_refuses() -> None:
+def test_the_device_plugin_is_in_a_namespace_that_its_chart_accepts() -> None:
     """seed row S05"""
     made = device_plugin(POOLS)
     assert release(made)["namespace"] == "nvidia-device-plugin"
@@ -154,7 +157,7 @@ def test_the_device_plugin_is_not_in_the_namespace_that_its_chart_refuses() -> N
 
 
 def test_the_exporters_memory_grows_with_the_gpus_of_the_largest_node() -> None:
-    """seed row S18: at eight GPUs the chart's 512Mi was killed (dcgm-exporter#702)."""
+    """seed row S18: with eight GPUs, a pod with the chart's 512Mi ran out of memory (dcgm-exporter#702)."""
 
     def limit(pools: dict[str, NodePoolSpec]) -> int:
         return int(release(exporter(pools))["values"]["resources"]["limits"]["memory"].removesuffix("Mi"))
@@ -171,13 +174,14 @@ def test_every_add_on_of_eks_overwrites_what_differs(stack: str) -> None:
     assert len(made) > 5 and modes == {("OVERWRITE", "OVERWRITE")}
 
 
-def test_the_exporter_may_answer_late() -> None:
-    """dcgm-exporter#23: three answers that took more than a second within fifteen ended it."""
+def test_the_exporters_liveness_check_allows_slow_answers() -> None:
+    """dcgm-exporter#23: the default liveness check restarts the exporter after three answers that take longer than a
+    second."""
     probe = release(exporter(POOLS))["values"]["livenessProbe"]
     assert probe["initialDelaySeconds"] > 45 and probe["periodSeconds"] > 5
 
 
-def test_the_exporter_is_scraped_only_where_somebody_scrapes() -> None:
+def test_the_exporter_has_a_service_monitor_only_with_prometheus() -> None:
     """seed row S18"""
     assert release(exporter(POOLS, scrape=True))["values"]["serviceMonitor"] == {"enabled": True, "honorLabels": True}
     assert release(exporter(POOLS))["values"]["serviceMonitor"]["enabled"] is False
@@ -205,7 +209,7 @@ def test_a_mirror_folder_serves_packed_and_unpacked_charts(tmp_path: Any) -> Non
     assert release(device_plugin(POOLS, charts={"mirror": str(tmp_path)}))["chart"] == str(packed)
 
 
-def test_a_chart_is_the_one_that_was_looked_at(tmp_path: Any) -> None:
+def test_a_chart_with_another_digest_is_refused(tmp_path: Any) -> None:
     """security case M10: by digest, from a folder and from an OCI registry."""
     packed = tmp_path / f"nvidia-device-plugin-{versions.NVIDIA_DEVICE_PLUGIN.version}.tgz"
     packed.write_bytes(b"chart")

@@ -1,4 +1,4 @@
-"""Alert rules and pod scraping as objects: of the right kind, in the right place, with nothing that the kind lacks."""
+"""Alert rules and pod scraping as objects: of the right kind, in the right namespace, with fields that the kind has."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def every_rule(found: Resource) -> list[dict[str, Any]]:
     return [rule for group in found.inputs["spec"]["groups"] for rule in group["rules"]]
 
 
-def test_the_operators_rules_stand_with_the_operator_and_googles_are_the_clusters() -> None:
+def test_operator_rules_are_namespaced_and_googles_are_cluster_scoped() -> None:
     assert rules(PROMETHEUS_OPERATOR).inputs["metadata"] == {"name": "alerts", "namespace": "monitoring"}
     assert rules(PROMETHEUS_OPERATOR, namespace="ops").inputs["metadata"]["namespace"] == "ops"
     assert rules(MANAGED_PROMETHEUS).inputs["metadata"] == {"name": "alerts"}
 
 
 @both
-def test_a_rule_has_no_field_that_one_of_the_kinds_lacks(system: str) -> None:
+def test_a_rule_has_only_fields_that_its_kind_has(system: str) -> None:
     """Google's `for` and `interval` are checked as Go durations; a record has no annotations."""
     for group in rules(system).inputs["spec"]["groups"]:
         assert set(group) == {"name", "interval", "rules"} and group["rules"]
@@ -67,8 +67,8 @@ def test_a_rule_has_no_field_that_one_of_the_kinds_lacks(system: str) -> None:
             assert not re.search(r"\b(project_id|location|cluster)\b", rule["expr"])
 
 
-def test_alerts_about_gpus_fall_away_where_nobody_measures_them() -> None:
-    """seed row S21: containers are watched all the same."""
+def test_gpu_alerts_are_left_out_without_gpu_metrics() -> None:
+    """seed row S21: alerts about containers remain."""
     names = [rule["alert"] for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))]
     assert names == ["ContainerOomKilled"]
 
@@ -76,7 +76,7 @@ def test_alerts_about_gpus_fall_away_where_nobody_measures_them() -> None:
 @both
 @pytest.mark.parametrize("name", RANGES)
 def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> None:
-    """Numbers from other languages come as floats."""
+    """Other languages send numbers as floats."""
     if (system, name) != (MANAGED_PROMETHEUS, "oom_minutes"):
         made = every_rule(rules(system, **{name: 77.0}))
         # What is evaluated, and what a person reads of it.
@@ -98,11 +98,11 @@ def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> N
         ({"system": MANAGED_PROMETHEUS, "gpu_metrics": False}, "gpu_metrics"),
     ],
 )
-def test_alerts_that_cannot_work_are_refused(args: Any, path: str) -> None:
+def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
     assert [problem.path for problem in alerts.problems(args)] == [path]
 
 
-def test_one_description_of_pods_is_a_monitor_of_either_cloud() -> None:
+def test_a_pod_scrape_is_a_monitor_on_either_cloud() -> None:
     """The series have the same labels: the operator's `job` is set, Google's controller label left out."""
     mine, theirs = scrape(PROMETHEUS_OPERATOR), scrape(MANAGED_PROMETHEUS)
     assert mine.inputs["metadata"] == theirs.inputs["metadata"] == {"name": "llm", "namespace": "serving"}
@@ -130,7 +130,7 @@ def test_one_description_of_pods_is_a_monitor_of_either_cloud() -> None:
         ({"interval_seconds": 3601}, "interval_seconds"),
     ],
 )
-def test_a_scrape_that_would_find_nothing_is_refused(change: Any, path: str) -> None:
+def test_an_invalid_pod_scrape_is_refused(change: Any, path: str) -> None:
     args: Any = {"system": MANAGED_PROMETHEUS, **SERVER}
     assert not list(pod_scrape.problems(args))
     assert [problem.path for problem in pod_scrape.problems({**args, **change})] == [path]
@@ -145,7 +145,7 @@ def without(stack: str, **changes: Any) -> Recording:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_on_eks_the_rules_come_after_their_kind_and_go_before_it(stack: str) -> None:
+def test_on_eks_the_rules_exist_only_while_their_kind_exists(stack: str) -> None:
     """seed rows S19, S20 and S21"""
     made = recorded(stack)
     found = made.one(RULES[PROMETHEUS_OPERATOR])
@@ -158,7 +158,7 @@ def test_on_eks_the_rules_come_after_their_kind_and_go_before_it(stack: str) -> 
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_on_gke_the_rules_wait_for_a_node_of_the_operator(stack: str) -> None:
+def test_on_gke_the_rules_depend_on_a_node_for_the_operator(stack: str) -> None:
     """seed rows S19 and S20"""
     made = recorded(stack)
     found = made.one(RULES[MANAGED_PROMETHEUS])
@@ -168,7 +168,7 @@ def test_on_gke_the_rules_wait_for_a_node_of_the_operator(stack: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_stack_has_rules_only_where_something_can_evaluate_them() -> None:
+def test_a_stack_has_rules_only_if_prometheus_is_installed() -> None:
     def has(made: Recording) -> bool:
         return any(made.all(kind) for kind in RULES.values())
 

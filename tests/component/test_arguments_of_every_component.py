@@ -1,4 +1,4 @@
-"""Every component checks its arguments against their declaration first, before it makes anything."""
+"""Every component checks its arguments against their declaration first, before it creates anything."""
 
 import typing
 from collections.abc import Callable
@@ -18,7 +18,7 @@ LIBRARY: list[Component] = list(COMPONENTS.values())
 
 
 def shape_of(component: Component) -> Shape:
-    """What the component takes."""
+    """The arguments that the component accepts."""
     return arguments.shape(typing.get_type_hints(component.__init__)["args"])
 
 
@@ -47,7 +47,7 @@ class TestArguments:
         assert text.startswith(f"{component.__name__} x: ")
         assert f"  {field}s = '…': unknown key" in text and f"fix: write `{field}`" in text
 
-    def test_a_missing_one_is_refused(self, component: Component) -> None:
+    def test_a_missing_argument_is_refused(self, component: Component) -> None:
         required = [name for name, each in shape_of(component).fields.items() if each.required]
         text = refusal(component, lambda: {"none_of_them": "x"})
         for name in required:
@@ -60,7 +60,7 @@ class TestArguments:
         text = refusal(component, lambda: {field.name: pulumi.Output.from_input("x")})
         assert f"  {field.name} = 'an Output': its value is not known" in text
 
-    def test_every_argument_says_what_it_is_and_an_optional_one_its_default(self, component: Component) -> None:
+    def test_every_argument_has_a_description_and_every_optional_one_a_default(self, component: Component) -> None:
         for path, field in fields(shape_of(component)):
             assert field.doc, path
             assert field.required == ("Default: " not in field.doc), f"{path}: {field.doc}"
@@ -93,7 +93,7 @@ WITH_TAGS = [each for each in LIBRARY if ".aws." in each.__module__ and "tags" i
 
 
 @pytest.mark.parametrize("component", WITH_TAGS, ids=lambda each: each.__name__)
-def test_a_component_on_aws_checks_its_tags_and_nothing_else_is_wrong(component: Component) -> None:
+def test_a_component_on_aws_checks_its_tags(component: Component) -> None:
     required = {name: VALID[name] for name, each in shape_of(component).fields.items() if each.required}
     text = refusal(component, lambda: {**required, "tags": {"aws:mine": "x", "gpuyard-stack": "dev", "team": "ml"}})
     assert text.startswith(f"{component.__name__} x: one value cannot work")

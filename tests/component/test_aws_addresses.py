@@ -1,4 +1,4 @@
-"""Addresses of a VPC: the plan, what AWS lets in, and whether pools at their maximum fit."""
+"""Addresses of a VPC: the plan, the blocks that AWS accepts, and whether pools fit at their maximum."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def problems(
 
 
 class TestPlan:
-    def test_a_zones_pods_have_a_block_by_its_letter_and_no_two_overlap(self) -> None:
+    def test_the_pod_block_of_a_zone_follows_from_its_letter(self) -> None:
         blocks = addresses.pod_blocks("100.64.0.0/16")
         assert blocks["b"] == "100.64.32.0/19" and set(blocks) == set("abcdefg")
         networks = [ipaddress.IPv4Network(block) for block in blocks.values()]
@@ -55,7 +55,7 @@ class TestPlan:
             ("100.64.0.0/13", ["100.64.0.0/16", "100.70.0.0/16"]),
         ],
     )
-    def test_only_the_parts_where_zones_lie_join_the_vpc_none_above_slash_16(
+    def test_only_used_parts_of_the_pod_network_join_the_vpc_as_slash_16_or_smaller(
         self, pods_cidr: str, joined: list[str]
     ) -> None:
         zones = ["us-east-1a", "us-east-1g"]
@@ -87,7 +87,7 @@ class TestPlan:
             ("100.64.0.0/16", "10.0.0.0/16", False),
         ],
     )
-    def test_what_aws_lets_into_a_vpc(self, cidr: str, pods_cidr: str, allowed: bool) -> None:
+    def test_secondary_blocks_that_aws_accepts(self, cidr: str, pods_cidr: str, allowed: bool) -> None:
         """VPC guide, "IPv4 CIDR block association restrictions"."""
         assert (addresses.association(cidr, pods_cidr) == "") is allowed
 
@@ -97,13 +97,11 @@ class TestNeed:
         ("name", "pods"),
         [("m5.2xlarge", 110), ("m5.4xlarge", 110), ("m5.8xlarge", 250), ("p5.48xlarge", 250), ("t3.nano", 34)],
     )
-    def test_pods_of_a_node_are_110_below_30_vcpu_then_250_and_never_more_than_its_prefixes(
-        self, name: str, pods: int
-    ) -> None:
+    def test_the_pod_limit_of_a_node_follows_from_its_vcpus_and_prefixes(self, name: str, pods: int) -> None:
         assert addresses.pods_per_node(machine(name)) == pods
 
-    def test_machines_on_xen_take_no_prefixes(self) -> None:
-        """amazon-eks-ami#2045: the number is right for every type that EC2 describes."""
+    def test_only_nitro_machine_types_support_prefixes(self) -> None:
+        """amazon-eks-ami#2045: the number is correct for every type that EC2 describes."""
         for name in hardware.names(hardware.AWS):
             machine, facts = hardware.find(hardware.AWS, name), machine_types.find(name)
             if machine is not None and facts is not None:
@@ -111,36 +109,36 @@ class TestNeed:
                 assert addresses.prefixes(machine) is nitro, name
                 assert addresses.pods_per_node(machine) == node_shape.max_pods(facts, prefixes=True), name
 
-    def test_a_node_takes_its_own_address_an_interfaces_and_whole_prefixes_with_one_to_spare(self) -> None:
+    def test_a_nodes_addresses_are_its_interfaces_and_prefixes_with_one_spare(self) -> None:
         # 110 pods: seven prefixes of 16, one warm. 250: sixteen, one warm.
         assert needs(pool(GUIDE_CPU, max=2)) == dict.fromkeys(AWS_ZONES, Need(1, 8 * 16 + 1))
         assert needs(pool(P5, max=1, zones=["us-east-1a"])) == {"us-east-1a": Need(1, 17 * 16 + 1)}
 
-    def test_nodes_spread_over_the_pools_zones_alone(self) -> None:
+    def test_nodes_are_counted_in_the_pools_zones_only(self) -> None:
         zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
         found = needs(pool(GUIDE_CPU, max=10), zones)
         assert {zone: need.nodes for zone, need in found.items()} == dict.fromkeys(zones, 4)
         found = needs(pool(GUIDE_CPU, max=10, zones=["us-east-1b"]), zones)
         assert {zone: need.nodes for zone, need in found.items()} == {"us-east-1b": 10}
 
-    def test_each_rung_of_a_ladder_may_reach_the_maximum(self) -> None:
+    def test_each_capacity_type_is_counted_at_the_maximum(self) -> None:
         one = needs(pool(GUIDE_CPU, max=10))["us-east-1a"]
         two = needs(pool(GUIDE_CPU, max=10, capacity=["spot", "on_demand"]))["us-east-1a"]
         assert two == Need(2 * one.nodes, 2 * one.pods)
 
-    def test_efa_interfaces_take_no_address(self) -> None:
+    def test_efa_interfaces_use_no_addresses(self) -> None:
         spec = pool(P5, max=4, zones=["us-east-1a"])
         assert needs(pool(spec, interconnect=True)) == needs(spec)
 
-    def test_of_several_types_the_lowest_number_of_pods_counts(self) -> None:
+    def test_with_several_machine_types_the_lowest_pod_limit_counts(self) -> None:
         both = pool(GUIDE_CPU, machine_types=["m5.2xlarge", "m5.8xlarge"], max=2)
         assert needs(both) == needs(pool(GUIDE_CPU, max=2))
 
-    def test_eks_the_file_system_and_endpoints_take_addresses_beside_the_nodes(self) -> None:
+    def test_eks_efs_and_endpoints_use_addresses_in_addition_to_the_nodes(self) -> None:
         found = addresses.of_zones(addresses.sound({"cpu": pool(GUIDE_CPU, max=2)}, AWS_ZONES), AWS_ZONES, 3)
         assert found["us-east-1a"] == Need(1 + 16 + 1 + 3, 129)
 
-    def test_a_pool_with_a_mistake_of_its_own_is_left_out(self) -> None:
+    def test_an_invalid_pool_is_not_counted(self) -> None:
         wrong: dict[str, Any] = {
             "unknown": pool(GUIDE_CPU, machine_types=["m5.hugely"]),
             "none": pool(GUIDE_CPU, machine_types=[]),
@@ -152,7 +150,7 @@ class TestNeed:
 
 
 class TestRoom:
-    def test_aws_keeps_five_addresses_of_each_subnet(self) -> None:
+    def test_aws_reserves_five_addresses_in_each_subnet(self) -> None:
         assert addresses.rooms("10.0.0.0/16", None, ["us-east-1a"]) == {"us-east-1a": Room(2**13 - 5)}
         block = ipaddress.IPv4Network(addresses.blocks("10.0.0.0/16")["private-a"])
         assert block.num_addresses == 2**13
@@ -171,29 +169,29 @@ class TestRoom:
             (Room(39, 50, shared=False), Need(40, 50), False),
         ],
     )
-    def test_pods_take_the_nodes_addresses_only_where_they_may(self, room: Room, need: Need, held: bool) -> None:
+    def test_pods_use_node_addresses_only_if_allowed(self, room: Room, need: Need, held: bool) -> None:
         assert room.holds(need) is held
 
     def test_the_guides_pools_fit_into_the_default_network(self) -> None:
         assert problems("10.0.0.0/16", None, AWS_ZONES, {"cpu": GUIDE_CPU, "gpu": GUIDE_GPU}) == []
 
-    def test_the_refusal_tells_need_and_room_of_each_zone_and_the_smallest_network_that_holds_them(self) -> None:
+    def test_the_error_shows_need_and_space_of_each_zone_and_the_smallest_sufficient_network(self) -> None:
         (found,) = problems("10.0.0.0/20", None, AWS_ZONES, {"cpu": GUIDE_CPU, "gpu": GUIDE_GPU})
         # ten and five nodes in each zone, 17 addresses of others
         assert (found.path, found.value) == ("cidr", "10.0.0.0/20")
         assert "us-east-1a needs 1,967 and has 507; us-east-1b needs 1,967 and has 507" in found.wrong
         assert "`cidr: 10.0.0.0/18` before the network is created, or write `pods_cidr: 100.64.0.0/16`" in found.fix
 
-    def test_pods_that_have_too_little_are_told_at_their_own_network(self) -> None:
+    def test_a_pod_network_that_is_too_small_is_reported_at_its_own_path(self) -> None:
         (found,) = problems("10.0.0.0/16", "100.64.0.0/20", AWS_ZONES, {"cpu": GUIDE_CPU})
         assert (found.path, found.value) == ("pods_cidr", "100.64.0.0/20")
         assert found.fix == "write `pods_cidr: 100.64.0.0/18`"
 
-    def test_a_network_around_the_present_one_is_not_proposed_where_aws_keeps_it_out(self) -> None:
+    def test_a_larger_network_is_not_proposed_if_aws_does_not_allow_it(self) -> None:
         (found,) = problems("10.2.0.0/16", "10.3.0.0/20", AWS_ZONES, {"cpu": pool(GUIDE_CPU, max=200)})
         assert found.fix == "write `pods_cidr: 100.64.0.0/15`"
 
-    def test_pools_that_no_network_holds_are_told_the_largest_maximum(self) -> None:
+    def test_pools_too_large_for_any_network_are_reported_with_the_largest_maximum(self) -> None:
         spec = pool(P5, max=1000, zones=["us-east-1a"])
         (found,) = problems("10.0.0.0/16", None, AWS_ZONES, {"gpu": spec, "cpu": GUIDE_CPU})
         most = int(re.findall(r"lower `max` to (\d+)", found.fix)[0])
@@ -204,7 +202,7 @@ class TestRoom:
 
 
 def ways(fix: str) -> list[dict[str, Any]]:
-    """What each way in a fix sets."""
+    """The settings of each alternative in a fix."""
     found = []
     for way in fix.split(", or "):
         values = {
@@ -246,7 +244,7 @@ _pods = st.none() | st.builds(
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(cidr=_cidrs, pods_cidr=_pods, specs=_specs, endpoints=st.integers(0, 14))
-def test_the_fix_that_is_named_always_passes(
+def test_every_proposed_fix_is_valid(
     cidr: str, pods_cidr: str | None, specs: dict[str, NodePoolSpec], endpoints: int
 ) -> None:
     zones = ZONES[:3]
@@ -267,7 +265,7 @@ def test_the_fix_that_is_named_always_passes(
 
 @settings(max_examples=50, deadline=None)
 @given(cidr=_cidrs, specs=_specs)
-def test_a_network_that_is_named_is_the_smallest(cidr: str, specs: dict[str, NodePoolSpec]) -> None:
+def test_the_proposed_network_is_the_smallest(cidr: str, specs: dict[str, NodePoolSpec]) -> None:
     for found in problems(cidr, None, ZONES[:3], specs):
         for way in ways(found.fix):
             if set(way) == {"cidr"}:

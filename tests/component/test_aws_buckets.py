@@ -1,4 +1,4 @@
-"""S3 buckets as volumes, and whose claim takes a volume."""
+"""S3 buckets as volumes, and which claim a volume is reserved for."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.component.aws_volumes import CLUSTER, buckets, lustre, named
 
 
 class TestClaims:
-    """security case M13: whose claim takes a volume that is written down."""
+    """security case M13: which claim a manually created volume is reserved for."""
 
-    def test_a_volume_is_for_the_claim_of_its_name_in_the_namespace_that_is_named(self) -> None:
+    def test_a_volume_is_reserved_for_the_claim_of_its_name_in_its_namespace(self) -> None:
         made = lustre(namespace="training")
         reference = named(made, "PersistentVolume", "lustre")["spec"]["claimRef"]
         assert (reference["namespace"], reference["name"]) == ("training", "lustre")
         assert "claimRef" not in named(lustre(), "PersistentVolume", "lustre")["spec"]
 
-    def test_a_bucket_is_for_its_namespace_too(self) -> None:
+    def test_a_bucket_is_reserved_for_its_namespace(self) -> None:
         made = buckets(data={"bucket": "acme-datasets", "namespace": "training"})
         reference = made.one("PersistentVolume").inputs["spec"]["claimRef"]
         assert (reference["namespace"], reference["name"]) == ("training", "data")
 
-    def test_the_owner_of_a_bucket_is_written_down(self) -> None:
-        """A bucket of that name that another account has made later is not used."""
+    def test_access_is_limited_to_buckets_of_the_given_account(self) -> None:
+        """A bucket of the same name in another account is not used."""
         given = {"ours": {"bucket": "acme-a"}, "theirs": {"bucket": "acme-b", "account": "210987654321"}}
         policy = json.loads(buckets(**given).one("RolePolicy").inputs["policy"])
         owners = {
@@ -41,12 +41,12 @@ class TestClaims:
 
 
 class TestBuckets:
-    def test_the_driver_is_on_tainted_nodes_too(self) -> None:
-        """mountpoint-s3-csi-driver#107: else "driver name s3.csi.aws.com not found" on them."""
+    def test_the_driver_tolerates_all_taints(self) -> None:
+        """mountpoint-s3-csi-driver#107: otherwise pods there fail with "driver name s3.csi.aws.com not found"."""
         (addon,) = buckets().all("aws:eks/addon:Addon")
         assert json.loads(addon.inputs["configurationValues"]) == {"node": {"tolerateAllTaints": True}}
 
-    def test_the_driver_may_read_and_write_what_is_named_and_nothing_else(self) -> None:
+    def test_the_driver_can_access_only_the_named_buckets(self) -> None:
         """Least privilege: no wildcard bucket, and no write where a volume is read-only."""
         policy = json.loads(buckets().one("RolePolicy").inputs["policy"])
         ours = {"StringEquals": {"s3:ResourceAccount": "123456789012"}}
@@ -102,13 +102,13 @@ class TestBuckets:
             # Nodes' metadata, where Mountpoint would look for it, is closed to pods.
             assert "region us-east-1" in spec["mountOptions"]
 
-    def test_two_volumes_of_one_bucket_have_handles_of_their_own(self) -> None:
-        """Of two volumes with one handle a node mounts only the first."""
+    def test_two_volumes_of_one_bucket_have_different_handles(self) -> None:
+        """If two volumes have the same handle, a node mounts only the first."""
         made = buckets(a={"bucket": "acme-runs"}, b={"bucket": "acme-runs"})
         handles = [found.inputs["spec"]["csi"]["volumeHandle"] for found in made.all("PersistentVolume")]
         assert len(set(handles)) == 2
 
-    def test_a_volume_is_gone_before_its_driver_and_no_bucket_is_touched(self) -> None:
+    def test_a_volume_is_deleted_before_its_driver_and_buckets_are_left_alone(self) -> None:
         made = buckets()
         driver = made.one("aws:eks/addon:Addon")
         assert driver.inputs["addonName"] == "aws-mountpoint-s3-csi-driver"
@@ -144,7 +144,7 @@ class TestBuckets:
         with pytest.raises(pulumi.RunError, match=f"S3Buckets buckets: one value(.|\n)*{path} = "):
             buckets(**{name: bucket})
 
-    def test_more_buckets_than_fit_a_roles_policy_are_refused(self) -> None:
+    def test_more_buckets_than_a_role_policy_can_hold_are_refused(self) -> None:
         many = {f"v{index}": {"bucket": f"acme-datasets-{index}", "prefix": "train/"} for index in range(60)}
         found = list(aws_buckets.problems({**CLUSTER, "region": "us-east-1", "buckets": many}))  # type: ignore[typeddict-item]
         assert [problem.path for problem in found] == ["buckets"] and "10,240" in str(found[0])

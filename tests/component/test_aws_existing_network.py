@@ -1,4 +1,4 @@
-"""A VPC that is there already: what is asked, what is refused, what is tagged."""
+"""An existing VPC: what is looked up, what is refused, what is tagged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component.existing_vpc import OWNED, PRIVATE, PUBLIC, SUBNETS, existing, outputs
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 A = "subnet-0aaaaaaa0"
 
 
 class TestExistingNetwork:
-    def test_it_puts_tags_on_the_subnets_and_makes_nothing_else(self) -> None:
+    def test_only_tags_of_subnets_are_created(self) -> None:
         made = existing()
         custom = [found for found in made.resources.values() if found.package == "aws"]
         assert {found.type for found in custom} == {"aws:ec2/tag:Tag"}
@@ -31,11 +31,11 @@ class TestExistingNetwork:
             **{(each, f"{role}/elb"): "1" for each in SUBNETS if "bbbb" in each},
         }
 
-    def test_what_other_clusters_read_too_stays_when_this_one_goes(self) -> None:
+    def test_tags_that_other_clusters_read_are_kept_at_deletion(self) -> None:
         for found in existing().all("aws:ec2/tag:Tag"):
             assert found.options.get("retainOnDelete", False) is found.inputs["key"].startswith("kubernetes.io/role/")
 
-    def test_it_has_the_outputs_of_a_new_network_by_zone(self) -> None:
+    def test_the_outputs_are_those_of_a_new_network(self) -> None:
         made = existing(zones=AWS_ZONES[::-1])
         assert made.exports == {
             "network_id": OWNED["vpc_id"],
@@ -45,7 +45,7 @@ class TestExistingNetwork:
         hints = {name: hint for name, hint in AwsNetwork.__annotations__.items() if not name.startswith("_")}
         assert AwsExistingNetwork.__annotations__ == hints
 
-    def test_a_cluster_without_public_subnets_waits_for_the_tags_and_goes_before_them(self) -> None:
+    def test_a_cluster_depends_on_the_tags(self) -> None:
         def program() -> None:
             options = aws_options()
             net = AwsExistingNetwork("net", {**OWNED, "public_subnet_ids": {}}, options)  # type: ignore[typeddict-item]
@@ -66,7 +66,7 @@ class TestExistingNetwork:
                 assert made.must_outlive(found, cluster)
 
     @pytest.mark.parametrize("preview", [True, False])
-    def test_it_asks_with_its_own_provider_at_preview_too(self, preview: bool) -> None:
+    def test_lookups_use_the_components_provider_also_at_preview(self, preview: bool) -> None:
         made = existing(preview=preview)
         assert made.without_provider() == []
         assert {call.token for call in made.invokes} == {"aws:ec2/getVpc:getVpc", "aws:ec2/getSubnet:getSubnet"}
@@ -89,7 +89,7 @@ class TestExistingNetwork:
             ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "not a valid subnet id"),
         ],
     )
-    def test_mistakes_that_show_without_asking_are_told_first(
+    def test_mistakes_in_arguments_are_reported_without_a_lookup(
         self, args: dict[str, Any], path: str, words: str
     ) -> None:
         with pytest.raises(pulumi.RunError) as caught:
@@ -114,28 +114,27 @@ class TestExistingNetwork:
             ),
         ],
     )
-    def test_a_vpc_that_does_not_serve_is_one_error_before_any_tag(
-        self, says: dict[str, Any], path: str, words: str
-    ) -> None:
+    def test_an_unsuitable_vpc_is_one_error_before_any_tag(self, says: dict[str, Any], path: str, words: str) -> None:
         with pytest.raises(pulumi.RunError) as caught:
             existing(says)
         text = str(caught.value)
         assert f"  {path} = " in text and words in text and "nothing was changed" in text, text
 
-    def test_what_cannot_be_looked_at_says_so_in_awss_words(self) -> None:
+    def test_a_failed_lookup_is_reported_with_the_message_of_aws(self) -> None:
         def gone(args: dict[str, Any]) -> dict[str, Any]:
-            raise Refused(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
+            raise LookupFailed(f"InvalidSubnetID.NotFound: The subnet ID '{args['id']}' does not exist")
 
         with pytest.raises(pulumi.RunError, match="does not exist") as caught:
             existing({**outputs(), "aws:ec2/getSubnet:getSubnet": gone})
         assert "4 values cannot work" in str(caught.value)
 
-    def test_nodes_that_pull_from_the_internet_need_a_way_there(self) -> None:
-        """field case A10: a subnet without a table of its own has the VPC's; a registry inside needs no way out."""
+    def test_nodes_that_pull_from_the_internet_need_a_route(self) -> None:
+        """field case A10: a subnet without a route table uses that of the VPC; a registry inside the VPC needs no
+        internet route."""
 
         def table(args: dict[str, Any]) -> dict[str, Any]:
             if args.get("subnetId") == A:
-                raise Refused("no matching EC2 Route Table found")
+                raise LookupFailed("no matching EC2 Route Table found")
             inside = {"cidrBlock": "10.0.0.0/8", "transitGatewayId": "tgw-1"}
             out = [{"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}] if args.get("subnetId") else []
             return {**args, "routes": [inside, *out]}
@@ -167,7 +166,7 @@ class TestExistingNetwork:
             ({"tags": {"kubernetes.io/role/cni": "0"}}, {"availabilityZone": "us-east-1a"}, True),
         ],
     )
-    def test_the_pools_at_their_maximum_must_find_room(
+    def test_the_subnets_must_hold_the_pools_at_their_maximum(
         self, subnet: dict[str, Any], pods: dict[str, Any], fits: bool
     ) -> None:
         extra = {"subnet-0cccccccc": pods} if pods else {}

@@ -24,17 +24,15 @@ from tests.component.stage import AWS_ZONES, GUIDE_GPU, pool
         (["g6.2xlarge", "g5.2xlarge"], "nvidia-gpu"),
     ],
 )
-def test_the_accelerator_label_is_one_that_kubernetes_takes_and_true_of_every_node(
-    types: list[str], label: str
-) -> None:
+def test_the_accelerator_label_is_valid_and_correct_for_every_node(types: list[str], label: str) -> None:
     """field cases A1 and A6"""
     made = node_pool(pool(GUIDE_GPU, machine_types=types))
     assert made.one("NodeGroup").inputs["labels"]["k8s.amazonaws.com/accelerator"] == label
 
 
 @pytest.mark.parametrize("cloud", [hardware.AWS, hardware.GCP])
-def test_what_is_derived_from_any_machine_is_a_label(cloud: str) -> None:
-    """field case A1: by the same check as what is typed."""
+def test_labels_from_any_machine_type_are_valid(cloud: str) -> None:
+    """field case A1: with the same check as for labels in the file."""
     for name in hardware.names(cloud):
         made = resolve(cloud, "made", {"machine_types": [name], "min": 0, "max": 1})
         for rung in made.rungs:
@@ -59,8 +57,8 @@ def sizes(made: dict[str, Resource]) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_pools_may_be_called_like_anything_but_another_pools_group() -> None:
-    """reliability case R15: no two resources of a stack have one logical name, whatever its pools are called."""
+def test_a_pool_name_can_be_any_name_except_that_of_another_pools_group() -> None:
+    """reliability case R15: all resources of a stack have different logical names, whatever the names of its pools."""
     config = settings("dev")
     names = ("cluster", "network", "coredns", "storage", "default-pool", "x", "x-template", "x-efa", "x-label")
     odd = {"machineTypes": ["g6.2xlarge"], "min": 0, "max": 2, "capacity": ["spot", "on_demand"]}
@@ -72,8 +70,8 @@ def test_pools_may_be_called_like_anything_but_another_pools_group() -> None:
         record(config, "dev")
 
 
-def test_long_names_stay_apart_where_they_are_cut() -> None:
-    """reliability case R15: what is cut gets a hash."""
+def test_long_names_are_unique_after_truncation() -> None:
+    """reliability case R15: a truncated name gets a hash."""
     long = "a-pool-with-a-name-of-32-letter"
     prefixes = {
         group.inputs["nodeGroupNamePrefix"]
@@ -83,8 +81,9 @@ def test_long_names_stay_apart_where_they_are_cut() -> None:
     assert len(prefixes) == 2 and all(len(prefix) <= 37 for prefix in prefixes)
 
 
-def test_every_zone_has_a_group_of_each_rung() -> None:
-    """field case A4: of a group over several zones the autoscaler knows the first only, and EC2 rebalances it."""
+def test_every_zone_has_a_group_for_each_capacity_type() -> None:
+    """field case A4: for a group over several zones, the autoscaler knows only the first, and EC2 rebalances the
+    group."""
     made = in_zones(pool(GUIDE_GPU, capacity=["spot", "on_demand"]), "a", "b")
     assert {name: found.inputs["subnetIds"] for name, found in made.items()} == {
         "gpu-spot-us-east-1a": ["subnet-a"],
@@ -95,8 +94,8 @@ def test_every_zone_has_a_group_of_each_rung() -> None:
     assert {found.inputs["tags"]["gpuyard.dev/zone"] for found in made.values()} == {"us-east-1a", "us-east-1b"}
 
 
-def test_min_and_max_are_of_the_pool_and_split_over_its_zones() -> None:
-    """field case A4: the first zones have what is left over; the whole is what the file says."""
+def test_min_and_max_are_split_over_the_zones_of_the_pool() -> None:
+    """field case A4: the first zones get the remainder; the sum equals the file's value."""
     ladder = {"capacity": ["spot", "on_demand"]}
     assert sizes(in_zones(pool(GUIDE_GPU, min=4, max=10, **ladder), "a", "b", "c")) == {
         **{f"gpu-spot-us-east-1{letter}": (0, most) for letter, most in (("a", 4), ("b", 3), ("c", 3))},
@@ -106,20 +105,20 @@ def test_min_and_max_are_of_the_pool_and_split_over_its_zones() -> None:
     assert sizes(in_zones(each, "a", "b", "c")) == {"gpu-us-east-1c": (1, 5), "gpu-us-east-1a": (1, 5)}
 
 
-def test_a_pool_of_fewer_nodes_than_zones_is_in_the_first_ones() -> None:
-    """field case A4: EKS takes no group of max 0, and a node more than `max` would break the file's word."""
+def test_a_pool_with_fewer_nodes_than_zones_uses_the_first_zones() -> None:
+    """field case A4: EKS refuses a group with max 0, and one node more would exceed `max`."""
     assert sizes(in_zones(pool(GUIDE_GPU, max=1), "a", "b")) == {"gpu-us-east-1a": (0, 1)}
     assert sizes(in_zones(pool(GUIDE_GPU, max=1, zones=["us-east-1b"]), "a", "b")) == {"gpu-us-east-1b": (0, 1)}
 
 
-def test_a_zone_more_or_another_order_touches_no_group_that_is_there() -> None:
-    """field case A4: names follow from rung and zone; only the shares of min and max move."""
+def test_adding_or_reordering_zones_changes_no_existing_group() -> None:
+    """field case A4: names follow from capacity type and zone; only the shares of min and max change."""
     before, after = in_zones(GUIDE_GPU, "a", "b"), in_zones(GUIDE_GPU, "c", "b", "a")
     for name, found in before.items():
         assert {**after[name].inputs, "scalingConfig": 0} == {**found.inputs, "scalingConfig": 0}
 
 
-def test_the_first_zones_group_takes_over_the_name_that_a_group_of_all_zones_had() -> None:
+def test_the_first_zones_group_is_an_alias_of_the_former_group_of_all_zones() -> None:
     """field case A4: a pool of one zone keeps its group; of several zones the preview shows the old one replaced."""
     made = node_pool(GUIDE_GPU, subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])))
     found = made.all("NodeGroup") + made.all("aws:autoscaling/tag:Tag")
@@ -132,7 +131,7 @@ def test_the_first_zones_group_takes_over_the_name_that_a_group_of_all_zones_had
 # -- updates ----------------------------------------------------------------------------------------------------------
 
 
-def test_updates_take_a_third_of_the_nodes_and_broken_nodes_are_replaced_unless_the_pool_says_otherwise() -> None:
+def test_updates_replace_a_third_of_the_nodes_and_node_repair_is_on_by_default() -> None:
     group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
     assert group["updateConfig"] == {"maxUnavailablePercentage": 33, "updateStrategy": "DEFAULT"}
     assert group["nodeRepairConfig"] == {"enabled": True}
@@ -141,8 +140,8 @@ def test_updates_take_a_third_of_the_nodes_and_broken_nodes_are_replaced_unless_
     assert group["nodeRepairConfig"] == {"enabled": False}
 
 
-def test_a_reservation_in_use_gives_no_nodes_for_an_update() -> None:
-    """field case A9: there the old nodes go first."""
+def test_updates_of_a_reserved_group_remove_old_nodes_first() -> None:
+    """field case A9: there, old nodes are removed first."""
     arn = "arn:aws:resource-groups:us-east-1:123456789012:group/gpus"
     for reservation in ({"id": RESERVATION}, {"id": RESERVATION, "capacity_block": True}, {"group_arn": arn}):
         ladder = efa_pool("p5.48xlarge", capacity=["reserved", "on_demand"], reservation=reservation)
@@ -156,12 +155,12 @@ def test_a_reservation_in_use_gives_no_nodes_for_an_update() -> None:
     ("nodes", "percentage", "minutes"),
     [(1, 33, 60), (3, 33, 120), (16, 33, 150), (16, 5, 510), (16, 100, 60), (450, 33, 180), (1000, 100, 330)],
 )
-def test_an_update_has_the_time_that_its_nodes_need(nodes: int, percentage: int, minutes: int) -> None:
-    """field case G3: the provider gives up after an hour, and sixteen nodes one at a time take eight."""
+def test_the_update_timeout_follows_from_the_number_of_nodes(nodes: int, percentage: int, minutes: int) -> None:
+    """field case G3: the provider's default is an hour, and an update of sixteen nodes one at a time takes eight."""
     assert update_minutes(nodes, percentage) == minutes
 
 
-def test_the_time_follows_from_the_group_and_reaches_the_engine() -> None:
+def test_the_update_timeout_is_set_on_the_group() -> None:
     """field case G3"""
     made = node_pool(
         pool(GUIDE_GPU, max=20, update_percentage=5), subnet_ids=dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"]))

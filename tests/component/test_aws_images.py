@@ -36,21 +36,22 @@ from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, 
     ],
 )
 def test_the_image_follows_from_the_machine_type(machine_type: str, image: str, ami_type: str) -> None:
-    """seed row S03: EKS's own guess is an image without a driver."""
+    """seed row S03: the default of EKS is an image without a driver."""
     assert node_pool(pool(GUIDE_CPU, machine_types=[machine_type], image=image)).one("NodeGroup").inputs["amiType"] == (
         ami_type
     )
 
 
-def test_the_image_is_pinned_and_the_group_says_which_driver_is_in_it() -> None:
-    """A fleet's driver never moves by itself (amazon-eks-ami#1697), and a preview shows what a new release brings."""
+def test_the_image_release_is_pinned_and_a_tag_names_its_driver() -> None:
+    """The driver of running pools never changes automatically (amazon-eks-ami#1697), and a preview shows a new
+    release."""
     group = node_pool(GUIDE_GPU).one("NodeGroup").inputs
     assert group["releaseVersion"] == EKS_IMAGES["1.35"].release
     assert group["tags"]["gpuyard.dev/nvidia-driver"] == str(EKS_IMAGES["1.35"].driver_branch)
     assert "gpuyard.dev/nvidia-driver" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["tags"]
 
 
-def test_a_pool_may_name_its_own_release_and_driver() -> None:
+def test_a_pool_can_set_its_release_and_driver() -> None:
     group = node_pool(pool(GUIDE_GPU, release="1.35.8-20260930", driver_branch=595)).one("NodeGroup").inputs
     assert (group["releaseVersion"], group["tags"]["gpuyard.dev/nvidia-driver"]) == ("1.35.8-20260930", "595")
 
@@ -75,8 +76,8 @@ def test_without_the_clusters_version_eks_chooses_the_release() -> None:
 
 @pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
 def test_every_disk_of_a_node_is_encrypted_and_its_minor_is_the_clusters(image: str) -> None:
-    """field case A11, security case M7: under a policy of the organization nothing else starts; and a pool whose
-    release EKS chooses moves with the cluster."""
+    """field case A11, security case M7: an organization's policy can deny other instances; and a pool whose release EKS
+    chooses follows the cluster's version."""
     made = node_pool(pool(GUIDE_GPU, image=image))
     assert made.one("NodeGroup").inputs["version"] == "1.35"
     disks = {each["deviceName"]: each["ebs"] for each in made.one("LaunchTemplate").inputs["blockDeviceMappings"]}
@@ -104,7 +105,7 @@ AMI = "ami-0123456789abcdef0"
 
 
 def user_data_of(made: Recording) -> str:
-    """The text that a node gets."""
+    """The user data of a node, decoded."""
     return base64.b64decode(made.one("LaunchTemplate").inputs["userData"]).decode()
 
 
@@ -115,8 +116,8 @@ def node_configs(made: Recording) -> list[dict[str, Any]]:
     return [yaml.safe_load(part.get_payload())["spec"] for part in kinds]
 
 
-def test_an_image_of_the_users_joins_by_the_user_data_that_it_is_given() -> None:
-    """field case A15: EKS adds nothing to it, neither the cluster nor labels and taints."""
+def test_a_custom_image_joins_with_generated_user_data() -> None:
+    """field case A15: EKS does not add the cluster, labels or taints to it."""
     made = node_pool(pool(GUIDE_GPU, ami=AMI, scratch=False), **PLACE)
     group, template = made.one("NodeGroup").inputs, made.one("LaunchTemplate").inputs
     assert (group["amiType"], template["imageId"]) == ("CUSTOM", AMI)
@@ -137,10 +138,8 @@ def test_an_image_of_the_users_joins_by_the_user_data_that_it_is_given() -> None
 
 @pytest.mark.parametrize("types", [["g6.2xlarge"], ["p5.48xlarge"], ["g6.4xlarge", "g6.8xlarge"], ["p3.2xlarge"]])
 @pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
-def test_nodes_with_an_image_of_the_users_take_as_many_pods_as_eks_lets_onto_its_own(
-    image: str, types: list[str]
-) -> None:
-    """amazon-eks-ami#2045: nodeadm counts single addresses, and the VPC CNI gives prefixes of sixteen."""
+def test_custom_images_have_the_same_pod_limit_as_eks_images(image: str, types: list[str]) -> None:
+    """amazon-eks-ami#2045: nodeadm counts single addresses, but the VPC CNI assigns prefixes of sixteen."""
     spec = pool(GUIDE_GPU, machine_types=types, image=image, ami=AMI, accept_withdrawn=types == ["p3.2xlarge"])
     data = {"UserData": node_pool(spec, **PLACE).one("LaunchTemplate").inputs["userData"]}
     facts = [found for name in types if (found := machine_types.find(name))]
@@ -157,7 +156,7 @@ def addresses_of(name: str) -> int:
     return machine.max_pods
 
 
-def test_an_image_like_bottlerocket_joins_by_its_settings() -> None:
+def test_a_custom_bottlerocket_image_joins_with_its_settings() -> None:
     """field case A15"""
     settings = {"kernel": {"sysctl": {"net.core.rmem_max": "16777216"}}, "kubernetes": {"max-pods": 58}}
     made = node_pool(pool(GUIDE_GPU, ami=AMI, image="bottlerocket", node_settings=settings), **PLACE)
@@ -170,7 +169,7 @@ def test_an_image_like_bottlerocket_joins_by_its_settings() -> None:
     assert joins({"amiType": "CUSTOM"}, {"UserData": made.one("LaunchTemplate").inputs["userData"]})
 
 
-def test_settings_of_bottlerocket_are_toml_whatever_is_nested_in_them() -> None:
+def test_nested_bottlerocket_settings_are_valid_toml() -> None:
     """field case A15: a node with user data that it cannot read never joins."""
     settings = {
         "container-registry": {"mirrors": [{"registry": "*", "endpoint": ["https://r.example.com"]}]},
@@ -181,15 +180,15 @@ def test_settings_of_bottlerocket_are_toml_whatever_is_nested_in_them() -> None:
     assert pytest.importorskip("tomllib").loads(user_data_of(made))["settings"] == settings
 
 
-def test_an_image_of_the_users_needs_to_know_its_cluster() -> None:
-    """field case A15: without the cluster's address no node would ever join."""
+def test_a_custom_image_requires_the_clusters_address() -> None:
+    """field case A15: without the cluster's address, nodes cannot join."""
     with pytest.raises(pulumi.RunError) as error:
         node_pool(pool(GUIDE_GPU, ami=AMI))
     assert all(field in str(error.value) for field in PLACE)
     assert not joins({"amiType": "CUSTOM"}, {"UserData": user_data.encoded("#!/bin/sh")})
 
 
-def test_settings_of_nodes_are_put_to_those_of_the_pool() -> None:
+def test_node_settings_are_merged_with_those_of_the_pool() -> None:
     """field case A15"""
     settings = {"kubelet": {"config": {"cpuManagerPolicy": "static"}}}
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], node_settings=settings))
@@ -199,8 +198,8 @@ def test_settings_of_nodes_are_put_to_those_of_the_pool() -> None:
 
 
 @pytest.mark.parametrize("interconnect", [False, True])
-def test_further_security_groups_are_beside_the_clusters_own(interconnect: bool) -> None:
-    """field case A15: groups of a launch template take the place of the cluster's."""
+def test_additional_security_groups_do_not_replace_the_clusters(interconnect: bool) -> None:
+    """field case A15: groups in a launch template replace the cluster's."""
     own = "sg-0123456789abcdef0"
     efa = {"machine_types": ["p5.48xlarge"], "zones": ["us-east-1a"], "interconnect": True} if interconnect else {}
     made = node_pool(pool(GUIDE_GPU, **efa, security_group_ids=[own]))
@@ -213,7 +212,7 @@ def test_further_security_groups_are_beside_the_clusters_own(interconnect: bool)
     assert (found[0] is None) is interconnect
 
 
-def test_a_machine_type_that_the_table_lacks_comes_with_its_facts() -> None:
+def test_an_unknown_machine_type_is_described_in_the_pool() -> None:
     """field case A15: image, GPUs, disks and EFA follow from them as from the table's."""
     facts = {
         "arch": "arm64", "vcpu": 144, "memory_mib": 983040, "gpus": 4, "gpu": "GB200", "gpu_memory_mib": 189440,
@@ -236,8 +235,8 @@ def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() 
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/label/gpuyard.dev/image"] == "bottlerocket"
 
 
-def test_user_data_is_what_it_was(golden: Any) -> None:
-    """Nodes with other user data are replaced one by one: a change is deliberate."""
+def test_user_data_equals_the_golden_file(golden: Any) -> None:
+    """A change of user data replaces all nodes, so it must be deliberate."""
     cases = {
         image: (user_data.render(image, scratch=True, gpus=True) or "").splitlines()
         for image in ("al2023", "bottlerocket")
@@ -247,7 +246,7 @@ def test_user_data_is_what_it_was(golden: Any) -> None:
 
 
 @pytest.mark.parametrize("scratch", [True, False])
-def test_gpu_nodes_of_al2023_take_gpus_by_mounts_and_from_no_variable(scratch: bool) -> None:
+def test_gpu_nodes_of_al2023_accept_gpus_as_volume_mounts_only(scratch: bool) -> None:
     """field case A0: whatever the release's default is; parts of several kinds are well-formed MIME."""
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], scratch=scratch))
     message = email.message_from_bytes(base64.b64decode(made.one("LaunchTemplate").inputs["userData"]))

@@ -24,7 +24,7 @@ EFA = [
 
 @pytest.mark.parametrize(("machine_type", "count"), EFA)
 def test_every_network_card_with_efa_gets_an_efa_interface(machine_type: str, count: int) -> None:
-    """seed row S06: as many as the type has; the first card of p6-b300 has none and is a plain one."""
+    """seed row S06: as many as the type has; the first network card of p6-b300 does not support EFA."""
     made = node_pool(efa_pool(machine_type))
     interfaces = made.one("LaunchTemplate").inputs["networkInterfaces"]
     kinds = [found["interfaceType"] for found in interfaces]
@@ -36,7 +36,7 @@ def test_every_network_card_with_efa_gets_an_efa_interface(machine_type: str, co
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/vpc.amazonaws.com/efa"] == str(count)
 
 
-def test_efa_traffic_passes_within_one_group_both_ways_and_the_clusters_group_is_on_every_interface() -> None:
+def test_efa_traffic_is_allowed_within_one_group_and_every_interface_has_the_clusters_group() -> None:
     """seed row S06: naming groups in a template suppresses the cluster's own."""
     made = node_pool(efa_pool("p5.48xlarge"))
     group = made.one("SecurityGroup")
@@ -49,14 +49,14 @@ def test_efa_traffic_passes_within_one_group_both_ways_and_the_clusters_group_is
         assert rule.inputs["ipProtocol"] == "-1"
 
 
-def test_a_pool_without_interconnect_leaves_its_interface_to_ec2() -> None:
+def test_a_pool_without_interconnect_has_the_default_interface() -> None:
     made = node_pool(pool(GUIDE_GPU, machine_types=["p5.48xlarge"]))
     assert made.one("LaunchTemplate").inputs.get("networkInterfaces") is None
     assert not made.all("SecurityGroup") and not made.all("PlacementGroup")
 
 
-def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_reserved() -> None:
-    """A placement group beside a reservation is InsufficientInstanceCapacity (eksctl#7949)."""
+def test_nodes_with_interconnect_have_a_placement_group_unless_capacity_is_reserved() -> None:
+    """A placement group in addition to a reservation causes InsufficientInstanceCapacity (eksctl#7949)."""
     made = node_pool(efa_pool("p5.48xlarge", capacity=["reserved", "on_demand"], reservation={"id": RESERVATION}))
     group = made.one("PlacementGroup")
     assert group.inputs["strategy"] == "cluster"
@@ -81,15 +81,15 @@ def test_nodes_with_interconnect_are_placed_together_except_where_capacity_is_re
         ),
     ],
 )
-def test_the_autoscaler_knows_the_huge_pages_that_come_with_efa(
+def test_the_huge_pages_of_efa_are_among_the_autoscalers_tags(
     machine_type: str, changes: dict[str, Any], promised: str | None
 ) -> None:
-    """field case A5: AWS's own NCCL test asks for 5120Mi of them, and waited for good."""
+    """field case A5: the NCCL test of AWS requests 5120Mi of them, and stayed pending."""
     tags = autoscaler_tags(node_pool(efa_pool(machine_type, **changes)))
     assert tags.get(f"{TEMPLATE_TAG}/resources/hugepages-2Mi") == promised
 
 
 def test_interconnect_without_the_network_is_refused() -> None:
-    """A library user's mistake, told before EC2 does."""
+    """A mistake of a library user, reported before EC2 refuses it."""
     with pytest.raises(pulumi.RunError, match=r"network_id = None.*\n.*\n.*\n.*security_group_id = None"):
         node_pool(efa_pool("p5.48xlarge"), network_id=None, security_group_id=None)

@@ -21,12 +21,12 @@ class TestLustre:
         assert inputs["subnetIds"] == "subnet-2"
         assert inputs["fileSystemTypeVersion"] == "2.15"
 
-    def test_numbers_of_other_languages_are_whole_ones(self) -> None:
+    def test_floats_from_other_languages_become_integers(self) -> None:
         made = lustre(size_gib=2400.0, throughput=250.0)
         assert named(made, "PersistentVolume", "lustre")["spec"]["capacity"] == {"storage": "2400Gi"}
         assert made.one("LustreFileSystem").inputs["storageCapacity"] == 2400
 
-    def test_lustres_ports_are_open_to_the_nodes_and_among_the_servers_and_to_nobody_else(self) -> None:
+    def test_lustres_ports_are_open_only_to_nodes_and_between_servers(self) -> None:
         made = lustre()
         group = made.one("SecurityGroup").id
         opened = {
@@ -41,13 +41,13 @@ class TestLustre:
         assert ranges == {(988, 988), (1018, 1023)}
         assert made.one("LustreFileSystem").inputs["securityGroupIds"] == [group]
 
-    def test_the_file_system_comes_after_the_rules_without_which_fsx_refuses_it(self) -> None:
+    def test_the_file_system_depends_on_the_security_group_rules(self) -> None:
         made = lustre()
         for rule in (*made.all("SecurityGroupIngressRule"), *made.all("SecurityGroupEgressRule")):
             assert made.must_outlive(rule, made.one("LustreFileSystem")), rule
 
     def test_the_volume_is_the_whole_file_system_and_outlives_its_claim(self) -> None:
-        """seed row S11: one PersistentVolume, ReadWriteMany, Retain, by the file system's own addresses."""
+        """seed row S11: one PersistentVolume, ReadWriteMany, Retain, with the file system's addresses."""
         made = lustre(size_gib=2400)
         system = made.one("LustreFileSystem")
         spec = named(made, "PersistentVolume", "lustre")["spec"]
@@ -60,7 +60,7 @@ class TestLustre:
         assert (spec["accessModes"], spec["storageClassName"]) == (["ReadWriteMany"], "lustre")
         assert spec["persistentVolumeReclaimPolicy"] == "Retain"
 
-    def test_the_volume_is_gone_before_its_file_system_its_link_and_its_driver(self) -> None:
+    def test_the_volume_is_deleted_before_its_file_system_link_and_driver(self) -> None:
         made = lustre(s3="s3://acme-datasets/train/")
         volume = made.one("PersistentVolume")
         driver = made.one("aws:eks/addon:Addon")
@@ -68,7 +68,7 @@ class TestLustre:
         for needed in (driver, made.one("LustreFileSystem"), made.one("DataRepositoryAssociation")):
             assert made.must_outlive(needed, volume), needed
 
-    def test_a_bucket_is_read_and_written_to_by_choice(self) -> None:
+    def test_export_to_a_bucket_is_an_option(self) -> None:
         """security case H6: `rm` on the file system would delete objects."""
         made = lustre(s3="s3://acme-datasets/train/")
         inputs = made.one("DataRepositoryAssociation").inputs
@@ -90,7 +90,9 @@ class TestLustre:
             ({"backups": True, "s3": "s3://acme-datasets"}, 0, True),
         ],
     )
-    def test_backups_are_a_choice_where_fsx_makes_them(self, args: dict[str, Any], days: int, skip: bool) -> None:
+    def test_backup_retention_and_final_backup_follow_the_settings(
+        self, args: dict[str, Any], days: int, skip: bool
+    ) -> None:
         inputs = lustre(**args).one("LustreFileSystem").inputs
         assert (inputs["automaticBackupRetentionDays"], inputs["skipFinalBackup"]) == (days, skip)
 
@@ -98,8 +100,8 @@ class TestLustre:
         assert lustre().one("LustreFileSystem").options["protect"] is True
         assert not lustre(deletion_protection=False).one("LustreFileSystem").options.get("protect")
 
-    def test_the_driver_may_only_look(self) -> None:
-        """It provisions nothing, so it can neither make nor delete a file system."""
+    def test_the_driver_has_read_only_permissions(self) -> None:
+        """The driver does not provision, so it cannot create or delete a file system."""
         policy = json.loads(lustre().one("RolePolicy").inputs["policy"])
         assert [found["Action"] for found in policy["Statement"]] == [["fsx:DescribeFileSystems"]]
 
@@ -132,6 +134,6 @@ class TestLustre:
             lustre(**args)
 
     @pytest.mark.parametrize("size", [1200, 2400, 4800, 100_800])
-    def test_the_sizes_of_fsx_are_taken(self, size: int) -> None:
+    def test_the_sizes_that_fsx_supports_are_accepted(self, size: int) -> None:
         args = {**CLUSTER, **PLACE, "zone": "us-east-1a", "size_gib": size, "s3": "s3://acme.data/a/b=1/"}
         assert list(aws_lustre.problems(args)) == []  # type: ignore[arg-type]

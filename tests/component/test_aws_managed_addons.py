@@ -19,25 +19,25 @@ from tests.component.stage import aws_options
 
 
 class TestAddons:
-    def test_what_the_cluster_installs_has_the_version_that_is_pinned_for_its_kubernetes(self) -> None:
+    def test_the_clusters_add_ons_have_the_versions_pinned_for_its_kubernetes(self) -> None:
         for minor in versions.EKS_SUPPORT:
             made = cluster(version=minor)
             installed = {f.inputs["addonName"]: f.inputs["addonVersion"] for f in made.all("aws:eks/addon:Addon")}
             assert installed == {name: versions.EKS_ADDONS[name][minor] for name in installed}
             assert not [call for call in made.invokes if call.token.endswith("getAddonVersion")]
 
-    def test_a_version_of_the_callers_goes_before_the_pin(self) -> None:
+    def test_the_callers_version_overrides_the_pin(self) -> None:
         made = cluster(addon_versions={"vpc-cni": "v1.23.2-eksbuild.1"})
         assert made.one("aws:eks/addon:Addon", "c-vpc-cni").inputs["addonVersion"] == "v1.23.2-eksbuild.1"
 
     @pytest.mark.parametrize(("name", "minor"), [("cert-manager", "1.35"), ("snapshot-controller", "1.33")])
-    def test_an_add_on_without_a_pin_gets_ekss_own_default(self, name: str, minor: str) -> None:
+    def test_an_add_on_without_a_pin_gets_the_default_of_eks(self, name: str, minor: str) -> None:
         made = addon(name, kubernetes_version=minor)
         (asked,) = made.invokes
         assert asked.args == {"addonName": name, "kubernetesVersion": minor}
         assert made.one("aws:eks/addon:Addon").inputs["addonVersion"] == "v1.0.0-eksbuild.1"
 
-    def test_every_pin_is_of_an_eks_build_and_of_a_known_kubernetes(self) -> None:
+    def test_every_pin_is_an_eks_build_for_a_known_kubernetes(self) -> None:
         for name, pins in versions.EKS_ADDONS.items():
             assert set(pins) <= set(versions.EKS_SUPPORT) and versions.EKS_VERSION in pins, name
             for minor, version in pins.items():
@@ -45,7 +45,7 @@ class TestAddons:
         for minor, version in versions.EKS_ADDONS["kube-proxy"].items():
             assert version.startswith(f"v{minor}.")
 
-    def test_the_cni_is_none_in_which_a_pod_slips_through_a_network_policy(self) -> None:
+    def test_the_cni_version_has_the_network_policy_fix(self) -> None:
         """CVE-2026-86831: fixed in v1.22.4."""
         for version in versions.EKS_ADDONS["vpc-cni"].values():
             assert tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= (1, 22, 4)
@@ -66,7 +66,7 @@ class TestAddons:
         found = wrong(addon_versions={name: version})
         assert set(found) == {f"addon_versions.{name}"} and words in found.popitem()[1]
 
-    def test_of_a_wrong_kubernetes_version_the_add_ons_are_no_second_mistake(self) -> None:
+    def test_an_invalid_kubernetes_version_is_reported_once(self) -> None:
         assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}
 
     def test_an_add_on_checks_its_own_arguments(self) -> None:
@@ -98,7 +98,7 @@ class TestIdentity:
         association = made.one("PodIdentityAssociation").inputs
         assert (association["namespace"], association["serviceAccount"]) == ("ml", "trainer")
 
-    def test_an_add_ons_role_is_made_before_the_add_on_which_makes_the_association(self) -> None:
+    def test_an_add_on_depends_on_its_role(self) -> None:
         made = addon(
             "vpc-cni", service_account="aws-node", policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"]
         )
@@ -109,8 +109,8 @@ class TestIdentity:
         assert not made.all("PodIdentityAssociation")
         assert made.must_outlive(made.one("RolePolicyAttachment"), installed)
 
-    def test_the_cluster_is_one_argument_that_another_resource_may_make(self) -> None:
-        """Its name is in the trust policy, in the description and in the association, none of which can disagree."""
+    def test_the_cluster_argument_can_be_an_output(self) -> None:
+        """The cluster's name is in the trust policy, the description and the association."""
 
         def program() -> None:
             options = aws_options()
@@ -125,7 +125,7 @@ class TestIdentity:
         for found in (role, association):
             assert made.must_outlive(made.one("aws:eks/cluster:Cluster"), found)
 
-    def test_a_policy_may_follow_from_other_resources(self) -> None:
+    def test_a_policy_can_be_an_output(self) -> None:
         def program() -> None:
             cluster_name = pulumi.Output.from_input("train")
             document = cluster_name.apply(lambda name: {"Version": "2012-10-17", "Statement": [{"Sid": name}]})

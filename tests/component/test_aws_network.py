@@ -1,4 +1,4 @@
-"""The network on AWS: what the components ask the SDK for, and what they refuse."""
+"""The network on AWS: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class TestNetwork:
         routes = [found for found in made.all("Route") if "natGatewayId" in found.inputs]
         assert len(routes) == (2 if gateways else 0)
 
-    def test_nodes_that_depend_on_the_network_go_before_its_way_to_the_internet(self) -> None:
-        """seed row S01: nodes are never without a route, neither first nor last."""
+    def test_dependants_of_the_network_are_deleted_before_its_internet_route(self) -> None:
+        """seed row S01: nodes have a route as long as they exist."""
 
         def program() -> None:
             options = aws_options()
@@ -118,7 +118,7 @@ class TestAddressesForPods:
             )
             assert made.must_outlive(joined, subnet)
 
-    def test_pods_reach_the_world_as_the_nodes_of_their_zone_do(self) -> None:
+    def test_pods_use_the_internet_route_of_their_zone(self) -> None:
         made = network(**PODS, nat="per_zone")
         for zone in AWS_ZONES:
             tables = {
@@ -127,8 +127,8 @@ class TestAddressesForPods:
             }
             assert tables == {made.one("RouteTable", f"net-private-{zone}").id}
 
-    def test_pods_stay_out_of_the_nodes_subnets_from_when_they_have_their_own(self) -> None:
-        """A subnet that is full of pods takes no new node."""
+    def test_pods_do_not_use_node_subnets_once_they_have_their_own(self) -> None:
+        """A subnet without free addresses cannot have new nodes."""
         made = network(**PODS)
         for zone in AWS_ZONES:
             private = made.one("Subnet", f"net-private-{zone}")
@@ -136,20 +136,20 @@ class TestAddressesForPods:
             assert made.must_outlive(made.one("Subnet", f"net-pods-{zone}"), private)
             assert "kubernetes.io/role/cni" not in network().one("Subnet", private.name).inputs["tags"]
 
-    def test_a_network_shorter_than_aws_takes_joins_in_parts_of_slash_16(self) -> None:
+    def test_a_pod_network_larger_than_slash_16_joins_in_parts(self) -> None:
         made = network(pods_cidr="100.64.0.0/13")
         joined = [found.inputs["cidrBlock"] for found in made.all("VpcIpv4CidrBlockAssociation")]
         assert sorted(joined) == ["100.64.0.0/16", "100.65.0.0/16"]
         assert made.one("Subnet", "net-pods-us-east-1b").inputs["cidrBlock"] == "100.65.0.0/16"
 
-    def test_adding_a_zone_moves_no_other_pods(self) -> None:
+    def test_adding_a_zone_changes_no_other_pod_subnet(self) -> None:
         def blocks(zones: list[str]) -> dict[str, str]:
             made = network(zones=zones, pods_cidr="100.64.0.0/14")
             return {found.name: found.inputs["cidrBlock"] for found in made.all("Subnet")}
 
         assert blocks(AWS_ZONES).items() <= blocks(["us-east-1f", *AWS_ZONES]).items()
 
-    def test_nothing_that_has_no_address_of_its_own_gets_a_public_one(self) -> None:
+    def test_subnets_for_pods_assign_no_public_addresses(self) -> None:
         for subnet in network(**PODS).all("Subnet"):
             assert subnet.inputs["mapPublicIpOnLaunch"] is False
 
@@ -165,7 +165,7 @@ class TestInterfaceEndpoints:
                 assert inputs["vpcEndpointType"] == "Interface" and inputs["privateDnsEnabled"] is True
                 assert set(inputs["subnetIds"]) == private
 
-    def test_they_answer_to_https_from_the_networks_of_the_vpc_alone(self) -> None:
+    def test_endpoints_accept_https_only_from_the_vpc(self) -> None:
         made = network(interface_endpoints=["sts"], pods_cidr="100.64.0.0/14")
         group = made.one("SecurityGroup", "net-endpoints")
         assert "ingress" not in group.inputs and "egress" not in group.inputs
@@ -174,8 +174,8 @@ class TestInterfaceEndpoints:
         assert {(rule["fromPort"], rule["toPort"], rule["ipProtocol"]) for rule in rules} == {(443, 443, "tcp")}
         assert made.one("VpcEndpoint", "net-sts").inputs["securityGroupIds"] == [group.id]
 
-    def test_they_serve_identities_of_the_account_alone_and_s3_is_read_by_others(self) -> None:
-        """security case M17: keys of another account, brought into a pod, carry nothing out."""
+    def test_endpoints_accept_only_identities_of_the_account_except_reads_of_s3(self) -> None:
+        """security case M17: credentials of another account cannot be used to copy data out of a pod."""
         made = network(interface_endpoints=list(endpoints.SERVICES))
         for found in made.all("VpcEndpoint"):
             service = found.inputs["serviceName"].removeprefix("com.amazonaws.us-east-1.")
@@ -188,12 +188,12 @@ class TestInterfaceEndpoints:
             }
             assert allowed == expected.get(service, set()), service
 
-    def test_without_any_there_is_the_gateway_to_s3_alone(self) -> None:
+    def test_without_interface_endpoints_only_the_s3_gateway_exists(self) -> None:
         made = network()
         assert [found.inputs["vpcEndpointType"] for found in made.all("VpcEndpoint")] == ["Gateway"]
         assert made.all("SecurityGroup") == []
 
-    def test_without_nat_what_nodes_need_must_be_among_them(self) -> None:
+    def test_without_nat_the_endpoints_that_nodes_need_are_required(self) -> None:
         needed = list(endpoints.NEEDED_WITHOUT_NAT)
         assert network(nat="none", interface_endpoints=needed).all("NatGateway") == []
         for name in needed:
@@ -202,7 +202,7 @@ class TestInterfaceEndpoints:
 
 
 class TestFlowLog:
-    def test_all_traffic_is_logged_for_the_days_that_are_asked_for(self) -> None:
+    def test_all_traffic_is_logged_with_the_configured_retention(self) -> None:
         made = network(flow_log_days=30)
         log, group = made.one("aws:ec2/flowLog:FlowLog"), made.one("LogGroup")
         assert group.inputs["retentionInDays"] == 30
@@ -210,7 +210,7 @@ class TestFlowLog:
         assert log.inputs["vpcId"] == made.one("Vpc").id
         assert made.must_outlive(made.one("RolePolicy"), log)
 
-    def test_its_role_writes_to_that_group_alone_and_is_taken_by_this_accounts_flow_logs_alone(self) -> None:
+    def test_the_flow_log_role_is_limited_to_its_log_group_and_this_account(self) -> None:
         made = network(flow_log_days=30)
         arn, role = made.one("LogGroup").outputs["arn"], made.one("Role")
         granted = {
@@ -224,7 +224,7 @@ class TestFlowLog:
         assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
         assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
 
-    def test_its_policy_passes_the_linter(self) -> None:
+    def test_the_policy_of_flow_logs_passes_the_linter(self) -> None:
         arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vpc/train/flow-log"
         args = {"cidr": "10.0.0.0/16", "zones": AWS_ZONES, "cluster_name": "train", "flow_log_days": 30}
         made = run(
@@ -233,12 +233,12 @@ class TestFlowLog:
         )
         assert analyze_policy_string(made.one("RolePolicy").inputs["policy"]).findings == []
 
-    def test_there_is_none_unless_asked_for(self) -> None:
+    def test_flow_logs_are_off_by_default(self) -> None:
         made = network()
         assert made.all("FlowLog") == made.all("LogGroup") == made.all("Role") == []
 
 
-def test_every_resource_that_can_bear_tags_bears_the_callers() -> None:
+def test_every_taggable_network_resource_has_the_callers_tags() -> None:
     made = network(**PODS, interface_endpoints=["sts"], flow_log_days=7, tags={"team": "vision"})
     without = {"RouteTableAssociation", "Route", "VpcIpv4CidrBlockAssociation", "RolePolicy"}
     for found in made.resources.values():
@@ -274,7 +274,7 @@ def test_every_resource_that_can_bear_tags_bears_the_callers() -> None:
         ({"nat": "none"}, "interface_endpoints", "or write `nat: single`"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_made(args: dict[str, Any], path: str, words: str) -> None:
+def test_invalid_arguments_are_refused_before_anything_is_created(args: dict[str, Any], path: str, words: str) -> None:
     with pytest.raises(pulumi.RunError) as caught:
         network(**args)
     text = str(caught.value)
@@ -284,7 +284,7 @@ def test_what_cannot_work_is_refused_before_anything_is_made(args: dict[str, Any
 class TestStack:
     """The stack's config reaches the components."""
 
-    def test_a_network_of_ours_has_what_the_config_asks_for(self) -> None:
+    def test_a_new_network_follows_the_config(self) -> None:
         config = settings("dev")
         config["gpuyard:network"] |= {
             "nat": "none",
@@ -301,7 +301,7 @@ class TestStack:
                 for needed in (each for each in made.all(kind) if each.name.startswith("network-")):
                     assert made.must_outlive(needed, group), needed
 
-    def test_an_existing_network_takes_the_place_of_ours(self) -> None:
+    def test_an_existing_network_replaces_the_new_one(self) -> None:
         config = settings("dev")
         owned, private = {"vpcId": OWNED["vpc_id"], "privateSubnetIds": PRIVATE}, set(PRIVATE.values())
         config["gpuyard:network"] = {"zones": AWS_ZONES, "existing": owned}

@@ -1,4 +1,4 @@
-"""Pools of EKS nodes: what the groups, their launch templates and the autoscaler's tags say."""
+"""Pools of EKS nodes: the groups, their launch templates and the autoscaler's tags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.component.stage import AWS_ZONES, GUIDE_CPU, GUIDE_GPU, aws_options, 
 
 
 def test_cpu_workers_have_the_guides_machine_and_size() -> None:
-    """seed row S02: m5.2xlarge, 2..20, named cpu-workers, and the autoscaler owns the size from then on."""
+    """seed row S02: m5.2xlarge, 2..20, named cpu-workers; after creation, the autoscaler controls the size."""
     group = node_pool(GUIDE_CPU, "cpu-workers").one("NodeGroup", "cpu-workers-us-east-1a")
     assert group.inputs["instanceTypes"] == ["m5.2xlarge"]
     assert group.inputs["scalingConfig"] == {"minSize": 2, "maxSize": 20, "desiredSize": 2}
@@ -27,37 +27,37 @@ def test_cpu_workers_have_the_guides_machine_and_size() -> None:
 
 
 def test_gpu_workers_scale_from_zero_to_ten_with_the_guides_label() -> None:
-    """seed row S03: 0..10, label workload=gpu-training, an image with the driver in it."""
+    """seed row S03: 0..10, label workload=gpu-training, an image that includes the driver."""
     group = node_pool(GUIDE_GPU).one("NodeGroup", "gpu-workers-us-east-1a")
     assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 10, "desiredSize": 0}
     assert group.inputs["labels"]["workload"] == "gpu-training"
     assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
 
 
-def test_gpu_nodes_say_that_a_gpu_is_still_to_come() -> None:
-    """seed row S03: without the accelerator label the autoscaler orders a second node while the plugin starts."""
+def test_gpu_nodes_have_the_accelerator_label() -> None:
+    """seed row S03: without the label, the autoscaler adds a second node while the device plugin starts."""
     labels = node_pool(GUIDE_GPU).one("NodeGroup").inputs["labels"]
     assert labels["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
     assert labels["nvidia.com/gpu.present"] == "true"
     assert "k8s.amazonaws.com/accelerator" not in node_pool(GUIDE_CPU).one("NodeGroup").inputs["labels"]
 
 
-def test_the_guides_literal_gpu_type_builds_once_it_is_accepted_as_withdrawn() -> None:
-    """seed row S03: p3.2xlarge, which EC2 no longer describes, still builds to the letter."""
+def test_the_guides_withdrawn_gpu_type_can_be_accepted() -> None:
+    """seed row S03: p3.2xlarge, which EC2 no longer describes, can still be used."""
     spec = pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)
     assert node_pool(spec).one("NodeGroup").inputs["instanceTypes"] == ["p3.2xlarge"]
     with pytest.raises(pulumi.RunError, match="withdrawn"):
         node_pool(pool(GUIDE_GPU, machine_types=["p3.2xlarge"]))
 
 
-def test_gpu_nodes_bear_the_guides_taint_and_cpu_nodes_bear_none() -> None:
+def test_gpu_nodes_have_the_guides_taint_and_cpu_nodes_have_none() -> None:
     """seed row S07: nvidia.com/gpu=true:NoSchedule."""
     taints = node_pool(GUIDE_GPU).one("NodeGroup").inputs["taints"]
     assert taints == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 
 
-def test_the_scaling_group_tells_the_autoscaler_what_an_empty_group_would_give() -> None:
-    """seed row S04: from zero, by labels, taints and storage in the group's tags."""
+def test_the_groups_tags_describe_the_node_that_it_would_add() -> None:
+    """seed row S04: scaling from zero uses labels, taints and storage in the group's tags."""
     made = node_pool(GUIDE_GPU)
     tags = autoscaler_tags(made)
     template = "k8s.io/cluster-autoscaler/node-template"
@@ -70,7 +70,7 @@ def test_the_scaling_group_tells_the_autoscaler_what_an_empty_group_would_give()
 
 
 def test_every_label_and_taint_of_the_group_is_among_the_autoscalers_tags() -> None:
-    """seed row S04: nothing is typed twice, so nothing is forgotten once."""
+    """seed row S04: the tags follow from the pool."""
     extra = {"key": "team", "value": "vision", "effect": "NoExecute"}
     made = node_pool(pool(GUIDE_GPU, labels={"workload": "gpu-training", "tier": "gold"}, taints=[extra]))
     group, tags = made.one("NodeGroup"), autoscaler_tags(made)
@@ -81,7 +81,7 @@ def test_every_label_and_taint_of_the_group_is_among_the_autoscalers_tags() -> N
         assert tags[f"{template}/taint/{taint['key']}"] == f"{taint['value']}:{effects[taint['effect']]}"
 
 
-def test_a_node_really_holds_the_guides_ephemeral_storage() -> None:
+def test_a_gpu_node_has_the_guides_ephemeral_storage() -> None:
     """seed row S10: request 50Gi and limit 100Gi fit on the local disk that holds the pods."""
     made = node_pool(GUIDE_GPU)
     disk = made.one("LaunchTemplate").inputs["blockDeviceMappings"][0]["ebs"]
@@ -91,30 +91,30 @@ def test_a_node_really_holds_the_guides_ephemeral_storage() -> None:
     assert disk["encrypted"] == "true"
 
 
-def test_the_template_shows_no_instance_credentials_to_pods() -> None:
+def test_pods_cannot_reach_the_instance_metadata() -> None:
     options = node_pool(GUIDE_CPU).one("LaunchTemplate").inputs["metadataOptions"]
     assert options["httpTokens"] == "required" and options["httpPutResponseHopLimit"] == 1
 
 
-def test_machines_bear_the_pools_name() -> None:
+def test_instances_have_the_pools_name() -> None:
     specifications = node_pool(GUIDE_GPU).one("LaunchTemplate").inputs["tagSpecifications"]
     by_kind = {found["resourceType"]: found["tags"] for found in specifications}
     assert by_kind["instance"]["gpuyard.dev/pool"] == "gpu-workers"
     assert {"instance", "volume"} <= set(by_kind)
 
 
-def test_an_update_does_not_break_a_disruption_budget() -> None:
-    """containers-roadmap#1282: a forced one ends pods that a PodDisruptionBudget protects."""
+def test_an_update_respects_disruption_budgets() -> None:
+    """containers-roadmap#1282: a forced update deletes pods that a PodDisruptionBudget protects."""
     assert not node_pool(GUIDE_CPU).one("NodeGroup").inputs.get("forceUpdateVersion")
 
 
-def test_a_change_of_the_template_is_rolled_out_by_its_version() -> None:
+def test_the_group_references_the_version_of_its_template() -> None:
     made = node_pool(GUIDE_GPU)
     group, template = made.one("NodeGroup"), made.one("LaunchTemplate")
     assert group.inputs["launchTemplate"] == {"id": template.id, "version": "1"}
 
 
-def test_a_ladder_makes_a_group_for_each_rung_and_the_last_one_holds_the_minimum() -> None:
+def test_each_capacity_type_has_a_group_and_the_last_one_has_the_minimum() -> None:
     made = node_pool(pool(GUIDE_GPU, capacity=["spot", "on_demand"], min=1))
     sizes = {
         found.inputs["capacityType"]: (
@@ -138,8 +138,8 @@ def test_a_taint_may_have_no_value() -> None:
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/taint/dedicated"] == ":NoSchedule"
 
 
-def test_local_disks_become_the_pods_storage_where_a_machine_has_them() -> None:
-    """seed row S10: striped by user data, and promised to the autoscaler."""
+def test_local_disks_are_the_pods_ephemeral_storage() -> None:
+    """seed row S10: user data creates a RAID 0, and the autoscaler's tags have the size."""
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"]))
     given = made.one("LaunchTemplate").inputs["userData"]
     assert base64.b64decode(given).decode() == user_data.render("al2023", scratch=True, gpus=True)
@@ -148,7 +148,7 @@ def test_local_disks_become_the_pods_storage_where_a_machine_has_them() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"machine_types": ["p3.2xlarge"], "accept_withdrawn": True}, {"scratch": False}])
-def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, Any]) -> None:
+def test_without_local_disks_the_root_volume_is_the_pods_ephemeral_storage(changes: dict[str, Any]) -> None:
     """seed row S10: the guide's 100Gi fit."""
     made = node_pool(pool(GUIDE_GPU, **changes))
     template = made.one("LaunchTemplate").inputs
@@ -157,7 +157,7 @@ def test_without_local_disks_the_root_volume_holds_the_pods(changes: dict[str, A
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"] == "177Gi"
 
 
-def test_of_several_types_the_smallest_local_disk_is_promised() -> None:
+def test_with_several_machine_types_the_smallest_local_disk_counts() -> None:
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.4xlarge"]))
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(450 * 10**9 / 2**30 * 0.9) - 3}Gi"
@@ -199,7 +199,7 @@ def test_a_size_must_be_known_when_the_arguments_are_checked() -> None:
         run(program)
 
 
-def test_one_output_names_the_cluster_wherever_it_is_needed() -> None:
+def test_the_cluster_can_be_an_output() -> None:
     def program() -> None:
         later = pulumi.Output.from_input("later")
         EksNodePool("gpu", args_of(GUIDE_GPU, AWS_ZONES[0], cluster=later), aws_options())
@@ -210,7 +210,7 @@ def test_one_output_names_the_cluster_wherever_it_is_needed() -> None:
     assert made.one("LaunchTemplate").inputs["tags"]["Name"] == "later-gpu"
 
 
-def test_the_node_groups_are_within_reach() -> None:
+def test_the_node_groups_are_attributes_of_the_pool() -> None:
     groups: list[str] = []
 
     def program() -> None:

@@ -1,4 +1,4 @@
-"""Whether a pool's zones have its machine types is known before anything is made."""
+"""Machine types that a pool's zones do not offer are reported before anything is created."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from tests.component.stage import GUIDE_CPU, GUIDE_GPU, pool
 ZONES = ["us-east-1a", "us-east-1b"]
 
 
-def told(pools: dict[str, Any], offered: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
-    """(path, wrong, allowed, fix) of every problem; a type that `offered` does not name is offered nowhere."""
+def reported(pools: dict[str, Any], offered: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
+    """(path, wrong, allowed, fix) of every problem; a type that is not in `offered` is not available in any zone."""
     wanted = {name for each in pools.values() for m in offerings._machines(each) for name in offerings._candidates(m)}
     known = {name: frozenset(offered.get(name, ())) for name in wanted}
     return [(p.path, p.wrong, p.allowed, p.fix) for p in offerings.problems(pools, ZONES, known)]
 
 
-def test_types_that_every_zone_offers_are_no_problem() -> None:
+def test_types_that_every_zone_offers_are_accepted() -> None:
     pools = {"cpu": GUIDE_CPU, "gpu": GUIDE_GPU}
-    assert told(pools, {"m5.2xlarge": set(ZONES), "g6.2xlarge": set(ZONES)}) == []
+    assert reported(pools, {"m5.2xlarge": set(ZONES), "g6.2xlarge": set(ZONES)}) == []
 
 
-def test_a_type_that_the_region_does_not_offer_meets_the_nearest_that_it_has() -> None:
-    ((path, wrong, allowed, fix),) = told({"gpu": GUIDE_GPU}, {"g6e.2xlarge": set(ZONES), "g6.4xlarge": set(ZONES)})
+def test_a_type_that_the_region_lacks_is_reported_with_the_nearest_one() -> None:
+    ((path, wrong, allowed, fix),) = reported({"gpu": GUIDE_GPU}, {"g6e.2xlarge": set(ZONES), "g6.4xlarge": set(ZONES)})
     assert (path, wrong) == ("gpu.machine_types[0]", "not offered in this region (us-east-1)")
     assert "g6.4xlarge" in allowed and "g6e.2xlarge" in allowed and fix.startswith("write g6")
 
 
-def test_a_type_of_other_zones_names_them() -> None:
-    ((path, wrong, _, fix),) = told({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1c"}})
+def test_a_type_of_other_zones_is_reported_with_these_zones() -> None:
+    ((path, wrong, _, fix),) = reported({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1c"}})
     assert (path, wrong) == ("gpu.machine_types[0]", "not offered in us-east-1a, us-east-1b")
     assert "us-east-1c" in fix
 
 
-def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
-    ((path, wrong, _, fix),) = told({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1b"}})
+def test_the_fix_leaves_out_a_zone_without_the_type() -> None:
+    ((path, wrong, _, fix),) = reported({"gpu": GUIDE_GPU}, {"g6.2xlarge": {"us-east-1b"}})
     assert (path, wrong, fix) == ("gpu.zones", "us-east-1a does not offer g6.2xlarge", "write `zones: [us-east-1b]`")
 
 
-def test_of_several_types_each_zone_needs_one() -> None:
+def test_with_several_machine_types_each_zone_needs_one() -> None:
     mixed = pool(GUIDE_GPU, machine_types=["g6.2xlarge", "g5.2xlarge"])
-    assert told({"gpu": mixed}, {"g6.2xlarge": {"us-east-1a"}, "g5.2xlarge": {"us-east-1b"}}) == []
+    assert reported({"gpu": mixed}, {"g6.2xlarge": {"us-east-1a"}, "g5.2xlarge": {"us-east-1b"}}) == []
 
 
-def test_a_withdrawn_type_that_was_accepted_is_not_asked_for() -> None:
-    """seed row S03: the guide's p3.2xlarge is a warning already."""
-    assert told({"gpu": pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)}, {}) == []
+def test_an_accepted_withdrawn_type_is_not_looked_up() -> None:
+    """seed row S03: the guide's p3.2xlarge already gives a warning."""
+    assert reported({"gpu": pool(GUIDE_GPU, machine_types=["p3.2xlarge"], accept_withdrawn=True)}, {}) == []
 
 
 def test_the_stack_asks_once_for_all_pools_and_stops_before_anything_is_made() -> None:
@@ -68,8 +68,8 @@ def test_the_stack_asks_once_for_all_pools_and_stops_before_anything_is_made() -
 IDS = {"us-east-1a": "use1-az1", "us-east-1b": "use1-az2", "us-east-1c": "use1-az4", "us-east-1e": "use1-az3"}
 
 
-def test_a_zone_that_holds_no_control_plane_is_not_among_the_first_two() -> None:
-    """field case A13: EKS refuses it after network and key are made; nodes may be there."""
+def test_a_zone_without_control_planes_cannot_be_among_the_first_two() -> None:
+    """field case A13: EKS refuses it after network and key are created; nodes can be there."""
     assert list(offerings.zone_problems(["us-east-1a", "us-east-1b", "us-east-1e"], IDS)) == []
     (found,) = offerings.zone_problems(["us-east-1a", "us-east-1e", "us-east-1c"], IDS)
     assert found.path == "zones[1]" and "use1-az3" in found.wrong
@@ -79,7 +79,7 @@ def test_a_zone_that_holds_no_control_plane_is_not_among_the_first_two() -> None
 
 
 def test_a_zone_that_the_account_does_not_have_is_refused() -> None:
-    """field case A13: the letters are the region's, not every account has all of them."""
+    """field case A13: not every account has all zones of a region."""
     (found,) = offerings.zone_problems(["us-east-1a", "us-east-1f"], IDS)
     assert (found.path, found.wrong) == ("zones[1]", "this account does not have the zone")
 
@@ -107,7 +107,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/ml-platform/ann@example.com"
         ("arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:role/ann", False),
     ],
 )
-def test_a_session_is_known_by_its_role(caller: str, principal: str, is_same: bool) -> None:
+def test_a_session_is_matched_with_its_role(caller: str, principal: str, is_same: bool) -> None:
     """field case A12: STS does not show a role's path."""
     assert creator.same(caller, principal) is is_same
 
@@ -134,7 +134,7 @@ def test_a_group_with_the_clusters_tag_is_refused_at_preview(tagged: list[str]) 
 
 
 def access(caller: str, clusters: list[str]) -> str:
-    """What the preview of prod has against this caller, empty for nothing; `clusters`: those that are there."""
+    """The error of a preview of prod with this caller, or ''. `clusters`: existing clusters."""
     says = {
         CALLER: {"id": "1", "accountId": "111122223333", "arn": caller, "userId": "x"},
         "aws:eks/getClusters:getClusters": {"id": "us-east-1", "names": clusters},
@@ -146,13 +146,14 @@ def access(caller: str, clusters: list[str]) -> str:
     return ""
 
 
-def test_an_entry_for_whoever_makes_the_cluster_is_refused_at_preview() -> None:
-    """field case A12: EKS makes the creator an administrator and refuses a second entry, ten minutes into the `up`."""
+def test_an_access_entry_for_the_creator_of_the_cluster_is_refused_at_preview() -> None:
+    """field case A12: EKS makes the creator an administrator and refuses a second entry after ten minutes of the
+    `up`."""
     said = access(SESSION, [])
     assert "gpuyard:cluster.access.platform.principalArn" in said and "remove platform" in said
     assert access("arn:aws:sts::111122223333:assumed-role/deployer/x", []) == ""
 
 
-def test_of_a_cluster_that_is_there_somebody_else_is_the_creator() -> None:
-    """field case A12: the entries of a living cluster stay as they are, whoever runs the next `up`."""
+def test_access_entries_of_an_existing_cluster_are_not_compared_with_the_caller() -> None:
+    """field case A12: the entries of an existing cluster do not depend on the role that runs the next `up`."""
     assert access(SESSION, ["gpuyard-prod"]) == ""

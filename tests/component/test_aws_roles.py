@@ -1,4 +1,5 @@
-"""Ready-made IAM roles: every place that takes one takes it, nothing is made beside it, and IAM is asked beforehand."""
+"""Ready-made IAM roles: each is used in its place, no other role is created, and unsuitable roles are reported at
+preview."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from components.aws.roles import NEEDS
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.paths import ROOT
-from tests.config.test_errors import PROBLEM, Told, changed, told
+from tests.config.test_errors import PROBLEM, Reported, changed, reported_problems
+from tests.failing_lookup import LookupFailed
 from tests.living import changed as run_changed
-from tests.refused import Refused
 
 ACCOUNT = "123456789012"
 GIVEN = {
@@ -35,7 +36,7 @@ def trust(service: str, actions: Any) -> str:
 
 
 def iam(**differing: dict[str, Any]) -> dict[str, Any]:
-    """IAM with a role for each use, as it should be; `differing`: by use, the parts that are not."""
+    """IAM with a valid role for each use. `differing`: by use, the parts that differ from a valid role."""
 
     def of(name: str) -> dict[str, Any]:
         who = name.replace("-", "_")
@@ -51,7 +52,7 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
     def role(args: dict[str, Any]) -> dict[str, Any]:
         found = of(args["name"])
         if not found["arn"]:
-            raise Refused(f"NoSuchEntity: The role with name {args['name']} cannot be found.")
+            raise LookupFailed(f"NoSuchEntity: The role with name {args['name']} cannot be found.")
         return {"arn": found["arn"], "assumeRolePolicy": found["trust"], "name": args["name"]}
 
     def attached(args: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
 
 
 def prod(given: dict[str, str]) -> dict[str, Any]:
-    """The production stack, which has every part that takes a role."""
+    """The production stack, which uses a role in every place."""
     return changed("prod", {"gpuyard:cluster/iam": {"roles": given}})
 
 
@@ -76,7 +77,7 @@ def made() -> Recording:
     return record(prod(GIVEN), "prod", outputs=iam())
 
 
-def test_nothing_of_iam_is_made_where_every_role_is_given(made: Recording) -> None:
+def test_with_all_ready_made_roles_no_iam_resource_is_created(made: Recording) -> None:
     """security case M6: an organization forbids iam:CreateRole."""
     kinds = ("Role", "RolePolicy", "RolePolicyAttachment", "Policy", "InstanceProfile")
     left = [str(found) for kind in kinds for found in made.all(f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}")]
@@ -97,7 +98,7 @@ def test_nothing_of_iam_is_made_where_every_role_is_given(made: Recording) -> No
         ("s3Csi", lambda made: addon(made, "aws-mountpoint-s3-csi-driver")),
     ],
 )
-def test_each_role_is_taken_where_it_belongs(made: Recording, who: str, arn: Callable[[Recording], Any]) -> None:
+def test_each_ready_made_role_is_used_in_its_place(made: Recording, who: str, arn: Callable[[Recording], Any]) -> None:
     """security case M6."""
     assert arn(made) in (GIVEN[who], {GIVEN[who]})
 
@@ -108,14 +109,14 @@ def addon(made: Recording, name: str) -> str:
     return association["roleArn"]
 
 
-def test_every_use_has_a_field_and_needs() -> None:
+def test_every_use_of_a_role_has_a_field_and_requirements() -> None:
     assert set(roles.Roles.__annotations__) == set(NEEDS)
 
 
-def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Told]:
+def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Reported]:
     with pytest.raises(pulumi.RunError) as caught:
         record(config, "prod", outputs=outputs)
-    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    return [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
 
 
 FOREIGN = "arn:aws:iam::999999999999:role/cluster"
@@ -131,8 +132,8 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize("who, differing, words", WRONG, ids=[f"{who}-{n}" for n, (who, _, _) in enumerate(WRONG)])
-def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dict[str, Any], words: list[str]) -> None:
-    """security case M6: as IAM has it, and not twenty minutes into an `up`."""
+def test_an_unsuitable_role_is_refused_at_preview(who: str, differing: dict[str, Any], words: list[str]) -> None:
+    """security case M6: from the data of IAM, and not after twenty minutes of an `up`."""
     field = next(name for name in roles.Roles.__annotations__ if who == to_camel(name))
     (found,) = refusal(prod(GIVEN), iam(**{field: differing}))
     assert found.path == f"gpuyard:cluster.iam.roles.{who}"
@@ -140,7 +141,7 @@ def test_a_role_that_would_not_do_is_refused_beforehand(who: str, differing: dic
         assert word in " ".join(vars(found).values()), (word, found)
 
 
-def test_all_of_them_are_in_one_error() -> None:
+def test_all_unsuitable_roles_are_in_one_error() -> None:
     wrong = {"nodes": {"attached": []}, "vpc_cni": {"arn": ""}}
     found = refusal(prod({**GIVEN, "cluster": FOREIGN}), iam(**wrong))
     assert [each.path.rpartition(".")[2] for each in found] == ["cluster", "nodes", "vpcCni"]
@@ -156,16 +157,16 @@ def test_all_of_them_are_in_one_error() -> None:
         {"trust": trust(["ec2.amazonaws.com", "eks.amazonaws.com"], ["sts:*"])},  # type: ignore[arg-type]
     ],
 )
-def test_what_may_do_is_left_to_iam(differing: dict[str, Any]) -> None:
-    """security case M6: nobody but IAM weighs an organization's own policies."""
+def test_permissions_of_ready_made_roles_are_evaluated_by_iam(differing: dict[str, Any]) -> None:
+    """security case M6: only IAM can evaluate the policies of an organization."""
     assert record(prod({"nodes": GIVEN["nodes"]}), "prod", outputs=iam(nodes=differing)).all("NodeGroup")
 
 
-def test_iam_is_not_asked_where_no_role_is_given() -> None:
+def test_iam_is_not_called_without_ready_made_roles() -> None:
     assert not [each for each in record(settings("dev"), "dev").invokes if each.token in (ROLE, ATTACHED, INLINE)]
 
 
-def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Recording) -> None:
+def test_the_role_of_an_existing_control_plane_cannot_change(made: Recording) -> None:
     """security case M6, reliability case R1: EKS changes it by a replacement."""
     own = record(settings("prod"), "prod")
     for before, given in ((own, GIVEN["cluster"]), (made, "")):
@@ -176,7 +177,9 @@ def test_another_role_of_a_control_plane_is_refused_while_it_exists(made: Record
         assert "a control plane cannot change its role" in str(caught.value)
 
 
-def test_another_role_of_the_nodes_is_said_to_make_new_ones(made: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_role_of_the_nodes_is_reported_as_a_replacement(
+    made: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """security case M6, reliability case R1."""
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
@@ -202,23 +205,23 @@ def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
         ("dev", {"s3Csi": GIVEN["s3Csi"]}, ["nothing uses this role", "storage.buckets"]),
     ],
 )
-def test_what_is_no_role_or_for_nothing_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
+def test_an_invalid_or_unused_role_is_refused(stack: str, given: dict[str, str], words: list[str]) -> None:
     """security case M6."""
-    (found,) = told(stack, {"gpuyard:cluster/iam": {"roles": given}})
+    (found,) = reported_problems(stack, {"gpuyard:cluster/iam": {"roles": given}})
     assert found.path == f"gpuyard:cluster.iam.roles.{next(iter(given))}"
     for word in words:
         assert word in " ".join(vars(found).values())
 
 
 def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> None:
-    """security case M6: nothing is attached to a role that somebody else keeps."""
+    """security case M6: nothing is attached to a role that another team manages."""
     more = ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
     given = {"gpuyard:cluster/iam": {"roles": {"nodes": GIVEN["nodes"]}}, "gpuyard:cluster/nodePolicyArns": more}
-    (found,) = told("dev", given)
+    (found,) = reported_problems("dev", given)
     assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
 
 
-def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
+def test_the_page_lists_trust_and_permissions_of_each_role() -> None:
     """security case M6: docs/aws.md, ready-made roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
     for who in roles.Roles.__annotations__:

@@ -1,4 +1,4 @@
-"""Storage on AWS: volumes for one pod and for many, and what all of it has in common in a stack."""
+"""Storage on AWS: volumes for one pod and for many, and the whole of it in a stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.component.aws_volumes import CHECKPOINTS, DATASETS, buckets_of, lustr
 
 class TestBlockVolumes:
     def test_fast_volumes_are_encrypted_gp3_and_the_default_class_waits_for_the_pod(self) -> None:
-        """seed row S11: EBS for one pod; EKS has no default class, so there is exactly one here."""
+        """seed row S11: EBS for one pod; EKS has no default class, so the stack creates one."""
         made = storage()
         classes = {found.inputs["metadata"]["name"]: found.inputs for found in made.all("StorageClass")}
         for name in ("block", "block-fast"):
@@ -38,8 +38,9 @@ class TestBlockVolumes:
         assert all(isinstance(value, str) for found in classes.values() for value in found["parameters"].values())
 
     @pytest.mark.parametrize("size", [1, 5, 7, 8, 16384])
-    def test_a_claim_of_any_size_gets_its_volume(self, size: int) -> None:
-        """field case A14: what EC2 takes after the driver's own arithmetic; 16,000 IOPS began at 8 GiB."""
+    def test_a_claim_of_any_size_can_be_provisioned(self, size: int) -> None:
+        """field case A14: the driver's calculation gives values that EC2 accepts; a fixed 16,000 IOPS requires 8
+        GiB."""
         for found in storage().all("StorageClass"):
             if found.inputs["provisioner"] == "ebs.csi.aws.com":
                 wanted = {key: int(found.inputs["parameters"].get(key, 0)) for key in ("iops", "throughput")}
@@ -47,14 +48,14 @@ class TestBlockVolumes:
         with pytest.raises(Refused):
             performance("gp3", min(size, 7), 16000, 1000)
 
-    def test_volumes_and_snapshots_of_claims_have_the_tags(self) -> None:
-        """field case A8: the provider's default tags do not reach what the driver makes."""
+    def test_volumes_and_snapshots_of_claims_have_the_callers_tags(self) -> None:
+        """field case A8: the provider's default tags do not apply to volumes that the driver creates."""
         (addon,) = [found for found in storage(tags={"team": "ml"}).all("Addon") if "ebs" in found.name]
         assert json.loads(addon.inputs["configurationValues"]) == {"controller": {"extraVolumeTags": {"team": "ml"}}}
         (addon,) = [found for found in storage().all("Addon") if "ebs" in found.name]
         assert "configurationValues" not in addon.inputs
 
-    def test_snapshots_have_one_default_class_that_keeps_what_they_hold(self) -> None:
+    def test_snapshots_have_one_default_class_that_retains_them(self) -> None:
         found = storage().one("VolumeSnapshotClass")
         assert found.inputs["driver"] == "ebs.csi.aws.com"
         assert found.inputs["deletionPolicy"] == "Retain"
@@ -64,8 +65,8 @@ class TestBlockVolumes:
         }
         assert {"driver", "deletionPolicy"} <= set(found.options["replaceOnChanges"])
 
-    def test_the_snapshot_class_and_the_drivers_sidecar_come_after_their_kinds(self) -> None:
-        """The add-on brings the kinds; the driver leaves its sidecar out where they are missing."""
+    def test_the_snapshot_class_and_the_driver_depend_on_the_snapshot_kinds(self) -> None:
+        """The add-on installs the kinds; without them, the driver starts without its sidecar."""
         made = storage()
         kinds = made.one("aws:eks/addon:Addon", "storage-snapshots")
         assert kinds.inputs["addonName"] == "snapshot-controller"
@@ -88,11 +89,11 @@ class TestSharedVolumes:
         assert system.inputs["encrypted"] is True and system.options["protect"] is True
         assert system.inputs["throughputMode"] == "elastic"
 
-    def test_each_shared_volume_has_a_user_id_of_its_own_up_to_the_limit_of_access_points(self) -> None:
+    def test_each_shared_volume_has_a_different_user_id(self) -> None:
         parameters = named(storage(), "StorageClass", "shared")["parameters"]
         assert int(parameters["gidRangeEnd"]) - int(parameters["gidRangeStart"]) + 1 == 10_000
 
-    def test_each_zone_can_mount_the_shared_file_system_from_the_nodes_alone(self) -> None:
+    def test_only_nodes_can_mount_the_shared_file_system_in_each_zone(self) -> None:
         made = storage()
         targets = made.all("MountTarget")
         assert {found.inputs["subnetId"] for found in targets} == {"subnet-1", "subnet-2"}
@@ -101,7 +102,7 @@ class TestSharedVolumes:
         assert (rule.inputs["fromPort"], rule.inputs["toPort"], rule.inputs["ipProtocol"]) == (2049, 2049, "tcp")
         assert all(found.inputs["securityGroups"] == [made.one("SecurityGroup").id] for found in targets)
 
-    def test_clients_mount_over_tls_by_a_mount_target_and_never_as_root(self) -> None:
+    def test_clients_must_use_tls_and_a_mount_target_and_cannot_be_root(self) -> None:
         made = storage()
         found = made.one("aws:efs/fileSystemPolicy:FileSystemPolicy")
         system = made.one("aws:efs/fileSystem:FileSystem")
@@ -114,29 +115,29 @@ class TestSharedVolumes:
         assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         assert {each["Resource"] for each in policy.values()} == {system.outputs["arn"]}
 
-    def test_the_root_of_the_shared_file_system_is_mounted_by_nobody(self) -> None:
-        """security case H5: there a pod would see all volumes, as the user that it says it is."""
+    def test_the_root_of_the_shared_file_system_cannot_be_mounted(self) -> None:
+        """security case H5: there, a pod could read all volumes with any user id."""
         policy = statements(storage().one("aws:efs/fileSystemPolicy:FileSystemPolicy").inputs["policy"])
         root = policy["OnlyByAccessPoint"]
         assert root["Effect"] == "Deny" and root["Principal"] == {"AWS": "*"}
         assert set(root["Action"]) >= {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
         assert root["Condition"] == {"Null": {"elasticfilesystem:AccessPointArn": "true"}}
 
-    def test_backups_are_a_choice(self) -> None:
+    def test_backups_are_an_option(self) -> None:
         assert storage().all("BackupPolicy") == []
         made = storage(backups=True)
         found = made.one("aws:efs/backupPolicy:BackupPolicy").inputs
         assert found["backupPolicy"] == {"status": "ENABLED"}
         assert found["fileSystemId"] == made.one("aws:efs/fileSystem:FileSystem").id
 
-    def test_a_class_is_gone_before_its_driver_and_the_file_systems_mount_targets_and_policy(self) -> None:
+    def test_a_class_is_deleted_before_its_driver_mount_targets_and_policy(self) -> None:
         made = storage()
         shared = made.one("StorageClass", "storage-shared")
         driver = made.one("aws:eks/addon:Addon", "storage-efs-csi")
         for needed in (*made.all("MountTarget"), made.one("FileSystemPolicy"), driver):
             assert made.must_outlive(needed, shared), needed
 
-    def test_the_drivers_get_their_rights_by_pod_identity(self) -> None:
+    def test_the_drivers_get_their_permissions_by_pod_identity(self) -> None:
         made = storage()
         accounts = {"storage-ebs-csi": "ebs-csi-controller-sa", "storage-efs-csi": "efs-csi-controller-sa"}
         for addon, account in accounts.items():
@@ -148,7 +149,7 @@ class TestSharedVolumes:
 
 @pytest.fixture(scope="module")
 def made() -> Recording:
-    """dev with everything that storage can have, protected."""
+    """The stack dev with all storage options and deletion protection."""
     config = {**copy.deepcopy(settings("dev")), "gpuyard:deletionProtection": True}
     config["gpuyard:storage"] = {
         "backups": True,
@@ -160,11 +161,11 @@ def made() -> Recording:
 
 class TestTheWholeEnvironment:
     def inside(self, made: Recording) -> list[Resource]:
-        """What the storage components made."""
+        """The resources of the storage components."""
         kinds = ("gpuyard:index:AwsStorage", "gpuyard:index:FsxLustre", "gpuyard:index:S3Buckets")
         return [child for kind in kinds for child in made.children(made.one(kind)) if child.custom]
 
-    def test_everything_goes_before_the_cluster_and_the_nodes_of_the_drivers(self, made: Recording) -> None:
+    def test_storage_is_deleted_before_the_cluster_and_the_nodes_of_the_drivers(self, made: Recording) -> None:
         cluster, cpu = made.one("aws:eks/cluster:Cluster"), made.one("NodeGroup", "cpu-workers-us-east-1a")
         assert len(self.inside(made)) >= 40
         for found in self.inside(made):
@@ -175,8 +176,8 @@ class TestTheWholeEnvironment:
     def test_every_resource_has_the_providers_of_the_stack(self, made: Recording) -> None:
         assert [str(found) for found in self.inside(made) if found.package and not found.provider] == []
 
-    def test_no_policy_of_ours_writes_to_more_than_it_names(self, made: Recording) -> None:
-        """seed row S04: and the linter has nothing against them."""
+    def test_no_policy_allows_writes_to_unnamed_resources(self, made: Recording) -> None:
+        """seed row S04: and the linter accepts them."""
         for found in made.all("RolePolicy"):
             text = found.inputs["policy"]
             assert [str(finding) for finding in analyze_policy_string(text).findings] == [], found
@@ -185,16 +186,16 @@ class TestTheWholeEnvironment:
                     reads = all(a.split(":")[1].startswith(("Get", "List", "Describe")) for a in statement["Action"])
                     assert reads or not statement["Resource"].startswith(("*", "arn:aws:s3:::*")), found
 
-    def test_what_holds_data_is_protected_and_what_shows_it_is_kept(self, made: Recording) -> None:
+    def test_file_systems_are_protected_and_volumes_are_retained(self, made: Recording) -> None:
         protected = {found.type for found in self.inside(made) if found.options.get("protect")}
         assert protected == {"aws:efs/fileSystem:FileSystem", "aws:fsx/lustreFileSystem:LustreFileSystem"}
         for volume in made.all("PersistentVolume"):
             assert volume.inputs["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
 
-    def test_the_stack_tells_the_same_as_without(self, made: Recording) -> None:
+    def test_the_stack_exports_its_storage_classes(self, made: Recording) -> None:
         assert made.exports["storageClasses"] == ["block", "block-fast", "shared"]
 
-    def test_the_files_choices_reach_the_file_systems(self, made: Recording) -> None:
+    def test_the_settings_of_the_file_reach_the_file_systems(self, made: Recording) -> None:
         system = made.one("LustreFileSystem").inputs
         assert (system["storageCapacity"], system["perUnitStorageThroughput"]) == (2400, 125)
         assert made.one("BackupPolicy").inputs["backupPolicy"] == {"status": "ENABLED"}
@@ -215,7 +216,7 @@ class TestTheWholeEnvironment:
     ],
 )
 @pytest.mark.parametrize("component", [storage, lustre, buckets_of])
-def test_what_components_with_a_driver_have_in_common_is_checked(
+def test_arguments_common_to_components_with_a_driver_are_checked(
     component: Callable[..., Recording], args: dict[str, Any], path: str, words: str
 ) -> None:
     if path == "subnet_ids" and component is not storage:

@@ -1,4 +1,4 @@
-"""Two clusters on AWS in one program, and what a program reaches behind the components."""
+"""Two clusters on AWS in one program, and the wrapped resources of the components."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def names(made: Recording) -> list[str]:
     return sorted(urn for urn, found in made.resources.items() if not found.is_provider and found.parent)
 
 
-def test_two_environments_in_one_program_do_not_collide() -> None:
+def test_two_environments_in_one_program_have_different_urns() -> None:
     def program() -> None:
         options = aws_options()
         environment("red", options)
@@ -68,7 +68,7 @@ def test_two_environments_in_one_program_do_not_collide() -> None:
     assert len({*both}) == 2 * len(one)
 
 
-def test_what_carries_the_clusters_name_has_it_as_it_is_made() -> None:
+def test_the_clusters_name_is_in_tags_and_descriptions() -> None:
     made = run(lambda: environment("red", aws_options()))
     tagged = {found.inputs["tags"]["Name"] for found in made.all("SecurityGroup")}
     assert tagged == {"red-nfs", "red-lustre"}
@@ -78,8 +78,8 @@ def test_what_carries_the_clusters_name_has_it_as_it_is_made() -> None:
     assert made.one("LustreFileSystem").inputs["tags"]["Name"] == "red-lustre"
 
 
-def test_a_preview_without_a_cluster_makes_its_storage_too() -> None:
-    """The name of a cluster that is still to come is not known: it is in no logical name."""
+def test_a_preview_without_a_cluster_shows_its_storage() -> None:
+    """The name of a new cluster is unknown at preview, so no logical name contains it."""
     later = run(lambda: environment("red", aws_options()), preview=True)
     assert names(later) == names(run(lambda: environment("red", aws_options())))
 
@@ -94,7 +94,7 @@ def test_the_wrapped_resources_are_attributes() -> None:
     assert not [each for each in made.resources.values() if "resource" in each.outputs]
 
 
-def test_subnets_are_by_zone_as_one_output_and_one_by_one() -> None:
+def test_subnets_are_available_by_zone() -> None:
     def program() -> None:
         network = environment("red", aws_options())["network"]
         pulumi.export("together", network.private_subnet_ids)

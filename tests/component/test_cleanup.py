@@ -1,4 +1,4 @@
-"""ClusterCleanup: a resource that does nothing but in its delete, and never by accident."""
+"""ClusterCleanup: a resource that acts only when it is deleted, and is never deleted by accident."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def made(**args: Any) -> Recording:
     return run(lambda: ClusterCleanup("cleanup", {"kubeconfig": "{}", **args}))  # type: ignore[typeddict-item]
 
 
-def test_the_kubeconfig_is_secret_and_the_reference_to_the_code_is_none() -> None:
-    """Also when the caller's kubeconfig is not: whoever has it may delete everything."""
+def test_the_kubeconfig_is_secret_and_the_code_reference_is_not() -> None:
+    """Also if the caller's kubeconfig is not a secret, because it allows deleting everything."""
     contents = made().one(CONTENTS)
     assert contents.secrets == {"kubeconfig"}
     assert "kubeconfig" in contents.options["additionalSecretOutputs"]
     assert contents.inputs["enabled"] is True and contents.inputs["minutes"] == 10
 
 
-def test_it_is_protected_like_the_cluster_whose_contents_it_deletes() -> None:
+def test_the_cleanup_is_protected_like_the_cluster() -> None:
     assert made().one(CONTENTS).options["protect"] is True
     assert not made(deletion_protection=False).one(CONTENTS).options.get("protect")
 
 
-def test_switching_it_off_keeps_the_resource() -> None:
-    """Its removal would be its work."""
+def test_disabling_the_cleanup_keeps_the_resource() -> None:
+    """Removing the resource would delete the contents of the cluster."""
     assert made(enabled=False).one(CONTENTS).inputs["enabled"] is False
 
 
-def test_no_change_of_it_is_a_replacement() -> None:
-    """Whose second half would empty a cluster that runs."""
+def test_the_cleanup_is_never_replaced() -> None:
+    """A replacement would delete the contents of a running cluster."""
     provider = cleanup._Provider()
     assert provider.diff("id", STATE, STATE).changes is False
     for key, value in {"kubeconfig": "{1}", "enabled": False, "minutes": 20.0}.items():
@@ -59,8 +59,8 @@ def test_no_change_of_it_is_a_replacement() -> None:
     assert provider.update("id", STATE, {**STATE, "minutes": 20.0}).outs == {**STATE, "minutes": 20.0}
 
 
-def test_what_lies_in_a_network_that_goes_along_is_asked_for_on_gke_alone() -> None:
-    """field case G8: Filestore is peered with the VPC; EFS and disks are in nobody's way."""
+def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
+    """field case G8: Filestore is peered with the VPC and blocks its deletion; EFS and disks do not."""
     assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
     assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
     on_gke = record(changed("dev-gke", {}), "dev-gke").one(CONTENTS).inputs
@@ -69,7 +69,7 @@ def test_what_lies_in_a_network_that_goes_along_is_asked_for_on_gke_alone() -> N
 
 
 class Cluster:
-    """An API server with these volumes, which says what was deleted."""
+    """An API server with these volumes, which records deletions."""
 
     def __init__(self, *volumes: dict[str, Any]) -> None:
         self.volumes = list(volumes)
@@ -91,8 +91,8 @@ def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: 
     }
 
 
-def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """field case G8: it stops before anything is deleted, with both ways on."""
+def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """field case G8: it stops before anything is deleted, and names both alternatives."""
     there = Cluster(volume("Retain"))
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     with pytest.raises(cleanup.ClusterNotEmptyError) as refused:
@@ -111,10 +111,10 @@ def test_a_kept_file_system_in_the_network_stops_the_destroy_and_is_named(monkey
         (volume("Retain", made_by="nobody"), ["filestore.csi.storage.gke.io"]),
     ],
 )
-def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
+def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], drivers: list[str]
 ) -> None:
-    """field case G8: an existing VPC, a disk, and the instance that the program itself makes and removes."""
+    """field case G8: an existing VPC, a disk, and the instance that the program itself creates and deletes."""
     there = Cluster(found)
     monkeypatch.setattr("components.cleanup.cluster_api.Api", lambda kubeconfig: there)
     cleanup._empty("{}", 1, drivers)
@@ -122,25 +122,25 @@ def test_what_is_in_nobodys_way_is_kept_and_the_destroy_goes_on(
 
 
 def test_state_holds_a_reference_to_the_code_and_not_the_code() -> None:
-    """A destroy runs what is checked out, so a fix needs no `up` first."""
+    """A destroy runs the code of the checkout, so a fix does not require an `up` first."""
     pickled = base64.b64decode(serialize_provider(cleanup._Provider()))
     assert len(pickled) < 200 and b"components.cleanup.component" in pickled
     assert type(dill.loads(pickled)) is cleanup._Provider
 
 
-def test_up_and_preview_ask_the_cluster_nothing() -> None:
-    """It may not even exist yet."""
+def test_up_and_preview_do_not_call_the_cluster() -> None:
+    """The cluster may not exist yet."""
     found = cleanup._Provider().create({**STATE, "kubeconfig": "no kubeconfig at all"})
     assert found.id and found.outs == {**STATE, "kubeconfig": "no kubeconfig at all"}
 
 
 @pytest.mark.parametrize("minutes", [0, 61])
-def test_a_destroy_has_a_sensible_deadline(minutes: int) -> None:
+def test_a_destroy_has_a_deadline(minutes: int) -> None:
     with pytest.raises(pulumi.RunError, match="minutes"):
         made(minutes=minutes)
 
 
-def test_a_missing_login_command_is_named_with_what_installs_it(
+def test_a_missing_login_command_is_reported_with_its_installation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On GKE gke-gcloud-auth-plugin, as the kubeconfig itself says."""
@@ -153,7 +153,7 @@ def test_a_missing_login_command_is_named_with_what_installs_it(
 
 
 class Quotas:
-    """An API server that knows resource quotas alone."""
+    """An API server that supports only resource quotas."""
 
     def __init__(self, **present: dict[str, str]) -> None:
         self.hard = dict(present)
@@ -175,8 +175,8 @@ class Quotas:
         del self.hard[path.split("/")[4]]
 
 
-def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
-    """A security review's low case: with room in it, a destroy would wait for what goes on to be made."""
+def test_an_existing_quota_with_the_cleanups_name_is_replaced() -> None:
+    """Otherwise objects that are still created would delay a destroy."""
     api, closed = Quotas(research={"persistentvolumeclaims": "100"}, other={"pods": "3"}), set()
     cluster_contents._close(api, ["research", "training"], closed)  # type: ignore[arg-type]
     nothing = {"persistentvolumeclaims": "0", "services.loadbalancers": "0"}
@@ -184,7 +184,8 @@ def test_a_tenants_own_quota_of_the_teardowns_name_gives_way() -> None:
     assert closed == {"research", "training"}
 
 
-def test_a_state_of_the_first_version_finds_the_code() -> None:
-    """It holds a reference to the module in which the class was: a destroy without an `up` before it loads that."""
+def test_a_state_of_the_first_version_loads_the_cleanup() -> None:
+    """The state has a reference to the class's former module, and a destroy without an `up` before it loads that
+    module."""
     reference = b"ccomponents.addons.cleanup\n_Provider\n."
     assert dill.loads(reference) is cleanup._Provider

@@ -35,9 +35,9 @@ def test_the_autoscaler_finds_the_clusters_groups_and_follows_its_version() -> N
     assert values["extraArgs"]["expander"] == "least-waste"
 
 
-def test_a_capacity_ladder_is_climbed_by_priority() -> None:
-    """seed row S04: the first rung has the highest priority; each group is in the list once, for the autoscaler uses no
-    group that is not. Names as EKS and the provider make them: eks-PREFIX, 26 digits, a UUID."""
+def test_the_expander_prefers_capacity_types_in_their_order() -> None:
+    """seed row S04: the first rung has the highest priority; each group is in the list once, because the autoscaler
+    ignores groups that are not. EKS and the provider generate names such as eks-PREFIX, 26 digits, a UUID."""
     ladder = pool(GUIDE_GPU, capacity=["reserved", "spot", "on_demand"], reservation={"id": "cr-0123456789abcdef0"})
     long = "a-pool-with-a-name-of-32-letters"
     pools = {**POOLS, "gpu": ladder, "gpu-2026": GUIDE_GPU, long: pool(GUIDE_CPU, capacity=["spot", "on_demand"])}
@@ -60,17 +60,18 @@ def test_a_capacity_ladder_is_climbed_by_priority() -> None:
     assert len(cut) <= 37 and priority(cut) == priority("gpu-spot-")
 
 
-def test_the_zones_of_a_rung_grow_evenly_and_are_found_by_label() -> None:
-    """field case A4: by the autoscaler's own rules a group with nodes is unlike an empty one."""
+def test_the_groups_of_a_capacity_type_are_balanced_across_zones() -> None:
+    """field case A4: without these flags, the autoscaler treats a group with nodes and an empty one as different."""
     flags = release(autoscaler())["values"]["extraArgs"]
     assert flags["balance-similar-node-groups"] is True
     labels = {value for flag, value in flags.items() if flag.startswith("balancing-label_")}
     assert labels == {"gpuyard.dev/pool", "gpuyard.dev/capacity"}
 
 
-def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
-    """seed row S04: a training run is not moved for tidiness; scratch volumes and system pods keep no node; one pool's
-    scale-up does not keep another's idle nodes; a CSI driver's startup taint is not taken for lasting."""
+def test_the_autoscaler_removes_idle_gpu_nodes_only() -> None:
+    """seed row S04: a training run is not moved to consolidate nodes; scratch volumes and system pods do not keep a
+    node; a scale-up of one pool does not delay the scale-down of another; the startup taint of a CSI driver counts as
+    temporary."""
     flags = release(autoscaler(scale_down_after_minutes=5))["values"]["extraArgs"]
     assert flags["scale-down-gpu-utilization-threshold"] == 0
     assert flags["skip-nodes-with-local-storage"] is False and flags["skip-nodes-with-system-pods"] is False
@@ -80,8 +81,8 @@ def test_the_autoscaler_leaves_running_gpus_alone_and_idle_ones_not() -> None:
     assert taints == {f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")}
 
 
-def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
-    """seed rows S04 and S18: Prometheus may need a node that only the autoscaler brings."""
+def test_prometheus_scrapes_the_autoscaler_without_a_dependency() -> None:
+    """seed rows S04 and S18: Prometheus may need a node that only the autoscaler adds."""
     made = stack_of(gpu={"machineTypes": ["g6.2xlarge"], "min": 0, "max": 4})
     autoscaler_, prometheus = made.one(RELEASE, "cluster-autoscaler-release"), made.one(RELEASE, "monitoring-release")
     assert not made.must_outlive(prometheus, autoscaler_)
@@ -95,8 +96,8 @@ def test_prometheus_scrapes_the_autoscaler_which_does_not_wait_for_it() -> None:
     assert alone["prometheus"]["additionalServiceMonitors"] == []
 
 
-def test_the_autoscaler_may_look_anywhere_and_resize_this_clusters_groups_only() -> None:
-    """seed rows S02, S03 and S04: what eksctl's --asg-access gives, without the rest of the account."""
+def test_the_autoscaler_can_read_everything_and_resize_only_this_clusters_groups() -> None:
+    """seed rows S02, S03 and S04: the permissions of eksctl's --asg-access, limited to this cluster."""
     made = autoscaler()
     policy = json.loads(made.one("RolePolicy").inputs["policy"])
     actions = {action: found for found in policy["Statement"] for action in found["Action"]}
@@ -118,7 +119,7 @@ def test_the_autoscalers_pod_has_its_role_before_it_starts() -> None:
 
 
 def test_the_autoscalers_pod_is_restricted() -> None:
-    """security case M15: what the chart offers, as the Pod Security Standards call it."""
+    """security case M15: the values that the chart offers, by the Pod Security Standards."""
     values = release(autoscaler())["values"]
     pod, container = values["securityContext"], values["containerSecurityContext"]
     assert pod["runAsNonRoot"] is True and pod["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -1,4 +1,4 @@
-"""Ranges of pods: which one an environment has, what its pools at their maximum need of it, and further ones."""
+"""Pod ranges: the default one, what the pools need at their maximum, and additional ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from components.gcp import addresses
 from recording.stacks import record
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
-from tests.config.test_errors import changed, parse, told
+from tests.config.test_errors import changed, parse, reported_problems
 
 NET, POOLS = "gpuyard:network", "gpuyard:nodePools"
 FURTHER = {f"{NET}/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"}}
@@ -20,7 +20,7 @@ def needs(per_node: int = 110, **pools: Any) -> dict[str, list[tuple[int, int]]]
 
 
 def test_the_range_of_pods_does_not_follow_the_pools() -> None:
-    """field case G9: another max moved it on a living cluster, which Google refuses."""
+    """field case G9: a changed maximum changed the range of an existing cluster, which Google refuses."""
     for most in (10, 900):
         made = record(changed("dev-gke", {f"{POOLS}/cpu-workers/max": most}), "dev-gke")
         ranges = {
@@ -29,8 +29,8 @@ def test_the_range_of_pods_does_not_follow_the_pools() -> None:
         assert ranges["pods"] == "10.64.0.0/14"
 
 
-def test_pools_that_outgrow_the_range_meet_the_ways_out() -> None:
-    """field case G9: dev-gke with 1000 and 100 nodes, as in the case; before and after the network is made."""
+def test_pools_too_large_for_the_pod_range_are_reported_with_fixes() -> None:
+    """field case G9: dev-gke with 1000 and 100 nodes; before and after the network is created."""
     changes = {f"{POOLS}/cpu-workers/max": 1000, f"{POOLS}/gpu-workers/max": 100}
     with pytest.raises(Exception, match=r"network\.podsCidr = '10\.64\.0\.0/14'.*1,101 nodes") as refused:
         parse("dev-gke", changed("dev-gke", changes))
@@ -46,16 +46,16 @@ def test_pools_that_outgrow_the_range_meet_the_ways_out() -> None:
         {f"{POOLS}/gpu-workers/podsPerNode": 32},
     ],
 )
-def test_the_ways_out_are_ways_out(changes: dict[str, Any]) -> None:
-    """field cases G9 and G10: a range of its own, or fewer pods on each node."""
+def test_the_proposed_fixes_are_valid(changes: dict[str, Any]) -> None:
+    """field cases G9 and G10: a separate range, or fewer pods on each node."""
     most = {f"{POOLS}/cpu-workers/max": 1000, f"{POOLS}/gpu-workers/max": 100}
     if "podsPerNode" in str(changes):
         most[f"{POOLS}/cpu-workers/podsPerNode"] = 64
     parse("dev-gke", changed("dev-gke", {**most, **changes}))
 
 
-def test_each_range_is_counted_with_the_pools_that_are_in_it() -> None:
-    """field case G10: blocks follow from the pods of the pool's own nodes."""
+def test_each_pod_range_is_checked_against_its_pools() -> None:
+    """field case G10: blocks follow from the pods per node of the pool."""
     gpu = pool(GKE_GPU, pods_range="pods-2", pods_per_node=32)
     assert needs(cpu=GKE_CPU, gpu=gpu) == {"": [(21, 110)], "pods-2": [(10, 32)]}
     assert not addresses.too_few_blocks("10.0.0.0/24", [(2, 32), (1, 64)])
@@ -65,7 +65,7 @@ def test_each_range_is_counted_with_the_pools_that_are_in_it() -> None:
         parse("dev-gke", changed("dev-gke", changes))
 
 
-def test_a_further_range_reaches_subnetwork_cluster_and_pool() -> None:
+def test_an_additional_pod_range_reaches_subnetwork_cluster_and_pool() -> None:
     """field case G10."""
     made = record(changed("dev-gke", {**FURTHER, f"{POOLS}/gpu-workers/podsRange": "pods-2"}), "dev-gke")
     ranges = [found["rangeName"] for found in made.one("Subnetwork").inputs["secondaryIpRanges"]]
@@ -76,7 +76,7 @@ def test_a_further_range_reaches_subnetwork_cluster_and_pool() -> None:
     assert named == {"cpu-workers": None, "gpu-workers-spot": "pods-2"}
 
 
-def test_without_one_the_cluster_has_none() -> None:
+def test_by_default_the_cluster_has_no_additional_pod_range() -> None:
     cluster = record(changed("dev-gke", {}), "dev-gke").one("gcp:container/cluster:Cluster").inputs
     assert "additionalPodRangesConfig" not in cluster["ipAllocationPolicy"]
 
@@ -85,19 +85,19 @@ def test_without_one_the_cluster_has_none() -> None:
     ("pods", "block"),
     [(8, 16), (9, 32), (16, 32), (32, 64), (64, 128), (65, 256), (110, 256), (128, 256), (256, 512)],
 )
-def test_a_node_takes_twice_its_pods_rounded_up(pods: int, block: int) -> None:
-    """GKE, "About flexible Pod CIDR": 8 pods a /28 … 110 pods a /24, 256 pods a /23."""
+def test_the_address_block_of_a_node_is_twice_its_pods_rounded_up(pods: int, block: int) -> None:
+    """GKE, "About flexible Pod CIDR": 8 pods need a /28, 110 pods a /24, 256 pods a /23."""
     assert addresses.block(pods) == block
 
 
-def test_ranges_hold_exactly_what_they_have_room_for() -> None:
-    """Of 32 addresses Google keeps four and the control plane one; 4,096 are 16 blocks of 256."""
+def test_the_capacity_of_ranges_is_exact() -> None:
+    """Of 32 addresses, Google reserves four and the control plane one; 4,096 are 16 blocks of 256."""
     assert not addresses.too_few_addresses("10.0.0.0/27", 27) and addresses.too_few_addresses("10.0.0.0/27", 28)
     assert not addresses.too_few_blocks("10.64.0.0/20", [(16, 110)])
     assert addresses.too_few_blocks("10.64.0.0/20", [(17, 110)])
 
 
-def test_every_rung_at_its_maximum_counts_with_the_nodes_that_an_upgrade_adds() -> None:
+def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> None:
     def nodes(**changes: Any) -> int:
         return addresses.nodes(addresses.sound({"p": pool(GKE_CPU, **changes)}, GCP_ZONES))
 
@@ -119,11 +119,11 @@ def test_every_rung_at_its_maximum_counts_with_the_nodes_that_an_upgrade_adds() 
         (["no network", "10.0.0.0/20"], "10.64.0.0/14"),
     ],
 )
-def test_a_range_that_is_taken_is_not_chosen(taken: list[str], range: str) -> None:
+def test_the_default_pod_range_does_not_overlap(taken: list[str], range: str) -> None:
     assert addresses.default_pods(taken) == range
 
 
-def test_the_stack_chooses_a_range_beside_those_that_are_written_down() -> None:
+def test_the_stack_chooses_a_pod_range_that_does_not_overlap_configured_ones() -> None:
     for path, value in (("cidr", "10.64.0.0/20"), ("servicesCidr", "10.66.0.0/20")):
         made = record(changed("dev-gke", {f"gpuyard:network/{path}": value}), "dev-gke")
         ranges = made.one("Subnetwork").inputs["secondaryIpRanges"]
@@ -144,25 +144,25 @@ def test_the_stack_chooses_a_range_beside_those_that_are_written_down() -> None:
         ({"podsCidr": "10.68.16.0/20"}, "podsCidr", ["write `podsCidr: 100.64.0.0/19`"]),
     ],
 )
-def test_ranges_that_are_too_small_are_refused_with_the_size_that_fits(
+def test_ranges_that_are_too_small_are_refused_with_a_sufficient_size(
     changes: dict[str, str], path: str, words: list[str]
 ) -> None:
     """The stack's 20 CPU nodes, one more while they are upgraded, and 10 GPU nodes."""
-    (found,) = told("dev-gke", {f"gpuyard:network/{key}": value for key, value in changes.items()})
+    (found,) = reported_problems("dev-gke", {f"gpuyard:network/{key}": value for key, value in changes.items()})
     assert found.path == f"gpuyard:network.{path}"
     for word in words:
         assert word in f"{found.wrong} {found.fix}", found
 
 
 @pytest.mark.parametrize(("cidr", "fewer"), [("10.64.0.0/20", 64), ("10.64.0.0/21", 32), ("10.64.0.0/22", 16)])
-def test_every_way_that_the_fix_names_holds(cidr: str, fewer: int) -> None:
+def test_every_alternative_in_the_fix_is_valid(cidr: str, fewer: int) -> None:
     small = {"gpuyard:network/podsCidr": cidr}
-    (found,) = told("dev-gke", small)
+    (found,) = reported_problems("dev-gke", small)
     assert f"`podsPerNode: {fewer}`" in found.fix
     parse("dev-gke", changed("dev-gke", {**small, "gpuyard:cluster/podsPerNode": fewer}))
     larger = found.fix.split("write `podsCidr: ")[1].split("`")[0]
     parse("dev-gke", changed("dev-gke", {"gpuyard:network/podsCidr": larger}))
 
 
-def test_a_range_that_holds_no_node_of_eight_pods_has_no_way_out_by_fewer_pods() -> None:
-    assert "podsPerNode" not in told("dev-gke", {"gpuyard:network/podsCidr": "10.64.0.0/24"})[0].fix
+def test_fewer_pods_are_not_proposed_if_they_do_not_help() -> None:
+    assert "podsPerNode" not in reported_problems("dev-gke", {"gpuyard:network/podsCidr": "10.64.0.0/24"})[0].fix

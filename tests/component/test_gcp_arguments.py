@@ -1,4 +1,4 @@
-"""Components on Google Cloud: labels are checked, outputs are taken, and the wrapped resources can be reached."""
+"""Components on Google Cloud: labels are checked, outputs are accepted, and wrapped resources are attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from components.gcp import (
     storage,
 )
 from recording.recorder import run
-from tests.component.existing_gcp_network import OWNED, says
+from tests.component.existing_gcp_network import OWNED, network_lookups
 from tests.component.gke_cluster import DEFAULTS
 from tests.component.stage import GCP_ZONES, GKE_CPU, gcp_options
 
@@ -65,17 +65,20 @@ WITH_TAGS = [found for found, (declared, _) in GIVEN.items() if "tags" in argume
 def make(component: type[pulumi.ComponentResource], **changes: Any) -> pulumi.ComponentResource:
     """The component under the recorder, with some arguments changed."""
     made: list[pulumi.ComponentResource] = []
-    run(lambda: made.append(component("x", {**GIVEN[component][1], **changes}, gcp_options())), outputs=says())
+    run(
+        lambda: made.append(component("x", {**GIVEN[component][1], **changes}, gcp_options())),
+        outputs=network_lookups(),
+    )
     return made[0]
 
 
 @pytest.mark.parametrize("component", WITH_TAGS)
-def test_labels_that_google_refuses_are_refused(component: Any) -> None:
+def test_invalid_labels_are_refused(component: Any) -> None:
     with pytest.raises(pulumi.RunError, match=r"one value(.|\n)*tags\.Team = .*not a valid label key of Google Cloud"):
         make(component, tags={"Team": "vision"})
 
 
-def test_what_takes_labels_takes_tags() -> None:
+def test_every_component_with_labels_accepts_tags() -> None:
     assert {found.__name__ for found in WITH_TAGS} == {"Filestore", "GcpStorage", "GkeCluster", "GkeNodePool"}
 
 
@@ -95,14 +98,14 @@ def test_what_takes_labels_takes_tags() -> None:
         (storage.GcpStorage, "storage_classes", kubernetes.storage.v1.StorageClass),
     ],
 )
-def test_what_a_component_wraps_can_be_reached(component: Any, attribute: str, kind: type) -> None:
+def test_wrapped_resources_are_attributes(component: Any, attribute: str, kind: type) -> None:
     found = getattr(make(component), attribute)
     several = list(found.values()) if isinstance(found, dict) else found
     for each in several if isinstance(several, list) else [several]:
         assert isinstance(each, kind)
 
 
-def test_a_location_may_be_another_resources_output() -> None:
+def test_a_location_can_be_an_output() -> None:
     made = run(
         lambda: node_pool.GkeNodePool("x", {**POOL, "location": pulumi.Output.from_input("us-east1")}, gcp_options())  # type: ignore[typeddict-item]
     )

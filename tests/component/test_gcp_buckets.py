@@ -49,7 +49,7 @@ POOL = "iam.googleapis.com/projects/123456/locations/global/workloadIdentityPool
 
 
 class TestBuckets:
-    def test_a_volume_reads_the_bucket_and_nobody_deletes_it(self) -> None:
+    def test_a_volume_is_read_only_and_retained_by_default(self) -> None:
         made = volumes()
         spec = made.one("PersistentVolume").inputs["spec"]
         assert spec["accessModes"] == ["ReadOnlyMany"] and spec["csi"]["readOnly"] is True
@@ -60,8 +60,8 @@ class TestBuckets:
         assert spec["csi"]["volumeAttributes"] == {"skipCSIBucketAccessCheck": "true"}, "the project's quota of tokens"
         assert made.exports["volume_names"] == ["data"] and not made.all("gcp:storage/bucket:Bucket")
 
-    def test_pods_on_their_nodes_network_mount_it_where_the_volume_says_so(self) -> None:
-        """gcs-fuse-csi-driver#428: there FUSE gets its token from the pod's service account by this attribute alone."""
+    def test_mounting_by_pods_on_the_host_network_is_an_option(self) -> None:
+        """gcs-fuse-csi-driver#428: there, FUSE gets a token of the pod's service account only with this attribute."""
         attributes = volumes(host_network=True).one("PersistentVolume").inputs["spec"]["csi"]["volumeAttributes"]
         assert attributes == {"skipCSIBucketAccessCheck": "true", "hostNetworkPodKSA": "true"}
         data = {"bucket": "acme-data", "namespace": "ml", "hostNetwork": True}
@@ -70,7 +70,7 @@ class TestBuckets:
         assert volume.inputs["spec"]["csi"]["volumeAttributes"] == attributes
 
     @pytest.mark.parametrize(("writable", "role"), [(False, "objectViewer"), (True, "objectUser")])
-    def test_its_users_may_do_what_the_volume_does(self, writable: bool, role: str) -> None:
+    def test_the_role_on_the_bucket_follows_from_writable(self, writable: bool, role: str) -> None:
         made = volumes(writable=writable)
         member = made.one("BucketIAMMember").inputs
         assert member["role"] == f"roles/storage.{role}" and member["bucket"] == "acme-data"
@@ -79,12 +79,12 @@ class TestBuckets:
         # False would be drift: the API server leaves it out, and what is mounted is replaced to change.
         assert spec["csi"].get("readOnly") is (None if writable else True)
 
-    def test_the_right_waits_for_the_cluster_that_brings_the_identity_pool(self) -> None:
-        """terraform-google-kubernetes-engine#916: in a new project the pool comes with the first cluster."""
+    def test_the_role_on_the_bucket_depends_on_the_cluster(self) -> None:
+        """terraform-google-kubernetes-engine#916: in a new project, the first cluster creates the identity pool."""
         made = volumes()
         assert made.must_outlive(made.one("gcp:container/cluster:Cluster"), made.one("BucketIAMMember"))
 
-    def test_its_users_are_those_of_one_namespace_or_one_account_in_it(self) -> None:
+    def test_the_role_is_granted_to_one_namespace_or_one_service_account(self) -> None:
         def member(**of: Any) -> str:
             return volumes(**of).one("BucketIAMMember").inputs["member"]
 
@@ -92,29 +92,29 @@ class TestBuckets:
         account = member(namespace="ml", service_account="trainer")
         assert account == f"principal://{POOL}/subject/ns/ml/sa/trainer"
 
-    def test_a_volume_is_for_one_claim_of_one_namespace(self) -> None:
-        """security case M13: else the first claim of any namespace would take it."""
+    def test_a_volume_is_reserved_for_one_claim_of_one_namespace(self) -> None:
+        """security case M13: otherwise the first claim of any namespace could bind it."""
         spec = volumes().one("PersistentVolume").inputs["spec"]
         assert spec["claimRef"] == {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": "ml", "name": "data"
         }  # fmt: skip
         assert volumes(claim="mine").one("PersistentVolume").inputs["spec"]["claimRef"]["name"] == "mine"
 
-    def test_nobody_has_a_bucket_by_default(self) -> None:
+    def test_the_namespace_of_a_bucket_is_required(self) -> None:
         """security case M1: `default` is a namespace of every cluster of the project."""
         data = {"bucket": "acme-data"}
         with pytest.raises(pulumi.RunError, match=r"storage\.buckets\.data\.namespace = None: missing"):
             parse("dev-gke", changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": data}}}))
         many = changed("dev-gke", {"gpuyard:storage": {"buckets": {"data": {**data, "namespace": "ml"}}}})
-        told = parse("dev-gke", many).warnings(date(2026, 11, 23))
-        (said,) = [each for each in told if each.startswith("storage.")]
-        assert said.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
+        warnings = parse("dev-gke", many).warnings(date(2026, 11, 23))
+        (warning,) = [each for each in warnings if each.startswith("storage.")]
+        assert warning.startswith("storage.buckets.data.serviceAccount: all pods of the namespace ml may use")
 
     @pytest.mark.parametrize("prefix", ["train/images", "train/images/"])
-    def test_a_prefix_is_mounted_alone_and_its_objects_alone_can_be_read(self, prefix: str) -> None:
-        """FUSE asks for the whole bucket's layout before it mounts a part of it, so names are not restricted.
+    def test_with_a_prefix_only_its_objects_are_mounted_and_readable(self, prefix: str) -> None:
+        """FUSE lists the bucket before it mounts a prefix, so listing is not restricted.
 
-        security case M11: folders and managed folders are no objects, and were not restricted either.
+        security case M11: folders and managed folders are separate resources, so the condition names them as well.
         """
         made = volumes(prefix=prefix)
         assert "only-dir=train/images" in made.one("PersistentVolume").inputs["spec"]["mountOptions"]
@@ -127,14 +127,14 @@ class TestBuckets:
         assert len(volumes(prefix="x" * 300).one("BucketIAMMember").inputs["condition"]["title"]) <= 100
         assert "condition" not in volumes().one("BucketIAMMember").inputs
 
-    def test_the_right_is_there_before_the_volume_and_after_the_cluster(self) -> None:
-        """The identity pool comes with the first cluster of a project."""
+    def test_the_role_on_the_bucket_precedes_the_volume(self) -> None:
+        """The first cluster of a project creates the identity pool."""
         made = volumes()
         member = made.one("BucketIAMMember")
         assert made.must_outlive(member, made.one("PersistentVolume"))
         assert made.must_outlive(made.one("gcp:container/cluster:Cluster"), member)
 
-    def test_the_stack_makes_a_volume_for_each_bucket(self) -> None:
+    def test_the_stack_creates_a_volume_for_each_bucket(self) -> None:
         two = {
             "data": {"bucket": "acme-data", "namespace": "ml"},
             "runs": {"bucket": "acme-runs", "writable": True, "namespace": "ml"},
@@ -167,7 +167,7 @@ class TestBuckets:
             ("data", {"service_account": "a@b"}, "buckets.data.service_account", "service account"),
         ],
     )
-    def test_what_cannot_be_mounted_is_refused(self, name: str, of: dict[str, Any], path: str, words: str) -> None:
+    def test_invalid_buckets_are_refused(self, name: str, of: dict[str, Any], path: str, words: str) -> None:
         bucket = {"bucket": "acme-data", "namespace": "ml", **of}
         (found,) = buckets.problems({"project": "my-project", "cluster": "c", "buckets": {name: bucket}})  # type: ignore[dict-item]
         assert found.path == path and words in f"{found.wrong} {found.allowed} {found.fix}", found

@@ -1,4 +1,4 @@
-"""How a pool on GKE buys its nodes, and in which order."""
+"""Capacity types of a pool on GKE, and their order."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_a_ladder_makes_a_pool_for_each_rung_and_the_last_one_holds_the_minimum(
     }
 
 
-def test_another_rung_leaves_the_names_and_the_capacity_of_those_that_are_there() -> None:
-    """Only label and taint of the class come, which GKE changes in place."""
+def test_a_new_capacity_type_keeps_names_and_capacity_of_existing_pools() -> None:
+    """Only label and taint of the class are added, which GKE changes in place."""
     before = rungs(pool(GKE_GPU, capacity=["on_demand"]))["gpu-workers"].inputs
     after = rungs(pool(GKE_GPU, capacity=["reserved", "on_demand"]))["gpu-workers"].inputs
     changed = {key for key in before["nodeConfig"] if before["nodeConfig"][key] != after["nodeConfig"][key]}
@@ -43,8 +43,8 @@ def test_another_rung_leaves_the_names_and_the_capacity_of_those_that_are_there(
     }
 
 
-def test_flex_start_is_neither_repaired_nor_surged_nor_reserved() -> None:
-    """The API refuses each of them; it sets the strategy SHORT_LIVED by itself."""
+def test_flex_start_pools_have_no_repair_surge_or_reservation() -> None:
+    """The API refuses each of them, and sets the strategy SHORT_LIVED automatically."""
     found = made(pool(GKE_GPU, capacity=["flex"], max_run_seconds=86400))
     assert found["nodeConfig"]["flexStart"] is True and found["nodeConfig"]["maxRunDuration"] == "86400s"
     assert found["nodeConfig"]["reservationAffinity"] == {"consumeReservationType": "NO_RESERVATION"}
@@ -53,8 +53,8 @@ def test_flex_start_is_neither_repaired_nor_surged_nor_reserved() -> None:
     assert found["initialNodeCount"] == 0 and found["autoscaling"]["locationPolicy"] == "ANY"
 
 
-def test_queued_provisioning_is_flex_start_that_pods_select_by_its_label() -> None:
-    """GKE taints the nodes by itself, and does not label them."""
+def test_queued_provisioning_has_a_label_for_pods_to_select() -> None:
+    """GKE taints the nodes automatically, but does not label them."""
     found = made(pool(GKE_GPU, capacity=["flex"], queued=True))
     assert found["queuedProvisioning"] == {"enabled": True} and found["nodeConfig"]["flexStart"] is True
     assert found["nodeConfig"]["labels"]["cloud.google.com/gke-queued"] == "true"
@@ -74,7 +74,7 @@ def test_queued_provisioning_is_flex_start_that_pods_select_by_its_label() -> No
         ({"name": "h100", "block": "b-1"}, ["h100/reservationBlocks/b-1"]),
     ],
 )
-def test_a_reservation_is_drawn_on_by_the_reserved_rung_alone_and_never_bought_instead(
+def test_only_the_reserved_pool_uses_the_reservation_without_fallback(
     reservation: dict[str, str] | None, affinity: Any
 ) -> None:
     changes = {"reservation": reservation, "zones": [ZONE]} if reservation else {}
@@ -92,19 +92,19 @@ def test_a_reservation_is_drawn_on_by_the_reserved_rung_alone_and_never_bought_i
     }
 
 
-def test_spot_nodes_may_give_their_pods_more_time_to_end() -> None:
+def test_the_grace_period_of_spot_nodes_is_an_option() -> None:
     found = rungs(pool(GKE_GPU, capacity=["spot", "on_demand"], spot_grace_seconds=120))
     assert found["gpu-workers-spot"].inputs["nodeConfig"]["kubeletConfig"]["shutdownGracePeriodSeconds"] == 120
     assert "shutdownGracePeriodSeconds" not in found["gpu-workers"].inputs["nodeConfig"]["kubeletConfig"]
 
 
-def test_spot_h100s_leave_restart_and_maintenance_of_their_hosts_to_google() -> None:
-    """xpk#434, cluster-toolkit#4058: spot nodes of A3 Mega with a maintenance interval end in a pool in ERROR."""
+def test_spot_h100_pools_set_no_maintenance_interval() -> None:
+    """xpk#434, cluster-toolkit#4058: spot pools of A3 Mega with a maintenance interval end in the status ERROR."""
     spec: Any = interconnected("a3-megagpu-8g", capacity=["spot"])
     assert config(spec)["spot"] is True and not {"hostMaintenancePolicy", "preemptible"} & config(spec).keys()
 
 
-def test_the_rungs_of_a_ladder_bear_label_and_taint_of_their_class() -> None:
+def test_pools_of_several_capacity_types_have_label_and_taint_of_their_class() -> None:
     """Without both, GKE's autoscaler calls the pool misconfigured and never scales it up."""
     for found in rungs(pool(GKE_GPU, capacity=LADDER)).values():
         nodes = found.inputs["nodeConfig"]
@@ -115,13 +115,13 @@ def test_the_rungs_of_a_ladder_bear_label_and_taint_of_their_class() -> None:
         assert {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"} in nodes["taints"]
 
 
-def test_a_pool_of_one_rung_has_no_class_and_no_taint_of_one() -> None:
+def test_a_pool_of_one_capacity_type_has_no_compute_class() -> None:
     nodes = config(pool(GKE_GPU, capacity=["spot"]))
     assert "cloud.google.com/compute-class" not in nodes["labels"]
     assert [taint["key"] for taint in nodes["taints"]] == ["nvidia.com/gpu"]
 
 
-def test_what_runs_on_a_pool_tolerates_its_class_without_naming_it() -> None:
+def test_workload_tolerations_cover_the_compute_class() -> None:
     resolved = resolve("gpu-workers", pool(GKE_GPU, capacity=LADDER))  # type: ignore[arg-type]
     assert tolerations(resolved.pool.taints) == [
         {"key": "cloud.google.com/compute-class", "operator": "Exists", "effect": "NoSchedule"},
@@ -129,8 +129,8 @@ def test_what_runs_on_a_pool_tolerates_its_class_without_naming_it() -> None:
     ]
 
 
-def test_the_class_names_the_node_pools_in_the_order_of_the_ladder_and_makes_none() -> None:
-    """Physical names: those that the cloud gave, best rung first."""
+def test_the_compute_class_lists_the_node_pools_in_order_and_creates_none() -> None:
+    """The names are those in the cloud, first capacity type first."""
 
     def program() -> None:
         options = gcp_options()

@@ -18,16 +18,17 @@ from tests.config.test_errors import changed, parse
 
 
 class TestCluster:
-    def test_a_name_of_forty_characters_is_taken_and_its_account_fits(self) -> None:
-        """reliability case R15: GKE's longest; ids of service accounts have 30 characters."""
+    def test_a_cluster_name_of_forty_characters_is_accepted(self) -> None:
+        """reliability case R15: the longest name that GKE accepts; ids of service accounts have at most 30
+        characters."""
         name = "a" * 39 + "b"
         made = cluster(cluster_name=name)
         assert made.one(CLUSTER).inputs["name"] == name
         account = made.one("gcp:serviceaccount/account:Account").inputs["accountId"]
         assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account)
 
-    def test_disks_are_encrypted_with_a_key_that_is_there_once_compute_engine_may_use_it(self) -> None:
-        """security case M16: boot disks and disks of claims; never a key that goes with the environment."""
+    def test_disks_are_encrypted_with_a_key_that_compute_engine_can_use(self) -> None:
+        """security case M16: boot disks and disks of claims; the key is never deleted with the environment."""
         config = changed("dev-gke", {"gpuyard:cluster/disksKey": KEY})
         made = record(config, "dev-gke")
         assert {each.inputs["nodeConfig"]["bootDiskKmsKey"] for each in made.all("NodePool")} == {KEY}
@@ -40,17 +41,17 @@ class TestCluster:
             assert made.must_outlive(member, pool)
         assert made.all("CryptoKey") == []
 
-    def test_both_keys_ask_for_googles_agents_once(self) -> None:
+    def test_both_keys_create_the_service_agents_once(self) -> None:
         """security case M16."""
         made = cluster(secrets_key="new", disks_key=KEY)
         assert len(made.all("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember")) == 2
         assert len(made.all("gcp:projects/serviceIdentity:ServiceIdentity")) == 1
 
-    def test_ai_zones_are_left_to_the_pools_that_name_them(self) -> None:
+    def test_ai_zones_are_used_only_by_pools_that_name_them(self) -> None:
         """field case G7."""
         assert inputs(zones=[*GCP_ZONES, "us-central1-ai1a"])["nodeLocations"] == GCP_ZONES
 
-    def test_it_is_vpc_native_private_and_has_no_default_pool(self) -> None:
+    def test_the_cluster_is_vpc_native_private_and_has_no_default_pool(self) -> None:
         """seed row S01: a GKE cluster from a component."""
         made = inputs()
         assert made["networkingMode"] == "VPC_NATIVE" and made["datapathProvider"] == "ADVANCED_DATAPATH"
@@ -60,26 +61,26 @@ class TestCluster:
         assert made["deletionProtection"] is True and made["enableShieldedNodes"] is True
         assert made["costManagementConfig"] == {"enabled": True}
 
-    def test_it_uses_the_ranges_that_it_is_told_and_large_load_balancers(self) -> None:
+    def test_the_cluster_uses_the_configured_ranges_and_load_balancer_subsetting(self) -> None:
         usual = inputs()["ipAllocationPolicy"]
         assert usual == {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"}
-        told = inputs(pods_range="gke-pods", services_range="gke-services")["ipAllocationPolicy"]
-        assert told == {"clusterSecondaryRangeName": "gke-pods", "servicesSecondaryRangeName": "gke-services"}
+        named = inputs(pods_range="gke-pods", services_range="gke-services")["ipAllocationPolicy"]
+        assert named == {"clusterSecondaryRangeName": "gke-pods", "servicesSecondaryRangeName": "gke-services"}
         assert inputs()["enableL4IlbSubsetting"] is True, "250 nodes are not many"
 
-    def test_nobody_who_is_not_known_has_a_right_in_it(self) -> None:
+    def test_anonymous_bindings_and_the_open_kubelet_port_are_off(self) -> None:
         assert set(inputs()["rbacBindingConfig"].values()) == {False}
         nodes = inputs()["nodePoolDefaults"]["nodeConfigDefaults"]
         assert nodes["insecureKubeletReadonlyPortEnabled"] == "FALSE"
 
-    def test_the_first_machines_which_go_at_once_are_like_the_others(self) -> None:
+    def test_the_default_pool_has_the_settings_of_other_nodes(self) -> None:
         config = inputs()["nodeConfig"]
         assert config["shieldedInstanceConfig"]["enableSecureBoot"] is True
         assert config["serviceAccount"].startswith("train-nodes@")
         assert cluster().one(CLUSTER).options["ignoreChanges"] == ["nodeConfig"]
 
-    def test_the_managed_dcgm_and_the_storage_drivers_are_switched_on(self) -> None:
-        """seed rows S05, S11 and S18: on GKE the device plugin, the drivers and DCGM are Google's own."""
+    def test_managed_dcgm_and_storage_drivers_are_enabled(self) -> None:
+        """seed rows S05, S11 and S18: on GKE Google provides the device plugin, the drivers and DCGM."""
         made = inputs()
         assert made["monitoringConfig"]["managedPrometheus"] == {"enabled": True}
         addons = made["addonsConfig"]
@@ -87,7 +88,7 @@ class TestCluster:
             assert addons[f"{driver}CsiDriverConfig"] == {"enabled": True}
 
     @pytest.mark.parametrize("managed", [True, False])
-    def test_googles_exporter_is_there_once_or_not_at_all(self, managed: bool) -> None:
+    def test_managed_dcgm_is_enabled_at_most_once(self, managed: bool) -> None:
         """seed row S18: two exporters count every GPU twice."""
         components = inputs(managed_dcgm=managed)["monitoringConfig"]["enableComponents"]
         assert components.count("DCGM") == managed
@@ -98,35 +99,35 @@ class TestCluster:
         own = inputs(managed_dcgm=managed, metric_types=["SYSTEM_COMPONENTS"])["monitoringConfig"]["enableComponents"]
         assert own == ["SYSTEM_COMPONENTS", *(["DCGM"] if managed else [])]
 
-    def test_logs_are_those_that_are_wanted_and_none_is_a_choice(self) -> None:
+    def test_logs_are_configurable_and_can_be_off(self) -> None:
         assert inputs()["loggingConfig"]["enableComponents"] == ["SYSTEM_COMPONENTS", "WORKLOADS"]
         assert inputs(log_types=[])["loggingConfig"]["enableComponents"] == []
 
     @pytest.mark.parametrize("location", ["us-central1", "us-central1-a"])
-    def test_a_regional_cluster_names_its_zones_and_a_zonal_one_the_others(self, location: str) -> None:
+    def test_node_locations_of_regional_and_zonal_clusters(self, location: str) -> None:
         made = inputs(location=location)
         assert made["location"] == location
         assert made["nodeLocations"] == [zone for zone in GCP_ZONES if zone != location]
 
-    def test_the_stacks_pools_are_where_its_cluster_is(self) -> None:
+    def test_pools_of_the_stack_have_the_clusters_location(self) -> None:
         config = changed("dev-gke", {"gpuyard:cluster/location": "us-central1-b"})
         made = record(config, "dev-gke")
         places = {found.inputs["location"] for found in made.all("gcp:container/nodePool:NodePool")}
         assert {made.one(CLUSTER).inputs["location"]} == places == {"us-central1-b"}
 
-    def test_the_version_is_a_floor_that_a_person_raises(self) -> None:
-        """A change of the version upgrades the control plane, and one that Google made is no change."""
+    def test_the_version_is_a_minimum(self) -> None:
+        """A change of the version upgrades the control plane; an upgrade by Google is not a change."""
         made = cluster().one(CLUSTER)
         assert made.inputs["minMasterVersion"] == "1.35"
         assert "minMasterVersion" not in made.options["ignoreChanges"]
         assert GKE_VERSION in GKE_CHANNELS["REGULAR"]
 
-    def test_pods_per_node_are_asked_for_only_where_they_are_chosen(self) -> None:
-        """It is fixed with the cluster: a default that is written down later must not replace it."""
+    def test_pods_per_node_are_set_only_if_configured(self) -> None:
+        """It is immutable, so setting a default later must not replace the cluster."""
         assert "defaultMaxPodsPerNode" not in inputs()
         assert inputs(pods_per_node=64)["defaultMaxPodsPerNode"] == 64
 
-    def test_images_are_streamed_and_gpudirects_networks_allowed_by_choice(self) -> None:
+    def test_image_streaming_and_multi_networking_are_options(self) -> None:
         assert inputs()["nodePoolDefaults"]["nodeConfigDefaults"]["gcfsConfig"] == {"enabled": True}
         without = inputs(image_streaming=False)["nodePoolDefaults"]["nodeConfigDefaults"]
         assert without["gcfsConfig"] == {"enabled": False}
@@ -153,7 +154,7 @@ class TestCluster:
 
 
 class TestNodeAccount:
-    def test_nodes_run_as_an_account_of_their_own_that_has_its_roles_before_the_cluster(self) -> None:
+    def test_nodes_have_a_separate_service_account_whose_roles_precede_the_cluster(self) -> None:
         made = cluster()
         members = made.all("gcp:projects/iAMMember:IAMMember")
         assert {found.inputs["role"] for found in members} == {
@@ -165,11 +166,11 @@ class TestNodeAccount:
             assert member.inputs["member"] == "serviceAccount:train-nodes@gpuyard-project.iam.gserviceaccount.com"
             assert made.must_outlive(member, made.one(CLUSTER))
 
-    def test_without_image_streaming_nobody_uses_the_projects_quota(self) -> None:
+    def test_the_role_for_service_usage_is_granted_only_with_image_streaming(self) -> None:
         roles = {found.inputs["role"] for found in cluster(image_streaming=False).all("IAMMember")}
         assert "roles/serviceusage.serviceUsageConsumer" not in roles
 
-    def test_its_name_fits_however_long_the_clusters_is(self) -> None:
+    def test_the_account_id_is_valid_for_long_cluster_names(self) -> None:
         account = cluster(cluster_name="a-cluster-whose-name-is-rather-long").one("Account").inputs["accountId"]
         assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account)
 
@@ -178,13 +179,13 @@ OFFICE, SITE = "203.0.114.0/24", "10.20.0.0/16"
 
 
 class TestControlPlane:
-    def test_it_is_private_unless_somebody_is_named(self) -> None:
+    def test_the_endpoint_is_private_by_default(self) -> None:
         made = inputs()
         assert made["privateClusterConfig"]["enablePrivateEndpoint"] is True
         assert made["masterAuthorizedNetworksConfig"]["cidrBlocks"] == []
         assert made["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is False
 
-    def test_those_who_are_named_come_and_nobody_else(self) -> None:
+    def test_only_the_configured_networks_reach_the_endpoint(self) -> None:
         made = inputs(public_access_cidrs=[OFFICE], private_access_cidrs=[SITE])
         assert made["privateClusterConfig"]["enablePrivateEndpoint"] is False
         networks = made["masterAuthorizedNetworksConfig"]
@@ -192,13 +193,13 @@ class TestControlPlane:
         assert networks["privateEndpointEnforcementEnabled"] is True, "the VPC is not let in as a whole"
         assert networks["gcpPublicCidrsAccessEnabled"] is False, "nor is everybody on Google Cloud"
 
-    def test_a_site_that_is_connected_elsewhere_reaches_the_private_endpoint(self) -> None:
+    def test_global_access_to_the_private_endpoint_is_an_option(self) -> None:
         for private in ([], [SITE]):
             made = inputs(private_access_cidrs=private)["privateClusterConfig"]
             assert made["enablePrivateEndpoint"] is True
             assert made["masterGlobalAccessConfig"] == {"enabled": bool(private)}
 
-    def test_the_kubeconfig_is_a_secret_and_logs_in_by_googles_plugin(self) -> None:
+    def test_the_kubeconfig_is_a_secret_and_uses_the_gke_auth_plugin(self) -> None:
         made = cluster()
         assert "kubeconfig" in made.secret_exports
         config = json.loads(made.exports["kubeconfig"])
@@ -211,8 +212,8 @@ class TestControlPlane:
         }
         assert made.exports["connect_command"].endswith("--project gpuyard-project")
 
-    def test_the_dns_endpoint_is_one_that_the_world_trusts(self) -> None:
-        """The cluster's own authority did not sign its certificate: naming it would fail every call."""
+    def test_the_kubeconfig_of_the_dns_endpoint_has_no_certificate_authority(self) -> None:
+        """The cluster's authority did not sign its certificate, so every call with that authority would fail."""
         made = cluster(dns_endpoint=True)
         ways = made.one(CLUSTER).inputs["controlPlaneEndpointsConfig"]
         assert ways["dnsEndpointConfig"]["allowExternalTraffic"] is True
@@ -223,7 +224,7 @@ class TestControlPlane:
         assert made.exports["connect_command"].endswith(" --dns-endpoint")
         assert "kubeconfig" in made.secret_exports
 
-    def test_an_endpoint_that_nobody_reaches_is_said(self) -> None:
+    def test_an_unreachable_endpoint_gives_a_warning(self) -> None:
         closed = {"gpuyard:cluster/publicAccessCidrs": []}
         (said,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
         assert said.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in said
@@ -272,7 +273,7 @@ class TestRefusals:
             ({"tags": {"team": "Vision ML"}}, "tags.team", "write vision-ml"),
         ],
     )
-    def test_what_cannot_work_is_refused_before_anything_is_made(
+    def test_invalid_arguments_are_refused_before_anything_is_created(
         self, args: dict[str, Any], path: str, words: str
     ) -> None:
         with pytest.raises(pulumi.RunError) as caught:
@@ -281,7 +282,7 @@ class TestRefusals:
         assert f"  {path} = " in text and words in text and "one value" in text, text
 
 
-def test_deletion_protection_covers_the_key_as_well() -> None:
+def test_deletion_protection_covers_the_key() -> None:
     config = {**changed("dev-gke", {"gpuyard:cluster/secretsKey": "new"}), "gpuyard:deletionProtection": True}
     made = record(config, "dev-gke")
     assert made.one("CryptoKey").options["protect"] is True and made.one(CLUSTER).options["protect"] is True
@@ -290,6 +291,6 @@ def test_deletion_protection_covers_the_key_as_well() -> None:
     )
 
 
-def test_everything_the_stack_makes_bears_its_labels() -> None:
+def test_everything_the_stack_creates_has_its_labels() -> None:
     made = record({**settings("dev-gke"), "gpuyard:tags": {"team": "vision"}}, "dev-gke")
     assert made.one(CLUSTER).inputs["resourceLabels"] == {"gpuyard-stack": "gpuyard-dev-gke", "team": "vision"}

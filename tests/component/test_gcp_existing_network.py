@@ -12,13 +12,13 @@ from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.services import GcpServices
 from recording.recorder import run
 from recording.stacks import record, settings
-from tests.component.existing_gcp_network import NET, OWNED, SUB, cluster_in, existing, says
+from tests.component.existing_gcp_network import NET, OWNED, SUB, cluster_in, existing, network_lookups
 from tests.component.stage import GCP_ZONES, GKE_CPU, gcp_options
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 
 class TestExistingNetwork:
-    def test_nothing_is_made_in_a_network_of_somebody_else(self) -> None:
+    def test_nothing_is_created_in_an_existing_network(self) -> None:
         made = existing(pods_range="pods")
         assert [found for found in made.resources.values() if found.package == "gcp"] == []
         assert made.exports == {
@@ -28,13 +28,13 @@ class TestExistingNetwork:
             "services_range": "services",
         }
 
-    def test_a_shared_network_is_looked_up_where_its_owner_has_it(self) -> None:
+    def test_a_shared_network_is_looked_up_in_the_host_project(self) -> None:
         made = existing(host_project="host-project")
         assert {call.args["project"] for call in made.invokes} == {"host-project"}
         assert made.exports["subnetwork_id"].startswith("projects/host-project/regions/us-central1/")
 
     @pytest.mark.parametrize("preview", [True, False])
-    def test_gkes_agents_get_their_roles_in_the_host_project_by_choice_and_before_the_cluster(
+    def test_roles_of_gkes_agents_in_the_host_project_are_an_option_and_precede_the_cluster(
         self, preview: bool
     ) -> None:
         def program() -> None:
@@ -43,7 +43,7 @@ class TestExistingNetwork:
             net = GcpExistingNetwork("net", args, options)  # type: ignore[arg-type]
             cluster_in(net, options)
 
-        made = run(program, outputs=says(), preview=preview)
+        made = run(program, outputs=network_lookups(), preview=preview)
         cluster = made.one("gcp:container/cluster:Cluster")
         users = made.all("SubnetworkIAMMember")
         (host,) = [found for found in made.all("gcp:projects/iAMMember:IAMMember") if "host-agent" in found.name]
@@ -57,8 +57,8 @@ class TestExistingNetwork:
                 "serviceAccount:123456@cloudservices.gserviceaccount.com",
             }
 
-    def test_who_uses_it_waits_for_the_apis(self) -> None:
-        """Without the stack's own order: a program that imports the library."""
+    def test_dependants_of_the_network_wait_for_the_apis(self) -> None:
+        """In a program that imports the library, without the order of the stack."""
 
         def program() -> None:
             options = gcp_options()
@@ -66,11 +66,12 @@ class TestExistingNetwork:
             net = GcpExistingNetwork("net", {**OWNED, "services": on.services}, options)  # type: ignore[typeddict-item]
             cluster_in(net, options)
 
-        made = run(program, outputs=says())
+        made = run(program, outputs=network_lookups())
         assert made.must_outlive(made.one("gcp:projects/service:Service"), made.one("gcp:container/cluster:Cluster"))
 
-    def test_roles_that_come_later_do_not_show_the_cluster_as_one_to_be_replaced(self) -> None:
-        """At preview the roles are not made yet: a network that is unknown because of them would be another one."""
+    def test_new_roles_do_not_make_the_networks_outputs_unknown(self) -> None:
+        """At preview the roles do not exist yet; if they made the network unknown, the cluster would show as
+        replaced."""
         made = existing(preview=True, host_project="host-project", grant=True)
         assert made.exports["network_id"] == "projects/host-project/global/networks/shared"
         assert made.exports["subnetwork_id"] == "projects/host-project/regions/us-central1/subnetworks/gpus"
@@ -89,9 +90,7 @@ class TestExistingNetwork:
             ({"zones": ["us-east1-b"]}, "zones[0]", "not a zone of us-central1"),
         ],
     )
-    def test_what_cannot_be_is_refused_before_anyone_is_asked(
-        self, args: dict[str, Any], path: str, words: str
-    ) -> None:
+    def test_invalid_arguments_are_refused_without_a_lookup(self, args: dict[str, Any], path: str, words: str) -> None:
         with pytest.raises(pulumi.RunError) as caught:
             existing(**args)
         assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value
@@ -114,31 +113,31 @@ class TestExistingNetwork:
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("preview", [True, False])
-    def test_what_google_says_is_looked_at_before_anything_is_made(
+    def test_an_unsuitable_network_is_refused_before_anything_is_created(
         self, answer: dict[str, Any], args: dict[str, Any], path: str, words: str, preview: bool
     ) -> None:
         with pytest.raises(pulumi.RunError) as caught:
-            existing(says(**answer), preview, **args)
+            existing(network_lookups(**answer), preview, **args)
         text = str(caught.value)
         assert f"  {path} = " in text and words in text, text
 
     @pytest.mark.parametrize(("token", "path"), [(NET, "network"), (SUB, "subnetwork")])
-    def test_what_cannot_be_looked_at_is_said_in_googles_words(self, token: str, path: str) -> None:
+    def test_a_failed_lookup_is_reported_with_the_message_of_google(self, token: str, path: str) -> None:
         def gone(args: dict[str, Any]) -> dict[str, Any]:
-            raise Refused("Error 403: Required 'compute.subnetworks.get' permission, forbidden")
+            raise LookupFailed("Error 403: Required 'compute.subnetworks.get' permission, forbidden")
 
         with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be read: .*forbidden"):
-            existing({**says(), token: gone})
+            existing({**network_lookups(), token: gone})
 
     @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
-    def test_of_what_google_says_the_last_line_is_told(self, said: str, read: str) -> None:
+    def test_the_last_line_of_a_lookups_error_is_reported(self, said: str, read: str) -> None:
         assert checks.last_line(ValueError(said)) == read
 
-    def test_the_stack_takes_it_and_its_filestore_is_reached_through_the_host_project(self) -> None:
+    def test_the_stack_uses_the_existing_network_for_cluster_and_filestore(self) -> None:
         config = settings("dev-gke")
         owned = {"network": "shared", "subnetwork": "gpus", "hostProject": "host-project", "podsRange": "pods"}
         config["gpuyard:network"] = {"zones": GCP_ZONES, "existing": owned}
-        made = record(config, "dev-gke", outputs=says())
+        made = record(config, "dev-gke", outputs=network_lookups())
         cluster = made.one("gcp:container/cluster:Cluster")
         assert cluster.inputs["subnetwork"] == "projects/host-project/regions/us-central1/subnetworks/gpus"
         assert cluster.inputs["ipAllocationPolicy"]["clusterSecondaryRangeName"] == "pods"

@@ -39,14 +39,14 @@ def files(**args: Any) -> Recording:
 
 
 class TestFilestore:
-    def test_its_volume_is_for_one_claim_of_one_namespace(self) -> None:
+    def test_the_volume_is_reserved_for_one_claim_of_one_namespace(self) -> None:
         """security case M13."""
         spec = files().one("PersistentVolume").inputs["spec"]
         assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("training", "filestore")
         with pytest.raises(pulumi.RunError, match=r"namespace = 'ML'"):
             files(namespace="ML")
 
-    def test_a_volume_spans_the_instance_and_keeps_its_data(self) -> None:
+    def test_the_volume_has_the_size_of_the_instance_and_is_retained(self) -> None:
         made = files(size_gib=2048, tags={"team": "vision"})
         instance, volume = made.one("gcp:filestore/instance:Instance"), made.one("PersistentVolume").inputs["spec"]
         assert instance.inputs["fileShares"]["capacityGb"] == 2048
@@ -71,11 +71,11 @@ class TestFilestore:
             ({"tier": "standard"}, "us-central1-a", "BASIC_HDD"),
         ],
     )
-    def test_a_tier_is_in_a_zone_or_in_the_region(self, args: dict[str, Any], location: str, tier: str) -> None:
+    def test_the_location_is_a_zone_or_the_region_by_tier(self, args: dict[str, Any], location: str, tier: str) -> None:
         made = files(**args).one("gcp:filestore/instance:Instance").inputs
         assert (made["location"], made["tier"]) == (location, tier)
 
-    def test_only_those_who_are_named_mount_it(self) -> None:
+    def test_only_the_configured_networks_can_mount_the_instance(self) -> None:
         share = files(client_cidrs=["10.0.0.0/20"]).one("gcp:filestore/instance:Instance").inputs["fileShares"]
         (option,) = share["nfsExportOptions"]
         assert option["ipRanges"] == ["10.0.0.0/20"]
@@ -87,20 +87,20 @@ class TestFilestore:
         share = made.one("gcp:filestore/instance:Instance").inputs["fileShares"]
         assert share["nfsExportOptions"][0]["ipRanges"] == ["10.0.0.0/20"], "the nodes, and no other machine of the VPC"
 
-    def test_the_network_of_another_project_is_reached_by_private_services_access(self) -> None:
+    def test_a_network_of_another_project_uses_private_services_access(self) -> None:
         (network,) = files(shared_vpc=True).one("gcp:filestore/instance:Instance").inputs["networks"]
         assert network["network"] == NETWORK and network["connectMode"] == "PRIVATE_SERVICE_ACCESS"
         (network,) = files().one("gcp:filestore/instance:Instance").inputs["networks"]
         assert network["network"] == "net" and network["connectMode"] == "DIRECT_PEERING"
 
     @pytest.mark.parametrize("protected", [True, False])
-    def test_it_is_kept_by_google_and_pulumi_or_by_neither(self, protected: bool) -> None:
+    def test_deletion_protection_is_set_on_the_instance_and_in_pulumi(self, protected: bool) -> None:
         made = files(deletion_protection=protected).one("gcp:filestore/instance:Instance")
         assert made.inputs["deletionProtectionEnabled"] is protected
         assert bool(made.options.get("protect")) is protected
 
     @pytest.mark.parametrize("protected", [True, False])
-    def test_the_stack_keeps_it_when_it_keeps_the_cluster(self, protected: bool) -> None:
+    def test_the_stack_protects_the_instance_together_with_the_cluster(self, protected: bool) -> None:
         choice = {
             "gpuyard:storage": {"filestore": {"zone": "us-central1-a", "namespace": "ml"}},
             "gpuyard:deletionProtection": protected,
@@ -127,14 +127,14 @@ class TestFilestore:
             ({"client_cidrs": ["nodes"]}, "client_cidrs[0]", "IPv4"),
         ],
     )
-    def test_what_google_does_not_have_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
+    def test_unsupported_tiers_sizes_and_zones_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:
         with pytest.raises(pulumi.RunError) as caught:
             files(**args)
         text = str(caught.value)
         assert f"  {path} = " in text and words in text and "one value" in text, text
 
     @pytest.mark.parametrize("name", filestore.TIERS)
-    def test_the_size_that_a_fix_names_is_one_that_the_tier_has(self, name: str) -> None:
+    def test_the_proposed_size_is_valid_for_the_tier(self, name: str) -> None:
         tier = filestore.TIERS[name]
         for size in (0, 1, 1025, 2561, 9999, 10241, 60000, 999999):
             assert tier.holds(tier.next(size)), size

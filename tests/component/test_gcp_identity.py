@@ -35,8 +35,8 @@ PRINCIPAL = (
 
 
 class TestWorkloadIdentity:
-    def test_the_kubernetes_account_itself_has_the_roles_and_nobody_has_a_key(self) -> None:
-        """The pool's name has the project's id, the principal its number."""
+    def test_roles_are_granted_to_the_kubernetes_account_without_a_key(self) -> None:
+        """The name of the pool has the project's id, the principal the project's number."""
         made = identity(roles=["roles/pubsub.subscriber"], bucket_roles={"data": ["roles/storage.objectViewer"]})
         project = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
         bucket = made.one("BucketIAMMember", "id-data-storage.objectViewer")
@@ -45,8 +45,8 @@ class TestWorkloadIdentity:
         assert len(made.all("gcp:serviceaccount/account:Account")) == 1, "that of the nodes"
         assert not made.all("Key") and not made.all("gcp:serviceaccount/iAMMember:IAMMember")
 
-    def test_a_role_that_comes_to_it_makes_no_other_of_it(self) -> None:
-        """Unknown at preview, it would show what uses it as something to be replaced."""
+    def test_an_additional_role_does_not_replace_the_identity(self) -> None:
+        """If the account were unknown at preview, its users would show as replaced."""
         given: Any = {"project": "gpuyard-project", "cluster": "train", "namespace": "ml", "service_account": "trainer"}
         roles = {"roles": ["roles/pubsub.subscriber"], "bucket_roles": {"data": ["roles/storage.objectViewer"]}}
 
@@ -55,13 +55,13 @@ class TestWorkloadIdentity:
 
         assert run(program, preview=True).exports["who"] == PRINCIPAL
 
-    def test_it_waits_for_the_cluster_that_brings_the_identity_pool(self) -> None:
+    def test_the_identity_depends_on_the_cluster(self) -> None:
         made = identity(roles=["roles/pubsub.subscriber"])
         member = made.one("gcp:projects/iAMMember:IAMMember", "id-pubsub.subscriber")
         assert made.must_outlive(made.one(CLUSTER), member)
 
-    def test_a_preview_of_a_new_project_asks_for_nothing(self) -> None:
-        """Its APIs are not on yet, so the project's number cannot be looked up."""
+    def test_a_preview_of_a_new_project_looks_nothing_up(self) -> None:
+        """Its APIs are not enabled yet, so the project's number cannot be looked up."""
         made = identity(preview=True, roles=["roles/pubsub.subscriber"])
         assert made.invokes == [] and len(made.all("gcp:projects/iAMMember:IAMMember")) == 4
 
@@ -77,7 +77,7 @@ class TestWorkloadIdentity:
             ({"bucket_roles": {"data": ["roles/owner"]}}, "bucket_roles.data[0]", "basic role"),
         ],
     )
-    def test_what_is_too_wide_or_no_role_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
+    def test_basic_or_invalid_roles_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:
         with pytest.raises(pulumi.RunError) as caught:
             identity(**args)
         assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value

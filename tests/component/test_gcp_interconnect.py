@@ -13,8 +13,8 @@ from tests.component.stage import GKE_GPU, pool
     ("machine_type", "interfaces"),
     [("a3-highgpu-8g", 4), ("a3-megagpu-8g", 8), ("a3-ultragpu-8g", 8), ("a4-highgpu-8g", 8)],
 )
-def test_gke_makes_the_networks_of_every_interface_for_gpudirect(machine_type: str, interfaces: int) -> None:
-    """seed row S06: no VPC of ours per interface; pods get them by DRA."""
+def test_gke_creates_the_networks_for_gpudirect(machine_type: str, interfaces: int) -> None:
+    """seed row S06: there is no VPC per interface in the program; pods get interfaces by DRA."""
     spec = interconnected(machine_type, capacity=["spot"], max=4)
     found = made(spec)
     assert found["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
@@ -30,22 +30,22 @@ PROFILE, DRANET = "gke.networks.io/accelerator-network-profile", "cloud.google.c
     ("machine_type", "dranet"),
     [("a3-highgpu-8g", False), ("a3-megagpu-8g", False), ("a3-ultragpu-8g", True), ("a4-highgpu-8g", True)],
 )
-def test_a_pool_with_interconnect_bears_the_label_that_gke_would_add(machine_type: str, dranet: bool) -> None:
-    """field cases G1 and G2: GKE writes the profile's label into the pool's config; its DRANET driver is for the series
-    with RDMA alone, and excludes the multi-networking by which the others reach their interfaces."""
+def test_a_pool_with_interconnect_has_the_label_that_gke_adds(machine_type: str, dranet: bool) -> None:
+    """field cases G1 and G2: GKE adds the profile's label to the pool's config. Its DRANET driver supports only series
+    with RDMA, and excludes the multi-networking that the other series use."""
     labels = config(interconnected(machine_type, capacity=["spot"], max=4))["labels"]
     assert labels[PROFILE] == "auto"
     assert (DRANET in labels) is dranet
 
 
-def test_a_pool_without_interconnect_has_the_clusters_network_alone() -> None:
+def test_a_pool_without_interconnect_has_only_the_clusters_network() -> None:
     found = made(pool(GKE_GPU, machine_types=["a3-highgpu-8g"]))
     assert found["networkConfig"] == {"enablePrivateNodes": True} and found.get("placementPolicy") is None
     assert not {PROFILE, DRANET} & found["nodeConfig"]["labels"].keys()
 
 
-def test_neither_a_reservation_nor_flex_start_gets_a_place_by_itself() -> None:
-    """A reservation has its place already; flex-start takes one only under a workload policy."""
+def test_reserved_and_flex_start_pools_have_no_compact_placement_by_default() -> None:
+    """A reservation has its placement already; flex-start supports one only with a workload policy."""
     ladder = ["reserved", "flex", "spot"]
     found = rungs(interconnected("a4-highgpu-8g", capacity=ladder, max=4))
     placed = {name: each.inputs.get("placementPolicy") for name, each in found.items()}
@@ -60,7 +60,7 @@ def test_neither_a_reservation_nor_flex_start_gets_a_place_by_itself() -> None:
         assert each.inputs["placementPolicy"] == {"type": "COMPACT", "policyName": "close"}
 
 
-def test_a_ladder_that_asks_for_one_place_gets_it_on_every_rung_but_the_reserved() -> None:
+def test_compact_placement_applies_to_all_capacity_types_except_reserved() -> None:
     spec = pool(GKE_GPU, zones=[ZONE], placement=True, capacity=["reserved", "spot", "on_demand"])
     placed = {name: each.inputs.get("placementPolicy") for name, each in rungs(spec).items()}
     compact = {"type": "COMPACT"}

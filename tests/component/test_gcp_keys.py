@@ -8,12 +8,13 @@ from tests.component.gke_cluster import CLUSTER, KEY, cluster, inputs
 
 
 class TestSecrets:
-    def test_secrets_have_no_key_of_their_own_unless_it_is_chosen(self) -> None:
-        """Left out, the provider keeps what was there: a cluster encrypted with a key that is then destroyed."""
+    def test_secrets_are_not_encrypted_with_a_customer_key_by_default(self) -> None:
+        """If the field were omitted, the provider would keep the old value: a cluster encrypted with a key that is then
+        destroyed."""
         assert inputs()["databaseEncryption"] == {"state": "DECRYPTED"} and not cluster().all("CryptoKey")
 
     @pytest.mark.parametrize("preview", [True, False])
-    def test_a_new_key_rotates_and_gke_may_use_it_before_the_cluster_is(self, preview: bool) -> None:
+    def test_a_new_key_is_rotated_and_gke_can_use_it_before_the_cluster_exists(self, preview: bool) -> None:
         made = cluster(preview, secrets_key="new", tags={"team": "vision"})
         key, user = made.one("CryptoKey"), made.one("CryptoKeyIAMMember")
         assert key.inputs["rotationPeriod"] == "7776000s" and key.inputs["labels"] == {"team": "vision"}
@@ -36,7 +37,7 @@ class TestSecrets:
     def test_a_zonal_cluster_has_its_key_in_the_region(self) -> None:
         assert cluster(secrets_key="new", location="us-central1-a").one("KeyRing").inputs["location"] == "us-central1"
 
-    def test_a_key_of_somebodys_own_is_used_and_not_made(self) -> None:
+    def test_an_existing_key_is_used(self) -> None:
         made = cluster(secrets_key=KEY, deletion_protection=False)
         assert not made.all("CryptoKey") and not made.all("KeyRing")
         assert made.one("CryptoKeyIAMMember").inputs["cryptoKeyId"] == KEY

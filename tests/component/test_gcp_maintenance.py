@@ -1,4 +1,4 @@
-"""When GKE may work on a cluster."""
+"""Maintenance windows and exclusions of a GKE cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TestMaintenance:
     def policy(self, **times: Any) -> dict[str, Any]:
         return inputs(maintenance=times)["maintenancePolicy"]
 
-    def test_a_training_cluster_keeps_its_nodes_and_its_minor_version_until_support_ends(self) -> None:
+    def test_node_upgrades_and_minor_versions_are_excluded_until_support_ends(self) -> None:
         for made in (inputs()["maintenancePolicy"], self.policy()):
             (held,) = made["maintenanceExclusions"]
             assert held["exclusionOptions"] == {
@@ -29,14 +29,14 @@ class TestMaintenance:
             }
             assert "endTime" not in held, "one of the two, never both"
 
-    def test_what_is_held_began_long_before_any_version_that_ends(self) -> None:
-        """cluster-toolkit#6063: the end that GKE works out, that of the version's support, must come after the start:
-        with the day of creation as the start, a version past its support makes no cluster."""
+    def test_the_exclusion_starts_before_the_end_of_every_version(self) -> None:
+        """cluster-toolkit#6063: GKE sets the end to the end of the version's support, which must be after the start. If
+        the start were the day of creation, a cluster with an unsupported version could not be created."""
         (held,) = self.policy()["maintenanceExclusions"]
         assert date.fromisoformat(held["startTime"][:10]) < date(2026, 8, 3), "the end of 1.33"
 
     @pytest.mark.parametrize(("hold", "scope"), [("minor", "NO_MINOR_UPGRADES"), ("nothing", None)])
-    def test_less_is_held_by_choice(self, hold: str, scope: str | None) -> None:
+    def test_a_smaller_exclusion_scope_is_an_option(self, hold: str, scope: str | None) -> None:
         found = [each["exclusionOptions"]["scope"] for each in self.policy(hold=hold).get("maintenanceExclusions", [])]
         assert found == ([scope] if scope else [])
 
@@ -50,7 +50,7 @@ class TestMaintenance:
              "FREQ=WEEKLY;BYDAY=MO"),
         ],
     )  # fmt: skip
-    def test_windows_open_on_their_days_and_past_midnight_too(
+    def test_windows_are_on_their_days_and_can_pass_midnight(
         self, times: dict[str, Any], start: str, end: str, rule: str
     ) -> None:
         window = self.policy(**times)["recurringWindow"]
@@ -97,10 +97,10 @@ class TestMaintenance:
             ),
         ],
     )  # fmt: skip
-    def test_times_that_google_does_not_take_are_refused(self, times: dict[str, Any], path: str, words: str) -> None:
+    def test_invalid_times_are_refused(self, times: dict[str, Any], path: str, words: str) -> None:
         (found,) = problems({**DEFAULTS, "maintenance": times})  # type: ignore[typeddict-item]
         assert found.path == f"maintenance.{path}" and words in f"{found.allowed} {found.fix} {found.wrong}", found
 
-    def test_the_longest_exclusion_is_taken(self) -> None:
+    def test_the_longest_exclusion_is_accepted(self) -> None:
         longest = {"x": {"first": "2027-01-01", "last": "2027-03-31"}}
         assert not list(problems({**DEFAULTS, "maintenance": {"exclusions": longest}}))  # type: ignore[typeddict-item]

@@ -1,4 +1,4 @@
-"""The network on Google Cloud: what the components ask the SDK for, and what they refuse."""
+"""The network on Google Cloud: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def network(**args: Any) -> Recording:
 
 
 class TestNetwork:
-    def test_pods_and_services_have_ranges_of_their_own_and_nodes_a_way_out(self) -> None:
+    def test_pods_and_services_have_separate_ranges_and_nodes_have_nat(self) -> None:
         """seed row S01: a VPC-native network."""
         made = network()
         subnet = made.one("Subnetwork").inputs
@@ -34,7 +34,7 @@ class TestNetwork:
         assert made.one("Network").inputs["autoCreateSubnetworks"] is False
         assert not network(nat="none").all("RouterNat")
 
-    def test_all_of_it_is_in_one_region_and_one_vpc_and_pods_get_out_as_well(self) -> None:
+    def test_all_resources_are_in_one_region_and_nat_covers_pods(self) -> None:
         made = network(region="europe-west4", zones=["europe-west4-a"])
         vpc, subnet, router, nat = (made.one(kind) for kind in ("Network", "Subnetwork", "Router", "RouterNat"))
         assert subnet.inputs["network"] == router.inputs["network"] == vpc.id
@@ -42,19 +42,19 @@ class TestNetwork:
         (out,) = nat.inputs["subnetworks"]
         assert out == {"name": subnet.id, "sourceIpRangesToNats": ["ALL_IP_RANGES"]}
 
-    def test_a_node_that_opens_many_connections_gets_more_ports_and_failures_are_logged(self) -> None:
+    def test_nat_allocates_ports_dynamically_and_logs_failures(self) -> None:
         # terraform-kubestack#212: endpoint-independent mapping dropped connections of nodes with many of them.
         nat = network().one("RouterNat").inputs
         assert nat["enableDynamicPortAllocation"] is True and nat["enableEndpointIndependentMapping"] is False
         assert nat["minPortsPerVm"] < nat["maxPortsPerVm"]
         assert nat["logConfig"] == {"enable": True, "filter": "ERRORS_ONLY"}
 
-    def test_traffic_is_logged_by_choice(self) -> None:
+    def test_flow_logs_are_an_option(self) -> None:
         assert "logConfig" not in network().one("Subnetwork").inputs
         log = network(flow_log_percent=25).one("Subnetwork").inputs["logConfig"]
         assert log["flowSampling"] == 0.25 and log["metadata"] == "INCLUDE_ALL_METADATA"
 
-    def test_no_firewall_rule_is_ours(self) -> None:
+    def test_no_firewall_rule_is_created(self) -> None:
         assert network().all("Firewall") == []
 
     @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ class TestNetwork:
             ({"flow_log_percent": 101}, "flow_log_percent", "0 (no log) to 100"),
         ],
     )
-    def test_what_cannot_work_is_refused_before_anything_is_made(
+    def test_invalid_arguments_are_refused_before_anything_is_created(
         self, args: dict[str, Any], path: str, words: str
     ) -> None:
         with pytest.raises(pulumi.RunError) as caught:
@@ -92,7 +92,7 @@ class TestNetwork:
         text = str(caught.value)
         assert f"  {path} = " in text and words in text and "one value" in text, text
 
-    def test_without_nat_only_google_is_reached_and_that_is_said(self) -> None:
+    def test_without_nat_a_warning_names_the_reachable_registries(self) -> None:
         config = changed(
             "dev-gke", {"gpuyard:network/nat": "none", "gpuyard:cluster/publicAccessCidrs": ["8.8.8.0/24"]}
         )
@@ -100,7 +100,7 @@ class TestNetwork:
         assert said.startswith("network.nat:") and "Artifact Registry" in said
 
 
-def test_the_network_outlives_the_cluster_and_the_nodes_way_out_outlives_the_nodes() -> None:
+def test_the_network_outlives_the_cluster_and_nat_outlives_the_nodes() -> None:
     """seed row S01"""
     made = recorded("dev-gke")
     nat = made.one("RouterNat")

@@ -16,7 +16,7 @@ from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 
 
 def test_cpu_workers_have_the_guides_size() -> None:
-    """seed row S02: 2..20 on GKE, resized by GKE's own autoscaler."""
+    """seed row S02: 2..20 on GKE, resized by the autoscaler of GKE."""
     found = node_pool(GKE_CPU, "cpu-workers").one(POOL, "cpu-workers")
     assert found.inputs["autoscaling"] == {
         "totalMinNodeCount": 2,
@@ -41,7 +41,7 @@ def test_gpu_workers_scale_from_zero_to_ten_with_driver_label_and_accelerator() 
     ]
 
 
-def test_an_attached_accelerator_makes_the_guides_machine_on_google_cloud() -> None:
+def test_n1_with_an_attached_v100_is_the_guides_machine() -> None:
     """seed row S03: n1-standard-8 with a V100 is the guide's p3.2xlarge."""
     spec = pool(GKE_GPU, machine_types=["n1-standard-8"], accelerator={"type": "nvidia-tesla-v100", "count": 1})
     nodes = config(spec)
@@ -50,18 +50,18 @@ def test_an_attached_accelerator_makes_the_guides_machine_on_google_cloud() -> N
     assert (accelerator["type"], accelerator["count"]) == ("nvidia-tesla-v100", 1)
 
 
-def test_the_gpu_taint_is_the_one_that_gke_would_set_itself() -> None:
-    """seed row S07: nvidia.com/gpu=present:NoSchedule, for any other value collides with GKE's."""
+def test_the_gpu_taint_is_the_one_that_gke_sets() -> None:
+    """seed row S07: nvidia.com/gpu=present:NoSchedule, because any other value conflicts with GKE's."""
     assert config(GKE_GPU)["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
 
 
-def test_a_gpu_node_holds_the_guides_ephemeral_storage() -> None:
-    """seed row S10: 100Gi fit on the boot disk beside the system."""
+def test_a_gke_gpu_node_has_the_guides_ephemeral_storage() -> None:
+    """seed row S10: 100Gi fit on the boot disk in addition to the system."""
     assert config(GKE_GPU)["diskSizeGb"] >= 200
 
 
-def test_nodes_prove_what_they_boot_and_show_no_credentials() -> None:
-    """Secure boot, Workload Identity instead of the node's account, no open kubelet, one image for all."""
+def test_nodes_have_secure_boot_and_workload_metadata() -> None:
+    """Secure boot, Workload Identity instead of the node's account, no open kubelet port, one image type."""
     nodes = config(GKE_CPU)
     assert nodes["shieldedInstanceConfig"] == {"enableSecureBoot": True, "enableIntegrityMonitoring": True}
     assert nodes["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
@@ -71,20 +71,20 @@ def test_nodes_prove_what_they_boot_and_show_no_credentials() -> None:
     assert nodes["imageType"] == "COS_CONTAINERD"
 
 
-def test_images_are_streamed_unless_the_pool_says_otherwise() -> None:
+def test_image_streaming_is_on_by_default() -> None:
     assert config(GKE_GPU)["gcfsConfig"] == {"enabled": True}
     assert config(pool(GKE_GPU, image_streaming=False))["gcfsConfig"] == {"enabled": False}
 
 
-def test_arm_nodes_are_not_tainted_as_they_are_not_on_eks() -> None:
+def test_arm_nodes_have_no_architecture_taint() -> None:
     assert config(pool(GKE_CPU, machine_types=["c4a-standard-8"]))["taintConfig"] == {
         "architectureTaintBehavior": "NONE"
     }
     assert config(GKE_CPU).get("taintConfig") is None
 
 
-def test_the_limits_count_each_zone_when_the_pool_says_so() -> None:
-    """The total is what networks, bills and checks go by."""
+def test_limits_by_zone_are_an_option() -> None:
+    """Networks, costs and checks use the total."""
     spec = pool(GKE_CPU, per_zone=True, zones=GCP_ZONES, min=1, max=5)
     found = made(spec)
     assert found["autoscaling"] == {"minNodeCount": 1, "maxNodeCount": 5, "locationPolicy": "BALANCED"}
@@ -92,20 +92,20 @@ def test_the_limits_count_each_zone_when_the_pool_says_so() -> None:
     assert (resolve("p", spec).pool.min, resolve("p", spec).pool.max) == (2, 10)  # type: ignore[arg-type]
 
 
-def test_nodes_are_where_the_cluster_is_and_bear_its_labels_for_the_bill() -> None:
-    """The account decides what nodes may do, not the scopes of their tokens."""
+def test_nodes_have_the_clusters_location_and_labels() -> None:
+    """The roles of the account limit the nodes, not the scopes of their tokens."""
     found = node_pool(GKE_CPU, "cpu-workers", tags={"team": "ml"}).one(POOL).inputs
     assert (found["location"], found["cluster"]) == ("us-central1", "train")
     assert found["nodeConfig"]["resourceLabels"] == {"team": "ml", "gpuyard-pool": "cpu-workers"}
     assert found["nodeConfig"]["oauthScopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
 
 
-def test_nodes_that_are_hard_to_get_are_taken_wherever_they_are() -> None:
+def test_scarce_capacity_uses_any_zone() -> None:
     for capacity in ("spot", "reserved"):
         assert made(pool(GKE_CPU, capacity=[capacity]))["autoscaling"]["locationPolicy"] == "ANY"
 
 
-def test_an_ai_zone_is_for_the_gpu_pools_that_name_it() -> None:
+def test_an_ai_zone_is_used_only_by_gpu_pools_that_name_it() -> None:
     """field case G7."""
     zones = [*GCP_ZONES, "us-central1-ai1a"]
     assert node_pool(GKE_CPU, zones=zones).one(POOL).inputs["nodeLocations"] == GCP_ZONES
@@ -115,7 +115,7 @@ def test_an_ai_zone_is_for_the_gpu_pools_that_name_it() -> None:
 
 
 def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
-    """The count at the start is per zone: one in each of two zones would be more than one."""
+    """The initial count is per zone, so one in each of two zones would exceed a maximum of one."""
     assert made(pool(GKE_CPU, min=1, max=1))["initialNodeCount"] == 0
     assert made(pool(GKE_CPU, min=3, max=3))["initialNodeCount"] == 1
 
@@ -124,7 +124,8 @@ def test_a_pool_never_starts_with_more_nodes_than_it_may_have() -> None:
     ("zones", "least", "each"), [(1, 1, 1), (2, 1, 0), (3, 1, 0), (3, 2, 0), (3, 4, 1), (3, 6, 2), (2, 5, 2)]
 )
 def test_a_pool_starts_with_no_more_nodes_than_its_minimum(zones: int, least: int, each: int) -> None:
-    """field case G4: `min: 1` bought a GPU node in every zone, and `min: 4` six of them in three."""
+    """field case G4: without this, `min: 1` created a GPU node in every zone, and `min: 4` six of them in three
+    zones."""
     names = ["us-central1-a", "us-central1-b", "us-central1-c"][:zones]
     for spec in (GKE_GPU, GKE_CPU):
         found = node_pool(pool(spec, min=least, max=20), zones=names).one(POOL).inputs
@@ -150,18 +151,18 @@ def test_a_pool_starts_with_no_more_nodes_than_its_minimum(zones: int, least: in
         ("h4d-standard-192", "hyperdisk-balanced"),
     ],
 )
-def test_a_machine_boots_from_a_disk_that_its_series_takes(machine_type: str, disk: str) -> None:
+def test_the_boot_disk_has_a_type_that_the_series_supports(machine_type: str, disk: str) -> None:
     assert config(pool(GKE_CPU, machine_types=[machine_type]))["diskType"] == disk
 
 
-def test_series_without_on_demand_boot_from_hyperdisks() -> None:
+def test_series_without_on_demand_use_hyperdisk_boot_disks() -> None:
     for machine_type in ("a3-ultragpu-8g", "a4-highgpu-8g"):
         assert (
             config(pool(GKE_GPU, machine_types=[machine_type], capacity=["spot"]))["diskType"] == "hyperdisk-balanced"
         )
 
 
-def test_another_boot_disk_may_be_chosen() -> None:
+def test_the_boot_disk_type_can_be_set() -> None:
     assert config(pool(GKE_GPU, disk_type="pd-ssd"))["diskType"] == "pd-ssd"
 
 
@@ -180,10 +181,11 @@ def test_another_boot_disk_may_be_chosen() -> None:
         ("g4-standard-48", {"scratch": True}, 4, None),
     ],
 )
-def test_local_disks_become_the_pods_storage_where_a_machine_has_them_or_is_given_them(
+def test_local_ssds_are_the_pods_ephemeral_storage(
     machine_type: str, changes: dict[str, Any], ephemeral: int | None, block: int | None
 ) -> None:
-    """seed row S10: what comes with a machine and is not wanted so stays a block device, for GKE would use it."""
+    """seed row S10: local SSDs that are part of a machine but not used as storage stay block devices, otherwise GKE
+    would use them."""
     spec = pool(GKE_GPU, machine_types=[machine_type], **changes)
     nodes = config(spec)
     count = {"localSsdCount": ephemeral} if ephemeral else None
@@ -195,7 +197,7 @@ def test_local_disks_become_the_pods_storage_where_a_machine_has_them_or_is_give
 # -- drivers and sharing ----------------------------------------------------------------------------------------------
 
 
-def test_the_driver_is_always_said() -> None:
+def test_the_driver_installation_is_always_set() -> None:
     """seed row S05"""
 
     def driver(spec: NodePoolSpec) -> str:
@@ -217,7 +219,7 @@ def test_the_driver_is_always_said() -> None:
         ("g2-standard-24", {}, 2),
     ],
 )
-def test_gpus_are_shared_in_turns_by_mps_or_in_partitions(
+def test_gpus_are_shared_by_time_slicing_mps_or_partitions(
     machine_type: str, changes: dict[str, Any], shown: int
 ) -> None:
     spec = pool(GKE_GPU, machine_types=[machine_type], **changes)
@@ -232,7 +234,7 @@ def test_gpus_are_shared_in_turns_by_mps_or_in_partitions(
     assert resolve("p", spec).gpu_resources == shown  # type: ignore[arg-type]
 
 
-def test_a_mistake_is_told_before_anything_is_made() -> None:
-    """A library user's, told without the stack's config."""
+def test_a_mistake_is_reported_before_anything_is_created() -> None:
+    """A mistake of a library user, reported without a stack's config."""
     with pytest.raises(pulumi.RunError, match="GkeNodePool gpu-workers: one value cannot work"):
         node_pool(pool(GKE_GPU, capacity=["flex"], min=1))

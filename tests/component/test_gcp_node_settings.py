@@ -1,4 +1,4 @@
-"""What a pool on GKE says of its nodes' system, and what the cluster may have besides."""
+"""Node system settings of a pool on GKE, and optional features of the cluster."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 IMAGE = "projects/p/global/images/models"
 
 
-def test_a_pool_says_how_many_pods_its_nodes_have() -> None:
+def test_pods_per_node_can_be_set_for_a_pool() -> None:
     """field case G10."""
     assert made(pool(GKE_GPU, pods_per_node=32))["maxPodsPerNode"] == 32
     assert "maxPodsPerNode" not in made(GKE_GPU)
 
 
-def test_a_sub_block_of_a_reservation_is_drawn_on() -> None:
-    """field case G10: A4X and TPUs are sold by sub-blocks."""
+def test_a_sub_block_of_a_reservation_is_used() -> None:
+    """field case G10: reservations of A4X and TPUs consist of sub-blocks."""
     reservation = {"name": "h100", "project": "owner-1", "block": "b-1", "sub_block": "s-2"}
     spec = pool(GKE_GPU, capacity=["reserved"], reservation=reservation, zones=GCP_ZONES[:1])
     affinity = rungs(spec)["gpu-workers-reserved"].inputs["nodeConfig"]["reservationAffinity"]
@@ -30,7 +30,7 @@ def test_a_sub_block_of_a_reservation_is_drawn_on() -> None:
 
 
 def test_kernel_parameters_and_huge_pages_reach_the_nodes() -> None:
-    """field case G10: 4,096 pages of 2 MiB are what NVIDIA's network plug-ins ask for."""
+    """field case G10: the network plug-ins of NVIDIA require 4,096 pages of 2 MiB."""
     nodes = config(
         pool(GKE_CPU, machine_types=["c3-standard-88"], sysctls={"net.core.somaxconn": "4096"},
              huge_pages={"two_mib": 4096, "one_gib": 2})
@@ -42,21 +42,21 @@ def test_kernel_parameters_and_huge_pages_reach_the_nodes() -> None:
     assert "linuxNodeConfig" not in config(GKE_CPU), "GKE's defaults stay"
 
 
-def test_whole_cpus_are_given_to_the_pods_that_ask_for_them() -> None:
+def test_the_static_cpu_manager_is_an_option() -> None:
     """field case G10."""
     assert config(pool(GKE_CPU, cpu_manager="static"))["kubeletConfig"]["cpuManagerPolicy"] == "static"
     assert "cpuManagerPolicy" not in config(GKE_CPU)["kubeletConfig"]
 
 
 @pytest.mark.parametrize(("disk", "mode"), [({}, "CONTAINER_IMAGE_CACHE"), ({"mode": "data"}, None)])
-def test_images_or_data_are_on_a_node_when_it_boots(disk: dict[str, str], mode: str | None) -> None:
+def test_secondary_boot_disks_are_an_option(disk: dict[str, str], mode: str | None) -> None:
     """field case G10."""
     (found,) = config(pool(GKE_GPU, secondary_boot_disk={"image": IMAGE, **disk}))["secondaryBootDisks"]
     assert found["diskImage"] == IMAGE and found.get("mode") == mode
 
 
-def test_numbers_of_other_languages_are_whole_ones() -> None:
-    """field case G10: a program in TypeScript or YAML hands on floats."""
+def test_floats_from_other_languages_become_integers() -> None:
+    """field case G10: programs in TypeScript or YAML send floats."""
     pages = {"two_mib": 4096.0, "one_gib": 2.0}
     nodes = config(pool(GKE_CPU, machine_types=["c3-standard-88"], huge_pages=pages))
     assert nodes["linuxNodeConfig"]["hugepagesConfig"] == {"hugepageSize2m": 4096, "hugepageSize1g": 2}
@@ -81,7 +81,7 @@ def test_numbers_of_other_languages_are_whole_ones() -> None:
         ({"secondary_boot_disk": {"image": IMAGE}, "image_streaming": False}, "image_streaming", "true"),
     ],
 )
-def test_settings_that_gke_refuses(changes: dict[str, Any], path: str, words: str) -> None:
+def test_invalid_node_settings_are_refused(changes: dict[str, Any], path: str, words: str) -> None:
     """field case G10."""
     spec: Any = pool(GKE_GPU, **changes)
     (found,) = pools.problems("p", spec, GCP_ZONES, "1.35")
@@ -119,7 +119,7 @@ def test_a_sub_block_without_its_block_is_refused() -> None:
         ),
     ],
 )
-def test_what_a_cluster_may_have_is_asked_for_and_left_alone_otherwise(
+def test_optional_cluster_features_are_set_only_if_configured(
     given: dict[str, Any], field: str, sent: dict[str, Any]
 ) -> None:
     """field case G10, security case M16."""

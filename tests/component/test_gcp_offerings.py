@@ -1,4 +1,4 @@
-"""Whether the zones have the pools' machine types and the location the version is known before anything is made."""
+"""Machine types and versions that Google does not offer are reported before anything is created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.gcp.offerings import Offerings
 from recording.stacks import record, settings
 from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
 from tests.config.test_errors import changed
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 A, B = GCP_ZONES
 MACHINES = "gcp:compute/getMachineTypes:getMachineTypes"
@@ -20,40 +20,40 @@ VERSIONS = "gcp:container/getEngineVersions:getEngineVersions"
 
 
 def offered(machines: dict[str, set[str]], minors: str = "1.34 1.35 1.36", newest: str = "1.36") -> Offerings:
-    """What Google would say: zone → machine types."""
+    """The answer of Google: zone → machine types."""
     found = {zone: frozenset(machines.get(zone, ())) for zone in (*GCP_ZONES, *machines)}
     return Offerings(found, frozenset(minors.split()), {"REGULAR": newest})
 
 
-def told(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
+def reported(pools: dict[str, Any], machines: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
     """(path, wrong, allowed, fix) of every problem."""
     found = offerings.problems(pools, GCP_ZONES, offered(machines))
     return [(each.path, each.wrong, each.allowed, each.fix) for each in found]
 
 
-def test_types_that_every_zone_offers_are_no_problem() -> None:
+def test_types_that_every_zone_offers_are_accepted() -> None:
     both = {"n2-standard-8", "g2-standard-8"}
-    assert told({"cpu": GKE_CPU, "gpu": GKE_GPU}, {A: both, B: both}) == []
+    assert reported({"cpu": GKE_CPU, "gpu": GKE_GPU}, {A: both, B: both}) == []
 
 
-def test_a_type_that_no_zone_offers_meets_the_nearest_that_they_have() -> None:
-    ((path, wrong, allowed, fix),) = told({"gpu": GKE_GPU}, {A: {"g2-standard-12"}, B: {"g2-standard-16"}})
+def test_a_type_that_no_zone_offers_is_reported_with_the_nearest_one() -> None:
+    ((path, wrong, allowed, fix),) = reported({"gpu": GKE_GPU}, {A: {"g2-standard-12"}, B: {"g2-standard-16"}})
     assert (path, wrong) == ("gpu.machine_types[0]", f"not offered in {A}, {B}")
     assert "g2-standard-12" in allowed and "g2-standard-16" in allowed and fix.startswith("write g2-standard-12")
 
 
-def test_a_type_of_other_zones_of_the_network_names_them() -> None:
+def test_a_type_of_other_zones_of_the_network_is_reported_with_these_zones() -> None:
     only_a = pool(GKE_GPU, zones=[A])
-    ((path, _, _, fix),) = told({"gpu": only_a}, {A: set(), B: {"g2-standard-8"}})
+    ((path, _, _, fix),) = reported({"gpu": only_a}, {A: set(), B: {"g2-standard-8"}})
     assert path == "gpu.machine_types[0]" and fix == f"use the network's zones {B}"
 
 
-def test_a_zone_without_the_type_is_left_out_by_the_fix() -> None:
-    ((path, wrong, _, fix),) = told({"gpu": GKE_GPU}, {B: {"g2-standard-8"}})
+def test_the_fix_leaves_out_a_zone_without_the_type() -> None:
+    ((path, wrong, _, fix),) = reported({"gpu": GKE_GPU}, {B: {"g2-standard-8"}})
     assert (path, wrong, fix) == ("gpu.zones", f"{A} does not offer g2-standard-8", f"write [{B}]")
 
 
-def test_a_zone_that_google_does_not_know_is_told_once_and_no_pool_is_blamed_for_it() -> None:
+def test_an_unknown_zone_is_reported_once_and_not_for_each_pool() -> None:
     found = Offerings({A: frozenset({"n2-standard-8", "g2-standard-8"})}, frozenset(), {})
     (said,) = offerings.zone_problems(GCP_ZONES, found)
     assert (said.path, said.value) == ("zones[1]", B) and A in said.allowed
@@ -65,8 +65,8 @@ def test_a_zone_that_google_does_not_know_is_told_once_and_no_pool_is_blamed_for
     assert list(offerings.problems({"gpu": GKE_GPU}, GCP_ZONES, nowhere)) == []
 
 
-def test_gpus_that_the_list_of_places_lacks_in_a_zone_are_told_when_nobody_can_be_asked() -> None:
-    """reliability case R16: a project whose APIs are off; switching them on is the way round an old list."""
+def test_gpus_missing_from_the_table_of_zones_are_reported_if_lookups_fail() -> None:
+    """reliability case R16: the APIs of the project are disabled; enabling them avoids an outdated table."""
     zones = ["us-central1-a", "us-central1-f"]
     specs: dict[str, Any] = {"cpu": GKE_CPU, "gpu": GKE_GPU, "there": pool(GKE_GPU, zones=["us-central1-a"])}
     (said,) = offerings.unasked_problems(specs, zones)
@@ -74,8 +74,8 @@ def test_gpus_that_the_list_of_places_lacks_in_a_zone_are_told_when_nobody_can_b
     assert said.fix.startswith("write [us-central1-a]") and "gcloud services enable" in said.fix
 
 
-def test_gpus_that_are_attached_to_n1_are_looked_up_in_the_list_of_places() -> None:
-    """reliability case R16: the provider cannot ask where Google attaches them."""
+def test_gpus_attached_to_n1_are_checked_with_the_table_of_zones() -> None:
+    """reliability case R16: the provider has no lookup for the zones in which Google attaches them."""
     spec = pool(GKE_GPU, machine_types=["n1-standard-8"], accelerator={"type": "nvidia-tesla-p100", "count": 1})
     (said,) = offerings.attached_problems({"gpu": spec}, ["us-central1-a", "us-central1-c"])
     assert said.wrong.startswith("us-central1-a did not offer nvidia-tesla-p100")
@@ -83,7 +83,7 @@ def test_gpus_that_are_attached_to_n1_are_looked_up_in_the_list_of_places() -> N
     assert not list(offerings.attached_problems({"gpu": GKE_GPU}, ["us-central1-f"]))
 
 
-def test_ai_zones_are_asked_for_the_pools_that_name_them_alone() -> None:
+def test_ai_zones_are_looked_up_only_for_pools_that_name_them() -> None:
     """field case G7."""
     ai = "us-central1-ai1a"
     train = pool(GKE_GPU, machine_types=["a4-highgpu-8g"], zones=[ai], capacity=["spot"])
@@ -93,7 +93,7 @@ def test_ai_zones_are_asked_for_the_pools_that_name_them_alone() -> None:
     assert not list(offerings.unasked_problems({"train": train}, [A, ai])), "no list says what they have"
 
 
-def test_a_version_that_the_channel_does_not_have_yet_is_refused_and_an_old_one_is_warned_of() -> None:
+def test_a_version_newer_than_the_channel_is_refused_and_an_older_one_gives_a_warning() -> None:
     (found,) = offerings.version_problems("1.36", "REGULAR", "us-central1", offered({}, newest="1.35"))
     assert found.path == "version" and found.fix.startswith("write 1.35") and "1.36" not in found.allowed
     assert not list(offerings.version_problems("1.36", "REGULAR", "us-central1", offered({})))
@@ -131,9 +131,9 @@ def test_the_stack_stops_before_anything_is_made(preview: bool) -> None:
         record(newer, "dev-gke", preview, outputs=says)
 
 
-def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_so(caplog: Any) -> None:
+def test_with_disabled_apis_the_first_preview_continues_with_a_warning(caplog: Any) -> None:
     def off(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 403: Compute Engine API has not been used in project 123 before or it is disabled.")
+        raise LookupFailed("Error 403: Compute Engine API has not been used in project 123 before or it is disabled.")
 
     made = record(settings("dev-gke"), "dev-gke", preview=True, outputs={MACHINES: off})
     assert made.all("gcp:projects/service:Service")
@@ -147,12 +147,12 @@ def test_in_a_new_project_whose_apis_are_off_the_first_preview_goes_on_and_says_
         "Error 404: The resource 'projects/my-project/zones/us-central1-b' was not found, notFound",
     ],
 )
-def test_the_stack_says_which_zone_there_is_not(said: str) -> None:
-    """No region's zones are known by heart: us-east1 has no a."""
+def test_the_stack_reports_a_zone_that_does_not_exist(said: str) -> None:
+    """The zones of a region are looked up: us-east1 does not have a zone a."""
 
     def machines(args: dict[str, Any]) -> dict[str, Any]:
         if args["zone"] == B:
-            raise Refused(said)
+            raise LookupFailed(said)
         return {"id": "x", "machineTypes": [{"name": "n2-standard-8"}, {"name": "g2-standard-8"}]}
 
     only_a = changed("dev-gke", {f"gpuyard:nodePools/{name}/zones": [A] for name in ("cpu-workers", "gpu-workers")})
@@ -160,17 +160,17 @@ def test_the_stack_says_which_zone_there_is_not(said: str) -> None:
         record(only_a, "dev-gke", outputs={MACHINES: machines})
 
 
-def test_a_project_that_is_not_there_is_no_zone() -> None:
+def test_a_missing_project_is_not_reported_as_a_missing_zone() -> None:
     def gone(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 404: The resource 'projects/my-project' was not found, notFound")
+        raise LookupFailed("Error 404: The resource 'projects/my-project' was not found, notFound")
 
     with pytest.raises(pulumi.RunError, match=r"did not return what it offers: .*projects/my-project"):
         record(settings("dev-gke"), "dev-gke", outputs={MACHINES: gone})
 
 
-def test_another_refusal_is_an_error_in_googles_words() -> None:
+def test_other_lookup_errors_are_reported_with_the_message_of_google() -> None:
     def forbidden(args: dict[str, Any]) -> dict[str, Any]:
-        raise Refused("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
+        raise LookupFailed("Error 403: Required 'compute.machineTypes.list' permission, forbidden")
 
     with pytest.raises(
         pulumi.RunError, match=r"did not return what it offers: .*compute\.machineTypes\.list"

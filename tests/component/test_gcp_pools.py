@@ -1,4 +1,4 @@
-"""What is right of a pool on GKE, and looks much like a mistake: each stands beside one that is refused."""
+"""Valid pools on GKE that are similar to refused ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ KEEP = {"key": "team", "value": "a"}
         ("p", {"machine_types": ["a3-highgpu-8g"], "interconnect": True, "zones": ZONE, "capacity": ["flex"]}),
     ],
 )
-def test_a_pool_beside_the_mistakes_is_taken(name: str, changes: dict[str, Any]) -> None:
+def test_valid_pools_similar_to_mistakes_are_accepted(name: str, changes: dict[str, Any]) -> None:
     spec: Any = pool(GKE_GPU, **changes)
     assert list(pools.problems(name, spec, GCP_ZONES, "1.35")) == []
 
@@ -62,6 +62,6 @@ def test_a_pool_beside_the_mistakes_is_taken(name: str, changes: dict[str, Any])
         {"capacity": ["reserved"]},
     ],
 )
-def test_gkes_system_pods_may_live_where_nothing_keeps_them_away(changes: dict[str, Any]) -> None:
+def test_a_cpu_pool_for_gke_system_pods_is_accepted(changes: dict[str, Any]) -> None:
     specs: Any = {"gpu": GKE_GPU, "cpu": pool(GKE_CPU, **changes)}
     assert list(pools.home_problems(specs)) == []

@@ -1,4 +1,4 @@
-"""Storage classes and snapshot classes on Google Cloud: what the components ask the SDK for, and what they refuse."""
+"""Storage classes and snapshot classes on Google Cloud: the inputs that the SDK gets, and what is refused."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def parameters(name: str, **args: Any) -> dict[str, str]:
 
 
 class TestExports:
-    def test_the_nodes_alone_mount_a_file_system_of_a_claim(self) -> None:
-        """security case M12: without export options the whole VPC and all that is connected to it may."""
+    def test_only_nodes_can_mount_the_file_system_of_a_claim(self) -> None:
+        """security case M12: without export options, the whole VPC and connected networks can mount it."""
         made = record(changed("dev-gke", {}), "dev-gke").all("StorageClass")
         shared = next(each.inputs["parameters"] for each in made if each.inputs["metadata"]["name"] == "shared")
         assert json.loads(shared["nfs-export-options-on-create"]) == [
             {"accessMode": "READ_WRITE", "ipRanges": ["10.0.0.0/20"], "squashMode": "NO_ROOT_SQUASH"}
         ]
 
-    def test_a_common_instance_takes_no_options(self) -> None:
-        """gcp-filestore-csi-driver: multishare has none."""
+    def test_multishare_instances_have_no_export_options(self) -> None:
+        """gcp-filestore-csi-driver: multishare does not support export options."""
         found = parameters(
             "shared", client_cidrs=["10.0.0.0/20"], filestore_tier="enterprise", filestore_multishare=True
         )
@@ -51,8 +51,8 @@ class TestExports:
 
 class TestClasses:
     @pytest.mark.parametrize("name", ["block", "block-fast", "shared"])
-    def test_they_have_the_same_names_and_promises_as_on_aws(self, name: str) -> None:
-        """seed row S11: persistent disks for one pod, Filestore for many."""
+    def test_the_classes_have_the_names_and_policies_of_those_on_aws(self, name: str) -> None:
+        """seed row S11: persistent disks for one pod, Filestore for several."""
         found = next(f.inputs for f in storage().all("StorageClass") if f.inputs["metadata"]["name"] == name)
         driver = "filestore.csi.storage.gke.io" if name == "shared" else "pd.csi.storage.gke.io"
         assert found["provisioner"] == driver
@@ -60,7 +60,7 @@ class TestClasses:
         binding = "Immediate" if name == "shared" else "WaitForFirstConsumer"
         assert found["volumeBindingMode"] == binding and found["allowVolumeExpansion"] is True
 
-    def test_snapshots_of_disks_keep_what_they_hold(self) -> None:
+    def test_snapshots_of_disks_are_retained(self) -> None:
         (found,) = storage().all("VolumeSnapshotClass")
         assert found.inputs["driver"] == "pd.csi.storage.gke.io" and found.inputs["deletionPolicy"] == "Retain"
 
@@ -78,8 +78,8 @@ class TestClasses:
             (["n2-standard-8", "g4-standard-48"], "dynamic"),
         ],
     )
-    def test_a_disk_is_of_a_kind_that_every_pool_takes(self, types: list[str], kind: str) -> None:
-        """seed row S10: hyperdisk where the series have it, else persistent disks."""
+    def test_a_disk_has_a_type_that_every_pool_supports(self, types: list[str], kind: str) -> None:
+        """seed row S10: hyperdisk if all series support it, otherwise persistent disks."""
         assert gcp_storage.disk_kind(types) == kind
         made, fast = parameters("block", machine_types=types), parameters("block-fast", machine_types=types)
         assert made["type"] == {"pd": "pd-balanced", "hyperdisk": "hyperdisk-balanced", "dynamic": "dynamic"}[kind]
@@ -91,13 +91,13 @@ class TestClasses:
                 kinds = {used["type"], used.get("pd-type"), used.get("hyperdisk-type")} - {"dynamic", None}
                 assert kinds & set(machine.disks), (name, kinds)
 
-    def test_disks_and_instances_of_claims_are_in_the_bill_of_their_team(self) -> None:
-        """field case A8: the provider's default labels do not reach what the drivers make."""
+    def test_disks_and_instances_of_claims_have_the_labels(self) -> None:
+        """field case A8: the provider's default labels do not apply to what the drivers create."""
         for name in ("block", "block-fast", "shared"):
             assert parameters(name, tags={"team": "ml", "stage": "dev"})["labels"] == "team=ml,stage=dev"
             assert "labels" not in parameters(name)
 
-    def test_the_driver_chooses_by_the_node_where_pools_take_different_disks(self) -> None:
+    def test_the_disk_type_is_dynamic_if_pools_support_different_disks(self) -> None:
         mixed = ["n2-standard-8", "g4-standard-48"]
         assert parameters("block", machine_types=mixed) == {
             "type": "dynamic",
@@ -107,19 +107,19 @@ class TestClasses:
         }
         assert parameters("block-fast", machine_types=mixed)["pd-type"] == "pd-ssd"
 
-    def test_fast_hyperdisks_have_the_rate_of_eks_and_slow_ones_what_their_size_gives(self) -> None:
+    def test_fast_hyperdisks_have_the_throughput_of_eks_and_others_the_default(self) -> None:
         types = ["n4-standard-8"]
         fast = parameters("block-fast", machine_types=types)
         assert fast["provisioned-iops-on-create"] == "3000" and fast["provisioned-throughput-on-create"] == "750Mi"
         assert parameters("block", machine_types=types) == {"type": "hyperdisk-balanced"}
 
-    def test_shared_volumes_are_reached_in_the_clusters_network_with_the_tier_that_is_chosen(self) -> None:
+    def test_shared_volumes_use_the_clusters_network_and_the_configured_tier(self) -> None:
         assert parameters("shared") == {"tier": "zonal", "network": "net"}
         assert parameters("shared", filestore_tier="premium")["tier"] == "premium"
         made = parameters("shared", filestore_tier="enterprise", filestore_multishare=True)
         assert made["multishare"] == "true"
 
-    def test_the_network_of_another_project_has_its_full_name(self) -> None:
+    def test_a_network_of_another_project_is_written_with_its_full_name(self) -> None:
         made = parameters("shared", shared_vpc=True)
         assert made["network"] == NETWORK and made["connect-mode"] == "PRIVATE_SERVICE_ACCESS"
 
@@ -137,11 +137,11 @@ class TestClasses:
             ({"machine_types": ["n2-standard-8", "n4-standard-8"], "version": "1.34"}, "version", "write 1.35"),
         ],
     )
-    def test_what_cannot_work_is_refused(self, args: dict[str, Any], path: str, words: str) -> None:
+    def test_invalid_arguments_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:
         with pytest.raises(pulumi.RunError) as caught:
             storage(**args)
         assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value
 
-    def test_disks_of_one_kind_need_no_later_kubernetes(self) -> None:
+    def test_one_disk_type_works_with_an_older_kubernetes(self) -> None:
         storage(machine_types=["n4-standard-8"], version="1.34")
         storage(machine_types=["n2-standard-8", "n4-standard-8"], version="1.35")

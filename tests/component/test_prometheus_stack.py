@@ -8,8 +8,8 @@ from tests.component.helm_releases import RELEASE, release
 from tests.component.stage import aws_options
 
 
-def test_prometheus_takes_every_monitor_and_rule_and_keeps_its_samples() -> None:
-    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a cheap volume, which a destroy takes along."""
+def test_prometheus_selects_every_monitor_and_rule_and_has_a_volume() -> None:
+    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a standard volume, which a destroy deletes."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     for kind in ("serviceMonitor", "podMonitor", "rule"):
@@ -17,7 +17,7 @@ def test_prometheus_takes_every_monitor_and_rule_and_keeps_its_samples() -> None
     assert spec["storageSpec"]["volumeClaimTemplate"]["spec"]["storageClassName"] == "block"
 
 
-def test_only_node_exporter_may_look_at_nodes() -> None:
+def test_only_node_exporter_has_privileged_access() -> None:
     """security case M14: a separate namespace, before the release; the other pods are restricted."""
     made = run(lambda: Monitoring("monitoring", {}, aws_options()))
     labels = {each.inputs["metadata"]["name"]: each.inputs["metadata"]["labels"] for each in made.all("Namespace")}
@@ -31,9 +31,9 @@ def test_only_node_exporter_may_look_at_nodes() -> None:
         assert values[part]["networkPolicy"]["enabled"] is True, part
 
 
-def test_no_monitor_of_a_namespace_gets_prometheus_token() -> None:
-    """security case M14: monitors may name no file, and what needs the token is scraped by jobs of Prometheus' own,
-    under the labels that the chart's rules ask for."""
+def test_monitors_cannot_read_prometheus_token() -> None:
+    """security case M14: monitors cannot name a file. Targets that need the token are scraped by separate jobs, with
+    the labels that the chart's rules expect."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     assert spec["arbitraryFSAccessThroughSMs"] == {"deny": True}

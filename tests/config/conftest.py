@@ -1,4 +1,4 @@
-"""What the tests of living environments share."""
+"""Fixtures for tests of changes to an existing environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stack import environment
 
 @pytest.fixture
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a preview says of changes; warnings of the file alone are left out."""
+    """The warnings of a preview about changes; warnings about the file alone are left out."""
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
     monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))

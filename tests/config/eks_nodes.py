@@ -1,5 +1,5 @@
-"""Mistakes in what a person says of EKS nodes, and in tags on both clouds: (stack, what is changed, the path in the
-error, words that the error must hold)."""
+"""Mistakes in settings of EKS nodes, and in tags on both clouds: (stack, what is changed, the path in the error, words
+that the error must hold)."""
 
 from __future__ import annotations
 

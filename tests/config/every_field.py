@@ -1,5 +1,5 @@
-"""Stack files with every field in them, for tests that try something at each place. Of fields that exclude each other
-there are several files."""
+"""Stack files that together have every field, for tests that try a value at each path. Fields that exclude each other
+are in different files."""
 
 from __future__ import annotations
 

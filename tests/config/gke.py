@@ -1,5 +1,5 @@
-"""Mistakes in what only environments on Google Cloud have, their pools aside: (stack, what is changed, the path in the
-error, words that the error must hold)."""
+"""Mistakes in settings that only environments on Google Cloud have, except pools: (stack, what is changed, the path in
+the error, words that the error must hold)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Mistakes in pools on GKE: (stack, what is changed, the path in the error, words that the error must hold).
 
-Among them are the rules of Google's API that exclude one way of buying or placing nodes from another; those between
-spot, flex-start and a reservation cannot be written at all, for each rung is a node pool of its own.
+Among them are the rules of Google's API about capacity types and placements that exclude each other. Conflicts between
+spot, flex-start and a reservation cannot be written, because each capacity type is a separate node pool.
 """
 
 from __future__ import annotations

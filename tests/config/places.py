@@ -1,4 +1,4 @@
-"""Where the pools of the example `dev` stand in its file, and how an error names them."""
+"""The paths of the pools of the example `dev` in its file, and in an error."""
 
 GPU = "gpuyard:nodePools/gpu-workers"
 GPUS = "gpuyard:nodePools.gpu-workers"

@@ -1,4 +1,4 @@
-"""Whatever a person writes at whatever place of a stack's file: a config, or one clear error (reliability case R11)."""
+"""Any value at any path of a stack's file is valid or gives one clear error (reliability case R11)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from stack import on
 from tests.config.every_field import FILES
-from tests.config.test_errors import PROBLEM, changed, parse, refused
+from tests.config.test_errors import PROBLEM, changed, error_text, parse
 
 
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
 def test_a_name_with_a_line_break_does_not_break_the_message(stack: str) -> None:
-    """Reliability case R11: each problem is three lines, whatever the names in the file hold."""
+    """Reliability case R11: each problem has three lines, whatever the names in the file contain."""
     name = "gpu\n    fix: none\x1b[31m"
     for changes in ({f"gpuyard:nodePools/{name}": {"min": 0}}, {f"gpuyard:{name}": 1}, {f"gpuyard:addons/{name}": 1}):
-        text = refused(stack, changes)
+        text = error_text(stack, changes)
         assert "\x1b" not in text
         assert len(text.splitlines()) == 1 + 3 * len(list(PROBLEM.finditer(text)))
 
@@ -48,7 +48,7 @@ def _file(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _parsed(stack: str, config: dict[str, Any]) -> None:
-    """Passes for a config, and for one clear error."""
+    """Passes if the config is valid, or if there is one clear error."""
     try:
         environment = parse(stack, config)
     except pulumi.RunError as error:
@@ -59,15 +59,15 @@ def _parsed(stack: str, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_with_every_field_is_a_config(name: str) -> None:
-    """Else the next tests would find the same error everywhere."""
+def test_a_file_with_every_field_is_valid(name: str) -> None:
+    """Otherwise the next tests would find the same error everywhere."""
     stack, config = _file(name)
     parse(stack, config)
 
 
 @pytest.mark.parametrize("cloud", STACKS)
-def test_every_field_stands_in_one_of_the_files(cloud: str) -> None:
-    """Reliability case R11: also fields to come."""
+def test_every_field_is_in_one_of_the_files(cloud: str) -> None:
+    """Reliability case R11: this includes future fields."""
     written: set[str] = set()
     for name in FILES:
         stack, config = _file(name)
@@ -89,8 +89,8 @@ def _paths(path: str, value: Any) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", ["", "x", -1, 10**12, [], {}, ["a"], "1.35.1-20260230", "é" * 300], ids=range(9))
 @pytest.mark.parametrize("name", FILES)
-def test_an_odd_value_at_every_place_is_a_config_or_one_clear_error(name: str, odd: Any) -> None:
-    """Reliability case R11: a version that is none, beside a pool with `spotGraceSeconds`, was a traceback."""
+def test_an_unusual_value_at_every_path_is_valid_or_one_clear_error(name: str, odd: Any) -> None:
+    """Reliability case R11: an invalid version together with a pool with `spotGraceSeconds` caused a traceback."""
     stack, whole = _file(name)
     for number in range(len(_places(whole))):
         config = copy.deepcopy(whole)
@@ -105,8 +105,8 @@ def _places(config: dict[str, Any]) -> list[tuple[Any, Any]]:
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), stack=st.sampled_from(list(FILES)))
-def test_any_value_and_any_name_at_any_place_is_a_config_or_one_clear_error(data: st.DataObject, stack: str) -> None:
-    """Reliability case R11: `gpuyard:cloud` as a list was a traceback."""
+def test_any_value_and_any_name_at_any_path_is_valid_or_one_clear_error(data: st.DataObject, stack: str) -> None:
+    """Reliability case R11: `gpuyard:cloud` as a list caused a traceback."""
     config = {key: value for key, value in _file(stack)[1].items() if not key.startswith("pulumi:")}
     stack = FILES[stack][0]
     places = [(config, key) for key in config if key.startswith("gpuyard:")]

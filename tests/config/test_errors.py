@@ -1,4 +1,4 @@
-"""Every wrong value of a stack's file meets one error: where it stands, what it is, what is allowed, how to mend it."""
+"""Every wrong value of a stack's file gives one error: its path, the value, what is allowed, and the fix."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PROBLEM = re.compile(
 
 
 @dataclass(frozen=True)
-class Told:
-    """One problem as the person reads it."""
+class Reported:
+    """One problem as it is printed."""
 
     path: str
     value: str
@@ -54,7 +54,7 @@ def changed(stack: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
-    """What `environment.load` does with this config, less the engine."""
+    """Does what `environment.load` does with this config, without the engine."""
     own = {key.split(":")[1]: _typed(value) for key, value in config.items() if key.startswith("gpuyard:")}
     return environment.parse(
         {key: value for key, value in own.items() if key in environment._declared()},
@@ -65,22 +65,22 @@ def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
 
 
 def _typed(value: Any) -> Any:
-    """Text is read as JSON where it is JSON: `pulumi config set` writes nothing but text."""
+    """Text that is JSON is parsed, because `pulumi config set` writes only text."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         return value
 
 
-def refused(stack: str, changes: dict[str, Any]) -> str:
-    """The text of the refusal."""
+def error_text(stack: str, changes: dict[str, Any]) -> str:
+    """The text of the error."""
     with pytest.raises(pulumi.RunError) as caught:
         parse(stack, changed(stack, changes))
     return str(caught.value)
 
 
-def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empty_one() -> None:
-    """Pulumi.yaml has a default for it: the engine's own error about a missing value knows no near names."""
+def test_a_misspelled_required_key_is_reported_although_the_engine_adds_an_empty_one() -> None:
+    """Pulumi.yaml has a default for it, because the engine's error about a missing value does not name similar keys."""
     config = {key: json.dumps(value) for key, value in changed("dev", {}).items()}
     config |= {"gpuyard:nodepools": config["gpuyard:nodePools"], "gpuyard:nodePools": "{}", "gpuyard:network": "{}"}
     with pytest.raises(pulumi.RunError) as caught:
@@ -92,9 +92,9 @@ def test_a_misspelt_required_key_is_told_though_the_engine_has_filled_in_an_empt
     assert found["gpuyard:network.zones"]["wrong"] == "missing"
 
 
-def told(stack: str, changes: dict[str, Any]) -> list[Told]:
-    """Every problem in the refusal of these changes."""
-    return [Told(**found.groupdict()) for found in PROBLEM.finditer(refused(stack, changes))]
+def reported_problems(stack: str, changes: dict[str, Any]) -> list[Reported]:
+    """Every problem in the error that these changes cause."""
+    return [Reported(**found.groupdict()) for found in PROBLEM.finditer(error_text(stack, changes))]
 
 
 # (stack, what is changed, the path in the error, words that the error must hold)
@@ -142,11 +142,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     MISTAKES,
     ids=[f"{stack}-{path}-{index}" for index, (stack, _, path, _) in enumerate(MISTAKES)],
 )
-def test_a_mistake_meets_one_error_with_path_value_allowed_and_fix(
+def test_a_mistake_is_one_error_with_path_value_allowed_and_fix(
     stack: str, changes: dict[str, Any], path: str, words: list[str]
 ) -> None:
-    text = refused(stack, changes)
-    problems = told(stack, changes)
+    text = error_text(stack, changes)
+    problems = reported_problems(stack, changes)
     assert [found.path for found in problems] == [path], text
     for word in words:
         assert word in text, f"{word!r} is not in:\n{text}"
@@ -162,12 +162,12 @@ def test_a_mistake_meets_one_error_with_path_value_allowed_and_fix(
         ({f"{CPU}/accelerator": {"type": "L4"}}, "gpuyard:nodePools.cpu-workers.machineTypes[0]"),
     ],
 )
-def test_of_a_mistake_with_consequences_the_cause_is_told_first(changes: dict[str, Any], cause: str) -> None:
-    assert told("dev", changes)[0].path == cause
+def test_the_cause_is_reported_before_its_consequences(changes: dict[str, Any], cause: str) -> None:
+    assert reported_problems("dev", changes)[0].path == cause
 
 
-def test_the_program_itself_stops_at_the_error_and_has_made_nothing() -> None:
-    """The way through the engine: objects as JSON text, keys that the program does not know."""
+def test_the_program_stops_at_the_error_before_anything_is_created() -> None:
+    """As the engine passes them: objects as JSON text, and unknown keys."""
     with pytest.raises(pulumi.RunError) as caught:
         record(changed("dev", {f"{CPU}/min": 30, "gpuyard:flavour": "x"}), "dev")
     assert {found["path"] for found in PROBLEM.finditer(str(caught.value))} == {
@@ -176,8 +176,10 @@ def test_the_program_itself_stops_at_the_error_and_has_made_nothing() -> None:
     }
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    paths = {found.path for found in told("dev", {f"{CPU}/min": 30, f"{NET}/nat": "x", f"{GPU}/diskGib": 1})}
+def test_all_mistakes_are_reported_in_one_error() -> None:
+    paths = {
+        found.path for found in reported_problems("dev", {f"{CPU}/min": 30, f"{NET}/nat": "x", f"{GPU}/diskGib": 1})
+    }
     assert paths == {
         "gpuyard:nodePools.cpu-workers.min",
         "gpuyard:network.nat",
@@ -186,13 +188,13 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_stacks_of_this_repository_have_no_mistake(stack: str) -> None:
+def test_the_stack_files_of_this_repository_are_valid(stack: str) -> None:
     """seed row S24"""
     recorded(stack)
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_numbers_and_switches_given_on_the_command_line_are_taken_as_such(stack: str) -> None:
+def test_numbers_and_booleans_set_on_the_command_line_are_accepted(stack: str) -> None:
     """`pulumi config set gpuyard:deletionProtection true` writes text."""
     made = record({**settings(stack), "gpuyard:deletionProtection": "true"}, stack)
     assert any(found.options.get("protect") for found in made.resources.values())
@@ -215,10 +217,8 @@ _places = st.sampled_from(
 @pytest.mark.slow
 @hypothesis_settings(max_examples=300, deadline=None)
 @given(place=_places, key=st.sampled_from(["min", "max", "zones", "nodePools", "type", "effect", "x"]), value=_value)
-def test_whatever_stands_in_the_file_the_answer_is_a_config_or_one_clear_error(
-    place: Any, key: str, value: Any
-) -> None:
-    """No input of any shape gets through to a traceback."""
+def test_any_file_is_valid_or_one_clear_error(place: Any, key: str, value: Any) -> None:
+    """No input of any type causes a traceback."""
     raw = {
         name.split(":")[1]: copy.deepcopy(found)
         for name, found in settings("dev").items()

@@ -1,4 +1,4 @@
-"""A key that only the other cloud has is refused with what takes its place, so every such key has a hint."""
+"""A key that only the other cloud has is refused with its replacement, so every such key has a hint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stack import on
 
 
 def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
-    """Paths of the fields that `there` has and `here` lacks; of what is lacking, not what is in it."""
+    """Paths of the fields that `there` has and `here` lacks; only the outermost path of what `here` lacks."""
     for name, field in there.fields.items():
         where = f"{path}.{name}".lstrip(".")
         if name not in here.fields:
@@ -26,7 +26,7 @@ def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_every_key_of_the_other_cloud_has_a_hint_and_nothing_else_has_one(cloud: str) -> None:
+def test_exactly_the_keys_of_the_other_cloud_have_a_hint(cloud: str) -> None:
     other = GCP if cloud == AWS else AWS
     assert set(on.instead(cloud)) == set(only_there(on.shape(cloud), on.shape(other)))
 

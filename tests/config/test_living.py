@@ -1,4 +1,5 @@
-"""A file that is changed while its environment exists: what cannot change is refused at preview, with the way out."""
+"""A file that changes while its environment exists: changes of immutable fields are refused at preview, with the
+fix."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from stack.aws import changes as aws_changes
 from stack.changes import Effect
 from stack.gcp import changes as gcp_changes
 from tests.config.network import DELETE
-from tests.config.test_errors import PROBLEM, Told, changed
+from tests.config.test_errors import PROBLEM, Reported, changed
 from tests.living import changed as run
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
@@ -103,28 +104,30 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
 ]
 
 
-def told(stack: str, changes: dict[str, Any], before: Recording | None = None, **more: Any) -> list[Told]:
-    """What is refused where `before` exists, or else what the stack's file says."""
+def reported_problems(
+    stack: str, changes: dict[str, Any], before: Recording | None = None, **more: Any
+) -> list[Reported]:
+    """The problems of the changed file if `before` exists; without it, the environment of the stack's file."""
     with pytest.raises(pulumi.RunError) as caught:
         run(before or recorded(stack), changed(stack, changes), stack, **more)
     assert "nothing was changed" in str(caught.value)
-    return [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    return [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
 
 
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
 @pytest.mark.parametrize("stack, changes, words", REFUSED, ids=[f"{s}-{len(c)}" for s, c, _ in REFUSED])
-def test_what_cannot_change_is_refused_with_what_exists_and_the_way_out(
+def test_immutable_fields_are_refused_with_the_existing_value_and_a_fix(
     stack: str, changes: dict[str, Any], words: dict[str, list[str]], finished: bool
 ) -> None:
-    """Reliability cases R1, R2, R3 and R5: by comparison with what exists, after a failed `up` too."""
-    found = {each.path: each for each in told(stack, changes, finished=finished)}
+    """Reliability cases R1, R2, R3 and R5: by comparison with what exists, also after a failed `up`."""
+    found = {each.path: each for each in reported_problems(stack, changes, finished=finished)}
     assert set(words) <= set(found), found
     for path, texts in words.items():
         for text in texts:
             assert text in " ".join(map(str, vars(found[path]).values())), (text, found[path])
 
 
-def test_every_field_that_is_refused_is_tried() -> None:
+def test_every_immutable_field_has_a_test() -> None:
     """Reliability case R1: of both clouds' tables."""
     tried = {path.partition(":")[2] if path.startswith("gpuyard:net") or path.startswith("gpuyard:cl") else path
              for _, _, words in REFUSED for path in words}  # fmt: skip
@@ -144,10 +147,10 @@ UNCHANGED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("stack, changes", UNCHANGED, ids=[f"{s}-{len(c)}-{n}" for n, (s, c) in enumerate(UNCHANGED)])
-def test_the_same_file_again_is_neither_refused_nor_said_to_change_anything(
+def test_an_unchanged_file_gives_no_error_and_no_warning(
     stack: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reliability case R1: also where defaults are filled in."""
+    """Reliability case R1: also if defaults are written out."""
     config = changed(stack, changes)
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
@@ -174,12 +177,12 @@ BUCKET = {"bucket": "acme-data", "namespace": "training"}
         ),
     ],
 )
-def test_the_last_of_a_persons_own_keys_may_go(stack: str, path: str, last: dict[str, Any]) -> None:
-    """Reliability case R1: the last person shut out, the last bucket taken away, was a KeyError in the preview."""
+def test_the_last_entry_of_a_map_can_be_removed(stack: str, path: str, last: dict[str, Any]) -> None:
+    """Reliability case R1: removing the last access entry or the last bucket caused a KeyError in the preview."""
     run(record(changed(stack, {path: last}), stack), changed(stack, {path: {}}), stack)
 
 
-def test_a_name_with_a_dot_changes_as_others_do() -> None:
+def test_a_name_with_a_dot_is_compared_like_others() -> None:
     """Reliability case R1."""
     before = record(changed("dev", {f"{CLUSTER}/access": {"ann.smith": ENTRY}}), "dev")
     run(before, changed("dev", {f"{CLUSTER}/access": {"ann.smith": {**ENTRY, "level": "edit"}}}), "dev")

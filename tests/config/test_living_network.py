@@ -12,7 +12,7 @@ from recording.stacks import record
 from tests.component import existing_gcp_network as gke
 from tests.component import test_aws_network as eks
 from tests.config.network import DELETE
-from tests.config.test_errors import PROBLEM, Told, changed
+from tests.config.test_errors import PROBLEM, Reported, changed
 from tests.living import changed as run
 
 NET = "gpuyard:network"
@@ -27,7 +27,7 @@ OTHER_SUBNET = "subnet-0cccccccc"
 
 
 def answers(stack: str) -> dict[str, Any]:
-    """What the clouds say of the owners' networks."""
+    """What the clouds return for the existing networks."""
     if stack == "dev":
         return eks.outputs(subnets={OTHER_SUBNET: {"availabilityZone": "us-east-1b"}})
     ranges = [
@@ -35,28 +35,30 @@ def answers(stack: str) -> dict[str, Any]:
         {"rangeName": "services", "ipCidrRange": "10.68.0.0/20"},
         FURTHER,
     ]
-    return gke.says(secondaryIpRanges=ranges)
+    return gke.network_lookups(secondaryIpRanges=ranges)
 
 
-def theirs(stack: str, **existing: Any) -> dict[str, Any]:
-    """The stack in its owner's network, with something else in it."""
+def with_existing_network(stack: str, **existing: Any) -> dict[str, Any]:
+    """The stack in an existing network, with some settings changed."""
     wanted = {key: value for key, value in {**OWNERS[stack], **existing}.items() if value is not DELETE}
     return changed(stack, {f"{NET}/cidr": DELETE, f"{NET}/existing": wanted})
 
 
 @pytest.fixture(scope="module")
 def living() -> dict[str, Recording]:
-    """Both environments, in their owners' networks."""
-    found = {stack: record(theirs(stack), stack, outputs=answers(stack)) for stack in OWNERS}
+    """Both environments, in existing networks."""
+    found = {stack: record(with_existing_network(stack), stack, outputs=answers(stack)) for stack in OWNERS}
     found["dev"].one("aws:eks/cluster:Cluster").outputs["vpcConfig"]["vpcId"] = eks.OWNED["vpc_id"]
     return found
 
 
-def refused(living: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any) -> dict[str, Told]:
+def reported_problems(
+    living: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any
+) -> dict[str, Reported]:
     with pytest.raises(pulumi.RunError) as caught:
         run(living[stack], config, stack, outputs=answers(stack), **more)
     assert "nothing was changed" in str(caught.value)
-    found = [Told(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
+    found = [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
     return {each.path.removeprefix(f"{NET}."): each for each in found}
 
 
@@ -74,47 +76,55 @@ MOVES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
 @pytest.mark.parametrize("stack, change, words", MOVES, ids=[f"{s}-{next(iter(c))}" for s, c, _ in MOVES])
-def test_an_environment_stays_in_its_owners_network(
+def test_an_environment_cannot_move_to_another_existing_network(
     living: dict[str, Recording], stack: str, change: dict[str, Any], words: str, finished: bool
 ) -> None:
-    found = refused(living, stack, theirs(stack, **change), finished=finished)
+    found = reported_problems(living, stack, with_existing_network(stack, **change), finished=finished)
     assert list(found) == [f"existing.{next(iter(change))}"]
     (said,) = found.values()
     assert "cannot move to another" in said.wrong and words in said.fix and "new environment" in said.fix
 
 
 @pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
-def test_it_does_not_move_into_a_network_of_its_own(living: dict[str, Recording], stack: str, path: str) -> None:
-    found = refused(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
+def test_an_environment_cannot_move_from_an_existing_to_a_new_network(
+    living: dict[str, Recording], stack: str, path: str
+) -> None:
+    found = reported_problems(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
     assert list(found) == [path] and "cannot move to another" in found[path].wrong
 
 
 @pytest.mark.parametrize("stack", OWNERS)
-def test_the_same_network_again_is_no_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
-    run(living[stack], theirs(stack), stack, outputs=answers(stack))
+def test_the_same_network_is_not_a_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
+    run(living[stack], with_existing_network(stack), stack, outputs=answers(stack))
     assert warned == []
 
 
-def test_other_subnets_bring_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
+def test_changed_subnets_create_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
     subnets = {**eks.PRIVATE, "us-east-1b": OTHER_SUBNET}
     sizes = {f"cpu-workers-us-east-1{letter}": 1 for letter in "ab"}
-    run(living["dev"], theirs("dev", privateSubnetIds=subnets), "dev", outputs=answers("dev"), sizes=sizes)
+    run(
+        living["dev"],
+        with_existing_network("dev", privateSubnetIds=subnets),
+        "dev",
+        outputs=answers("dev"),
+        sizes=sizes,
+    )
     (said,) = (each for each in warned if each.startswith("nodePools.cpu-workers: network.existing.privateSubnetIds"))
     assert "new nodes are added, then the old ones are deleted (2 nodes at the moment)" in said
 
 
-def test_a_zone_of_the_control_plane_stays_in_an_owners_network_too(living: dict[str, Recording]) -> None:
+def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(living: dict[str, Recording]) -> None:
     """Reliability case R2."""
-    config = theirs("dev", privateSubnetIds={**eks.PRIVATE, "us-east-1c": OTHER_SUBNET})
+    config = with_existing_network("dev", privateSubnetIds={**eks.PRIVATE, "us-east-1c": OTHER_SUBNET})
     config[NET]["zones"] = ["us-east-1a", "us-east-1c"]
     del config[NET]["existing"]["privateSubnetIds"]["us-east-1b"]
-    found = refused(living, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
+    found = reported_problems(living, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
     assert list(found) == ["zones"]
     said = found["zones"]
     assert "the control plane has its interfaces in us-east-1b" in said.wrong
 
 
-def test_further_ranges_come_in_place(living: dict[str, Recording], warned: list[str]) -> None:
-    config = theirs("dev-gke", furtherPodsRanges=["more"])
+def test_additional_pod_ranges_are_added_in_place(living: dict[str, Recording], warned: list[str]) -> None:
+    config = with_existing_network("dev-gke", furtherPodsRanges=["more"])
     run(living["dev-gke"], config, "dev-gke", outputs=answers("dev-gke"))
     assert warned == []

@@ -1,4 +1,4 @@
-"""A file that is changed while nodes run: what would take them away is refused, or said in words that nobody misses."""
+"""A file that changes while nodes run: changes that would delete nodes are refused, or give a clear warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from recording.recording import Recording
 from recording.stacks import record
 from tests.config.test_errors import changed
-from tests.config.test_living import told
+from tests.config.test_living import reported_problems
 from tests.living import changed as run
 
 NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/version"
@@ -27,7 +27,7 @@ def existing(stack: str, changes: dict[str, Any]) -> Recording:
 
 @functools.cache
 def plain(stack: str) -> Recording:
-    """The stack in three zones; recorded once, so look and do not touch."""
+    """The stack in three zones; recorded once, so tests must not modify it."""
     return existing(stack, {})
 
 
@@ -36,14 +36,14 @@ def change(stack: str, before: Recording, changes: dict[str, Any], **more: Any) 
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
-    """Reliability case R2: first refused with the way, then the way, then without a word."""
+def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, warned: list[str]) -> None:
+    """Reliability case R2: first refused with the required steps, then these steps, then accepted without a warning."""
     *kept, gone = ZONES[stack]
     fewer = {f"{NET}/zones": kept}
     leave = {f"{POOLS}/{pool}/zones": kept for pool in ("cpu-workers", "gpu-workers")}
     nodes = {f"{pool}-{zone}": 1 for pool in ("cpu-workers", "gpu-workers-spot") for zone in ZONES[stack]}
     before = plain(stack)
-    (said,) = told(stack, fewer, before=before, sizes=nodes)
+    (said,) = reported_problems(stack, fewer, before=before, sizes=nodes)
     assert said.path == "gpuyard:network.zones"
     assert f"{gone} is no longer in the file, but it has nodes of" in said.wrong
     assert f"keep {gone} here and give" in said.fix and "then remove it" in said.fix
@@ -67,26 +67,28 @@ def test_a_zone_with_nodes_goes_after_the_pools_have_left_it(stack: str, warned:
         (1, {A: 0, B: 1}, 1, f"cpu-workers-{B} has 1 node at the moment, and its share is 0"),
     ],
 )
-def test_on_eks_a_maximum_below_the_size_of_the_moment_is_refused(
+def test_on_eks_a_maximum_below_the_current_size_is_refused(
     has: int, nodes: dict[str, int], max: int, words: str
 ) -> None:
-    """Reliability case R4: nodes in use are never taken away silently."""
+    """Reliability case R4: nodes in use are never deleted silently."""
     before = existing("dev", {f"{NET}/zones": [A, B]})
     pool = {f"{NET}/zones": [A, B], f"{POOLS}/cpu-workers/min": 1, f"{POOLS}/cpu-workers/max": max}
-    (said,) = told("dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()})
+    (said,) = reported_problems(
+        "dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()}
+    )
     assert said.path == "gpuyard:nodePools.cpu-workers.max" and words in said.wrong and "kubectl drain" in said.fix
     change("dev", before, {**pool, f"{POOLS}/cpu-workers/max": 4}, sizes={f"cpu-workers-{zone}": 1 for zone in nodes})
 
 
-def test_on_gke_nodes_above_the_maximum_stay_and_it_is_said(warned: list[str]) -> None:
+def test_on_gke_nodes_above_the_maximum_are_kept_with_a_warning(warned: list[str]) -> None:
     """Reliability case R4."""
     before, zones = plain("dev-gke"), ZONES["dev-gke"]
     change("dev-gke", before, {f"{POOLS}/gpu-workers/max": 2}, sizes={f"gpu-workers-spot-{zone}": 1 for zone in zones})
     assert "nodePools: gpu-workers-spot has 3 nodes; those above its max of 2 are kept until they are idle" in warned
 
 
-def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str]) -> None:
-    """Reliability case R4: EKS refuses a minimum above the size; everybody else's size stays the autoscaler's."""
+def test_on_eks_the_size_is_raised_to_a_raised_minimum(warned: list[str]) -> None:
+    """Reliability case R4: EKS refuses a minimum above the size; the autoscaler keeps control of all other sizes."""
     sizes = {f"cpu-workers-{zone}": count for zone, count in zip(ZONES["dev"], (1, 3, 1))}
     made = change("dev", plain("dev"), {f"{POOLS}/cpu-workers/min": 6}, sizes=sizes)
     found = {each.name: each for each in made.all("NodeGroup") if each.name in sizes}
@@ -99,8 +101,8 @@ def test_on_eks_a_size_below_a_raised_minimum_is_raised_with_it(warned: list[str
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack: str, warned: list[str]) -> None:
-    """Reliability case R6: and `was` deletes nothing."""
+def test_a_renamed_pool_is_reported_as_a_deletion_in_capitals(stack: str, warned: list[str]) -> None:
+    """Reliability case R6: and with `was` nothing is deleted."""
     pools = changed(stack, {})[POOLS]
     renamed = {**pools, "trainers": pools["gpu-workers"]}
     del renamed["gpu-workers"]
@@ -122,7 +124,7 @@ def test_a_pool_under_another_name_is_deleted_in_words_that_nobody_misses(stack:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list[str]) -> None:
+def test_a_removed_capacity_type_is_deleted_with_a_warning(stack: str, warned: list[str]) -> None:
     ladder, zone = f"{POOLS}/gpu-workers/capacity", ZONES[stack][0]
     before = existing(stack, {ladder: ["spot", "on_demand"]})
     change(stack, before, {ladder: ["on_demand"]}, sizes={f"gpu-workers-spot-{zone}": 2})
@@ -136,12 +138,12 @@ def test_a_rung_less_goes_with_its_nodes_and_it_is_said(stack: str, warned: list
     "stack, cloud, has, next, later",
     [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
 )
-def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
+def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
     """Reliability case R3; the step back is in test_living.py."""
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")
-    (said,) = told(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
+    (said,) = reported_problems(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
     assert (
         said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} cannot skip a minor version" in said.wrong
     )
@@ -149,15 +151,15 @@ def test_versions_skip_no_minor(stack: str, cloud: str, has: str, next: str, lat
     change(stack, before, {VERSION: next})
 
 
-def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_no_step_back() -> None:
-    """Reliability case R3: GKE's own rules."""
+def test_gke_nodes_can_be_two_minors_behind_and_channel_upgrades_are_not_downgrades() -> None:
+    """Reliability case R3: the rules of GKE."""
     before = existing("dev-gke", {VERSION: "1.34"})
     (cluster,) = before.all("gcp:container/cluster:Cluster")
     cluster.outputs.update(masterVersion="1.35.1-gke.1")
     change("dev-gke", before, {VERSION: "1.34"})
     for pool in before.all("gcp:container/nodePool:NodePool"):
         pool.outputs["version"] = "1.33.9-gke.1"
-    found = told("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
+    found = reported_problems("dev-gke", {VERSION: "1.36", f"{NET}/zones": ZONES["dev-gke"]}, before=before)
     assert {each.wrong for each in found} == {
         f"nodes of {group} run 1.33 and may be at most two minors behind"
         for group in ("cpu-workers", "gpu-workers-spot")
@@ -165,8 +167,9 @@ def test_gkes_nodes_are_two_minors_behind_at_most_and_a_channel_that_went_on_is_
     assert "--node-pool POOL" in found[0].fix
 
 
-def test_groups_of_before_their_zones_are_said_to_be_divided_and_not_deleted(warned: list[str]) -> None:
-    """Field case A4: a pool's group of all zones, from which AWS can take none; that of one zone goes on."""
+def test_a_former_group_of_all_zones_is_reported_as_split_and_not_deleted(warned: list[str]) -> None:
+    """Field case A4: a former group of all zones is replaced, because AWS cannot remove a zone from it; a group of one
+    zone is kept."""
     one = {f"{POOLS}/big": {"machineTypes": ["m5.4xlarge"], "min": 0, "max": 2, "zones": [B]}}
     before = existing("dev", one)
     resources, spread = {}, before.all("aws:ec2/subnet:Subnet")
@@ -188,5 +191,5 @@ def test_groups_of_before_their_zones_are_said_to_be_divided_and_not_deleted(war
     assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes one group in each of {A}, {B}, {C}")
     assert "(5 nodes at the moment)" in first and second.startswith("nodePools.gpu-workers")
     more = {**one, f"{NET}/zones": ZONES["dev"], f"{POOLS}/cpu-workers/max": 10}
-    (said,) = told("dev", more, before=was, sizes={"big": 3})
+    (said,) = reported_problems("dev", more, before=was, sizes={"big": 3})
     assert f"big-{B} has 3 nodes at the moment, and its share is 2" in said.wrong

@@ -1,4 +1,4 @@
-"""Pulumi.yaml declares what the program reads, and it is generated from the same declarations."""
+"""Pulumi.yaml declares the keys that the program reads, and is generated from the same declarations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DECLARED = {
 }
 
 
-def test_it_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pulumi_yaml_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check"]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_it_declares_every_key_with_its_type_and_default(cloud: str) -> None:
-    """seed row S24: `pulumi config` knows every key. Without a default, the engine's own error about a missing value
-    would come first, and that knows no near names."""
+def test_every_key_is_declared_with_its_type_and_default(cloud: str) -> None:
+    """seed row S24: `pulumi config` lists every key. Without a default, the engine's error about a missing value would
+    come first, and it does not name similar keys."""
     fields = {to_camel(name): field for name, field in on.shape(cloud).fields.items()}
     assert set(DECLARED) == set(fields)
     for key, found in DECLARED.items():
@@ -48,7 +48,7 @@ def test_every_key_of_a_section_is_in_its_description(cloud: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stack", ["prod", "prod-gke"])
-def test_a_declared_default_is_what_omitting_the_key_means(stack: str) -> None:
+def test_a_declared_default_equals_omitting_the_key(stack: str) -> None:
     """The docstrings' defaults, all written into the file at once: the same resources with the same inputs."""
     config = settings(stack)
     shape = on.shape(config["gpuyard:cloud"])

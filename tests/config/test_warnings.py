@@ -1,4 +1,4 @@
-"""What works today and deserves a look is said at every preview, with its place in the file; it stops nobody."""
+"""Warnings: every preview shows valid but risky settings with their path in the file."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> li
 @pytest.mark.parametrize(
     "cidrs", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["128.0.0.0/1"], ["8.8.8.0/24", "0.0.0.0/0"]]
 )
-def test_an_endpoint_that_is_open_to_the_world_is_a_warning(stack: str, cidrs: list[str]) -> None:
+def test_an_endpoint_open_to_the_internet_gives_a_warning(stack: str, cidrs: list[str]) -> None:
     """security case M5: with deletion protection and without, written as one network or as several."""
     (said,) = warned(stack, {CIDRS: cidrs})
     assert said.startswith("cluster.publicAccessCidrs: the API endpoint is open to the whole internet")
     assert warned(stack, {}) == []
 
 
-def test_edit_in_all_namespaces_is_a_warning_and_edit_in_some_is_not() -> None:
-    """security case M2: who may make pods in kube-system has the rights of what runs there."""
+def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
+    """security case M2: a person who can create pods in kube-system gets the permissions of the components there."""
     ci = {"principalArn": "arn:aws:iam::111122223333:role/ci", "level": "edit"}
     (said,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
     assert said.startswith("cluster.access.ci: `edit`") and "namespaces" in said
     assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
 
 
-def test_the_production_example_warns_of_its_mixed_spot_pool_only() -> None:
-    """security cases M2, M5 and M13: nothing open, no rights too wide, no volume for the first who comes."""
+def test_the_production_example_gives_one_warning() -> None:
+    """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))
     (said,) = config.warnings(date(2026, 11, 23))
     assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
 
 
-def test_an_export_of_deletions_is_a_warning() -> None:
+def test_an_export_of_deletions_gives_a_warning() -> None:
     """security case H6."""
     lustre = {"zone": "us-east-1a", "s3": "s3://acme-datasets", "namespace": "research"}
     storage = {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed", "deleted"]}}}
@@ -53,7 +53,7 @@ def test_an_export_of_deletions_is_a_warning() -> None:
     assert warned("dev", {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed"]}}}) == []
 
 
-def test_a_volume_that_any_namespace_may_take_is_a_warning() -> None:
+def test_a_volume_that_any_namespace_can_claim_gives_a_warning() -> None:
     """security case M13."""
     storage = {"lustre": {"zone": "us-east-1a"}, "buckets": {"data": {"bucket": "acme-datasets"}}}
     said = warned("dev", {"gpuyard:storage": storage})
@@ -63,7 +63,7 @@ def test_a_volume_that_any_namespace_may_take_is_a_warning() -> None:
     ]
 
 
-def test_the_end_of_a_versions_support_is_told_in_time_and_never_stops_anybody() -> None:
+def test_the_end_of_support_is_a_warning_and_never_an_error() -> None:
     old = {"gpuyard:cluster/version": "1.33"}
     (said,) = warned("dev", old)
     assert said.startswith("cluster.version: Kubernetes 1.33 left standard support on 2026-07-29")
@@ -73,14 +73,14 @@ def test_the_end_of_a_versions_support_is_told_in_time_and_never_stops_anybody()
     assert "every hour costs more" in said and "2027-07-29" in said
 
 
-def test_the_default_version_ages_as_well() -> None:
+def test_the_default_version_gives_a_warning_when_support_ends() -> None:
     assert warned("dev", {}) == []
     (said,) = [each for each in warned("dev", {}, "2027-03-01") if "release" not in each]
     assert "2027-03-27" in said and "newer gpuyard" in said
 
 
-def test_an_image_of_long_ago_is_told_with_the_way_to_a_newer_one() -> None:
-    """security case M8: pinned releases stay as they are, and every preview says how old they are."""
+def test_an_old_image_release_gives_a_warning_with_the_update() -> None:
+    """security case M8: pinned releases do not change, so every preview shows their age."""
     old = {"gpuyard:nodePools/gpu-workers/release": "1.35.6-20260714"}
     (said,) = warned("dev", old)
     assert said.startswith("nodePools.gpu-workers.release: the nodes' image 1.35.6-20260714 is 132 days old")
@@ -92,12 +92,12 @@ def test_an_image_of_long_ago_is_told_with_the_way_to_a_newer_one() -> None:
 
 
 def test_a_bottlerocket_release_named_after_a_commit_of_digits_has_no_age() -> None:
-    """security case M8: one commit of forty has no letter among its first eight digits."""
+    """security case M8: one in forty commits has no letter in its first eight digits."""
     gpu = "gpuyard:nodePools/gpu-workers"
     assert warned("dev", {f"{gpu}/image": "bottlerocket", f"{gpu}/release": "1.57.0-12345678"}) == []
 
 
-def test_a_pool_of_fewer_nodes_than_zones_is_told() -> None:
+def test_a_pool_with_fewer_nodes_than_zones_gives_a_warning() -> None:
     """field case A4"""
     gpu = "gpuyard:nodePools/gpu-workers"
     (said,) = warned("dev", {f"{gpu}/max": 1})
@@ -105,7 +105,7 @@ def test_a_pool_of_fewer_nodes_than_zones_is_told() -> None:
     assert warned("dev", {f"{gpu}/max": 1, f"{gpu}/zones": ["us-east-1b"]}) == []
 
 
-def test_a_rung_that_never_has_its_turn_is_told() -> None:
+def test_an_unreachable_capacity_type_gives_a_warning() -> None:
     """reliability case R17"""
     for stack in ("dev", "dev-gke"):
         (said,) = warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["on_demand", "spot"]})
@@ -113,8 +113,8 @@ def test_a_rung_that_never_has_its_turn_is_told() -> None:
         assert warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["spot", "on_demand"]}) == []
 
 
-def test_nodes_that_differ_within_a_pool_are_told() -> None:
-    """field case A6: other GPUs, or larger machines behind the first."""
+def test_different_nodes_within_a_pool_give_a_warning() -> None:
+    """field case A6: different GPUs, or larger machine types after the first."""
     gpu = "gpuyard:nodePools/gpu-workers/machineTypes"
     (said,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
     assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
@@ -123,8 +123,8 @@ def test_nodes_that_differ_within_a_pool_are_told() -> None:
     assert warned("dev", {gpu: ["g6.2xlarge"]}) == []
 
 
-def test_more_groups_than_an_account_usually_has_are_told() -> None:
-    """reliability case R17: a group for each rung in each zone."""
+def test_more_groups_than_the_default_quota_give_a_warning() -> None:
+    """reliability case R17: a group for each capacity type in each zone."""
     pool = {"machineTypes": ["m5.large"], "min": 0, "max": 4}
     many = {f"gpuyard:nodePools/pool-{number}": pool for number in range(14)}
     (said,) = warned("dev", many)
@@ -132,11 +132,11 @@ def test_more_groups_than_an_account_usually_has_are_told() -> None:
     assert warned("dev", dict(list(many.items())[:13])) == []
 
 
-def test_google_announces_its_own() -> None:
+def test_end_of_support_warnings_are_only_for_eks() -> None:
     assert warned("dev-gke", {"gpuyard:cluster/version": "1.34"}, "2099-01-01") == []
 
 
-def test_system_pods_on_spot_nodes_alone_are_told() -> None:
+def test_system_pods_on_spot_nodes_only_give_a_warning() -> None:
     cpu = "gpuyard:nodePools/cpu-workers"
     (said,) = warned("dev-gke", {f"{cpu}/capacity": ["spot"]})
     assert said.startswith("nodePools.cpu-workers.capacity: GKE's system pods") and "on_demand" in said
@@ -144,15 +144,15 @@ def test_system_pods_on_spot_nodes_alone_are_told() -> None:
     assert warned("dev-gke", {f"{cpu}/capacity": ["spot"], "gpuyard:nodePools/system": system}) == []
 
 
-def test_a_range_of_pods_beside_another_is_to_be_written_down() -> None:
-    """Another range there would choose another one, and a range in use cannot move."""
+def test_a_pod_range_chosen_around_another_gives_a_warning() -> None:
+    """A change of the other range would change this one, and a range in use cannot change."""
     wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
     (said,) = warned("dev-gke", wide)
     assert said.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in said
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
 
 
-def test_gpus_that_nobody_measures_are_told() -> None:
+def test_gpus_without_metrics_give_a_warning() -> None:
     (said,) = warned("dev-gke", {"gpuyard:cluster/managedDcgm": False})
     assert said.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in said
 
@@ -179,8 +179,8 @@ def test_an_exclusion_that_outlasts_every_version_is_reported(channel: str, last
         assert said(scope, "2026-11-24") == []
 
 
-def test_a_machine_that_the_newest_node_image_does_not_start_on_is_told() -> None:
-    """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when it was last looked at."""
+def test_a_machine_type_that_the_newest_node_image_does_not_support_gives_a_warning() -> None:
+    """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when last checked."""
     high = {f"gpuyard:nodePools/gpu-workers/{key}": value
             for key, value in (("machineTypes", ["a3-highgpu-8g"]), ("zones", ["us-central1-a"]))}  # fmt: skip
     (said,) = warned("dev-gke", {**high, "gpuyard:cluster/version": "1.35"})
@@ -193,6 +193,6 @@ def test_a_machine_that_the_newest_node_image_does_not_start_on_is_told() -> Non
     assert warned("dev-gke", {**mega, "gpuyard:cluster/version": "1.35"}) == []
 
 
-def test_a_withdrawn_machine_type_is_still_told() -> None:
+def test_an_accepted_withdrawn_machine_type_gives_a_warning() -> None:
     (said,) = warned("guide", {})
     assert "p3.2xlarge is withdrawn" in said

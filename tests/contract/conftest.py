@@ -1,4 +1,4 @@
-"""Contract tests look things up in a sandbox folder of their own, which holds nothing and goes afterwards."""
+"""Contract tests use an empty temporary sandbox folder for lookups."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ def provider() -> AwsProvider:
 
 
 def aws_resources(made: Recording) -> list[Resource]:
-    """Those of the recording that the aws provider serves, by name."""
+    """The resources of the recording that the aws provider manages, sorted by name."""
     return sorted((found for found in made.resources.values() if found.package == "aws"), key=str)
 
 
 def refusals(resource: Resource, inputs: dict[str, Any] | None = None) -> list[str]:
-    """What the sandbox's provider has against these inputs."""
+    """The reasons for which the sandbox's provider refuses these inputs."""
     _, failures = provider().check(resource.type, resource.urn, {}, inputs or resource.inputs, b"seed")
     return [f"{resource} {failure.property}: {failure.reason}" for failure in failures]
 
@@ -47,7 +47,7 @@ def requests(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """What the service would refuse although botocore's own validator lets it pass: enums, patterns, lengths."""
+    """What the service would refuse although botocore's validator accepts it: enums, patterns, lengths."""
     kind = shape.type_name
     if kind == "structure":
         for key, item in value.items():
@@ -76,7 +76,7 @@ def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
 
 
 def _python(pattern: str) -> str:
-    """AWS writes Java's patterns; those that occur here differ in Unicode's classes and pairs of surrogates alone."""
+    """AWS writes patterns for Java; those used here differ only in Unicode classes and surrogate pairs."""
     spelled = {
         r"\p{L}": r"\w",
         r"\p{Z}": r"\s",
@@ -111,7 +111,7 @@ POOLS: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def described(case: str) -> list[Resource]:
-    """All of a stack of the repository, or what one more pool adds to the development stack."""
+    """All resources of a stack of the repository, or those that another pool adds to the development stack."""
     if case in EKS:
         return aws_resources(recorded(case))
     config = settings("dev")
@@ -122,13 +122,13 @@ def described(case: str) -> list[Resource]:
 
 
 @pytest.mark.parametrize("case", [*EKS, *POOLS])
-def test_the_provider_takes_every_resource_of_the_stack(case: str) -> None:
+def test_the_provider_accepts_every_resource_of_the_stack(case: str) -> None:
     """seed rows S01 and S06"""
     assert [reason for found in described(case) for reason in refusals(found)] == []
 
 
 @pytest.mark.parametrize("case", [*EKS, *POOLS])
-def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(case: str) -> None:
+def test_every_call_matches_the_api_model_of_aws(case: str) -> None:
     """seed rows S01 and S06"""
     found: list[str] = []
     for resource in described(case):
@@ -141,8 +141,8 @@ def test_every_call_has_the_members_types_enums_and_patterns_of_awss_model(case:
     assert found == []
 
 
-def test_every_resource_makes_a_call() -> None:
-    """Else the checks above would pass on nothing."""
+def test_every_resource_has_a_call_to_check() -> None:
+    """Otherwise the checks above would pass without any call."""
     silent = [str(found) for found in aws_resources(recorded("dev")) if not requests(found)]
     assert silent == []
 
@@ -162,7 +162,7 @@ def test_every_resource_makes_a_call() -> None:
     ],
 )
 def test_a_wrong_input_is_refused_before_any_call(type: str, change: dict[str, Any], words: str) -> None:
-    """Of what the checks let pass, nothing is proven: so each of them refuses something."""
+    """Proves that each of the checks can refuse something."""
     resource = recorded("dev").all(type)[0]
     inputs = {key: value for key, value in {**resource.inputs, **change}.items() if value is not None}
     reasons = refusals(resource, inputs)
@@ -178,8 +178,8 @@ def trust_policies(made: Recording) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_policies_of_our_own_pass_the_linter(stack: str) -> None:
-    """seed row S04: actions exist, resources fit them, nothing is granted by accident."""
+def test_inline_policies_pass_the_linter(stack: str) -> None:
+    """seed row S04: actions exist, resources match them, nothing is granted by accident."""
     documents = [found.inputs["policy"] for found in recorded(stack).all("RolePolicy")]
     assert documents
     findings = [str(finding) for text in documents for finding in analyze_policy_string(text).findings]
@@ -192,8 +192,8 @@ def test_the_linter_finds_an_action_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(stack: str) -> None:
-    """Nobody assumes a role by a wildcard, and a pod's role is for one service account of this cluster."""
+def test_only_aws_services_assume_roles_and_pods_only_with_their_service_account(stack: str) -> None:
+    """No trust policy has a wildcard, and a pod's role is for one service account of this cluster."""
     made = recorded(stack)
     for role, statements in trust_policies(made).items():
         for statement in statements:
@@ -214,8 +214,8 @@ def test_only_aws_services_take_the_roles_and_pods_only_as_their_own_account(sta
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_pod_identities_fit_the_trust_of_their_roles(stack: str) -> None:
-    """An association whose account the role does not trust fails only when the pod starts."""
+def test_pod_identities_match_the_trust_policies_of_their_roles(stack: str) -> None:
+    """If the role does not trust the service account, the pod fails only when it starts."""
     made = recorded(stack)
     by_arn = {
         found.outputs["arn"]: json.loads(found.inputs["assumeRolePolicy"])["Statement"][0] for found in made.all("Role")
@@ -229,7 +229,7 @@ def test_pod_identities_fit_the_trust_of_their_roles(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_managed_policies_exist_under_the_path_that_is_written(stack: str) -> None:
+def test_attached_managed_policies_exist(stack: str) -> None:
     policies = json.loads(aws_managed_policies_data)
     known = {f"arn:aws:iam::aws:policy{found['Path']}{name}" for name, found in policies.items()}
     attached = {found.inputs["policyArn"] for found in recorded(stack).all("RolePolicyAttachment")}
@@ -237,8 +237,8 @@ def test_managed_policies_exist_under_the_path_that_is_written(stack: str) -> No
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_nothing_but_the_control_planes_network_is_open_to_the_world(stack: str) -> None:
-    """The endpoint's networks are the person's choice; no rule of a security group is open."""
+def test_no_security_group_is_open_to_the_internet(stack: str) -> None:
+    """Only the networks of the endpoint are configurable; no rule of a security group is open."""
     made = recorded(stack)
     opened = [
         str(found)
@@ -250,7 +250,7 @@ def test_nothing_but_the_control_planes_network_is_open_to_the_world(stack: str)
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_tags_are_such_as_aws_takes(stack: str) -> None:
+def test_tags_are_valid_for_aws(stack: str) -> None:
     for found in aws_resources(recorded(stack)):
         for key, value in (found.inputs.get("tags") or {}).items():
             assert len(key) <= 128 and len(value) <= 256 and not key.startswith("aws:"), (found, key)

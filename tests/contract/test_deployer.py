@@ -1,4 +1,4 @@
-"""docs/security.md: the policy of whoever deploys to AWS lets every call of the stacks through, and little else."""
+"""docs/security.md: the policy for deployments to AWS allows every call of the stacks, and little else."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ BESIDE = {
 
 
 def policy() -> dict[str, Any]:
-    """The document as it stands on the page."""
+    """The document as it is on the page."""
     found = re.search(r"<!-- deployer policy -->\n```json\n(.*?)```\n<!-- deployer policy end -->", PAGE, re.DOTALL)
     assert found
     return json.loads(found[1])
 
 
 def allowed() -> list[str]:
-    """Every action that it names, patterns included."""
+    """Every action in it, patterns included."""
     lists = [statement["Action"] for statement in policy()["Statement"]]
     return [action for found in lists for action in (found if isinstance(found, list) else [found])]
 
 
 def calls(resource: Resource) -> set[str]:
-    """What a provider calls in the resource's life: created, looked at, changed, tagged, deleted."""
+    """The provider's calls for a resource: create, read, update, tag, delete."""
     row, recorder = rows()[resource.type], Recorder("us-east-1")
     inputs = dict(resource.inputs)
     if row.name and inputs.get(row.name.property) is None:
@@ -108,15 +108,15 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
     assert missing == {}
 
 
-def test_what_is_allowed_by_name_is_needed() -> None:
-    """security case M6: no action is left over from earlier."""
+def test_every_allowed_action_is_needed() -> None:
+    """security case M6: no action is obsolete."""
     spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(BESIDE)
     assert spare == set()
     assert set(BESIDE) <= set(allowed())
 
 
-def test_it_looks_everywhere_and_changes_only_what_the_stacks_are_made_of() -> None:
-    """security case M6: no administrator's right, and patterns only where reading is meant, or EKS's own objects."""
+def test_wildcards_are_limited_to_read_actions() -> None:
+    """security case M6: no administrator permissions, and patterns only for read actions and for EKS."""
     for action in allowed():
         if "*" in action:
             service, _, verb = action.partition(":")
@@ -124,7 +124,7 @@ def test_it_looks_everywhere_and_changes_only_what_the_stacks_are_made_of() -> N
     assert not {"iam:*", "*", "iam:CreateUser", "iam:CreateAccessKey", "iam:CreatePolicy"} & set(allowed())
 
 
-def test_aws_takes_it_as_one_managed_policy() -> None:
+def test_the_policy_fits_into_one_managed_policy() -> None:
     """IAM: 6,144 characters without blanks; and the linter finds no action that does not exist."""
     text = json.dumps(policy(), separators=(",", ":")).replace("ACCOUNT", "123456789012")
     assert len(text) <= 6144, len(text)
@@ -134,6 +134,6 @@ def test_aws_takes_it_as_one_managed_policy() -> None:
 
 
 @pytest.mark.parametrize("service", ["ec2", "eks", "pods.eks", "vpc-flow-logs"])
-def test_roles_are_handed_to_the_services_that_take_them(service: str) -> None:
+def test_roles_can_be_passed_only_to_the_services_that_assume_them(service: str) -> None:
     (statement,) = [each for each in policy()["Statement"] if each["Action"] == "iam:PassRole"]
     assert f"{service}.amazonaws.com" in statement["Condition"]["StringEquals"]["iam:PassedToService"]

@@ -32,13 +32,13 @@ def gcp_resources(stack: str) -> list[Resource]:
 
 
 def refusals(provider: GcpProvider, resource: Resource, inputs: dict[str, Any] | None = None) -> list[str]:
-    """What the sandbox's provider has against these inputs."""
+    """The reasons for which the sandbox's provider refuses these inputs."""
     _, failures = provider.check(resource.type, resource.urn, {}, inputs or resource.inputs, b"seed")
     return [f"{resource} {failure.property}: {failure.reason}" for failure in failures]
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_every_request_is_one_that_googles_api_would_take(provider: GcpProvider, stack: str) -> None:
+def test_every_request_is_valid_for_googles_api(provider: GcpProvider, stack: str) -> None:
     """seed row S01"""
     resources = gcp_resources(stack)
     assert resources
@@ -64,7 +64,7 @@ def test_every_request_is_one_that_googles_api_would_take(provider: GcpProvider,
 def test_a_wrong_input_is_refused_before_any_call(
     provider: GcpProvider, type: str, path: str, value: Any, words: str
 ) -> None:
-    """Of what the checks let pass, nothing is proven: so each of them refuses something."""
+    """Proves that each of the checks can refuse something."""
     resource = recorded("dev-gke").all(type)[0]
     first, _, second = path.partition("/")
     inputs = {**resource.inputs, first: {**resource.inputs.get(first, {}), second: value} if second else value}
@@ -73,7 +73,7 @@ def test_a_wrong_input_is_refused_before_any_call(
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_no_one_but_service_accounts_of_this_project_gets_a_role(stack: str) -> None:
+def test_only_service_accounts_of_the_project_get_roles(stack: str) -> None:
     for found in recorded(stack).all("gcp:projects/iAMMember:IAMMember"):
         assert found.inputs["member"].startswith("serviceAccount:"), found
         assert found.inputs["role"] not in ("roles/owner", "roles/editor"), found
@@ -114,7 +114,7 @@ POOLS: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def added(case: str) -> list[Resource]:
-    """What one more pool adds to the development stack."""
+    """The resources that another pool adds to the development stack."""
     config = settings("dev-gke")
     config["gpuyard:nodePools"]["extra"] = {"min": 0, "max": 4, **POOLS[case]}
     found = record(config, "dev-gke").resources.values()
@@ -122,8 +122,8 @@ def added(case: str) -> list[Resource]:
 
 
 @pytest.mark.parametrize("case", POOLS)
-def test_every_kind_of_pool_is_one_that_googles_api_would_take(provider: GcpProvider, case: str) -> None:
-    """seed rows S03, S06 and S12: shapes, enums, and which settings go together."""
+def test_every_kind_of_pool_is_valid_for_googles_api(provider: GcpProvider, case: str) -> None:
+    """seed rows S03, S06 and S12: types, enums, and compatible settings."""
     found = added(case)
     assert len(found) == len(POOLS[case].get("capacity", ["on_demand"]))
     assert [reason for each in found for reason in refusals(provider, each)] == []
@@ -185,8 +185,9 @@ _NOT_THERE = "is not available in zone"
 
 @hypothesis_settings(max_examples=150, deadline=None)
 @given(spec=_specs)
-def test_what_the_library_lets_pass_googles_rules_let_pass(provider: GcpProvider, spec: Any) -> None:
-    """The library's checks and the simulated API's were written apart; which GPU is in which zone only Google knows."""
+def test_pools_that_the_library_accepts_are_valid_for_google(provider: GcpProvider, spec: Any) -> None:
+    """The checks of the library and of the simulated API were written independently; only Google knows which GPU is in
+    which zone."""
     zones = ["us-central1-a", "us-central1-b"]
     assume(not list(gcp_pools.problems("extra", spec, zones, "1.35")))
     args: Any = {

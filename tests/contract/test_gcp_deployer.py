@@ -1,5 +1,4 @@
-"""docs/security.md: the roles of whoever deploys to Google Cloud let every call of the stacks through, and not much
-else."""
+"""docs/security.md: the roles for deployments to Google Cloud allow every call of the stacks, and not much else."""
 
 from __future__ import annotations
 
@@ -84,7 +83,7 @@ LATER = {"gcp:compute/getInstanceGroup:getInstanceGroup"}
 
 
 def part(name: str) -> dict[str, object]:
-    """A document as it stands on the page."""
+    """A document as it is on the page."""
     found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```\n<!-- {name} end -->", PAGE, re.DOTALL)
     assert found, name
     return yaml.safe_load(found[1])
@@ -98,7 +97,7 @@ def allowed() -> list[str]:
 
 @functools.cache
 def kinds() -> frozenset[str]:
-    """Types of resources and look-ups of all stacks on GKE, and of the choices that none of them makes."""
+    """Types of resources and lookups of all stacks on GKE, and of settings that none of them uses."""
     found = set(LATER)
     for made in [*map(recorded, GKE), *(stack.made for stack in choices.recorded())]:
         found |= {each.type for each in made.resources.values() if each.package == "gcp"}
@@ -106,8 +105,8 @@ def kinds() -> frozenset[str]:
     return frozenset(kind for kind in found if not kind.startswith("pulumi:"))
 
 
-def test_of_every_type_it_is_known_what_it_needs() -> None:
-    """security case M6: none is forgotten, and none is left over from earlier."""
+def test_every_type_of_resource_has_a_list_of_permissions() -> None:
+    """security case M6: the list is complete, and has no obsolete entries."""
     assert kinds() == NEEDED.keys() | ELSEWHERE.keys()
 
 
@@ -122,8 +121,8 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
         assert f"`{role}`" in PAGE
 
 
-def test_what_is_allowed_is_needed() -> None:
-    """security case M6: no right is left over, and none opens the project."""
+def test_every_allowed_permission_is_needed() -> None:
+    """security case M6: no permission is obsolete, and none gives access to the whole project."""
     needed = {permission for text in NEEDED.values() for permission in text.split()}
     assert set(allowed()) - needed == set()
     assert len(allowed()) == len(set(allowed()))
@@ -131,8 +130,8 @@ def test_what_is_allowed_is_needed() -> None:
     assert "iam.serviceAccounts.getAccessToken" not in allowed() and "iam.serviceAccountKeys.create" not in allowed()
 
 
-def test_only_the_roles_of_the_stacks_can_be_granted() -> None:
-    """security case M6: projectIamAdmin without a condition makes itself the owner."""
+def test_the_deployer_can_grant_only_the_roles_of_the_stacks() -> None:
+    """security case M6: with projectIamAdmin without a condition, the deployer could become the owner."""
     stacks = [*map(recorded, GKE), *(stack.made for stack in choices.recorded())]
     granted = {each.inputs["role"]: each.inputs["project"] for made in stacks for each in made.all(GRANTS)}
     own = {role for role, project in granted.items() if project != choices.HOST}
@@ -148,7 +147,7 @@ def test_only_the_roles_of_the_stacks_can_be_granted() -> None:
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_rights_elsewhere_stand_in_their_table(kind: str) -> None:
+def test_permissions_in_other_projects_are_in_their_table(kind: str) -> None:
     """security case M6."""
     for permission in ELSEWHERE[kind].split():
         assert f"`{permission}`" in PAGE and permission not in allowed()

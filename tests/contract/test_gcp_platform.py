@@ -1,4 +1,4 @@
-"""Every choice of network, cluster and storage on Google Cloud against Google's discovery documents."""
+"""Every setting of network, cluster and storage on Google Cloud against Google's discovery documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.gcp.provider import GcpProvider
-from tests.component.existing_gcp_network import says
+from tests.component.existing_gcp_network import network_lookups
 from tests.component.stage import GCP_ZONES
 from tests.config.test_errors import changed
 from tests.contract.test_gcp import refusals
@@ -85,13 +85,13 @@ def provider() -> GcpProvider:
 
 @functools.cache
 def chosen(choice: str) -> Recording:
-    """The development stack with this choice."""
+    """The development stack with this setting."""
     config = changed("dev-gke", {f"gpuyard:{path}": value for path, value in CHOICES[choice].items()})
-    return record(config, "dev-gke", outputs=says())
+    return record(config, "dev-gke", outputs=network_lookups())
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_is_one_that_googles_api_would_take(provider: GcpProvider, choice: str) -> None:
+def test_every_setting_is_valid_for_googles_api(provider: GcpProvider, choice: str) -> None:
     """seed rows S01, S10 and S11"""
     resources = [found for found in chosen(choice).resources.values() if found.package == "gcp"]
     assert len(resources) > 10
@@ -99,8 +99,8 @@ def test_every_choice_is_one_that_googles_api_would_take(provider: GcpProvider, 
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_choice_makes_another_environment(choice: str) -> None:
-    """No key of the file is dropped on the way."""
+def test_every_setting_changes_the_resources(choice: str) -> None:
+    """No key of the file is ignored."""
     usual = record(settings("dev-gke"), "dev-gke")
     made = chosen(choice)
 
@@ -111,7 +111,7 @@ def test_every_choice_makes_another_environment(choice: str) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_right_is_given_to_a_known_member_and_none_is_a_basic_role(choice: str) -> None:
+def test_roles_are_granted_to_known_members_and_are_not_basic(choice: str) -> None:
     made = chosen(choice)
     members = [found for found in made.resources.values() if found.type.rpartition(":")[2].endswith("IAMMember")]
     assert members
@@ -122,14 +122,14 @@ def test_every_right_is_given_to_a_known_member_and_none_is_a_basic_role(choice:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_no_choice_makes_anything_without_an_owner_or_by_a_default_provider(choice: str) -> None:
+def test_every_resource_has_a_parent_and_an_explicit_provider(choice: str) -> None:
     assert [str(found) for found in chosen(choice).orphans()] == []
     assert chosen(choice).without_provider() == []
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_no_choice_turns_the_order_of_a_destroy_around(choice: str) -> None:
-    """seed row S01: node pools go before the cluster, and it before its network, its rights and its key."""
+def test_every_setting_keeps_the_order_of_a_destroy(choice: str) -> None:
+    """seed row S01: node pools are deleted before the cluster, and it before its network, roles and key."""
     made = chosen(choice)
     cluster = made.one("gcp:container/cluster:Cluster")
     for pool in made.all("gcp:container/nodePool:NodePool"):

@@ -1,9 +1,9 @@
-"""What Google refuses of a GKE pool, held against the list that another project keeps: the preconditions of Cluster
+"""What Google refuses in a GKE pool, compared with a list that another project maintains: the preconditions of Cluster
 Toolkit's modules/compute/gke-node-pool (main.tf of 2026-06, 29 of them, in its order).
 
-Each has a mistake that meets its error here, or cannot be written: then no node pool that the library makes has it.
-Not looked for: what a reservation holds (8), and whether it is active (28); both only Google knows, and it says so when
-the first node is wanted. A pool for a reservation to come has `min: 0`.
+Each has a mistake that gives its error here, or cannot be written: then no node pool that the library creates violates
+it. Not checked: the contents of a reservation (8), and whether it is active (28). Only Google knows both, and reports
+them when the first node is requested. A pool for a future reservation has `min: 0`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.config.gke_pools import GPUS, ZONE, gpu, on
-from tests.config.test_errors import told
+from tests.config.test_errors import reported_problems
 from tests.contract.test_gcp import POOLS, added
 
 Inputs = dict[str, Any]
@@ -24,8 +24,8 @@ NAMED = {"name": "l4s"}
 
 @dataclass(frozen=True)
 class Rule:
-    """`number` in the list; `refused`: what is not to stand together. Then a mistake (what is changed in dev-gke, the
-    path and words of its error), or what holds of every node pool that is made."""
+    """`number` in the list; `refused`: what the rule forbids. Then a mistake (what is changed in dev-gke, the path and
+    words of its error), or a condition that every created node pool meets."""
 
     number: int
     refused: str
@@ -40,7 +40,7 @@ def nodes(pool: Inputs) -> Inputs:
 
 
 def kind(pool: Inputs) -> str:
-    """How the pool draws on reservations."""
+    """How the pool uses reservations."""
     return nodes(pool).get("reservationAffinity", {}).get("consumeReservationType", "")
 
 
@@ -216,20 +216,20 @@ MISTAKES = [rule for rule in RULES if rule.changes]
 HOLD = [rule for rule in RULES if rule.holds]
 
 
-def test_every_rule_is_accounted_for() -> None:
+def test_every_rule_has_a_test() -> None:
     assert [rule.number for rule in RULES] == [number for number in range(1, 30) if number not in (18, 19, 20, 28)]
     assert all(rule.changes or rule.holds for rule in RULES)
 
 
 @pytest.mark.parametrize("rule", MISTAKES, ids=lambda rule: f"{rule.number}-{rule.refused}")
-def test_what_cluster_toolkit_refuses_meets_one_error_here(rule: Rule) -> None:
-    (found,) = told("dev-gke", rule.changes or {})
+def test_every_refusal_of_cluster_toolkit_is_one_error(rule: Rule) -> None:
+    (found,) = reported_problems("dev-gke", rule.changes or {})
     assert found.path == rule.path
     assert rule.words in f"{found.wrong} {found.allowed} {found.fix}"
 
 
 @pytest.mark.parametrize("rule", HOLD, ids=lambda rule: f"{rule.number}-{rule.refused}")
-def test_no_node_pool_is_made_that_cluster_toolkit_would_refuse(rule: Rule) -> None:
+def test_every_created_node_pool_passes_the_rules_of_cluster_toolkit(rule: Rule) -> None:
     assert rule.holds is not None
     for case in POOLS:
         for found in added(case):

@@ -1,4 +1,4 @@
-"""What the tests of the pages share: rows and commands of a page, a drawing's lines, and examples with changes."""
+"""Helpers for tests of the pages: rows and commands of a page, lines of a diagram, and examples with changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def text(name: str) -> str:
 
 
 def rows(page: str, head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins with `head`; the line below the head left out."""
+    """The cells of the table whose first line begins with `head`, without the line below it."""
     _, found, rest = page.partition(f"\n| {head} |")
     assert found, f"there is no table {head}"
     lines = rest.partition("\n\n")[0].splitlines()[2:]
@@ -61,7 +61,7 @@ def manifests(page: str) -> list[dict[str, Any]]:
 
 
 def check_diagram(diagram: str) -> None:
-    """It is small, every id is that of one thing, and every arrow leads somewhere."""
+    """Checks that the diagram is small, every id is unique, and every arrow has a target."""
     lines = [line.strip() for line in diagram.splitlines()]
     boxes = [found[1] for line in lines if (found := re.match(r"subgraph (\w+)\[", line))]
     nodes = [found[1] for line in lines if (found := re.match(r"(\w+)[(\[]+\"", line))]
@@ -78,7 +78,7 @@ def check_diagram(diagram: str) -> None:
 def check_out_of_date(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--check` leaves a page that is out of date alone and names the fix; without it the page is written."""
+    """With `--check` an outdated page is reported with the fix and not changed; without it the page is written."""
     page, old = text(name), tmp_path / name
     old.write_text(page.replace("2..20 nodes", "2..19 nodes"))
     path = next(path for path in picture.PAGES if path.name == name)
@@ -92,11 +92,11 @@ def check_out_of_date(
 
 
 def outlive(made: Recording, longer: list[Resource], shorter: list[Resource]) -> None:
-    """A destroy deletes each of `shorter` before it starts with any of `longer`."""
+    """Checks that a destroy deletes all of `shorter` before any of `longer`."""
     assert longer and shorter
     assert all(made.must_outlive(one, other) for one in longer for other in shorter)
 
 
 def protected(made: Recording) -> set[str]:
-    """Names of what Pulumi refuses to delete."""
+    """Names of the resources that Pulumi refuses to delete."""
     return {found.name for found in made.resources.values() if found.options.get("protect")}

@@ -1,4 +1,4 @@
-"""docs/api: fresh, complete, and read from the source as it is written."""
+"""docs/api: up to date, complete, and read from the source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.api.__main__ import FOLDER, main
 from tests.structure.library import component_classes, interface
 
 
-def test_the_pages_are_what_the_docstrings_say() -> None:
+def test_the_pages_are_up_to_date() -> None:
     assert main(["--check"]) == 0
 
 
@@ -121,8 +121,8 @@ def test_make_pages_runs_every_generator_and_keeps_the_worst_status(monkeypatch:
     assert every.main(["--check"]) == 1 and ran == [["--check"], ["--check"]]
 
 
-def test_no_sdk_is_loaded_for_the_pages() -> None:
-    """They are written from source that need not even import."""
+def test_generating_the_pages_loads_no_sdk() -> None:
+    """The pages are generated from source text that is not imported."""
     program = "import sys, pages.api.__main__ as m; m.pages(); print([n for n in sys.modules if 'pulumi' in n])"
     argv = [sys.executable, "-c", program]
     done = subprocess.run(argv, cwd=source.ROOT, capture_output=True, text=True, check=True)

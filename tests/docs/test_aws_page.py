@@ -1,4 +1,4 @@
-"""docs/aws.md: the picture and the tables are those of today's stacks; what is written by hand is true of the code."""
+"""docs/aws.md: the picture and the tables match the stacks; the hand-written parts match the code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def changed(change: Callable[[dict[str, Any]], None], stack: str = "dev") -> Sta
 
 @pytest.fixture(scope="module")
 def ladder() -> Stack:
-    """The dev stack with a pool of three rungs, and one on a capacity block."""
+    """The dev stack with a pool of three capacity types, and one with a capacity block."""
 
     def change(config: dict[str, Any]) -> None:
         block = {
@@ -59,12 +59,12 @@ def ladder() -> Stack:
 # -- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_pages_are_what_make_picture_writes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_generated_parts_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     status = picture.main(["--check"])
     assert status == 0, capsys.readouterr().err
 
 
-def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
+def test_a_page_out_of_date_is_reported_with_the_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page.check_out_of_date("aws.md", tmp_path, monkeypatch, capsys)
@@ -79,7 +79,7 @@ def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
     ],
     ids=["unknown", "missing", "twice"],
 )
-def test_a_part_has_one_place(text: str) -> None:
+def test_a_page_needs_one_place_for_each_part(text: str) -> None:
     with pytest.raises(ValueError, match=r"docs/aws\.md needs one place"):
         placed(text, aws.parts([Stack("dev", recorded("dev"))]), "docs/aws.md")
 
@@ -88,7 +88,7 @@ def test_a_part_has_one_place(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", EKS)
-def test_a_picture_is_small_and_its_arrows_lead_somewhere(name: str) -> None:
+def test_a_picture_is_small_and_its_arrows_have_targets(name: str) -> None:
     page.check_diagram(diagram.mermaid(Stack(name, recorded(name))))
 
 
@@ -125,7 +125,7 @@ def test_the_picture_follows_nat_and_the_endpoint() -> None:
 
 
 @pytest.mark.parametrize("name", EKS)
-def test_every_role_stands_in_the_table(name: str) -> None:
+def test_every_role_is_in_the_table(name: str) -> None:
     stack = Stack(name, recorded(name))
     table = tables.identity([stack])
     for role in stack.made.all("Role"):
@@ -141,7 +141,7 @@ def test_a_role_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         tables.identity([Stack("dev", recorded("dev"))])
 
 
-def test_a_role_that_differs_between_stacks_is_told_apart() -> None:
+def test_a_role_that_differs_between_stacks_is_listed_separately() -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["flowLogDays"] = 7
 
@@ -152,8 +152,8 @@ def test_a_role_that_differs_between_stacks_is_told_apart() -> None:
     assert "| `cluster-nodes` |" in table
 
 
-def test_a_condition_and_a_denial_are_told() -> None:
-    told = tables._statement(
+def test_conditions_and_denials_are_shown() -> None:
+    shown = tables._statement(
         {
             "Effect": "Deny",
             "Action": ["s3:GetObject", "s3:ListBucket"],
@@ -161,10 +161,10 @@ def test_a_condition_and_a_denial_are_told() -> None:
             "Condition": {"StringLike": {"s3:prefix": ["a/*", "b/*"]}},
         }
     )
-    assert told == "not s3: GetObject, ListBucket on `*` where `s3:prefix` is `a/*`, `b/*`"
+    assert shown == "not s3: GetObject, ListBucket on `*` where `s3:prefix` is `a/*`, `b/*`"
 
 
-def test_quotas_count_every_rung_at_its_maximum(ladder: Stack) -> None:
+def test_quotas_count_every_capacity_type_at_its_maximum(ladder: Stack) -> None:
     table = tables.quotas([ladder])
     found = {code: cell for code, cell in re.findall(r"`(L-\w+)` \| \*\*([\d,]+)\*\*", table)}
     machine = find(AWS, "p5.48xlarge")
@@ -180,7 +180,7 @@ def test_a_quota_without_a_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         tables.quotas([Stack("dev", recorded("dev"))])
 
 
-def test_the_examples_tell_ladders_and_gpus(ladder: Stack) -> None:
+def test_the_table_of_examples_shows_capacity_and_gpus(ladder: Stack) -> None:
     table = tables.examples([ladder])
     assert "**train**: p5.48xlarge (8 × H100, 32 × EFA), 0..3, reserved, then spot, then on demand" in table
     assert "**block**: p5.48xlarge (8 × H100, 32 × EFA), 0..3, capacity block" in table
@@ -197,11 +197,11 @@ def test_the_yaml_examples_are_accepted() -> None:
             page.parse("dev", found["config"])
 
 
-def test_aws_commands_are_ones_that_aws_takes() -> None:
+def test_aws_commands_are_valid() -> None:
     """Service, operation and parameters, against AWS's own API models."""
-    told = [line for line in page.commands(PAGE) if line[0] == "aws"]
-    assert told
-    for _, service, command, *options in told:
+    shown = [line for line in page.commands(PAGE) if line[0] == "aws"]
+    assert shown
+    for _, service, command, *options in shown:
         client = boto3.client(service, region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
         operation = client.meta.method_to_api_mapping[command.replace("-", "_")]
         shape = client.meta.service_model.operation_model(operation).input_shape
@@ -240,8 +240,9 @@ def test_other_commands_name_keys_and_verbs_that_exist() -> None:
             page.parse("dev", {line[3]: yaml.safe_load(line[4])})
 
 
-def test_the_pod_that_lists_its_gpus_is_one_that_unprivileged_users_run() -> None:
-    """field case A0: it lands on a GPU node of any pool, asks for one GPU, and claims all as CUDA images do."""
+def test_the_pod_that_lists_its_gpus_is_unprivileged() -> None:
+    """field case A0: it can run on a GPU node of any pool, requests one GPU, and asks for all GPUs in the variable that
+    CUDA images set."""
     (pod,) = [found for found in page.manifests(PAGE) if found.get("metadata", {}).get("name") == "gpus"]
     one, none = pod["spec"]["containers"]
     assert one["resources"]["limits"] == {"nvidia.com/gpu": 1} and "resources" not in none
@@ -252,7 +253,7 @@ def test_the_pod_that_lists_its_gpus_is_one_that_unprivileged_users_run() -> Non
     assert pod["spec"]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
 
 
-def test_what_is_protected_is_what_the_page_names() -> None:
+def test_the_page_lists_every_protected_resource() -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:deletionProtection"] = True
         config["gpuyard:storage"] = {"lustre": {"zone": "us-east-1a"}}
@@ -274,8 +275,8 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
 
 
-def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
-    """What users made, Helm releases, then storage and the add-ons that run on nodes, node pools, cluster, network."""
+def test_the_page_shows_the_order_of_a_destroy() -> None:
+    """Users' objects, Helm releases, then storage and the add-ons that run on nodes, node pools, cluster, network."""
     made = recorded("dev")
     cluster, groups, releases = made.one("aws:eks/cluster:Cluster"), made.all("NodeGroup"), made.all("Release")
     on_nodes = [made.one("aws:eks/addon:Addon", name) for name in ("coredns", "metrics-server", "storage-ebs-csi")]

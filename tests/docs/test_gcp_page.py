@@ -1,4 +1,4 @@
-"""docs/gcp.md: the pictures and the tables are those of today's stacks; what is written by hand is true of the code."""
+"""docs/gcp.md: the pictures and the tables match the stacks; the hand-written parts match the code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def changed(change: Callable[[dict[str, Any]], None]) -> Stack:
 
 @pytest.fixture(scope="module")
 def more() -> Stack:
-    """dev-gke with pools of three rungs, of queued flex-start, and counted by zone; a zonal control plane."""
+    """dev-gke with a pool of three capacity types, one with queued flex-start, one with limits by zone, and a zonal
+    control plane."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"] |= POOLS
@@ -67,7 +68,7 @@ def chosen() -> list[Stack]:
 # -- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_out_of_date_is_left_alone_and_the_fix_is_named(
+def test_a_page_out_of_date_is_reported_with_the_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page.check_out_of_date("gcp.md", tmp_path, monkeypatch, capsys)
@@ -87,7 +88,7 @@ def test_a_table_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("name", GKE)
-def test_a_picture_is_small_and_its_arrows_lead_somewhere(name: str) -> None:
+def test_a_picture_is_small_and_its_arrows_have_targets(name: str) -> None:
     page.check_diagram(diagram.mermaid(Stack(name, recorded(name))))
 
 
@@ -104,7 +105,7 @@ def test_the_picture_shows_what_is_registered(more: Stack) -> None:
     assert "API server</b><br>in us-central1-a<br>" in text and "upgrades held" not in text
 
 
-def test_the_picture_follows_the_ways_in_and_out() -> None:
+def test_the_picture_follows_endpoints_and_nat() -> None:
     def private(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["nat"] = "none"
         config["gpuyard:cluster"] = {"dnsEndpoint": True, "secretsKey": "new"}
@@ -116,7 +117,7 @@ def test_the_picture_follows_the_ways_in_and_out() -> None:
     assert "nat --> internet" in usual and "Cloud NAT" not in alone and "subnetwork --> google_apis" in alone
 
 
-def test_a_network_of_somebody_else_is_drawn_as_such(chosen: list[Stack]) -> None:
+def test_an_existing_network_is_marked_in_the_picture(chosen: list[Stack]) -> None:
     (shared,) = [diagram.mermaid(stack) for stack in chosen if "existing" in stack.name]
     page.check_diagram(shared)
     assert "a VPC of somebody else's" in shared and "10.64.0.0/14" not in shared and "nat" not in shared
@@ -125,7 +126,7 @@ def test_a_network_of_somebody_else_is_drawn_as_such(chosen: list[Stack]) -> Non
 # -- the tables -------------------------------------------------------------------------------------------------------
 
 
-def test_every_api_and_what_it_is_for(chosen: list[Stack]) -> None:
+def test_every_api_is_in_the_table_with_its_purpose(chosen: list[Stack]) -> None:
     table = access.apis([Stack(name, recorded(name)) for name in GKE], chosen)
     found = re.findall(r"^\| `([\w.]+)`(.*?) \| \w", table, re.MULTILINE)
     assert sorted(name for name, only in found if not only) == sorted(services.REQUIRED)
@@ -147,7 +148,7 @@ def test_every_type_of_resource_needs_a_role_of_the_deployer(monkeypatch: pytest
         access.deployer(dev, [])
 
 
-def test_every_grant_stands_in_the_table(chosen: list[Stack]) -> None:
+def test_every_grant_is_in_the_table(chosen: list[Stack]) -> None:
     stacks = [Stack(name, recorded(name)) for name in GKE]
     table = access.identity(stacks, chosen)
     members = [m for stack in (*stacks, *chosen) for kind in ("IAMMember", "BucketIAMMember", "CryptoKeyIAMMember",
@@ -162,7 +163,7 @@ def test_every_grant_stands_in_the_table(chosen: list[Stack]) -> None:
     assert f"{agent} | `roles/compute.networkUser` | the subnetwork, in the host project |" in table
 
 
-def test_one_service_account_and_a_prefix_are_told() -> None:
+def test_grants_to_one_service_account_and_a_prefix_are_shown() -> None:
     def change(config: dict[str, Any]) -> None:
         bucket = {"bucket": "data", "prefix": "train/", "namespace": "ml", "serviceAccount": "trainer"}
         config["gpuyard:storage"] = {"buckets": {"datasets": bucket}}
@@ -177,7 +178,7 @@ def test_a_grant_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         access.identity([Stack("dev-gke", recorded("dev-gke"))], [])
 
 
-def test_quotas_count_every_rung_at_its_maximum(more: Stack) -> None:
+def test_quotas_count_every_capacity_type_at_its_maximum(more: Stack) -> None:
     found = dict(re.findall(r"^\| (.+?) \| \*\*([\d,]+)\*\*", quotas.quotas([more]), re.MULTILINE))
     assert found == {
         # 10 × 1 L4, 3 rungs × 3 × 8 H100, 5 × 1 A100.
@@ -194,8 +195,8 @@ def test_quotas_count_every_rung_at_its_maximum(more: Stack) -> None:
     }  # fmt: skip
 
 
-def test_quotas_are_metrics_that_compute_engine_has() -> None:
-    """Those that compute.v1 lists; newer GPUs have a quota by family, which is not among them."""
+def test_quotas_are_metrics_of_compute_engine() -> None:
+    """Those that compute.v1 lists; newer GPUs have a quota by family, which is not listed there."""
     known = set(discovery.schemas("compute.v1", "Quota")["Quota"]["properties"]["metric"]["enum"])
     assert known >= {"GPUS_ALL_REGIONS", "CPUS", "PREEMPTIBLE_CPUS"}
     for gpu, name in quotas.GPUS.items():
@@ -228,7 +229,7 @@ def test_the_yaml_examples_are_accepted() -> None:
         page.parse("dev-gke", config)
 
 
-def test_the_tolerations_fit_a_pool_of_several_rungs(more: Stack) -> None:
+def test_the_tolerations_match_a_pool_of_several_capacity_types(more: Stack) -> None:
     (shown,) = [found["tolerations"] for found in page.manifests(PAGE) if "tolerations" in found]
     taken = [pool.inputs["nodeConfig"]["taints"] for pool in more.made.all("NodePool") if pool.name.startswith("train")]
     wanted = [{**taint, "effect": "NoSchedule"} for taint in taken[0]]
@@ -249,7 +250,7 @@ def test_the_commands_name_quotas_labels_and_keys_that_exist() -> None:
             page.parse("dev-gke", {line[3]: yaml.safe_load(line[4])})
 
 
-def test_what_is_protected_is_what_the_page_names() -> None:
+def test_the_page_lists_every_protected_resource() -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:deletionProtection"] = True
         config["gpuyard:cluster"]["secretsKey"] = "new"
@@ -268,7 +269,7 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
 
 
-def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
+def test_the_page_shows_the_order_of_a_destroy() -> None:
     """Volumes, classes, then node pools, cluster, network."""
     made = recorded("prod-gke")
     cluster, pools = made.one("gcp:container/cluster:Cluster"), made.all("NodePool")

@@ -1,4 +1,4 @@
-"""What the pages name exists: commands, files, links, examples. The commands themselves run in tests/engine."""
+"""Commands, files, links and examples that the pages name exist. The commands themselves run in tests/engine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing
@@ -51,15 +51,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_path_in_a_table_or_a_sentence_exists(page: Path) -> None:
-    """Paths in backticks that begin with a folder of the project; braces, globs and placeholders aside."""
+    """Paths in backticks that begin with a folder of the project; except braces, globs and placeholders."""
     folders = "components|stack|recording|pages|plugin|examples|sandbox|tests|tools|bench|docs"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text())
     missing = [path for path in named if not (ROOT / path).exists()]
     assert not missing
 
 
-def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """seed row S26: the README's Python, under the recording engine. Installed, `components` is called `gpuyard`."""
+def test_the_example_program_creates_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """seed row S26: the README's Python, under the recorder. When installed, `components` is called `gpuyard`."""
     import components
     import components.aws
 
@@ -84,7 +84,7 @@ def test_the_example_stack_builds_a_pool(monkeypatch: pytest.MonkeyPatch) -> Non
     assert group.inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 
 
-def test_config_in_the_guides_is_config() -> None:
+def test_yaml_examples_have_only_declared_keys() -> None:
     """Every `gpuyard:` key of a YAML example is one that the stack reads."""
     declared = {to_camel(name) for name in on.shape(AWS).fields}
     for page in PAGES:
@@ -95,7 +95,7 @@ def test_config_in_the_guides_is_config() -> None:
 
 
 @pytest.mark.parametrize("command", record.COMMANDS)
-def test_the_readme_shows_a_transcript_of(command: str) -> None:
+def test_the_readme_has_a_transcript(command: str) -> None:
     place = re.search(rf"<!-- transcript: {command} -->\n(.*?)<!-- transcript: end -->", README, re.DOTALL)
     assert place and f"$ {command}\n" in place[1], "make record"
     assert "✔" in place[1] or "✓" in place[1]

@@ -1,4 +1,4 @@
-"""docs/pools.md: what its tables say is true of the code. They are generated from the docstrings of the specs."""
+"""docs/pools.md: its tables match the code. They are generated from the docstrings of the specs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_key_of_the_other_cloud_is_refused(cloud: str, name: str) -> None:
         page.parse(STACKS[cloud], {"gpuyard:nodePools": {"made": pool}})
 
 
-def test_the_defaults_that_depend_are_those_of_the_pools() -> None:
+def test_conditional_defaults_are_those_of_the_pools() -> None:
     cpu, gpu = pool_spec.resolve("cpu", typing.cast(Any, CPU_GKE)), pool_spec.resolve("gpu", typing.cast(Any, GPU_GKE))
     g4 = pool_spec.resolve("g4", typing.cast(Any, {**GPU_GKE, "machine_types": ["g4-standard-48"]}))
     green = pool_spec.resolve("green", typing.cast(Any, BLUE_GREEN))
@@ -84,23 +84,23 @@ def test_the_defaults_that_depend_are_those_of_the_pools() -> None:
         ("spotGraceSeconds", map(str, capacity.GRACES)),
     ],
 )
-def test_the_choices_are_those_of_the_code(name: str, known: Any) -> None:
+def test_the_allowed_values_are_those_of_the_code(name: str, known: Any) -> None:
     meaning = next(each[name] for each in KEYS.values() if name in each).meaning
     assert set(known) <= set(re.findall(r"\w+", meaning))
 
 
-def test_only_gke_has_the_rung_flex() -> None:
+def test_only_gke_has_the_capacity_type_flex() -> None:
     assert "flex (GKE only)" in KEYS[AWS]["capacity"].meaning
     assert set(CLOUDS[GCP].capacity_types) - set(CLOUDS[AWS].capacity_types) == {"flex"}
 
 
 def eks(spec: Mapping[str, Any]) -> set[str]:
-    """Paths of what is wrong with a pool on EKS."""
+    """Paths of the problems of a pool on EKS."""
     return {found.path for found in eks_pools.problems("made", typing.cast(Any, spec), EKS_ZONES, "1.35")}
 
 
 def gke(spec: Mapping[str, Any]) -> set[str]:
-    """Paths of what is wrong with a pool on GKE."""
+    """Paths of the problems of a pool on GKE."""
     return {found.path for found in gke_pools.problems("made", typing.cast(Any, spec), GKE_ZONES, "1.35")}
 
 
@@ -136,19 +136,19 @@ def test_the_ranges_are_those_of_the_code(
 
 
 def ranges(name: str) -> list[tuple[int, int]]:
-    """What a row says of numbers: "30 to 16384", or "up to 604800" for 0 to that."""
+    """The range in a row: "30 to 16384", or "up to 604800" for a range from 0."""
     meaning = next(each[name] for each in KEYS.values() if name in each).meaning
     found = re.findall(r"(?:\b(\d+)|up) to (\d+)", meaning)
     return [(int(low or 0), int(high)) for low, high in found]
 
 
-def test_every_range_of_numbers_is_tried() -> None:
+def test_every_range_of_numbers_has_a_test() -> None:
     elsewhere = {"min", "securityGroupIds", "taints.key"}
     written = {(name, which) for each in KEYS.values() for name in each for which, _ in enumerate(ranges(name))}
     assert {(name, which) for name, which, *_ in RANGES} == {each for each in written if each[0] not in elsewhere}
 
 
-def test_what_is_set_anyway_is_what_pools_get() -> None:
+def test_fixed_settings_on_the_page_are_those_of_the_pools() -> None:
     big_eks = {"machine_types": ["p5.48xlarge"], "min": 0, "max": 1, "zones": EKS_ZONES[:1], "interconnect": True}
     big_gke = {
         "machine_types": ["a3-megagpu-8g"], "min": 0, "max": 1, "zones": GKE_ZONES[:1], "interconnect": True,

@@ -1,4 +1,4 @@
-"""docs/upgrades.md: its table of fields is that of the code."""
+"""docs/upgrades.md: its table of fields matches the code."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def table() -> list[str]:
     return rows
 
 
-def test_the_table_of_fields_is_the_codes() -> None:
-    """Reliability case R1: what the page promises is what is refused and said."""
+def test_the_table_of_fields_matches_the_code() -> None:
+    """Reliability case R1: the page lists what is refused and what gives a warning."""
     section = PAGE.read_text().partition("\n## ")[2].partition("\n## ")[0]
     shown = [line for line in section.splitlines() if line.startswith("| `")]
     assert shown == table(), "write this into docs/upgrades.md:\n" + "\n".join(table())
@@ -41,15 +41,15 @@ def placeholders(template: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name[1]).upper(), template)
 
 
-def test_the_commands_for_what_a_lost_answer_left_are_those_of_the_errors() -> None:
+def test_the_commands_for_orphaned_resources_are_those_of_the_errors() -> None:
     """reliability case R7"""
     section = PAGE.read_text().partition("\n## When a run was cut off\n")[2].partition("\n## ")[0]
     for template in (*conflicts.COMMANDS.values(), conflicts.OBJECT, conflicts.UNPROTECT.removesuffix(" && ")):
         assert f"`{placeholders(template)}`" in section, f"docs/upgrades.md lacks {placeholders(template)}"
 
 
-def test_what_stays_beside_a_second_one_has_a_command_too() -> None:
-    """Reliability case R7: nothing stands in its way, so no error ever names it."""
+def test_orphaned_resources_without_a_conflict_have_a_command() -> None:
+    """Reliability case R7: nothing conflicts with it, so no error names it."""
     section = PAGE.read_text().partition("Delete it before `pulumi destroy`")[2].partition("\n## ")[0]
     shown = set(re.findall(r"^\| ([^|(]+?) (?:\([^|]*\) )?\|", section, re.MULTILINE)) - {"what", "---"}
     names = {

@@ -1,4 +1,4 @@
-"""A copy of the project with a sandbox of its own, driven as a user drives it: by its commands."""
+"""A copy of the project with a separate sandbox, used through its commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """An empty HOME, no credentials; the environment and the tools of this run, which are not what is tested."""
+        """An empty HOME, no credentials; the Python environment and the tools of this run, which are not under test."""
         names = ("PATH", "KUBEBUILDER_ASSETS", "LANG", "GPUYARD_KUBERNETES_PROVIDER")
         kept = {name: os.environ[name] for name in names if name in os.environ}
         cache = os.environ.get("GPUYARD_TOOLS_CACHE") or Path(
@@ -53,7 +53,7 @@ class Project:
         return {**kept, "HOME": str(home), "GPUYARD_VENV": sys.prefix, "GPUYARD_TOOLS_CACHE": str(cache)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command, under way."""
+        """Starts the command."""
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox", *arguments],
             cwd=self.root,
@@ -65,7 +65,8 @@ class Project:
         )
 
     def run(self, *arguments: str, code: int | None = 0, dirty: bool = False) -> subprocess.CompletedProcess[str]:
-        """The command to its end; it must end with `code` (None: with any). A `down` leaves nothing, unless `dirty`."""
+        """Runs the command to its end; it must exit with `code` (None: any code). A `down` leaves nothing, unless
+        `dirty`."""
         child = self.start(*arguments)
         stdout, stderr = child.communicate(timeout=LONGEST)
         done = subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)
@@ -85,17 +86,17 @@ class Project:
         (self.root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
 
     def state(self, stack: str) -> list[dict[str, Any]]:
-        """What the engine keeps of the stack: its resources, as they stand in the file backend."""
+        """The resources of the stack in the engine's state, from the file backend."""
         path = self.home / "state" / ".pulumi" / "stacks" / "gpuyard" / f"{stack}.json"
         return json.loads(path.read_text())["checkpoint"]["latest"]["resources"]
 
     def ports(self, stack: str) -> list[int]:
-        """Those on which something of the stack's sandbox listens."""
+        """The ports on which the stack's sandbox listens."""
         listed = self.json("status", "--stack", stack, "--json")["sandbox"]["processes"]
         return [process["port"] for process in listed if process["port"]]
 
     def processes(self) -> list[int]:
-        """Every process that was started for this copy's sandbox and still lives."""
+        """Every process that was started for this copy's sandbox and still runs."""
         mark, found = f"GPUYARD_SANDBOX={self.home}".encode(), []
         for entry in Path("/proc").glob("[0-9]*/environ"):
             try:
@@ -114,7 +115,7 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A copy for one module's story; whatever it leaves running is stopped at the end."""
+    """A copy for one module's tests; processes that still run are stopped at the end."""
     root = tmp_path_factory.mktemp("project")
     for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
         shutil.copy(ROOT / name, root / name)

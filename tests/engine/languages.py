@@ -41,7 +41,7 @@ def assert_it_is_up(example: Example) -> None:
 
 
 def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:
-    """With `wrong` in place of `right`, a preview ends with the library's own error."""
+    """With `wrong` in place of `right`, a preview ends with the error of the library."""
     path = example.folder / file
     text = path.read_text()
     assert text.count(right) == 1
@@ -56,7 +56,7 @@ def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *s
     assert 'File "' not in printed
 
 
-def assert_it_goes(example: Example) -> None:
+def assert_it_is_destroyed(example: Example) -> None:
     """A destroy leaves nothing in the state, and `down` nothing on the machine."""
     example.destroy()
     assert_nothing_is_left(example.project)

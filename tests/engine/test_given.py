@@ -1,5 +1,5 @@
-"""An environment on what its organization gives it: IAM roles that are there already, one registry for all images, and
-a network without any way out. It comes up, changes a role, and leaves the roles."""
+"""An environment with ready-made IAM roles, one registry for all images, and a network without internet access. It
+comes up, changes a role, and a destroy keeps the roles."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def wanted(who: str, name: str) -> tuple[str, dict[str, Any], list[str]]:
 
 
 @pytest.fixture(scope="module")
-def refused(project: Project) -> str:
-    """What is said without a registry."""
+def error_text(project: Project) -> str:
+    """The error without a registry."""
     write(project, {}, "")
     return project.run("preview", code=1).stderr
 
 
 @pytest.fixture(scope="module")
-def given(project: Project, refused: str) -> dict[str, str]:
+def given(project: Project, error_text: str) -> dict[str, str]:
     """Use → ARN of a role in the simulated account; `other` is a second one for nodes."""
     names = {who: f"yard-{who.replace('_', '-')}" for who in WHO}
     documents = [wanted(who, name) for who, name in names.items()] + [wanted("nodes", "yard-other")]
@@ -65,20 +65,18 @@ def write(project: Project, given: dict[str, str], registry: str = ECR, **change
 
 
 def made(project: Project, kind: str) -> list[dict[str, Any]]:
-    """Resources of a kind that the engine made; those that it has only read are external."""
+    """Resources of a type that the engine created; those that it has only read are external."""
     return [each for each in project.state("dev") if each["type"].endswith(f":{kind}") and not each.get("external")]
 
 
-def test_without_a_registry_it_is_refused(refused: str) -> None:
+def test_a_closed_network_without_a_registry_is_refused(error_text: str) -> None:
     """field case A10"""
-    assert "gpuyard:images.registry" in refused
+    assert "gpuyard:images.registry" in error_text
 
 
-def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
-    project: Project, given: dict[str, str]
-) -> None:
+def test_up_works_with_ready_made_roles_and_one_registry(project: Project, given: dict[str, str]) -> None:
     """Security case M6: with the real engine, pulumi-eks' component included. Field case A10: the sandbox's nodes pull
-    nothing from the internet, so a chart whose image still points there would wait in ImagePullBackOff."""
+    nothing from the internet, so a pod with another image would stay in ImagePullBackOff."""
     write(project, given)
     project.run("up")
     assert [made(project, kind) for kind in ("Role", "RolePolicy", "RolePolicyAttachment")] == [[], [], []]
@@ -97,7 +95,7 @@ def test_it_comes_up_on_roles_that_are_there_with_images_of_its_registry(
     project.run(*kubectl, "wait", "pod/outside", f"--for={reason}", "--timeout=60s")
 
 
-def test_another_role_of_the_nodes_makes_new_ones_and_of_the_cluster_is_refused(
+def test_a_changed_node_role_replaces_groups_and_a_changed_cluster_role_is_refused(
     project: Project, given: dict[str, str]
 ) -> None:
     """Security case M6, reliability case R1."""

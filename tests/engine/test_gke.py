@@ -1,5 +1,5 @@
-"""A living dev-gke changes, and goes: nothing is replaced by surprise, and a plain `pulumi destroy` leaves nothing of
-what GKE makes on its own. One environment for all of it, in order."""
+"""An existing dev-gke changes and is destroyed: no unexpected replacement, and a plain `pulumi destroy` deletes
+everything that GKE itself created. The tests share one environment and run in order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Steps = set[tuple[str, str, tuple[str, ...]]]
 
 @pytest.fixture(scope="module")
 def first(project: Project) -> dict[str, Any]:
-    """What the first `up` of dev-gke says, on an older Kubernetes and with two pools more."""
+    """The result of the first `up` of dev-gke, with an older Kubernetes and two additional pools."""
     config = project.config(STACK)
     config["gpuyard:cluster"]["version"] = OLD
     config[POOLS]["big"] = {"machineTypes": ["n2-standard-16"], "min": 0, "max": 2}
@@ -91,7 +91,7 @@ def to_new_version(config: Config) -> None:
     config["gpuyard:cluster"]["version"] = NEW
 
 
-def test_it_has_the_guides_pools_and_tells_the_story(living: Project, first: dict[str, Any]) -> None:
+def test_up_creates_the_guides_pools_and_the_demo_runs(living: Project, first: dict[str, Any]) -> None:
     """Seed rows S01, S02, S03, S07, S11, S24."""
     assert_the_guides_environment(first, "n2-standard-8", "g2-standard-8", "present")
     assert not [warning for warning in first["warnings"] if "withdrawn" in warning]
@@ -100,14 +100,14 @@ def test_it_has_the_guides_pools_and_tells_the_story(living: Project, first: dic
 
 
 def test_a_new_kubernetes_upgrades_the_control_plane_in_place_and_nothing_else(living: Project) -> None:
-    """seed row S01: nodes follow in a maintenance window."""
+    """seed row S01: nodes are upgraded in a maintenance window."""
     assert preview(living, to_new_version) == [("update", CLUSTER, ("minMasterVersion",))]
 
 
 def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
-    """Seed rows S01, S02, S03: a zone more in the network is one more for the cluster and for the pools that name none
-    themselves; a larger disk is the same pool's. The class `shared`, which names who may mount (security case M12), is
-    another one: Kubernetes changes no class."""
+    """Seed rows S01, S02, S03: an added zone applies to the cluster and to pools without zones; a larger disk changes
+    the pool in place. The class `shared` names the networks that can mount (security case M12) and is replaced: classes
+    are immutable in Kubernetes."""
 
     def change(config: Config) -> None:
         config["gpuyard:network"]["zones"].append("us-central1-c")
@@ -127,8 +127,8 @@ def test_zones_disks_labels_and_limits_change_in_place(living: Project) -> None:
     }
 
 
-def test_a_rung_more_is_a_pool_more_and_a_pool_less_goes_alone(living: Project) -> None:
-    """seed row S12: the rung that is there gets the label and the taint of the class that puts the rungs in order."""
+def test_a_capacity_type_adds_a_pool_and_a_removed_pool_deletes_only_itself(living: Project) -> None:
+    """seed row S12: the existing node pool gets label and taint of the compute class."""
 
     def change(config: Config) -> None:
         config[POOLS]["gpu-workers"]["capacity"] = ["spot", "on_demand"]
@@ -143,7 +143,7 @@ def test_a_rung_more_is_a_pool_more_and_a_pool_less_goes_alone(living: Project) 
 
 
 def test_an_upgrade_and_a_larger_maximum_keep_every_node(living: Project) -> None:
-    """Seed rows S01, S03, S04: those that the autoscaler has ordered too; a second `up` finds nothing to do."""
+    """Seed rows S01, S03, S04: including those that the autoscaler has added; a second `up` changes nothing."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -176,8 +176,8 @@ def test_an_upgrade_and_a_larger_maximum_keep_every_node(living: Project) -> Non
     living.run("kubectl", "--stack", STACK, "--", "delete", "pod", "train")
 
 
-def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_one_first(living: Project) -> None:
-    """What GKE cannot change in place makes the new pool before the old one goes."""
+def test_a_machine_type_changes_in_place_and_a_gpu_count_creates_the_new_pool_first(living: Project) -> None:
+    """For changes that GKE cannot make in place, the new pool is created before the old one is deleted."""
 
     def change(config: Config) -> None:
         config[POOLS]["cpu-workers"]["machineTypes"] = ["n2-standard-16"]
@@ -197,8 +197,8 @@ def test_another_machine_type_is_the_same_pools_and_another_count_of_gpus_a_new_
     assert pool(status, "cpu-workers")["nodes"] == 2
 
 
-def test_a_reserved_pool_that_is_replaced_lets_go_of_its_machines_first(living: Project) -> None:
-    """field case G6: its reservation has one machine, and the sandbox's Google gives no second one."""
+def test_a_replaced_reserved_pool_is_deleted_first(living: Project) -> None:
+    """field case G6: its reservation has one machine, and the simulated Google Cloud does not provide a second one."""
     config = living.config(STACK)
     config[POOLS]["held"]["maxRunSeconds"] = 86400
     living.write(STACK, config)
@@ -208,13 +208,13 @@ def test_a_reserved_pool_that_is_replaced_lets_go_of_its_machines_first(living: 
 
 
 def look(project: Project) -> dict[str, Any]:
-    """What the simulated Google Cloud has."""
+    """The objects of the simulated Google Cloud."""
     return json.loads(project.run("shell", "--stack", STACK, "--", sys.executable, "-c", _LOOK).stdout)
 
 
 @pytest.fixture(scope="module")
 def before(living: Project) -> dict[str, Any]:
-    """A Service for the world, one for the company, a scratch volume and a data set; what the project has then."""
+    """Creates a public and an internal Service, a scratch volume and a data set; returns the project's objects."""
     inner = {**WEB, "metadata": {"name": "inner", "annotations": INTERNAL}}
     wanted = [WEB, inner, *user("scratch", "block"), *user("dataset", "block-fast"), user("files", "shared")[0]]
     (living.root / "work.yaml").write_text(yaml.safe_dump_all(wanted))
@@ -239,13 +239,13 @@ def destroy(living: Project) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def stopped(living: Project, before: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """The destroy while a Filestore instance is to be kept."""
+    """The destroy while a Filestore instance is retained."""
     return destroy(living)
 
 
 @pytest.fixture(scope="module")
 def destroyed(living: Project, stopped: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """The next one, after what its error says."""
+    """The next destroy, after the steps in the error."""
     volume = re.search(r"volume (pvc-[\w-]+)", stopped.stdout + stopped.stderr)
     assert volume, stopped.stdout + stopped.stderr
     patch = json.dumps({"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
@@ -258,20 +258,20 @@ def after(living: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[
     return look(living)
 
 
-def test_a_kept_file_system_stops_the_destroy_before_anything_is_gone(
+def test_a_retained_file_system_stops_the_destroy_before_any_deletion(
     living: Project, before: dict[str, Any], stopped: subprocess.CompletedProcess[str]
 ) -> None:
-    """field case G8: Filestore is peered with the VPC, which Google does not delete before it."""
-    told = stopped.stdout + stopped.stderr
-    assert stopped.returncode != 0 and "are in the network that" in told and "Nothing was deleted" in told
-    assert "modeInstance/us-central1-a/pvc-" in told and "persistentVolumeReclaimPolicy" in told
+    """field case G8: Filestore is peered with the VPC, so Google does not delete the VPC first."""
+    printed = stopped.stdout + stopped.stderr
+    assert stopped.returncode != 0 and "are in the network that" in printed and "Nothing was deleted" in printed
+    assert "modeInstance/us-central1-a/pvc-" in printed and "persistentVolumeReclaimPolicy" in printed
     assert look(living)["objects"].keys() == before["objects"].keys()
 
 
-def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along(
+def test_a_destroy_deletes_load_balancers_firewall_rules_and_endpoint_groups(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
-    """seed row S01: all of it holds the network, and nobody else would remove it."""
+    """seed row S01: all of it blocks the deletion of the network, and nothing else would delete it."""
     there = before["objects"]
     assert {name[:7] for name in there["firewalls"]} >= {"k8s-fw-", "gke-gpu"} and len(there["firewalls"]) == 8
     assert there["networkEndpointGroups"] and there["targetPools"] and there["regionBackendServices"]
@@ -280,7 +280,7 @@ def test_a_destroy_takes_load_balancers_firewall_rules_and_endpoint_groups_along
     assert set(after["objects"]) <= {"disks", "services", "identities"}, "the project's APIs stay enabled"
 
 
-def test_data_outlives_the_destroy_and_is_named(
+def test_data_is_kept_after_the_destroy_and_named(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S11: the class block-fast keeps its disks, block does not."""
@@ -291,7 +291,7 @@ def test_data_outlives_the_destroy_and_is_named(
     assert "claim default/dataset" in line and "20Gi" in line
 
 
-def test_down_says_what_is_kept_and_is_no_failure(living: Project, after: dict[str, Any]) -> None:
+def test_down_lists_what_is_kept_and_succeeds(living: Project, after: dict[str, Any]) -> None:
     done = living.run("down")
     assert after["objects"]["disks"][0] in done.stdout + done.stderr
     assert living.processes() == [] and not living.home.exists()

@@ -1,4 +1,4 @@
-"""Created, but the answer never came: `down` leaves nothing."""
+"""Resources that were created without an answer to the engine: `down` leaves nothing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sandbox.down import LEFT_BEHIND
 from tests.engine.conftest import Project
 
 
-def lose(project: Project, *faults: dict[str, Any]) -> None:
+def lose_answers(project: Project, *faults: dict[str, Any]) -> None:
     project.home.mkdir(exist_ok=True)
     (project.home / "faults.json").write_text(
         json.dumps([{"operation": "create", "phase": "after", "times": 1, **fault} for fault in faults])
     )
 
 
-def test_down_leaves_nothing_though_the_provider_was_killed(project: Project) -> None:
-    """reliability case R7: the provider host is killed while it has objects of which the engine has not heard."""
-    lose(project, *({"match": f"aws:{each}::*", "seconds": 30} for each in ("iam/role:Role", "kms/key:Key")))
+def test_down_leaves_nothing_after_the_provider_was_killed(project: Project) -> None:
+    """reliability case R7: the provider host is killed while it has objects that the engine does not know."""
+    lose_answers(project, *({"match": f"aws:{each}::*", "seconds": 30} for each in ("iam/role:Role", "kms/key:Key")))
     child = project.start("up")
     journal = project.home / "run" / "created.jsonl"
     deadline = time.monotonic() + 300
@@ -36,9 +36,9 @@ def test_down_leaves_nothing_though_the_provider_was_killed(project: Project) ->
     assert project.processes() == [] and not project.home.exists()
 
 
-def test_down_ends_well_without_a_state(project: Project) -> None:
-    """reliability case R7: the state is gone; what the clouds still have is named and goes with the sandbox."""
-    lose(project, {"match": "aws:ec2/natGateway:NatGateway::*", "error": "made to fail", "phase": "before"})
+def test_down_succeeds_without_a_state(project: Project) -> None:
+    """reliability case R7: the state is missing; the remaining objects are listed and deleted with the sandbox."""
+    lose_answers(project, {"match": "aws:ec2/natGateway:NatGateway::*", "error": "made to fail", "phase": "before"})
     project.run("up", code=1)
     for left in (project.home / "state" / ".pulumi" / "stacks" / "gpuyard").glob("dev*"):
         left.unlink()

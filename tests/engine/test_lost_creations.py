@@ -1,5 +1,5 @@
-"""Created, but the answer never came: `up` as often as its errors say, with the commands that they give, makes the
-environment whole, and `down` leaves nothing. For every type where `$GPUYARD_EVERY_TYPE` asks for it."""
+"""Resources that were created without an answer to the engine: running the commands in the errors and `up` again
+completes the environment, and `down` leaves nothing. With `$GPUYARD_EVERY_TYPE`, for every type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recording.stacks import recorded
 from sandbox import conflicts
 from sandbox.tests import clis
 from tests.engine.conftest import Project
-from tests.engine.test_lost_answers import lose
+from tests.engine.test_lost_answers import lose_answers
 
 AGAIN = "run the same command again"
 TRIES = 40
@@ -27,20 +27,20 @@ IN_CLUSTER = ("kubernetes:core/v1:Namespace", "kubernetes:helm.sh/v3:Release")
 
 @pytest.fixture(scope="module", autouse=True)
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """`aws` and `gcloud`, as a person has them."""
+    """The programs `aws` and `gcloud`."""
     with clis.programs(tmp_path_factory.mktemp("clis")) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
         yield
 
 
 def shown(stderr: str) -> list[str]:
-    """The commands below an error's last line."""
+    """The commands that an error shows."""
     lines = stderr.partition("\nFix: ")[2].splitlines()
     return [line.strip() for line in lines if line.startswith("    ")]
 
 
 def as_the_errors_say(project: Project, stack: str) -> list[str]:
-    """Brings the stack up; the commands that it took."""
+    """Runs `up` and the commands in its errors until it succeeds; returns the commands."""
     used = []
     for _ in range(TRIES):
         done = project.run("up", "--stack", stack, "--json", code=None)
@@ -55,13 +55,13 @@ def as_the_errors_say(project: Project, stack: str) -> list[str]:
 
 
 def types(stack: str) -> set[str]:
-    """Those that a simulated provider makes."""
+    """The types that a simulated provider creates."""
     made = recorded(stack).resources.values()
     return {found.type for found in made if found.package in ("aws", "gcp", "kubernetes")}
 
 
 def needed(stack: str) -> set[str]:
-    """How the commands begin for what is in the way of a second creation of the stack's types."""
+    """The beginnings of the commands for objects that conflict with a second creation of the stack's types."""
     found = {conflicts.COMMANDS.get(token, "kubectl delete ") for token in types(stack) - {*conflicts.NEVER}}
     # EC2 answers a second association of a subnet with the same table as it answered the first.
     return {template.partition("{")[0] for template in found if "disassociate-route-table" not in template}
@@ -69,22 +69,23 @@ def needed(stack: str) -> set[str]:
 
 @pytest.mark.skipif(not EVERY, reason="GPUYARD_EVERY_TYPE is not set")
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
-def test_up_becomes_whole_though_the_answer_to_every_type_was_lost_once(project: Project, stack: str) -> None:
-    """Reliability cases R7, R10. It takes some twenty runs of `up`: only where `$GPUYARD_EVERY_TYPE` asks for it. Each
-    type's command by itself is tried in sandbox/tests/unit/aws/test_conflicts.py and its twin for Google Cloud."""
+def test_up_converges_after_a_lost_answer_for_every_type(project: Project, stack: str) -> None:
+    """Reliability cases R7, R10. It takes about twenty runs of `up`, so it runs only with `$GPUYARD_EVERY_TYPE`. The
+    command of each type is tested separately in sandbox/tests/unit/aws/test_conflicts.py and its twin for Google
+    Cloud."""
     faults = [lost(token) for token in sorted(types(stack))]
     # A short delay: whatever can be made at the same time is under way before the first error ends the run.
-    lose(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
+    lose_answers(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
     used = as_the_errors_say(project, stack)
     plain = [command.replace("--region us-east-1 ", "") for command in used]
     assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
     settled_and_gone(project, stack)
 
 
-def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: Project) -> None:
-    """Reliability case R7: the provider host is killed while the creation of the cluster lingers; then the answers to
-    a namespace and a release are lost. One command each of `aws`, `kubectl` and `helm`."""
-    lose(project, {"match": f"{CLUSTER}::*", "seconds": 60})
+def test_up_converges_after_lost_answers_for_cluster_namespace_and_release(project: Project) -> None:
+    """Reliability case R7: the provider host is killed during the creation of the cluster; then the answers for a
+    namespace and a release are lost. One command each of `aws`, `kubectl` and `helm`."""
+    lose_answers(project, {"match": f"{CLUSTER}::*", "seconds": 60})
     child = project.start("up")
     journal = project.home / "run" / "created.jsonl"
     deadline = time.monotonic() + 300
@@ -96,7 +97,7 @@ def test_a_cluster_made_while_the_provider_died_and_what_is_lost_in_it(project: 
     os.kill(json.loads((project.home / "run" / "host.json").read_text())["pid"], signal.SIGKILL)
     _, said = child.communicate(timeout=600)
     assert AGAIN in " ".join(said.split())
-    lose(project, *map(lost, IN_CLUSTER))
+    lose_answers(project, *map(lost, IN_CLUSTER))
     used = as_the_errors_say(project, "dev")
     for start in ("aws --region us-east-1 eks delete-cluster", "helm uninstall", "kubectl delete namespace"):
         assert any(command.startswith(start) for command in used), (start, used)

@@ -1,4 +1,4 @@
-"""The guide's environment to the letter, and the production environments: each comes up, tells the story and goes."""
+"""The guide's exact environment, and the production environments: each comes up, runs the demo and is destroyed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.engine.test_story import assert_the_guides_environment
 from tests.engine.workloads import WEB
 
 
-def test_the_guides_environment_comes_up_to_the_letter_and_tells_the_story(project: Project) -> None:
+def test_the_guides_environment_comes_up_and_the_demo_runs(project: Project) -> None:
     """Seed rows S01, S02, S03, S07, S11, S24."""
     up: dict[str, Any] = project.json("up", "--stack", "guide", "--json")
     assert_the_guides_environment(up, "m5.2xlarge", "p3.2xlarge", "true")
@@ -27,7 +27,7 @@ def test_the_guides_environment_comes_up_to_the_letter_and_tells_the_story(proje
 
 
 def assert_production_pools(up: dict[str, Any]) -> None:
-    """The same sizes and ladders on both clouds."""
+    """Checks that both clouds have the same sizes and capacity types."""
     pools = {pool["name"]: pool for pool in up["status"]["node_pools"]}
     assert {name: (pool["min"], pool["max"], pool["capacity"]) for name, pool in pools.items()} == {
         "cpu-workers": (3, 30, ["on_demand"]),
@@ -39,15 +39,15 @@ def assert_production_pools(up: dict[str, Any]) -> None:
 
 
 def call_from(project: Project, address: str) -> None:
-    """Where the person at the sandbox is from now on."""
+    """Sets the network from which the sandbox's calls come."""
     project.home.mkdir(exist_ok=True)
     (project.home / "caller.json").write_text(json.dumps({"address": address}))
 
 
-def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
-    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; the sandbox takes down
-    what deletion protection keeps a real destroy from. Field case A3: from the internet nobody reaches that endpoint,
-    and somebody in the network goes on from there."""
+def test_the_production_environment_comes_up_and_is_destroyed(project: Project) -> None:
+    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; `down` deletes what
+    deletion protection keeps in a real destroy. Field case A3: the endpoint is unreachable from the internet, and the
+    run continues from inside the network."""
     call_from(project, "198.51.100.7")
     outside = project.run("up", "--stack", "prod", code=1)
     assert "i/o timeout (the sandbox calls from 198.51.100.7)" in outside.stderr
@@ -68,9 +68,9 @@ def test_the_production_environment_comes_up_and_goes(project: Project) -> None:
     assert not project.home.exists()
 
 
-def test_the_production_environment_on_gke_comes_up_and_goes(project: Project) -> None:
-    """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; the DNS
-    endpoint is the way in for kubectl and for what empties the cluster."""
+def test_the_production_environment_on_gke_comes_up_and_is_destroyed(project: Project) -> None:
+    """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; kubectl and
+    the cleanup use the DNS endpoint."""
     up: dict[str, Any] = project.json("up", "--stack", "prod-gke", "--json")
     assert_production_pools(up)
     kubectl = ("kubectl", "--stack", "prod-gke", "--", "get", "-o", "name")

@@ -1,8 +1,8 @@
-"""A stack that the previous release brought up goes on with this one: nothing that holds data or nodes is replaced or
-deleted, and a destroy needs no `up` before it.
+"""A stack that the previous release created continues with this one: nothing with data or nodes is replaced or deleted,
+and a destroy does not require an `up` before it.
 
-The previous release's program and library come from an archive (data/README.md says how it is made). The sandbox is
-today's for both: what is compared is what the engine's state says, and what this release makes of it.
+The previous release's program and library come from an archive (data/README.md describes how it is made). Both use the
+current sandbox; the tests compare the engine's state with what this release plans.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAY_GO = ("pulumi:providers:",)
 
 @contextmanager
 def previous(project: Project) -> Iterator[None]:
-    """The copy runs the previous release's program, with that release's stack files; these stay afterwards."""
+    """The copy runs the previous release's program with that release's stack files, which stay afterwards."""
     folder = project.root / "previous"
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(folder, filter="data")
@@ -60,7 +60,7 @@ def previous(project: Project) -> Iterator[None]:
 
 
 def objects(project: Project, stack: str) -> set[tuple[str, str]]:
-    """(type, id) of everything that a provider made for the stack."""
+    """(type, id) of everything that a provider created for the stack."""
     return {
         (found["type"], found["id"])
         for found in project.state(stack)
@@ -69,13 +69,13 @@ def objects(project: Project, stack: str) -> set[tuple[str, str]]:
 
 
 def provider_of_contents(project: Project, stack: str) -> bytes:
-    """The reference to the class that deletes what is in the cluster, as the state has it."""
+    """The reference in the state to the class that deletes the contents of the cluster."""
     (contents,) = (found for found in project.state(stack) if found["type"].endswith(CONTENTS))
     return base64.b64decode(contents["inputs"]["__provider"])
 
 
-def harm(preview: dict[str, Any]) -> list[tuple[str, str]]:
-    """(operation, URN) of every step that deletes or replaces what an upgrade has to leave alone."""
+def harmful_steps(preview: dict[str, Any]) -> list[tuple[str, str]]:
+    """(operation, URN) of every step that deletes or replaces a resource that an upgrade must keep."""
     return [
         (step["operation"], step["urn"])
         for step in preview["steps"]
@@ -85,7 +85,7 @@ def harm(preview: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def brought_up(project: Project) -> Project:
-    """Both clouds' development stacks as the previous release makes them, one CPU pool and one GPU pool each."""
+    """Both clouds' development stacks as the previous release creates them, with one CPU pool and one GPU pool each."""
     with previous(project):
         for stack in (AWS, GKE):
             project.run("up", "--stack", stack)
@@ -98,7 +98,7 @@ def brought_up(project: Project) -> Project:
 def test_a_preview_replaces_and_deletes_nothing(stack: str, brought_up: Project) -> None:
     shown = brought_up.json("preview", "--stack", stack, "--json")
     assert shown["changes"]["same"] > 30, "the preview does not see the stack"
-    assert harm(shown) == []
+    assert harmful_steps(shown) == []
 
 
 def test_an_up_keeps_every_object_and_a_second_one_changes_nothing(brought_up: Project) -> None:
@@ -111,7 +111,7 @@ def test_an_up_keeps_every_object_and_a_second_one_changes_nothing(brought_up: P
 
 
 def test_a_destroy_needs_no_up_before_it(brought_up: Project) -> None:
-    """The state names a module of the previous release, `components.addons.cleanup`. It must load, or the load
+    """The state names a module of the previous release, `components.addons.cleanup`. If it cannot be loaded, the load
     balancers and volumes of the cluster's users stay."""
     kubectl = ("kubectl", "--stack", GKE, "--")
     (brought_up.root / "web.yaml").write_text(yaml.safe_dump(WEB))

@@ -1,7 +1,7 @@
-"""The real charts, for a machine where they can be reached: `GPUYARD_CHARTS` names a folder of them.
+"""The real charts, if they are available: `GPUYARD_CHARTS` names a folder of them.
 
-docs/air-gapped.md says how to make one. Everything that the charts render passes the real API server here, with the
-kinds that they bring, and `dev` and `prod` go their whole way on it.
+docs/air-gapped.md describes how to make one. The real API server accepts everything that the charts render, with their
+custom kinds, and `dev` and `prod` go through their whole life.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def share_of_a_core(project: Project, program: str, seconds: float = 20) -> floa
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_an_environment_lives_on_the_real_charts(project: Project, stack: str) -> None:
+def test_an_environment_works_with_the_real_charts(project: Project, stack: str) -> None:
     """field cases C1, C2 and C4: up, nothing to change, demo, down."""
     mirror = str(Path(CHARTS).resolve())
     project.write(stack, {**project.config(stack), "gpuyard:charts": {"mirror": mirror}})

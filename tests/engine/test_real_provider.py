@@ -1,7 +1,7 @@
-"""Pulumi's own Kubernetes provider as the judge of the simulated one: both lead an environment through the same life.
+"""Pulumi's Kubernetes provider compared with the simulated one: both run an environment through the same steps.
 
 Runs where `$GPUYARD_KUBERNETES_PROVIDER` names the provider and `$GPUYARD_CHARTS` a folder of the charts (the real
-provider knows no stand-ins); see docs/air-gapped.md and sandbox/README.md.
+provider does not support stand-ins); see docs/air-gapped.md and sandbox/README.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "u
 
 
 def objects(project: Project, stack: str) -> dict[str, Any]:
-    """Everything in the cluster that the state knows, as it was asked for and as it came."""
+    """Inputs and outputs of every object of the cluster in the state."""
     found = {}
     for resource in project.state(stack):
         if not resource["type"].startswith("kubernetes:"):
@@ -54,8 +54,8 @@ def settled(value: Any) -> Any:
     return DRAWN.sub("#", value) if isinstance(value, str) else value
 
 
-def lead(project: Project, stack: str, provider: str) -> list[Any]:
-    """up, up again, a change, a refresh, down: what each of them did, in words that do not depend on the run."""
+def run_through(project: Project, stack: str, provider: str) -> list[Any]:
+    """up, up again, a change, a refresh, down: the result of each step, without values that differ between runs."""
     os.environ["GPUYARD_KUBERNETES_PROVIDER"] = provider
     tracked = (project.root / f"Pulumi.{stack}.yaml").read_bytes()
     # GKE takes no charts.
@@ -93,11 +93,11 @@ def lead(project: Project, stack: str, provider: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("stack", sorted(CHANGES))
-def test_the_real_provider_does_what_the_simulated_one_does(
+def test_the_real_and_the_simulated_provider_behave_the_same(
     project: Project, stack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPUYARD_KUBERNETES_PROVIDER", PROVIDER)
-    simulated, real = lead(project, stack, ""), lead(project, stack, PROVIDER)
+    simulated, real = run_through(project, stack, ""), run_through(project, stack, PROVIDER)
     for moment, ours, theirs in zip(("up", "second up", "change", "status", "objects"), simulated, real):
         assert ours == theirs, f"{stack}, {moment}"
     assert set(real[1]) <= {"same", "read"}, real[1]

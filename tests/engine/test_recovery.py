@@ -1,4 +1,4 @@
-"""What a killed or failed run leaves, the next one puts right."""
+"""The next run repairs what a killed or failed run leaves."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def pids_of(project: Project, *programs: str) -> list[int]:
     return found
 
 
-def cut_off(project: Project, sign: str, timeout: float = 300) -> None:
-    """Starts `up` and kills the command and its engine, without a word, once the state holds `sign`."""
+def kill_up(project: Project, sign: str, timeout: float = 300) -> None:
+    """Starts `up` and kills the command and its engine once the state contains `sign`."""
     child = project.start("up")
     state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
     deadline = time.monotonic() + timeout
@@ -41,9 +41,9 @@ def cut_off(project: Project, sign: str, timeout: float = 300) -> None:
 
 
 def test_a_killed_up_converges(project: Project) -> None:
-    """Killed in the network, at the cluster and at a node group, one after the other, and then left alone."""
+    """`up` is killed during the network, the cluster and a node group, and then runs to its end."""
     for sign in ("aws:ec2/natGateway", "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"):
-        cut_off(project, sign)
+        kill_up(project, sign)
     project.run("up")
     again = project.json("up", "--json")
     assert again["changed"] == 0, again["changes"]
@@ -55,8 +55,8 @@ def test_a_killed_up_converges(project: Project) -> None:
     assert len(again["status"]["node_pools"]) == 2
 
 
-def test_killed_servers_come_back_and_two_at_once_are_kept_apart(project: Project) -> None:
-    """As after a reboot: every process of the sandbox is gone, its files are there."""
+def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project) -> None:
+    """As after a reboot: every process of the sandbox is stopped, its files exist."""
     for pid in project.processes():
         try:
             os.kill(pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_killed_servers_come_back_and_two_at_once_are_kept_apart(project: Projec
     assert len(again["status"]["nodes"]) == 2
 
 
-def test_a_corrupt_state_is_mended(project: Project) -> None:
+def test_a_corrupt_state_is_repaired(project: Project) -> None:
     state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
     state.write_text(state.read_text()[:1000])
     done = project.run("up")
@@ -87,7 +87,7 @@ def test_a_corrupt_state_is_mended(project: Project) -> None:
     assert project.json("up", "--json")["changed"] == 0
 
 
-def test_a_fault_is_one_error_and_the_next_up_goes_on(project: Project) -> None:
+def test_a_fault_is_one_error_and_the_next_up_continues(project: Project) -> None:
     fault = {
         "match": "aws:eks/addon:Addon::metrics-server",
         "operation": "delete",

@@ -1,5 +1,5 @@
-"""The dev environment's life under the real engine, in order: up, up again, look, change, demo; then, after people have
-worked in it, a plain `pulumi destroy`: nothing is left that costs money, data stays."""
+"""The dev environment under the real engine, in order: up, up again, reads, changes, demo; then, with objects of users
+in it, a plain `pulumi destroy`: nothing with costs is left, data is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.engine.workloads import WEB, user
 
 @pytest.fixture(scope="module")
 def first(project: Project) -> dict[str, Any]:
-    """What the first `up` said."""
+    """The result of the first `up`."""
     return project.json("up", "--json")
 
 
@@ -36,7 +36,7 @@ def pool(status: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def assert_the_guides_environment(up: dict[str, Any], cpu_machine: str, gpu_machine: str, taint: str) -> None:
-    """The guide's figures, on the machines and with the taint's value that each cloud has."""
+    """Checks the guide's values, with the machine types and the taint value of each cloud."""
     cpu, gpu = pool(up["status"], "cpu-workers"), pool(up["status"], "gpu-workers")
     assert (cpu["machine_types"], cpu["min"], cpu["max"], cpu["nodes"]) == ([cpu_machine], 2, 20, 2)
     assert (gpu["machine_types"], gpu["min"], gpu["max"], gpu["nodes"]) == ([gpu_machine], 0, 10, 0)
@@ -53,7 +53,7 @@ def test_up_builds_the_guides_environment(first: dict[str, Any]) -> None:
     assert_the_guides_environment(first, "m5.2xlarge", "g6.2xlarge", "true")
 
 
-def test_storage_classes_are_there(first: dict[str, Any]) -> None:
+def test_storage_classes_exist(first: dict[str, Any]) -> None:
     """Seed row S11: EFS shared, EBS for one pod, one default."""
     classes = {found["name"]: found for found in first["status"]["storage_classes"]}
     assert classes["shared"]["provisioner"] == "efs.csi.aws.com"
@@ -62,8 +62,9 @@ def test_storage_classes_are_there(first: dict[str, Any]) -> None:
     assert [name for name, found in classes.items() if found["default"]] == ["block"]
 
 
-def test_releases_are_there_and_say_what_they_are(first: dict[str, Any]) -> None:
-    """Seed rows S04, S05, S18. Whether a chart could be rendered depends on the network; a stand-in is never silent."""
+def test_helm_releases_exist_and_stand_ins_are_labelled(first: dict[str, Any]) -> None:
+    """Seed rows S04, S05, S18. Whether a chart can be rendered depends on the network; a stand-in is always
+    reported."""
     releases = {found["chart"]: found for found in first["status"]["releases"]}
     assert {"nvidia-device-plugin", "cluster-autoscaler", "dcgm-exporter"} <= set(releases)
     assert {found["status"] for found in releases.values()} == {"deployed"}
@@ -89,9 +90,9 @@ def test_kubectl_in_the_shell_lists_nodes_and_classes(dev: Project) -> None:
     assert "storageclass.storage.k8s.io/shared" in classes
 
 
-def test_our_kubeconfigs_are_secret(dev: Project) -> None:
-    """In the outputs that a person sees, and in the state of everything that is ours. (pulumi-eks keeps one in the
-    clear; it holds no credential, only how to get one.)"""
+def test_kubeconfigs_are_secret(dev: Project) -> None:
+    """In the outputs, and in the state of all resources of the library. (pulumi-eks keeps one in plain text; it has no
+    credential, only the command that gets one.)"""
     shown = dev.run("shell", "--", "pulumi", "stack", "output", "--stack", "dev", "--json").stdout
     assert '"kubeconfig": "[secret]"' in shown
     state = json.loads((dev.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json").read_text())
@@ -106,7 +107,7 @@ def test_our_kubeconfigs_are_secret(dev: Project) -> None:
         assert isinstance(value, dict) and "ciphertext" in value, f"{owner} keeps its kubeconfig in the clear"
 
 
-def test_the_tracked_stack_file_is_left_alone(dev: Project) -> None:
+def test_the_tracked_stack_file_is_not_changed(dev: Project) -> None:
     """After up, preview, shell and plain pulumi."""
     from sandbox.paths import ROOT
 
@@ -116,7 +117,7 @@ def test_the_tracked_stack_file_is_left_alone(dev: Project) -> None:
 
 
 def steps(preview: dict[str, Any]) -> set[tuple[str, str]]:
-    """(operation, type::name) of what a preview would do to custom resources, providers aside."""
+    """(operation, type::name) of what a preview would do to custom resources, without providers."""
     found = {(step["operation"], f"{step['type']}::{step['urn'].rsplit('::', 1)[-1]}") for step in preview["steps"]}
     return {step for step in found if "pulumi:" not in step[1] and not step[1].startswith("gpuyard:")}
 
@@ -134,7 +135,7 @@ def changed(dev: Project, change: Any) -> dict[str, Any]:
         path.write_bytes(before)
 
 
-def test_a_label_and_a_size_change_in_place_and_another_pool_touches_no_other(dev: Project) -> None:
+def test_labels_and_sizes_change_in_place_and_a_new_pool_changes_no_other(dev: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         pools = config["gpuyard:nodePools"]
         pools["gpu-workers"]["labels"]["team"] = "vision"
@@ -154,8 +155,8 @@ def test_a_label_and_a_size_change_in_place_and_another_pool_touches_no_other(de
     }
 
 
-def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
-    """Reliability case R6a: and says it in one line."""
+def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None:
+    """Reliability case R6a: and one line says so."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
@@ -172,7 +173,7 @@ def test_a_machine_type_change_makes_the_new_group_first(dev: Project) -> None:
 
 
 def known(dev: Project) -> dict[str, str]:
-    """What the engine knows of, with the time of each one's last change."""
+    """The resources in the state, with the time of their last change."""
     return {each["urn"]: each["modified"] for each in dev.state("dev")}
 
 
@@ -193,12 +194,13 @@ def test_a_wrong_value_is_one_error_and_changes_nothing(dev: Project) -> None:
     assert known(dev) == state
 
 
-def test_demo_tells_the_whole_story(dev: Project) -> None:
-    """Seed rows S04, S05, S07, S08, S09, S10, S12: pending, 0 to 1, runs tainted, reclaimed, back, to 0."""
-    told = dev.json("demo", "--json")
-    assert told["ok"] is True
-    assert all(step["ok"] for step in told["steps"])
-    names = [step["name"] for step in told["steps"]]
+def test_demo_shows_every_step(dev: Project) -> None:
+    """Seed rows S04, S05, S07, S08, S09, S10, S12: a pending pod, a new node, a run on a tainted node, an interruption,
+    a second run, and scale-down to zero."""
+    report = dev.json("demo", "--json")
+    assert report["ok"] is True
+    assert all(step["ok"] for step in report["steps"])
+    names = [step["name"] for step in report["steps"]]
     assert names.index("pending") < names.index("running") < names.index("reclaimed") < names.index("back to zero")
     status = dev.json("status", "--json")
     assert pool(status, "gpu-workers")["nodes"] == 0
@@ -221,13 +223,13 @@ print(json.dumps({
 
 
 def look(dev: Project) -> dict[str, Any]:
-    """What the simulated account has, by AWS's own API."""
+    """The objects of the simulated account, from the API of AWS."""
     return json.loads(dev.run("shell", "--", sys.executable, "-c", _LOOK).stdout)
 
 
 @pytest.fixture(scope="module")
 def before(dev: Project) -> dict[str, Any]:
-    """With a Service, a scratch volume and a data set: what the account has then, and the ports that answer."""
+    """Creates a Service, a scratch volume and a data set; returns the objects of the account and the open ports."""
     wanted = dev.root / "work.yaml"
     wanted.write_text(yaml.safe_dump_all([WEB, *user("scratch", "block"), *user("dataset", "block-fast")]))
     dev.run("kubectl", "--", "apply", "-f", str(wanted))
@@ -252,10 +254,10 @@ def after(dev: Project, destroyed: subprocess.CompletedProcess[str]) -> dict[str
     return look(dev)
 
 
-def test_a_destroy_takes_load_balancers_and_volumes_along(
+def test_a_destroy_deletes_load_balancers_and_volumes(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
-    """seed row S01: the network goes, which a load balancer's interfaces would hold."""
+    """seed row S01: the network is deleted, which the interfaces of a load balancer would prevent."""
     assert before["vpcs"] and any(group.startswith("k8s-elb-") for group in before["groups"])
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert (after["balancers"], after["vpcs"]) == ([], [])
@@ -263,7 +265,7 @@ def test_a_destroy_takes_load_balancers_and_volumes_along(
     assert not [group for group in after["groups"] if group.startswith("k8s-elb-")]
 
 
-def test_data_outlives_the_destroy_and_is_named(
+def test_data_is_kept_after_the_destroy_and_named(
     before: dict[str, Any], destroyed: subprocess.CompletedProcess[str], after: dict[str, Any]
 ) -> None:
     """seed row S11: the class block-fast keeps its volumes."""
@@ -272,7 +274,7 @@ def test_data_outlives_the_destroy_and_is_named(
     assert "claim default/dataset" in line and "20Gi" in line
 
 
-def test_down_says_what_is_kept_and_leaves_nothing_running(
+def test_down_lists_what_is_kept_and_stops_all_processes(
     dev: Project, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     assert before["ports"] and dev.processes()

@@ -1,4 +1,5 @@
-"""The example in TypeScript: its SDK is generated from the schema, it compiles strictly, and it comes up and goes."""
+"""The example in TypeScript: its SDK is generated from the schema, it compiles with `--strict`, comes up and is
+destroyed."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ import pytest
 
 from plugin import schema
 from tests.engine.conftest import LONGEST, Project
-from tests.engine.languages import Example, assert_it_goes, assert_it_is_refused, assert_it_is_up
+from tests.engine.languages import Example, assert_it_is_destroyed, assert_it_is_refused, assert_it_is_up
 from tools.provide import provide
 
 OLDEST_NODE = 20
 
 
 def node_is_missing() -> str:
-    """Why TypeScript cannot run on this machine; "" where it can."""
+    """The reason why TypeScript cannot run on this machine, or ""."""
     if not shutil.which("node") or not shutil.which("npm"):
         return "Node.js and npm are not on PATH"
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(bool(why := node_is_missing()), reason=why or "N
 
 
 def npm(example: Example, *arguments: str, code: int = 0) -> str:
-    """npm with the machine's own settings: the registry is not part of what is tested."""
+    """npm with the settings of the machine: the registry is not under test."""
     done = subprocess.run(
         ["npm", *arguments],
         cwd=example.folder,
@@ -57,7 +58,7 @@ def example(project: Project) -> Example:
     return made
 
 
-def test_it_compiles_strictly(example: Example) -> None:
+def test_the_example_compiles_with_strict(example: Example) -> None:
     npm(example, "run", "check")
 
 
@@ -74,7 +75,7 @@ def test_a_wrong_value_is_refused_without_a_traceback(example: Example) -> None:
     assert_it_is_refused(example, "index.ts", "10.0.0.0/16", "10.0.0.5/16", *said)
 
 
-def test_it_comes_up_and_goes(example: Example) -> None:
+def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:
     example.pulumi("up", "--yes", "--skip-preview")
     assert_it_is_up(example)
-    assert_it_goes(example)
+    assert_it_is_destroyed(example)

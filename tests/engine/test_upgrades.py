@@ -1,4 +1,4 @@
-"""A living environment changes: what a preview shows, then the change itself; nothing is replaced by surprise."""
+"""An existing environment changes: the preview, then the change itself, without unexpected replacements."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENTRIES = """access_entries={
 
 @pytest.fixture(scope="module")
 def living(project: Project) -> Project:
-    """The development environment on an older Kubernetes, with a zone, a node and a pool more, up."""
+    """The development environment on an older Kubernetes, with an additional zone, node and pool, up."""
     config = project.config("dev")
     config["gpuyard:network"]["zones"] = [*ZONES, THIRD]
     config["gpuyard:nodePools"]["cpu-workers"]["min"] = 3
@@ -60,8 +60,9 @@ def living(project: Project) -> Project:
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard 0.1.0 in what has moved since: default providers of aws and of dynamic resources were in use,
-    pulumi-eks made the access entries, and (in the state) a pool of one zone had a group of its rung's name."""
+    """gpuyard 0.1.0 as far as it differs from now: default providers of aws and of dynamic resources were in use,
+    pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with the name of its
+    capacity type."""
     changes = [
         ("stack/aws.py", "providers=[stack_providers.python()],", ""),
         ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),
@@ -81,13 +82,13 @@ def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
 
 
 def groups(*rungs: str) -> set[str]:
-    """The node groups of these rungs, one in each zone."""
+    """The node groups of these capacity types, one in each zone."""
     return {f"{GROUP}::{rung}-{zone}" for rung in rungs for zone in ZONES}
 
 
 @contextmanager
 def written(living: Project, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """A changed config; it is put back."""
+    """Writes a changed config, and restores the old one at the end."""
     path = living.root / "Pulumi.dev.yaml"
     before = path.read_bytes()
     config = copy.deepcopy(living.config("dev"))
@@ -100,7 +101,8 @@ def written(living: Project, change: Callable[[dict[str, Any]], None]) -> Iterat
 
 
 def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: str) -> set[tuple[str, str]]:
-    """(operation, type::name) of every step that a changed config would take, with one warning that has these words."""
+    """(operation, type::name) of every step that a changed config would take, and checks that one warning has these
+    words."""
     with written(living, change):
         shown = living.json("preview", "--json")
     if words:
@@ -108,10 +110,10 @@ def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: s
     return steps(shown)
 
 
-def test_an_environment_of_the_first_version_goes_on_without_a_replacement(living: Project) -> None:
-    """field cases A4, A16 and A17: the replacement of a ClusterCleanup would empty a cluster in use, an access entry
-    that is made a second time is refused, and a group keeps its nodes under the name that it has now. Only providers
-    come and go; nothing else is touched."""
+def test_an_environment_of_the_first_version_continues_without_replacement(living: Project) -> None:
+    """field cases A4, A16 and A17: the replacement of a ClusterCleanup would delete the contents of a cluster in use,
+    an access entry that is created a second time is refused, and a renamed group keeps its nodes. Only providers are
+    created and deleted; nothing else changes."""
     contents = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
     assert "::default::" in contents[0]["provider"], "the environment is not that of the first version"
     found = [(step["operation"], step["type"]) for step in living.json("preview", "--json")["steps"]]
@@ -125,8 +127,8 @@ def test_an_environment_of_the_first_version_goes_on_without_a_replacement(livin
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) -> None:
-    """field case A16: taking an entry away and lowering another are ordinary edits, with protection on."""
+def test_access_can_be_removed_while_the_cluster_is_protected(living: Project) -> None:
+    """field case A16: removing an entry and lowering the level of another work while protection is on."""
     config = living.config("dev")
     del config["gpuyard:cluster"]["access"]["bob"]
     config["gpuyard:cluster"]["access"]["ann"]["level"] = "edit"
@@ -138,7 +140,7 @@ def test_a_person_is_shut_out_while_the_cluster_is_protected(living: Project) ->
     assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
-def test_what_cannot_change_is_refused_at_once_and_nothing_is_changed(living: Project) -> None:
+def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
     """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all."""
 
     def change(config: dict[str, Any]) -> None:
@@ -202,9 +204,9 @@ def zones_of_serve(living: Project) -> list[str]:
     return sorted(homes)
 
 
-def test_a_zone_goes_after_the_pools_with_a_pod_in_each(living: Project) -> None:
-    """Reliability case R2: the order that the refusal names; the pods of the zone go on in the others. Reliability case
-    R4: two zones share the `min` of three, and a group's size is raised with its share."""
+def test_a_zone_is_removed_after_the_pools_have_left_it(living: Project) -> None:
+    """Reliability case R2: in the order that the error names; the pods of the zone continue in the others. Reliability
+    case R4: two zones share the `min` of three, and a group's size is raised with its share."""
     (living.root / "serve.json").write_text(json.dumps(SERVE))
     living.run("kubectl", "--", "apply", "-f", "serve.json")
     assert zones_of_serve(living) == [*ZONES, THIRD]
@@ -247,7 +249,7 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     }
 
 
-def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: Project) -> None:
+def test_an_added_zone_replaces_neither_cluster_nor_pool(living: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
@@ -261,10 +263,11 @@ def test_a_zone_more_adds_subnets_and_replaces_neither_cluster_nor_pool(living: 
     assert made and all("us-east-1c" in name for name in made), made
 
 
-def test_a_chart_a_rung_a_disk_and_a_pool_less_each_touch_what_is_their_own(living: Project) -> None:
-    """Four edits in one preview, each with names of its own. Seed row S05: a chart's version, one line in versions.py,
-    updates its release. Seed row S12: a rung more (on demand when spot runs dry) makes groups, replaces none and tells
-    the autoscaler. A larger disk rolls the nodes of the same groups. A pool less deletes what was its own."""
+def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_resources(living: Project) -> None:
+    """Four changes in one preview, each of different resources. Seed row S05: a chart's version, one line in
+    versions.py, updates its release. Seed row S12: an additional capacity type (on demand after spot) creates groups,
+    replaces none and reaches the autoscaler. A larger disk replaces the nodes of the same groups. A removed pool
+    deletes only its resources."""
 
     def change(config: dict[str, Any]) -> None:
         pools = config["gpuyard:nodePools"]
@@ -295,8 +298,8 @@ def test_a_chart_a_rung_a_disk_and_a_pool_less_each_touch_what_is_their_own(livi
     assert {*done} == {"update", "create", "delete"}
 
 
-def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living: Project) -> None:
-    """seed rows S03 and S04: the engine takes the size of the moment, and not that of its last update."""
+def test_a_larger_maximum_keeps_the_nodes_of_the_autoscaler(living: Project) -> None:
+    """seed rows S03 and S04: the engine uses the current size, and not that of its last update."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -324,9 +327,9 @@ def test_a_larger_maximum_keeps_the_nodes_that_the_autoscaler_has_ordered(living
     living.run("kubectl", "--", "delete", "pod", "train", "--wait=false")
 
 
-def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
-    """seed row S01: what the preview showed is what happens, and a second `up` finds nothing to do. Reliability case
-    R6a: the nodes are of the new version."""
+def test_the_upgrade_keeps_the_nodes(living: Project) -> None:
+    """seed row S01: the update equals the preview, and a second `up` changes nothing. Reliability case R6a: the nodes
+    are of the new version."""
     before = living.json("status", "--json")
     config = living.config("dev")
     to_new_version(config)
@@ -340,8 +343,8 @@ def test_the_upgrade_itself_keeps_the_nodes(living: Project) -> None:
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(living: Project) -> None:
-    """The pods of the old nodes have somewhere to go."""
+def test_a_changed_machine_type_creates_the_new_group_before_the_old_one_is_deleted(living: Project) -> None:
+    """So the pods of the old nodes can move."""
     config = living.config("dev")
     config["gpuyard:nodePools"]["cpu-workers"]["machineTypes"] = ["m6i.2xlarge"]
     living.write("dev", config)
@@ -351,8 +354,8 @@ def test_another_machine_type_brings_the_new_group_up_before_the_old_one_goes(li
     assert living.json("up", "--json")["changed"] == 0
 
 
-def test_a_pool_takes_another_name_and_keeps_its_nodes(living: Project) -> None:
-    """Reliability case R6: without `was` a preview says in capitals what goes; with it no node does."""
+def test_a_renamed_pool_keeps_its_nodes(living: Project) -> None:
+    """Reliability case R6: without `was`, a preview shows in capitals what is deleted; with it, no node is deleted."""
 
     def change(config: dict[str, Any]) -> None:
         pools = config["gpuyard:nodePools"]

@@ -1,11 +1,11 @@
-"""The example in YAML comes up and goes, through the plugin."""
+"""The example in YAML comes up and is destroyed, through the plugin."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.engine.conftest import Project
-from tests.engine.languages import Example, assert_it_goes, assert_it_is_refused, assert_it_is_up
+from tests.engine.languages import Example, assert_it_is_destroyed, assert_it_is_refused, assert_it_is_up
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_a_misspelled_key_is_refused(example: Example) -> None:
     assert_it_is_refused(example, "Pulumi.yaml", "publicAccessCidrs", "publicAccessCidr", "publicAccessCidr")
 
 
-def test_it_comes_up_and_goes(example: Example) -> None:
+def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:
     example.pulumi("up", "--yes", "--skip-preview")
     assert_it_is_up(example)
-    assert_it_goes(example)
+    assert_it_is_destroyed(example)

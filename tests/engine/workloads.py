@@ -1,4 +1,4 @@
-"""What people run in the clusters of these tests, as manifests."""
+"""Manifests of workloads for these tests."""
 
 from __future__ import annotations
 

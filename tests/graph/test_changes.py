@@ -1,5 +1,5 @@
-"""The tables of what a change of a field does (stack/aws/changes.py, stack/gcp/changes.py) against the resources that
-it changes, and against what the clouds change in place."""
+"""The tables of what a change of a field does (stack/aws/changes.py, stack/gcp/changes.py) compared with the resources
+that it changes, and with what the clouds change in place."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def groups(made: Recording, cloud: str, pool: str) -> dict[str, Resource]:
 
 
 def effect(cloud: str, both: tuple[Recording, Recording], pool: str) -> Effect:
-    """What the engine and the cloud make of the pool's change."""
+    """The effect of the pool's change on engine and cloud."""
     before, after = (groups(made, cloud, pool) for made in both)
     assert before and after
     found = Effect.IN_PLACE
@@ -246,7 +246,7 @@ def template(made: Recording, pool: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_change_of_a_pool_does_what_the_table_says(cloud: str, both: tuple[Recording, Recording]) -> None:
+def test_a_change_of_a_pool_has_the_effect_in_the_table(cloud: str, both: tuple[Recording, Recording]) -> None:
     """Reliability case R1: every field of a pool, on both clouds."""
     rules: dict[str, Rule] = on.changes(cloud).RULES
     said = {field: rules[f"nodePools.*.{field}"].effect for field in FIELDS[cloud]}
@@ -254,9 +254,9 @@ def test_a_change_of_a_pool_does_what_the_table_says(cloud: str, both: tuple[Rec
     assert {f: e.value for f, e in done.items()} == {f: e.value for f, e in said.items()}
 
 
-def test_every_field_of_a_pool_is_tried(cloud: str) -> None:
-    """Reliability case R1. A section as such is one of its fields; facts of a machine type and a former name change
-    nothing that exists, and have tests of their own."""
+def test_every_field_of_a_pool_has_a_test(cloud: str) -> None:
+    """Reliability case R1. A section is tested by one of its fields; facts of a machine type and a former name change
+    nothing that exists, and have separate tests."""
     rules = on.changes(cloud).RULES
     wanted = {path.removeprefix("nodePools.*.") for path in rules if path.startswith("nodePools.*.")}
     sections = {field for field in wanted if any(other.startswith(f"{field}.") for other in wanted)}
@@ -264,12 +264,12 @@ def test_every_field_of_a_pool_is_tried(cloud: str) -> None:
     assert wanted - sections - elsewhere == set(FIELDS[cloud])
 
 
-def test_every_field_of_the_file_has_a_rule_and_no_rule_is_of_another(cloud: str) -> None:
-    """Reliability case R1: also of fields to come."""
+def test_exactly_the_fields_of_the_file_have_a_rule(cloud: str) -> None:
+    """Reliability case R1: including future fields."""
     assert set(on.changes(cloud).RULES) == set(fields(cloud))
 
 
 def fields(cloud: str) -> list[str]:
-    """Every path of the file, by its declaration: what a person may write at it is no map of further fields."""
+    """Every path of the file, by its declaration: without maps of further fields."""
     keys = {"aws": ["aws:region"], "gcp": ["gcp:region", "gcp:project"]}[cloud]
     return ["gpuyard:cloud", *keys, *(path for path in changes.fields(on.shape(cloud)) if path != "cloud")]

@@ -1,4 +1,4 @@
-"""The resource graph of every stack in this repository, as the engine would hold it."""
+"""The resource graph of every stack in this repository, as in the engine's state."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ def pools(made: Recording, stack: str) -> dict[str, Resource]:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_names_of_all_resources_are_those_that_the_last_release_had(stack, golden) -> None:
+def test_urns_equal_those_of_the_last_release(stack, golden) -> None:
     """seed row S24: one file per environment. A URN that changes replaces a resource: it needs an alias."""
     golden(f"urns-{stack}", recorded(stack).tree())
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_a_preview_without_any_resource_shows_what_the_update_makes(stack: str) -> None:
+def test_the_first_preview_shows_all_resources_of_the_update(stack: str) -> None:
     assert recorded(stack, preview=True).tree() == recorded(stack).tree()
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_every_resource_has_an_owner(stack: str) -> None:
+def test_every_resource_has_a_parent(stack: str) -> None:
     assert [str(found) for found in recorded(stack).orphans()] == []
 
 
 @pytest.mark.parametrize("stack", ALL)
 def test_nothing_uses_a_default_provider(stack: str) -> None:
-    """field case A17: the identity comes from one place. Dynamic resources too name theirs."""
+    """field case A17: all resources use the same identity. Dynamic resources have an explicit provider as well."""
     assert recorded(stack).without_provider() == []
     assert settings(stack)["pulumi:disable-default-providers"] == ["*"]
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_the_kubeconfig_is_secret_wherever_it_goes(stack: str) -> None:
+def test_the_kubeconfig_is_secret_everywhere(stack: str) -> None:
     made = recorded(stack)
     assert "kubeconfig" in made.secret_exports
     provider = made.one("pulumi:providers:kubernetes", "kubernetes")
@@ -65,7 +65,7 @@ def test_the_kubeconfig_is_secret_wherever_it_goes(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_node_pools_go_before_the_control_plane_and_it_before_the_network(stack: str) -> None:
+def test_node_pools_are_deleted_before_the_control_plane_and_it_before_the_network(stack: str) -> None:
     """seed row S01: a destroy leaves nothing behind that a later step still needs."""
     made = recorded(stack)
     cluster = control_plane(made, stack)
@@ -78,7 +78,7 @@ def test_node_pools_go_before_the_control_plane_and_it_before_the_network(stack:
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_everything_inside_kubernetes_goes_before_the_control_plane_and_its_provider(stack: str) -> None:
+def test_kubernetes_objects_are_deleted_before_the_control_plane_and_its_provider(stack: str) -> None:
     made = recorded(stack)
     cluster, provider = control_plane(made, stack), made.one("pulumi:providers:kubernetes", "kubernetes")
     inside = [found for found in made.resources.values() if found.package == "kubernetes"]
@@ -90,7 +90,7 @@ def test_everything_inside_kubernetes_goes_before_the_control_plane_and_its_prov
 
 @pytest.mark.parametrize("stack", EKS)
 def test_no_value_of_a_chart_is_null_or_an_empty_list(stack: str) -> None:
-    """pulumi-kubernetes#2731, #2034: such a value gets lost on its way, and the chart's own stays."""
+    """pulumi-kubernetes#2731, #2034: such a value is dropped, and the chart's default applies."""
     releases = recorded(stack).all("Release")
     assert releases
     for release in releases:
@@ -106,8 +106,8 @@ def lost(values: Any, path: str = "values") -> list[str]:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
-    """Else a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
+def test_releases_are_deleted_before_the_nodes_that_run_them(stack: str) -> None:
+    """Otherwise a destroy waits for pods that no node can drain (pulumi-eks#1226)."""
     made = recorded(stack)
     groups = pools(made, stack)
     homes = {
@@ -120,8 +120,8 @@ def test_releases_go_before_the_nodes_that_run_them(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str) -> None:
-    """Load balancers and volumes that Kubernetes made: drivers, DNS, nodes, routes and rights outlive them."""
+def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> None:
+    """For load balancers and volumes of Kubernetes: drivers, DNS, nodes, routes and permissions outlive them."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
     longer = [control_plane(made, stack), *pools(made, stack).values(), made.one("aws:eks/addon:Addon", "coredns")]
@@ -136,8 +136,8 @@ def test_what_users_have_made_goes_while_all_that_it_takes_still_runs(stack: str
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str) -> None:
-    """GKE's drivers and load balancer controllers are the control plane's; nodes let go of the volumes."""
+def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> None:
+    """On GKE, drivers and load balancer controllers run in the control plane; nodes detach the volumes."""
     made = recorded(stack)
     contents = made.one(CONTENTS)
     longer = [control_plane(made, stack), *made.all(POOLS["gcp"]), *made.all("StorageClass")]
@@ -151,8 +151,8 @@ def test_what_users_have_made_goes_while_nodes_and_network_are_there(stack: str)
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_the_autoscaler_goes_before_every_pool(stack: str) -> None:
-    """seed row S04: it would fight the removal of the groups that it owns."""
+def test_the_autoscaler_is_deleted_before_every_pool(stack: str) -> None:
+    """seed row S04: otherwise it would resize groups that are being deleted."""
     made = recorded(stack)
     for pool in pools(made, stack).values():
         assert made.must_outlive(pool, made.one(RELEASE, "cluster-autoscaler-release")), pool
@@ -171,7 +171,7 @@ def test_add_ons_that_need_a_node_wait_for_the_cpu_pool(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", EKS)
 def test_the_exporter_waits_for_the_kinds_of_the_prometheus_operator(stack: str) -> None:
-    """seed row S18: its ServiceMonitor is refused where the kind does not exist."""
+    """seed row S18: its ServiceMonitor is refused if the kind does not exist."""
     made = recorded(stack)
     operator, exporter = made.one(RELEASE, "monitoring-release"), made.one(RELEASE, "dcgm-exporter-release")
     assert made.must_outlive(operator, exporter)
@@ -186,7 +186,7 @@ def test_gpu_pools_on_gke_follow_a_cpu_pool(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_google_apis_are_on_before_anything_is_made(stack: str) -> None:
+def test_google_apis_are_enabled_before_anything_is_created(stack: str) -> None:
     made = recorded(stack)
     for service in made.all("gcp:projects/service:Service"):
         assert service.inputs["disableOnDestroy"] is False
@@ -196,12 +196,12 @@ def test_google_apis_are_on_before_anything_is_made(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", GKE)
 def test_gke_installs_neither_a_device_plugin_nor_an_autoscaler_nor_an_exporter(stack: str) -> None:
-    """seed rows S04, S05 and S18: they are Google's own there, and two of a kind count every GPU twice."""
+    """seed rows S04, S05 and S18: Google provides them there, and a second exporter would count every GPU twice."""
     assert recorded(stack).all(RELEASE) == []
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> None:
+def test_there_are_no_unnecessary_dependencies(stack: str) -> None:
     made = recorded(stack)
     groups, storage = pools(made, stack), made.one("aws:efs/fileSystem:FileSystem")
     independent = [
@@ -219,7 +219,7 @@ def test_no_edge_makes_an_update_wait_for_what_it_does_not_need(stack: str) -> N
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> None:
+def test_deletion_protection_applies_to_cloud_and_pulumi(stack: str) -> None:
     for wanted in (True, False):
         made = record({**settings(stack), "gpuyard:deletionProtection": wanted}, stack)
         assert control_plane(made, stack).inputs["deletionProtection"] is wanted
@@ -230,7 +230,7 @@ def test_deletion_protection_is_one_switch_for_cloud_and_engine(stack: str) -> N
 
 
 @pytest.mark.parametrize("stack", ALL)
-def test_everything_bears_the_stacks_name(stack: str) -> None:
+def test_everything_has_the_stacks_name(stack: str) -> None:
     made = recorded(stack)
     provider = made.one(f"pulumi:providers:{cloud(stack)}")
     # A provider's own nested inputs travel as JSON text.
@@ -241,7 +241,7 @@ def test_everything_bears_the_stacks_name(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", EKS)
-def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools(stack: str) -> None:
+def test_adding_a_pool_changes_only_resources_that_depend_on_all_pools(stack: str) -> None:
     """A second GPU pool changes nothing of the pools, the cluster or the network."""
     config = settings(stack)
     more = {**config["gpuyard:nodePools"], "a-first-by-name": {"machineTypes": ["g5.xlarge"], "min": 0, "max": 2}}
@@ -255,7 +255,7 @@ def test_adding_a_pool_touches_no_other_resource_but_those_that_follow_all_pools
     assert changed <= {f"{RELEASE}::{name}-release" for name in following}
 
 
-def test_the_guides_environment_is_there_to_the_letter() -> None:
+def test_the_guides_environment_has_its_exact_pools() -> None:
     """seed rows S02, S03, S07 and S24: m5.2xlarge 2..20 and p3.2xlarge 0..10, label and taint."""
     made = recorded("guide")
     cpu, gpu = (pools(made, "guide")[name].inputs for name in ("cpu-workers", "gpu-workers"))
@@ -270,7 +270,7 @@ def test_the_guides_environment_is_there_to_the_letter() -> None:
     assert gpu["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
 
 
-def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() -> None:
+def test_the_guides_environment_on_google_cloud_has_equivalent_machines() -> None:
     """seed rows S02, S03, S07 and S24: n1-standard-8 with a V100 is the guide's p3.2xlarge."""
     groups = pools(recorded("guide-gke"), "guide-gke")
     cpu, gpu = groups["cpu-workers"].inputs, groups["gpu-workers"].inputs
@@ -285,8 +285,8 @@ def test_the_guides_environment_is_there_machine_by_machine_on_google_cloud() ->
 
 
 @pytest.mark.parametrize("stack", ["dev-gke", "guide-gke"])
-def test_a_ladder_is_ordered_by_a_class_that_goes_before_its_pools(stack: str) -> None:
-    """seed row S12: single rungs have none, and growing a ladder touches neither cluster nor other pools."""
+def test_a_compute_class_is_deleted_before_its_pools(stack: str) -> None:
+    """seed row S12: a single capacity type has no class, and adding one changes neither cluster nor other pools."""
     config = settings(stack)
     assert recorded(stack).all("kubernetes:cloud.google.com/v1:ComputeClass") == []
     config["gpuyard:nodePools"]["gpu-workers"]["capacity"] = ["reserved", "spot", "on_demand"]

@@ -1,4 +1,4 @@
-"""The provider of the plugin, made once: it imports the SDKs of both clouds."""
+"""The provider of the plugin, created once because it imports the SDKs of both clouds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plugin does with a caller's inputs before a component sees them, and with a component's refusal."""
+"""How the plugin translates a caller's inputs for a component, and shows a component's errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plugin.provider import LibraryProvider
 
 
 class Base(TypedDict):
-    """What all have."""
+    """Fields that all have."""
 
     size: int
     """How many.
@@ -50,15 +50,15 @@ def test_names_are_translated_at_every_depth(provider: LibraryProvider) -> None:
     }
 
 
-def test_keys_of_a_callers_own_map_stay_as_they_are(provider: LibraryProvider) -> None:
+def test_keys_of_free_form_maps_are_not_translated(provider: LibraryProvider) -> None:
     assert mapped(provider, {"tags": {"costCenter": "ml"}, "pool": {"labels": {"teamName": "a"}}}) == {
         "tags": {"costCenter": "ml"},
         "pool": {"labels": {"teamName": "a"}},
     }
 
 
-def test_what_the_schema_does_not_know_reaches_the_components_check(provider: LibraryProvider) -> None:
-    """A misspelled `capacity` would otherwise be an on-demand pool."""
+def test_unknown_keys_reach_the_components_check(provider: LibraryProvider) -> None:
+    """Otherwise a misspelled `capacity` would create an on-demand pool."""
     assert mapped(provider, {"pool": {"capacty": ["spot"]}, "zone": "a"}) == {
         "pool": {"capacty": ["spot"]},
         "zone": "a",
@@ -68,7 +68,7 @@ def test_what_the_schema_does_not_know_reaches_the_components_check(provider: Li
     assert mapped(provider, {"pool": later}) == {"pool": later}
 
 
-def test_null_is_the_same_as_leaving_out(provider: LibraryProvider) -> None:
+def test_null_equals_omission(provider: LibraryProvider) -> None:
     assert mapped(provider, {"networkId": None, "pool": {"zones": None}}) == {"pool": {}}
 
 
@@ -82,7 +82,7 @@ def test_a_refusal_is_shown_without_a_traceback(provider: LibraryProvider, monke
     assert refused.value.message == "EksNodePool gpu: one value cannot work"
 
 
-def test_a_mistake_of_the_library_keeps_its_traceback(
+def test_an_unexpected_exception_keeps_its_traceback(
     provider: LibraryProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Any, *args: Any) -> None:

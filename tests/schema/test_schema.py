@@ -1,4 +1,4 @@
-"""The schema of the Pulumi package: complete, described, and the same in the repository as in the library."""
+"""The schema of the Pulumi package: complete, described, and up to date in the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generated(provider: LibraryProvider) -> dict[str, Any]:
 
 
 def descriptions(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(what it is, its description or "") of everything in a schema that can have one."""
+    """(name, description or "") of everything in a schema that can have a description."""
     for token, resource in schema["resources"].items():
         yield token, resource.get("description", "")
         for kind in ("inputProperties", "properties"):
@@ -35,12 +35,12 @@ def descriptions(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{token} {name}", field.get("description", "")
 
 
-def test_the_schema_in_the_repository_is_that_of_the_library(generated: dict[str, Any]) -> None:
+def test_the_schema_is_up_to_date(generated: dict[str, Any]) -> None:
     assert json.loads(schema.FILE.read_text()) == generated, "run `make schema`"
     assert schema.FILE.read_text() == schema.text(generated)
 
 
-def test_every_component_is_offered_or_says_why_not(generated: dict[str, Any]) -> None:
+def test_every_component_is_in_the_schema_or_has_a_reason(generated: dict[str, Any]) -> None:
     written = {name for path in (ROOT / "components").rglob("*.py") for name in COMPONENT.findall(path.read_text())}
     offered = {token.rpartition(":")[2] for token in generated["resources"]}
     assert len(offered) > 20

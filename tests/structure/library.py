@@ -1,4 +1,4 @@
-"""The library as its source has it: components, the TypedDicts of their arguments, and where each is exported."""
+"""The library's components, the TypedDicts of their arguments, and where each is exported."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_an_entry_has_the_kinds_of_keep_a_changelog() -> None:
     assert set(re.findall(r"^### (.+)$", CHANGELOG, re.MULTILINE)) <= KINDS
 
 
-def test_a_version_that_breaks_something_has_a_guide() -> None:
+def test_a_breaking_version_has_an_upgrade_guide() -> None:
     """From the version before it: a section of docs/upgrades.md."""
     versions = [version for version, _ in HEADING.findall(CHANGELOG)]
     parts = HEADING.split(CHANGELOG)[3::3]

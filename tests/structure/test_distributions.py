@@ -1,4 +1,4 @@
-"""The two distributions of this repository, the library and the sandbox, name what they hold and what they need."""
+"""The two distributions of this repository, the library and the sandbox, declare their packages and dependencies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def declared(path: Path) -> dict[str, str]:
 
 
 def imported() -> set[str]:
-    """The distributions that the sandbox's modules import, without Python's own."""
+    """The distributions that the sandbox's modules import, without the standard library."""
     names = set()
     for path in source.files(["sandbox"]):
         if not source.is_test(path):
@@ -62,7 +62,7 @@ def test_the_sandbox_depends_on_exactly_what_it_imports() -> None:
     assert set(declared(SANDBOX)) == imported()
 
 
-def test_the_sandbox_depends_on_this_version_of_the_library_and_has_it_too() -> None:
+def test_the_sandbox_has_and_requires_the_version_of_the_library() -> None:
     version = components.__version__
     assert settings(SANDBOX)["project"]["version"] == version
     assert declared(SANDBOX)["gpuyard"] == f"=={version}"
@@ -84,7 +84,7 @@ def test_the_pinned_version_is_in_the_range_that_the_sandbox_declares(name: str)
         assert (found >= bound) if sign == ">=" else (found < bound), f"{name} {found} is not {limit}"
 
 
-def test_the_sandbox_holds_all_its_packages_and_no_tests() -> None:
+def test_the_sandbox_distribution_has_all_packages_except_tests() -> None:
     setup = settings(SANDBOX)["tool"]["setuptools"]
     folders = {path.parent for path in source.files(OWN) if path.name == "__init__.py" and not source.is_test(path)}
     assert set(setup["packages"]) == {".".join(folder.relative_to(ROOT).parts) for folder in folders}

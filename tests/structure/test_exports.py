@@ -40,7 +40,7 @@ def source(package: str) -> Path:
 
 
 def written(package: str) -> str:
-    """The source of a package with the exports that it has to have. Others stay while they exist."""
+    """The source of a package with the required exports. Other exports stay if they exist."""
     types = {each.__name__ for each in interface()}
     lines = {
         name: module
@@ -166,7 +166,7 @@ def test_an_export_is_read_from_the_lines_that_type_checkers_read(
         exports.exported("several")
 
 
-def test_the_interface_is_the_whole_of_it() -> None:
+def test_the_interface_is_complete() -> None:
     """What the other tests compare with is found in the code: neither empty nor cut short."""
     names = {each.__name__ for each in interface()}
     assert {"EksCluster", "EksNodePoolSpec", "GkeNodePoolSpec", "Taint", "ClusterCleanupArgs"} <= names

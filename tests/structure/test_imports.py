@@ -93,7 +93,7 @@ def test_a_package_imports_in_one_direction(home: str) -> None:
 
 
 @pytest.mark.parametrize("room", MAY_NOT_IMPORT)
-def test_a_room_of_the_sandbox_does_not_know_the_rooms_above_it(room: str) -> None:
+def test_a_package_of_the_sandbox_does_not_import_those_above_it(room: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {module}"
         for path in source.files([room.replace(".", "/")])

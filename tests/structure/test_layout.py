@@ -1,5 +1,4 @@
-"""The rules that hold the source together: how long a module may be, what a component looks like, which names the
-clouds share."""
+"""Rules for the source: the length of a module, the shape of a component, the names that the clouds share."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ COMPONENTS = {f"{found.__module__}.{found.__name__}": found for found in compone
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_short_and_says_what_it_is_for(path: Path) -> None:
+def test_a_module_has_at_most_400_lines_and_a_docstring(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST, "split it: one noun per module"
     tree = ast.parse(text)
@@ -63,19 +62,19 @@ def test_a_component_has_the_librarys_shape(name: str) -> None:
 
 
 def test_other_languages_can_use_every_component() -> None:
-    """Pulumi's own analyzer reads the library as it will for a plugin: no type that it cannot translate."""
+    """Pulumi's analyzer can translate every type of the library, as it does for a plugin."""
     analyzed = Analyzer("gpuyard").analyze(components=list(COMPONENTS.values()))
     assert set(analyzed["component_definitions"]) == {found.__name__ for found in COMPONENTS.values()}
 
 
 def test_no_component_module_postpones_its_annotations() -> None:
-    """The analyzer does not take `from __future__ import annotations`."""
+    """The analyzer does not support `from __future__ import annotations`."""
     for module in {found.__module__ for found in COMPONENTS.values()}:
         assert "from __future__ import annotations" not in inspect.getsource(importlib.import_module(module)), module
 
 
-def test_the_clouds_mirror_each_other() -> None:
-    """Same modules, same functions with the same parameters: the program asks nowhere which cloud it is on."""
+def test_both_clouds_have_the_same_modules_and_functions() -> None:
+    """Same modules and functions with the same parameters, so the program does not branch on the cloud."""
 
     def functions(module: ModuleType) -> dict[str, list[str]]:
         return {

@@ -1,4 +1,4 @@
-"""What is installed on the machine that holds the clouds' credentials is pinned, all of it, to its bytes."""
+"""Everything that is installed on a machine with credentials of the clouds is pinned by hash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def locked(name: str) -> dict[str, set[str]]:
 
 
 def asked(name: str) -> dict[str, str]:
-    """Package → version of what a person chose."""
+    """Package → version, for direct dependencies."""
     lines = (ROOT / f"{name}.in").read_text().splitlines()
     named = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
     assert all(line.startswith(("#", "-r ")) or "==" in line for line in lines if line), "a package without a version"
@@ -36,7 +36,7 @@ def asked(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
 def test_every_package_is_pinned_with_its_hashes(name: str) -> None:
-    """security case M9: what these bring along as well, so that pip refuses any other file."""
+    """security case M9: including indirect dependencies, so that pip refuses any other file."""
     pins = locked(name)
     for package, version in asked(name).items():
         assert pins[package] == {version}, f"{name}.txt is not made from {name}.in"

@@ -1,4 +1,4 @@
-"""docs/requirements.md and the tests agree: which row is proven, and by which files.
+"""docs/requirements.md and the tests agree: the state of each row, and the test files that name it.
 
 `pytest tests/structure/test_requirements.py --update-golden` writes the lists of tests on the page. The states are
 written by hand.

@@ -1,4 +1,4 @@
-"""The library as others get it: a wheel, installed where this repository is out of reach, used and type-checked there.
+"""The library as a wheel: installed, used and type-checked outside of this repository.
 
 Nothing is downloaded: the wheel is built with the setuptools of this environment, and the new environment reads the
 packages that the library depends on from this one.
@@ -90,7 +90,7 @@ WRONG = {
 
 @dataclass(frozen=True)
 class Outside:
-    """A folder with an environment of its own in which the wheel is installed."""
+    """A folder with a separate environment in which the wheel is installed."""
 
     root: Path
     wheel: Path
@@ -119,7 +119,7 @@ class Outside:
 
 
 def outside(argv: list[str | Path], folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """A program that finds nothing of this repository."""
+    """A program that cannot import this repository."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
@@ -146,7 +146,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Outside:
     return found
 
 
-def test_the_wheel_holds_the_library_and_nothing_else(installed: Outside) -> None:
+def test_the_wheel_has_only_the_library(installed: Outside) -> None:
     with zipfile.ZipFile(installed.wheel) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("/METADATA"))

@@ -1,4 +1,4 @@
-"""The one check of arguments, from their declaration alone."""
+"""The check of arguments against their declaration."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Disk(TypedDict):
 
 
 class Base(TypedDict):
-    """What both have."""
+    """Fields that both have."""
 
     zones: list[str]
     """Zones."""
@@ -56,14 +56,14 @@ def found(**changes: Any) -> list[checks.Problem]:
 
 @pytest.fixture(autouse=True)
 def loop() -> Iterator[None]:
-    """Outputs need an event loop, which a recording before this module may have closed."""
+    """Outputs need an event loop, which an earlier recording may have closed."""
     mine = asyncio.new_event_loop()
     asyncio.set_event_loop(mine)
     yield
     mine.close()
 
 
-def test_what_is_declared_is_taken() -> None:
+def test_valid_arguments_are_accepted() -> None:
     assert not found(disk={"size_gib": 3}, spot=True, nodes=2, disks={"a": {"size_gib": 1}})
     assert not found(subnet_ids=pulumi.Output.from_input({"a": "subnet-1"}))
     assert not found(subnet_ids={"a": pulumi.Output.from_input("subnet-1")})
@@ -93,14 +93,14 @@ def test_what_is_declared_is_taken() -> None:
         ({"disk": {"size_gib": pulumi.Output.from_input(3)}}, "disk.size_gib", ["not known"]),
     ],
 )
-def test_what_is_not_meets_one_problem(changes: dict[str, Any], path: str, words: list[str]) -> None:
+def test_each_invalid_argument_is_one_problem(changes: dict[str, Any], path: str, words: list[str]) -> None:
     (problem,) = found(**changes)
     assert problem.path == path
     for word in words:
         assert word in str(problem)
 
 
-def test_a_missing_key_and_a_map_that_is_none() -> None:
+def test_a_missing_key_and_none_instead_of_a_map_are_reported() -> None:
     assert [problem.path for problem in arguments.problems(MachineArgs, {})] == ["zones", "name", "subnet_ids"]
     assert [problem.wrong for problem in arguments.problems(MachineArgs, "x")] == ["not a map"]
 
@@ -112,7 +112,7 @@ def test_a_component_gets_whole_numbers_and_no_none() -> None:
     assert type(args["nodes"]) is int and type(args["disk"]["size_gib"]) is int
 
 
-def test_values_are_looked_at_only_if_the_shape_is_right() -> None:
+def test_values_are_checked_only_if_the_keys_and_types_are_valid() -> None:
     asked: list[Any] = []
 
     def wrong(args: Any) -> list[checks.Problem]:
@@ -139,7 +139,7 @@ def test_a_shape_has_the_fields_of_those_that_it_extends_with_their_docstrings_a
     assert arguments.names(MachineArgs) == {*shape.fields, "size_gib"}
 
 
-def test_shapes_are_put_together() -> None:
+def test_declarations_are_combined() -> None:
     shape = arguments.shape(MachineArgs).only("zones", "name").plus(arguments.shape(Disk)).without("zones")
     assert list(shape.fields) == ["name", "size_gib"]
     inside = Shape("All", {"machine": arguments.Field("machine", shape, True)})
@@ -148,7 +148,7 @@ def test_shapes_are_put_together() -> None:
         shape.without("zones")
 
 
-def test_an_error_spells_names_as_its_caller_does() -> None:
+def test_an_error_uses_the_callers_spelling() -> None:
     problem = checks.Problem("disks.my_disk[0].size_gib", 1, "`size_gib` is not per_zone", "`subnet_ids: {}`", "x")
     try:
         checks.spell(arguments.names(MachineArgs), to_camel)

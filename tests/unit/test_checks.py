@@ -24,7 +24,7 @@ from components import checks, naming
         ("240.0.0.0/4", False),
     ],
 )
-def test_a_network_is_public_when_somebody_on_the_internet_is_in_it(network: str, public: bool) -> None:
+def test_a_network_is_public_if_it_includes_internet_addresses(network: str, public: bool) -> None:
     assert checks.public(network) is public
 
 
@@ -40,5 +40,5 @@ def test_a_network_is_public_when_somebody_on_the_internet_is_in_it(network: str
         ("a" * 31, False),
     ],
 )
-def test_a_google_project_is_named_by_its_id(project: str, known: bool) -> None:
+def test_a_google_project_id_is_checked(project: str, known: bool) -> None:
     assert bool(naming.GOOGLE_PROJECT.fullmatch(project)) is known

@@ -1,4 +1,4 @@
-"""Images: how one registry stands for all others, and that the library's table is what the charts pull."""
+"""Images: how one registry replaces all others, and that the library's table lists the images of the charts."""
 
 from __future__ import annotations
 
@@ -48,10 +48,8 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("quay.io/a/b:1", {}, "quay.io/a/b:1"),
     ],
 )
-def test_an_image_is_found_in_the_registry_under_the_name_of_its_own(
-    reference: str, given: ImagesArgs, pulled: str
-) -> None:
-    """field case A10: a pull-through cache's prefix is the upstream's name, or what `prefixes` says."""
+def test_an_images_path_in_the_registry_includes_its_upstream(reference: str, given: ImagesArgs, pulled: str) -> None:
+    """field case A10: the prefix of a pull-through cache is the upstream's name, or the one in `prefixes`."""
     assert images.mirrored(reference, given) == pulled
     host, path = images.split(reference)
     if given and not reference.startswith(ECR):
@@ -59,8 +57,8 @@ def test_an_image_is_found_in_the_registry_under_the_name_of_its_own(
 
 
 @pytest.mark.parametrize("chart", PINNED, ids=lambda chart: chart.name)
-def test_one_key_reaches_every_image_of_every_chart(chart: Any) -> None:
-    """field case A10; and what the library says for itself stays."""
+def test_the_registry_applies_to_every_image_of_every_chart(chart: Any) -> None:
+    """field case A10; and other values of the library do not change."""
     given = {"image": {"tag": "v9"}, "prometheus": {"prometheusSpec": {"retention": "15d"}}}
     found = images.values(chart, {**EVERYTHING, "prefixes": {"quay.io": "quay"}}, given)
     pulled = images.of_values(chart.name, found)
@@ -70,8 +68,8 @@ def test_one_key_reaches_every_image_of_every_chart(chart: Any) -> None:
     assert images.values(chart, {}, given) == given
 
 
-def test_a_digest_pins_what_a_tag_only_names() -> None:
-    """security case M10: each chart has its own place for it."""
+def test_digests_pin_images() -> None:
+    """security case M10: each chart has a different value for it."""
     names = [image.reference for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN) for image in chart.images]
     digests: ImagesArgs = {"digests": dict.fromkeys(names, DIGEST)}
     for chart in (KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN):
@@ -81,14 +79,14 @@ def test_a_digest_pins_what_a_tag_only_names() -> None:
 
 
 def closed(**changes: Any) -> Recording:
-    """`prod` without any way out of its network."""
+    """The stack `prod` without internet access."""
     config = settings("prod")
     shut = {key: CLOSED["gpuyard:network"][key] for key in ("nat", "interfaceEndpoints")}
     return record({**config, "gpuyard:network": {**config["gpuyard:network"], **shut}, **changes}, "prod")
 
 
 @pytest.mark.slow
-def test_the_list_has_every_image_of_a_stack_and_says_what_points_elsewhere(
+def test_the_list_has_every_image_of_a_stack_and_marks_other_registries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """field case A10: plain and as JSON, with the upstream that the registry is filled from."""
@@ -149,14 +147,14 @@ def test_the_table_is_what_the_real_charts_pull(rendered: Any) -> None:
 
 
 @needs_charts
-def test_nothing_that_the_real_charts_render_points_out_of_the_registry(rendered: Any) -> None:
+def test_the_real_charts_use_only_images_of_the_registry(rendered: Any) -> None:
     """field case A10"""
     for name, objects in rendered(ECR).items():
         assert [image for image in listing.named(objects) if not image.startswith(f"{ECR}/")] == [], name
 
 
 @needs_charts
-def test_the_real_charts_pods_are_what_their_namespaces_allow(rendered: Any) -> None:
+def test_the_real_charts_pods_comply_with_their_namespaces(rendered: Any) -> None:
     """security cases M14 and M15: rights, network policies, Pod Security."""
     found = rendered("")
     monitoring = found["kube-prometheus-stack"]

@@ -1,4 +1,4 @@
-"""The state is read although the engine is writing it."""
+"""Reading the state while the engine is writing it."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     return failing
 
 
-def test_a_state_that_is_being_written_is_read_a_moment_later(engine: Callable[[int], list[str]]) -> None:
-    """Reliability case R1: else the file is not compared, and a line that strands the environment goes through."""
+def test_a_state_that_is_being_written_is_read_again(engine: Callable[[int], list[str]]) -> None:
+    """Reliability case R1: otherwise the file is not compared with the environment, and an impossible change is not
+    refused."""
     warned = engine(3)
     assert living.read([]).one("aws:ec2/vpc:Vpc") == {"id": "v"} and warned == []
 
 
-def test_a_state_that_cannot_be_read_is_said(engine: Callable[[int], list[str]]) -> None:
+def test_an_unreadable_state_gives_a_warning(engine: Callable[[int], list[str]]) -> None:
     warned = engine(99)
     assert living.read([]) == living.Living()
     assert len(warned) == 1 and "cannot be read: failed to load checkpoint" in warned[0]

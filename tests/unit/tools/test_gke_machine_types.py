@@ -1,4 +1,4 @@
-"""The table of Google's machine types, from a piece of the source as it is written there."""
+"""The table of Google's machine types, from an excerpt of the source."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SOURCE = """
 """
 
 
-def test_a_type_is_what_its_family_and_its_own_line_say() -> None:
+def test_a_type_has_the_facts_of_its_family_and_its_line() -> None:
     found = {row["type"]: {key: str(value) for key, value in row.items()} for row in rows(SOURCE)}
     assert list(found) == ["a3-edgegpu-8g", "a3-ultragpu-8g", "c4a-standard-1"]
     edge, ultra, arm = found.values()

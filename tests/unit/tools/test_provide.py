@@ -1,4 +1,4 @@
-"""Tools: the machine's own where good enough, else built once; with small stand-ins for `go` and the tools."""
+"""Tools: installed ones if they are new enough, otherwise built once; with small stand-ins for `go` and the tools."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ for path in [out + name for name in names] if out.endswith("/") else [out]:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A machine with a Go stand-in: `machine(behaviour)` writes it and returns the list of its calls."""
+    """A machine with a Go stand-in: `machine(behaviour)` writes it and returns its calls."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
@@ -60,7 +60,7 @@ def program(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def says(version: str) -> str:
+def prints_version(version: str) -> str:
     return f"#!/bin/sh\necho {version}\n"
 
 
@@ -90,7 +90,7 @@ def test_the_version_is_stamped_from_the_pin(machine) -> None:
     assert "-mod=readonly" in calls.read_text()
 
 
-def test_the_environment_of_a_build_has_nothing_of_the_users_go_settings(machine, monkeypatch, tmp_path) -> None:
+def test_the_environment_of_a_build_has_no_go_settings_of_the_user(machine, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("GOFLAGS", "-mod=vendor")
     monkeypatch.setenv("GOOS", "windows")
     monkeypatch.setenv("GOPROXY", "https://mirror.example")
@@ -155,7 +155,7 @@ def test_a_run_that_was_killed_leaves_no_half_program(machine) -> None:
     assert provide.provide(["helm"], lambda line: None)["helm"].read_text() == "built"
 
 
-def test_a_beat_tells_what_is_done_and_for_how_long(machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_lines_show_the_step_and_its_duration(machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provide, "HEARTBEAT", 0.2)
     machine("print('go: downloading example.com/module v1', file=sys.stderr, flush=True); time.sleep(1)")
     lines: list[str] = []
@@ -163,40 +163,40 @@ def test_a_beat_tells_what_is_done_and_for_how_long(machine, monkeypatch: pytest
     assert any(line.startswith("helm: downloading example.com/module (") for line in lines)
 
 
-def test_the_machines_own_is_taken_when_it_is_new_enough(machine) -> None:
+def test_an_installed_tool_is_used_if_it_is_new_enough(machine) -> None:
     calls = machine()
-    own = program(machine.bin, "helm", says("v3.19.0+g1"))
+    own = program(machine.bin, "helm", prints_version("v3.19.0+g1"))
     assert provide.provide(["helm"]) == {"helm": own}
-    program(machine.bin, "helm", says("v2.17.0 # old"))
+    program(machine.bin, "helm", prints_version("v2.17.0 # old"))
     assert provide.provide(["helm"], lambda line: None)["helm"] != own
     program(machine.bin, "helm", "#!/bin/sh\nexit 1 # broken\n")
     assert provide.machines_own(TOOLS["helm"]) is None
     assert len(calls.read_text().splitlines()) == 1
 
 
-def test_pulumi_is_taken_only_with_its_language_host(machine) -> None:
-    own = program(machine.bin, "pulumi", says("v3.300.0"))
+def test_an_installed_pulumi_is_used_only_with_its_language_host(machine) -> None:
+    own = program(machine.bin, "pulumi", prints_version("v3.300.0"))
     assert provide.machines_own(TOOLS["pulumi"]) is None
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
-        program(machine.bin, name, says(""))
+        program(machine.bin, name, prints_version(""))
     assert provide.provide(["pulumi"]) == {
         "pulumi": own,
         "pulumi-language-python": machine.bin / "pulumi-language-python",
     }
-    program(machine.bin, "pulumi", says("v3.100.0"))
+    program(machine.bin, "pulumi", prints_version("v3.100.0"))
     assert provide.machines_own(TOOLS["pulumi"]) is None
 
 
-def test_a_language_host_is_taken_from_next_to_an_accepted_pulumi(machine) -> None:
+def test_a_language_host_is_used_from_the_folder_of_an_accepted_pulumi(machine) -> None:
     for name in ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-language-nodejs"):
-        program(machine.bin, name, says(""))
+        program(machine.bin, name, prints_version(""))
     assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) is None
-    program(machine.bin, "pulumi", says("v3.300.0"))
+    program(machine.bin, "pulumi", prints_version("v3.300.0"))
     assert provide.machines_own(TOOLS["pulumi-language-nodejs"]) == machine.bin / "pulumi-language-nodejs"
     assert provide.machines_own(TOOLS["pulumi-language-yaml"]) is None
 
 
-def test_what_only_examples_need_is_not_provided_unless_it_is_named(machine, monkeypatch, capsys) -> None:
+def test_tools_of_examples_are_provided_only_on_request(machine, monkeypatch, capsys) -> None:
     asked: list[str] = []
     monkeypatch.setattr(command, "provide", lambda names: asked.extend(names) or {})
     monkeypatch.setattr("sys.argv", ["tools"])
@@ -205,13 +205,13 @@ def test_what_only_examples_need_is_not_provided_unless_it_is_named(machine, mon
     assert not {"pulumi-language-nodejs", "pulumi-language-yaml", "nodejs-sdk"} & set(asked)
 
 
-def test_kubebuilder_assets_are_honoured_when_they_fit_the_rest(machine, monkeypatch, tmp_path) -> None:
+def test_kubebuilder_assets_are_used_if_their_versions_match(machine, monkeypatch, tmp_path) -> None:
     assets = tmp_path / "assets"
     assets.mkdir()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
-    own = program(assets, "kube-apiserver", says("Kubernetes v1.36.9"))
+    own = program(assets, "kube-apiserver", prints_version("Kubernetes v1.36.9"))
     assert provide.machines_own(TOOLS["kube-apiserver"]) == own
-    program(assets, "kube-apiserver", says("Kubernetes v1.30.0"))
+    program(assets, "kube-apiserver", prints_version("Kubernetes v1.30.0"))
     assert provide.machines_own(TOOLS["kube-apiserver"]) is None
 
 
@@ -223,12 +223,12 @@ def test_an_old_go_is_not_used(machine, monkeypatch: pytest.MonkeyPatch) -> None
     assert golang.find((1, 26), provide.cache(), lambda line: None) == Path("/downloaded/Go 1.26")
 
 
-def test_an_unknown_name_is_told() -> None:
+def test_an_unknown_name_is_reported() -> None:
     with pytest.raises(ToolError, match="no tool named 'helmm'"):
         provide.provide(["helmm"])
 
 
-def test_a_cache_that_cannot_be_written_is_told(machine, monkeypatch, tmp_path) -> None:
+def test_an_unwritable_cache_is_reported(machine, monkeypatch, tmp_path) -> None:
     machine()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GPUYARD_TOOLS_CACHE", str(tmp_path / "file" / "cache"))
@@ -257,7 +257,7 @@ def test_every_tool_is_pinned_with_checksums(tool: manifest.Tool) -> None:
 
 
 def test_helm_is_stamped_with_the_kubernetes_that_it_is_built_from() -> None:
-    """field case C5: unstamped, `helm template` takes every cluster for 1.20 and refuses kube-prometheus-stack."""
+    """field case C5: without the stamp, `helm template` assumes Kubernetes 1.20 and refuses kube-prometheus-stack."""
     helm = TOOLS["helm"]
     major, minor = manifest.kubernetes_of(helm.module)
     assert (major, minor) >= (1, 35), "older than the clusters that the library makes"

@@ -1,4 +1,4 @@
-"""Official releases: taken with the published digest and no other, from a host that may lie, stall or break off."""
+"""Official releases: accepted only with the published digest; the host may send wrong data, stall or disconnect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def archive(program: str, path: str = "linux-amd64/helm", padding: int = 0) -> b
 
 
 class Host:
-    """A local host of releases. `behaviour`: what it does with a download; `asked`: the Range of each."""
+    """A local host of releases. `behaviour`: what it does with a download; `asked`: the Range header of each
+    request."""
 
     def __init__(self) -> None:
         self.content, self.behaviour, self.asked = b"", "serves", []
@@ -136,7 +137,9 @@ def test_a_release_is_downloaded_once_and_runs(host: Host, monkeypatch) -> None:
         ("breaks off", "the download failed 3 times"),
     ],
 )
-def test_a_host_that_fails_costs_a_line_and_the_program_is_built(host: Host, monkeypatch, behaviour, said) -> None:
+def test_a_failing_host_is_reported_in_one_line_and_the_program_is_built(
+    host: Host, monkeypatch, behaviour, said
+) -> None:
     host.offers(archive(HELM, padding=300_000), monkeypatch)
     host.behaviour = behaviour
     lines: list[str] = []
@@ -147,7 +150,7 @@ def test_a_host_that_fails_costs_a_line_and_the_program_is_built(host: Host, mon
     assert [each.name for each in (provide.cache() / "helm").iterdir() if each.suffix != ".lock"] == []
 
 
-def test_what_broke_off_goes_on_where_it_was(host: Host, monkeypatch) -> None:
+def test_an_interrupted_download_resumes(host: Host, monkeypatch) -> None:
     host.offers(archive(HELM, padding=300_000), monkeypatch)
     host.behaviour = "breaks off once"
     assert got([]).read_text() == HELM
@@ -156,7 +159,7 @@ def test_what_broke_off_goes_on_where_it_was(host: Host, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["lacks it", "is not there"])
-def test_a_host_that_does_not_answer_the_quick_look_is_not_asked(host: Host, monkeypatch, behaviour) -> None:
+def test_an_unresponsive_host_is_skipped(host: Host, monkeypatch, behaviour) -> None:
     host.offers(archive(HELM), monkeypatch)
     host.behaviour = behaviour
     if behaviour == "is not there":
@@ -176,14 +179,14 @@ def test_a_host_that_does_not_answer_the_quick_look_is_not_asked(host: Host, mon
         (b"<html>a login page</html>", "ReadError"),
     ],
 )
-def test_a_published_file_that_is_of_no_use_here_is_not_kept(host: Host, monkeypatch, content, said) -> None:
+def test_an_unusable_download_is_deleted(host: Host, monkeypatch, content, said) -> None:
     host.offers(content, monkeypatch)
     lines: list[str] = []
     assert got(lines) == Path("built")
     assert any(said in line for line in lines), lines
 
 
-def test_a_killed_download_goes_on_at_the_next_run(host: Host, monkeypatch, tmp_path) -> None:
+def test_a_killed_download_resumes_at_the_next_run(host: Host, monkeypatch, tmp_path) -> None:
     release = host.offers(archive(HELM, padding=300_000), monkeypatch)
     host.behaviour = "stalls"
     code = (
@@ -208,13 +211,13 @@ def test_the_projects_hosts_are_replaced_by_a_mirror(monkeypatch) -> None:
     assert address == "https://mirror.example.com/all/dl.k8s.io/v1.36.0/kubernetes-server-linux-amd64.tar.gz"
 
 
-def test_everything_is_built_where_releases_are_off(monkeypatch) -> None:
+def test_everything_is_built_if_releases_are_disabled(monkeypatch) -> None:
     monkeypatch.setenv("GPUYARD_RELEASES", "off")
     assert releases.releases("linux-amd64") == {}
 
 
 @pytest.mark.parametrize("machine", ["linux-amd64", "linux-arm64"])
-def test_linux_has_a_release_of_every_tool_in_a_version_that_is_accepted(monkeypatch, machine) -> None:
+def test_linux_has_an_accepted_release_of_every_tool(monkeypatch, machine) -> None:
     monkeypatch.delenv("GPUYARD_RELEASES", raising=False)
     found = releases.releases(machine)
     for tool in TOOLS.values():
@@ -226,7 +229,7 @@ def test_linux_has_a_release_of_every_tool_in_a_version_that_is_accepted(monkeyp
         assert beside <= set(release.programs)
 
 
-def test_every_digest_is_whole_and_has_its_source() -> None:
+def test_every_digest_is_complete_and_has_a_source() -> None:
     sizes = {"sha256": 64, "sha512": 128}
     for entry in yaml.safe_load((manifest.HERE / "releases.yaml").read_text()):
         assert len(entry["source"]) > 10

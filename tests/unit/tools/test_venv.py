@@ -1,4 +1,4 @@
-"""The clone's own Python environment, with a stand-in for pip where it matters what pip says."""
+"""The Python environment of a clone, with a stand-in for pip if the test depends on its output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools import venv
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone whose packages are none, so that a real environment takes seconds."""
+    """A clone without packages, so that a real environment is created in seconds."""
     monkeypatch.setattr(venv, "ROOT", str(tmp_path))
     monkeypatch.delenv("GPUYARD_VENV", raising=False)
     (tmp_path / "requirements-dev.txt").write_text("# nothing\n")
@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, clone: Path) -> list[str]:
     return done
 
 
-def test_it_is_made_once_and_again_only_when_a_pin_changes(clone: Path, quick: list[str]) -> None:
+def test_the_environment_is_recreated_only_when_a_pin_changes(clone: Path, quick: list[str]) -> None:
     venv.ensure()
     begun = time.monotonic()
     assert venv.ensure() == str(clone / ".venv" / "bin" / "python")
@@ -49,7 +49,7 @@ def test_it_is_made_once_and_again_only_when_a_pin_changes(clone: Path, quick: l
     assert quick == ["venv", "pip", "pip"]
 
 
-def test_one_that_was_killed_half_way_is_repaired(clone: Path, quick: list[str]) -> None:
+def test_an_incomplete_environment_is_repaired(clone: Path, quick: list[str]) -> None:
     venv.ensure()
     (clone / ".venv" / ".gpuyard").unlink()  # killed while pip worked
     venv.ensure()
@@ -65,7 +65,7 @@ def test_a_moved_clone_gets_a_new_one(clone: Path, quick: list[str]) -> None:
     assert not venv.is_current(str(clone / "elsewhere"))
 
 
-def test_an_environment_of_ones_own_is_used_as_it_is(clone: Path, quick: list[str], monkeypatch) -> None:
+def test_an_existing_environment_of_the_user_is_not_changed(clone: Path, quick: list[str], monkeypatch) -> None:
     own = clone / "own"
     (own / "bin").mkdir(parents=True)
     (own / "pyvenv.cfg").touch()
@@ -76,7 +76,7 @@ def test_an_environment_of_ones_own_is_used_as_it_is(clone: Path, quick: list[st
 
 
 @pytest.mark.slow
-def test_a_real_one_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_real_environment_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]) -> None:
     program = venv.ensure()
     assert "ready after" in capfd.readouterr().err
     found = subprocess.run([program, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
@@ -84,7 +84,7 @@ def test_a_real_one_runs_a_module(clone: Path, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.slow
-def test_a_pip_without_network_is_one_error_with_the_fix(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_without_a_network_is_one_error_with_the_fix(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clone / "requirements-dev.txt").write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
@@ -97,13 +97,13 @@ def test_a_pip_without_network_is_one_error_with_the_fix(clone: Path, monkeypatc
     assert not venv.is_current(str(clone / ".venv"))
 
 
-def test_an_outdated_python_is_told_what_to_do(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outdated_python_is_reported_with_the_fix(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 8, 1, "final", 0))
     with pytest.raises(venv.VenvError, match=r"needs Python 3\.10 or newer[^\n]*\nFix: .*PYTHON="):
         venv.ensure()
 
 
-def test_a_python_without_the_venv_module_is_told_what_to_install(clone: Path, monkeypatch) -> None:
+def test_a_missing_venv_module_is_reported_with_the_fix(clone: Path, monkeypatch) -> None:
     fake = clone / "python"
     fake.write_text(
         "#!/bin/sh\necho 'The virtual environment was not created because ensurepip is not available'\nexit 1\n"
@@ -114,15 +114,15 @@ def test_a_python_without_the_venv_module_is_told_what_to_install(clone: Path, m
         venv.ensure()
 
 
-def test_a_folder_that_cannot_be_written_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_is_reported(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (clone / "file").touch()
     monkeypatch.setenv("GPUYARD_VENV", str(clone / "file" / "venv"))
     with pytest.raises(venv.VenvError, match="cannot be written"):
         venv.ensure()
 
 
-def test_the_module_itself_needs_no_new_python() -> None:
-    """It has to get as far as its message on the Pythons that are still around as `python3`."""
+def test_the_module_runs_on_older_pythons() -> None:
+    """The module must be able to show its message on older versions of `python3`."""
     import ast
 
     for name in ("tools/venv.py", "tools/__init__.py", "sandbox/__init__.py", "sandbox/__main__.py"):

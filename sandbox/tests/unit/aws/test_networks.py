@@ -19,7 +19,7 @@ from sandbox.aws.provider import AwsProvider
 from sandbox.plugins.provider import ProviderError
 from sandbox.tests.unit.aws.conftest import REGION, World
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
-from tests.refused import Refused
+from tests.failing_lookup import LookupFailed
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def adopt(args: dict[str, Any], **changes: Any) -> Recording:
             try:
                 return provider.invoke(token, given)
             except ProviderError as error:
-                raise Refused(str(error)) from None
+                raise LookupFailed(str(error)) from None
 
         return ask
 

@@ -1,4 +1,4 @@
-"""The sandbox's eks plugin: the same children, options and refusals as pulumi-eks 4.4.0, under the recording engine."""
+"""The sandbox's eks plugin: the same children, options and refusals as pulumi-eks 4.4.0, under the recorder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def refusal(**args: Any) -> dict[str, str]:
     return {error["property_path"]: error["reason"] for error in caught.value.errors or []}
 
 
-def test_a_cluster_brings_the_children_that_a_run_of_the_real_component_brought() -> None:
+def test_a_cluster_has_the_children_of_the_real_component() -> None:
     """seed row S01: roles, security groups with their rules, cluster, Kubernetes provider, kube-proxy and VPC CNI."""
     made = cluster(
         **MANAGED, create_oidc_provider=True, access_entries={"ops": {"principal_arn": "arn:aws:iam::1:role/o"}}
@@ -78,9 +78,9 @@ def test_a_cluster_brings_the_children_that_a_run_of_the_real_component_brought(
     assert not made.orphans()
 
 
-def test_its_look_ups_go_to_the_provider_that_it_was_given() -> None:
-    """field case A17: the real component is the parent of its look-ups (createCore, `{ parent }`), so a stack may
-    disable all default providers and its identity comes from one place."""
+def test_lookups_use_the_clusters_provider() -> None:
+    """field case A17: the real component is the parent of its lookups (createCore, `{ parent }`), so a stack can
+    disable all default providers and use one identity."""
     made = cluster(**MANAGED, create_oidc_provider=True)
     asked = {call.token for call in made.invokes}
     assert {"aws:index/getPartition:getPartition", "aws:index/getRegion:getRegion"} <= asked
@@ -88,7 +88,7 @@ def test_its_look_ups_go_to_the_provider_that_it_was_given() -> None:
 
 
 def test_roles_and_kubeconfig_are_written_as_javascript_writes_json() -> None:
-    """field case A17: else a stack that goes from the sandbox to the real component shows them as changed."""
+    """field case A17: otherwise a stack that changes from the sandbox to the real component shows them as changed."""
     made = cluster(**MANAGED)
     for text in (
         made.one("Role", "c-eksRole-role").inputs["assumeRolePolicy"],
@@ -98,13 +98,13 @@ def test_roles_and_kubeconfig_are_written_as_javascript_writes_json() -> None:
         assert text == json.dumps(json.loads(text), separators=(",", ":"))
 
 
-def test_its_own_kubernetes_provider_wants_the_plugin_of_the_sdk_inside() -> None:
-    """field case A17: pulumi-eks 4.4.0 is built with @pulumi/kubernetes 4.19.0 (package.json), and the engine wants
-    that plugin beside the program's own, also where nothing can be downloaded."""
+def test_the_internal_kubernetes_provider_has_the_version_of_pulumi_eks_sdk() -> None:
+    """field case A17: pulumi-eks 4.4.0 is built with @pulumi/kubernetes 4.19.0 (package.json), and the engine requires
+    that plugin in addition to the program's, also without downloads."""
     assert cluster(**MANAGED).one("pulumi:providers:kubernetes").options["version"] == "4.19.0"
 
 
-def test_its_core_says_what_the_real_one_says() -> None:
+def test_core_has_the_outputs_of_the_real_component() -> None:
     """field case A17: the key, the role of Auto Mode, and access entries in the order of their names."""
     entries = {who: {"principal_arn": f"arn:aws:iam::1:role/{who}"} for who in ("zoe", "ann", "mia")}
     made = cluster(**MANAGED, encryption_config_key_arn="arn:aws:kms:us-east-1:1:key/k", access_entries=entries)
@@ -196,7 +196,7 @@ def test_access_entries_become_entries_with_their_policies_below_them() -> None:
     assert association.inputs["accessScope"] == {"type": "cluster"}
 
 
-def test_without_an_authentication_mode_nodes_and_people_are_let_in_by_the_config_map() -> None:
+def test_without_an_authentication_mode_access_is_by_the_config_map() -> None:
     made = cluster(
         skip_default_node_group=True,
         create_instance_role=True,
@@ -209,7 +209,7 @@ def test_without_an_authentication_mode_nodes_and_people_are_let_in_by_the_confi
     assert not made.all("AccessEntry")
 
 
-def test_the_default_node_group_comes_with_role_profile_template_and_scaling_group() -> None:
+def test_the_default_node_group_has_role_profile_template_and_scaling_group() -> None:
     made = cluster(authentication_mode=eks.AuthenticationMode.API, instance_type="m5.large", min_size=2, max_size=5)
     group = made.one("aws:autoscaling/group:Group", "c")
     assert (group.inputs["minSize"], group.inputs["maxSize"], group.inputs["desiredCapacity"]) == (2, 5, 2)
@@ -234,7 +234,7 @@ def test_add_ons_can_be_switched_off_and_pinned() -> None:
     assert pinned.one("Addon", "c-kube-proxy").inputs["addonVersion"] == "v1.35.0-eksbuild.2"
 
 
-def test_auto_mode_sets_all_its_three_switches_and_makes_no_add_on_of_its_own() -> None:
+def test_auto_mode_sets_its_three_fields_and_creates_no_add_ons() -> None:
     made = cluster(authentication_mode=eks.AuthenticationMode.API, auto_mode={"enabled": True})
     inputs = made.one("aws:eks/cluster:Cluster").inputs
     assert inputs["computeConfig"]["enabled"] and inputs["computeConfig"]["nodePools"] == ["general-purpose", "system"]
@@ -254,7 +254,7 @@ def test_storage_classes_of_the_component_are_made_in_the_cluster() -> None:
     assert storage.provider == made.one("pulumi:providers:kubernetes").urn
 
 
-def test_cni_options_become_the_add_ons_environment_and_own_values_win() -> None:
+def test_cni_options_become_environment_variables_that_the_caller_can_override() -> None:
     config = eks_addons.configuration(
         {
             "enablePrefixDelegation": True,
@@ -305,14 +305,12 @@ def test_an_argument_that_pulumi_eks_does_not_have_is_refused_by_its_path(proper
         ("fargate", {"fargate": True}),
     ],
 )
-def test_arguments_that_exclude_each_other_are_refused_under_the_one_to_change(
-    property: str, args: dict[str, Any]
-) -> None:
+def test_conflicting_arguments_are_refused_at_the_one_to_change(property: str, args: dict[str, Any]) -> None:
     failures = eks_rules.conflicts({"skipDefaultNodeGroup": True, **args})
     assert [failure.property for failure in failures] == [property]
 
 
-def test_a_component_that_the_sandbox_does_not_play_says_what_to_use_instead() -> None:
+def test_an_unsupported_component_is_refused_with_an_alternative() -> None:
     with pytest.raises(pulumi.InputPropertiesError) as caught:
         from sandbox.plugins.eks import EksProvider
 

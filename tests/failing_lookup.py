@@ -1,12 +1,12 @@
-"""A data source that fails, for the recorder's `outputs`."""
+"""A lookup that fails, for the recorder's `outputs`."""
 
 from __future__ import annotations
 
 import grpc
 
 
-class Refused(grpc.RpcError):
-    """What the engine answers when a data source fails."""
+class LookupFailed(grpc.RpcError):
+    """The engine's error for a failed lookup."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN
