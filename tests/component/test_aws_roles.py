@@ -182,7 +182,7 @@ def test_another_role_of_the_nodes_is_said_to_make_new_ones(made: Recording, mon
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
     changed_run(made, prod({who: arn for who, arn in GIVEN.items() if who != "nodes"}))
     (first, *_) = [text for text in said if text.startswith("nodePools.cpu-workers: ")]
-    assert "cluster.iam.roles.nodes" in first and "new nodes first" in first
+    assert "cluster.iam.roles.nodes" in first and "new nodes are added" in first
 
 
 def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
@@ -219,8 +219,8 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
 
 
 def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
-    """security case M6: docs/aws.md, ready-made roles."""
-    page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
+    """security case M6: docs/aws.md, existing roles."""
+    page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Existing roles\n")[2]
     for who in roles.Roles.__annotations__:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{to_camel(who)}` | ")]
         need = NEEDS[who]
