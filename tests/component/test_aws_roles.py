@@ -185,7 +185,7 @@ def test_a_changed_role_of_the_nodes_is_reported_as_a_replacement(
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
     changed_run(made, prod({who: arn for who, arn in GIVEN.items() if who != "nodes"}))
     (first, *_) = [text for text in said if text.startswith("nodePools.cpu-workers: ")]
-    assert "cluster.iam.roles.nodes" in first and "new nodes first" in first
+    assert "cluster.iam.roles.nodes" in first and "new nodes are added" in first
 
 
 def changed_run(before: Recording, config: dict[str, Any]) -> Recording:
@@ -221,9 +221,15 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
     assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
 
 
+<<<<<<< HEAD
 def test_the_page_lists_trust_and_permissions_of_each_role() -> None:
     """security case M6: docs/aws.md, ready-made roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
+=======
+def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
+    """security case M6: docs/aws.md, existing roles."""
+    page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Existing roles\n")[2]
+>>>>>>> english-stack
     for who in roles.Roles.__annotations__:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{to_camel(who)}` | ")]
         need = NEEDS[who]

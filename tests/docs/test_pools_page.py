@@ -156,7 +156,7 @@ def test_fixed_settings_on_the_page_are_those_of_the_pools() -> None:
     }  # fmt: skip
     on_eks = eks_spec.resolve("big", typing.cast(Any, big_eks)).pool
     on_gke = pool_spec.resolve("big", typing.cast(Any, big_gke)).pool
-    _, *head = PAGE.partition("## What is set anyway")
+    _, *head = PAGE.partition("## What gpuyard always sets")
     shown = page.rows("".join(head), "on every node")
     same = {"the same": 1}
     for pool, column in ((on_eks, 1), (on_gke, 2)):
