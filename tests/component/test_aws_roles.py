@@ -221,15 +221,9 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
     assert found.path == "gpuyard:cluster.iam.roles.nodes" and "remove nodePolicyArns" in found.fix
 
 
-<<<<<<< HEAD
 def test_the_page_lists_trust_and_permissions_of_each_role() -> None:
-    """security case M6: docs/aws.md, ready-made roles."""
-    page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Ready-made roles\n")[2]
-=======
-def test_the_page_says_whom_each_role_trusts_and_what_it_needs() -> None:
     """security case M6: docs/aws.md, existing roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Existing roles\n")[2]
->>>>>>> english-stack
     for who in roles.Roles.__annotations__:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{to_camel(who)}` | ")]
         need = NEEDS[who]
