@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pulumi
@@ -10,14 +9,13 @@ import pytest
 
 from components.monitoring.alerts import Alerts
 from components.monitoring.pod_scrape import PodScrape
-from components.monitoring.prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from components.monitoring.prometheus import API_VERSIONS, SYSTEMS
 from recording.recorder import run
 from recording.recording import Resource
 from sandbox.cluster import monitoring_kinds
 from sandbox.cluster.api import Api
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import RELEASE, KubernetesProvider
-from sandbox.plugins.provider import ProviderError
 from tests.component.stage import aws_options
 
 both = pytest.mark.parametrize("system", SYSTEMS)
@@ -70,25 +68,3 @@ def test_the_api_server_accepts_rules_and_scrapes_unchanged(
         read = provider.read(found.type, found.urn, id, checked, outputs)
         assert read is not None and read[1]["spec"] == found.inputs["spec"]
         provider.delete(found.type, found.urn, id, checked, outputs, 30)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"record": "a:b:c"}, "Must set exactly one of Record or Alert"),
-        ({"alert": None, "record": "a:b:c"}, "Annotations are only allowed for alerting rules"),
-        ({"for": "soon"}, "must be of type duration"),
-        ({"expr": 1}, "expected string"),
-        ({"keep_firing_for": "5m"}, r"keep_firing_for: field not declared in schema"),
-    ],
-)
-def test_googles_kind_refuses_invalid_rules(
-    change: dict[str, Any], message: str, provider: KubernetesProvider, namespace: str
-) -> None:
-    rules = objects(MANAGED_PROMETHEUS, namespace)[0]
-    inputs = copy.deepcopy(rules.inputs)
-    (changed,) = (rule for rule in inputs["spec"]["groups"][0]["rules"] if rule.get("alert") == "GpuUtilizationLow")
-    changed.update(change)
-    inputs["spec"]["groups"][0]["rules"] = [{k: v for k, v in changed.items() if v is not None}]
-    with pytest.raises(ProviderError, match=message):
-        apply(provider, rules, inputs)

@@ -24,7 +24,7 @@ NET, SUB = "gcp:compute/getNetwork:getNetwork", "gcp:compute/getSubnetwork:getSu
 
 
 def network_lookups(**subnetwork: Any) -> dict[str, Any]:
-    """What Google says of the network and its subnetwork."""
+    """What Google returns for the network and its subnetwork."""
 
     def subnet(args: dict[str, Any]) -> dict[str, Any]:
         usual = {

@@ -1,4 +1,4 @@
-"""Pools, the only Helm release of a recording, and the development stack with other pools, for tests of add-ons."""
+"""Helpers for tests of add-ons: pools, the only Helm release of a recording, the development stack with other pools."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def release(recording: Recording) -> dict[str, Any]:
 
 
 def stack_of(**pools: dict[str, Any]) -> Recording:
-    """The development stack with its CPU pool and these pools, as they stand in its file."""
+    """The development stack with its CPU pool and these pools, written as in its file."""
     config = settings("dev")
     pools = {"cpu-workers": config["gpuyard:nodePools"]["cpu-workers"], **pools}
     return record({**config, "gpuyard:nodePools": pools}, "dev")

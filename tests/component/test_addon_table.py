@@ -254,7 +254,7 @@ def test_two_clusters_in_one_program_have_an_add_on_each(component: str) -> None
         assert release.provider.endswith(f"::{cluster}-k8s"), "each on its own cluster"
 
 
-def test_two_autoscalers_resize_the_groups_of_their_own_cluster_only() -> None:
+def test_two_autoscalers_resize_only_the_groups_of_their_cluster() -> None:
     def program() -> None:
         for name in ("first", "second"):
             COMPONENTS["autoscaler"](name, aws_options(name))

@@ -182,7 +182,7 @@ class TestRoom:
         assert "us-east-1a needs 1,967 and has 507; us-east-1b needs 1,967 and has 507" in found.wrong
         assert "`cidr: 10.0.0.0/18` before the network is created, or write `pods_cidr: 100.64.0.0/16`" in found.fix
 
-    def test_a_pod_network_that_is_too_small_is_reported_at_its_own_path(self) -> None:
+    def test_a_pod_network_that_is_too_small_is_reported_at_its_path(self) -> None:
         (found,) = problems("10.0.0.0/16", "100.64.0.0/20", AWS_ZONES, {"cpu": GUIDE_CPU})
         assert (found.path, found.value) == ("pods_cidr", "100.64.0.0/20")
         assert found.fix == "write `pods_cidr: 100.64.0.0/18`"

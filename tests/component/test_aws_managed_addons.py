@@ -69,7 +69,7 @@ class TestAddons:
     def test_an_invalid_kubernetes_version_is_reported_once(self) -> None:
         assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}
 
-    def test_an_add_on_checks_its_own_arguments(self) -> None:
+    def test_an_add_on_checks_its_arguments(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
             addon(versions={"coredns": "1.13"})
         with pytest.raises(pulumi.RunError, match="nothing would have the permissions"):

@@ -143,7 +143,7 @@ def test_a_destroy_has_a_deadline(minutes: int) -> None:
 def test_a_missing_login_command_is_reported_with_its_installation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """On GKE gke-gcloud-auth-plugin, as the kubeconfig itself says."""
+    """On GKE gke-gcloud-auth-plugin, with the hint in the kubeconfig."""
     monkeypatch.setenv("PATH", str(tmp_path))
     kubeconfig = control_plane.kubeconfig("yard", "https://127.0.0.1:1", "Q0E=")
     with pytest.raises(cleanup.ClusterNotEmptyError, match="there is no gke-gcloud-auth-plugin on PATH") as error:

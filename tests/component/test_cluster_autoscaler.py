@@ -36,8 +36,9 @@ def test_the_autoscaler_finds_the_clusters_groups_and_follows_its_version() -> N
 
 
 def test_the_expander_prefers_capacity_types_in_their_order() -> None:
-    """seed row S04: the first rung has the highest priority; each group is in the list once, because the autoscaler
-    ignores groups that are not. EKS and the provider generate names such as eks-PREFIX, 26 digits, a UUID."""
+    """seed row S04: the first capacity type has the highest priority; each group is in the list once, because the
+    autoscaler ignores groups that are not. EKS and the provider generate names such as eks-PREFIX, 26 digits, a
+    UUID."""
     ladder = pool(GUIDE_GPU, capacity=["reserved", "spot", "on_demand"], reservation={"id": "cr-0123456789abcdef0"})
     long = "a-pool-with-a-name-of-32-letters"
     pools = {**POOLS, "gpu": ladder, "gpu-2026": GUIDE_GPU, long: pool(GUIDE_CPU, capacity=["spot", "on_demand"])}

@@ -18,7 +18,7 @@ from tests.component.stage import GCP_ZONES, GKE_GPU, gcp_options, pool
 LADDER = ["reserved", "flex", "spot", "on_demand"]
 
 
-def test_a_ladder_makes_a_pool_for_each_rung_and_the_last_one_holds_the_minimum() -> None:
+def test_each_capacity_type_has_a_pool_and_the_last_one_has_the_minimum() -> None:
     """seed row S12: the same names as on EKS."""
     found = rungs(pool(GKE_GPU, capacity=LADDER, min=1))
     sizes = {name: each.inputs["autoscaling"]["totalMinNodeCount"] for name, each in found.items()}

@@ -26,7 +26,7 @@ def storage(**args: Any) -> Recording:
 
 
 def parameters(name: str, **args: Any) -> dict[str, str]:
-    """Of the storage class of that name."""
+    """The parameters of the storage class with that name."""
     found = storage(**args).all("StorageClass")
     return next(each.inputs["parameters"] for each in found if each.inputs["metadata"]["name"] == name)
 

@@ -45,9 +45,9 @@ def call_from(project: Project, address: str) -> None:
 
 
 def test_the_production_environment_comes_up_and_is_destroyed(project: Project) -> None:
-    """Seed rows S06, S11, S12, S24: ladders, EFA, Lustre and buckets, behind a private endpoint; `down` deletes what
-    deletion protection keeps in a real destroy. Field case A3: the endpoint is unreachable from the internet, and the
-    run continues from inside the network."""
+    """Seed rows S06, S11, S12, S24: several capacity types, EFA, Lustre and buckets, behind a private endpoint; `down`
+    deletes what deletion protection keeps in a real destroy. Field case A3: the endpoint is unreachable from the
+    internet, and the run continues from inside the network."""
     call_from(project, "198.51.100.7")
     outside = project.run("up", "--stack", "prod", code=1)
     assert "i/o timeout (the sandbox calls from 198.51.100.7)" in outside.stderr
@@ -69,8 +69,8 @@ def test_the_production_environment_comes_up_and_is_destroyed(project: Project) 
 
 
 def test_the_production_environment_on_gke_comes_up_and_is_destroyed(project: Project) -> None:
-    """Seed rows S06, S11, S12, S24: ladders, GPUDirect, Filestore and buckets, behind private endpoints; kubectl and
-    the cleanup use the DNS endpoint."""
+    """Seed rows S06, S11, S12, S24: several capacity types, GPUDirect, Filestore and buckets, behind private endpoints;
+    kubectl and the cleanup use the DNS endpoint."""
     up: dict[str, Any] = project.json("up", "--stack", "prod-gke", "--json")
     assert_production_pools(up)
     kubectl = ("kubectl", "--stack", "prod-gke", "--", "get", "-o", "name")

@@ -156,7 +156,7 @@ def test_labels_and_sizes_change_in_place_and_a_new_pool_changes_no_other(dev: P
 
 
 def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None:
-    """Reliability case R6a: and one line says so."""
+    """Reliability case R6a: one line of the preview explains the replacement."""
 
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]

@@ -15,7 +15,7 @@ TYPES = sorted(
 
 
 @pytest.mark.parametrize("each", TYPES, ids=lambda each: each.__name__)
-def test_every_field_has_its_own_docstring(each: type) -> None:
+def test_every_field_has_a_docstring(each: type) -> None:
     found = source.read(each.__module__, each.__name__)
     missing = [field.name for field in found.fields if not field.doc]
     assert not missing, f"{found.path}: {each.__name__}: no docstring under {', '.join(missing)}"

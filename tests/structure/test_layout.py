@@ -40,7 +40,7 @@ def test_a_module_has_at_most_400_lines_and_a_docstring(path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_component_has_the_librarys_shape(name: str) -> None:
-    """(name, args, opts) with args a TypedDict, the token of its own name, documented outputs."""
+    """(name, args, opts) with args a TypedDict, a token with the class's name, documented outputs."""
     found = COMPONENTS[name]
     parameters = inspect.signature(found.__init__).parameters
     assert list(parameters) == ["self", "name", "args", "opts"]
