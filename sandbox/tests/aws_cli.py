@@ -1,5 +1,5 @@
-"""The part of the AWS CLI that the advice on lost objects speaks, on botocore's own models: what it takes, the real one
-takes, too. The endpoint and the key come from the environment, as for every program of AWS's.
+"""The part of the AWS CLI that the advice on lost objects uses, on botocore's own models: it accepts only what the real
+one accepts. The endpoint and the key are read from the environment, as in every AWS program.
 
     aws [--region REGION] SERVICE OPERATION [--OPTION VALUE ...] [--query JMESPATH] [--output text]
     aws [--region REGION] SERVICE wait WAITER [--OPTION VALUE ...]
@@ -22,7 +22,7 @@ from botocore.model import Shape
 
 
 def run(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str, str]:
-    """Exit code (254 for a refusal of AWS's, as the CLI's), stdout and stderr of a command with these environment
+    """Exit code (254 for a refusal by AWS, as in the CLI), stdout and stderr of a command with these environment
     variables."""
     parser = argparse.ArgumentParser(prog="aws", allow_abbrev=False)
     parser.add_argument("--region", default=variables.get("AWS_REGION"))
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, st
 
 
 def _split(rest: list[str]) -> tuple[list[str], str, str]:
-    """The operation's own options, and what --query and --output say."""
+    """The operation's own options, and the values of --query and --output."""
     said = {"--query": "", "--output": "json"}
     own = []
     words = iter(rest)

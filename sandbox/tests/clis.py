@@ -1,6 +1,6 @@
-"""Programs `aws` and `gcloud` for tests that do what a message says: see aws_cli.py and gcloud_cli.py.
+"""Programs `aws` and `gcloud` for tests that run the command in a message: see aws_cli.py and gcloud_cli.py.
 
-`aws` only passes on what it was asked, to a thread of the test: botocore takes a second to load.
+`aws` only forwards its arguments to a thread of the test, because botocore takes a second to load.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Asked(socketserver.StreamRequestHandler):
 
 @contextmanager
 def programs(folder: Path) -> Iterator[Path]:
-    """A folder for the PATH with both."""
+    """A folder for the PATH with both programs."""
     folder.mkdir(parents=True, exist_ok=True)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Asked) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

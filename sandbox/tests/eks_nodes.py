@@ -1,8 +1,8 @@
-"""The nodes of a recorded stack on EKS: as the Cluster Autoscaler expects them, and as they join.
+"""The nodes of a recorded stack on EKS: the ones that the Cluster Autoscaler expects, and the ones that join.
 
-What the autoscaler expects of a group follows from the tags that the program puts on its Auto Scaling group and from
-the machine type alone: the node group's own labels and taints do not reach it once the group has had a node (see
-sandbox/aws/node_shape.py, whose own code builds both nodes).
+The autoscaler's expectation depends only on the tags that the program sets on the Auto Scaling group and on the machine
+type: the node group's own labels and taints are not known to it once the group has had a node (see
+sandbox/aws/node_shape.py, whose code builds both nodes).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEMPLATE = "k8s.io/cluster-autoscaler/node-template/"
 
 
 def stacks() -> list[str]:
-    """Every example of an environment on EKS in the repository."""
+    """Every example environment on EKS in the repository."""
     names = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.*.yaml"))
     return [name for name in names if settings(name).get("gpuyard:cloud", "aws") == "aws"]
 
@@ -32,8 +32,8 @@ def stacks() -> list[str]:
 class Rung:
     """One group of a pool: a rung in a zone.
 
-    `machine_types`: the autoscaler takes the first for all. `tags`: of the Auto Scaling group. `nodegroup`: as
-    DescribeNodegroup would show it. `data`: of the launch template.
+    `machine_types`: the autoscaler uses the first for all. `tags`: of the Auto Scaling group. `nodegroup`: the answer
+    of DescribeNodegroup. `data`: of the launch template.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Rung:
 
     @property
     def efa(self) -> int:
-        """EFA interfaces that the launch template asks for."""
+        """Number of EFA interfaces in the launch template."""
         return node_shape.interfaces(self.data)
 
     def expected(self, without: str = "") -> NodeShape:
-        """The autoscaler's node. `without`: the end of a tag's key that is forgotten, such as `label/workload`."""
+        """The autoscaler's node. `without`: the end of a tag's key to omit, such as `label/workload`."""
         tags = {key: value for key, value in self.tags.items() if key != _TEMPLATE + without}
         assert not without or len(tags) < len(self.tags), f"{self.name} has no tag {without}"
         return node_shape.template(_facts(self.machine_types[0]), REGION, self.zone, tags, {})
@@ -83,7 +83,7 @@ class Rung:
             node_name=self.node_name,
             provider_id=f"aws:///{self.zone}/i-{self.name}",
             node=self.expected() if expected else self.joined(),
-            # The expected node has its devices already: nobody has to show them.
+            # The expected node already has its devices, without a plugin.
             gpus=0 if expected else self.gpus,
             gpu_ready_by="image" if self.bottlerocket else "device-plugin",
             spot=self.capacity == "spot",
@@ -99,7 +99,7 @@ def groups(made: Recording) -> list[Rung]:
 
 
 def rungs(made: Recording) -> list[Rung]:
-    """Every rung of every pool, in one zone: in the others its groups differ by the zone alone."""
+    """Every rung of every pool, in one zone: its groups in other zones differ only by the zone."""
     found: dict[tuple[str, str], Rung] = {}
     for group in sorted(groups(made), key=lambda group: group.zone):
         first = found.setdefault((group.pool, group.capacity), group)

@@ -1,7 +1,7 @@
-"""The part of gcloud that the advice on lost objects speaks, on the store of the sandbox's Google Cloud.
+"""The part of gcloud that the advice on lost objects uses, on the store of the sandbox's Google Cloud.
 
-Each command has the flags that gcloud's reference lists for it (cloud.google.com/sdk/gcloud/reference, August 2026);
-one that it lacks is refused.
+Each command has the flags in gcloud's reference (cloud.google.com/sdk/gcloud/reference, August 2026); other flags are
+refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ACCOUNT = "gcp:serviceaccount/account:Account"
 SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
 NAT = "gcp:compute/routerNat:RouterNat"
 
-# command: flags that it takes besides the names of objects
+# command: flags in addition to the names of objects
 COMMANDS = {
     "container clusters delete": ("location",),
     "iam service-accounts delete": (),
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     for flag in (*COMMANDS[command], "project"):
         parser.add_argument(f"--{flag}", required=True)
     if command.endswith("delete"):
-        parser.add_argument("--quiet", action="store_true", required=True)  # nobody is there to ask
+        parser.add_argument("--quiet", action="store_true", required=True)  # there is no terminal for a prompt
     given = parser.parse_args(arguments[len(command.split()) :])
     if command.endswith("list"):
         assert given.format == "value(name)"

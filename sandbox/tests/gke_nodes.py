@@ -1,8 +1,8 @@
-"""The nodes of a recorded stack on GKE, as Google describes them, and the same stack in the simulated cloud.
+"""The nodes of a recorded stack on GKE by Google's documentation, and the same stack in the simulated cloud.
 
-What a node is follows here from the inputs of its node pool alone, by Google's pages and the sources of its autoscaler
-(GoogleCloudPlatform/cluster-autoscaler, 2026-08: labels/system_labels.go, reserved.go) and NVIDIA's guide to MIG; of
-the code whose nodes are held against it (sandbox/gcp/nodes.py) nothing is used.
+A node is computed here only from the inputs of its node pool, by Google's pages and the sources of its autoscaler
+(GoogleCloudPlatform/cluster-autoscaler, 2026-08: labels/system_labels.go, reserved.go) and NVIDIA's guide to MIG. The
+code under test (sandbox/gcp/nodes.py) is not used.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ VARIETY: dict[str, dict[str, Any]] = {
 
 @functools.cache
 def stack(name: str) -> tuple[Recording, dict[str, Any]]:
-    """A recorded stack on GKE and its pools as they stand in its file; `variety` is dev-gke with other pools and
-    more pods to a node."""
+    """A recorded stack on GKE and its pools as written in its file; `variety` is dev-gke with other pools and more pods
+    per node."""
     if name != "variety":
         return recorded(name), settings(name)["gpuyard:nodePools"]
     config = settings("dev-gke")
@@ -117,8 +117,8 @@ def stack(name: str) -> tuple[Recording, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Rung:
-    """One node pool of a pool. `name`: of the resource; `id`: the node pool's full name in the cloud; `inputs`: what
-    the program asked for; `pods`: the most on a node."""
+    """One node pool of a pool. `name`: of the resource; `id`: the node pool's full name in the cloud; `inputs`: the
+    program's inputs; `pods`: the maximum on a node."""
 
     name: str
     id: str
@@ -150,18 +150,18 @@ class Rung:
 
     @property
     def accelerator(self) -> dict[str, Any]:
-        """The GPUs that the node pool asks for; empty without any."""
+        """The GPUs in the node pool's inputs; empty without any."""
         return next(iter(self.config.get("guestAccelerators") or ()), {})
 
     @property
     def gpus(self) -> int:
-        """What `nvidia.com/gpu` counts on a node: GPUs times partitions times clients."""
+        """The count of `nvidia.com/gpu` on a node: GPUs times partitions times clients."""
         count = int(self.accelerator.get("count", 0))
         return count * _partitions(self.accelerator) * self._clients()
 
     @property
     def local_ssds(self) -> int:
-        """Local SSDs under the pods' storage."""
+        """Local SSDs that back the pods' storage."""
         block = self.config.get("ephemeralStorageLocalSsdConfig")
         return int(block["localSsdCount"]) if block else 0
 
@@ -238,15 +238,16 @@ class Rung:
         return labels
 
     def _taints(self) -> tuple[Taint, ...]:
-        """Those of the pool. GKE adds none but to queued nodes: the GPU taint is there, and Arm nodes go without."""
+        """The pool's taints. GKE adds one only to queued nodes: the inputs contain the GPU taint and disable the Arm
+        one."""
         found = [Taint(t["key"], t["value"], _SPELT[t["effect"]]) for t in self.config.get("taints") or ()]
         if self.inputs.get("queuedProvisioning"):
             found.append(Taint("cloud.google.com/gke-queued", "true", "NoSchedule"))
         return tuple(found)
 
     def _millicores(self) -> int:
-        """The kubelet keeps 6 % of the first core, 1 % of the second, 0.5 % of two more and 0.25 % of the others, and
-        400 millicores for more than 110 pods."""
+        """The kubelet reserves 6 % of the first core, 1 % of the second, 0.5 % of the next two and 0.25 % of the
+        others, and 400 millicores for more than 110 pods."""
         assert self.machine.vcpu >= 4
         many = 400 if self.pods > _PODS else 0
         return self.machine.vcpu * 1000 - (80 + int(2.5 * (self.machine.vcpu - 4))) - many
@@ -262,8 +263,8 @@ class Rung:
         return self.machine.memory_mib - int(kept) - streaming - 100
 
     def _disk_mib(self) -> int:
-        """A tenth is the threshold of eviction. Of a boot disk GKE keeps 6 GiB and 35 %, but no more than half of it
-        and than 100 GiB; of local SSDs 50, 75 or 100 GiB for one, two and more of them."""
+        """A tenth is the eviction threshold. Of a boot disk, GKE reserves 6 GiB and 35 %, but at most half of it and at
+        most 100 GiB; of local SSDs 50, 75 or 100 GiB for one, two and more of them."""
         if self.local_ssds:
             size = self.local_ssds * _SSD_GB * 10**9 / 2**30
             kept = {1: 50.0, 2: 75.0}.get(self.local_ssds, 100.0)
@@ -293,7 +294,7 @@ class Environment:
     classes: list[dict[str, Any]]
 
     def group(self, rung: Rung) -> Group:
-        """What the autoscaler knows of the rung's node pool."""
+        """The autoscaler's data about the rung's node pool."""
         return next(group for group in self.fleet.groups() if group.id == rung.id)
 
     def rung(self, name: str) -> Rung:
@@ -301,7 +302,7 @@ class Environment:
 
 
 def environment(made: Recording, folder: Path) -> Environment:
-    """Brings a recorded stack's cluster and pools up in a store in `folder`, without a control plane."""
+    """Creates a recorded stack's cluster and pools in a store in `folder`, without a control plane."""
     store = Store(folder / "objects.sqlite")
     pretended = FakePlanes(store)
     cloud = Cloud(GcpProvider(store), pretended)
@@ -319,7 +320,7 @@ def environment(made: Recording, folder: Path) -> Environment:
 
 
 def _renamed(compute_class: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """The class with the names that the cloud gave the node pools, for those that the recording made up."""
+    """The class with the cloud's names of the node pools instead of those that the recording made up."""
     spec = compute_class["spec"]
     priorities = [{**each, "nodepools": [names[pool] for pool in each["nodepools"]]} for each in spec["priorities"]]
     return {**compute_class, "spec": {**spec, "priorities": priorities}}

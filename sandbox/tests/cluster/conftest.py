@@ -1,4 +1,4 @@
-"""One real control plane for all cluster tests, and around it the controllers of a cloud in memory."""
+"""One real control plane for all cluster tests, and the controllers of an in-memory cloud."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = "eks-us-east-1-cluster-tests"
 
 @pytest.fixture(scope="package")
 def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox folder of these tests' own; every process in it is stopped at the end."""
+    """A sandbox folder for these tests; every process in it is stopped at the end."""
     before = os.environ.get("GPUYARD_SANDBOX")
     os.environ["GPUYARD_SANDBOX"] = home = str(tmp_path_factory.mktemp("sandbox"))
     try:
@@ -59,7 +59,7 @@ def api(plane: ControlPlane) -> Api:
 
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
-    """A namespace of the test's own, in which pods can be made at once."""
+    """A namespace for the test, in which pods can be created at once."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     wait(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "its service account")
@@ -91,7 +91,7 @@ def balancers() -> FakeBalancers:
 
 @pytest.fixture
 def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterator[Controller]:
-    """The cloud-side controllers over `fleet` and `balancers`, looking often; nodes are gone afterwards."""
+    """The cloud-side controllers over `fleet` and `balancers`, with short rounds; nodes are deleted afterwards."""
     autoscaler = Autoscaler(api, fleet, Pace(idle=2, provision=4, backoff=3))
     controller = Controller(api, fleet, "1.35", autoscaler, balancers=balancers)
     controller.volumes.install({"ebs.csi.aws.com", "efs.csi.aws.com"})
@@ -105,7 +105,7 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
 
 @contextmanager
 def running_loop(controller: Controller) -> Iterator[None]:
-    """Has the controller look, often, in a thread of its own."""
+    """Runs the controller with short rounds in a separate thread."""
     stopped, troubles = threading.Event(), []
 
     def loop() -> None:
@@ -131,7 +131,7 @@ Make = Callable[[list[Machine]], None]
 
 @pytest.fixture
 def cloud(api: Api) -> Iterator[Make]:
-    """`cloud(machines)`: makes them nodes, or brings the nodes in line with them; all are gone afterwards."""
+    """`cloud(machines)`: turns them into nodes, or updates the nodes to match them; all are deleted afterwards."""
     nodes = Nodes(api, "1.35")
 
     def sync(machines: list[Machine]) -> None:
@@ -144,12 +144,12 @@ def cloud(api: Api) -> Iterator[Make]:
 
 
 def ready(api: Api, count: int) -> None:
-    """Waits for so many nodes."""
+    """Waits for this number of nodes."""
     wait(lambda: sum(map(is_ready, api.list("/api/v1/nodes"))) == count, f"{count} nodes")
 
 
 def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
-    """Names of the nodes on which the DaemonSet's pods run, once it has all that it wants."""
+    """Names of the nodes on which the DaemonSet's pods run, once all of them run."""
 
     def settled() -> tuple[set[str]] | None:
         found = api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{daemon_set}")
@@ -165,7 +165,7 @@ def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
 
 
 def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-    """The first true answer; fails with what was waited for."""
+    """The first true answer; the failure names what was awaited."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
@@ -174,7 +174,7 @@ def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
 
 
 class Pods:
-    """The pods of one namespace, as a test makes and watches them."""
+    """The pods of one namespace, with methods to create and watch them."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
@@ -197,7 +197,7 @@ class Pods:
         return wait(found, f"pod {name} running", seconds)
 
     def unschedulable(self, name: str) -> str:
-        """Waits for the scheduler's refusal and returns its words."""
+        """Waits for the scheduler's refusal and returns its message."""
 
         return wait(lambda: _refusal(self.get(name) or {"status": {}}), f"pod {name} refused")
 
@@ -212,7 +212,7 @@ def pods(api: Api, namespace: str) -> Pods:
 
 
 def place(pods: Pods, wanted: dict[str, Object], meanwhile: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Makes pods and gives, by name, the node of each; where there is none, the scheduler's words."""
+    """Creates pods and returns, by name, the node of each, or the scheduler's message if there is none."""
     for name, spec in wanted.items():
         pods.make(name, spec)
 
@@ -237,7 +237,7 @@ def _refusal(pod: Object) -> str:
 
 @pytest.fixture
 def release(api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods) -> None:
-    """A cluster-autoscaler pod and a device plugin's DaemonSet, as the guide's releases put them there."""
+    """A cluster-autoscaler pod and a device plugin's DaemonSet, as the guide's releases create them."""
     labels = {"app.kubernetes.io/name": "aws-cluster-autoscaler"}
     pods.make("cluster-autoscaler", labels=labels)
     plugin = {"app.kubernetes.io/name": "nvidia-device-plugin"}

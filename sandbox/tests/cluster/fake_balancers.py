@@ -1,4 +1,4 @@
-"""Load balancers of a cloud in memory."""
+"""Load balancers of an in-memory cloud."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sandbox.cluster.load_balancers import CannotBalance
 
 
 class FakeBalancers:
-    """Cloud (sandbox/cluster/load_balancers.py) that is willing unless `full`; `made`: name → the Service's name."""
+    """Cloud (sandbox/cluster/load_balancers.py) that creates them unless `full`; `made`: name → the Service's name."""
 
     def __init__(self) -> None:
         self.made: dict[str, str] = {}

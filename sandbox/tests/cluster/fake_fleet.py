@@ -1,4 +1,4 @@
-"""A cloud in memory: node groups whose machines appear `boot` seconds after they were asked for."""
+"""An in-memory cloud: node groups whose machines appear `boot` seconds after the request."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def gpu_group(accelerator: bool = True, **changes) -> Group:
 
 
 class FakeFleet:
-    """Fleet (sandbox/cluster/cloud.py) of a cloud that is always willing, unless it is told not to be.
+    """Fleet (sandbox/cluster/cloud.py) of a cloud that grants every request, unless a test configures a refusal.
 
-    `own_autoscaler` and `gpu_ready_by` make it GKE-like; `capacity` bounds the machines of a group that really come.
-    `node_labels` are what a group's nodes really get where that differs from the template.
+    `own_autoscaler` and `gpu_ready_by` make it GKE-like; `capacity` limits the machines of a group that really start.
+    `node_labels` are the real labels of a group's nodes if they differ from the template.
     """
 
     def __init__(self, *groups: Group, own_autoscaler: bool = False, gpu_ready_by: str = "device-plugin") -> None:
@@ -81,12 +81,12 @@ class FakeFleet:
                     self._launch(group.in_zone(zone))
 
     def change(self, group_id: str, **changes) -> None:
-        """What the cloud's owner changes about a group."""
+        """A change of a group by the cloud's owner."""
         with self._lock:
             self._groups[group_id] = replace(self._groups[group_id], **changes)
 
     def restyle(self, node_name: str, **changes) -> None:
-        """A change of the group's labels or taints reaches one machine."""
+        """A change of the group's labels or taints that reaches one machine."""
         with self._lock:
             for machine, ready in list(self._machines.values()):
                 if machine.node_name == node_name:
@@ -105,13 +105,13 @@ class FakeFleet:
         return self.own_autoscaler
 
     def replace_groups(self, gone: str, *come: Group) -> None:
-        """One group goes, which has no machine, and others come."""
+        """Deletes a group without machines and adds others."""
         with self._lock:
             del self._groups[gone]
             self._groups |= {group.id: group for group in come}
 
     def clear(self) -> None:
-        """No groups and no machines any more."""
+        """Removes all groups and machines."""
         with self._lock:
             self._groups.clear()
             self._machines.clear()

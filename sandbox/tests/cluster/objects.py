@@ -1,4 +1,4 @@
-"""Kubernetes objects as the kubernetes provider gets them, for its tests."""
+"""Kubernetes objects as inputs of the kubernetes provider, for its tests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def urn(token: str, name: str = "it") -> str:
 
 
 def eks_kubeconfig(plane: ControlPlane, **changes: Any) -> str:
-    """What pulumi-eks hands out for the cluster."""
+    """The kubeconfig that pulumi-eks outputs for the cluster."""
     args = ["--region", "us-east-1", "eks", "get-token", "--cluster-name", "cluster-tests", "--output", "json"]
     login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws", "args": args}
     login.update(changes.pop("login", {}))
@@ -68,7 +68,7 @@ def checked(provider: KubernetesProvider, token: str, inputs: dict, olds: dict |
 
 
 def made(provider: KubernetesProvider, token: str, inputs: dict, timeout: float = 60, name: str = "it"):
-    """(id, checked inputs, outputs) of an object that was created."""
+    """(id, checked inputs, outputs) of a created object."""
     inputs = checked(provider, token, inputs, name=name)
     id, outputs = provider.create(token, urn(token, name), inputs, False, timeout)
     return id, inputs, outputs

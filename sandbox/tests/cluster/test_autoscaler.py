@@ -1,4 +1,4 @@
-"""The stand-in autoscaler against the real scheduler: from zero, up to max, back, and why not."""
+"""The stand-in autoscaler with the real scheduler: from zero, up to max, back to zero, and its refusals."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def desired(fleet: FakeFleet, group: str = "asg-gpu") -> int:
 def test_a_training_pod_scales_the_gpu_pool_from_zero_to_one_and_back(
     api: Api, fleet: FakeFleet, pods: Pods, release: None
 ) -> None:
-    """seed rows S03, S04: pending → 0 to 1 → running on the new node → idle → 0; one node only, although its GPU
-    shows late."""
+    """seed rows S03, S04: pending → 0 to 1 → running on the new node → idle → 0; only one node, although its GPU
+    is advertised late."""
     pods.make("train", training_spec())
     node = pods.running("train", 30)["spec"]["nodeName"]
     assert node in ready_nodes(api, "gpu-workers")
@@ -41,7 +41,7 @@ def test_a_training_pod_scales_the_gpu_pool_from_zero_to_one_and_back(
 def test_without_an_autoscaler_in_the_cluster_nothing_scales(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed row S04: the group alone does nothing; on GKE the cloud's own autoscaler acts without any pod."""
+    """seed row S04: a group does not scale on its own; on GKE the cloud's autoscaler works without any pod."""
     pods.make("train", training_spec())
     pods.unschedulable("train")
     assert not pods.events("train", "NotTriggerScaleUp")
@@ -53,7 +53,7 @@ def test_without_an_autoscaler_in_the_cluster_nothing_scales(
 def test_a_cloud_with_a_built_in_plugin_and_autoscaler_adds_one_node(
     fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed rows S03, S04: as on GKE, where the GPU shows at once and the node is not ready for a moment."""
+    """seed rows S03, S04: as on GKE, where the GPU is advertised at once and the node is not ready for a moment."""
     fleet.own_autoscaler, fleet.gpu_ready_by = True, "cloud"
     pods.make("train", training_spec())
     pods.running("train", 30)
@@ -88,8 +88,8 @@ def volume_in(api: Api, name: str, zone: str, namespace: str) -> Object:
 
 
 def test_a_claim_scales_the_group_of_its_zone_from_zero(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """field case A4: with the groups that the program of dev makes, as the autoscaler knows them; a pool in one group
-    over both zones has no node for the claim in the second."""
+    """field case A4: with the groups of the program's dev stack, as the autoscaler sees them; a pool with one group
+    over both zones has no node for the claim in the second zone."""
     made = [group for group in groups(recorded("dev")) if group.pool == "gpu-workers"]
     assert {group.zone for group in made} == {"us-east-1a", "us-east-1b"}
     empty = [Group(group.name, group.pool, 0, 5, 0, True, group.expected()) for group in made]
@@ -134,7 +134,7 @@ def test_a_group_that_the_autoscaler_cannot_see_never_scales_and_the_pods_event_
 
 
 def test_several_pods_share_a_node_and_the_maximum_holds(fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """seed row S03: four pods of half a node each are two nodes; a group never goes over its max."""
+    """seed row S03: four pods that each need half a node use two nodes; a group never exceeds its max."""
     half = {"requests": {"cpu": "3"}}
     spec = {"containers": [{"name": "a", "image": "a", "resources": half}], "nodeSelector": {"tier": "extra"}}
     extra = cpu_group(min=0, max=2, desired=0, template=shape("m5.2xlarge", 8, "31Gi", {"tier": "extra"}))
@@ -154,7 +154,7 @@ def test_several_pods_share_a_node_and_the_maximum_holds(fleet: FakeFleet, pods:
 
 
 def test_without_the_accelerator_label_a_second_node_is_added(fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """seed row S04: GPU nodes carry the label because the node is there before its GPU, and the pod still waits."""
+    """seed row S04: GPU nodes have the label because the node exists before its GPU, while the pod still waits."""
     fleet.change("asg-gpu", template=gpu_group(accelerator=False).template)
     # Its plugin never comes: the node lacks the label that the DaemonSet selects.
     fleet.node_labels["asg-gpu"] = {"gpuyard.dev/pool": "gpu-workers", "workload": "gpu-training"}
@@ -163,7 +163,7 @@ def test_without_the_accelerator_label_a_second_node_is_added(fleet: FakeFleet, 
 
 
 def test_the_next_rung_is_tried_when_a_group_has_no_capacity(fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """seed row S12: spot first; when its machines do not come, the order is taken back and on-demand is asked."""
+    """seed row S12: spot is first; if its machines do not start, the order is cancelled and on-demand is tried."""
     spot = gpu_group(priority=10)
     fleet._groups["asg-spot"] = spot.__class__(**{**vars(spot), "id": "asg-spot"})
     fleet.capacity["asg-spot"] = 0
@@ -175,7 +175,7 @@ def test_the_next_rung_is_tried_when_a_group_has_no_capacity(fleet: FakeFleet, p
 def test_an_idle_node_with_a_keep_annotation_is_not_removed(
     api: Api, fleet: FakeFleet, pods: Pods, release: None
 ) -> None:
-    """The annotations of the real autoscaler are honoured."""
+    """The annotations of the real autoscaler are respected."""
     fleet.change("asg-gpu", desired=1)
     node = wait(lambda: next(iter(ready_nodes(api, "gpu-workers")), None), "a GPU node")
     stay = {"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}
@@ -190,8 +190,8 @@ def test_an_idle_node_with_a_keep_annotation_is_not_removed(
 def test_a_job_restarts_after_an_interruption_without_counting_a_failure(
     api: Api, fleet: FakeFleet, pods: Pods, release: None
 ) -> None:
-    """seed rows S12, S13: spot takes the node; the Job's pod comes back on another one, completes, and the interruption
-    is not counted as a failure; one machine replaces the other."""
+    """seed rows S12, S13: spot reclaims the node; the Job's pod restarts on another one and completes, the interruption
+    is not counted as a failure, and one machine replaces the other."""
     jobs = f"/apis/batch/v1/namespaces/{pods.namespace}/jobs"
     api.request("POST", jobs, training_job("training", run_seconds=6))
 

@@ -1,4 +1,4 @@
-"""A control plane starts, survives a kill of everything, and leaves nothing when it is stopped."""
+"""A control plane starts, survives a kill of all its processes, and leaves nothing when it is stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandbox.tests.cluster.conftest import KEY, wait
 
 
 def kill_all(plane: ControlPlane) -> None:
-    """What a crash or an impatient person does to it."""
+    """Simulates a crash, or a user who kills everything."""
     for part in plane.running():
         running = process.alive(control_plane.name(plane.key, part))
         assert running
@@ -30,7 +30,7 @@ def kill_all(plane: ControlPlane) -> None:
 
 
 def test_it_is_found_by_key_and_by_endpoint(plane: ControlPlane) -> None:
-    """seed row S01: the cluster's endpoint and authority lead a kubeconfig to a real API server."""
+    """seed row S01: the cluster's endpoint and CA in a kubeconfig reach a real API server."""
     assert control_plane.get(KEY) == plane
     assert control_plane.find(plane.endpoint) == plane
     assert control_plane.all() == [plane]
@@ -41,7 +41,7 @@ def test_it_is_found_by_key_and_by_endpoint(plane: ControlPlane) -> None:
 
 
 def test_the_official_client_and_admin_rights_work(plane: ControlPlane) -> None:
-    """seed row S01: what `ControlPlane.client` gives is the official client with admin rights."""
+    """seed row S01: `ControlPlane.client` is the official client with admin rights."""
     from kubernetes.client import CoreV1Api
 
     names = {str(item.metadata and item.metadata.name) for item in CoreV1Api(plane.client()).list_namespace().items}
@@ -79,7 +79,7 @@ def test_a_single_killed_process_is_restarted(plane: ControlPlane) -> None:
 
 
 def test_the_error_for_a_port_in_use_names_the_process_that_uses_it(plane: ControlPlane) -> None:
-    """Bad input: others refer to that port, so it cannot move; etcd's can."""
+    """Bad input: kubeconfigs refer to that port, so it cannot change; etcd's can."""
     kill_all(plane)
     try:
         with socket.socket() as thief:
@@ -94,7 +94,7 @@ def test_the_error_for_a_port_in_use_names_the_process_that_uses_it(plane: Contr
 
 
 def test_a_stopped_control_plane_leaves_no_process_no_folder_and_no_port(sandbox_home: str) -> None:
-    """`make down` leaves nothing, and stopping twice is no error."""
+    """`make down` leaves nothing, and a second stop is not an error."""
     key = "gke-proj-us-central1-short-lived"
     before = [p.name for p in process.all()]
     short_lived = control_plane.start(key, "1.35", controller=False)
@@ -109,7 +109,7 @@ def test_a_stopped_control_plane_leaves_no_process_no_folder_and_no_port(sandbox
 
 
 def test_etcd_accepts_only_the_api_server_and_no_web_page(plane: ControlPlane) -> None:
-    """Security case M3: it held every Secret of the cluster, on plain HTTP, for any user and any web page."""
+    """Security case M3: etcd served every Secret of the cluster on plain HTTP, to any user and any web page."""
     port = json.loads((plane.folder / "cluster.json").read_text())["etcd_port"]
     pki = plane.folder / "pki"
     with pytest.raises(urllib3.exceptions.HTTPError):
@@ -129,7 +129,7 @@ def test_etcd_accepts_only_the_api_server_and_no_web_page(plane: ControlPlane) -
 
 
 def test_every_port_is_on_loopback_and_requires_a_certificate(plane: ControlPlane) -> None:
-    """Security case C1, siblings: kwok, scheduler and controller manager have no port at all."""
+    """Security case C1, related: kwok, scheduler and controller manager have no port at all."""
     pids = {process.alive(control_plane.name(KEY, part)).pid: part for part in plane.running()}  # type: ignore[union-attr]
     found = {(part, address) for pid, part in pids.items() for address in listening(pid)}
     assert {address.rpartition(":")[0] for _, address in found} == {"127.0.0.1"}
@@ -142,7 +142,7 @@ def test_every_port_is_on_loopback_and_requires_a_certificate(plane: ControlPlan
 
 
 def listening(pid: int) -> list[str]:
-    """Addresses at which a process listens."""
+    """Addresses on which a process listens."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):

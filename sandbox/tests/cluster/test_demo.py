@@ -1,4 +1,4 @@
-"""The guide's story, told on the control plane with a cloud in memory: it happens, and when it cannot it says why."""
+"""The guide's story on the control plane with an in-memory cloud: every step happens, or the demo reports why not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def played(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, s
 
 
 def test_every_step_of_the_demo_happens_in_order(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """seed rows S03, S04, S07, S08, S09, S10, S12: every line of it, in this order."""
+    """seed rows S03, S04, S07, S08, S09, S10, S12: every line of the demo, in this order."""
     ok, demo, screen = played(api, fleet)
     assert ok, screen
     names = ["at rest", "pending", "scaled up", "running", "kept apart", "reclaimed", "back", "done", "back to zero"]
@@ -42,7 +42,7 @@ def test_every_step_of_the_demo_happens_in_order(api: Api, fleet: FakeFleet, pod
 
 
 def test_a_demo_that_stops_reports_the_state_it_found(api: Api, fleet: FakeFleet, pods: Pods, release: None) -> None:
-    """seed row S04: with the pool's autoscaling forgotten, the demo fails and shows the autoscaler's words."""
+    """seed row S04: without autoscaling tags on the pool, the demo fails and shows the autoscaler's message."""
     fleet.change("asg-gpu", autoscaled=False)
     ok, demo, screen = played(api, fleet, bound=20)
     assert not ok

@@ -1,4 +1,4 @@
-"""Endpoint groups of Services on GKE: with their Service, after it, and what ClusterCleanup makes of them."""
+"""Endpoint groups of Services on GKE: their creation, their collection, and their role in ClusterCleanup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPOSED = {"cloud.google.com/neg": '{"exposed_ports": {"80": {}}}'}
 
 
 class FakeGroups:
-    """Cloud (sandbox/cluster/endpoint_groups.py) in memory; `used`: something still needs them."""
+    """Cloud (sandbox/cluster/endpoint_groups.py) in memory; `used`: groups that are still in use."""
 
     def __init__(self) -> None:
         self.made: set[str] = set()
@@ -42,7 +42,7 @@ class FakeGroups:
 
 @pytest.fixture
 def groups(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGroups]:
-    """A controller that looks often; its objects are gone afterwards."""
+    """A controller with short rounds; its objects are deleted afterwards."""
     monkeypatch.setattr(endpoint_groups, "PERIOD", 1.0)
     cloud = FakeGroups()
     controller, stopped = EndpointGroups(api, cloud), threading.Event()
@@ -69,7 +69,7 @@ def groups(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGroups]:
 
 
 def objects(api: Api) -> list[str]:
-    """Names; none while the API server does not serve the kind yet."""
+    """Names; empty while the API server does not serve the kind yet."""
     found = api.get(f"{PATH}/{PLURAL}") or {}
     return [each["metadata"]["name"] for each in found.get("items") or ()]
 
@@ -100,7 +100,7 @@ def test_a_group_is_created_with_its_service_and_collected_after_its_deletion(
 def test_a_destroy_deletes_the_service_and_waits_for_the_group(
     plane: ControlPlane, api: Api, namespace: str, groups: FakeGroups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No network goes before its endpoint groups."""
+    """A network cannot be deleted before its endpoint groups."""
     monkeypatch.setattr(cluster_contents, "PAUSE", 0.2)
     path = exposed(api, namespace)
     said: list[str] = []

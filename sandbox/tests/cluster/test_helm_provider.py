@@ -1,4 +1,4 @@
-"""helm.sh/v3:Release by the real helm: charts of a folder and of a repository, stand-ins, upgrades, recovery."""
+"""helm.sh/v3:Release by the real helm: charts from folders and repositories, stand-ins, upgrades, recovery."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lines() -> Iterator[list[str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A mirror with one chart, which makes a ConfigMap from its values and a Pod where `pod` is set."""
+    """A mirror with one chart, which creates a ConfigMap from its values, and a Pod if `pod` is set."""
     root = tmp_path / "mirror" / "notes"
     (root / "templates").mkdir(parents=True)
     (root / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "notes", "version": "1.2.3"}))
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def repository(folder: Path, tmp_path: Path) -> Iterator[str]:
-    """The same chart in a repository that answers."""
+    """The same chart in a reachable repository."""
     served = tmp_path / "served"
     served.mkdir()
     assert chart.helm("package", str(folder), "-d", str(served)).returncode == 0
@@ -166,7 +166,7 @@ def test_a_device_plugin_that_cannot_be_reached_schedules_like_the_real_one(
     controllers: Controller,
     lines: list[str],
 ) -> None:
-    """seed row S05: the stand-in lands on the GPU node and on no other, and the GPU becomes a resource there."""
+    """seed row S05: the stand-in runs only on the GPU node, which then advertises the GPU."""
     fleet.change("asg-gpu", desired=1)
     wait(lambda: len(api.list("/api/v1/nodes")) == 3, "three nodes")
     inputs = {
@@ -199,7 +199,7 @@ def test_a_device_plugin_that_cannot_be_reached_schedules_like_the_real_one(
 def test_the_device_plugins_default_affinity_survives_an_empty_override(
     provider: KubernetesProvider, api: Api, namespace: str
 ) -> None:
-    """helm merges maps, so `affinity: {}` clears nothing: the same trap as with the real chart."""
+    """helm merges maps, so `affinity: {}` removes nothing, as with the real chart."""
     values = {"affinity": {}, "nodeSelector": {"workload": "gpu-training"}, "resources": {"limits": {"cpu": "1"}}}
     inputs = {"chart": "nvidia-device-plugin", "repositoryOpts": {"repo": NOWHERE}, "values": values}
     id, inputs, outputs = install(provider, {**inputs, "namespace": namespace, "name": "dp"})
@@ -233,7 +233,7 @@ def test_the_workloads_of_the_table_use_their_service_account(
     live = api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/{plural}/{name}")
     pod = live["spec"]["template"]
     assert pod["spec"]["priorityClassName"] == "system-cluster-critical" and pod["metadata"]["labels"]["team"] == "x"
-    # AWS's chart knows its pods by one label.
+    # AWS's chart selects its pods by one label.
     key = "app.kubernetes.io/instance" if account else "name"
     assert pod["metadata"]["labels"][key] == live["spec"]["selector"]["matchLabels"][key] == name
     if account:
@@ -293,10 +293,10 @@ def test_the_remains_of_a_killed_install_are_removed_by_the_next_install(
 def test_a_release_whose_answer_was_lost_blocks_the_next_create_until_it_is_uninstalled(
     provider: KubernetesProvider, plane: ControlPlane, api: Api, namespace: str, folder: Path
 ) -> None:
-    """field case C2, reliability case R7: the real provider refuses it in every later run, so the error has the
+    """field case C2, reliability case R7: the real provider refuses it in every later run, so the error contains the
     command."""
     inputs, _ = provider.check(RELEASE, URN, {}, {"chart": str(folder), "namespace": namespace, "name": "lost"}, b"")
-    provider.create(RELEASE, URN, inputs, False, 0)  # and nobody hears of it
+    provider.create(RELEASE, URN, inputs, False, 0)  # the answer is lost
     news = {**inputs, "values": {"text": "again"}}
     with pytest.raises(ProviderError, match="cannot re-use a name that is still in use") as refused:
         provider.create(RELEASE, URN, news, False, 0)
@@ -340,7 +340,7 @@ def test_a_namespace_is_created_on_request(
 def test_the_exporter_needs_a_toleration_for_tainted_nodes(
     provider: KubernetesProvider, api: Api, namespace: str, fleet: FakeFleet, controllers: Controller
 ) -> None:
-    """seed row S18: with its default values the exporter reaches no tainted GPU node; with a toleration it does."""
+    """seed row S18: with its default values the exporter runs on no tainted GPU node; with a toleration it does."""
     fleet.change("asg-gpu", desired=1)
     wait(lambda: len(api.list("/api/v1/nodes")) == 3, "three nodes")
     gpu = next(m for m in fleet.machines() if m.pool == "gpu-workers")
@@ -365,7 +365,7 @@ PATTERNS = {20: [r"^eks-a-spot-\d{18}"], 10: [r"^eks-a-\d{18}"]}
 def test_the_autoscalers_stand_in_contains_its_priorities(
     provider: KubernetesProvider, api: Api, namespace: str, expander: str, held: dict | None
 ) -> None:
-    """seed row S04: where its pods would read them, and only if its expander goes by them."""
+    """seed row S04: in the place where its pods read them, and only if its expander uses them."""
     priorities = {str(rank): patterns for rank, patterns in PATTERNS.items()}
     values = {"extraArgs": {"expander": expander}, "expanderPriorities": priorities}
     inputs = {"chart": "cluster-autoscaler", "repositoryOpts": {"repo": NOWHERE}, "values": values, "skipAwait": True}

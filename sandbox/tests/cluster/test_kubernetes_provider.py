@@ -156,7 +156,7 @@ def test_preview_lets_pass_what_only_the_update_can_know(provider: KubernetesPro
 def test_what_the_program_leaves_out_is_written_as_the_real_provider_writes_it(
     plane: ControlPlane, provider: KubernetesProvider
 ) -> None:
-    """Found with the real provider: the namespace that is meant, and no empty annotations."""
+    """Found with the real provider: the default namespace is filled in, and empty annotations are omitted."""
     meta = {"metadata": {"name": "a", "annotations": {}, "labels": {}}}
     inputs = checked(provider, CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", **meta})
     assert inputs["metadata"] == {"name": "a", "labels": {}, "namespace": "default"}
@@ -193,7 +193,7 @@ def test_secrets_stay_secret_and_text_becomes_data(provider: KubernetesProvider,
 def test_an_immutable_field_fails_in_the_preview_with_the_servers_words(
     provider: KubernetesProvider, namespace: str
 ) -> None:
-    """The real provider replaces only by its own table; what is not in it fails at the API server."""
+    """The real provider replaces only by its own table; other changes of immutable fields fail at the API server."""
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

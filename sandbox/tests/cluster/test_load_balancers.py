@@ -1,4 +1,4 @@
-"""Services get load balancers, and go after them."""
+"""Services get load balancers, which are deleted with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines become nodes, GPUs show only where something makes them a resource, pods land where the guide wants them."""
+"""Machines become nodes, GPUs are advertised only by a plugin, pods are scheduled as in the guide."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PLUGIN = {"app.kubernetes.io/name": "nvidia-device-plugin"}
 
 
 def device_plugin(pods: Pods, node: str) -> None:
-    """What a device plugin's DaemonSet would put on the node."""
+    """A pod of a device plugin's DaemonSet on the node."""
     spec = {"nodeName": node, "tolerations": [{"operator": "Exists"}]}
     pods.make("plugin", spec, labels=PLUGIN)
     pods.running("plugin")
 
 
 def gpu_node(api: Api, fleet: FakeFleet) -> str:
-    """One node of the GPU pool, ready."""
+    """One ready node of the GPU pool."""
     fleet.change("asg-gpu", desired=1)
     return wait(lambda: next(iter(ready_nodes(api, "gpu-workers")), None), "a GPU node")
 
@@ -41,7 +41,7 @@ def gpus(api: Api, node: str) -> str | None:
 def test_a_machine_becomes_a_node_with_its_groups_labels_taints_and_provider_id(
     api: Api, fleet: FakeFleet, controllers: Controller
 ) -> None:
-    """seed rows S02, S03, S07: two CPU nodes, and the GPU node carries the guide's label and taint."""
+    """seed rows S02, S03, S07: two CPU nodes, and a GPU node with the guide's label and taint."""
     wait(lambda: len(ready_nodes(api, "cpu-workers")) == 2, "two CPU nodes")
     node = api.request("GET", f"/api/v1/nodes/{gpu_node(api, fleet)}")
     assert node["metadata"]["labels"]["workload"] == "gpu-training"
@@ -54,7 +54,8 @@ def test_a_machine_becomes_a_node_with_its_groups_labels_taints_and_provider_id(
 def test_a_node_advertises_its_gpu_only_while_a_device_plugin_pod_runs_on_it(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; then no GPU again."""
+    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; without it no GPU
+    again."""
     node = gpu_node(api, fleet)
     pods.make("train", training_spec())
     assert "Insufficient nvidia.com/gpu" in pods.unschedulable("train")
@@ -96,8 +97,8 @@ def test_a_plugin_without_access_to_gpus_crashes_and_advertises_none(
 def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_accepts(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """field case A0: with the right alone the node shows its GPU, and no training program finds it; with mounts an
-    unprivileged pod runs."""
+    """field case A0: with the capability alone the node advertises its GPU, but no training program finds it; with
+    mounts an unprivileged pod runs."""
     fleet.device_lists = frozenset({MOUNTS})
     node = gpu_node(api, fleet)
     plugin_of(pods, node, **SYS_ADMIN)
@@ -115,7 +116,7 @@ def test_a_pod_gets_its_gpus_only_in_a_way_that_its_node_accepts(
 
 
 def test_the_clouds_own_plugin_needs_no_pod(api: Api, fleet: FakeFleet, controllers: Controller) -> None:
-    """seed row S05: on GKE the cloud itself makes the GPU a resource."""
+    """seed row S05: on GKE the cloud itself advertises the GPU."""
     fleet.gpu_ready_by = "cloud"
     node = gpu_node(api, fleet)
     assert gpus(api, node) == "1"
@@ -131,7 +132,7 @@ def test_bottlerocket_advertises_its_gpus_without_any_pod(api: Api, fleet: FakeF
 def test_efa_interfaces_are_advertised_only_while_the_efa_plugin_runs_on_the_node(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """Neither NVIDIA's plugin shows them nor AWS's the GPUs, although one's name ends like the other's."""
+    """NVIDIA's plugin does not advertise them, nor AWS's plugin the GPUs, although one name is the end of the other."""
     template = fleet.groups()[1].template
     fleet.change("asg-gpu", template=replace(template, resources={**template.resources, EFA: "4"}))
     node = gpu_node(api, fleet)
@@ -182,7 +183,7 @@ def test_a_pod_that_requests_a_gpu_gets_the_toleration_automatically(
 def test_the_node_and_pods_of_a_lost_machine_are_deleted(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed row S12: no ghost of a pod is left on a machine that is gone."""
+    """seed row S12: no pod remains for a machine that is gone."""
     node = gpu_node(api, fleet)
     device_plugin(pods, node)
     machine = next(m for m in fleet.machines() if m.node_name == node)
@@ -194,7 +195,7 @@ def test_the_node_and_pods_of_a_lost_machine_are_deleted(
 def test_labels_and_taints_that_the_group_changes_reach_its_nodes(
     api: Api, fleet: FakeFleet, controllers: Controller
 ) -> None:
-    """Both clouds change them in place; what somebody else put on the node stays."""
+    """Both clouds change them in place; labels and taints of other programs are kept."""
     name = wait(lambda: next(iter(ready_nodes(api, "cpu-workers")), None), "a CPU node")
     api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"mine": "stays"}}})
     fleet.restyle(name, labels={"gpuyard.dev/pool": "renamed"}, taints=(Taint("busy", "", "NoSchedule"),))

@@ -1,4 +1,4 @@
-"""Images that a private network does not reach: the pod waits for them, and with it whoever waits for the pod."""
+"""Images that a private network cannot reach: the pod waits for them, and so does everything that waits for the pod."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOSED = Reach(closed=True, inside=(f"{ECR}us-east-1[.]",))
 
 @pytest.fixture
 def closed(plane: ControlPlane) -> Iterator[None]:
-    """The cluster without a way out, as the controller makes it before the first node."""
+    """The cluster without internet access, as the controller configures it before the first node."""
     control_plane.set_unreachable(plane, CLOSED.unreachable)
     yield
     control_plane.set_unreachable(plane, "")
@@ -34,7 +34,8 @@ def image(name: str, init: str = "") -> dict:
 def test_a_pod_with_an_internet_image_starts_only_once_there_is_internet_access(
     plane: ControlPlane, api: Api, pods: Pods, controllers: Controller, closed: None
 ) -> None:
-    """field case A10: ImagePullBackOff, as on EKS without NAT; images of the region's ECR and of the house start."""
+    """field case A10: ImagePullBackOff, as on EKS without NAT; images of the region's ECR and of private registries
+    run."""
     outside = {
         "quay": "quay.io/prometheus/prometheus:v3.14.0",
         "hub": "nginx",

@@ -1,4 +1,4 @@
-"""The kubernetes provider waits until an object is ready, and says why one does not become ready."""
+"""The kubernetes provider waits until an object is ready, and reports why an object does not become ready."""
 
 from __future__ import annotations
 

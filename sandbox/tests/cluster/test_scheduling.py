@@ -1,7 +1,7 @@
-"""The autoscaler's idea of "fits" against the real scheduler, on many small clusters made by chance.
+"""The autoscaler's check that a pod fits, compared with the real scheduler on many random small clusters.
 
-Each case is one to three nodes of its own (a label keeps the cases apart), some pods on them, and one pod to place. The
-real scheduler and `misfit` must agree on whether it can be placed, and on a node that takes it.
+Each case has one to three separate nodes (a label keeps the cases apart), some pods on them, and one pod to place. The
+real scheduler and `misfit` must agree on whether it can be placed, and on a node that accepts it.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def cases(api: Api, namespace: str) -> Iterator[list[Case]]:
 
 
 def test_the_real_scheduler_agrees_on_what_fits(api: Api, cases: list[Case], pods: Pods) -> None:
-    """seed rows S04, S07, S08, S09, S10: nodes are ordered only for pods that the scheduler will put there."""
+    """seed rows S04, S07, S08, S09, S10: nodes are ordered only for pods that the scheduler can place on them."""
     for case in cases:
         for pod in case.there:
             api.request("POST", pods.path, pod)

@@ -1,4 +1,4 @@
-"""Claims get volumes where the class's CSI driver is there, and pods with claims run."""
+"""Claims get volumes if the class's CSI driver is installed, and pods with claims run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 @pytest.fixture
 def classes(api: Api) -> Iterator[None]:
-    """gp3 for one pod's fast volume, efs for shared data, and a class whose driver nobody installed."""
+    """gp3 for one pod's fast volume, efs for shared data, and a class whose driver is not installed."""
     made = {
         "gp3": {"provisioner": "ebs.csi.aws.com", "volumeBindingMode": "WaitForFirstConsumer"},
         "efs": {"provisioner": "efs.csi.aws.com", "reclaimPolicy": "Retain"},
@@ -64,7 +64,7 @@ def test_a_fast_volume_is_created_in_its_pods_zone_and_deleted_with_its_claim(
 
 
 def test_shared_data_outlives_its_claim(api: Api, controllers: Controller, pods: Pods, classes: None) -> None:
-    """seed row S11: EFS is shared between pods; Retain keeps a dataset when its claim goes."""
+    """seed row S11: EFS is shared between pods; Retain keeps a dataset when its claim is deleted."""
     path = claim(api, pods.namespace, "dataset", "efs", "ReadWriteMany")
     for name in ("one", "two"):
         pods.make(name, using("dataset"))
@@ -81,7 +81,7 @@ def test_shared_data_outlives_its_claim(api: Api, controllers: Controller, pods:
 def test_a_claim_whose_driver_is_missing_stays_pending(
     api: Api, controllers: Controller, pods: Pods, classes: None
 ) -> None:
-    """seed row S11: a storage class alone gives no volume."""
+    """seed row S11: a storage class alone creates no volume."""
     path = claim(api, pods.namespace, "nowhere", "lustre", "ReadWriteMany")
     pods.make("user", using("nowhere"))
     assert "unbound" in pods.unschedulable("user")
@@ -89,7 +89,7 @@ def test_a_claim_whose_driver_is_missing_stays_pending(
 
 
 def test_a_block_device_is_not_shared(api: Api, controllers: Controller, pods: Pods, classes: None) -> None:
-    """seed row S11: ReadWriteMany on EBS is refused by the driver, and the claim says so."""
+    """seed row S11: the driver refuses ReadWriteMany on EBS, and an event of the claim gives the reason."""
     claim(api, pods.namespace, "shared", "gp3", "ReadWriteMany")
     pods.make("user", using("shared"))
     events = wait(lambda: pods.events("shared", "ProvisioningFailed"), "the refusal")
@@ -97,7 +97,7 @@ def test_a_block_device_is_not_shared(api: Api, controllers: Controller, pods: P
 
 
 def test_a_driver_is_removed_with_its_addon_and_a_charts_own_driver_stays(api: Api, controllers: Controller) -> None:
-    """An add-on that is removed takes its driver with it; a CSIDriver object of somebody else is left alone."""
+    """Removing an add-on removes its driver; a CSIDriver object of another program is kept."""
     drivers = "/apis/storage.k8s.io/v1/csidrivers"
     api.create(drivers, {"metadata": {"name": "own.example.org"}, "spec": {"attachRequired": False}})
     controllers.volumes.install({"efs.csi.aws.com"})
@@ -107,7 +107,7 @@ def test_a_driver_is_removed_with_its_addon_and_a_charts_own_driver_stays(api: A
 
 
 def test_an_existing_volume_is_bound_by_the_claim_that_names_it(api: Api, controllers: Controller, pods: Pods) -> None:
-    """seed row S11: a file system or a bucket that is there already, with a class that no object stands for."""
+    """seed row S11: an existing file system or bucket, with a class name for which there is no StorageClass."""
     volumes = "/api/v1/persistentvolumes"
     source = {"driver": "fsx.csi.aws.com", "volumeHandle": "fs-1"}
     spec = {"capacity": {"storage": "1200Gi"}, "accessModes": ["ReadWriteMany"], "storageClassName": "lustre"}
@@ -134,7 +134,7 @@ def test_an_existing_volume_is_bound_by_the_claim_that_names_it(api: Api, contro
 def test_a_snapshot_is_taken_with_the_default_class_and_restored_once_it_is_ready(
     api: Api, controllers: Controller, pods: Pods, classes: None
 ) -> None:
-    """The kinds come with the snapshot controller; a claim waits for the snapshot that it is made from."""
+    """The snapshot controller installs the kinds; a claim waits for its source snapshot."""
     group = "snapshot.storage.k8s.io/v1"
     root = f"/apis/{group}"
     assert api.get(f"{root}/volumesnapshotclasses") is None

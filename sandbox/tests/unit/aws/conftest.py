@@ -1,4 +1,4 @@
-"""A real AWS server without control planes, and what most tests need in it: a VPC, subnets, a role, a cluster."""
+"""A real AWS server without control planes, and the objects that most tests need: a VPC, subnets, a role, a cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POLICY = json.dumps(
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A sandbox folder of the module's own."""
+    """A sandbox folder for the module."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("sandbox")
         patch.setenv("GPUYARD_SANDBOX", str(folder))
@@ -41,13 +41,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def aws(home: Path) -> Any:
-    """`aws(service)` is a client of the module's own server."""
+    """`aws(service)` is a client of the module's server."""
     server.start(control_plane=False)
     return lambda service: session.client(service, REGION)
 
 
 class World:
-    """The provider with a memory: what it made is deleted in the reverse order."""
+    """The provider with a list of its objects, which are deleted in reverse order."""
 
     def __init__(self) -> None:
         self.provider = AwsProvider()
@@ -55,7 +55,7 @@ class World:
         self.made: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {}
 
     def make(self, token: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Checks, previews and creates; gives the outputs with the id."""
+        """Checks, previews and creates; returns the outputs with the id."""
         urn = f"urn:pulumi:test::test::{token}::{name}"
         checked, failures = self.provider.check(token, urn, {}, inputs, name.encode())
         assert failures == []
@@ -65,7 +65,7 @@ class World:
         return {**outputs, "id": id}
 
     def refuses(self, token: str, inputs: dict[str, Any]) -> str:
-        """What stands against these inputs: the failures of the check, or the cloud's error."""
+        """The errors for these inputs: the failures of the check, or the cloud's error."""
         urn = f"urn:pulumi:test::test::{token}::wrong"
         checked, failures = self.provider.check(token, urn, {}, inputs, b"wrong")
         if failures:
@@ -75,7 +75,7 @@ class World:
         return str(error.value)
 
     def change(self, name: str, changes: dict[str, Any]) -> tuple[list[str], list[str], dict[str, Any]]:
-        """Diffs and, without a replacement, updates; gives changes, replaces and the outputs."""
+        """Diffs and, without a replacement, updates; returns changes, replaces and the outputs."""
         token, urn, id, inputs, outputs = self.made[name]
         news, failures = self.provider.check(token, urn, inputs, {**inputs, **changes}, b"x")
         assert failures == []
@@ -86,8 +86,8 @@ class World:
         return diff.changes, diff.replaces, outputs
 
     def settled(self, name: str, others: set[str] | None = None) -> None:
-        """A refresh finds what was written, and a second look at the program finds nothing to do. `others`: outputs
-        that other resources have changed since."""
+        """A refresh finds the written values, and a second diff of the program is empty. `others`: outputs that other
+        resources have changed since."""
         token, urn, id, inputs, outputs = self.made[name]
         found = self.provider.read(token, urn, id, inputs, outputs)
         assert found is not None
@@ -124,7 +124,7 @@ def world(aws: Any) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def cluster(world: World) -> dict[str, Any]:
-    """An EKS cluster in the world."""
+    """An EKS cluster."""
     return world.make("aws:eks/cluster:Cluster", "ml", cluster_inputs(world))
 
 

@@ -1,4 +1,4 @@
-"""Inputs of a resource of each type, and a change that AWS makes in place."""
+"""Inputs of a resource of each type, and a change that AWS supports in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is at the sandbox and where: identity, account guard, the creator's entry, and endpoints that are closed."""
+"""The sandbox's caller: identity, account guard, the creator's access entry, and closed endpoints."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 
 @pytest.fixture
 def here(home: Path) -> Iterator[Any]:
-    """`here(arn=…, address=…)` says who calls from where."""
+    """`here(arn=…, address=…)` sets the caller's identity and address."""
     path = home / "caller.json"
     yield lambda **said: path.write_text(json.dumps(said))
     path.unlink(missing_ok=True)
 
 
 def identity(**config: Any) -> str:
-    """ARN of whoever a provider of this config works as."""
+    """ARN that a provider with this config acts as."""
     provider = AwsProvider()
     provider.configure({"region": REGION, **config})
     return provider.invoke(CALLER, {})["arn"]
 
 
 def test_the_caller_belongs_to_the_account_that_the_file_allows(home: Path) -> None:
-    """security case H3: a stack comes up unchanged, with its guard."""
+    """security case H3: a stack with an account guard is created unchanged."""
     assert identity() == f"arn:aws:iam::{ACCOUNT}:user/sandbox"
     assert identity(allowedAccountIds=["111122223333"]) == "arn:aws:iam::111122223333:user/sandbox"
 
@@ -94,7 +94,7 @@ def test_the_creator_of_a_cluster_has_exactly_one_access_entry(here: Any, world:
 def test_a_private_endpoint_without_a_rule_refuses_every_caller(
     here: Any, world: World, cluster: dict[str, Any], address: str
 ) -> None:
-    """field case A3: EKS lets only nodes into the control plane's group. `""`: where the file lets people come from."""
+    """field case A3: EKS admits only nodes to the control plane's group. `""`: addresses that the file allows."""
     only = {"subnetIds": world.made["ml"][3]["vpcConfig"]["subnetIds"], "endpointPublicAccess": False}
     world.change("ml", {"vpcConfig": {**only, "endpointPrivateAccess": True}})
     here(address=address)

@@ -1,4 +1,4 @@
-"""Reliability case R7: what AWS made without an answer is in the way of the next try, and the command takes it away."""
+"""Reliability case R7: an object of AWS whose answer was lost blocks the next create, and the command deletes it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def filled(world: World, value: Any) -> Any:
 
 
 def again(world: World, token: str, inputs: dict[str, Any]) -> tuple[str, str]:
-    """What a second creation gives: its id, or what AWS says to it."""
+    """The result of a second creation: its id, or AWS's error."""
     urn = f"urn:pulumi:test::test::{token}::again"
     checked, failures = world.provider.check(token, urn, {}, inputs, b"again")
     assert failures == []
@@ -162,7 +162,8 @@ def test_a_second_create_is_refused_until_the_command_was_run_or_is_never_refuse
             inputs = nodegroup_inputs(world)
         world.make(token, name, inputs)
         id, refusal = again(world, token, inputs)
-        # EC2 gives the same association of a subnet with the same table again; whether AWS always does is not written.
+        # EC2 gives the same association of a subnet with the same table again; AWS does not document whether it always
+        # does.
         if (token in conflicts.NEVER) != (not refusal) and name != "RouteTableAssociation":
             wrong.append(f"{token}: {refusal or id}")
         if token in conflicts.NEVER:
@@ -210,7 +211,7 @@ def test_an_interface_endpoint_is_refused_for_its_private_name(world: World, she
 
 
 def test_deleting_an_endpoint_twice_keeps_the_routes_of_other_endpoints(world: World, aws: Any) -> None:
-    """`make down` deletes what a lost answer left once more, after a person has."""
+    """`make down` deletes the object of a lost answer again, after the user has deleted it."""
     vpc = world.make("aws:ec2/vpc:Vpc", "twice", {"cidrBlock": "10.40.0.0/16"})
     table = world.make("aws:ec2/routeTable:RouteTable", "twice-table", {"vpcId": vpc["id"]})
     service = {"vpcId": vpc["id"], "serviceName": f"com.amazonaws.{REGION}.s3", "vpcEndpointType": "Gateway"}
@@ -224,7 +225,7 @@ def test_deleting_an_endpoint_twice_keeps_the_routes_of_other_endpoints(world: W
 
 
 def test_a_vpc_has_one_internet_gateway(world: World) -> None:
-    """A second one exists, unattached, and is attached by the next run once the first one is gone."""
+    """A second one exists, unattached, and the next run attaches it once the first one is gone."""
     vpc = world.make("aws:ec2/vpc:Vpc", "single", {"cidrBlock": "10.30.0.0/16"})
     world.make("aws:ec2/internetGateway:InternetGateway", "first", {"vpcId": vpc["id"]})
     said = world.refuses("aws:ec2/internetGateway:InternetGateway", {"vpcId": vpc["id"]})

@@ -1,4 +1,4 @@
-"""The data sources, and EC2's refusals that decide whether a program is right."""
+"""The data sources, and EC2's refusals that decide whether a program is correct."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_cluster_versions(ask: Any) -> None:
 
 
 def test_a_node_groups_current_size_is_reported(aws: Any, ask: Any, world: World, cluster: dict[str, Any]) -> None:
-    """reliability case R4: what the autoscaler has made of it, and not what the program wrote."""
+    """reliability case R4: the size that the autoscaler has set, not the one in the program."""
     made = world.make("aws:eks/nodeGroup:NodeGroup", "pool", nodegroup_inputs(world))
     group = made["resources"][0]["autoscalingGroups"][0]["name"]
     aws("autoscaling").set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
@@ -135,7 +135,7 @@ def test_policy_documents_are_rendered_like_the_real_ones(ask: Any) -> None:
 def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
     with pytest.raises(ProviderError, match="does not simulate the function"):
         ask("route53/getZone:getZone", name="x")
-    with pytest.raises(ProviderError, match="no such property"):
+    with pytest.raises(ProviderError, match="this property does not exist"):
         ask("ec2/getVpc:getVpc", vpcId="vpc-1")
 
 
@@ -186,7 +186,7 @@ def test_aws_refuses_invalid_requests(world: World, token: str, inputs: dict[str
 
 
 def test_objects_in_use_are_not_deleted(world: World, aws: Any) -> None:
-    """DependencyViolation: a group that another group's rule names, a VPC with a group of its own."""
+    """DependencyViolation: a group in another group's rule, a VPC with its own group."""
     vpc = world.made["vpc"][2]
     first = world.make("aws:ec2/securityGroup:SecurityGroup", "first", {"vpcId": vpc})
     rule = {"protocol": "-1", "fromPort": 0, "toPort": 0, "securityGroups": [first["id"]]}
@@ -206,7 +206,7 @@ def test_a_duplicate_name_gives_the_error_of_aws(world: World) -> None:
 
 
 def test_a_role_is_shown_with_its_trust_and_its_policies(ask: Any, world: World) -> None:
-    """security case M6: what the preview asks of a ready-made role."""
+    """security case M6: the preview's lookup of an existing role."""
     statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     rights = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}

@@ -1,4 +1,4 @@
-"""EKS: what it refuses, and node groups that are Auto Scaling groups with instances."""
+"""EKS: its refusals, and node groups that are Auto Scaling groups with instances."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pool(world: World, cluster: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_cluster_shows_its_control_plane(cluster: dict[str, Any]) -> None:
-    """Seed row S01: what kubeconfigs, IRSA and the cluster's security group are made of."""
+    """Seed row S01: the data for kubeconfigs and IRSA, and the cluster's security group."""
     assert cluster["status"] == "ACTIVE"
     assert cluster["endpoint"].startswith("https://127.0.0.1:")
     assert cluster["certificateAuthority"]["data"]
@@ -46,7 +46,7 @@ def test_a_cluster_shows_its_control_plane(cluster: dict[str, Any]) -> None:
 
 
 def test_a_node_group_is_an_auto_scaling_group_of_instances(aws: Any, pool: dict[str, Any]) -> None:
-    """Seed row S03: sizes, types, zones and the spot market of the group are those of the machines."""
+    """Seed row S03: the machines have the group's sizes, types, zones and market."""
     group = group_of(aws, pool)
     assert (group["MinSize"], group["MaxSize"], group["DesiredCapacity"]) == (0, 10, 3)
     assert group["AutoScalingGroupName"].startswith(f"eks-{pool['nodeGroupName']}-")
@@ -60,7 +60,7 @@ def test_a_node_group_is_an_auto_scaling_group_of_instances(aws: Any, pool: dict
 def test_the_auto_scaling_group_has_the_tags_that_eks_sets_and_not_the_node_groups(
     aws: Any, world: World, pool: dict[str, Any]
 ) -> None:
-    """Seed row S04: discovery tags are there; tags of the node group do not reach the Auto Scaling group."""
+    """Seed row S04: discovery tags exist; tags of the node group are not copied to the Auto Scaling group."""
     world.change("pool", {"tags": {"gpuyard.dev/pool": "gpu-workers"}})
     tags = {tag["Key"]: tag["Value"] for tag in group_of(aws, pool)["Tags"]}
     assert tags == {
@@ -73,7 +73,7 @@ def test_the_auto_scaling_group_has_the_tags_that_eks_sets_and_not_the_node_grou
 
 
 def test_the_group_launches_from_a_copy_of_the_launch_template(aws: Any, world: World, pool: dict[str, Any]) -> None:
-    """Seed row S10: the disk of the caller's template is the machines' disk."""
+    """Seed row S10: the machines have the disk of the caller's template."""
     spec = group_of(aws, pool)["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
     assert spec["LaunchTemplateName"].startswith("eks-")
     answer = aws("ec2").describe_launch_template_versions(LaunchTemplateId=spec["LaunchTemplateId"], Versions=["1"])
@@ -207,7 +207,7 @@ def test_a_cluster_cannot_leave_extended_support(world: World, cluster: dict[str
 
 
 def test_a_cluster_that_logs_has_a_log_group_which_outlives_it(aws: Any, world: World, cluster: dict[str, Any]) -> None:
-    """As EKS does it, so a program that makes the group after the cluster fails here too."""
+    """As in EKS, so a program that creates the log group after the cluster fails here too."""
     group = {"logGroupName": "/aws/eks/talks/cluster"}
     world.make(CLUSTER, "talks", cluster_inputs(world, name="talks", enabledClusterLogTypes=["api"]))
     late = {"name": group["logGroupName"], "retentionInDays": 90}
@@ -228,7 +228,7 @@ def test_an_existing_log_group_keeps_its_retention(aws: Any, world: World, clust
 
 @pytest.mark.parametrize("minor", EKS_SUPPORT)
 def test_every_pinned_add_on_is_offered_for_its_kubernetes_and_installed(aws: Any, world: World, minor: str) -> None:
-    """The library's pins and the sandbox's catalogue were written down apart from each other."""
+    """The library's pins and the sandbox's catalog are independent."""
     world.make(CLUSTER, f"on-{minor}", cluster_inputs(world, name="pins", version=minor))
     for name, pins in EKS_ADDONS.items():
         offered = aws("eks").describe_addon_versions(addonName=name, kubernetesVersion=minor)["addons"][0]
@@ -241,7 +241,7 @@ def test_every_pinned_add_on_is_offered_for_its_kubernetes_and_installed(aws: An
 
 
 def test_an_update_that_starts_nodes_first_fails_in_a_full_reservation(world: World, cluster: Any) -> None:
-    """field case A9: by the strategy MINIMAL the old nodes go first."""
+    """field case A9: with the strategy MINIMAL the old nodes are terminated first."""
     target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
     template = world.make(
         "aws:ec2/launchTemplate:LaunchTemplate", "reserved", {"capacityReservationSpecification": target}
@@ -263,7 +263,7 @@ def test_an_update_that_starts_nodes_first_fails_in_a_full_reservation(world: Wo
 
 
 def test_a_launch_template_limits_user_data(world: World) -> None:
-    """kops#10202: the limit counts before base64."""
+    """kops#10202: the limit applies before base64."""
     token = "aws:ec2/launchTemplate:LaunchTemplate"
     text = base64.b64encode(b"x" * 16_384).decode()
     world.make(token, "full", {"userData": text})
@@ -295,7 +295,7 @@ def test_a_subnet_with_machines_in_it_is_not_deleted(world: World, pool: dict[st
 def test_the_guides_withdrawn_type_can_be_launched_but_is_offered_nowhere(
     aws: Any, world: World, cluster: dict[str, Any]
 ) -> None:
-    """Seed row S03: p3.2xlarge to the letter; whoever asks whether it can be bought hears no."""
+    """Seed row S03: p3.2xlarge, exactly as in the guide; a check whether it is for sale fails."""
     scaling = {"minSize": 1, "maxSize": 10, "desiredSize": 1}
     inputs = nodegroup_inputs(world, instanceTypes=["p3.2xlarge"], scalingConfig=scaling)
     outputs = world.make(NODE_GROUP, "guide", inputs)

@@ -1,6 +1,6 @@
-"""The node that the autoscaler expects of a pool's group is the node that joins: for the examples and for many others.
+"""The node that the autoscaler expects in a pool's group is the node that joins: the examples and many others.
 
-Where the two differ, the autoscaler orders nodes on which the pod never runs, or none at all.
+If they differ, the autoscaler orders nodes on which the pod never runs, or none at all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recording.stacks import recorded
 from sandbox.tests.eks_nodes import EFA, GPU, Rung, rungs, stacks
 from tests.component.stage import AWS_ZONES, aws_options
 
-# What EKS and the kubelet put on a node beyond the group's own.
+# Labels that EKS and the kubelet add to those of the group.
 OWN = {"kubernetes.io/hostname", *(f"eks.amazonaws.com/{x}" for x in ("nodegroup", "capacityType", "nodegroup-image"))}
 TYPES = ["m5.2xlarge", "m7g.2xlarge", "i4i.2xlarge", "c6in.32xlarge", "g6.2xlarge", "g5g.4xlarge", "g6.12xlarge"]
 TYPES += ["g5.48xlarge", "p4d.24xlarge", "p5.48xlarge", "p6-b300.48xlarge"]
@@ -35,7 +35,7 @@ taints = st.builds(
 
 @st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
-    """A pool as a person may write it; those with problems are sorted out by the library itself."""
+    """A pool as a user may write it; the library itself filters out those with problems."""
     spec: dict[str, Any] = {
         "machine_types": [draw(st.sampled_from(TYPES))],
         "min": 0,
@@ -57,7 +57,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def check(rung: Rung) -> None:
-    """The rule, for every machine type that the group may launch."""
+    """Checks the rule for every machine type that the group may launch."""
     expected = rung.expected()
     for machine_type in rung.machine_types:
         real = rung.joined(machine_type)
@@ -85,7 +85,7 @@ def test_the_examples_groups_become_the_nodes_that_the_autoscaler_expects(stack:
 @settings(max_examples=25, deadline=None)
 @given(specs())
 def test_any_pools_groups_become_the_nodes_that_the_autoscaler_expects(spec: dict[str, Any]) -> None:
-    """seed row S04: whatever a person writes into a pool."""
+    """seed row S04: any pool that a user may write."""
     args: Any = {
         "pool": spec,
         "cluster": "train",

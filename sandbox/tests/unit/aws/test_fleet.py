@@ -1,4 +1,4 @@
-"""The fleet: what the autoscaler may know of a group, and what the nodes are that really join."""
+"""The fleet: the autoscaler's knowledge of a group, and the nodes that really join."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GPU_TAINT = Taint("nvidia.com/gpu", "true", "NoSchedule")
 
 
 def test_a_group_that_never_had_nodes_is_known_from_describe_nodegroup(fleet: Fleet, pool: Any) -> None:
-    """Seed row S04: labels, taints and the type's GPUs, but no ephemeral storage that no tag promises."""
+    """Seed row S04: labels, taints and the type's GPUs, but no ephemeral storage without a tag."""
     group = only(fleet)
     assert (group.pool, group.min, group.max, group.desired, group.autoscaled) == ("gpu-workers", 0, 10, 0, True)
     assert group.template.labels["workload"] == "gpu-training"
@@ -34,7 +34,7 @@ def test_a_group_that_never_had_nodes_is_known_from_describe_nodegroup(fleet: Fl
 
 
 def test_after_the_first_node_only_the_tags_count(aws: Any, fleet: Fleet, pool: Any) -> None:
-    """Seed rows S03, S04: the trap that tags on the Auto Scaling group are for."""
+    """Seed rows S03, S04: the reason for the tags on the Auto Scaling group."""
     fleet.set_desired(only(fleet).id, 1)
     fleet.groups()
     fleet.set_desired(only(fleet).id, 0)
@@ -54,7 +54,7 @@ def test_after_the_first_node_only_the_tags_count(aws: Any, fleet: Fleet, pool: 
 def test_only_a_group_over_several_zones_moves_machines_in_use(
     aws: Any, world: World, fleet: Fleet, group_of: Any
 ) -> None:
-    """field case A4: AZRebalance, which EKS cannot suspend. And the autoscaler knows the first zone only."""
+    """field case A4: AZRebalance, which EKS cannot suspend. In addition, the autoscaler knows only the first zone."""
 
     def after_scale_down(group: Group) -> tuple[set[str], set[str]]:
         fleet.set_desired(group.id, 4)
@@ -82,7 +82,7 @@ def test_a_deleted_machine_belongs_to_no_group(fleet: Fleet) -> None:
 
 
 def test_a_kubelet_with_a_forbidden_label_never_joins(fleet: Fleet, group_of: Any) -> None:
-    """field case A2: EKS takes the label, and each machine is bought for nothing."""
+    """field case A2: EKS accepts the label, and every machine is paid for without joining."""
     group = group_of({}, labels={"node-role.kubernetes.io/gpu": "true"})
     fleet.set_desired(group.id, 1)
     assert [machine for machine in fleet.machines() if machine.group == group.id] == []
@@ -116,7 +116,7 @@ def test_without_the_discovery_tags_a_group_is_not_autoscaled(aws: Any, fleet: F
 
 
 def test_the_node_that_joins(fleet: Fleet, pool: Any) -> None:
-    """Seed rows S07, S10: labels, taints, provider id and a disk that holds the guide's 100Gi; never a GPU resource."""
+    """Seed rows S07, S10: labels, taints, provider id and a disk that fits the guide's 100Gi; never a GPU resource."""
     group = only(fleet)
     fleet.set_desired(group.id, 2)
     first, second = fleet.machines()
@@ -142,8 +142,8 @@ def test_the_node_that_joins(fleet: Fleet, pool: Any) -> None:
 def test_machines_and_disks_get_the_templates_tags_that_a_policy_requires(
     home: Path, aws: Any, fleet: Fleet, group_of: Any, encrypted: str, tagged: bool, comes: bool
 ) -> None:
-    """field cases A8 and A11: after a scale-up instance and volume are in the bill of their team; under a policy
-    of the organization, which faults.json stands for, nothing else starts."""
+    """field cases A8 and A11: after a scale-up, instance and volume have the cost tags of their team; under a policy
+    of the organization, which faults.json simulates, nothing else starts."""
     policy = {"match": "aws:ec2/instance:Instance::*", "requires": ["tag:team", "encrypted"]}
     (home / "faults.json").write_text(json.dumps([policy]))
     root = {"deviceName": "/dev/xvda", "ebs": {"volumeSize": 100, "encrypted": encrypted}}
@@ -174,7 +174,7 @@ def test_a_reclaimed_machine_is_replaced_and_a_removed_one_is_not(fleet: Fleet, 
 
 
 def test_a_newer_machine_type_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """field case A15: from what `aws ec2 describe-instance-types` prints, in `.sandbox/machine_types.json`."""
+    """field case A15: from the output of `aws ec2 describe-instance-types` in `.sandbox/machine_types.json`."""
     from moto.ec2.models import instance_types
 
     facts = {**(machine_types.find("p5.48xlarge") or {}), "InstanceType": "p0-new.48xlarge"}
@@ -190,7 +190,7 @@ def test_a_newer_machine_type_is_read_from_a_file(tmp_path: Path, monkeypatch: p
 
 
 def test_a_capacity_blocks_type_is_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
-    """The node group names none; the autoscaler and the node know the type all the same."""
+    """The node group has none; the autoscaler and the node know the type anyway."""
     target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
     template = {
         "instanceType": "p5.48xlarge",
@@ -207,7 +207,7 @@ def test_a_capacity_blocks_type_is_in_the_launch_template(fleet: Fleet, group_of
 
 
 def test_the_autoscalers_priorities_match_the_groups_that_eks_creates(group_of: Any) -> None:
-    """Seed row S04: a ladder's patterns against the names of real node groups, each found once."""
+    """Seed row S04: a ladder's patterns match the names of real node groups, each once."""
     capacity = ["reserved", "spot", "on_demand"]
     spec: Any = {"machine_types": ["g6.2xlarge"], "min": 0, "max": 4, "capacity": capacity}
     ranked = expander_priorities({"gpu-workers": spec, "gpu-workers-large": spec})

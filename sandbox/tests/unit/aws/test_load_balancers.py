@@ -1,4 +1,4 @@
-"""What Kubernetes makes in AWS: load balancers, which hold their network, and the volumes of claims."""
+"""AWS objects of Kubernetes: load balancers, which block the deletion of their network, and the volumes of claims."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def service(**annotations: str) -> dict[str, Any]:
 
 @pytest.fixture
 def balancers(aws: Any, world: World, cluster: dict[str, Any]) -> Iterator[LoadBalancers]:
-    """In a VPC whose first subnet is for public load balancers and whose second one is for internal ones."""
+    """In a VPC with one subnet for public load balancers and one for internal ones."""
     ec2 = aws("ec2")
     for subnet, role in (("subnet-a", "elb"), ("subnet-b", "internal-elb")):
         tags = [{"Key": f"kubernetes.io/role/{role}", "Value": "1"}]
@@ -82,7 +82,7 @@ def test_a_load_balancer_blocks_the_deletion_of_its_network(
         assert refused(ec2.delete_security_group, GroupId=found["GroupId"]) == "DependencyViolation"
 
     balancers.remove(NAME)
-    balancers.remove(NAME)  # of nothing is fine
+    balancers.remove(NAME)  # a missing one is not an error
     assert interfaces(aws, subnet) == []
     ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
@@ -146,7 +146,7 @@ def persistent(reclaim: str, uid: str) -> dict[str, Any]:
 
 
 def test_a_claims_volume_is_an_ebs_volume_of_its_class(aws: Any, cluster: dict[str, Any]) -> None:
-    """seed row S11: encrypted, with the speed of the class, in the pod's zone."""
+    """seed row S11: encrypted, with the class's performance, in the pod's zone."""
     ours = Disks(REGION, "ml")
     parameters = {"type": "gp3", "encrypted": "true", "throughput": "750"}
     handle = ours.make(persistent("Delete", "1"), parameters, f"{REGION}b")

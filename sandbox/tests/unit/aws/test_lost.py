@@ -1,4 +1,4 @@
-"""Reliability case R7: the provider is killed while AWS works, so that nobody hears of what AWS makes."""
+"""Reliability case R7: the provider is killed during a request, so that the answer of AWS is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STACK = Stack("lost")
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the provider runs after it."""
+    """Simulates SIGKILL: no code of the provider runs after it."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def provider(world: World, home: Path) -> Iterator[AwsProvider]:
 
 
 def lose(provider: AwsProvider, monkeypatch: pytest.MonkeyPatch, token: str, name: str, inputs: dict[str, Any]) -> None:
-    """AWS makes it; the provider dies before it reads the answer."""
+    """AWS creates the object; the provider ends before it reads the answer."""
     urn = f"urn:pulumi:{STACK.name}::gpuyard::{token}::{name}"
     checked, failures = provider.check(token, urn, {}, {"tags": {"Name": name}, **inputs}, b"seed")
     assert failures == []

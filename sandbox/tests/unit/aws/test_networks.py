@@ -1,4 +1,4 @@
-"""The library's networks on the sandbox's AWS: what they ask for is made, settles, goes; an owned VPC is looked at."""
+"""The library's networks on the sandbox's AWS: created, stable, deleted; an existing VPC is inspected."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def account(aws: Any) -> World:
-    """A provider in an account where nothing has been made."""
+    """A provider in an empty account."""
     return World()
 
 
 def build(recording: Recording, account: World) -> None:
-    """Makes what was recorded, in its order, with the ids and ARNs that AWS gives."""
+    """Creates the recorded resources in their order, with the ids and ARNs from AWS."""
     real: dict[str, str] = {}
     for found in recording.resources.values():
         if found.package != "aws" or not found.custom:
@@ -69,7 +69,7 @@ def test_a_network_with_every_option_is_created_without_drift_and_fully_deleted(
 
 @pytest.fixture
 def owned(aws: Any) -> Any:
-    """A VPC of somebody else's, with a public and a private subnet in each zone."""
+    """An existing VPC with a public and a private subnet in each zone."""
     ec2 = aws("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     for attribute in ("EnableDnsHostnames", "EnableDnsSupport"):
@@ -96,7 +96,7 @@ def owned(aws: Any) -> Any:
 
 
 def adopt(args: dict[str, Any], **changes: Any) -> Recording:
-    """The component, recorded; its questions go to the sandbox's AWS."""
+    """Records the component; its lookups are answered by the sandbox's AWS."""
     provider = AwsProvider()
     provider.configure({"region": REGION})
 
@@ -157,7 +157,7 @@ def test_free_addresses_are_counted_until_the_cluster_exists(account: World, own
     pools = {"cpu": pool(GUIDE_CPU, max=62)}
     recording = adopt(owned, node_pools=pools)
     subnet = owned["private_subnet_ids"]["us-east-1a"]
-    # What is left beside 31 nodes is 44.
+    # 44 addresses remain in addition to 31 nodes.
     taken = [
         aws("ec2").create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
         for _ in range(45)

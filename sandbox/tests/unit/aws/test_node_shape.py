@@ -1,4 +1,4 @@
-"""The nodes that instances become: disks, GPUs, EFA interfaces, huge pages, and how many pods."""
+"""The nodes of instances: disks, GPUs, EFA interfaces, huge pages, and the number of pods."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def disk(device: str, size: int) -> dict[str, Any]:
 
 
 def test_the_autoscaler_reads_efa_interfaces_from_a_tag(aws: Any, fleet: Fleet, group_of: Any) -> None:
-    """An interface without EFA counts for nothing; no resource shows before the plugin runs."""
+    """An interface without EFA does not count; the resource does not exist before the plugin runs."""
     kinds = ["interface", "efa-only", "efa-only", "efa-only"]
     cards = [{"networkCardIndex": i, "deviceIndex": min(i, 1), "interfaceType": kind} for i, kind in enumerate(kinds)]
     group = group_of({"networkInterfaces": cards}, instanceTypes=["p4d.24xlarge"], capacityType="ON_DEMAND")
@@ -78,7 +78,7 @@ def test_the_autoscaler_reads_efa_interfaces_from_a_tag(aws: Any, fleet: Fleet, 
 def test_bottlerocket_advertises_its_gpus_and_stores_pods_on_its_second_disk(
     fleet: Fleet, group_of: Any, template: dict[str, Any], least: int, most: int
 ) -> None:
-    """Seed rows S05, S10: of g6.2xlarge (450 GB of NVMe); the other image's user data means nothing to it."""
+    """Seed rows S05, S10: of g6.2xlarge (450 GB of NVMe); user data for the other image has no effect."""
     group = group_of(template, amiType="BOTTLEROCKET_x86_64_NVIDIA")
     fleet.set_desired(group.id, 1)
     (machine,) = fleet.machines()
@@ -100,7 +100,7 @@ def test_bottlerocket_advertises_its_gpus_and_stores_pods_on_its_second_disk(
 def test_image_and_user_data_decide_how_pods_get_gpus(
     ami_type: str, release: str, gpu_pool: bool, taken: set[str]
 ) -> None:
-    """field case A0: amazon-eks-ami#2706, bottlerocket#3718; gpuyard's own user data makes all releases alike."""
+    """field case A0: amazon-eks-ami#2706, bottlerocket#3718; with gpuyard's user data all releases are the same."""
     text = user_data.encoded(user_data.render("al2023", scratch=False, gpus=True)) if gpu_pool else None
     found = device_lists({"amiType": ami_type, "releaseVersion": release}, {"UserData": text})
     assert found == taken
@@ -110,7 +110,7 @@ def test_image_and_user_data_decide_how_pods_get_gpus(
 def test_nodes_with_a_custom_image_join_only_with_user_data(
     fleet: Fleet, group_of: Any, like: str, ready_by: str
 ) -> None:
-    """field case A15: EKS tells its own images where the cluster is, and no others."""
+    """field case A15: EKS configures the cluster only in its own images."""
     place = user_data.Join("ml", "https://ml.example.com", "Q0E=", "172.20.0.0/16", {"team": "a"}, [], 110)
     told = user_data.encoded(user_data.render(like, scratch=False, gpus=True, join=place))
     untold = user_data.encoded(user_data.render(like, scratch=True, gpus=True))
@@ -129,7 +129,7 @@ def test_nodes_with_a_custom_image_join_only_with_user_data(
 def test_the_autoscaler_reads_the_huge_pages_of_efa_from_a_tag(
     aws: Any, fleet: Fleet, group_of: Any, ami_type: str, pages: str
 ) -> None:
-    """field case A5: what they hold is taken off the memory."""
+    """field case A5: their size is subtracted from the memory."""
     efa = {"networkInterfaces": [{"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "efa"}]}
     found = {}
     for name, template in (("plain", {}), ("efa", efa)):
@@ -161,7 +161,7 @@ def test_pods_per_node_with_addresses_and_with_prefixes(machine_type: str, plain
 
 
 def test_the_vpc_cni_settings_limit_the_pods_per_node(world: World, fleet: Fleet, group_of: Any) -> None:
-    """gpuyard's clusters delegate prefixes; a kubelet keeps the number that it started with."""
+    """gpuyard's clusters delegate prefixes; a kubelet keeps its initial number."""
     group = group_of({})
     fleet.set_desired(group.id, 1)
     assert [machine.node.resources["pods"] for machine in fleet.machines()] == ["58"]

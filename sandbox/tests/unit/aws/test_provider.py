@@ -1,4 +1,4 @@
-"""The provider without a server: names, differences, what forces a replacement, calls that inputs would make."""
+"""The provider without a server: names, differences, replacements, and the API calls of inputs."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_object_with_a_fixed_name_is_deleted_before_it_is_replaced(provider: 
 def test_changes_update_or_replace(
     provider: AwsProvider, changes: Any, changed: list[str], replaces: list[str]
 ) -> None:
-    """Sources of what replaces: facts.md section 2 and the provider's ForceNew."""
+    """Sources of the replacements: facts.md section 2 and the provider's ForceNew."""
     found = diff(provider, NODE_GROUP, GROUP, {**GROUP, **changes})
     assert (found.changes, found.replaces) == (changed, replaces)
 
@@ -208,7 +208,7 @@ def test_an_unknown_member_is_refused_by_the_api_model() -> None:
 
 
 def test_a_preview_treats_a_nested_output_of_aws_as_unknown(provider: AwsProvider) -> None:
-    """Before the cluster exists its security group is unknown; later a preview of an update keeps it."""
+    """Before the cluster exists its security group is unknown; a later preview of an update keeps it."""
     token = "aws:eks/cluster:Cluster"
     inputs = {"name": "ml", "roleArn": "arn:aws:iam::123456789012:role/r", "vpcConfig": {"subnetIds": ["a", "b"]}}
     _, planned = provider.create(token, urn(token), inputs, True, 0)

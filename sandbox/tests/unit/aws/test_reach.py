@@ -1,4 +1,4 @@
-"""What the simulated AWS says of a cluster's way out: route tables, NAT, endpoints."""
+"""A cluster's internet access in the simulated AWS: route tables, NAT, endpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.cluster.reach import Reach
 
 
 class Clouds:
-    """EKS and EC2 as far as they are asked."""
+    """The parts of EKS and EC2 that the code calls."""
 
     def __init__(self, routes: dict[str, list[dict[str, Any]]], services: list[str], groups: bool = True) -> None:
         self.routes, self.services, self.groups = routes, services, groups
@@ -56,7 +56,7 @@ PULLS = ["s3", "ecr.api", "ecr.dkr"]
 def test_the_routes_of_the_nodes_subnets_decide_internet_access(
     monkeypatch: pytest.MonkeyPatch, clouds: Clouds, closed: bool, inside: int
 ) -> None:
-    """field case A10: a table of its own goes before the main one; layers come from S3."""
+    """field case A10: a subnet's own table takes precedence over the main one; layers are in S3."""
     monkeypatch.setattr(session, "client", lambda *_: clouds)
     found = reach.reach("us-east-1", "train")
     assert (found.closed, len(found.inside)) == (closed, inside)

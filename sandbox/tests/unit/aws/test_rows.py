@@ -1,4 +1,4 @@
-"""Each resource type: made, found unchanged by a refresh, changed in place where AWS can, deleted; nothing is left."""
+"""Each resource type: created, unchanged after a refresh, changed in place if AWS can, deleted without leftovers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Made = dict[str, dict[str, Any]]
 
 NETWORK = ("interface-endpoint", "pods-network", "subnet-tag")
 
-# Inputs that AWS does not tell again: they steer the provider, not the object.
+# Inputs that AWS does not return: they control the provider, not the object.
 FORGOTTEN = {
     *("__defaults", "resolveConflictsOnCreate", "updateDefaultVersion", "nodeGroupNamePrefix"),
     *("securityGroupIds", "skipFinalBackup", "finalBackupTags"),
@@ -38,7 +38,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def made(world: World, cluster: dict[str, Any]) -> Made:
-    """Everything of CASES, each built on those before it."""
+    """All of CASES, each created with those before it."""
     found: Made = {name: {**each[4], "id": each[2]} for name, each in world.made.items()}
     for name, (token, inputs, _) in CASES.items():
         given = nodegroup_inputs(world) if name == "pool" else inputs(found)
@@ -129,7 +129,7 @@ def test_a_refresh_notices_a_deleted_object(world: World, made: Made, aws: Any) 
     token, urn, id, inputs, outputs = world.made["placement"]
     aws("ec2").delete_placement_group(GroupName=id)
     assert world.provider.read(token, urn, id, inputs, outputs) is None
-    world.delete("placement")  # deleting it again is no error
+    world.delete("placement")  # a second delete is not an error
 
 
 def test_a_lustre_file_system_grows_in_place_and_is_replaced_to_shrink(world: World, made: Made) -> None:
@@ -159,7 +159,7 @@ def test_invalid_requests_to_efs_and_fsx_are_refused(
 
 
 def test_a_file_system_with_backups_is_not_linked_to_a_bucket(world: World, made: Made) -> None:
-    """FSx: neither may a linked one get backups."""
+    """FSx: a linked file system cannot get backups either."""
     with pytest.raises(ProviderError, match="automatic backups are not supported"):
         world.change("lustre", {"automaticBackupRetentionDays": 7})
 
@@ -178,7 +178,7 @@ def test_an_import_by_id_gives_inputs_without_differences(world: World, made: Ma
 
 
 def test_destroy_leaves_no_objects(world: World, made: Made) -> None:
-    """Last in this file: the deletes in reverse order meet no dependency and leave nothing in the account."""
+    """Last in this file: the deletes in reverse order find no dependency and leave nothing in the account."""
     world.delete_all()
     assert inventory.leftovers() == []
     assert inventory.inventory() == {}

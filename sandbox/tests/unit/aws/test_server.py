@@ -1,4 +1,4 @@
-"""The AWS server: its state survives a kill, a broken snapshot is set aside and said, wrong requests are refused."""
+"""The AWS server: its state survives a kill, a broken snapshot is set aside and reported, bad requests are refused."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def kill() -> None:
 
 
 def saved(home: Path) -> None:
-    """Waits until a change is on disk, as long as a person could notice."""
+    """Waits until a change is on disk."""
     time.sleep(state.DEBOUNCE + 0.7)
     assert (home / "aws" / "snapshot.pickle").exists()
 
 
 def test_a_killed_server_restores_its_state(aws: Any, home: Path) -> None:
-    """References between services too: the restored Auto Scaling group launches into the restored subnet."""
+    """Also references between services: the restored Auto Scaling group launches into the restored subnet."""
     ec2 = aws("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
@@ -61,7 +61,7 @@ def test_a_killed_server_restores_its_state(aws: Any, home: Path) -> None:
         LaunchTemplate={"LaunchTemplateId": template["LaunchTemplate"]["LaunchTemplateId"], "Version": "1"},
         VPCZoneIdentifier=subnet,
     )
-    # A look is no change, so it is in the snapshot only when a change follows.
+    # A read is not a change, so it is in the snapshot only when a change follows.
     image = "/aws/service/eks/optimized-ami/1.35/amazon-linux-2023/x86_64/standard/recommended/image_id"
     aws("ssm").get_parameter(Name=image)
     aws("ssm").put_parameter(Name="/own", Value="kept", Type="String")
@@ -138,7 +138,7 @@ def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
         aws("eks").list_clusters()
 
     aws("logs").create_log_group(logGroupName="look")
-    look()  # the first one in a region gives it its default VPC, which is to stay
+    look()  # the first one in a region gives it its default VPC, which must stay
     saved(home)
     before = (home / "aws" / "snapshot.pickle").stat().st_mtime_ns
     look()
@@ -238,7 +238,7 @@ def signed(
     method: str, path: str, service: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({}),
     key: AccessKey | None = None,
 ) -> AWSRequest:  # fmt: skip
-    """A request that carries the signature which an SDK would put there."""
+    """A request with the signature that an SDK would add."""
     key = key or access_key()
     request = AWSRequest(method, f"{server.endpoint()}{path}", dict(headers), body)
     kind = S3SigV4Auth if service == "s3" else SigV4Auth
@@ -262,7 +262,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def test_the_signature_of_every_sdk_is_accepted(aws: Any) -> None:
-    """Also of S3, whose paths are signed as they are, with characters that others would escape twice."""
+    """Also for S3, whose paths are signed unchanged, with characters that others would escape twice."""
     assert aws("sts").get_caller_identity()["Account"] == session.ACCOUNT
     s3 = aws("s3")
     s3.create_bucket(Bucket="models")
@@ -273,7 +273,7 @@ def test_the_signature_of_every_sdk_is_accepted(aws: Any) -> None:
 
 
 def test_requests_from_web_pages_are_refused(aws: Any) -> None:
-    """Security case C1: a page that a browser shows, by a port scan or by a name of its own that leads to loopback."""
+    """Security case C1: a page in a browser, by a port scan or by its own host name that resolves to loopback."""
     good = signed("POST", "/", "sts", LIST, FORM)
     for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
         status, said = send(good, **more)
@@ -290,7 +290,7 @@ def test_requests_from_web_pages_are_refused(aws: Any) -> None:
 
 
 def test_a_request_without_the_key_is_refused(aws: Any) -> None:
-    """Security case C1: any user of the machine reached the port, with any key."""
+    """Security case C1: any user of the machine could use the port, with any key."""
     key = access_key()
     other = AccessKey("AKIA" + "X" * 16, key.secret)
     assert b"InvalidClientTokenId" in send(signed("POST", "/", "sts", LIST, FORM, other))[1]
@@ -326,7 +326,7 @@ def test_the_key_of_an_assumed_role_is_accepted(aws: Any) -> None:
 
 @pytest.mark.parametrize("service", ["batch", "lambda", "ecs", "codebuild", "cloudformation", "dynamodb", "sts-x"])
 def test_unused_services_are_not_served(aws: Any, service: str) -> None:
-    """Security case C1: moto's Batch and Lambda start containers, privileged ones with the machine's disk in them."""
+    """Security case C1: moto's Batch and Lambda start containers, including privileged ones with the machine's disk."""
     status, said = send(
         signed("POST", "/v1/registerjobdefinition", service, b"{}", {"Content-Type": "application/json"})
     )
@@ -344,7 +344,7 @@ def test_every_service_of_the_rows_is_served() -> None:
 
 
 def test_moto_finds_no_docker() -> None:
-    """Security case C1: neither the person's DOCKER_HOST nor the socket at its usual place."""
+    """Security case C1: neither the user's DOCKER_HOST nor the socket at its usual place."""
     probe = (
         "import os, sandbox.aws.moto_server as s\n"
         "s.serve = lambda port: print({k: v for k, v in os.environ.items() if k.startswith('DOCKER')})\n"

@@ -1,4 +1,4 @@
-"""EC2's rules for secondary networks, interface endpoints and existing subnets, as the sandbox keeps them."""
+"""EC2's rules for secondary networks, interface endpoints and existing subnets, as the sandbox implements them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_subnet_can_be_looked_up_with_its_free_addresses(world: World) -> None
 
 
 def test_a_route_table_is_found_by_subnet_or_as_the_vpcs_main_one(world: World) -> None:
-    """field case A10: what a preview asks of a network that is there already."""
+    """field case A10: the preview's lookup in an existing network."""
 
     def ask(**args: Any) -> dict[str, Any]:
         return world.provider.invoke("aws:ec2/getRouteTable:getRouteTable", args)

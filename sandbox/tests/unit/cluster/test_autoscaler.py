@@ -1,4 +1,4 @@
-"""The stand-in autoscaler's decisions, one look at a time, with a clock that the test moves."""
+"""The stand-in autoscaler's decisions, one round at a time, with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.workload import plain_pod, training_spec
 
 
 class Recorder:
-    """Takes the place of the API server: serves what `lists` holds, notes what is written."""
+    """Replaces the API server: returns the objects in `lists`, records the writes."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list] = defaultdict(list)
@@ -46,7 +46,7 @@ class Recorder:
 
 
 class World:
-    """A fleet, an API server and an autoscaler that looks when it is told to."""
+    """A fleet, an API server and an autoscaler that runs a round on request."""
 
     def __init__(self, *groups: Group) -> None:
         self.api: Any = Recorder()
@@ -57,7 +57,7 @@ class World:
         self.pods: list[dict] = []
 
     def look(self, after: float = 0, nodes: bool = True) -> list[tuple[str, int]]:
-        """One look `after` seconds later; returns what was asked of the cloud in it."""
+        """One round `after` seconds later; returns its requests to the cloud."""
         self.time += after
         machines, before = self.fleet.machines(), len(self.fleet.asked)
         found = [self.node(machine) for machine in machines] if nodes else []
@@ -113,7 +113,7 @@ def test_it_waits_for_a_node_that_starts_in_the_zone_of_a_volume() -> None:
 
 
 def test_it_orders_one_node_and_waits_for_it() -> None:
-    """seed row S04: the pod still waits while the node boots, and while its GPU does not show; no second node."""
+    """seed row S04: the pod still waits while the node boots and until it advertises its GPU; no second node."""
     world = World(gpu_group())
     world.pending("train", training_spec())
     assert world.look() == [("asg-gpu", 1)]
@@ -165,7 +165,7 @@ BALANCED = (
 
 @pytest.mark.parametrize(("flags", "order"), [(BALANCED, ["web-b", "web-a", "web-b"]), ((), ["web-a"] * 3)])
 def test_similar_groups_grow_evenly_if_the_flags_request_it(flags: tuple[str, ...], order: list[str]) -> None:
-    """field case A4: the zones of a rung, as the real one's BalanceScaleUpBetweenGroups has it."""
+    """field case A4: the zones of a rung, as the real one's BalanceScaleUpBetweenGroups does."""
     world = zones(*flags, a=1, b=0)
     for number in range(4):  # one of them fits on the node that is there
         world.pending(f"p{number}", cpu_spec(7))
@@ -179,8 +179,8 @@ LADDER = "30:\n  - ^eks-gpu-reserved-\\d+\n20:\n  - ^eks-gpu-spot-\\d+\n10:\n  -
 
 
 def ladder() -> World:
-    """Three rungs of a pool, as EKS names them, and the ConfigMap of the autoscaler's chart; a rung that failed is left
-    alone for long."""
+    """Three rungs of a pool with their EKS names, and the ConfigMap of the autoscaler's chart; a rung that failed has
+    a long backoff."""
     rungs = ("eks-gpu-1", "eks-gpu-spot-1", "eks-gpu-reserved-1")
     world = World(*(replace(gpu_group(max=1), id=rung) for rung in rungs))
     world.scaler._pace = Pace(10, 60, 600)
@@ -189,7 +189,7 @@ def ladder() -> World:
 
 
 def test_the_priorities_of_the_chart_order_the_groups_of_a_pool() -> None:
-    """seed row S04: reserved, then spot, then on demand; a full rung gives way to the next."""
+    """seed row S04: reserved, then spot, then on demand; a full rung is followed by the next."""
     world = ladder()
     for number, rung in enumerate(("eks-gpu-reserved-1", "eks-gpu-spot-1", "eks-gpu-1")):
         world.pending(f"train-{number}", training_spec())
@@ -197,7 +197,7 @@ def test_the_priorities_of_the_chart_order_the_groups_of_a_pool() -> None:
 
 
 def test_the_next_rung_is_tried_when_a_rung_has_no_capacity() -> None:
-    """seed row S12: reserved capacity is used up, spot is not to be had; on demand is."""
+    """seed row S12: reserved capacity is used up, spot is not available; on demand is."""
     world = ladder()
     world.fleet.capacity |= {"eks-gpu-reserved-1": 0, "eks-gpu-spot-1": 0}
     world.pending("train", training_spec())
@@ -207,7 +207,7 @@ def test_the_next_rung_is_tried_when_a_rung_has_no_capacity() -> None:
 
 
 def test_a_group_that_no_priority_matches_is_last() -> None:
-    """As the real priority expander does not use it while another would do."""
+    """The real priority expander does not use such a group while another one fits."""
     world = World(gpu_group(id="another", priority=99), gpu_group(id="eks-gpu-1"))
     world.api.objects[PRIORITIES] = {"data": {"priorities": LADDER}}
     world.pending("train", training_spec())
@@ -224,7 +224,7 @@ def test_invalid_priorities_are_ignored_with_a_warning(text: str, capsys: pytest
 
 
 def test_daemon_sets_use_a_part_of_a_new_node() -> None:
-    """What DaemonSets will use is not there for the pod."""
+    """Resources of DaemonSets are not available to the pod."""
     world = World(cpu_group(min=0, desired=0))
     daemon = {"metadata": {"namespace": "kube-system"}, "spec": {"template": {"spec": cpu_spec(1)}}}
     world.api.lists["/apis/apps/v1/daemonsets"] = [daemon]
@@ -241,7 +241,7 @@ def test_daemon_sets_use_a_part_of_a_new_node() -> None:
     ],
 )
 def test_expendable_and_placed_pods_are_ignored(change: dict) -> None:
-    """Expendable pods and placed ones order nothing."""
+    """Expendable pods and placed ones cause no order."""
     world = World(gpu_group())
     world.pending("train", training_spec(), **change)
     assert world.look() == []
@@ -293,7 +293,7 @@ def test_an_idle_node_is_removed_but_never_below_the_minimum() -> None:
     ],
 )
 def test_pods_that_prevent_the_removal_of_a_node(meta: dict, goes: bool) -> None:
-    """Only pods that go down with their node anyway do not."""
+    """Pods that may end with their node do not prevent it."""
     world = World(cpu_group(min=0, desired=1))
     world.running("p", world.fleet.machines()[0].node_name, **meta)
     world.look()
@@ -302,7 +302,7 @@ def test_pods_that_prevent_the_removal_of_a_node(meta: dict, goes: bool) -> None
 
 
 def test_a_pod_that_may_be_evicted_is_moved_first() -> None:
-    """safe-to-evict: the node is closed, the pod evicted, and the machine goes when the node is empty."""
+    """safe-to-evict: the node is cordoned, the pod evicted, and the machine deleted when the node is empty."""
     world = World(cpu_group(min=1, desired=2))
     name = world.fleet.machines()[0].node_name
     world.running("p", name, annotations={SAFE_TO_EVICT: "true"})
@@ -327,7 +327,7 @@ def test_a_pod_that_may_be_evicted_is_moved_first() -> None:
 
 
 def test_a_node_that_a_pending_pod_needs_is_not_idle() -> None:
-    """Between two looks of the scheduler a node may look empty."""
+    """Between two rounds of the scheduler a node may look empty."""
     world = World(cpu_group(min=0, desired=1))
     world.pending("p", cpu_spec(3))
     world.look()

@@ -1,4 +1,4 @@
-"""The cluster's own authority and what it signs."""
+"""The cluster's own CA and its certificates."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_certificates_are_created_once_and_kept(pki: Path) -> None:
 
 
 def test_a_kubeconfig_is_self_contained_and_its_key_pairs_match(pki: Path, tmp_path: Path) -> None:
-    """seed row S01: whoever copies the kubeconfig needs nothing else."""
+    """seed row S01: a copy of the kubeconfig works without other files."""
     config = yaml.safe_load(certificates.kubeconfig(pki, "admin", "https://127.0.0.1:1", "dev"))
     user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
     paths = []
@@ -73,8 +73,8 @@ def test_tokens_are_signed_with_rsa(pki: Path) -> None:
 
 
 def test_etcd_has_a_separate_ca(pki: Path, tmp_path: Path) -> None:
-    """Security case M3. What the cluster's authority signs, for example for a CertificateSigningRequest, opens no etcd;
-    and nothing can be signed for etcd later."""
+    """Security case M3. A certificate of the cluster's CA, for example from a CertificateSigningRequest, does not open
+    etcd; and nothing can be signed for etcd later."""
     certificates.make_etcd(tmp_path / "etcd")
     authority = load(tmp_path / "etcd" / "ca.crt")
     for name in ("server", "client"):

@@ -1,4 +1,4 @@
-"""The order of GKE's node pools by a ComputeClass: what is tried first, and what is never tried."""
+"""The order of GKE's node pools by a ComputeClass: which pools are tried first, and which never."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNGS = ["train-reserved", "train-flex", "train-spot", "train"]
 
 
 def rung(name: str, *, labelled: bool = True, tainted: bool = True, priority: int = 0) -> Group:
-    """A node pool of the ladder `train`, as GKE shows it."""
+    """A node pool of the ladder `train`, in GKE's API."""
     group = gpu_group()
     template: NodeShape = group.template
     labels = {**template.labels, NODE_POOL: name, **({LABEL: "train"} if labelled else {})}
@@ -34,7 +34,7 @@ def ordered(world: World, names: list[str]) -> None:
 
 
 def asked(world: World, pods: int) -> list[str]:
-    """Node pools that grow for so many pods, in the order in which each pod is looked at."""
+    """Node pools that grow for this number of pods, in order."""
     grown = []
     for number in range(pods):
         world.pending(f"p{number}", training_spec())
@@ -43,7 +43,7 @@ def asked(world: World, pods: int) -> list[str]:
 
 
 def test_the_rungs_are_tried_in_the_order_of_the_class() -> None:
-    """seed row S12: each holds one node here, so each pod finds the next one. Prices say otherwise."""
+    """seed row S12: each fits one node here, so each pod uses the next one. By price the order would differ."""
     world = World(*(rung(name, priority=index) for index, name in enumerate(RUNGS)))
     ordered(world, RUNGS)
     assert asked(world, 4) == RUNGS

@@ -1,4 +1,4 @@
-"""What fits where; sandbox/tests/cluster/test_scheduling.py asks the real scheduler the same."""
+"""Which pods fit which nodes; sandbox/tests/cluster/test_scheduling.py compares with the real scheduler."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_guides_pod_fits_the_guides_node() -> None:
     ],
 )
 def test_each_missing_requirement_is_named(node_info: NodeInfo, reason: str) -> None:
-    """seed rows S08, S09, S10: in the scheduler's words."""
+    """seed rows S08, S09, S10: with the scheduler's messages."""
     assert misfit(TRAINING, node_info) == reason
 
 
@@ -52,7 +52,7 @@ def test_a_plain_pod_does_not_fit_a_tainted_node() -> None:
 
 
 def test_requests_are_those_of_the_peak() -> None:
-    """Init containers run one after the other beside their sidecars; limits stand in for missing requests."""
+    """Init containers run one after the other next to their sidecars; limits replace missing requests."""
     spec = {
         "initContainers": [
             {"restartPolicy": "Always", "resources": {"requests": {"cpu": "1"}}},

@@ -1,4 +1,4 @@
-"""How containers come to GPUs: what the toolkit takes, what the device plugin gives, and what becomes of the rest."""
+"""How containers get GPUs: what the toolkit accepts, what the device plugin passes, and which pods fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONE_GPU = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
 
 
 class Written:
-    """An API that remembers the statuses it is given."""
+    """An API that records the written statuses."""
 
     def __init__(self) -> None:
         self.statuses: list[dict[str, Any]] = []
@@ -82,7 +82,7 @@ def test_the_static_cpu_manager_removes_gpus_that_the_kubelet_does_not_know(pinn
 def test_a_pod_finds_its_gpus_if_plugin_and_node_agree(
     container: dict[str, Any], plugin: dict[str, Any], node: Machine, sees: bool
 ) -> None:
-    """field case A0: a pod that asks for none is left alone."""
+    """field case A0: a pod without GPU requests is not changed."""
     api: Any = Written()
     gpus.end_blind_pods(api, [pod(**container)], [pod(**plugin)], node)
     assert [each["phase"] for each in api.statuses] == ([] if sees else ["Failed"])

@@ -1,4 +1,4 @@
-"""Cluster keys and what follows from them."""
+"""Cluster keys and the values that are derived from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage files that KWOK gets."""
+"""KWOK's stage files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_deleted_pod_fails_before_it_is_removed() -> None:
 
 
 def test_no_stage_touches_a_nodes_capacity_or_taints() -> None:
-    """Those are the node controller's: a heartbeat must not bring back a GPU that is gone."""
+    """Those belong to the node controller: a heartbeat must not restore a GPU that is gone."""
     for name, spec in stages().items():
         if spec["resourceRef"]["kind"] == "Node":
             text = str(spec["steps"])

@@ -1,4 +1,4 @@
-"""The node controller looks seldom while nothing happens: an idle sandbox costs next to nothing (field case C4)."""
+"""The node controller runs few rounds while nothing happens: an idle sandbox uses almost no CPU (field case C4)."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ def test_it_slows_down_without_changes_and_speeds_up_at_the_first_change() -> No
     assert pace.after("b") == PERIOD
     now[0] += CALM_AFTER + 1
     assert pace.after("b") == CALM
-    assert pace.after(None) == PERIOD  # a look that failed is tried again soon
+    assert pace.after(None) == PERIOD  # a failed round is retried soon

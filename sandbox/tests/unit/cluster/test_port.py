@@ -1,4 +1,4 @@
-"""Who holds a port."""
+"""The process that listens on a port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample pods are the guide's, figure by figure."""
+"""The sample pods have the guide's exact figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_training_job_has_the_guides_figures() -> None:
     assert required == {"nodeSelectorTerms": [{"matchExpressions": wanted}]}
     rule = job["podFailurePolicy"]["rules"][0]
     assert rule["action"] == "Ignore" and rule["onPodConditions"][0]["type"] == "DisruptionTarget"
-    assert spec["restartPolicy"] == "Never"  # what a pod failure policy demands
+    assert spec["restartPolicy"] == "Never"  # a pod failure policy requires it
 
 
 def test_the_plain_pod_has_no_affinity_and_no_toleration() -> None:

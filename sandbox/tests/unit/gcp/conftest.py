@@ -1,4 +1,4 @@
-"""A store of its own for every test, and the provider on it; the nodes of its clusters are Ready at once."""
+"""A separate store for every test, and the provider on it; the nodes of its clusters are Ready at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs that a preview refuses: (type, inputs, path of the mistake, words of the reason)."""
+"""Inputs that a preview refuses: (type, inputs, path of the error, part of the reason)."""
 
 from __future__ import annotations
 

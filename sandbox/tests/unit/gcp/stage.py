@@ -1,4 +1,4 @@
-"""The provider in the hands of a test, control planes that only pretend, and a cluster's usual inputs."""
+"""The provider for tests, fake control planes, and typical inputs of a cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACCOUNT = "gcp:serviceaccount/account:Account"
 
 
 class FakePlanes:
-    """Stands for sandbox.cluster.control_plane."""
+    """Replaces sandbox.cluster.control_plane."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -67,7 +67,7 @@ class FakePlanes:
 
 
 class Cloud:
-    """The provider as the engine uses it, in one line per step."""
+    """The provider as the engine uses it, with one method per step."""
 
     def __init__(self, provider: GcpProvider, planes: FakePlanes) -> None:
         self.provider = provider

@@ -1,5 +1,5 @@
-"""Reliability case R7: what Google made without an answer is in the way of the next try, and the command takes it
-away."""
+"""Reliability case R7: an object of Google whose answer was lost blocks the next create, and the command deletes
+it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHOSEN = {"gpuyard:cluster/secretsKey": "new", "gpuyard:storage": STORAGE}
 
 
 def again(cloud: Cloud, id: str) -> str:
-    """What Google says to the same creation by a later run, which has other ends of names; '' where it makes it."""
+    """Google's answer to the same creation by a later run, which has other name suffixes; '' if it succeeds."""
     token, name, inputs, _ = cloud.made[id]
     row = cloud.provider._row(token)
     asked = dict(inputs)
@@ -41,7 +41,7 @@ def again(cloud: Cloud, id: str) -> str:
 
 
 def run(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a shell does: what is in `$(…)` first."""
+    """Runs it as a shell does: the content of `$(…)` first."""
 
     def substituted(match: re.Match[str]) -> str:
         capsys.readouterr()
@@ -57,7 +57,7 @@ def test_a_second_create_is_refused_until_the_command_was_run_or_is_never_refuse
 ) -> None:
     """Reliability cases R7, R10: every type of the table, in the simulated Google Cloud."""
     tried = set()
-    # What depends on an object is gone before it.
+    # Dependents of an object are deleted before it.
     for id in reversed(bring_up(cloud, record(changed("dev-gke", CHOSEN), "dev-gke"))):
         token, name, inputs, _ = cloud.made[id]
         refusal = again(cloud, id)

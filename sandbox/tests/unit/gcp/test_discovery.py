@@ -1,4 +1,4 @@
-"""Request bodies against Google's own documents, and the way from Pulumi's names to the API's."""
+"""Request bodies checked against Google's documents, and the conversion from Pulumi's names to the API's."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_an_update_keeps_fields_of_the_api_and_drops_removed_ones():
 
 
 NOT_IN_THE_API = {
-    # A field that is newer than the discovery document: it is refused, which is better than to drop it silently.
+    # A field that is newer than the discovery document: it is refused, which is better than dropping it silently.
     ("gcp:container/cluster:Cluster", "dataplaneOptimizationMode"),
     # An output that the SDK lists as an input.
     ("gcp:container/cluster:Cluster", "nodePools.managedInstanceGroupUrls"),

@@ -1,6 +1,6 @@
-"""The simulated GKE makes the nodes that Google describes (sandbox/tests/gke_nodes.py): the examples and many others.
+"""The simulated GKE creates the nodes that Google documents (sandbox/tests/gke_nodes.py): examples and many others.
 
-Where the two differ, pods land in the sandbox that would not land on Google's nodes, or the other way round.
+If they differ, pods run in the sandbox on nodes on which they would not run at Google, or vice versa.
 """
 
 from __future__ import annotations
@@ -49,6 +49,6 @@ def test_the_partitions_of_every_size_match_nvidias_slices() -> None:
 
 
 def test_a_shared_core_has_less_than_two_vcpus_allocatable() -> None:
-    """Google's figures for E2: 940 millicores are left of e2-medium."""
+    """Google's figures for E2: 940 millicores are allocatable on e2-medium."""
     pool = {"name": "p", "config": {"machineType": "e2-medium"}, "_sandbox": {}}
     assert nodes.shape(pool, "us-central1-a").resources["cpu"] == "940m"

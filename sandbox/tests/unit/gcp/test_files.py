@@ -1,4 +1,5 @@
-"""Filestore instances of claims: they are where Google's driver puts them, and hold their network."""
+"""Filestore instances of claims: they are where Google's driver creates them, and block the deletion of their
+network."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def files(cloud, cluster) -> Files:
 
 
 def test_a_network_is_not_deleted_before_its_peered_instances(cloud, cluster, files, network, subnetwork):
-    """field case G8: the destroy of the VPC is refused, as Google refuses it, until the instance is gone."""
+    """field case G8: the deletion of the VPC is refused, as at Google, until the instance is gone."""
     handle = files.make(volume(), {"tier": "zonal", "network": "net"}, "")
     cloud.delete(cluster)
     cloud.delete(subnetwork)

@@ -1,4 +1,4 @@
-"""The machines of a cluster, as the autoscaler and Google move them."""
+"""The machines of a cluster, changed by the autoscaler and by Google."""
 
 from __future__ import annotations
 

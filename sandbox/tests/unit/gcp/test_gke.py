@@ -1,4 +1,4 @@
-"""Clusters of GKE: what they are made of, what Google refuses, what replaces them."""
+"""Clusters of GKE: their parts, Google's refusals, and replacements."""
 
 from __future__ import annotations
 

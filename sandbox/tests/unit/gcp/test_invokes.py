@@ -1,4 +1,4 @@
-"""Data sources: they answer in the SDK's shape, and refuse what Google refuses."""
+"""Data sources: their answers have the SDK's shape, and they refuse what Google refuses."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_service_account_is_found(cloud):
 
 
 def test_a_pools_instance_group_reports_its_current_size(cloud, cluster):
-    """reliability case R4: the size of the moment, by the URL that the pool's outputs hold."""
+    """reliability case R4: the current size, by the URL in the pool's outputs."""
     _, pool = cloud.create(POOL, cpu_pool(cluster))
     token = "gcp:compute/getInstanceGroup:getInstanceGroup"
     found = [cloud.provider.invoke(token, {"selfLink": url})["size"] for url in pool["managedInstanceGroupUrls"]]

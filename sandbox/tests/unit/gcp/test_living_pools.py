@@ -1,4 +1,4 @@
-"""What happens to node pools that live: what GKE adds to them, how long it works on them, what a reservation holds."""
+"""Running node pools: GKE's additions to them, the time of an update, and the size of a reservation."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def interconnected(cluster: str, **labels: str) -> dict[str, Any]:
 
 
 def drift(cloud: Any, id: str) -> list[str]:
-    """What an `up` changes after a refresh, though the program is the same."""
+    """The changes of an `up` after a refresh, with an unchanged program."""
     token, _, program, _ = cloud.made[id]
     _, inputs, outputs = cloud.read(id)
     return cloud.provider.diff(token, "urn::x", id, inputs, outputs, program).changes
 
 
 def test_gke_adds_the_label_of_the_network_profile_to_the_pool(cloud, cluster):
-    """field case G1: a program that leaves it out takes it away at each `up`, and pods that select it fit nowhere."""
+    """field case G1: a program that omits it removes it at each `up`, and pods that select it fit on no node."""
     id, _ = cloud.create(POOL, interconnected(cluster, team="ml"))
     assert cloud.store.get(groups.POOLS, id)["config"]["labels"] == {"team": "ml", PROFILE: "auto"}
     assert drift(cloud, id) == [f'nodeConfig.labels["{PROFILE}"]']
@@ -55,7 +55,7 @@ def test_a_program_that_sets_the_label_sees_no_drift(cloud, cluster):
 
 
 def test_the_machines_labels_that_gke_adds_are_hidden_by_the_provider(cloud, cluster):
-    """field case G1: one of the fields that GKE fills in; the program's own labels are compared all the same."""
+    """field case G1: one of the fields that GKE fills in; the program's own labels are compared anyway."""
     id, _ = cloud.create(POOL, gpu_pool(cluster, {"resourceLabels": {"team": "ml"}}))
     stored = cloud.store.get(groups.POOLS, id)["config"]["resourceLabels"]
     assert stored == {
@@ -98,7 +98,7 @@ def test_user_labels_in_googles_domain_are_accepted(cloud, cluster, key):
     ],
 )
 def test_an_update_that_takes_longer_than_the_timeout_fails(cloud, cluster, settings, nodes):
-    """field case G3: sixteen GPU nodes one at a time, or a week's soak, against two hours."""
+    """field case G3: sixteen GPU nodes one at a time, or a soak of a week, with a timeout of two hours."""
     scaling = {"minNodeCount": 0, "maxNodeCount": 20}
     props = gpu_pool(cluster, upgradeSettings=settings, initialNodeCount=nodes, autoscaling=scaling)
     id, _ = cloud.create(POOL, props)
@@ -110,7 +110,7 @@ def test_an_update_that_takes_longer_than_the_timeout_fails(cloud, cluster, sett
 
 
 def test_a_reservation_limits_the_machines(cloud, cluster):
-    """field case G6: the pool that is to replace another wants what that one still holds."""
+    """field case G6: the replacement of a pool needs the machines that the old pool still has."""
     full = {"autoscaling": {"totalMinNodeCount": 4, "totalMaxNodeCount": 4}, "initialNodeCount": 4}
     first, _ = cloud.create(POOL, gpu_pool(cluster, RESERVED, name="first", **full))
     with pytest.raises(ProviderError, match=r"reservation \[l4s\] does not have available resources"):

@@ -1,4 +1,4 @@
-"""What a Service's load balancer and a claim's disk are in Google Cloud, and what becomes of them."""
+"""A Service's load balancer and a claim's disk in Google Cloud, and their deletion."""
 
 from __future__ import annotations
 
