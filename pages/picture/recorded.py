@@ -1,4 +1,4 @@
-"""What a recorded stack consists of, in the words of the pages: what is the same on both clouds."""
+"""The facts about a recorded stack for the pages, as far as they are the same on both clouds."""
 
 from __future__ import annotations
 
