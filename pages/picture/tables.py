@@ -26,7 +26,7 @@ def only_in(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[
 
 def examples(stacks: Sequence[Stack], facts: Mapping[str, Callable[..., str]]) -> str:
     """How the stacks differ, a fact a row."""
-    rows = [[name, *(told(stack) for stack in stacks)] for name, told in facts.items()]
+    rows = [[name, *(fact(stack) for stack in stacks)] for name, fact in facts.items()]
     return table(["", *(f"[`{stack.name}`](../Pulumi.{stack.name}.yaml)" for stack in stacks)], rows)
 
 

@@ -192,8 +192,12 @@ def _access(stack: Stack) -> str:
         found.inputs["principalArn"].rpartition("/")[2]: found.inputs["policyArn"].rpartition("/")[2]
         for found in stack.all("AccessPolicyAssociation")
     }
-    words = {"AmazonEKSClusterAdminPolicy": "admin", "AmazonEKSAdminPolicy": "admin", "AmazonEKSEditPolicy": "edit"}
-    return joined(f"{who}: {words.get(policy, 'view')}" for who, policy in levels.items())
+    levels_by_policy = {
+        "AmazonEKSClusterAdminPolicy": "admin",
+        "AmazonEKSAdminPolicy": "admin",
+        "AmazonEKSEditPolicy": "edit",
+    }
+    return joined(f"{who}: {levels_by_policy.get(policy, 'view')}" for who, policy in levels.items())
 
 
 def _volumes(stack: Stack) -> str:

@@ -1,4 +1,4 @@
-"""What a recorded stack on GKE consists of, in the words of the page: ranges, node pools, compute classes, accounts."""
+"""The facts about a recorded stack on GKE for the page: ranges, node pools, compute classes, accounts."""
 
 from __future__ import annotations
 
