@@ -96,7 +96,7 @@ EKS_ADDONS = {
 """Add-on that EKS manages → Kubernetes minor → version. All of them were read in public records of clusters and of
 `aws eks describe-addon-versions` in 2026-08 to 2026-10; EKS keeps the builds of an add-on for long. Only vpc-cni,
 kube-proxy and coredns follow the minor: of the others EKS offers the same builds on its neighbours (seen for the CSI
-drivers and metrics-server from 1.31 to 1.35), so a version that was read on one minor stands for the next as well. An
+drivers and metrics-server from 1.31 to 1.35), so a version that was read on one minor is used for the next as well. An
 add-on without a version for a minor gets EKS's default there."""
 
 

@@ -204,7 +204,7 @@ def usable(block: str) -> int:
 
 
 def shortage(needs: Mapping[str, Need], has: Mapping[str, Room]) -> str:
-    """The zones that are too small, in words; empty if everything fits."""
+    """A text that lists the zones that are too small; empty if everything fits."""
     parts = []
     for zone, need in needs.items():
         room = has[zone]

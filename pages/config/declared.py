@@ -16,7 +16,7 @@ from stack import on
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a section. `path`: below the section, dotted, in camelCase; a person's own keys are not in it."""
+    """One key of a section. `path`: below the section, dotted, in camelCase, without the user's own keys."""
 
     path: str
     field: Field

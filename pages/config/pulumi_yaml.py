@@ -38,7 +38,7 @@ def _key(field: Field) -> str:
 
 
 def _description(field: Field) -> str:
-    """What the section is for, the keys that all clouds have, then those of each."""
+    """The purpose of the section, the keys that all clouds have, then those of each."""
     shapes = {cloud: section(cloud, field.name) for cloud in CLOUDS}
     paths = {cloud: [key.path for key in keys(shape)] for cloud, shape in shapes.items()}
     common = [path for path in next(iter(paths.values())) if all(path in each for each in paths.values())]

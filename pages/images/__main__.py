@@ -1,4 +1,4 @@
-"""Lists every container image that a stack pulls, one a line.
+"""Lists every container image that a stack pulls, one per line.
 
     make images STACK=prod                        what nodes pull
     python -m pages.images --stack prod --json    also where each comes from, and who asks for it
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if why:
             print(f"{name}: its chart could not be reached ({why}); its images are those of the table", file=sys.stderr)
     if found.addons and not given.json:
-        print(f"beside them, from EKS's own registry: {', '.join(sorted(found.addons))}", file=sys.stderr)
+        print(f"also pulled, from EKS's own registry: {', '.join(sorted(found.addons))}", file=sys.stderr)
     outside = found.elsewhere()
     for image in outside:
         print(f"{image}: does not come from {found.source.get('registry')}", file=sys.stderr)

@@ -24,8 +24,9 @@ _ARGUMENT = re.compile(r"--[a-z-]*(?:image|reloader)=(\S+)")
 
 @dataclass
 class Listing:
-    """`images`: what nodes pull → who asks for it. `charts`: release → why its images are those of the table; '' where
-    it was rendered. `addons`: EKS's own, with their versions ('' for EKS's default), which come from its registry."""
+    """The images of a stack. `images`: image that nodes pull → what uses it. `charts`: release → why its images are
+    those of the table; '' if it was rendered. `addons`: those of EKS, from its registry, with their versions ('' for
+    EKS's default)."""
 
     stack: str
     source: ImagesArgs

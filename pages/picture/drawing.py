@@ -27,7 +27,7 @@ SETTINGS = """%%{init: {"flowchart": {"wrappingWidth": 420, "nodeSpacing": 30, "
 
 
 def flowchart(place: str, inside: Iterable[str], way_in: str, edges: Iterable[str]) -> str:
-    """The whole picture: people, `place` with what is in it, the internet, and who talks to whom. `way_in`: how people
+    """The whole picture: people, `place` with its contents, the internet, and the connections. `way_in`: how people
     reach the node `api`."""
     lines = [
         node("people", "people and CI<br>kubectl, pulumi", "outside", "([", "])"),
@@ -52,17 +52,17 @@ def box(name: str, title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def node(name: str, label: str, kind: str, opening: str = "[", closing: str = "]") -> str:
-    """One thing; `kind` is its colour."""
+    """One node of the flowchart; `kind` sets its color."""
     return f'{ref(name)}{opening}"{label}"{closing}:::{kind}'
 
 
 def described(name: str, *facts: str) -> str:
-    """A label: the name, and below it what there is to say."""
+    """A label: the name, and details below it."""
     return "<br>".join([f"<b>{name}</b>", *(fact for fact in facts if fact)])
 
 
 def ref(name: str) -> str:
-    """Mermaid takes no blank or dot in an id, and reads some of what follows a dash as an arrow."""
+    """An id for Mermaid, which does not accept blanks and dots, and may read a dash as part of an arrow."""
     return re.sub(r"\W", "_", name)
 
 
@@ -72,7 +72,7 @@ def wrapped(words: list[str], width: int = 3) -> str:
 
 
 def pools(title: str, stack: Stack) -> Iterator[str]:
-    """The box of the node pools, a node for each group. Zones are told where a pool has fewer than the network."""
+    """The box of the node pools, a node for each group. Zones are shown if a pool has fewer than the network."""
     yield from box("pools", title, (_group(group, stack) for group in stack.groups))
 
 
@@ -84,7 +84,7 @@ def _group(group: Group, stack: Stack) -> str:
 
 
 def volumes(found: Mapping[str, str]) -> Iterator[str]:
-    """The box of what pods mount: id → label."""
+    """The box of volumes that pods mount: id → label."""
     yield from box("data", "volumes", (node(name, label, "data", "[(", ")]") for name, label in found.items()))
 
 

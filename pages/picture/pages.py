@@ -11,7 +11,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @dataclass(frozen=True)
 class Parts:
-    """Name of a place → what belongs there. A page need not have a place for every picture, but for every table."""
+    """Name of a place → its content. A page must have a place for every table, but not for every picture."""
 
     pictures: dict[str, str]
     tables: dict[str, str]

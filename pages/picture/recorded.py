@@ -1,4 +1,4 @@
-"""What a recorded stack consists of, in the words of the pages: what is the same on both clouds."""
+"""The facts about a recorded stack for the pages, as far as they are the same on both clouds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NONE = "–"
 class Group:
     """One rung of a pool: a node group on EKS, a node pool on GKE.
 
-    `gpus`: of a node; `gpu`: their type. `bought`: how its nodes are, in words. `interconnect`: interfaces of a node
-    for multi-node training, such as `32 × EFA`.
+    `gpus`: of a node; `gpu`: their type. `bought`: how its nodes are bought. `interconnect`: interfaces of a node for
+    multi-node training, such as `32 × EFA`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tables of the pages: how one is written, and the rows that are the same on both clouds."""
+"""Tables of the pages: their format, and the rows that are the same on both clouds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def told_apart(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[_Key, str]:
-    """What is found, with those that have it where not all `stacks` have: ` (prod)`."""
+def only_in(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[_Key, str]:
+    """Each thing → the stacks that have it, as text such as ` (prod)`; empty if all `stacks` have it."""
     return {
         key: "" if set(stacks) <= set(where) else f" ({', '.join(dict.fromkeys(where))})"
         for key, where in found.items()
@@ -26,7 +26,7 @@ def told_apart(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> di
 
 def examples(stacks: Sequence[Stack], facts: Mapping[str, Callable[..., str]]) -> str:
     """How the stacks differ, a fact a row."""
-    rows = [[name, *(told(stack) for stack in stacks)] for name, told in facts.items()]
+    rows = [[name, *(fact(stack) for stack in stacks)] for name, fact in facts.items()]
     return table(["", *(f"[`{stack.name}`](../Pulumi.{stack.name}.yaml)" for stack in stacks)], rows)
 
 

@@ -1,4 +1,4 @@
-"""What docs/aws.md gets from the example stacks on EKS."""
+"""The parts of docs/aws.md that are generated from the example stacks on EKS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack on AWS as a picture: what is in the region, what is in the VPC, who talks to whom. Roles stand in a table."""
+"""A stack on AWS as a picture: the parts in the region and in the VPC, and the connections. Roles are in a table."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _releases(stack: Stack) -> list[Releases]:
 def _vpc(stack: Stack) -> Iterator[str]:
     cidrs = [found.inputs["cidrBlock"] for found in (*stack.all("Vpc"), *stack.all("VpcIpv4CidrBlockAssociation"))]
     inside = [*pools("node pools, in the private subnets", stack)]
-    # Declared last, the first zone of the example comes out on the left.
+    # The zone that is declared last is drawn on the left: this is the first zone of the example.
     for zone in reversed(stack.zones):
         inside += box(zone, zone, _subnets(stack, zone))
     inside.append(node("endpoints", described("endpoints", wrapped(stack.endpoints)), "net"))
@@ -84,7 +84,7 @@ def _subnets(stack: Stack, zone: str) -> Iterator[str]:
 
 
 def _volumes(stack: Stack) -> dict[str, str]:
-    """What pods mount: id → label."""
+    """Volumes that pods mount: id → label."""
     found: dict[str, str] = {}
     for name, kind, driver in (("ebs", "EBS", "ebs.csi.aws.com"), ("efs", "EFS", "efs.csi.aws.com")):
         if names := stack.classes(driver):

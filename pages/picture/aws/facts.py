@@ -1,4 +1,4 @@
-"""What a recorded stack on EKS consists of, in the words of the page: zones, subnets, groups, volumes, roles."""
+"""The facts about a recorded stack on EKS for the page: zones, subnets, groups, volumes, roles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stack(recorded.Stack):
 
     @cached_property
     def subnets(self) -> list[Subnet]:
-        """Those of a VPC of ours; of an existing VPC only the tags are."""
+        """Subnets that the stack creates; it creates none in an existing VPC."""
         return [
             Subnet(found.id, _kind(found.inputs["tags"]), found.inputs["availabilityZone"], found.inputs["cidrBlock"])
             for found in self.all("Subnet")
@@ -100,7 +100,7 @@ class Stack(recorded.Stack):
             bought=BLOCK if inputs["capacityType"] == "CAPACITY_BLOCK" else CAPACITY[capacity],
             machines=machines,
             gpus=machines[0].gpus,
-            # Of several types each has as many; their kinds may differ.
+            # All types of a group have the same number of GPUs, but the models may differ.
             gpu=" or ".join(dict.fromkeys(machine.gpu for machine in machines)),
             min=inputs["scalingConfig"]["minSize"],
             max=inputs["scalingConfig"]["maxSize"],
@@ -111,15 +111,15 @@ class Stack(recorded.Stack):
 
     @property
     def addons(self) -> list[str]:
-        """What EKS manages."""
+        """Add-ons that EKS manages."""
         return sorted(found.inputs["addonName"] for found in self.all("aws:eks/addon:Addon"))
 
     def plain(self, text: str) -> str:
-        """A text of a policy without what is of one stack only: cluster and region. The recorder makes up ARNs of
-        log groups, so their names stand for them."""
+        """The text of a policy without the names of cluster and region. The recorder invents ARNs of log groups, so
+        their names replace them."""
         for group in self.all("LogGroup"):
             text = text.replace(group.outputs["arn"], f"log group {group.inputs['name']}")
-        text = re.sub(r"\b\d{12}\b", "ACCOUNT", text)  # the recorded engine's, which is nobody's
+        text = re.sub(r"\b\d{12}\b", "ACCOUNT", text)  # the recorder's fictional account
         return text.replace(self.cluster.inputs["name"], "CLUSTER").replace(self.region, "REGION")
 
 
@@ -130,7 +130,7 @@ def document(text: Any) -> list[dict[str, Any]]:
 
 
 def listed(value: Any) -> list[Any]:
-    """IAM writes one thing with or without a list around it."""
+    """The value as a list: IAM writes a single item with or without one."""
     return value if isinstance(value, list) else [value]
 
 

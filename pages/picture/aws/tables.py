@@ -1,4 +1,4 @@
-"""The tables of docs/aws.md: the add-ons, who may do what, the quotas to ask for, and how the example stacks differ."""
+"""The tables of docs/aws.md: add-ons, permissions, quotas, and the differences between the example stacks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..recorded import NONE, Group, joined
 from ..tables import table
 from .facts import BLOCK, Stack, document, listed
 
-# Who takes a role (a service, or a service account) → why there is one. Add-ons of the table have theirs in their rows.
+# Who assumes a role (a service, or a service account) → why it exists. Add-ons of the table have theirs in their rows.
 REASONS = {
-    "eks.amazonaws.com": "The control plane makes network interfaces in the VPC and load balancers for services.",
-    "ec2.amazonaws.com": "A node joins the cluster and pulls images, and that is all: pods have roles of their own.",
+    "eks.amazonaws.com": "The control plane creates network interfaces in the VPC and load balancers for services.",
+    "ec2.amazonaws.com": "A node only joins the cluster and pulls images: pods have separate roles.",
     "vpc-flow-logs.amazonaws.com": "The VPC writes its traffic log into one log group.",
-    "aws-node": "The VPC CNI gives each pod an address; kept off the nodes' role, so that no other pod has its rights.",
-    "ebs-csi-controller-sa": "The EBS driver makes, attaches, grows and snapshots volumes that carry its own tag.",
-    "efs-csi-controller-sa": "The EFS driver makes an access point with its own directory for each shared volume.",
-    "fsx-csi-controller-sa": "The Lustre driver looks up the file system that is there; it makes and deletes none.",
-    "s3-csi-driver-sa": "The S3 driver reads the buckets below their prefixes, and writes where a volume is writable.",
+    "aws-node": "The VPC CNI gives each pod an address; not with the nodes' role, which others could use.",
+    "ebs-csi-controller-sa": "The EBS driver creates, attaches, grows and snapshots volumes that have its tag.",
+    "efs-csi-controller-sa": "The EFS driver creates an access point with its own directory for each shared volume.",
+    "fsx-csi-controller-sa": "The Lustre driver looks up the existing file system; it creates and deletes none.",
+    "s3-csi-driver-sa": "The S3 driver reads the buckets below their prefixes, and writes if a volume is writable.",
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def identity(stacks: Sequence[Stack]) -> str:
     """Every role of every stack, once.
 
     Raises:
-        KeyError: a role that is taken by a service or a service account without a reason.
+        KeyError: `reasons` does not have the service or the service account that assumes a role.
     """
     known = reasons()
     rows: dict[tuple[int, str, str, str], list[str]] = {}
@@ -69,15 +69,15 @@ def identity(stacks: Sequence[Stack]) -> str:
             key = list(known).index(taker), role.name, shown, "<br>".join(_rights(stack, role))
             rows.setdefault(key, []).append(stack.name)
     lines = []
-    only = tables.told_apart(rows, [stack.name for stack in stacks])
+    only = tables.only_in(rows, [stack.name for stack in stacks])
     for order, name, shown, rights in sorted(rows):
         where = only[order, name, shown, rights]
         lines.append([f"`{name}`{where}", shown, rights, list(known.values())[order]])
-    return table(["role", "taken by", "may", "why"], lines)
+    return table(["role", "assumed by", "permissions", "why"], lines)
 
 
 def _taker(role: Resource) -> tuple[str, str]:
-    """Who may take a role: the key of its reason, and as the page shows it."""
+    """Who may assume a role: the key of its reason, and the text on the page."""
     (statement,) = document(role.inputs["assumeRolePolicy"])
     (service,) = listed(statement["Principal"]["Service"])
     wanted = statement.get("Condition", {}).get("StringEquals", {})
@@ -192,8 +192,12 @@ def _access(stack: Stack) -> str:
         found.inputs["principalArn"].rpartition("/")[2]: found.inputs["policyArn"].rpartition("/")[2]
         for found in stack.all("AccessPolicyAssociation")
     }
-    words = {"AmazonEKSClusterAdminPolicy": "admin", "AmazonEKSAdminPolicy": "admin", "AmazonEKSEditPolicy": "edit"}
-    return joined(f"{who}: {words.get(policy, 'view')}" for who, policy in levels.items())
+    levels_by_policy = {
+        "AmazonEKSClusterAdminPolicy": "admin",
+        "AmazonEKSAdminPolicy": "admin",
+        "AmazonEKSEditPolicy": "edit",
+    }
+    return joined(f"{who}: {levels_by_policy.get(policy, 'view')}" for who, policy in levels.items())
 
 
 def _volumes(stack: Stack) -> str:
@@ -221,7 +225,7 @@ _FACTS: dict[str, Callable[[Stack], str]] = {
     "AWS endpoints": lambda stack: joined(stack.endpoints),
     "flow log": _flow_log,
     "API endpoint": _api,
-    "access, beside the creator": _access,
+    "access, in addition to the creator": _access,
     "control-plane logs": _logs,
     "pools": tables.pools,
     "GPUs at most": tables.gpus,

@@ -1,4 +1,4 @@
-"""What docs/gcp.md gets from the example stacks on GKE."""
+"""The parts of docs/gcp.md that are generated from the example stacks on GKE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .facts import Stack
 
 
 def parts(stacks: Sequence[Stack]) -> Parts:
-    """A picture of each stack, and the tables. Rights are told of the choices as well that no example makes."""
+    """A picture of each stack, and the tables. Permissions include those of options that the examples do not use."""
     chosen = choices.recorded()
     return Parts(
         {stack.name: fenced(diagram.mermaid(stack)) for stack in stacks},

@@ -1,4 +1,4 @@
-"""Who needs and who gets which right: the project's APIs, the deployer's roles, and the roles that stacks grant."""
+"""The tables of permissions: the project's APIs, the deployer's roles, and the roles that stacks grant."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import chain
 
 from recording.recording import Resource
 
-from ..tables import table, told_apart
+from ..tables import only_in, table
 from .choices import HOST
 from .facts import Stack
 
 # API → what needs it.
 APIS = {
-    "artifactregistry": "images of the project's own",
+    "artifactregistry": "the project's own images",
     "binaryauthorization": "which images may run",
     "cloudkms": "your own key for secrets",
     "cloudresourcemanager": "roles on the project",
@@ -33,7 +33,7 @@ APIS = {
 # Role → what it is for, and the types of resources and look-ups that need it.
 DEPLOYER: dict[str, tuple[str, tuple[str, ...]]] = {
     "roles/serviceusage.serviceUsageAdmin": (
-        "switch APIs on",
+        "enable APIs",
         ("gcp:projects/service:Service", "gcp:projects/serviceIdentity:ServiceIdentity"),
     ),
     "roles/compute.networkAdmin": (
@@ -89,11 +89,11 @@ DEPLOYER: dict[str, tuple[str, tuple[str, ...]]] = {
 
 # Role that a stack grants → why.
 REASONS = {
-    "roles/container.defaultNodeServiceAccount": "Nodes write logs and metrics: what GKE asks for at least.",
+    "roles/container.defaultNodeServiceAccount": "Nodes write logs and metrics; it is GKE's minimum.",
     "roles/artifactregistry.reader": "Nodes pull images from the project's registries.",
     "roles/serviceusage.serviceUsageConsumer": "Image streaming counts against the project's quota.",
-    "roles/storage.objectViewer": "Pods read a bucket that they mount, and list it.",
-    "roles/storage.objectUser": "Pods also write and delete, where the volume is writable.",
+    "roles/storage.objectViewer": "Pods read and list a bucket that they mount.",
+    "roles/storage.objectUser": "Pods also write and delete if the volume is writable.",
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": "GKE encrypts secrets with the key.",
     "roles/compute.networkUser": "GKE puts nodes into a subnetwork of the host project.",
     "roles/container.hostServiceAgentUser": "GKE sets up the host project's network for the cluster.",
@@ -101,25 +101,25 @@ REASONS = {
 
 
 def apis(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
-    """Every API that a stack switches on.
+    """Every API that a stack enables.
 
     Raises:
-        KeyError: one for which `APIS` says nothing.
+        KeyError: `APIS` does not have it.
     """
     found: dict[str, list[str]] = {}
     for stack in [*stacks, *chosen]:
         for service in stack.all("gcp:projects/service:Service"):
             found.setdefault(service.inputs["service"].partition(".")[0], []).append(stack.name)
     _known(found, APIS, "APIS", "what needs the API")
-    only = told_apart(found, [stack.name for stack in stacks])
+    only = only_in(found, [stack.name for stack in stacks])
     return table(["API", "for"], [[f"`{name}.googleapis.com`{only[name]}", APIS[name]] for name in sorted(found)])
 
 
 def deployer(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
-    """The roles that whoever runs `pulumi up` needs, from the types of what is registered.
+    """The roles that `pulumi up` needs, by the types of the registered resources.
 
     Raises:
-        KeyError: a type of which `DEPLOYER` knows no role.
+        KeyError: `DEPLOYER` has no role for a type.
     """
     found: dict[str, list[str]] = {}
     for stack in [*stacks, *chosen]:
@@ -127,10 +127,10 @@ def deployer(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
         for kind in sorted(made | {call.token for call in stack.made.invokes}):
             roles = [role for role, (_, kinds) in DEPLOYER.items() if kind in kinds]
             if not roles:
-                raise KeyError(f"say in pages/picture/gcp/access.py, DEPLOYER, which role {kind} needs")
+                raise KeyError(f"add to DEPLOYER in pages/picture/gcp/access.py: which role {kind} needs")
             for role in roles:
                 found.setdefault(role, []).append(stack.name)
-    only = told_apart(found, [stack.name for stack in stacks])
+    only = only_in(found, [stack.name for stack in stacks])
     rows = []
     for role, (why, _) in DEPLOYER.items():
         if role in found:
@@ -143,7 +143,7 @@ def identity(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
     """Every role that a stack grants, once.
 
     Raises:
-        KeyError: a role for which `REASONS` says nothing.
+        KeyError: `REASONS` does not have the role.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for stack in [*stacks, *chosen]:
@@ -151,8 +151,8 @@ def identity(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
         for member in chain.from_iterable(stack.all(kind) for kind in kinds):
             key = _who(stack, member), member.inputs["role"], _on(member)
             found.setdefault(key, []).append(stack.name)
-    _known([role for _, role, _ in found], REASONS, "REASONS", "why somebody gets")
-    only = told_apart(found, [stack.name for stack in stacks])
+    _known([role for _, role, _ in found], REASONS, "REASONS", "why a stack grants")
+    only = only_in(found, [stack.name for stack in stacks])
     order = list(REASONS)
     rows = [
         [f"{key[0]}{only[key]}", f"`{key[1]}`", key[2], REASONS[key[1]]]
@@ -164,23 +164,23 @@ def identity(stacks: Sequence[Stack], chosen: Sequence[Stack]) -> str:
 def _known(found: Sequence[str] | dict[str, list[str]], known: dict[str, str], name: str, what: str) -> None:
     for each in found:
         if each not in known:
-            raise KeyError(f"say in pages/picture/gcp/access.py, {name}, {what} {each}")
+            raise KeyError(f"add to {name} in pages/picture/gcp/access.py: {what} {each}")
 
 
 def _who(stack: Stack, member: Resource) -> str:
-    told = member.inputs["member"]
+    principal = member.inputs["member"]
     for account in stack.all("gcp:serviceaccount/account:Account"):
-        if told == account.outputs["member"]:
+        if principal == account.outputs["member"]:
             return f"the nodes' account `{stack.plain(account.inputs['accountId'])}`"
-    if found := re.search(r"/subject/ns/([^/]+)/sa/([^/]+)$", told):
+    if found := re.search(r"/subject/ns/([^/]+)/sa/([^/]+)$", principal):
         return f"pods of `{found[1]}/{found[2]}`"
-    if found := re.search(r"/namespace/([^/]+)$", told):
+    if found := re.search(r"/namespace/([^/]+)$", principal):
         return f"pods of the namespace `{found[1]}`"
-    if told.endswith("@container-engine-robot.iam.gserviceaccount.com"):
+    if principal.endswith("@container-engine-robot.iam.gserviceaccount.com"):
         return "GKE's agent of the project"
-    if told.endswith("@cloudservices.gserviceaccount.com"):
+    if principal.endswith("@cloudservices.gserviceaccount.com"):
         return "the APIs' agent of the project"
-    raise KeyError(f"say in pages/picture/gcp/access.py who {told} is")
+    raise KeyError(f"add a name for {principal} in pages/picture/gcp/access.py")
 
 
 def _on(member: Resource) -> str:

@@ -1,4 +1,4 @@
-"""Stacks with choices that no example makes, for the tables of rights: what is granted only then, is told as well."""
+"""Stacks with options that the examples do not use, so that the tables of permissions include theirs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _changed(changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _answers() -> dict[str, Any]:
-    """What Google says of the network that is there already."""
+    """Google's answers about the existing network."""
 
     def subnetwork(args: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""A stack on Google Cloud as a picture: what is in the region, what is in the VPC, who talks to whom."""
+"""A stack on Google Cloud as a picture: the parts in the region and in the VPC, and the connections."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def _vpc(stack: Stack) -> Iterator[str]:
     inside.append(node("subnetwork", described("subnetwork", *ranges, google), "net"))
     if stack.all("RouterNat"):
         inside.append(node("nat", described("Cloud NAT", "one for the region"), "net"))
-    yield from box("vpc", "VPC" if ranges else "a VPC of somebody else's", inside)
+    yield from box("vpc", "VPC" if ranges else "an existing VPC", inside)
 
 
 def _volumes(stack: Stack) -> dict[str, str]:
-    """What pods mount: id → label."""
+    """Volumes that pods mount: id → label."""
     found: dict[str, str] = {}
     for name, kind, driver in (("disks", "disks", DISKS), ("files", "Filestore", FILES)):
         if names := stack.classes(driver):

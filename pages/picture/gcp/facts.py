@@ -1,4 +1,4 @@
-"""What a recorded stack on GKE consists of, in the words of the page: ranges, node pools, compute classes, accounts."""
+"""The facts about a recorded stack on GKE for the page: ranges, node pools, compute classes, accounts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stack(recorded.Stack):
 
     @property
     def ranges(self) -> dict[str, str]:
-        """What the addresses of the subnetwork are for → range; nothing in a network of somebody else's."""
+        """Purpose of the addresses in the subnetwork → range; empty in an existing network."""
         found: dict[str, str] = {}
         for subnetwork in self.all("gcp:compute/subnetwork:Subnetwork"):
             found["nodes"] = subnetwork.inputs["ipCidrRange"]
@@ -64,7 +64,7 @@ class Stack(recorded.Stack):
 
     @property
     def secrets_key(self) -> bool:
-        """Whether secrets are encrypted with a key of one's own."""
+        """Whether secrets are encrypted with the user's own key."""
         return self.cluster.inputs.get("databaseEncryption", {}).get("state") == "ENCRYPTED"
 
     @property
@@ -90,7 +90,7 @@ class Stack(recorded.Stack):
 
     @property
     def managed(self) -> list[str]:
-        """What else GKE brings, where the cluster asks for it."""
+        """Further managed parts of GKE that the cluster enables."""
         monitoring = self.cluster.inputs["monitoringConfig"]
         prometheus = ["managed Prometheus"] if monitoring["managedPrometheus"]["enabled"] else []
         return [*prometheus, *(["managed DCGM exporter"] if "DCGM" in monitoring["enableComponents"] else [])]
@@ -135,6 +135,6 @@ class Stack(recorded.Stack):
         )
 
     def plain(self, text: str) -> str:
-        """A text without what is of one stack only: cluster, project and the project's number."""
+        """A text without the names of cluster and project."""
         project = self.cluster.inputs["workloadIdentityConfig"]["workloadPool"].partition(".")[0]
         return text.replace(self.cluster.inputs["name"], "CLUSTER").replace(project, "PROJECT")

@@ -40,7 +40,7 @@ DISKS = {"pd-balanced": "SSD", "pd-ssd": "SSD", "hyperdisk-balanced": "HDB", "pd
 
 
 def quotas(stacks: Sequence[Stack]) -> str:
-    """By quota and stack what is needed.
+    """The need of each stack, by quota.
 
     Raises:
         KeyError: a GPU or a disk whose quota is not known.
@@ -56,7 +56,7 @@ def quotas(stacks: Sequence[Stack]) -> str:
 
 
 def gpu_quota(gpu: str, capacity: str) -> str:
-    """The quota that limits a GPU in a region, as Cloud Quotas calls it, with its dimensions beside the region."""
+    """The quota that limits a GPU in a region, as Cloud Quotas calls it, with its dimensions other than the region."""
     name = GPUS[gpu]
     if capacity in _PREEMPTIBLE:
         return f"`PREEMPTIBLE-NVIDIA-{_dashed(name)}-GPUS-per-project-region`"

@@ -55,7 +55,7 @@ def _volumes(stack: Stack) -> str:
     lines = [f"{kind}: {', '.join(names)}" for kind, names in (
         ("disks", stack.classes(DISKS)),
         ("Filestore by claim", stack.classes(FILES)),
-        ("Filestore of its own", instances),
+        ("Filestore instance", instances),
         ("Cloud Storage", stack.volumes(OBJECTS)),
     ) if names]  # fmt: skip
     return "<br>".join(lines)
