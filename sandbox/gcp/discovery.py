@@ -3,7 +3,7 @@
 The documents are included in google-api-python-client. pulumi-gcp is built on the *beta* Terraform provider, which uses
 container.v1beta1 and compute.beta, so this module reads those two documents.
 
-They are large (compute: 5 MB, 0.1 s to parse) and a request needs only a few of their schemas, so each request schema is
+They are large (compute: 5 MB, 0.1 s to parse) and a request needs only a few of their schemas, so each schema is
 extracted once with its dependencies and cached in the sandbox's folder. Only schemas are read: the documents do not
 say which fields an update may change.
 """
