@@ -86,9 +86,7 @@ class Build:
                 (work / source.name).chmod(0o755)
         target.mkdir(parents=True, exist_ok=True)
         programs = [tool.name for tool in missing]
-        for path in sorted(
-            work.iterdir(), key=lambda path: path.name in programs
-        ):  # programs last, after the files that they need
+        for path in sorted(work.iterdir(), key=lambda path: path.name in programs):  # programs last
             path.replace(target / path.name)
         shutil.rmtree(work, ignore_errors=True)
 
