@@ -28,7 +28,7 @@ def offered() -> list[type[pulumi.ComponentResource]]:
 
 
 def _is_component(value: object) -> bool:
-    """Whether it is a public component of the library. Modules import components of Pulumi's SDKs as well."""
+    """Whether it is a public component of the library. Modules also import components of Pulumi's SDKs."""
     return (
         inspect.isclass(value)
         and issubclass(value, pulumi.ComponentResource)
@@ -38,5 +38,5 @@ def _is_component(value: object) -> bool:
 
 
 def field_names() -> frozenset[str]:
-    """Names of every argument of every component that is offered, as Python spells them."""
+    """Names of all arguments of all offered components, in Python's spelling."""
     return arguments.names(*(each.__init__.__annotations__["args"] for each in offered()))

@@ -1,11 +1,11 @@
-"""The provider that makes the library's components for programs in other languages.
+"""The provider that creates the library's components for programs in other languages.
 
-It is Pulumi's `component_provider_host` with three differences, each of which a caller sees:
+It is Pulumi's `component_provider_host` with three differences that callers notice:
 
-- Descriptions come from the docstrings of inherited fields too, and without the indentation of the source.
-- A key that the schema does not know, and a value of a kind that it does not declare, reach the component, whose check
-  names them. Pulumi's own mapping leaves the first out and puts an empty map in place of the second.
-- A refused argument is the library's own error without a traceback.
+- Descriptions also come from the docstrings of inherited fields, and without the indentation of the source.
+- Unknown keys, and values of a kind that the schema does not declare, reach the component, whose check names them.
+  Pulumi's own mapping drops the former and replaces the latter by an empty map.
+- The error for a refused argument is the library's own, without a traceback.
 """
 
 import json
@@ -50,7 +50,7 @@ class LibraryProvider(ComponentProvider):
         inputs: Mapping[str, Any],
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
-        """Makes one component. Raises InputPropertiesError when the library refuses its arguments."""
+        """Creates one component. Raises InputPropertiesError if the library refuses its arguments."""
         try:
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
@@ -72,8 +72,8 @@ class LibraryProvider(ComponentProvider):
         }
 
     def _value(self, value: Any, declared: PropertyDefinition) -> Any:
-        """One value in the library's spelling. What is not of the declared kind stays as it is: the component's check
-        refuses it."""
+        """One value in the library's spelling. A value of another kind than declared is unchanged: the component's
+        check refuses it."""
         if isinstance(value, Mapping):
             if declared.additional_properties:
                 return {key: self._value(each, declared.additional_properties) for key, each in value.items()}
@@ -84,7 +84,7 @@ class LibraryProvider(ComponentProvider):
         return value
 
     def _described(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """The schema with every description that the library has, and with facts about the package."""
+        """The schema with all descriptions of the library, and with facts about the package."""
         for name, component in self._component_defs.items():
             resource = schema["resources"][f"{library.NAME}:index:{name}"]
             of = self._components[name]
@@ -115,8 +115,8 @@ def _spelled(text: str | None) -> str | None:
 
 
 def serve(arguments: list[str]) -> None:
-    """Serves the components until the engine ends the process. `arguments`: those that the engine starts it with."""
-    # SIGINT is how the engine ends a plugin. It waits 5 seconds for all of them together, and on a busy machine Python
+    """Serves the components until the engine ends the process. `arguments`: those that the engine passes."""
+    # The engine stops a plugin with SIGINT. It waits 5 seconds for all plugins together, and on a busy machine Python
     # takes that long to unload the SDKs of two clouds. Nothing here has to be saved.
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     main(LibraryProvider(), arguments)

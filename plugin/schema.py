@@ -1,4 +1,5 @@
-"""The package's schema, from which Pulumi makes the SDKs of other languages. `schema.json` is the repository's copy."""
+"""The package's schema, from which Pulumi generates the SDKs of other languages. `schema.json` is the repository's
+copy."""
 
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ FILE = Path(__file__).resolve().parent / "schema.json"
 
 
 def text(schema: dict[str, Any]) -> str:
-    """A schema as it is in the repository: sorted, so that a change of the library is a readable difference."""
+    """The text of the schema in the repository: sorted, so that a change of the library is a readable difference."""
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -18,7 +18,7 @@ from sandbox.plugins import faults
 from sandbox.stacks import Stack, existing
 
 KEPT = "attic"
-LEFT_BEHIND = "the destroy left"
+LEFTOVERS = "the destroy left"
 _PROTECTION = "deletionProtection"
 
 
@@ -133,7 +133,7 @@ def _report_leftovers() -> None:
         )
     if left:
         names = ", ".join(left[:10]) + (" …" if len(left) > 10 else "")
-        session.report(f"{LEFT_BEHIND} {len(left)} objects, which a real account would continue to bill: {names}")
+        session.report(f"{LEFTOVERS} {len(left)} objects, which a real account would continue to bill: {names}")
 
 
 def _running() -> list[str]:

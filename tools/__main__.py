@@ -20,7 +20,7 @@ def main() -> int:
         "names", nargs="*", metavar="NAME", help=f"of: {', '.join(TOOLS)} (default: {', '.join(usual)})"
     )
     parser.add_argument(
-        "--list", action="store_true", help="say what each is, its pinned version and where it comes from"
+        "--list", action="store_true", help="show what each program is, its pinned version and its location"
     )
     arguments = parser.parse_args()
     try:

@@ -1,7 +1,7 @@
-"""Builds programs from their pinned Go modules into the shared cache; a program appears there only when it is complete.
+"""Builds programs from their pinned Go modules into the shared cache, where only complete programs appear.
 
-A build holds a lock of its folder, which its `go` process inherits: a second run waits for the first, a dead one
-never blocks, and an orphaned `go` is waited for instead of being run twice.
+A build holds a lock on its folder, which its `go` process inherits: a second run waits for the first, a dead run never
+blocks, and an orphaned `go` is waited for instead of being run twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 
 @dataclass
 class Build:
-    """A build of some programs of one module folder; `activity` is what it does now, for the progress lines."""
+    """A build of some programs of one module folder; `activity`: its current step, for the progress lines."""
 
     tools: Sequence[Tool]
     cache: Path
@@ -56,7 +56,7 @@ class Build:
         return self.folder / "build.log"
 
     def run(self) -> None:
-        """Builds what is still missing when the lock is ours. Raises ToolError with the log's end."""
+        """Builds the programs that are missing once it has the lock. Raises ToolError with the end of the log."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock() as lock:
             missing = [tool for tool in self.tools if not built(tool, self.cache)]
@@ -86,7 +86,7 @@ class Build:
                 (work / source.name).chmod(0o755)
         target.mkdir(parents=True, exist_ok=True)
         programs = [tool.name for tool in missing]
-        for path in sorted(work.iterdir(), key=lambda path: path.name in programs):  # a program after what it needs
+        for path in sorted(work.iterdir(), key=lambda path: path.name in programs):  # programs last
             path.replace(target / path.name)
         shutil.rmtree(work, ignore_errors=True)
 
@@ -145,8 +145,8 @@ class Build:
 
 
 def location(tool: Tool, cache: Path) -> Path:
-    """Where a tool's program lies once it is built: by everything that decides what comes out, except the Go version,
-    so that a newer Go on the machine does not cost another quarter of an hour of compiling."""
+    """The path of a tool's program after a build. It depends on everything that determines the result except the Go
+    version, so that a newer Go on the machine does not cause another quarter of an hour of compiling."""
     parts = [(tool.module / name).read_bytes() for name in ("go.mod", "go.sum")]
     if tool.package.startswith("./"):
         parts += [path.read_bytes() for path in sorted((tool.module / tool.package).glob("*.go"))]
@@ -187,7 +187,7 @@ _ADVICE = (
 
 
 def advice(log: str, code: int, cache: Path, path: Path) -> str:
-    """What a person can do about a failed build, from its log."""
+    """The fix for a failed build, from its log."""
     if code < 0:
         return f"it was stopped by signal {-code}; run the command again, it goes on where it was"
     for pattern, text in _ADVICE:
@@ -197,8 +197,8 @@ def advice(log: str, code: int, cache: Path, path: Path) -> str:
 
 
 def at_once() -> int:
-    """How many builds run at once: two where cores and memory allow. Memory that the page cache would give up
-    counts as free; where it is not reported (macOS), all of it does."""
+    """How many builds run at once: two if cores and memory allow it. Memory of the page cache counts as free; if the
+    system does not report free memory (macOS), all memory counts as free."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors that a person sees: what went wrong, and what to do about it."""
+"""Errors for the user: what went wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ class ReportedError(Exception):
 
     Args:
         problem: one sentence: the object, its value and what is wrong with it.
-        fix: one sentence that a person can act on (a command where there is one).
-        detail: text worth showing under it, for example the end of a log.
+        fix: one sentence that the user can act on (with a command if possible).
+        detail: further text to show below, for example the end of a log.
     """
 
     def __init__(self, problem: str, fix: str = "", detail: str = "") -> None:

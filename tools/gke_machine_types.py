@@ -3,8 +3,8 @@
     python -m tools.venv -m tools.gke_machine_types             rewrite components/gcp/machine_types.csv
     python -m tools.venv -m tools.gke_machine_types FILE.go     the same from a copy of the source
 
-The autoscaler has to know every type before a machine of it exists: GPUs, local SSDs, which disks it boots from and
-takes, how many are placed together. What its table lacks is below, each with its source.
+The autoscaler must know every type before a machine of it exists: its GPUs, local SSDs, boot disk types and other disk
+types, and how many machines fit into one placement. Facts that its table lacks are below, each with its source.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ GPUS = {
     "NvidiaL4": ("nvidia-l4", 24),
     "NvidiaRTXPro6000": ("nvidia-rtx-pro-6000", 96),
 }
-# Slips of the source, after Compute Engine's pages on machine families.
+# Errors of the source, corrected by Compute Engine's pages on machine families.
 CORRECTIONS = {"g2-standard-24": {"vcpu": 24}, "n2d-highmem-96": {"memory_mib": 768 * 1024}}
 # Slices of an RTX PRO 6000 by NVIDIA's vGPU driver, counted as one GPU in the source.
 FRACTIONS = ("g4-standard-6", "g4-standard-12", "g4-standard-24")
@@ -70,7 +70,7 @@ GPUDIRECT = {
     "a4-highgpu-8g": 8,
     "a4-highgpu-8g-nolssd": 8,
 }
-# Sold as spot, flex-start and by reservation alone: dstackai/gpuhunt, providers/gcp.py (3584151, 2026-08-19), after
+# Sold only as spot, flex-start and by reservation: dstackai/gpuhunt, providers/gcp.py (3584151, 2026-08-19), after
 # Compute Engine's page on consumption options by machine type.
 NOT_ON_DEMAND = r"a3-highgpu-[124]g(-nolssd)?|a3-ultragpu-.*|a4-.*"
 NOT_SPOT = ("h3",)
@@ -80,7 +80,7 @@ SSD_GB = 375
 
 
 def _disks(text: str) -> list[str]:
-    """Disk types in the order of `DISKS`, so that the first is what a pool gets unless it says otherwise."""
+    """Disk types in the order of `DISKS`; the first is the default of a pool."""
     found = set(re.findall(r'DiskType\w+|"[\w-]+"', text))
     return [name for symbol, name in DISKS.items() if symbol in found or f'"{name}"' in found]
 
@@ -122,14 +122,14 @@ def _row(family: str, series: str, name: str, vcpu: str, gib: str, options: str)
 
 
 def rows(source: str) -> list[dict[str, Any]]:
-    """A row for each machine type in the source, by name."""
+    """One row for each machine type in the source, by name."""
     found = []
     for family in source.split("= RegisterMachineFamily(MachineFamily{")[1:]:
         named = re.search(r'name:\s*"(\w+)"', family)
         series = named[1] if named else ""
         if series not in FAMILIES:
             continue
-        # What cannot be auto-provisioned (E2's shared cores) is not offered here either.
+        # Types that cannot be auto-provisioned (E2's shared cores) are not offered here either.
         types = re.split(r"\n\t\totherMachineTypes:", family)[0]
         uncommented = re.sub(r"//[^\n]*", "", types)
         for name, vcpu, gib, options in re.findall(

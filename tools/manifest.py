@@ -1,7 +1,8 @@
-"""Which programs there are, where they come from and which ones of the machine's own are good enough.
+"""The programs, their sources, and which versions on the machine are accepted.
 
 The pinned version of each is the first `require` of its folder's go.mod, with the checksums of everything in go.sum;
-nothing is pinned twice. To move one: change that line, run `go mod tidy` in the folder, then `python -m tools NAME`.
+nothing is pinned twice. To change a version: change that line, run `go mod tidy` in the folder, then `python -m tools
+NAME`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class Tool:
         repository that uses it.
     minimum, below: versions that are taken from PATH, `minimum <= version < below` (no bound where it is empty).
     probe: arguments that make it print its version.
-    companions: other tools that come with it, and are only taken from PATH if they lie in the same folder.
+    companions: other tools that it includes, which are only used from PATH if they are in the same folder.
     extra_files: files (path inside the pinned module) that must be in the program's folder.
     assets: also looked for in $KUBEBUILDER_ASSETS.
     sibling: the tool whose official release includes this one. This one is taken from PATH if it is next to an accepted
         copy of that tool.
-    on_demand: only the examples in other languages need it, so it is provided when it is named.
+    on_demand: only the examples in other languages need it, so it is provided only by name.
     seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
     """
 
@@ -90,17 +91,17 @@ def go_line(module: Path) -> Version:
 
 
 def parse(text: str) -> Version:
-    """The first version number in a text; () when there is none."""
+    """The first version number in a text; () if there is none."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part) for part in found.groups() if part is not None) if found else ()
 
 
-# Clients and servers of Kubernetes choke on a version that was not stamped in.
+# Clients and servers of Kubernetes fail on a version that was not stamped in.
 _STAMP = " ".join(
     f"-X k8s.io/component-base/version.{key}={{{value}}}"
     for key, value in (("gitVersion", "version"), ("gitMajor", "major"), ("gitMinor", "minor"))
 )
-# As helm's own Makefile has them: unstamped, `helm template` and `helm lint` take every cluster for Kubernetes 1.20 and
+# As in helm's own Makefile: unstamped, `helm template` and `helm lint` assume Kubernetes 1.20 for every cluster and
 # refuse charts that need a newer one.
 _HELM_STAMP = "-X helm.sh/helm/v3/internal/version.version={version} " + " ".join(
     f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}={{kubernetes_{part.lower()}}}"
@@ -112,7 +113,7 @@ _HELM_STAMP = "-X helm.sh/helm/v3/internal/version.version={version} " + " ".joi
 def _kubernetes(
     name: str, what: str, assets: bool = False, minimum: Version = (1, 36), below: Version = (1, 38)
 ) -> Tool:
-    # The parts of a control plane may differ by a minor version at most, hence the narrow bounds.
+    # The parts of a control plane may differ by at most one minor version, hence the narrow bounds.
     probe = ("version", "--client") if name == "kubectl" else ("--version",)
     package = f"k8s.io/kubernetes/cmd/{name}"
     return Tool(name, "kubernetes", package, what, minimum, probe, 100, below, _STAMP, assets=assets)

@@ -1,8 +1,8 @@
-"""Provides the programs that a command needs: the machine's own where they are good enough, else an official release
-where its host can be reached, else built from source. What was downloaded or built is cached.
+"""Provides the programs that a command needs: the machine's own if they are accepted, otherwise an official release if
+its host can be reached, otherwise a build from source. Downloads and builds are cached.
 
 The cache is `$GPUYARD_TOOLS_CACHE`, or `gpuyard/tools` below `$XDG_CACHE_HOME` or `~/.cache`: outside the clone, so
-that all clones on a machine share it. Safe when two runs start at once, instant the second time.
+that all clones on a machine share it. Two runs may start at once. The second run is immediate.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def provide(names: Sequence[str], progress: Report | None = None) -> dict[str, P
 
     Args:
         names: of `manifest.TOOLS`.
-        progress: takes one line at a time; by default they go to stderr.
+        progress: receives one line at a time; by default the lines are printed to stderr.
 
     Raises ToolError if a program cannot be provided; a partly built one is never visible.
     """
     unknown = [name for name in names if name not in TOOLS]
     if unknown:
-        raise ToolError(f"There is no tool named {unknown[0]!r}.", f"use one of: {', '.join(TOOLS)}")
+        raise ToolError(f"{unknown[0]!r} is not a known tool.", f"use one of: {', '.join(TOOLS)}")
     report, found, missing = progress or _to_stderr, {}, []
     for name in dict.fromkeys(names):
         if name in found:
@@ -97,7 +97,7 @@ def machines_own(tool: Tool) -> Path | None:
 
 
 def version_of(path: Path, tool: Tool) -> tuple[int, ...]:
-    """What the program says, remembered for as long as the file is the same (asking Pulumi takes half a second)."""
+    """The program's version output, cached until the file changes (asking Pulumi takes half a second)."""
     facts = path.stat()
     key = hashlib.sha256(f"{path}:{facts.st_mtime_ns}:{facts.st_size}:{tool.probe}".encode()).hexdigest()[:16]
     note = cache() / "seen" / key
@@ -121,13 +121,13 @@ def _ready(store: Path) -> None:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ToolError(
-            f"The cache of tools {store} cannot be made: {error.strerror}.",
+            f"The cache of tools {store} cannot be created: {error.strerror}.",
             "set GPUYARD_TOOLS_CACHE to a folder that you may write to",
         ) from None
 
 
 def _download(missing: Sequence[Tool], store: Path, report: Report) -> dict[str, Path]:
-    """The programs that their projects' hosts serve as published."""
+    """The programs whose official releases can be downloaded and match their digests."""
     known = releases.releases()
     wanted = {known[tool.name].url: known[tool.name] for tool in missing if tool.name in known}
     there = releases.reachable(list(wanted.values()))
@@ -141,7 +141,7 @@ def _download(missing: Sequence[Tool], store: Path, report: Report) -> dict[str,
 
 
 def _faults(release: releases.Release, folder: Path) -> str:
-    """What is wrong with a release's programs on this machine; "" when all of them run."""
+    """Why a release's programs do not work on this machine; "" if all of them run."""
     for name in release.programs:
         tool = TOOLS.get(name)
         if tool and tool.probe and not tool.accepts(version_of(folder / name, tool)):
@@ -159,7 +159,7 @@ def _build(missing: Sequence[Tool], store: Path, report: Report) -> dict[str, Pa
         build.Build(list(tools), store, go, env)
         for _, tools in groupby(sorted(missing, key=lambda tool: tool.folder), key=lambda tool: tool.folder)
     ]
-    jobs.sort(key=lambda job: -job.usual)  # the longest first: the end comes sooner
+    jobs.sort(key=lambda job: -job.usual)  # the longest first, to finish earlier
     usual = build.clock(sum(job.usual for job in jobs))
     report(
         f"{len(missing)} programs are built from their pinned sources, once on this machine (about {usual} on 2 cores):"
@@ -171,7 +171,7 @@ def _build(missing: Sequence[Tool], store: Path, report: Report) -> dict[str, Pa
 
 
 class Job(Protocol):
-    """What provides some programs; a failure that ends the whole command is raised by `run`."""
+    """Provides some programs; `run` raises an error that ends the whole command."""
 
     begun: float
 
@@ -198,7 +198,7 @@ def _run(jobs: Sequence[Job], at_once: int, report: Report) -> None:
                     for future, job in running.items():
                         if future.running():
                             job.report_progress(report)
-        except BaseException:  # one failed or the person gave up: the rest need not go on
+        except BaseException:  # one failed or the user interrupted: stop the others
             for future, job in running.items():
                 future.cancel()
                 job.cancel()

@@ -1,10 +1,10 @@
-"""Official releases of the tools: downloaded where their hosts can be reached, and used only with the published digest.
+"""Official releases of the tools: downloaded if their hosts can be reached, and used only with the published digest.
 
-`releases.yaml` lists the files, their digests and where each digest was read. One quick look decides whether the hosts
-answer. A host that lies, stalls or breaks off costs a line and a little time: the program is then built from source.
+`releases.yaml` lists the files, their digests and the source of each digest. A short check finds out whether the hosts
+answer. If a host sends a wrong file, stalls or disconnects, one line reports it and the program is built from source.
 
-`$GPUYARD_RELEASES`: `off` builds everything from source; an address (`https://mirror.example.com/releases`) is asked in
-place of the projects' own hosts, for `ADDRESS/HOST/PATH`. Proxies are taken from `$HTTPS_PROXY` as usual.
+`$GPUYARD_RELEASES`: `off` builds everything from source; an address (`https://mirror.example.com/releases`) replaces
+the projects' own hosts, with paths `ADDRESS/HOST/PATH`. Proxies are read from `$HTTPS_PROXY` as usual.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ import yaml
 
 from tools.manifest import HERE, Tool
 
-# Seconds: for the quick look at each host, for a connection, and for the silence after which a host has stalled.
+# Seconds: for the check of each host, for a connection, and without data until a host counts as stalled.
 LOOK, CONNECT, SILENCE = 4.0, 10.0, 20.0
-# Bytes a second, averaged over SILENCE, below which building from source is the faster way.
+# Bytes per second, averaged over SILENCE, below which building from source is faster.
 LEAST = 500_000
 TRIES = 3
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -40,7 +40,7 @@ _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "
 
 @dataclass(frozen=True)
 class Release:
-    """One file of a project. `programs`: program → its path in the archive, "" when the file is the program.
+    """One file of a project. `programs`: program → its path in the archive, "" if the file is the program.
     `digest`: `algorithm:hexadecimal digits`, as the project publishes it."""
 
     folder: str
@@ -50,22 +50,22 @@ class Release:
     digest: str
 
     def kept(self, store: Path) -> Path:
-        """The folder of its programs, which is there as a whole or not at all."""
+        """The folder of its programs, which exists completely or not at all."""
         return store / self.folder / f"release-{self.version}-{self.digest.split(':')[1][:12]}"
 
     @property
     def address(self) -> str:
-        """Where it is asked for: the project's own host, or the mirror in `$GPUYARD_RELEASES`."""
+        """The download URL: on the project's own host, or on the mirror in `$GPUYARD_RELEASES`."""
         mirror, parts = os.environ.get("GPUYARD_RELEASES", ""), urlsplit(self.url)
         return f"{mirror.rstrip('/')}/{parts.netloc}{parts.path}" if mirror else self.url
 
 
 class Unusable(Exception):
-    """A release that cannot be used; the text says why in a few words."""
+    """A release that cannot be used; the text gives the reason in a few words."""
 
 
 def releases(machine: str = "") -> dict[str, Release]:
-    """Program → the release for this machine that has it. `machine`: for example linux-amd64."""
+    """Program → its release for this machine. `machine`: for example linux-amd64."""
     if os.environ.get("GPUYARD_RELEASES") == "off":
         return {}
     here = f"{platform.system().lower()}-{_MACHINES.get(platform.machine().lower(), '')}"
@@ -88,7 +88,7 @@ def _table() -> list[dict[str, Any]]:
 
 
 def kept(tool: Tool, store: Path) -> Path | None:
-    """The tool's program from a release that was downloaded before."""
+    """The tool's program from a release of an earlier download."""
     release = releases().get(tool.name)
     if release is None:
         return None
@@ -97,7 +97,7 @@ def kept(tool: Tool, store: Path) -> Path | None:
 
 
 def reachable(wanted: Sequence[Release]) -> list[Release]:
-    """Those whose hosts answer a quick look, all asked at once."""
+    """The releases whose hosts answer a short check; all hosts are checked at once."""
 
     def answers(release: Release) -> bool:
         try:
@@ -111,12 +111,12 @@ def reachable(wanted: Sequence[Release]) -> list[Release]:
 
 @dataclass
 class Download:
-    """The download of one release into the cache. `failed`: why it failed."""
+    """The download of one release into the cache. `failed`: the reason of a failure."""
 
     release: Release
     store: Path
     check: Callable[[Path], str]
-    """Gets the new folder of programs and returns what is wrong with them, "" when they run."""
+    """Checks the new folder of programs; returns why they do not work, "" if they do."""
     activity: str = "starting"
     failed: str = ""
     begun: float = field(default_factory=time.monotonic)
@@ -131,7 +131,7 @@ class Download:
         return f"{self.failed}; built from source instead" if self.failed else "done"
 
     def run(self) -> None:
-        """Downloads, compares the digest, unpacks and tries the programs; never raises for what a host does."""
+        """Downloads, compares the digest, unpacks and tries the programs. Never raises an error because of a host."""
         home = self.release.kept(self.store)
         home.parent.mkdir(parents=True, exist_ok=True)
         part = home.with_name(f"{home.name}.part")
@@ -165,7 +165,7 @@ class Download:
                 with requests.get(
                     self.release.address, stream=True, headers=headers, timeout=(CONNECT, SILENCE)
                 ) as answer:
-                    if answer.status_code == 416:  # what is here is longer than the file
+                    if answer.status_code == 416:  # the local part is longer than the file
                         part.unlink()
                         continue
                     answer.raise_for_status()

@@ -1,8 +1,8 @@
-"""The Python environment of this clone: `.venv`, made and kept up to date from requirements-dev.txt.
+"""The Python environment of this clone: `.venv`, created and kept up to date from requirements-dev.txt.
 
 `python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves
-the running `python -m sandbox` into it. `$GPUYARD_VENV` names another folder; an environment there that this
-module did not make is used as it is and never changed.
+the running `python -m sandbox` into it. `$GPUYARD_VENV` sets another folder; an environment there that this
+module did not make is used unchanged.
 
 Only the standard library, and plain enough that an outdated Python gets as far as the message that says so.
 """
@@ -31,7 +31,7 @@ class VenvError(Exception):
 
 
 def folder():
-    """The environment's folder."""
+    """The path of the environment."""
     return os.path.abspath(os.environ.get("GPUYARD_VENV") or os.path.join(ROOT, ".venv"))
 
 
@@ -40,7 +40,7 @@ def python(venv):
 
 
 def ensure(venv=None):
-    """Makes or updates the environment if it has to be, and returns its python. Raises VenvError."""
+    """Creates or updates the environment if necessary, and returns its python. Raises VenvError."""
     venv = venv or folder()
     if is_current(venv):
         return python(venv)
@@ -63,13 +63,13 @@ def ensure(venv=None):
         raise VenvError(f"{venv} cannot be written: {error.strerror}.\n{fix}") from None
     with lock:
         _wait_for(lock)
-        if not is_current(venv):  # another run may have done it meanwhile
+        if not is_current(venv):  # another run may have updated it meanwhile
             _make(venv)
     return python(venv)
 
 
 def is_current(venv):
-    """Whether the environment was finished from the very pins that lie in the clone."""
+    """Whether the environment is complete and was created from the current pins of the clone."""
     try:
         with open(os.path.join(venv, STAMP)) as stamp:
             return stamp.read() == _pins(venv) and os.path.exists(python(venv))
@@ -93,7 +93,7 @@ def run(module, arguments):
         sys.exit("\n" + str(error))
     except KeyboardInterrupt:
         sys.exit("\nInterrupted; run it again, it continues from there.")
-    # As an activated environment has it: pyright, for one, asks the `python` on PATH what is installed.
+    # As in an activated environment: pyright, for example, asks the `python` on PATH for the installed packages.
     os.environ["VIRTUAL_ENV"] = folder()
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(program), os.environ.get("PATH", os.defpath)])
     sys.stdout.flush()
@@ -101,7 +101,7 @@ def run(module, arguments):
 
 
 def _pins(venv):
-    """What the environment is made of; it cannot be moved, so where it lies is a part of it."""
+    """The inputs of the environment. Its path is one of them, because an environment cannot be moved."""
     digest = hashlib.sha256(os.path.realpath(venv).encode())
     for name in PINS:
         path = os.path.join(ROOT, name)
@@ -112,7 +112,7 @@ def _pins(venv):
 
 
 def _is_foreign(venv):
-    """An environment that this module did not make."""
+    """Whether another program created the environment."""
     return (
         bool(os.environ.get("GPUYARD_VENV"))
         and os.path.exists(os.path.join(venv, "pyvenv.cfg"))
@@ -124,7 +124,7 @@ def _is_foreign(venv):
 def _make(venv):
     begun = time.time()
     log = venv + ".log"
-    if not _works(venv):  # new, or killed while it was made
+    if not _works(venv):  # new, or incomplete after a kill
         _report(f"making {venv}")
         _venv(venv)
     with contextlib.suppress(OSError):
@@ -138,7 +138,7 @@ def _make(venv):
 
 
 def _works(venv):
-    """Whether there is an environment to install into, which may be one that the user made."""
+    """Whether there is an environment to install into, which the user may have created."""
     check = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
     return os.path.exists(python(venv)) and subprocess.call([python(venv), "-c", check], stderr=subprocess.DEVNULL) == 0
 
@@ -162,7 +162,7 @@ def _venv(venv):
 
 
 def _pip(venv, log, begun):
-    # Not compiled ahead: the SDKs hold tens of thousands of modules of which a run imports a few hundred.
+    # Not compiled in advance: the SDKs have tens of thousands of modules, of which a run imports a few hundred.
     argv = [python(venv), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"]
     argv += ["--progress-bar", "off", "--require-hashes", "-r", os.path.join(ROOT, "requirements-dev.txt")]
     with open(log, "w") as out:
@@ -198,7 +198,7 @@ def _advice(said, log):
 
 
 def _last(log):
-    """What pip does now, in a few words."""
+    """Pip's current step, in a few words."""
     with open(log, errors="replace") as lines:
         words = [line.strip() for line in lines if line.strip().startswith(("Collecting", "Downloading", "Installing"))]
     word = words[-1].partition(" (")[0] if words else "installing"

@@ -81,8 +81,8 @@ def device_lists(nodegroup: dict[str, Any], data: dict[str, Any]) -> frozenset[s
 
     Bottlerocket: by mounts (bottlerocket#3718). AL2023: containerd accepts CDI (nodeadm, from Kubernetes 1.32 on). The
     other ways depend on the container toolkit's configuration, which user data may change: the toolkit accepts no
-    mounts by default; it accepted the environment variable until v20260423 (amazon-eks-ami#2706). Nothing is known
-    about other images.
+    mounts by default; it accepted the environment variable until the release v20260423 (amazon-eks-ami#2706).
+    Nothing is known about other images.
     """
     if is_bottlerocket(nodegroup, data):
         return frozenset({MOUNTS})

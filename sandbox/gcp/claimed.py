@@ -1,4 +1,4 @@
-"""What a CSI driver of GKE creates for claims: objects of one cluster, in the store."""
+"""Objects that a CSI driver of GKE creates for claims: those of one cluster, in the store."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class Claimed:
 
 
 def labels(parameters: dict[str, str]) -> dict[str, str]:
-    """The labels that a storage class asks for."""
+    """The labels in a storage class."""
     return dict(each.split("=", 1) for each in parameters.get("labels", "").split(",") if each)

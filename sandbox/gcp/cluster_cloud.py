@@ -24,11 +24,11 @@ class GkeCloud:
         self.endpoint_groups = EndpointGroups(project, location, cluster)
 
     def csi_drivers(self) -> set[str]:
-        """The same on every cluster: those that GKE manages."""
+        """The drivers that GKE manages, the same on every cluster."""
         return set(_CSI_DRIVERS)
 
     def runs_snapshot_controller(self) -> bool:
-        """Always: GKE runs it in every cluster."""
+        """Always true: GKE runs it in every cluster."""
         return True
 
     def reach(self) -> Reach:

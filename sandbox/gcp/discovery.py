@@ -1,11 +1,11 @@
 """Checks a request body against the discovery document of its API.
 
-The documents come with google-api-python-client. pulumi-gcp is built on the *beta* Terraform provider, which talks to
-container.v1beta1 and compute.beta; those two documents are read for that reason.
+The documents are included in google-api-python-client. pulumi-gcp is built on the *beta* Terraform provider, which uses
+container.v1beta1 and compute.beta, so this module reads those two documents.
 
-They are megabytes long (compute: 5 MB, 0.1 s to parse) and a request needs a few schemas of them, so the closure of
-each request schema is cut out once and kept in the sandbox's folder. Only schemas are read: which fields an
-update may change is not in the document.
+They are large (compute: 5 MB, 0.1 s to parse) and a request needs only a few of their schemas, so each schema is
+extracted once with its dependencies and cached in the sandbox's folder. Only schemas are read: the documents do not
+say which fields an update may change.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ _INTEGERS = {"int32": 31, "uint32": 32, "int64": 63, "uint64": 64}
 
 
 def check(api: str, schema: str, body: Any) -> list[tuple[str, str]]:
-    """(path in the body, what is wrong) for everything that the API would refuse. UNKNOWN passes anywhere."""
+    """(path in the body, error) for every value that the API would refuse. UNKNOWN is valid anywhere."""
     return list(_check(schemas(api, schema), {"$ref": schema}, body, ""))
 
 
 def coerce(api: str, schema: str, body: Any) -> Any:
-    """The body with numbers as the API's JSON has them: 64-bit integers are strings, other numbers numbers."""
+    """The body with numbers as in the API's JSON: 64-bit integers as strings, other numbers as numbers."""
     return _coerce(schemas(api, schema), {"$ref": schema}, body, to_api=True)
 
 
 def decoerce(api: str, schema: str, body: Any) -> Any:
-    """The way back: 64-bit integers as plain numbers."""
+    """The reverse of `coerce`: 64-bit integers as plain numbers."""
     return _coerce(schemas(api, schema), {"$ref": schema}, body, to_api=False)
 
 
 def has_field(api: str, schema: str, path: str) -> bool:
-    """Whether a dotted path (lists without index) is a field of the schema; below a free-form map every path is."""
+    """Whether a dotted path (lists without index) is a field of the schema; below a free-form map every path is
+    valid."""
     known = schemas(api, schema)
     spec: dict[str, Any] = {"$ref": schema}
     for part in path.split("."):
@@ -70,7 +71,7 @@ def schemas(api: str, root: str) -> Schemas:
         try:
             return json.loads(cached.read_text())
         except ValueError:
-            cached.unlink(missing_ok=True)  # half a file from a killed process
+            cached.unlink(missing_ok=True)  # an incomplete file from a killed process
     found = _cut(api, root)
     with tempfile.NamedTemporaryFile("w", dir=cached.parent, delete=False) as draft:
         json.dump(found, draft)

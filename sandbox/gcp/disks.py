@@ -1,5 +1,5 @@
-"""Disks of claims, as GKE's persistent disk driver makes them (gcp-compute-persistent-disk-csi-driver, pkg/parameters,
-pkg/gce-cloud-provider): named after their volume, with the labels that GKE sets on them.
+"""Disks of claims, as GKE's persistent disk driver creates them (gcp-compute-persistent-disk-csi-driver,
+pkg/parameters, pkg/gce-cloud-provider): named after their volume, with the labels that GKE sets on them.
 
 They are never attached to a machine and hold no data. Not simulated: regional disks, storage pools, keys.
 """
@@ -69,7 +69,7 @@ class Disks(Claimed):
         self._delete(DISKS, handle)
 
     def _kind(self, parameters: dict[str, str], zone: str) -> str:
-        """The type of the disk; for `dynamic` the one that machines of the zone take."""
+        """The type of the disk; for `dynamic` the one that machines in the zone support."""
         kind = parameters.get("type", "pd-standard")
         if kind != "dynamic":
             return kind

@@ -1,4 +1,4 @@
-"""Network endpoint groups of a GKE cluster's Services, and the names of what GKE creates for Services (ingress-gce,
+"""Network endpoint groups of a GKE cluster's Services, and the names of GKE's objects for Services (ingress-gce,
 pkg/utils/namer).
 
 A Service has groups of nodes (GCE_VM_IP) when its load balancer has a backend service, and groups of pods
@@ -81,7 +81,7 @@ class EndpointGroups:
         return True
 
     def place(self) -> Place:
-        """From the cluster as Google knows it. Raises ApiError when there is none."""
+        """The network, region and zones of the cluster. Raises ApiError if the cluster does not exist."""
         body = self.store.get(*self.cluster)
         steps = self.cluster[1].split("/")
         known = {"project": steps[1], "location": steps[3]}
@@ -102,13 +102,13 @@ def serves(service: Object) -> bool:
 
 
 def internal(service: Object) -> bool:
-    """Whether the load balancer is for the VPC alone."""
+    """Whether the load balancer is internal to the VPC."""
     chosen = service["spec"].get("loadBalancerClass")
     return _CLASSES[chosen] if chosen else _annotation(service, "networking.gke.io/load-balancer-type") == "Internal"
 
 
 def has_backend(service: Object, version: str) -> bool:
-    """Whether its load balancer has a backend service, and no target pool ("LoadBalancer Service parameters")."""
+    """Whether its load balancer has a backend service instead of a target pool ("LoadBalancer Service parameters")."""
     asked = service["spec"].get("loadBalancerClass") or _annotation(service, "cloud.google.com/l4-rbs") == "enabled"
     minor = tuple(int(part) for part in version.split(".")[:2])
     return bool(asked) or internal(service) or minor >= _BACKENDS_FROM
@@ -134,7 +134,7 @@ def _exposed(service: Object) -> list[str]:
     try:
         return list(json.loads(_annotation(service, "cloud.google.com/neg") or "{}").get("exposed_ports") or {})
     except (ValueError, AttributeError):
-        return []  # GKE says so in an event
+        return []  # GKE reports this in an event
 
 
 def _body(full: str, place: Place) -> Body:

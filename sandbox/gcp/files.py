@@ -1,4 +1,4 @@
-"""Filestore instances of claims, as GKE's driver makes them (gcp-filestore-csi-driver, pkg/csi_driver): one for each.
+"""Filestore instances of claims, as GKE's driver creates them (gcp-filestore-csi-driver, pkg/csi_driver): one for each.
 
 An instance is peered with its VPC, which cannot be deleted before it. Not simulated: shares of a common instance
 (multishare), backups, and the file system itself.

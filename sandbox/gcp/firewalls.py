@@ -1,7 +1,7 @@
 """The firewall rules that GKE creates automatically with a cluster and deletes with it. No Pulumi resource owns them.
 
-Their names, sources and targets are GKE's ("Automatically created firewall rules"). Those of load balancers are written
-by the cluster itself and do not go with it: load_balancers.py.
+Names, sources and targets are GKE's ("Automatically created firewall rules"). The cluster itself creates those of load
+balancers, which are not deleted with it: load_balancers.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FIREWALLS = "compute.firewalls"
 
 
 def write(store: Store, cluster: Reference, inputs: Props, body: Body) -> None:
-    """Makes the rules of a cluster in its network's project; a cluster in the network `default` gets none here."""
+    """Creates the rules of a cluster in its network's project; a cluster in the network `default` gets none here."""
     if not body.get("network"):
         return
     network = full_name("compute.networks", body["network"], inputs)
@@ -26,7 +26,7 @@ def write(store: Store, cluster: Reference, inputs: Props, body: Body) -> None:
         ("inkubelet", pods, [{"IPProtocol": "tcp", "ports": ["10255"]}]),
         ("exkubelet", ["0.0.0.0/0"], [{"IPProtocol": "tcp", "ports": ["10255"]}]),
     ):
-        # Compute Engine takes names of 63 characters; GKE cuts the cluster's.
+        # Compute Engine names have at most 63 characters; GKE truncates the cluster's name.
         short = f"gke-{inputs['name'][:25]}-{digest}-{role}"
         found = rule(project, short, network, ranges, tag(cluster), allowed, denied=role == "exkubelet")
         name = f"projects/{project}/global/firewalls/{short}"
@@ -43,7 +43,7 @@ def rule(
     *,
     denied: bool = False,
 ) -> Body:
-    """The body of a rule for what comes in to the machines of a tag."""
+    """The body of a rule for ingress to the machines with a tag."""
     full = f"projects/{project}/global/firewalls/{name}"
     return {
         "name": name,

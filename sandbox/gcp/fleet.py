@@ -1,7 +1,7 @@
 """The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
 
-The autoscaler of GKE is part of GKE: it knows a pool's labels, taints and GPUs from the pool itself, and it resizes
-only pools that have autoscaling on. Pools with queued provisioning grow only for a ProvisioningRequest, which is not
+The autoscaler of GKE is part of GKE: it reads a pool's labels, taints and GPUs from the pool itself, and resizes only
+pools with autoscaling enabled. Pools with queued provisioning grow only for a ProvisioningRequest, which is not
 simulated.
 """
 
@@ -131,7 +131,7 @@ def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
 
 
 def _capacity(config: Body) -> str:
-    """How the machines are bought."""
+    """The capacity type of the machines."""
     reserved = config.get("reservationAffinity", {}).get("consumeReservationType", "NO_RESERVATION")
     if reserved in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL"):
         return "reserved"
@@ -141,8 +141,8 @@ def _capacity(config: Body) -> str:
 
 
 def _cheapness(config: Body) -> int:
-    """Without a ComputeClass GKE takes the least expensive pool: what is reserved is paid for anyway, then spot;
-    flex-start has no separate price (pkg/expander/gkeprice of GKE's autoscaler)."""
+    """Without a ComputeClass, GKE uses the least expensive pool: reserved first, because it is paid for anyway, then
+    spot; flex-start has no separate price (pkg/expander/gkeprice of GKE's autoscaler)."""
     return {"reserved": 2, "spot": 1}.get(_capacity(config), 0)
 
 

@@ -1,4 +1,4 @@
-"""What Google Kubernetes Engine does with clusters beyond storing them; with node pools: node_pools.py.
+"""Behavior of Google Kubernetes Engine for clusters beyond storing them; for node pools: node_pools.py.
 
 A cluster is a real control plane (sandbox/cluster/control_plane.py). Not simulated: Autopilot, node auto-provisioning,
 TPUs.
@@ -117,7 +117,7 @@ class Cluster(Behaviour):
         }
 
     def _default_pools(self, ctx: Context, cluster: str, inputs: Props, body: Body) -> None:
-        """The pools that come with a cluster: those written inside it, else `default-pool`."""
+        """The initial pools of a cluster: those written inside it, or else `default-pool`."""
         pools = body.get("nodePools") or [
             {
                 "name": "default-pool",
@@ -132,7 +132,7 @@ class Cluster(Behaviour):
 
 
 def _check_step(store: Store, name: str, current: str, target: str) -> None:
-    """One minor at a time, and nodes two behind at most (GKE, "Manually upgrading a cluster or node pool")."""
+    """One minor at a time, and nodes at most two behind (GKE, "Manually upgrading a cluster or node pool")."""
     now, then = (int(versions.minor(version).split(".")[1]) for version in (current, target))
     if then > now + 1:
         raise invalid(f'Master cannot be upgraded to "{target}": cannot upgrade the master more than a minor version.')
@@ -145,7 +145,7 @@ def _check_step(store: Store, name: str, current: str, target: str) -> None:
 
 
 def _zones(location: str) -> list[str]:
-    """A zone is itself; in a region, GKE uses three."""
+    """A zone contains only itself; in a region, GKE uses three zones."""
     return [location] if machines.is_zone(location) else list(machines.ZONES[location][:3])
 
 
@@ -154,7 +154,7 @@ def _dns_endpoint(name: str) -> str:
 
 
 def key_of(server: str, store: Store | None = None) -> str:
-    """Key of the cluster whose DNS endpoint is at this address, if it is open; '' when there is none."""
+    """Key of the cluster whose DNS endpoint has this address, if it is open; '' if there is none."""
     for _, name, body in (store or Store()).select(CLUSTERS):
         dns = body.get("controlPlaneEndpointsConfig", {}).get("dnsEndpointConfig", {})
         if server == f"https://{dns.get('endpoint')}" and dns.get("allowExternalTraffic"):

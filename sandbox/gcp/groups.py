@@ -1,8 +1,8 @@
 """Managed instance groups of GKE node pools: one per zone, and the machines in them.
 
-A group has a target size, and Compute Engine makes instances until it is met: so a machine that was reclaimed is
-replaced by one of another name a moment later. Objects: `compute.instanceGroupManagers`, owned by the node pool, and
-`compute.instances`, owned by their group. Not here: who decides on the size (fleet.py, gke.py).
+A group has a target size, and Compute Engine creates instances until it is reached: a reclaimed machine is replaced by
+one with another name a moment later. Objects: `compute.instanceGroupManagers`, owned by the node pool, and
+`compute.instances`, owned by their group. Does not decide on the size (fleet.py, gke.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTANCES = "compute.instances"
 POOLS = "container.nodePools"
 
 REPAIR_SECONDS = 3.0
-"""How long a lost machine stays away, so that the cluster sees it go."""
+"""How long a lost machine stays away, so that the cluster notices its loss."""
 
 _NAME_PART = 18
 """Of the cluster's and the pool's name in `gke-CLUSTER-POOL-HASH-xxxx`, which is a label value (63 characters)."""
@@ -96,7 +96,7 @@ def lose(store: Store, instance: str) -> None:
 
 
 def remove(store: Store, instance: str) -> None:
-    """Deletes a machine for good: its group becomes smaller by one."""
+    """Deletes a machine permanently: its group becomes smaller by one."""
     with store.transaction():
         group = store.get(INSTANCES, instance)["_sandbox"]["group"]
         store.delete(INSTANCES, instance)
@@ -112,7 +112,7 @@ def recreate(store: Store, pool: str) -> None:
 
 
 def reconcile(store: Store, pool: str, *, at_once: bool = False) -> None:
-    """Does what the groups do on their own: creates missing machines, and deletes excess ones (newest first)."""
+    """Applies the groups' target sizes: creates missing machines, and deletes excess ones (newest first)."""
     with store.transaction():
         template = store.get(POOLS, pool)
         for group, body in of(store, pool):

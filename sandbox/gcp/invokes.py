@@ -1,4 +1,4 @@
-"""The data sources of pulumi-gcp that the sandbox answers."""
+"""The data sources of pulumi-gcp that the sandbox simulates."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _get_machine_types(ctx: Context, args: Props) -> Props:
 
 
 def _get_instance_group(ctx: Context, args: Props) -> Props:
-    """The group of a manager, by its URL, or by name and zone: what counts its machines."""
+    """The instance group of a manager, by its URL, or by name and zone; it reports the number of machines."""
     name, zone = str(args.get("name") or ""), str(args.get("zone") or ctx.zone)
     project = _project(ctx, args)
     if link := path_of(str(args.get("selfLink") or "")):

@@ -31,7 +31,7 @@ BACKENDS = "compute.regionBackendServices"
 CHECKS = "compute.healthChecks"
 OLD_CHECKS = "compute.httpHealthChecks"
 COLLECTIONS = (RULES, POOLS, BACKENDS, firewalls.FIREWALLS, CHECKS, OLD_CHECKS)
-"""In the order in which they can go."""
+"""In the order in which they can be deleted."""
 
 _PROBERS = ["130.211.0.0/22", "35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22"]
 _PROBED = "10256"  # the health check port of kube-proxy and of its replacements
@@ -51,7 +51,7 @@ class LoadBalancers:
     def ensure(self, name: str, service: Object) -> str:
         try:
             with self._store.transaction():
-                if found := self._parts(name, RULES):  # of an attempt that was cut off
+                if found := self._parts(name, RULES):  # from an interrupted attempt
                     return found[0][1]["IPAddress"]
                 return self._make(name, service)
         except ApiError as error:
@@ -61,7 +61,7 @@ class LoadBalancers:
         with self._store.transaction():
             self._remove(name)
             if not [body for body in self._mine(RULES) if body["_sandbox"]["balancer"]]:
-                self._remove("")  # the last one takes along what all had in common
+                self._remove("")  # the last one also deletes the shared objects
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class LoadBalancers:
         backend = endpoint_groups.has_backend(service, place.version)
         made = self._backend(place, name, own, internal) if backend else self._pool(place, name)
         rule: Body = {
-            # An old name is kept by Services that come from a target pool; new ones of the outer kind have it as well.
+            # Services from a target pool keep their old name; new external ones have it as well.
             "name": f"k8s2-tcp-{own.removeprefix('k8s2-')}"[:_MOST] if internal else name,
             "IPAddress": self._address(place, name, internal),
             "IPProtocol": "TCP",
@@ -93,7 +93,7 @@ class LoadBalancers:
         return rule["IPAddress"]
 
     def _pool(self, place: Place, name: str) -> Reference:
-        """The target pool of the nodes, and the health check that looks at them."""
+        """The target pool of the nodes, and its health check."""
         check = f"k8s-{int(number(self._cluster[1])):016x}-node"
         body = {"name": check, "port": int(_PROBED), "requestPath": "/healthz"}
         probed = self._shared(OLD_CHECKS, f"projects/{place.project}/global/httpHealthChecks", body)
@@ -129,7 +129,7 @@ class LoadBalancers:
             self._store.insert(firewalls.FIREWALLS, full, body, references=[("compute.networks", place.network)])
 
     def _shared(self, collection: str, folder: str, body: Body) -> Reference:
-        """What all load balancers of the cluster share; created with the first one."""
+        """An object that all load balancers of the cluster share; created with the first one."""
         name = f"{folder}/{body['name']}"
         if not self._store.find(collection, name):
             self._insert(collection, folder, body, "")
@@ -170,7 +170,7 @@ class LoadBalancers:
         text = "198.51.100.0/24"
         if internal:
             text = self._store.get("compute.subnetworks", place.subnetwork)["ipCidrRange"]
-        # From the end, where no machine is yet. The first two and the last two are Google's.
+        # From the end, where there are no machines yet. Google reserves the first two and the last two.
         free = (str(each) for each in reversed(list(ipaddress.ip_network(text))[2:-2]) if str(each) not in taken)
         address = next(free, "")
         if not address:

@@ -1,4 +1,4 @@
-"""Regions, zones, machine types and accelerators of Compute Engine, as far as the sandbox knows them.
+"""Regions, zones, machine types and accelerators of Compute Engine, as the sandbox knows them.
 
 Machine types: those of the library's table (from GKE's autoscaler), custom ones, and E2's shared cores.
 Zones, and which of them have which GPU, are those of the library's list of places.
@@ -21,8 +21,8 @@ _IN_AI_ZONES = ("nvidia-h200-141gb", "nvidia-b200")
 
 @dataclass(frozen=True)
 class MachineType:
-    """`gpus` of type `accelerator` are built in; n1 has none of its own but can be given some. So are `ssds` local SSDs
-    of 375 GB; `ssd_choices`: how many it can be given instead."""
+    """`gpus` of type `accelerator` are built in; n1 has no built-in GPUs, but GPUs can be attached. `ssds`: built-in
+    local SSDs of 375 GB; `ssd_choices`: the numbers that can be attached instead."""
 
     name: str
     cpus: int
@@ -49,7 +49,7 @@ _SHARED_CORE = {"e2-micro": 1, "e2-small": 2, "e2-medium": 4}
 """GiB; each shows two vCPUs."""
 
 ATTACHABLE = {
-    # accelerator: GPUs that an n1 machine may be given, and the most vCPUs for each number of them
+    # accelerator: GPUs that can be attached to an n1 machine, and the maximum vCPUs for each number of them
     "nvidia-tesla-v100": {1: 12, 2: 24, 4: 48, 8: 96},
     "nvidia-tesla-t4": {1: 48, 2: 48, 4: 96},
     "nvidia-tesla-p100": {1: 16, 2: 32, 4: 96},
@@ -58,7 +58,7 @@ ATTACHABLE = {
 
 
 def find(name: str) -> MachineType | None:
-    """A predefined type, or a custom one such as `n2-custom-8-16384` (MiB); None when there is no such type."""
+    """A predefined type, or a custom one such as `n2-custom-8-16384` (MiB); None if it does not exist."""
     if name in _SHARED_CORE:
         return MachineType(name, 2, _SHARED_CORE[name] * _GIB_MIB)
     if match := re.fullmatch(r"(?:(n1|n2|n2d|n4|e2)-)?custom-(\d+)-(\d+)(-ext)?", name):
@@ -67,7 +67,7 @@ def find(name: str) -> MachineType | None:
     if known is None:
         return None
     ssds = known.nvme_gb // hardware.GCP_LOCAL_SSD_GB
-    # A slice of a GPU counts as one in the API.
+    # A slice of a GPU counts as one GPU in the API.
     gpus = known.gpus or int(bool(known.gpu))
     return MachineType(name, known.vcpu, known.memory_mib, known.gpu, gpus, ssds, known.local_ssds)
 
@@ -80,7 +80,7 @@ def known() -> list[MachineType]:
 
 
 def offered_in(machine: MachineType, zone: str) -> bool:
-    """GPU machines are where their GPU is; the others are taken to be everywhere."""
+    """GPU machines are offered where their GPU is; the others are assumed to be available everywhere."""
     return not machine.accelerator or _has(zone, machine.accelerator)
 
 
@@ -89,7 +89,7 @@ def _has(zone: str, accelerator: str) -> bool:
 
 
 def accelerator_fault(machine: MachineType, accelerator: str, count: int, zones: list[str]) -> str:
-    """Why Google would refuse `count` GPUs of a type on a machine type in these zones; '' when it would not."""
+    """Why Google would refuse `count` GPUs of a type on a machine type in these zones; '' if it would not."""
     if accelerator not in ACCELERATORS:
         return f"Accelerator type '{accelerator}' does not exist. There are: {', '.join(sorted(ACCELERATORS))}."
     if machine.accelerator and (accelerator, count) != (machine.accelerator, machine.gpus):

@@ -1,9 +1,9 @@
-"""Pulumi's property names and the API's fields: the same, but for the differences that a table row lists.
+"""Pulumi's property names and the API's fields: the same, except for the differences in a table row.
 
-A row's `renames` says for a property's dotted path (lists without index) where in the API's body it goes, as a dotted
-path *within the place where its parent went*: `monitoringConfig.enableComponents` -> `componentConfig.enableComponents`
-puts it in `monitoringConfig.componentConfig`. None means that the property is the provider's own and is not sent.
-`converters` change a value on its way to the API and back. Whatever is in neither goes under its own name.
+A row's `renames` maps a property's dotted path (lists without index) to its place in the API's body, as a dotted path
+*within the place of its parent*: `monitoringConfig.enableComponents` -> `componentConfig.enableComponents` puts it in
+`monitoringConfig.componentConfig`. None means that the property is the provider's own and is not sent. `converters`
+convert a value to the API's form and back. A property that is in neither keeps its name.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Names:
         return Names({**self.renames, **other.renames}, {**self.converters, **other.converters})
 
     def to_api(self, props: Props, origins: dict[str, str] | None = None) -> Props:
-        """The API's body. `origins` receives, for every path of the body, the property's path that it came from."""
+        """The API's body. `origins` receives, for every path of the body, the path of its property."""
         return self._to_api(props, "", "", "", {} if origins is None else origins)
 
     def from_api(self, body: Mapping[str, Any]) -> Props:
-        """Properties out of a body; fields that the API added come along under their own names."""
+        """Properties from a body; fields that the API added are included under their own names."""
         return self._from_api(body, "")
 
     def _to_api(self, props: Mapping[str, Any], path: str, at: str, shown: str, origins: dict[str, str]) -> Props:
-        """`path`: of the properties, without indexes; `at`: where their parent went; `shown`: path with indexes."""
+        """`path`: of the properties, without indexes; `at`: the place of their parent; `shown`: path with indexes."""
         body: Props = {}
         for key, value in props.items():
             here = f"{path}.{key}" if path else key
@@ -116,7 +116,7 @@ class Names:
 
 
 def _take(body: dict[str, Any], steps: list[str]) -> tuple[bool, Any]:
-    """Takes a nested value out of a body (which is changed, its nested objects are not)."""
+    """Removes a nested value from a body (which is changed; its nested objects are not)."""
     if steps[0] not in body:
         return False, None
     if len(steps) == 1:

@@ -1,5 +1,5 @@
-"""What GKE does with node pools beyond storing them: a managed instance group per zone, whose machines the cluster's
-node controller turns into nodes; what GKE adds to a pool; how long an operation takes."""
+"""Behavior of GKE for node pools beyond storing them: a managed instance group per zone, whose machines the cluster's
+node controller turns into nodes; GKE's additions to a pool; the duration of an operation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REBUILD = (
     *("machineType", "diskType", "diskSizeGb", "imageType", "bootDisk", "gcfsConfig", "gvnic"),
     *("kubeletConfig", "linuxNodeConfig", "workloadMetadataConfig"),
 )
-"""Changes of a pool's config that the API makes by replacing its machines."""
+"""Changes of a pool's config that the API applies by replacing its machines."""
 
 
 class NodePool(Behaviour):
@@ -38,7 +38,7 @@ class NodePool(Behaviour):
         try:
             await_nodes(ctx, name)
         except ApiError as error:
-            # The pool exists: the engine has to know, or the next run cannot make it.
+            # The pool exists: the engine must record it, or the next run cannot create it.
             raise ProviderError(
                 f"Error waiting for creating GKE NodePool: {error.message}", (row.pulumi_id(inputs), {**inputs})
             ) from None
@@ -68,7 +68,7 @@ class NodePool(Behaviour):
             _refresh_groups(store, name)
         await_nodes(ctx, name)
         if renewed and (needed := renewal.minutes(after, renewed)) > (limit := ctx.timeout / 60 or PROVIDER_MINUTES):
-            # GKE continues; the provider has stopped waiting.
+            # GKE continues; only the provider stops waiting.
             raise ProviderError(
                 f"Error waiting for updating GKE node pool: timeout while waiting for state to become 'DONE' (last "
                 f"state: 'RUNNING', timeout: {limit:.0f}m0s; {renewed} nodes take about {needed:.0f} minutes)",
@@ -99,7 +99,7 @@ class NodePool(Behaviour):
 
 
 def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body:
-    """Makes a node pool and its machines; `inputs` hold the counts."""
+    """Creates a node pool and its machines; `inputs` contain the counts."""
     store = ctx.store
     with store.transaction():
         cluster = store.find(CLUSTERS, cluster_name)
@@ -136,8 +136,8 @@ def add_pool(ctx: Context, cluster_name: str, body: Body, inputs: Props) -> Body
 
 
 def _added(pool: Body, config: Body) -> Body:
-    """What GKE adds to the config: the label of the network profile, by which pods select the nodes, and
-    labels of the machines (the latter the provider hides: containerNodePoolResourceLabelsDiffSuppress)."""
+    """The labels that GKE adds to the config: the label of the network profile, by which pods select the nodes, and
+    labels of the machines (the provider hides the latter: containerNodePoolResourceLabelsDiffSuppress)."""
     profile = pool.get("networkConfig", {}).get("acceleratorNetworkProfile")
     model = "spot" if config.get("spot") else "flex-start" if config.get("flexStart") else "on-demand"
     kinds = [accelerator["acceleratorType"] for accelerator in config.get("accelerators", [])]
@@ -150,7 +150,7 @@ def _added(pool: Body, config: Body) -> Body:
 
 
 def _other_taints(pool: Body, config: Body) -> list[Props]:
-    """What GKE puts on nodes of queued provisioning and, unless the pool says otherwise, on Arm nodes."""
+    """The taints that GKE adds to nodes of queued provisioning and, unless the pool disables it, to Arm nodes."""
     machine = machines.find(config["machineType"])
     behaviour = config.get("taintConfig", {}).get("architectureTaintBehavior", "ARM")
     queued = [_QUEUED_TAINT] if pool.get("queuedProvisioning", {}).get("enabled") else []
@@ -164,7 +164,7 @@ def check_machines(config: Body, zones: list[str]) -> None:
 
 
 def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
-    """(field of the config, what is wrong), or None."""
+    """(field of the config, error), or None."""
     name = config.get("machineType", nodes.DEFAULT_MACHINE)
     machine = machines.find(name)
     if machine is None:
@@ -182,7 +182,7 @@ def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
 
 
 def await_nodes(ctx: Context, pool: str) -> None:
-    """Waits until every machine of the pool is a Ready node; ApiError when it takes too long or someone interrupts."""
+    """Waits until every machine of the pool is a Ready node. Raises ApiError after a timeout or an interruption."""
     reservation = reservations.name(ctx.store.get(groups.POOLS, pool).get("config", {}))
     size = sum(groups.sizes(ctx.store, pool).values())
     wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
@@ -201,7 +201,7 @@ def await_nodes(ctx: Context, pool: str) -> None:
         try:
             found = plane.api().list("/api/v1/nodes", labelSelector=f"cloud.google.com/gke-nodepool={steps[7]}")
         except OSError:
-            found = []  # it may be on its way up
+            found = []  # it may still be starting
         ready = {node["metadata"]["name"] for node in found if _is_ready(node)}
         wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
         if wanted <= ready:

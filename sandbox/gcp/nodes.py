@@ -1,4 +1,4 @@
-"""The node of a GKE machine: labels, taints and the cpu, memory and disk that pods can use.
+"""The node of a GKE machine: labels, taints and its cpu, memory and disk for pods.
 
 Sources: GKE's pages "Plan node sizes" and "Image streaming" (reservations), "Node labels", "About GPUs" and "Spot VMs";
 GKE's own autoscaler (GoogleCloudPlatform/cluster-autoscaler, 2026-08): names of labels as in system_labels.go,
@@ -30,7 +30,7 @@ def shape(pool: Body, zone: str, hostname: str = "", *, with_gpus: bool = False)
     """A pool's node in a zone. `with_gpus`: with the GPUs as a resource, as GKE's own autoscaler expects them."""
     config = pool.get("config", {})
     machine = machines.find(config.get("machineType", DEFAULT_MACHINE))
-    assert machine is not None  # checked when the pool was made
+    assert machine is not None  # checked when the pool was created
     streaming = bool(config.get("gcfsConfig", {}).get("enabled"))
     resources = {
         "cpu": f"{_allocatable_millicores(machine, max_pods(pool))}m",
@@ -58,7 +58,7 @@ def _huge_pages(config: Body) -> dict[str, int]:
 
 
 def _set_aside_mib(config: Body) -> int:
-    """Memory of huge pages, which ordinary pods no longer get."""
+    """Memory of huge pages, which is not available to ordinary pods."""
     return sum(count * _PAGE_MIB[size] for size, count in _huge_pages(config).items())
 
 
@@ -119,7 +119,7 @@ def taints(pool: Body) -> list[Taint]:
 
 
 def gpus(config: Body) -> int:
-    """What `nvidia.com/gpu` counts on a node: each partition once, and what is shared once per client."""
+    """The count of `nvidia.com/gpu` on a node: each partition once, and a shared GPU once per client."""
     total = 0
     for accelerator in config.get("accelerators", []):
         clients = int(accelerator.get("gpuSharingConfig", {}).get("maxSharedClientsPerGpu", 1))
@@ -130,7 +130,7 @@ def gpus(config: Body) -> int:
 
 
 def _reservation(affinity: Body) -> dict[str, str]:
-    """Labels by which the reservation that a node may draw on is known."""
+    """Labels that identify the reservation that a node may use."""
     values = affinity.get("values") or []
     if affinity.get("consumeReservationType") != "SPECIFIC_RESERVATION" or not values:
         return {}
@@ -140,14 +140,14 @@ def _reservation(affinity: Body) -> dict[str, str]:
 
 
 def _volumes(machine: machines.MachineType) -> tuple[str, ...]:
-    """Types of volumes that the machine takes."""
+    """Types of volumes that the machine supports."""
     known = hardware.find(hardware.GCP, machine.name)
     return known.disks if known else ()
 
 
 def _local_ssds(config: Body, machine: machines.MachineType) -> int:
-    """Local SSDs that back the pods' storage. 0 in the block means those that come with the machine, which are used so
-    also when no block says anything about them."""
+    """Local SSDs that back the pods' storage. 0 in the block means the machine's built-in SSDs, which are also used
+    without any block."""
     block = config.get("ephemeralStorageLocalSsdConfig")
     if block is not None:
         return int(block.get("localSsdCount") or machine.ssds)
@@ -157,8 +157,8 @@ def _local_ssds(config: Body, machine: machines.MachineType) -> int:
 
 
 def gpus_ready_by(config: Body) -> str:
-    """GKE's own plugin and driver, unless the pool leaves the driver to another installer, or keeps the plugin's pod
-    away by its label: that pod installs the driver as well (NVIDIA/aicr#2047)."""
+    """GKE's own plugin and driver, unless the pool leaves the driver to another installer, or disables the plugin's pod
+    by its label: that pod also installs the driver (NVIDIA/aicr#2047)."""
     if _NO_PLUGIN in config.get("labels", {}):
         return "device-plugin"
     disabled = any(
@@ -173,8 +173,8 @@ def max_pods(pool: Body) -> int:
 
 
 def _allocatable_millicores(machine: machines.MachineType, pods: int) -> int:
-    """6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest are GKE's, and 400 millicores
-    where more than 110 pods may run. E2's shared cores count as one."""
+    """GKE reserves 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest, and 400
+    millicores if more than 110 pods may run. E2's shared cores count as one."""
     cores = 1 if machine.shared_core else machine.cpus
     reserved = sum(60 if core == 0 else 10 if core == 1 else 5 if core < 4 else 2.5 for core in range(cores))
     return cores * 1000 - int(reserved) - (400 if pods > _DEFAULT_PODS else 0)

@@ -9,7 +9,7 @@ CLUSTER_NAME = "projects/{project}/locations/{location}/clusters/{cluster}"
 
 
 def control_planes() -> Any:
-    """The module that runs control planes; tests put their own here."""
+    """The module that runs control planes; tests replace it."""
     from sandbox.cluster import control_plane
 
     return control_plane

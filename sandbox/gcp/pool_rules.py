@@ -1,4 +1,4 @@
-"""What Google's API refuses of a node pool beyond shapes and enums: which settings go together, on which machine.
+"""Node pools that Google's API refuses beyond shapes and enums: settings that exclude each other or the machine.
 
 Independent of the library's own checks, so that tests can compare the two. Sources:
 GKE's pages on flex-start, queued provisioning, reservations, compact placement, GPU sharing, multi-instance GPUs and
@@ -23,11 +23,11 @@ _MANAGED = re.compile(
     r"os-distribution|preemptible|provisioning|spot)|machine-family|reservation-[a-z-]*)|"
     r"(topology|disk-type|iam)\.gke\.io/.*"
 )
-"""Labels that GKE puts on nodes itself (nodes.py)."""
+"""Labels that GKE sets on nodes (nodes.py)."""
 
 
 def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
-    """Everything against a pool whose machine type exists."""
+    """All rules, for a pool whose machine type exists."""
     machine = hardware.find(hardware.GCP, str(config.get("machineType", nodes.DEFAULT_MACHINE)))
     yield from _reservation(config)
     yield from _life(inputs, config)
@@ -105,8 +105,8 @@ def _kubelet(config: Props) -> Iterator[CheckFailure]:
 
 
 def _kernel(config: Props) -> Iterator[CheckFailure]:
-    """Kernel parameters ("Customizing node system configuration"): the names are the library's own table, and of the
-    values only that they are numbers."""
+    """Kernel parameters ("Customizing node system configuration"): the names are those in the library's table; of the
+    values, only whether they are numbers is checked."""
     sysctls = (config.get("linuxNodeConfig") or {}).get("sysctls") or {}
     for key, value in sysctls.items() if isinstance(sysctls, dict) else ():
         if key not in SYSCTLS:

@@ -1,8 +1,8 @@
 """The simulated gcp provider: like pulumi-gcp, but on the sandbox's store instead of Google's APIs.
 
-The engine here is generic; the table (table.py, rows/) says what the types are. Inputs are checked at `check` already,
-so that a preview finds what the API would refuse: first against the SDK's types, then row by row, then the request body
-against Google's discovery document.
+The engine here is generic; the table (table.py, rows/) describes the types. Inputs are checked in `check`, so that a
+preview finds errors of the API: first against the SDK's types, then row by row, then the request body against
+Google's discovery document.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class GcpProvider(SimulatedProvider):
         return inputs, list({(item.property, item.reason): item for item in failures}.values())
 
     def _place(self, row: Row, inputs: Props) -> Iterator[CheckFailure]:
-        """Fills in where the object goes, from the provider's settings."""
+        """Fills in the object's project, region, zone and location from the provider's settings."""
         inputs.update(row.variables(inputs) if {"cluster"} & inputs.keys() else {})
         for key in row.places:
             if inputs.get(key) is not None:
@@ -113,8 +113,8 @@ class GcpProvider(SimulatedProvider):
         paths = [path for path in changes(old_inputs, news) if not _same(old_inputs, news, path)]
         replaces = [path for path in paths if _forces(row, path, old_inputs, news)]
         replaces += [path for path in row.replaces_too(old_inputs, news) if path not in replaces]
-        # The name of the moment is kept until here. For a replacement the engine asks for the inputs anew, without the
-        # old ones, and gets another name if it is ours to choose.
+        # The current name is kept until here. For a replacement the engine requests the inputs again, without the old
+        # ones, and gets another name if it is an auto-name.
         chosen = row.autoname is not None and _is_auto(row.autoname, urn, news)
         same_name = row.autoname is None or old_inputs.get(row.autoname.property) == news.get(row.autoname.property)
         return Diff(changes=paths, replaces=replaces, delete_before_replace=bool(replaces) and same_name and not chosen)
@@ -127,7 +127,7 @@ class GcpProvider(SimulatedProvider):
             return "", self._predict(ctx, row, inputs, {})
         journal.note(
             urn, row.pulumi_id(inputs), self.config, inputs
-        )  # known beforehand: even a killed create can be found again by it
+        )  # recorded first: even a killed create can be found by it
         with _TranslatedErrors(f"Error creating {row.kind}"):
             body = row.behaviour.create(ctx, row, inputs, row.body(ctx, inputs))
         return row.pulumi_id(inputs), self._describe(ctx, row, inputs, body)
@@ -215,23 +215,23 @@ class GcpProvider(SimulatedProvider):
         return inputs
 
     def _short_id(self, row: Row, id: str) -> Props:
-        """An import may name an object by its bare name."""
+        """An import may give an object's bare name."""
         if row.autoname and "/" not in id:
             return {row.autoname.property: id}
         raise ProviderError(f"The import id {id!r} is not of the form {row.id or row.name}")
 
     def _adopted(self, ctx: Context, row: Row, place: Props, seen: Props, computed: Props) -> Props:
-        """The inputs of an object that is imported: what the body says, without what the API computed."""
+        """The inputs of an imported object: the body without the values that the API computed."""
         settable = self.schema.shape(row.token).inputs
         named = row.autoname.property if row.autoname else ""
         inputs = {key: value for key, value in seen.items() if key == named or key not in computed}
         return {key: value for key, value in {**row.defaults, **inputs, **place}.items() if key in settable}
 
     def _describe(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Props:
-        """All outputs: the inputs, over them what the API says."""
+        """All outputs: the inputs, overridden by the API's values."""
         known = self.schema.shape(row.token).outputs
         seen = {**row.properties(body), **row.behaviour.outputs(ctx, row, body)}
-        # What is not sent to the API (the provider's own properties) is as it was given; the rest is as the API says.
+        # Properties that are not sent to the API keep their inputs; the rest comes from the API.
         unsent = {key: value for key, value in inputs.items() if row.names.renames.get(key, key) is None}
         outputs = {**unsent, **{key: value for key, value in seen.items() if key in known}}
         if row.labels:
@@ -242,7 +242,7 @@ class GcpProvider(SimulatedProvider):
         return {key: value for key, value in outputs.items() if value is not None}
 
     def _predict(self, ctx: Context, row: Row, inputs: Props, olds: Props) -> Props:
-        """Outputs in a preview: what is given is known, what stays is known, the rest is UNKNOWN."""
+        """Outputs in a preview: inputs and unchanged outputs are known, the rest is UNKNOWN."""
         known = self.schema.shape(row.token).outputs
         outputs = {key: olds.get(key, UNKNOWN) for key in known if key != "id"}
         outputs |= row.behaviour.preview(ctx, row, inputs) | inputs
@@ -252,11 +252,11 @@ class GcpProvider(SimulatedProvider):
 
 
 class _Gone(Exception):
-    """The object does not exist any more."""
+    """The object no longer exists."""
 
 
 class _TranslatedErrors:
-    """Raises the API's refusals as the provider's errors, as Terraform words them: `Error creating Network: …`."""
+    """Converts the API's refusals to the provider's errors, in Terraform's form: `Error creating Network: …`."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -293,7 +293,7 @@ def _name(row: Row, urn: str, olds: Props, inputs: Props, seed: bytes) -> Iterat
 
 
 def _start(auto: AutoName, urn: str, inputs: Props) -> Any:
-    """What an auto-name begins with."""
+    """The prefix of an auto-name."""
     prefix = inputs.get("namePrefix")
     if prefix is UNKNOWN or isinstance(prefix, str):
         return prefix
@@ -302,7 +302,7 @@ def _start(auto: AutoName, urn: str, inputs: Props) -> Any:
 
 
 def _is_auto(auto: AutoName, urn: str, inputs: Props) -> bool:
-    """Whether the name is one that `_name` makes."""
+    """Whether `_name` generated the name."""
     start, name = _start(auto, urn, inputs), inputs.get(auto.property)
     return isinstance(start, str) and bool(re.fullmatch(re.escape(start) + "[0-9a-f]{7}", str(name)))
 
@@ -317,7 +317,7 @@ def _run_checks(row: Row, inputs: Props) -> Iterator[CheckFailure]:
 
 
 def _origin(origins: Mapping[str, str], path: str) -> str:
-    """The property that a place in the body came from; the nearest one above it for fields that the row adds."""
+    """The property for a place in the body; the nearest one above it for fields that the row adds."""
     tail = ""
     while path:
         if path in origins:
@@ -329,7 +329,7 @@ def _origin(origins: Mapping[str, str], path: str) -> str:
 
 
 def _forces(row: Row, path: str, old: Props, new: Props) -> bool:
-    """Whether a changed path forces a replacement: itself, or, where a whole object comes or goes, anything in it."""
+    """Whether a changed path forces a replacement: itself, or any part of an object that is added or removed."""
     for leaf in _leaves(path, old, new):
         plain = _INDEX.sub("", leaf)
         if any(fnmatch.fnmatchcase(plain, pattern) for pattern in row.replaces):
@@ -361,7 +361,7 @@ def _same_object(before: str, after: str) -> bool:
 
 
 def _refresh(inputs: Props, seen: Props) -> Props:
-    """Inputs as the cloud has them now: what was given, with today's values."""
+    """Inputs with the cloud's current values."""
     fresh: Props = {}
     for key, value in inputs.items():
         if key not in seen:
@@ -372,7 +372,7 @@ def _refresh(inputs: Props, seen: Props) -> Props:
 
 def _refreshed(value: Any, now: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(now, Mapping):
-        # Keys that were not given are the API's defaults, unless the map is free-form and someone added to it.
+        # Keys that are not in the inputs are the API's defaults, unless the map is free-form and was changed elsewhere.
         return {**_refresh(dict(value), dict(now)), **({} if _structured(now) else now)}
     if isinstance(value, list) and isinstance(now, list):
         if len(value) == len(now):
@@ -389,7 +389,7 @@ def _structured(value: Mapping[str, Any]) -> bool:
 
 
 def _own_labels(ctx: Context, body: Body, row: Row, own: Any = None) -> Props:
-    """Labels without those that the provider adds."""
+    """Labels without those of the provider."""
     added = {**ctx.default_labels, "goog-pulumi-provisioned": "true"}
     return {
         key: value for key, value in body.get(row.labels, {}).items() if added.get(key) != value or key in (own or {})

@@ -8,8 +8,8 @@ from sandbox.gcp.store import Store
 
 
 def reach(project: str, location: str, cluster: str, store: Store | None = None) -> Reach:
-    """They reach the internet by a Cloud NAT on a router of the cluster's network. Without it, Private Google Access
-    leads to Google's registries. Public addresses of nodes are ignored: the library's nodes have none."""
+    """Nodes reach the internet through a Cloud NAT on a router of the cluster's network. Without it, Private Google
+    Access reaches Google's registries. Public addresses of nodes are ignored: the library's nodes have none."""
     store = store or Store()
     name = f"projects/{project}/locations/{location}/clusters/{cluster}"
     network = _short((store.find("container.clusters", name) or {}).get("network", ""))

@@ -10,11 +10,12 @@ import math
 from sandbox.gcp.store import Body
 
 _NODE_MINUTES = 10.0
-"""Drain, removal, boot and drivers of a GPU node that lets go at once."""
+"""Drain, removal, boot and drivers of a GPU node whose pods end at once."""
 
 
 def minutes(pool: Body, nodes: int) -> float:
-    """Of a pool with so many nodes, by its own strategy; the API's default is one node more at a time."""
+    """Minutes for this number of nodes, by the pool's own strategy; the API's default is one additional node at a
+    time."""
     settings = pool.get("upgradeSettings") or {}
     if settings.get("strategy") != "BLUE_GREEN":
         at_once = int(settings.get("maxSurge", 1)) + int(settings.get("maxUnavailable", 0))

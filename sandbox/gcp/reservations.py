@@ -1,4 +1,4 @@
-"""Reservations of Compute Engine: a fixed number of machines that are bought beforehand.
+"""Reservations of Compute Engine: a fixed number of machines that are paid for in advance.
 
 They are not objects of the sandbox. A reservation that a pool names is assumed to be as large as the maximum of all
 pools that use it. A pool and its replacement have the same value of our pool label and count once.
@@ -13,7 +13,7 @@ _POOLS, _INSTANCES = "container.nodePools", "compute.instances"
 
 
 def name(config: Body) -> str:
-    """What a node draws on, or nothing."""
+    """The reservation that a node uses; empty if there is none."""
     affinity = config.get("reservationAffinity") or {}
     values = affinity.get("values") or []
     return str(values[0]) if affinity.get("consumeReservationType") == "SPECIFIC_RESERVATION" and values else ""

@@ -1,14 +1,14 @@
-"""Google Cloud's objects on one machine: a sqlite file that several processes read and write at once.
+"""Google Cloud's objects on one machine: an sqlite file that several processes read and write at once.
 
 An object has a collection (`compute.networks`, the name of the API collection) and a full resource name
-(`projects/p/global/networks/n`); its body is the API's JSON, with what only the sandbox knows under `_sandbox`.
-Two relations carry the rules that Google enforces:
+(`projects/p/global/networks/n`); its body is the API's JSON, with the sandbox's own data under `_sandbox`.
+Two relations implement the rules that Google enforces:
 
 - a *reference* (a subnetwork names its network): the target must exist (404), and cannot be deleted while it is
-  referred to (400 resourceInUseByAnotherResource);
-- an *owner* (a cluster owns its node pools, a node pool its instances): when it is deleted, so is what it owns.
+  referenced (400 resourceInUseByAnotherResource);
+- an *owner* (a cluster owns its node pools, a node pool its instances): its objects are deleted with it.
 
-Not here: what a body may hold (discovery.py) and what a service does with it (gke.py).
+Does not check the content of a body (discovery.py) or implement a service's behavior (gke.py).
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ COMMIT;
 """
 
 KEPT = "kept"
-"""Under `_sandbox` of an object that is declared to outlive the cluster that made it."""
+"""Key under `_sandbox` of an object that is declared to outlive its cluster."""
 
 _BUSY_SECONDS = 30.0
 
 
 class ApiError(Exception):
-    """A refusal in the words of Google's client libraries: `googleapi: Error 404: MESSAGE, notFound`."""
+    """A refusal in the format of Google's client libraries: `googleapi: Error 404: MESSAGE, notFound`."""
 
     def __init__(self, code: int, message: str, reason: str) -> None:
         super().__init__(f"googleapi: Error {code}: {message}, {reason}")
@@ -77,9 +77,9 @@ def in_use(collection: str, name: str, user: str) -> ApiError:
 
 
 class Store:
-    """The objects of every project. Instances are cheap and hold no connection; any thread may use one.
+    """The objects of every project. Instances are cheap and have no connection; any thread may use one.
 
-    Methods raise ApiError for what Google would refuse, SandboxError for a file that cannot be read.
+    Methods raise ApiError for requests that Google would refuse, SandboxError for a file that cannot be read.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -97,7 +97,7 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def get(self, collection: str, name: str) -> Body:
-        """The object's body; ApiError 404 without one."""
+        """The object's body. Raises ApiError 404 if it does not exist."""
         body = self.find(collection, name)
         if body is None:
             raise not_found(name)
@@ -125,7 +125,7 @@ class Store:
         references: Iterable[Reference] = (),
         owner: Reference = ("", ""),
     ) -> None:
-        """Adds an object: 409 when the name is taken, 404 when something that it refers to is not there."""
+        """Adds an object: 409 if the name is in use, 404 if a referenced object does not exist."""
         with self.transaction() as db:
             self._check_targets(db, [*references, *([owner] if owner[0] else [])])
             try:
@@ -147,7 +147,7 @@ class Store:
     ) -> Body:
         """Reads, changes and writes in one step, so that two writers lose nothing; returns the new body.
 
-        `change` may change the body that it gets or return another one. `references` replaces the old ones when given.
+        `change` may change its argument or return another body. `references`, if given, replaces the old ones.
         """
         with self.transaction() as db:
             body = self.get(collection, name)
@@ -163,7 +163,7 @@ class Store:
         return body
 
     def delete(self, collection: str, name: str) -> None:
-        """Removes an object and what it owns: 404 when it is not there, 400 when another object refers to any of it."""
+        """Deletes an object and what it owns: 404 if it does not exist, 400 if another object refers to any of them."""
         with self.transaction() as db:
             self.get(collection, name)
             doomed = self._owned(db, (collection, name))
@@ -180,7 +180,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is one write that no other process sees half of; nested uses join the outer one."""
+        """Everything inside is one write, which other processes see completely or not at all; nested uses join it."""
         outer: sqlite3.Connection | None = getattr(self._local, "db", None)
         if outer is not None:
             yield outer
@@ -219,7 +219,7 @@ class Store:
         return db
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        """A damaged file is kept, out of the way, and the next use starts with an empty store."""
+        """Moves a damaged file away; the next use starts with an empty store."""
         if isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError):
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -254,12 +254,12 @@ class Store:
 
 
 _PERMANENT = ("serviceusage.services", "serviceusage.identities", "cloudkms.keyRings", "cloudkms.cryptoKeys")
-"""What destroying a stack leaves behind on the real cloud too: APIs stay enabled, with their agents; keys cannot be
+"""Objects that a destroy also leaves on the real cloud: APIs stay enabled, with their agents; keys cannot be
 deleted at all."""
 
 
 def inventory() -> dict[str, int]:
-    """How many objects of each collection there are."""
+    """The number of objects in each collection."""
     counts: dict[str, int] = {}
     for collection, _, _ in _existing():
         counts[collection] = counts.get(collection, 0) + 1
@@ -267,7 +267,7 @@ def inventory() -> dict[str, int]:
 
 
 def leftovers() -> list[str]:
-    """The resource names that a finished destroy should not have left."""
+    """The names of resources that remain after a destroy although they should not."""
     return [
         f"{collection} {name}"
         for collection, name, body in _existing()
@@ -276,12 +276,12 @@ def leftovers() -> list[str]:
 
 
 def kept() -> list[str]:
-    """Disks that are declared to outlive their cluster: their volume's reclaim policy is Retain."""
+    """Disks that are declared to outlive their cluster: their volume has the reclaim policy Retain."""
     return [f"{collection} {name}" for collection, name, body in _existing() if _is_kept(body)]
 
 
 def unprotect(instances: Iterable[str]) -> None:
-    """Lifts Filestore's deletion protection of these instances."""
+    """Removes Filestore's deletion protection from these instances."""
     for name in instances:
         Store().update("file.instances", name, lambda body: {**body, "deletionProtectionEnabled": False})
 
@@ -291,6 +291,6 @@ def _is_kept(body: Body) -> bool:
 
 
 def _existing() -> list[tuple[str, str, Body]]:
-    # Asking must not make the file.
+    # A read must not create the file.
     path = paths.home() / "gcp" / "objects.sqlite"
     return Store(path).select() if path.exists() else []

@@ -1,9 +1,9 @@
-"""What a resource type of pulumi-gcp is: one `Row` each, in rows/*.py; the engine that runs them is provider.py.
+"""The resource types of pulumi-gcp: one `Row` each, in rows/*.py; provider.py runs them.
 
-A row is data: names, places, what forces a replacement. What a service does beyond storing an object is a `Behaviour`.
-`replaces` holds dotted property paths (lists without index; `x.*` for anything inside x) and comes from the ForceNew
-marks of terraform-provider-google 8.0 (google/services/*/resource_*.go, August 2026); pulumi-gcp 10.2 is built on its
-beta twin.
+A row is data: names, places, replacements. Behavior of a service beyond storing an object is a `Behaviour`. `replaces`
+contains dotted property paths (lists without index; `x.*` for anything inside x) from the ForceNew attributes of
+terraform-provider-google 8.0 (google/services/*/resource_*.go, August 2026); pulumi-gcp 10.2 is built on its beta
+twin.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _ID_PARTS = {
     "keyRing": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+",
     "cryptoKeyId": r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+",
 }
-"""Places of an id that hold more than one path segment."""
+"""Places of an id that contain more than one path segment."""
 
 _ROWS = "sandbox.gcp.rows:ROWS"
 """Named, since the modules of rows/ import this one."""
 
 Checker = Callable[[Any], str]
-"""What is wrong with a value, or ''."""
+"""The error for a value, or ''."""
 
 
 @dataclass
 class Context:
-    """One operation: the store, the provider's settings, and whether someone wants it to end."""
+    """One operation: the store, the provider's settings, and whether the engine cancelled it."""
 
     store: Store
     project: str = ""
@@ -55,7 +55,7 @@ class Context:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def labels(self, row: Row, props: Props) -> tuple[Any, Any]:
-        """(pulumiLabels, effectiveLabels): with the provider's default labels; and with Pulumi's own mark as well."""
+        """(pulumiLabels, effectiveLabels): with the provider's default labels; and also with Pulumi's own label."""
         own = props.get(row.labels) or {}
         if own is UNKNOWN:
             return UNKNOWN, UNKNOWN
@@ -73,7 +73,7 @@ class AutoName:
 
 
 class Behaviour:
-    """How objects of a type come, change and go: here a plain object of the store."""
+    """Create, update and delete of a type's objects: here those of a plain object in the store."""
 
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         name = row.resource_name(inputs)
@@ -82,11 +82,11 @@ class Behaviour:
         return body
 
     def find(self, ctx: Context, row: Row, place: Props) -> Body | None:
-        """`place`: the variables of the row's name template, and what else the inputs say."""
+        """`place`: the variables of the row's name template, and other values from the inputs."""
         return ctx.store.find(row.collection, row.resource_name(place))
 
     def update(self, ctx: Context, row: Row, inputs: Props, old: Body, new: Body) -> Body:
-        """`old` and `new` are request bodies. Fields that the API added stay."""
+        """`old` and `new` are request bodies. Fields that the API added are kept."""
         name = row.resource_name(inputs)
         return ctx.store.update(
             row.collection, name, lambda body: overwrite(body, old, new), references=row.targets(inputs, new)
@@ -107,11 +107,11 @@ class Behaviour:
         return served
 
     def outputs(self, ctx: Context, row: Row, body: Body) -> Props:
-        """Properties that only the API knows; overrides what the mapping of the body gives."""
+        """Properties that only the API knows; they override those from the body."""
         return {}
 
     def preview(self, ctx: Context, row: Row, inputs: Props) -> Props:
-        """Outputs that are known before the object is."""
+        """Outputs that are known before the object exists."""
         return {}
 
 
@@ -120,15 +120,15 @@ class Row:
     """One resource type.
 
     Attributes:
-        kind: what error messages call it ("Error creating Network: …").
-        api, schema: discovery document and schema of the request body; '' where there is no body to check.
+        kind: the type's name in error messages ("Error creating Network: …").
+        api, schema: discovery document and schema of the request body; '' if there is no body to check.
         name: full resource name with {property} places.
-        id: Pulumi's id, where it is another than the name.
-        places: which of project, region, zone and location the provider's settings fill in.
+        id: Pulumi's id, if it differs from the name.
+        places: those of project, region, zone and location that the provider's settings fill in.
         references: paths of the body that name another object -> that object's collection.
         labels: the labels property, which the provider's default labels are merged into.
-        apart: paths of the body that the API has as output only, and that the provider sends in a separate call.
-        checks: property path -> checker, for what neither the SDK nor the discovery document knows.
+        apart: paths of the body that are output-only in the API and that the provider sends in a separate call.
+        checks: property path -> checker, for rules that neither the SDK nor the discovery document has.
         variables: derives variables of the name template from the inputs.
     """
 
@@ -171,18 +171,18 @@ class Row:
         return match.groupdict() if match else None
 
     def body(self, ctx: Context, inputs: Props, origins: dict[str, str] | None = None) -> Body:
-        """The request body for checked inputs; may hold UNKNOWN."""
+        """The request body for checked inputs; may contain UNKNOWN."""
         body = self.names.to_api({**inputs, **self._effective_labels(ctx, inputs)}, origins)
         merge(body, self.complete(inputs))
         return coerce(self.api, self.schema, body) if self.schema else body
 
     def properties(self, body: Body) -> Props:
-        """Properties as the stored body has them."""
+        """Properties from the stored body."""
         public = {key: value for key, value in body.items() if key != "_sandbox"}
         return self.names.from_api(decoerce(self.api, self.schema, public) if self.schema else public)
 
     def targets(self, inputs: Props, body: Body) -> list[Reference]:
-        """What the body refers to, as full names."""
+        """The objects that the body refers to, as full names."""
         found = []
         for path, collection in self.references.items():
             for value in reach(body, path.split(".")):
@@ -195,7 +195,7 @@ class Row:
 
 
 def paths(text: str) -> frozenset[str]:
-    """The words of a text: long lists of property paths read better so."""
+    """The words of a text, to make long lists of property paths readable."""
     return frozenset(text.split())
 
 
@@ -235,7 +235,7 @@ def reach(value: Any, steps: list[str]) -> list[Any]:
 
 
 def merge(into: Body, extra: Mapping[str, Any]) -> None:
-    """Adds nested fields; what is there already stays."""
+    """Adds nested fields; existing ones are kept."""
     for key, value in extra.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
             merge(into[key], value)
@@ -244,7 +244,7 @@ def merge(into: Body, extra: Mapping[str, Any]) -> None:
 
 
 def overwrite(body: Body, old: Mapping[str, Any], new: Mapping[str, Any]) -> Body:
-    """The body with `new` in it and without what was in `old` only; other fields, which the API added, stay."""
+    """The body with `new`, without fields that only `old` has; fields that the API added are kept."""
     result = {key: value for key, value in body.items() if key in new or key not in old}
     for key, value in new.items():
         known, before = result.get(key), old.get(key)
@@ -255,7 +255,7 @@ def overwrite(body: Body, old: Mapping[str, Any], new: Mapping[str, Any]) -> Bod
 
 
 def number(name: str) -> str:
-    """A stable stand-in for the 64-bit numbers that Google gives objects."""
+    """A stable replacement for the 64-bit numbers of Google's objects."""
     return str(int(hashlib.sha256(name.encode()).hexdigest()[:15], 16))
 
 

@@ -1,7 +1,7 @@
 """Kubernetes versions that the sandbox's GKE offers.
 
 The minor versions and channels follow GKE's release schedule of 2026 (1.34 to 1.36 in Regular, as of August 2026).
-The patch numbers and `-gke.N` suffixes are stand-ins: they change weekly and nothing may depend on them.
+The patch numbers and `-gke.N` suffixes are made up: they change weekly and nothing may depend on them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHANNELS = {
 }
 CHANNELS = tuple(_CHANNELS)
 DEFAULT_CHANNEL = "REGULAR"
-"""What GKE enrols a cluster in that names none; UNSPECIFIED opts out of channels."""
+"""The channel that GKE uses for a cluster without one; UNSPECIFIED opts out of channels."""
 
 
 def minor(version: str) -> str:
@@ -47,7 +47,8 @@ def offered(channel: str = "") -> list[str]:
 
 
 def resolve(wanted: str, channel: str) -> str:
-    """The version for a full one, a prefix (`1.35`), `latest`, `-` or nothing. ApiError 400: it is not offered."""
+    """The version for a full one, a prefix (`1.35`), `latest`, `-` or nothing. Raises ApiError 400 if it is not
+    offered."""
     if wanted in ("", "-"):
         return default(channel)
     choices = offered(channel)

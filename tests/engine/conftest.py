@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.down import LEFT_BEHIND
+from sandbox.down import LEFTOVERS
 from sandbox.paths import ROOT
 
 PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "Makefile")
@@ -73,7 +73,7 @@ class Project:
         if code is not None:
             assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{stdout}\n{stderr}"
         if arguments[0] == "down" and not dirty:
-            assert LEFT_BEHIND not in stderr, stderr
+            assert LEFTOVERS not in stderr, stderr
         return done
 
     def json(self, *arguments: str) -> Any:

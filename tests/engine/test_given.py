@@ -10,7 +10,7 @@ import pytest
 
 from components import versions
 from components.aws import roles
-from sandbox.down import LEFT_BEHIND
+from sandbox.down import LEFTOVERS
 from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
 
@@ -110,6 +110,6 @@ def test_a_changed_node_role_replaces_groups_and_a_changed_cluster_role_is_refus
     assert {"yard-cluster", "yard-nodes", "yard-other"} <= set(listed.split())
     assert project.json("up", "--json")["changed"] == 0
     done = project.run("down", dirty=True)
-    (left,) = (line for line in done.stderr.splitlines() if LEFT_BEHIND in line)
+    (left,) = (line for line in done.stderr.splitlines() if LEFTOVERS in line)
     assert f"{len(given)} objects" in left and left.count("iam role yard-") == len(given), left
     assert project.processes() == []

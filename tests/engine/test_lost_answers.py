@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Any
 
-from sandbox.down import LEFT_BEHIND
+from sandbox.down import LEFTOVERS
 from tests.engine.conftest import Project
 
 
@@ -43,5 +43,5 @@ def test_down_succeeds_without_a_state(project: Project) -> None:
     for left in (project.home / "state" / ".pulumi" / "stacks" / "gpuyard").glob("dev*"):
         left.unlink()
     done = project.run("down", dirty=True)
-    assert LEFT_BEHIND in done.stderr and "eipalloc-" in done.stderr
+    assert LEFTOVERS in done.stderr and "eipalloc-" in done.stderr
     assert project.processes() == [] and not project.home.exists()

@@ -27,7 +27,7 @@ from sandbox.plugins.values import has_unknown
 
 
 def cluster_location(value: Any) -> str:
-    """Control planes and the nodes that come with them are in standard zones (Compute Engine, "AI zones")."""
+    """Control planes and their initial nodes are in standard zones (Compute Engine, "AI zones")."""
     said = f'Location "{value}" is an AI zone, which holds no control plane.'
     return location(value) or (said if machines.is_ai(str(value)) else "")
 
@@ -177,13 +177,13 @@ def check_cluster(inputs: Props) -> Iterator[CheckFailure]:
 
 _REST_DAYS = 90
 _RESTS = 3
-# From the day on which a version comes into the channel Rapid, at most: 14 months of support count from Regular on, 24
-# in Extended (GKE, "Versioning and support").
+# At most, counted from the day a version enters the Rapid channel: 14 months of support from Regular on, 24 in
+# Extended (GKE, "Versioning and support").
 _SUPPORT_DAYS, _EXTENDED_DAYS = 18 * 30, 28 * 30
 
 
 def _check_maintenance(policy: Props, channel: str) -> Iterator[CheckFailure]:
-    """Exclusions: how they end, and how much may rest from everything (GKE, "Maintenance windows and exclusions")."""
+    """Exclusions: their end, and the maximum time without any upgrade (GKE, "Maintenance windows and exclusions")."""
     days = _EXTENDED_DAYS if channel == "EXTENDED" else _SUPPORT_DAYS
     latest = datetime.now(timezone.utc) + timedelta(days=days)
     if has_unknown(policy):

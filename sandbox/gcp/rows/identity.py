@@ -1,6 +1,6 @@
 """Service accounts, IAM members, and enabled APIs.
 
-A `…IAMMember` is one member of one role in the policy of a resource: the store keeps one policy per resource.
+A `…IAMMember` is one member of one role in the policy of a resource. The store has one policy per resource.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def _account_email(inputs: Props) -> Props:
 
 
 class _Member(Behaviour):
-    """One member of one role. `collection`: of the resource that has the policy; '' for projects, which just exist, and
-    for buckets, which are a user's own and may lie outside the sandbox."""
+    """One member of one role. `collection`: of the resource that has the policy; '' for projects, which always exist,
+    and for buckets, which may be existing ones outside the sandbox."""
 
     def __init__(self, collection: str = "") -> None:
         self.collection = collection
@@ -150,7 +150,7 @@ def _check_member(store: Store, value: str) -> None:
         pool = match[1] or match[2]
         clusters = store.select(planes.CLUSTERS)
         if pool not in [body.get("workloadIdentityConfig", {}).get("workloadPool") for _, _, body in clusters]:
-            # The pool comes to life with the first cluster that uses it.
+            # The identity pool is created with the first cluster that uses it.
             raise invalid(
                 f"Identity Pool does not exist ({pool}). Please check that you specified a valid resource name"
             )
@@ -205,7 +205,7 @@ _AGENTS = {"container.googleapis.com": "container-engine-robot", "file.googleapi
 
 
 class _Identity(Behaviour):
-    """The agent of a service in a project: there once it is asked for, and for good."""
+    """The service agent in a project: created on request and never deleted."""
 
     def create(self, ctx: Context, row: Row, inputs: Props, body: Body) -> Body:
         with ctx.store.transaction():

@@ -1,5 +1,5 @@
-"""GKE's node pools, and the config of nodes, which clusters have as well. Where the API's names differ from the
-provider's: google/services/container."""
+"""GKE's node pools, and the node config, which clusters have as well. Source for the differences between the API's
+names and the provider's: google/services/container."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def zone(value: Any) -> str:
     return "" if machines.is_zone(str(value)) else f'Zone "{value}" does not exist.'
 
 
-# The provider's property is a text, "" for what Google decides.
+# The provider's property is a string; "" means that Google decides.
 SWITCH: Converter = (lambda value: value == "TRUE", lambda value: "TRUE" if value else "FALSE")
 _REGISTRY = "containerdConfig.privateRegistryAccessConfig"
 
@@ -87,7 +87,7 @@ POOL = NODE_CONFIG.nested("nodeConfig") | Names(
         "nodeDrainConfigs": UNWRAPPED,
         "maintenancePolicies": UNWRAPPED,
         "maintenancePolicies.exclusionUntilEndOfSupports": UNWRAPPED,
-        # The block means that it is on.
+        # The presence of the block enables it.
         "autoscaling": (lambda value: {**value, "enabled": True}, lambda value: _autoscaling(value)),
     },
 )
@@ -123,7 +123,7 @@ def _autoscaling(value: Props) -> Props | None:
 
 
 def check_pool(inputs: Props) -> Iterator[CheckFailure]:
-    """The rules between a node pool's fields; those with UNKNOWN are judged at the update."""
+    """The rules between a node pool's fields; rules with UNKNOWN are checked at the update."""
     config = inputs.get("nodeConfig") or {}
     config = {} if config is UNKNOWN else config
     yield from _check_counts(inputs)
@@ -170,7 +170,7 @@ def _check_counts(inputs: Props) -> Iterator[CheckFailure]:
 
 
 def _check_modes(inputs: Props, config: Props) -> Iterator[CheckFailure]:
-    """Which ways of getting capacity exclude each other (GKE docs; facts gathered by cluster-toolkit)."""
+    """Capacity options that exclude each other (GKE docs; facts gathered by cluster-toolkit)."""
     spot, flex = config.get("spot") is True, config.get("flexStart") is True
     queued = (inputs.get("queuedProvisioning") or {}).get("enabled") is True
     reserved = (config.get("reservationAffinity") or {}).get("consumeReservationType", "NO_RESERVATION")
@@ -203,7 +203,7 @@ def _check_modes(inputs: Props, config: Props) -> Iterator[CheckFailure]:
 
 
 def _pool_place(inputs: Props) -> Props:
-    """A cluster may be given as its id, which says project and location as well."""
+    """A cluster may be given as its id, which contains project and location."""
     cluster = inputs.get("cluster")
     match = (
         re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/clusters/([^/]+)", cluster)

@@ -60,7 +60,7 @@ class _Nat(Behaviour):
 
 
 def _translated(nat: Body, place: Props) -> set[str]:
-    """The subnetworks of which a NAT gateway has all ranges."""
+    """The subnetworks whose whole ranges a NAT gateway translates."""
     listed = [each for each in nat.get("subnetworks", []) if each.get("sourceIpRangesToNat") == ["ALL_IP_RANGES"]]
     return {full_name("compute.subnetworks", each["name"], place) for each in listed}
 

@@ -15,7 +15,7 @@ from sandbox.gcp.table import AutoName, Behaviour, Context, Row, full_name, numb
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Props
 
 _CAPACITY_GB = {
-    # Smallest share of each tier (Filestore: "Service tiers").
+    # Minimum size of each tier (Filestore: "Service tiers").
     "STANDARD": 1024,
     "BASIC_HDD": 1024,
     "PREMIUM": 2560,
@@ -113,7 +113,7 @@ def bucket_name(value: Any) -> str:
 
 
 class _Key(Behaviour):
-    """Keys and key rings cannot be deleted in Google Cloud; destroying one takes it out of Pulumi's state only."""
+    """Keys and key rings cannot be deleted in Google Cloud; destroying one only removes it from Pulumi's state."""
 
     def delete(self, ctx: Context, row: Row, place: Props) -> None:
         name = row.resource_name(place)

@@ -1,4 +1,4 @@
-"""The last line of an error keeps its promise (reliability case R10)."""
+"""The advice in the last line of an error is correct (reliability case R10)."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_throttling_needs_no_correction() -> None:
     ],
 )
 def test_the_object_of_a_lost_answer_has_a_command(token: str, inputs: dict[str, Any], said: str, command: str) -> None:
-    """reliability cases R7, R10: what a run made and never heard of is in the way until somebody deletes it, even where
-    something else did not answer in the same run."""
+    """reliability cases R7, R10: an object whose answer was lost blocks the next run until it is deleted, even if
+    another request had no answer in the same run."""
     failed = [(token, inputs, said), (token, {**inputs, "name": "another"}, "connection reset by peer")]
     found = advice.fix(f"{said}\nconnection reset by peer", failed, "us-east-1")
     words, shown = found.split(":\n    ")
@@ -92,12 +92,12 @@ def test_the_object_of_a_lost_answer_has_a_command(token: str, inputs: dict[str,
 
 
 def test_a_blocking_object_without_a_command_is_still_reported() -> None:
-    """reliability case R10: the names of the inputs do not tell which object it is."""
+    """reliability case R10: the inputs' names do not identify the object."""
     found = advice.fix("it already exists", [("aws:kms/alias:Alias", {}, "it already exists")])
     assert found.startswith(HELPLESS) and "as below" not in found and "\n" not in found
 
 
 def test_no_retry_is_advised_after_a_lost_answer() -> None:
-    """reliability cases R7, R10: created, but the answer never came; the same command meets what exists."""
+    """reliability cases R7, R10: created, but the answer was lost; the same command conflicts with the object."""
     found = advice.fix("aws eks Cluster cluster-eks-eksCluster: error reading from server: EOF")
     assert AGAIN in found and "the command that deletes it" in found

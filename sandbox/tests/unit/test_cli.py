@@ -1,4 +1,4 @@
-"""The commands as a person or a program calls them: exit codes, one message, no traceback, clean stdout."""
+"""The commands as a user or a program runs them: exit codes, one message, no traceback, clean stdout."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_defect_is_one_message_and_its_traceback_is_in_a_file(monkeypatch, cap
 
 
 def failing(monkeypatch, error: Exception) -> None:
-    """`status` ends in this error."""
+    """`status` fails with this error."""
 
     def fail(stack: object) -> None:
         raise error
@@ -164,7 +164,7 @@ def test_the_sandboxs_links_are_not_used_as_the_machines_tools(monkeypatch, sand
 
 
 def test_plain_pulumi_keeps_the_tracked_stack_files_unchanged(tmp_path, monkeypatch, sandbox) -> None:
-    """The wrapper in bin/ takes the salt away again, unless the file had one or holds a secret."""
+    """The wrapper in bin/ removes the salt again, unless the file had one or contains a secret."""
     clone = tmp_path / "a clone"
     clone.mkdir()
     real = tmp_path / "pulumi"

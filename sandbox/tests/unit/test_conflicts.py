@@ -1,4 +1,4 @@
-"""What a lost answer leaves in the way of the next run (reliability case R7): the table of types."""
+"""Objects of lost answers that block the next run (reliability case R7): the table of types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def made(stack: str) -> Iterator[Resource]:
 
 @pytest.mark.parametrize("stack", ALL)
 def test_every_type_has_a_command_or_a_reason_why_it_needs_none(stack: str) -> None:
-    """Reliability case R7. A new type must be placed: what does the cloud say to a second creation?"""
+    """Reliability case R7. A new type must be added: what does the cloud answer to a second creation?"""
     kinds = {found.type for found in made(stack) if found.package != "kubernetes"}
     placed = {*conflicts.COMMANDS, *conflicts.NEVER}
     assert kinds <= placed, f"place these in sandbox/conflicts.py: {sorted(kinds - placed)}"
@@ -40,7 +40,7 @@ def test_every_type_is_in_the_table_once_and_is_used() -> None:
 
 @pytest.mark.parametrize("stack", ALL)
 def test_the_inputs_of_every_object_give_a_complete_command(stack: str) -> None:
-    """Reliability case R7: one line that a shell takes, without a hole, for the account or project of the stack."""
+    """Reliability case R7: one valid shell line, without gaps, for the account or project of the stack."""
     for found in made(stack):
         if found.type in conflicts.NEVER:
             continue
@@ -55,7 +55,8 @@ def test_the_inputs_of_every_object_give_a_complete_command(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ALL)
 def test_a_type_with_an_explicit_name_conflicts(stack: str) -> None:
-    """reliability case R7: a type may stand among those that never do only while the program names none of it."""
+    """reliability case R7: a type may be in the table of those that never conflict only if the program never names
+    it."""
     for found in made(stack):
         if conflicts.NEVER.get(found.type) == conflicts.NEVER["aws:iam/role:Role"]:
             named = {"name", "nodeGroupName", "roleName"} & found.inputs.keys()

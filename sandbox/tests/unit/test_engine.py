@@ -1,4 +1,4 @@
-"""How engine events become progress, facts and one good error; with a small stand-in that plays recorded events."""
+"""Engine events become progress, facts and one good error; a small stand-in replays recorded events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STACK = "urn:pulumi:dev::gpuyard::pulumi:pulumi:Stack::gpuyard-dev"
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`play(events, code, said)` gives an engine whose `pulumi` writes those events and ends with that code."""
+    """`play(events, code, said)` returns an engine whose `pulumi` writes those events and exits with that code."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")

@@ -1,4 +1,4 @@
-"""The sandbox's `gke-gcloud-auth-plugin`, and the clusters that it and the rest find by their names."""
+"""The sandbox's `gke-gcloud-auth-plugin`, and the lookup of clusters by their DNS endpoints."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def login(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], server: str | None) -> dict:
-    """What the plugin prints for a caller that names a server, or none."""
+    """The plugin's output for a caller that names a server, or none."""
     spec = {"interactive": False, **({"cluster": {"server": server}} if server else {})}
     asked = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "spec": spec}
     monkeypatch.setenv("KUBERNETES_EXEC_INFO", json.dumps(asked))

@@ -1,4 +1,4 @@
-"""The sandbox's `aws`: it logs in to the sandbox's clusters and is the machine's own for everything else."""
+"""The sandbox's `aws`: it logs in to the sandbox's clusters and runs the machine's own for all other commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(*arguments: str, path: str, home: Path) -> subprocess.CompletedProcess[s
 
 
 def test_a_missing_cluster_gives_a_token_as_in_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it exists is the API server's to say."""
+    """The API server decides whether the cluster exists."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path))
     monkeypatch.setenv("KUBERNETES_EXEC_INFO", json.dumps({"apiVersion": "client.authentication.k8s.io/v1"}))
     found = login.credential(LOGIN)

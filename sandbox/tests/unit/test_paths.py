@@ -1,4 +1,4 @@
-"""The sandbox's folder: marked, private, and never a folder of something else (security case H2)."""
+"""The sandbox's folder: it has a marker, is private, and is never another program's folder (security case H2)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_new_folder_is_marked_and_closed_to_others(home: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["down"], ["down", "--force"], ["up"], ["status"], ["shell", "--", "true"]])
 def test_a_folder_without_the_marker_is_unchanged(home: Path, arguments: list[str]) -> None:
-    """Security case H2: `make down` with $GPUYARD_SANDBOX at one's data removed the data."""
+    """Security case H2: `make down` with $GPUYARD_SANDBOX at a user's data removed the data."""
     (home / "state").mkdir(parents=True)
     (home / "state" / "thesis").write_text("ten years of work")
     done = command(*arguments)
@@ -140,7 +140,7 @@ def test_a_folder_outside_the_layout_is_not_created() -> None:
 
 
 def test_down_removes_all_that_the_layout_names() -> None:
-    """`caller.json` was named and left behind."""
+    """`caller.json` was in the layout and was not removed."""
     lines = [line.strip() for line in (paths.__doc__ or "").splitlines() if line.startswith("    ")]
     named = {name.strip("/") for line in lines for name in re.split(r" {2,}", line)[::2]}
     assert "caller.json" in named and named <= paths.LAYOUT

@@ -1,4 +1,4 @@
-"""Processes of the sandbox: found again, never confused with a stranger, gone when they are told to."""
+"""Processes of the sandbox: found again, never confused with others, ended by stop."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_damaged_record_is_a_dead_process() -> None:
     pid = process.strays("torn")[0]
     Path(os.environ["GPUYARD_SANDBOX"], "run", "torn.json").write_text("{")
     assert process.alive("torn") is None
-    process.stop_all(grace=1)  # found by its mark all the same
+    process.stop_all(grace=1)  # found by its mark anyway
     assert process.strays() == []
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0) if not _is_zombie(pid) else (_ for _ in ()).throw(ProcessLookupError)

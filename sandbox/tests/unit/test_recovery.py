@@ -1,4 +1,4 @@
-"""What is decided after a kill, a reboot or a damaged file."""
+"""Decisions after a kill, a reboot or a damaged file."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_without_a_backup_another_stacks_objects_are_not_touched() -> None:
 def test_an_engine_whose_command_was_killed_is_stopped() -> None:
     mark = {**os.environ, process.MARK: "engine"}
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
-    # A background job may have SIGINT ignored, and so would this child.
+    # A background job may ignore SIGINT, and this child would inherit that.
     orphan = subprocess.Popen(argv, env=mark, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         deadline = time.monotonic() + 5

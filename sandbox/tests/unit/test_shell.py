@@ -1,4 +1,4 @@
-"""`make shell` and `make env`: whatever a person has set, nothing in there reaches a real account or cluster (security
+"""`make shell` and `make env`: whatever the user has set, they reach no real account and no real cluster (security
 case H1, field case C3)."""
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def test_zsh_start_files_in_zdotdir_are_read(tmp_path: Path, home: Path) -> None
 
 
 def test_after_a_failed_up_the_kubeconfig_reaches_the_running_cluster(home: Path) -> None:
-    """Field case C3, reliability case R9: outputs are written by an `up` that succeeds only."""
+    """Field case C3, reliability case R9: only a successful `up` writes outputs."""
     made = plane()
     cluster = {"urn": "u", "type": "aws:eks/cluster:Cluster", "outputs": {"endpoint": ENDPOINT}, "inputs": {}}
     state = {"version": 3, "checkpoint": {"latest": {"resources": [cluster]}}}

@@ -1,5 +1,5 @@
-"""Stack files as people and editors write them: what the engine would stop at is one message before anything starts
-(reliability case R11)."""
+"""Stack files as users and editors write them: an error that would stop the engine is one message before anything
+starts (reliability case R11)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_folder_or_a_link_loop_instead_of_the_file(clone: Path) -> None:
         with pytest.raises(SandboxError, match=rf"Pulumi\.{name}\.yaml cannot be read"):
             _ = Stack(name).config
         assert Stack(name).encrypted is False
-        Stack(name).prepare()  # `down` goes on with a file that is broken
+        Stack(name).prepare()  # `down` continues with a broken file
 
 
 def test_a_byte_order_mark_is_accepted(clone: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_invalid_remembered_stack_name_is_ignored() -> None:
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["env"], ["shell", "--", "true"], ["demo"]])
 def test_a_stack_that_does_not_exist_is_an_error(command: list[str]) -> None:
-    """`make down` and `make status` of one ended with 0."""
+    """`make down` and `make status` of such a stack exited with 0."""
     argv = [sys.executable, "-m", "sandbox", command[0], "--stack", "no-such", *command[1:]]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -124,7 +124,7 @@ def test_a_stack_that_does_not_exist_is_an_error(command: list[str]) -> None:
     ["my stack", "a;touch X", "$(touch X)", "`touch X`", "$(shell touch X)", "it's", '"', "a\\", "-x", "${HOME}"],
 )
 def test_a_stack_name_cannot_inject_into_a_shell_or_make(tmp_path: Path, name: str) -> None:
-    """Security, low: `--stack $(STACK)` stood unquoted in the Makefile."""
+    """Security, low: `--stack $(STACK)` was not quoted in the Makefile."""
     typed = name.replace("X", str(tmp_path / "touched"))
     makes = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "GPUYARD_SANDBOX": str(tmp_path / "sandbox")}
     argv = ["make", "-s", "status", f"STACK={typed}", f"PYTHON={sys.executable}"]
@@ -137,7 +137,7 @@ def test_a_stack_name_cannot_inject_into_a_shell_or_make(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "device"])
 def test_pipes_and_devices_are_not_read(clone: Path, make: Callable[[Path], None]) -> None:
-    """A pipe would be waited for, and a device read until the memory is full."""
+    """Reading a pipe would block, and a device would fill the memory."""
     make(clone / "Pulumi.dev.yaml")
     with pytest.raises(SandboxError, match=r"Pulumi\.dev\.yaml cannot be read: It is not a regular file"):
         _ = Stack("dev").config

@@ -1,4 +1,4 @@
-"""What the sandbox reads of a stack: its file stays as it is, its state may be damaged."""
+"""The sandbox's view of a stack: its file is not changed, its state may be damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make status` says of a pool with several groups."""
+"""`make status` for a pool with several groups."""
 
 from __future__ import annotations
 

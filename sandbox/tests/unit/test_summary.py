@@ -1,4 +1,4 @@
-"""What a person reads of a change before it is made."""
+"""The summary of a change before it is applied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def step(operation: str, type: str, name: str, *properties: str) -> dict:
 
 
 def replaced(type: str, name: str, *properties: str) -> list[dict]:
-    """As the engine tells it."""
+    """A replacement as the engine reports it."""
     return [step(each, type, name, *properties) for each in ("create-replacement", "replace", "delete-replaced")]
 
 

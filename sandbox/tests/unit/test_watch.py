@@ -1,4 +1,4 @@
-"""What happens to the sandbox's processes in the middle of a run is said, and mended where it can be (case R8)."""
+"""Failures of the sandbox's processes during a run are reported, and fixed where possible (case R8)."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_a_part_that_is_starting_or_stopping_is_ignored(monkeypatch: pytest.Monk
 
 
 def test_a_slow_start_does_not_delay_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reliability case R8: the simulated AWS starts a control plane for most of a minute; meanwhile the provider host
-    ends, and that is said at once."""
+    """Reliability case R8: the simulated AWS needs most of a minute to start a control plane; meanwhile the provider
+    host ends, and that is reported at once."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     key = "eks-us-east-1-x"
     plane = SimpleNamespace(key=key, running=list)
@@ -79,8 +79,8 @@ def test_the_loss_of_the_provider_host_is_reported_at_once(tmp_path: Path, monke
 
 
 def test_programs_of_a_background_command_can_be_interrupted(tmp_path: Path) -> None:
-    """Reliability case R11: a script's `make preview &` ignores SIGINT, by which the engine ends its language host; one
-    was left behind and cost the next command 20 s."""
+    """Reliability case R11: a script's `make preview &` ignores SIGINT, with which the engine stops its language host;
+    one kept running and cost the next command 20 s."""
     probe = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     code = f"""
 import subprocess, sys

@@ -18,7 +18,7 @@ from sandbox.tests.unit.gcp.stage import (
 )
 
 BAD = [
-    (NETWORK, {"nmae": "net"}, "nmae", "no such property"),
+    (NETWORK, {"nmae": "net"}, "nmae", "this property does not exist"),
     (NETWORK, {"mtu": "1460"}, "mtu", "whole number"),
     (NETWORK, {"mtu": 100}, "mtu", "between 1300 and 8896"),
     (NETWORK, {"name": "Net"}, "name", "lower-case"),

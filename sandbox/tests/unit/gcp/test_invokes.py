@@ -69,7 +69,7 @@ def test_machine_types_are_those_of_the_zone_and_the_filter(cloud):
         (MACHINES, {"zone": "us-central1-z"}, "Unknown zone"),
         (ENGINE, {"location": "mars1"}, "does not exist"),
         (ENGINE, {"location": "us-central1", "versionPrefix": "1.2"}, "No valid versions with the prefix"),
-        (ENGINE, {"loaction": "us-central1"}, "no such property"),
+        (ENGINE, {"loaction": "us-central1"}, "this property does not exist"),
         (GET_NETWORK, {"name": "none"}, "not found"),
         ("gcp:compute/getImage:getImage", {"family": "debian"}, "not simulated"),
     ],

@@ -130,7 +130,7 @@ def test_removing_a_load_balancer_deletes_its_parts_and_the_last_one_the_shared_
     for name in (name for each in services.values() for name in groups.names(each)):
         assert groups.remove(name)
     assert made(cloud) == {}
-    balancers.remove("a2")  # once more is no error
+    balancers.remove("a2")  # a second removal is not an error
 
 
 def test_an_endpoint_group_in_use_is_not_collected(cloud, balancers, groups) -> None:
@@ -143,7 +143,7 @@ def test_an_endpoint_group_in_use_is_not_collected(cloud, balancers, groups) -> 
 
 
 def test_an_uncollected_endpoint_group_blocks_the_network(cloud, cluster, subnetwork, groups) -> None:
-    """seed row S01: what a cluster leaves that goes too early."""
+    """seed row S01: the leftovers of a cluster that is deleted too early."""
     groups.ensure("k8s2-web")
     cloud.delete(cluster)
     with pytest.raises(ProviderError, match=r"already being used by '.*/networkEndpointGroups/k8s2-web'"):
@@ -166,7 +166,7 @@ def test_a_service_gets_the_endpoint_groups_of_its_annotation(cloud, groups) -> 
 def test_leftovers_of_a_deleted_cluster_block_the_network_and_are_named(
     cloud, cluster, network, subnetwork, annotations
 ):
-    """seed row S01: as on the real cloud, where nobody collects a Service's load balancer after its cluster."""
+    """seed row S01: as on the real cloud, where a Service's load balancer remains after its cluster is deleted."""
     LoadBalancers(PROJECT, "us-central1", "yard", cloud.store).ensure("a1", service("web", annotations))
     cloud.delete(cluster)
     if not annotations:

@@ -1,4 +1,4 @@
-"""Node pools of GKE and the machines that they become."""
+"""Node pools of GKE and their machines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_pool_without_autoscaling_has_its_node_count(cloud, cluster):
 
 
 def test_a_gpu_pool_at_zero_shows_its_template(cloud, cluster):
-    """Seed row S03: the autoscaler knows label, taint and GPU of a pool that has no node."""
+    """Seed row S03: the autoscaler knows label, taint and GPU of a pool without nodes."""
     taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
     cloud.create(POOL, gpu_pool(cluster, {"taints": [taint]}))
     group = fleet(cloud).groups()[0]
@@ -340,8 +340,8 @@ def test_a_pool_whose_nodes_do_not_start_is_kept_by_the_engine(cloud, cluster):
 
 
 def test_a_gpu_pool_whose_first_node_failed_needs_no_change_afterwards(cloud, cluster):
-    """k8s-config-connector#228: the taint that GKE adds beside a declared one was a change that nothing could make
-    while the zone had no machine. Ours declares GKE's own, as it is."""
+    """k8s-config-connector#228: the taint that GKE adds to a declared one was a change that could not be applied while
+    the zone had no machine. The library declares GKE's own taint, unchanged."""
     cloud.create(POOL, cpu_pool(cluster))
     taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
     props = gpu_pool(cluster, {"taints": [taint]}, initialNodeCount=1)

@@ -1,4 +1,4 @@
-"""Objects on Google Cloud of which no state knows; the types are all those of the repository's own stack."""
+"""Objects on Google Cloud that are in no state; the types are all those of the repository's own stack."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_objects_of_lost_answers_are_deleted(cloud, choice) -> None:
 
 
 def test_an_object_in_a_state_is_not_an_orphan(cloud) -> None:
-    """reliability case R7: of two stacks in one project, `down` of one does not touch what the other one knows."""
+    """reliability case R7: with two stacks in one project, `down` of one does not touch the objects of the other."""
     made = bring_up(cloud, recorded("dev-gke"))
     known = [{"urn": "u", "type": cloud.made[id][0], "id": id, "custom": True} for id in made[:-1]]
     state = Stack("prod").state

@@ -1,4 +1,4 @@
-"""What the sandbox's Google Cloud does for networks, clusters and rights beyond storing them."""
+"""Behavior of the sandbox's Google Cloud for networks, clusters and permissions beyond storing them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TestFirewallRulesOfGke:
         assert leftovers() == []
 
     def test_the_network_of_a_failed_cluster_is_not_deleted(self, cloud, cluster, network, subnetwork) -> None:
-        """As a network does not whose firewall rules or endpoint groups Google has not collected yet."""
+        """The same as for a network whose firewall rules or endpoint groups Google has not collected yet."""
         rule = next(name for _, name, _ in cloud.store.select("compute.firewalls"))
         with cloud.store.transaction() as db:
             db.execute("UPDATE objects SET owner_collection = '', owner_name = '' WHERE name = ?", (rule,))
@@ -205,7 +205,7 @@ class TestRights:
         assert cloud.take("gcp:projects/iAMMember:IAMMember", id), "found again by its id"
 
     def test_an_existing_bucket_may_be_outside_the_sandbox(self, cloud, cluster) -> None:
-        """Its name is all that the sandbox knows of it, and a destroy leaves nothing on it."""
+        """The sandbox knows only its name, and a destroy leaves nothing on it."""
         condition = {"title": "below train/", "expression": "true"}
         props = {"bucket": "acme-data", "role": "roles/storage.objectViewer", "member": POD, "condition": condition}
         id, _ = cloud.create(BUCKET_MEMBER, props)

@@ -1,4 +1,4 @@
-"""What GKE's API refuses of a node pool, and what its nodes say of themselves."""
+"""Node pools that GKE's API refuses, and the labels and resources of their nodes."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_a_pool_that_google_would_accept(cloud, config, more):
 
 
 def shape(cloud, cluster: str, config: dict[str, Any], **more: Any) -> NodeShape:
-    """The node that the autoscaler expects of a pool without any."""
+    """The node that the autoscaler expects in a pool without nodes."""
     cloud.create(POOL, gpu_pool(cluster, config, **more))
     (group,) = Fleet(PROJECT, "us-central1", "yard", cloud.store).groups()
     return group.template
@@ -262,7 +262,7 @@ def test_nodes_have_labels_for_their_volume_types_and_gpu_driver(cloud, cluster)
 
 @pytest.mark.parametrize("labels", [{}, {"gke-no-default-nvidia-gpu-device-plugin": "true"}])
 def test_a_label_disables_gkes_device_plugin_and_driver(cloud, cluster, labels):
-    """NVIDIA/aicr#2047: the label takes away the driver that GKE installs, not the plugin alone."""
+    """NVIDIA/aicr#2047: the label disables the driver that GKE installs, not only the plugin."""
     cloud.create(POOL, gpu_pool(cluster, {**a100(), "labels": labels}, initialNodeCount=1))
     for machine in Fleet(PROJECT, "us-central1", "yard", cloud.store).machines():
         assert machine.gpu_ready_by == ("device-plugin" if labels else "cloud")

@@ -1,4 +1,4 @@
-"""The engine of the provider: what a preview refuses, and the life of objects of every type."""
+"""The engine of the provider: refusals in a preview, and create, update and delete of objects of every type."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_network_is_created_updated_and_deleted(cloud):
 
 @pytest.mark.parametrize(("named", "first"), [({}, False), ({"name": "net"}, True)])
 def test_an_auto_named_object_is_replaced_without_a_gap(cloud, named, first):
-    """As the engine asks: for the difference with the old name, for the replacement without the old inputs."""
+    """As the engine does: the difference with the old name, the replacement without the old inputs."""
     given = {"autoCreateSubnetworks": False, **named}
     id, _ = cloud.create(NETWORK, given)
     token, name, inputs, outputs = cloud.made[id]

@@ -1,4 +1,4 @@
-"""The repository's own GKE stack, resource by resource as the engine would bring it up and take it down."""
+"""The repository's own GKE stack, created and deleted resource by resource as the engine does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.test_gcp_platform import CHOICES
 
 
 def bring_up(cloud: Cloud, recording: Recording) -> list[str]:
-    """Makes what the recording asked for, in its order, and looks that nothing of it drifts; returns the ids."""
+    """Creates the recorded resources in their order, and checks that none of them drifts; returns the ids."""
     (settings,) = recording.all("pulumi:providers:gcp")
     config, failures = cloud.provider.schema.provider_config(settings.inputs)
     assert not failures
@@ -32,7 +32,7 @@ def bring_up(cloud: Cloud, recording: Recording) -> list[str]:
         for key, value in resource.outputs.items():
             if isinstance(value, str) and isinstance(outputs.get(key), str):
                 real[value] = outputs[key]
-        # A recorded id is a name too.
+        # A recorded id is also a name.
         real[resource.id] = id
 
     for id in order:

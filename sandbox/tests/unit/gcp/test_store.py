@@ -102,7 +102,8 @@ def test_two_processes_lose_no_update(store):
 
 
 def test_the_first_use_waits_for_others_that_open_the_new_file(tmp_path):
-    """Turning on a write-ahead log would not wait: "database is locked", seen at the start of a busy machine's `up`."""
+    """A write-ahead log would not wait when it is turned on: "database is locked", seen in an `up` on a busy
+    machine."""
     store = Store(tmp_path / "objects.sqlite")
     other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")

@@ -92,7 +92,7 @@ def sandbox_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def toys() -> list[Toy]:
-    """The providers that the host has made, oldest first."""
+    """The providers that the host has created, oldest first."""
     return []
 
 
@@ -116,7 +116,7 @@ def served(sandbox_home: Path, toys: list[Toy]) -> Iterator[Path]:
 
 @pytest.fixture
 def launch(served: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], Any]]]:
-    """Launches the aws shim as the engine does; gives the process and a stub of its provider."""
+    """Starts the aws shim as the engine does; returns the process and a stub of its provider."""
     launched: list[subprocess.Popen[str]] = []
 
     def launch() -> tuple[subprocess.Popen[str], Any]:
@@ -136,7 +136,7 @@ def launch(served: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], A
 
 @pytest.fixture
 def write_faults(sandbox_home: Path) -> Callable[..., Faults]:
-    """Writes faults.json and returns fresh `Faults`."""
+    """Writes faults.json and returns new `Faults`."""
 
     def write(*faults: Any) -> Faults:
         with tempfile.NamedTemporaryFile("w", dir=sandbox_home, delete=False) as draft:

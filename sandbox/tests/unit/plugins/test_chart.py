@@ -1,4 +1,4 @@
-"""Finding charts: how reachability is decided, once, and what a stand-in is called."""
+"""Finding charts: the reachability check, and the names of stand-ins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandbox.plugins.provider import ProviderError
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
-    """A server that has nothing, and what it was asked."""
+    """A server without any content, and its received requests."""
     asked: list[str] = []
 
     class Nothing(http.server.BaseHTTPRequestHandler):
@@ -142,7 +142,8 @@ def test_the_last_lines_of_helms_stderr() -> None:
 
 
 def test_a_manifest_is_parsed_as_kubernetes_parses_it() -> None:
-    """field case C1: a lone `=`, as in the Prometheus operator's kinds, ends nobody's release; words are no object."""
+    """field case C1: a lone `=`, as in the Prometheus operator's kinds, fails no release; plain text is not an
+    object."""
     kind = "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {enum: [!=, =, =~]}".replace("!=", "'!='")
     found = list(chart.objects(f"{kind}\n---\n# nothing\n---\njust words\n"))
     assert found == [

@@ -1,4 +1,4 @@
-"""Shim and host end to end, spoken to as the engine speaks: over the shim's port, by gRPC."""
+"""Shim and host end to end, over the shim's port by gRPC as the engine does."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_each_launch_is_a_separate_instance(launch: Launch, toys: list[Toy]) -> 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_instance_ends_with_its_shim(launch: Launch, toys: list[Toy], ended_by: signal.Signals) -> None:
-    """SIGINT above all: the engine waits five seconds for a plugin that ignores it, at the end of every command."""
+    """Above all SIGINT: the engine waits five seconds for a plugin that ignores it, at the end of every command."""
     shim, stub = launch()
     os.kill(shim.pid, ended_by)
     shim.wait(timeout=2)

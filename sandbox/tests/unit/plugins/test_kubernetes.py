@@ -1,4 +1,4 @@
-"""What the kubernetes provider decides without a cluster: names, diffs, replacements, kubeconfigs, pruning."""
+"""Decisions of the kubernetes provider without a cluster: names, diffs, replacements, kubeconfigs, pruning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The providers' ports on loopback answer to their own user only (security case C1, its siblings)."""
+"""The providers' ports on loopback accept calls only from their own user (security case C1, related)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import os, sys, grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2_grpc
 if sys.argv[2] == "other":
-    os.seteuid(65534)  # a socket belongs to who opens it
+    os.seteuid(65534)  # a socket belongs to the user that opens it
 stub = provider_pb2_grpc.ResourceProviderStub(grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}"))
 try:
     print("VERSION", stub.GetPluginInfo(empty_pb2.Empty(), timeout=20).version)

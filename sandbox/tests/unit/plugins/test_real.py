@@ -1,4 +1,4 @@
-"""The real Kubernetes provider is taken when it is asked for and there, and never otherwise."""
+"""The real Kubernetes provider is used if it is selected and installed, and never otherwise."""
 
 from __future__ import annotations
 

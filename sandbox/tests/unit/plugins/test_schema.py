@@ -1,4 +1,4 @@
-"""The SDKs as schemas: wrong inputs of every package are refused with their path, right ones pass."""
+"""The SDKs as schemas: wrong inputs of every package are refused with their path, valid ones pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire format: what goes out comes back, and every magic string is understood."""
+"""The wire format: values survive a round trip, and every magic string is decoded."""
 
 from __future__ import annotations
 
