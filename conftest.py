@@ -5,12 +5,13 @@ Tests see neither a real cloud nor the person's own settings.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import gc
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
             )
 
     return compare
+
+
+@pytest.fixture
+def event_loop() -> Iterator[None]:
+    """An event loop, which Outputs need; a recording that ran before may have closed its own."""
+    mine = asyncio.new_event_loop()
+    asyncio.set_event_loop(mine)
+    yield
+    mine.close()

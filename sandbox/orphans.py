@@ -23,8 +23,8 @@ _PROTECTED = {"deletionProtection": False, "deletionProtectionEnabled": False, "
 
 
 def of(stack: Stack) -> list[Made]:
-    """What may be the stack's orphans in the clouds, newest first; without an id where no answer ever told one. What
-    lives in a cluster goes with the cluster."""
+    """The stack's possible orphans in the clouds, newest first; without an id if no answer contained one. Objects in
+    a cluster are deleted with the cluster."""
     known = _known()
     return [
         made
@@ -34,7 +34,7 @@ def of(stack: Stack) -> list[Made]:
 
 
 def forget(stack: Stack, everything: bool = False) -> None:
-    """Takes out of the journal what the stack's state knows by now; with `everything` all that the stack made."""
+    """Removes from the journal what is in the stack's state; with `everything`, all objects of the stack."""
     known = _known()
     journal.keep(
         lambda made: made.stack != stack.name or not (everything or (made.type, made.id) in known),
@@ -42,7 +42,7 @@ def forget(stack: Stack, everything: bool = False) -> None:
 
 
 def announce(stack: Stack, report: Report) -> None:
-    """Reports those orphans of the stack that block nothing, so that no error ever mentions them."""
+    """Reports the orphans of the stack that block nothing; no error ever mentions them."""
     left = [made for made in _found(of(stack)) if made.type in conflicts.LEAKS and _exists(made)]
     if left:
         report(
@@ -64,7 +64,7 @@ def remove(stack: Stack, report: Report) -> None:
 
 
 def _found(orphans: list[Made]) -> Iterator[Made]:
-    """The orphans with their ids, each once. Those whose id is unknown are looked for in the cloud."""
+    """The orphans with their ids, each once. For those without an id, it searches the cloud."""
     seen = _known() | {(made.type, made.id) for made in orphans if made.id}
     for made in orphans:
         if made.id:
@@ -88,7 +88,7 @@ def _known() -> set[tuple[str, str]]:
 
 
 def _provider(made: Made) -> SimulatedProvider:
-    """The provider that made it, configured as it was then."""
+    """The provider that created it, with its configuration of that time."""
     from sandbox.plugins import host  # late: it loads gRPC and the clouds' SDKs
 
     provider = host.make(made.type.split(":")[0])
@@ -102,7 +102,7 @@ def _names(left: list[Made]) -> str:
 
 
 def _exists(made: Made, unsure: bool = False) -> bool:
-    """Whether its cloud has it; `unsure` where the cloud cannot say."""
+    """Whether its cloud has it; `unsure` if the cloud gives no answer."""
     try:
         return _provider(made).read(made.type, made.urn, made.id, dict(made.inputs), {}) is not None
     except (ProviderError, ReportedError, LookupError):

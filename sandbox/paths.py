@@ -1,4 +1,4 @@
-"""Where everything of the sandbox lies: one folder, `.sandbox/` in the clone, or `$GPUYARD_SANDBOX`.
+"""The sandbox's files: all in one folder, `.sandbox/` in the clone, or `$GPUYARD_SANDBOX`.
 
 Layout (all of it disposable; `make down` removes it, apart from `attic/`, and nothing that is not named here):
 
@@ -8,13 +8,13 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     aws/         snapshot of the AWS server       gcp/       the Google Cloud store
     clusters/    one folder per control plane     faults.json  failures to inject (sandbox/plugins/faults.py)
     kube/        one kubeconfig per stack         shell/     what `make shell` starts a shell with
-    caller.json  who is at the sandbox, and where (sandbox/caller.py)
+    caller.json  identity and address of the caller (sandbox/caller.py)
     machine_types.json  machine types that are newer than the sandbox's EC2 (sandbox/aws/machine_types.py)
     attic/       what a recovery set aside, never deleted by a command
-    helm/        Helm's own folders               lock       who is at work (lock.py)
+    helm/        Helm's own folders               lock       the running command (lock.py)
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
 
-The folder is readable by its owner only, and marked when it is made. A folder without the mark holds other data:
+The folder is readable by its owner only, and gets a marker when it is created. A folder without it has other data:
 nothing is written into it, started from it or removed from it.
 """
 
@@ -35,10 +35,10 @@ LAYOUT = frozenset(
         "helm", "faults.json", "caller.json", "machine_types.json", "lock", "last-stack",
     )
 )  # fmt: skip
-"""Names of the entries that are a sandbox's in its folder, and that `make down` removes."""
+"""Names of the sandbox's entries in its folder, which `make down` removes."""
 
 _WISHES = frozenset(("faults.json", "caller.json", "machine_types.json"))
-"""What a person writes there, also before the first `make up`."""
+"""Files that the user writes, possibly before the first `make up`."""
 
 _CHOOSE = "unset GPUYARD_SANDBOX, or set it to a new or empty folder of yours"
 

@@ -1,11 +1,11 @@
-"""The `pulumi` of a sandbox shell: the real one, after which the stack files are as the person left them.
+"""The `pulumi` of a sandbox shell: the real one, which leaves the user's stack files unchanged.
 
-Pulumi notes the salt of the sandbox's passphrase in `Pulumi.STACK.yaml`, and writes the whole file in its own spelling
-when it does. A file that says the same as before gets its very bytes back; one that the person changed with `pulumi
-config set` only loses the salt; a file that already had a salt or secrets is left alone.
+Pulumi writes the salt of the sandbox's passphrase into `Pulumi.STACK.yaml`, and reformats the whole file. A file with
+unchanged content gets its original bytes back. From a file that the user changed with `pulumi config set`, only the
+salt is removed. A file that already had a salt or secrets is not changed.
 
-The passphrase is in this repository. A secret under it in a file that is committed would be public, so a file that
-a command wrote such a secret into gets its bytes of before back, or goes if it is new, and the command ends with 1.
+The passphrase is in this repository. A secret under it in a file that is committed would be public, so a file in
+which a command wrote such a secret is restored, or deleted if it is new, and the command exits with 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     child = subprocess.Popen(
         [pulumi, *arguments],
         preexec_fn=lambda: signal.signal(signal.SIGINT, ours or signal.SIG_DFL),
-        umask=0o077,  # of the state, which holds the kubeconfigs under a passphrase that everybody has
+        umask=0o077,  # for the state, which has kubeconfigs under a public passphrase
     )
     code = child.wait()
     exposed = withdraw(before)
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def withdraw(before: Mapping[Path, bytes]) -> list[str]:
-    """Takes new secrets out of the stack files again, with all else that the command wrote there; gives their names."""
+    """Restores the stack files in which the command wrote new secrets; returns their names."""
     exposed = []
     for path in _stack_files():
         now, text = path.read_bytes(), before.get(path)
@@ -71,7 +71,7 @@ def withdraw(before: Mapping[Path, bytes]) -> list[str]:
 
 
 def restore(before: Mapping[Path, bytes]) -> None:
-    """Takes the salt out of the files again; see the module."""
+    """Removes the salt from the files again; see the module's docstring."""
     for path, text in before.items():
         now = path.read_bytes() if path.exists() else b""
         if now == text or b"secure:" in text or _SALT.search(text) or not _SALT.search(now):

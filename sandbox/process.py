@@ -1,12 +1,12 @@
-"""Long-running processes of the sandbox: started once, found again by any later command, stopped for good.
+"""Long-running processes of the sandbox: started once, found again by any later command, stopped completely.
 
 Each process has a name, a record `run/NAME.json` (pid, the kernel's start time of that pid, port, data) and a log
-`run/NAME.log`. The start time tells a process from a stranger that got the same pid after a reboot, so that nothing
-foreign is ever signalled. Every process runs in its own session, with `GPUYARD_PROCESS=NAME` and
-`GPUYARD_SANDBOX` in its environment; `strays()` finds by that mark what a killed command left behind, grandchildren
-included.
+`run/NAME.log`. The start time distinguishes a process from another one with the same pid after a reboot, so that
+other programs never get a signal. Every process runs in its own session, with `GPUYARD_PROCESS=NAME` and
+`GPUYARD_SANDBOX` in its environment; `strays()` finds by that mark the remaining processes of a killed command,
+including grandchildren.
 
-Not in here: what the processes are. Times are seconds. Needs Linux's /proc or a `ps` that knows `lstart`.
+Does not know what the processes do. Times are seconds. Needs Linux's /proc or a `ps` that knows `lstart`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sandbox import paths
 from sandbox.errors import SandboxError
 
 MARK = "GPUYARD_PROCESS"
-"""Environment variable that every process of a sandbox and its children carry."""
+"""Environment variable of every process of a sandbox and its children."""
 
 PORTS = range(17_000, 30_000)
 """Below Linux's ephemeral ports and Kubernetes' node ports, so that a port stays free until its server is back."""
@@ -46,7 +46,7 @@ _handed_out: set[int] = set()
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the sandbox, as its record tells. `data` is whatever its starter wanted to find again."""
+    """A process of the sandbox, from its record. `data`: values that its starter stored."""
 
     name: str
     pid: int
@@ -77,8 +77,8 @@ def start(
     Args:
         env: the whole environment (default: this process's own); the marks are added.
         ready: polled; an OSError in it means "not yet".
-        what: what a person calls it, for messages.
-        port: where it will listen; refused beforehand when something else listens there.
+        what: its name in messages.
+        port: where it will listen; refused at once if another process listens there.
 
     Raises SandboxError with the end of the log when the process dies or is not ready in time; it is stopped then.
     """

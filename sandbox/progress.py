@@ -1,4 +1,4 @@
-"""What a person sees while the engine works: a few live lines on a terminal, plain lines anywhere else.
+"""The progress output while the engine works: a few live lines on a terminal, plain lines anywhere else.
 
 Goes to stderr, so that stdout stays free for what a program reads.
 """
@@ -61,7 +61,7 @@ class Progress:
         self._beat()
 
     def end(self, urn: str, operation: str) -> None:
-        """`operation` may tell more than what was begun: a refresh ends as an update where something had changed."""
+        """`operation` may differ from the one at the start: a refresh ends as an update if something has changed."""
         if urn not in self._running:
             return
         label, begun, since = self._running.pop(urn)

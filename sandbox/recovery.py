@@ -1,11 +1,11 @@
-"""What the next command does about a previous one that was killed, a reboot, or a damaged file.
+"""Repairs by the next command after a killed command, a reboot, or a damaged file.
 
 Called with the sandbox's lock held, so no other command of the sandbox is at work. In this order:
 
-1. an engine that its killed parent left behind is stopped;
+1. an engine whose parent was killed is stopped;
 2. a state file that cannot be read is replaced by the engine's own backup, else set aside in `attic/`;
-3. the lock that a killed engine left on the stack is taken away;
-4. what was "being created" is taken into the state if the provider host's journal knows its id, else forgotten;
+3. the lock that a killed engine left on the stack is removed;
+4. what was "being created" is added to the state if the provider host's journal has its id, and otherwise dropped;
 5. after that, and after a restart of a cloud, state is compared with the clouds (`pulumi refresh`).
 """
 
@@ -50,7 +50,7 @@ def recover(engine: Engine, restarted: bool, report: Report) -> None:
 
 
 def settle(latest: dict, made: dict[str, str]) -> dict:
-    """The state without pending operations: what was being created is in it under the id that the journal knows.
+    """The state without pending operations: an object that was being created is in it with its id from the journal.
 
     A refresh afterwards reads those objects, and drops those that were never finished. It also finds how far an update
     or a deletion had come. `pulumi refresh --import-pending-creates` does not help: 3.259 forgets the imported ones,
@@ -72,7 +72,8 @@ def settle(latest: dict, made: dict[str, str]) -> dict:
 
 
 def end_orphans(report: Report) -> None:
-    """Stops engines whose command was killed: politely, since they still write state, then for good."""
+    """Stops engines whose command was killed: first with a signal to end, since they still write state, then by
+    force."""
     left = process.strays("engine")
     if not left:
         return
@@ -140,12 +141,12 @@ def set_aside(path: Path) -> Path:
 
 
 def _mark(stack: Stack) -> Path:
-    """Stands for: a repair asks for a comparison of this stack's state with the clouds."""
+    """The file by which a repair requests a comparison of this stack's state with the clouds."""
     return paths.folder("run") / f"refresh-{stack.name}"
 
 
 def _unlock(engine: Engine, report: Report) -> None:
-    """Takes away locks of engines that are dead; one that lives (a plain `pulumi` in a shell) is respected."""
+    """Removes locks of dead engines; the lock of a running one (a plain `pulumi` in a shell) is respected."""
     folder = paths.home() / "state" / ".pulumi" / "locks" / "organization" / project() / engine.stack.name
     locks = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for lock in locks:

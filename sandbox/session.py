@@ -1,6 +1,6 @@
-"""An open sandbox: tools in place, simulated clouds running, the stack known to the engine and put right if need be.
+"""An open sandbox: tools in place, simulated clouds running, the stack known to the engine and repaired if necessary.
 
-`opened` is what every command that runs the engine goes through.
+Every command that runs the engine uses `opened`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def opened(stack: Stack, command: str) -> Iterator[Engine]:
 
 
 def prepare(stack: Stack) -> Engine:
-    """Starts what is not running and recovers from what went wrong before; the lock must be held."""
+    """Starts what is not running and repairs the effects of earlier failures; the lock must be held."""
     tools = provide()
     recovery.end_orphans(report)
     recovery.repair_state(stack, report)

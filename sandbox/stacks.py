@@ -1,8 +1,8 @@
-"""The stacks of the project as the sandbox sees them: which there are, their config, and what state says of them.
+"""The stacks of the project as the sandbox sees them: their names, config and state.
 
 The tracked `Pulumi.STACK.yaml` stays as it is: Pulumi is given a copy below `.sandbox/config/`, in which it may note
 the salt of the sandbox's passphrase. State is read from the file backend directly (`state/.pulumi/stacks/PROJECT/`),
-which costs milliseconds where asking the engine costs a second. Nothing in here writes state.
+which costs milliseconds where asking the engine costs a second. This module never writes state.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ class Stack:
 
     @property
     def cloud(self) -> str:
-        """`aws` or `gcp`; what the config says, else what the project declares as the default."""
+        """`aws` or `gcp`, from the config or else from the project's default."""
         return str(self.config.get(f"{project()}:cloud") or _declared("cloud") or "aws")
 
     @property
     def region(self) -> str:
-        """Region of the stack's cloud, as far as the config says it."""
+        """Region of the stack's cloud, if the config sets it."""
         keys = ("aws:region", "gcp:region", f"{project()}:region")
         preferred = keys if self.cloud == "aws" else (keys[1], keys[2])
         return next(
@@ -151,7 +151,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def _check_shape(latest: Any) -> None:
-    """Raises ValueError where a checkpoint has not the shape that its readers here rely on."""
+    """Raises ValueError if a checkpoint does not have the shape that this module relies on."""
     if not isinstance(latest, dict) or not isinstance(latest.get("manifest") or {}, dict):
         raise ValueError("no checkpoint")
     resources, pending = latest.get("resources") or [], latest.get("pending_operations") or []
@@ -181,7 +181,7 @@ def existing() -> list[Stack]:
 
 
 def chosen(name: str | None) -> Stack:
-    """The named stack, else `$STACK`, else the one brought up last, else dev."""
+    """The named stack, or else `$STACK`, the last one that was brought up, or dev."""
     remembered = stack_file.text(paths.home() / "last-stack").strip()
     name = name or os.environ.get("STACK") or (remembered if _NAME.fullmatch(remembered) else "") or "dev"
     if not _NAME.fullmatch(name):

@@ -33,7 +33,7 @@ _CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 
 
 def collect(stack: Stack) -> Facts:
-    """Everything about the sandbox and one stack. Raises nothing for what is not up."""
+    """All facts about the sandbox and one stack. Parts that are not up raise no error."""
     problems: list[str] = []
     checkpoint = _attempt(problems, "state", stack.checkpoint, Checkpoint({}))
     plane = plane_of(checkpoint)
@@ -121,7 +121,7 @@ def node_pools(of: Fleet) -> list[Facts]:
 
 
 def _common(labels: list[dict[str, str]]) -> dict[str, str]:
-    """What the nodes of all groups have: not the zone of one of them."""
+    """The labels that the nodes of all groups have in common, without the zone of a single group."""
     first, *others = labels
     return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
 
@@ -201,7 +201,7 @@ def inventory(cloud: str) -> dict[str, int]:
 
 
 def leftovers(cloud: str) -> list[str]:
-    """Objects that a destroy of all stacks should not have left."""
+    """Objects that remain after a destroy of all stacks although they should not."""
     return importlib.import_module(_CLOUDS[cloud]).leftovers()
 
 
@@ -227,7 +227,7 @@ def _machine_types(group: Group) -> list[str]:
 
 
 def _capacity(rungs: list[Group]) -> list[str]:
-    """How the machines are bought, by the groups' labels, else by the cloud; in the order that a ladder tries them."""
+    """The capacity types by the groups' labels, or else by the cloud, in the order of the ladder."""
     ladder = ("capacity_block", "reserved", "flex", "spot", "on_demand")
     return sorted(
         {_bought(rung) for rung in rungs}, key=lambda each: (each not in ladder, each in ladder and ladder.index(each))

@@ -1,4 +1,4 @@
-"""Renders the facts of `status.py` as text for a person. It queries nothing."""
+"""Renders the facts of `status.py` as text for the user. It queries nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str
 
 
 def done(resources: int, changes: dict[str, int]) -> str:
-    """What there is now, and what `up` did about what was there, in counts as those of a preview."""
+    """The current objects, and what `up` did to existing ones, with the counts of a preview."""
     shown = ("create", "update", "replace", "delete")
     counts = {DONE[operation]: changes[operation] for operation in shown if changes.get(operation)}
     if not counts:

@@ -14,7 +14,7 @@ from sandbox.cluster import control_plane
 from sandbox.errors import ReportedError
 
 PERIOD = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 _TRIES = 3
 _FAREWELL = 5.0
@@ -31,7 +31,7 @@ def watching(report: Callable[[str], None], period: float = PERIOD) -> Iterator[
         yield
     finally:
         ended.set()
-        # The rest goes on while a process is started again: a program that needs it waits for it, and reports that.
+        # The run continues while a process is restarted: a program that needs it waits for it, and reports that.
         thread.join(timeout=_FAREWELL)
 
 

@@ -1,7 +1,8 @@
 """The guide's sample workloads, as Kubernetes objects: the training job and a plain pod.
 
-Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); what the guide does not say
-(names, images, how long a run takes, the second toleration) is ours and marked so. The job is the same on both clouds.
+Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); values that are not in
+the guide (names, images, the duration of a run, the second toleration) are ours and marked so. The job is the same
+on both clouds.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ def test_keys_of_free_form_maps_are_not_translated(provider: LibraryProvider) ->
     }
 
 
+@pytest.mark.usefixtures("event_loop")
 def test_unknown_keys_reach_the_components_check(provider: LibraryProvider) -> None:
     """Otherwise a misspelled `capacity` would create an on-demand pool."""
     assert mapped(provider, {"pool": {"capacty": ["spot"]}, "zone": "a"}) == {
@@ -98,4 +99,4 @@ def test_docstrings_of_inherited_fields_are_found() -> None:
     assert docstrings.of_field(Derived, "size") == "How many.\n\nIn nodes."
     assert docstrings.of_field(Derived, "plain") is None
     assert docstrings.of_field(int, "real") is None
-    assert docstrings.of_class(Base) == "What all have."
+    assert docstrings.of_class(Base) == "Fields that all have."

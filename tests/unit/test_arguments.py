@@ -1,7 +1,5 @@
 """The check of arguments against their declaration."""
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pulumi
@@ -54,13 +52,7 @@ def found(**changes: Any) -> list[checks.Problem]:
     return list(arguments.problems(MachineArgs, {**GIVEN, **changes}))
 
 
-@pytest.fixture(autouse=True)
-def loop() -> Iterator[None]:
-    """Outputs need an event loop, which an earlier recording may have closed."""
-    mine = asyncio.new_event_loop()
-    asyncio.set_event_loop(mine)
-    yield
-    mine.close()
+pytestmark = pytest.mark.usefixtures("event_loop")
 
 
 def test_valid_arguments_are_accepted() -> None:

@@ -224,15 +224,15 @@ def test_an_old_go_is_not_used(machine, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_an_unknown_name_is_reported() -> None:
-    with pytest.raises(ToolError, match="no tool named 'helmm'"):
+    with pytest.raises(ToolError, match="'helmm' is not a known tool"):
         provide.provide(["helmm"])
 
 
-def test_an_unwritable_cache_is_reported(machine, monkeypatch, tmp_path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(machine, monkeypatch, tmp_path) -> None:
     machine()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GPUYARD_TOOLS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ToolError, match="cannot be made"):
+    with pytest.raises(ToolError, match="cannot be created"):
         provide.provide(["helm"], lambda line: None)
 
 
