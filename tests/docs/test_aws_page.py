@@ -271,7 +271,7 @@ def test_what_is_protected_is_what_the_page_names() -> None:
     }
     assert kept == set(named)
     words = list(named.values())
-    assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
+    assert f"protects {', '.join(words[:-1])} and {words[-1]}:" in PAGE
 
 
 def test_a_destroy_goes_in_the_order_that_the_page_says() -> None:
