@@ -228,7 +228,7 @@ def test_prometheus_and_rules_fit_what_a_cluster_has() -> None:
         (
             Alerts,
             {"system": "prometheus_operator", "namespace": "A"},
-            "'A': not a valid Kubernetes namespace name",
+            "not a valid Kubernetes namespace",
         ),
         (ClusterAutoscaler, {"cluster": "c", "region": "r", "kubernetes_version": "1.2", "node_pools": {}}, "1.2"),
     ],
