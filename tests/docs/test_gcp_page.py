@@ -134,7 +134,7 @@ def test_every_api_and_what_it_is_for(chosen: list[Stack]) -> None:
 
 def test_an_api_without_a_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(access.APIS, "file")
-    with pytest.raises(KeyError, match="APIS .*what needs the API file"):
+    with pytest.raises(KeyError, match=r"APIS .*what needs the API file"):
         access.apis([Stack("dev-gke", recorded("dev-gke"))], [])
 
 
