@@ -86,6 +86,15 @@ class Shape:
         }
         return replace(self, fields={**self.fields, **changed})
 
+    def documented(self, **docs: str) -> "Shape":
+        """The shape with other docstrings of some fields.
+
+        Raises:
+            KeyError: it has no such field.
+        """
+        changed = {name: replace(self.fields[name], doc=doc, default=_default(doc)) for name, doc in docs.items()}
+        return replace(self, fields={**self.fields, **changed})
+
     def renamed(self, **names: str) -> "Shape":
         """The shape with fields renamed: old=new.
 
@@ -247,6 +256,12 @@ def _value_problems(
             return
         for index, each in enumerate(value):
             yield from _value_problems(f"{path}[{index}]", parts[0], each, outputs, spelling)
+    elif inner is Any and isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _value_problems(f"{path}.{key}", Any, each, outputs, spelling)
+    elif inner is Any and isinstance(value, (list, tuple)):
+        for index, each in enumerate(value):
+            yield from _value_problems(f"{path}[{index}]", Any, each, outputs, spelling)
     elif inner in _KINDS and not _is(inner, value):
         yield Problem(path, value, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
 
@@ -337,11 +352,12 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         return cleaned(inner, value, spelling)
     parts = typing.get_args(inner)
-    if parts and isinstance(value, Mapping):
-        return {key: _clean(parts[1], each, spelling) for key, each in value.items()}
-    if parts and isinstance(value, Sequence) and not isinstance(value, str):
-        return [_clean(parts[0], each, spelling) for each in value]
-    return int(value) if inner is int and isinstance(value, float) else value
+    if isinstance(value, Mapping):
+        return {key: _clean(parts[1] if parts else Any, each, spelling) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_clean(parts[0] if parts else Any, each, spelling) for each in value]
+    # Under Any, too: a whole number in settings that are passed on is meant as one.
+    return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 
 
 def names(*declared: Any) -> frozenset[str]:

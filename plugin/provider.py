@@ -76,7 +76,8 @@ class LibraryProvider(ComponentProvider):
         check refuses it."""
         if isinstance(value, Mapping):
             if declared.additional_properties:
-                return {key: self._value(each, declared.additional_properties) for key, each in value.items()}
+                # The engine keeps no order of a map's keys, and for zones the first ones count.
+                return {key: self._value(value[key], declared.additional_properties) for key in sorted(value)}
             if declared.ref and (named := self.get_type_definition(declared)):
                 return self._mapped(value, named.properties, named.properties_mapping)
         if isinstance(value, list) and declared.items:

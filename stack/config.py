@@ -9,6 +9,11 @@ from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 from components.clouds import AWS, CLOUDS
 
+KEYS = (
+    "cloud", "network", "cluster", "node_pools", "storage", "addons", "charts", "images", "deletion_protection", "tags",
+)  # fmt: skip
+"""The keys under `gpuyard:`, which are the same on every cloud. Known without a cloud's SDK."""
+
 
 def cluster(arguments: Shape, *further: Field) -> Shape:
     """The section `cluster`. `arguments`: those that the file sets, including the cluster's physical name."""
@@ -25,32 +30,30 @@ def section(name: str, contents: Shape, doc: str) -> Field:
 
 def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, addons: Shape) -> Shape:
     """Everything under `gpuyard:` on one cloud."""
-    return Shape(
-        "Config",
-        {
-            each.name: each
-            for each in (
-                Field("cloud", str, False, f"Cloud of this environment: {' or '.join(CLOUDS)}.", AWS),
-                Field("network", network, True, "The network."),
-                section("cluster", cluster, "The cluster."),
-                Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
-                section("storage", storage, "Volumes."),
-                section("addons", addons, "What is installed in the cluster."),
-                section("charts", shape(ChartsArgs), "Where Helm charts come from."),
-                section("images", shape(ImagesArgs), "Where container images come from."),
-                Field(
-                    "deletion_protection",
-                    bool,
-                    False,
-                    "Whether the clouds and Pulumi refuse to delete the cluster, its network and its file systems.",
-                    True,
-                ),
-                Field(
-                    "tags",
-                    dict[str, str],
-                    False,
-                    "Tags (labels on Google Cloud) of everything that supports them, including nodes and volumes.",
-                ),
-            )
-        },
-    )
+    fields = {
+        each.name: each
+        for each in (
+            Field("cloud", str, False, f"Cloud of this environment: {' or '.join(CLOUDS)}.", AWS),
+            Field("network", network, True, "The network."),
+            section("cluster", cluster, "The cluster."),
+            Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
+            section("storage", storage, "Volumes."),
+            section("addons", addons, "What is installed in the cluster."),
+            section("charts", shape(ChartsArgs), "Where Helm charts come from."),
+            section("images", shape(ImagesArgs), "Where container images come from."),
+            Field(
+                "deletion_protection",
+                bool,
+                False,
+                "Whether the clouds and Pulumi refuse to delete the cluster, its network and its file systems.",
+                True,
+            ),
+            Field(
+                "tags",
+                dict[str, str],
+                False,
+                "Tags (labels on Google Cloud) of everything that supports them, including nodes and volumes.",
+            ),
+        )
+    }
+    return Shape("Config", {name: fields[name] for name in KEYS})

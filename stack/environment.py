@@ -18,6 +18,7 @@ from components.clouds import AWS, CLOUDS
 
 from . import cloud_keys, on
 from .cloud_keys import CloudKeys
+from .config import KEYS
 from .living import Living
 from .section import Section
 
@@ -152,7 +153,7 @@ def file_of(stack: str) -> str:
 
 
 def _declared() -> list[str]:
-    return [to_camel(name) for name in on.shape(AWS).fields]
+    return [to_camel(name) for name in KEYS]
 
 
 def _typed(text: str) -> Any:

@@ -153,8 +153,8 @@ class Addon:
         """Whether the spec, or its default, switches it on."""
         if not self.toggle:
             return True
-        wanted: Mapping[str, Any] = {**spec}
-        return wanted.get(self.toggle, arguments.shape(EksAddonsSpec).fields[self.toggle].default)
+        wanted: Any = spec.get(self.toggle)
+        return arguments.shape(EksAddonsSpec).fields[self.toggle].default if wanted is None else wanted
 
     def waits_for(self, node_pools: Specs) -> list[str]:
         """Names of the pools that it waits for."""

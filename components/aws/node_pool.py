@@ -43,7 +43,7 @@ class EksNodePoolArgs(TypedDict):
     """ARN of the nodes' IAM role."""
     kubernetes_version: NotRequired[str]
     """Kubernetes minor of the cluster, such as 1.35: the nodes' version, and the pinned image that belongs to it.
-    Default: EKS's newest image at creation, for the version that the cluster has then."""
+    Default: EKS's newest image at creation; the nodes keep that version when the cluster is upgraded."""
     network_id: NotRequired[pulumi.Input[str]]
     """Id of the VPC. Needed by a pool with `interconnect`. Default: none."""
     security_group_id: NotRequired[pulumi.Input[str]]
@@ -184,7 +184,7 @@ class EksNodePool(pulumi.ComponentResource):
         return aws.eks.NodeGroup(
             group.name,
             cluster_name=args["cluster"],
-            # Always set, so that nodes follow the cluster: without it a group keeps the minor of its creation.
+            # With it nodes follow the cluster; without it a group keeps the minor of its creation.
             version=None if eks.ami else args.get("kubernetes_version"),
             # Without the zone: the autoscaler's priorities are by name, and the zones of a rung have the same one.
             node_group_name_prefix=f"{naming.fit(rung.name, naming.NODE_GROUP_PREFIX_LIMIT - 1)}-",

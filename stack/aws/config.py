@@ -41,8 +41,9 @@ NETWORK = (
     .plus(Field("existing", _EXISTING, False, "An existing VPC and its subnets by zone. Default: a new VPC."))
 )
 _IAM = shape(Iam).plus(config.section("roles", shape(Roles), shape(Iam).fields["roles"].doc))
+_ARGUMENTS = shape(EksClusterArgs)
 CLUSTER = config.cluster(
-    shape(EksClusterArgs).only(
+    _ARGUMENTS.only(
         "cluster_name",
         "version",
         "support",
@@ -54,6 +55,9 @@ CLUSTER = config.cluster(
         "addon_versions",
         "service_cidr",
         "node_policy_arns",
+    ).documented(
+        private_access_cidrs=f"{_ARGUMENTS.fields['private_access_cidrs'].doc.partition(' Default:')[0]} Default: the "
+        "range of the VPC if `public_access_cidrs` is empty, otherwise none."
     ),
     config.section("iam", _IAM, shape(Iam).doc),
 )
@@ -61,6 +65,10 @@ _LUSTRE = shape(FsxLustreArgs).only("zone", "size_gib", "throughput", "s3", "exp
 STORAGE = (
     shape(AwsStorageArgs)
     .only("backups")
+    .documented(
+        backups="Whether the file systems are backed up every day: EFS for 35 days; FSx for Lustre, if it has no "
+        "bucket in `s3`, for 7 days. Default: `false`."
+    )
     .plus(
         Field("lustre", _LUSTRE, False, "An FSx for Lustre file system for data sets. Default: none."),
         Field("buckets", shape(S3BucketsArgs).fields["buckets"].hint, False, "S3 buckets as volumes, by name."),

@@ -225,7 +225,11 @@ def test_storage_class_and_rule_labels_can_be_set() -> None:
             r"machine_types\[0\] = 'g6.x'",
         ),
         (Alerts, {"system": "prometheus_operator", "rule_labels": {"a b": "c"}}, r"rule_labels\.a b = 'c'"),
-        (Alerts, {"system": "prometheus_operator", "namespace": "A"}, "namespace = 'A': not a valid Kubernetes namespace name"),
+        (
+            Alerts,
+            {"system": "prometheus_operator", "namespace": "A"},
+            "namespace = 'A': not a valid Kubernetes namespace name",
+        ),
         (ClusterAutoscaler, {"cluster": "c", "region": "r", "kubernetes_version": "1.2", "node_pools": {}}, "1.2"),
     ],
 )

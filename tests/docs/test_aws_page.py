@@ -272,7 +272,7 @@ def test_the_page_lists_every_protected_resource() -> None:
     }
     assert kept == set(named)
     words = list(named.values())
-    assert f"keeps {', '.join(words[:-1])} and {words[-1]}:" in PAGE
+    assert f"protects {', '.join(words[:-1])} and {words[-1]}:" in PAGE
 
 
 def test_the_page_shows_the_order_of_a_destroy() -> None:

@@ -40,6 +40,8 @@ class MachineArgs(Base):
     """Whether it can be reclaimed. Default: `false`."""
     capacity: NotRequired[list[str]]
     """Kinds of capacity. Default: `[on_demand, spot]`."""
+    settings: NotRequired[dict[str, Any]]
+    """Passed on as they are. Default: none."""
     nodes: NotRequired[int]
     """How many,
     at most 5. Default: `3`."""
@@ -83,6 +85,7 @@ def test_valid_arguments_are_accepted() -> None:
         ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),
         ({"zones": [pulumi.Output.from_input("a")]}, "zones[0]", ["not known", "plain"]),
         ({"disk": {"size_gib": pulumi.Output.from_input(3)}}, "disk.size_gib", ["not known"]),
+        ({"settings": {"a": {"b": [pulumi.Output.from_input(3)]}}}, "settings.a.b[0]", ["not known"]),
     ],
 )
 def test_each_invalid_argument_is_one_problem(changes: dict[str, Any], path: str, words: list[str]) -> None:
@@ -101,6 +104,8 @@ def test_a_component_gets_whole_numbers_and_no_none() -> None:
     """Other languages send every number as a float."""
     args = arguments.checked("Machine x", MachineArgs, {**GIVEN, "nodes": 3.0, "disk": {"size_gib": 2.0}, "spot": None})  # type: ignore[typeddict-item]
     assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}}
+    settings = arguments.cleaned(MachineArgs, {**GIVEN, "settings": {"pods": 5.0, "share": 0.5}})["settings"]
+    assert settings == {"pods": 5, "share": 0.5} and type(settings["pods"]) is int
     assert type(args["nodes"]) is int and type(args["disk"]["size_gib"]) is int
 
 
@@ -120,7 +125,17 @@ def test_values_are_checked_only_if_the_keys_and_types_are_valid() -> None:
 
 def test_a_shape_has_the_fields_of_those_that_it_extends_with_their_docstrings_and_defaults() -> None:
     shape = arguments.shape(MachineArgs)
-    assert list(shape.fields) == ["zones", "name", "subnet_ids", "disk", "disks", "spot", "capacity", "nodes"]
+    assert list(shape.fields) == [
+        "zones",
+        "name",
+        "subnet_ids",
+        "disk",
+        "disks",
+        "spot",
+        "capacity",
+        "settings",
+        "nodes",
+    ]
     assert shape.doc == "A machine." and shape.fields["zones"].doc == "Zones."
     assert shape.fields["nodes"].doc == "How many, at most 5. Default: `3`."
     defaults = {name: each.default for name, each in shape.fields.items()}
