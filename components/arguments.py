@@ -7,8 +7,10 @@ docstring ends with the default. A default that is a value is in backticks: Defa
 """
 
 import difflib
+import enum
 import functools
 import json
+import math
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -240,35 +242,40 @@ def _value_problems(
                 "pass a plain value, such as one from the config",
             )  # fmt: skip
         return
+    # A value for which an Output is accepted may be a secret.
+    shown = f"a {type(value).__name__}" if outputs else value
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         yield from problems(inner, value, path, spelling)
-    elif origin in (dict, Mapping):
+    elif origin in (dict, Mapping) or (inner is Any and isinstance(value, Mapping)):
         if not isinstance(value, Mapping):
-            yield Problem(path, value, "not a map", kind(inner), "write it as a map")
+            yield Problem(path, shown, "not a map", kind(inner), "write it as a map")
             return
         for key, each in value.items():
-            yield from _value_problems(f"{path}.{key}", parts[1], each, outputs, spelling)
-    elif origin in (list, Sequence):
+            if isinstance(key, str):
+                yield from _value_problems(f"{path}.{key}", parts[1] if parts else Any, each, outputs, spelling)
+            else:
+                yield Problem(f"{path}.{key!r}", key, "the key is not text", "keys that are text", "write it as text")
+    elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
             fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
-            yield Problem(path, value, "not a list", kind(inner), fix)
+            yield Problem(path, shown, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0], each, outputs, spelling)
-    elif inner is Any and isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _value_problems(f"{path}.{key}", Any, each, outputs, spelling)
-    elif inner is Any and isinstance(value, (list, tuple)):
-        for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", Any, each, outputs, spelling)
+            yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
     elif inner in _KINDS and not _is(inner, value):
-        yield Problem(path, value, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
+        yield Problem(path, shown, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
+    elif inner is Any and not (value is None or isinstance(value, str) or _is(float, value) or _is(bool, value)):
+        yield Problem(
+            path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"
+        )
 
 
 def _is(wanted: type, value: Any) -> bool:
     if isinstance(value, bool):
         return wanted is bool
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     if wanted is int:
         return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return isinstance(value, (int, float) if wanted is float else wanted)
@@ -276,7 +283,8 @@ def _is(wanted: type, value: Any) -> bool:
 
 def _fix(wanted: type, value: Any) -> str:
     if wanted is str and isinstance(value, (bool, int, float)):
-        return f'put it in quotes: "{str(value).lower()}"'
+        lost = " (YAML reads 1.30 as 1.3)" if isinstance(value, float) else ""
+        return f'put it in quotes: "{str(value).lower()}"{lost}'
     if isinstance(value, str):
         whole = wanted is int and re.fullmatch(r"-?[0-9]+", value)
         if whole or (wanted is bool and value in ("true", "false")):
@@ -347,8 +355,12 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
 
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
     inner, _ = _plain(hint)
-    if isinstance(value, (pulumi.Output, Awaitable)):
+    if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
+        return pulumi.Output.from_input(value)  # once: a coroutine cannot be awaited again
+    if isinstance(value, pulumi.Output):
         return value
+    if isinstance(value, enum.Enum):
+        return value.value  # in a text, an enum of text would be its name
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         return cleaned(inner, value, spelling)
     parts = typing.get_args(inner)

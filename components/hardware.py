@@ -235,7 +235,7 @@ def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
         if bool(numbers.get(first)) != bool(numbers.get(second)):
             yield _as_described(second, numbers.get(second), f"must be set together with `{first}`", "both, or neither")
     if numbers.get("efa", 0) > (cards := numbers.get("network_cards", 1)):
-        yield _as_described("efa", numbers["efa"], "more interfaces than `network_cards`", f"0 to {cards}")
+        yield _as_described("efa", numbers.get("efa", 0), "more interfaces than `network_cards`", f"0 to {cards}")
 
 
 def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:

@@ -59,12 +59,13 @@ def _keys(spec: NodePoolSpec) -> Iterator[Problem]:
 
 
 def _name(cloud: str, name: str) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield Problem(
             "", name, "not a valid pool name",
             "1 to 32 lower-case letters (a to z), digits and '-', starting with a letter and not ending in '-'",
             "rename the pool",
         )  # fmt: skip
+        return
     for capacity in CLOUDS[cloud].capacity_types:
         suffix = RUNG_SUFFIXES[capacity]
         if suffix and name.endswith(suffix):

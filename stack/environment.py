@@ -159,7 +159,7 @@ def _declared() -> list[str]:
 def _typed(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
         return text
 
 

@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from ..pools import NodePoolSpec
 from . import addresses, network
+from .pool_spec import EksNodePoolSpec
 
 
 class AwsExistingNetworkArgs(TypedDict):
@@ -29,7 +29,7 @@ class AwsExistingNetworkArgs(TypedDict):
     cluster_name: str
     """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
     name."""
-    node_pools: NotRequired[dict[str, NodePoolSpec]]
+    node_pools: NotRequired[dict[str, EksNodePoolSpec]]
     """Node pools by name. The subnets must then have enough free addresses for every pool at its maximum.
     Default: free addresses are not checked."""
     needs_internet: NotRequired[bool]

@@ -85,6 +85,11 @@ def test_valid_arguments_are_accepted() -> None:
         ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),
         ({"zones": [pulumi.Output.from_input("a")]}, "zones[0]", ["not known", "plain"]),
         ({"disk": {"size_gib": pulumi.Output.from_input(3)}}, "disk.size_gib", ["not known"]),
+        ({"settings": {"a": {1: 2}}}, "settings.a.1", ["the key is not text"]),
+        ({"settings": {"a": {1, 2}}}, "settings.a", ["not a plain value"]),
+        ({"settings": {"a": float("nan")}}, "settings.a", ["not a plain value"]),
+        ({"disks": {1: {"size_gib": 1}}}, "disks.1", ["the key is not text"]),
+        ({"subnet_ids": {"a": 5}}, "subnet_ids.a", ["a int", "not text"]),
         ({"settings": {"a": {"b": [pulumi.Output.from_input(3)]}}}, "settings.a.b[0]", ["not known"]),
     ],
 )
