@@ -80,14 +80,19 @@ def _on_one_line(text: str) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
-def refuse(problems: Iterable[Problem], subject: str) -> None:
-    """Raises one `pulumi.RunError` that lists every problem of `subject`, if there are any."""
+def refuse(problems: Iterable[Problem], subject: str, consequence: str = "") -> None:
+    """Raises one `pulumi.RunError` that lists every problem of `subject`, if there are any.
+
+    Args:
+        problems: the problems, in the order of the message.
+        subject: what the message names first, such as `EksNodePool gpu`.
+        consequence: what follows for the user's resources, such as "nothing was changed". Default: none is named.
+    """
     found = list(problems)
     if found:
         count = "one value" if len(found) == 1 else f"{len(found)} values"
-        raise pulumi.RunError(
-            f"{subject}: {count} cannot work; nothing was changed.\n" + "\n".join(f"  {problem}" for problem in found)
-        )
+        first = f"{subject}: {count} cannot work{f'; {consequence}' if consequence else ''}."
+        raise pulumi.RunError("\n".join([first, *(f"  {problem}" for problem in found)]))
 
 
 def cidr(path: str, value: str, shortest: int = 0, longest: int = 32) -> Iterator[Problem]:

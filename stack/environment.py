@@ -71,7 +71,7 @@ class Environment:
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
-        checks.refuse(_prefixed(problems), f"The config of stack {self.name.removeprefix(f'{PROJECT}-')} ({self.file})")
+        _refuse(problems, self.name.removeprefix(f"{PROJECT}-"))
 
     def recheck(self) -> None:
         """Checks the values again, now with the existing resources. Raises `pulumi.RunError` as `load` does."""
@@ -126,11 +126,9 @@ def parse(
 ) -> Environment:
     """The environment of a config in plain values. `raw`: the values of known keys under `gpuyard:`. `present`: every
     key under `gpuyard:` that is set. `keys`: the keys outside it."""
-    subject = f"The config of stack {stack} ({file_of(stack)})"
     cloud = raw.get("cloud", AWS)
     problems = list(checks.one_of("cloud", cloud, CLOUDS))
-    if problems:
-        checks.refuse(_prefixed(problems), subject)
+    _refuse(problems, stack)
     shape = on.shape(cloud)
     checks.spell(arguments.names(shape), to_camel)
     given = {**{key: None for key in present if key not in _declared()}, **raw}
@@ -139,12 +137,17 @@ def parse(
     if raw.get("nodePools") == {}:
         problems.append(Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool"))
     if any(each.wrong != arguments.UNKNOWN or "." in each.path for each in found) or not raw["nodePools"]:
-        checks.refuse(_prefixed(problems), subject)
+        _refuse(problems, stack)
     config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
     # An unknown section hides no other mistake.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
+
+
+def _refuse(problems: Iterable[Problem], stack: str) -> None:
+    """Every check of the config comes before the first resource of a cloud, so an error has changed nothing."""
+    checks.refuse(_prefixed(problems), f"The config of stack {stack} ({file_of(stack)})", "nothing was changed")
 
 
 def file_of(stack: str) -> str:

@@ -110,7 +110,7 @@ def entries(
     """Creates the entries. pulumi-eks does not: everything below its component is protected with it, so that an entry
     could never be removed."""
     for who, access in wanted.items():
-        # Up to 0.1.0 pulumi-eks created them.
+        # Before 0.1.0 pulumi-eks created them.
         old = f"{name}-eks-{who}"
         entry = aws.eks.AccessEntry(
             f"{name}-access-{who}",

@@ -145,8 +145,8 @@ class EksAddon(pulumi.ComponentResource):
     """The installed version."""
 
     def __init__(self, name: str, args: EksAddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:EksAddon", name, None, opts)
         args = arguments.checked(f"EksAddon {name}", EksAddonArgs, args, problems)
+        super().__init__("gpuyard:index:EksAddon", name, None, opts)
         version: pulumi.Input[str] | None = pinned(args)
         if version is None:
             version = aws.eks.get_addon_version_output(

@@ -136,8 +136,8 @@ class S3Buckets(pulumi.ComponentResource):
     """Names of the volumes, in alphabetical order."""
 
     def __init__(self, name: str, args: S3BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         args = arguments.checked(f"S3Buckets {name}", S3BucketsArgs, args, problems, drivers.problems)
+        super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(
             f"{name}-s3-csi",

@@ -170,8 +170,8 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:EksCluster", name, None, opts)
         args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
         protected = args.get("deletion_protection", True)

@@ -186,8 +186,8 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         args = arguments.checked(f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems)
+        super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         identity = PodIdentity(
             name,
             {

@@ -68,8 +68,8 @@ class DcgmExporter(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: DcgmExporterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
         args = arguments.checked(f"DcgmExporter {name}", DcgmExporterArgs, args, problems)
+        super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
         pools = served_pools.with_gpus(args["node_pools"]).values()
         memory = f"{memory_mib(max((pool.gpus for pool in pools), default=0))}Mi"
         # The exporter mounts the kubelet's pod-resources socket, and may profile GPUs.

@@ -61,8 +61,8 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: NvidiaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:NvidiaDevicePlugin", name, None, opts)
         args = arguments.checked(f"NvidiaDevicePlugin {name}", NvidiaDevicePluginArgs, args, problems)
+        super().__init__("gpuyard:index:NvidiaDevicePlugin", name, None, opts)
         pools = served(args["node_pools"]).values()
         # The chart refuses the namespace `default`, and the plugin mounts the folder of the kubelet's sockets.
         home = releases.namespace(f"{name}-namespace", "nvidia-device-plugin", self, "privileged")

@@ -55,8 +55,8 @@ class EfaDevicePlugin(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: EfaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:EfaDevicePlugin", name, None, opts)
         args = arguments.checked(f"EfaDevicePlugin {name}", EfaDevicePluginArgs, args, problems)
+        super().__init__("gpuyard:index:EfaDevicePlugin", name, None, opts)
         pools = served(args["node_pools"]).values()
         # The plugin is privileged, on the host's network, and mounts the folder of the kubelet's sockets and
         # /dev/infiniband.

@@ -93,11 +93,11 @@ class AwsExistingNetwork(pulumi.ComponentResource):
     """Id of the public subnet by zone; empty if there are none."""
 
     def __init__(self, name: str, args: AwsExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
         args = arguments.checked(
             f"AwsExistingNetwork {name}", AwsExistingNetworkArgs, args,
             lambda given: problems(given, network.region_of(given["zones"])),
         )  # fmt: skip
+        super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
         owned = _Owned(args, pulumi.InvokeOptions(parent=self))
         checks.refuse(owned.problems(), f"AwsExistingNetwork {name}")
         self._name, self._cluster_name = name, args["cluster_name"]

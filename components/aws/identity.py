@@ -93,8 +93,8 @@ class PodIdentity(pulumi.ComponentResource):
     """ARN of the role."""
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         args = arguments.checked(f"PodIdentity {name}", PodIdentityArgs, args, problems)
+        super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None
         """The role that was created; None with `role_arn`."""
         ready = args.get("role_arn")

@@ -162,8 +162,8 @@ class FsxLustre(pulumi.ComponentResource):
     """Mount name of the file system: the attribute `mountname` of a volume."""
 
     def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         args = arguments.checked(f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems)
+        super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")
         size = args.get("size_gib", SMALLEST_GIB)

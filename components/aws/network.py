@@ -128,7 +128,6 @@ class AwsNetwork(pulumi.ComponentResource):
     """Id of the public subnet by zone."""
 
     def __init__(self, name: str, args: AwsNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:AwsNetwork", name, None, opts)
         args = arguments.checked(
             f"AwsNetwork {name}",
             AwsNetworkArgs,
@@ -136,6 +135,7 @@ class AwsNetwork(pulumi.ComponentResource):
             lambda given: problems(given, region_of(given["zones"])),
             _common,
         )
+        super().__init__("gpuyard:index:AwsNetwork", name, None, opts)
         zones, region = args["zones"], region_of(args["zones"])
         self._name, self._args, self._blocks = name, args, addresses.blocks(args["cidr"])
         self._child = pulumi.ResourceOptions(parent=self)

@@ -80,7 +80,6 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        # Before the registration, whose aliases follow from the pool.
         args = arguments.checked(
             f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
         )

@@ -123,8 +123,8 @@ class AwsStorage(pulumi.ComponentResource):
     """Id of the shared file system."""
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         args = arguments.checked(f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems)
+        super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
         snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)

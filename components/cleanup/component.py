@@ -65,8 +65,8 @@ class ClusterCleanup(pulumi.ComponentResource):
     """
 
     def __init__(self, name: str, args: ClusterCleanupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:ClusterCleanup", name, None, opts)
         args = arguments.checked(f"ClusterCleanup {name}", ClusterCleanupArgs, args, problems)
+        super().__init__("gpuyard:index:ClusterCleanup", name, None, opts)
         _Contents(
             _Provider(),
             f"{name}-contents",

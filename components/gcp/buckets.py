@@ -116,8 +116,8 @@ class GcsBuckets(pulumi.ComponentResource):
     """Names of the volumes, in alphabetical order."""
 
     def __init__(self, name: str, args: GcsBucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GcsBuckets", name, None, opts)
         args = arguments.checked(f"GcsBuckets {name}", GcsBucketsArgs, args, problems)
+        super().__init__("gpuyard:index:GcsBuckets", name, None, opts)
         number = identity.project_number(args["project"], args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         self.volumes = {
             volume: self._volume(f"{name}-{volume}", volume, bucket, number, args["project"])

@@ -215,8 +215,8 @@ class GkeCluster(pulumi.ComponentResource):
     """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
+        super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         protected = args.get("deletion_protection", True)
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
         dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]

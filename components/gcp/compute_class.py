@@ -35,8 +35,8 @@ class GkeComputeClass(pulumi.ComponentResource):
     """Name of the ComputeClass, known once it exists."""
 
     def __init__(self, name: str, args: GkeComputeClassArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GkeComputeClass", name, None, opts)
         args = arguments.checked(f"GkeComputeClass {name}", GkeComputeClassArgs, args)
+        super().__init__("gpuyard:index:GkeComputeClass", name, None, opts)
         order = pulumi.Output.from_input(args["node_pool_names"])
         self.resource = kubernetes.apiextensions.CustomResource(
             f"{name}-class",

@@ -110,9 +110,9 @@ class GcpExistingNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GcpExistingNetwork", name, None, opts)
         subject, options = f"GcpExistingNetwork {name}", pulumi.InvokeOptions(parent=self)
         args = arguments.checked(subject, GcpExistingNetworkArgs, args, problems)
+        super().__init__("gpuyard:index:GcpExistingNetwork", name, None, opts)
         checks.refuse(_found(args, options), subject)
         host = args.get("host_project") or args["project"]
         subnetwork_id = f"projects/{host}/regions/{args['region']}/subnetworks/{args['subnetwork']}"

@@ -150,8 +150,8 @@ class Filestore(pulumi.ComponentResource):
     """A volume's attribute `ip`."""
 
     def __init__(self, name: str, args: FilestoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:Filestore", name, None, opts)
         args = arguments.checked(f"Filestore {name}", FilestoreArgs, args, problems, labels.with_tags)
+        super().__init__("gpuyard:index:Filestore", name, None, opts)
         tier, size = TIERS[args.get("tier", _TIER)], args.get("size_gib", _SIZE_GIB)
         location = args["region"] if tier.regional else args.get("zone") or places.standard(args["zones"])[0]
         shared, protected = args.get("shared_vpc", False), args.get("deletion_protection", True)

@@ -162,8 +162,8 @@ class WorkloadIdentity(pulumi.ComponentResource):
     """The service account as IAM names it (principal://…), known once it has the roles."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
         args = arguments.checked(f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems)
+        super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         project = args["project"]
         number = project_number(project, args["cluster"], pulumi.InvokeOutputOptions(parent=self))

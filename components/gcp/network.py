@@ -153,8 +153,8 @@ class GcpNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
+        super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
         # To replace a VPC is to replace the environment: nothing in it can move.

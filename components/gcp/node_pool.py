@@ -61,7 +61,6 @@ class GkeNodePool(pulumi.ComponentResource):
     """Physical names of the node pools, best rung first."""
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        # Before super(): the options depend on the arguments.
         args = arguments.checked(
             f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
         )

@@ -63,8 +63,8 @@ class GcpServices(pulumi.ComponentResource):
     """The APIs, known once all of them are enabled."""
 
     def __init__(self, name: str, args: GcpServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GcpServices", name, None, opts)
         args = arguments.checked(f"GcpServices {name}", GcpServicesArgs, args, problems)
+        super().__init__("gpuyard:index:GcpServices", name, None, opts)
         self.resources = [
             gcp.projects.Service(
                 f"{name}-{service.split('.')[0]}",

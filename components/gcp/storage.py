@@ -121,8 +121,8 @@ class GcpStorage(pulumi.ComponentResource):
     """Names of the storage classes, the default one first."""
 
     def __init__(self, name: str, args: GcpStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:GcpStorage", name, None, opts)
         args = arguments.checked(f"GcpStorage {name}", GcpStorageArgs, args, problems, labels.with_tags)
+        super().__init__("gpuyard:index:GcpStorage", name, None, opts)
         kind = disk_kind(args.get("machine_types", []))
         key: dict[str, pulumi.Input[str]] = (
             {"disk-encryption-kms-key": args["disks_key"]} if "disks_key" in args else {}

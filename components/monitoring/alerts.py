@@ -97,8 +97,8 @@ class Alerts(pulumi.ComponentResource):
     """The alerts that can fire, by name."""
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:Alerts", name, None, opts)
         args = arguments.checked(f"Alerts {name}", AlertsArgs, args, problems)
+        super().__init__("gpuyard:index:Alerts", name, None, opts)
         system = args["system"]
         given = cast(Mapping[str, Any], args)
         limits = Limits(**{key: given[key] for key in RANGES if key in given})

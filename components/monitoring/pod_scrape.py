@@ -72,8 +72,8 @@ class PodScrape(pulumi.ComponentResource):
     """Name of the object, and the label `job` of the series."""
 
     def __init__(self, name: str, args: PodScrapeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:PodScrape", name, None, opts)
         args = arguments.checked(f"PodScrape {name}", PodScrapeArgs, args, problems)
+        super().__init__("gpuyard:index:PodScrape", name, None, opts)
         system = args["system"]
         endpoint = {
             "port": args["port"],

@@ -76,8 +76,8 @@ class Monitoring(pulumi.ComponentResource):
     """Name of the Helm release; the operator's kinds exist once it is known."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gpuyard:index:Monitoring", name, None, opts)
         args = arguments.checked(f"Monitoring {name}", MonitoringArgs, args, problems)
+        super().__init__("gpuyard:index:Monitoring", name, None, opts)
         home = releases.namespace(f"{name}-namespace", NAMESPACE, self, "restricted")
         # The node exporter reads the node's /proc and network. It has a separate namespace, so that only it may.
         nodes_home = releases.namespace(f"{name}-node-exporter-namespace", NODES_NAMESPACE, self, "privileged")

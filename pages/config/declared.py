@@ -16,7 +16,8 @@ from stack import on
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a section. `path`: below the section, dotted, in camelCase, without the user's own keys."""
+    """One key of a section. `path`: below the section, dotted, in camelCase; `NAME` is a key that the user chooses, and
+    `[]` is an item of a list: `access.NAME.level`, `taints[].key`."""
 
     path: str
     field: Field
@@ -33,13 +34,18 @@ class Key:
         return "required" if self.field.required else spelled(default.rstrip(".")) if found else "–"
 
 
+_CONTAINERS = {"": "", "map": ".NAME", "list": "[]"}
+"""Container of a shape, as `arguments.part` has it → what stands for one of its items in a path."""
+
+
 def keys(shape: Shape, path: str = "") -> Iterator[Key]:
     """Every key of a shape, with those inside it."""
     for name, field in shape.fields.items():
         here = f"{path}.{to_camel(name)}".lstrip(".")
         yield Key(here, field)
-        if inside := arguments.part(field.hint)[0]:
-            yield from keys(inside, here)
+        inside, container = arguments.part(field.hint)
+        if inside:
+            yield from keys(inside, here + _CONTAINERS[container])
 
 
 def section(cloud: str, name: str) -> Shape:

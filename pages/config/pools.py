@@ -34,7 +34,7 @@ def _table(other: str, listed: list[Key]) -> str:
 def _instead(cloud: str, path: str) -> str:
     """The hint of the key, or of the one that it is in."""
     hints = {_as_keys(place): hint for place, hint in on.instead(cloud).items()}
-    first = path.split(".")[0]
+    first = path.partition(".")[0].removesuffix("[]")
     return spelled(hints.get(f"nodePools.{path}") or hints.get(f"nodePools.{first}") or "–")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from pydantic.alias_generators import to_camel
 
@@ -13,6 +14,9 @@ from stack import on
 from .declared import keys, section, spelled
 
 _REQUIRED = "  # Required. The empty default lets the program report all problems; without it the engine stops first."
+
+_PATH = re.compile(r"(\w+)(\.NAME|\[\]|)(?:\.(.+))?")
+"""A path as `keys` has it: its first key, the container of what is inside it, the rest."""
 
 
 def placed(text: str) -> str:
@@ -52,9 +56,13 @@ def _description(field: Field) -> str:
 
 
 def _listed(paths: list[str]) -> str:
-    """Keys, each with those inside it in parentheses."""
+    """Keys, each with those inside it in parentheses: `iam (path)`, `access.NAME (level)`, `taints[] (key)`."""
     inside: dict[str, list[str]] = {}
+    containers: dict[str, str] = {}
     for path in paths:
-        first, _, rest = path.partition(".")
+        first, container, rest = _PATH.fullmatch(path).groups()  # type: ignore[union-attr]
         inside.setdefault(first, []).extend([rest] if rest else [])
-    return ", ".join(f"{first} ({_listed(rest)})" if rest else first for first, rest in inside.items())
+        containers[first] = container
+    return ", ".join(
+        f"{first}{containers[first]} ({_listed(rest)})" if rest else first for first, rest in inside.items()
+    )

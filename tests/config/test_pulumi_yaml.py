@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from components import arguments
 from components.clouds import CLOUDS
 from pages.config.__main__ import main
+from pages.config.declared import keys, section
 from recording.stacks import record, recorded, settings
 from sandbox.paths import ROOT
 from stack import on
@@ -44,6 +45,29 @@ def test_every_key_of_a_section_is_in_its_description(cloud: str) -> None:
         for nested in arguments.names(inside) if inside else []:
             text = DECLARED[to_camel(name)]["description"]
             assert re.search(rf"\b{to_camel(nested)}\b", text), f"{name}.{nested}"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "section_name", "path"),
+    [
+        ("aws", "cluster", "access.NAME.principalArn"),
+        ("aws", "cluster", "iam.roles.flowLog"),
+        ("aws", "storage", "buckets.NAME.bucket"),
+        ("gcp", "cluster", "maintenance.exclusions.NAME.first"),
+        ("gcp", "node_pools", "taints[].key"),
+    ],
+)
+def test_a_path_shows_what_is_a_name_or_an_item_of_a_list(cloud: str, section_name: str, path: str) -> None:
+    assert path in [key.path for key in keys(section(cloud, section_name))]
+
+
+def test_the_keys_inside_a_key_are_in_parentheses() -> None:
+    assert "taints[] (key, value, effect)" in DECLARED["nodePools"]["description"]
+    assert "buckets.NAME (bucket, prefix" in DECLARED["storage"]["description"]
+    cluster = DECLARED["cluster"]["description"]
+    assert "access.NAME (principalArn, level, namespaces)" in cluster
+    assert "iam (path, permissionsBoundary, roles (cluster, " in cluster
+    assert "exclusions.NAME (first, last, scope))" in cluster
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ BLUE_GREEN = {**CPU_GKE, "upgrade": {"strategy": "blue_green"}}
 
 
 def test_every_key_has_one_row() -> None:
-    rows = re.findall(r"^\| `([\w.]+)` \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.\[\]]+)` \|", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted({*KEYS[AWS], *KEYS[GCP]})
 
 
@@ -75,7 +75,7 @@ def test_conditional_defaults_are_those_of_the_pools() -> None:
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("taints.effect", taints.EFFECTS),
+        ("taints[].effect", taints.EFFECTS),
         ("capacity", CLOUDS[GCP].capacity_types),
         ("image", eks_pools.IMAGES),
         ("driver", gpu_sharing.DRIVERS),
@@ -143,7 +143,7 @@ def ranges(name: str) -> list[tuple[int, int]]:
 
 
 def test_every_range_of_numbers_has_a_test() -> None:
-    elsewhere = {"min", "securityGroupIds", "taints.key"}
+    elsewhere = {"min", "securityGroupIds", "taints[].key"}
     written = {(name, which) for each in KEYS.values() for name in each for which, _ in enumerate(ranges(name))}
     assert {(name, which) for name, which, *_ in RANGES} == {each for each in written if each[0] not in elsewhere}
 

@@ -60,7 +60,7 @@ def living(project: Project) -> Project:
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard 0.1.0 as far as it differs from now: default providers of aws and of dynamic resources were in use,
+    """gpuyard before 0.1.0 as far as it differs from now: default providers of aws and of dynamic resources were in use,
     pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with the name of its
     capacity type."""
     changes = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from importlib import metadata
@@ -66,6 +67,23 @@ def test_the_sandbox_has_and_requires_the_version_of_the_library() -> None:
     version = components.__version__
     assert settings(SANDBOX)["project"]["version"] == version
     assert declared(SANDBOX)["gpuyard"] == f"=={version}"
+
+
+def test_the_package_for_other_languages_has_the_version_of_the_library() -> None:
+    """`tests/structure/test_changelog.py` holds the same for CHANGELOG.md."""
+    schema = json.loads((ROOT / "plugin" / "schema.json").read_text())
+    assert schema["version"] == components.__version__, "run `make schema`"
+    lock = json.loads((ROOT / "examples" / "typescript" / "package-lock.json").read_text())
+    assert lock["packages"]["sdks/gpuyard"]["version"] == components.__version__, "see docs/languages.md"
+
+
+def test_the_archive_is_of_a_previous_release() -> None:
+    """The one that the newest version upgrades from: the entry of CHANGELOG.md below it."""
+    versions = re.findall(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    minor = components.__version__.rpartition(".")[0]
+    previous = next(each for each in versions if each.rpartition(".")[0] != minor)
+    archives = (ROOT / "tests" / "engine" / "data").glob("gpuyard-*.tar.xz")
+    assert [path.name for path in archives] == [f"gpuyard-{previous}.tar.xz"]
 
 
 def test_the_library_does_not_depend_on_the_sandbox() -> None:

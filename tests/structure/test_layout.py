@@ -40,7 +40,8 @@ def test_a_module_has_at_most_400_lines_and_a_docstring(path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_component_has_the_librarys_shape(name: str) -> None:
-    """(name, args, opts) with args a TypedDict, a token with the class's name, documented outputs."""
+    """(name, args, opts) with args a TypedDict, a token with the class's name, documented outputs. It checks its
+    arguments before its registration, so that a refused component registers nothing."""
     found = COMPONENTS[name]
     parameters = inspect.signature(found.__init__).parameters
     assert list(parameters) == ["self", "name", "args", "opts"]
@@ -59,6 +60,9 @@ def test_a_component_has_the_librarys_shape(name: str) -> None:
             described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             assert described, f"output {ast.unparse(node.target)} is documented"
     assert source.rstrip().count("self.register_outputs(") == 1
+    (made,) = (node for node in body.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    written = ast.unparse(made)
+    assert 0 < written.find("arguments.checked(") < written.find("super().__init__("), "the check comes first"
 
 
 def test_other_languages_can_use_every_component() -> None:
