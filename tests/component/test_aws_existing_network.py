@@ -177,3 +177,8 @@ class TestExistingNetwork:
             with pytest.raises(pulumi.RunError, match=r"private_subnet_ids\.us-east-1a = .* at their maximum"):
                 existing(says, node_pools=self.POOLS)
         existing(says)
+
+
+def test_pools_may_have_keys_that_only_eks_has() -> None:
+    pool = {"machine_types": ["m5.2xlarge"], "min": 1, "max": 2, "image": "bottlerocket", "update_percentage": 10}
+    assert existing(node_pools={"cpu": pool}).all("aws:ec2/tag:Tag")
