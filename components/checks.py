@@ -207,6 +207,14 @@ def namespace(path: str, value: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def minor_version(path: str, value: str) -> Iterator[Problem]:
+    """`value` is a Kubernetes minor version."""
+    if not re.fullmatch(r"1\.\d{1,2}", value, re.ASCII):
+        yield Problem(
+            path, value, "not a Kubernetes minor version", "1.MINOR, such as 1.35", "write it without a patch"
+        )
+
+
 def one_of(path: str, value: str, allowed: Iterable[str]) -> Iterator[Problem]:
     """`value` is one of `allowed`."""
     options = list(allowed)

@@ -193,9 +193,9 @@ class Addon:
             given["namespace"] = needed.namespace
         return given if needed.policy is None else {**given, "policy": needed.policy(facts)}
 
-    def install(self, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:
-        """The component, created with `opts`."""
-        return self.component(self.name, self.arguments(facts), opts)
+    def install(self, name: str, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:
+        """The component, created under a name that is unique in the program."""
+        return self.component(name, self.arguments(facts), opts)
 
 
 def _autoscaler(facts: ClusterFacts) -> dict[str, Any]:

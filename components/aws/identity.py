@@ -14,6 +14,7 @@ from ..checks import Problem
 from . import tags
 
 # Kubernetes: the name of a service account is a DNS subdomain (apimachinery, NameIsDNSSubdomain).
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -47,7 +48,25 @@ def problems(args: PodIdentityArgs) -> Iterator[Problem]:
         yield Problem("namespace", namespace, "empty", "the name of a namespace", "see `kubectl get namespaces`")
     yield from checks.namespace("namespace", namespace)
     yield from account_problems("service_account", account)
+    yield from _policy_problems(args.get("policy_arns", []))
     yield from tags.with_tags(args)
+
+
+def _policy_problems(arns: list[str]) -> Iterator[Problem]:
+    """Attachments are named after their policies, so each name is there once."""
+    names: dict[str, str] = {}
+    for index, arn in enumerate(arns):
+        path, name = f"policy_arns[{index}]", arn.rsplit("/", 1)[-1]
+        if not _POLICY.fullmatch(arn):
+            yield Problem(
+                path, arn, "not the ARN of a policy", "arn:aws:iam::ACCOUNT:policy/NAME",
+                "see `aws iam list-policies --scope Local`",
+            )  # fmt: skip
+        elif name in names:
+            yield Problem(
+                path, arn, f"has the same name as {names[name]}", "each name once", "remove it, or rename the policy"
+            )
+        names.setdefault(name, arn)
 
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:

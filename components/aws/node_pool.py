@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments, naming
+from .. import arguments, checks, naming
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
@@ -258,6 +258,8 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
             "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",
             "pass the private subnets of the network",
         )  # fmt: skip
+    if version:
+        yield from checks.minor_version("kubernetes_version", version)
     found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments
+from .. import arguments, checks
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
@@ -43,7 +43,10 @@ def problems(name: str, args: GkeNodePoolArgs) -> Iterator[Problem]:
     if not places.standard(args["zones"]):
         yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
         return
-    found = pool_checks.problems(name, args["pool"], args["zones"], args.get("kubernetes_version", ""))
+    version = args.get("kubernetes_version", "")
+    if version:
+        yield from checks.minor_version("kubernetes_version", version)
+    found = pool_checks.problems(name, args["pool"], args["zones"], version)
     yield from (problem.under("pool") for problem in found)
 
 

@@ -62,6 +62,13 @@ const made = Object.entries(pools).map(
         ),
 );
 
+// Pods resolve names by it. To scale the GPU pool from zero, add ClusterAutoscaler with a provider for the cluster.
+new gpuyard.EksAddon(
+    "coredns",
+    { addon: "coredns", cluster: cluster.clusterName, kubernetesVersion },
+    { dependsOn: made },
+);
+
 export const connectCommand = cluster.connectCommand;
 export const kubeconfig = pulumi.secret(cluster.kubeconfig);
 export const nodeGroups = pulumi.all(made.map((pool) => pool.nodeGroupNames)).apply((names) => names.flat());

@@ -185,7 +185,7 @@ def addons(
         waits: list[pulumi.Resource] = [node_pools[name] for name in row.waits_for(facts.node_pools)]
         waits += [storage.classes] if row.storage else []
         waits += [installed[name] for name in (*row.requires, *row.after) if name in installed]
-        made: Any = row.install(facts, pulumi.ResourceOptions(providers=providers, depends_on=waits))
+        made: Any = row.install(row.name, facts, pulumi.ResourceOptions(providers=providers, depends_on=waits))
         installed[row.name] = made
         if row.chart is not None:
             releases[row.chart.name] = made.release_name

@@ -112,13 +112,13 @@ def install(api: Api, namespace: str, made: Recording) -> list[str]:
     """The DaemonSets for GPUs of the program's releases, with the values that it gives them."""
     names = []
     for release in made.all("kubernetes:helm.sh/v3:Release"):
-        if release.name not in GPU_DAEMONS:
+        if release.inputs["name"] not in GPU_DAEMONS:
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = stand_in.write(Path(folder), release.inputs["chart"], release.inputs["version"])
             values = Path(folder) / "values.json"
             values.write_text(json.dumps(release.inputs["values"]))
-            done = chart.helm("template", release.name, str(path), "-n", namespace, "--values", str(values))
+            done = chart.helm("template", release.inputs["name"], str(path), "-n", namespace, "--values", str(values))
         assert done.returncode == 0, done.stderr
         for found in yaml.safe_load_all(done.stdout):
             if found and found["kind"] == "DaemonSet":

@@ -117,7 +117,7 @@ def test_a_ready_made_role_replaces_a_rows_permissions() -> None:
     row = replace(FAKE, permissions=replace(FAKE.permissions, role="efs_csi"))
     arn = "arn:aws:iam::123456789012:role/example"
     facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, roles={"efs_csi": arn})
-    made = run(lambda: row.install(facts, aws_options()))
+    made = run(lambda: row.install(row.name, facts, aws_options()))
     (association,) = made.one(ADDON).inputs["podIdentityAssociations"]
     assert association == {"roleArn": arn, "serviceAccount": "example-agent-sa"}
     assert made.all("aws:iam/role:Role") == []

@@ -32,6 +32,7 @@ def assert_it_is_up(example: Example) -> None:
     assert types.count("gpuyard:index:EksNodePool") == 2
     assert types.count("gpuyard:index:EksCluster") == types.count("gpuyard:index:AwsNetwork") == 1
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 6
+    assert types.count("gpuyard:index:EksAddon") == 4, "CoreDNS, and three that every node needs"
     outputs = example.outputs()
     assert "aws eks update-kubeconfig" in outputs["connectCommand"]
     assert any(name.startswith("gpu-workers-spot-") for name in outputs["nodeGroups"])

@@ -129,7 +129,7 @@ def rendered() -> Iterator[Any]:
         found = {}
         for release in made.all(RELEASE):
             path = listing.chart.locate(release.inputs).path
-            found[release.name] = list(listing.render(path, release.inputs, "1.35"))
+            found[release.inputs["name"]] = list(listing.render(path, release.inputs, "1.35"))
         return found
 
     yield render

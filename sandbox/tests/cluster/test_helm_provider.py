@@ -251,7 +251,7 @@ def test_an_unknown_chart_that_cannot_be_reached_is_only_recorded(
     inputs = {"chart": "oci://127.0.0.1:9/charts/kueue", "version": "0.19.2", "namespace": namespace, "name": "kueue"}
     id, inputs, outputs = install(provider, inputs)
     assert outputs["resourceNames"] == {"ConfigMap/v1": ["kueue"]}
-    assert "recorded without any of its objects" in lines[0]
+    assert "using none of its objects" in lines[0]
     provider.delete(RELEASE, URN, id, inputs, outputs, 0)
 
 
