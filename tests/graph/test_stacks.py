@@ -116,7 +116,7 @@ def test_releases_are_deleted_before_the_nodes_that_run_them(stack: str) -> None
         "efa-device-plugin-release": "train-h100",
     }
     for release in made.all(RELEASE):
-        assert made.must_outlive(groups[homes.get(release.inputs["name"], "cpu-workers")], release), release
+        assert made.must_outlive(groups[homes.get(release.name, "cpu-workers")], release), release
 
 
 @pytest.mark.parametrize("stack", EKS)
