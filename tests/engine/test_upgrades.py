@@ -160,7 +160,7 @@ def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
     }.items():
         (line,) = (each for each in done.stderr.splitlines() if f"gpuyard:{path} = " in each)
         assert words in line, line
-    assert "nothing was changed" in done.stderr and "make a new environment" in done.stderr
+    assert "nothing was changed" in done.stderr and "create a new environment" in done.stderr
     assert sorted(each["urn"] for each in living.state("dev")) == sorted(each["urn"] for each in before)
 
 
@@ -245,7 +245,7 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
         *groups("cpu-workers", "gpu-workers-spot"),
         f"{GROUP}::big-us-east-1a",
         *(f"aws:eks/addon:Addon::{name}" for name in ("cluster-kube-proxy", "coredns")),
-        f"{RELEASE}::cluster-autoscaler",
+        f"{RELEASE}::cluster-autoscaler-release",
     }
 
 
@@ -285,8 +285,8 @@ def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_res
         path.write_text(before)
     done = {operation: {name for each, name in found if each == operation} for operation, _ in found}
     assert done["update"] == {
-        f"{RELEASE}::nvidia-device-plugin",
-        f"{RELEASE}::cluster-autoscaler",
+        f"{RELEASE}::nvidia-device-plugin-release",
+        f"{RELEASE}::cluster-autoscaler-release",
         "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template",
         *groups("cpu-workers"),
         *(f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage" for zone in ZONES),
