@@ -106,7 +106,7 @@ def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> No
     assert nodes(per_zone=True, zones=GCP_ZONES) == 2 * 20 + 1
     assert nodes(upgrade={"strategy": "blue_green"}) == 40
     assert nodes(upgrade={"max_surge": 4}) == 24
-    assert nodes(max=0) == 0, "a pool that is wrong as such is told elsewhere"
+    assert nodes(max=0) == 0, "an invalid pool is reported by its own check"
     assert addresses.nodes(addresses.sound({"gpu": GKE_GPU}, GCP_ZONES)) == 10, "no spare GPU is bought"
 
 

@@ -57,6 +57,12 @@ def test_keys_of_free_form_maps_are_not_translated(provider: LibraryProvider) ->
     }
 
 
+def test_free_form_maps_have_one_order(provider: LibraryProvider) -> None:
+    """The engine keeps none, and the first zones of a pool get the remainder of its nodes."""
+    subnets = {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}
+    assert list(mapped(provider, {"subnetIds": subnets})["subnet_ids"]) == ["us-east-1a", "us-east-1b"]
+
+
 @pytest.mark.usefixtures("event_loop")
 def test_unknown_keys_reach_the_components_check(provider: LibraryProvider) -> None:
     """Otherwise a misspelled `capacity` would create an on-demand pool."""
