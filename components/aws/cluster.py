@@ -38,11 +38,12 @@ class EksClusterArgs(TypedDict):
     """Kubernetes minor version that EKS offers, such as "1.35". EKS upgrades one minor at a time, and never back."""
     network_id: pulumi.Input[str]
     """Id of the VPC."""
-    private_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Private subnets of the control plane, in at least two zones. A control plane stays in the zones of its
-    creation."""
-    public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Public subnets of the control plane in the same zones; may be empty."""
+    private_subnet_ids: dict[str, pulumi.Input[str]]
+    """Private subnets of the control plane by zone, in at least two zones: `subnet_ids` of the network, or a part of
+    it. A control plane stays in the zones of its creation."""
+    public_subnet_ids: NotRequired[dict[str, pulumi.Input[str]]]
+    """Public subnets of the control plane by zone, in the same zones: `load_balancer_subnet_ids` of the network.
+    Default: none."""
     support: NotRequired[str]
     """What EKS does when `version` leaves standard support: `standard` upgrades the cluster to the next version,
     `extended` keeps it and bills more per hour. Default: `standard`."""
@@ -105,6 +106,16 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
+
+
+def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
+    """Too few zones. A stack checks the zones of its network."""
+    zones = list(args["private_subnet_ids"])
+    if len(zones) < 2:
+        yield Problem(
+            "private_subnet_ids", zones, "EKS requires subnets in at least two zones",
+            "a private subnet in each of two or more zones", "pass `subnet_ids` of the network",
+        )  # fmt: skip
 
 
 def _services(cidr: str) -> Iterator[Problem]:
@@ -170,7 +181,7 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags)
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
@@ -207,8 +218,8 @@ class EksCluster(pulumi.ComponentResource):
             name=args["cluster_name"],
             version=args["version"],
             vpc_id=args["network_id"],
-            private_subnet_ids=args["private_subnet_ids"],
-            public_subnet_ids=args["public_subnet_ids"],
+            private_subnet_ids=list(args["private_subnet_ids"].values()),
+            public_subnet_ids=list(args.get("public_subnet_ids", {}).values()),
             authentication_mode=eks.AuthenticationMode.API,
             endpoint_private_access=True,
             endpoint_public_access=bool(public_cidrs),
@@ -230,7 +241,7 @@ class EksCluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
-            service_role=self._ready_role(name, args),
+            service_role=self._existing_role(name, args),
             provider_credential_opts=_credentials(args),
             tags=tags,
             # No change of an argument may replace a cluster.
@@ -330,12 +341,12 @@ class EksCluster(pulumi.ComponentResource):
             }
         )
 
-    def _ready_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
+    def _existing_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
         """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
-        ready = args.get("roles", {}).get("cluster")
-        if not ready:
+        arn = args.get("roles", {}).get("cluster")
+        if not arn:
             return None
-        return aws.iam.Role.get(f"{name}-role", roles.name_of(ready), opts=pulumi.ResourceOptions(parent=self))
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(arn), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

@@ -24,6 +24,7 @@ PODS = "pods"
 SERVICES = "services"
 
 NAT_MODES = ("single", "none")
+CIDR = "10.0.0.0/16"
 PODS_CIDR = "10.64.0.0/14"
 SERVICES_CIDR = "10.68.0.0/20"
 
@@ -40,10 +41,11 @@ class GcpNetworkArgs(TypedDict):
 
     region: str
     """Region of the subnetwork, such as us-central1."""
-    cidr: str
-    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place."""
     zones: list[str]
     """Zones of the region for the node pools. AI zones (us-central1-ai1a) are for the GPU pools that name them."""
+    cidr: NotRequired[str]
+    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place. Default:
+    `10.0.0.0/16`."""
     pods_cidr: NotRequired[str]
     """Secondary range for pods, /9 to /24. It can neither move nor grow. GKE gives each node twice as many addresses as
     pods, rounded up to a power of two: 256 for 110 pods. Default: `10.64.0.0/14`."""
@@ -66,7 +68,7 @@ class GcpNetworkArgs(TypedDict):
 
 def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with a network's arguments, found without asking Google."""
-    yield from checks.cidr("cidr", args["cidr"], *addresses.CIDR_PREFIXES)
+    yield from checks.cidr("cidr", args.get("cidr", CIDR), *addresses.CIDR_PREFIXES)
     yield from checks.cidr("pods_cidr", args.get("pods_cidr", PODS_CIDR), *addresses.PODS_PREFIXES)
     yield from checks.cidr("services_cidr", args.get("services_cidr", SERVICES_CIDR), *addresses.SERVICES_PREFIXES)
     nat = args.get("nat", "single")
@@ -87,7 +89,7 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
             )  # fmt: skip
         yield from checks.cidr(path, cidr, *addresses.PODS_PREFIXES)
     ranges = {
-        "cidr": args["cidr"],
+        "cidr": args.get("cidr", CIDR),
         "pods_cidr": args.get("pods_cidr", PODS_CIDR),
         "services_cidr": args.get("services_cidr", SERVICES_CIDR),
         **{f"further_pods_cidrs.{name}": cidr for name, cidr in further.items()},
@@ -167,7 +169,7 @@ class GcpNetwork(pulumi.ComponentResource):
             f"{name}-nodes",
             network=self.resource.id,
             region=args["region"],
-            ip_cidr_range=args["cidr"],
+            ip_cidr_range=args.get("cidr", CIDR),
             # Google's APIs, including its registries and buckets, are reached without NAT and its costs.
             private_ip_google_access=True,
             secondary_ip_ranges=[

@@ -25,8 +25,8 @@ const cluster = new gpuyard.EksCluster(
         clusterName,
         version: kubernetesVersion,
         networkId: network.networkId,
-        privateSubnetIds: Object.values(byZone(network.privateSubnetIds)),
-        publicSubnetIds: Object.values(byZone(network.publicSubnetIds)),
+        privateSubnetIds: byZone(network.privateSubnetIds),
+        publicSubnetIds: byZone(network.publicSubnetIds),
         // Narrow this to your office or VPN.
         publicAccessCidrs: ["0.0.0.0/0"],
         deletionProtection: false,

@@ -37,10 +37,12 @@ def network(environment: Environment) -> AwsNetworkArgs:
 
 def existing_network(environment: Environment, existing: Section) -> AwsExistingNetworkArgs:
     """An existing network."""
+    zones, subnets = environment.config.network.zones, existing.private_subnet_ids
+    # In the order of the zones: the first ones have the control plane.
+    ordered = {zone: subnets[zone] for zone in zones if zone in subnets}
     return {
         "vpc_id": existing.vpc_id,
-        "zones": environment.config.network.zones,
-        "private_subnet_ids": existing.private_subnet_ids,
+        "private_subnet_ids": {**ordered, **subnets},
         "public_subnet_ids": existing.public_subnet_ids,
         "cluster_name": environment.cluster_name,
         "node_pools": environment.node_pools,

@@ -86,8 +86,8 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "network_id": network.network_id,
         # A control plane cannot change its zones (containers-roadmap#2330). It is in the first two, the fewest that EKS
         # accepts, so that a zone can be added to the network later. Nodes and load balancers are in all zones.
-        "private_subnet_ids": list(network.subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
-        "public_subnet_ids": list(network.load_balancer_subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
+        "private_subnet_ids": _first(network.subnet_ids),
+        "public_subnet_ids": _first(network.load_balancer_subnet_ids),
     }
     named = environment.config.cluster
     if "private_access_cidrs" not in named.written and not named.public_access_cidrs:
@@ -96,6 +96,11 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     # The cluster's load balancers are in the subnets of all zones, so the subnets are deleted after the cluster.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
     return EksCluster("cluster", given, options)
+
+
+def _first(subnet_ids: dict[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+    """The subnets of the control plane."""
+    return dict(list(subnet_ids.items())[: offerings.CONTROL_PLANE_ZONES])
 
 
 def node_pools(
