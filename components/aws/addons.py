@@ -7,7 +7,7 @@ without which no node becomes ready (`EksCluster`) and the storage drivers are n
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from typing_extensions import NotRequired
@@ -23,14 +23,14 @@ from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
 from .addon import EksAddon
 from .cluster_autoscaler import ClusterAutoscaler
 from .dcgm_exporter import DcgmExporter
 from .device_plugin import NvidiaDevicePlugin
 from .efa_plugin import EfaDevicePlugin
 from .pool_spec import EksNodePoolSpec
-from .roles import Roles
+from .roles import Need, Roles
 
 KUBE_SYSTEM = "kube-system"
 """Namespace in which EKS installs most of its add-ons."""
@@ -116,6 +116,11 @@ class Permissions:
     policy: Callable[[ClusterFacts], dict[str, Any]] | None = None
     """A policy document. A component that writes its policies itself needs neither."""
 
+    @property
+    def need(self) -> Need:
+        """What an existing role needs."""
+        return Need(roles.PODS, f"{self.namespace}/{self.service_account}", self.policy_arns)
+
 
 @dataclass(frozen=True)
 class Addon:
@@ -172,7 +177,7 @@ class Addon:
                 "addon": self.name,
                 "cluster": facts.cluster,
                 "kubernetes_version": facts.kubernetes_version,
-                "versions": facts.addon_versions,
+                "version": facts.addon_versions.get(self.name),
             }
         if self.chart is not None:
             given |= {"charts": facts.charts, "images": facts.images}
@@ -184,14 +189,15 @@ class Addon:
         needed = self.permissions
         if needed is None:
             return {}
-        existing: Mapping[str, Any] = {**facts.roles}
-        given: dict[str, Any] = {"role_arn": role} if (role := existing.get(needed.role)) else {}
-        if self.kind != MANAGED:
-            return given
-        given |= {"service_account": needed.service_account, "policy_arns": list(needed.policy_arns)}
-        if needed.namespace != KUBE_SYSTEM:
-            given["namespace"] = needed.namespace
-        return given if needed.policy is None else {**given, "policy": needed.policy(facts)}
+        new: dict[str, Any] = {}
+        if self.kind == MANAGED:
+            new = {"policy_arns": list(needed.policy_arns)}
+            new |= {} if needed.policy is None else {"policy": needed.policy(facts)}
+        given: dict[str, Any] = {**roles.permissions(facts.roles, needed.role, cast(roles.Permissions, new))}
+        if self.kind == MANAGED:
+            given["service_account"] = needed.service_account
+            given |= {} if needed.namespace == KUBE_SYSTEM else {"namespace": needed.namespace}
+        return given
 
     def install(self, name: str, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:
         """The component, created under a name that is unique in the program."""
@@ -308,3 +314,9 @@ def installed(node_pools: Specs, spec: EksAddonsSpec) -> list[Addon]:
         if row.is_on(spec) and serves and all(name in found for name in row.requires):
             found[row.name] = row
     return list(found.values())
+
+
+def needs() -> dict[str, Need]:
+    """What every existing role needs, by the fields of `Roles`."""
+    rows = {row.permissions.role: row.permissions for row in ADDONS if row.permissions and row.permissions.role}
+    return {**roles.NEEDS, **{field: each.need for field, each in rows.items()}}

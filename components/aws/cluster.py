@@ -15,10 +15,10 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import access, addon, node_role, retention, roles, support
+from . import access, addon, drivers, identity, node_role, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
-from .addon import EksAddon, EksAddonArgs
+from .addon import EksAddon
 from .roles import Roles
 
 # EKS API reference, KubernetesNetworkConfigRequest.
@@ -104,6 +104,7 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from _services(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
+    yield from identity.empty_role("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
 
@@ -181,7 +182,9 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags)
+        args = arguments.checked(
+            f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags
+        )
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
@@ -275,23 +278,13 @@ class EksCluster(pulumi.ComponentResource):
 
         eks_name = cluster.eks_cluster.name
 
-        before_nodes: EksAddonArgs = {
-            "addon": "kube-proxy",
-            "cluster": eks_name,
-            "kubernetes_version": args["version"],
-            "versions": args.get("addon_versions", {}),
-            "tags": tags,
-        }
-        EksAddon(f"{name}-kube-proxy", before_nodes, child)
-        EksAddon(f"{name}-pod-identity", {**before_nodes, "addon": "eks-pod-identity-agent"}, child)
+        before_nodes = {**args, "cluster": eks_name, "kubernetes_version": args["version"]}
+        EksAddon(f"{name}-kube-proxy", drivers.addon_args("kube-proxy", before_nodes), child)
+        EksAddon(f"{name}-pod-identity", drivers.addon_args("eks-pod-identity-agent", before_nodes), child)
         EksAddon(
             f"{name}-vpc-cni",
             {
-                **before_nodes,
-                "addon": "vpc-cni",
-                "service_account": "aws-node",
-                "policy_arns": roles.policy_arns("vpc_cni"),
-                "role_arn": args.get("roles", {}).get("vpc_cni", ""),
+                **drivers.addon_args("vpc-cni", before_nodes, "aws-node", "vpc_cni"),
                 "configuration": {
                     "env": {
                         # Prefix delegation: 110 pods or more on a node, instead of one for each of its addresses.

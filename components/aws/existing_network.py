@@ -123,7 +123,9 @@ class AwsExistingNetwork(pulumi.ComponentResource):
         of the subnets."""
         self.subnet_ids = self._tagged("private", "internal-elb", private)
         """Private subnets by zone, as one output each: a new zone leaves the others known in a preview."""
-        self.load_balancer_subnet_ids = self._tagged("public", "elb", {zone: public[zone] for zone in private if zone in public})
+        self.load_balancer_subnet_ids = self._tagged(
+            "public", "elb", {zone: public[zone] for zone in private if zone in public}
+        )
         """Public subnets by zone, as one output each."""
         self.network_id = pulumi.Output.from_input(args["vpc_id"])
         self.private_subnet_ids = pulumi.Output.all(**self.subnet_ids)

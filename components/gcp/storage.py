@@ -73,8 +73,9 @@ def problems(args: GcpStorageArgs) -> Iterator[Problem]:
     kind, version = disk_kind(args.get("machine_types", [])), args.get("kubernetes_version", "")
     if kind == "dynamic" and (minor := versions.minor(version)) and minor < _DYNAMIC_FROM:
         yield Problem(
-            "kubernetes_version", version, "some pools take persistent disks only and others hyperdisks only, which one storage "
-            "class serves from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
+            "kubernetes_version", version,
+            "some pools take persistent disks only and others hyperdisks only, which one storage class serves "
+            "from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
             "write 1.35, or choose machine types of one kind",
         )  # fmt: skip
 

@@ -19,8 +19,9 @@ from ..section import Section
 
 
 def roles(environment: Environment) -> Roles:
-    """The existing roles that the file names."""
-    return cast(Roles, environment.config.cluster.iam.roles.arguments())
+    """The existing roles that the file names. In the file, empty text stands for a new role."""
+    given = environment.config.cluster.iam.roles.arguments()
+    return cast(Roles, {field: arn for field, arn in given.items() if arn})
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
@@ -56,8 +57,8 @@ def cluster(environment: Environment) -> EksClusterArgs:
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
         "deletion_protection": environment.config.deletion_protection,
-        "profile": environment.keys.profile,
-        "role_arn": environment.keys.role_arn,
+        "profile": environment.keys.profile or None,
+        "role_arn": environment.keys.role_arn or None,
     }
     return cast(EksClusterArgs, args)
 

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from pydantic.alias_generators import to_camel
 
 from components import hardware, pools
+from components.aws import addons, roles
 from components.aws import groups as node_groups
 from components.aws import pool_spec as aws_pools
 from components.checks import Problem
@@ -32,7 +33,7 @@ _LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
 _ROLE = "aws:iam/role:Role"
 # The control plane's role if the file names an existing one: it is read, not created.
 _EXISTING_ROLE = "cluster-role"
-_PODS_ROLES = ("vpc_cni", "ebs_csi", "efs_csi", "fsx_csi", "s3_csi", "cluster_autoscaler")
+_PODS_ROLES = [field for field, need in addons.needs().items() if need.service == roles.PODS]
 
 _PLACE = refused("a control plane cannot move to another VPC")
 _DISK = refused("a new file system would replace this one, without its data")

@@ -35,8 +35,8 @@ _EXISTING = (
     .documented(
         private_subnet_ids="Private subnets by zone, one in each of `zones`. Nodes live there, and need a way to AWS's "
         "services.",
-        public_subnet_ids="Public subnets by zone, in some or all of `zones`, for load balancers that face the internet. "
-        "Default: none.",
+        public_subnet_ids="Public subnets by zone, in some or all of `zones`, for load balancers that face the "
+        "internet. Default: none.",
     )
 )
 NETWORK = (

@@ -12,7 +12,7 @@ from components.aws.existing_network import AwsExistingNetwork
 from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component.existing_vpc import OWNED, PRIVATE, PUBLIC, SUBNETS, existing, outputs
-from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
+from tests.component.stage import GUIDE_CPU, aws_options, pool
 from tests.failing_lookup import LookupFailed
 
 A = "subnet-0aaaaaaa0"

@@ -134,7 +134,11 @@ class TestClasses:
         [
             ({"filestore_tier": "gold"}, "filestore_tier", "zonal"),
             ({"filestore_multishare": True}, "filestore_multishare", "`filestore_tier: enterprise`"),
-            ({"machine_types": ["n2-standard-8", "n4-standard-8"], "kubernetes_version": "1.34"}, "kubernetes_version", "write 1.35"),
+            (
+                {"machine_types": ["n2-standard-8", "n4-standard-8"], "kubernetes_version": "1.34"},
+                "kubernetes_version",
+                "write 1.35",
+            ),
         ],
     )
     def test_invalid_arguments_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:
