@@ -251,7 +251,7 @@ class EksCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
         )
         access.entries(name, args.get("access", {}), cluster, tags, self)
-        ways_in = [
+        endpoint_rules = [
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-api-from-{cidr.replace('/', '-')}",
                 security_group_id=cluster.eks_cluster.vpc_config.cluster_security_group_id,
@@ -312,7 +312,7 @@ class EksCluster(pulumi.ComponentResource):
         self.kubernetes_version = cluster.eks_cluster.version
         # Access to the endpoint needs one of these rules: they exist before the kubeconfig is used, and outlive its
         # use.
-        known = pulumi.Output.all(cluster.kubeconfig_json, *ways_in)
+        known = pulumi.Output.all(cluster.kubeconfig_json, *endpoint_rules)
         self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
