@@ -55,7 +55,7 @@ def addons(project: Project, example: PythonProgram) -> PythonProgram:
 def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
     addons.configure({"clusterStack": "organization/existing-eks-cluster/dev"})
     printed = addons.pulumi("preview", code=None)
-    assert "organization/existing-eks-cluster/dev has no output nodePools, or it is secret" in printed
+    assert "organization/existing-eks-cluster/dev has no output nodePoolSpecs, or it is secret" in printed
     assert "Traceback" not in printed
 
 
