@@ -14,7 +14,7 @@ from components.gcp import GkeNodePoolSpec
 from components.pools import resolve_all
 from recording.recording import Recording, Resource
 from recording.stacks import ALL, EKS, GKE, record, recorded, settings
-from stack.living import SETTINGS
+from stack.deployed import SETTINGS
 
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
 POOLS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}
