@@ -32,6 +32,7 @@ def example(project: Project, cluster: PythonProgram) -> PythonProgram:
 
 
 def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
+    """seed row S26"""
     example.up()
     types = example.types()
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 2, "a spot and an on-demand group in one zone"
@@ -60,7 +61,7 @@ def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
 
 
 def test_another_stack_adds_addons_and_removes_them(addons: PythonProgram, example: PythonProgram) -> None:
-    """By the outputs of the first. Its kubeconfig stays secret."""
+    """seed row S26: by the outputs of the first. Its kubeconfig stays secret."""
     addons.configure({"clusterStack": "organization/gpuyard-existing-eks/dev"})
     preview = addons.pulumi("preview")
     assert "dcgm-exporter-release" in preview, "outputs of the other stack are known at preview"
