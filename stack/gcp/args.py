@@ -9,8 +9,8 @@ from components.gcp.filestore import FilestoreArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 from ..section import Section, complete
 
 
@@ -35,16 +35,16 @@ def network(environment: Environment) -> GcpNetworkArgs:
     }
     # An existing range stays, even if the default is another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
-        args[field] = args.get(field) or living_ranges(environment.living).get(name)
+        args[field] = args.get(field) or deployed_ranges(environment.deployed).get(name)
     if args["pods_cidr"] is None:
         taken = [network.cidr, args["services_cidr"] or network.services_cidr]
         args["pods_cidr"] = addresses.free_pods(network.pods_cidr, taken)
     return complete(GcpNetworkArgs, args)
 
 
-def living_ranges(living: Living) -> dict[str, str]:
+def deployed_ranges(deployed: DeployedState) -> dict[str, str]:
     """The secondary ranges of the existing subnetwork, by name."""
-    made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
+    made = deployed.one("gcp:compute/subnetwork:Subnetwork") or {}
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 

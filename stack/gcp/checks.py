@@ -42,7 +42,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
     yield from wrong
     if not wrong:
         pods_cidr, services_cidr = given["pods_cidr"], given["services_cidr"]
-        found = addresses.sound(environment.node_pools, network.zones)
+        found = addresses.valid_pools(environment.node_pools, network.zones)
         further = given.get("further_pods_cidrs", {})
         yield from addresses.room_problems(
             given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
@@ -141,7 +141,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         given = args.network(environment)
         yield from (f"network.{each}" for each in gcp_network.warnings(given))
         used, usual = given["pods_cidr"], environment.config.network.pods_cidr
-        own = "pods_cidr" not in environment.config.network.written and not args.living_ranges(environment.living)
+        own = "pods_cidr" not in environment.config.network.written and not args.deployed_ranges(environment.deployed)
         if own and used != usual:
             yield (
                 f"network.pods_cidr: {used} is used, because another range overlaps {usual}; write it into the file: "
