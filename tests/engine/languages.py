@@ -48,11 +48,12 @@ def assert_it_is_up(example: Example) -> None:
 
 
 def assert_the_kubeconfig_is_secret(state: list[dict[str, Any]]) -> None:
-    """Wherever the state has it: outputs of the stack, and inputs of the provider of the cluster."""
+    """In the outputs of the stack, and in the inputs of the program's provider for the cluster (pulumi-eks has one too,
+    as a child)."""
     (stack,) = [each for each in state if each["type"] == "pulumi:pulumi:Stack"]
-    providers = [each for each in state if each["type"] == "pulumi:providers:kubernetes"]
-    found = [each["inputs"]["kubeconfig"] for each in providers if "kubeconfig" in each["inputs"]]
-    assert found and all("ciphertext" in each for each in (stack["outputs"]["kubeconfig"], *found))
+    (provider,) = [each for each in state if "::pulumi:providers:kubernetes::" in each["urn"]]
+    assert "ciphertext" in stack["outputs"]["kubeconfig"], "output"
+    assert "ciphertext" in provider["inputs"]["kubeconfig"], "provider"
 
 
 def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:
