@@ -17,9 +17,6 @@ from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
 from .roles import Permissions
 
-NAMESPACE = "kube-system"
-"""Where EKS installs an add-on unless the add-on has a namespace of its own."""
-
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 _MINOR = re.compile(r"1\.\d+")
@@ -119,12 +116,14 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
     wanted = args.get("version")
     if wanted is not None and not wrong:
         yield from version_problems("version", addon, wanted, version)
-    yield from checks.namespace("namespace", args.get("namespace", NAMESPACE))
+    yield from checks.namespace("namespace", args["namespace"])
     account = args.get("service_account")
     if account:
         yield from identity.account_problems("service_account", account)
         yield from identity.permission_problems(args)
-    elif any(args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn", "namespace")):
+    elif args["namespace"] != arguments.default(EksAddonArgs, "namespace") or any(
+        args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn")
+    ):
         yield Problem(
             "service_account", account, "missing: nothing would have the permissions",
             "the name of the add-on's service account",
@@ -186,7 +185,7 @@ def _identity(args: EksAddonArgs, account: str) -> PodIdentityArgs:
     permissions = {name: given[name] for name in ("policy_arns", "policy", "role_arn") if name in given}
     return {
         "cluster": args["cluster"],
-        "namespace": args.get("namespace", NAMESPACE),
+        "namespace": args["namespace"],
         "service_account": account,
         "associate": False,
         "tags": args.get("tags", {}),

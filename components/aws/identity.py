@@ -141,7 +141,7 @@ class PodIdentity(pulumi.ComponentResource):
         else:
             self.resource = self._role(name, args)
             self.role_arn = self.resource.arn
-        if args.get("associate", True):
+        if args["associate"]:
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",
                 cluster_name=args["cluster"],

@@ -13,7 +13,6 @@ from ..checks import Problem
 from . import addresses, endpoints, flow_log, retention, roles, tags
 from .roles import Roles
 
-CIDR = "10.0.0.0/16"
 NAT_MODES = ("single", "per_zone", "none")
 
 # Subnets for the network interfaces of pods: "1" use this one, "0" do not, even if the node is in it (VPC CNI,
@@ -55,7 +54,7 @@ class AwsNetworkArgs(TypedDict):
 
 def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
     """Everything that is wrong with the arguments in `region`, checked without calling AWS."""
-    cidr = args.get("cidr", CIDR)
+    cidr = args["cidr"]
     wrong = list(checks.cidr("cidr", cidr, *addresses.PREFIXES))
     yield from wrong
     if not wrong and (reason := addresses.vpc(cidr)):
@@ -63,11 +62,11 @@ def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
             "cidr", cidr, reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
             "write 10.0.0.0/16, or a range that is free in your company",
         )  # fmt: skip
-    yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
+    yield from checks.one_of("nat", args["nat"], NAT_MODES)
     yield from zone_problems(args["zones"], region)
     yield from _pods(args)
-    yield from endpoints.problems(args.get("interface_endpoints", []), args.get("nat", "single"))
-    yield from retention.problems("flow_log_days", args.get("flow_log_days", 0), off=True)
+    yield from endpoints.problems(args.get("interface_endpoints", []), args["nat"])
+    yield from retention.problems("flow_log_days", args["flow_log_days"], off=True)
 
 
 def _common(args: AwsNetworkArgs) -> Iterator[Problem]:
@@ -99,7 +98,7 @@ def region_of(zones: list[str]) -> str:
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
-    cidr, pods_cidr = args.get("cidr", CIDR), args.get("pods_cidr")
+    cidr, pods_cidr = args["cidr"], args.get("pods_cidr")
     if pods_cidr is None:
         return
     wrong = list(checks.cidr("pods_cidr", pods_cidr, *addresses.PODS_PREFIXES))
@@ -140,7 +139,7 @@ class AwsNetwork(pulumi.ComponentResource):
         )
         super().__init__("gpuyard:index:AwsNetwork", name, None, opts)
         zones, region = args["zones"], region_of(args["zones"])
-        self.cidr = args.get("cidr", CIDR)
+        self.cidr = args["cidr"]
         """IPv4 network of the VPC."""
         self._name, self._args, self._blocks = name, args, addresses.blocks(self.cidr)
         self._child = pulumi.ResourceOptions(parent=self)
@@ -152,7 +151,7 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_support=True,
             tags=self._tags("vpc"),
             # Nothing that is in this VPC could move to another one.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default",
@@ -198,7 +197,7 @@ class AwsNetwork(pulumi.ComponentResource):
             endpoints.interface_endpoints(
                 name, vpc.id, region, account, wanted, inside, networks, args.get("tags", {}), self
             )
-        if days := args.get("flow_log_days", 0):
+        if days := args["flow_log_days"]:
             role = args.get("roles", {}).get("flow_log", "")
             flow_log.flow_log(
                 f"{name}-flow-log", vpc.id, args["cluster_name"], region, days, self._tags("flow-log"), self, role
@@ -254,7 +253,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     def _gateways(self, public: dict[str, aws.ec2.Subnet], to_internet: aws.ec2.Route) -> dict[str, aws.ec2.NatGateway]:
         """Zone → its NAT gateway; with `single` it is the same one for all."""
-        nat = self._args.get("nat", "single")
+        nat = self._args["nat"]
         if nat == "none":
             return {}
         made: dict[str, aws.ec2.NatGateway] = {}
