@@ -103,4 +103,4 @@ def charts(environment: Environment) -> ChartsArgs:
 
 def addons(environment: Environment) -> EksAddonsSpec:
     """The add-ons to install."""
-    return complete(EksAddonsSpec, environment.config.addons.arguments())
+    return complete(EksAddonsSpec, environment.config.addons.arguments("cleanup"))

@@ -1,5 +1,6 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from components.aws import creator, offerings, roles, served_pools, tagged_group
 from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
 from components.aws.existing_network import AwsExistingNetwork
+from components.aws.installation import install_addons
 from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
@@ -171,29 +173,22 @@ def addons(
     storage: Storage,
 ) -> dict[str, pulumi.Output[str]]:
     """Installs the environment's add-ons from the table. Returns chart → name of its Helm release."""
-    facts = addon_table.ClusterFacts(
-        cluster=cluster.cluster_name,
-        region=environment.region,
-        kubernetes_version=environment.kubernetes_version,
-        node_pools=environment.node_pools,
-        spec=args.addons(environment),
-        addon_versions=environment.config.cluster.addon_versions,
-        roles=args.roles(environment),
-        charts=args.charts(environment),
-        images=args.images(environment),
+    installed: Mapping[str, Any] = install_addons(
+        {
+            "cluster": cluster.cluster_name,
+            "region": environment.region,
+            "kubernetes_version": environment.kubernetes_version,
+            "node_pools": environment.node_pools,
+            "spec": args.addons(environment),
+            "addon_versions": environment.config.cluster.addon_versions,
+            "roles": args.roles(environment),
+            "charts": args.charts(environment),
+            "images": args.images(environment),
+        },
+        pulumi.ResourceOptions(providers=providers),
+        node_pools=node_pools,
+        storage=storage.classes,
     )
-    installed: dict[str, pulumi.Resource] = {}
-    releases: dict[str, pulumi.Output[str]] = {}
-    for row in addon_table.installed(facts.node_pools, facts.spec):
-        # An add-on waits for the pools that it runs on, and is deleted before them: nodes must outlive the add-ons that
-        # drain and monitor them.
-        waits: list[pulumi.Resource] = [node_pools[name] for name in row.waits_for(facts.node_pools)]
-        waits += [storage.classes] if row.storage else []
-        waits += [installed[name] for name in (*row.requires, *row.after) if name in installed]
-        made: Any = row.install(row.name, facts, pulumi.ResourceOptions(providers=providers, depends_on=waits))
-        installed[row.name] = made
-        if row.chart is not None:
-            releases[row.chart.name] = made.release_name
     ClusterCleanup(
         "cleanup",
         {
@@ -208,7 +203,8 @@ def addons(
             depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
         ),
     )
-    return releases
+    rows = [row for row in addon_table.ADDONS if row.name in installed]
+    return {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
 
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
