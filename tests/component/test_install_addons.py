@@ -51,7 +51,7 @@ def test_one_call_installs_every_add_on_that_the_pools_need() -> None:
     found, made = installed()
     assert found == ALL
     assert made.without_provider() == []
-    cpu, gpu = made.one("NodeGroup", "cpu-us-east-1a"), made.one("NodeGroup", "gpu-spot-us-east-1a")
+    cpu, gpu = made.one("NodeGroup", "cpu-us-east-1a"), made.one("NodeGroup", "gpu-us-east-1a")
     coredns = made.one("aws:eks/addon:Addon", "coredns")
     assert made.must_outlive(cpu, coredns) and not made.must_outlive(gpu, coredns)
     assert made.must_outlive(gpu, made.one("kubernetes:helm.sh/v3:Release", "cluster-autoscaler-release"))
