@@ -203,6 +203,8 @@ def problems(
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
+        elif each.required and _blank(given[name]):
+            yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
         else:
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
@@ -258,17 +260,30 @@ def _value_problems(
                 yield Problem(f"{path}.{key!r}", key, "the key is not text", "keys that are text", "write it as text")
     elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
+            fix = f"write {_listed(value)}" if isinstance(value, str) else "write it as a list"
             yield Problem(path, shown, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
+            if _blank(each) and parts:
+                yield Problem(f"{path}[{index}]", each, "empty", kind(parts[0]), "write a value, or remove it")
+            else:
+                yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
     elif inner in _KINDS and not _is(inner, value):
         yield Problem(path, shown, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
     elif inner is Any and not (value is None or isinstance(value, str) or _is(float, value) or _is(bool, value)):
         yield Problem(
             path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"
         )
+
+
+def _blank(value: Any) -> bool:
+    """Whether it is a text without any character that shows."""
+    return isinstance(value, str) and not value.strip()
+
+
+def _listed(text: str) -> str:
+    """The list that a text is meant as: one value, or several with commas between them."""
+    return f"[{', '.join(each.strip() for each in text.strip('[]').split(',') if each.strip())}]"
 
 
 def _is(wanted: type, value: Any) -> bool:

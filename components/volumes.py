@@ -2,7 +2,7 @@
 of a bucket that they show."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pulumi_kubernetes as k8s
@@ -26,6 +26,28 @@ def claim_problems(path: str, claim: str) -> Iterator[Problem]:
         yield Problem(
             path, claim, "not a valid name of a claim", "lower-case letters, digits, '-' and '.'", "correct it"
         )
+
+
+def children(name: str, buckets: Iterable[str]) -> dict[str, str]:
+    """Names of the volumes as resources of the component `name` → their paths in its arguments."""
+    return {f"{name}-{each}": f"buckets.{each}" for each in buckets}
+
+
+def claims_problems(wanted: Mapping[str, tuple[str, str]], field: str) -> Iterator[Problem]:
+    """No claim gets two volumes: Kubernetes binds it to one of them, and the other stays without a claim.
+
+    Args:
+        wanted: name of a volume → namespace and name of its claim.
+        field: the field with the name of the claim.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for name, claim in wanted.items():
+        if claim in first:
+            yield Problem(
+                f"buckets.{name}.{field}", claim[1], f"the claim of buckets.{first[claim]} in the namespace {claim[0]}",
+                "a claim of its own for each volume", "write another name, or another namespace",
+            )  # fmt: skip
+        first.setdefault(claim, name)
 
 
 def name_problems(path: str, name: str, value: Any, taken: Mapping[str, str]) -> Iterator[Problem]:

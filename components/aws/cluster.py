@@ -13,7 +13,7 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, child_names
 from ..checks import Problem
 from . import access, addon, node_role, retention, roles, support
 from . import tags as aws_tags
@@ -170,7 +170,12 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        args = arguments.checked(
+            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            lambda given: child_names.problems(
+                "EksCluster", name, opts, access.children(name, given.get("access", {}))
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
