@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, tags
+from . import groups, regions, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
@@ -260,6 +260,7 @@ def _children(name: str, args: EksNodePoolArgs) -> dict[str, str]:
 def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
+    yield from regions.subnet_problems(args)
     if not zones:
         yield Problem(
             "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",

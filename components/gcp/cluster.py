@@ -215,7 +215,9 @@ class GkeCluster(pulumi.ComponentResource):
     """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"GkeCluster {name}", GkeClusterArgs, args, problems, places.of_one_region, labels.with_tags
+        )
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         protected = args.get("deletion_protection", True)
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
