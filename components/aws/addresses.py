@@ -137,8 +137,8 @@ def association(cidr: str, pods_cidr: str) -> str:
     return vpc(pods_cidr)
 
 
-def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
-    """The pools without problems of their own (which are reported elsewhere), resolved."""
+def valid_pools(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
+    """Resolves the pools that have no problems; the problems of the others are reported elsewhere."""
     return {
         name: pools.resolve(hardware.AWS, name, spec)
         for name, spec in specs.items()

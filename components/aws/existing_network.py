@@ -208,7 +208,7 @@ class _Owned:
     def _room(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
         """The pools at their maximum against the subnets, and against those that the owner keeps for pods."""
         zones = self._args["zones"]
-        needs = addresses.of_zones(addresses.sound(self._args.get("node_pools", {}), zones), zones)
+        needs = addresses.of_zones(addresses.valid_pools(self._args.get("node_pools", {}), zones), zones)
         ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
         pods = self._for_pods([subnet.id for subnet in private.values()])
         for zone, subnet in private.items():

@@ -215,7 +215,8 @@ def _found(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator
 
 def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
     """Whether the ranges have room for the pools at their maximum, without counting what others use of them."""
-    pools, further = addresses.sound(args.get("node_pools", {}), args["zones"]), args.get("further_pods_ranges", [])
+    pools = addresses.valid_pools(args.get("node_pools", {}), args["zones"])
+    further = args.get("further_pods_ranges", [])
     count = addresses.nodes(pools)
     if short := addresses.too_few_addresses(cidr, count):
         yield Problem(
