@@ -7,12 +7,11 @@ from typing import Any
 
 import pulumi_kubernetes as k8s
 
-from .checks import Problem
+from .checks import OBJECT_NAME, Problem
 
 CAPACITY = "1Pi"
 """Size of a volume over a bucket: a claim may ask for any size up to this one, and the driver ignores it."""
 
-_CLAIM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 # The characters that object stores call safe, without those that have a meaning in a policy, in a condition (* ? $ and
@@ -22,7 +21,7 @@ _PREFIX = re.compile(r"([A-Za-z0-9!_.()=@:+-]+/)*[A-Za-z0-9!_.()=@:+-]+/?")
 
 def claim_problems(path: str, claim: str) -> Iterator[Problem]:
     """`claim` is a valid name for a PersistentVolumeClaim."""
-    if not _CLAIM.fullmatch(claim):
+    if not OBJECT_NAME.fullmatch(claim):
         yield Problem(
             path, claim, "not a valid name of a claim", "lower-case letters, digits, '-' and '.'", "correct it"
         )

@@ -9,13 +9,11 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, child_names, naming
+from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import tags
 
-# Kubernetes: the name of a service account is a DNS subdomain (apimachinery, NameIsDNSSubdomain).
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class PodIdentityArgs(TypedDict):
@@ -71,7 +69,7 @@ def _policy_problems(arns: list[str]) -> Iterator[Problem]:
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
     """`account` is a valid name for a Kubernetes service account."""
-    if not _ACCOUNT.fullmatch(account):
+    if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a service account", "up to 253 lower-case letters, digits, '-' and '.'",
             "see `kubectl get serviceaccounts --all-namespaces`",
@@ -114,6 +112,7 @@ class PodIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
             f"PodIdentity {name}", PodIdentityArgs, args, problems,
+            lambda _: component_names.iam_problems(name, "-policy", naming.IAM_POLICY_LIMIT),
             lambda given: child_names.problems(
                 "PodIdentity", name, opts,
                 {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(given.get("policy_arns", []))},

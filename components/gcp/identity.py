@@ -22,7 +22,6 @@ from . import bucket_names
 
 _ROLE = re.compile(r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class WorkloadIdentityArgs(TypedDict):
@@ -71,7 +70,7 @@ def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
     """`account` is not a name that Kubernetes takes."""
-    if not _ACCOUNT.fullmatch(account):
+    if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a Kubernetes service account",
             "lower-case letters, digits, '-' and '.'; not the e-mail address of a Google account", "correct it",

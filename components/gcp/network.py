@@ -16,7 +16,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import addresses, places
 
@@ -133,7 +133,10 @@ class GcpNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
+        args = arguments.checked(
+            f"GcpNetwork {name}", GcpNetworkArgs, args, problems,
+            lambda _: component_names.google_problems(name, "-router"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
