@@ -14,6 +14,7 @@ from components.aws.identity import PodIdentity
 from components.aws.node_pool import EksNodePool
 from components.gcp.buckets import GcsBuckets
 from components.gcp.identity import WorkloadIdentity
+from components.gcp.services import GcpServices
 from recording.recorder import run
 from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, gcp_options
 
@@ -41,6 +42,10 @@ def workload_identity(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
     return WorkloadIdentity(name, {**given, "bucket_roles": {f"{key}-data": ["roles/storage.objectUser"]}}, opts)
 
 
+def services(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
+    return GcpServices(name, {"services": [f"{key}.googleapis.com"]}, opts)
+
+
 def eks(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
     args: Any = {
         "cluster_name": name,
@@ -58,6 +63,7 @@ CASES: dict[str, tuple[Make, tuple[str, str], tuple[str, str], str]] = {
     "GcsBuckets": (gcs, ("data", "x-y"), ("data-x", "y"), "buckets.y = 'data-x-y'"),
     "PodIdentity": (pod_identity, ("a", "x-y"), ("a-x", "y"), "policy_arns[0] = 'a-x-y'"),
     "WorkloadIdentity": (workload_identity, ("a", "x-y"), ("a-x", "y"), "bucket_roles.y-data = 'a-x-y-data-"),
+    "GcpServices": (services, ("a", "b-c"), ("a-b", "c"), "services[0] = 'a-b-c'"),
     "EksCluster": (eks, ("a", "x-access-y"), ("a-access-x", "y"), "access.y = 'a-access-x-access-y'"),
 }
 
@@ -67,7 +73,7 @@ def both(case: str, *, reverse: bool = False, apart: bool = False) -> None:
     make, first, second, _ = CASES[case]
 
     def program() -> None:
-        options = gcp_options() if make in (gcs, workload_identity) else aws_options()
+        options = gcp_options() if make in (gcs, workload_identity, services) else aws_options()
         one, other = (second, first) if reverse else (first, second)
         make(*one, options)
         if apart:
