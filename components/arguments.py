@@ -21,7 +21,7 @@ import typing_extensions
 
 from . import checks, docstrings
 from .checks import Problem
-from .plain_values import KINDS, as_list, is_a, is_blank
+from .plain_values import KINDS, as_list, fix_of, is_a, is_blank
 
 A = TypeVar("A")
 UNKNOWN = "unknown key"
