@@ -53,7 +53,7 @@ def problems(facts: ClusterFacts) -> Iterator[Problem]:
     version = facts["kubernetes_version"]
     wrong = list(addon.kubernetes_problems(version))
     yield from wrong
-    yield from regions.problems("region", facts["region"])
+    yield from regions.format_problems("region", facts["region"])
     spec = arguments.cleaned(EksAddonsSpec, facts.get("spec", {}))
     yield from (problem.under("spec") for problem in addons.problems(spec))
     yield from (problem.under("roles") for problem in roles.problems(facts.get("roles", {})))

@@ -65,8 +65,9 @@ class GkeNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
-        )
+            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags,
+            places.of_one_region, places.location_problems,
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
         self.node_pools: dict[str, gcp.container.NodePool] = {

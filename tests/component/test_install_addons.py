@@ -78,7 +78,7 @@ def test_names_begin_with_the_name_of_the_cluster() -> None:
         ({"node_pools": {"gpu": {**GUIDE_GPU, "min": -1}}}, "node_pools.gpu.min", "negative"),
         ({"node_pools": {"cpu": GUIDE_CPU}}, "node_pools.gpu", "the facts have no pool of that name"),
         ({"kubernetes_version": "1.2"}, "kubernetes_version", "unknown value"),
-        ({"region": "us-east-11"}, "region", "us-east-1"),
+        ({"region": "us_east_1"}, "region", "us-east-1"),
         ({"existing_addons": ["core-dns"]}, "existing_addons[0]", "write coredns"),
         ({"addon_versions": {"coredns": "1.13"}}, "addon_versions.coredns", "vX.Y.Z-eksbuild.N"),
         ({"roles": {"cluster_autoscaler": ""}}, "roles.cluster_autoscaler", "remove it"),
