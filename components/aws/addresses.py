@@ -167,8 +167,7 @@ def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[s
     A node needs one address for itself and one for the interface of its pods; EFA-only interfaces have none. With
     several machine types, the lowest number of pods applies to all."""
     own = list(pool.zones) or zones
-    machines = [machine for name in pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-    slots = math.ceil(min(map(pods_per_node, machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
+    slots = math.ceil(min(map(pods_per_node, pool.machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
     nodes = math.ceil(min(pool.max, most) / len(own)) * len(pool.capacity)
     return {zone: Need(nodes, nodes * (slots * _PREFIX_SIZE + 1)) for zone in own}
 

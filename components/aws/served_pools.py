@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from ..checks import Problem
 from ..hardware import AWS
 from ..pools import Pool, resolve_all
+from .pool_checks import fact_problems
 from .pool_checks import problems as pool_problems
 from .pool_spec import EksNodePoolSpec
 
@@ -15,6 +16,7 @@ def problems(node_pools: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
         # An add-on does not know the network's zones, so the pool's own count.
         found = pool_problems(name, spec, spec.get("zones", []))
         yield from (problem.under(f"node_pools.{name}") for problem in found)
+    yield from (problem.under("node_pools") for problem in fact_problems(node_pools))
 
 
 def with_gpus(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, Pool]:
