@@ -15,7 +15,7 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, tags
+from . import addresses, groups, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
@@ -297,6 +297,9 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
+    # Another input is an output of the cluster.
+    if isinstance(services := args.get("service_cidr"), str):
+        yield from addresses.services_problems(services)
     pool, needed = args["pool"], set()
     if pool.get("interconnect"):
         needed |= {"network_id", "security_group_id"}

@@ -26,7 +26,7 @@ from . import (
 )
 from . import cluster_features as features
 from .maintenance import Maintenance
-from .network import PODS, SERVICES
+from .network import PODS, SERVICES, zone_problems
 
 RELEASE_CHANNELS = tuple(GKE_CHANNELS)
 VERSIONS = tuple(sorted({version for versions in GKE_CHANNELS.values() for version in versions}))
@@ -136,6 +136,8 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
             "location", location, "an AI zone, which cannot have a control plane" if places.is_ai(location) else wrong,
             f"{region} (regional), or for one control plane {', '.join(usual)}", f"write {region}",
         )  # fmt: skip
+    else:
+        yield from zone_problems(args["zones"], region)
     low, high = addresses.PODS_PER_NODE_RANGE
     pods = args.get("pods_per_node", addresses.PODS_PER_NODE)
     if not low <= pods <= high:

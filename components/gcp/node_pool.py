@@ -13,7 +13,7 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import gpu_sharing, labels, node_settings, places, pool_checks, upgrades
+from . import gpu_sharing, labels, network, node_settings, places, pool_checks, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
 from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
 
@@ -84,8 +84,12 @@ class GkeNodePoolArgs(TypedDict):
 
 def problems(name: str, args: GkeNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, found without asking Google."""
-    if not places.standard(args["zones"]):
-        yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
+    location = args["location"]
+    region = places.region_of(location if isinstance(location, str) else next(iter(args["zones"]), ""))
+    # GKE accepts nodes in all zones of the cluster's region, also if its control plane is in one zone.
+    wrong = list(network.zone_problems(args["zones"], region))
+    yield from wrong
+    if wrong:
         return
     version = args.get("kubernetes_version", "")
     if version:
