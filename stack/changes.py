@@ -19,7 +19,7 @@ from components.arguments import Shape
 from components.changes import IN_PLACE, Effect, Rule, refused
 from components.checks import Problem
 
-from . import living, on
+from . import deployed, on
 from .environment import Environment
 from .section import Section
 
@@ -67,9 +67,9 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
     Raises:
         pulumi.RunError: one error that lists every change that cannot be made while the environment exists.
     """
-    found = living.read(providers)
-    of_cloud, now = on.changes(environment.config.cloud), settings(replace(environment, living=found))
-    environment = replace(environment, living=found)
+    found = deployed.read(providers)
+    of_cloud, now = on.changes(environment.config.cloud), settings(replace(environment, deployed=found))
+    environment = replace(environment, deployed=found)
     problems = list(_fixed(of_cloud.facts(environment, found), now, of_cloud.RULES))
     if found.objects and now != found.settings:
         groups = of_cloud.groups(environment, found, providers[0])
@@ -175,7 +175,7 @@ def _at(settings: Mapping[str, Any], path: str) -> Any:
 
 def removal_problems(environment: Environment, path: str) -> Iterator[Problem]:
     """A protected file system that the file no longer has. The engine applies the protection of the last `up`."""
-    if environment.living.settings.get("deletionProtection", environment.config.deletion_protection):
+    if environment.deployed.settings.get("deletionProtection", environment.config.deletion_protection):
         yield Problem(
             path, None, "it is no longer in the file, but gpuyard:deletionProtection protects it and its data",
             "the former value", "restore it; or copy its data, set gpuyard:deletionProtection: false, run `pulumi up`, "

@@ -19,7 +19,7 @@ from components.clouds import AWS, CLOUDS
 from . import cloud_keys, on
 from .cloud_keys import CloudKeys
 from .config import KEYS
-from .living import Living
+from .deployed import DeployedState
 from .section import Section
 
 PROJECT = "gpuyard"
@@ -37,7 +37,7 @@ class Environment:
     """The keys of the clouds' providers."""
     file: str
     """Name of the stack's file."""
-    living: Living = field(default_factory=Living)
+    deployed: DeployedState = field(default_factory=DeployedState)
     """Its existing resources; empty before `changes.compared` has read them."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Current number of nodes by the logical name of their group; empty before `changes.compared`."""

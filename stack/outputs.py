@@ -8,8 +8,8 @@ import pulumi
 from components.pools import resolve_all
 
 from .changes import settings
+from .deployed import SETTINGS
 from .environment import Environment
-from .living import SETTINGS
 
 
 def export(

@@ -150,8 +150,8 @@ def services_problems(cidr: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
-    """The pools without problems of their own (which are reported elsewhere), resolved."""
+def valid_pools(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
+    """Resolves the pools that have no problems; the problems of the others are reported elsewhere."""
     return {
         name: pools.resolve(hardware.AWS, name, spec)
         for name, spec in specs.items()

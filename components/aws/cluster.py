@@ -217,14 +217,14 @@ class EksCluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
-            service_role=self._ready_role(name, args),
+            service_role=self._existing_role(name, args),
             provider_credential_opts=_credentials(args),
             tags=tags,
             # No change of an argument may replace a cluster.
             opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
         )
         access.entries(name, args.get("access", {}), cluster, tags, self)
-        ways_in = [
+        endpoint_rules = [
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-api-from-{cidr.replace('/', '-')}",
                 security_group_id=cluster.eks_cluster.vpc_config.cluster_security_group_id,
@@ -295,7 +295,7 @@ class EksCluster(pulumi.ComponentResource):
         self.kubernetes_version = cluster.eks_cluster.version
         # Access to the endpoint needs one of these rules: they exist before the kubeconfig is used, and outlive its
         # use.
-        known = pulumi.Output.all(cluster.kubeconfig_json, *ways_in)
+        known = pulumi.Output.all(cluster.kubeconfig_json, *endpoint_rules)
         self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
@@ -317,12 +317,12 @@ class EksCluster(pulumi.ComponentResource):
             }
         )
 
-    def _ready_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
+    def _existing_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
         """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
-        ready = args.get("roles", {}).get("cluster")
-        if not ready:
+        existing = args.get("roles", {}).get("cluster")
+        if not existing:
             return None
-        return aws.iam.Role.get(f"{name}-role", roles.name_of(ready), opts=pulumi.ResourceOptions(parent=self))
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(existing), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

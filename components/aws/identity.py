@@ -116,12 +116,12 @@ class PodIdentity(pulumi.ComponentResource):
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None
         """The role that was created; None with `role_arn`."""
-        ready = args.get("role_arn")
-        if ready is None or ready == "":
+        existing = args.get("role_arn")
+        if existing is None or existing == "":
             self.resource = self._role(name, args)
             self.role_arn = self.resource.arn
         else:
-            self.role_arn = pulumi.Output.from_input(ready)
+            self.role_arn = pulumi.Output.from_input(existing)
         if args.get("associate", True):
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",

@@ -63,8 +63,8 @@ def range_problems(path: str, cidr: str) -> Iterator[Problem]:
                 return
 
 
-def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
-    """The pools without problems, resolved; the others are reported elsewhere."""
+def valid_pools(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
+    """Resolves the pools that have no problems; the problems of the others are reported elsewhere."""
     return {
         name: resolve(name, spec) for name, spec in specs.items() if not list(pool_checks.problems(name, spec, zones))
     }

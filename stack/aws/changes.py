@@ -21,8 +21,8 @@ from components.checks import Problem
 
 from .. import sizes, steps
 from ..changes import Group, removal_problems, removal_warning, rules
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 
 _VPC = "aws:ec2/vpc:Vpc"
 _SUBNET = "aws:ec2/subnet:Subnet"
@@ -88,32 +88,32 @@ def defaults(environment: Environment) -> dict[str, Any]:
     return found
 
 
-def facts(environment: Environment, living: Living) -> dict[str, Any]:
+def facts(environment: Environment, deployed: DeployedState) -> dict[str, Any]:
     """The existing values of fields that cannot change, by path."""
-    cluster, vpc = living.one(_CLUSTER), living.one(_VPC)
+    cluster, vpc = deployed.one(_CLUSTER), deployed.one(_VPC)
     found: dict[str, Any] = {}
-    if living.one("gcp:container/cluster:Cluster") or living.one("gcp:compute/network:Network"):
+    if deployed.one("gcp:container/cluster:Cluster") or deployed.one("gcp:compute/network:Network"):
         found["gpuyard:cloud"] = hardware.GCP
     if made := cluster or vpc:
         found["aws:region"] = str(made["arn"]).split(":")[3]
     if cluster:
         found["cluster.name"] = cluster["name"]
         # A role that the stack created with the cluster is not in the file.
-        own = {each.outputs.get("arn") for each in living.all(_ROLE) if each.name != _EXISTING_ROLE}
+        own = {each.outputs.get("arn") for each in deployed.all(_ROLE) if each.name != _EXISTING_ROLE}
         found["cluster.iam.roles.cluster"] = "" if cluster.get("roleArn") in own else cluster.get("roleArn")
         # If the file has none, EKS chooses the range.
-        if environment.config.cluster.service_cidr or living.settings.get("cluster.serviceCidr"):
+        if environment.config.cluster.service_cidr or deployed.settings.get("cluster.serviceCidr"):
             found["cluster.serviceCidr"] = (cluster.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     if vpc:
         found |= {"network.cidr": vpc["cidrBlock"], "network.existing": ""}
-        pods = [each for each in living.all(_SUBNET) if each.name.startswith("network-pods-")]
+        pods = [each for each in deployed.all(_SUBNET) if each.name.startswith("network-pods-")]
         if pods:
             found["network.podsCidr"] = _whole(str(pods[0].outputs["cidrBlock"]), pods[0].name[-1])
     elif cluster:
         found["network.existing.vpcId"] = (cluster.get("vpcConfig") or {}).get("vpcId")
-    lustre = living.one(_LUSTRE)
+    lustre = deployed.one(_LUSTRE)
     if lustre and environment.config.storage.lustre:
-        zones = _zones(environment, living)
+        zones = _zones(environment, deployed)
         found["storage.lustre.zone"] = zones.get((lustre.get("subnetIds") or [""])[0])
     return {path: value for path, value in found.items() if value is not None}
 
@@ -123,22 +123,22 @@ def _whole(block: str, letter: str) -> str:
     return str(ipaddress.IPv4Network(block).supernet(prefixlen_diff=3))
 
 
-def _zones(environment: Environment, living: Living) -> dict[str, str]:
+def _zones(environment: Environment, deployed: DeployedState) -> dict[str, str]:
     """Subnet → its zone, for subnets that the stack created and for existing ones in the file, now and before."""
     found = {
         str(each.outputs.get("arn", "")).rpartition("/")[2]: str(each.outputs.get("availabilityZone"))
-        for each in living.all(_SUBNET)
+        for each in deployed.all(_SUBNET)
     }
     existing = environment.config.network.existing
-    had = living.settings.get("network.existing.privateSubnetIds") or {}
+    had = deployed.settings.get("network.existing.privateSubnetIds") or {}
     for subnets in (had, existing.private_subnet_ids if existing else {}):
         found |= {id: zone for zone, id in subnets.items()}
     return found
 
 
-def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
+def groups(environment: Environment, deployed: DeployedState, provider: pulumi.ProviderResource) -> list[Group]:
     """The existing node groups, with their current size."""
-    made = [each for each in living.all(_GROUP) if each.outputs.get("nodeGroupName")]
+    made = [each for each in deployed.all(_GROUP) if each.outputs.get("nodeGroupName")]
     asked = [
         aws.eks.get_node_group_output(
             cluster_name=each.outputs["clusterName"],
@@ -148,7 +148,7 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
         for each in made
     ]  # fmt: skip
     known = [int((each.outputs.get("scalingConfig") or {}).get("desiredSize") or 0) for each in made]
-    of_subnets, new_names = _zones(environment, living), _former_names(environment)
+    of_subnets, new_names = _zones(environment, deployed), _former_names(environment)
     found = []
     for each, size in zip(made, sizes.current(asked, known)):
         subnets = each.outputs.get("subnetIds") or []
@@ -181,19 +181,19 @@ def _former_names(environment: Environment) -> dict[str, str]:
     return found
 
 
-def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
+def problems(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[Problem]:
     """Changes of an existing environment that EKS refuses."""
-    cluster, has = living.one(_CLUSTER), []
+    cluster, has = deployed.one(_CLUSTER), []
     if cluster:
         yield from steps.problems(str(cluster["version"]), environment.kubernetes_version, "EKS")
-        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, living)
+        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, deployed)
         has = sorted({zones[id] for id in ids if id in zones})
         yield from _control_plane_zones(environment, has)
     # A zone of the control plane cannot be removed at all: see above.
     leaving = [group for group in groups if not {*group.zones} & {*has}]
     yield from sizes.zone_problems(environment.config.network.zones, leaving)
     yield from _maxima(environment)
-    lustre, wanted = living.one(_LUSTRE), environment.config.storage.lustre
+    lustre, wanted = deployed.one(_LUSTRE), environment.config.storage.lustre
     if lustre and not wanted:
         yield from removal_problems(environment, "storage.lustre")
     if lustre and wanted and wanted.size_gib < int(lustre["storageCapacity"]):
@@ -204,9 +204,9 @@ def problems(environment: Environment, living: Living, groups: list[Group]) -> I
         )  # fmt: skip
 
 
-def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+def warnings(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[str]:
     """Further effects of a change on nodes and data."""
-    if living.one(_LUSTRE) and not environment.config.storage.lustre:
+    if deployed.one(_LUSTRE) and not environment.config.storage.lustre:
         yield removal_warning("storage.lustre")
     yield from sizes.zone_warnings(environment, groups)
     for name, group in sorted((group.name, group) for group in groups if group.divided):

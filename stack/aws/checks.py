@@ -47,7 +47,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
     wrong = list(aws_network.problems(own, environment.region))
     yield from wrong
     if not wrong:
-        found = addresses.sound(environment.node_pools, network.zones)
+        found = addresses.valid_pools(environment.node_pools, network.zones)
         needed = endpoints.count(network.interface_endpoints)
         yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
 

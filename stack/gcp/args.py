@@ -11,8 +11,8 @@ from components.gcp.filestore import FilestoreArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 from ..section import Section
 
 
@@ -41,15 +41,15 @@ def network(environment: Environment) -> GcpNetworkArgs:
     }
     # An existing range stays, even if the default is another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
-        args[field] = args.get(field) or living_ranges(environment.living).get(name)
+        args[field] = args.get(field) or deployed_ranges(environment.deployed).get(name)
     if args["pods_cidr"] is None:
         args["pods_cidr"] = addresses.default_pods([network.cidr, args["services_cidr"] or gcp_network.SERVICES_CIDR])
     return cast(GcpNetworkArgs, _given(args))
 
 
-def living_ranges(living: Living) -> dict[str, str]:
+def deployed_ranges(deployed: DeployedState) -> dict[str, str]:
     """The secondary ranges of the existing subnetwork, by name."""
-    made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
+    made = deployed.one("gcp:compute/subnetwork:Subnetwork") or {}
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 

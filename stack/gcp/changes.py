@@ -22,8 +22,8 @@ from components.gcp.node_pool import CHANGES
 
 from .. import sizes, steps
 from ..changes import Group, removal_problems, removal_warning, rules
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 from . import args
 
 _NETWORK = "gcp:compute/network:Network"
@@ -95,17 +95,17 @@ def defaults(environment: Environment) -> dict[str, Any]:
     return found
 
 
-def facts(environment: Environment, living: Living) -> dict[str, Any]:
+def facts(environment: Environment, deployed: DeployedState) -> dict[str, Any]:
     """The existing values of fields that cannot change, by path."""
-    cluster, network = living.one(_CLUSTER), living.one(_NETWORK)
-    subnetwork = living.one(_SUBNETWORK)
+    cluster, network = deployed.one(_CLUSTER), deployed.one(_NETWORK)
+    subnetwork = deployed.one(_SUBNETWORK)
     found: dict[str, Any] = {}
-    if living.one("aws:eks/cluster:Cluster") or living.one("aws:ec2/vpc:Vpc"):
+    if deployed.one("aws:eks/cluster:Cluster") or deployed.one("aws:ec2/vpc:Vpc"):
         found["gpuyard:cloud"] = hardware.AWS
     if cluster or network:
         found["gcp:project"] = (cluster or network or {}).get("project")
     if subnetwork:
-        ranges = args.living_ranges(living)
+        ranges = args.deployed_ranges(deployed)
         found |= {"gcp:region": subnetwork.get("region"), "network.existing": ""}
         found |= {"network.podsCidr": ranges.get(PODS), "network.servicesCidr": ranges.get(SERVICES)}
         old, new = str(subnetwork["ipCidrRange"]), environment.config.network.cidr
@@ -116,7 +116,7 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
         found["cluster.podsPerNode"] = cluster.get("defaultMaxPodsPerNode")
         if not subnetwork:
             found |= _place(environment, cluster)
-    filestore = living.one(_FILESTORE)
+    filestore = deployed.one(_FILESTORE)
     if filestore and (wanted := args.filestore(environment)):
         found |= _filestore(filestore, wanted)
     return {path: value for path, value in found.items() if value is not None}
@@ -147,11 +147,11 @@ def _filestore(made: Mapping[str, Any], wanted: FilestoreArgs) -> dict[str, Any]
     return {"storage.filestore.tier": tier, "storage.filestore.zone": zone}
 
 
-def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
+def groups(environment: Environment, deployed: DeployedState, provider: pulumi.ProviderResource) -> list[Group]:
     """The existing node pools by zone, with their current size."""
     made = [
         (each, zone, url)
-        for each in living.all(_POOL)
+        for each in deployed.all(_POOL)
         for url in each.outputs.get("managedInstanceGroupUrls") or []
         if (zone := str(url).partition("/zones/")[2].partition("/")[0])
     ]
@@ -172,19 +172,19 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
     ]
 
 
-def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
+def problems(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[Problem]:
     """Changes of an existing environment that GKE refuses."""
-    cluster = living.one(_CLUSTER)
+    cluster = deployed.one(_CLUSTER)
     if cluster:
-        yield from _version_problems(environment, living, cluster)
+        yield from _version_problems(environment, deployed, cluster)
     yield from sizes.zone_problems(environment.config.network.zones, groups)
-    if living.one(_FILESTORE) and not environment.config.storage.filestore:
+    if deployed.one(_FILESTORE) and not environment.config.storage.filestore:
         yield from removal_problems(environment, "storage.filestore")
 
 
-def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+def warnings(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[str]:
     """Further effects of a change on nodes and data."""
-    if living.one(_FILESTORE) and not environment.config.storage.filestore:
+    if deployed.one(_FILESTORE) and not environment.config.storage.filestore:
         yield removal_warning("storage.filestore")
     yield from sizes.zone_warnings(environment, groups)
     for name, (_, most) in planned(environment).items():
@@ -202,7 +202,7 @@ def planned(environment: Environment, name: str = "") -> dict[str, tuple[int, in
     return found
 
 
-def _version_problems(environment: Environment, living: Living, cluster: Any) -> Iterator[Problem]:
+def _version_problems(environment: Environment, deployed: DeployedState, cluster: Any) -> Iterator[Problem]:
     """A version that GKE refuses. A release channel upgrades the control plane beyond the version in the file, so a
     lower version in the file is a downgrade only if it is lower than the file's previous one."""
     wanted, before = environment.kubernetes_version, cluster.get("minMasterVersion")
@@ -211,7 +211,7 @@ def _version_problems(environment: Environment, living: Living, cluster: Any) ->
         yield from steps.problems(str(before), wanted, "GKE")
     elif steps.minor(wanted) > steps.minor(runs):
         yield from steps.problems(runs, wanted, "GKE")
-        for pool in living.all(_POOL):
+        for pool in deployed.all(_POOL):
             nodes = steps.minor(str(pool.outputs.get("version") or runs))
             if steps.minor(wanted)[1] - nodes[1] > _NODES_BEHIND:
                 yield Problem(

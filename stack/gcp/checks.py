@@ -44,7 +44,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
     if not wrong:
         pods_cidr = given.get("pods_cidr", gcp_network.PODS_CIDR)
         services_cidr = given.get("services_cidr", gcp_network.SERVICES_CIDR)
-        found = addresses.sound(environment.node_pools, network.zones)
+        found = addresses.valid_pools(environment.node_pools, network.zones)
         further = given.get("further_pods_cidrs", {})
         yield from addresses.room_problems(
             given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
@@ -143,7 +143,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         given = args.network(environment)
         yield from (f"network.{each}" for each in gcp_network.warnings(given))
         larger = given.get("pods_cidr")
-        own = "pods_cidr" not in environment.config.network.written and not args.living_ranges(environment.living)
+        own = "pods_cidr" not in environment.config.network.written and not args.deployed_ranges(environment.deployed)
         if own and larger != gcp_network.PODS_CIDR:
             yield (
                 f"network.pods_cidr: {larger} is used, because another range overlaps {gcp_network.PODS_CIDR}; write "

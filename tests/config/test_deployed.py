@@ -15,7 +15,7 @@ from stack.aws import changes as aws_changes
 from stack.gcp import changes as gcp_changes
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Reported, changed
-from tests.living import changed as run
+from tests.deployed import changed as run
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
 OWNERS = {
