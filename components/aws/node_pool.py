@@ -301,7 +301,7 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     if isinstance(services := args.get("service_cidr"), str):
         yield from addresses.services_problems(services)
     pool, needed = args["pool"], set()
-    if pool.get("interconnect"):
+    if pool["interconnect"]:
         needed |= {"network_id", "security_group_id"}
     if pool.get("security_group_ids"):
         needed.add("security_group_id")
