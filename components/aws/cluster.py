@@ -12,7 +12,7 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import access, addon, addresses, node_role, retention, roles, support
 from . import tags as aws_tags
@@ -157,7 +157,16 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        args = arguments.checked(
+            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            # pulumi-eks names the role of the control plane.
+            lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
+            if not given.get("roles", {}).get("cluster")
+            else [],
+            lambda given: child_names.problems(
+                "EksCluster", name, opts, access.children(name, given.get("access", {}))
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, component_names, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
 from . import (
@@ -26,7 +26,6 @@ from . import (
 )
 from . import cluster_features as features
 from .maintenance import Maintenance
-from .network import zone_problems
 
 RELEASE_CHANNELS = tuple(GKE_CHANNELS)
 VERSIONS = tuple(sorted({version for versions in GKE_CHANNELS.values() for version in versions}))
@@ -135,8 +134,6 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
             "location", location, "an AI zone, which cannot have a control plane" if places.is_ai(location) else wrong,
             f"{region} (regional), or for one control plane {', '.join(usual)}", f"write {region}",
         )  # fmt: skip
-    else:
-        yield from zone_problems(args["zones"], region)
     low, high = addresses.PODS_PER_NODE_RANGE
     pods = args.get("pods_per_node", addresses.PODS_PER_NODE)
     if not low <= pods <= high:
@@ -216,7 +213,12 @@ class GkeCluster(pulumi.ComponentResource):
     """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"GkeCluster {name}", GkeClusterArgs, args, problems, places.of_one_region, labels.with_tags,
+            lambda given: component_names.google_problems(name, "-secrets")
+            if given.get("secrets_key") == secrets_key.NEW
+            else [],
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         protected = args["deletion_protection"]
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])

@@ -10,7 +10,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, identity, network, pool_checks
+from . import addresses, identity, places, pool_checks
 from .pool_spec import GkeNodePoolSpec, resolve_all
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -57,7 +57,7 @@ class GcpExistingNetworkArgs(TypedDict):
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    yield from network.zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     for field in ("network", "subnetwork"):
         if not _NAME.fullmatch(args[field]):
             yield Problem(

@@ -13,7 +13,7 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import gpu_sharing, labels, network, node_settings, places, pool_checks, upgrades
+from . import gpu_sharing, labels, node_settings, places, pool_checks, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
 from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
 
@@ -84,12 +84,8 @@ class GkeNodePoolArgs(TypedDict):
 
 def problems(name: str, args: GkeNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, found without asking Google."""
-    location = args["location"]
-    region = places.region_of(location if isinstance(location, str) else next(iter(args["zones"]), ""))
-    # GKE accepts nodes in all zones of the cluster's region, also if its control plane is in one zone.
-    wrong = list(network.zone_problems(args["zones"], region))
-    yield from wrong
-    if wrong:
+    if not places.standard(args["zones"]):
+        yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
         return
     version = args.get("kubernetes_version", "")
     if version:
@@ -113,8 +109,9 @@ class GkeNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
-        )
+            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags,
+            places.of_one_region, places.location_problems,
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
         self.node_pools = [self._pool(rung, gke, args) for rung in gke.pool.rungs]

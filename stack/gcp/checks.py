@@ -55,7 +55,7 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
     # The default location, the region, is right: wrong zones are a problem of the network, as is their absence.
     elsewhere = ["project", "zones"] if environment.config.cluster.location else ["project", "zones", "location"]
     for problem in gcp_cluster.problems(args.cluster(environment)):
-        if problem.path.partition("[")[0] not in elsewhere:
+        if problem.path not in elsewhere:
             yield replace(problem, path="name") if problem.path == "cluster_name" else problem
 
 

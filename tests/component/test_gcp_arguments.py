@@ -115,7 +115,7 @@ def test_a_location_can_be_an_output() -> None:
 
 
 def test_a_pool_without_a_standard_zone_is_refused() -> None:
-    with pytest.raises(pulumi.RunError, match=r"zones = \[\]: has no zone"):
+    with pytest.raises(pulumi.RunError, match=r"zones = \[\]: has no standard zone"):
         make(node_pool.GkeNodePool, zones=[])
 
 
