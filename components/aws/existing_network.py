@@ -12,7 +12,9 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, network
+from ..hardware import AWS
+from ..pools import resolve_all
+from . import addresses, network, served_pools
 from .pool_spec import EksNodePoolSpec
 
 
@@ -46,6 +48,7 @@ def problems(args: AwsExistingNetworkArgs) -> Iterator[Problem]:
         yield replace(problem, path=f"private_subnet_ids{path}")
     yield from zone_problems(args, zones, "private_subnet_ids")
     yield from id_problems(args)
+    yield from served_pools.problems(args.get("node_pools", {}), zones)
 
 
 def zone_problems(args: AwsExistingNetworkArgs, zones: list[str], of: str) -> Iterator[Problem]:
@@ -221,7 +224,7 @@ class _Owned:
     def _room(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
         """The pools at their maximum against the subnets, and against those that the owner keeps for pods."""
         zones = list(private)
-        needs = addresses.of_zones(addresses.valid_pools(self._args.get("node_pools", {}), zones), zones)
+        needs = addresses.of_zones(resolve_all(AWS, self._args.get("node_pools", {})), zones)
         ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
         pods = self._for_pods([subnet.id for subnet in private.values()])
         for zone, subnet in private.items():
