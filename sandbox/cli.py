@@ -258,13 +258,13 @@ def _defect(error: Exception) -> SandboxError:
         return SandboxError(
             f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "make room for it"
         )
-    said = traceback.format_exc()
+    output = traceback.format_exc()
     try:
         log = paths.folder("run") / "crash.log"
-        log.write_text(said)
+        log.write_text(output)
     except (OSError, ReportedError):
         return SandboxError(
-            f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", said
+            f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", output
         )
     return SandboxError(
         f"A defect of the sandbox itself: {type(error).__name__}: {error}",

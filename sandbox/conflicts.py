@@ -149,7 +149,7 @@ def commands(failed: Iterable[tuple[str, Mapping[str, Any], str]], region: str =
 
     `failed`: type, inputs and error of each resource that could not be created. `region`: of AWS.
     """
-    found = [command(type, inputs, region) for type, inputs, said in failed if TAKEN.search(said)]
+    found = [command(type, inputs, region) for type, inputs, message in failed if TAKEN.search(message)]
     return list(dict.fromkeys(filter(None, found)))
 
 

@@ -92,8 +92,8 @@ class Engine:
             start_new_session=True,
         )
         if done.returncode:
-            said = (done.stderr or done.stdout).strip()
-            raise SandboxError(f"`pulumi {' '.join(arguments)}` failed.", "", said[-2000:])
+            output = (done.stderr or done.stdout).strip()
+            raise SandboxError(f"`pulumi {' '.join(arguments)}` failed.", "", output[-2000:])
         return done.stdout
 
     def state(self) -> dict[str, Any]:
@@ -233,10 +233,10 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
     # What a program prints to stderr ("info#err") is in the log; its traceback comes as an error, too.
 
 
-def _error_lines(said: str) -> list[str]:
+def _error_lines(output: str) -> list[str]:
     """Error lines from what the engine printed, for failures before its first event."""
-    found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", said, re.MULTILINE)
-    return found or [said.strip()[-1500:]]
+    found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", output, re.MULTILINE)
+    return found or [output.strip()[-1500:]]
 
 
 def _follow(child: subprocess.Popen[bytes], path: Path) -> Iterator[dict[str, Any]]:

@@ -235,8 +235,8 @@ def _capacity(rungs: list[Group]) -> list[str]:
 
 
 def _bought(rung: Group) -> str:
-    said = rung.details.get("labels", {}).get("gpuyard.dev/capacity") or rung.details.get("capacity")
-    return (said or ("spot" if rung.details.get("spot") else "on_demand")).lower()
+    capacity = rung.details.get("labels", {}).get("gpuyard.dev/capacity") or rung.details.get("capacity")
+    return (capacity or ("spot" if rung.details.get("spot") else "on_demand")).lower()
 
 
 def _is_up(stack: Stack) -> bool:

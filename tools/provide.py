@@ -105,12 +105,12 @@ def version_of(path: Path, tool: Tool) -> tuple[int, ...]:
         return parse(note.read_text())
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
     try:
-        said = subprocess.run(
+        message = subprocess.run(
             [path, *tool.probe], capture_output=True, text=True, errors="replace", timeout=30, env=quiet, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    version = parse(said.stdout or said.stderr) if said.returncode == 0 else ()
+    version = parse(message.stdout or message.stderr) if message.returncode == 0 else ()
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(".".join(map(str, version)))
     return version

@@ -148,17 +148,17 @@ def _venv(venv):
         [sys.executable, "-m", "venv", "--clear", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip()
+        output = done.stdout.decode(errors="replace").strip()
         fix = "check the message above and run it again"
-        if "ensurepip" in said or "No module named venv" in said:
+        if "ensurepip" in output or "No module named venv" in output:
             version = "{}.{}".format(*sys.version_info[:2])
             fix = (
                 f"install the venv module (Debian, Ubuntu: `apt install python{version}-venv`), "
                 "or name another Python: `make up PYTHON=...`"
             )
-        elif "No space left" in said:
+        elif "No space left" in output:
             fix = "free about 2 GB on this disk"
-        raise VenvError(f"The Python environment {venv} cannot be made.\n{said[-1500:]}\nFix: {fix}")
+        raise VenvError(f"The Python environment {venv} cannot be made.\n{output[-1500:]}\nFix: {fix}")
 
 
 def _pip(venv, log, begun):
@@ -179,13 +179,13 @@ def _pip(venv, log, begun):
             raise
     if code:
         with open(log, errors="replace") as lines:
-            said = lines.read()
-        end = "\n".join(said.splitlines()[-12:])
-        raise VenvError(f"The Python packages cannot be installed.\n{end}\nFix: {_advice(said, log)}")
+            output = lines.read()
+        end = "\n".join(output.splitlines()[-12:])
+        raise VenvError(f"The Python packages cannot be installed.\n{end}\nFix: {_advice(output, log)}")
 
 
-def _advice(said, log):
-    lowered = said.lower()
+def _advice(output, log):
+    lowered = output.lower()
     network = ("connection", "timed out", "name resolution", "proxy", "ssl", "could not find a version", "max retries")
     if "no space left" in lowered:
         return "free about 2 GB on this disk and run it again"

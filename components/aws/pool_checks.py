@@ -124,8 +124,8 @@ def fact_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
         if (facts := spec.get("machine")) is None:
             continue
         for machine in spec["machine_types"]:
-            first, said = first_given.setdefault(machine, (name, facts))
-            if said != facts:
+            first, first_facts = first_given.setdefault(machine, (name, facts))
+            if first_facts != facts:
                 yield Problem(
                     f"{name}.machine", dict(facts), f"the pool {first} gives other facts for {machine}",
                     "the same facts in both", f"correct one of them: aws ec2 describe-instance-types {machine}",

@@ -181,7 +181,9 @@ def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
             "(exactly one: two of them count every GPU twice), or remove the line"
         )
     channel = args.get("release_channel", DEFAULT_CHANNEL)
-    yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today, channel))
+    yield from (
+        f"maintenance.{message}" for message in maintenance.warnings(args.get("maintenance", {}), today, channel)
+    )
 
 
 class GkeCluster(pulumi.ComponentResource):

@@ -139,8 +139,10 @@ def _keys(config: Props) -> Iterator[CheckFailure]:
         if _KUBERNETES.fullmatch(key):  # terraform-provider-google#6003
             yield CheckFailure("nodeConfig.labels", f"Applying kubernetes label is not allowed: {key}.")
         elif _MANAGED.fullmatch(key):  # terraform-provider-google#19677
-            said = f'Node labels with key "{key}" are managed by GKE or Kubernetes and must not be manually specified.'
-            yield CheckFailure("nodeConfig.labels", said)
+            message = (
+                f'Node labels with key "{key}" are managed by GKE or Kubernetes and must not be manually specified.'
+            )
+            yield CheckFailure("nodeConfig.labels", message)
     for taint in _known(config.get("taints")):
         if isinstance(key := taint.get("key"), str) and _KUBERNETES.fullmatch(key):
             yield CheckFailure("nodeConfig.taints", f"Applying kubernetes taint is not allowed: {key}.")
@@ -174,8 +176,8 @@ def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure
         yield CheckFailure("nodeConfig.flexStart", f"{machine.name} is not available as flex-start VM")
     if spot and config.get("hostMaintenancePolicy"):
         # xpk#434: the node pool is created, and ends in ERROR.
-        said = "Scheduling must have preemptible be false when AutomaticRestart is true."
-        yield CheckFailure("nodeConfig.hostMaintenancePolicy", said)
+        message = "Scheduling must have preemptible be false when AutomaticRestart is true."
+        yield CheckFailure("nodeConfig.hostMaintenancePolicy", message)
     if not spot and not flex and not reserved and not machine.on_demand:
         yield CheckFailure("nodeConfig.machineType", f"{machine.name} is not available on demand")
 

@@ -226,8 +226,8 @@ class TestControlPlane:
 
     def test_an_unreachable_endpoint_gives_a_warning(self) -> None:
         closed = {"gpuyard:cluster/publicAccessCidrs": []}
-        (said,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
-        assert said.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in said
+        (message,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
+        assert message.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in message
         for way in ({"gpuyard:cluster/dnsEndpoint": True}, {"gpuyard:cluster/privateAccessCidrs": [SITE]}):
             assert not list(parse("dev-gke", changed("dev-gke", {**closed, **way})).warnings(date(2026, 11, 23)))
 

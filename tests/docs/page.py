@@ -84,8 +84,8 @@ def check_out_of_date(
     path = next(path for path in picture.PAGES if path.name == name)
     monkeypatch.setattr(picture, "PAGES", {old: picture.PAGES[path]})
     assert picture.main(["--check"]) == 1
-    said = capsys.readouterr().err
-    assert "Fix: make picture" in said and "2..19 nodes" in said and f"{name} is out of date" in said
+    output = capsys.readouterr().err
+    assert "Fix: make picture" in output and "2..19 nodes" in output and f"{name} is out of date" in output
     assert "2..19 nodes" in old.read_text()
     assert picture.main([]) == 0
     assert old.read_text() == page

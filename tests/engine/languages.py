@@ -41,7 +41,7 @@ def assert_it_is_up(example: Example) -> None:
     example.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 
-def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:
+def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *message: str) -> None:
     """With `wrong` in place of `right`, a preview ends with the error of the library."""
     path = example.folder / file
     text = path.read_text()
@@ -51,7 +51,7 @@ def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *s
         printed = example.pulumi("preview", code=None)
     finally:
         path.write_text(text)
-    for each in said:
+    for each in message:
         assert each in printed, printed
     assert "Traceback" not in printed
     assert 'File "' not in printed

@@ -95,8 +95,8 @@ def test_up_converges_after_lost_answers_for_cluster_namespace_and_release(proje
         time.sleep(0.2)
     assert child.poll() is None, child.communicate()
     os.kill(json.loads((project.home / "run" / "host.json").read_text())["pid"], signal.SIGKILL)
-    _, said = child.communicate(timeout=600)
-    assert AGAIN in " ".join(said.split())
+    _, output = child.communicate(timeout=600)
+    assert AGAIN in " ".join(output.split())
     lose_answers(project, *map(lost, IN_CLUSTER))
     used = as_the_errors_say(project, "dev")
     for start in ("aws --region us-east-1 eks delete-cluster", "helm uninstall", "kubectl delete namespace"):

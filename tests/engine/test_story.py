@@ -162,10 +162,10 @@ def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
 
     preview = changed(dev, change)
-    said = (
+    message = (
         "gpu-workers: machineTypes [g6.2xlarge] → [g5.2xlarge]: new nodes are added, then the old ones are deleted (0"
     )
-    assert [each for each in preview["warnings"] if said in each], preview["warnings"]
+    assert [each for each in preview["warnings"] if message in each], preview["warnings"]
     done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("NodeGroup::gpu-workers-spot-us-east-1b")]
     assert done.index("create-replacement") < done.index("delete-replaced")
     others = {name for _, name in steps(preview) if "NodeGroup" in name or "Cluster" in name}

@@ -264,6 +264,6 @@ def provider(plane: ControlPlane) -> KubernetesProvider:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    said: list[str] = []
-    with log.scope(lambda level, text, passing: said.append(text)):
-        yield said
+    reported: list[str] = []
+    with log.scope(lambda level, text, passing: reported.append(text)):
+        yield reported

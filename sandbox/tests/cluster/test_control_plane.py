@@ -162,17 +162,17 @@ def test_a_process_that_is_killed_during_an_engine_run_is_restarted(sandbox_home
     """Reliability case R8."""
     key = "gke-proj-us-central1-watched"
     plane = control_plane.start(key, "1.35")
-    said: list[str] = []
+    reported: list[str] = []
     try:
         running = process.alive(control_plane.name(key, "kube-apiserver"))
         assert running
-        with watch.watching(said.append, 0.2):
+        with watch.watching(reported.append, 0.2):
             os.kill(running.pid, signal.SIGKILL)
             # As long as a start may take, on a busy machine too.
-            wait(lambda: said and plane.api().ready(), "its comeback", 180)
-        assert said == [f"kube-apiserver of {key} ended and was started again"]
+            wait(lambda: reported and plane.api().ready(), "its comeback", 180)
+        assert reported == [f"kube-apiserver of {key} ended and was started again"]
     finally:
         control_plane.stop(key)
-    with watch.watching(said.append, 0.1):
+    with watch.watching(reported.append, 0.1):
         time.sleep(0.5)
-    assert len(said) == 1 and not Path(sandbox_home, "clusters", key).exists()
+    assert len(reported) == 1 and not Path(sandbox_home, "clusters", key).exists()

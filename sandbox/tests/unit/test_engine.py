@@ -23,19 +23,19 @@ STACK = "urn:pulumi:dev::gpuyard::pulumi:pulumi:Stack::gpuyard-dev"
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`play(events, code, said)` returns an engine whose `pulumi` writes those events and exits with that code."""
+    """`play(events, code, output)` returns an engine whose `pulumi` writes those events and exits with that code."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
 
-    def make(events: list[dict], code: int = 0, said: str = "", more: str = "") -> Engine:
+    def make(events: list[dict], code: int = 0, output: str = "", more: str = "") -> Engine:
         program = tmp_path / "pulumi"
         (tmp_path / "events").write_text("".join(json.dumps(event) + "\n" for event in events))
         program.write_text(
             f"#!{sys.executable}\nimport shutil, sys, time, signal, os\n"
             f"log = sys.argv[sys.argv.index('--event-log') + 1]\nshutil.copy({str(tmp_path / 'events')!r}, log)\n"
-            f"print({said!r})\n{more}\nsys.exit({code})\n"
+            f"print({output!r})\n{more}\nsys.exit({code})\n"
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         return Engine(Stack("dev"), program)
@@ -114,7 +114,7 @@ def test_a_config_error_keeps_its_own_lines(play) -> None:
 
 
 def test_a_failure_before_the_first_event_is_read_from_the_output(play) -> None:
-    engine = play([], code=255, said="error: could not load Pulumi.dev.yaml\nwarning: x")
+    engine = play([], code=255, output="error: could not load Pulumi.dev.yaml\nwarning: x")
     with pytest.raises(SandboxError) as caught:
         engine.run("up", quiet=True)
     assert caught.value.detail == "could not load Pulumi.dev.yaml"
@@ -122,7 +122,7 @@ def test_a_failure_before_the_first_event_is_read_from_the_output(play) -> None:
 
 def test_the_progress_of_a_killed_engine_is_not_an_error(play) -> None:
     with pytest.raises(SandboxError) as caught:
-        play([], said="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
+        play([], output="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
     assert "ended by signal 9" in str(caught.value) and "updating" not in str(caught.value)
     assert "nothing is wrong with the config: run the same command again" in str(caught.value)
 

@@ -78,8 +78,8 @@ def sandbox(*arguments: str, **more: str) -> str:
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def variables(said: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+def variables(output: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
 def assert_safe(found: dict[str, str], home: Path) -> None:
@@ -125,10 +125,10 @@ def test_start_files_do_not_override_the_sandbox(tmp_path: Path, home: Path, she
         str(shutil.which(shell)), environment.exports("", kubeconfig.write(Stack("dev"), None))
     )
     env = {**os.environ, **environment.exports("", home / "kube" / "dev.yaml"), "HOME": str(person), **more}
-    said = subprocess.run(
+    output = subprocess.run(
         [*program, "-i"], input="env\nexit\n", env=env, capture_output=True, text=True, check=False, timeout=30
     ).stdout
-    found = variables(said)
+    found = variables(output)
     assert found["SEEN"] == "yes"
     assert found["KUBECONFIG"] == str(home / "kube" / "dev.yaml")
     assert "AWS_PROFILE" not in found
@@ -144,10 +144,10 @@ def test_zsh_start_files_in_zdotdir_are_read(tmp_path: Path, home: Path) -> None
     exports = environment.exports("", kubeconfig.write(Stack("dev"), None))
     program, more = interactive.start(str(shutil.which("zsh")), exports)
     env = {**os.environ, "HOME": str(tmp_path), **more}
-    said = subprocess.run(
+    output = subprocess.run(
         [*program, "-i"], input="env\nexit\n", env=env, capture_output=True, text=True, timeout=30
     ).stdout
-    found = variables(said)
+    found = variables(output)
     assert found["SEEN"] == "yes" and "AWS_PROFILE" not in found
 
 

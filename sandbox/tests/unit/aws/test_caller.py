@@ -28,7 +28,7 @@ RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 def here(home: Path) -> Iterator[Any]:
     """`here(arn=…, address=…)` sets the caller's identity and address."""
     path = home / "caller.json"
-    yield lambda **said: path.write_text(json.dumps(said))
+    yield lambda **message: path.write_text(json.dumps(message))
     path.unlink(missing_ok=True)
 
 
@@ -85,8 +85,8 @@ def test_the_creator_of_a_cluster_has_exactly_one_access_entry(here: Any, world:
     world.make("aws:eks/cluster:Cluster", "mine", cluster_inputs(world, name="mine"))
     assert aws("eks").list_access_entries(clusterName="mine")["accessEntries"] == [made["arn"]]
     entry = {"clusterName": "mine", "principalArn": made["arn"]}
-    said = world.refuses("aws:eks/accessEntry:AccessEntry", entry)
-    assert said.startswith("ResourceInUseException") and "already in use" in said
+    message = world.refuses("aws:eks/accessEntry:AccessEntry", entry)
+    assert message.startswith("ResourceInUseException") and "already in use" in message
     world.delete("mine")
 
 
@@ -137,6 +137,6 @@ def test_a_zone_without_control_planes_is_refused(world: World, zone: str) -> No
     subnet = {"vpcId": world.made["vpc"][2], "cidrBlock": "10.0.9.0/24", "availabilityZone": zone}
     made = world.make("aws:ec2/subnet:Subnet", "subnet-e", subnet)
     given = {"subnetIds": [world.made["subnet-a"][2], made["id"]]}
-    said = world.refuses("aws:eks/cluster:Cluster", cluster_inputs(world, name="there", vpcConfig=given))
-    assert said.startswith("UnsupportedAvailabilityZoneException") and zone in said
+    message = world.refuses("aws:eks/cluster:Cluster", cluster_inputs(world, name="there", vpcConfig=given))
+    assert message.startswith("UnsupportedAvailabilityZoneException") and zone in message
     world.delete("subnet-e")

@@ -192,11 +192,11 @@ def test_a_defect_of_the_simulation_is_one_line(launch: Launch) -> None:
 
 
 def test_messages_of_a_provider_reach_the_engine(launch: Launch) -> None:
-    said: list[Any] = []
+    output: list[Any] = []
 
     class Engine(engine_pb2_grpc.EngineServicer):
         def Log(self, request: Any, context: Any) -> Any:
-            said.append(request)
+            output.append(request)
             return empty_pb2.Empty()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
@@ -207,7 +207,7 @@ def test_messages_of_a_provider_reach_the_engine(launch: Launch) -> None:
     stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address=f"127.0.0.1:{port}"))
     create(stub)
     server.stop(None)
-    assert [(r.message, r.urn, r.severity, r.ephemeral) for r in said] == [
+    assert [(r.message, r.urn, r.severity, r.ephemeral) for r in output] == [
         ("creating a aws:s3/bucket:Bucket", THING, engine_pb2.WARNING, False)
     ]
 
