@@ -291,8 +291,8 @@ def successors(machine: MachineType, count: int = 3) -> list[str]:
     ]
 
     def distance(other: MachineType) -> tuple[bool, int, int, int, str]:
-        stranger = not machine.gpus and other.name[0] != machine.name[0]
-        return stranger, other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name
+        other_family = not machine.gpus and other.name[0] != machine.name[0]
+        return other_family, other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name
 
     fits.sort(key=distance)
     return [other.name for other in fits[:count]]

@@ -32,7 +32,7 @@ _NOISE = re.compile(
     r"|^Program exited with non-zero exit code|^one or more errors occurred"
 )
 # What the engine says of plugins that it stops, and they of it, after a resource of a remote component has failed.
-_AFTERMATH = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
+_CONSEQUENCE = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
 # State and copies of stack files are for their owner alone: what encrypts the secrets in them is public.
 _UMASK = 0o077
 _WRAPPING = re.compile(
@@ -149,7 +149,7 @@ class Engine:
             raise KeyboardInterrupt
         errors = outcome.errors or [clean(line) for line in _error_lines(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
-        detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
+        detail = "\n".join(dict.fromkeys([each for each in errors if not _CONSEQUENCE.search(each)] or errors))
         fix = f"the engine's own words are in {self.log}"
         if code < 0 and not outcome.errors:  # what the log ends with is progress
             detail, fix = "", advice.KILLED

@@ -24,12 +24,12 @@ def start(program: str, variables: Mapping[str, str]) -> tuple[list[str], dict[s
     if name == "bash":
         return [program, "--rcfile", str(_write("bashrc", ["[ -r ~/.bashrc ] && . ~/.bashrc", *lines]))], {}
     if name == "zsh":
-        theirs = shlex.quote(variables["ZDOTDIR"]) if variables.get("ZDOTDIR") else "$HOME"
+        user_folder = shlex.quote(variables["ZDOTDIR"]) if variables.get("ZDOTDIR") else "$HOME"
         ours = shlex.quote(str(paths.folder("shell", "zsh")))
         source = "[ -r $ZDOTDIR/{0} ] && . $ZDOTDIR/{0}".format
         # Many a ~/.zshenv says in which folder the other start files lie.
         after = ["GPUYARD_ZDOTDIR=${ZDOTDIR:-$HOME}", f"ZDOTDIR={ours}"]
-        _write("zsh/.zshenv", [f"ZDOTDIR={theirs}", source(".zshenv"), *after])
+        _write("zsh/.zshenv", [f"ZDOTDIR={user_folder}", source(".zshenv"), *after])
         _write("zsh/.zshrc", ["ZDOTDIR=$GPUYARD_ZDOTDIR", source(".zshrc"), *lines])
         return [program], {"ZDOTDIR": str(paths.folder("shell", "zsh"))}
     if name == "fish":

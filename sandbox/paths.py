@@ -37,7 +37,7 @@ LAYOUT = frozenset(
 )  # fmt: skip
 """Names of the sandbox's entries in its folder, which `make down` removes."""
 
-_WISHES = frozenset(("faults.json", "caller.json", "machine_types.json"))
+_USER_FILES = frozenset(("faults.json", "caller.json", "machine_types.json"))
 """Files that the user writes, possibly before the first `make up`."""
 
 _CHOOSE = "unset GPUYARD_SANDBOX, or set it to a new or empty folder of yours"
@@ -92,7 +92,7 @@ def check() -> None:
         mark = found / MARK
         ours = mark.is_file() and not mark.is_symlink() and mark.stat().st_uid == status.st_uid
         # `.sandbox` in the clone may be from before there was a mark.
-        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else _WISHES
+        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else _USER_FILES
         if not ours and not names <= expected:
             raise SandboxError(
                 f"The folder {found} holds something and is not a sandbox's (it has no {MARK}); it stays as it is.",

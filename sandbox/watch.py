@@ -17,7 +17,7 @@ PERIOD = 1.0
 """Seconds between two checks."""
 
 _TRIES = 3
-_FAREWELL = 5.0
+_JOIN_SECONDS = 5.0
 _SINGLE = {"aws": "the simulated AWS", "host": "the provider host"}
 
 
@@ -32,7 +32,7 @@ def watching(report: Callable[[str], None], period: float = PERIOD) -> Iterator[
     finally:
         ended.set()
         # The run continues while a process is restarted: a program that needs it waits for it, and reports that.
-        thread.join(timeout=_FAREWELL)
+        thread.join(timeout=_JOIN_SECONDS)
 
 
 def _watch(report: Callable[[str], None], ended: threading.Event, period: float) -> None:

@@ -23,7 +23,7 @@ IDLE_MINUTES = 10
 """Minutes for which a node is idle before it is removed, by default."""
 
 _IDLE_RANGE = (1, 1440)
-_NOBODY = 65534
+_UNPRIVILEGED_ID = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
 # `taints` (each driver's installation guide). The autoscaler must not take them for permanent ones.
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
@@ -212,9 +212,9 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             # The level `restricted` of the Pod Security Standards. With the group it can read its Pod Identity token.
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _NOBODY,
-                "runAsGroup": _NOBODY,
-                "fsGroup": _NOBODY,
+                "runAsUser": _UNPRIVILEGED_ID,
+                "runAsGroup": _UNPRIVILEGED_ID,
+                "fsGroup": _UNPRIVILEGED_ID,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containerSecurityContext": {

@@ -29,7 +29,7 @@ _PROJECT = r"([a-z][-a-z0-9.]*:)?[a-z][-a-z0-9]{4,28}[a-z0-9]"
 
 def problems(made: GkePool, zones: list[str], version: str) -> Iterator[Problem]:
     """What is wrong with how a pool is bought and placed. `zones`: the network's; `version`: the cluster's minor."""
-    yield from _sold(made)
+    yield from _unavailable(made)
     yield from _flex(made)
     yield from _queued(made)
     yield from _reservation(made, zones)
@@ -49,11 +49,11 @@ def reservation_values(rung: Rung, made: GkePool) -> list[str]:
     return [f"{owner}{found['name']}{block}"]
 
 
-def _sold(made: GkePool) -> Iterator[Problem]:
+def _unavailable(made: GkePool) -> Iterator[Problem]:
     machine, ladder = made.machine, list(made.pool.capacity)
     flex = machine.flex and (bool(made.pool.gpus) or not machine.name.startswith("n1-"))
-    for kind, sold in (("on_demand", machine.on_demand), ("flex", flex)):
-        if kind in ladder and not sold:
+    for kind, available in (("on_demand", machine.on_demand), ("flex", flex)):
+        if kind in ladder and not available:
             kinds = {"reserved": True, "flex": flex, "spot": machine.spot, "on_demand": machine.on_demand}
             others = [rung for rung, there in kinds.items() if there]
             why = "flex-start is for machines with GPUs and H4D" if kind == "flex" else "Google does not offer it"

@@ -30,7 +30,7 @@ import yaml
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet, Group, Machine
-from sandbox.cluster.cluster_view import ClusterView, expected_node, is_doomed, refusal, waste
+from sandbox.cluster.cluster_view import ClusterView, expected_node, is_being_reclaimed, refusal, waste
 from sandbox.cluster.compute_class import Classes
 from sandbox.cluster.event import Events
 from sandbox.cluster.eviction import evict, is_daemon
@@ -185,7 +185,7 @@ class Autoscaler:
                 for group in groups
             }
         except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
-            self._say(f"priorities are ignored: {error!r}")
+            self._log(f"priorities are ignored: {error!r}")
             return {group.id: group.priority for group in groups}
 
     def _order(self, group: Group, count: int, pods: Sequence[Object], zones: Mapping[str, int] | None) -> None:
@@ -197,11 +197,11 @@ class Autoscaler:
                 self._fleet.set_desired(group.id, size)
         except Exception as error:  # whatever the cloud's SDK raises: the real one backs off in the same way
             self._backoff_until[group.id] = self._clock() + self._pace.backoff
-            self._say(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")
+            self._log(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")
             for pod in pods:
                 self._events.warn(pod, "FailedToScaleUpGroup", f"Scale-up of {group.id} failed: {error}")
             return
-        self._say(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
+        self._log(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
         for pod in pods:
             message = f"pod triggered scale-up: [{{{group.id} {group.desired}->{size} (max: {group.max})}}]"
             self._events.normal(pod, "TriggeredScaleUp", message)
@@ -209,7 +209,7 @@ class Autoscaler:
     def _refuse(self, pod: Object, reasons: Sequence[str]) -> None:
         message = f"pod didn't trigger scale-up: {'; '.join(reasons) or 'there is no node group'}"
         if self._events.normal(pod, "NotTriggerScaleUp", message):
-            self._say(f"{_names([pod])}: {message}")
+            self._log(f"{_names([pod])}: {message}")
 
     def _give_up(self, view: ClusterView) -> None:
         """Cancels an order that the cloud does not fill (no capacity), so that another group is tried."""
@@ -222,7 +222,7 @@ class Autoscaler:
                 del self._short_since[group.id]
                 self._backoff_until[group.id] = moment + self._pace.backoff
                 size = max(group.min, there)
-                self._say(
+                self._log(
                     f"{group.pool}: {group.desired - there} machines did not come within {self._pace.provision:.0f} s;"
                     f" back to {size}, left alone for {self._pace.backoff:.0f} s"
                 )
@@ -263,7 +263,7 @@ class Autoscaler:
         for machine in view.machines:
             group, node = groups.get(machine.group), nodes.get(machine.node_name)
             node_info = node_infos.get(machine.node_name)
-            if node is None or group is None or node_info is None or is_doomed(node):
+            if node is None or group is None or node_info is None or is_being_reclaimed(node):
                 continue
             if not group.autoscaled or machine.node_name in used or not _is_idle(node, node_info.pods, view):
                 if _has_taint(node):  # it was chosen, and then something came to stay
@@ -288,9 +288,9 @@ class Autoscaler:
         try:
             self._fleet.remove(machine.id)
         except Exception as error:  # whatever the cloud's SDK raises
-            self._say(f"{group.pool}: {machine.node_name} could not be removed: {error}")
+            self._log(f"{group.pool}: {machine.node_name} could not be removed: {error}")
             return
-        self._say(f"{group.pool}: {size + 1} -> {size}, {machine.node_name} was idle for {self._pace.idle:.0f} s")
+        self._log(f"{group.pool}: {size + 1} -> {size}, {machine.node_name} was idle for {self._pace.idle:.0f} s")
 
     def _taint(self, node: str, on: bool) -> None:
         if on:
@@ -300,7 +300,7 @@ class Autoscaler:
 
     # Reports
 
-    def _say(self, words: str) -> None:
+    def _log(self, words: str) -> None:
         line = f"{now()} {words}"
         print(line, flush=True)
         self._words.append(line)

@@ -53,10 +53,10 @@ class ClusterView:
         }
         for name, node in nodes.items():
             group = group_of.get(name)
-            if is_ready(node) and not (group and (is_doomed(node) or _awaits_gpu(node, group))):
+            if is_ready(node) and not (group and (is_being_reclaimed(node) or _awaits_gpu(node, group))):
                 node_info = _node_info(node)
                 self.node_infos[name] = node_info
-            elif group and is_doomed(node):
+            elif group and is_being_reclaimed(node):
                 self.coming.append((expected_node(group, self.daemon_sets, name), group))
                 continue
             elif group:
@@ -109,7 +109,7 @@ def refusal(pod: Object, node_info: NodeInfo, node_infos: Sequence[NodeInfo], vo
     return misfit(pod, node_info, [other for other in node_infos if other is not node_info], volumes)
 
 
-def is_doomed(node: Object) -> bool:
+def is_being_reclaimed(node: Object) -> bool:
     """Whether its machine is being reclaimed. The cloud replaces it by an empty node of its group."""
     return any(taint["key"] in NOTICE.values() for taint in node["spec"].get("taints") or ())
 

@@ -72,9 +72,9 @@ class EndpointGroups:
             self._collected = self._clock()
             for name in there.keys() - wanted.keys():
                 if self._cloud.remove(name):
-                    self._let_go(there[name])
+                    self._delete(there[name])
 
-    def _let_go(self, found: Object) -> None:
+    def _delete(self, found: Object) -> None:
         path = f"{PATH}/namespaces/{found['metadata']['namespace']}/{PLURAL}/{found['metadata']['name']}"
         self._api.patch(path, {"metadata": {"finalizers": []}})
         self._api.delete(path)

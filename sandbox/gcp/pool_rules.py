@@ -37,7 +37,7 @@ def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
     yield from _keys(config)
     yield from _sharing(config)
     if machine is not None:
-        yield from _sold(config, machine)
+        yield from _unavailable(config, machine)
         yield from _disks(config, machine)
         yield from _system(config, machine)
         yield from _together(inputs, config, machine)
@@ -166,7 +166,7 @@ def _sharing(config: Props) -> Iterator[CheckFailure]:
             yield CheckFailure(f"{where}.gpuSharingConfig", "MPS is not supported on partitioned GPUs")
 
 
-def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:
+def _unavailable(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:
     spot, flex = config.get("spot") is True or config.get("preemptible") is True, config.get("flexStart") is True
     affinity = (config.get("reservationAffinity") or {}).get("consumeReservationType")
     reserved = affinity in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL", UNKNOWN)

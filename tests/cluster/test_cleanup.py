@@ -99,12 +99,12 @@ def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     scratch = claim(api, pods.namespace, "scratch", "block", "ReadWriteOnce")
     pods.make("user", using("scratch"))
     pods.running("user")
-    doomed = {volume_of(api, path)["metadata"]["name"] for path in (database, scratch)}
+    to_delete = {volume_of(api, path)["metadata"]["name"] for path in (database, scratch)}
 
     destroy(kubeconfig)
 
     assert balancers.made == {} and api.get(web) is None
-    assert not doomed & {volume["metadata"]["name"] for volume in api.list(VOLUMES)}
+    assert not to_delete & {volume["metadata"]["name"] for volume in api.list(VOLUMES)}
     time.sleep(3)
     assert api.get(database) is None and api.get(scratch) is None
     output = capfd.readouterr().out

@@ -29,9 +29,9 @@ ASKED = {
     "eks:ListClusters",
     "sts:GetCallerIdentity",
 }
-# What AWS wants beside the calls themselves. Sources: the services' own pages on identity and access ("Actions,
+# What AWS requires for the calls above. Sources: the services' own pages on identity and access ("Actions,
 # resources, and condition keys", dependent actions), and the user guides' required permissions.
-BESIDE = {
+INDIRECT = {
     "autoscaling:DeleteTags": "node-template tags, taken away again",
     "ec2:RunInstances": "EKS tries a launch template as the caller",
     "elasticfilesystem:TagResource": "tags at creation",
@@ -110,9 +110,9 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
 
 def test_every_allowed_action_is_needed() -> None:
     """security case M6: no action is obsolete."""
-    spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(BESIDE)
+    spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(INDIRECT)
     assert spare == set()
-    assert set(BESIDE) <= set(allowed())
+    assert set(INDIRECT) <= set(allowed())
 
 
 def test_wildcards_are_limited_to_read_actions() -> None:

@@ -39,7 +39,7 @@ def shown(stderr: str) -> list[str]:
     return [line.strip() for line in lines if line.startswith("    ")]
 
 
-def as_the_errors_say(project: Project, stack: str) -> list[str]:
+def commands_of_the_errors(project: Project, stack: str) -> list[str]:
     """Runs `up` and the commands in its errors until it succeeds; returns the commands."""
     used = []
     for _ in range(TRIES):
@@ -76,7 +76,7 @@ def test_up_converges_after_a_lost_answer_for_every_type(project: Project, stack
     faults = [lost(token) for token in sorted(types(stack))]
     # A short delay: whatever can be made at the same time is under way before the first error ends the run.
     lose_answers(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
-    used = as_the_errors_say(project, stack)
+    used = commands_of_the_errors(project, stack)
     plain = [command.replace("--region us-east-1 ", "") for command in used]
     assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
     settled_and_gone(project, stack)
@@ -98,7 +98,7 @@ def test_up_converges_after_lost_answers_for_cluster_namespace_and_release(proje
     _, output = child.communicate(timeout=600)
     assert AGAIN in " ".join(output.split())
     lose_answers(project, *map(lost, IN_CLUSTER))
-    used = as_the_errors_say(project, "dev")
+    used = commands_of_the_errors(project, "dev")
     for start in ("aws --region us-east-1 eks delete-cluster", "helm uninstall", "kubectl delete namespace"):
         assert any(command.startswith(start) for command in used), (start, used)
     settled_and_gone(project, "dev")

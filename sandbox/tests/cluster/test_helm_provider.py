@@ -278,11 +278,11 @@ def test_the_remains_of_a_killed_install_are_removed_by_the_next_install(
 ) -> None:
     slow = {"chart": str(folder), "namespace": namespace, "name": "killed", "values": {"pod": True}}
     inputs, _ = provider.check(RELEASE, URN, {}, slow, b"")
-    dying = KubernetesProvider()
-    dying.config, dying._plane, dying._objects = provider.config, provider._plane, provider._objects
-    threading.Timer(2, dying.cancel).start()
+    cancelled = KubernetesProvider()
+    cancelled.config, cancelled._plane, cancelled._objects = provider.config, provider._plane, provider._objects
+    threading.Timer(2, cancelled.cancel).start()
     with pytest.raises(ProviderError):
-        dying.create(RELEASE, URN, inputs, False, 0)
+        cancelled.create(RELEASE, URN, inputs, False, 0)
     good = {**inputs, "values": {"text": "again"}}
     id, outputs = provider.create(RELEASE, URN, good, False, 0)
     assert any("removing the remains of an earlier install" in line for line in lines)

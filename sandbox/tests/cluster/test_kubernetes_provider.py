@@ -239,12 +239,12 @@ def test_a_custom_resource_follows_its_definition(provider: KubernetesProvider, 
     token = "kubernetes:example.org/v1:Thing"
     # In the background, because the garbage collector looks for new kinds every half minute only.
     meta = {"name": "one", "annotations": {"pulumi.com/deletionPropagationPolicy": "background"}}
-    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": meta, "spec": {"size": 3}}
-    thing_id, thing_inputs, thing_outputs = made(provider, token, thing)
-    assert thing_id == "one" and thing_outputs["spec"] == {"size": 3}
+    custom_object = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": meta, "spec": {"size": 3}}
+    object_id, object_inputs, object_outputs = made(provider, token, custom_object)
+    assert object_id == "one" and object_outputs["spec"] == {"size": 3}
     with pytest.raises(ProviderError, match="colour: field not declared"):
-        made(provider, token, {**thing, "metadata": {"name": "two"}, "spec": {"colour": "red"}})
-    provider.delete(token, urn(token), thing_id, thing_inputs, thing_outputs, 60)
+        made(provider, token, {**custom_object, "metadata": {"name": "two"}, "spec": {"colour": "red"}})
+    provider.delete(token, urn(token), object_id, object_inputs, object_outputs, 60)
     provider.delete(definition_token, urn(definition_token), id, inputs, outputs, 60)
 
 

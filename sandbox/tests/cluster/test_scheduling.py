@@ -33,7 +33,7 @@ TOLERATIONS = [
     {"key": "team", "operator": "Exists"},
     {"operator": "Exists"},
 ]
-WANTS = [
+EXPRESSIONS = [
     {"key": "workload", "operator": "In", "values": ["gpu-training", "other"]},
     {"key": "workload", "operator": "NotIn", "values": ["gpu-training"]},
     {"key": "workload", "operator": "Exists"},
@@ -123,7 +123,7 @@ def a_pod(chance: random.Random, namespace: str, case: str, name: str) -> Object
     if tolerations := some(chance, TOLERATIONS, 2):
         spec["tolerations"] = tolerations
     if chance.random() < 0.3:
-        terms = [{"matchExpressions": [want]} for want in chance.sample(WANTS, chance.randint(1, 2))]
+        terms = [{"matchExpressions": [want]} for want in chance.sample(EXPRESSIONS, chance.randint(1, 2))]
         spec["affinity"]["nodeAffinity"] = {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}
         }

@@ -48,7 +48,7 @@ def step(kind: str, op: str, urn: str = URN) -> dict:
     return {kind: {"metadata": {"op": op, "urn": urn, "type": type, "new": {"custom": True}, "diffs": ["tags"]}}}
 
 
-def says(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
+def event(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
     return {"diagnosticEvent": {"severity": severity, "message": message, "urn": urn, **more}}
 
 
@@ -57,11 +57,11 @@ def test_counts_steps_and_warnings_are_taken_from_the_events(play, capsys) -> No
         [
             step("resourcePreEvent", "create"),
             step("resOutputsEvent", "create"),
-            says("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
-            says("warning", "using pulumi-resource-aws from $PATH at /x\n"),
-            says("warning", "passing by", ephemeral=True),
-            says("info#err", "  File x, line 1"),
-            says("info", "said by the program"),
+            event("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
+            event("warning", "using pulumi-resource-aws from $PATH at /x\n"),
+            event("warning", "passing by", ephemeral=True),
+            event("info#err", "  File x, line 1"),
+            event("info", "said by the program"),
             {"summaryEvent": {"resourceChanges": {"create": 1, "same": 3}}},
         ]
     )
@@ -79,10 +79,10 @@ def test_a_failure_shows_the_providers_message_once(play) -> None:
     inner = "ResourceInUseException: NodeGroup already exists"
     engine = play(
         [
-            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
-            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
-            says("error", "Program failed:\nTraceback (most recent call last):\n  x\nE: y\n"),
-            says("error", "update failed"),
+            event("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            event("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            event("error", "Program failed:\nTraceback (most recent call last):\n  x\nE: y\n"),
+            event("error", "update failed"),
         ],
         code=255,
     )
@@ -95,19 +95,24 @@ def test_a_failure_shows_the_providers_message_once(play) -> None:
 def test_follow_up_messages_of_plugins_and_engine_are_omitted(play) -> None:
     gone = "Detected that /x/pulumi-resource-aws exited prematurely.\n This is *always* a bug in the provider."
     closing = "resource 'cluster-eks' has a problem: grpc: the client connection is closing"
-    for events, told in (
-        ([says("error", closing), says("error", "invalid principal", URN), says("error", gone)], "invalid principal"),
-        ([says("error", gone)], "exited prematurely"),
+    for events, expected in (
+        (
+            [event("error", closing), event("error", "invalid principal", URN), event("error", gone)],
+            "invalid principal",
+        ),
+        ([event("error", gone)], "exited prematurely"),
     ):
         with pytest.raises(SandboxError) as caught:
             play(events, code=255).run("up", quiet=True)
-        assert told in caught.value.detail and len(caught.value.detail.splitlines()) <= 2
-        assert ("exited prematurely" in caught.value.detail) is (told == "exited prematurely")
+        assert expected in caught.value.detail and len(caught.value.detail.splitlines()) <= 2
+        assert ("exited prematurely" in caught.value.detail) is (expected == "exited prematurely")
 
 
 def test_a_config_error_keeps_its_own_lines(play) -> None:
     text = "gpuyard:nodePools.cpu-workers: min 5 is larger than max 2.\nFix: lower min"
-    engine = play([says("error", text + "\n"), says("error", "an unhandled error occurred: program exited …")], code=1)
+    engine = play(
+        [event("error", text + "\n"), event("error", "an unhandled error occurred: program exited …")], code=1
+    )
     with pytest.raises(SandboxError) as caught:
         engine.run("preview", quiet=True)
     assert caught.value.detail == text

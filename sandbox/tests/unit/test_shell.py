@@ -21,7 +21,7 @@ from sandbox.status import plane_of
 ROOT = Path(__file__).parents[3]
 KEY = "eks-us-east-1-gpuyard-dev"
 ENDPOINT = "https://127.0.0.1:6443"
-THEIRS = {
+REAL_ACCOUNT = {
     "KUBECONFIG": "/home/me/.kube/config",
     "KUBERNETES_SERVICE_HOST": "10.0.0.1",
     "HELM_KUBECONTEXT": "prod",
@@ -43,7 +43,7 @@ THEIRS = {
     "PULUMI_CONFIG_PASSPHRASE_FILE": "/home/me/passphrase",
 }
 SET = {"KUBECONFIG", "AWS_CONFIG_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "PULUMI_BACKEND_URL"}
-"""Those of THEIRS that the sandbox sets itself."""
+"""Those of REAL_ACCOUNT that the sandbox sets itself."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def plane() -> Path:
 
 
 def sandbox(*arguments: str, **more: str) -> str:
-    env = {**os.environ, **THEIRS, "GPUYARD_VENV": sys.prefix, **more}
+    env = {**os.environ, **REAL_ACCOUNT, "GPUYARD_VENV": sys.prefix, **more}
     argv = [sys.executable, "-m", "sandbox", *arguments]
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
@@ -83,9 +83,9 @@ def variables(output: str) -> dict[str, str]:
 
 
 def assert_safe(found: dict[str, str], home: Path) -> None:
-    assert {name for name in THEIRS if name in found} == SET
+    assert {name for name in REAL_ACCOUNT if name in found} == SET
     for name in SET:
-        assert found[name] != THEIRS[name]
+        assert found[name] != REAL_ACCOUNT[name]
     assert found["KUBECONFIG"] == str(home / "kube" / "dev.yaml")
     assert found["CLOUDSDK_CONFIG"].startswith(str(home))
     assert not Path(found["GOOGLE_APPLICATION_CREDENTIALS"]).exists()
@@ -106,7 +106,7 @@ def test_a_shell_without_a_cluster_reaches_no_cluster(home: Path) -> None:
 def test_the_export_lines_hide_the_users_own_settings(home: Path) -> None:
     lines = sandbox("env")
     done = subprocess.run(
-        ["sh", "-c", 'eval "$LINES_"\nenv'], env={"PATH": os.environ["PATH"], "LINES_": lines, **THEIRS},
+        ["sh", "-c", 'eval "$LINES_"\nenv'], env={"PATH": os.environ["PATH"], "LINES_": lines, **REAL_ACCOUNT},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert_safe(variables(done.stdout.replace(lines, "")), home)

@@ -225,8 +225,8 @@ def test_linux_has_an_accepted_release_of_every_tool(monkeypatch, machine) -> No
             continue  # a command of this repository has no release
         release = found[tool.name]
         assert tool.accepts(manifest.parse(release.version))
-        beside = {Path(file).name for file in tool.extra_files}
-        assert beside <= set(release.programs)
+        extra_programs = {Path(file).name for file in tool.extra_files}
+        assert extra_programs <= set(release.programs)
 
 
 def test_every_digest_is_complete_and_has_a_source() -> None:

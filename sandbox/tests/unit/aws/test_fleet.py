@@ -45,10 +45,10 @@ def test_after_the_first_node_only_the_tags_count(aws: Any, fleet: Fleet, pool: 
     tag(aws, group, f"{TEMPLATE_TAG}label/workload", "gpu-training")
     tag(aws, group, f"{TEMPLATE_TAG}taint/nvidia.com/gpu", "true:NoSchedule")
     tag(aws, group, f"{TEMPLATE_TAG}resources/ephemeral-storage", "180Gi")
-    told = only(fleet).template
-    assert told.labels["workload"] == "gpu-training"
-    assert told.taints == (GPU_TAINT,)
-    assert told.resources["ephemeral-storage"] == "180Gi"
+    template = only(fleet).template
+    assert template.labels["workload"] == "gpu-training"
+    assert template.taints == (GPU_TAINT,)
+    assert template.resources["ephemeral-storage"] == "180Gi"
 
 
 def test_only_a_group_over_several_zones_moves_machines_in_use(

@@ -173,8 +173,8 @@ def test_an_import_by_id_gives_inputs_without_differences(world: World, made: Ma
     assert found is not None
     _, imported, outputs = found
     assert world.provider.diff(token, urn, id, imported, outputs, imported).changes == []
-    told = {key for key, value in inputs.items() if value not in ([], {}, "", None)}
-    assert told - set(imported) <= FORGOTTEN
+    given_keys = {key for key, value in inputs.items() if value not in ([], {}, "", None)}
+    assert given_keys - set(imported) <= FORGOTTEN
 
 
 def test_destroy_leaves_no_objects(world: World, made: Made) -> None:

@@ -21,7 +21,7 @@ from sandbox.plugins.faults import Faults
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
 from sandbox.plugins.values import Secret, changes
 
-THING = "urn:pulumi:test::gpuyard::gpuyard:index:Pool$aws:s3/bucket:Bucket::thing"
+TOY_URN = "urn:pulumi:test::gpuyard::gpuyard:index:Pool$aws:s3/bucket:Bucket::thing"
 
 
 class Toy(SimulatedProvider):
