@@ -1,4 +1,5 @@
-"""A recording engine for tests: it runs a program or a component in this process and keeps everything that registers.
+"""A recording engine for tests: it runs a program or a component in this process and keeps everything that is
+registered.
 
     recording = run(lambda: AwsNetwork("net", {...}))
     pool = recording.one("aws:eks/nodeGroup:NodeGroup")
@@ -53,7 +54,7 @@ def run(
 
     Raises:
         AssertionError: an input is unknown to the SDK, missing, or of the wrong type.
-        Exception: whatever the program raises.
+        Exception: any exception of the program.
     """
     monitor = RecordingMonitor(outputs or {}, preview)
 

@@ -38,7 +38,7 @@ class Environment:
     file: str
     """Name of the stack's file."""
     deployed: DeployedState = field(default_factory=DeployedState)
-    """Its existing resources; empty before `changes.compared` has read them."""
+    """The existing resources of the environment; empty before `changes.compared` has read them."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Current number of nodes by the logical name of their group; empty before `changes.compared`."""
 
@@ -103,7 +103,7 @@ def load() -> Environment:
     """
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
-    # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
+    # The SDK passes the whole config in one JSON object; pulumi.Config returns only single keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
     return parse(
@@ -140,7 +140,7 @@ def parse(
         _refuse(problems, stack)
     config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
-    # An unknown section hides no other mistake.
+    # The other sections are checked even if one is unknown.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 
@@ -162,7 +162,7 @@ def _declared() -> list[str]:
 def _typed(text: str) -> Any:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
+    except (ValueError, RecursionError):  # not JSON, or not a valid value of a config
         return text
 
 
@@ -195,7 +195,7 @@ def _at(shape: Shape, path: list[str]) -> tuple[list[str], Shape]:
     names: list[str] = []
     for part in path:
         inside = next((each for name, each in shape.fields.items() if part.split("[")[0] == to_camel(name)), None)
-        if inside:  # else a key that the user chose
+        if inside:  # otherwise a key that the user chose
             names.append(inside.name)
             shape = arguments.part(inside.hint)[0] or Shape("")
     return names, shape

@@ -1,8 +1,8 @@
-"""Provides the programs that a command needs: the machine's own if they are accepted, otherwise an official release if
-its host can be reached, otherwise a build from source. Downloads and builds are cached.
+"""Provides the programs that a command needs: the machine's own if their versions are accepted, otherwise an official
+release if its host can be reached, otherwise a build from source. Downloads and builds are cached.
 
 The cache is `$GPUYARD_TOOLS_CACHE`, or `gpuyard/tools` below `$XDG_CACHE_HOME` or `~/.cache`: outside the clone, so
-that all clones on a machine share it. Two runs may start at once. The second run is immediate.
+that all clones on a machine share it. Two runs may start at once. A run with a full cache is immediate.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ other = pulumi.StackReference(pulumi.Config().require("clusterStack"))
 
 
 async def plain(name: str) -> Any:
-    """An output that is not secret, as a plain value: what arguments take that are checked before a change."""
+    """An output that is not secret, as a plain value, for arguments that are checked before a change."""
     value = (await other.get_output_details(name)).value
     if value is None:
         raise pulumi.RunError(f"{other.pulumi_resource_name} has no output {name}, or it is secret")
@@ -27,7 +27,7 @@ def taint(text: str) -> Taint:
 
 
 def pool_spec(pool: dict[str, Any]) -> EksNodePoolSpec:
-    """What add-ons need to know of a pool."""
+    """The spec of a pool, as far as add-ons need it."""
     return {
         "machine_types": pool["machineTypes"],
         # The engine passes all numbers between stacks as floats.
@@ -38,7 +38,7 @@ def pool_spec(pool: dict[str, Any]) -> EksNodePoolSpec:
 
 
 async def addons() -> list[str]:
-    """Installs the add-ons; their names."""
+    """Installs the add-ons and returns their names."""
     cluster_name = await plain("clusterName")
     node_pools = {name: pool_spec(pool) for name, pool in (await plain("nodePools")).items()}
     account = aws.Provider("aws", region=await plain("region"))

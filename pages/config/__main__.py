@@ -1,7 +1,7 @@
 """Writes the pages that depend on the declarations of the config: Pulumi.yaml's keys and the tables of docs/pools.md.
 
 python -m pages.config             writes them
-python -m pages.config --check     exits 1, and says what to do, when one is not what it would write
+python -m pages.config --check exits 1, with instructions, if a page is not up to date
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILES: dict[Path, Callable[[str], str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pages.config", description="Pulumi.yaml's keys and docs/pools.md")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
     return files.update(FILES, check=parser.parse_args(arguments).check, fix=FIX)
 
 

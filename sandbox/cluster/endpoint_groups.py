@@ -1,5 +1,5 @@
-"""Network endpoint groups of Services on GKE, as its controller keeps them (kubernetes/ingress-gce, pkg/neg), without
-endpoints.
+"""Network endpoint groups of Services on GKE, as GKE's controller manages them (kubernetes/ingress-gce, pkg/neg),
+without endpoints.
 
 Each has a ServiceNetworkEndpointGroup with a finalizer in its Service's namespace. When the Service is deleted, the
 groups stay until the controller collects unused ones: every two minutes, here every PERIOD.
@@ -24,7 +24,7 @@ _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class Cloud(Protocol):
-    """The endpoint groups of one cluster, by name; there is one of a name in each of its zones."""
+    """The endpoint groups of one cluster, by name. Each of its zones has one group of that name."""
 
     def names(self, service: Object) -> list[str]:
         """Names of the groups that the Service asks for."""
@@ -99,7 +99,7 @@ def _object(name: str, owner: Object) -> Object:
 
 
 def definition() -> Object:
-    """The CustomResourceDefinition; the status is left open."""
+    """The CustomResourceDefinition; its schema does not restrict the status."""
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = {"type": "object", "properties": {"spec": {"type": "object"}, "status": free}}
     names = {

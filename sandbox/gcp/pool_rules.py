@@ -1,4 +1,5 @@
-"""Node pools that Google's API refuses beyond shapes and enums: settings that exclude each other or the machine.
+"""Node pools that Google's API refuses beyond shapes and enums: settings that exclude each other, or that the machine
+does not support.
 
 Independent of the library's own checks, so that tests can compare the two. Sources:
 GKE's pages on flex-start, queued provisioning, reservations, compact placement, GPU sharing, multi-instance GPUs and
