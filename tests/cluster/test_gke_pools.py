@@ -113,7 +113,7 @@ def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
 
     wanted = {rung.name: pod_for(rung, pools[rung.pool]) for rung in found.rungs}
     wanted |= {f"plain-{number}": plain_pod("plain")["spec"] for number in range(3)}
-    # Where nobody installs the driver, the GPUs show only when somebody's plugin runs.
+    # If GKE does not install the driver, the GPUs are allocatable only while a device plugin runs.
     placed = place(pods, wanted, (lambda: cloud(machines)) if "own-driver" in pools else lambda: None)
     wrong = {rung: placed[rung] for rung, nodes in homes.items() if placed[rung] not in nodes}
     assert not wrong

@@ -62,7 +62,7 @@ def test_the_cleanup_is_never_replaced() -> None:
 def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
     """field case G8: Filestore is peered with the VPC and blocks its deletion; EFS and disks do not."""
     assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
-    assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
+    assert "network_drivers" not in made().one(CONTENTS).inputs, "an existing environment has no change"
     on_gke = record(changed("dev-gke", {}), "dev-gke").one(CONTENTS).inputs
     assert on_gke["network_drivers"] == ["filestore.csi.storage.gke.io"]
     assert "network_drivers" not in record(changed("dev", {}), "dev").one(CONTENTS).inputs
@@ -169,7 +169,7 @@ class Quotas:
         ]
 
     def create(self, path: str, body: dict[str, Any]) -> None:
-        self.hard.setdefault(path.split("/")[4], body["spec"]["hard"])  # one of the name may be there already
+        self.hard.setdefault(path.split("/")[4], body["spec"]["hard"])  # one of that name may exist
 
     def delete(self, path: str) -> None:
         del self.hard[path.split("/")[4]]

@@ -33,7 +33,7 @@ GOOGLE = {
     "gpuyard:addons": {},
 }
 
-# (stack, what is changed at once, path in the error → words that it must hold)
+# (stack, simultaneous changes, path in the error → text that it must contain)
 REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "dev",

@@ -62,7 +62,7 @@ def reported_problems(
     return {each.path.removeprefix(f"{NET}."): each for each in found}
 
 
-# (stack, what is another one → what the error says of it, beside the field's own path)
+# (stack, changed field → text in its error)
 MOVES: list[tuple[str, dict[str, Any], str]] = [
     ("dev", {"vpcId": OTHER_VPC}, eks.OWNED["vpc_id"]),
     ("dev-gke", {"network": "other"}, "write shared"),

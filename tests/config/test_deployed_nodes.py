@@ -53,7 +53,9 @@ def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, war
     assert {each.split(".")[1] for each in left} == {"cpu-workers", "gpu-workers"}
     if stack == "dev":
         assert not [each.name for each in without.all("NodeGroup") if gone in each.name]
-        assert [each.name for each in without.all("aws:ec2/subnet:Subnet") if gone in each.name], "subnets go later"
+        assert [each.name for each in without.all("aws:ec2/subnet:Subnet") if gone in each.name], (
+            "subnets are removed later"
+        )
     warned.clear()
     change(stack, without, {**leave, **fewer}, sizes={name: 1 for name in nodes if gone not in name})
     assert not [each for each in warned if gone in each]
@@ -63,7 +65,7 @@ def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, war
     "has, nodes, max, words",
     [
         (4, {A: 2, B: 2}, 3, f"cpu-workers-{B} has 2 nodes at the moment, and its share is 1"),
-        # A pool of fewer nodes than zones has no group in the last ones.
+        # A pool with fewer nodes than zones has no group in the last zones.
         (1, {A: 0, B: 1}, 1, f"cpu-workers-{B} has 1 node at the moment, and its share is 0"),
     ],
 )
@@ -143,7 +145,7 @@ def test_a_removed_capacity_type_is_deleted_with_a_warning(stack: str, warned: l
     [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
 )
 def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
-    """Reliability case R3; the step back is in test_deployed.py."""
+    """Reliability case R3; the test of a downgrade is in test_deployed.py."""
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")

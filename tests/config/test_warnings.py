@@ -13,7 +13,7 @@ CIDRS = "gpuyard:cluster/publicAccessCidrs"
 
 
 def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> list[str]:
-    """The warnings on a day, of an endpoint for one network."""
+    """The warnings on that day, of a file whose endpoint is open to one network."""
     config = changed(stack, {CIDRS: ["8.8.8.0/24"], **changes})
     return list(parse(stack, config).warnings(date.fromisoformat(today)))
 
@@ -23,7 +23,7 @@ def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> li
     "cidrs", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["128.0.0.0/1"], ["8.8.8.0/24", "0.0.0.0/0"]]
 )
 def test_an_endpoint_open_to_the_internet_gives_a_warning(stack: str, cidrs: list[str]) -> None:
-    """security case M5: with deletion protection and without, written as one network or as several."""
+    """security case M5: with and without deletion protection, written as one network or as several."""
     (warning,) = warned(stack, {CIDRS: cidrs})
     assert warning.startswith("cluster.publicAccessCidrs: the API endpoint is open to the whole internet")
     assert warned(stack, {}) == []

@@ -20,7 +20,7 @@ def cell(rule: Rule | None) -> str:
 
 
 def table() -> list[str]:
-    """A row for every field that does not simply change in place on each cloud that has it."""
+    """A row for every field that some cloud cannot simply change in place."""
     eks, gke = aws_changes.RULES, gcp_changes.RULES
     rows = []
     for path in dict.fromkeys([*eks, *gke]):
@@ -49,7 +49,7 @@ def test_the_commands_for_orphaned_resources_are_those_of_the_errors() -> None:
 
 
 def test_orphaned_resources_without_a_conflict_have_a_command() -> None:
-    """Reliability case R7: nothing conflicts with it, so no error names it."""
+    """Reliability case R7: they conflict with nothing, so no error names them."""
     section = PAGE.read_text().partition("Delete it before `pulumi destroy`")[2].partition("\n## ")[0]
     shown = set(re.findall(r"^\| ([^|(]+?) (?:\([^|]*\) )?\|", section, re.MULTILINE)) - {"what", "---"}
     names = {

@@ -1,4 +1,4 @@
-"""The examples in other languages: the plugin that they use, and what their tests have in common."""
+"""The examples in other languages: their plugin, and the common parts of their tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Example(Program):
     """An example in another language."""
 
     def install(self) -> None:
-        """The plugin, in the copy of the project."""
+        """Installs the plugin in the copy of the project."""
         shutil.copytree(ROOT / "plugin", self.project.root / "plugin", ignore=COPIED)
         shutil.copy(ROOT / "pyproject.toml", self.project.root)
         # A Python host that is built here is too old to run a plugin from its folder. The engine prefers a program of
@@ -27,7 +27,7 @@ class Example(Program):
 
 
 def assert_it_is_up(example: Example) -> None:
-    """The components, their children and the cluster behind them are there, and nothing else changes."""
+    """The components, their children and their cluster exist, and a second `up` changes nothing."""
     types = example.types()
     assert types.count("gpuyard:index:EksNodePool") == 2
     assert types.count("gpuyard:index:EksCluster") == types.count("gpuyard:index:AwsNetwork") == 1
@@ -42,7 +42,7 @@ def assert_it_is_up(example: Example) -> None:
 
 
 def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *message: str) -> None:
-    """With `wrong` in place of `right`, a preview ends with the error of the library."""
+    """With `wrong` instead of `right`, a preview ends with the library's error."""
     path = example.folder / file
     text = path.read_text()
     assert text.count(right) == 1
@@ -58,6 +58,6 @@ def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *m
 
 
 def assert_it_is_destroyed(example: Example) -> None:
-    """A destroy leaves nothing in the state, and `down` nothing on the machine."""
+    """A destroy leaves an empty state, and `down` leaves nothing on the machine."""
     example.destroy()
     assert_nothing_is_left(example.project)

@@ -1,5 +1,5 @@
-"""The examples existing-eks and addons-by-reference, the second on the first, on a cluster that another program has
-made: they come up and go, and the cluster stays."""
+"""The examples existing-eks and addons-by-reference, the second on top of the first, on a cluster that another program
+created: they are created and destroyed, and the cluster remains."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
 
 
 def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
-    """By the autoscaler of the example, on nodes that have GPUs by its device plugin."""
+    """The example's autoscaler adds nodes, and its device plugin makes their GPUs allocatable."""
     labels = example.node_of_a_gpu_pod(example.outputs()["kubeconfig"], {"workload": "gpu-training"})
     assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
 
@@ -60,7 +60,7 @@ def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
 
 
 def test_another_stack_adds_addons_and_removes_them(addons: PythonProgram, example: PythonProgram) -> None:
-    """By the outputs of the first. Its kubeconfig stays secret."""
+    """It uses the outputs of the first. The kubeconfig remains secret."""
     addons.configure({"clusterStack": "organization/gpuyard-existing-eks/dev"})
     preview = addons.pulumi("preview")
     assert "dcgm-exporter-release" in preview, "outputs of the other stack are known at preview"

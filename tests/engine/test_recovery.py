@@ -51,7 +51,7 @@ def test_a_killed_up_converges(project: Project) -> None:
     single = {
         kind: count for kind, count in objects.items() if kind in ("eks cluster", "nat gateway", "vpc", "kms key")
     }
-    assert single and set(single.values()) == {1}, f"a killed create must not be made twice: {single}"
+    assert single and set(single.values()) == {1}, f"a killed create must not be repeated: {single}"
     assert len(again["status"]["node_pools"]) == 2
 
 

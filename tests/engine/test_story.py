@@ -104,7 +104,7 @@ def test_kubeconfigs_are_secret(dev: Project) -> None:
     }
     assert {"pulumi:pulumi:Stack", "gpuyard:index:EksCluster", "pulumi:providers:kubernetes"} <= set(kept)
     for owner, value in kept.items():
-        assert isinstance(value, dict) and "ciphertext" in value, f"{owner} keeps its kubeconfig in the clear"
+        assert isinstance(value, dict) and "ciphertext" in value, f"{owner} stores its kubeconfig in plain text"
 
 
 def test_the_tracked_stack_file_is_not_changed(dev: Project) -> None:
@@ -123,7 +123,7 @@ def steps(preview: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def changed(dev: Project, change: Any) -> dict[str, Any]:
-    """The preview of dev with a changed config; the file is put back."""
+    """The preview of dev with a changed config; the file is then restored."""
     path = dev.root / "Pulumi.dev.yaml"
     before = path.read_bytes()
     config = copy.deepcopy(dev.config("dev"))
@@ -241,7 +241,7 @@ def before(dev: Project) -> dict[str, Any]:
         if found["balancers"] and {"scratch", "dataset"} <= {*found["volumes"]} and running == ["Running"] * 2:
             return {**found, "ports": dev.ports("dev")}
         time.sleep(1)
-    pytest.fail(f"not everything came: {look(dev)}")
+    pytest.fail(f"some objects were not created: {look(dev)}")
 
 
 @pytest.fixture(scope="module")
@@ -283,4 +283,4 @@ def test_down_lists_what_is_kept_and_stops_all_processes(
     assert dev.processes() == []
     assert not Path(dev.home).exists()
     assert not any(map(answers, before["ports"]))
-    dev.run("down")  # of nothing is fine
+    dev.run("down")  # no output is valid

@@ -27,7 +27,7 @@ def node_is_missing() -> str:
     return "" if version and int(version[1]) >= OLDEST_NODE else f"Node.js {OLDEST_NODE} or newer is needed: {output}"
 
 
-pytestmark = pytest.mark.skipif(bool(why := node_is_missing()), reason=why or "Node.js is there")
+pytestmark = pytest.mark.skipif(bool(why := node_is_missing()), reason=why or "Node.js is installed")
 
 
 def npm(example: Example, *arguments: str, code: int = 0) -> str:
@@ -54,7 +54,7 @@ def example(project: Project) -> Example:
     subprocess.run([generator, schema.FILE, sdk], check=True)
     npm(made, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     npm(made, "explore", "@pulumi/gpuyard", "--", "npm", "run", "build")
-    shutil.copy(sdk / "package.json", sdk / "bin")  # the SDK reads its version there
+    shutil.copy(sdk / "package.json", sdk / "bin")  # the SDK reads its version from there
     return made
 
 

@@ -60,9 +60,9 @@ def deployed(project: Project) -> Project:
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard before 0.1.0 as far as it differs from now: default providers of aws and of dynamic resources were in
-    use, pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with the name of its
-    capacity type."""
+    """gpuyard before 0.1.0, as far as it differs from the current version: default providers of aws and of dynamic
+    resources were in use, pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with
+    the name of its capacity type."""
     changes = [
         ("stack/aws/wiring.py", "providers=[stack_providers.python()],", ""),
         ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),

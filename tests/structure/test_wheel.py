@@ -85,7 +85,7 @@ WRONG = {
     "a name that is not exported": ("NvidiaDevicePlugin\n", "NvidiaDevicePlugn\n", "missing-module-attribute"),
     "an output of another type": ("-> pulumi.Output[str]", "-> pulumi.Output[int]", "bad-return"),
 }
-"""Mistake → the text of the program, what stands there instead, and the kind of error that the checker reports."""
+"""Mistake → the text of the program, its replacement, and the kind of error that the checker reports."""
 
 
 @dataclass(frozen=True)
