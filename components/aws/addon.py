@@ -17,7 +17,7 @@ from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
 
 NAMESPACE = "kube-system"
-"""Where EKS installs an add-on unless the add-on has a namespace of its own."""
+"""The namespace in which EKS installs an add-on that has no other namespace."""
 
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")

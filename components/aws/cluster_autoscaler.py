@@ -36,7 +36,7 @@ class ClusterAutoscalerArgs(TypedDict):
     """Name of the EKS cluster."""
     kubernetes_version: str
     """Kubernetes minor of the cluster, such as 1.35. The autoscaler's image follows it, since the autoscaler simulates
-    the scheduler of its own version."""
+    the scheduler of the same version."""
     region: str
     """AWS region of the cluster, such as us-east-1."""
     node_pools: dict[str, EksNodePoolSpec]

@@ -24,8 +24,8 @@ class NvidiaDevicePluginArgs(TypedDict):
     """Where the device plugin runs, and where its chart and image come from."""
 
     node_pools: dict[str, EksNodePoolSpec]
-    """Every pool of the cluster, by name. The plugin tolerates the taints of those with GPUs whose image has no plugin
-    of its own."""
+    """Every pool of the cluster, by name. The plugin tolerates the taints of those with GPUs whose image does not
+    include a plugin."""
     charts: NotRequired[ChartsArgs]
     """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]

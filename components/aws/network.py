@@ -327,7 +327,7 @@ class AwsNetwork(pulumi.ComponentResource):
             vpc_id=vpc.id,
             availability_zone=role[role.index("-") + 1 :],
             cidr_block=block,
-            # NAT gateways and load balancers have public addresses of their own; nothing else needs one.
+            # NAT gateways and load balancers get separate public addresses; nothing else needs one.
             map_public_ip_on_launch=False,
             tags={**self._tags(role), **tags},
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),

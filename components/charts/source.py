@@ -21,7 +21,7 @@ class ChartsArgs(TypedDict):
     """Where Helm charts come from, and which packages they are."""
 
     mirror: NotRequired[str]
-    """Source of all charts instead of their own repositories, for networks without internet: a folder with
+    """Source of all charts, used in place of each chart's own repository, for networks without internet: a folder with
     NAME/Chart.yaml or NAME-VERSION.tgz in it, an https:// chart repository, or an oci:// address under which each chart
     has its name. Default: each chart's own repository."""
     digests: NotRequired[dict[str, str]]

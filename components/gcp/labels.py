@@ -6,7 +6,7 @@ from typing import Any
 
 from ..checks import Problem
 
-# Compute Engine, "Labels": requirements. Google also takes letters of other alphabets; these are left out.
+# Compute Engine, "Labels": requirements. Google also accepts letters of other alphabets; gpuyard does not.
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 # A machine takes 64. GKE sets some fifteen (goog-gke-…, goog-k8s-…), and gpuyard sets its own.

@@ -137,8 +137,8 @@ def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
 
 
 def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterator[str]:
-    """What works but is seldom meant, and what worked for nobody when it was last looked at. `version`: the cluster's
-    minor, if it is known."""
+    """Settings that are valid but rarely intended, and machine types with a known defect when last checked. `version`:
+    the cluster's minor, if it is known."""
     for name, spec in specs.items():
         minor = versions.minor(version)
         if spec["machine_types"][0] in _OLD_IMAGE_ONLY and minor and minor > _OLD_IMAGE_UNTIL:

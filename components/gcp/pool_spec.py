@@ -19,7 +19,7 @@ DRANET_LABEL = "cloud.google.com/gke-networking-dra-driver"
 # Series that it knows (GKE, "Allocate network resources by using GKE managed DRANET", 2026-04). The interfaces of A3
 # High, Edge and Mega are reached by multi-networking, which excludes DRANET in the same pool.
 _DRANET_SERIES = ("a3-ultragpu-", "a4-", "a4x-")
-# GKE taints the nodes of a pool with queued provisioning by itself; the label that pods select is ours to set.
+# GKE taints the nodes of a pool with queued provisioning automatically, but does not set a label that pods can select.
 QUEUED_LABEL = "cloud.google.com/gke-queued"
 # Google's blueprints install the newest driver on G4 (cluster-toolkit, examples/gke-g4).
 _LATEST_DRIVER = ("nvidia-rtx-pro-6000",)

@@ -30,7 +30,7 @@ class Events:
     def _write(self, about: Object, kind: str, reason: str, message: str, component: str) -> bool:
         meta, moment = about["metadata"], self._clock()
         key = (meta["uid"], reason, message)
-        self._written = {k: at for k, at in self._said.items() if moment - at < QUIET_SECONDS}
+        self._written = {k: at for k, at in self._written.items() if moment - at < QUIET_SECONDS}
         if key in self._written:
             return False
         self._written[key] = moment

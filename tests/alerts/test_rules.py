@@ -87,7 +87,7 @@ def test_low_utilisation_of_a_held_gpu_fires_after_half_an_hour(system: str, tmp
 @both
 @pytest.mark.parametrize("case", ["busy", "used by no pod", "half of its GPUs busy", "after a pause"])
 def test_low_utilisation_does_not_fire_for_busy_or_free_gpus(system: str, case: str, tmp_path: Path) -> None:
-    """seed row S19: a utilisation of 50 % is enough; the autoscaler handles a GPU that no pod uses."""
+    """seed row S19: a utilization of 50 % is enough; the autoscaler handles a GPU that no pod uses."""
     busy = functools.partial(gpu, system, "GPU_UTIL")
     inputs = {
         "busy": [busy("50x60", "train-0")],

@@ -91,7 +91,7 @@ def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     kubeconfig: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Also if a controller recreates each claim that is deleted."""
+    """Claims are deleted even if a controller recreates them."""
     web = service(api, pods.namespace)
     address(api, web)
     database = stateful_set(api, pods.namespace, "block")
@@ -212,11 +212,11 @@ def test_disabled_cleanup_deletes_nothing(
 def test_an_unreachable_server_does_not_stop_the_destroy(
     plane: ControlPlane, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A cluster that is already deleted, or one that this machine cannot reach."""
+    """The cluster is already deleted, or this machine cannot reach it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
-    for server in (nobody, "https://gone.invalid"):
+        closed_port = f"https://127.0.0.1:{free.getsockname()[1]}"
+    for server in (closed_port, "https://gone.invalid"):
         destroy(plane.kubeconfig.read_text().replace(plane.endpoint, server))
         output = capfd.readouterr().out
         assert output.startswith("warning: the cluster's API server cannot be reached"), output

@@ -83,7 +83,7 @@ class Cluster:
 
 
 def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: str = "") -> dict[str, Any]:
-    annotations = {"pv.kubernetes.io/provisioned-by": made_by or driver} if made_by != "nobody" else {}
+    annotations = {"pv.kubernetes.io/provisioned-by": made_by or driver} if made_by != "unknown" else {}
     handle = "modeInstance/us-central1-a/pvc-1/vol1"
     return {
         "metadata": {"name": "pvc-1", "annotations": annotations},
@@ -108,7 +108,7 @@ def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(mo
     [
         (volume("Retain"), []),
         (volume("Retain", "pd.csi.storage.gke.io"), ["filestore.csi.storage.gke.io"]),
-        (volume("Retain", made_by="nobody"), ["filestore.csi.storage.gke.io"]),
+        (volume("Retain", made_by="unknown"), ["filestore.csi.storage.gke.io"]),
     ],
 )
 def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(

@@ -38,7 +38,7 @@ INDIRECT = {
     "fsx:TagResource": "tags at creation",
     "fsx:UntagResource": "tags, when they are removed",
     "eks:TagResource": "tags at creation",
-    "eks:UntagResource": "tags, taken away again",
+    "eks:UntagResource": "tags, when they are removed",
     "iam:CreateServiceLinkedRole": "the first cluster, node group, file system and Spot request of an account",
     "iam:PassRole": "roles of the control plane, nodes, pods and the flow log",
     "iam:PutRolePermissionsBoundary": "cluster.iam",
@@ -46,7 +46,7 @@ INDIRECT = {
     "kms:PutKeyPolicy": "a key's policy, when it changes",
     "logs:CreateLogDelivery": "flow logs to CloudWatch",
     "logs:TagResource": "tags at creation",
-    "logs:UntagResource": "tags, taken away again",
+    "logs:UntagResource": "tags, when they are removed",
     **dict.fromkeys(
         ("s3:GetBucketAcl", "s3:GetBucketNotification", "s3:ListBucket", "s3:PutBucketNotification"),
         "FSx reads a linked bucket and is notified of new objects",

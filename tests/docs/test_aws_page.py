@@ -80,7 +80,7 @@ def test_a_page_out_of_date_is_reported_with_the_fix(
     ids=["unknown", "missing", "twice"],
 )
 def test_a_page_needs_one_place_for_each_part(text: str) -> None:
-    with pytest.raises(ValueError, match=r"docs/aws\.md needs one place"):
+    with pytest.raises(ValueError, match=r"docs/aws\.md must have one place"):
         placed(text, aws.parts([Stack("dev", recorded("dev"))]), "docs/aws.md")
 
 

@@ -254,7 +254,7 @@ def test_an_added_zone_replaces_neither_cluster_nor_pool(deployed: Project) -> N
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
     found = preview(deployed, change)
-    # The gateway endpoint learns of the new zone's route table, and the shares of the pools' maximum get smaller.
+    # The gateway endpoint gets the new zone's route table, and the shares of the pools' maximum become smaller.
     assert {step for step in found if step[0] != "create"} == {
         ("update", name)
         for name in ("aws:ec2/vpcEndpoint:VpcEndpoint::network-s3", *groups("cpu-workers", "gpu-workers-spot"))

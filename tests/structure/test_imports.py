@@ -127,7 +127,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         ]
         for circle in circles(graph)
     ]
-    assert shown == [], "cut it: move what both need into a module of its own, or load by name (sandbox/named.py)"
+    assert shown == [], "remove it: move the shared code into a separate module, or load by name (sandbox/named.py)"
 
 
 def test_circles_are_found() -> None:

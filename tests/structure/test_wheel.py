@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SITES = [path for path in sys.path if Path(path).name == "site-packages"]
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "components", "stack", "tests", "sandbox")
-"""What lies in the folder in which the wheel is built; only the library may get into it."""
+"""The content of the folder in which the wheel is built; the wheel must contain only the library."""
 
 PROGRAM = """
 import pulumi

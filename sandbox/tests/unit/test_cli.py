@@ -128,7 +128,7 @@ def test_a_defect_is_reported_even_if_its_log_cannot_be_written(monkeypatch, cap
     (paths.folder() / "run").touch()
     failing(monkeypatch, KeyError("x"))
     message = capsys.readouterr().err
-    assert "A defect of the sandbox itself: KeyError" in message and "in fail" in message
+    assert "A bug in the sandbox: KeyError" in message and "in fail" in message
 
 
 def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path) -> None:

@@ -1,4 +1,4 @@
-"""Engine events become progress, facts and one good error; a small stand-in replays recorded events."""
+"""Engine events become progress, facts and one clear error; a small stand-in replays recorded events."""
 
 from __future__ import annotations
 

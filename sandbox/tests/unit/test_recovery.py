@@ -120,7 +120,7 @@ def test_an_engine_whose_command_was_killed_is_stopped() -> None:
 def test_a_second_command_reports_the_running_one() -> None:
     with (
         lock.exclusive("up dev"),
-        pytest.raises(SandboxError, match=rf"`up dev` is at work on this sandbox \(pid {os.getpid()}, since \d\d:"),
+        pytest.raises(SandboxError, match=rf"`up dev` is using this sandbox \(pid {os.getpid()}, since \d\d:"),
         lock.exclusive("down"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""`make shell` and `make env`: whatever the user has set, they reach no real account and no real cluster (security
+"""`make shell` and `make env`: with any settings of the user, they reach no real account and no real cluster (security
 case H1, field case C3)."""
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def assert_safe(found: dict[str, str], home: Path) -> None:
 
 
 def test_a_shell_without_a_cluster_reaches_no_cluster(home: Path) -> None:
-    """Security case H1: after `make preview` ~/.kube/config answered while the banner said sandbox."""
+    """Security case H1: after `make preview`, kubectl used ~/.kube/config although the banner named the sandbox."""
     assert_safe(variables(sandbox("shell", "--", "env")), home)
     config = yaml.safe_load((home / "kube" / "dev.yaml").read_text())
     assert [each["cluster"]["server"] for each in config["clusters"]] == ["https://127.0.0.1:1"]

@@ -112,7 +112,7 @@ def test_an_invalid_remembered_stack_name_is_ignored() -> None:
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["env"], ["shell", "--", "true"], ["demo"]])
 def test_a_stack_that_does_not_exist_is_an_error(command: list[str]) -> None:
-    """`make down` and `make status` of such a stack exited with 0."""
+    """Regression: `make down` and `make status` of such a stack exited with 0."""
     argv = [sys.executable, "-m", "sandbox", command[0], "--stack", "no-such", *command[1:]]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -64,7 +64,7 @@ def test_a_provider_with_a_role_acts_as_that_role(here: Any) -> None:
 @pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"arn": 5}', '{"address": "home"}', "{"])
 def test_an_invalid_caller_file_is_an_error(here: Any, home: Path, text: str) -> None:
     (home / "caller.json").write_text(text)
-    with pytest.raises(SandboxError, match="does not say who calls"):
+    with pytest.raises(SandboxError, match="caller.json is not valid"):
         caller.load()
     (home / "caller.json").unlink()
 
@@ -73,7 +73,7 @@ def test_a_folder_instead_of_the_caller_file_is_an_error(here: Any, home: Path) 
     """reliability case R11."""
     (home / "caller.json").unlink(missing_ok=True)
     (home / "caller.json").mkdir()
-    with pytest.raises(SandboxError, match="does not say who calls"):
+    with pytest.raises(SandboxError, match="caller.json is not valid"):
         caller.load()
     (home / "caller.json").rmdir()
 
@@ -133,7 +133,7 @@ def test_a_public_endpoint_accepts_its_allowed_networks(here: Any, world: World,
 
 @pytest.mark.parametrize("zone", ["us-east-1e"])
 def test_a_zone_without_control_planes_is_refused(world: World, zone: str) -> None:
-    """field case A13: after VPC, NAT and key are made."""
+    """field case A13: AWS reports it only after VPC, NAT and key have been created."""
     subnet = {"vpcId": world.made["vpc"][2], "cidrBlock": "10.0.9.0/24", "availabilityZone": zone}
     made = world.make("aws:ec2/subnet:Subnet", "subnet-e", subnet)
     given = {"subnetIds": [world.made["subnet-a"][2], made["id"]]}

@@ -28,7 +28,8 @@ LUSTRE = {
     "metadataConfiguration": {"mode": "AUTOMATIC"},
 }
 
-# What is made, in this order, by the type's last word. `@name` is an id or, after a colon, an output of what is there.
+# The objects to create, in this order, by the last part of the type. `@name` is the id of an earlier object or, after a
+# colon, one of its outputs.
 MADE: dict[str, dict[str, Any]] = {
     "ec2/internetGateway:InternetGateway": {"vpcId": "@vpc"},
     "ec2/eip:Eip": {"domain": "vpc"},

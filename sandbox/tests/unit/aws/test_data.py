@@ -158,7 +158,7 @@ def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
         ),
         (
             "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            {"role": "nobody", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+            {"role": "missing", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
             "NoSuchEntity",
         ),
         (

@@ -119,7 +119,7 @@ def test_a_size_outside_min_and_max_is_refused(aws: Any, pool: dict[str, Any], s
         ({"launchTemplate": {"id": "lt-00000000000000000", "version": "1"}}, "lt-00000000000000000"),
         ({"launchTemplate": {"id": "lt-1", "name": "lt", "version": "1"}}, "conflicts with"),
         ({"diskSize": 50}, "Disk size must be specified within the launch template"),
-        ({"nodeRoleArn": "arn:aws:iam::123456789012:role/nobody"}, "does not exist"),
+        ({"nodeRoleArn": "arn:aws:iam::123456789012:role/missing"}, "does not exist"),
         ({"clusterName": "nowhere"}, "No cluster found for name: nowhere"),
         ({"version": "1.20"}, "unsupported Kubernetes version"),
         ({"version": "1.35"}, "should be equal to the cluster's version"),
@@ -160,7 +160,7 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
         ({"version": "1.99"}, "unsupported Kubernetes version 1.99"),
         ({"name": "bad name"}, "invalid value"),
         ({"accessConfig": {"authenticationMode": "TOKEN"}}, "TOKEN"),
-        ({"roleArn": "arn:aws:iam::123456789012:role/nobody"}, "does not exist"),
+        ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "does not exist"),
         ({"name": "ml"}, "Cluster already exists with name: ml"),
         ({"enabledClusterLogTypes": ["everything"]}, "everything"),
         ({"upgradePolicy": {"supportType": "FOREVER"}}, "FOREVER"),
@@ -297,7 +297,7 @@ def test_a_subnet_with_machines_in_it_is_not_deleted(world: World, pool: dict[st
 def test_the_guides_withdrawn_type_can_be_launched_but_is_offered_nowhere(
     aws: Any, world: World, cluster: dict[str, Any]
 ) -> None:
-    """Seed row S03: p3.2xlarge, exactly as in the guide; a check whether it is for sale fails."""
+    """Seed row S03: p3.2xlarge, exactly as in the guide; a check whether a region offers it fails."""
     scaling = {"minSize": 1, "maxSize": 10, "desiredSize": 1}
     inputs = nodegroup_inputs(world, instanceTypes=["p3.2xlarge"], scalingConfig=scaling)
     outputs = world.make(NODE_GROUP, "guide", inputs)
@@ -336,7 +336,7 @@ def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster
         ("aws:eks/addon:Addon", {"addonName": "coredns", "resolveConflictsOnCreate": "FORCE"}, "FORCE"),
         (
             "aws:eks/accessEntry:AccessEntry",
-            {"principalArn": "arn:aws:iam::123456789012:role/nobody"},
+            {"principalArn": "arn:aws:iam::123456789012:role/missing"},
             "invalid principal",
         ),
         (
@@ -355,7 +355,7 @@ def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster
         ),
         (
             "aws:eks/podIdentityAssociation:PodIdentityAssociation",
-            {"namespace": "a", "serviceAccount": "b", "roleArn": "arn:aws:iam::123456789012:role/nobody"},
+            {"namespace": "a", "serviceAccount": "b", "roleArn": "arn:aws:iam::123456789012:role/missing"},
             "does not exist",
         ),
     ],

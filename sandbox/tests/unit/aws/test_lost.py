@@ -22,7 +22,7 @@ STACK = Stack("lost")
 
 
 class Killed(BaseException):
-    """Simulates SIGKILL: no code of the provider runs after it."""
+    """Simulates SIGKILL: no code of the provider runs afterwards."""
 
 
 @pytest.fixture

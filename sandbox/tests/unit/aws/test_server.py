@@ -85,7 +85,7 @@ def test_a_killed_server_restores_its_state(aws: Any, home: Path) -> None:
 
 
 def test_built_in_objects_of_aws_are_not_saved_but_exist_after_a_restart(aws: Any, home: Path) -> None:
-    """Its policies, attached or not, and its machine images with their snapshots."""
+    """AWS's own policies, attached or not, and its machine images with their snapshots."""
 
     def of_aws() -> tuple[Any, ...]:
         policies = aws("iam").get_paginator("list_policies").paginate(Scope="AWS")
@@ -127,7 +127,7 @@ def test_built_in_objects_of_aws_are_not_saved_but_exist_after_a_restart(aws: An
 
 
 def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
-    """Each protocol: the query one of EC2, IAM and Auto Scaling, JSON, and REST."""
+    """Each protocol: the query protocol of EC2, IAM and Auto Scaling, JSON, and REST."""
 
     def look() -> None:
         aws("ec2").describe_instances()
@@ -138,7 +138,7 @@ def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
         aws("eks").list_clusters()
 
     aws("logs").create_log_group(logGroupName="look")
-    look()  # the first one in a region gives it its default VPC, which must stay
+    look()  # the first request in a region creates its default VPC, which must remain
     saved(home)
     before = (home / "aws" / "snapshot.pickle").stat().st_mtime_ns
     look()
@@ -344,7 +344,7 @@ def test_every_service_of_the_rows_is_served() -> None:
 
 
 def test_moto_finds_no_docker() -> None:
-    """Security case C1: neither the user's DOCKER_HOST nor the socket at its usual place."""
+    """Security case C1: neither the user's DOCKER_HOST nor the usual socket is used."""
     probe = (
         "import os, sandbox.aws.moto_server as s\n"
         "s.serve = lambda port: print({k: v for k, v in os.environ.items() if k.startswith('DOCKER')})\n"

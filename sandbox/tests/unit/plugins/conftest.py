@@ -25,7 +25,7 @@ TOY_URN = "urn:pulumi:test::gpuyard::gpuyard:index:Pool$aws:s3/bucket:Bucket::th
 
 
 class Toy(SimulatedProvider):
-    """Objects in a dict; `bucket` names them, `size` cannot change, `fail` does."""
+    """Objects in a dict; `bucket` is the name, a change of `size` replaces, `fail` raises an error."""
 
     package = "aws"
     version = "7.51.1"

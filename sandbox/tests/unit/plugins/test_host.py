@@ -94,7 +94,7 @@ def test_each_launch_is_a_separate_instance(launch: Launch, toys: list[Toy]) -> 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_instance_ends_with_its_shim(launch: Launch, toys: list[Toy], ended_by: signal.Signals) -> None:
-    """Above all SIGINT: the engine waits five seconds for a plugin that ignores it, at the end of every command."""
+    """Especially SIGINT: at the end of every command, the engine waits five seconds for a plugin that ignores it."""
     shim, stub = launch()
     os.kill(shim.pid, ended_by)
     shim.wait(timeout=2)

@@ -27,7 +27,9 @@ except grpc.RpcError as error:
     print(error.code().name, error.details())
 """
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nobody can tell")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the owner of a connection is known on Linux only"
+)
 
 
 def call(port: int, who: str) -> str:
