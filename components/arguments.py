@@ -157,8 +157,8 @@ def _default(doc: str) -> Any:
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
-    """The valid arguments of a component: without optional fields that are None, and with whole numbers as integers
-    (other languages send 3 as 3.0).
+    """The valid arguments of a component: with the declared defaults of omitted fields, and with whole numbers as
+    integers (other languages send 3 as 3.0). None is the same as an omitted field.
 
     Args:
         subject: what an error names first, such as `EksNodePool gpu`.
@@ -341,19 +341,34 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
     return None, ""
 
 
-def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
-    """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared and
-    whole numbers as integers."""
+def default(declared: Any, name: str) -> Any:
+    """The declared default of a field."""
+    return shape(declared).fields[name].default
+
+
+def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared, defaults: bool = True) -> Any:
+    """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared,
+    whole numbers as integers, and the declared default of each field that is omitted. A field without a declared
+    default, or whose default is described in words, stays omitted.
+
+    Args:
+        declared: a TypedDict or a `Shape`.
+        given: the map.
+        spelling: from the name of a field to its key in the map.
+        defaults: whether omitted fields get their defaults.
+    """
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
-    return {
-        fields[name].name: _clean(fields[name].hint, value, spelling)
+    found = {
+        fields[name].name: _clean(fields[name].hint, value, spelling, defaults)
         for name, value in given.items()
         if value is not None and name in fields
     }
+    omitted = [each for each in fields.values() if defaults and each.default is not None and each.name not in found]
+    return {**found, **{each.name: _clean(each.hint, each.default, _as_declared, defaults) for each in omitted}}
 
 
-def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
+def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
         return pulumi.Output.from_input(value)  # once: a coroutine cannot be awaited again
@@ -362,12 +377,12 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
     if isinstance(value, enum.Enum):
         return value.value  # in a text, an enum of text would be its name
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
-        return cleaned(inner, value, spelling)
+        return cleaned(inner, value, spelling, defaults)
     parts = typing.get_args(inner)
     if isinstance(value, Mapping):
-        return {key: _clean(parts[1] if parts else Any, each, spelling) for key, each in value.items()}
+        return {key: _clean(parts[1] if parts else Any, each, spelling, defaults) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_clean(parts[0] if parts else Any, each, spelling) for each in value]
+        return [_clean(parts[0] if parts else Any, each, spelling, defaults) for each in value]
     # Under Any, too: a whole number in settings that are passed on is meant as one.
     return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 

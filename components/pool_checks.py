@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import checks, hardware
+from . import arguments, checks, hardware
 from .checks import Problem
 from .clouds import CLOUDS
 from .pool_spec import NodePoolSpec
@@ -20,12 +20,13 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     """Everything that is wrong with a pool. `zones`: the network's."""
     hardware.declare(cloud, spec["machine_types"], declared_facts(spec))
+    spec = arguments.cleaned(NodePoolSpec, spec)
     yield from _name(cloud, name)
     if was := spec.get("was"):
         yield from (replace(problem, path="was") for problem in _name(cloud, was))
     yield from _size(spec)
     yield from _machines(cloud, spec)
-    yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
+    yield from _capacity(cloud, spec["capacity"])
     yield from _interconnect(cloud, spec, zones)
     own = spec.get("zones", [])
     for index, zone in enumerate(own):
@@ -85,7 +86,7 @@ def _size(spec: NodePoolSpec) -> Iterator[Problem]:
         )
     elif low > high:
         yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower `min`, or raise `max` to {low}")
-    if spec.get("per_zone") and not spec.get("zones"):
+    if spec["per_zone"] and not spec.get("zones"):
         yield Problem(
             "per_zone", True, "the pool does not name its zones", "`per_zone` together with `zones`",
             "name the pool's zones, or remove `per_zone`",
@@ -110,7 +111,7 @@ def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[
         path = f"machine_types[{index}]"
         if spec.get("scratch") and not machine.nvme_gb and not machine.local_ssds:
             yield Problem("scratch", True, f"{machine.name} has no local NVMe disk", "false", "remove it")
-        if spec.get("interconnect") and not machine.interconnects:
+        if spec["interconnect"] and not machine.interconnects:
             near = ", ".join(hardware.with_interconnect(machine)) or "none with such GPUs"
             yield Problem(
                 path, machine.name, f"has no {kind}, which `interconnect` requires", f"types that have it: {near}",
@@ -137,7 +138,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
             "machine_types", names, "a pool needs a machine type" if not names else "a GKE pool has one machine type",
             "one name or more" if CLOUDS[cloud].several_machine_types else "one name", "name one machine type",
         )  # fmt: skip
-    interconnect = spec.get("interconnect", False)
+    interconnect = spec["interconnect"]
     known: list[hardware.MachineType] = []
     for index, name in enumerate(names):
         path = f"machine_types[{index}]"
@@ -148,7 +149,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
         if name in names[:index]:
             yield Problem(path, name, "named twice", "each type once", "remove one of them")
         known.append(machine)
-        if not machine.offered and not spec.get("accept_withdrawn", False):
+        if not machine.offered and not spec["accept_withdrawn"]:
             later = ", ".join(hardware.successors(machine))
             yield Problem(
                 path, name, "withdrawn: the cloud no longer describes this type", f"its successors: {later}",
@@ -164,7 +165,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
                 "types with whole GPUs", "choose another, and share its GPU between pods",
             )  # fmt: skip
         yield from _accelerator(cloud, machine, spec, path)
-        if machine.offered and "spot" in spec.get("capacity", []) and not machine.spot:
+        if machine.offered and "spot" in spec["capacity"] and not machine.spot:
             yield Problem(
                 path, name, "not offered as spot", "a `capacity` without spot", "remove spot, or choose another type"
             )
@@ -208,7 +209,7 @@ def warnings(cloud: str, spec: NodePoolSpec) -> Iterator[str]:
             f"machine_types: sizes differ; the autoscaler plans pods for {machines[0].name}, and larger machines cost "
             "more for the same pods"
         )
-    ladder = spec.get("capacity", ["on_demand"])
+    ladder = spec["capacity"]
     if behind := ladder[ladder.index("on_demand") + 1 :] if "on_demand" in ladder else []:
         yield (
             f"capacity: {' and '.join(behind)} after on_demand is tried only if on_demand is refused; "

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import hardware
+from . import arguments, hardware
 from .clouds import CLOUDS
 from .pool_spec import NodePoolSpec
 from .taints import GPU_KEY, Taint, gpu_taint
@@ -111,13 +111,14 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     """
     of = CLOUDS[cloud]
     hardware.declare(cloud, spec["machine_types"], declared_facts(spec))
+    only_here: Mapping[str, Any] = {**spec}  # what one cloud's spec adds to the common part
+    spec = arguments.cleaned(NodePoolSpec, spec)
     machine = hardware.find(cloud, spec["machine_types"][0])
     if machine is None:
         raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
     machines = [found for each in spec["machine_types"] if (found := hardware.find(cloud, each))]
-    only_here: Mapping[str, Any] = {**spec}  # what one cloud's spec adds to the common part
     accelerator = spec.get("accelerator")
-    interconnect, capacity = spec.get("interconnect", False), tuple(spec.get("capacity", ["on_demand"]))
+    interconnect, capacity = spec["interconnect"], tuple(spec["capacity"])
     gpus, gpu = machine.gpus, machine.gpu
     if accelerator and not gpus:
         gpus, gpu = accelerator.get("count", 1), accelerator["type"]
@@ -134,7 +135,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     if of.ladder_label and len(capacity) > 1:
         labels = {of.ladder_label: name, **labels}
         derived.append({"key": of.ladder_label, "value": name, "effect": "NoSchedule"})
-    times = len(spec.get("zones", [])) if spec.get("per_zone") else 1
+    times = len(spec.get("zones", [])) if spec["per_zone"] else 1
     return Pool(
         name=name,
         machine_types=tuple(spec["machine_types"]),

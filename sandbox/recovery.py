@@ -117,8 +117,8 @@ def repair_state(stack: Stack, report: Report) -> None:
     others = [other.name for other in existing() if other.name != stack.name]
     if others:
         raise SandboxError(
-            f"The state of stack {stack.name} is lost; its cloud objects cannot be distinguished from those of {', "
-            "'.join(others)}.",
+            f"The state of stack {stack.name} is lost; its cloud objects cannot be distinguished from those of "
+            f"{', '.join(others)}.",
             "start again with `make down FORCE=1` and `make up`",
         )
     report("no backup could be read either: the simulated clouds are emptied and the environment is built again")

@@ -67,7 +67,7 @@ class Environment:
     @property
     def node_pools(self) -> dict[str, Any]:
         """The pools as arguments of the library: specs of this cloud."""
-        return {name: pool.arguments() for name, pool in self.config.node_pools.items()}
+        return {name: arguments.cleaned(pool.shape, pool.written) for name, pool in self.config.node_pools.items()}
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
@@ -138,7 +138,7 @@ def parse(
         problems.append(Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool"))
     if any(each.wrong != arguments.UNKNOWN or "." in each.path for each in found) or not raw["nodePools"]:
         _refuse(problems, stack)
-    config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
+    config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel, defaults=False))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
     # The other sections are checked even if one is unknown.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])

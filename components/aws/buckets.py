@@ -113,7 +113,7 @@ def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str]) -> dict[str
         if below:
             listing["Condition"] = {**owned, "StringLike": {"s3:prefix": f"{below}*"}}
         actions = ["s3:GetObject"]
-        if bucket.get("writable", False):
+        if bucket["writable"]:
             actions += ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
         objects = {"Effect": "Allow", "Action": actions, "Resource": f"{arn}/{below}*", "Condition": owned}
         statements += [listing, objects]
@@ -169,7 +169,7 @@ class S3Buckets(pulumi.ComponentResource):
     def _volume(
         self, name: str, volume: str, bucket: S3Bucket, region: str, driver: EksAddon
     ) -> k8s.core.v1.PersistentVolume:
-        writable = bucket.get("writable", False)
+        writable = bucket["writable"]
         # The region, because pods cannot read it from the node's metadata, as Mountpoint would. `allow-other`, because
         # training does not always run as root.
         options = [f"region {region}", "allow-other"]

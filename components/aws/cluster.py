@@ -89,16 +89,16 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
         allowed = "1 to 100 letters, digits and '-' of ASCII, '-' not first"
         yield Problem("cluster_name", name, "not a valid EKS cluster name", allowed, "rename it")
     yield from checks.one_of("version", version, support.VERSIONS)
-    yield from checks.one_of("support", args.get("support", "standard"), support.POLICIES)
+    yield from checks.one_of("support", args["support"], support.POLICIES)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):
         yield from _public(f"public_access_cidrs[{index}]", cidr)
     for index, cidr in enumerate(args.get("private_access_cidrs", [])):
         yield from checks.cidr(f"private_access_cidrs[{index}]", cidr)
     yield from checks.listed("public_access_cidrs", args.get("public_access_cidrs", []), MOST_CIDRS)
     yield from checks.listed("private_access_cidrs", args.get("private_access_cidrs", []), MOST_CIDRS)
-    for index, kind in enumerate(args.get("log_types", [])):
+    for index, kind in enumerate(args["log_types"]):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
-    yield from retention.problems("log_days", args.get("log_days", 90), off=False)
+    yield from retention.problems("log_days", args["log_days"], off=False)
     yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version)
     if (services := args.get("service_cidr")) is not None:
         yield from _services(services)
@@ -135,7 +135,7 @@ def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
     """What works but deserves a look: who has access, and the end of the version's support. `today`: in UTC, as EKS
     counts."""
     yield from access.warnings(args.get("access", {}))
-    yield from support.warnings(args["version"], args.get("support", "standard"), today)
+    yield from support.warnings(args["version"], args["support"], today)
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -174,7 +174,7 @@ class EksCluster(pulumi.ComponentResource):
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
-        protected = args.get("deletion_protection", True)
+        protected = args["deletion_protection"]
         public_cidrs = args.get("public_access_cidrs", [])
 
         key = aws.kms.Key(
@@ -197,7 +197,7 @@ class EksCluster(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"/aws/eks/{args['cluster_name']}/cluster",
-            retention_in_days=args.get("log_days", 90),
+            retention_in_days=args["log_days"],
             tags=tags,
             # The audit log of a cluster that must be kept must be kept as well.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
@@ -214,10 +214,8 @@ class EksCluster(pulumi.ComponentResource):
             endpoint_public_access=bool(public_cidrs),
             public_access_cidrs=public_cidrs or None,
             encryption_config_key_arn=key.arn,
-            enabled_cluster_log_types=args.get("log_types", list(LOG_TYPES[:3])),
-            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(
-                support_type=support.POLICIES[args.get("support", "standard")]
-            ),
+            enabled_cluster_log_types=args["log_types"],
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=support.POLICIES[args["support"]]),
             # We create node pools and add-ons; EKS's own security group covers nodes and control plane.
             kubernetes_service_ip_address_range=args.get("service_cidr"),
             skip_default_node_group=True,

@@ -192,7 +192,7 @@ class _Owned:
         yield from wrong
         if not wrong and "node_pools" in self._args:
             yield from self._room(looked)
-        if not wrong and self._args.get("needs_internet", False):
+        if not wrong and self._args["needs_internet"]:
             yield from self._ways_out(looked)
 
     def _look(self, path: str, subnet_id: str) -> aws.ec2.GetSubnetResult | Problem:

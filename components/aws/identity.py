@@ -122,7 +122,7 @@ class PodIdentity(pulumi.ComponentResource):
             self.role_arn = self.resource.arn
         else:
             self.role_arn = pulumi.Output.from_input(existing)
-        if args.get("associate", True):
+        if args["associate"]:
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",
                 cluster_name=args["cluster"],

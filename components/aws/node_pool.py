@@ -264,7 +264,7 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     pool, needed = args["pool"], set()
-    if pool.get("interconnect"):
+    if pool["interconnect"]:
         needed |= {"network_id", "security_group_id"}
     if pool.get("security_group_ids"):
         needed.add("security_group_id")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
-from .. import checks, hardware, pool_checks
+from .. import arguments, checks, hardware, pool_checks
 from ..checks import Problem
 from . import node_settings, system_keys, system_pods, user_data
 from .pool_spec import EksNodePoolSpec, resolve
@@ -24,14 +24,15 @@ _GROUP_ARN = r"arn:aws:resource-groups:(?P<region>[a-z0-9-]+):\d{12}:group/.+"
 def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "", tags: int = 0) -> Iterator[Problem]:
     """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
     is the cluster's Kubernetes minor, if it is known."""
+    spec = arguments.cleaned(EksNodePoolSpec, spec)
     if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
         yield from (problem.under("machine") for problem in wrong)
         return  # the rest would only repeat it
     common = list(pool_checks.problems(hardware.AWS, name, spec, zones))
     yield from common
-    image = spec.get("image", "al2023")
+    image = spec["image"]
     yield from checks.one_of("image", image, IMAGES)
-    percentage = spec.get("update_percentage", 33)
+    percentage = spec["update_percentage"]
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "outside the range", "1 to 100", "write 33")
     for index, machine in enumerate(spec["machine_types"]):
@@ -100,7 +101,7 @@ def _own_image(spec: EksNodePoolSpec) -> Iterator[Problem]:
 def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
     groups = spec.get("security_group_ids", [])
     # An interface takes five: the cluster's own group is one, that of EFA another (VPC quotas).
-    most = _GROUPS_PER_INTERFACE - 1 - bool(spec.get("interconnect"))
+    most = _GROUPS_PER_INTERFACE - 1 - bool(spec["interconnect"])
     for index, group in enumerate(groups):
         path = f"security_group_ids[{index}]"
         if not re.fullmatch(r"sg-[0-9a-f]{8}([0-9a-f]{9})?", group):
@@ -141,7 +142,7 @@ def _made_on(release: str) -> date | None:
 
 
 def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:
-    image, release = spec.get("image", "al2023"), spec.get("release")
+    image, release = spec["image"], spec.get("release")
     pattern, allowed = _RELEASES[image]
     if release is not None and (
         not re.fullmatch(pattern, release) or (image == "al2023" and _made_on(release) is None)
@@ -170,7 +171,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
 
 
 def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
-    reservation, ladder = spec.get("reservation"), spec.get("capacity", ["on_demand"])
+    reservation, ladder = spec.get("reservation"), spec["capacity"]
     if reservation is None:
         if "reserved" in ladder:
             yield Problem(
@@ -178,7 +179,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
                 "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return
-    block = reservation.get("capacity_block", False)
+    block = reservation["capacity_block"]
     what = "a capacity block" if block else "a reservation"
     if "reserved" not in ladder:
         yield Problem(

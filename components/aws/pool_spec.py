@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
-from .. import hardware, pools, versions
+from .. import arguments, hardware, pools, versions
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool
 from . import addresses
@@ -121,7 +121,7 @@ class EksPool:
     @property
     def capacity_block(self) -> bool:
         """Whether the reserved rung is a capacity block."""
-        return self.reservation.get("capacity_block", False)
+        return bool(self.reservation) and self.reservation["capacity_block"]
 
 
 def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
@@ -130,8 +130,9 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     Raises:
         KeyError: EC2 has no such machine type.
     """
+    spec = arguments.cleaned(EksNodePoolSpec, spec)
     pool = pools.resolve(hardware.AWS, name, spec)
-    image, release = spec.get("image", "al2023"), spec.get("release")
+    image, release = spec["image"], spec.get("release")
     if image != "al2023":
         pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
     ami = spec.get("ami")
@@ -148,8 +149,8 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
         release=release,
         driver_branch=branch if branch and pool.gpus else None,
         reservation=spec.get("reservation", {}),
-        update_percentage=spec.get("update_percentage", 33),
-        node_repair=spec.get("node_repair", True),
+        update_percentage=spec["update_percentage"],
+        node_repair=spec["node_repair"],
         ami=ami,
         node_settings=spec.get("node_settings", {}),
         security_group_ids=tuple(spec.get("security_group_ids", [])),

@@ -148,7 +148,7 @@ class AwsStorage(pulumi.ComponentResource):
             throughput_mode="elastic",
             tags={**tags, "Name": pulumi.Output.concat(cluster, "-shared")},
             # It holds data sets and checkpoints.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         policy = aws.efs.FileSystemPolicy(
             f"{name}-shared-policy",
@@ -156,7 +156,7 @@ class AwsStorage(pulumi.ComponentResource):
             policy=pulumi.Output.json_dumps(file_system.arn.apply(mount_policy)),
             opts=child,
         )
-        if args.get("backups", False):
+        if args["backups"]:
             aws.efs.BackupPolicy(
                 f"{name}-shared-backups",
                 file_system_id=file_system.id,

@@ -130,7 +130,7 @@ class GcsBuckets(pulumi.ComponentResource):
     def _volume(
         self, name: str, volume: str, bucket: GcsBucket, number: pulumi.Output[str], project: str
     ) -> k8s.core.v1.PersistentVolume:
-        writable, folder = bucket.get("writable", False), _folder(bucket)
+        writable, folder = bucket["writable"], _folder(bucket)
         namespace, account = bucket["namespace"], bucket.get("service_account", "")
         if account:
             member = identity.service_account_principal(number, project, namespace, account)
@@ -175,7 +175,7 @@ class GcsBuckets(pulumi.ComponentResource):
 def _attributes(bucket: GcsBucket) -> dict[str, str]:
     # The sidecar checks access as well; a second check exhausts the project's quota of tokens when many pods start
     # (gcs-fuse-csi-driver, docs/troubleshooting.md).
-    own = {"hostNetworkPodKSA": "true"} if bucket.get("host_network") else {}
+    own = {"hostNetworkPodKSA": "true"} if bucket["host_network"] else {}
     return {"skipCSIBucketAccessCheck": "true", **own}
 
 

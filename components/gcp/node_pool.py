@@ -100,7 +100,7 @@ class GkeNodePool(pulumi.ComponentResource):
             if gke.compact(rung)
             else None,
             queued_provisioning=gcp.container.NodePoolQueuedProvisioningArgs(enabled=True)
-            if gke.spec.get("queued")
+            if gke.spec["queued"]
             else None,
             network_config=gcp.container.NodePoolNetworkConfigArgs(
                 # If omitted while another field is set, the provider sends `false`: public addresses.
@@ -125,7 +125,7 @@ class GkeNodePool(pulumi.ComponentResource):
 def _autoscaling(rung: Rung, gke: GkePool, zones: int) -> gcp.container.NodePoolAutoscalingArgs:
     # GPUs, spot and reserved machines are taken wherever they are offered; the others are spread for availability.
     policy = "ANY" if gke.pool.gpus or rung.capacity != "on_demand" else "BALANCED"
-    if gke.spec.get("per_zone"):
+    if gke.spec["per_zone"]:
         return gcp.container.NodePoolAutoscalingArgs(
             min_node_count=rung.min // zones, max_node_count=gke.pool.max // zones, location_policy=policy
         )
@@ -136,7 +136,7 @@ def _autoscaling(rung: Rung, gke: GkePool, zones: int) -> gcp.container.NodePool
 
 def _upgrade_settings(gke: GkePool) -> gcp.container.NodePoolUpgradeSettingsArgs:
     wanted = gke.upgrade
-    strategy = upgrades.STRATEGIES[wanted.get("strategy", "surge")]
+    strategy = upgrades.STRATEGIES[wanted["strategy"]]
     if strategy == "SURGE":
         return gcp.container.NodePoolUpgradeSettingsArgs(
             strategy=strategy,
@@ -193,7 +193,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         else None,
         guest_accelerators=[_accelerator(gke)] if pool.gpus else None,
         gvnic=gcp.container.NodePoolNodeConfigGvnicArgs(enabled=True),
-        gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec.get("image_streaming", True)),
+        gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec["image_streaming"]),
         kubelet_config=gcp.container.NodePoolNodeConfigKubeletConfigArgs(
             # The port shows everyone on the network what runs on the node.
             insecure_kubelet_readonly_port_enabled="FALSE",

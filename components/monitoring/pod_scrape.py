@@ -12,7 +12,6 @@ from ..checks import Problem
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
 
 _KINDS = {system: "PodMonitoring" if system == MANAGED_PROMETHEUS else "PodMonitor" for system in SYSTEMS}
-_SECONDS = 30
 _SECONDS_RANGE = (5, 3600)
 
 
@@ -51,11 +50,12 @@ def problems(args: PodScrapeArgs) -> Iterator[Problem]:
             "port", args["port"], "a number", "the name of a port of the container",
             "give the port a name in the pod's `ports`, and write that",
         )  # fmt: skip
-    path, seconds, (low, high) = args.get("path", "/"), args.get("interval_seconds", _SECONDS), _SECONDS_RANGE
+    path, seconds, (low, high) = args["path"], args["interval_seconds"], _SECONDS_RANGE
     if not path.startswith("/"):
         yield Problem("path", path, "not a path", "text that begins with /", f"write /{path}")
     if not low <= seconds <= high:
-        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"remove it for {_SECONDS}")
+        usual = arguments.default(PodScrapeArgs, "interval_seconds")
+        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"remove it for {usual}")
     for key, value in args.get("scrape_labels", {}).items():
         yield from checks.label("scrape_labels", key, value)
 
@@ -77,8 +77,8 @@ class PodScrape(pulumi.ComponentResource):
         system = args["system"]
         endpoint = {
             "port": args["port"],
-            "path": args.get("path", "/metrics"),
-            "interval": f"{args.get('interval_seconds', _SECONDS)}s",
+            "path": args["path"],
+            "interval": f"{args['interval_seconds']}s",
         }
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-scrape",

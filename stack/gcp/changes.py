@@ -16,7 +16,7 @@ from components import hardware
 from components import pools as common
 from components.checks import Problem
 from components.gcp.filestore import TIERS, FilestoreArgs
-from components.gcp.network import PODS, SERVICES, SERVICES_CIDR
+from components.gcp.network import PODS, SERVICES
 
 from .. import sizes, steps
 from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
@@ -174,8 +174,7 @@ def defaults(environment: Environment) -> dict[str, Any]:
     }
     if environment.config.network.existing is None:
         network = args.network(environment)
-        services = network.get("services_cidr", SERVICES_CIDR)
-        found |= {"network.podsCidr": network.get("pods_cidr"), "network.servicesCidr": services}
+        found |= {"network.podsCidr": network["pods_cidr"], "network.servicesCidr": network["services_cidr"]}
     return found
 
 

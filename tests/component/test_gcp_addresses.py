@@ -120,7 +120,7 @@ def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> No
     ],
 )
 def test_the_default_pod_range_does_not_overlap(taken: list[str], range: str) -> None:
-    assert addresses.default_pods(taken) == range
+    assert addresses.free_pods("10.64.0.0/14", taken) == range
 
 
 def test_the_stack_chooses_a_pod_range_that_does_not_overlap_configured_ones() -> None:

@@ -108,7 +108,7 @@ def test_a_missing_key_and_none_instead_of_a_map_are_reported() -> None:
 def test_a_component_gets_whole_numbers_and_no_none() -> None:
     """Other languages send every number as a float."""
     args = arguments.checked("Machine x", MachineArgs, {**GIVEN, "nodes": 3.0, "disk": {"size_gib": 2.0}, "spot": None})  # type: ignore[typeddict-item]
-    assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}}
+    assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}, "spot": False, "capacity": ["on_demand", "spot"]}
     settings = arguments.cleaned(MachineArgs, {**GIVEN, "settings": {"pods": 5.0, "share": 0.5}})["settings"]
     assert settings == {"pods": 5, "share": 0.5} and type(settings["pods"]) is int
     assert type(args["nodes"]) is int and type(args["disk"]["size_gib"]) is int

@@ -64,7 +64,7 @@ def test_a_provider_with_a_role_acts_as_that_role(here: Any) -> None:
 @pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"arn": 5}', '{"address": "home"}', "{"])
 def test_an_invalid_caller_file_is_an_error(here: Any, home: Path, text: str) -> None:
     (home / "caller.json").write_text(text)
-    with pytest.raises(SandboxError, match="caller.json is not valid"):
+    with pytest.raises(SandboxError, match=r"caller\.json is not valid"):
         caller.load()
     (home / "caller.json").unlink()
 
@@ -73,7 +73,7 @@ def test_a_folder_instead_of_the_caller_file_is_an_error(here: Any, home: Path) 
     """reliability case R11."""
     (home / "caller.json").unlink(missing_ok=True)
     (home / "caller.json").mkdir()
-    with pytest.raises(SandboxError, match="caller.json is not valid"):
+    with pytest.raises(SandboxError, match=r"caller\.json is not valid"):
         caller.load()
     (home / "caller.json").rmdir()
 
