@@ -42,9 +42,10 @@ def modules() -> list[Path]:
 
 
 def pages() -> list[Path]:
-    """Every hand-written page except the rules themselves."""
+    """Every hand-written page, and other files with comments, except the rules themselves."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
     found += [*(ROOT / "sandbox").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
+    found += [ROOT / "Makefile", *ROOT.glob("*.yaml"), *ROOT.glob("*.in"), *(ROOT / "sandbox").rglob("*.yaml")]
     kept = [path for path in found if GENERATED not in path.parents and "node_modules" not in path.parts]
     return [path for path in kept if path != RULES]
 
