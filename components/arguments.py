@@ -10,7 +10,6 @@ import difflib
 import enum
 import functools
 import json
-import math
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,12 +21,12 @@ import typing_extensions
 
 from . import checks, docstrings
 from .checks import Problem
+from .plain_values import KINDS, as_list, fix_of, is_a, is_blank
 
 A = TypeVar("A")
 UNKNOWN = "unknown key"
 """The text of a problem with a key that is not declared."""
 _DEFAULT = re.compile(r"Default: `([^`]*)`")
-_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -203,6 +202,8 @@ def problems(
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
+        elif each.required and is_blank(given[name]):
+            yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
         else:
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
@@ -258,38 +259,20 @@ def _value_problems(
                 yield Problem(f"{path}.{key!r}", key, "the key is not text", "keys that are text", "write it as text")
     elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
+            fix = f"write {as_list(value)}" if isinstance(value, str) else "write it as a list"
             yield Problem(path, shown, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
-    elif inner in _KINDS and not _is(inner, value):
-        yield Problem(path, shown, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
-    elif inner is Any and not (value is None or isinstance(value, str) or _is(float, value) or _is(bool, value)):
+            if is_blank(each) and parts:
+                yield Problem(f"{path}[{index}]", each, "empty", kind(parts[0]), "write a value, or remove it")
+            else:
+                yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
+    elif inner in KINDS and not is_a(inner, value):
+        yield Problem(path, shown, f"not {KINDS[inner]}", KINDS[inner], fix_of(inner, value))
+    elif inner is Any and not (value is None or isinstance(value, str) or is_a(float, value) or is_a(bool, value)):
         yield Problem(
             path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"
         )
-
-
-def _is(wanted: type, value: Any) -> bool:
-    if isinstance(value, bool):
-        return wanted is bool
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    if wanted is int:
-        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return isinstance(value, (int, float) if wanted is float else wanted)
-
-
-def _fix(wanted: type, value: Any) -> str:
-    if wanted is str and isinstance(value, (bool, int, float)):
-        lost = " (YAML reads 1.30 as 1.3)" if isinstance(value, float) else ""
-        return f'put it in quotes: "{str(value).lower()}"{lost}'
-    if isinstance(value, str):
-        whole = wanted is int and re.fullmatch(r"-?[0-9]+", value)
-        if whole or (wanted is bool and value in ("true", "false")):
-            return f"write {value}, without quotes"
-    return "correct the value"
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
@@ -323,7 +306,7 @@ def kind(hint: Any) -> str:
         return "a map of text to text" if parts[1] is str else "a map"
     if origin in (list, Sequence):
         return "a list"
-    return _KINDS.get(inner, "a value")
+    return KINDS.get(inner, "a value")
 
 
 def part(hint: Any) -> "tuple[Shape | None, str]":
@@ -371,11 +354,11 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
-        return pulumi.Output.from_input(value)  # once: a coroutine cannot be awaited again
+        return pulumi.Output.from_input(value)  # only once, because a coroutine cannot be awaited again
     if isinstance(value, pulumi.Output):
         return value
     if isinstance(value, enum.Enum):
-        return value.value  # in a text, an enum of text would be its name
+        return value.value  # formatted into a text, an enum member would appear as its name
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         return cleaned(inner, value, spelling, defaults)
     parts = typing.get_args(inner)
@@ -383,7 +366,7 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool
         return {key: _clean(parts[1] if parts else Any, each, spelling, defaults) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [_clean(parts[0] if parts else Any, each, spelling, defaults) for each in value]
-    # Under Any, too: a whole number in settings that are passed on is meant as one.
+    # Also in fields of type Any: a whole number in settings that are passed on should remain an integer.
     return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 
 

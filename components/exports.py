@@ -1,7 +1,7 @@
 """What a package of the library exports, and the module that each name is loaded from when it is first used.
 
 A package lists its exports once, as the imports under `if TYPE_CHECKING` in its `__init__.py`: type checkers and
-editors read them there, and `lazy` reads the same lines at run time. To add an export is to add one line:
+editors read them there, and `lazy` reads the same lines at run time. To add an export, add one line:
 
     if TYPE_CHECKING:
         from .cluster import EksCluster as EksCluster
@@ -18,6 +18,9 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable
 from typing import Any
+
+EXTRAS = {"pulumi_aws": "aws", "pulumi_eks": "aws", "pulumi_gcp": "gcp"}
+"""SDK of a cloud → the extra of the distribution that installs it."""
 
 
 def exported(package: str) -> dict[str, str]:
@@ -52,7 +55,14 @@ def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], l
     def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
-        value = getattr(importlib.import_module(modules[name]), name)
+        try:
+            value = getattr(importlib.import_module(modules[name]), name)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            text = f"{package}.{name} needs {error.name}, which is not installed: pip install 'gpuyard[{extra}]'"
+            raise ImportError(text, name=error.name) from None
         # The next use finds it without this function.
         vars(importlib.import_module(package))[name] = value
         return value

@@ -3,7 +3,7 @@
 Non-goals: prices and live availability (they change daily; ask the cloud), zones (zone names differ by AWS account).
 
 Sources: `aws/machine_types.csv` is EC2's own DescribeInstanceTypes (written by `python -m tools.machine_types`);
-`gcp/machine_types.csv` is what GKE's own Cluster Autoscaler knows (written by `python -m tools.gke_machine_types`,
+`gcp/machine_types.csv` is the table of GKE's own Cluster Autoscaler (written by `python -m tools.gke_machine_types`,
 which names the sources of every column). Driver branches: NVIDIA's release notes as summed up by the EKS AMI guide
 (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
 """

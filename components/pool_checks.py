@@ -1,4 +1,4 @@
-"""Problems and warnings of a pool's spec, as far as they are known without asking a cloud. Paths are relative to it."""
+"""Problems and warnings of a pool's spec that are known without a call to a cloud. Paths are relative to it."""
 
 import re
 from collections.abc import Iterator
@@ -173,7 +173,7 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
 
 
 def _shape(machines: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
-    """Machine types that do not fit together. The Cluster Autoscaler assumes that every node has the group's first
+    """Machine types that cannot be in one pool. The Cluster Autoscaler assumes that every node has the group's first
     type, so no other type may be smaller (its AWS README, "Using Mixed Instances Policies")."""
     names = [machine.name for machine in machines]
     if len({(each.gpus, each.arch, each.interconnects if interconnect else 0) for each in machines}) > 1:

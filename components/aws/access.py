@@ -2,7 +2,7 @@
 access policies."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict
 
 import pulumi
@@ -46,7 +46,7 @@ class Access(TypedDict):
 
 
 def problems(entries: Mapping[str, Access]) -> Iterator[Problem]:
-    """Everything that is wrong with the entries by name, checked without calling AWS."""
+    """Everything that is wrong with the entries (by name), checked without calling AWS."""
     first: dict[str, str] = {}
     for who, entry in entries.items():
         if not _WHO.fullmatch(who):
@@ -94,21 +94,26 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
         yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
 
 
+def children(name: str, entries: Iterable[str]) -> dict[str, str]:
+    """Names of the entries as resources of the cluster `name` → their paths in its arguments."""
+    return {f"{name}-access-{who}": f"access.{who}" for who in entries}
+
+
 def warnings(entries: Mapping[str, Access]) -> Iterator[str]:
-    """What works but deserves a look."""
+    """Warnings about entries that work but may not be intended."""
     for who, entry in entries.items():
         if entry["level"] == "edit" and not entry.get("namespaces"):
             yield (
-                f"access.{who}: `edit` in all namespaces is as good as `admin`, because a pod in kube-system can "
-                "use the permissions of what runs there; name the namespaces"
+                f"access.{who}: `edit` in all namespaces is equivalent to `admin`, because a pod in kube-system can "
+                "use the permissions of the components there; name the namespaces"
             )
 
 
 def entries(
     name: str, wanted: Mapping[str, Access], cluster: eks.Cluster, tags: dict[str, str], parent: pulumi.Resource
 ) -> None:
-    """Creates the entries. pulumi-eks does not: everything below its component is protected with it, so that an entry
-    could never be removed."""
+    """Creates the entries. pulumi-eks is not used for them, because it protects all its children together with the
+    cluster, so an entry could never be removed."""
     for who, access in wanted.items():
         # Before 0.1.0 pulumi-eks created them.
         old = f"{name}-eks-{who}"

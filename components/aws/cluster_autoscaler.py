@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
-from . import served_pools, tags
+from . import regions, served_pools, tags
 from .identity import PodIdentity
 from .pool_spec import EksNodePoolSpec
 
@@ -54,7 +54,7 @@ class ClusterAutoscalerArgs(TypedDict):
 
 
 def policy(cluster_name: str) -> dict[str, Any]:
-    """What the autoscaler may do: read groups and types, and resize the groups of this cluster.
+    """The permissions of the autoscaler: read groups and types, and resize the groups of this cluster.
 
     Source: cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy".
     """
@@ -104,7 +104,7 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
     minutes).
     """
     return {
-        # The rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
+        # The rungs of a ladder in their order; among the pools that fit, the one with the least unused capacity.
         "expander": "priority,least-waste" if ladder else "least-waste",
         # If EC2 refuses a launch (no capacity, or a capacity block that has not begun), the group's activities show it,
         # and the next rung is tried within minutes. This flag is for machines that start and never join; the largest
@@ -178,14 +178,17 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     `EksNodePool` have. If a pool has several rungs, it resizes groups of `EksNodePool` only.
 
     In the cluster it is the release `cluster-autoscaler` in `kube-system`, so a cluster has one. Let it depend on the
-    pools, so that it is deleted before them: it would undo their removal. Not for GKE, which has its own.
+    pools, so that it is deleted before them; otherwise it would undo their removal. Not for GKE, which has its own.
     """
 
     release_name: pulumi.Output[str]
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems)
+        args = arguments.checked(
+            f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems,
+            lambda given: regions.format_problems("region", given["region"]),
+        )  # fmt: skip
         super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         identity = PodIdentity(
             name,

@@ -48,7 +48,7 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
     """The device plugin on every GPU node of an EKS cluster whose image has none, and on no other node.
 
     A pod gets the GPUs that it requests and sees no others, and needs no privileges for it. The user data of
-    `EksNodePool` sets up the nodes for that; nodes with an image of your own need the same setup: the NVIDIA container
+    `EksNodePool` sets up the nodes for that; nodes with your own image need the same setup: the NVIDIA container
     toolkit as the default runtime, with `accept-nvidia-visible-devices-as-volume-mounts = true`.
 
     Works on any EKS cluster. It needs the provider `kubernetes` of the cluster, the pools by spec, and on every GPU

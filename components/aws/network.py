@@ -1,6 +1,7 @@
-"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, and optionally
+"""The VPC of a cluster: private subnets for nodes, public ones for load balancers and NAT, and optionally
 addresses for pods, interface endpoints and a flow log."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
@@ -31,8 +32,8 @@ class AwsNetworkArgs(TypedDict):
     """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
     name."""
     nat: NotRequired[str]
-    """NAT gateways for the way out: `single` for all zones (cheapest), one for each zone (value per_zone, which
-    survives the loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
+    """NAT gateways for outgoing traffic: `single` for all zones (cheapest), per_zone for one in each zone (survives the
+    loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
     pods_cidr: NotRequired[str]
     """A second IPv4 network, /13 to /22, from which pods take all their addresses, such as 100.64.0.0/16. Once added,
     it can neither change nor be removed. Default: pods take addresses of the private subnets."""
@@ -92,7 +93,7 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
 
 def region_of(zones: list[str]) -> str:
     """The region of the first zone, by its name."""
-    return zones[0][:-1] if zones else ""
+    return re.sub(r"(?<=\d)[a-z]$", "", zones[0]) if zones else ""
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
@@ -117,7 +118,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     It does not peer the VPC with others and does not adopt an existing one (`AwsExistingNetwork`). The default security
     group loses its rules, so that no resource has open ports by default. Nodes should `depends_on` the whole component,
-    because they need the way out.
+    because they need the route to the internet.
     """
 
     network_id: pulumi.Output[str]
@@ -146,7 +147,7 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
-            # Nothing that is in this VPC could move to another one.
+            # Resources in this VPC cannot move to another one.
             opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         aws.ec2.DefaultSecurityGroup(
@@ -166,7 +167,8 @@ class AwsNetwork(pulumi.ComponentResource):
                 tables[zone],
                 f"private-{zone}",
                 self._blocks[f"private-{zone[-1]}"],
-                # Once pods have their own subnets, they stay out of this one: full of pods, it has no room for nodes.
+                # Once pods have separate subnets, they no longer use this one: full of pods, it would have no room for
+                # nodes.
                 {**self._balancers("internal-elb"), **({CNI_TAG: "0"} if pods else {})},
                 # Once this has the tag, the CNI stops using it for pods, so the pods' subnets must exist first.
                 after=list(pods.values()),

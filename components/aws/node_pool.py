@@ -9,12 +9,12 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, child_names, naming
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, tags
+from . import groups, regions, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
@@ -80,9 +80,9 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
-        )
+        subject = f"EksNodePool {name}"
+        args = arguments.checked(subject, EksNodePoolArgs, args, lambda given: argument_problems(name, given))
+        checks.refuse(child_names.problems("EksNodePool", name, opts, _children(name, args)), subject)
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))
@@ -137,8 +137,8 @@ class EksNodePool(pulumi.ComponentResource):
                 tags=self._tags,
                 reserved=reserved,
                 security_group_ids=security_groups,
-                # Reserved machines have a fixed place; with a placement group EC2 answers InsufficientInstanceCapacity
-                # (eksctl#7949).
+                # The place of reserved machines is fixed; with a placement group EC2 answers
+                # InsufficientInstanceCapacity (eksctl#7949).
                 placement_group=None if reserved else placement,
                 place=place,
                 parent=self,
@@ -209,7 +209,7 @@ class EksNodePool(pulumi.ComponentResource):
             ],
             update_config=aws.eks.NodeGroupUpdateConfigArgs(
                 max_unavailable_percentage=eks.update_percentage,
-                # By default EKS starts new nodes before it removes old ones. A full reservation has none to start.
+                # By default EKS starts new nodes before it removes old ones, which fails if the reservation is used up.
                 update_strategy="MINIMAL" if rung.capacity == "reserved" else "DEFAULT",
             ),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
@@ -250,9 +250,17 @@ def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
     return [pulumi.Alias(name=f"{group.former_name}{role}")] if group.former_name else []
 
 
+def _children(name: str, args: EksNodePoolArgs) -> dict[str, str]:
+    """Logical names of the groups, and those that they had (`Group.former_name`) → path of the pool."""
+    pool = resolve(name, args["pool"], args.get("kubernetes_version", "")).pool
+    planned = groups.of_pool(pool, list(args["subnet_ids"]))
+    return {each: "pool" for group in planned for each in (group.name, group.former_name) if each}
+
+
 def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
+    """Everything that is wrong with the arguments of the pool `name`, checked without calling AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
+    yield from regions.subnet_problems(args)
     if not zones:
         yield Problem(
             "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",

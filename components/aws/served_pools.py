@@ -10,9 +10,9 @@ from .pool_spec import EksNodePoolSpec
 
 
 def problems(node_pools: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
-    """Everything that is wrong with an add-on's argument `node_pools`, found without asking AWS."""
+    """Everything that is wrong with an add-on's argument `node_pools`, checked without calling AWS."""
     for name, spec in node_pools.items():
-        # An add-on does not know the network's zones, so the pool's own count.
+        # An add-on does not know the network's zones, so those of the pool are used.
         found = pool_problems(name, spec, spec.get("zones", []))
         yield from (problem.under(f"node_pools.{name}") for problem in found)
 

@@ -1,7 +1,7 @@
 """Volumes on AWS: EBS for one pod, EFS for many, and their storage classes.
 
-Not here: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and your
-own encryption keys (EBS and EFS encrypt with the AWS managed ones).
+Not included: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and
+your own encryption keys (EBS and EFS encrypt with the AWS managed ones).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from typing_extensions import NotRequired
 from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import drivers, roles
+from . import drivers, regions, roles
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
@@ -30,7 +30,7 @@ _ACCESS_POINTS = 10_000
 
 
 class AwsStorageArgs(TypedDict):
-    """Storage classes of one cluster and what is behind them."""
+    """The storage classes of one cluster, and the resources that they use."""
 
     cluster: pulumi.Input[str]
     """Name of the EKS cluster."""
@@ -123,12 +123,14 @@ class AwsStorage(pulumi.ComponentResource):
     """Id of the shared file system."""
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems, regions.subnet_problems
+        )
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
         snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)
-        # The driver leaves its snapshot sidecar out if the kinds that it watches do not exist at its installation
+        # The driver omits its snapshot sidecar if the kinds that it watches do not exist at its installation
         # (aws-ebs-csi-driver, docs/install.md), so the controller, which installs them, comes first.
         ebs = self._addon(
             f"{name}-ebs-csi",

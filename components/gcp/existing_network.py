@@ -1,4 +1,4 @@
-"""An existing VPC, of this project or shared by another one: it is read and never changed."""
+"""An existing VPC, of this project or shared by another one. It is read and never changed."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, identity, network
+from . import addresses, identity, places
 from .pool_spec import GkeNodePoolSpec
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -57,7 +57,7 @@ class GcpExistingNetworkArgs(TypedDict):
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    yield from network.zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     for field in ("network", "subnetwork"):
         if not _NAME.fullmatch(args[field]):
             yield Problem(

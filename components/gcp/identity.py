@@ -1,10 +1,9 @@
-"""Rights of workloads in Google Cloud: roles for a Kubernetes service account itself, by Workload Identity Federation.
-It needs no key, no Google service account in between, and no annotation.
+"""Permissions of workloads in Google Cloud: roles for the Kubernetes service account itself, by Workload Identity
+Federation. It needs no key, no Google service account in between, and no annotation.
 
 A project has one identity pool, PROJECT.svc.id.goog, for all its clusters: a service account of the same name in the
-same namespace of another cluster of the project is the same principal. Put clusters that must not share rights into
-separate projects.
-Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal identifiers".
+same namespace of another cluster of the project is the same principal. Put clusters that must not share permissions
+into separate projects. Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal identifiers".
 """
 
 import re
@@ -16,12 +15,12 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, child_names, naming
 from ..checks import Problem
+from . import bucket_names
 
 _ROLE = re.compile(r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class WorkloadIdentityArgs(TypedDict):
@@ -34,7 +33,7 @@ class WorkloadIdentityArgs(TypedDict):
     namespace: str
     """Kubernetes namespace of the service account."""
     service_account: str
-    """Name of the Kubernetes service account. Only pods that run as it have the rights."""
+    """Name of the Kubernetes service account. Only pods that run as it have the permissions."""
     roles: NotRequired[list[str]]
     """Roles on the project, such as roles/pubsub.subscriber. Default: none."""
     bucket_roles: NotRequired[dict[str, list[str]]]
@@ -46,11 +45,10 @@ def problems(args: WorkloadIdentityArgs) -> Iterator[Problem]:
     yield from project_problems("project", args["project"])
     yield from namespace_problems("namespace", args["namespace"])
     yield from account_problems("service_account", args["service_account"])
-    for index, role in enumerate(args.get("roles", [])):
-        yield from _role(f"roles[{index}]", role)
+    yield from _roles("roles", args.get("roles", []))
     for bucket, roles in args.get("bucket_roles", {}).items():
-        for index, role in enumerate(roles):
-            yield from _role(f"bucket_roles.{bucket}[{index}]", role)
+        yield from bucket_names.problems(f"bucket_roles.{bucket}", bucket)
+        yield from _roles(f"bucket_roles.{bucket}", roles)
 
 
 def project_problems(path: str, project: str) -> Iterator[Problem]:
@@ -63,19 +61,34 @@ def project_problems(path: str, project: str) -> Iterator[Problem]:
 
 
 def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
-    """`namespace` is not a name that Kubernetes takes."""
+    """`namespace` is not a valid name in Kubernetes."""
     if not namespace:
         yield Problem(path, namespace, "not the name of a Kubernetes namespace", "a name", "name the namespace")
     yield from checks.namespace(path, namespace)
 
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
-    """`account` is not a name that Kubernetes takes."""
-    if not _ACCOUNT.fullmatch(account):
+    """`account` is not a valid name in Kubernetes."""
+    if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a Kubernetes service account",
             "lower-case letters, digits, '-' and '.'; not the e-mail address of a Google account", "correct it",
         )  # fmt: skip
+
+
+def _roles(path: str, roles: list[str]) -> Iterator[Problem]:
+    """Grants are named after the last part of their roles, so each of these is there once."""
+    first: dict[str, str] = {}
+    for index, role in enumerate(roles):
+        yield from _role(f"{path}[{index}]", role)
+        other = first.setdefault(short(role), role)
+        if role in roles[:index]:
+            yield Problem(f"{path}[{index}]", role, "named twice", "each role once", "remove one of them")
+        elif other != role:
+            yield Problem(
+                f"{path}[{index}]", role, f"has the same last part as {other}", "each last part once",
+                "remove it, or grant it with a second `WorkloadIdentity`",
+            )  # fmt: skip
 
 
 def _role(path: str, role: str) -> Iterator[Problem]:
@@ -97,8 +110,8 @@ def pool(project: str) -> str:
 def project_number(
     project: pulumi.Input[str], after: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None
 ) -> pulumi.Output[str]:
-    """The project's number, which is part of its principals' names. It is looked up once `after` is known, which is
-    something that needs the project's APIs: a preview before they are enabled asks nothing."""
+    """The project's number, which is part of its principals' names. It is looked up only when `after` is known, an
+    output that needs the project's APIs. So a preview before they are enabled makes no lookup."""
     waited = pulumi.Output.all(project, after).apply(lambda values: values[0])
     return gcp.organizations.get_project_output(project_id=waited, opts=opts).number
 
@@ -151,18 +164,27 @@ def namespace_principals(number: pulumi.Input[str], project: str, namespace: str
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """Roles for one Kubernetes service account. It needs no keys, no Google service account and no rights of the node.
-
-    Does not: create the Kubernetes service account or any role; work on a bucket without uniform bucket-level access.
-    Workloads that use the rights should `depends_on` the component, so that they never start without them (IAM may
-    still take some minutes to apply a role).
+    """Roles for one Kubernetes service account. It needs no keys, no Google service account and no permissions of the
+    node. It does not create the Kubernetes service account or any role, and does not work for a bucket without uniform
+    bucket-level access. Workloads that use the permissions should `depends_on` the component, so that they never start
+    without them (IAM may still take some minutes to apply a role).
     """
 
     principal: pulumi.Output[str]
     """The service account as IAM names it (principal://…), known once it has the roles."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems)
+        args = arguments.checked(
+            f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems,
+            lambda given: child_names.problems(
+                "WorkloadIdentity", name, opts,
+                {
+                    f"{name}-{bucket}-{short(role)}": f"bucket_roles.{bucket}"
+                    for bucket, roles in given.get("bucket_roles", {}).items()
+                    for role in roles
+                },
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         project = args["project"]

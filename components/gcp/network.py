@@ -1,6 +1,6 @@
 """The VPC of a GKE cluster: one subnetwork with ranges for nodes, pods and services, NAT, and optionally flow logs.
 
-No firewall rule is created: GKE writes those that its nodes, pods and load balancers need, and deletes them with the
+No firewall rule is created: GKE creates those that its nodes, pods and load balancers need, and deletes them with the
 cluster. No port is opened for webhooks (9443 of Kueue, KubeRay and others) either. The rule that is often copied for
 them is for control planes that are peered with the VPC (until GKE 1.28), whose range it names. Current control planes
 are connected by Private Service Connect and have no range in the VPC: they call webhooks through the konnectivity
@@ -16,7 +16,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import addresses, places
 
@@ -93,7 +93,7 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     for path, cidr in ranges.items():
         yield from addresses.range_problems(path, cidr)
     yield from checks.disjoint(ranges)
-    yield from zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     percent = args["flow_log_percent"]
     if not 0 <= percent <= 100:
         yield Problem(
@@ -101,28 +101,8 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
         )
 
 
-def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
-    """What is wrong with the names of the zones."""
-    for index, zone in enumerate(zones):
-        if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-        elif zone in zones[:index]:
-            yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
-        elif (known := places.ZONES.get(region)) and zone not in known and not places.is_ai(zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"{region} has no such zone", ", ".join(known),
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-    if not places.standard(zones):
-        wrong = "only AI zones: the cluster and its system pods need standard zones" if zones else "has no zone"
-        yield Problem("zones", zones, wrong, f"one or more standard zones of {region}", "add a zone")
-
-
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
-    """What works but is rarely intended."""
+    """Warnings about settings that work but are rarely intended."""
     if args["nat"] == "none":
         yield (
             "nat: nodes reach Google's APIs and registries (pkg.dev, gcr.io) and nothing else; images of other "
@@ -133,8 +113,9 @@ def warnings(args: GcpNetworkArgs) -> Iterator[str]:
 class GcpNetwork(pulumi.ComponentResource):
     """A VPC with one subnetwork, Private Google Access, and Cloud NAT for nodes without public addresses.
 
-    Does not: adopt an existing network or a shared VPC (`GcpExistingNetwork`), open any firewall port, or set labels
-    (Google's networks have none). Node pools should `depends_on` the whole component: nodes need a way out.
+    It does not adopt an existing network or a shared VPC (`GcpExistingNetwork`), open a firewall port, or set labels
+    (Google's networks have none). Node pools should `depends_on` the whole component, because nodes need the route to
+    the internet.
     """
 
     network_id: pulumi.Output[str]
@@ -151,11 +132,14 @@ class GcpNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
+        args = arguments.checked(
+            f"GcpNetwork {name}", GcpNetworkArgs, args, problems,
+            lambda _: component_names.google_problems(name, "-router"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
-        # To replace a VPC is to replace the environment: nothing in it can move.
+        # Replacing a VPC would replace the whole environment, because its resources cannot move.
         kept = pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"])
         self.resource = gcp.compute.Network(
             f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept
@@ -199,7 +183,7 @@ class GcpNetwork(pulumi.ComponentResource):
                 enable_endpoint_independent_mapping=False,
                 min_ports_per_vm=least,
                 max_ports_per_vm=most,
-                # Only connections that got no port; a log of all of them is not worth its price.
+                # Only connections that got no port; a log of all connections costs too much.
                 log_config=gcp.compute.RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
                 opts=child,
             )

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import alert_rules
 from .alert_rules import RANGES, Limits
@@ -84,8 +84,8 @@ class Alerts(pulumi.ComponentResource):
     notified is configured in Alertmanager, not here.
 
     Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
-    of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for a Prometheus
-    operator that is there already set `namespace` and `rule_labels` as it selects rules. On GKE let it depend on a node
+    of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for an existing
+    Prometheus operator, set `namespace` and `rule_labels` so that it selects the rules. On GKE let it depend on a node
     pool: the kind exists from the start, but the operator that checks the rules runs on a node.
     """
 
@@ -95,7 +95,10 @@ class Alerts(pulumi.ComponentResource):
     """The alerts that can fire, by name."""
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"Alerts {name}", AlertsArgs, args, problems)
+        args = arguments.checked(
+            f"Alerts {name}", AlertsArgs, args, problems,
+            lambda given: component_names.kubernetes_problems(name, _KINDS.get(given["system"], "rule")),
+        )  # fmt: skip
         super().__init__("gpuyard:index:Alerts", name, None, opts)
         system = args["system"]
         given = cast(Mapping[str, Any], args)

@@ -142,7 +142,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:cluster/nodePolicyArns": ["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]},
         "gpuyard:cluster.nodePolicyArns[0]",
-        ["have it already"],
+        ["already have it"],
     ),
     (
         "dev",

@@ -128,7 +128,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CLUSTER}/maintenance": {"exclusions": EXCLUSIONS}},
         "cluster.maintenance.exclusions.b",
-        ["48 hours in the 92 days"],
+        ["48 hours for upgrades in the 92 days"],
     ),
     ({f"{CLUSTER}/maintenance": {"exclusion": {}}}, "cluster.maintenance.exclusion", ["unknown key", "exclusions"]),
     ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["is in europe-west4", "write new"]),

@@ -153,9 +153,9 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},
         "gpuyard:nodePools",
-        ["system pods find no node", "without taints"],
+        ["system pods have no node", "without taints"],
     ),
-    ({f"{CPU}/capacity": ["spot", "on_demand"]}, "gpuyard:nodePools", ["system pods find no node", "one rung"]),
+    ({f"{CPU}/capacity": ["spot", "on_demand"]}, "gpuyard:nodePools", ["system pods have no node", "one rung"]),
     # disks
     (gpu(diskGib=20000), f"{GPUS}.diskGib", ["30 to 16384 GiB", "write 16384"]),
     (gpu(diskGib=10), f"{GPUS}.diskGib", ["write 30"]),
@@ -219,7 +219,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CPU}/capacity": ["flex"], f"{CPU}/min": 0, f"{CPU}/machineTypes": ["h4d-standard-192"]},
         "gpuyard:nodePools",
-        ["system pods find no node", "not flex"],
+        ["system pods have no node", "not flex"],
     ),
     # flex-start and queued provisioning
     (gpu(capacity=["flex"], min=1), f"{GPUS}.min", ["none is permanent", "write 0"]),

@@ -1,5 +1,5 @@
-"""The examples existing-eks and addons-by-reference, the second on top of the first, on a cluster that another program
-created: they are created and destroyed, and the cluster remains."""
+"""The examples existing-eks and addons-by-reference, the second on the first, on a cluster that another program has
+made: they come up and go, and the cluster stays."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def example(project: Project, cluster: PythonProgram) -> PythonProgram:
 
 
 def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
+    """seed row S26"""
     example.up()
     types = example.types()
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 2, "a spot and an on-demand group in one zone"
@@ -40,7 +41,7 @@ def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
 
 
 def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
-    """The example's autoscaler adds nodes, and its device plugin makes their GPUs allocatable."""
+    """By the autoscaler of the example, on nodes that have GPUs by its device plugin."""
     labels = example.node_of_a_gpu_pod(example.outputs()["kubeconfig"], {"workload": "gpu-training"})
     assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
 
@@ -55,12 +56,12 @@ def addons(project: Project, example: PythonProgram) -> PythonProgram:
 def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
     addons.configure({"clusterStack": "organization/existing-eks-cluster/dev"})
     printed = addons.pulumi("preview", code=None)
-    assert "organization/existing-eks-cluster/dev has no output nodePools, or it is secret" in printed
+    assert "organization/existing-eks-cluster/dev has no output nodePoolSpecs, or it is secret" in printed
     assert "Traceback" not in printed
 
 
 def test_another_stack_adds_addons_and_removes_them(addons: PythonProgram, example: PythonProgram) -> None:
-    """It uses the outputs of the first. The kubeconfig remains secret."""
+    """seed row S26: by the outputs of the first. Its kubeconfig stays secret."""
     addons.configure({"clusterStack": "organization/gpuyard-existing-eks/dev"})
     preview = addons.pulumi("preview")
     assert "dcgm-exporter-release" in preview, "outputs of the other stack are known at preview"
