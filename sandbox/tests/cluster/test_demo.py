@@ -46,7 +46,7 @@ def test_a_demo_that_stops_reports_the_state_it_found(api: Api, fleet: FakeFleet
     fleet.change("asg-gpu", autoscaled=False)
     ok, demo, screen = played(api, fleet, bound=20)
     assert not ok
-    assert demo.steps[-1].name == "what happened instead"
+    assert demo.steps[-1].name == "seen instead"
     assert "✗ this did not happen: gpu-workers goes 0 → 1" in screen
     assert "NotTriggerScaleUp" in screen and "not known to the autoscaler" in screen
 
