@@ -10,11 +10,12 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired
 
 from .. import arguments, checks, child_names, naming
+from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Rule
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, regions, tags
+from . import addresses, groups, regions, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
@@ -27,6 +28,39 @@ EFA_RESOURCE = "vpc.amazonaws.com/efa"
 _PLACE = ("endpoint", "certificate_authority", "service_cidr")
 # A round of an update: the most nodes, and the minutes until new ones have joined and old ones are drained.
 _MOST_AT_ONCE, _MINUTES_OF_A_ROUND = 100, 30
+
+CHANGES: dict[str, Rule] = {
+    "machine_types": NEW_POOL,
+    "min": Rule(Effect.IN_PLACE, "a size below the new `min` is raised to it"),
+    "max": Rule(Effect.IN_PLACE, "refused below the current size"),
+    "per_zone": Rule(Effect.IN_PLACE, "refused below the current size"),
+    "labels": IN_PLACE,
+    "taints": IN_PLACE,
+    "capacity": Rule(Effect.IN_PLACE, "a new rung adds a group; a removed rung's group is deleted with its nodes"),
+    "zones": NEW_POOL,
+    "was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
+    "disk_gib": ROLLS,
+    "scratch": ROLLS,
+    "interconnect": ROLLS,
+    "placement": ROLLS,
+    "accelerator": IN_PLACE,
+    "accept_withdrawn": IN_PLACE,
+    "image": NEW_POOL,
+    "ami": Rule(
+        Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
+    ),
+    "node_settings": ROLLS,
+    "security_group_ids": ROLLS,
+    "machine": IN_PLACE,
+    "release": ROLLS,
+    "driver_branch": IN_PLACE,
+    "reservation": ROLLS,
+    "reservation.capacity_block": NEW_POOL,
+    "update_percentage": IN_PLACE,
+    "node_repair": IN_PLACE,
+}
+"""What a change of each field of a pool does to its nodes. A field inside another one has its rule, unless it has its
+own."""
 
 
 class EksNodePoolArgs(TypedDict):
@@ -271,6 +305,9 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
+    # Another input is an output of the cluster.
+    if isinstance(services := args.get("service_cidr"), str):
+        yield from addresses.services_problems(services)
     pool, needed = args["pool"], set()
     if pool["interconnect"]:
         needed |= {"network_id", "security_group_id"}
