@@ -202,7 +202,7 @@ def problems(
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
-        elif each.required and is_blank(given[name]):
+        elif is_blank(given[name]) and (each.required or given[name]):  # '' is none in an optional field
             yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
         else:
             yield from _value_problems(here, each.hint, given[name], False, spelling)

@@ -14,6 +14,7 @@ from components.gcp import GkeNodePoolSpec
 from components.pools import resolve_all
 from recording.recording import Recording, Resource
 from recording.stacks import ALL, EKS, GKE, record, recorded, settings
+from sandbox.paths import ROOT
 from stack.deployed import SETTINGS
 
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
@@ -326,6 +327,12 @@ def test_other_programs_get_the_pools_as_the_library_takes_them(stack: str) -> N
     assert {name: (pool.labels, pool.gpus) for name, pool in found.items()} == {
         name: (pool["labels"], pool["gpusPerNode"]) for name, pool in pools.items()
     }
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_the_readme_names_every_output(stack: str) -> None:
+    sentence = re.search(r"by its outputs: (.+?)\.\s", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert sentence and {*re.findall(r"`(\w+)`", sentence[1]), SETTINGS} == set(recorded(stack).exports)
 
 
 def test_settings_of_nodes_are_in_no_plain_output() -> None:

@@ -85,6 +85,7 @@ def test_valid_arguments_are_accepted() -> None:
         ({"zones": ["a", " "]}, "zones[1]", ["empty", "text"]),
         ({"name": ""}, "name", ["empty", "text", "write a value"]),
         ({"name": "  "}, "name", ["empty"]),
+        ({"capacity": " "}, "capacity", ["empty", "a list"]),
         ({"zones": ["a", 1]}, "zones[1]", ["text"]),
         ({"subnet_ids": ["subnet-1"]}, "subnet_ids", ["not a map"]),
         ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),
