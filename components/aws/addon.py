@@ -42,7 +42,7 @@ class EksAddonArgs(TypedDict):
     """Kubernetes minor version of the cluster, such as "1.35"."""
     version: NotRequired[str]
     """Exact version of the add-on, such as v1.22.4-eksbuild.3. Default: the version that this library has tested with
-    `kubernetes_version`, else EKS's own default, which the preview shows."""
+    `kubernetes_version`, otherwise EKS's own default, which the preview shows."""
     configuration: NotRequired[dict[str, Any]]
     """Settings of the add-on; `aws eks describe-addon-configuration` prints their schema. Default: none."""
     namespace: NotRequired[str]
@@ -98,7 +98,7 @@ def versions_problems(path: str, versions: Mapping[str, str], kubernetes_version
 
 
 def kubernetes_problems(version: str) -> Iterator[Problem]:
-    """`version` is a minor version of Kubernetes. Whether EKS still offers it is for the cluster to check."""
+    """`version` is a minor version of Kubernetes. The cluster checks whether EKS still offers it."""
     if not _MINOR.fullmatch(version):
         yield Problem(
             "kubernetes_version", version, "not a minor version of Kubernetes", "the cluster's, such as 1.35",
@@ -125,7 +125,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
         args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn")
     ):
         yield Problem(
-            "service_account", account, "missing: nothing would have the permissions",
+            "service_account", account, "missing: the permissions would belong to no service account",
             "the name of the add-on's service account",
             "add it, or remove `policy_arns`, `policy`, `role_arn` and `namespace`",
         )  # fmt: skip
@@ -133,7 +133,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
 
 
 def pinned(args: EksAddonArgs) -> str | None:
-    """The version to install: the caller's, else the library's own; None leaves the choice to EKS."""
+    """The version to install: the caller's, otherwise the library's; None lets EKS choose."""
     return args.get("version") or EKS_ADDONS.get(args["addon"], {}).get(args["kubernetes_version"])
 
 

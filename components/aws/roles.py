@@ -20,8 +20,8 @@ PODS = "pods.eks.amazonaws.com"
 
 
 class Roles(TypedDict):
-    """ARNs of existing roles, by what uses them. They are never changed or deleted, and nothing is attached to them. A
-    field that is omitted is a new role."""
+    """ARNs of existing roles, by their use. They are never changed or deleted, and nothing is attached to them. For an
+    omitted field, a new role is created."""
 
     cluster: NotRequired[str]
     """Role of the control plane. Default: a new role."""
@@ -137,7 +137,7 @@ def problems(roles: Roles) -> Iterator[Problem]:
 
 def look_up(roles: Roles, needs: Mapping[str, Need], provider: pulumi.ProviderResource) -> Iterator[Problem]:
     """What is wrong with the roles as IAM has them: in another account, missing, without trust in the service that
-    assumes them, or without permissions. What policies of your own allow is not evaluated. `needs`: by the fields of
+    assumes them, or without permissions. Permissions in your own policies are not evaluated. `needs`: by the fields of
     `Roles`."""
     if not roles:
         return

@@ -33,8 +33,8 @@ _EXISTING = (
     shape(AwsExistingNetworkArgs)
     .only("vpc_id", "private_subnet_ids", "public_subnet_ids")
     .documented(
-        private_subnet_ids="Private subnets by zone, one in each of `zones`. Nodes live there, and need a way to AWS's "
-        "services.",
+        private_subnet_ids="Private subnets by zone, one in each of `zones`. Nodes run there, and need a route to "
+        "AWS's services.",
         public_subnet_ids="Public subnets by zone, in some or all of `zones`, for load balancers that face the "
         "internet. Default: none.",
     )
