@@ -14,10 +14,9 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, tags
+from . import groups, pool_checks, tags
 from .groups import Group
 from .launch_template import Place, launch_template
-from .pool_checks import problems
 from .pool_spec import EksNodePoolSpec, EksPool, resolve
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
@@ -80,9 +79,7 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
-        )
+        args = arguments.checked(f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: problems(name, given))
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))
@@ -250,7 +247,7 @@ def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
     return [pulumi.Alias(name=f"{group.former_name}{role}")] if group.former_name else []
 
 
-def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
+def problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
     if not zones:
@@ -260,7 +257,7 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
         )  # fmt: skip
     if version:
         yield from checks.minor_version("kubernetes_version", version)
-    found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
+    found = pool_checks.problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     pool, needed = args["pool"], set()
