@@ -8,7 +8,6 @@ documentation are generated from them.
 
 import difflib
 import enum
-import math
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import typing_extensions
 
 from . import checks
 from .checks import Keys, Problem
+from .plain_values import KINDS, as_list, fix_of, is_a, is_blank
 from .shapes import Field as Field
 from .shapes import Shape as Shape
 from .shapes import default as default
@@ -30,7 +30,6 @@ UNKNOWN = "unknown key"
 # Unknown keys of one map for which the nearest declared key is looked up: of thousands, nobody reads the last.
 _HINTS = 20
 _LONGEST_NAME = 100
-_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
@@ -80,6 +79,8 @@ def problems(
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
+        elif each.required and is_blank(given[name]):
+            yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
         else:
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
@@ -143,38 +144,20 @@ def _value_problems(
                 yield Problem(named, key, "the key is not text", "keys that are text", "write it as text")
     elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
+            fix = f"write {as_list(value)}" if isinstance(value, str) else "write it as a list"
             yield Problem(path, shown, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
-    elif inner in _KINDS and not _is(inner, value):
-        yield Problem(path, shown, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
-    elif inner is Any and not (value is None or isinstance(value, str) or _is(float, value) or _is(bool, value)):
+            if is_blank(each) and parts:
+                yield Problem(f"{path}[{index}]", each, "empty", kind(parts[0]), "write a value, or remove it")
+            else:
+                yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
+    elif inner in KINDS and not is_a(inner, value):
+        yield Problem(path, shown, f"not {KINDS[inner]}", KINDS[inner], fix_of(inner, value))
+    elif inner is Any and not (value is None or isinstance(value, str) or is_a(float, value) or is_a(bool, value)):
         yield Problem(
             path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"
         )
-
-
-def _is(wanted: type, value: Any) -> bool:
-    if isinstance(value, bool):
-        return wanted is bool
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    if wanted is int:
-        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return isinstance(value, (int, float) if wanted is float else wanted)
-
-
-def _fix(wanted: type, value: Any) -> str:
-    if wanted is str and isinstance(value, (bool, int, float)):
-        lost = " (YAML reads 1.30 as 1.3)" if isinstance(value, float) else ""
-        return f'put it in quotes: "{str(value).lower()}"{lost}'
-    if isinstance(value, str):
-        whole = wanted is int and re.fullmatch(r"-?[0-9]+", value)
-        if whole or (wanted is bool and value in ("true", "false")):
-            return f"write {value}, without quotes"
-    return "correct the value"
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
@@ -208,7 +191,7 @@ def kind(hint: Any) -> str:
         return "a map of text to text" if parts[1] is str else "a map"
     if origin in (list, Sequence):
         return "a list"
-    return _KINDS.get(inner, "a value")
+    return KINDS.get(inner, "a value")
 
 
 def part(hint: Any) -> "tuple[Shape | None, str]":

@@ -11,7 +11,7 @@ which names the sources of every column). Driver branches: NVIDIA's release note
 import csv
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -210,17 +210,6 @@ class MachineFacts(TypedDict):
     """Whether it can be in a cluster placement group. Default: `true`."""
 
 
-_declared: dict[str, dict[str, MachineType]] = {cloud: {} for cloud in CLOUDS}
-
-
-def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> None:
-    """Adds machine types that are newer than this release. Facts with `declaration_problems` are ignored."""
-    facts = arguments.cleaned(MachineFacts, facts) if facts else None
-    for name in names:
-        if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
-            _declared[cloud][name] = MachineType(name=name, cloud=cloud, **facts)
-
-
 def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
     """What is wrong with the facts in a file about a machine type. Paths are relative to them."""
     yield from checks.one_of("arch", facts["arch"], ("x86_64", "arm64"))
@@ -242,9 +231,18 @@ def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:
     return Problem(field, value, wrong, allowed, "write the value that `aws ec2 describe-instance-types` shows")
 
 
-def find(cloud: str, name: str) -> MachineType | None:
-    """The machine type of that name, or None if neither the table nor a declaration has it."""
-    return _table(cloud).get(name) or _declared.get(cloud, {}).get(name)
+def find(cloud: str, name: str, facts: MachineFacts | None = None) -> MachineType | None:
+    """The machine type of that name; None if the table does not have it and nothing valid is declared about it.
+
+    Args:
+        cloud: the cloud that has it.
+        name: its name.
+        facts: what a pool declares about types that are newer than this release. They are not kept.
+    """
+    known = _table(cloud).get(name)
+    if known or not facts or any(declaration_problems(declared := arguments.cleaned(MachineFacts, facts))):
+        return known
+    return MachineType(name=name, cloud=cloud, **declared)
 
 
 def names(cloud: str) -> list[str]:

@@ -104,6 +104,7 @@ def load() -> Environment:
     """
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    cloud = raw.get("cloud", AWS)
     # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
@@ -112,7 +113,7 @@ def load() -> Environment:
         present={key.split(":", 1)[1] for key in everything if key not in others},
         stack=pulumi.get_stack(),
         keys=CloudKeys(
-            {key: _typed(text) for key, text in others.items()},
+            {key: _typed(text, cloud_keys.is_text(cloud, key)) for key, text in others.items()},
             frozenset(key for key in others if runtime_config.is_config_secret(key)),
         ),
     )
@@ -160,9 +161,11 @@ def _declared() -> list[str]:
     return [to_camel(name) for name in KEYS]
 
 
-def _typed(text: str) -> Any:
+def _typed(text: str, is_text: bool = False) -> Any:
+    """The value of a key, which the engine passes as JSON or as text. `is_text`: a number is text as well."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return text if is_text and not isinstance(value, (list, dict)) else value
     except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
         return text
 

@@ -1,7 +1,6 @@
 """The EKS cluster: API server and its logs, the key that encrypts its secrets, the role of its nodes, and the add-ons
 without which no node becomes ready."""
 
-import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -13,16 +12,14 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, node_role, retention, roles, support
+from . import access, addon, addresses, node_role, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
-# EKS API reference, KubernetesNetworkConfigRequest.
-_PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # EKS's quota of ranges for the public endpoint, which cannot be raised (EKS user guide, "Service quotas"); a security
 # group holds 60 rules in each direction (VPC quota), and others need some of them.
@@ -101,20 +98,10 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     yield from retention.problems("log_days", args["log_days"], off=False)
     yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version)
     if (services := args.get("service_cidr")) is not None:
-        yield from _services(services)
+        yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
-
-
-def _services(cidr: str) -> Iterator[Problem]:
-    wrong = list(checks.cidr("service_cidr", cidr, 12, 24))
-    yield from wrong
-    if not wrong and not any(ipaddress.IPv4Network(cidr).subnet_of(each) for each in _PRIVATE):
-        yield Problem(
-            "service_cidr", cidr, "EKS accepts private networks only",
-            "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", "write 172.20.0.0/16",
-        )  # fmt: skip
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
@@ -170,7 +157,16 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        args = arguments.checked(
+            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            # pulumi-eks names the role of the control plane.
+            lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
+            if not given.get("roles", {}).get("cluster")
+            else [],
+            lambda given: child_names.problems(
+                "EksCluster", name, opts, access.children(name, given.get("access", {}))
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})

@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
-from . import served_pools, tags
+from . import regions, served_pools, tags
 from .identity import PodIdentity
 from .pool_spec import EksNodePoolSpec
 
@@ -185,7 +185,10 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems)
+        args = arguments.checked(
+            f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems,
+            lambda given: regions.format_problems("region", given["region"]),
+        )  # fmt: skip
         super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         identity = PodIdentity(
             name,

@@ -15,7 +15,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, volumes
 from ..checks import Problem
-from . import bucket_names, drivers
+from . import bucket_names, drivers, regions
 from .addon import EksAddon
 from .roles import Roles
 
@@ -162,7 +162,9 @@ class FsxLustre(pulumi.ComponentResource):
     """Mount name of the file system: the attribute `mountname` of a volume."""
 
     def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems, regions.subnet_problems
+        )
         super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")

@@ -1,6 +1,7 @@
 """The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, and optionally
 addresses for pods, interface endpoints and a flow log."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
@@ -93,7 +94,7 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
 
 def region_of(zones: list[str]) -> str:
     """The region of the first zone, by its name."""
-    return zones[0][:-1] if zones else ""
+    return re.sub(r"(?<=\d)[a-z]$", "", zones[0]) if zones else ""
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from .. import arguments, checks, hardware, pool_checks
 from ..checks import Problem
+from ..pools import machines
 from . import node_settings, system_keys, system_pods, user_data
 from .pool_spec import EksNodePoolSpec, resolve
 
@@ -159,7 +160,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
     if made.driver_branch is None:
         return
     source = "driver_branch" if "driver_branch" in spec else "release" if release else "machine_types[0]"
-    for machine in _machines(spec):
+    for machine in machines(hardware.AWS, spec):
         oldest, newest = machine.driver_branches or (0, None)
         if made.driver_branch < oldest or (newest is not None and made.driver_branch > newest):
             need = f"{oldest} or later" if newest is None else f"{oldest} to {newest}"
@@ -226,7 +227,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
             "placement", True, f"{what} already fixes the place: EC2 answers InsufficientInstanceCapacity",
             "false with a reservation", "remove `placement`",
         )  # fmt: skip
-    for index, machine in enumerate(_machines(spec)):
+    for index, machine in enumerate(machines(hardware.AWS, spec)):
         if block and not machine.capacity_block:
             yield Problem(
                 f"machine_types[{index}]", machine.name, "not sold in capacity blocks",
@@ -249,7 +250,3 @@ def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: dat
                 f"{pinned}: aws ssm get-parameter --name /aws/service/eks/optimized-ami/{version}/amazon-linux-2023/"
                 "x86_64/standard/recommended/release_version --query Parameter.Value"
             )
-
-
-def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:
-    return [machine for name in spec["machine_types"] if (machine := hardware.find(hardware.AWS, name))]

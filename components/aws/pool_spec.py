@@ -104,19 +104,17 @@ class EksPool:
         """MiB in pages of 2 MiB that the image sets aside where EFA is attached, and that pods request as
         `hugepages-2Mi`. AL2023's accelerated images: 5,128 pages (EKS user guide, "Run machine learning training on
         Amazon EKS with Elastic Fabric Adapter"); Bottlerocket: 110 for each vCPU (bottlerocket-core-kit, corndog)."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
         if not self.pool.interconnects:
             return 0
         if self.image == "bottlerocket":
-            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in machines)
+            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in self.pool.machines)
         return 2 * _HUGE_PAGES if self.pool.gpus and not self.ami else 0
 
     @property
     def pods_per_node(self) -> int:
         """Pods that a node takes. EKS configures its own images so, and for several machine types it takes the fewest
         for all."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-        return min(map(addresses.pods_per_node, machines))
+        return min(map(addresses.pods_per_node, self.pool.machines))
 
     @property
     def capacity_block(self) -> bool:

@@ -14,7 +14,7 @@ from typing_extensions import NotRequired
 from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import drivers, roles
+from . import drivers, regions, roles
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
@@ -123,7 +123,9 @@ class AwsStorage(pulumi.ComponentResource):
     """Id of the shared file system."""
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems, regions.subnet_problems
+        )
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})

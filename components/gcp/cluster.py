@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, component_names, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
 from . import (
@@ -213,7 +213,12 @@ class GkeCluster(pulumi.ComponentResource):
     """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"GkeCluster {name}", GkeClusterArgs, args, problems, places.of_one_region, labels.with_tags,
+            lambda given: component_names.google_problems(name, "-secrets")
+            if given.get("secrets_key") == secrets_key.NEW
+            else [],
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
         protected = args["deletion_protection"]
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])

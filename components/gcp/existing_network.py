@@ -10,8 +10,8 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, identity, network
-from .pool_spec import GkeNodePoolSpec
+from . import addresses, identity, places, pool_checks
+from .pool_spec import GkeNodePoolSpec, resolve_all
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -57,7 +57,7 @@ class GcpExistingNetworkArgs(TypedDict):
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    yield from network.zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     for field in ("network", "subnetwork"):
         if not _NAME.fullmatch(args[field]):
             yield Problem(
@@ -83,6 +83,9 @@ def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
         if name in taken:
             yield Problem(f"further_pods_ranges[{index}]", name, "named twice", "each range once", "remove one of them")
         taken.append(name)
+    for name, spec in args.get("node_pools", {}).items():
+        found = pool_checks.problems(name, spec, args["zones"])
+        yield from (problem.under(f"node_pools.{name}") for problem in found)
 
 
 class GcpExistingNetwork(pulumi.ComponentResource):
@@ -215,8 +218,7 @@ def _found(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator
 
 def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
     """Whether the ranges have room for the pools at their maximum, without counting what others use of them."""
-    pools = addresses.valid_pools(args.get("node_pools", {}), args["zones"])
-    further = args.get("further_pods_ranges", [])
+    pools, further = resolve_all(args.get("node_pools", {})), args.get("further_pods_ranges", [])
     count = addresses.nodes(pools)
     if short := addresses.too_few_addresses(cidr, count):
         yield Problem(

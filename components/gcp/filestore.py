@@ -14,7 +14,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, volumes
+from .. import arguments, checks, component_names, volumes
 from ..checks import Problem
 from . import identity, labels, places
 
@@ -131,6 +131,12 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
 
 
+def _places(args: FilestoreArgs) -> Iterator[Problem]:
+    """What a stack checks once for all components: region and zones."""
+    wrong = list(places.region_problems("region", args["region"]))
+    yield from wrong or places.zone_problems(args["zones"], args["region"])
+
+
 class Filestore(pulumi.ComponentResource):
     """A Filestore instance, and the PersistentVolume `filestore` with the whole of it.
 
@@ -149,7 +155,10 @@ class Filestore(pulumi.ComponentResource):
     """A volume's attribute `ip`."""
 
     def __init__(self, name: str, args: FilestoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"Filestore {name}", FilestoreArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"Filestore {name}", FilestoreArgs, args, problems, _places, labels.with_tags,
+            lambda _: component_names.google_problems(name, "-files"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:Filestore", name, None, opts)
         tier, size = TIERS[args["tier"]], args["size_gib"]
         location = args["region"] if tier.regional else args.get("zone") or places.standard(args["zones"])[0]

@@ -16,7 +16,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import addresses, places
 
@@ -93,33 +93,12 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     for path, cidr in ranges.items():
         yield from addresses.range_problems(path, cidr)
     yield from checks.disjoint(ranges)
-    yield from zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     percent = args["flow_log_percent"]
     if not 0 <= percent <= 100:
         yield Problem(
             "flow_log_percent", percent, "not a valid percentage", "0 (no log) to 100", "write 50, Google's default"
         )
-
-
-def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
-    """What is wrong with the names of the zones."""
-    again = checks.repeated(zones)
-    for index, zone in enumerate(zones):
-        if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-        elif index in again:
-            yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
-        elif (known := places.ZONES.get(region)) and zone not in known and not places.is_ai(zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"{region} has no such zone", ", ".join(known),
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-    if not places.standard(zones):
-        wrong = "only AI zones: the cluster and its system pods need standard zones" if zones else "has no zone"
-        yield Problem("zones", zones, wrong, f"one or more standard zones of {region}", "add a zone")
 
 
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
@@ -152,7 +131,10 @@ class GcpNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
+        args = arguments.checked(
+            f"GcpNetwork {name}", GcpNetworkArgs, args, problems,
+            lambda _: component_names.google_problems(name, "-router"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})

@@ -150,8 +150,11 @@ class GkePool:
     """What follows from the common spec."""
     spec: GkeNodePoolSpec
     """The spec itself."""
-    machine: hardware.MachineType
-    """The machine type."""
+
+    @property
+    def machine(self) -> hardware.MachineType:
+        """The machine type."""
+        return self.pool.machines[0]
 
     @property
     def boot_disk(self) -> str:
@@ -203,17 +206,14 @@ def resolve(name: str, spec: GkeNodePoolSpec) -> GkePool:
     """The pool that follows from a spec that has no `problems`."""
     spec = arguments.cleaned(GkeNodePoolSpec, spec)
     pool = pools.resolve(hardware.GCP, name, spec)
-    machine = hardware.find(hardware.GCP, pool.machine_types[0])
-    if machine is None:
-        raise KeyError(f"resolve() before problems(): {pool.machine_types[0]}")
     labels = pool.labels
     if pool.interconnects:
         labels = {NETWORK_PROFILE_LABEL: NETWORK_PROFILE, **labels}
-        if machine.name.startswith(_DRANET_SERIES):
+        if pool.machine_types[0].startswith(_DRANET_SERIES):
             labels = {DRANET_LABEL: "true", **labels}
     if spec["queued"]:
         labels = {QUEUED_LABEL: "true", **labels}
-    return GkePool(replace(pool, labels=labels), spec, machine)
+    return GkePool(replace(pool, labels=labels), spec)
 
 
 def resolve_all(specs: Mapping[str, GkeNodePoolSpec]) -> dict[str, GkePool]:

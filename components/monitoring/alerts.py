@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import alert_rules
 from .alert_rules import RANGES, Limits
@@ -95,7 +95,10 @@ class Alerts(pulumi.ComponentResource):
     """The alerts that can fire, by name."""
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"Alerts {name}", AlertsArgs, args, problems)
+        args = arguments.checked(
+            f"Alerts {name}", AlertsArgs, args, problems,
+            lambda given: component_names.kubernetes_problems(name, _KINDS.get(given["system"], "rule")),
+        )  # fmt: skip
         super().__init__("gpuyard:index:Alerts", name, None, opts)
         system = args["system"]
         given = cast(Mapping[str, Any], args)

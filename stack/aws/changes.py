@@ -11,15 +11,16 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from pydantic.alias_generators import to_camel
 
 from components import hardware, pools
 from components.aws import groups as node_groups
 from components.aws import pool_spec as aws_pools
+from components.aws.node_pool import CHANGES
+from components.changes import IN_PLACE, NEW_POOL, Effect, Rule, refused
 from components.checks import Problem
 
 from .. import sizes, steps
-from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
+from ..changes import Group, removal_problems, removal_warning, rules
 from ..deployed import DeployedState
 from ..environment import Environment
 
@@ -32,81 +33,36 @@ _LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
 _ROLE = "aws:iam/role:Role"
 # The control plane's role if the file names an existing one: it is read, not created.
 _EXISTING_ROLE = "cluster-role"
-_PODS_ROLES = ("vpc_cni", "ebs_csi", "efs_csi", "fsx_csi", "s3_csi", "cluster_autoscaler")
 
 _PLACE = refused("a control plane cannot move to another VPC")
 _DISK = refused("a new file system would replace this one, without its data")
 
-RULES: dict[str, Rule] = {
-    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+OWN: dict[str, Rule] = {
     "aws:region": refused("an environment cannot move to another region"),
     "network.cidr": refused("the range of a VPC cannot change"),
     "network.zones": Rule(
         Effect.IN_PLACE,
         "zones can be added; the control plane's two, and zones in which a pool has nodes, cannot be removed",
     ),
-    "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
     "network.podsCidr": refused("the range of pods can be added, but neither changed nor removed"),
     "network.interfaceEndpoints": IN_PLACE,
     "network.flowLogDays": IN_PLACE,
     "network.existing": _PLACE,
-    "network.existing.vpcId": _PLACE,
     "network.existing.privateSubnetIds": NEW_POOL,
     "network.existing.publicSubnetIds": IN_PLACE,
-    "cluster.name": refused("a cluster cannot be renamed"),
     "cluster.version": Rule(Effect.ROLLS, "up by one minor at a time, never down; the control plane is upgraded first"),
-    "cluster.publicAccessCidrs": IN_PLACE,
-    "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.iam.path": Rule(Effect.IN_PLACE, "existing roles keep their path"),
     "cluster.iam.permissionsBoundary": IN_PLACE,
     "cluster.iam.roles.cluster": refused("a control plane cannot change its role"),
     "cluster.iam.roles.nodes": NEW_POOL,
     "cluster.iam.roles.flowLog": Rule(Effect.IN_PLACE, "the flow log is recreated; its records are kept"),
-    **{f"cluster.iam.roles.{to_camel(who)}": IN_PLACE for who in _PODS_ROLES},
+    "cluster.iam.roles": IN_PLACE,
     "cluster.serviceCidr": refused("a cluster cannot change its range of services"),
+    "cluster.access": IN_PLACE,
     "cluster.nodePolicyArns": IN_PLACE,
-    "cluster.access.*.principalArn": IN_PLACE,
-    "cluster.access.*.level": IN_PLACE,
-    "cluster.access.*.namespaces": IN_PLACE,
-    "cluster.logTypes": IN_PLACE,
     "cluster.logDays": IN_PLACE,
     "cluster.addonVersions": IN_PLACE,
     "cluster.support": IN_PLACE,
-    "nodePools.*.machineTypes": NEW_POOL,
-    "nodePools.*.min": Rule(Effect.IN_PLACE, "a size below the new `min` is raised to it"),
-    "nodePools.*.max": Rule(Effect.IN_PLACE, "refused below the current size"),
-    "nodePools.*.perZone": Rule(Effect.IN_PLACE, "refused below the current size"),
-    "nodePools.*.labels": IN_PLACE,
-    "nodePools.*.taints": IN_PLACE,
-    "nodePools.*.capacity": Rule(
-        Effect.IN_PLACE, "a new rung adds a group; a removed rung's group is deleted with its nodes"
-    ),
-    "nodePools.*.zones": NEW_POOL,
-    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
-    "nodePools.*.diskGib": ROLLS,
-    "nodePools.*.scratch": ROLLS,
-    "nodePools.*.interconnect": ROLLS,
-    "nodePools.*.placement": ROLLS,
-    "nodePools.*.accelerator": IN_PLACE,
-    "nodePools.*.accelerator.type": IN_PLACE,
-    "nodePools.*.accelerator.count": IN_PLACE,
-    "nodePools.*.acceptWithdrawn": IN_PLACE,
-    "nodePools.*.image": NEW_POOL,
-    "nodePools.*.ami": Rule(
-        Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
-    ),
-    "nodePools.*.nodeSettings": ROLLS,
-    "nodePools.*.securityGroupIds": ROLLS,
-    "nodePools.*.machine": IN_PLACE,
-    **{f"nodePools.*.machine.{to_camel(fact)}": IN_PLACE for fact in hardware.MachineFacts.__annotations__},
-    "nodePools.*.release": ROLLS,
-    "nodePools.*.driverBranch": IN_PLACE,
-    "nodePools.*.reservation": ROLLS,
-    "nodePools.*.reservation.id": ROLLS,
-    "nodePools.*.reservation.groupArn": ROLLS,
-    "nodePools.*.reservation.capacityBlock": NEW_POOL,
-    "nodePools.*.updatePercentage": IN_PLACE,
-    "nodePools.*.nodeRepair": IN_PLACE,
     "storage.backups": IN_PLACE,
     "storage.lustre": IN_PLACE,
     "storage.lustre.zone": _DISK,
@@ -117,27 +73,10 @@ RULES: dict[str, Rule] = {
         Effect.IN_PLACE, "exports can only be added; the link to the bucket keeps earlier ones"
     ),
     "storage.lustre.namespace": IN_PLACE,
-    "storage.buckets.*.bucket": IN_PLACE,
-    "storage.buckets.*.prefix": IN_PLACE,
-    "storage.buckets.*.writable": IN_PLACE,
-    "storage.buckets.*.namespace": IN_PLACE,
-    "storage.buckets.*.account": IN_PLACE,
-    "addons.devicePlugin": IN_PLACE,
-    "addons.efaPlugin": IN_PLACE,
-    "addons.clusterAutoscaler": IN_PLACE,
-    "addons.scaleDownAfterMinutes": IN_PLACE,
-    "addons.dcgmExporter": IN_PLACE,
-    "addons.monitoring": IN_PLACE,
-    "addons.alerts": IN_PLACE,
-    "addons.cleanup": IN_PLACE,
-    "charts.mirror": IN_PLACE,
-    "charts.digests": IN_PLACE,
-    "images.registry": IN_PLACE,
-    "images.prefixes": IN_PLACE,
-    "images.digests": IN_PLACE,
-    "deletionProtection": IN_PLACE,
     "tags": Rule(Effect.ROLLS, "the launch template contains the tags of machines and disks"),
 }
+"""The effects on this cloud, by path, without those of pools."""
+RULES = rules(hardware.AWS, OWN, CHANGES)
 
 
 def defaults(environment: Environment) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
         for problem in existing_network.problems(
             args.existing_network(environment, network.existing), environment.region
         ):
-            yield problem if problem.path.startswith("zones") else problem.under("existing")
+            # The pools are checked as `nodePools`.
+            if not problem.path.startswith("node_pools."):
+                yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     own = args.network(environment)
     wrong = list(aws_network.problems(own, environment.region))

@@ -34,7 +34,8 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
                     "remove it, or remove `existing`",
                 )  # fmt: skip
         for problem in existing_network.problems(args.existing_network(environment, network.existing)):
-            if problem.path != "project":
+            # Those are checked as `gcp:project` and `nodePools`.
+            if problem.path != "project" and not problem.path.startswith("node_pools."):
                 yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     given = args.network(environment)

@@ -227,7 +227,11 @@ def test_storage_class_and_rule_labels_can_be_set() -> None:
             {"system": "prometheus_operator", "namespace": "A"},
             "namespace = 'A': not a valid Kubernetes namespace name",
         ),
-        (ClusterAutoscaler, {"cluster": "c", "region": "r", "kubernetes_version": "1.2", "node_pools": {}}, "1.2"),
+        (
+            ClusterAutoscaler,
+            {"cluster": "c", "region": "us-east-1", "kubernetes_version": "1.2", "node_pools": {}},
+            "1.2",
+        ),
     ],
 )
 def test_a_wrong_argument_is_one_clear_error(component: Any, args: dict[str, Any], words: str) -> None:

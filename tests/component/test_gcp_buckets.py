@@ -175,3 +175,10 @@ class TestBuckets:
         )
         assert found.path == path and words in f"{found.wrong} {found.allowed} {found.fix}", found
         assert re.fullmatch(r"[a-z].*", found.fix)
+
+    def test_a_claim_gets_one_volume(self) -> None:
+        """Kubernetes binds a claim to one volume; the other would wait forever."""
+        data: Any = {"bucket": "acme-data", "namespace": "ml"}
+        given = {"data": data, "runs": {**data, "claim": "data"}, "logs": {**data, "claim": "data", "namespace": "ops"}}
+        (found,) = buckets.problems({"project": "my-project", "cluster": "c", "buckets": given})
+        assert found.path == "buckets.runs.claim" and "the claim of buckets.data in the namespace ml" in found.wrong
