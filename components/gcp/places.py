@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .. import checks
 from ..checks import Problem
 
 _STANDARD = {
