@@ -1,4 +1,4 @@
-"""Which add-ons a stack installs, as far as both clouds have them."""
+"""The choice of add-ons that both clouds have."""
 
 from typing import TypedDict
 

@@ -16,8 +16,6 @@ from ..versions import EKS_ADDONS, EKS_SUPPORT
 from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
 
-"""Where EKS installs an add-on unless the add-on has a namespace of its own."""
-
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
 _MINOR = re.compile(r"1\.\d+")
@@ -43,7 +41,7 @@ class EksAddonArgs(TypedDict):
     """Kubernetes minor version of the cluster, such as "1.35"."""
     versions: NotRequired[dict[str, str]]
     """Exact versions by name of the add-on, such as v1.22.4-eksbuild.3 for vpc-cni; other add-ons may be in the map.
-    Default: the version that this library has tested with `kubernetes_version`, else EKS's own default, which the
+    Default: the version that this library has tested with `kubernetes_version`, otherwise EKS's own default, which the
     preview shows."""
     configuration: NotRequired[dict[str, Any]]
     """Settings of the add-on; `aws eks describe-addon-configuration` prints their schema. Default: none."""
@@ -100,7 +98,7 @@ def versions_problems(path: str, versions: Mapping[str, str], kubernetes_version
 
 
 def kubernetes_problems(version: str) -> Iterator[Problem]:
-    """`version` is a minor version of Kubernetes. Whether EKS still offers it is for the cluster to check."""
+    """`version` is a minor version of Kubernetes. The cluster checks whether EKS still offers it."""
     if not _MINOR.fullmatch(version):
         yield Problem(
             "kubernetes_version", version, "not a minor version of Kubernetes", "the cluster's, such as 1.35",
@@ -126,7 +124,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
         args.get(each) for each in ("policy_arns", "policy", "role_arn")
     ):
         yield Problem(
-            "service_account", account, "missing: nothing would have the permissions",
+            "service_account", account, "missing: the permissions would belong to no service account",
             "the name of the add-on's service account",
             "add it, or remove `policy_arns`, `policy`, `role_arn` and `namespace`",
         )  # fmt: skip
@@ -134,7 +132,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
 
 
 def pinned(args: EksAddonArgs) -> str | None:
-    """The version to install: the caller's, else the library's own; None leaves the choice to EKS."""
+    """The version to install: the caller's, otherwise the library's; None lets EKS choose."""
     addon = args["addon"]
     return args.get("versions", {}).get(addon) or EKS_ADDONS.get(addon, {}).get(args["kubernetes_version"])
 

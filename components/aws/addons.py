@@ -80,7 +80,7 @@ class ClusterFacts:
     node_pools: dict[str, EksNodePoolSpec]
     """Every pool of the cluster, by name."""
     spec: EksAddonsSpec = field(default_factory=lambda: EksAddonsSpec())
-    """Which add-ons are wanted."""
+    """The choice of add-ons."""
     addon_versions: dict[str, str] = field(default_factory=dict)
     """Exact versions of managed add-ons by name, instead of the library's."""
     roles: Roles = field(default_factory=lambda: Roles())

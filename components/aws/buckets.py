@@ -1,8 +1,8 @@
 """S3 buckets as volumes, by Mountpoint for Amazon S3: pods read data sets and write checkpoints in place.
 
-Not here: the buckets themselves, with their policies, keys and lifecycles. Nothing here creates, changes or deletes
-one. If your own KMS key encrypts a bucket, that key's policy must admit the driver's role.
-Sources: aws-mountpoint-s3-csi-driver 2.7, docs/CONFIGURATION.md; mountpoint-s3, doc/CONFIGURATION.md.
+Not included: the buckets themselves, with their policies, keys and lifecycles. This module does not create, change or
+delete a bucket. If your own KMS key encrypts a bucket, that key's policy must allow the driver's role. Sources:
+aws-mountpoint-s3-csi-driver 2.7, docs/CONFIGURATION.md; mountpoint-s3, doc/CONFIGURATION.md.
 """
 
 import json
@@ -22,7 +22,7 @@ from .addon import EksAddon
 from .roles import Roles
 
 STORAGE_CLASS = "s3"
-"""The class that claims name. No StorageClass object has that name: nothing is provisioned."""
+"""The class in claims for these volumes. There is no StorageClass object of that name, so nothing is provisioned."""
 
 # FSx for Lustre's volume has this name.
 _TAKEN = {lustre.VOLUME: "the name of FSx for Lustre's volume"}
@@ -76,7 +76,7 @@ def problems(args: S3BucketsArgs) -> Iterator[Problem]:
         yield Problem(
             "buckets", list(args["buckets"]), f"the policy that names them has {size} characters",
             f"as many as fit into a policy of {_POLICY_LIMIT:,} characters, about 25",
-            "mount a common prefix instead of many below it, or use one bucket for several volumes",
+            "mount one common prefix instead of many prefixes below it, or use one bucket for several volumes",
         )  # fmt: skip
 
 
@@ -95,15 +95,18 @@ def _problems(name: str, bucket: S3Bucket) -> Iterator[Problem]:
 
 
 def warnings(args: S3BucketsArgs) -> Iterator[str]:
-    """What works but deserves a look."""
+    """Warnings about settings that work but may not be intended."""
     for name, bucket in args["buckets"].items():
         if not bucket.get("namespace"):
-            yield f"buckets.{name}.namespace: the first claim of any namespace gets the volume; name the one it is for"
+            yield (
+                f"buckets.{name}.namespace: the first claim of any namespace gets the volume; "
+                "set the namespace that may use it"
+            )
 
 
 def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str]) -> dict[str, Any]:
-    """What the driver may do: list and read exactly these buckets below exactly these prefixes, and write if a volume
-    is writable. Pods that use a volume do not have these permissions; they see what the driver mounts for them.
+    """The permissions of the driver: list and read exactly these buckets below exactly these prefixes, and write if a
+    volume is writable. Pods that use a volume do not have these permissions; they see what the driver mounts for them.
     `account`: the cluster's."""
     statements: list[dict[str, Any]] = []
     for _, bucket in sorted(buckets.items()):

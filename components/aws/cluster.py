@@ -27,7 +27,7 @@ MOST_CIDRS = 40
 
 
 class EksClusterArgs(TypedDict):
-    """A control plane and who may reach it."""
+    """A control plane, and access to it."""
 
     cluster_name: str
     """Physical name of the cluster: 1 to 100 letters, digits and '-'. It cannot change."""
@@ -47,7 +47,7 @@ class EksClusterArgs(TypedDict):
     """Networks (CIDRs) that reach the API endpoint from the internet, up to 40. Default: none, the endpoint is
     private."""
     private_access_cidrs: NotRequired[list[str]]
-    """Networks (CIDRs) that reach the private endpoint from the VPC and from what is connected to it, up to 40; the
+    """Networks (CIDRs) in the VPC, or connected to it, that reach the private endpoint, up to 40; the
     cluster's nodes always do. Each is a rule in the cluster's security group. Default: none."""
     access: NotRequired[dict[str, Access]]
     """Who may use the Kubernetes API, by a name of your choice. The role that creates the cluster is its administrator
@@ -62,14 +62,14 @@ class EksClusterArgs(TypedDict):
     """Exact versions of EKS add-ons by name, such as v1.22.4-eksbuild.3 for vpc-cni. Default: the versions that this
     library has tested with `version`."""
     service_cidr: NotRequired[str]
-    """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor what it
-    reaches. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
+    """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor networks
+    connected to it. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
     node_policy_arns: NotRequired[list[str]]
     """ARNs of further IAM policies of the nodes' role, up to eight. Default: none."""
     deletion_protection: NotRequired[bool]
     """Whether EKS refuses to delete the cluster and Pulumi refuses to try. Default: `true`."""
     profile: NotRequired[str]
-    """AWS profile with which the kubeconfig logs in. Default: none, the environment decides."""
+    """AWS profile with which the kubeconfig logs in. Default: none, that of the shell's environment."""
     role_arn: NotRequired[str]
     """ARN of a role that the kubeconfig assumes. Default: none."""
     roles: NotRequired[Roles]
@@ -105,7 +105,7 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
-    """A network that can reach the public endpoint: EKS refuses 10.0.0.0/8 and the like ("not allowed in
+    """A network that can reach the public endpoint: EKS refuses private networks such as 10.0.0.0/8 ("not allowed in
     publicAccessCidrs"), but only while it creates the cluster."""
     wrong = list(checks.cidr(path, cidr))
     yield from wrong
@@ -113,14 +113,13 @@ def _public(path: str, cidr: str) -> Iterator[Problem]:
         yield Problem(
             path, cidr, "not public addresses: they never reach the public endpoint",
             "the addresses with which people reach the internet",
-            "write the address that https://checkip.amazonaws.com shows, followed by /32; the VPC and what is "
-            "connected to it use the private endpoint",
+            "write the address that https://checkip.amazonaws.com shows, followed by /32; the VPC and connected "
+            "networks use the private endpoint",
         )  # fmt: skip
 
 
 def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
-    """What works but deserves a look: who has access, and the end of the version's support. `today`: in UTC, as EKS
-    counts."""
+    """Warnings about access, and about the end of the version's support. `today`: in UTC, as EKS counts."""
     yield from access.warnings(args.get("access", {}))
     yield from support.warnings(args["version"], args["support"], today)
 
@@ -153,7 +152,7 @@ class EksCluster(pulumi.ComponentResource):
     security_group_id: pulumi.Output[str]
     """Security group that EKS puts on the control plane and on every node."""
     oidc_provider_arn: pulumi.Output[str]
-    """The cluster as an identity provider in IAM, for roles of service accounts (IRSA) that other stacks create; the
+    """ARN of the cluster's identity provider in IAM, for roles of service accounts (IRSA) that other stacks create; the
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -195,7 +194,7 @@ class EksCluster(pulumi.ComponentResource):
             name=f"/aws/eks/{args['cluster_name']}/cluster",
             retention_in_days=args["log_days"],
             tags=tags,
-            # The audit log of a cluster that must be kept must be kept as well.
+            # If the cluster is protected, its audit log is protected as well.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
         )
         cluster = eks.Cluster(
@@ -283,7 +282,7 @@ class EksCluster(pulumi.ComponentResource):
                         # For the network interfaces that the CNI creates; EC2 creates the node's first one.
                         **({"ADDITIONAL_ENI_TAGS": json.dumps(tags)} if tags else {}),
                     },
-                    # Without it NetworkPolicies are accepted and not enforced. The node agent enforces them; a log on
+                    # Without it, NetworkPolicies are accepted but not enforced. The node agent enforces them; a log on
                     # the node shows what it drops (EKS user guide, "Limit Pod traffic with Kubernetes network
                     # policies").
                     "enableNetworkPolicy": "true",

@@ -22,7 +22,7 @@ SERVICE_ACCOUNT = "cluster-autoscaler"
 """Minutes for which a node is idle before it is removed, by default."""
 
 _IDLE_RANGE = (1, 1440)
-_NOBODY = 65534
+_UNPRIVILEGED_ID = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
 # `taints` (each driver's installation guide). The autoscaler must not take them for permanent ones.
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
@@ -35,7 +35,7 @@ class ClusterAutoscalerArgs(TypedDict):
     """Name of the EKS cluster."""
     kubernetes_version: str
     """Kubernetes minor of the cluster, such as 1.35. The autoscaler's image follows it, since the autoscaler simulates
-    the scheduler of its own version."""
+    the scheduler of the same version."""
     region: str
     """AWS region of the cluster, such as us-east-1."""
     node_pools: dict[str, EksNodePoolSpec]
@@ -54,7 +54,7 @@ class ClusterAutoscalerArgs(TypedDict):
 
 
 def policy(cluster_name: str) -> dict[str, Any]:
-    """What the autoscaler may do: read groups and types, and resize the groups of this cluster.
+    """The permissions of the autoscaler: read groups and types, and resize the groups of this cluster.
 
     Source: cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy".
     """
@@ -104,7 +104,7 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
     minutes).
     """
     return {
-        # The rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
+        # The rungs of a ladder in their order; among the pools that fit, the one with the least unused capacity.
         "expander": "priority,least-waste" if ladder else "least-waste",
         # If EC2 refuses a launch (no capacity, or a capacity block that has not begun), the group's activities show it,
         # and the next rung is tried within minutes. This flag is for machines that start and never join; the largest
@@ -178,7 +178,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     `EksNodePool` have. If a pool has several rungs, it resizes groups of `EksNodePool` only.
 
     In the cluster it is the release `cluster-autoscaler` in `kube-system`, so a cluster has one. Let it depend on the
-    pools, so that it is deleted before them: it would undo their removal. Not for GKE, which has its own.
+    pools, so that it is deleted before them; otherwise it would undo their removal. Not for GKE, which has its own.
     """
 
     release_name: pulumi.Output[str]
@@ -214,9 +214,9 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             # The level `restricted` of the Pod Security Standards. With the group it can read its Pod Identity token.
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _NOBODY,
-                "runAsGroup": _NOBODY,
-                "fsGroup": _NOBODY,
+                "runAsUser": _UNPRIVILEGED_ID,
+                "runAsGroup": _UNPRIVILEGED_ID,
+                "fsGroup": _UNPRIVILEGED_ID,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containerSecurityContext": {

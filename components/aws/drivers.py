@@ -1,4 +1,4 @@
-"""What every component has in common that installs a CSI driver of EKS."""
+"""The common checks of all components that install a CSI driver of EKS."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,5 +1,5 @@
-"""An existing VPC that another team owns: its subnets are checked and tagged for the cluster, nothing else in it
-changes."""
+"""An existing VPC that another team owns: its subnets are checked and tagged for the cluster; nothing else in it is
+changed."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class AwsExistingNetworkArgs(TypedDict):
     zones: list[str]
     """Two or more availability zones of the VPC's region, such as us-east-1a."""
     private_subnet_ids: dict[str, str]
-    """Private subnets by zone, one in each of `zones`. Nodes live there, and need a way to AWS's services."""
+    """Private subnets by zone, one in each of `zones`. Nodes run there, and need a route to AWS's services."""
     public_subnet_ids: dict[str, str]
     """Public subnets by zone, for load balancers that face the internet. It may be empty."""
     cluster_name: str
@@ -138,7 +138,7 @@ class AwsExistingNetwork(pulumi.ComponentResource):
                 resource_id=subnet,
                 key=f"kubernetes.io/role/{role}",
                 value="1",
-                # Other clusters in the VPC need it as well: it stays when this cluster is deleted.
+                # Other clusters in the VPC need it as well, so it is kept when this cluster is deleted.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
             mine = aws.ec2.Tag(
@@ -224,7 +224,7 @@ class _Owned:
             )
             if short := addresses.shortage({zone: needs[zone]}, {zone: room}):
                 yield Problem(
-                    f"private_subnet_ids.{zone}", subnet.id, f"the pools at their maximum need more: {short}",
+                    f"private_subnet_ids.{zone}", subnet.id, f"the pools at their maximum need more addresses: {short}",
                     "a subnet that has room for every pool at `max` with all its pods",
                     f"name a larger subnet, lower `max`, or ask the owner for one in {zone} with the tag "
                     f"{network.CNI_TAG} = 1",

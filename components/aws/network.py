@@ -1,4 +1,4 @@
-"""The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, and optionally
+"""The VPC of a cluster: private subnets for nodes, public ones for load balancers and NAT, and optionally
 addresses for pods, interface endpoints and a flow log."""
 
 import re
@@ -32,8 +32,8 @@ class AwsNetworkArgs(TypedDict):
     """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
     name."""
     nat: NotRequired[str]
-    """NAT gateways for the way out: `single` for all zones (cheapest), one for each zone (value per_zone, which
-    survives the loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
+    """NAT gateways for outgoing traffic: `single` for all zones (cheapest), per_zone for one in each zone (survives the
+    loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
     pods_cidr: NotRequired[str]
     """A second IPv4 network, /13 to /22, from which pods take all their addresses, such as 100.64.0.0/16. Once added,
     it can neither change nor be removed. Default: pods take addresses of the private subnets."""
@@ -119,7 +119,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     It does not peer the VPC with others and does not adopt an existing one (`AwsExistingNetwork`). The default security
     group loses its rules, so that no resource has open ports by default. Nodes should `depends_on` the whole component,
-    because they need the way out.
+    because they need the route to the internet.
     """
 
     network_id: pulumi.Output[str]
@@ -148,7 +148,7 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
-            # Nothing that is in this VPC could move to another one.
+            # Resources in this VPC cannot move to another one.
             opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         aws.ec2.DefaultSecurityGroup(
@@ -168,7 +168,8 @@ class AwsNetwork(pulumi.ComponentResource):
                 tables[zone],
                 f"private-{zone}",
                 self._blocks[f"private-{zone[-1]}"],
-                # Once pods have their own subnets, they stay out of this one: full of pods, it has no room for nodes.
+                # Once pods have separate subnets, they no longer use this one: full of pods, it would have no room for
+                # nodes.
                 {**self._balancers("internal-elb"), **({CNI_TAG: "0"} if pods else {})},
                 # Once this has the tag, the CNI stops using it for pods, so the pods' subnets must exist first.
                 after=list(pods.values()),
@@ -329,7 +330,7 @@ class AwsNetwork(pulumi.ComponentResource):
             vpc_id=vpc.id,
             availability_zone=role[role.index("-") + 1 :],
             cidr_block=block,
-            # NAT gateways and load balancers have public addresses of their own; nothing else needs one.
+            # NAT gateways and load balancers get separate public addresses; nothing else needs one.
             map_public_ip_on_launch=False,
             tags={**self._tags(role), **tags},
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),

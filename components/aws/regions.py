@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..checks import Problem
+from ..plain_values import is_blank
 
 # Names of regions, availability zones (region and a letter) and Local Zones (us-west-2-lax-1a). Sources: EC2 user
 # guide, "Regions and Zones"; AWS Local Zones user guide, "Available Local Zones".
@@ -63,7 +64,9 @@ def format_problems(path: str, region: str) -> Iterator[Problem]:
 
 def subnet_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
     """The keys of `subnet_ids` have the form of names of zones. A stack checks the zones of its network."""
-    for zone in args["subnet_ids"]:
+    for zone, subnet in args["subnet_ids"].items():
+        if is_blank(subnet):
+            yield Problem(f"subnet_ids.{zone}", subnet, "empty", "the id of a subnet", "pass a subnet of the network")
         if not _ZONE.fullmatch(zone):
             yield Problem(
                 f"subnet_ids.{zone}", zone, "the key is not the name of a zone", "zones, such as us-east-1a",

@@ -20,7 +20,7 @@ _MANAGED = "arn:aws:iam::aws:policy/"
 
 
 class Roles(TypedDict):
-    """ARNs of existing roles, by what uses them. They are never changed or deleted, and nothing is attached to them."""
+    """ARNs of existing roles, by their use. They are never changed or deleted, and nothing is attached to them."""
 
     cluster: NotRequired[str]
     """Role of the control plane. Default: a new role."""
@@ -101,7 +101,7 @@ def problems(roles: Roles) -> Iterator[Problem]:
 
 def look_up(roles: Roles, provider: pulumi.ProviderResource) -> Iterator[Problem]:
     """What is wrong with the roles as IAM has them: in another account, missing, without trust in the service that
-    assumes them, or without permissions. What policies of your own allow is not evaluated."""
+    assumes them, or without permissions. Permissions in your own policies are not evaluated."""
     if not roles:
         return
     opts = pulumi.InvokeOptions(provider=provider)

@@ -1,7 +1,7 @@
 """Volumes on AWS: EBS for one pod, EFS for many, and their storage classes.
 
-Not here: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and your
-own encryption keys (EBS and EFS encrypt with the AWS managed ones).
+Not included: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and
+your own encryption keys (EBS and EFS encrypt with the AWS managed ones).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _ACCESS_POINTS = 10_000
 
 
 class AwsStorageArgs(TypedDict):
-    """Storage classes of one cluster and what is behind them."""
+    """The storage classes of one cluster, and the resources that they use."""
 
     cluster: pulumi.Input[str]
     """Name of the EKS cluster."""
@@ -130,7 +130,7 @@ class AwsStorage(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
         snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)
-        # The driver leaves its snapshot sidecar out if the kinds that it watches do not exist at its installation
+        # The driver omits its snapshot sidecar if the kinds that it watches do not exist at its installation
         # (aws-ebs-csi-driver, docs/install.md), so the controller, which installs them, comes first.
         ebs = self._addon(
             f"{name}-ebs-csi",

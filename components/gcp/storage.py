@@ -1,7 +1,7 @@
 """Storage classes on Google Cloud: disks for one pod, and Filestore instances that many pods share.
 
-Not here: one file system for all pods (`Filestore`), buckets as volumes (`GcsBuckets`), and the creation of keys.
-Without a key Google encrypts the disks with its own, and Filestore always does.
+Not included: one file system for all pods (`Filestore`), buckets as volumes (`GcsBuckets`), and the creation of keys.
+Without a key, Google encrypts the disks with its own key; Filestore always uses Google's key.
 """
 
 import json
@@ -109,9 +109,9 @@ class GcpStorage(pulumi.ComponentResource):
     """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`. GKE runs their
     drivers and the snapshot controller.
 
-    GKE's own class standard-rwo stays a default class as well; of two default classes Kubernetes uses the newer one,
-    which is `block`. A Filestore instance is created with the first claim. It is billed by the hour for at least 1 TiB
-    (premium: 2.5 TiB), whatever size the claim asks for.
+    GKE's own class standard-rwo remains a default class as well. If there are two default classes, Kubernetes uses the
+    newer one, which is `block`. A Filestore instance is created with the first claim. It is billed by the hour for at
+    least 1 TiB (premium: 2.5 TiB), whatever size the claim asks for.
 
     Takes the provider `kubernetes`.
     """

@@ -17,7 +17,7 @@ def file(package: str) -> str:
 
 
 def public(package: str) -> str:
-    """The name that a program imports a package by."""
+    """The name by which a program imports a package."""
     return f"gpuyard.{package}" if package else "gpuyard"
 
 

@@ -81,7 +81,7 @@ def _role_problems(environment: Environment) -> Iterator[Problem]:
     }
     for who, (wanted, why) in taken.items():
         if who in given and not wanted:
-            yield Problem(who, given[who], f"nothing uses this role: {why}", "roles of what is built", "remove it")
+            yield Problem(who, given[who], f"nothing uses this role: {why}", "roles that the stack uses", "remove it")
     if "nodes" in given and (more := config.cluster.node_policy_arns):
         yield Problem(
             "nodes", given["nodes"], f"no policy is attached to an existing role, but nodePolicyArns is {more}",
@@ -120,7 +120,7 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `addons`, and between the add-ons and the pools."""
+    """What is wrong with `addons`, and conflicts between the add-ons and the pools."""
     yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
     if not served_pools.without_gpus(environment.node_pools):
         waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]

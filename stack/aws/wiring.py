@@ -55,7 +55,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
     """
     specs, zones = environment.node_pools, environment.config.network.zones
     found = [p.under("network") for p in offerings.zone_problems(zones, offerings.zone_ids(providers[0]))]
-    if not found:  # else EC2 would be asked about zones that do not exist
+    if not found:  # otherwise the call to EC2 would name zones that do not exist
         offered = offerings.look_up(specs, providers[0])
         found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
     entries = args.cluster(environment).get("access", {})

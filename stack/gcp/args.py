@@ -33,7 +33,7 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "cidr": network.cidr,
         "deletion_protection": environment.config.deletion_protection,
     }
-    # An existing range stays, even if the default is another one.
+    # An existing range is kept, even if the default is now another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
         args[field] = args.get(field) or deployed_ranges(environment.deployed).get(name)
     if args["pods_cidr"] is None:

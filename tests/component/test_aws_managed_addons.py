@@ -72,7 +72,7 @@ class TestAddons:
     def test_an_add_on_checks_its_arguments(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
             addon(versions={"coredns": "1.13"})
-        with pytest.raises(pulumi.RunError, match="nothing would have the permissions"):
+        with pytest.raises(pulumi.RunError, match="would belong to no service account"):
             addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
 
 

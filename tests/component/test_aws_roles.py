@@ -181,10 +181,10 @@ def test_a_changed_role_of_the_nodes_is_reported_as_a_replacement(
     made: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """security case M6, reliability case R1."""
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    messages: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: messages.append(text))
     changed_run(made, prod({who: arn for who, arn in GIVEN.items() if who != "nodes"}))
-    (first, *_) = [text for text in said if text.startswith("nodePools.cpu-workers: ")]
+    (first, *_) = [text for text in messages if text.startswith("nodePools.cpu-workers: ")]
     assert "cluster.iam.roles.nodes" in first and "new nodes are added" in first
 
 

@@ -72,7 +72,7 @@ class TestClasses:
             (["n1-standard-8", "a2-highgpu-1g"], "pd"),
             (["n4-standard-8", "g4-standard-48"], "hyperdisk"),
             (["c4-standard-8", "a4-highgpu-8g"], "hyperdisk"),
-            # Both take hyperdisk, one persistent disks as well.
+            # Both support hyperdisk; one also supports persistent disks.
             (["c4-standard-8", "a3-highgpu-8g"], "hyperdisk"),
             (["n2-standard-8", "a3-highgpu-8g"], "pd"),
             (["n2-standard-8", "g4-standard-48"], "dynamic"),

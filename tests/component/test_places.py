@@ -10,7 +10,7 @@ import pytest
 from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component import test_gcp_arguments
-from tests.component.stage import aws_options
+from tests.component.stage import AWS_ZONES, aws_options
 from tests.component.test_arguments_of_every_component import LIBRARY, VALID, refusal, shape_of
 
 AWS = {each.__name__: each for each in LIBRARY if ".aws." in each.__module__}
@@ -33,6 +33,13 @@ def test_zones_of_subnets_on_aws(name: str, zone: str) -> None:
     required = {field: VALID[field] for field, each in shape_of(AWS[name]).fields.items() if each.required}
     text = refusal(AWS[name], lambda: {**required, "subnet_ids": {**VALID["subnet_ids"], zone: "subnet-3"}})
     assert f"  subnet_ids.{zone} = '{zone}': the key is not the name of a zone" in text
+
+
+@pytest.mark.parametrize("name", [name for name, each in AWS.items() if "subnet_ids" in shape_of(each).fields])
+def test_an_empty_id_of_a_subnet(name: str) -> None:
+    required = {field: VALID[field] for field, each in shape_of(AWS[name]).fields.items() if each.required}
+    text = refusal(AWS[name], lambda: {**required, "subnet_ids": {**VALID["subnet_ids"], AWS_ZONES[0]: ""}})
+    assert f"  subnet_ids.{AWS_ZONES[0]} = '': empty" in text
 
 
 def test_a_region_in_place_of_zones_on_aws() -> None:

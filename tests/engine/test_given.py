@@ -14,7 +14,7 @@ from sandbox.down import LEFTOVERS
 from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
 
-# What the development stack takes; one more for the nodes' change.
+# The roles that the development stack uses, and a second one for nodes.
 WHO = ("cluster", "nodes", "vpc_cni", "ebs_csi", "efs_csi", "cluster_autoscaler")
 FIELDS = {"vpc_cni": "vpcCni", "ebs_csi": "ebsCsi", "efs_csi": "efsCsi", "cluster_autoscaler": "clusterAutoscaler"}
 MAKE = """

@@ -14,6 +14,7 @@ from components.gcp import GkeNodePoolSpec
 from components.pools import resolve_all
 from recording.recording import Recording, Resource
 from recording.stacks import ALL, EKS, GKE, record, recorded, settings
+from sandbox.paths import ROOT
 from stack.deployed import SETTINGS
 
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
@@ -137,7 +138,7 @@ def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> No
     for found in longer:
         assert made.must_outlive(found, contents), found
     waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
-    assert waiting == [], "nothing waits for it on the way up"
+    assert waiting == [], "no resource waits for it during `up`"
 
 
 @pytest.mark.parametrize("stack", GKE)
@@ -152,7 +153,7 @@ def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> 
     for found in longer:
         assert made.must_outlive(found, contents), found
     waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
-    assert waiting == [], "nothing waits for it on the way up"
+    assert waiting == [], "no resource waits for it during `up`"
 
 
 @pytest.mark.parametrize("stack", EKS)
@@ -238,7 +239,7 @@ def test_deletion_protection_applies_to_cloud_and_pulumi(stack: str) -> None:
 def test_everything_has_the_stacks_name(stack: str) -> None:
     made = recorded(stack)
     provider = made.one(f"pulumi:providers:{cloud(stack)}")
-    # A provider's own nested inputs travel as JSON text.
+    # A provider's own nested inputs are sent as JSON text.
     key = "defaultTags" if cloud(stack) == "aws" else "defaultLabels"
     tags = json.loads(provider.inputs[key])
     tags = tags.get("tags", tags)
@@ -326,6 +327,12 @@ def test_other_programs_get_the_pools_as_the_library_takes_them(stack: str) -> N
     assert {name: (pool.labels, pool.gpus) for name, pool in found.items()} == {
         name: (pool["labels"], pool["gpusPerNode"]) for name, pool in pools.items()
     }
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_the_readme_names_every_output(stack: str) -> None:
+    sentence = re.search(r"by its outputs: (.+?)\.\s", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert sentence and {*re.findall(r"`(\w+)`", sentence[1]), SETTINGS} == set(recorded(stack).exports)
 
 
 def test_settings_of_nodes_are_in_no_plain_output() -> None:

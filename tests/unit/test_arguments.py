@@ -63,7 +63,7 @@ def test_valid_arguments_are_accepted() -> None:
     assert not found(disk={"size_gib": 3}, spot=True, nodes=2, disks={"a": {"size_gib": 1}})
     assert not found(subnet_ids=pulumi.Output.from_input({"a": "subnet-1"}))
     assert not found(subnet_ids={"a": pulumi.Output.from_input("subnet-1")})
-    assert not found(disk=None), "None is an option that is left out"
+    assert not found(disk=None), "None is an omitted option"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,7 @@ def test_valid_arguments_are_accepted() -> None:
         ({"zones": ["a", " "]}, "zones[1]", ["empty", "text"]),
         ({"name": ""}, "name", ["empty", "text", "write a value"]),
         ({"name": "  "}, "name", ["empty"]),
+        ({"capacity": " "}, "capacity", ["empty", "a list"]),
         ({"zones": ["a", 1]}, "zones[1]", ["text"]),
         ({"subnet_ids": ["subnet-1"]}, "subnet_ids", ["not a map"]),
         ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),

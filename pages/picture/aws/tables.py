@@ -117,7 +117,7 @@ def _statement(statement: Mapping[str, Any]) -> str:
 
 
 def addons(_: Sequence[Stack]) -> str:
-    """Every add-on of the table, a row each."""
+    """Every add-on of the table, one row for each."""
     head = ["add-on", "kind", "what for", "switched off by", "is installed for", "waits for"]
     return table(head, [_addon(row) for row in addon_table.ADDONS])
 
@@ -138,7 +138,7 @@ def quotas(stacks: Sequence[Stack]) -> str:
     """vCPUs with every group at its maximum, by quota and stack.
 
     Raises:
-        KeyError: a quota of which `QUOTAS` has no name.
+        KeyError: `QUOTAS` has no name for a quota.
     """
     needs: dict[str, dict[str, list[tuple[Group, int]]]] = {}
     for stack in stacks:
@@ -157,7 +157,7 @@ def quotas(stacks: Sequence[Stack]) -> str:
 
 
 def examples(stacks: Sequence[Stack]) -> str:
-    """How the stacks differ, a fact a row."""
+    """The differences between the stacks, one fact in each row."""
     return tables.examples(stacks, _FACTS)
 
 
