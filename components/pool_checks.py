@@ -12,7 +12,7 @@ from .pools import CPU_DISK_GIB, GPU_PRESENT_LABEL, MAX_NODES, RUNG_SUFFIXES, ma
 from .taints import EFFECTS, GPU_KEY
 
 _OWN_DOMAIN = "gpuyard.dev/"
-# Unknown machine types for which similar ones are looked up: of thousands, nobody reads the last.
+# Unknown machine types for which similar ones are looked up; to look them up for thousands would take seconds.
 _HINTS = 20
 _DISK_RANGE_GIB = (30, 16384)
 # The name of a pool is part of names on both clouds, of labels and of names in Kubernetes.
