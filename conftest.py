@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 WHOLE = re.compile(
     r"""tests/(
-      contract/ | graph/ | schema/ | config/test_living
+      contract/ | graph/ | schema/ | config/test_deployed
     | component/test_(addons | alerts | cleanup | cluster_autoscaler | prometheus_stack
            | gcp_(addresses | buckets | cluster | existing | filestore | network | services | storage)
            | aws_(cluster | groups | lustre | network | offerings | roles | storage))

@@ -10,7 +10,6 @@ import difflib
 import enum
 import functools
 import json
-import math
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,12 +21,12 @@ import typing_extensions
 
 from . import checks, docstrings
 from .checks import Problem
+from .plain_values import KINDS, as_list, fix_of, is_a, is_blank
 
 A = TypeVar("A")
 UNKNOWN = "unknown key"
 """The text of a problem with a key that is not declared."""
 _DEFAULT = re.compile(r"Default: `([^`]*)`")
-_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,8 @@ def _default(doc: str) -> Any:
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
-    """The valid arguments of a component: without optional fields that are None, and with whole numbers as integers
-    (other languages send 3 as 3.0).
+    """The valid arguments of a component: with the declared defaults of omitted fields, and with whole numbers as
+    integers (other languages send 3 as 3.0). None is the same as an omitted field.
 
     Args:
         subject: what an error names first, such as `EksNodePool gpu`.
@@ -203,6 +202,8 @@ def problems(
         if given.get(name) is None:
             if each.required:
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
+        elif is_blank(given[name]) and (each.required or given[name]):  # '' is none in an optional field
+            yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
         else:
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
@@ -258,38 +259,20 @@ def _value_problems(
                 yield Problem(f"{path}.{key!r}", key, "the key is not text", "keys that are text", "write it as text")
     elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            fix = f"write [{value}]" if isinstance(value, str) else "write it as a list"
+            fix = f"write {as_list(value)}" if isinstance(value, str) else "write it as a list"
             yield Problem(path, shown, "not a list", kind(inner), fix)
             return
         for index, each in enumerate(value):
-            yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
-    elif inner in _KINDS and not _is(inner, value):
-        yield Problem(path, shown, f"not {_KINDS[inner]}", _KINDS[inner], _fix(inner, value))
-    elif inner is Any and not (value is None or isinstance(value, str) or _is(float, value) or _is(bool, value)):
+            if is_blank(each) and parts:
+                yield Problem(f"{path}[{index}]", each, "empty", kind(parts[0]), "write a value, or remove it")
+            else:
+                yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
+    elif inner in KINDS and not is_a(inner, value):
+        yield Problem(path, shown, f"not {KINDS[inner]}", KINDS[inner], fix_of(inner, value))
+    elif inner is Any and not (value is None or isinstance(value, str) or is_a(float, value) or is_a(bool, value)):
         yield Problem(
             path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"
         )
-
-
-def _is(wanted: type, value: Any) -> bool:
-    if isinstance(value, bool):
-        return wanted is bool
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    if wanted is int:
-        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return isinstance(value, (int, float) if wanted is float else wanted)
-
-
-def _fix(wanted: type, value: Any) -> str:
-    if wanted is str and isinstance(value, (bool, int, float)):
-        lost = " (YAML reads 1.30 as 1.3)" if isinstance(value, float) else ""
-        return f'put it in quotes: "{str(value).lower()}"{lost}'
-    if isinstance(value, str):
-        whole = wanted is int and re.fullmatch(r"-?[0-9]+", value)
-        if whole or (wanted is bool and value in ("true", "false")):
-            return f"write {value}, without quotes"
-    return "correct the value"
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
@@ -323,7 +306,7 @@ def kind(hint: Any) -> str:
         return "a map of text to text" if parts[1] is str else "a map"
     if origin in (list, Sequence):
         return "a list"
-    return _KINDS.get(inner, "a value")
+    return KINDS.get(inner, "a value")
 
 
 def part(hint: Any) -> "tuple[Shape | None, str]":
@@ -341,19 +324,34 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
     return None, ""
 
 
-def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared) -> Any:
-    """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared and
-    whole numbers as integers."""
+def default(declared: Any, name: str) -> Any:
+    """The declared default of a field."""
+    return shape(declared).fields[name].default
+
+
+def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared, defaults: bool = True) -> Any:
+    """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared,
+    whole numbers as integers, and the declared default of each field that is omitted. A field without a declared
+    default, or whose default is described in words, stays omitted.
+
+    Args:
+        declared: a TypedDict or a `Shape`.
+        given: the map.
+        spelling: from the name of a field to its key in the map.
+        defaults: whether omitted fields get their defaults.
+    """
     expected = declared if isinstance(declared, Shape) else shape(declared)
     fields = {spelling(name): each for name, each in expected.fields.items()}
-    return {
-        fields[name].name: _clean(fields[name].hint, value, spelling)
+    found = {
+        fields[name].name: _clean(fields[name].hint, value, spelling, defaults)
         for name, value in given.items()
         if value is not None and name in fields
     }
+    omitted = [each for each in fields.values() if defaults and each.default is not None and each.name not in found]
+    return {**found, **{each.name: _clean(each.hint, each.default, _as_declared, defaults) for each in omitted}}
 
 
-def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
+def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
         return pulumi.Output.from_input(value)  # once: a coroutine cannot be awaited again
@@ -362,12 +360,12 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str]) -> Any:
     if isinstance(value, enum.Enum):
         return value.value  # in a text, an enum of text would be its name
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
-        return cleaned(inner, value, spelling)
+        return cleaned(inner, value, spelling, defaults)
     parts = typing.get_args(inner)
     if isinstance(value, Mapping):
-        return {key: _clean(parts[1] if parts else Any, each, spelling) for key, each in value.items()}
+        return {key: _clean(parts[1] if parts else Any, each, spelling, defaults) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_clean(parts[0] if parts else Any, each, spelling) for each in value]
+        return [_clean(parts[0] if parts else Any, each, spelling, defaults) for each in value]
     # Under Any, too: a whole number in settings that are passed on is meant as one.
     return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 

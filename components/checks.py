@@ -195,6 +195,10 @@ def label(path: str, key: str, value: Any) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+OBJECT_NAME_LIMIT = 253
+OBJECT_NAME = re.compile(rf"(?=.{{1,{OBJECT_NAME_LIMIT}}}\Z){_PART}(\.{_PART})*")
+"""Names of most objects, such as service accounts and claims (Kubernetes, "Object Names and IDs", DNS subdomains)."""
+
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 

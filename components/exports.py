@@ -19,6 +19,9 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+EXTRAS = {"pulumi_aws": "aws", "pulumi_eks": "aws", "pulumi_gcp": "gcp"}
+"""SDK of a cloud → the extra of the distribution that installs it."""
+
 
 def exported(package: str) -> dict[str, str]:
     """The exports of a package: name → full name of the module that defines it, in the order of the source.
@@ -52,7 +55,14 @@ def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], l
     def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
-        value = getattr(importlib.import_module(modules[name]), name)
+        try:
+            value = getattr(importlib.import_module(modules[name]), name)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            text = f"{package}.{name} needs {error.name}, which is not installed: pip install 'gpuyard[{extra}]'"
+            raise ImportError(text, name=error.name) from None
         # The next use finds it without this function.
         vars(importlib.import_module(package))[name] = value
         return value

@@ -11,7 +11,7 @@ which names the sources of every column). Driver branches: NVIDIA's release note
 import csv
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
-from . import checks
+from . import arguments, checks
 from .checks import Problem
 from .clouds import AWS as AWS
 from .clouds import CLOUDS
@@ -210,41 +210,39 @@ class MachineFacts(TypedDict):
     """Whether it can be in a cluster placement group. Default: `true`."""
 
 
-_declared: dict[str, dict[str, MachineType]] = {cloud: {} for cloud in CLOUDS}
-
-
-def declare(cloud: str, names: Iterable[str], facts: MachineFacts | None) -> None:
-    """Adds machine types that are newer than this release. Facts with `declaration_problems` are ignored."""
-    for name in names:
-        if facts and name not in _table(cloud) and not any(declaration_problems(facts)):
-            known: dict[str, Any] = {"arch": "x86_64", **facts}
-            _declared[cloud][name] = MachineType(name=name, cloud=cloud, **known)
-
-
 def declaration_problems(facts: MachineFacts) -> Iterator[Problem]:
     """What is wrong with the facts in a file about a machine type. Paths are relative to them."""
-    yield from checks.one_of("arch", facts.get("arch", "x86_64"), ("x86_64", "arm64"))
-    numbers: dict[str, Any] = {"vcpu": 0, "memory_mib": 0, **facts}
-    for field, low in {"vcpu": 1, "memory_mib": 1, "network_cards": 1, "max_pods": 1}.items():
-        if numbers.get(field, low) < low:
-            yield _as_described(field, numbers[field], f"less than {low}", f"{low} or more")
+    yield from checks.one_of("arch", facts["arch"], ("x86_64", "arm64"))
+    numbers: dict[str, Any] = {**facts}
+    for field in ("vcpu", "memory_mib", "network_cards", "max_pods"):
+        if numbers[field] < 1:
+            yield _as_described(field, numbers[field], "less than 1", "1 or more")
     for field in ("gpus", "gpu_memory_mib", "nvme_gb", "nvme_disks", "efa"):
-        if numbers.get(field, 0) < 0:
+        if numbers[field] < 0:
             yield _as_described(field, numbers[field], "must not be negative", "0 or more")
     for first, second in (("gpus", "gpu"), ("gpus", "gpu_memory_mib"), ("nvme_disks", "nvme_gb")):
         if bool(numbers.get(first)) != bool(numbers.get(second)):
             yield _as_described(second, numbers.get(second), f"must be set together with `{first}`", "both, or neither")
-    if numbers.get("efa", 0) > (cards := numbers.get("network_cards", 1)):
-        yield _as_described("efa", numbers.get("efa", 0), "more interfaces than `network_cards`", f"0 to {cards}")
+    if facts["efa"] > (cards := facts["network_cards"]):
+        yield _as_described("efa", facts["efa"], "more interfaces than `network_cards`", f"0 to {cards}")
 
 
 def _as_described(field: str, value: Any, wrong: str, allowed: str) -> Problem:
     return Problem(field, value, wrong, allowed, "write the value that `aws ec2 describe-instance-types` shows")
 
 
-def find(cloud: str, name: str) -> MachineType | None:
-    """The machine type of that name, or None if neither the table nor a declaration has it."""
-    return _table(cloud).get(name) or _declared.get(cloud, {}).get(name)
+def find(cloud: str, name: str, facts: MachineFacts | None = None) -> MachineType | None:
+    """The machine type of that name; None if the table does not have it and nothing valid is declared about it.
+
+    Args:
+        cloud: the cloud that has it.
+        name: its name.
+        facts: what a pool declares about types that are newer than this release. They are not kept.
+    """
+    known = _table(cloud).get(name)
+    if known or not facts or any(declaration_problems(declared := arguments.cleaned(MachineFacts, facts))):
+        return known
+    return MachineType(name=name, cloud=cloud, **declared)
 
 
 def names(cloud: str) -> list[str]:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import checks, hardware
+from . import arguments, checks, hardware
 from .checks import Problem
 from .clouds import CLOUDS
 from .pool_spec import NodePoolSpec
-from .pools import CPU_DISK_GIB, GPU_PRESENT_LABEL, MAX_NODES, RUNG_SUFFIXES, declared_facts
+from .pools import CPU_DISK_GIB, GPU_PRESENT_LABEL, MAX_NODES, RUNG_SUFFIXES, machines
 from .taints import EFFECTS, GPU_KEY
 
 _OWN_DOMAIN = "gpuyard.dev/"
@@ -19,14 +19,15 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 
 def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     """Everything that is wrong with a pool. `zones`: the network's."""
-    hardware.declare(cloud, spec["machine_types"], declared_facts(spec))
+    found = machines(cloud, spec)
+    spec = arguments.cleaned(NodePoolSpec, spec)
     yield from _name(cloud, name)
     if was := spec.get("was"):
         yield from (replace(problem, path="was") for problem in _name(cloud, was))
     yield from _size(spec)
-    yield from _machines(cloud, spec)
-    yield from _capacity(cloud, spec.get("capacity", ["on_demand"]))
-    yield from _interconnect(cloud, spec, zones)
+    yield from _machines(cloud, spec, found)
+    yield from _capacity(cloud, spec["capacity"])
+    yield from _interconnect(cloud, spec, zones, found)
     own = spec.get("zones", [])
     for index, zone in enumerate(own):
         if zone not in zones:
@@ -85,7 +86,7 @@ def _size(spec: NodePoolSpec) -> Iterator[Problem]:
         )
     elif low > high:
         yield Problem("min", low, f"greater than max = {high}", f"0 to {high}", f"lower `min`, or raise `max` to {low}")
-    if spec.get("per_zone") and not spec.get("zones"):
+    if spec["per_zone"] and not spec.get("zones"):
         yield Problem(
             "per_zone", True, "the pool does not name its zones", "`per_zone` together with `zones`",
             "name the pool's zones, or remove `per_zone`",
@@ -103,14 +104,15 @@ def _capacity(cloud: str, ladder: list[str]) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[Problem]:
-    machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
+def _interconnect(
+    cloud: str, spec: NodePoolSpec, zones: list[str], machines: list[hardware.MachineType]
+) -> Iterator[Problem]:
     kind, group = CLOUDS[cloud].interconnect_name, CLOUDS[cloud].placement_name
     for index, machine in enumerate(machines):
         path = f"machine_types[{index}]"
         if spec.get("scratch") and not machine.nvme_gb and not machine.local_ssds:
             yield Problem("scratch", True, f"{machine.name} has no local NVMe disk", "false", "remove it")
-        if spec.get("interconnect") and not machine.interconnects:
+        if spec["interconnect"] and not machine.interconnects:
             near = ", ".join(hardware.with_interconnect(machine)) or "none with such GPUs"
             yield Problem(
                 path, machine.name, f"has no {kind}, which `interconnect` requires", f"types that have it: {near}",
@@ -130,25 +132,23 @@ def _interconnect(cloud: str, spec: NodePoolSpec, zones: list[str]) -> Iterator[
             break
 
 
-def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
+def _machines(cloud: str, spec: NodePoolSpec, found: list[hardware.MachineType]) -> Iterator[Problem]:
     names = spec["machine_types"]
     if not names or (len(names) > 1 and not CLOUDS[cloud].several_machine_types):
         yield Problem(
             "machine_types", names, "a pool needs a machine type" if not names else "a GKE pool has one machine type",
             "one name or more" if CLOUDS[cloud].several_machine_types else "one name", "name one machine type",
         )  # fmt: skip
-    interconnect = spec.get("interconnect", False)
-    known: list[hardware.MachineType] = []
+    known = {machine.name: machine for machine in found}
     for index, name in enumerate(names):
         path = f"machine_types[{index}]"
-        machine = hardware.find(cloud, name)
+        machine = known.get(name)
         if machine is None:
             yield hardware.unknown(cloud, name, path)
             continue
         if name in names[:index]:
             yield Problem(path, name, "named twice", "each type once", "remove one of them")
-        known.append(machine)
-        if not machine.offered and not spec.get("accept_withdrawn", False):
+        if not machine.offered and not spec["accept_withdrawn"]:
             later = ", ".join(hardware.successors(machine))
             yield Problem(
                 path, name, "withdrawn: the cloud no longer describes this type", f"its successors: {later}",
@@ -164,27 +164,27 @@ def _machines(cloud: str, spec: NodePoolSpec) -> Iterator[Problem]:
                 "types with whole GPUs", "choose another, and share its GPU between pods",
             )  # fmt: skip
         yield from _accelerator(cloud, machine, spec, path)
-        if machine.offered and "spot" in spec.get("capacity", []) and not machine.spot:
+        if machine.offered and "spot" in spec["capacity"] and not machine.spot:
             yield Problem(
                 path, name, "not offered as spot", "a `capacity` without spot", "remove spot, or choose another type"
             )
-    yield from _shape(known, interconnect)
+    yield from _shape(found, spec["interconnect"])
 
 
-def _shape(machines: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
+def _shape(found: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
     """Machine types that do not fit together. The Cluster Autoscaler assumes that every node has the group's first
     type, so no other type may be smaller (its AWS README, "Using Mixed Instances Policies")."""
-    names = [machine.name for machine in machines]
-    if len({(each.gpus, each.arch, each.interconnects if interconnect else 0) for each in machines}) > 1:
+    names = [machine.name for machine in found]
+    if len({(each.gpus, each.arch, each.interconnects if interconnect else 0) for each in found}) > 1:
         yield Problem(
             "machine_types", names, "types of different shape: the autoscaler assumes that all are like the first",
             "types with the same number of GPUs, the same architecture and, with `interconnect`, as many interfaces",
             "make a pool for each shape",
         )  # fmt: skip
         return
-    least = [each for each in machines if all(_holds(other, each) for other in machines)]
-    if machines and machines[0] not in least:
-        sizes = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in machines)
+    least = [each for each in found if all(_holds(other, each) for other in found)]
+    if found and found[0] not in least:
+        sizes = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in found)
         yield Problem(
             "machine_types", names,
             f"the autoscaler assumes that all are like the first, but another is smaller ({sizes}): pods that fit only "
@@ -199,16 +199,16 @@ def _holds(machine: hardware.MachineType, other: hardware.MachineType) -> bool:
 
 def warnings(cloud: str, spec: NodePoolSpec) -> Iterator[str]:
     """Settings that work on both clouds but are rarely intended, for a pool that has no `problems`."""
-    machines = [machine for name in spec["machine_types"] if (machine := hardware.find(cloud, name))]
-    models = list(dict.fromkeys(machine.gpu for machine in machines if machine.gpu))
+    found = machines(cloud, spec)
+    models = list(dict.fromkeys(machine.gpu for machine in found if machine.gpu))
     if len(models) > 1:
         yield f"machine_types: the cloud chooses nodes with {' or '.join(models)}; a job may get another GPU each time"
-    elif len({(machine.vcpu, machine.memory_mib) for machine in machines}) > 1:
+    elif len({(machine.vcpu, machine.memory_mib) for machine in found}) > 1:
         yield (
-            f"machine_types: sizes differ; the autoscaler plans pods for {machines[0].name}, and larger machines cost "
+            f"machine_types: sizes differ; the autoscaler plans pods for {found[0].name}, and larger machines cost "
             "more for the same pods"
         )
-    ladder = spec.get("capacity", ["on_demand"])
+    ladder = spec["capacity"]
     if behind := ladder[ladder.index("on_demand") + 1 :] if "on_demand" in ladder else []:
         yield (
             f"capacity: {' and '.join(behind)} after on_demand is tried only if on_demand is refused; "

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import hardware
+from . import arguments, hardware
 from .clouds import CLOUDS
 from .pool_spec import NodePoolSpec
 from .taints import GPU_KEY, Taint, gpu_taint
@@ -52,8 +52,8 @@ class Pool:
 
     name: str
     """Name of the pool."""
-    machine_types: tuple[str, ...]
-    """Machine types; the autoscaler assumes that all are like the first."""
+    machines: tuple[hardware.MachineType, ...]
+    """Machine types with their facts; the autoscaler assumes that all are like the first."""
     min: int
     """Fewest nodes, over all zones."""
     max: int
@@ -80,6 +80,11 @@ class Pool:
     """Interfaces for multi-node training per node."""
     placement: bool
     """Whether nodes are placed close together."""
+
+    @property
+    def machine_types(self) -> tuple[str, ...]:
+        """Names of the machine types."""
+        return tuple(machine.name for machine in self.machines)
 
     @property
     def rungs(self) -> "list[Rung]":
@@ -110,14 +115,14 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         KeyError: the cloud has no such machine type.
     """
     of = CLOUDS[cloud]
-    hardware.declare(cloud, spec["machine_types"], declared_facts(spec))
-    machine = hardware.find(cloud, spec["machine_types"][0])
-    if machine is None:
-        raise KeyError(f"resolve() before problems(): {spec['machine_types'][0]}")
-    machines = [found for each in spec["machine_types"] if (found := hardware.find(cloud, each))]
+    found = machines(cloud, spec)
+    if [machine.name for machine in found] != list(spec["machine_types"]):
+        raise KeyError(f"resolve() before problems(): {', '.join(spec['machine_types'])}")
+    machine = found[0]
     only_here: Mapping[str, Any] = {**spec}  # what one cloud's spec adds to the common part
+    spec = arguments.cleaned(NodePoolSpec, spec)
     accelerator = spec.get("accelerator")
-    interconnect, capacity = spec.get("interconnect", False), tuple(spec.get("capacity", ["on_demand"]))
+    interconnect, capacity = spec["interconnect"], tuple(spec["capacity"])
     gpus, gpu = machine.gpus, machine.gpu
     if accelerator and not gpus:
         gpus, gpu = accelerator.get("count", 1), accelerator["type"]
@@ -125,7 +130,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     own_taints = spec.get("taints", [])
     derived = []
     if gpus:
-        accelerators = {of.accelerator_label: _accelerator_label(machines)} if of.accelerator_label else {}
+        accelerators = {of.accelerator_label: _accelerator_label(found)} if of.accelerator_label else {}
         labels = {GPU_PRESENT_LABEL: "true", **accelerators, **labels}
         if all(taint["key"] != GPU_KEY for taint in own_taints):
             derived = [gpu_taint(cloud)]
@@ -134,10 +139,10 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     if of.ladder_label and len(capacity) > 1:
         labels = {of.ladder_label: name, **labels}
         derived.append({"key": of.ladder_label, "value": name, "effect": "NoSchedule"})
-    times = len(spec.get("zones", [])) if spec.get("per_zone") else 1
+    times = len(spec.get("zones", [])) if spec["per_zone"] else 1
     return Pool(
         name=name,
-        machine_types=tuple(spec["machine_types"]),
+        machines=tuple(found),
         min=spec["min"] * times,
         max=spec["max"] * times,
         labels=labels,
@@ -149,16 +154,17 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         gpu=gpu,
         arch=machine.arch,
         # The lowest of the types: a pod can rely only on that.
-        scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in machines),
+        scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in found),
         interconnects=machine.interconnects if interconnect else 0,
         placement=spec.get("placement", interconnect and capacity != ("reserved",)),
     )
 
 
-def declared_facts(spec: NodePoolSpec) -> hardware.MachineFacts | None:
-    """The facts in the spec about a machine type that the table does not have; only EKS specs can have them."""
-    only_here: Mapping[str, Any] = {**spec}
-    return only_here.get("machine")
+def machines(cloud: str, spec: NodePoolSpec) -> list[hardware.MachineType]:
+    """The machine types of the spec that are known, by the table or by the facts in the spec."""
+    only_here: Mapping[str, Any] = {**spec}  # only specs of EKS have facts
+    found = (hardware.find(cloud, name, only_here.get("machine")) for name in spec["machine_types"])
+    return [machine for machine in found if machine]
 
 
 def _accelerator_label(machines: list[hardware.MachineType]) -> str:

@@ -2,17 +2,16 @@
 of a bucket that they show."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pulumi_kubernetes as k8s
 
-from .checks import Problem
+from .checks import OBJECT_NAME, Problem
 
 CAPACITY = "1Pi"
 """Size of a volume over a bucket: a claim may ask for any size up to this one, and the driver ignores it."""
 
-_CLAIM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 # The characters that object stores call safe, without those that have a meaning in a policy, in a condition (* ? $ and
@@ -22,10 +21,32 @@ _PREFIX = re.compile(r"([A-Za-z0-9!_.()=@:+-]+/)*[A-Za-z0-9!_.()=@:+-]+/?")
 
 def claim_problems(path: str, claim: str) -> Iterator[Problem]:
     """`claim` is a valid name for a PersistentVolumeClaim."""
-    if not _CLAIM.fullmatch(claim):
+    if not OBJECT_NAME.fullmatch(claim):
         yield Problem(
             path, claim, "not a valid name of a claim", "lower-case letters, digits, '-' and '.'", "correct it"
         )
+
+
+def children(name: str, buckets: Iterable[str]) -> dict[str, str]:
+    """Names of the volumes as resources of the component `name` → their paths in its arguments."""
+    return {f"{name}-{each}": f"buckets.{each}" for each in buckets}
+
+
+def claims_problems(wanted: Mapping[str, tuple[str, str]], field: str) -> Iterator[Problem]:
+    """No claim gets two volumes: Kubernetes binds it to one of them, and the other stays without a claim.
+
+    Args:
+        wanted: name of a volume → namespace and name of its claim.
+        field: the field with the name of the claim.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for name, claim in wanted.items():
+        if claim in first:
+            yield Problem(
+                f"buckets.{name}.{field}", claim[1], f"the claim of buckets.{first[claim]} in the namespace {claim[0]}",
+                "a claim of its own for each volume", "write another name, or another namespace",
+            )  # fmt: skip
+        first.setdefault(claim, name)
 
 
 def name_problems(path: str, name: str, value: Any, taken: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,4 +1,5 @@
-"""Writes all generated documentation: docs/api, Pulumi.yaml's keys, docs/pools.md, and the clouds' pictures and tables.
+"""Writes all generated documentation: docs/api, Pulumi.yaml's keys, tables of docs/pools.md and docs/upgrades.md,
+and the clouds' pictures and tables.
 
     make pages                    writes the pages
     python -m pages --check       exits 1, with instructions, if a page is not up to date

@@ -1,53 +1,51 @@
 """What a change of the stack's file does to an existing environment: it is refused, or a preview warns of its effects.
 
-One table for each cloud (`aws/changes.py`, `gcp/changes.py`) has a rule for every field. The errors and warnings here
-and the table in docs/upgrades.md are made from it. A test compares it with what the engine would do.
+Every field has a rule: fields of pools in the clouds' node pools (`CHANGES`), others here (`COMMON`) or in the cloud's
+`changes.py`. The errors and warnings here, and tables in the documentation, are made from them. A test compares them
+with what the engine would do.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from enum import Enum
 from typing import Any
 
 import pulumi
 from pydantic.alias_generators import to_camel
 
-from components import arguments, pools
+from components import arguments, changes, pools
 from components.arguments import Shape
+from components.changes import IN_PLACE, Effect, Rule, refused
 from components.checks import Problem
 
-from . import living, on
+from . import deployed, on
 from .environment import Environment
 from .section import Section
 
-
-class Effect(Enum):
-    """What a change of a field does. The values are the text in warnings and in docs/upgrades.md."""
-
-    IN_PLACE = "in place"
-    ROLLS = "nodes are replaced"
-    NEW_POOL = "new nodes are added, then the old ones are deleted"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The effect of a change of one field. `note`: a detail in one clause; for a refused change, the reason."""
-
-    effect: Effect
-    note: str = ""
-
-
-IN_PLACE = Rule(Effect.IN_PLACE)
-ROLLS = Rule(Effect.ROLLS)
-NEW_POOL = Rule(Effect.NEW_POOL)
+COMMON: dict[str, Rule] = {
+    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+    "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
+    "cluster.name": refused("a cluster cannot be renamed"),
+    "cluster.publicAccessCidrs": IN_PLACE,
+    "cluster.privateAccessCidrs": IN_PLACE,
+    "cluster.logTypes": IN_PLACE,
+    "storage.buckets": IN_PLACE,
+    "addons": IN_PLACE,
+    "charts": IN_PLACE,
+    "images": IN_PLACE,
+    "deletionProtection": IN_PLACE,
+}
+"""The effects that are the same on every cloud, by path. A field inside another one has its rule, unless it has its
+own."""
 
 
-def refused(reason: str) -> Rule:
-    """A field that cannot change while the environment exists."""
-    return Rule(Effect.REFUSED, reason)
+def rules(cloud: str, own: Mapping[str, Rule], of_pools: Mapping[str, Rule]) -> dict[str, Rule]:
+    """Every field of the file by path → its rule. `own`: by path; `of_pools`: by the names of a pool's fields."""
+    camel = {f"nodePools.*.{'.'.join(map(to_camel, field.split('.')))}": rule for field, rule in of_pools.items()}
+    found = {**COMMON, **own, **camel}
+    paths = [*(path for path in found if ":" in path), *fields(on.shape(cloud))]
+    return {path: rule for path in paths if (rule := changes.of(path, found))}
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
     Raises:
         pulumi.RunError: one error that lists every change that cannot be made while the environment exists.
     """
-    found = living.read(providers)
-    of_cloud, now = on.changes(environment.config.cloud), settings(replace(environment, living=found))
-    environment = replace(environment, living=found)
+    found = deployed.read(providers)
+    of_cloud, now = on.changes(environment.config.cloud), settings(replace(environment, deployed=found))
+    environment = replace(environment, deployed=found)
     problems = list(_fixed(of_cloud.facts(environment, found), now, of_cloud.RULES))
     if found.objects and now != found.settings:
         groups = of_cloud.groups(environment, found, providers[0])
@@ -177,7 +175,7 @@ def _at(settings: Mapping[str, Any], path: str) -> Any:
 
 def removal_problems(environment: Environment, path: str) -> Iterator[Problem]:
     """A protected file system that the file no longer has. The engine applies the protection of the last `up`."""
-    if environment.living.settings.get("deletionProtection", environment.config.deletion_protection):
+    if environment.deployed.settings.get("deletionProtection", environment.config.deletion_protection):
         yield Problem(
             path, None, "it is no longer in the file, but gpuyard:deletionProtection protects it and its data",
             "the former value", "restore it; or copy its data, set gpuyard:deletionProtection: false, run `pulumi up`, "

@@ -6,6 +6,7 @@ protect nothing.
 """
 
 import difflib
+import functools
 import inspect
 import re
 import typing
@@ -41,7 +42,6 @@ _SPLIT = {
     "gcp:credentials": f"{_ENVIRONMENT}: GOOGLE_APPLICATION_CREDENTIALS, and gcloud auth login --cred-file",
     "gcp:externalCredentials": f"{_ENVIRONMENT}: GOOGLE_APPLICATION_CREDENTIALS, and gcloud auth login --cred-file",
 }
-_NUMBERS = ("max_retries", "token_bucket_rate_limiter_capacity")
 _ACCOUNT = re.compile(r"\d{12}")
 _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+")
 _SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com")
@@ -65,10 +65,7 @@ class CloudKeys:
         for argument, name in _arguments(cloud).items():
             key = f"{cloud}:{name}"
             if key in self.values:
-                value = self.values[key]
-                if isinstance(value, int) and not isinstance(value, bool) and argument not in _NUMBERS:
-                    value = str(value)  # text of digits is read as a number
-                found[argument] = pulumi.Output.secret(value) if key in self.secret else value
+                found[argument] = pulumi.Output.secret(self.values[key]) if key in self.secret else self.values[key]
         return found
 
     @property
@@ -95,6 +92,7 @@ def _arguments(cloud: str) -> dict[str, str]:
     return {name: to_camel(name) for name in _signature(cloud)}
 
 
+@functools.cache
 def _signature(cloud: str) -> Mapping[str, inspect.Parameter]:
     # Imported here, so that the other cloud's SDK is never loaded.
     if cloud == hardware.AWS:
@@ -107,7 +105,7 @@ def _signature(cloud: str) -> Mapping[str, inspect.Parameter]:
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
-    str: ((str, int, float), "text"),  # text of digits is read as a number
+    str: ((str,), "text"),
     Sequence: ((list,), "a list"),
 }
 
@@ -117,6 +115,14 @@ def _kind(cloud: str, name: str) -> tuple[tuple[type, ...], str]:
     hints = {to_camel(argument): parameter.annotation for argument, parameter in _signature(cloud).items()}
     first = typing.get_args(hints[name])[0]
     return _KINDS.get(typing.get_origin(first) or first, ((dict,), "a map"))
+
+
+def is_text(cloud: Any, key: str) -> bool:
+    """Whether the cloud's provider takes the key's value as text, even if it looks like a number: a profile 1.10."""
+    namespace, _, name = key.partition(":")
+    if namespace != cloud or cloud not in CLOUDS or name not in _arguments(cloud).values():
+        return False
+    return str in _kind(cloud, name)[0]
 
 
 def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from components.clouds import AWS, CLOUDS
 from . import cloud_keys, on
 from .cloud_keys import CloudKeys
 from .config import KEYS
-from .living import Living
+from .deployed import DeployedState
 from .section import Section
 
 PROJECT = "gpuyard"
@@ -37,7 +37,7 @@ class Environment:
     """The keys of the clouds' providers."""
     file: str
     """Name of the stack's file."""
-    living: Living = field(default_factory=Living)
+    deployed: DeployedState = field(default_factory=DeployedState)
     """Its existing resources; empty before `changes.compared` has read them."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Current number of nodes by the logical name of their group; empty before `changes.compared`."""
@@ -67,7 +67,7 @@ class Environment:
     @property
     def node_pools(self) -> dict[str, Any]:
         """The pools as arguments of the library: specs of this cloud."""
-        return {name: pool.arguments() for name, pool in self.config.node_pools.items()}
+        return {name: arguments.cleaned(pool.shape, pool.written) for name, pool in self.config.node_pools.items()}
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raises `pulumi.RunError` that lists the problems of this config, if there are any."""
@@ -103,6 +103,7 @@ def load() -> Environment:
     """
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    cloud = raw.get("cloud", AWS)
     # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
@@ -111,7 +112,7 @@ def load() -> Environment:
         present={key.split(":", 1)[1] for key in everything if key not in others},
         stack=pulumi.get_stack(),
         keys=CloudKeys(
-            {key: _typed(text) for key, text in others.items()},
+            {key: _typed(text, cloud_keys.is_text(cloud, key)) for key, text in others.items()},
             frozenset(key for key in others if runtime_config.is_config_secret(key)),
         ),
     )
@@ -138,7 +139,7 @@ def parse(
         problems.append(Problem("node_pools", {}, "has no pool", "at least 1 pool by its name", "add a pool"))
     if any(each.wrong != arguments.UNKNOWN or "." in each.path for each in found) or not raw["nodePools"]:
         _refuse(problems, stack)
-    config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel))
+    config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel, defaults=False))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
     # An unknown section hides no other mistake.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
@@ -159,9 +160,11 @@ def _declared() -> list[str]:
     return [to_camel(name) for name in KEYS]
 
 
-def _typed(text: str) -> Any:
+def _typed(text: str, is_text: bool = False) -> Any:
+    """The value of a key, which the engine passes as JSON or as text. `is_text`: a number is text as well."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return text if is_text and not isinstance(value, (list, dict)) else value
     except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
         return text
 

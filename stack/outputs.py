@@ -8,8 +8,9 @@ import pulumi
 from components.pools import resolve_all
 
 from .changes import settings
+from .deployed import SETTINGS
 from .environment import Environment
-from .living import SETTINGS
+from .section import Section
 
 
 def export(
@@ -25,6 +26,7 @@ def export(
     pulumi.export("kubeconfig", cluster.kubeconfig)
     pulumi.export("connectCommand", cluster.connect_command)
     pulumi.export("nodePools", {name: _pool(pool) for name, pool in _pools(environment).items()})
+    pulumi.export("nodePoolSpecs", {name: _spec(pool) for name, pool in environment.config.node_pools.items()})
     pulumi.export("storageClasses", storage.storage_class_names)
     pulumi.export("releases", dict(releases))
     # The next run compares its file with this one. Secret, because a value in the file may be.
@@ -33,6 +35,12 @@ def export(
 
 def _pools(environment: Environment) -> dict[str, Any]:
     return resolve_all(environment.config.cloud, environment.node_pools)
+
+
+def _spec(pool: Section) -> dict[str, Any]:
+    """A pool as the library's components take it, for programs that add something to the cluster. Not its
+    `node_settings`, which may have a password of a registry: the output is not secret."""
+    return pool.arguments("node_settings")
 
 
 def _pool(pool: Any) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """A part of the config as the program reads it: declared fields as attributes, with their defaults filled in."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from components import arguments
 from components.arguments import Field, Shape
+
+A = TypeVar("A")
 
 
 class Section:
@@ -34,6 +36,17 @@ class Section:
     def arguments(self, *without: str) -> dict[str, Any]:
         """The values in the file as arguments of the library. `without`: fields to omit."""
         return {name: value for name, value in self.written.items() if name not in without}
+
+
+def complete(declared: type[A], values: Mapping[str, Any]) -> A:
+    """The values as arguments of the library: with the declared defaults, and without None. Required arguments that
+    only other components know may be missing.
+
+    Raises:
+        KeyError: there is no such argument.
+    """
+    arguments.shape(declared).only(*values)
+    return arguments.cleaned(declared, values)
 
 
 def _value(field: Field, written: Any) -> Any:

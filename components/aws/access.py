@@ -2,7 +2,7 @@
 access policies."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict
 
 import pulumi
@@ -92,6 +92,11 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
     if wrong:
         allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
         yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
+
+
+def children(name: str, entries: Iterable[str]) -> dict[str, str]:
+    """Names of the entries as resources of the cluster `name` → their paths in its arguments."""
+    return {f"{name}-access-{who}": f"access.{who}" for who in entries}
 
 
 def warnings(entries: Mapping[str, Access]) -> Iterator[str]:

@@ -16,7 +16,6 @@ from ..versions import EKS_ADDONS, EKS_SUPPORT
 from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
 
-NAMESPACE = "kube-system"
 """Where EKS installs an add-on unless the add-on has a namespace of its own."""
 
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
@@ -119,11 +118,13 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
     wanted = args.get("versions", {}).get(addon)
     if wanted is not None and not wrong:
         yield from version_problems(f"versions.{addon}", addon, wanted, version)
-    yield from checks.namespace("namespace", args.get("namespace", NAMESPACE))
+    yield from checks.namespace("namespace", args["namespace"])
     account = args.get("service_account")
     if account:
         yield from identity.account_problems("service_account", account)
-    elif any(args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn", "namespace")):
+    elif args["namespace"] != arguments.default(EksAddonArgs, "namespace") or any(
+        args.get(each) for each in ("policy_arns", "policy", "role_arn")
+    ):
         yield Problem(
             "service_account", account, "missing: nothing would have the permissions",
             "the name of the add-on's service account",
@@ -184,7 +185,7 @@ def _rights(args: EksAddonArgs, account: str) -> PodIdentityArgs:
     """The role of the service account. EKS creates the association, together with the add-on."""
     rights: PodIdentityArgs = {
         "cluster": args["cluster"],
-        "namespace": args.get("namespace", NAMESPACE),
+        "namespace": args["namespace"],
         "service_account": account,
         "policy_arns": args.get("policy_arns", []),
         "associate": False,

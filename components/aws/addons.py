@@ -151,10 +151,7 @@ class Addon:
 
     def is_on(self, spec: EksAddonsSpec) -> bool:
         """Whether the spec, or its default, switches it on."""
-        if not self.toggle:
-            return True
-        wanted: Any = spec.get(self.toggle)
-        return arguments.shape(EksAddonsSpec).fields[self.toggle].default if wanted is None else wanted
+        return not self.toggle or arguments.cleaned(EksAddonsSpec, spec)[self.toggle]
 
     def waits_for(self, node_pools: Specs) -> list[str]:
         """Names of the pools that it waits for."""
@@ -199,13 +196,12 @@ class Addon:
 
 
 def _autoscaler(facts: ClusterFacts) -> dict[str, Any]:
-    minutes = facts.spec.get("scale_down_after_minutes")
     return {
         "cluster": facts.cluster,
         "kubernetes_version": facts.kubernetes_version,
         "region": facts.region,
         "node_pools": facts.node_pools,
-        **({} if minutes is None else {"scale_down_after_minutes": minutes}),
+        "scale_down_after_minutes": arguments.cleaned(EksAddonsSpec, facts.spec)["scale_down_after_minutes"],
     }
 
 

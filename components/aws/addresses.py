@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .. import hardware, pool_checks, pools
+from .. import checks, hardware, pool_checks, pools
 from ..checks import Problem
 from ..pools import NodePoolSpec, Pool
 
@@ -24,6 +24,8 @@ _PUBLIC_BITS = 6
 PREFIXES = (16, 28 - _PUBLIC_BITS)
 # Pods may have more: a network larger than /16 is added to the VPC in parts of /16, and a zone's block is at most one.
 PODS_PREFIXES = (16 - _BLOCK_BITS, 22)
+# EKS's range of Services, which is one of _RFC1918 (EKS API reference, KubernetesNetworkConfigRequest).
+_SERVICES_PREFIXES = (12, 24)
 
 # AWS reserves the first four addresses of a subnet and the last (VPC guide, "Subnet CIDR blocks").
 _KEPT_BY_AWS = 5
@@ -137,8 +139,19 @@ def association(cidr: str, pods_cidr: str) -> str:
     return vpc(pods_cidr)
 
 
-def sound(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
-    """The pools without problems of their own (which are reported elsewhere), resolved."""
+def services_problems(cidr: str) -> Iterator[Problem]:
+    """What is wrong with the range of a cluster's Services."""
+    wrong = list(checks.cidr("service_cidr", cidr, *_SERVICES_PREFIXES))
+    yield from wrong
+    if not wrong and not any(ipaddress.IPv4Network(cidr).subnet_of(each) for each in _RFC1918):
+        yield Problem(
+            "service_cidr", cidr, "EKS accepts private networks only",
+            "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", "write 172.20.0.0/16",
+        )  # fmt: skip
+
+
+def valid_pools(specs: Mapping[str, NodePoolSpec], zones: list[str]) -> dict[str, Pool]:
+    """Resolves the pools that have no problems; the problems of the others are reported elsewhere."""
     return {
         name: pools.resolve(hardware.AWS, name, spec)
         for name, spec in specs.items()
@@ -167,8 +180,7 @@ def of_pool(pool: Pool, zones: list[str], most: int = pools.MAX_NODES) -> dict[s
     A node needs one address for itself and one for the interface of its pods; EFA-only interfaces have none. With
     several machine types, the lowest number of pods applies to all."""
     own = list(pool.zones) or zones
-    machines = [machine for name in pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-    slots = math.ceil(min(map(pods_per_node, machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
+    slots = math.ceil(min(map(pods_per_node, pool.machines)) / _PREFIX_SIZE) + _WARM_PREFIXES
     nodes = math.ceil(min(pool.max, most) / len(own)) * len(pool.capacity)
     return {zone: Need(nodes, nodes * (slots * _PREFIX_SIZE + 1)) for zone in own}
 

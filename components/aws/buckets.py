@@ -15,9 +15,9 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, volumes
+from .. import arguments, checks, child_names, volumes
 from ..checks import Problem
-from . import bucket_names, drivers, lustre
+from . import bucket_names, drivers, lustre, regions
 from .addon import EksAddon
 from .roles import Roles
 
@@ -113,7 +113,7 @@ def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str]) -> dict[str
         if below:
             listing["Condition"] = {**owned, "StringLike": {"s3:prefix": f"{below}*"}}
         actions = ["s3:GetObject"]
-        if bucket.get("writable", False):
+        if bucket["writable"]:
             actions += ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
         objects = {"Effect": "Allow", "Action": actions, "Resource": f"{arn}/{below}*", "Condition": owned}
         statements += [listing, objects]
@@ -136,7 +136,11 @@ class S3Buckets(pulumi.ComponentResource):
     """Names of the volumes, in alphabetical order."""
 
     def __init__(self, name: str, args: S3BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"S3Buckets {name}", S3BucketsArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"S3Buckets {name}", S3BucketsArgs, args, problems, drivers.problems,
+            lambda given: regions.format_problems("region", given["region"]),
+            lambda given: child_names.problems("S3Buckets", name, opts, volumes.children(name, given["buckets"])),
+        )  # fmt: skip
         super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(
@@ -169,7 +173,7 @@ class S3Buckets(pulumi.ComponentResource):
     def _volume(
         self, name: str, volume: str, bucket: S3Bucket, region: str, driver: EksAddon
     ) -> k8s.core.v1.PersistentVolume:
-        writable = bucket.get("writable", False)
+        writable = bucket["writable"]
         # The region, because pods cannot read it from the node's metadata, as Mountpoint would. `allow-other`, because
         # training does not always run as root.
         options = [f"region {region}", "allow-other"]

@@ -1,7 +1,6 @@
 """The EKS cluster: API server and its logs, the key that encrypts its secrets, the role of its nodes, and the add-ons
 without which no node becomes ready."""
 
-import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -13,16 +12,14 @@ import pulumi_aws as aws
 import pulumi_eks as eks
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, node_role, retention, roles, support
+from . import access, addon, addresses, node_role, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
-# EKS API reference, KubernetesNetworkConfigRequest.
-_PRIVATE = [ipaddress.IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # EKS's quota of ranges for the public endpoint, which cannot be raised (EKS user guide, "Service quotas"); a security
 # group holds 60 rules in each direction (VPC quota), and others need some of them.
@@ -89,32 +86,22 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
         allowed = "1 to 100 letters, digits and '-' of ASCII, '-' not first"
         yield Problem("cluster_name", name, "not a valid EKS cluster name", allowed, "rename it")
     yield from checks.one_of("version", version, support.VERSIONS)
-    yield from checks.one_of("support", args.get("support", "standard"), support.POLICIES)
+    yield from checks.one_of("support", args["support"], support.POLICIES)
     for index, cidr in enumerate(args.get("public_access_cidrs", [])):
         yield from _public(f"public_access_cidrs[{index}]", cidr)
     for index, cidr in enumerate(args.get("private_access_cidrs", [])):
         yield from checks.cidr(f"private_access_cidrs[{index}]", cidr)
     yield from checks.listed("public_access_cidrs", args.get("public_access_cidrs", []), MOST_CIDRS)
     yield from checks.listed("private_access_cidrs", args.get("private_access_cidrs", []), MOST_CIDRS)
-    for index, kind in enumerate(args.get("log_types", [])):
+    for index, kind in enumerate(args["log_types"]):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
-    yield from retention.problems("log_days", args.get("log_days", 90), off=False)
+    yield from retention.problems("log_days", args["log_days"], off=False)
     yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version)
     if (services := args.get("service_cidr")) is not None:
-        yield from _services(services)
+        yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
-
-
-def _services(cidr: str) -> Iterator[Problem]:
-    wrong = list(checks.cidr("service_cidr", cidr, 12, 24))
-    yield from wrong
-    if not wrong and not any(ipaddress.IPv4Network(cidr).subnet_of(each) for each in _PRIVATE):
-        yield Problem(
-            "service_cidr", cidr, "EKS accepts private networks only",
-            "in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", "write 172.20.0.0/16",
-        )  # fmt: skip
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
@@ -135,7 +122,7 @@ def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
     """What works but deserves a look: who has access, and the end of the version's support. `today`: in UTC, as EKS
     counts."""
     yield from access.warnings(args.get("access", {}))
-    yield from support.warnings(args["version"], args.get("support", "standard"), today)
+    yield from support.warnings(args["version"], args["support"], today)
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -170,11 +157,20 @@ class EksCluster(pulumi.ComponentResource):
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags)
+        args = arguments.checked(
+            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            # pulumi-eks names the role of the control plane.
+            lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
+            if not given.get("roles", {}).get("cluster")
+            else [],
+            lambda given: child_names.problems(
+                "EksCluster", name, opts, access.children(name, given.get("access", {}))
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
-        protected = args.get("deletion_protection", True)
+        protected = args["deletion_protection"]
         public_cidrs = args.get("public_access_cidrs", [])
 
         key = aws.kms.Key(
@@ -197,7 +193,7 @@ class EksCluster(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"/aws/eks/{args['cluster_name']}/cluster",
-            retention_in_days=args.get("log_days", 90),
+            retention_in_days=args["log_days"],
             tags=tags,
             # The audit log of a cluster that must be kept must be kept as well.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
@@ -214,10 +210,8 @@ class EksCluster(pulumi.ComponentResource):
             endpoint_public_access=bool(public_cidrs),
             public_access_cidrs=public_cidrs or None,
             encryption_config_key_arn=key.arn,
-            enabled_cluster_log_types=args.get("log_types", list(LOG_TYPES[:3])),
-            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(
-                support_type=support.POLICIES[args.get("support", "standard")]
-            ),
+            enabled_cluster_log_types=args["log_types"],
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=support.POLICIES[args["support"]]),
             # We create node pools and add-ons; EKS's own security group covers nodes and control plane.
             kubernetes_service_ip_address_range=args.get("service_cidr"),
             skip_default_node_group=True,
@@ -230,14 +224,14 @@ class EksCluster(pulumi.ComponentResource):
             create_oidc_provider=False,
             create_instance_role=False,
             deletion_protection=protected,
-            service_role=self._ready_role(name, args),
+            service_role=self._existing_role(name, args),
             provider_credential_opts=_credentials(args),
             tags=tags,
             # No change of an argument may replace a cluster.
             opts=pulumi.ResourceOptions(parent=self, protect=protected, depends_on=[logs]),
         )
         access.entries(name, args.get("access", {}), cluster, tags, self)
-        ways_in = [
+        endpoint_rules = [
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-api-from-{cidr.replace('/', '-')}",
                 security_group_id=cluster.eks_cluster.vpc_config.cluster_security_group_id,
@@ -308,7 +302,7 @@ class EksCluster(pulumi.ComponentResource):
         self.kubernetes_version = cluster.eks_cluster.version
         # Access to the endpoint needs one of these rules: they exist before the kubeconfig is used, and outlive its
         # use.
-        known = pulumi.Output.all(cluster.kubeconfig_json, *ways_in)
+        known = pulumi.Output.all(cluster.kubeconfig_json, *endpoint_rules)
         self.kubeconfig = pulumi.Output.secret(known.apply(lambda values: _logged_in(values[0], args)))
         region = cluster.eks_cluster.arn.apply(lambda arn: arn.split(":")[3])
         self.connect_command = pulumi.Output.format("aws eks update-kubeconfig --region {} --name {}", region, eks_name)
@@ -330,12 +324,12 @@ class EksCluster(pulumi.ComponentResource):
             }
         )
 
-    def _ready_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
+    def _existing_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
         """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
-        ready = args.get("roles", {}).get("cluster")
-        if not ready:
+        existing = args.get("roles", {}).get("cluster")
+        if not existing:
             return None
-        return aws.iam.Role.get(f"{name}-role", roles.name_of(ready), opts=pulumi.ResourceOptions(parent=self))
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(existing), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

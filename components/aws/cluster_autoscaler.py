@@ -14,12 +14,11 @@ from ..checks import Problem
 from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
-from . import served_pools, tags
+from . import regions, served_pools, tags
 from .identity import PodIdentity
 from .pool_spec import EksNodePoolSpec
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
-IDLE_MINUTES = 10
 """Minutes for which a node is idle before it is removed, by default."""
 
 _IDLE_RANGE = (1, 1440)
@@ -153,7 +152,7 @@ def expander_priorities(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, 
 
 def idle_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with `scale_down_after_minutes`."""
-    (low, high), minutes = _IDLE_RANGE, args.get("scale_down_after_minutes", IDLE_MINUTES)
+    (low, high), minutes = _IDLE_RANGE, args["scale_down_after_minutes"]
     if not low <= minutes <= high:
         yield Problem(
             "scale_down_after_minutes", minutes, "out of range", f"{low} to {high} minutes",
@@ -186,7 +185,10 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     """Name of the Helm release."""
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems)
+        args = arguments.checked(
+            f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems,
+            lambda given: regions.format_problems("region", given["region"]),
+        )  # fmt: skip
         super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         identity = PodIdentity(
             name,
@@ -200,14 +202,14 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        ladder = any(len(spec.get("capacity", [])) > 1 for spec in args["node_pools"].values())
+        ladder = any(len(spec["capacity"]) > 1 for spec in args["node_pools"].values())
         values: dict[str, Any] = {
             "cloudProvider": "aws",
             "awsRegion": args["region"],
             "autoDiscovery": {"clusterName": args["cluster"]},
             "image": {"tag": versions.CLUSTER_AUTOSCALER_IMAGE[args["kubernetes_version"]]},
             "rbac": {"serviceAccount": {"name": SERVICE_ACCOUNT}},
-            "extraArgs": _flags(args.get("scale_down_after_minutes", IDLE_MINUTES), ladder),
+            "extraArgs": _flags(args["scale_down_after_minutes"], ladder),
             "priorityClassName": "system-cluster-critical",
             # The level `restricted` of the Pod Security Standards. With the group it can read its Pod Identity token.
             "securityContext": {

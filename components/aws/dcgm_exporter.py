@@ -90,7 +90,7 @@ class DcgmExporter(pulumi.ComponentResource):
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.
-                "serviceMonitor": {"enabled": args.get("scrape", False), "honorLabels": True},
+                "serviceMonitor": {"enabled": args["scrape"], "honorLabels": True},
             },
             namespace=home.metadata.name,
             parent=self,

@@ -11,7 +11,9 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, network
+from ..hardware import AWS
+from ..pools import resolve_all
+from . import addresses, network, served_pools
 from .pool_spec import EksNodePoolSpec
 
 
@@ -70,6 +72,7 @@ def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
                 f"private_subnet_ids.{zone}", None, "missing: the zone has no subnet for nodes",
                 f"a private subnet in each of {', '.join(args['zones'])}", f"add one in {zone}, or remove the zone",
             )  # fmt: skip
+    yield from served_pools.problems(args.get("node_pools", {}), args["zones"])
 
 
 def _subnets(args: AwsExistingNetworkArgs) -> dict[str, dict[str, str]]:
@@ -192,7 +195,7 @@ class _Owned:
         yield from wrong
         if not wrong and "node_pools" in self._args:
             yield from self._room(looked)
-        if not wrong and self._args.get("needs_internet", False):
+        if not wrong and self._args["needs_internet"]:
             yield from self._ways_out(looked)
 
     def _look(self, path: str, subnet_id: str) -> aws.ec2.GetSubnetResult | Problem:
@@ -208,7 +211,7 @@ class _Owned:
     def _room(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
         """The pools at their maximum against the subnets, and against those that the owner keeps for pods."""
         zones = self._args["zones"]
-        needs = addresses.of_zones(addresses.sound(self._args.get("node_pools", {}), zones), zones)
+        needs = addresses.of_zones(resolve_all(AWS, self._args.get("node_pools", {})), zones)
         ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
         pods = self._for_pods([subnet.id for subnet in private.values()])
         for zone, subnet in private.items():

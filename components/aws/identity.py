@@ -9,13 +9,11 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import tags
 
-# Kubernetes: the name of a service account is a DNS subdomain (apimachinery, NameIsDNSSubdomain).
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class PodIdentityArgs(TypedDict):
@@ -71,7 +69,7 @@ def _policy_problems(arns: list[str]) -> Iterator[Problem]:
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
     """`account` is a valid name for a Kubernetes service account."""
-    if not _ACCOUNT.fullmatch(account):
+    if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a service account", "up to 253 lower-case letters, digits, '-' and '.'",
             "see `kubectl get serviceaccounts --all-namespaces`",
@@ -112,17 +110,24 @@ class PodIdentity(pulumi.ComponentResource):
     """ARN of the role."""
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"PodIdentity {name}", PodIdentityArgs, args, problems)
+        args = arguments.checked(
+            f"PodIdentity {name}", PodIdentityArgs, args, problems,
+            lambda _: component_names.iam_problems(name, "-policy", naming.IAM_POLICY_LIMIT),
+            lambda given: child_names.problems(
+                "PodIdentity", name, opts,
+                {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(given.get("policy_arns", []))},
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None
         """The role that was created; None with `role_arn`."""
-        ready = args.get("role_arn")
-        if ready is None or ready == "":
+        existing = args.get("role_arn")
+        if existing is None or existing == "":
             self.resource = self._role(name, args)
             self.role_arn = self.resource.arn
         else:
-            self.role_arn = pulumi.Output.from_input(ready)
-        if args.get("associate", True):
+            self.role_arn = pulumi.Output.from_input(existing)
+        if args["associate"]:
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",
                 cluster_name=args["cluster"],
@@ -153,9 +158,12 @@ class PodIdentity(pulumi.ComponentResource):
             opts=child,
         )
         for given in args.get("policy_arns", []):
-            label = f"{name}-{given.rsplit('/', 1)[-1]}"
-            aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=given, opts=child)
+            aws.iam.RolePolicyAttachment(_attachment(name, given), role=role.name, policy_arn=given, opts=child)
         policy = args.get("policy")
         if policy is not None:
             aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=pulumi.Output.json_dumps(policy), opts=child)
         return role
+
+
+def _attachment(name: str, arn: str) -> str:
+    return f"{name}-{arn.rsplit('/', 1)[-1]}"

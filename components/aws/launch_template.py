@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from ..hardware import AWS, find
 from . import user_data
 from .pool_spec import EksPool
 
@@ -160,8 +159,7 @@ def _interfaces(
     count = eks.pool.interconnects
     if not count:
         return None
-    machine = find(AWS, eks.pool.machine_types[0])
-    plain_first = machine is not None and machine.network_cards > count
+    plain_first = eks.pool.machines[0].network_cards > count
     kinds = [(0, _FIRST_DEVICE, "interface" if plain_first else "efa")]
     kinds += [(card, _OTHER_DEVICES, "efa-only") for card in range(1, count + plain_first)]
     return [

@@ -15,7 +15,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, volumes
 from ..checks import Problem
-from . import bucket_names, drivers
+from . import bucket_names, drivers, regions
 from .addon import EksAddon
 from .roles import Roles
 
@@ -87,14 +87,14 @@ def problems(args: FsxLustreArgs) -> Iterator[Problem]:
             "zone", args["zone"], "not a zone of the network", ", ".join(args["subnet_ids"]),
             "choose the zone of the GPU nodes, or add it to the network's zones",
         )  # fmt: skip
-    size = args.get("size_gib", SMALLEST_GIB)
+    size = args["size_gib"]
     if size != SMALLEST_GIB and (size <= 0 or size % STEP_GIB):
         larger = -(-size // STEP_GIB) * STEP_GIB if size > SMALLEST_GIB else SMALLEST_GIB
         yield Problem(
             "size_gib", size, "not a size that FSx for Lustre offers",
             f"{SMALLEST_GIB} GiB, {STEP_GIB} GiB and multiples of {STEP_GIB} GiB", f"write {larger}",
         )  # fmt: skip
-    throughput = args.get("throughput", THROUGHPUTS[0])
+    throughput = args["throughput"]
     if throughput not in THROUGHPUTS:
         yield Problem(
             "throughput", throughput, "not a throughput that FSx for Lustre offers",
@@ -162,13 +162,15 @@ class FsxLustre(pulumi.ComponentResource):
     """Mount name of the file system: the attribute `mountname` of a volume."""
 
     def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems, regions.subnet_problems
+        )
         super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")
-        size = args.get("size_gib", SMALLEST_GIB)
+        size = args["size_gib"]
         # FSx makes no backup of a file system that is linked to a bucket (API reference, CreateBackup).
-        backups = args.get("backups", False) and not s3
+        backups = args["backups"] and not s3
         driver = EksAddon(
             f"{name}-fsx-csi",
             {
@@ -193,7 +195,7 @@ class FsxLustre(pulumi.ComponentResource):
             deployment_type="PERSISTENT_2",
             storage_type="SSD",
             storage_capacity=size,
-            per_unit_storage_throughput=args.get("throughput", THROUGHPUTS[0]),
+            per_unit_storage_throughput=args["throughput"],
             file_system_type_version=_LUSTRE,
             subnet_ids=args["subnet_ids"][args["zone"]],
             security_group_ids=[group.id],
@@ -210,7 +212,7 @@ class FsxLustre(pulumi.ComponentResource):
                 # FSx refuses to create a file system whose security group does not admit Lustre.
                 depends_on=rules,
                 # It holds data sets and checkpoints.
-                protect=args.get("deletion_protection", True),
+                protect=args["deletion_protection"],
             ),
         )
         linked: list[pulumi.Resource] = []

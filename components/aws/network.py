@@ -1,6 +1,7 @@
 """The VPC that a cluster lives in: private subnets for nodes, public ones for load balancers and NAT, and optionally
 addresses for pods, interface endpoints and a flow log."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
@@ -60,11 +61,11 @@ def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
             "cidr", args["cidr"], reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
             "write 10.0.0.0/16, or a range that is free in your company",
         )  # fmt: skip
-    yield from checks.one_of("nat", args.get("nat", "single"), NAT_MODES)
+    yield from checks.one_of("nat", args["nat"], NAT_MODES)
     yield from zone_problems(args["zones"], region)
     yield from _pods(args)
-    yield from endpoints.problems(args.get("interface_endpoints", []), args.get("nat", "single"))
-    yield from retention.problems("flow_log_days", args.get("flow_log_days", 0), off=True)
+    yield from endpoints.problems(args.get("interface_endpoints", []), args["nat"])
+    yield from retention.problems("flow_log_days", args["flow_log_days"], off=True)
 
 
 def _common(args: AwsNetworkArgs) -> Iterator[Problem]:
@@ -92,7 +93,7 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
 
 def region_of(zones: list[str]) -> str:
     """The region of the first zone, by its name."""
-    return zones[0][:-1] if zones else ""
+    return re.sub(r"(?<=\d)[a-z]$", "", zones[0]) if zones else ""
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
@@ -147,7 +148,7 @@ class AwsNetwork(pulumi.ComponentResource):
             enable_dns_support=True,
             tags=self._tags("vpc"),
             # Nothing that is in this VPC could move to another one.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default",
@@ -193,7 +194,7 @@ class AwsNetwork(pulumi.ComponentResource):
             endpoints.interface_endpoints(
                 name, vpc.id, region, account, wanted, inside, networks, args.get("tags", {}), self
             )
-        if days := args.get("flow_log_days", 0):
+        if days := args["flow_log_days"]:
             role = args.get("roles", {}).get("flow_log", "")
             flow_log.flow_log(
                 f"{name}-flow-log", vpc.id, args["cluster_name"], region, days, self._tags("flow-log"), self, role
@@ -251,7 +252,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     def _gateways(self, public: dict[str, aws.ec2.Subnet], to_internet: aws.ec2.Route) -> dict[str, aws.ec2.NatGateway]:
         """Zone → its NAT gateway; with `single` it is the same one for all."""
-        nat = self._args.get("nat", "single")
+        nat = self._args["nat"]
         if nat == "none":
             return {}
         made: dict[str, aws.ec2.NatGateway] = {}

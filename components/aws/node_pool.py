@@ -9,12 +9,13 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, child_names, naming
+from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Rule
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import groups, tags
+from . import addresses, groups, regions, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_checks import problems
@@ -27,6 +28,39 @@ EFA_RESOURCE = "vpc.amazonaws.com/efa"
 _PLACE = ("endpoint", "certificate_authority", "service_cidr")
 # A round of an update: the most nodes, and the minutes until new ones have joined and old ones are drained.
 _MOST_AT_ONCE, _MINUTES_OF_A_ROUND = 100, 30
+
+CHANGES: dict[str, Rule] = {
+    "machine_types": NEW_POOL,
+    "min": Rule(Effect.IN_PLACE, "a size below the new `min` is raised to it"),
+    "max": Rule(Effect.IN_PLACE, "refused below the current size"),
+    "per_zone": Rule(Effect.IN_PLACE, "refused below the current size"),
+    "labels": IN_PLACE,
+    "taints": IN_PLACE,
+    "capacity": Rule(Effect.IN_PLACE, "a new rung adds a group; a removed rung's group is deleted with its nodes"),
+    "zones": NEW_POOL,
+    "was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
+    "disk_gib": ROLLS,
+    "scratch": ROLLS,
+    "interconnect": ROLLS,
+    "placement": ROLLS,
+    "accelerator": IN_PLACE,
+    "accept_withdrawn": IN_PLACE,
+    "image": NEW_POOL,
+    "ami": Rule(
+        Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
+    ),
+    "node_settings": ROLLS,
+    "security_group_ids": ROLLS,
+    "machine": IN_PLACE,
+    "release": ROLLS,
+    "driver_branch": IN_PLACE,
+    "reservation": ROLLS,
+    "reservation.capacity_block": NEW_POOL,
+    "update_percentage": IN_PLACE,
+    "node_repair": IN_PLACE,
+}
+"""What a change of each field of a pool does to its nodes. A field inside another one has its rule, unless it has its
+own."""
 
 
 class EksNodePoolArgs(TypedDict):
@@ -80,9 +114,9 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: argument_problems(name, given)
-        )
+        subject = f"EksNodePool {name}"
+        args = arguments.checked(subject, EksNodePoolArgs, args, lambda given: argument_problems(name, given))
+        checks.refuse(child_names.problems("EksNodePool", name, opts, _children(name, args)), subject)
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))
@@ -250,9 +284,17 @@ def _aliases(group: Group, role: str = "") -> list[pulumi.Alias]:
     return [pulumi.Alias(name=f"{group.former_name}{role}")] if group.former_name else []
 
 
+def _children(name: str, args: EksNodePoolArgs) -> dict[str, str]:
+    """Logical names of the groups, and those that they had (`Group.former_name`) → path of the pool."""
+    pool = resolve(name, args["pool"], args.get("kubernetes_version", "")).pool
+    planned = groups.of_pool(pool, list(args["subnet_ids"]))
+    return {each: "pool" for group in planned for each in (group.name, group.former_name) if each}
+
+
 def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
+    yield from regions.subnet_problems(args)
     if not zones:
         yield Problem(
             "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",
@@ -263,8 +305,11 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
+    # Another input is an output of the cluster.
+    if isinstance(services := args.get("service_cidr"), str):
+        yield from addresses.services_problems(services)
     pool, needed = args["pool"], set()
-    if pool.get("interconnect"):
+    if pool["interconnect"]:
         needed |= {"network_id", "security_group_id"}
     if pool.get("security_group_ids"):
         needed.add("security_group_id")

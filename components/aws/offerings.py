@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from .. import hardware
 from ..checks import Problem
+from ..pools import machines
 from .pool_spec import EksNodePoolSpec
 
 Offerings = Mapping[str, frozenset[str]]
@@ -25,7 +26,8 @@ CONTROL_PLANE_ZONES = 2
 def look_up(pools: Mapping[str, EksNodePoolSpec], provider: pulumi.ProviderResource) -> Offerings:
     """Machine type → zones of the provider's region that offer it, for the pools' types and their possible
     replacements. One call, whatever the number of pools."""
-    wanted = {name for pool in pools.values() for machine in _machines(pool) for name in _candidates(machine)}
+    known = [machine for pool in pools.values() for machine in machines(hardware.AWS, pool)]
+    wanted = {name for machine in known for name in _candidates(machine)}
     found = aws.ec2.get_instance_type_offerings(
         location_type="availability-zone",
         filters=[aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=sorted(wanted))],
@@ -66,20 +68,20 @@ def problems(pools: Mapping[str, EksNodePoolSpec], zones: list[str], offered: Of
     """Pools with a type that none of their zones offers, or in a zone that offers none of their types. Withdrawn types
     that the pool accepts are not checked. `zones`: the network's."""
     for name, pool in pools.items():
-        machines = [machine for machine in _machines(pool) if machine.offered]
-        if not machines:
+        wanted = [machine for machine in machines(hardware.AWS, pool) if machine.offered]
+        if not wanted:
             continue
         own = pool.get("zones") or zones
-        for index, machine in enumerate(machines):
+        for index, machine in enumerate(wanted):
             there = offered[machine.name]
             if not there.intersection(own):
                 yield _nowhere(f"{name}.machine_types[{index}]", machine, own, offered)
-        without = [zone for zone in own if not any(zone in offered[machine.name] for machine in machines)]
+        without = [zone for zone in own if not any(zone in offered[machine.name] for machine in wanted)]
         with_it = [zone for zone in own if zone not in without]
         if without and with_it:
             yield Problem(
                 f"{name}.zones", pool.get("zones", []),
-                f"{', '.join(without)} does not offer {' or '.join(machine.name for machine in machines)}",
+                f"{', '.join(without)} does not offer {' or '.join(machine.name for machine in wanted)}",
                 f"zones that do: {', '.join(with_it)}", f"write `zones: [{', '.join(with_it)}]`",
             )  # fmt: skip
 
@@ -98,7 +100,3 @@ def _nowhere(path: str, machine: hardware.MachineType, own: list[str], offered: 
 
 def _candidates(machine: hardware.MachineType) -> list[str]:
     return [machine.name, *(name for name in hardware.successors(machine, 12) if name != machine.name)]
-
-
-def _machines(pool: EksNodePoolSpec) -> list[hardware.MachineType]:
-    return [machine for name in pool["machine_types"] if (machine := hardware.find(hardware.AWS, name))]

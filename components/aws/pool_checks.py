@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
-from .. import checks, hardware, pool_checks
+from .. import arguments, checks, hardware, pool_checks
 from ..checks import Problem
+from ..pools import machines
 from . import node_settings, system_keys, system_pods, user_data
 from .pool_spec import EksNodePoolSpec, resolve
 
@@ -24,14 +25,15 @@ _GROUP_ARN = r"arn:aws:resource-groups:(?P<region>[a-z0-9-]+):\d{12}:group/.+"
 def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "", tags: int = 0) -> Iterator[Problem]:
     """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
     is the cluster's Kubernetes minor, if it is known."""
+    spec = arguments.cleaned(EksNodePoolSpec, spec)
     if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
         yield from (problem.under("machine") for problem in wrong)
         return  # the rest would only repeat it
     common = list(pool_checks.problems(hardware.AWS, name, spec, zones))
     yield from common
-    image = spec.get("image", "al2023")
+    image = spec["image"]
     yield from checks.one_of("image", image, IMAGES)
-    percentage = spec.get("update_percentage", 33)
+    percentage = spec["update_percentage"]
     if not 1 <= percentage <= 100:
         yield Problem("update_percentage", percentage, "outside the range", "1 to 100", "write 33")
     for index, machine in enumerate(spec["machine_types"]):
@@ -100,7 +102,7 @@ def _own_image(spec: EksNodePoolSpec) -> Iterator[Problem]:
 def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
     groups = spec.get("security_group_ids", [])
     # An interface takes five: the cluster's own group is one, that of EFA another (VPC quotas).
-    most = _GROUPS_PER_INTERFACE - 1 - bool(spec.get("interconnect"))
+    most = _GROUPS_PER_INTERFACE - 1 - bool(spec["interconnect"])
     for index, group in enumerate(groups):
         path = f"security_group_ids[{index}]"
         if not re.fullmatch(r"sg-[0-9a-f]{8}([0-9a-f]{9})?", group):
@@ -141,7 +143,7 @@ def _made_on(release: str) -> date | None:
 
 
 def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem]:
-    image, release = spec.get("image", "al2023"), spec.get("release")
+    image, release = spec["image"], spec.get("release")
     pattern, allowed = _RELEASES[image]
     if release is not None and (
         not re.fullmatch(pattern, release) or (image == "al2023" and _made_on(release) is None)
@@ -157,7 +159,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
     if made.driver_branch is None:
         return
     source = "driver_branch" if "driver_branch" in spec else "release" if release else "machine_types[0]"
-    for machine in _machines(spec):
+    for machine in machines(hardware.AWS, spec):
         oldest, newest = machine.driver_branches or (0, None)
         if made.driver_branch < oldest or (newest is not None and made.driver_branch > newest):
             need = f"{oldest} or later" if newest is None else f"{oldest} to {newest}"
@@ -170,7 +172,7 @@ def _release(name: str, spec: EksNodePoolSpec, version: str) -> Iterator[Problem
 
 
 def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
-    reservation, ladder = spec.get("reservation"), spec.get("capacity", ["on_demand"])
+    reservation, ladder = spec.get("reservation"), spec["capacity"]
     if reservation is None:
         if "reserved" in ladder:
             yield Problem(
@@ -178,7 +180,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
                 "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return
-    block = reservation.get("capacity_block", False)
+    block = reservation["capacity_block"]
     what = "a capacity block" if block else "a reservation"
     if "reserved" not in ladder:
         yield Problem(
@@ -224,7 +226,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
             "placement", True, f"{what} already fixes the place: EC2 answers InsufficientInstanceCapacity",
             "false with a reservation", "remove `placement`",
         )  # fmt: skip
-    for index, machine in enumerate(_machines(spec)):
+    for index, machine in enumerate(machines(hardware.AWS, spec)):
         if block and not machine.capacity_block:
             yield Problem(
                 f"machine_types[{index}]", machine.name, "not sold in capacity blocks",
@@ -247,7 +249,3 @@ def warnings(node_pools: Mapping[str, EksNodePoolSpec], version: str, today: dat
                 f"{pinned}: aws ssm get-parameter --name /aws/service/eks/optimized-ami/{version}/amazon-linux-2023/"
                 "x86_64/standard/recommended/release_version --query Parameter.Value"
             )
-
-
-def _machines(spec: EksNodePoolSpec) -> list[hardware.MachineType]:
-    return [machine for name in spec["machine_types"] if (machine := hardware.find(hardware.AWS, name))]

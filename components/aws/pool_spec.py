@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from typing_extensions import NotRequired
 
-from .. import hardware, pools, versions
+from .. import arguments, hardware, pools, versions
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool
 from . import addresses
@@ -104,24 +104,22 @@ class EksPool:
         """MiB in pages of 2 MiB that the image sets aside where EFA is attached, and that pods request as
         `hugepages-2Mi`. AL2023's accelerated images: 5,128 pages (EKS user guide, "Run machine learning training on
         Amazon EKS with Elastic Fabric Adapter"); Bottlerocket: 110 for each vCPU (bottlerocket-core-kit, corndog)."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
         if not self.pool.interconnects:
             return 0
         if self.image == "bottlerocket":
-            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in machines)
+            return 2 * _HUGE_PAGES_PER_VCPU * min(machine.vcpu for machine in self.pool.machines)
         return 2 * _HUGE_PAGES if self.pool.gpus and not self.ami else 0
 
     @property
     def pods_per_node(self) -> int:
         """Pods that a node takes. EKS configures its own images so, and for several machine types it takes the fewest
         for all."""
-        machines = [machine for name in self.pool.machine_types if (machine := hardware.find(hardware.AWS, name))]
-        return min(map(addresses.pods_per_node, machines))
+        return min(map(addresses.pods_per_node, self.pool.machines))
 
     @property
     def capacity_block(self) -> bool:
         """Whether the reserved rung is a capacity block."""
-        return self.reservation.get("capacity_block", False)
+        return bool(self.reservation) and self.reservation["capacity_block"]
 
 
 def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
@@ -130,8 +128,9 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     Raises:
         KeyError: EC2 has no such machine type.
     """
+    spec = arguments.cleaned(EksNodePoolSpec, spec)
     pool = pools.resolve(hardware.AWS, name, spec)
-    image, release = spec.get("image", "al2023"), spec.get("release")
+    image, release = spec["image"], spec.get("release")
     if image != "al2023":
         pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
     ami = spec.get("ami")
@@ -148,8 +147,8 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
         release=release,
         driver_branch=branch if branch and pool.gpus else None,
         reservation=spec.get("reservation", {}),
-        update_percentage=spec.get("update_percentage", 33),
-        node_repair=spec.get("node_repair", True),
+        update_percentage=spec["update_percentage"],
+        node_repair=spec["node_repair"],
         ami=ami,
         node_settings=spec.get("node_settings", {}),
         security_group_ids=tuple(spec.get("security_group_ids", [])),

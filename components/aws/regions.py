@@ -1,9 +1,17 @@
 """The supported regions: those of the partition `aws`, as Pulumi's SDK lists them."""
 
 import difflib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..checks import Problem
+from ..plain_values import is_blank
+
+# Names of regions, availability zones (region and a letter) and Local Zones (us-west-2-lax-1a). Sources: EC2 user
+# guide, "Regions and Zones"; AWS Local Zones user guide, "Available Local Zones".
+_REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
+_ZONE = re.compile(rf"{_REGION}(-[a-z]+-\d+)?[a-z]", re.ASCII)
 
 # Other partitions have other ARNs, service principals and endpoint names, and lack some services; the ARNs in this
 # library are those of `aws`.
@@ -42,3 +50,25 @@ def problems(path: str, region: str) -> Iterator[Problem]:
     elif region not in allowed:
         near = difflib.get_close_matches(region, allowed, n=3) or ["us-east-1"]
         yield Problem(path, region, "unknown region", ", ".join(near), f"pulumi config set {path} {near[0]}")
+
+
+def format_problems(path: str, region: str) -> Iterator[Problem]:
+    """`region` has the form of a region's name. It may be newer than the list of `names`."""
+    if not re.fullmatch(_REGION, region, re.ASCII):
+        zone = _ZONE.fullmatch(region)
+        yield Problem(
+            path, region, "a zone, not a region" if zone else "not the name of a region", "a region, such as us-east-1",
+            f"write {region[:-1]}" if zone else "see `aws ec2 describe-regions`",
+        )  # fmt: skip
+
+
+def subnet_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """The keys of `subnet_ids` have the form of names of zones. A stack checks the zones of its network."""
+    for zone, subnet in args["subnet_ids"].items():
+        if is_blank(subnet):
+            yield Problem(f"subnet_ids.{zone}", subnet, "empty", "the id of a subnet", "pass a subnet of the network")
+        if not _ZONE.fullmatch(zone):
+            yield Problem(
+                f"subnet_ids.{zone}", zone, "the key is not the name of a zone", "zones, such as us-east-1a",
+                "see `aws ec2 describe-availability-zones`",
+            )  # fmt: skip

@@ -14,7 +14,7 @@ from typing_extensions import NotRequired
 from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import drivers, roles
+from . import drivers, regions, roles
 from .addon import EksAddon, EksAddonArgs
 from .roles import Roles
 
@@ -123,7 +123,9 @@ class AwsStorage(pulumi.ComponentResource):
     """Id of the shared file system."""
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems)
+        args = arguments.checked(
+            f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems, regions.subnet_problems
+        )
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
@@ -148,7 +150,7 @@ class AwsStorage(pulumi.ComponentResource):
             throughput_mode="elastic",
             tags={**tags, "Name": pulumi.Output.concat(cluster, "-shared")},
             # It holds data sets and checkpoints.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True)),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"]),
         )
         policy = aws.efs.FileSystemPolicy(
             f"{name}-shared-policy",
@@ -156,7 +158,7 @@ class AwsStorage(pulumi.ComponentResource):
             policy=pulumi.Output.json_dumps(file_system.arn.apply(mount_policy)),
             opts=child,
         )
-        if args.get("backups", False):
+        if args["backups"]:
             aws.efs.BackupPolicy(
                 f"{name}-shared-backups",
                 file_system_id=file_system.id,

@@ -16,15 +16,12 @@ _LEAST_MIB = 256
 def node_problems(spec: NodePoolSpec) -> Iterator[Problem]:
     """Machines without room for pods: a kubelet of EKS reserves 255 MiB and 11 MiB for each pod and evicts below 100
     MiB (awslabs/amazon-eks-ami, eksctl-io/eksctl#2443), and about 4 % of the memory are not available to it."""
-    for index, name in enumerate(spec["machine_types"]):
-        machine = hardware.find(hardware.AWS, name)
-        if machine is None:
-            continue
+    for machine in pools.machines(hardware.AWS, spec):
         most = addresses.pods_per_node(machine)
         room = int(machine.memory_mib * 0.96) - 255 - 11 * most - 100
         if most <= _DAEMONS or room < _LEAST_MIB:
             yield Problem(
-                f"machine_types[{index}]", name,
+                f"machine_types[{spec['machine_types'].index(machine.name)}]", machine.name,
                 f"too small for a node: it can have {most} pods and {max(0, room)} MiB of memory for them, and EKS "
                 f"itself runs {_DAEMONS} pods on every node",
                 f"more than {_DAEMONS} pods and {_LEAST_MIB} MiB", "write t3.small or a larger one",

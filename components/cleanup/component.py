@@ -15,7 +15,6 @@ from ..checks import Problem
 SKIP = "GPUYARD_SKIP_CLEANUP"
 """Environment variable; with any value, a destroy leaves the cluster's contents alone."""
 
-_MINUTES = 10
 _KEYS = ("kubeconfig", "enabled", "minutes", "network_drivers")
 
 
@@ -40,9 +39,10 @@ class ClusterCleanupArgs(TypedDict):
 
 def problems(args: ClusterCleanupArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
-    minutes = args.get("minutes", _MINUTES)
+    minutes = args["minutes"]
     if not 1 <= minutes <= 60:
-        yield Problem("minutes", minutes, "out of range", "1 to 60", f"remove it for {_MINUTES}")
+        usual = arguments.default(ClusterCleanupArgs, "minutes")
+        yield Problem("minutes", minutes, "out of range", "1 to 60", f"remove it for {usual}")
 
 
 class ClusterCleanup(pulumi.ComponentResource):
@@ -72,14 +72,14 @@ class ClusterCleanup(pulumi.ComponentResource):
             f"{name}-contents",
             {
                 "kubeconfig": pulumi.Output.secret(args["kubeconfig"]),
-                "enabled": args.get("enabled", True),
-                "minutes": args.get("minutes", _MINUTES),
+                "enabled": args["enabled"],
+                "minutes": args["minutes"],
                 **({"network_drivers": drivers} if (drivers := args.get("network_drivers", [])) else {}),
             },
             pulumi.ResourceOptions(
                 parent=self,
                 # Its deletion takes load balancers and volumes away from a running cluster.
-                protect=args.get("deletion_protection", True),
+                protect=args["deletion_protection"],
                 additional_secret_outputs=["kubeconfig"],
             ),
         )

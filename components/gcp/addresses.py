@@ -8,7 +8,7 @@ Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clust
 
 import contextlib
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..checks import Problem
 from . import pool_checks
@@ -26,8 +26,8 @@ SERVICES_PREFIXES = (16, 27)
 _KEPT = 4
 _CONTROL_PLANE = 1
 
-# Ranges for pods without `pods_cidr`: the first one that is free. None overlaps the other defaults.
-_DEFAULT_PODS = ("10.64.0.0/14", "10.128.0.0/13", "100.64.0.0/14")
+# Ranges for pods if another range overlaps the default one: the first that is free. None overlaps the other defaults.
+_OTHER_PODS = ("10.128.0.0/13", "100.64.0.0/14")
 # Further ranges (RFC 6598: not routed anywhere else).
 _ELSEWHERE = "100.64.0.0/10"
 
@@ -63,8 +63,8 @@ def range_problems(path: str, cidr: str) -> Iterator[Problem]:
                 return
 
 
-def sound(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
-    """The pools without problems, resolved; the others are reported elsewhere."""
+def valid_pools(specs: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> dict[str, GkePool]:
+    """Resolves the pools that have no problems; the problems of the others are reported elsewhere."""
     return {
         name: resolve(name, spec) for name, spec in specs.items() if not list(pool_checks.problems(name, spec, zones))
     }
@@ -78,7 +78,7 @@ def nodes(found: Mapping[str, GkePool]) -> int:
 def _group(made: GkePool) -> int:
     """Nodes of one group. Flex-start nodes are never upgraded in place; to count them in the same way does no harm."""
     upgrade = made.upgrade
-    if upgrade.get("strategy") == "blue_green":
+    if upgrade["strategy"] == "blue_green":
         return 2 * made.pool.max
     return made.pool.max + upgrade.get("max_surge", 1)
 
@@ -92,14 +92,12 @@ def needs(found: Mapping[str, GkePool], pods_per_node: int) -> dict[str, list[tu
     return taken
 
 
-def default_pods(taken: Iterable[str] = ()) -> str:
-    """The range for pods of an environment that names none: 10.64.0.0/14 (1,024 nodes of 110 pods), or another one if
-    it is `taken`. It does not depend on the pools: a range in use can neither move nor grow, and a change of `max` must
-    not require another range."""
-    others = list(taken)
-    return next(
-        (each for each in _DEFAULT_PODS if not any(_touches(each, other) for other in others)), _DEFAULT_PODS[0]
-    )
+def free_pods(usual: str, taken: Sequence[str] = ()) -> str:
+    """The range for pods of an environment that names none: the usual one, or another one if it is `taken`. It does not
+    depend on the pools: a range in use can neither move nor grow, and a change of `max` must not require another
+    range."""
+    free = (each for each in (usual, *_OTHER_PODS) if not any(_touches(each, other) for other in taken))
+    return next(free, usual)
 
 
 def room_problems(

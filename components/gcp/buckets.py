@@ -5,7 +5,6 @@ one; only the rights of the pods that mount it are added. A bucket needs uniform
 Sources: gcs-fuse-csi-driver (2026-08), docs; IAM's "Attribute reference for IAM Conditions".
 """
 
-import re
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -14,10 +13,10 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import arguments, naming, volumes
+from .. import arguments, child_names, naming, volumes
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED
-from . import filestore, identity
+from . import bucket_names, filestore, identity
 
 STORAGE_CLASS = "gcs"
 """The class that claims name. No StorageClass object has that name: nothing is provisioned."""
@@ -25,8 +24,6 @@ STORAGE_CLASS = "gcs"
 READ_ROLE = "roles/storage.objectViewer"
 WRITE_ROLE = "roles/storage.objectUser"
 
-# Cloud Storage, "Bucket naming guidelines"; with dots up to 222 characters.
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
 # Names of classes, which would be ambiguous as names of volumes.
 _TAKEN = {
     name: "a storage class" for name in (BLOCK.name, BLOCK_FAST.name, SHARED.name, STORAGE_CLASS, filestore.VOLUME)
@@ -72,25 +69,12 @@ def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
     for name, bucket in args["buckets"].items():
         yield from volumes.name_problems(f"buckets.{name}", name, bucket["bucket"], _TAKEN)
         yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
+    wanted = {name: (each["namespace"], each.get("claim", name)) for name, each in args["buckets"].items()}
+    yield from volumes.claims_problems(wanted, "claim")
 
 
 def _problems(bucket: GcsBucket) -> Iterator[Problem]:
-    name = bucket["bucket"]
-    wrong = (
-        ""
-        if _BUCKET.fullmatch(name) and all(0 < len(part) <= 63 for part in name.split("."))
-        else "not a valid bucket name"
-    )
-    if not wrong and volumes.like_an_address(name):
-        wrong = "formed like an IP address, which Cloud Storage does not allow"
-    elif not wrong and (name.startswith("goog") or "google" in name):
-        wrong = "contains a word that Cloud Storage reserves for Google"
-    if wrong:
-        yield Problem(
-            "bucket", name, wrong,
-            "3 to 63 lower-case letters, digits, '-', '_' and '.', first and last a letter or digit",
-            "write the bucket's name as `gcloud storage ls` shows it, without gs:// and without a path",
-        )  # fmt: skip
+    yield from bucket_names.problems("bucket", bucket["bucket"])
     yield from volumes.prefix_problems("prefix", bucket.get("prefix", ""))
     yield from identity.namespace_problems("namespace", bucket["namespace"])
     yield from volumes.claim_problems("claim", bucket.get("claim", "claim"))
@@ -116,7 +100,10 @@ class GcsBuckets(pulumi.ComponentResource):
     """Names of the volumes, in alphabetical order."""
 
     def __init__(self, name: str, args: GcsBucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcsBuckets {name}", GcsBucketsArgs, args, problems)
+        args = arguments.checked(
+            f"GcsBuckets {name}", GcsBucketsArgs, args, problems,
+            lambda given: child_names.problems("GcsBuckets", name, opts, volumes.children(name, given["buckets"])),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcsBuckets", name, None, opts)
         number = identity.project_number(args["project"], args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         self.volumes = {
@@ -130,7 +117,7 @@ class GcsBuckets(pulumi.ComponentResource):
     def _volume(
         self, name: str, volume: str, bucket: GcsBucket, number: pulumi.Output[str], project: str
     ) -> k8s.core.v1.PersistentVolume:
-        writable, folder = bucket.get("writable", False), _folder(bucket)
+        writable, folder = bucket["writable"], _folder(bucket)
         namespace, account = bucket["namespace"], bucket.get("service_account", "")
         if account:
             member = identity.service_account_principal(number, project, namespace, account)
@@ -175,7 +162,7 @@ class GcsBuckets(pulumi.ComponentResource):
 def _attributes(bucket: GcsBucket) -> dict[str, str]:
     # The sidecar checks access as well; a second check exhausts the project's quota of tokens when many pods start
     # (gcs-fuse-csi-driver, docs/troubleshooting.md).
-    own = {"hostNetworkPodKSA": "true"} if bucket.get("host_network") else {}
+    own = {"hostNetworkPodKSA": "true"} if bucket["host_network"] else {}
     return {"skipCSIBucketAccessCheck": "true", **own}
 
 

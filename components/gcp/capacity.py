@@ -80,7 +80,7 @@ def _flex(made: GkePool) -> Iterator[Problem]:
 
 
 def _queued(made: GkePool) -> Iterator[Problem]:
-    if not made.spec.get("queued"):
+    if not made.spec["queued"]:
         return
     if made.pool.capacity != ("flex",):
         yield Problem(
@@ -184,7 +184,7 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
             "remove it, or name the policy in `placement_policy`",
         )  # fmt: skip
     wanted = asked or (pool.placement and policy is not None)
-    if wanted and "flex" in pool.capacity and not spec.get("queued"):
+    if wanted and "flex" in pool.capacity and not spec["queued"]:
         if not machine.name.startswith(_FLEX_COMPACT):
             field, value = ("placement", True) if asked else ("placement_policy", policy)
             yield Problem(

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, component_names, naming
 from ..checks import Problem
 from ..versions import GKE_CHANNELS
 from . import (
@@ -26,11 +26,9 @@ from . import (
 )
 from . import cluster_features as features
 from .maintenance import Maintenance
-from .network import PODS, SERVICES
 
 RELEASE_CHANNELS = tuple(GKE_CHANNELS)
 VERSIONS = tuple(sorted({version for versions in GKE_CHANNELS.values() for version in versions}))
-DEFAULT_CHANNEL = "REGULAR"
 
 
 class GkeClusterArgs(TypedDict):
@@ -74,7 +72,7 @@ class GkeClusterArgs(TypedDict):
     release_channel: NotRequired[str]
     """Release channel: RAPID, REGULAR, STABLE or EXTENDED. Default: `REGULAR`."""
     maintenance: NotRequired[Maintenance]
-    """When GKE may upgrade the cluster. Default: windows on SA and SU from 02:00 UTC for 6 hours; nodes are held."""
+    """When GKE may upgrade the cluster. Default: `{}`, where each field has its default."""
     secrets_key: NotRequired[str]
     """Cloud KMS key that encrypts Kubernetes secrets: its full name, or new for a key that is created. Default:
     Google's own encryption."""
@@ -126,7 +124,7 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
             f"1 to {naming.GKE_NAME_LIMIT} lower-case letters, digits and '-', beginning with a letter", "rename it",
         )  # fmt: skip
     yield from identity.project_problems("project", args["project"])
-    yield from _version_problems(args["version"], args.get("release_channel", DEFAULT_CHANNEL))
+    yield from _version_problems(args["version"], args["release_channel"])
     usual = places.standard(args["zones"])
     if not usual:
         yield Problem("zones", args["zones"], "has no standard zone", "one or more standard zones", "add a zone")
@@ -141,10 +139,10 @@ def problems(args: GkeClusterArgs) -> Iterator[Problem]:
     if not low <= pods <= high:
         yield Problem("pods_per_node", pods, "out of range", f"{low} to {high}", "write 110, 64 or 32")
     yield from control_plane.problems(args.get("public_access_cidrs", []), args.get("private_access_cidrs", []))
-    yield from (p.under("maintenance") for p in maintenance.problems(args.get("maintenance", {})))
+    yield from (p.under("maintenance") for p in maintenance.problems(args["maintenance"]))
     yield from secrets_key.problems(args.get("secrets_key", ""), places.region_of(location))
     yield from secrets_key.name_problems("disks_key", args.get("disks_key", ""), places.region_of(location))
-    yield from telemetry.problems(args.get("log_types"), args.get("metric_types"), args.get("managed_dcgm", True))
+    yield from telemetry.problems(args["log_types"], args["metric_types"], args["managed_dcgm"])
     yield from features.problems(args)
 
 
@@ -175,13 +173,13 @@ def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
             "public_access_cidrs: only the cluster's own nodes and pods reach the API endpoint, and this program does "
             "only if it runs there; name networks here or in `private_access_cidrs`, or set `dns_endpoint`"
         )
-    if not args.get("managed_dcgm", True):
+    if not args["managed_dcgm"]:
         yield (
             "managed_dcgm: Google's exporter is off, and nothing else measures the GPUs; install your own exporter "
             "(exactly one: two of them count every GPU twice), or remove the line"
         )
-    channel = args.get("release_channel", DEFAULT_CHANNEL)
-    yield from (f"maintenance.{said}" for said in maintenance.warnings(args.get("maintenance", {}), today, channel))
+    channel = args["release_channel"]
+    yield from (f"maintenance.{said}" for said in maintenance.warnings(args["maintenance"], today, channel))
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -215,12 +213,17 @@ class GkeCluster(pulumi.ComponentResource):
     """The project's identity pool of Kubernetes service accounts (`WorkloadIdentity`)."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GkeCluster {name}", GkeClusterArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"GkeCluster {name}", GkeClusterArgs, args, problems, places.of_one_region, labels.with_tags,
+            lambda given: component_names.google_problems(name, "-secrets")
+            if given.get("secrets_key") == secrets_key.NEW
+            else [],
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeCluster", name, None, opts)
-        protected = args.get("deletion_protection", True)
+        protected = args["deletion_protection"]
         public, private = args.get("public_access_cidrs", []), args.get("private_access_cidrs", [])
-        dns, location, project = args.get("dns_endpoint", False), args["location"], args["project"]
-        streaming, tags = args.get("image_streaming", True), args.get("tags", {})
+        dns, location, project = args["dns_endpoint"], args["location"], args["project"]
+        streaming, tags = args["image_streaming"], args.get("tags", {})
 
         after = pulumi.Output.all(project, args.get("services", [])).apply(lambda values: values[0])
         account, roles = node_account.create(name, args["cluster_name"], after, streaming, self)
@@ -238,16 +241,14 @@ class GkeCluster(pulumi.ComponentResource):
             # A zonal cluster always has its own zone; an AI zone is for the pools that name it.
             node_locations=[zone for zone in places.standard(args["zones"]) if zone != location],
             min_master_version=args["version"],
-            release_channel=gcp.container.ClusterReleaseChannelArgs(
-                channel=args.get("release_channel", DEFAULT_CHANNEL)
-            ),
-            maintenance_policy=maintenance.policy(args.get("maintenance", {})),
+            release_channel=gcp.container.ClusterReleaseChannelArgs(channel=args["release_channel"]),
+            maintenance_policy=maintenance.policy(args["maintenance"]),
             network=args["network_id"],
             subnetwork=args["subnetwork_id"],
             networking_mode="VPC_NATIVE",
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
-                cluster_secondary_range_name=args.get("pods_range", PODS),
-                services_secondary_range_name=args.get("services_range", SERVICES),
+                cluster_secondary_range_name=args["pods_range"],
+                services_secondary_range_name=args["services_range"],
                 additional_pod_ranges_config=gcp.container.ClusterIpAllocationPolicyAdditionalPodRangesConfigArgs(
                     pod_range_names=args["further_pods_ranges"]
                 )
@@ -256,7 +257,7 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             default_max_pods_per_node=args.get("pods_per_node"),
             datapath_provider="ADVANCED_DATAPATH",
-            enable_multi_networking=args.get("multi_networking", False),
+            enable_multi_networking=args["multi_networking"],
             # Without it, an internal load balancer serves at most 250 nodes.
             enable_l4_ilb_subsetting=True,
             private_cluster_config=control_plane.private_cluster(public, private),
@@ -284,8 +285,8 @@ class GkeCluster(pulumi.ComponentResource):
                 ),
                 gcs_fuse_csi_driver_config=gcp.container.ClusterAddonsConfigGcsFuseCsiDriverConfigArgs(enabled=True),
             ),
-            logging_config=telemetry.logging(args.get("log_types")),
-            monitoring_config=telemetry.monitoring(args.get("metric_types"), args.get("managed_dcgm", True)),
+            logging_config=telemetry.logging(args["log_types"]),
+            monitoring_config=telemetry.monitoring(args["metric_types"], args["managed_dcgm"]),
             cost_management_config=gcp.container.ClusterCostManagementConfigArgs(enabled=True),
             enable_shielded_nodes=True,
             node_pool_defaults=gcp.container.ClusterNodePoolDefaultsArgs(

@@ -5,9 +5,11 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from .. import arguments
+from .. import arguments, component_names
 
 API_VERSION = "cloud.google.com/v1"
+# Its name is the value of a label and of a taint as well.
+_NAME_LIMIT = 63
 
 
 class GkeComputeClassArgs(TypedDict):
@@ -35,7 +37,10 @@ class GkeComputeClass(pulumi.ComponentResource):
     """Name of the ComputeClass, known once it exists."""
 
     def __init__(self, name: str, args: GkeComputeClassArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GkeComputeClass {name}", GkeComputeClassArgs, args)
+        args = arguments.checked(
+            f"GkeComputeClass {name}", GkeComputeClassArgs, args,
+            lambda _: component_names.kubernetes_problems(name, "ComputeClass", _NAME_LIMIT),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeComputeClass", name, None, opts)
         order = pulumi.Output.from_input(args["node_pool_names"])
         self.resource = kubernetes.apiextensions.CustomResource(

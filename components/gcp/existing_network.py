@@ -10,8 +10,8 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks
 from ..checks import Problem
-from . import addresses, identity, network
-from .pool_spec import GkeNodePoolSpec
+from . import addresses, identity, places, pool_checks
+from .pool_spec import GkeNodePoolSpec, resolve_all
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -57,7 +57,7 @@ class GcpExistingNetworkArgs(TypedDict):
 def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    yield from network.zone_problems(args["zones"], args["region"])
+    yield from places.problems(args["zones"], args["region"])
     for field in ("network", "subnetwork"):
         if not _NAME.fullmatch(args[field]):
             yield Problem(
@@ -68,21 +68,24 @@ def problems(args: GcpExistingNetworkArgs) -> Iterator[Problem]:
     host = args.get("host_project", "")
     if host:
         yield from identity.project_problems("host_project", host)
-    if args.get("grant", False) and host in ("", args["project"]):
+    if args["grant"] and host in ("", args["project"]):
         yield Problem(
             "grant", True, "the network belongs to this project, in which GKE's agents have their roles", "false",
             "remove it, or name the `host_project`",
         )  # fmt: skip
-    if args.get("pods_range", network.PODS) == args.get("services_range", network.SERVICES):
+    if args["pods_range"] == args["services_range"]:
         yield Problem(
-            "services_range", args.get("services_range", network.SERVICES), "the same as `pods_range`",
+            "services_range", args["services_range"], "the same as `pods_range`",
             "another range", "name another range",
         )  # fmt: skip
-    taken = [args.get("pods_range", network.PODS), args.get("services_range", network.SERVICES)]
+    taken = [args["pods_range"], args["services_range"]]
     for index, name in enumerate(args.get("further_pods_ranges", [])):
         if name in taken:
             yield Problem(f"further_pods_ranges[{index}]", name, "named twice", "each range once", "remove one of them")
         taken.append(name)
+    for name, spec in args.get("node_pools", {}).items():
+        found = pool_checks.problems(name, spec, args["zones"])
+        yield from (problem.under(f"node_pools.{name}") for problem in found)
 
 
 class GcpExistingNetwork(pulumi.ComponentResource):
@@ -116,14 +119,14 @@ class GcpExistingNetwork(pulumi.ComponentResource):
         checks.refuse(_found(args, options), subject)
         host = args.get("host_project") or args["project"]
         subnetwork_id = f"projects/{host}/regions/{args['region']}/subnetworks/{args['subnetwork']}"
-        granted = self._grants(name, args, host) if args.get("grant", False) else []
+        granted = self._grants(name, args, host) if args["grant"] else []
         # What uses the network waits until the agents have their roles. Roles are known at preview, ids are not: with
         # ids, a preview that adds the grants would replace the cluster.
         before = [*granted, args.get("services", [])]
         self.network_id = _after(f"projects/{host}/global/networks/{args['network']}", before)
         self.subnetwork_id = _after(subnetwork_id, before)
-        self.pods_range = pulumi.Output.from_input(args.get("pods_range", network.PODS))
-        self.services_range = pulumi.Output.from_input(args.get("services_range", network.SERVICES))
+        self.pods_range = pulumi.Output.from_input(args["pods_range"])
+        self.services_range = pulumi.Output.from_input(args["services_range"])
         self.further_pods_ranges = pulumi.Output.from_input(args.get("further_pods_ranges", []))
         self.services = pulumi.Output.from_input(args.get("services", []))
         self.register_outputs(
@@ -198,8 +201,8 @@ def _found(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator
     ranges = {found.range_name: found.ip_cidr_range for found in subnet.secondary_ip_ranges}
     wrong = False
     named = {
-        "pods_range": args.get("pods_range", network.PODS),
-        "services_range": args.get("services_range", network.SERVICES),
+        "pods_range": args["pods_range"],
+        "services_range": args["services_range"],
         **{f"further_pods_ranges[{index}]": name for index, name in enumerate(args.get("further_pods_ranges", []))},
     }
     for field, wanted in named.items():
@@ -215,15 +218,15 @@ def _found(args: GcpExistingNetworkArgs, opts: pulumi.InvokeOptions) -> Iterator
 
 def _room(args: GcpExistingNetworkArgs, cidr: str, ranges: dict[str, str]) -> Iterator[Problem]:
     """Whether the ranges have room for the pools at their maximum, without counting what others use of them."""
-    pools, further = addresses.sound(args.get("node_pools", {}), args["zones"]), args.get("further_pods_ranges", [])
+    pools, further = resolve_all(args.get("node_pools", {})), args.get("further_pods_ranges", [])
     count = addresses.nodes(pools)
     if short := addresses.too_few_addresses(cidr, count):
         yield Problem(
             "subnetwork", args["subnetwork"], f"{cidr}: {short}", "a subnetwork that holds every pool at max",
             "lower `max`, or ask its owner to expand it (`gcloud compute networks subnets expand-ip-range`)",
         )  # fmt: skip
-    own = args.get("pods_range", network.PODS)
-    for name, taken in addresses.needs(pools, args.get("pods_per_node", addresses.PODS_PER_NODE)).items():
+    own = args["pods_range"]
+    for name, taken in addresses.needs(pools, args["pods_per_node"]).items():
         if name and name not in further:
             yield Problem(
                 "further_pods_ranges", further, f"a pool has its pods in {name}", "every `pods_range` of the pools",

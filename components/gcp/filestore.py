@@ -14,7 +14,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, volumes
+from .. import arguments, checks, component_names, volumes
 from ..checks import Problem
 from . import identity, labels, places
 
@@ -24,7 +24,6 @@ VOLUME = "filestore"
 # Filestore allows letters, digits and '_', up to 16.
 _SHARE = "data"
 _BAND_GIB = 10240
-_TIER, _SIZE_GIB = "zonal", 1024
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class FilestoreArgs(TypedDict):
 def problems(args: FilestoreArgs) -> Iterator[Problem]:
     """Everything that is wrong with the file system's arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    name, size = args.get("tier", _TIER), args.get("size_gib", _SIZE_GIB)
+    name, size = args["tier"], args["size_gib"]
     yield from checks.one_of("tier", name, TIERS)
     tier, zone, zones = TIERS.get(name), args.get("zone"), places.standard(args["zones"])
     if tier and not tier.holds(size):
@@ -127,9 +126,15 @@ def problems(args: FilestoreArgs) -> Iterator[Problem]:
     elif zone is not None and tier and tier.regional:
         yield Problem("zone", zone, f"the tier {name} is in all zones of the region", "nothing", "remove it")
     yield from identity.namespace_problems("namespace", args["namespace"])
-    yield from volumes.claim_problems("claim", args.get("claim", VOLUME))
+    yield from volumes.claim_problems("claim", args["claim"])
     for index, cidr in enumerate(args.get("client_cidrs", [])):
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
+
+
+def _places(args: FilestoreArgs) -> Iterator[Problem]:
+    """What a stack checks once for all components: region and zones."""
+    wrong = list(places.region_problems("region", args["region"]))
+    yield from wrong or places.zone_problems(args["zones"], args["region"])
 
 
 class Filestore(pulumi.ComponentResource):
@@ -150,11 +155,14 @@ class Filestore(pulumi.ComponentResource):
     """A volume's attribute `ip`."""
 
     def __init__(self, name: str, args: FilestoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"Filestore {name}", FilestoreArgs, args, problems, labels.with_tags)
+        args = arguments.checked(
+            f"Filestore {name}", FilestoreArgs, args, problems, _places, labels.with_tags,
+            lambda _: component_names.google_problems(name, "-files"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:Filestore", name, None, opts)
-        tier, size = TIERS[args.get("tier", _TIER)], args.get("size_gib", _SIZE_GIB)
+        tier, size = TIERS[args["tier"]], args["size_gib"]
         location = args["region"] if tier.regional else args.get("zone") or places.standard(args["zones"])[0]
-        shared, protected = args.get("shared_vpc", False), args.get("deletion_protection", True)
+        shared, protected = args["shared_vpc"], args["deletion_protection"]
         network = pulumi.Output.from_input(args["network_id"])
         self.resource = gcp.filestore.Instance(
             f"{name}-files",
@@ -200,7 +208,7 @@ class Filestore(pulumi.ComponentResource):
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
                 # Otherwise the first claim of any namespace takes it.
-                claim_ref=volumes.reserved(args.get("claim", VOLUME), args["namespace"]),
+                claim_ref=volumes.reserved(args["claim"], args["namespace"]),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="filestore.csi.storage.gke.io",
                     volume_handle=handle,

@@ -16,12 +16,12 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, naming
+from .. import arguments, checks, child_names, naming
 from ..checks import Problem
+from . import bucket_names
 
 _ROLE = re.compile(r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class WorkloadIdentityArgs(TypedDict):
@@ -46,11 +46,10 @@ def problems(args: WorkloadIdentityArgs) -> Iterator[Problem]:
     yield from project_problems("project", args["project"])
     yield from namespace_problems("namespace", args["namespace"])
     yield from account_problems("service_account", args["service_account"])
-    for index, role in enumerate(args.get("roles", [])):
-        yield from _role(f"roles[{index}]", role)
+    yield from _roles("roles", args.get("roles", []))
     for bucket, roles in args.get("bucket_roles", {}).items():
-        for index, role in enumerate(roles):
-            yield from _role(f"bucket_roles.{bucket}[{index}]", role)
+        yield from bucket_names.problems(f"bucket_roles.{bucket}", bucket)
+        yield from _roles(f"bucket_roles.{bucket}", roles)
 
 
 def project_problems(path: str, project: str) -> Iterator[Problem]:
@@ -71,11 +70,26 @@ def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
     """`account` is not a name that Kubernetes takes."""
-    if not _ACCOUNT.fullmatch(account):
+    if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a Kubernetes service account",
             "lower-case letters, digits, '-' and '.'; not the e-mail address of a Google account", "correct it",
         )  # fmt: skip
+
+
+def _roles(path: str, roles: list[str]) -> Iterator[Problem]:
+    """Grants are named after the last part of their roles, so each of these is there once."""
+    first: dict[str, str] = {}
+    for index, role in enumerate(roles):
+        yield from _role(f"{path}[{index}]", role)
+        other = first.setdefault(short(role), role)
+        if role in roles[:index]:
+            yield Problem(f"{path}[{index}]", role, "named twice", "each role once", "remove one of them")
+        elif other != role:
+            yield Problem(
+                f"{path}[{index}]", role, f"has the same last part as {other}", "each last part once",
+                "remove it, or grant it with a second `WorkloadIdentity`",
+            )  # fmt: skip
 
 
 def _role(path: str, role: str) -> Iterator[Problem]:
@@ -162,7 +176,17 @@ class WorkloadIdentity(pulumi.ComponentResource):
     """The service account as IAM names it (principal://…), known once it has the roles."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems)
+        args = arguments.checked(
+            f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems,
+            lambda given: child_names.problems(
+                "WorkloadIdentity", name, opts,
+                {
+                    f"{name}-{bucket}-{short(role)}": f"bucket_roles.{bucket}"
+                    for bucket, roles in given.get("bucket_roles", {}).items()
+                    for role in roles
+                },
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         project = args["project"]

@@ -22,10 +22,6 @@ DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 HOLDS = {"nodes": "NO_MINOR_OR_NODE_UPGRADES", "minor": "NO_MINOR_UPGRADES", "nothing": ""}
 SCOPES = {"all": "NO_UPGRADES", "nodes": "NO_MINOR_OR_NODE_UPGRADES", "minor": "NO_MINOR_UPGRADES"}
 
-_DEFAULT_DAYS = ["SA", "SU"]
-_DEFAULT_START = "02:00"
-_DEFAULT_HOURS = 6
-_DEFAULT_HOLD, _DEFAULT_SCOPE = "nodes", "all"
 # GKE requires 48 hours of windows in 32 days, each at least 4 hours long; four weeks have four of each day.
 _LEAST_HOURS, _MOST_HOURS = 4, 24
 _LEAST_IN_FOUR_WEEKS = 48
@@ -81,10 +77,10 @@ class Maintenance(TypedDict):
 
 def problems(args: Maintenance) -> Iterator[Problem]:
     """Everything that is wrong with the times, found without asking Google."""
-    days, hours = args.get("days", _DEFAULT_DAYS), args.get("hours", _DEFAULT_HOURS)
+    days, hours = args["days"], args["hours"]
     wrong_days = list(_day_problems(days))
     yield from wrong_days
-    start = args.get("start", _DEFAULT_START)
+    start = args["start"]
     if not _TIME.fullmatch(start):
         yield Problem(
             "start", start, "not a valid time of day", "HH:MM in UTC, such as 02:00", 'write it in quotes: "02:00"'
@@ -97,7 +93,7 @@ def problems(args: Maintenance) -> Iterator[Problem]:
             f"{_LEAST_IN_FOUR_WEEKS} hours in four weeks",
             f"write {-(-_LEAST_IN_FOUR_WEEKS // (4 * len(days)))}, or add `days`",
         )  # fmt: skip
-    yield from checks.one_of("hold", args.get("hold", _DEFAULT_HOLD), HOLDS)
+    yield from checks.one_of("hold", args["hold"], HOLDS)
     yield from _exclusion_problems(args)
 
 
@@ -119,14 +115,14 @@ def _exclusion_problems(args: Maintenance) -> Iterator[Problem]:
                 "lower-case letters, digits and '-', beginning with a letter", "rename it",
             )  # fmt: skip
         yield from (problem.under(f"exclusions.{name}") for problem in _span_problems(exclusion))
-    whole = [name for name, exclusion in exclusions.items() if exclusion.get("scope", _DEFAULT_SCOPE) == "all"]
+    whole = [name for name, exclusion in exclusions.items() if exclusion["scope"] == "all"]
     if len(whole) > _MOST_OF_ALL:
         yield Problem(
             "exclusions", whole, f"more than {_MOST_OF_ALL} exclusions from all upgrades", f"{_MOST_OF_ALL} with "
             "`scope: all`", "remove those that have ended, or write `scope: nodes`",
         )  # fmt: skip
     yield from _gap_problems({name: exclusions[name] for name in whole})
-    most = _MOST - bool(HOLDS.get(args.get("hold", _DEFAULT_HOLD)))
+    most = _MOST - bool(HOLDS.get(args["hold"]))
     if len(exclusions) > most:
         yield Problem(
             "exclusions", list(exclusions), "too many", f"{most}, in addition to the one of `hold`",
@@ -135,7 +131,7 @@ def _exclusion_problems(args: Maintenance) -> Iterator[Problem]:
 
 
 def _span_problems(exclusion: MaintenanceExclusion) -> Iterator[Problem]:
-    scope = exclusion.get("scope", _DEFAULT_SCOPE)
+    scope = exclusion["scope"]
     yield from checks.one_of("scope", scope, SCOPES)
     first, last = _day(exclusion["first"]), _day(exclusion["last"])
     for field, day, text in (("first", first, exclusion["first"]), ("last", last, exclusion["last"])):
@@ -177,7 +173,7 @@ def warnings(args: Maintenance, today: date, channel: str) -> Iterator[str]:
     for name, exclusion in args.get("exclusions", {}).items():
         if date.fromisoformat(exclusion["last"]) < today:
             yield f"exclusions.{name}: ended on {exclusion['last']} and has no effect; remove it"
-        elif exclusion.get("scope", _DEFAULT_SCOPE) != "all" and date.fromisoformat(exclusion["last"]) > latest:
+        elif exclusion["scope"] != "all" and date.fromisoformat(exclusion["last"]) > latest:
             yield (
                 f"exclusions.{name}.last: {exclusion['last']} is after the end of every version's support, which GKE "
                 "refuses; name an earlier day, or use `hold`, which lasts as long as the version"
@@ -186,8 +182,8 @@ def warnings(args: Maintenance, today: date, channel: str) -> Iterator[str]:
 
 def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
     """The cluster's policy, for times that have no `problems`."""
-    days = [day for day in DAYS if day in args.get("days", _DEFAULT_DAYS)]
-    start, hours = args.get("start", _DEFAULT_START), args.get("hours", _DEFAULT_HOURS)
+    days = [day for day in DAYS if day in args["days"]]
+    start, hours = args["start"], args["hours"]
     first = _MONDAY + timedelta(days=DAYS.index(days[0]))
     hour, minute = (int(part) for part in start.split(":"))
     end = first + timedelta(days=(hour + hours) // 24)
@@ -198,12 +194,12 @@ def policy(args: Maintenance) -> gcp.container.ClusterMaintenancePolicyArgs:
             # The last day is part of the exclusion.
             end_time=f"{_after(exclusion['last'])}T00:00:00Z",
             exclusion_options=gcp.container.ClusterMaintenancePolicyMaintenanceExclusionExclusionOptionsArgs(
-                scope=SCOPES[exclusion.get("scope", _DEFAULT_SCOPE)]
+                scope=SCOPES[exclusion["scope"]]
             ),
         )
         for name, exclusion in sorted(args.get("exclusions", {}).items())
     ]
-    if held := HOLDS[args.get("hold", _DEFAULT_HOLD)]:
+    if held := HOLDS[args["hold"]]:
         exclusions.append(
             gcp.container.ClusterMaintenancePolicyMaintenanceExclusionArgs(
                 exclusion_name=_HELD,

@@ -16,7 +16,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import addresses, places
 
@@ -24,8 +24,6 @@ PODS = "pods"
 SERVICES = "services"
 
 NAT_MODES = ("single", "none")
-PODS_CIDR = "10.64.0.0/14"
-SERVICES_CIDR = "10.68.0.0/20"
 
 # Compute Engine: names of secondary ranges.
 _RANGE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -67,9 +65,9 @@ class GcpNetworkArgs(TypedDict):
 def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
     """Everything that is wrong with a network's arguments, found without asking Google."""
     yield from checks.cidr("cidr", args["cidr"], *addresses.CIDR_PREFIXES)
-    yield from checks.cidr("pods_cidr", args.get("pods_cidr", PODS_CIDR), *addresses.PODS_PREFIXES)
-    yield from checks.cidr("services_cidr", args.get("services_cidr", SERVICES_CIDR), *addresses.SERVICES_PREFIXES)
-    nat = args.get("nat", "single")
+    yield from checks.cidr("pods_cidr", args["pods_cidr"], *addresses.PODS_PREFIXES)
+    yield from checks.cidr("services_cidr", args["services_cidr"], *addresses.SERVICES_PREFIXES)
+    nat = args["nat"]
     if nat == "per_zone":
         yield Problem(
             "nat", nat, "Cloud NAT belongs to a region: one gateway survives the loss of a zone",
@@ -88,44 +86,24 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
         yield from checks.cidr(path, cidr, *addresses.PODS_PREFIXES)
     ranges = {
         "cidr": args["cidr"],
-        "pods_cidr": args.get("pods_cidr", PODS_CIDR),
-        "services_cidr": args.get("services_cidr", SERVICES_CIDR),
+        "pods_cidr": args["pods_cidr"],
+        "services_cidr": args["services_cidr"],
         **{f"further_pods_cidrs.{name}": cidr for name, cidr in further.items()},
     }
     for path, cidr in ranges.items():
         yield from addresses.range_problems(path, cidr)
     yield from checks.disjoint(ranges)
-    yield from zone_problems(args["zones"], args["region"])
-    percent = args.get("flow_log_percent", 0)
+    yield from places.problems(args["zones"], args["region"])
+    percent = args["flow_log_percent"]
     if not 0 <= percent <= 100:
         yield Problem(
             "flow_log_percent", percent, "not a valid percentage", "0 (no log) to 100", "write 50, Google's default"
         )
 
 
-def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
-    """What is wrong with the names of the zones."""
-    for index, zone in enumerate(zones):
-        if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-        elif zone in zones[:index]:
-            yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
-        elif (known := places.ZONES.get(region)) and zone not in known and not places.is_ai(zone):
-            yield Problem(
-                f"zones[{index}]", zone, f"{region} has no such zone", ", ".join(known),
-                f"see `gcloud compute zones list --filter=region:{region}`",
-            )  # fmt: skip
-    if not places.standard(zones):
-        wrong = "only AI zones: the cluster and its system pods need standard zones" if zones else "has no zone"
-        yield Problem("zones", zones, wrong, f"one or more standard zones of {region}", "add a zone")
-
-
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
     """What works but is rarely intended."""
-    if args.get("nat", "single") == "none":
+    if args["nat"] == "none":
         yield (
             "nat: nodes reach Google's APIs and registries (pkg.dev, gcr.io) and nothing else; images of other "
             "registries need a remote repository in Artifact Registry"
@@ -153,12 +131,15 @@ class GcpNetwork(pulumi.ComponentResource):
     """Names of the project's APIs, known once they are enabled."""
 
     def __init__(self, name: str, args: GcpNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcpNetwork {name}", GcpNetworkArgs, args, problems)
+        args = arguments.checked(
+            f"GcpNetwork {name}", GcpNetworkArgs, args, problems,
+            lambda _: component_names.google_problems(name, "-router"),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
         # To replace a VPC is to replace the environment: nothing in it can move.
-        kept = pulumi.ResourceOptions(parent=self, protect=args.get("deletion_protection", True))
+        kept = pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"])
         self.resource = gcp.compute.Network(
             f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept
         )
@@ -171,22 +152,18 @@ class GcpNetwork(pulumi.ComponentResource):
             # Google's APIs, including its registries and buckets, are reached without NAT and its costs.
             private_ip_google_access=True,
             secondary_ip_ranges=[
-                gcp.compute.SubnetworkSecondaryIpRangeArgs(
-                    range_name=PODS, ip_cidr_range=args.get("pods_cidr", PODS_CIDR)
-                ),
-                gcp.compute.SubnetworkSecondaryIpRangeArgs(
-                    range_name=SERVICES, ip_cidr_range=args.get("services_cidr", SERVICES_CIDR)
-                ),
+                gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=PODS, ip_cidr_range=args["pods_cidr"]),
+                gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=SERVICES, ip_cidr_range=args["services_cidr"]),
                 *(
                     gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=range, ip_cidr_range=cidr)
                     for range, cidr in further.items()
                 ),
             ],
-            log_config=_flow_log(args.get("flow_log_percent", 0)),
+            log_config=_flow_log(args["flow_log_percent"]),
             opts=kept,
         )
         """The subnetwork."""
-        if args.get("nat", "single") == "single":
+        if args["nat"] == "single":
             router = gcp.compute.Router(f"{name}-router", network=self.resource.id, region=args["region"], opts=child)
             least, most = _NAT_PORTS
             gcp.compute.RouterNat(

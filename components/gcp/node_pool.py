@@ -8,6 +8,7 @@ import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
 from .. import arguments, checks
+from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Rule
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
@@ -15,6 +16,49 @@ from ..taints import cloud_effect
 from . import gpu_sharing, labels, node_settings, places, pool_checks, upgrades
 from .capacity import RESERVATION_KEY, reservation_values
 from .pool_spec import NETWORK_PROFILE, GkeNodePoolSpec, GkePool, resolve
+
+CHANGES: dict[str, Rule] = {
+    "machine_types": Rule(
+        Effect.ROLLS, "if GPUs or local SSDs differ, a new pool is added, then the old one is deleted"
+    ),
+    "min": IN_PLACE,
+    "max": Rule(Effect.IN_PLACE, "nodes above it are kept until they are idle"),
+    "per_zone": IN_PLACE,
+    "labels": IN_PLACE,
+    "taints": IN_PLACE,
+    "capacity": Rule(
+        Effect.IN_PLACE, "a new rung adds a node pool; a removed rung's node pool is deleted with its nodes"
+    ),
+    "zones": Rule(Effect.IN_PLACE, "nodes in a removed zone are deleted"),
+    "was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
+    "disk_gib": ROLLS,
+    "scratch": NEW_POOL,
+    "interconnect": NEW_POOL,
+    "placement": NEW_POOL,
+    "accelerator": NEW_POOL,
+    "accept_withdrawn": IN_PLACE,
+    "disk_type": ROLLS,
+    "local_ssds": NEW_POOL,
+    "driver": NEW_POOL,
+    "partition": NEW_POOL,
+    "sharing": NEW_POOL,
+    "reservation": NEW_POOL,
+    "pods_per_node": NEW_POOL,
+    "pods_range": NEW_POOL,
+    "sysctls": ROLLS,
+    "huge_pages": ROLLS,
+    "cpu_manager": ROLLS,
+    "secondary_boot_disk": NEW_POOL,
+    "queued": NEW_POOL,
+    "max_run_seconds": NEW_POOL,
+    "placement_policy": NEW_POOL,
+    "spot_grace_seconds": ROLLS,
+    "upgrade": IN_PLACE,
+    "node_repair": IN_PLACE,
+    "image_streaming": ROLLS,
+}
+"""What a change of each field of a pool does to its nodes. A field inside another one has its rule, unless it has its
+own."""
 
 
 class GkeNodePoolArgs(TypedDict):
@@ -65,8 +109,9 @@ class GkeNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags
-        )
+            f"GkeNodePool {name}", GkeNodePoolArgs, args, lambda given: problems(name, given), labels.with_tags,
+            places.of_one_region, places.location_problems,
+        )  # fmt: skip
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
         self.node_pools = [self._pool(rung, gke, args) for rung in gke.pool.rungs]
@@ -100,7 +145,7 @@ class GkeNodePool(pulumi.ComponentResource):
             if gke.compact(rung)
             else None,
             queued_provisioning=gcp.container.NodePoolQueuedProvisioningArgs(enabled=True)
-            if gke.spec.get("queued")
+            if gke.spec["queued"]
             else None,
             network_config=gcp.container.NodePoolNetworkConfigArgs(
                 # If omitted while another field is set, the provider sends `false`: public addresses.
@@ -125,7 +170,7 @@ class GkeNodePool(pulumi.ComponentResource):
 def _autoscaling(rung: Rung, gke: GkePool, zones: int) -> gcp.container.NodePoolAutoscalingArgs:
     # GPUs, spot and reserved machines are taken wherever they are offered; the others are spread for availability.
     policy = "ANY" if gke.pool.gpus or rung.capacity != "on_demand" else "BALANCED"
-    if gke.spec.get("per_zone"):
+    if gke.spec["per_zone"]:
         return gcp.container.NodePoolAutoscalingArgs(
             min_node_count=rung.min // zones, max_node_count=gke.pool.max // zones, location_policy=policy
         )
@@ -136,7 +181,7 @@ def _autoscaling(rung: Rung, gke: GkePool, zones: int) -> gcp.container.NodePool
 
 def _upgrade_settings(gke: GkePool) -> gcp.container.NodePoolUpgradeSettingsArgs:
     wanted = gke.upgrade
-    strategy = upgrades.STRATEGIES[wanted.get("strategy", "surge")]
+    strategy = upgrades.STRATEGIES[wanted["strategy"]]
     if strategy == "SURGE":
         return gcp.container.NodePoolUpgradeSettingsArgs(
             strategy=strategy,
@@ -193,7 +238,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         else None,
         guest_accelerators=[_accelerator(gke)] if pool.gpus else None,
         gvnic=gcp.container.NodePoolNodeConfigGvnicArgs(enabled=True),
-        gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec.get("image_streaming", True)),
+        gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec["image_streaming"]),
         kubelet_config=gcp.container.NodePoolNodeConfigKubeletConfigArgs(
             # The port shows everyone on the network what runs on the node.
             insecure_kubelet_readonly_port_enabled="FALSE",

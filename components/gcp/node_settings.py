@@ -10,9 +10,9 @@ from typing import Any
 
 import pulumi_gcp as gcp
 
-from .. import checks
+from .. import arguments, checks
 from ..checks import Problem
-from .pool_spec import GkePool
+from .pool_spec import GkePool, HugePages
 
 _TEXT = """
 net.core.busy_poll net.core.busy_read net.core.netdev_max_backlog net.core.rmem_max net.core.rmem_default
@@ -74,11 +74,11 @@ def _form(key: str) -> tuple[str, str]:
 
 def _huge_pages(made: GkePool) -> Iterator[Problem]:
     machine = made.machine
-    pages: dict[str, Any] = {**made.spec.get("huge_pages", {})}
+    pages: dict[str, Any] = arguments.cleaned(HugePages, made.spec.get("huge_pages", {}))
     for size, count in pages.items():
         if count < 0:
             yield Problem(f"huge_pages.{size}", count, "must not be negative", "0 or more", "write 0")
-    if pages.get("one_gib") and not machine.name.startswith(_GIGANTIC):
+    if pages["one_gib"] and not machine.name.startswith(_GIGANTIC):
         yield Problem(
             "huge_pages.one_gib", pages["one_gib"], f"{machine.name} has no pages of 1 GiB",
             f"machines of the series {', '.join(name[:-1] for name in _GIGANTIC)}",
@@ -102,9 +102,9 @@ def _disk(made: GkePool) -> Iterator[Problem]:
             "secondary_boot_disk.image", disk["image"], "not a valid name of a disk image",
             "projects/PROJECT/global/images/IMAGE", "see `gcloud compute images list --no-standard-images`",
         )  # fmt: skip
-    mode = disk.get("mode", "container_images")
+    mode = disk["mode"]
     yield from checks.one_of("secondary_boot_disk.mode", mode, DISK_MODES)
-    if mode == "container_images" and not made.spec.get("image_streaming", True):
+    if mode == "container_images" and not made.spec["image_streaming"]:
         yield Problem(
             "image_streaming", False, "a secondary boot disk of container images is read by image streaming", "true",
             "remove it, or the secondary boot disk",
@@ -113,13 +113,15 @@ def _disk(made: GkePool) -> Iterator[Problem]:
 
 def linux(made: GkePool) -> gcp.container.NodePoolNodeConfigLinuxNodeConfigArgs | None:
     """Kernel parameters and huge pages; None where the pool sets neither, so that GKE's defaults apply."""
-    sysctls, pages = made.spec.get("sysctls"), made.spec.get("huge_pages")
-    if not sysctls and not pages:
+    sysctls = made.spec.get("sysctls")
+    pages: HugePages = arguments.cleaned(HugePages, made.spec.get("huge_pages", {}))
+    some = any(pages.values())
+    if not sysctls and not some:
         return None
     hugepages = gcp.container.NodePoolNodeConfigLinuxNodeConfigHugepagesConfigArgs(
-        hugepage_size2m=pages.get("two_mib") or None,
-        hugepage_size1g=pages.get("one_gib") or None,
-    ) if pages else None  # fmt: skip
+        hugepage_size2m=pages["two_mib"] or None,
+        hugepage_size1g=pages["one_gib"] or None,
+    ) if some else None  # fmt: skip
     return gcp.container.NodePoolNodeConfigLinuxNodeConfigArgs(sysctls=sysctls, hugepages_config=hugepages)
 
 
@@ -129,5 +131,5 @@ def boot_disks(made: GkePool) -> list[gcp.container.NodePoolNodeConfigSecondaryB
     disk = made.spec.get("secondary_boot_disk")
     if disk is None:
         return None
-    mode = DISK_MODES[disk.get("mode", "container_images")]
+    mode = DISK_MODES[disk["mode"]]
     return [gcp.container.NodePoolNodeConfigSecondaryBootDiskArgs(disk_image=disk["image"], mode=mode)]

@@ -14,6 +14,7 @@ import pulumi_gcp as gcp
 
 from .. import hardware
 from ..checks import Problem
+from ..pools import machines
 from . import places
 from .pool_spec import GkeNodePoolSpec
 
@@ -55,7 +56,8 @@ def look_up(
         NotEnabled: the project's APIs are not enabled; the first `up` enables them.
         pulumi.RunError: Google refuses for another reason, such as a missing permission.
     """
-    wanted = sorted({name for pool in pools.values() for machine in _machines(pool) for name in _candidates(machine)})
+    known = [machine for pool in pools.values() for machine in machines(hardware.GCP, pool)]
+    wanted = sorted({name for machine in known for name in _candidates(machine)})
     opts = pulumi.InvokeOptions(provider=provider)
     # Compute Engine's filter syntax: alternatives in brackets, joined by OR.
     filter = " OR ".join(f'(name = "{name}")' for name in wanted)
@@ -100,7 +102,7 @@ def problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str], offerings: 
     """Pools with a machine type that not all of their zones offer. `zones`: the network's."""
     for name, pool in pools.items():
         own = [zone for zone in pool.get("zones") or places.standard(zones) if zone in offerings.machines]
-        for machine in _machines(pool) if own else []:
+        for machine in machines(hardware.GCP, pool) if own else []:
             with_it = [zone for zone in own if machine.name in offerings.machines[zone]]
             without = [zone for zone in own if zone not in with_it]
             if not with_it:
@@ -123,7 +125,7 @@ def unasked_problems(pools: Mapping[str, GkeNodePoolSpec], zones: list[str]) -> 
     """GPUs that a pool's zones did not offer when the list of places was written: a substitute while Google cannot be
     asked."""
     for name, pool in pools.items():
-        for machine in _machines(pool):
+        for machine in machines(hardware.GCP, pool):
             if machine.gpus:
                 yield from _without(name, pool, machine.gpu, zones)
 
@@ -180,10 +182,6 @@ def _nowhere(path: str, machine: hardware.MachineType, own: list[str], offerings
 
 def _candidates(machine: hardware.MachineType) -> list[str]:
     return [machine.name, *(name for name in hardware.successors(machine, 12) if name != machine.name)]
-
-
-def _machines(pool: GkeNodePoolSpec) -> list[hardware.MachineType]:
-    return [machine for name in pool["machine_types"] if (machine := hardware.find(hardware.GCP, name))]
 
 
 def _minor(version: str) -> str:

@@ -6,6 +6,10 @@ B200 and RTX PRO 6000, which are from Google's page "GPU regions and zones". Goo
 
 import difflib
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..checks import Problem
 
 _STANDARD = {
     region: tuple(f"{region}-{letter}" for letter in letters)
@@ -98,6 +102,7 @@ ACCELERATORS = {
 """The zones that offer each accelerator, without AI zones."""
 
 
+_REGION = re.compile(r"[a-z]+-[a-z]+\d+", re.ASCII)
 _AI = re.compile(r".+-ai\d+[a-z]")
 
 
@@ -128,3 +133,57 @@ def standard(zones: list[str]) -> list[str]:
 def nearest(region: str) -> list[str]:
     """Regions with similar names."""
     return difflib.get_close_matches(region, ZONES, n=3)
+
+
+def region_problems(path: str, region: str) -> Iterator[Problem]:
+    """`region` has the form of a region's name. It may be newer than the list above."""
+    if not _REGION.fullmatch(region):
+        zone = region_of(region)
+        yield Problem(
+            path, region, "a zone, not a region" if zone != region else "not the name of a region",
+            "a region, such as us-central1",
+            f"write {zone}" if zone != region else "see `gcloud compute regions list`",
+        )  # fmt: skip
+
+
+def problems(zones: list[str], region: str) -> Iterator[Problem]:
+    """What is wrong with the names of a region and its zones."""
+    wrong = list(region_problems("region", region))
+    yield from wrong or zone_problems(zones, region)
+    if not standard(zones):
+        only = "only AI zones: the cluster and its system pods need standard zones" if zones else "has no zone"
+        yield Problem("zones", zones, only, "one or more standard zones of the region", "add a zone")
+
+
+def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
+    """What is wrong with the names of the zones."""
+    for index, zone in enumerate(zones):
+        if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
+            yield Problem(
+                f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
+                f"see `gcloud compute zones list --filter=region:{region}`",
+            )  # fmt: skip
+        elif zone in zones[:index]:
+            yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
+        elif (known := ZONES.get(region)) and zone not in known and not is_ai(zone):
+            yield Problem(
+                f"zones[{index}]", zone, f"{region} has no such zone", ", ".join(known),
+                f"see `gcloud compute zones list --filter=region:{region}`",
+            )  # fmt: skip
+
+
+def of_one_region(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """`zones` are of the region of the first one. A stack checks the zones of its network."""
+    for first in args["zones"][:1]:
+        wrong = list(region_problems("zones[0]", region_of(first)))
+        yield from wrong or zone_problems(args["zones"], region_of(first))
+
+
+def location_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """A plain `location` is the region of `zones`, or a zone of it."""
+    location, regions = args["location"], {region_of(zone) for zone in args["zones"]}
+    if isinstance(location, str) and region_of(location) not in regions:
+        yield Problem(
+            "location", location, "neither the region of `zones` nor a zone of it",
+            f"the cluster's location, such as {min(regions, default='us-central1')}", "write the region or the zone",
+        )  # fmt: skip

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from .. import hardware, naming, pool_checks, versions
+from .. import arguments, hardware, naming, pool_checks, versions
 from ..checks import Problem
 from ..pools import Pool
 from . import capacity, gpu_sharing, node_settings, places, system_keys, upgrades
@@ -27,6 +27,7 @@ _LABELS_LENGTH = 1024
 def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
     """Everything that is wrong with a pool on GKE, seen without asking Google. Paths are relative to the pool;
     `version` is the cluster's Kubernetes minor, if it is known."""
+    spec = arguments.cleaned(GkeNodePoolSpec, spec)
     # A pool that names no zones is in the standard ones.
     usual = zones if spec.get("zones") else places.standard(zones)
     common = list(pool_checks.problems(hardware.GCP, name, spec, usual))
@@ -57,7 +58,7 @@ def _name(name: str, spec: GkeNodePoolSpec) -> Iterator[Problem]:
             "new pool's name differ from the old one's", f"up to {most} characters with this `capacity`",
             "shorten the pool's name",
         )  # fmt: skip
-    if len(spec.get("capacity", [])) > 1 and _CLASSES_OF_GKE.fullmatch(name):
+    if len(spec["capacity"]) > 1 and _CLASSES_OF_GKE.fullmatch(name):
         yield Problem(
             "", name, "GKE has a ComputeClass of this name, and the order of the pool's rungs needs one",
             "other names, or a pool of one rung", "rename the pool",

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from typing_extensions import NotRequired
 
-from .. import hardware, pools
+from .. import arguments, hardware, pools
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool, Rung
 
@@ -150,8 +150,11 @@ class GkePool:
     """What follows from the common spec."""
     spec: GkeNodePoolSpec
     """The spec itself."""
-    machine: hardware.MachineType
-    """The machine type."""
+
+    @property
+    def machine(self) -> hardware.MachineType:
+        """The machine type."""
+        return self.pool.machines[0]
 
     @property
     def boot_disk(self) -> str:
@@ -179,7 +182,7 @@ class GkePool:
     @property
     def upgrade(self) -> GkeUpgrade:
         """How nodes are renewed, every field that its strategy has."""
-        wanted = self.spec.get("upgrade", {})
+        wanted: GkeUpgrade = arguments.cleaned(GkeUpgrade, self.spec.get("upgrade", {}))
         blue_green: GkeUpgrade = {
             "strategy": "blue_green", "batch_percentage": 10, "batch_soak_seconds": 0, "soak_seconds": 3600
         }  # fmt: skip
@@ -189,7 +192,7 @@ class GkePool:
             "max_surge": 0 if scarce else 1,
             "max_unavailable": 1 if scarce else 0,
         }
-        return {**(blue_green if wanted.get("strategy") == "blue_green" else surge), **wanted}
+        return {**(blue_green if wanted["strategy"] == "blue_green" else surge), **wanted}
 
     def compact(self, rung: Rung) -> bool:
         """Whether the rung's nodes are placed close together. A reservation has its place already, unless it was made
@@ -201,18 +204,16 @@ class GkePool:
 
 def resolve(name: str, spec: GkeNodePoolSpec) -> GkePool:
     """The pool that follows from a spec that has no `problems`."""
+    spec = arguments.cleaned(GkeNodePoolSpec, spec)
     pool = pools.resolve(hardware.GCP, name, spec)
-    machine = hardware.find(hardware.GCP, pool.machine_types[0])
-    if machine is None:
-        raise KeyError(f"resolve() before problems(): {pool.machine_types[0]}")
     labels = pool.labels
     if pool.interconnects:
         labels = {NETWORK_PROFILE_LABEL: NETWORK_PROFILE, **labels}
-        if machine.name.startswith(_DRANET_SERIES):
+        if pool.machine_types[0].startswith(_DRANET_SERIES):
             labels = {DRANET_LABEL: "true", **labels}
-    if spec.get("queued"):
+    if spec["queued"]:
         labels = {QUEUED_LABEL: "true", **labels}
-    return GkePool(replace(pool, labels=labels), spec, machine)
+    return GkePool(replace(pool, labels=labels), spec)
 
 
 def resolve_all(specs: Mapping[str, GkeNodePoolSpec]) -> dict[str, GkePool]:

@@ -7,7 +7,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from .. import arguments
+from .. import arguments, child_names
 from ..checks import Problem
 
 REQUIRED = (
@@ -63,11 +63,17 @@ class GcpServices(pulumi.ComponentResource):
     """The APIs, known once all of them are enabled."""
 
     def __init__(self, name: str, args: GcpServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"GcpServices {name}", GcpServicesArgs, args, problems)
+        args = arguments.checked(
+            f"GcpServices {name}", GcpServicesArgs, args, problems,
+            lambda given: child_names.problems(
+                "GcpServices", name, opts,
+                {_child(name, service): f"services[{index}]" for index, service in enumerate(given["services"])},
+            ),
+        )  # fmt: skip
         super().__init__("gpuyard:index:GcpServices", name, None, opts)
         self.resources = [
             gcp.projects.Service(
-                f"{name}-{service.split('.')[0]}",
+                _child(name, service),
                 service=service,
                 disable_on_destroy=False,
                 opts=pulumi.ResourceOptions(parent=self),
@@ -77,3 +83,7 @@ class GcpServices(pulumi.ComponentResource):
         """The enabled APIs as resources, in the order of `services`."""
         self.services = pulumi.Output.all(*[service.service for service in self.resources])
         self.register_outputs({"services": self.services})
+
+
+def _child(name: str, service: str) -> str:
+    return f"{name}-{service.split('.')[0]}"

@@ -19,7 +19,6 @@ from . import labels
 _DISKS = "pd.csi.storage.gke.io"
 FILESTORE_DRIVER = "filestore.csi.storage.gke.io"
 
-FILESTORE_TIER = "zonal"
 FILESTORE_TIERS = ("standard", "premium", "zonal", "regional", "enterprise")
 # The only tier whose instances several claims can share (gcp-filestore-csi-driver, multishare).
 _MULTISHARE_TIER = "enterprise"
@@ -61,9 +60,9 @@ class GcpStorageArgs(TypedDict):
 
 def problems(args: GcpStorageArgs) -> Iterator[Problem]:
     """Everything that is wrong with the storage's arguments, found without asking Google."""
-    tier = args.get("filestore_tier", FILESTORE_TIER)
+    tier = args["filestore_tier"]
     yield from checks.one_of("filestore_tier", tier, FILESTORE_TIERS)
-    if args.get("filestore_multishare", False) and tier != _MULTISHARE_TIER:
+    if args["filestore_multishare"] and tier != _MULTISHARE_TIER:
         yield Problem(
             "filestore_multishare", True, f"instances of the tier {tier} hold one volume each",
             f"false, or the tier {_MULTISHARE_TIER}", f"write `filestore_tier: {_MULTISHARE_TIER}`, or remove it",
@@ -149,15 +148,15 @@ def _tags(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
 
 def _files(args: GcpStorageArgs) -> dict[str, pulumi.Input[str]]:
     network = pulumi.Output.from_input(args["network_id"])
-    parameters: dict[str, pulumi.Input[str]] = {"tier": args.get("filestore_tier", FILESTORE_TIER), **_tags(args)}
+    parameters: dict[str, pulumi.Input[str]] = {"tier": args["filestore_tier"], **_tags(args)}
     clients = args.get("client_cidrs", [])
-    if args.get("filestore_multishare", False):
+    if args["filestore_multishare"]:
         parameters["multishare"] = "true"
     elif clients:
         # Pods of many users write; Kubernetes gives volumes their owners as root.
         export = {"accessMode": "READ_WRITE", "ipRanges": clients, "squashMode": "NO_ROOT_SQUASH"}
         parameters["nfs-export-options-on-create"] = json.dumps([export], separators=(",", ":"))
-    if args.get("shared_vpc", False):
+    if args["shared_vpc"]:
         # In another project's network Filestore is a service producer.
         return {**parameters, "network": network, "connect-mode": "PRIVATE_SERVICE_ACCESS"}
     return {**parameters, "network": network.apply(lambda id: id.rsplit("/", 1)[-1])}

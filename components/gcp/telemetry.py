@@ -36,12 +36,9 @@ METRIC_TYPES = (
     "SCHEDULER",
     "CONTROLLER_MANAGER",
 )
-DEFAULT_LOGS = LOG_TYPES[:2]
-# Without the control plane's, which are billed by the sample like all others and rarely used.
-DEFAULT_METRICS = METRIC_TYPES[:9]
 
 
-def problems(log_types: list[str] | None, metric_types: list[str] | None, managed_dcgm: bool) -> Iterator[Problem]:
+def problems(log_types: list[str], metric_types: list[str], managed_dcgm: bool) -> Iterator[Problem]:
     """What is wrong with `log_types`, `metric_types` and `managed_dcgm`."""
     yield from _component_problems("log_types", log_types, LOG_TYPES)
     yield from _component_problems("metric_types", metric_types, METRIC_TYPES)
@@ -52,9 +49,9 @@ def problems(log_types: list[str] | None, metric_types: list[str] | None, manage
         )  # fmt: skip
 
 
-def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, ...]) -> Iterator[Problem]:
+def _component_problems(field: str, wanted: list[str], known: tuple[str, ...]) -> Iterator[Problem]:
     unknown = False
-    for index, component in enumerate(wanted or []):
+    for index, component in enumerate(wanted):
         path = f"{field}[{index}]"
         unknown = unknown or component not in known
         if component == DCGM:
@@ -66,18 +63,15 @@ def _component_problems(field: str, wanted: list[str] | None, known: tuple[str, 
         yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
 
 
-def logging(log_types: list[str] | None) -> gcp.container.ClusterLoggingConfigArgs:
-    """The logs that are sent; None: those of the system and of workloads."""
-    return gcp.container.ClusterLoggingConfigArgs(
-        enable_components=list(DEFAULT_LOGS) if log_types is None else log_types
-    )
+def logging(log_types: list[str]) -> gcp.container.ClusterLoggingConfigArgs:
+    """The logs that are sent."""
+    return gcp.container.ClusterLoggingConfigArgs(enable_components=log_types)
 
 
-def monitoring(metric_types: list[str] | None, managed_dcgm: bool) -> gcp.container.ClusterMonitoringConfigArgs:
-    """The metrics that are sent; None: those of the system and of workloads. The list is never omitted: without it
-    Pulumi sends an empty one, which turns monitoring off."""
-    types = list(DEFAULT_METRICS) if metric_types is None else metric_types
+def monitoring(metric_types: list[str], managed_dcgm: bool) -> gcp.container.ClusterMonitoringConfigArgs:
+    """The metrics that are sent. The list is never omitted: without it Pulumi sends an empty one, which turns
+    monitoring off."""
     return gcp.container.ClusterMonitoringConfigArgs(
-        enable_components=[*types, *([DCGM] if managed_dcgm else [])],
+        enable_components=[*metric_types, *([DCGM] if managed_dcgm else [])],
         managed_prometheus=gcp.container.ClusterMonitoringConfigManagedPrometheusArgs(enabled=True),
     )

@@ -30,12 +30,12 @@ def timeouts(made: GkePool) -> pulumi.CustomTimeouts:
     them: the timeout covers the pool's `max`, with each node as slow as GKE allows. GKE continues after the timeout; it
     only decides when Pulumi reports a failure."""
     wanted = made.upgrade
-    if wanted.get("strategy") == "blue_green":
-        batches = math.ceil(100 / wanted.get("batch_percentage", 10))
-        soak = batches * wanted.get("batch_soak_seconds", 0) + wanted.get("soak_seconds", 0)
+    if wanted["strategy"] == "blue_green":
+        batches = math.ceil(100 / wanted["batch_percentage"])
+        soak = batches * wanted["batch_soak_seconds"] + wanted["soak_seconds"]
         renewal = batches * _NODE_MINUTES + math.ceil(soak / 60)
     else:
-        at_once = wanted.get("max_surge", 0) + wanted.get("max_unavailable", 0)
+        at_once = wanted["max_surge"] + wanted["max_unavailable"]
         renewal = math.ceil(made.pool.max / at_once) * _NODE_MINUTES
     # The creation of the first node and the deletion of the last one take extra time.
     update = _LEAST_MINUTES + renewal
@@ -53,7 +53,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
             "nothing", "remove it",
         )  # fmt: skip
         return
-    strategy = whole.get("strategy", "surge")
+    strategy = whole["strategy"]
     yield from checks.one_of("upgrade.strategy", strategy, STRATEGIES)
     for other, fields in _FIELDS.items():
         for field in fields:

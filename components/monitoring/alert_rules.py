@@ -22,17 +22,17 @@ _BUSY_PERCENT = 90
 class Limits:
     """Thresholds of the rules in percent, and times in minutes. `RANGES` has the bounds."""
 
-    gpu_utilization_percent: int = 50
+    gpu_utilization_percent: int
     """Lower bound of a pod's GPU utilization."""
-    gpu_utilization_minutes: int = 30
+    gpu_utilization_minutes: int
     """How long the utilization is below it before the alert fires."""
-    memory_bandwidth_percent: int = 5
+    memory_bandwidth_percent: int
     """Lower bound of the memory bandwidth of a pod whose GPUs are busy."""
-    memory_bandwidth_minutes: int = 30
+    memory_bandwidth_minutes: int
     """How long the bandwidth is below it before the alert fires."""
-    metrics_missing_minutes: int = 15
+    metrics_missing_minutes: int
     """How long a node with GPUs has no GPU metrics before the alert fires."""
-    oom_minutes: int = 10
+    oom_minutes: int
     """How long an OOM kill is reported."""
 
 

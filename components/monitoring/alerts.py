@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any, TypedDict, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from . import alert_rules
 from .alert_rules import RANGES, Limits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
-from .targets import NAMESPACE
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
 
@@ -57,10 +55,10 @@ def problems(args: AlertsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
     yield from checks.one_of("system", args["system"], SYSTEMS)
     given = cast(Mapping[str, Any], args)
-    for name, default in asdict(Limits()).items():
-        low, high = RANGES[name]
-        if not low <= given.get(name, default) <= high:
-            yield Problem(name, given[name], "out of range", f"{low} to {high}", f"remove it for {default}")
+    for name, (low, high) in RANGES.items():
+        if not low <= given[name] <= high:
+            usual = arguments.default(AlertsArgs, name)
+            yield Problem(name, given[name], "out of range", f"{low} to {high}", f"remove it for {usual}")
     for index, namespace in enumerate(args.get("watched_namespaces", [])):
         # RFC 1123, as Kubernetes requires for namespaces; anything else would be a regular expression in the rules.
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
@@ -68,12 +66,12 @@ def problems(args: AlertsArgs) -> Iterator[Problem]:
                 f"watched_namespaces[{index}]", namespace, "not a valid name of a namespace",
                 "up to 63 lower-case letters, digits and '-'", "write each namespace by its name",
             )  # fmt: skip
-    if not args.get("gpu_metrics", True) and args["system"] == MANAGED_PROMETHEUS:
+    if not args["gpu_metrics"] and args["system"] == MANAGED_PROMETHEUS:
         yield Problem(
             "gpu_metrics", False, "all rules for managed Prometheus are about GPU metrics", "true",
             "let GKE run its DCGM exporter, or remove the component",
         )  # fmt: skip
-    yield from checks.namespace("namespace", args.get("namespace", NAMESPACE))
+    yield from checks.namespace("namespace", args["namespace"])
     for key, value in args.get("rule_labels", {}).items():
         yield from checks.label("rule_labels", key, value)
 
@@ -97,13 +95,16 @@ class Alerts(pulumi.ComponentResource):
     """The alerts that can fire, by name."""
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"Alerts {name}", AlertsArgs, args, problems)
+        args = arguments.checked(
+            f"Alerts {name}", AlertsArgs, args, problems,
+            lambda given: component_names.kubernetes_problems(name, _KINDS.get(given["system"], "rule")),
+        )  # fmt: skip
         super().__init__("gpuyard:index:Alerts", name, None, opts)
         system = args["system"]
         given = cast(Mapping[str, Any], args)
-        limits = Limits(**{key: given[key] for key in RANGES if key in given})
-        groups = alert_rules.groups(system, limits, args.get("watched_namespaces", []), args.get("gpu_metrics", True))
-        namespace = None if system == MANAGED_PROMETHEUS else args.get("namespace", NAMESPACE)
+        limits = Limits(**{key: given[key] for key in RANGES})
+        groups = alert_rules.groups(system, limits, args.get("watched_namespaces", []), args["gpu_metrics"])
+        namespace = None if system == MANAGED_PROMETHEUS else args["namespace"]
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-rules",
             api_version=API_VERSIONS[system],

@@ -1,5 +1,6 @@
 """Pods whose metrics are scraped, described once for the Prometheus of either cloud."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
@@ -7,12 +8,13 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
-from .. import arguments, checks
+from .. import arguments, checks, component_names
 from ..checks import Problem
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
 
 _KINDS = {system: "PodMonitoring" if system == MANAGED_PROMETHEUS else "PodMonitor" for system in SYSTEMS}
-_SECONDS = 30
+# RFC 6335, as Kubernetes requires for the name of a port.
+_PORT = re.compile(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
 _SECONDS_RANGE = (5, 3600)
 
 
@@ -51,11 +53,21 @@ def problems(args: PodScrapeArgs) -> Iterator[Problem]:
             "port", args["port"], "a number", "the name of a port of the container",
             "give the port a name in the pod's `ports`, and write that",
         )  # fmt: skip
-    path, seconds, (low, high) = args.get("path", "/"), args.get("interval_seconds", _SECONDS), _SECONDS_RANGE
+    elif not _PORT.fullmatch(args["port"]) or "--" in args["port"]:
+        yield Problem(
+            "port", args["port"], "not a valid name of a port", "up to 15 lower-case letters, digits and single '-'",
+            "write the name from the pod's `ports`",
+        )  # fmt: skip
+    if isinstance(namespace := args["namespace"], str):
+        yield from checks.namespace("namespace", namespace)
+    for key, value in args["match_labels"].items():
+        yield from checks.label("match_labels", key, value)
+    path, seconds, (low, high) = args["path"], args["interval_seconds"], _SECONDS_RANGE
     if not path.startswith("/"):
         yield Problem("path", path, "not a path", "text that begins with /", f"write /{path}")
     if not low <= seconds <= high:
-        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"remove it for {_SECONDS}")
+        usual = arguments.default(PodScrapeArgs, "interval_seconds")
+        yield Problem("interval_seconds", seconds, "out of range", f"{low} to {high}", f"remove it for {usual}")
     for key, value in args.get("scrape_labels", {}).items():
         yield from checks.label("scrape_labels", key, value)
 
@@ -72,13 +84,16 @@ class PodScrape(pulumi.ComponentResource):
     """Name of the object, and the label `job` of the series."""
 
     def __init__(self, name: str, args: PodScrapeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"PodScrape {name}", PodScrapeArgs, args, problems)
+        args = arguments.checked(
+            f"PodScrape {name}", PodScrapeArgs, args, problems,
+            lambda given: component_names.kubernetes_problems(name, _KINDS.get(given["system"], "monitor")),
+        )  # fmt: skip
         super().__init__("gpuyard:index:PodScrape", name, None, opts)
         system = args["system"]
         endpoint = {
             "port": args["port"],
-            "path": args.get("path", "/metrics"),
-            "interval": f"{args.get('interval_seconds', _SECONDS)}s",
+            "path": args["path"],
+            "interval": f"{args['interval_seconds']}s",
         }
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-scrape",

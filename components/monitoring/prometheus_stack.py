@@ -11,15 +11,14 @@ from ..charts import release as releases
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
-from ..storage_classes import BLOCK
 from . import cluster_scrapes
 from .targets import AUTOSCALER_LABELS, AUTOSCALER_NAMESPACE, AUTOSCALER_PORT, NAMESPACE, NODES_NAMESPACE
 
 READERS = {"gpuyard.dev/reads-metrics": "true"}
 """Label of a namespace whose pods may query Prometheus: Grafana, an adapter, KEDA."""
 
-_RETENTION_DAYS, _RETENTION_RANGE = 15, (1, 3650)
-_VOLUME_GIB, _VOLUME_RANGE = 50, (1, 16384)
+_RETENTION_RANGE = (1, 3650)
+_VOLUME_RANGE = (1, 16384)
 _PROMETHEUS_PODS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
 _ANYTHING: dict[str, Any] = {}
 
@@ -51,8 +50,8 @@ class MonitoringArgs(TypedDict):
 
 def problems(args: MonitoringArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
-    yield from _range_problems("retention_days", args.get("retention_days", _RETENTION_DAYS), _RETENTION_RANGE)
-    yield from _range_problems("volume_gib", args.get("volume_gib", _VOLUME_GIB), _VOLUME_RANGE)
+    yield from _range_problems("retention_days", args["retention_days"], _RETENTION_RANGE)
+    yield from _range_problems("volume_gib", args["volume_gib"], _VOLUME_RANGE)
     yield from releases.problems(versions.KUBE_PROMETHEUS_STACK, args.get("charts", {}), args.get("images", {}))
 
 
@@ -122,7 +121,7 @@ class Monitoring(pulumi.ComponentResource):
                     },
                     # A ServiceMonitor in the autoscaler's release would have to wait for this release, which may wait
                     # for a node that only the autoscaler adds.
-                    "additionalServiceMonitors": [_AUTOSCALER] if args.get("autoscaler", False) else [],
+                    "additionalServiceMonitors": [_AUTOSCALER] if args["autoscaler"] else [],
                     "prometheusSpec": {
                         # Take every monitor and rule in the cluster, not only those of this release.
                         "serviceMonitorSelectorNilUsesHelmValues": False,
@@ -130,13 +129,13 @@ class Monitoring(pulumi.ComponentResource):
                         "ruleSelectorNilUsesHelmValues": False,
                         "arbitraryFSAccessThroughSMs": {"deny": True},
                         "additionalScrapeConfigs": cluster_scrapes.jobs(),
-                        "retention": f"{args.get('retention_days', _RETENTION_DAYS)}d",
+                        "retention": f"{args['retention_days']}d",
                         "storageSpec": {
                             "volumeClaimTemplate": {
                                 "spec": {
-                                    "storageClassName": args.get("storage_class", BLOCK.name),
+                                    "storageClassName": args["storage_class"],
                                     "accessModes": ["ReadWriteOnce"],
-                                    "resources": {"requests": {"storage": f"{args.get('volume_gib', _VOLUME_GIB)}Gi"}},
+                                    "resources": {"requests": {"storage": f"{args['volume_gib']}Gi"}},
                                 }
                             }
                         },

@@ -5,59 +5,39 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
-from gpuyard import Taint
-from gpuyard.aws import DcgmExporter, EksAddon, EksNodePoolSpec
-
-other = pulumi.StackReference(pulumi.Config().require("clusterStack"))
+from gpuyard.aws import DcgmExporter, EksAddon
 
 
-async def plain(name: str) -> Any:
-    """An output that is not secret, as a plain value: what arguments take that are checked before a change."""
-    value = (await other.get_output_details(name)).value
+async def plain(stack: pulumi.StackReference, name: str) -> Any:
+    """An output of another stack as a plain value. Pulumi has read the whole stack before the first one is returned."""
+    value = (await stack.get_output_details(name)).value
     if value is None:
-        raise pulumi.RunError(f"{other.pulumi_resource_name} has no output {name}, or it is secret")
+        raise pulumi.RunError(f"{stack.pulumi_resource_name} has no output {name}, or it is secret")
     return value
 
 
-def taint(text: str) -> Taint:
-    """A taint that is written as key=value:effect."""
-    key, _, rest = text.partition("=")
-    value, _, effect = rest.rpartition(":")
-    return {"key": key, "value": value, "effect": effect}
+async def main() -> None:
+    """The program. It is async, so that it can wait for plain values: the library checks pools and versions before
+    anything is created."""
+    stack = pulumi.StackReference(pulumi.Config().require("clusterStack"))
+    cluster_name, version = await plain(stack, "clusterName"), await plain(stack, "kubernetesVersion")
+    node_pools = await plain(stack, "nodePoolSpecs")
 
-
-def pool_spec(pool: dict[str, Any]) -> EksNodePoolSpec:
-    """What add-ons need to know of a pool."""
-    return {
-        "machine_types": pool["machineTypes"],
-        # The engine passes all numbers between stacks as floats.
-        "min": int(pool["min"]),
-        "max": int(pool["max"]),
-        "taints": [taint(text) for text in pool.get("taints", [])],
-    }
-
-
-async def addons() -> list[str]:
-    """Installs the add-ons; their names."""
-    cluster_name = await plain("clusterName")
-    node_pools = {name: pool_spec(pool) for name, pool in (await plain("nodePools")).items()}
-    account = aws.Provider("aws", region=await plain("region"))
+    account = aws.Provider("aws", region=await plain(stack, "region"))
     cluster = kubernetes.Provider(
-        "kubernetes", kubeconfig=other.require_output("kubeconfig"), cluster_identifier=cluster_name
+        "kubernetes",
+        # Secret there, and here.
+        kubeconfig=stack.require_output("kubeconfig"),
+        cluster_identifier=cluster_name,
     )
-    made = [
-        DcgmExporter("dcgm-exporter", {"node_pools": node_pools}, pulumi.ResourceOptions(providers=[cluster])),
-        EksAddon(
-            "cert-manager",
-            {
-                "addon": "cert-manager",
-                "cluster": cluster_name,
-                "kubernetes_version": await plain("kubernetesVersion"),
-            },
-            pulumi.ResourceOptions(providers=[account]),
-        ),
-    ]
-    return [addon.pulumi_resource_name for addon in made]
+
+    EksAddon(
+        "cert-manager",
+        {"addon": "cert-manager", "cluster": cluster_name, "kubernetes_version": version},
+        pulumi.ResourceOptions(providers=[account]),
+    )
+    exporter = DcgmExporter("dcgm-exporter", {"node_pools": node_pools}, pulumi.ResourceOptions(providers=[cluster]))
+    pulumi.export("release", exporter.release_name)
 
 
-pulumi.export("addons", addons())
+pulumi.run(main)

@@ -1,1 +1,1 @@
-"""The pages that are generated from the declarations of the stack's config: Pulumi.yaml and docs/pools.md."""
+"""The pages that are generated from the declarations of the config: Pulumi.yaml, docs/pools.md, docs/upgrades.md."""

@@ -1,4 +1,5 @@
-"""Writes the pages that depend on the declarations of the config: Pulumi.yaml's keys and the tables of docs/pools.md.
+"""Writes the pages that depend on the declarations of the config: Pulumi.yaml's keys, and the tables of docs/pools.md
+and docs/upgrades.md.
 
 python -m pages.config             writes them
 python -m pages.config --check     exits 1, and says what to do, when one is not what it would write
@@ -13,18 +14,21 @@ from pathlib import Path
 
 from .. import files
 from ..picture.pages import DOCS, placed
-from . import pools, pulumi_yaml
+from . import changes, pools, pulumi_yaml
 
 FIX = "make pages"
 FILES: dict[Path, Callable[[str], str]] = {
     DOCS.parent / "Pulumi.yaml": pulumi_yaml.placed,
     DOCS / "pools.md": lambda page: placed(page, pools.parts(), "docs/pools.md"),
+    DOCS / "upgrades.md": lambda page: placed(page, changes.parts(), "docs/upgrades.md"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pages.config", description="Pulumi.yaml's keys and docs/pools.md")
+    parser = argparse.ArgumentParser(
+        prog="python -m pages.config", description="Pulumi.yaml's keys, docs/pools.md, docs/upgrades.md"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
     return files.update(FILES, check=parser.parse_args(arguments).check, fix=FIX)
 

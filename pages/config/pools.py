@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic.alias_generators import to_camel
 
 from components.clouds import CLOUDS
 from stack import on
 
 from ..picture.pages import Parts
-from .declared import Key, keys, section, spelled
+from .changes import of_pool
+from .declared import keys, section, spelled
 from .sections import table
 
 
@@ -16,19 +19,17 @@ def parts() -> Parts:
     """Name of a place in the page → table."""
     found = {cloud: {key.path: key for key in keys(section(cloud, "node_pools"))} for cloud in CLOUDS}
     common = [path for path in next(iter(found.values())) if all(path in each for each in found.values())]
-    tables = {"pools": table([next(iter(found.values()))[path] for path in common])}
+    both = [next(iter(found.values()))[path] for path in common]
+    tables = {
+        "pools": table(both, {f"a change on {CLOUDS[cloud].kubernetes}": partial(of_pool, cloud) for cloud in CLOUDS})
+    }
     for cloud, each in found.items():
         (other,) = (name for name in CLOUDS if name != cloud)
         own = [key for path, key in each.items() if path not in common]
-        tables[f"pools-{cloud}"] = _table(other, own)
+        refused = f"refused on {CLOUDS[other].kubernetes}; instead"
+        more = {"a change": partial(of_pool, cloud), refused: partial(_instead, other)}
+        tables[f"pools-{cloud}"] = table(own, more)
     return Parts({}, tables)
-
-
-def _table(other: str, listed: list[Key]) -> str:
-    """`other`: the cloud that refuses these keys."""
-    rows = [["key", "meaning", "default", f"refused on {CLOUDS[other].kubernetes}; instead"], ["---"] * 4]
-    rows += [[f"`{key.path}`", key.meaning, key.default, _instead(other, key.path)] for key in listed]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def _instead(cloud: str, path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from .declared import Key, keys, section
 
 SECTIONS = ("network", "cluster", "storage", "addons")
@@ -12,8 +14,10 @@ def tables(cloud: str) -> dict[str, str]:
     return {f"keys-{name}": table(list(keys(section(cloud, name)))) for name in SECTIONS}
 
 
-def table(listed: list[Key]) -> str:
-    """A row for each key."""
-    rows = [["key", "meaning", "default"], ["---"] * 3]
-    rows += [[f"`{key.path}`", key.meaning, key.default] for key in listed]
+def table(listed: list[Key], further: Mapping[str, Callable[[str], str]] | None = None) -> str:
+    """A row for each key. `further`: head of a column → its cell for the path of a key."""
+    more = further or {}
+    heads = ["key", "meaning", "default", *more]
+    rows = [heads, ["---"] * len(heads)]
+    rows += [[f"`{key.path}`", key.meaning, key.default, *(cell(key.path) for cell in more.values())] for key in listed]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)

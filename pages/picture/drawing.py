@@ -26,14 +26,16 @@ SETTINGS = """%%{init: {"flowchart": {"wrappingWidth": 420, "nodeSpacing": 30, "
   "subGraphTitleMargin": {"top": 4, "bottom": 14}}}}%%"""
 
 
-def flowchart(place: str, inside: Iterable[str], way_in: str, edges: Iterable[str]) -> str:
-    """The whole picture: people, `place` with its contents, the internet, and the connections. `way_in`: how people
-    reach the node `api`."""
+def flowchart(place: str, inside: Iterable[str], access_path: str, edges: Iterable[str]) -> str:
+    """The whole picture: people, `place` with its contents, the internet, and the connections.
+
+    `access_path`: how people reach the node `api`.
+    """
     lines = [
         node("people", "people and CI<br>kubectl, pulumi", "outside", "([", "])"),
         *box("region", place, inside),
         node("internet", "internet", "outside", "([", "])"),
-        f'people -->|"{way_in}"| api',
+        f'people -->|"{access_path}"| api',
         "api <--> pools",
         *edges,
         *(f"classDef {name} fill:{fill},stroke:{border},color:{TEXT}" for name, (fill, border) in COLOURS.items()),

@@ -4,8 +4,8 @@ The engine starts a shim for each provider of the program (shim.py). The shim co
 and the host answers with the port of a new gRPC server for a new provider. When the shim exits, the server stops. One
 process instead of one per provider means that a warm `pulumi up` does not import three SDKs half a dozen times.
 
-The protocol is pulumirpc.ResourceProvider (pulumi's proto/pulumi/provider.proto). Does not provide schemas, component
-construction (the eks package runs in a separate process), parameterization or methods.
+The protocol is pulumirpc.ResourceProvider (pulumi's proto/pulumi/provider.proto). Does not provide schemas of
+resources, component construction (the eks package runs in a separate process), parameterization or methods.
 """
 
 from __future__ import annotations

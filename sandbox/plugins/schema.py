@@ -41,6 +41,8 @@ _IMPORTS = threading.RLock()
 _ENGINES_OWN = {"version", "pluginDownloadURL"}
 """Provider inputs that belong to the engine; so does every name that starts with `__`."""
 
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -103,6 +105,18 @@ class Schema:
         failures: list[CheckFailure] = []
         self._check_object(shape.inputs, shape.required, config, "", failures)
         return config, failures
+
+    def of_provider(self) -> dict[str, Any]:
+        """The package's schema as Pulumi writes one, without its resources and functions."""
+        inputs = self.shape(f"pulumi:providers:{self.package}").inputs
+        types = {
+            key: [_JSON_TYPES[each] for each in _alternatives(hint) if each in _JSON_TYPES]
+            for key, hint in inputs.items()
+        }
+        properties = {
+            key: {"type": found[0]} if found else {"$ref": "pulumi.json#/Any"} for key, found in types.items()
+        }
+        return {"name": self.package, "version": self.version, "provider": {"inputProperties": properties}}
 
     # -- reading the SDK --------------------------------------------------------------------------------------------
 

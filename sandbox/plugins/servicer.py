@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +64,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         return plugin_pb2.PluginInfo(version=self.provider.version)
+
+    def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The provider itself and nothing else, which is enough for programs in YAML that have an explicit provider."""
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(_schema(self.provider.package).of_provider()))
 
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         with self._operation(request.urn, context):

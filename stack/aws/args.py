@@ -1,8 +1,6 @@
 """The config of an environment on Amazon EKS, as arguments of the library's components. The wiring adds the outputs of
 other components, and the values that are checked once for all components: roles, tags and versions of add-ons."""
 
-from typing import cast
-
 from components.aws.addons import EksAddonsSpec
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
@@ -15,12 +13,12 @@ from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 
 from ..environment import Environment
-from ..section import Section
+from ..section import Section, complete
 
 
 def roles(environment: Environment) -> Roles:
     """The existing roles that the file names."""
-    return cast(Roles, environment.config.cluster.iam.roles.arguments())
+    return complete(Roles, environment.config.cluster.iam.roles.arguments())
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
@@ -32,12 +30,12 @@ def network(environment: Environment) -> AwsNetworkArgs:
         "cluster_name": environment.cluster_name,
         "deletion_protection": environment.config.deletion_protection,
     }
-    return cast(AwsNetworkArgs, args)
+    return complete(AwsNetworkArgs, args)
 
 
 def existing_network(environment: Environment, existing: Section) -> AwsExistingNetworkArgs:
     """An existing network."""
-    return {
+    args = {
         "vpc_id": existing.vpc_id,
         "zones": environment.config.network.zones,
         "private_subnet_ids": existing.private_subnet_ids,
@@ -45,6 +43,7 @@ def existing_network(environment: Environment, existing: Section) -> AwsExisting
         "cluster_name": environment.cluster_name,
         "node_pools": environment.node_pools,
     }
+    return complete(AwsExistingNetworkArgs, args)
 
 
 def cluster(environment: Environment) -> EksClusterArgs:
@@ -57,7 +56,7 @@ def cluster(environment: Environment) -> EksClusterArgs:
         "profile": environment.keys.profile,
         "role_arn": environment.keys.role_arn,
     }
-    return cast(EksClusterArgs, args)
+    return complete(EksClusterArgs, args)
 
 
 def storage(environment: Environment) -> AwsStorageArgs:
@@ -69,13 +68,13 @@ def storage(environment: Environment) -> AwsStorageArgs:
         **environment.config.storage.arguments("lustre", "buckets"),
         "deletion_protection": environment.config.deletion_protection,
     }
-    return cast(AwsStorageArgs, args)
+    return complete(AwsStorageArgs, args)
 
 
 def lustre(environment: Environment) -> FsxLustreArgs | None:
     """The Lustre file system, if the file has one."""
     lustre = environment.config.storage.lustre
-    return cast(FsxLustreArgs, {**storage(environment), **lustre.arguments()}) if lustre else None
+    return complete(FsxLustreArgs, {**storage(environment), **lustre.arguments()}) if lustre else None
 
 
 def buckets(environment: Environment) -> S3BucketsArgs | None:
@@ -86,19 +85,19 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
         "region": environment.region,
         "buckets": {name: bucket.arguments() for name, bucket in buckets.items()},
     }
-    return cast(S3BucketsArgs, args) if buckets else None
+    return complete(S3BucketsArgs, args) if buckets else None
 
 
 def images(environment: Environment) -> ImagesArgs:
     """The source of container images."""
-    return cast(ImagesArgs, environment.config.images.arguments())
+    return complete(ImagesArgs, environment.config.images.arguments())
 
 
 def charts(environment: Environment) -> ChartsArgs:
     """The source of Helm charts."""
-    return cast(ChartsArgs, environment.config.charts.arguments())
+    return complete(ChartsArgs, environment.config.charts.arguments())
 
 
 def addons(environment: Environment) -> EksAddonsSpec:
     """The add-ons to install."""
-    return cast(EksAddonsSpec, environment.config.addons.arguments())
+    return complete(EksAddonsSpec, environment.config.addons.arguments())

@@ -11,17 +11,18 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from pydantic.alias_generators import to_camel
 
 from components import hardware, pools
 from components.aws import groups as node_groups
 from components.aws import pool_spec as aws_pools
+from components.aws.node_pool import CHANGES
+from components.changes import IN_PLACE, NEW_POOL, Effect, Rule, refused
 from components.checks import Problem
 
 from .. import sizes, steps
-from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
+from ..changes import Group, removal_problems, removal_warning, rules
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 
 _VPC = "aws:ec2/vpc:Vpc"
 _SUBNET = "aws:ec2/subnet:Subnet"
@@ -32,81 +33,36 @@ _LUSTRE = "aws:fsx/lustreFileSystem:LustreFileSystem"
 _ROLE = "aws:iam/role:Role"
 # The control plane's role if the file names an existing one: it is read, not created.
 _EXISTING_ROLE = "cluster-role"
-_PODS_ROLES = ("vpc_cni", "ebs_csi", "efs_csi", "fsx_csi", "s3_csi", "cluster_autoscaler")
 
 _PLACE = refused("a control plane cannot move to another VPC")
 _DISK = refused("a new file system would replace this one, without its data")
 
-RULES: dict[str, Rule] = {
-    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+OWN: dict[str, Rule] = {
     "aws:region": refused("an environment cannot move to another region"),
     "network.cidr": refused("the range of a VPC cannot change"),
     "network.zones": Rule(
         Effect.IN_PLACE,
         "zones can be added; the control plane's two, and zones in which a pool has nodes, cannot be removed",
     ),
-    "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
     "network.podsCidr": refused("the range of pods can be added, but neither changed nor removed"),
     "network.interfaceEndpoints": IN_PLACE,
     "network.flowLogDays": IN_PLACE,
     "network.existing": _PLACE,
-    "network.existing.vpcId": _PLACE,
     "network.existing.privateSubnetIds": NEW_POOL,
     "network.existing.publicSubnetIds": IN_PLACE,
-    "cluster.name": refused("a cluster cannot be renamed"),
     "cluster.version": Rule(Effect.ROLLS, "up by one minor at a time, never down; the control plane is upgraded first"),
-    "cluster.publicAccessCidrs": IN_PLACE,
-    "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.iam.path": Rule(Effect.IN_PLACE, "existing roles keep their path"),
     "cluster.iam.permissionsBoundary": IN_PLACE,
     "cluster.iam.roles.cluster": refused("a control plane cannot change its role"),
     "cluster.iam.roles.nodes": NEW_POOL,
     "cluster.iam.roles.flowLog": Rule(Effect.IN_PLACE, "the flow log is recreated; its records are kept"),
-    **{f"cluster.iam.roles.{to_camel(who)}": IN_PLACE for who in _PODS_ROLES},
+    "cluster.iam.roles": IN_PLACE,
     "cluster.serviceCidr": refused("a cluster cannot change its range of services"),
+    "cluster.access": IN_PLACE,
     "cluster.nodePolicyArns": IN_PLACE,
-    "cluster.access.*.principalArn": IN_PLACE,
-    "cluster.access.*.level": IN_PLACE,
-    "cluster.access.*.namespaces": IN_PLACE,
-    "cluster.logTypes": IN_PLACE,
     "cluster.logDays": IN_PLACE,
     "cluster.addonVersions": IN_PLACE,
     "cluster.support": IN_PLACE,
-    "nodePools.*.machineTypes": NEW_POOL,
-    "nodePools.*.min": Rule(Effect.IN_PLACE, "a size below the new `min` is raised to it"),
-    "nodePools.*.max": Rule(Effect.IN_PLACE, "refused below the current size"),
-    "nodePools.*.perZone": Rule(Effect.IN_PLACE, "refused below the current size"),
-    "nodePools.*.labels": IN_PLACE,
-    "nodePools.*.taints": IN_PLACE,
-    "nodePools.*.capacity": Rule(
-        Effect.IN_PLACE, "a new rung adds a group; a removed rung's group is deleted with its nodes"
-    ),
-    "nodePools.*.zones": NEW_POOL,
-    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
-    "nodePools.*.diskGib": ROLLS,
-    "nodePools.*.scratch": ROLLS,
-    "nodePools.*.interconnect": ROLLS,
-    "nodePools.*.placement": ROLLS,
-    "nodePools.*.accelerator": IN_PLACE,
-    "nodePools.*.accelerator.type": IN_PLACE,
-    "nodePools.*.accelerator.count": IN_PLACE,
-    "nodePools.*.acceptWithdrawn": IN_PLACE,
-    "nodePools.*.image": NEW_POOL,
-    "nodePools.*.ami": Rule(
-        Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
-    ),
-    "nodePools.*.nodeSettings": ROLLS,
-    "nodePools.*.securityGroupIds": ROLLS,
-    "nodePools.*.machine": IN_PLACE,
-    **{f"nodePools.*.machine.{to_camel(fact)}": IN_PLACE for fact in hardware.MachineFacts.__annotations__},
-    "nodePools.*.release": ROLLS,
-    "nodePools.*.driverBranch": IN_PLACE,
-    "nodePools.*.reservation": ROLLS,
-    "nodePools.*.reservation.id": ROLLS,
-    "nodePools.*.reservation.groupArn": ROLLS,
-    "nodePools.*.reservation.capacityBlock": NEW_POOL,
-    "nodePools.*.updatePercentage": IN_PLACE,
-    "nodePools.*.nodeRepair": IN_PLACE,
     "storage.backups": IN_PLACE,
     "storage.lustre": IN_PLACE,
     "storage.lustre.zone": _DISK,
@@ -117,27 +73,10 @@ RULES: dict[str, Rule] = {
         Effect.IN_PLACE, "exports can only be added; the link to the bucket keeps earlier ones"
     ),
     "storage.lustre.namespace": IN_PLACE,
-    "storage.buckets.*.bucket": IN_PLACE,
-    "storage.buckets.*.prefix": IN_PLACE,
-    "storage.buckets.*.writable": IN_PLACE,
-    "storage.buckets.*.namespace": IN_PLACE,
-    "storage.buckets.*.account": IN_PLACE,
-    "addons.devicePlugin": IN_PLACE,
-    "addons.efaPlugin": IN_PLACE,
-    "addons.clusterAutoscaler": IN_PLACE,
-    "addons.scaleDownAfterMinutes": IN_PLACE,
-    "addons.dcgmExporter": IN_PLACE,
-    "addons.monitoring": IN_PLACE,
-    "addons.alerts": IN_PLACE,
-    "addons.cleanup": IN_PLACE,
-    "charts.mirror": IN_PLACE,
-    "charts.digests": IN_PLACE,
-    "images.registry": IN_PLACE,
-    "images.prefixes": IN_PLACE,
-    "images.digests": IN_PLACE,
-    "deletionProtection": IN_PLACE,
     "tags": Rule(Effect.ROLLS, "the launch template contains the tags of machines and disks"),
 }
+"""The effects on this cloud, by path, without those of pools."""
+RULES = rules(hardware.AWS, OWN, CHANGES)
 
 
 def defaults(environment: Environment) -> dict[str, Any]:
@@ -149,32 +88,32 @@ def defaults(environment: Environment) -> dict[str, Any]:
     return found
 
 
-def facts(environment: Environment, living: Living) -> dict[str, Any]:
+def facts(environment: Environment, deployed: DeployedState) -> dict[str, Any]:
     """The existing values of fields that cannot change, by path."""
-    cluster, vpc = living.one(_CLUSTER), living.one(_VPC)
+    cluster, vpc = deployed.one(_CLUSTER), deployed.one(_VPC)
     found: dict[str, Any] = {}
-    if living.one("gcp:container/cluster:Cluster") or living.one("gcp:compute/network:Network"):
+    if deployed.one("gcp:container/cluster:Cluster") or deployed.one("gcp:compute/network:Network"):
         found["gpuyard:cloud"] = hardware.GCP
     if made := cluster or vpc:
         found["aws:region"] = str(made["arn"]).split(":")[3]
     if cluster:
         found["cluster.name"] = cluster["name"]
         # A role that the stack created with the cluster is not in the file.
-        own = {each.outputs.get("arn") for each in living.all(_ROLE) if each.name != _EXISTING_ROLE}
+        own = {each.outputs.get("arn") for each in deployed.all(_ROLE) if each.name != _EXISTING_ROLE}
         found["cluster.iam.roles.cluster"] = "" if cluster.get("roleArn") in own else cluster.get("roleArn")
         # If the file has none, EKS chooses the range.
-        if environment.config.cluster.service_cidr or living.settings.get("cluster.serviceCidr"):
+        if environment.config.cluster.service_cidr or deployed.settings.get("cluster.serviceCidr"):
             found["cluster.serviceCidr"] = (cluster.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     if vpc:
         found |= {"network.cidr": vpc["cidrBlock"], "network.existing": ""}
-        pods = [each for each in living.all(_SUBNET) if each.name.startswith("network-pods-")]
+        pods = [each for each in deployed.all(_SUBNET) if each.name.startswith("network-pods-")]
         if pods:
             found["network.podsCidr"] = _whole(str(pods[0].outputs["cidrBlock"]), pods[0].name[-1])
     elif cluster:
         found["network.existing.vpcId"] = (cluster.get("vpcConfig") or {}).get("vpcId")
-    lustre = living.one(_LUSTRE)
+    lustre = deployed.one(_LUSTRE)
     if lustre and environment.config.storage.lustre:
-        zones = _zones(environment, living)
+        zones = _zones(environment, deployed)
         found["storage.lustre.zone"] = zones.get((lustre.get("subnetIds") or [""])[0])
     return {path: value for path, value in found.items() if value is not None}
 
@@ -184,22 +123,22 @@ def _whole(block: str, letter: str) -> str:
     return str(ipaddress.IPv4Network(block).supernet(prefixlen_diff=3))
 
 
-def _zones(environment: Environment, living: Living) -> dict[str, str]:
+def _zones(environment: Environment, deployed: DeployedState) -> dict[str, str]:
     """Subnet → its zone, for subnets that the stack created and for existing ones in the file, now and before."""
     found = {
         str(each.outputs.get("arn", "")).rpartition("/")[2]: str(each.outputs.get("availabilityZone"))
-        for each in living.all(_SUBNET)
+        for each in deployed.all(_SUBNET)
     }
     existing = environment.config.network.existing
-    had = living.settings.get("network.existing.privateSubnetIds") or {}
+    had = deployed.settings.get("network.existing.privateSubnetIds") or {}
     for subnets in (had, existing.private_subnet_ids if existing else {}):
         found |= {id: zone for zone, id in subnets.items()}
     return found
 
 
-def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
+def groups(environment: Environment, deployed: DeployedState, provider: pulumi.ProviderResource) -> list[Group]:
     """The existing node groups, with their current size."""
-    made = [each for each in living.all(_GROUP) if each.outputs.get("nodeGroupName")]
+    made = [each for each in deployed.all(_GROUP) if each.outputs.get("nodeGroupName")]
     asked = [
         aws.eks.get_node_group_output(
             cluster_name=each.outputs["clusterName"],
@@ -209,7 +148,7 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
         for each in made
     ]  # fmt: skip
     known = [int((each.outputs.get("scalingConfig") or {}).get("desiredSize") or 0) for each in made]
-    of_subnets, new_names = _zones(environment, living), _former_names(environment)
+    of_subnets, new_names = _zones(environment, deployed), _former_names(environment)
     found = []
     for each, size in zip(made, sizes.current(asked, known)):
         subnets = each.outputs.get("subnetIds") or []
@@ -242,19 +181,19 @@ def _former_names(environment: Environment) -> dict[str, str]:
     return found
 
 
-def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
+def problems(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[Problem]:
     """Changes of an existing environment that EKS refuses."""
-    cluster, has = living.one(_CLUSTER), []
+    cluster, has = deployed.one(_CLUSTER), []
     if cluster:
         yield from steps.problems(str(cluster["version"]), environment.kubernetes_version, "EKS")
-        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, living)
+        ids, zones = (cluster.get("vpcConfig") or {}).get("subnetIds") or [], _zones(environment, deployed)
         has = sorted({zones[id] for id in ids if id in zones})
         yield from _control_plane_zones(environment, has)
     # A zone of the control plane cannot be removed at all: see above.
     leaving = [group for group in groups if not {*group.zones} & {*has}]
     yield from sizes.zone_problems(environment.config.network.zones, leaving)
     yield from _maxima(environment)
-    lustre, wanted = living.one(_LUSTRE), environment.config.storage.lustre
+    lustre, wanted = deployed.one(_LUSTRE), environment.config.storage.lustre
     if lustre and not wanted:
         yield from removal_problems(environment, "storage.lustre")
     if lustre and wanted and wanted.size_gib < int(lustre["storageCapacity"]):
@@ -265,9 +204,9 @@ def problems(environment: Environment, living: Living, groups: list[Group]) -> I
         )  # fmt: skip
 
 
-def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+def warnings(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[str]:
     """Further effects of a change on nodes and data."""
-    if living.one(_LUSTRE) and not environment.config.storage.lustre:
+    if deployed.one(_LUSTRE) and not environment.config.storage.lustre:
         yield removal_warning("storage.lustre")
     yield from sizes.zone_warnings(environment, groups)
     for name, group in sorted((group.name, group) for group in groups if group.divided):

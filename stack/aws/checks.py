@@ -39,13 +39,15 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
         for problem in existing_network.problems(
             args.existing_network(environment, network.existing), environment.region
         ):
-            yield problem if problem.path.startswith("zones") else problem.under("existing")
+            # The pools are checked as `nodePools`.
+            if not problem.path.startswith("node_pools."):
+                yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     own = args.network(environment)
     wrong = list(aws_network.problems(own, environment.region))
     yield from wrong
     if not wrong:
-        found = addresses.sound(environment.node_pools, network.zones)
+        found = addresses.valid_pools(environment.node_pools, network.zones)
         needed = endpoints.count(network.interface_endpoints)
         yield from addresses.problems(network.cidr, network.pods_cidr, network.zones, found, needed)
 

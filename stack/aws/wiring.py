@@ -62,8 +62,8 @@ def preflight(environment: Environment, providers: Providers) -> None:
     found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
     tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
     found += [p.under("nodePools") for p in tagged]
-    ready = roles.look_up(args.roles(environment), providers[0])
-    found += [p.under("cluster.iam.roles") for p in ready]
+    wrong_roles = roles.look_up(args.roles(environment), providers[0])
+    found += [p.under("cluster.iam.roles") for p in wrong_roles]
     environment.refuse(found)
 
 

@@ -1,7 +1,5 @@
 """The config of an environment on Google GKE, as arguments of the library's components."""
 
-from typing import Any, cast
-
 from components.gcp import addresses
 from components.gcp import network as gcp_network
 from components.gcp.buckets import GcsBucketsArgs
@@ -11,9 +9,9 @@ from components.gcp.filestore import FilestoreArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
-from ..section import Section
+from ..section import Section, complete
 
 
 def location(environment: Environment) -> str:
@@ -24,10 +22,6 @@ def location(environment: Environment) -> str:
 def pods_per_node(environment: Environment) -> int:
     """Maximum of pods on a node."""
     return environment.config.cluster.pods_per_node or addresses.PODS_PER_NODE
-
-
-def _given(args: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in args.items() if value is not None}
 
 
 def network(environment: Environment) -> GcpNetworkArgs:
@@ -41,15 +35,16 @@ def network(environment: Environment) -> GcpNetworkArgs:
     }
     # An existing range stays, even if the default is another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
-        args[field] = args.get(field) or living_ranges(environment.living).get(name)
+        args[field] = args.get(field) or deployed_ranges(environment.deployed).get(name)
     if args["pods_cidr"] is None:
-        args["pods_cidr"] = addresses.default_pods([network.cidr, args["services_cidr"] or gcp_network.SERVICES_CIDR])
-    return cast(GcpNetworkArgs, _given(args))
+        taken = [network.cidr, args["services_cidr"] or network.services_cidr]
+        args["pods_cidr"] = addresses.free_pods(network.pods_cidr, taken)
+    return complete(GcpNetworkArgs, args)
 
 
-def living_ranges(living: Living) -> dict[str, str]:
+def deployed_ranges(deployed: DeployedState) -> dict[str, str]:
     """The secondary ranges of the existing subnetwork, by name."""
-    made = living.one("gcp:compute/subnetwork:Subnetwork") or {}
+    made = deployed.one("gcp:compute/subnetwork:Subnetwork") or {}
     return {each["rangeName"]: each["ipCidrRange"] for each in made.get("secondaryIpRanges") or []}
 
 
@@ -63,7 +58,7 @@ def existing_network(environment: Environment, existing: Section) -> GcpExisting
         "node_pools": environment.node_pools,
         "pods_per_node": pods_per_node(environment),
     }
-    return cast(GcpExistingNetworkArgs, _given(args))
+    return complete(GcpExistingNetworkArgs, args)
 
 
 def further_pods_ranges(environment: Environment) -> list[str]:
@@ -93,7 +88,7 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "impersonate_service_account": environment.keys.impersonated or None,
         "deletion_protection": environment.config.deletion_protection,
     }
-    return cast(GkeClusterArgs, _given(args))
+    return complete(GkeClusterArgs, args)
 
 
 def storage(environment: Environment) -> GcpStorageArgs:
@@ -107,7 +102,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
         # NFS mounts come from the nodes' addresses. In an existing VPC their range is unknown, so all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
-    return cast(GcpStorageArgs, _given(args))
+    return complete(GcpStorageArgs, args)
 
 
 def filestore(environment: Environment) -> FilestoreArgs | None:
@@ -125,7 +120,7 @@ def filestore(environment: Environment) -> FilestoreArgs | None:
         "client_cidrs": [network.cidr] if network.existing is None else None,
         "deletion_protection": environment.config.deletion_protection,
     }
-    return cast(FilestoreArgs, _given(args))
+    return complete(FilestoreArgs, args)
 
 
 def buckets(environment: Environment) -> GcsBucketsArgs | None:
@@ -133,4 +128,4 @@ def buckets(environment: Environment) -> GcsBucketsArgs | None:
     buckets = environment.config.storage.buckets
     given = {name: bucket.arguments() for name, bucket in buckets.items()}
     args = {"project": environment.project, "buckets": given}
-    return cast(GcsBucketsArgs, args) if buckets else None
+    return complete(GcsBucketsArgs, args) if buckets else None

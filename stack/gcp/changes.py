@@ -14,14 +14,16 @@ import pulumi_gcp as gcp
 
 from components import hardware
 from components import pools as common
+from components.changes import IN_PLACE, NEW_POOL, Effect, Rule, refused
 from components.checks import Problem
 from components.gcp.filestore import TIERS, FilestoreArgs
-from components.gcp.network import PODS, SERVICES, SERVICES_CIDR
+from components.gcp.network import PODS, SERVICES
+from components.gcp.node_pool import CHANGES
 
 from .. import sizes, steps
-from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Group, Rule, refused, removal_problems, removal_warning
+from ..changes import Group, removal_problems, removal_warning, rules
+from ..deployed import DeployedState
 from ..environment import Environment
-from ..living import Living
 from . import args
 
 _NETWORK = "gcp:compute/network:Network"
@@ -34,13 +36,11 @@ _NODES_BEHIND = 2
 _PLACE = refused("a cluster cannot move to another network")
 _DISK = refused("a new file system would replace this one, without its data")
 
-RULES: dict[str, Rule] = {
-    "gpuyard:cloud": refused("an environment cannot move to another cloud"),
+OWN: dict[str, Rule] = {
     "gcp:region": refused("an environment cannot move to another region"),
     "gcp:project": refused("an environment cannot move to another project"),
     "network.cidr": Rule(Effect.IN_PLACE, "a larger range that contains the old one; any other is refused"),
     "network.zones": Rule(Effect.IN_PLACE, "zones can be added; zones in which a pool has nodes cannot be removed"),
-    "network.nat": Rule(Effect.IN_PLACE, "open connections break"),
     "network.podsCidr": refused("the range of pods cannot change"),
     "network.servicesCidr": refused("the range of services cannot change"),
     "network.furtherPodsCidrs": Rule(
@@ -48,31 +48,17 @@ RULES: dict[str, Rule] = {
     ),
     "network.flowLogPercent": IN_PLACE,
     "network.existing": _PLACE,
-    "network.existing.network": _PLACE,
-    "network.existing.subnetwork": _PLACE,
-    "network.existing.hostProject": _PLACE,
-    "network.existing.podsRange": _PLACE,
-    "network.existing.servicesRange": _PLACE,
     "network.existing.furtherPodsRanges": IN_PLACE,
     "network.existing.grant": IN_PLACE,
-    "cluster.name": refused("a cluster cannot be renamed"),
     "cluster.version": Rule(
         Effect.IN_PLACE,
         "up by one minor at a time, never down; only the control plane, nodes follow in a maintenance window",
     ),
-    "cluster.publicAccessCidrs": IN_PLACE,
     "cluster.location": refused("a control plane cannot move to another location"),
     "cluster.podsPerNode": refused("a cluster cannot change it"),
-    "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.dnsEndpoint": IN_PLACE,
     "cluster.releaseChannel": IN_PLACE,
-    "cluster.maintenance.days": IN_PLACE,
-    "cluster.maintenance.start": IN_PLACE,
-    "cluster.maintenance.hours": IN_PLACE,
-    "cluster.maintenance.hold": IN_PLACE,
-    "cluster.maintenance.exclusions.*.first": IN_PLACE,
-    "cluster.maintenance.exclusions.*.last": IN_PLACE,
-    "cluster.maintenance.exclusions.*.scope": IN_PLACE,
+    "cluster.maintenance": IN_PLACE,
     "cluster.secretsKey": IN_PLACE,
     "cluster.disksKey": NEW_POOL,
     "cluster.autoscalingProfile": IN_PLACE,
@@ -80,65 +66,8 @@ RULES: dict[str, Rule] = {
     "cluster.dns": IN_PLACE,
     "cluster.binaryAuthorization": IN_PLACE,
     "cluster.groupsDomain": IN_PLACE,
-    "cluster.logTypes": IN_PLACE,
     "cluster.metricTypes": IN_PLACE,
     "cluster.managedDcgm": IN_PLACE,
-    "nodePools.*.machineTypes": Rule(
-        Effect.ROLLS, "if GPUs or local SSDs differ, a new pool is added, then the old one is deleted"
-    ),
-    "nodePools.*.min": IN_PLACE,
-    "nodePools.*.max": Rule(Effect.IN_PLACE, "nodes above it are kept until they are idle"),
-    "nodePools.*.perZone": IN_PLACE,
-    "nodePools.*.labels": IN_PLACE,
-    "nodePools.*.taints": IN_PLACE,
-    "nodePools.*.capacity": Rule(
-        Effect.IN_PLACE, "a new rung adds a node pool; a removed rung's node pool is deleted with its nodes"
-    ),
-    "nodePools.*.zones": Rule(Effect.IN_PLACE, "nodes in a removed zone are deleted"),
-    "nodePools.*.was": Rule(Effect.IN_PLACE, "the pool of that name gets the new name and keeps its nodes"),
-    "nodePools.*.diskGib": ROLLS,
-    "nodePools.*.scratch": NEW_POOL,
-    "nodePools.*.interconnect": NEW_POOL,
-    "nodePools.*.placement": NEW_POOL,
-    "nodePools.*.accelerator": NEW_POOL,
-    "nodePools.*.accelerator.type": NEW_POOL,
-    "nodePools.*.accelerator.count": NEW_POOL,
-    "nodePools.*.acceptWithdrawn": IN_PLACE,
-    "nodePools.*.diskType": ROLLS,
-    "nodePools.*.localSsds": NEW_POOL,
-    "nodePools.*.driver": NEW_POOL,
-    "nodePools.*.partition": NEW_POOL,
-    "nodePools.*.sharing": NEW_POOL,
-    "nodePools.*.sharing.strategy": NEW_POOL,
-    "nodePools.*.sharing.clients": NEW_POOL,
-    "nodePools.*.reservation": NEW_POOL,
-    "nodePools.*.reservation.name": NEW_POOL,
-    "nodePools.*.reservation.project": NEW_POOL,
-    "nodePools.*.reservation.block": NEW_POOL,
-    "nodePools.*.reservation.subBlock": NEW_POOL,
-    "nodePools.*.podsPerNode": NEW_POOL,
-    "nodePools.*.podsRange": NEW_POOL,
-    "nodePools.*.sysctls": ROLLS,
-    "nodePools.*.hugePages": ROLLS,
-    "nodePools.*.hugePages.twoMib": ROLLS,
-    "nodePools.*.hugePages.oneGib": ROLLS,
-    "nodePools.*.cpuManager": ROLLS,
-    "nodePools.*.secondaryBootDisk": NEW_POOL,
-    "nodePools.*.secondaryBootDisk.image": NEW_POOL,
-    "nodePools.*.secondaryBootDisk.mode": NEW_POOL,
-    "nodePools.*.queued": NEW_POOL,
-    "nodePools.*.maxRunSeconds": NEW_POOL,
-    "nodePools.*.placementPolicy": NEW_POOL,
-    "nodePools.*.spotGraceSeconds": ROLLS,
-    "nodePools.*.upgrade": IN_PLACE,
-    "nodePools.*.upgrade.strategy": IN_PLACE,
-    "nodePools.*.upgrade.maxSurge": IN_PLACE,
-    "nodePools.*.upgrade.maxUnavailable": IN_PLACE,
-    "nodePools.*.upgrade.batchPercentage": IN_PLACE,
-    "nodePools.*.upgrade.batchSoakSeconds": IN_PLACE,
-    "nodePools.*.upgrade.soakSeconds": IN_PLACE,
-    "nodePools.*.nodeRepair": IN_PLACE,
-    "nodePools.*.imageStreaming": ROLLS,
     "storage.filestoreTier": IN_PLACE,
     "storage.filestoreMultishare": IN_PLACE,
     "storage.filestore": IN_PLACE,
@@ -147,23 +76,10 @@ RULES: dict[str, Rule] = {
     "storage.filestore.zone": _DISK,
     "storage.filestore.namespace": IN_PLACE,
     "storage.filestore.claim": IN_PLACE,
-    "storage.buckets.*.bucket": IN_PLACE,
-    "storage.buckets.*.prefix": IN_PLACE,
-    "storage.buckets.*.writable": IN_PLACE,
-    "storage.buckets.*.namespace": IN_PLACE,
-    "storage.buckets.*.serviceAccount": IN_PLACE,
-    "storage.buckets.*.claim": IN_PLACE,
-    "storage.buckets.*.hostNetwork": IN_PLACE,
-    "addons.alerts": IN_PLACE,
-    "addons.cleanup": IN_PLACE,
-    "charts.mirror": IN_PLACE,
-    "charts.digests": IN_PLACE,
-    "images.registry": IN_PLACE,
-    "images.prefixes": IN_PLACE,
-    "images.digests": IN_PLACE,
-    "deletionProtection": IN_PLACE,
     "tags": IN_PLACE,
 }
+"""The effects on this cloud, by path, without those of pools."""
+RULES = rules(hardware.GCP, OWN, CHANGES)
 
 
 def defaults(environment: Environment) -> dict[str, Any]:
@@ -174,22 +90,21 @@ def defaults(environment: Environment) -> dict[str, Any]:
     }
     if environment.config.network.existing is None:
         network = args.network(environment)
-        services = network.get("services_cidr", SERVICES_CIDR)
-        found |= {"network.podsCidr": network.get("pods_cidr"), "network.servicesCidr": services}
+        found |= {"network.podsCidr": network["pods_cidr"], "network.servicesCidr": network["services_cidr"]}
     return found
 
 
-def facts(environment: Environment, living: Living) -> dict[str, Any]:
+def facts(environment: Environment, deployed: DeployedState) -> dict[str, Any]:
     """The existing values of fields that cannot change, by path."""
-    cluster, network = living.one(_CLUSTER), living.one(_NETWORK)
-    subnetwork = living.one(_SUBNETWORK)
+    cluster, network = deployed.one(_CLUSTER), deployed.one(_NETWORK)
+    subnetwork = deployed.one(_SUBNETWORK)
     found: dict[str, Any] = {}
-    if living.one("aws:eks/cluster:Cluster") or living.one("aws:ec2/vpc:Vpc"):
+    if deployed.one("aws:eks/cluster:Cluster") or deployed.one("aws:ec2/vpc:Vpc"):
         found["gpuyard:cloud"] = hardware.AWS
     if cluster or network:
         found["gcp:project"] = (cluster or network or {}).get("project")
     if subnetwork:
-        ranges = args.living_ranges(living)
+        ranges = args.deployed_ranges(deployed)
         found |= {"gcp:region": subnetwork.get("region"), "network.existing": ""}
         found |= {"network.podsCidr": ranges.get(PODS), "network.servicesCidr": ranges.get(SERVICES)}
         old, new = str(subnetwork["ipCidrRange"]), environment.config.network.cidr
@@ -200,7 +115,7 @@ def facts(environment: Environment, living: Living) -> dict[str, Any]:
         found["cluster.podsPerNode"] = cluster.get("defaultMaxPodsPerNode")
         if not subnetwork:
             found |= _place(environment, cluster)
-    filestore = living.one(_FILESTORE)
+    filestore = deployed.one(_FILESTORE)
     if filestore and (wanted := args.filestore(environment)):
         found |= _filestore(filestore, wanted)
     return {path: value for path, value in found.items() if value is not None}
@@ -231,11 +146,11 @@ def _filestore(made: Mapping[str, Any], wanted: FilestoreArgs) -> dict[str, Any]
     return {"storage.filestore.tier": tier, "storage.filestore.zone": zone}
 
 
-def groups(environment: Environment, living: Living, provider: pulumi.ProviderResource) -> list[Group]:
+def groups(environment: Environment, deployed: DeployedState, provider: pulumi.ProviderResource) -> list[Group]:
     """The existing node pools by zone, with their current size."""
     made = [
         (each, zone, url)
-        for each in living.all(_POOL)
+        for each in deployed.all(_POOL)
         for url in each.outputs.get("managedInstanceGroupUrls") or []
         if (zone := str(url).partition("/zones/")[2].partition("/")[0])
     ]
@@ -256,19 +171,19 @@ def groups(environment: Environment, living: Living, provider: pulumi.ProviderRe
     ]
 
 
-def problems(environment: Environment, living: Living, groups: list[Group]) -> Iterator[Problem]:
+def problems(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[Problem]:
     """Changes of an existing environment that GKE refuses."""
-    cluster = living.one(_CLUSTER)
+    cluster = deployed.one(_CLUSTER)
     if cluster:
-        yield from _version_problems(environment, living, cluster)
+        yield from _version_problems(environment, deployed, cluster)
     yield from sizes.zone_problems(environment.config.network.zones, groups)
-    if living.one(_FILESTORE) and not environment.config.storage.filestore:
+    if deployed.one(_FILESTORE) and not environment.config.storage.filestore:
         yield from removal_problems(environment, "storage.filestore")
 
 
-def warnings(environment: Environment, living: Living, groups: list[Group]) -> Iterator[str]:
+def warnings(environment: Environment, deployed: DeployedState, groups: list[Group]) -> Iterator[str]:
     """Further effects of a change on nodes and data."""
-    if living.one(_FILESTORE) and not environment.config.storage.filestore:
+    if deployed.one(_FILESTORE) and not environment.config.storage.filestore:
         yield removal_warning("storage.filestore")
     yield from sizes.zone_warnings(environment, groups)
     for name, (_, most) in planned(environment).items():
@@ -286,7 +201,7 @@ def planned(environment: Environment, name: str = "") -> dict[str, tuple[int, in
     return found
 
 
-def _version_problems(environment: Environment, living: Living, cluster: Any) -> Iterator[Problem]:
+def _version_problems(environment: Environment, deployed: DeployedState, cluster: Any) -> Iterator[Problem]:
     """A version that GKE refuses. A release channel upgrades the control plane beyond the version in the file, so a
     lower version in the file is a downgrade only if it is lower than the file's previous one."""
     wanted, before = environment.kubernetes_version, cluster.get("minMasterVersion")
@@ -295,7 +210,7 @@ def _version_problems(environment: Environment, living: Living, cluster: Any) ->
         yield from steps.problems(str(before), wanted, "GKE")
     elif steps.minor(wanted) > steps.minor(runs):
         yield from steps.problems(runs, wanted, "GKE")
-        for pool in living.all(_POOL):
+        for pool in deployed.all(_POOL):
             nodes = steps.minor(str(pool.outputs.get("version") or runs))
             if steps.minor(wanted)[1] - nodes[1] > _NODES_BEHIND:
                 yield Problem(

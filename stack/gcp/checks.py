@@ -34,16 +34,16 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
                     "remove it, or remove `existing`",
                 )  # fmt: skip
         for problem in existing_network.problems(args.existing_network(environment, network.existing)):
-            if problem.path != "project":
+            # Those are checked as `gcp:project` and `nodePools`.
+            if problem.path != "project" and not problem.path.startswith("node_pools."):
                 yield problem if problem.path.startswith("zones") else problem.under("existing")
         return
     given = args.network(environment)
     wrong = list(gcp_network.problems(given))
     yield from wrong
     if not wrong:
-        pods_cidr = given.get("pods_cidr", gcp_network.PODS_CIDR)
-        services_cidr = given.get("services_cidr", gcp_network.SERVICES_CIDR)
-        found = addresses.sound(environment.node_pools, network.zones)
+        pods_cidr, services_cidr = given["pods_cidr"], given["services_cidr"]
+        found = addresses.valid_pools(environment.node_pools, network.zones)
         further = given.get("further_pods_cidrs", {})
         yield from addresses.room_problems(
             given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
@@ -141,12 +141,12 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     if environment.config.network.existing is None:
         given = args.network(environment)
         yield from (f"network.{each}" for each in gcp_network.warnings(given))
-        larger = given.get("pods_cidr")
-        own = "pods_cidr" not in environment.config.network.written and not args.living_ranges(environment.living)
-        if own and larger != gcp_network.PODS_CIDR:
+        used, usual = given["pods_cidr"], environment.config.network.pods_cidr
+        own = "pods_cidr" not in environment.config.network.written and not args.deployed_ranges(environment.deployed)
+        if own and used != usual:
             yield (
-                f"network.pods_cidr: {larger} is used, because another range overlaps {gcp_network.PODS_CIDR}; write "
-                "it into the file: a range in use cannot change"
+                f"network.pods_cidr: {used} is used, because another range overlaps {usual}; write it into the file: "
+                "a range in use cannot change"
             )
     for name, bucket in environment.config.storage.buckets.items():
         if not bucket.service_account:

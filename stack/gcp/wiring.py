@@ -6,7 +6,6 @@ import pulumi
 
 from components import hardware, pools
 from components.cleanup.component import ClusterCleanup
-from components.gcp import cluster as gcp_cluster
 from components.gcp import offerings, services
 from components.gcp.buckets import GcsBuckets
 from components.gcp.cluster import GkeCluster, GkeClusterArgs
@@ -51,7 +50,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
         environment.refuse(problem.under("nodePools") for problem in unsure)
         return
     version = environment.kubernetes_version
-    channel = environment.config.cluster.release_channel or gcp_cluster.DEFAULT_CHANNEL
+    channel = environment.config.cluster.release_channel
     for warning in offerings.warnings(version, location, found):
         pulumi.log.warn(f"cluster.{warning}")
     wrong = [problem.under("network") for problem in offerings.zone_problems(zones, found)]

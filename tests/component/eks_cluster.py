@@ -7,9 +7,10 @@ from typing import Any
 
 import pulumi
 
+from components import arguments
 from components.aws import cluster as clusters
 from components.aws.addon import EksAddon
-from components.aws.cluster import EksCluster
+from components.aws.cluster import EksCluster, EksClusterArgs
 from recording.recorder import run
 from recording.recording import Recording
 from tests.component.stage import aws_options
@@ -27,6 +28,11 @@ def cluster_args(**args: Any) -> Any:
         "public_subnet_ids": ["subnet-3", "subnet-4"],
     }
     return {**defaults, **args}
+
+
+def filled(**args: Any) -> EksClusterArgs:
+    """The same with the declared defaults, as a component's checks get them."""
+    return arguments.cleaned(EksClusterArgs, cluster_args(**args))
 
 
 def cluster(**args: Any) -> Recording:
@@ -48,9 +54,9 @@ def addon(name: str = "coredns", **args: Any) -> Recording:
 
 def wrong(**args: Any) -> dict[str, str]:
     """The problems of these arguments of a cluster: path → its whole text."""
-    return {problem.path: str(problem) for problem in clusters.problems(cluster_args(**args))}
+    return {problem.path: str(problem) for problem in clusters.problems(filled(**args))}
 
 
 def warned(today: str, **args: Any) -> str:
     """The result of `warnings` on that day."""
-    return "\n".join(clusters.warnings(cluster_args(**args), date.fromisoformat(today)))
+    return "\n".join(clusters.warnings(filled(**args), date.fromisoformat(today)))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.gcp.cluster import GkeCluster
+from components import arguments
+from components.gcp.cluster import GkeCluster, GkeClusterArgs
 from recording.recorder import run
 from recording.recording import Recording
 from tests.component.stage import GCP_ZONES, gcp_options
@@ -21,6 +22,11 @@ DEFAULTS: dict[str, Any] = {
     "network_id": "net",
     "subnetwork_id": "sub",
 }
+
+
+def filled(**args: Any) -> GkeClusterArgs:
+    """Arguments with the declared defaults, as the component's checks get them."""
+    return arguments.cleaned(GkeClusterArgs, {**DEFAULTS, **args})
 
 
 def cluster(preview: bool = False, **args: Any) -> Recording:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -15,13 +15,12 @@ from components import arguments, versions
 from components.aws import addons
 from components.aws.addon import EksAddon
 from components.aws.addons import Addon, EksAddonsSpec, Permissions
-from components.aws.cluster_autoscaler import IDLE_MINUTES, ClusterAutoscaler
+from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.dcgm_exporter import DcgmExporter
 from components.aws.device_plugin import NvidiaDevicePlugin
 from components.aws.efa_plugin import EfaDevicePlugin
 from components.aws.roles import Roles
-from components.monitoring.alert_rules import Limits
-from components.monitoring.alerts import Alerts, AlertsArgs
+from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus_stack import Monitoring
 from components.versions import Chart
 from pages.picture.aws import tables
@@ -171,13 +170,11 @@ def test_arguments_of_an_add_on_follow_from_the_other_add_ons() -> None:
     assert args("dcgm-exporter", {"monitoring": False})["scrape"] is False
     assert args("alerts", {"dcgm_exporter": False})["gpu_metrics"] is False
     assert args("cluster-autoscaler", {"scale_down_after_minutes": 3})["scale_down_after_minutes"] == 3
+    assert args("cluster-autoscaler", {})["scale_down_after_minutes"] == 10
 
 
-def test_the_defaults_in_the_docstrings_are_those_of_the_code() -> None:
-    spec, alerts = arguments.shape(EksAddonsSpec).fields, arguments.shape(AlertsArgs).fields
-    assert spec["scale_down_after_minutes"].default == IDLE_MINUTES
-    assert all(spec[row.toggle].default is True for row in addons.ADDONS if row.toggle)
-    assert {each.name: alerts[each.name].default for each in fields(Limits)} == asdict(Limits())
+def test_an_omitted_field_has_its_declared_default() -> None:
+    assert all(arguments.default(EksAddonsSpec, row.toggle) is True for row in addons.ADDONS if row.toggle)
     retention = run(lambda: Monitoring("m", {}, aws_options())).one(RELEASE).inputs["values"]["prometheus"]
     assert retention["prometheusSpec"]["retention"] == "15d"
 
@@ -230,7 +227,11 @@ def test_storage_class_and_rule_labels_can_be_set() -> None:
             {"system": "prometheus_operator", "namespace": "A"},
             "namespace = 'A': not a valid Kubernetes namespace name",
         ),
-        (ClusterAutoscaler, {"cluster": "c", "region": "r", "kubernetes_version": "1.2", "node_pools": {}}, "1.2"),
+        (
+            ClusterAutoscaler,
+            {"cluster": "c", "region": "us-east-1", "kubernetes_version": "1.2", "node_pools": {}},
+            "1.2",
+        ),
     ],
 )
 def test_a_wrong_argument_is_one_clear_error(component: Any, args: dict[str, Any], words: str) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import arguments
 from components.monitoring import alerts, pod_scrape
 from components.monitoring.alert_rules import RANGES
-from components.monitoring.alerts import Alerts
-from components.monitoring.pod_scrape import PodScrape
+from components.monitoring.alerts import Alerts, AlertsArgs
+from components.monitoring.pod_scrape import PodScrape, PodScrapeArgs
 from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
 from recording.recorder import run
 from recording.recording import Recording, Resource
@@ -86,8 +87,8 @@ def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> N
     for wrong in (low - 1, high + 1):
         with pytest.raises(pulumi.RunError, match=rf"{name} = {wrong}: out of range\n    allowed: {low} to {high}"):
             rules(system, **{name: wrong})
-    assert not list(alerts.problems({"system": system, name: low}))  # type: ignore[typeddict-item]
-    assert not list(alerts.problems({"system": system, name: high}))  # type: ignore[typeddict-item]
+    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: low})))
+    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: high})))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> N
     ],
 )
 def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
-    assert [problem.path for problem in alerts.problems(args)] == [path]
+    assert [problem.path for problem in alerts.problems(arguments.cleaned(AlertsArgs, args))] == [path]
 
 
 def test_a_pod_scrape_is_a_monitor_on_either_cloud() -> None:
@@ -131,7 +132,7 @@ def test_a_pod_scrape_is_a_monitor_on_either_cloud() -> None:
     ],
 )
 def test_an_invalid_pod_scrape_is_refused(change: Any, path: str) -> None:
-    args: Any = {"system": MANAGED_PROMETHEUS, **SERVER}
+    args = arguments.cleaned(PodScrapeArgs, {"system": MANAGED_PROMETHEUS, **SERVER})
     assert not list(pod_scrape.problems(args))
     assert [problem.path for problem in pod_scrape.problems({**args, **change})] == [path]
 

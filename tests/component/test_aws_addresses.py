@@ -29,14 +29,14 @@ def machine(name: str) -> hardware.MachineType:
 
 
 def needs(spec: NodePoolSpec, zones: list[str] = AWS_ZONES) -> dict[str, Need]:
-    (found,) = addresses.sound({"pool": spec}, zones).values()
+    (found,) = addresses.valid_pools({"pool": spec}, zones).values()
     return addresses.of_pool(found, zones)
 
 
 def problems(
     cidr: str, pods_cidr: str | None, zones: list[str], specs: dict[str, NodePoolSpec], endpoints: int = 0
 ) -> list[Problem]:
-    return list(addresses.problems(cidr, pods_cidr, zones, addresses.sound(specs, zones), endpoints))
+    return list(addresses.problems(cidr, pods_cidr, zones, addresses.valid_pools(specs, zones), endpoints))
 
 
 class TestPlan:
@@ -135,7 +135,7 @@ class TestNeed:
         assert needs(both) == needs(pool(GUIDE_CPU, max=2))
 
     def test_eks_efs_and_endpoints_use_addresses_in_addition_to_the_nodes(self) -> None:
-        found = addresses.of_zones(addresses.sound({"cpu": pool(GUIDE_CPU, max=2)}, AWS_ZONES), AWS_ZONES, 3)
+        found = addresses.of_zones(addresses.valid_pools({"cpu": pool(GUIDE_CPU, max=2)}, AWS_ZONES), AWS_ZONES, 3)
         assert found["us-east-1a"] == Need(1 + 16 + 1 + 3, 129)
 
     def test_an_invalid_pool_is_not_counted(self) -> None:
@@ -146,7 +146,7 @@ class TestNeed:
             "zone": pool(GUIDE_CPU, zones=["us-west-2a"]),
             "right": GUIDE_CPU,
         }
-        assert set(addresses.sound(wrong, AWS_ZONES)) == {"right"}
+        assert set(addresses.valid_pools(wrong, AWS_ZONES)) == {"right"}
 
 
 class TestRoom:

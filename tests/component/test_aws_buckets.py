@@ -8,8 +8,14 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import arguments
 from components.aws import buckets as aws_buckets
 from tests.component.aws_volumes import CLUSTER, buckets, lustre, named
+
+
+def filled(wanted: dict[str, Any]) -> aws_buckets.S3BucketsArgs:
+    """Arguments with the declared defaults, as the component's checks get them."""
+    return arguments.cleaned(aws_buckets.S3BucketsArgs, {**CLUSTER, "region": "us-east-1", "buckets": wanted})
 
 
 class TestClaims:
@@ -138,7 +144,7 @@ class TestBuckets:
     def test_a_wrong_argument_is_refused_with_its_path(
         self, name: str, bucket: Any, path: str, words: list[str]
     ) -> None:
-        found = list(aws_buckets.problems({**CLUSTER, "region": "us-east-1", "buckets": {name: bucket}}))  # type: ignore[typeddict-item]
+        found = list(aws_buckets.problems(filled({name: bucket})))
         assert [problem.path for problem in found] == [path]
         assert all(word in str(found[0]) for word in words), str(found[0])
         with pytest.raises(pulumi.RunError, match=f"S3Buckets buckets: one value(.|\n)*{path} = "):
@@ -146,5 +152,5 @@ class TestBuckets:
 
     def test_more_buckets_than_a_role_policy_can_hold_are_refused(self) -> None:
         many = {f"v{index}": {"bucket": f"acme-datasets-{index}", "prefix": "train/"} for index in range(60)}
-        found = list(aws_buckets.problems({**CLUSTER, "region": "us-east-1", "buckets": many}))  # type: ignore[typeddict-item]
+        found = list(aws_buckets.problems(filled(many)))
         assert [problem.path for problem in found] == ["buckets"] and "10,240" in str(found[0])

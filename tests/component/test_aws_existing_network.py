@@ -179,6 +179,16 @@ class TestExistingNetwork:
         existing(says)
 
 
+@pytest.mark.parametrize(
+    ("changes", "path"), [({"max": 0}, "max"), ({"zones": ["us-east-1f"]}, r"zones\[0\]"), ({"image": "al2"}, "image")]
+)
+def test_the_pools_are_checked(changes: dict[str, Any], path: str) -> None:
+    """Otherwise a wrong pool would not be counted, and the network would seem to have room."""
+    pool = {"machine_types": ["m5.2xlarge"], "min": 0, "max": 2, **changes}
+    with pytest.raises(pulumi.RunError, match=rf"node_pools\.cpu\.{path} = "):
+        existing(node_pools={"cpu": pool})
+
+
 def test_pools_may_have_keys_that_only_eks_has() -> None:
     pool = {"machine_types": ["m5.2xlarge"], "min": 1, "max": 2, "image": "bottlerocket", "update_percentage": 10}
     assert existing(node_pools={"cpu": pool}).all("aws:ec2/tag:Tag")

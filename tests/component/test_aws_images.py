@@ -227,6 +227,25 @@ def test_an_unknown_machine_type_is_described_in_the_pool() -> None:
     assert autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/vpc.amazonaws.com/efa"] == "4"
 
 
+@pytest.mark.parametrize("image", ["al2023", "bottlerocket"])
+@pytest.mark.parametrize("services", ["172.20.0.0", "nowhere", "172.20.0.0/30", "fd00::/108", "8.0.0.0/16", ""])
+def test_a_wrong_range_of_services_is_refused(image: str, services: str) -> None:
+    """Reliability case R11: Bottlerocket's user data has an address of it."""
+    with pytest.raises(pulumi.RunError, match=r"one value cannot work.\n +service_cidr = "):
+        node_pool(pool(GUIDE_GPU, ami=AMI, image=image), **{**PLACE, "service_cidr": services})
+
+
+def test_each_pool_has_the_facts_of_its_own_machine_type() -> None:
+    """field case A15: what one pool declares is not known to another one, nor kept for later."""
+    facts = {"vcpu": 8, "memory_mib": 32768, "efa": 1}
+    wanted = {"machine_types": ["p0-own.xlarge"], "zones": ["us-east-1a"], "interconnect": True}
+    two = {**facts, "efa": 2, "network_cards": 2}
+    made = [node_pool(pool(GUIDE_GPU, **wanted, machine=each)) for each in (facts, two, facts)]
+    assert [len(each.one("LaunchTemplate").inputs["networkInterfaces"]) for each in made] == [1, 2, 1]
+    with pytest.raises(pulumi.RunError, match=r"machine_types\[0\] = 'p0-own\.xlarge': unknown machine type"):
+        node_pool(pool(GUIDE_GPU, **wanted))
+
+
 def test_bottlerockets_pods_are_on_its_second_disk_and_its_nodes_are_labelled() -> None:
     made = node_pool(pool(GUIDE_GPU, image="bottlerocket", scratch=False))
     system, disk = made.one("LaunchTemplate").inputs["blockDeviceMappings"]

@@ -9,8 +9,14 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import arguments
 from components.aws import lustre as aws_lustre
 from tests.component.aws_volumes import CLUSTER, PLACE, lustre, named
+
+
+def filled(**args: Any) -> aws_lustre.FsxLustreArgs:
+    """Arguments with the declared defaults, as the component's checks get them."""
+    return arguments.cleaned(aws_lustre.FsxLustreArgs, {**CLUSTER, **PLACE, "zone": "us-east-1a", **args})
 
 
 class TestLustre:
@@ -127,7 +133,7 @@ class TestLustre:
         ],
     )
     def test_a_wrong_argument_is_refused_with_its_path(self, args: Any, path: str, words: list[str]) -> None:
-        found = list(aws_lustre.problems({**CLUSTER, **PLACE, "zone": "us-east-1a", **args}))  # type: ignore[typeddict-item]
+        found = list(aws_lustre.problems(filled(**args)))
         assert [problem.path for problem in found] == [path]
         assert all(word in str(found[0]) for word in words), str(found[0])
         with pytest.raises(pulumi.RunError, match=rf"FsxLustre lustre: one value(.|\n)*{re.escape(path)} = "):
@@ -135,5 +141,4 @@ class TestLustre:
 
     @pytest.mark.parametrize("size", [1200, 2400, 4800, 100_800])
     def test_the_sizes_that_fsx_supports_are_accepted(self, size: int) -> None:
-        args = {**CLUSTER, **PLACE, "zone": "us-east-1a", "size_gib": size, "s3": "s3://acme.data/a/b=1/"}
-        assert list(aws_lustre.problems(args)) == []  # type: ignore[arg-type]
+        assert list(aws_lustre.problems(filled(size_gib=size, s3="s3://acme.data/a/b=1/"))) == []

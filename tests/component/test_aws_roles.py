@@ -17,8 +17,8 @@ from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.paths import ROOT
 from tests.config.test_errors import PROBLEM, Reported, changed, reported_problems
+from tests.deployed import changed as run_changed
 from tests.failing_lookup import LookupFailed
-from tests.living import changed as run_changed
 
 ACCOUNT = "123456789012"
 GIVEN = {

@@ -16,7 +16,7 @@ FURTHER = {f"{NET}/furtherPodsCidrs": {"pods-2": "100.64.0.0/16"}}
 
 
 def needs(per_node: int = 110, **pools: Any) -> dict[str, list[tuple[int, int]]]:
-    return addresses.needs(addresses.sound(pools, GCP_ZONES), per_node)
+    return addresses.needs(addresses.valid_pools(pools, GCP_ZONES), per_node)
 
 
 def test_the_range_of_pods_does_not_follow_the_pools() -> None:
@@ -99,7 +99,7 @@ def test_the_capacity_of_ranges_is_exact() -> None:
 
 def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> None:
     def nodes(**changes: Any) -> int:
-        return addresses.nodes(addresses.sound({"p": pool(GKE_CPU, **changes)}, GCP_ZONES))
+        return addresses.nodes(addresses.valid_pools({"p": pool(GKE_CPU, **changes)}, GCP_ZONES))
 
     assert nodes() == 20 + 1
     assert nodes(capacity=["spot", "on_demand"]) == 2 * (20 + 1)
@@ -107,7 +107,7 @@ def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> No
     assert nodes(upgrade={"strategy": "blue_green"}) == 40
     assert nodes(upgrade={"max_surge": 4}) == 24
     assert nodes(max=0) == 0, "an invalid pool is reported by its own check"
-    assert addresses.nodes(addresses.sound({"gpu": GKE_GPU}, GCP_ZONES)) == 10, "no spare GPU is bought"
+    assert addresses.nodes(addresses.valid_pools({"gpu": GKE_GPU}, GCP_ZONES)) == 10, "no spare GPU is bought"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_each_capacity_type_is_counted_at_its_maximum_with_upgrade_nodes() -> No
     ],
 )
 def test_the_default_pod_range_does_not_overlap(taken: list[str], range: str) -> None:
-    assert addresses.default_pods(taken) == range
+    assert addresses.free_pods("10.64.0.0/14", taken) == range
 
 
 def test_the_stack_chooses_a_pod_range_that_does_not_overlap_configured_ones() -> None:

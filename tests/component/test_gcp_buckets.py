@@ -9,8 +9,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import arguments
 from components.gcp import buckets
-from components.gcp.buckets import GcsBuckets
+from components.gcp.buckets import GcsBuckets, GcsBucketsArgs
 from components.gcp.cluster import GkeCluster
 from recording.recorder import run
 from recording.recording import Recording
@@ -169,6 +170,15 @@ class TestBuckets:
     )
     def test_invalid_buckets_are_refused(self, name: str, of: dict[str, Any], path: str, words: str) -> None:
         bucket = {"bucket": "acme-data", "namespace": "ml", **of}
-        (found,) = buckets.problems({"project": "my-project", "cluster": "c", "buckets": {name: bucket}})  # type: ignore[dict-item]
+        (found,) = buckets.problems(
+            arguments.cleaned(GcsBucketsArgs, {"project": "my-project", "cluster": "c", "buckets": {name: bucket}})
+        )
         assert found.path == path and words in f"{found.wrong} {found.allowed} {found.fix}", found
         assert re.fullmatch(r"[a-z].*", found.fix)
+
+    def test_a_claim_gets_one_volume(self) -> None:
+        """Kubernetes binds a claim to one volume; the other would wait forever."""
+        data: Any = {"bucket": "acme-data", "namespace": "ml"}
+        given = {"data": data, "runs": {**data, "claim": "data"}, "logs": {**data, "claim": "data", "namespace": "ops"}}
+        (found,) = buckets.problems({"project": "my-project", "cluster": "c", "buckets": given})
+        assert found.path == "buckets.runs.claim" and "the claim of buckets.data in the namespace ml" in found.wrong

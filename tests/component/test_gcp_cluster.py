@@ -109,6 +109,10 @@ class TestCluster:
         assert made["location"] == location
         assert made["nodeLocations"] == [zone for zone in GCP_ZONES if zone != location]
 
+    def test_zones_outside_the_region_are_refused(self) -> None:
+        with pytest.raises(pulumi.RunError, match=r"zones\[1\] = 'us-east1-b': not a zone of us-central1"):
+            cluster(zones=["us-central1-a", "us-east1-b"])
+
     def test_pools_of_the_stack_have_the_clusters_location(self) -> None:
         config = changed("dev-gke", {"gpuyard:cluster/location": "us-central1-b"})
         made = record(config, "dev-gke")

@@ -88,6 +88,9 @@ class TestExistingNetwork:
             ({"further_pods_ranges": ["pods"]}, "further_pods_ranges[0]", "each range once"),
             ({"further_pods_ranges": ["more", "more"]}, "further_pods_ranges[1]", "each range once"),
             ({"zones": ["us-east1-b"]}, "zones[0]", "not a zone of us-central1"),
+            ({"node_pools": {"cpu": {**GKE_CPU, "max": 0}}}, "node_pools.cpu.max", "outside the range"),
+            ({"node_pools": {"cpu": {**GKE_CPU, "driver": "new"}}}, "node_pools.cpu.driver", "has no GPU"),
+            ({"node_pools": {"cpu": {**GKE_CPU, "zones": ["us-east1-b"]}}}, "node_pools.cpu.zones[0]", "not a zone"),
         ],
     )
     def test_invalid_arguments_are_refused_without_a_lookup(self, args: dict[str, Any], path: str, words: str) -> None:

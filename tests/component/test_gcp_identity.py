@@ -75,6 +75,14 @@ class TestWorkloadIdentity:
             ({"roles": ["roles/editor"]}, "roles[0]", "choose a narrower one"),
             ({"roles": ["roles/viewer"]}, "roles[0]", "basic role"),
             ({"bucket_roles": {"data": ["roles/owner"]}}, "bucket_roles.data[0]", "basic role"),
+            ({"bucket_roles": {"gs://data": ["roles/storage.admin"]}}, "bucket_roles.gs://data", "without gs://"),
+            ({"roles": ["roles/a.b", "roles/a.b"]}, "roles[1]", "named twice"),
+            ({"roles": ["roles/a.b", "projects/p/roles/a.b"]}, "roles[1]", "the same last part as roles/a.b"),
+            (
+                {"bucket_roles": {"data": ["roles/a.b", "organizations/1/roles/a.b"]}},
+                "bucket_roles.data[1]",
+                "last part",
+            ),
         ],
     )
     def test_basic_or_invalid_roles_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.gcp.cluster import problems
-from tests.component.gke_cluster import DEFAULTS, inputs
+from tests.component.gke_cluster import filled, inputs
 
 
 def span(first: str, last: str, **others: str) -> dict[str, str]:
@@ -98,9 +98,9 @@ class TestMaintenance:
         ],
     )  # fmt: skip
     def test_invalid_times_are_refused(self, times: dict[str, Any], path: str, words: str) -> None:
-        (found,) = problems({**DEFAULTS, "maintenance": times})  # type: ignore[typeddict-item]
+        (found,) = problems(filled(maintenance=times))
         assert found.path == f"maintenance.{path}" and words in f"{found.allowed} {found.fix} {found.wrong}", found
 
     def test_the_longest_exclusion_is_accepted(self) -> None:
         longest = {"x": {"first": "2027-01-01", "last": "2027-03-31"}}
-        assert not list(problems({**DEFAULTS, "maintenance": {"exclusions": longest}}))  # type: ignore[typeddict-item]
+        assert not list(problems(filled(maintenance={"exclusions": longest})))

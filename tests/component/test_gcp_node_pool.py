@@ -92,6 +92,27 @@ def test_limits_by_zone_are_an_option() -> None:
     assert (resolve("p", spec).pool.min, resolve("p", spec).pool.max) == (2, 10)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("location", "zones", "wrong"),
+    [
+        ("us-central1", ["us-central1-a", "us-east1-b"], r"zones\[1\] = 'us-east1-b': not a zone of us-central1"),
+        ("us-central1-a", ["us-east1-b"], "location = 'us-central1-a': neither the region of `zones` nor a zone of it"),
+        ("us-central1", ["us-central1-d"], r"zones\[0\] = 'us-central1-d': us-central1 has no such zone"),
+        ("us-central1", ["us-central1-a", "us-central1-ai1a"], ""),
+        # A control plane in one zone has nodes in all zones of its region (GKE, node pools: `locations`).
+        ("us-central1-a", ["us-central1-b", "us-central1-c"], ""),
+        (pulumi.Output.from_input("us-east1"), ["us-central1-a", "us-east1-b"], "not a zone of us-central1"),
+    ],
+)
+def test_zones_are_in_the_region_of_the_cluster(location: pulumi.Input[str], zones: list[str], wrong: str) -> None:
+    if wrong:
+        with pytest.raises(pulumi.RunError, match=wrong):
+            node_pool(GKE_CPU, location=location, zones=zones)
+    else:
+        found = node_pool(GKE_CPU, location=location, zones=zones).one(POOL).inputs
+        assert found["nodeLocations"] == [zone for zone in zones if "-ai" not in zone]
+
+
 def test_nodes_have_the_clusters_location_and_labels() -> None:
     """The roles of the account limit the nodes, not the scopes of their tokens."""
     found = node_pool(GKE_CPU, "cpu-workers", tags={"team": "ml"}).one(POOL).inputs

@@ -14,7 +14,7 @@ ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"
 GUARDS: dict[str, Any] = {
     "aws:allowedAccountIds": [ACCOUNT],
-    "aws:profile": "work",
+    "aws:profile": "1.10",
     "aws:assumeRoles": [{"roleArn": ROLE, "sessionName": "pulumi"}],
     "aws:maxRetries": 5,
 }
@@ -24,7 +24,7 @@ def test_every_aws_key_reaches_the_provider() -> None:
     """security case H3: if the list of allowed accounts were ignored, prod could be created in the wrong account."""
     made = record({**settings("dev"), **GUARDS}, "dev")
     inputs = {
-        key: json.loads(value) if isinstance(value, str) and value[:1] in "[{0123456789" else value
+        key: json.loads(value) if isinstance(value, str) and value[:1] in "[{5" else value
         for key, value in made.one("pulumi:providers:aws").inputs.items()
     }
     assert inputs["region"] == "us-east-1"
@@ -37,7 +37,7 @@ def test_the_kubeconfig_uses_the_identity_of_the_provider() -> None:
     made = record({**settings("dev"), **GUARDS}, "dev")
     config = json.loads(made.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"])
     args = config["users"][0]["user"]["exec"]["args"]
-    assert args[-4:] == ["--role", ROLE, "--profile", "work"]
+    assert args[-4:] == ["--role", ROLE, "--profile", "1.10"]
     inside = made.one("pulumi:providers:kubernetes", "cluster-eks-eks-k8s").inputs["kubeconfig"]
     assert "--profile" in inside and ROLE in inside
 

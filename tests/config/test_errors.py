@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from recording.recorder import run
 from recording.stacks import ALL, record, recorded, settings
-from stack import environment
+from stack import cloud_keys, environment
 from stack.cloud_keys import CloudKeys
 from tests.config import eks_cluster, eks_nodes, eks_pools, gke, gke_pools, network, pools, sources, storage
 from tests.config.network import DELETE, NET
@@ -55,21 +55,21 @@ def changed(stack: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
     """Does what `environment.load` does with this config, without the engine."""
-    own = {key.split(":")[1]: _typed(value) for key, value in config.items() if key.startswith("gpuyard:")}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    own = {key.split(":")[1]: environment._typed(text) for key, text in texts.items() if key.startswith("gpuyard:")}
+    cloud = own.get("cloud", "aws")
     return environment.parse(
         {key: value for key, value in own.items() if key in environment._declared()},
         present=set(own),
         stack=stack,
-        keys=CloudKeys({key: _typed(value) for key, value in config.items() if not key.startswith("gpuyard:")}),
+        keys=CloudKeys(
+            {
+                key: environment._typed(text, cloud_keys.is_text(cloud, key))
+                for key, text in texts.items()
+                if not key.startswith("gpuyard:")
+            }
+        ),
     )
-
-
-def _typed(value: Any) -> Any:
-    """Text that is JSON is parsed, because `pulumi config set` writes only text."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def error_text(stack: str, changes: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from typing import Any
 
 from sandbox.paths import ROOT
 from tests.engine.example import COPIED, Program, assert_nothing_is_left
@@ -33,12 +34,26 @@ def assert_it_is_up(example: Example) -> None:
     assert types.count("gpuyard:index:EksCluster") == types.count("gpuyard:index:AwsNetwork") == 1
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 6
     assert types.count("gpuyard:index:EksAddon") == 4, "CoreDNS, and three that every node needs"
+    assert types.count("kubernetes:helm.sh/v3:Release") == 2, "the autoscaler and the device plugin"
     outputs = example.outputs()
     assert "aws eks update-kubeconfig" in outputs["connectCommand"]
     assert any(name.startswith("gpu-workers-spot-") for name in outputs["nodeGroups"])
-    nodes = example.nodes(outputs["kubeconfig"], 2)
+    kubeconfig = outputs["kubeconfig"]
+    nodes = example.nodes(kubeconfig, 2)
     assert [node["metadata"]["labels"]["gpuyard.dev/pool"] for node in nodes] == ["cpu-workers"] * 2
+    labels = example.node_of_a_gpu_pod(kubeconfig, {"workload": "gpu-training"})
+    assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
+    assert_the_kubeconfig_is_secret(example.state())
     example.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def assert_the_kubeconfig_is_secret(state: list[dict[str, Any]]) -> None:
+    """In the outputs of the stack, and in the inputs of the program's provider for the cluster (pulumi-eks has one too,
+    as a child)."""
+    (stack,) = [each for each in state if each["type"] == "pulumi:pulumi:Stack"]
+    (provider,) = [each for each in state if "::pulumi:providers:kubernetes::" in each["urn"]]
+    assert "ciphertext" in stack["outputs"]["kubeconfig"], "output"
+    assert "ciphertext" in provider["inputs"]["kubeconfig"], "provider"
 
 
 def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:

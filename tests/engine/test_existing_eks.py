@@ -32,6 +32,7 @@ def example(project: Project, cluster: PythonProgram) -> PythonProgram:
 
 
 def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
+    """seed row S26"""
     example.up()
     types = example.types()
     assert types.count("aws:eks/nodeGroup:NodeGroup") == 2, "a spot and an on-demand group in one zone"
@@ -55,12 +56,12 @@ def addons(project: Project, example: PythonProgram) -> PythonProgram:
 def test_a_stack_without_the_outputs_is_refused(addons: PythonProgram) -> None:
     addons.configure({"clusterStack": "organization/existing-eks-cluster/dev"})
     printed = addons.pulumi("preview", code=None)
-    assert "organization/existing-eks-cluster/dev has no output nodePools, or it is secret" in printed
+    assert "organization/existing-eks-cluster/dev has no output nodePoolSpecs, or it is secret" in printed
     assert "Traceback" not in printed
 
 
 def test_another_stack_adds_addons_and_removes_them(addons: PythonProgram, example: PythonProgram) -> None:
-    """By the outputs of the first. Its kubeconfig stays secret."""
+    """seed row S26: by the outputs of the first. Its kubeconfig stays secret."""
     addons.configure({"clusterStack": "organization/gpuyard-existing-eks/dev"})
     preview = addons.pulumi("preview")
     assert "dcgm-exporter-release" in preview, "outputs of the other stack are known at preview"

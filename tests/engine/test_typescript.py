@@ -49,6 +49,7 @@ def npm(example: Example, *arguments: str, code: int = 0) -> str:
 def example(project: Project) -> Example:
     made = Example(project, "examples/typescript", "pulumi-language-nodejs")
     made.prepare()
+    made.configure({"publicAccessCidrs": ["8.8.8.0/24"]})
     generator = provide(["nodejs-sdk"])["nodejs-sdk"]
     sdk = made.folder / "sdks" / "gpuyard"
     subprocess.run([generator, schema.FILE, sdk], check=True)

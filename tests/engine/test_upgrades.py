@@ -36,7 +36,7 @@ ENTRIES = """access_entries={
 
 
 @pytest.fixture(scope="module")
-def living(project: Project) -> Project:
+def deployed(project: Project) -> Project:
     """The development environment on an older Kubernetes, with an additional zone, node and pool, up."""
     config = project.config("dev")
     config["gpuyard:network"]["zones"] = [*ZONES, THIRD]
@@ -87,60 +87,60 @@ def groups(*rungs: str) -> set[str]:
 
 
 @contextmanager
-def written(living: Project, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+def written(deployed: Project, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
     """Writes a changed config, and restores the old one at the end."""
-    path = living.root / "Pulumi.dev.yaml"
+    path = deployed.root / "Pulumi.dev.yaml"
     before = path.read_bytes()
-    config = copy.deepcopy(living.config("dev"))
+    config = copy.deepcopy(deployed.config("dev"))
     change(config)
-    living.write("dev", config)
+    deployed.write("dev", config)
     try:
         yield
     finally:
         path.write_bytes(before)
 
 
-def preview(living: Project, change: Callable[[dict[str, Any]], None], *words: str) -> set[tuple[str, str]]:
+def preview(deployed: Project, change: Callable[[dict[str, Any]], None], *words: str) -> set[tuple[str, str]]:
     """(operation, type::name) of every step that a changed config would take, and checks that one warning has these
     words."""
-    with written(living, change):
-        shown = living.json("preview", "--json")
+    with written(deployed, change):
+        shown = deployed.json("preview", "--json")
     if words:
         assert sum(all(word in said for word in words) for said in shown["warnings"]) == 1, shown["warnings"]
     return steps(shown)
 
 
-def test_an_environment_of_the_first_version_continues_without_replacement(living: Project) -> None:
+def test_an_environment_of_the_first_version_continues_without_replacement(deployed: Project) -> None:
     """field cases A4, A16 and A17: the replacement of a ClusterCleanup would delete the contents of a cluster in use,
     an access entry that is created a second time is refused, and a renamed group keeps its nodes. Only providers are
     created and deleted; nothing else changes."""
-    contents = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
+    contents = [found for found in deployed.state("dev") if found["type"].endswith(":ClusterContents")]
     assert "::default::" in contents[0]["provider"], "the environment is not that of the first version"
-    found = [(step["operation"], step["type"]) for step in living.json("preview", "--json")["steps"]]
+    found = [(step["operation"], step["type"]) for step in deployed.json("preview", "--json")["steps"]]
     assert not [step for step in found if not step[1].startswith("pulumi:") and step[0] != "same"], found
     assert not [step for step in found if "replace" in step[0]], found
-    living.run("up")
-    after = [found for found in living.state("dev") if found["type"].endswith(":ClusterContents")]
+    deployed.run("up")
+    after = [found for found in deployed.state("dev") if found["type"].endswith(":ClusterContents")]
     assert [each["created"] for each in after] == [each["created"] for each in contents]
     assert "::python::" in after[0]["provider"]
-    assert [each["urn"] for each in living.state("dev") if each["urn"].endswith("::big-us-east-1a")]
-    assert living.json("up", "--json")["changed"] == 0
+    assert [each["urn"] for each in deployed.state("dev") if each["urn"].endswith("::big-us-east-1a")]
+    assert deployed.json("up", "--json")["changed"] == 0
 
 
-def test_access_can_be_removed_while_the_cluster_is_protected(living: Project) -> None:
+def test_access_can_be_removed_while_the_cluster_is_protected(deployed: Project) -> None:
     """field case A16: removing an entry and lowering the level of another work while protection is on."""
-    config = living.config("dev")
+    config = deployed.config("dev")
     del config["gpuyard:cluster"]["access"]["bob"]
     config["gpuyard:cluster"]["access"]["ann"]["level"] = "edit"
-    living.write("dev", config)
-    assert living.json("up", "--json")["changes"]["delete"] >= 2
-    left = [found["inputs"] for found in living.state("dev") if found["type"] == "aws:eks/accessEntry:AccessEntry"]
+    deployed.write("dev", config)
+    assert deployed.json("up", "--json")["changes"]["delete"] >= 2
+    left = [found["inputs"] for found in deployed.state("dev") if found["type"] == "aws:eks/accessEntry:AccessEntry"]
     assert [each["principalArn"][-3:] for each in left] == ["ann"]
-    protected = {found["type"] for found in living.state("dev") if found.get("protect")}
+    protected = {found["type"] for found in deployed.state("dev") if found.get("protect")}
     assert "aws:eks/cluster:Cluster" in protected, "the environment is not protected"
 
 
-def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
+def test_immutable_fields_are_refused_in_one_error(deployed: Project) -> None:
     """Reliability cases R1, R2, R3, R4 and R5, in the one error that lists them all."""
 
     def change(config: dict[str, Any]) -> None:
@@ -148,9 +148,9 @@ def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
         config["gpuyard:cluster"] |= {"name": "other", "version": "1.33"}
         config["gpuyard:nodePools"]["cpu-workers"] |= {"min": 1, "max": 1}
 
-    before = living.state("dev")
-    with written(living, change):
-        done = living.run("up", code=1)
+    before = deployed.state("dev")
+    with written(deployed, change):
+        done = deployed.run("up", code=1)
     for path, words in {
         "network.cidr": "the range of a VPC cannot change; this environment has 10.0.0.0/16",
         "network.zones": f"{THIRD} is no longer in the file, but it has nodes of cpu-workers",
@@ -161,7 +161,7 @@ def test_immutable_fields_are_refused_in_one_error(living: Project) -> None:
         (line,) = (each for each in done.stderr.splitlines() if f"gpuyard:{path} = " in each)
         assert words in line, line
     assert "nothing was changed" in done.stderr and "create a new environment" in done.stderr
-    assert sorted(each["urn"] for each in living.state("dev")) == sorted(each["urn"] for each in before)
+    assert sorted(each["urn"] for each in deployed.state("dev")) == sorted(each["urn"] for each in before)
 
 
 SERVE = {
@@ -190,55 +190,55 @@ SERVE = {
 """One pod in each zone that has nodes."""
 
 
-def zones_of_serve(living: Project) -> list[str]:
+def zones_of_serve(deployed: Project) -> list[str]:
     """Zones of its pods, once all three run."""
-    living.run("kubectl", "--", "rollout", "status", "deployment/serve", "--timeout=120s")
+    deployed.run("kubectl", "--", "rollout", "status", "deployment/serve", "--timeout=120s")
     kubectl = ("kubectl", "--", "get", "--output=json")
-    nodes = {each["metadata"]["name"]: each for each in living.json(*kubectl, "nodes")["items"]}
+    nodes = {each["metadata"]["name"]: each for each in deployed.json(*kubectl, "nodes")["items"]}
     homes = [
         nodes[pod["spec"]["nodeName"]]["metadata"]["labels"]["topology.kubernetes.io/zone"]
-        for pod in living.json(*kubectl, "pods", "--selector=app=serve")["items"]
+        for pod in deployed.json(*kubectl, "pods", "--selector=app=serve")["items"]
         if not pod["metadata"].get("deletionTimestamp")
     ]
     assert len(homes) == 3
     return sorted(homes)
 
 
-def test_a_zone_is_removed_after_the_pools_have_left_it(living: Project) -> None:
+def test_a_zone_is_removed_after_the_pools_have_left_it(deployed: Project) -> None:
     """Reliability case R2: in the order that the error names; the pods of the zone continue in the others. Reliability
     case R4: two zones share the `min` of three, and a group's size is raised with its share."""
-    (living.root / "serve.json").write_text(json.dumps(SERVE))
-    living.run("kubectl", "--", "apply", "-f", "serve.json")
-    assert zones_of_serve(living) == [*ZONES, THIRD]
-    config = living.config("dev")
+    (deployed.root / "serve.json").write_text(json.dumps(SERVE))
+    deployed.run("kubectl", "--", "apply", "-f", "serve.json")
+    assert zones_of_serve(deployed) == [*ZONES, THIRD]
+    config = deployed.config("dev")
     for name in ("cpu-workers", "gpu-workers"):
         config["gpuyard:nodePools"][name]["zones"] = ZONES
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     said = [each for each in done["warnings"] if each.startswith("nodePools")]
     assert "nodePools.cpu-workers.zones: us-east-1c is removed, with 1 node there and everything on them" in said
     assert f"nodePools: the group cpu-workers-{ZONES[0]} immediately grows from 1 to its new min of 2 nodes" in said
     assert {node["zone"] for node in done["status"]["nodes"]} == {*ZONES}
-    assert {*zones_of_serve(living)} == {*ZONES}
+    assert {*zones_of_serve(deployed)} == {*ZONES}
     config["gpuyard:network"]["zones"] = ZONES
     for name in ("cpu-workers", "gpu-workers"):
         del config["gpuyard:nodePools"][name]["zones"]
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     assert {*done["changes"]} <= {"same", "update", "delete"}, done["changes"]
-    assert not [each["urn"] for each in living.state("dev") if THIRD in each["urn"]]
-    assert {*zones_of_serve(living)} == {*ZONES}
-    living.run("kubectl", "--", "delete", "-f", "serve.json", "--wait=false")
+    assert not [each["urn"] for each in deployed.state("dev") if THIRD in each["urn"]]
+    assert {*zones_of_serve(deployed)} == {*ZONES}
+    deployed.run("kubectl", "--", "delete", "-f", "serve.json", "--wait=false")
 
 
 def to_new_version(config: dict[str, Any]) -> None:
     config["gpuyard:cluster"]["version"] = NEW
 
 
-def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_place(living: Project) -> None:
+def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_place(deployed: Project) -> None:
     """seed row S01: the cluster, its groups' images, the add-ons whose version follows Kubernetes; nothing else."""
     said = (f"cpu-workers: cluster.version {OLD} → {NEW}", "nodes are replaced (3 nodes at the moment")
-    found = preview(living, to_new_version, *said)
+    found = preview(deployed, to_new_version, *said)
     assert {operation for operation, _ in found} == {"update"}, found
     assert {name for _, name in found} == {
         "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
@@ -249,11 +249,11 @@ def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_
     }
 
 
-def test_an_added_zone_replaces_neither_cluster_nor_pool(living: Project) -> None:
+def test_an_added_zone_replaces_neither_cluster_nor_pool(deployed: Project) -> None:
     def change(config: dict[str, Any]) -> None:
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
-    found = preview(living, change)
+    found = preview(deployed, change)
     # The gateway endpoint learns of the new zone's route table, and the shares of the pools' maximum get smaller.
     assert {step for step in found if step[0] != "create"} == {
         ("update", name)
@@ -263,7 +263,7 @@ def test_an_added_zone_replaces_neither_cluster_nor_pool(living: Project) -> Non
     assert made and all("us-east-1c" in name for name in made), made
 
 
-def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_resources(living: Project) -> None:
+def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_resources(deployed: Project) -> None:
     """Four changes in one preview, each of different resources. Seed row S05: a chart's version, one line in
     versions.py, updates its release. Seed row S12: an additional capacity type (on demand after spot) creates groups,
     replaces none and reaches the autoscaler. A larger disk replaces the nodes of the same groups. A removed pool
@@ -275,12 +275,12 @@ def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_res
         pools["cpu-workers"]["diskGib"] = 150
         del pools["big"]
 
-    path = living.root / "components" / "versions.py"
+    path = deployed.root / "components" / "versions.py"
     before = path.read_text()
     path.write_text(re.sub(r'(k8s-device-plugin", )"[\d.]+"', r'\1"0.19.3"', before))
     assert path.read_text() != before
     try:
-        found = preview(living, change, "cpu-workers: diskGib 100 → 150: nodes are replaced (3 nodes at the moment)")
+        found = preview(deployed, change, "cpu-workers: diskGib 100 → 150: nodes are replaced (3 nodes at the moment)")
     finally:
         path.write_text(before)
     done = {operation: {name for each, name in found if each == operation} for operation, _ in found}
@@ -298,7 +298,7 @@ def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_res
     assert {*done} == {"update", "create", "delete"}
 
 
-def test_a_larger_maximum_keeps_the_nodes_of_the_autoscaler(living: Project) -> None:
+def test_a_larger_maximum_keeps_the_nodes_of_the_autoscaler(deployed: Project) -> None:
     """seed rows S03 and S04: the engine uses the current size, and not that of its last update."""
     pod = {
         "apiVersion": "v1",
@@ -311,50 +311,50 @@ def test_a_larger_maximum_keeps_the_nodes_of_the_autoscaler(living: Project) -> 
             ],
         },
     }
-    (living.root / "pod.json").write_text(json.dumps(pod))
-    living.run("kubectl", "--", "apply", "-f", "pod.json")
+    (deployed.root / "pod.json").write_text(json.dumps(pod))
+    deployed.run("kubectl", "--", "apply", "-f", "pod.json")
     deadline = time.monotonic() + 120
-    while pool(living.json("status", "--json"), "gpu-workers")["nodes"] != 1:
+    while pool(deployed.json("status", "--json"), "gpu-workers")["nodes"] != 1:
         assert time.monotonic() < deadline, "no node for the pod"
         time.sleep(1)
-    config = living.config("dev")
+    config = deployed.config("dev")
     config["gpuyard:nodePools"]["gpu-workers"]["max"] = 12
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     assert done["changes"].get("update") == len(ZONES), done["changes"]
     found = pool(done["status"], "gpu-workers")
     assert (found["max"], found["nodes"]) == (12, 1)
-    living.run("kubectl", "--", "delete", "pod", "train", "--wait=false")
+    deployed.run("kubectl", "--", "delete", "pod", "train", "--wait=false")
 
 
-def test_the_upgrade_keeps_the_nodes(living: Project) -> None:
+def test_the_upgrade_keeps_the_nodes(deployed: Project) -> None:
     """seed row S01: the update equals the preview, and a second `up` changes nothing. Reliability case R6a: the nodes
     are of the new version."""
-    before = living.json("status", "--json")
-    config = living.config("dev")
+    before = deployed.json("status", "--json")
+    config = deployed.config("dev")
     to_new_version(config)
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     assert set(done["changes"]) <= {"update", "same"}, done["changes"]
     after = done["status"]
     assert pool(after, "cpu-workers")["nodes"] == pool(before, "cpu-workers")["nodes"] == 3
-    nodes = living.json("kubectl", "--", "get", "nodes", "--output=json")["items"]
+    nodes = deployed.json("kubectl", "--", "get", "nodes", "--output=json")["items"]
     assert {each["status"]["nodeInfo"]["kubeletVersion"][:5] for each in nodes} == {f"v{NEW}"}
-    assert living.json("up", "--json")["changed"] == 0
+    assert deployed.json("up", "--json")["changed"] == 0
 
 
-def test_a_changed_machine_type_creates_the_new_group_before_the_old_one_is_deleted(living: Project) -> None:
+def test_a_changed_machine_type_creates_the_new_group_before_the_old_one_is_deleted(deployed: Project) -> None:
     """So the pods of the old nodes can move."""
-    config = living.config("dev")
+    config = deployed.config("dev")
     config["gpuyard:nodePools"]["cpu-workers"]["machineTypes"] = ["m6i.2xlarge"]
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     assert pool(done["status"], "cpu-workers")["machine_types"] == ["m6i.2xlarge"]
     assert pool(done["status"], "cpu-workers")["nodes"] == 3
-    assert living.json("up", "--json")["changed"] == 0
+    assert deployed.json("up", "--json")["changed"] == 0
 
 
-def test_a_renamed_pool_keeps_its_nodes(living: Project) -> None:
+def test_a_renamed_pool_keeps_its_nodes(deployed: Project) -> None:
     """Reliability case R6: without `was`, a preview shows in capitals what is deleted; with it, no node is deleted."""
 
     def change(config: dict[str, Any]) -> None:
@@ -362,17 +362,17 @@ def test_a_renamed_pool_keeps_its_nodes(living: Project) -> None:
         pools["trainers"] = pools.pop("gpu-workers")
         pools["general"] = pools.pop("cpu-workers")
 
-    deleted = {name for operation, name in preview(living, change, "A GPU POOL IS DELETED", "`was: gpu-workers`")
+    deleted = {name for operation, name in preview(deployed, change, "A GPU POOL IS DELETED", "`was: gpu-workers`")
                if operation == "delete"}  # fmt: skip
     assert groups("cpu-workers", "gpu-workers-spot") <= deleted
-    config = living.config("dev")
+    config = deployed.config("dev")
     change(config)
     for name, was in (("trainers", "gpu-workers"), ("general", "cpu-workers")):
         config["gpuyard:nodePools"][name]["was"] = was
-    before = {node["name"] for node in living.json("status", "--json")["nodes"]}
-    living.write("dev", config)
-    done = living.json("up", "--json")
+    before = {node["name"] for node in deployed.json("status", "--json")["nodes"]}
+    deployed.write("dev", config)
+    done = deployed.json("up", "--json")
     assert not [each for each in done["warnings"] if each.startswith("nodePools") and "delete" in each.lower()]
     assert {node["name"] for node in done["status"]["nodes"]} == before
     assert pool(done["status"], "general")["nodes"] == 3
-    assert living.json("up", "--json")["changed"] == 0
+    assert deployed.json("up", "--json")["changed"] == 0

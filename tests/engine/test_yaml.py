@@ -12,6 +12,7 @@ from tests.engine.languages import Example, assert_it_is_destroyed, assert_it_is
 def example(project: Project) -> Example:
     made = Example(project, "examples/yaml", "pulumi-language-yaml")
     made.prepare()
+    made.configure({"publicAccessCidrs": ["8.8.8.0/24"]})
     return made
 
 
@@ -22,7 +23,7 @@ def test_a_wrong_value_is_refused_without_a_traceback(example: Example) -> None:
 
 def test_a_misspelled_key_is_refused(example: Example) -> None:
     """By Pulumi itself, from the schema."""
-    assert_it_is_refused(example, "Pulumi.yaml", "publicAccessCidrs", "publicAccessCidr", "publicAccessCidr")
+    assert_it_is_refused(example, "Pulumi.yaml", "publicAccessCidrs: ${", "publicAccessCidr: ${", "publicAccessCidr")
 
 
 def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:

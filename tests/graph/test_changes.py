@@ -1,5 +1,5 @@
-"""The tables of what a change of a field does (stack/aws/changes.py, stack/gcp/changes.py) compared with the resources
-that it changes, and with what the clouds change in place."""
+"""The effects of changes (`CHANGES` of the node pools, stack/*/changes.py) compared with the resources that a change
+changes, and with what the clouds change in place."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import copy
 from typing import Any
 
 import pytest
+from pydantic.alias_generators import to_camel
 
+from components import arguments
+from components.aws import node_pool as aws_node_pool
+from components.changes import Effect, Rule
+from components.gcp import node_pool as gcp_node_pool
 from recording.recording import Recording, Resource
 from recording.stacks import record, settings
 from sandbox.aws.provider import AwsProvider
 from sandbox.gcp import node_pools
 from sandbox.gcp.provider import GcpProvider
 from stack import changes, on
-from stack.changes import Effect, Rule
 
 POOLS, LABEL = "gpuyard:nodePools", "gpuyard.dev/pool"
 ZONES = {"aws": ["us-east-1a", "us-east-1b"], "gcp": ["us-central1-a", "us-central1-b"]}
@@ -180,6 +184,7 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
         "imageStreaming": ({}, {"imageStreaming": False}),
     },
 }
+CHANGES = {"aws": aws_node_pool.CHANGES, "gcp": gcp_node_pool.CHANGES}
 MACHINES = {"aws": "m5.2xlarge", "gcp": "n2-standard-8"}
 
 
@@ -264,9 +269,29 @@ def test_every_field_of_a_pool_has_a_test(cloud: str) -> None:
     assert wanted - sections - elsewhere == set(FIELDS[cloud])
 
 
+def test_every_field_of_a_pool_has_an_effect_on_each_cloud_that_accepts_it(cloud: str) -> None:
+    """Reliability case R1: the node pool of a cloud has a row for each field of its pools."""
+    (inside, _) = arguments.part(on.shape(cloud).fields["node_pools"].hint)
+    assert inside
+    names = CHANGES[cloud].keys()
+    lacking = ", ".join(sorted(inside.fields.keys() - names))
+    assert not lacking, f"write a row for {lacking} into CHANGES of components/{cloud}/node_pool.py"
+    unknown = [name for name in names if to_camel_path(name) not in on.changes(cloud).RULES]
+    assert not unknown, "not fields of a pool"
+
+
 def test_exactly_the_fields_of_the_file_have_a_rule(cloud: str) -> None:
     """Reliability case R1: including future fields."""
-    assert set(on.changes(cloud).RULES) == set(fields(cloud))
+    known, of_cloud = fields(cloud), on.changes(cloud)
+    assert [path for path in known if path not in of_cloud.RULES] == [], "fields without a rule"
+    every = [path for each in CHANGES for path in fields(each)]
+    for rules, paths in ((of_cloud.OWN, known), (changes.COMMON, every)):
+        unknown = [key for key in rules if not any(path == key or path.startswith(f"{key}.") for path in paths)]
+        assert unknown == [], "rules without a field"
+
+
+def to_camel_path(name: str) -> str:
+    return f"nodePools.*.{'.'.join(map(to_camel, name.split('.')))}"
 
 
 def fields(cloud: str) -> list[str]:

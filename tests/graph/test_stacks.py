@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
+from components import arguments
+from components.aws import EksNodePoolSpec
+from components.gcp import GkeNodePoolSpec
+from components.pools import resolve_all
 from recording.recording import Recording, Resource
 from recording.stacks import ALL, EKS, GKE, record, recorded, settings
+from sandbox.paths import ROOT
+from stack.deployed import SETTINGS
 
 CLUSTERS = {"aws": "aws:eks/cluster:Cluster", "gcp": "gcp:container/cluster:Cluster"}
 POOLS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}
@@ -309,3 +315,30 @@ def test_the_development_stacks_have_the_guides_shape(stack: str) -> None:
     assert (exported["gpu-workers"]["min"], exported["gpu-workers"]["max"]) == (0, 10)
     assert exported["gpu-workers"]["gpusPerNode"] == 1
     assert exported["gpu-workers"]["labels"]["workload"] == "gpu-training"
+
+
+@pytest.mark.parametrize("stack", ALL)
+def test_other_programs_get_the_pools_as_the_library_takes_them(stack: str) -> None:
+    """Components accept these specs, and the same pools follow from them."""
+    specs, pools = (recorded(stack).exports[name] for name in ("nodePoolSpecs", "nodePools"))
+    declared = {"aws": EksNodePoolSpec, "gcp": GkeNodePoolSpec}[cloud(stack)]
+    assert [each for spec in specs.values() for each in arguments.problems(declared, spec)] == []
+    found = resolve_all(cloud(stack), specs)
+    assert {name: (pool.labels, pool.gpus) for name, pool in found.items()} == {
+        name: (pool["labels"], pool["gpusPerNode"]) for name, pool in pools.items()
+    }
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_the_readme_names_every_output(stack: str) -> None:
+    sentence = re.search(r"by its outputs: (.+?)\.\s", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert sentence and {*re.findall(r"`(\w+)`", sentence[1]), SETTINGS} == set(recorded(stack).exports)
+
+
+def test_settings_of_nodes_are_in_no_plain_output() -> None:
+    """They may have the password of a registry."""
+    config = settings("dev")
+    config["gpuyard:nodePools"]["cpu-workers"]["nodeSettings"] = {"containerd": {"config": "a password"}}
+    exports = record(config, "dev").exports
+    assert "a password" in json.dumps(exports.pop(SETTINGS))
+    assert "a password" not in json.dumps(exports)

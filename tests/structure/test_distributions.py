@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import components
+from components import exports
 from sandbox.paths import ROOT
 from tests.structure import source
 
@@ -39,28 +41,44 @@ def settings(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text())
 
 
-def declared(path: Path) -> dict[str, str]:
-    """Name → version range of every dependency."""
-    found = (re.match(r"([\w.-]+)(?:\[\w+\])?(.*)", each) for each in settings(path)["project"]["dependencies"])
+def declared(path: Path, extra: str = "") -> dict[str, str]:
+    """Name → version range of every dependency, or of those of an extra."""
+    project = settings(path)["project"]
+    wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    found = (re.match(r"([\w.-]+)(?:\[\w+\])?(.*)", each) for each in wanted)
     return {match[1].lower(): match[2] for match in found if match}
 
 
-def imported() -> set[str]:
-    """The distributions that the sandbox's modules import, without the standard library."""
+def imported(*folders: str, without: Sequence[str] = ()) -> set[str]:
+    """The distributions that the modules in these folders import, without the standard library."""
     names = set()
-    for path in source.files(["sandbox"]):
-        if not source.is_test(path):
+    for path in source.files(folders):
+        if not source.is_test(path) and not any(path.is_relative_to(ROOT / folder) for folder in without):
             for node in ast.walk(ast.parse(path.read_text())):
                 modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and node.level == 0:
                     modules = [node.module or ""]
                 names |= {module.split(".")[0] for module in modules}
-    names -= {*sys.stdlib_module_names, *OWN}
+    names -= {*sys.stdlib_module_names, *OWN, ""}
     return {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in names}
 
 
 def test_the_sandbox_depends_on_exactly_what_it_imports() -> None:
-    assert set(declared(SANDBOX)) == imported()
+    assert set(declared(SANDBOX)) == imported("sandbox")
+
+
+def test_the_library_depends_on_exactly_what_it_imports() -> None:
+    """The SDKs of a cloud are an extra: only the package of that cloud imports them."""
+    base = imported("components", without=["components/aws", "components/gcp"])
+    assert set(declared(LIBRARY)) == base
+    for extra in ("aws", "gcp"):
+        assert set(declared(LIBRARY, extra)) == imported(f"components/{extra}") - base
+        assert set(exports.EXTRAS) >= {name.replace("-", "_") for name in declared(LIBRARY, extra)}
+
+
+def test_the_extra_all_has_every_other_extra() -> None:
+    extras = settings(LIBRARY)["project"]["optional-dependencies"]
+    assert extras.pop("all") == [f"gpuyard[{','.join(extras)}]"]
 
 
 def test_the_sandbox_has_and_requires_the_version_of_the_library() -> None:

@@ -150,6 +150,19 @@ def test_a_cloud_never_loads_the_sdk_of_the_other(cloud: str, other: str) -> Non
     assert found.isdisjoint(SDKS[other])
 
 
+@pytest.mark.parametrize("cloud, component", [("aws", "EksCluster"), ("gcp", "GkeCluster")])
+def test_an_sdk_that_is_not_installed_is_named_with_its_extra(cloud: str, component: str) -> None:
+    """By one error, whose cause is not shown."""
+    missing = SDKS[cloud][0]
+    program = f"import sys\nsys.modules[{missing!r}] = None\nfrom components.{cloud} import {component}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: components.{cloud}.{component} needs {missing}, which is not installed: "
+        f"pip install 'gpuyard[{cloud}]'"
+    )
+
+
 def test_an_export_is_read_from_the_lines_that_type_checkers_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

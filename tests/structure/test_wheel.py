@@ -162,6 +162,7 @@ def test_the_wheel_has_only_the_library(installed: Outside) -> None:
 
 
 def test_a_program_elsewhere_uses_it(installed: Outside) -> None:
+    """seed row S26"""
     (installed.root / "program.py").write_text(PROGRAM)
     (installed.root / "run.py").write_text(RUN)
     version, file, *made = outside([installed.python, "run.py"], installed.root).stdout.splitlines()

@@ -80,6 +80,12 @@ def test_valid_arguments_are_accepted() -> None:
         ({"spot": "true"}, "spot", ["true or false", "write true, without quotes"]),
         ({"name": 1.35}, "name", ["text", 'put it in quotes: "1.35"']),
         ({"zones": "a"}, "zones", ["a list", "write [a]"]),
+        ({"zones": "a, b,c"}, "zones", ["a list", "write [a, b, c]"]),
+        ({"zones": "[a,b]"}, "zones", ["a list", "write [a, b]"]),
+        ({"zones": ["a", " "]}, "zones[1]", ["empty", "text"]),
+        ({"name": ""}, "name", ["empty", "text", "write a value"]),
+        ({"name": "  "}, "name", ["empty"]),
+        ({"capacity": " "}, "capacity", ["empty", "a list"]),
         ({"zones": ["a", 1]}, "zones[1]", ["text"]),
         ({"subnet_ids": ["subnet-1"]}, "subnet_ids", ["not a map"]),
         ({"nodes": pulumi.Output.from_input(3)}, "nodes", ["not known", "plain"]),
@@ -108,7 +114,7 @@ def test_a_missing_key_and_none_instead_of_a_map_are_reported() -> None:
 def test_a_component_gets_whole_numbers_and_no_none() -> None:
     """Other languages send every number as a float."""
     args = arguments.checked("Machine x", MachineArgs, {**GIVEN, "nodes": 3.0, "disk": {"size_gib": 2.0}, "spot": None})  # type: ignore[typeddict-item]
-    assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}}
+    assert args == {**GIVEN, "nodes": 3, "disk": {"size_gib": 2}, "spot": False, "capacity": ["on_demand", "spot"]}
     settings = arguments.cleaned(MachineArgs, {**GIVEN, "settings": {"pods": 5.0, "share": 0.5}})["settings"]
     assert settings == {"pods": 5, "share": 0.5} and type(settings["pods"]) is int
     assert type(args["nodes"]) is int and type(args["disk"]["size_gib"]) is int

@@ -32,8 +32,8 @@ def mermaid(stack: Stack) -> str:
         *_vpc(stack),
         *volumes(_volumes(stack)),
     ]
-    way_in = f"from {cidrs}" if access["endpointPublicAccess"] else "inside the VPC"
-    return flowchart(f"AWS, {stack.region}", inside, way_in, _edges(stack))
+    access_path = f"from {cidrs}" if access["endpointPublicAccess"] else "inside the VPC"
+    return flowchart(f"AWS, {stack.region}", inside, access_path, _edges(stack))
 
 
 def _control_plane(stack: Stack) -> Iterator[str]:

@@ -17,7 +17,7 @@ def mermaid(stack: Stack) -> str:
         *_vpc(stack),
         *volumes(_volumes(stack)),
     ]
-    return flowchart(f"Google Cloud, {stack.region}", inside, "<br>".join(stack.ways_in), _edges(stack))
+    return flowchart(f"Google Cloud, {stack.region}", inside, "<br>".join(stack.access_paths), _edges(stack))
 
 
 def _control_plane(stack: Stack) -> Iterator[str]:

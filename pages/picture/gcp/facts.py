@@ -50,7 +50,7 @@ class Stack(recorded.Stack):
         return any(each.inputs["privateIpGoogleAccess"] for each in self.all("gcp:compute/subnetwork:Subnetwork"))
 
     @property
-    def ways_in(self) -> list[str]:
+    def access_paths(self) -> list[str]:
         """Who reaches the API endpoint, and how."""
         inputs = self.cluster.inputs
         cidrs = [block["cidrBlock"] for block in inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]]

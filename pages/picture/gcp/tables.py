@@ -41,7 +41,7 @@ def _flow_log(stack: Stack) -> str:
 
 
 def _api(stack: Stack) -> str:
-    return f"{'public and private' if stack.public else 'private'}; {joined(stack.ways_in)}"
+    return f"{'public and private' if stack.public else 'private'}; {joined(stack.access_paths)}"
 
 
 def _secrets(stack: Stack) -> str:

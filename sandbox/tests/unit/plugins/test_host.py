@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -90,6 +91,16 @@ def test_each_launch_is_a_separate_instance(launch: Launch, toys: list[Toy]) -> 
     request = provider_pb2.InvokeRequest(tok="aws:index/getRegion:getRegion", args=encode({"x": 1}))
     assert decode(getattr(one.Invoke(request), "return")) == {"name": "us-east-1", "x": 1}
     assert [toy.config["region"] for toy in toys] == ["us-east-1", "eu-west-1"]
+
+
+def test_programs_in_yaml_find_the_schema_of_the_provider(launch: Launch) -> None:
+    """They ask for it when they have an explicit provider."""
+    _, stub = launch()
+    found = json.loads(stub.GetSchema(provider_pb2.GetSchemaRequest()).schema)
+    assert (found["name"], found["version"]) == ("aws", "7.51.1")
+    inputs = found["provider"]["inputProperties"]
+    kinds = {"region": "string", "insecure": "boolean", "maxRetries": "integer"}
+    assert {name: inputs[name].get("type") for name in (*kinds, "defaultTags")} == {**kinds, "defaultTags": None}
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

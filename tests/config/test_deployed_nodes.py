@@ -10,9 +10,9 @@ import pytest
 
 from recording.recording import Recording
 from recording.stacks import record
+from tests.config.test_deployed import reported_problems
 from tests.config.test_errors import changed
-from tests.config.test_living import reported_problems
-from tests.living import changed as run
+from tests.deployed import changed as run
 
 NET, POOLS, VERSION = "gpuyard:network", "gpuyard:nodePools", "gpuyard:cluster/version"
 A, B, C = (f"us-east-1{letter}" for letter in "abc")
@@ -139,7 +139,7 @@ def test_a_removed_capacity_type_is_deleted_with_a_warning(stack: str, warned: l
     [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
 )
 def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
-    """Reliability case R3; the step back is in test_living.py."""
+    """Reliability case R3; the step back is in test_deployed.py."""
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")

@@ -13,7 +13,7 @@ from tests.component import existing_gcp_network as gke
 from tests.component import test_aws_network as eks
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Reported, changed
-from tests.living import changed as run
+from tests.deployed import changed as run
 
 NET = "gpuyard:network"
 FURTHER = {"rangeName": "more", "ipCidrRange": "10.72.0.0/14"}
@@ -45,7 +45,7 @@ def with_existing_network(stack: str, **existing: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def living() -> dict[str, Recording]:
+def deployed() -> dict[str, Recording]:
     """Both environments, in existing networks."""
     found = {stack: record(with_existing_network(stack), stack, outputs=answers(stack)) for stack in OWNERS}
     found["dev"].one("aws:eks/cluster:Cluster").outputs["vpcConfig"]["vpcId"] = eks.OWNED["vpc_id"]
@@ -53,10 +53,10 @@ def living() -> dict[str, Recording]:
 
 
 def reported_problems(
-    living: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any
+    deployed: dict[str, Recording], stack: str, config: dict[str, Any], **more: Any
 ) -> dict[str, Reported]:
     with pytest.raises(pulumi.RunError) as caught:
-        run(living[stack], config, stack, outputs=answers(stack), **more)
+        run(deployed[stack], config, stack, outputs=answers(stack), **more)
     assert "nothing was changed" in str(caught.value)
     found = [Reported(**found.groupdict()) for found in PROBLEM.finditer(str(caught.value))]
     return {each.path.removeprefix(f"{NET}."): each for each in found}
@@ -77,9 +77,9 @@ MOVES: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize("finished", [True, False], ids=["up", "failed-up"])
 @pytest.mark.parametrize("stack, change, words", MOVES, ids=[f"{s}-{next(iter(c))}" for s, c, _ in MOVES])
 def test_an_environment_cannot_move_to_another_existing_network(
-    living: dict[str, Recording], stack: str, change: dict[str, Any], words: str, finished: bool
+    deployed: dict[str, Recording], stack: str, change: dict[str, Any], words: str, finished: bool
 ) -> None:
-    found = reported_problems(living, stack, with_existing_network(stack, **change), finished=finished)
+    found = reported_problems(deployed, stack, with_existing_network(stack, **change), finished=finished)
     assert list(found) == [f"existing.{next(iter(change))}"]
     (said,) = found.values()
     assert "cannot move to another" in said.wrong and words in said.fix and "new environment" in said.fix
@@ -87,23 +87,23 @@ def test_an_environment_cannot_move_to_another_existing_network(
 
 @pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
 def test_an_environment_cannot_move_from_an_existing_to_a_new_network(
-    living: dict[str, Recording], stack: str, path: str
+    deployed: dict[str, Recording], stack: str, path: str
 ) -> None:
-    found = reported_problems(living, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
+    found = reported_problems(deployed, stack, changed(stack, {f"{NET}/cidr": OURS[stack]}))
     assert list(found) == [path] and "cannot move to another" in found[path].wrong
 
 
 @pytest.mark.parametrize("stack", OWNERS)
-def test_the_same_network_is_not_a_change(living: dict[str, Recording], stack: str, warned: list[str]) -> None:
-    run(living[stack], with_existing_network(stack), stack, outputs=answers(stack))
+def test_the_same_network_is_not_a_change(deployed: dict[str, Recording], stack: str, warned: list[str]) -> None:
+    run(deployed[stack], with_existing_network(stack), stack, outputs=answers(stack))
     assert warned == []
 
 
-def test_changed_subnets_create_new_nodes_first(living: dict[str, Recording], warned: list[str]) -> None:
+def test_changed_subnets_create_new_nodes_first(deployed: dict[str, Recording], warned: list[str]) -> None:
     subnets = {**eks.PRIVATE, "us-east-1b": OTHER_SUBNET}
     sizes = {f"cpu-workers-us-east-1{letter}": 1 for letter in "ab"}
     run(
-        living["dev"],
+        deployed["dev"],
         with_existing_network("dev", privateSubnetIds=subnets),
         "dev",
         outputs=answers("dev"),
@@ -113,18 +113,18 @@ def test_changed_subnets_create_new_nodes_first(living: dict[str, Recording], wa
     assert "new nodes are added, then the old ones are deleted (2 nodes at the moment)" in said
 
 
-def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(living: dict[str, Recording]) -> None:
+def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(deployed: dict[str, Recording]) -> None:
     """Reliability case R2."""
     config = with_existing_network("dev", privateSubnetIds={**eks.PRIVATE, "us-east-1c": OTHER_SUBNET})
     config[NET]["zones"] = ["us-east-1a", "us-east-1c"]
     del config[NET]["existing"]["privateSubnetIds"]["us-east-1b"]
-    found = reported_problems(living, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
+    found = reported_problems(deployed, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
     assert list(found) == ["zones"]
     said = found["zones"]
     assert "the control plane has its interfaces in us-east-1b" in said.wrong
 
 
-def test_additional_pod_ranges_are_added_in_place(living: dict[str, Recording], warned: list[str]) -> None:
+def test_additional_pod_ranges_are_added_in_place(deployed: dict[str, Recording], warned: list[str]) -> None:
     config = with_existing_network("dev-gke", furtherPodsRanges=["more"])
-    run(living["dev-gke"], config, "dev-gke", outputs=answers("dev-gke"))
+    run(deployed["dev-gke"], config, "dev-gke", outputs=answers("dev-gke"))
     assert warned == []

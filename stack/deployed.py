@@ -16,7 +16,7 @@ from pulumi.runtime.sync_await import _sync_await
 _OUTPUTS = "pulumi:pulumi:readStackOutputs"
 _RESOURCES = "pulumi:pulumi:readStackResourceOutputs"
 _STACK = "pulumi:pulumi:Stack"
-_LOOKS, _PAUSE = 5, 0.5
+_ATTEMPTS, _PAUSE_SECONDS = 5, 0.5
 """How many times the state is read if reading fails, and the seconds in between. The engine may be writing it: with a
 file backend the file can be empty for a moment (observed: "failed to load checkpoint: EOF")."""
 SETTINGS = "settings"
@@ -33,7 +33,7 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Living:
+class DeployedState:
     """Every existing resource of the stack; empty before the first `up`."""
 
     objects: tuple[Object, ...] = ()
@@ -52,31 +52,31 @@ class Living:
         return (self.one(_STACK) or {}).get(SETTINGS) or {}
 
 
-def read(providers: list[pulumi.ProviderResource]) -> Living:
+def read(providers: list[pulumi.ProviderResource]) -> DeployedState:
     """The resources that earlier runs created. `providers`: those of this stack, the first resources of every run.
 
     If the state cannot be read (a wrong passphrase, a backend that does not respond), it warns and returns none.
     """
-    for look in range(1, _LOOKS + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             return _read(providers)
         except Exception as error:  # the SDK has no narrower class for an invoke that failed
-            if look == _LOOKS:
+            if attempt == _ATTEMPTS:
                 pulumi.log.warn(
                     "the file is not compared with the existing resources, because the stack's state cannot be read: "
                     f"{error}"
                 )
-        time.sleep(_PAUSE)
-    return Living()
+        time.sleep(_PAUSE_SECONDS)
+    return DeployedState()
 
 
-def _read(providers: list[pulumi.ProviderResource]) -> Living:
+def _read(providers: list[pulumi.ProviderResource]) -> DeployedState:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     if not pulumi.runtime.invoke(_OUTPUTS, {"name": stack}).value.get("outputs") and not any(map(_made, providers)):
         # The engine (3.259) crashes on a request for the resources of a stack that never had any.
-        return Living()
+        return DeployedState()
     found = pulumi.runtime.invoke(_RESOURCES, {"stackName": stack}).value.get("outputs") or {}
-    return Living(
+    return DeployedState(
         tuple(Object(each["type"], urn.rpartition("::")[2], each.get("outputs") or {}) for urn, each in found.items())
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from stack import living
+from stack import deployed
 
 URN = "urn:pulumi:dev::gpuyard::aws:ec2/vpc:Vpc::network"
 ANSWERS: dict[str, Any] = {
@@ -23,7 +23,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     """`engine(n)` fails n times before it answers; gives the list of warnings."""
     warned: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", warned.append)
-    monkeypatch.setattr(living, "_PAUSE", 0)
+    monkeypatch.setattr(deployed, "_PAUSE_SECONDS", 0)
     for name in ("organization", "project", "stack"):
         monkeypatch.setattr(pulumi, f"get_{name}", lambda name=name: name)
 
@@ -46,10 +46,10 @@ def test_a_state_that_is_being_written_is_read_again(engine: Callable[[int], lis
     """Reliability case R1: otherwise the file is not compared with the environment, and an impossible change is not
     refused."""
     warned = engine(3)
-    assert living.read([]).one("aws:ec2/vpc:Vpc") == {"id": "v"} and warned == []
+    assert deployed.read([]).one("aws:ec2/vpc:Vpc") == {"id": "v"} and warned == []
 
 
 def test_an_unreadable_state_gives_a_warning(engine: Callable[[int], list[str]]) -> None:
     warned = engine(99)
-    assert living.read([]) == living.Living()
+    assert deployed.read([]) == deployed.DeployedState()
     assert len(warned) == 1 and "cannot be read: failed to load checkpoint" in warned[0]

@@ -8,14 +8,14 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.changes import Effect
 from recording.recording import Recording
 from recording.stacks import record, recorded
 from stack.aws import changes as aws_changes
-from stack.changes import Effect
 from stack.gcp import changes as gcp_changes
 from tests.config.network import DELETE
 from tests.config.test_errors import PROBLEM, Reported, changed
-from tests.living import changed as run
+from tests.deployed import changed as run
 
 NET, CLUSTER = "gpuyard:network", "gpuyard:cluster"
 OWNERS = {

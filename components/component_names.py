@@ -1,0 +1,53 @@
+"""Names of components that become parts of names in a cloud or in Kubernetes.
+
+Pulumi's providers name what has no name of its own after the resource: its logical name, '-' and seven hexadecimal
+digits. They refuse a name that is too long, but only while they create it; the clouds refuse other characters.
+Source: Pulumi, "Resource names", under auto-naming.
+"""
+
+import re
+from collections.abc import Iterator
+
+from . import checks, naming
+from .checks import Problem
+
+_SUFFIX = 8
+_IAM = re.compile(r"[\w+=,.@-]+", re.ASCII)
+_GOOGLE = re.compile(r"[a-z][-a-z0-9]*", re.IGNORECASE | re.ASCII)
+
+
+def kubernetes_problems(name: str, kind: str, most: int = checks.OBJECT_NAME_LIMIT) -> Iterator[Problem]:
+    """`name` is a valid name for an object of this kind. `most`: characters."""
+    if len(name) > most or not checks.OBJECT_NAME.fullmatch(name):
+        yield Problem(
+            "name", name, f"not a valid name of a {kind}, which has the name of the component",
+            f"up to {most} lower-case letters, digits, '-' and '.', first and last a letter or digit",
+            "rename the component",
+        )  # fmt: skip
+
+
+def iam_problems(name: str, longest: str, limit: int) -> Iterator[Problem]:
+    """IAM accepts the names that it gets (IAM user guide, "IAM and AWS STS quotas").
+
+    Args:
+        name: the component's.
+        longest: what follows it in the longest of the names.
+        limit: characters that IAM accepts there.
+    """
+    most = limit - _SUFFIX - len(longest)
+    if len(name) > most or not _IAM.fullmatch(name):
+        yield Problem(
+            "name", name, f"IAM does not accept {name}{longest} and a suffix as a name",
+            f"up to {most} letters, digits, '-', '_', '.' and other characters of +=,@", "rename the component",
+        )  # fmt: skip
+
+
+def google_problems(name: str, longest: str) -> Iterator[Problem]:
+    """Google Cloud accepts the names that it gets: RFC 1035, in lower case (Compute Engine, "Naming resources").
+    `longest`: what follows the component's name in the longest of them."""
+    most = naming.GOOGLE_LIMIT - _SUFFIX - len(longest)
+    if len(name) > most or not _GOOGLE.fullmatch(name):
+        yield Problem(
+            "name", name, f"Google Cloud does not accept {name}{longest} and a suffix as a name",
+            f"up to {most} letters, digits and '-', the first a letter", "rename the component",
+        )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Names of components that a cloud or Kubernetes would refuse, late, as a part of names that are made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.aws.cluster import EksCluster
+from components.aws.identity import PodIdentity
+from components.gcp.cluster import GkeCluster
+from components.gcp.compute_class import GkeComputeClass
+from components.gcp.filestore import Filestore
+from components.gcp.network import GcpNetwork
+from components.monitoring.alerts import Alerts
+from components.monitoring.pod_scrape import PodScrape
+from recording.recorder import run
+from recording.recording import Recording
+from tests.component.stage import aws_options, gcp_options
+from tests.component.test_child_names import eks
+from tests.component.test_gcp_arguments import GIVEN
+
+POD: Any = {"cluster": "train", "namespace": "ml", "service_account": "trainer", "policy": {"Statement": []}}
+SCRAPE: Any = {"system": "managed_prometheus", "namespace": "ml", "match_labels": {"app": "x"}, "port": "metrics"}
+RULES: Any = {"system": "prometheus_operator"}
+ROLE = "arn:aws:iam::123456789012:role/eks"
+
+
+def gke(name: str, **more: Any) -> Recording:
+    args: Any = {**GIVEN[GkeCluster][1], **more}
+    return run(lambda: GkeCluster(name, args, gcp_options()))
+
+
+def made(component: Any, name: str) -> Recording:
+    if component is EksCluster:
+        return run(lambda: eks(name, "ops", aws_options()))
+    if component is GkeCluster:
+        return gke(name, secrets_key="new")
+    if component is PodIdentity:
+        return run(lambda: PodIdentity(name, POD, aws_options()))
+    args = {PodScrape: SCRAPE, Alerts: RULES}.get(component) or GIVEN[component][1]
+    return run(lambda: component(name, args, gcp_options()))
+
+
+LIMITS = {
+    EksCluster: 39,
+    PodIdentity: 113,
+    GcpNetwork: 48,
+    Filestore: 49,
+    GkeCluster: 47,
+    GkeComputeClass: 63,
+    PodScrape: 253,
+    Alerts: 253,
+}
+
+
+@pytest.mark.parametrize("component", LIMITS, ids=lambda each: each.__name__)
+class TestNamesOfComponents:
+    def test_a_name_may_be_as_long_as_the_names_made_of_it_allow(self, component: Any) -> None:
+        limit = LIMITS[component]
+        made(component, "a" * limit)
+        with pytest.raises(pulumi.RunError, match=rf"one value(.|\n)*  name = 'aaa(.|\n)*up to {limit} "):
+            made(component, "a" * (limit + 1))
+
+    def test_characters_that_are_refused_in_names(self, component: Any) -> None:
+        with pytest.raises(pulumi.RunError, match="fix: rename the component"):
+            made(component, "my team/a")
+
+
+def test_names_that_nothing_is_named_after_are_not_limited() -> None:
+    """An existing role, or no key for secrets."""
+    gke("a" * 60)
+    longer = "a" * 60
+    args: Any = {
+        "cluster_name": "train",
+        "version": "1.35",
+        "network_id": "vpc-1",
+        "private_subnet_ids": ["subnet-1", "subnet-2"],
+        "public_subnet_ids": [],
+        "roles": {"cluster": ROLE},
+    }
+    run(lambda: EksCluster(longer, args, aws_options()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"port": "metrics_port"}, "port"),
+        ({"port": "prometheus-metrics"}, "port"),
+        ({"port": "a--b"}, "port"),
+        ({"namespace": "My Team"}, "namespace"),
+        ({"match_labels": {"my app": "x"}}, "match_labels.my app"),
+        ({"match_labels": {"app": "my app"}}, "match_labels.app"),
+    ],
+)
+def test_a_scrape_that_kubernetes_would_refuse(changes: dict[str, Any], path: str) -> None:
+    args: Any = {**SCRAPE, **changes}
+    with pytest.raises(pulumi.RunError, match=rf"one value(.|\n)*  {path} = "):
+        run(lambda: PodScrape("train", args, gcp_options()))
+
+
+@pytest.mark.parametrize("account", ["a..b", "a.-b", "-a", "a" * 254, "A", ".a"])
+def test_a_name_of_a_service_account_is_a_dns_subdomain(account: str) -> None:
+    args: Any = {**POD, "service_account": account}
+    with pytest.raises(pulumi.RunError, match="not a valid name of a service account"):
+        run(lambda: PodIdentity("train", args, aws_options()))
