@@ -1,13 +1,14 @@
-# Every command is one line over a Python module; nothing but Python 3.10+ and make has to be there beforehand.
+# Every command is one line that calls a Python module. It needs only Python 3.10+ and make.
 PYTHON ?= python3
 STACK ?=
 FORCE ?=
-# The name reaches the sandbox through the environment and as it was typed: neither make nor a shell may read it.
+# STACK reaches the sandbox unchanged through the environment: neither make nor a shell may interpret it.
 override STACK := $(value STACK)
 export STACK
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
-# Bytecode of tests is kept even if the environment forbids it: to compile a test file takes as long as many tests.
+# Bytecode of tests is kept even if the environment forbids it, because compiling a test file takes as long as many
+# tests.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 .DEFAULT_GOAL := help
@@ -15,10 +16,10 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) pytest
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$+/, "$$"); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  STACK=dev|guide|dev-gke|... chooses the stack; else the one brought up last (first: dev)."
-	@echo "  PYTHON=python3.12 chooses the Python to make .venv with."
+	@echo "  STACK=dev|guide|dev-gke|... chooses the stack; the default is the last one that was started, at first dev."
+	@echo "  PYTHON=python3.12 chooses the Python that creates .venv."
 
-up: ## Bring the environment up on this machine, no cloud account needed
+up: ## Start the environment on this machine; no cloud account needed
 	@$(SANDBOX) up
 
 demo: ## Watch a training job scale the GPU pool from zero and survive a spot interruption
@@ -27,25 +28,25 @@ demo: ## Watch a training job scale the GPU pool from zero and survive a spot in
 status: ## Show what runs
 	@$(SANDBOX) status
 
-status-json: ## The same as JSON, nothing else on stdout (make -s status-json)
+status-json: ## The same as JSON, without other output (make -s status-json)
 	@$(SANDBOX) status --json
 
-env: ## Export lines for a shell: eval "$$(make -s env)"
+env: ## Print export lines for a shell: eval "$$(make -s env)"
 	@$(SANDBOX) env
 
-shell: ## Open a shell in which plain pulumi and kubectl work on the sandbox
+shell: ## Open a shell in which plain pulumi and kubectl use the sandbox
 	@$(SANDBOX) shell
 
 preview: ## Show what `make up` would change
 	@$(SANDBOX) preview
 
-images: ## List every container image of a stack file, one a line (make -s images STACK=prod; without STACK: dev)
+images: ## List every container image of a stack file, one per line (make -s images STACK=prod; without STACK: dev)
 	@$(RUN) pages.images
 
 images-json: ## The same as JSON, with the upstream of each
 	@$(RUN) pages.images --json
 
-down: ## Destroy everything, leave nothing running (all stacks, or STACK=...)
+down: ## Destroy everything and stop all processes (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
 
 test: ## Run every test, several files at a time
@@ -65,16 +66,16 @@ fast:
 bench: ## Measure the sandbox against its floor
 	@$(RUN) bench
 
-record: ## Record the README's transcripts anew
+record: ## Record the README's transcripts again
 	@$(RUN) pages.transcripts
 
 pages: ## Write every generated page again: docs/api, and the pictures and the tables of docs/aws.md and docs/gcp.md
 	@$(RUN) pages
 
-picture: ## Draw the pictures and the tables of docs/aws.md and docs/gcp.md anew
+picture: ## Write the pictures and the tables of docs/aws.md and docs/gcp.md again
 	@$(RUN) pages.picture
 
-schema: ## Write plugin/schema.json, from which other languages get their SDKs
+schema: ## Write plugin/schema.json, from which the SDKs of other languages are generated
 	@$(RUN) plugin --schema
 
 clean: ## Remove .venv and caches of this clone (after make down)

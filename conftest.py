@@ -1,6 +1,6 @@
-"""What the library's tests and the sandbox's share: golden files, markers, and a clean environment.
+"""Shared by the library's tests and the sandbox's: golden files, markers, and a clean environment.
 
-Tests see neither a real cloud nor the person's own settings.
+Tests see neither a real cloud nor the user's own settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Property tests look elsewhere at each run on a person's machine, and always in the same places in CI.
+# Property tests use new random examples in each run on a developer's machine, and always the same ones in CI.
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
@@ -56,8 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if CLUSTER.search(item.nodeid):
             item.add_marker(pytest.mark.cluster)
-    # In parallel, the longest first, so that no worker is left alone with one at the end. The cluster tests are the
-    # longest: they are one group (see Rooms).
+    # In parallel, the longest tests start first, so that the run ends sooner. The cluster tests are one group (see
+    # Rooms), and it is the longest.
     if os.environ.get("PYTEST_XDIST_WORKER"):
         longest = ("tests/cluster/", "tests/engine/")
         items.sort(key=lambda item: next((n for n, part in enumerate(longest) if part in item.path.as_posix()), 9))
@@ -91,29 +91,29 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_configure() -> None:
-    """Tests must not use a sandbox that the person has chosen."""
+    """Tests must not use a sandbox that the user's environment names."""
     for name in ("GPUYARD_SANDBOX", "GPUYARD_SANDBOX_AWS_ENDPOINT"):
         os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
-def no_ones_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("no-ones") / "sandbox"
+def unused_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unused") / "sandbox"
 
 
 @pytest.fixture(autouse=True)
-def nothing_of_the_person(monkeypatch: pytest.MonkeyPatch, no_ones_sandbox: Path) -> None:
-    """Tests see neither the person's cloud accounts nor their kubeconfig nor the sandbox that they have up."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, unused_sandbox: Path) -> None:
+    """Tests see neither the user's cloud accounts nor their kubeconfig nor their running sandbox."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")):
             monkeypatch.delenv(name)
     if "GPUYARD_SANDBOX" not in os.environ:  # a module may have chosen one
-        monkeypatch.setenv("GPUYARD_SANDBOX", str(no_ones_sandbox))
+        monkeypatch.setenv("GPUYARD_SANDBOX", str(unused_sandbox))
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
-    """`golden(name, value)` fails when `value` is not what tests/golden/NAME.json holds, and shows the difference."""
+    """`golden(name, value)` fails if `value` differs from tests/golden/NAME.json, and shows the difference."""
 
     def compare(name: str, value: Any) -> None:
         path = GOLDEN / f"{name}.json"
@@ -128,7 +128,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
                 difflib.unified_diff(expected.splitlines(True), actual.splitlines(True), "golden", "now", n=1)
             )
             pytest.fail(
-                f"{path.name} differs; if that is meant: pytest --update-golden {request.node.nodeid}\n{difference}",
+                f"{path.name} differs; if that is intended: pytest --update-golden {request.node.nodeid}\n{difference}",
                 pytrace=False,
             )
 
@@ -137,7 +137,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
 
 @pytest.fixture
 def event_loop() -> Iterator[None]:
-    """An event loop, which Outputs need; a recording that ran before may have closed its own."""
+    """An event loop, which Outputs need; an earlier recording may have closed its own."""
     mine = asyncio.new_event_loop()
     asyncio.set_event_loop(mine)
     yield

@@ -58,7 +58,7 @@ def sandbox(*arguments: str) -> str:
         [sys.executable, "-m", "sandbox", *arguments], cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
-        raise SandboxError(f"`python -m sandbox {' '.join(arguments)}` failed.", "fix that first, then measure")
+        raise SandboxError(f"`python -m sandbox {' '.join(arguments)}` failed.", "fix that first, then measure again")
     return done.stdout
 
 

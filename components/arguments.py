@@ -354,11 +354,11 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
-        return pulumi.Output.from_input(value)  # once: a coroutine cannot be awaited again
+        return pulumi.Output.from_input(value)  # only once, because a coroutine cannot be awaited again
     if isinstance(value, pulumi.Output):
         return value
     if isinstance(value, enum.Enum):
-        return value.value  # in a text, an enum of text would be its name
+        return value.value  # formatted into a text, an enum member would appear as its name
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         return cleaned(inner, value, spelling, defaults)
     parts = typing.get_args(inner)
@@ -366,7 +366,7 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool
         return {key: _clean(parts[1] if parts else Any, each, spelling, defaults) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [_clean(parts[0] if parts else Any, each, spelling, defaults) for each in value]
-    # Under Any, too: a whole number in settings that are passed on is meant as one.
+    # Also in fields of type Any: a whole number in settings that are passed on should remain an integer.
     return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 
 

@@ -22,7 +22,7 @@ class Cloud:
     several_machine_types: bool
     """Whether one group of nodes may have machines of several types."""
     gpu_taint_value: str
-    """Value of the taint `nvidia.com/gpu` on GPU nodes. GKE adds its own, `present`, which collides with any other."""
+    """Value of the taint `nvidia.com/gpu` on GPU nodes. GKE adds `present`, which conflicts with any other value."""
     accelerator_label: str
     """Label with which the autoscaler recognizes a node whose GPU is not ready yet; empty if the cloud sets its own."""
     ladder_label: str

@@ -1,7 +1,7 @@
 """Names of components that become parts of names in a cloud or in Kubernetes.
 
-Pulumi's providers name what has no name of its own after the resource: its logical name, '-' and seven hexadecimal
-digits. They refuse a name that is too long, but only while they create it; the clouds refuse other characters.
+An object without an explicit name gets one from Pulumi's provider: the logical name of the resource, '-' and seven
+hexadecimal digits. A name that is too long is refused only during the creation; the clouds refuse other characters.
 Source: Pulumi, "Resource names", under auto-naming.
 """
 

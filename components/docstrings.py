@@ -58,7 +58,7 @@ def _classes(module: ModuleType) -> dict[str, ast.ClassDef]:
     except (OSError, TypeError) as error:
         raise pulumi.RunError(
             f"{module.__name__}: its source is missing ({module.__file__}). gpuyard reads the defaults of arguments "
-            "from their docstrings, which compiled files do not have: install the wheel as it is, with its .py files."
+            "from their docstrings, which compiled files do not have: install the complete wheel, with its .py files."
         ) from error
     found: dict[str, ast.ClassDef] = {}
 

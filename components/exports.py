@@ -1,7 +1,7 @@
 """What a package of the library exports, and the module that each name is loaded from when it is first used.
 
 A package lists its exports once, as the imports under `if TYPE_CHECKING` in its `__init__.py`: type checkers and
-editors read them there, and `lazy` reads the same lines at run time. To add an export is to add one line:
+editors read them there, and `lazy` reads the same lines at run time. To add an export, add one line:
 
     if TYPE_CHECKING:
         from .cluster import EksCluster as EksCluster

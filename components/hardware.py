@@ -3,7 +3,7 @@
 Non-goals: prices and live availability (they change daily; ask the cloud), zones (zone names differ by AWS account).
 
 Sources: `aws/machine_types.csv` is EC2's own DescribeInstanceTypes (written by `python -m tools.machine_types`);
-`gcp/machine_types.csv` is what GKE's own Cluster Autoscaler knows (written by `python -m tools.gke_machine_types`,
+`gcp/machine_types.csv` is the table of GKE's own Cluster Autoscaler (written by `python -m tools.gke_machine_types`,
 which names the sources of every column). Driver branches: NVIDIA's release notes as summed up by the EKS AMI guide
 (Volta needs the proprietary module and is gone from branch 595; G7 needs 595).
 """
@@ -289,8 +289,8 @@ def successors(machine: MachineType, count: int = 3) -> list[str]:
     ]
 
     def distance(other: MachineType) -> tuple[bool, int, int, int, str]:
-        stranger = not machine.gpus and other.name[0] != machine.name[0]
-        return stranger, other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name
+        other_family = not machine.gpus and other.name[0] != machine.name[0]
+        return other_family, other.vcpu, other.gpu_memory_mib, other.memory_mib, other.name
 
     fits.sort(key=distance)
     return [other.name for other in fits[:count]]

@@ -1,4 +1,4 @@
-"""Problems and warnings of a pool's spec, as far as they are known without asking a cloud. Paths are relative to it."""
+"""Problems and warnings of a pool's spec that are known without a call to a cloud. Paths are relative to it."""
 
 import re
 from collections.abc import Iterator
@@ -172,7 +172,7 @@ def _machines(cloud: str, spec: NodePoolSpec, found: list[hardware.MachineType])
 
 
 def _shape(found: list[hardware.MachineType], interconnect: bool) -> Iterator[Problem]:
-    """Machine types that do not fit together. The Cluster Autoscaler assumes that every node has the group's first
+    """Machine types that cannot be in one pool. The Cluster Autoscaler assumes that every node has the group's first
     type, so no other type may be smaller (its AWS README, "Using Mixed Instances Policies")."""
     names = [machine.name for machine in found]
     if len({(each.gpus, each.arch, each.interconnects if interconnect else 0) for each in found}) > 1:

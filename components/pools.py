@@ -75,7 +75,7 @@ class Pool:
     arch: str
     """x86_64 or arm64."""
     scratch_gb: int
-    """Local NVMe in GB that pods' ephemeral storage is on; 0 without."""
+    """Local NVMe in GB for the pods' ephemeral storage; 0 without."""
     interconnects: int
     """Interfaces for multi-node training per node."""
     placement: bool
@@ -102,8 +102,8 @@ class Pool:
 
     @property
     def allocatable_disk_gib(self) -> int:
-        """Ephemeral storage that pods can request on EKS: the disk (or the NVMe, in GB of the trade) less the kubelet's
-        10 % eviction threshold and 3 GiB for the system (the kubelet's default `nodefs.available<10%`)."""
+        """Ephemeral storage that pods can request on EKS: the disk (or the NVMe, in decimal GB) less the kubelet's 10 %
+        eviction threshold and 3 GiB for the system (the kubelet's default `nodefs.available<10%`)."""
         size = self.scratch_gb * 10**9 / 2**30 if self.scratch_gb else self.disk_gib
         return int(size * 0.9) - 3
 
@@ -119,7 +119,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
     if [machine.name for machine in found] != list(spec["machine_types"]):
         raise KeyError(f"resolve() before problems(): {', '.join(spec['machine_types'])}")
     machine = found[0]
-    only_here: Mapping[str, Any] = {**spec}  # what one cloud's spec adds to the common part
+    only_here: Mapping[str, Any] = {**spec}  # fields that only one cloud's spec has
     spec = arguments.cleaned(NodePoolSpec, spec)
     accelerator = spec.get("accelerator")
     interconnect, capacity = spec["interconnect"], tuple(spec["capacity"])

@@ -20,7 +20,7 @@ import pulumi_kubernetes as k8s
 
 @dataclass(frozen=True)
 class StorageClassKind:
-    """A class, with what is the same on every cloud."""
+    """A class, with the settings that are the same on every cloud."""
 
     name: str
     """Name of the StorageClass."""

@@ -39,12 +39,13 @@ class Toleration(TypedDict):
 
 
 GPU_TOLERATION: Toleration = {"key": GPU_KEY, "operator": "Exists", "effect": "NoSchedule"}
-"""For everything that uses GPUs; both clouds add it to pods that request one."""
+"""The toleration for everything that uses GPUs; both clouds add it to pods that request one."""
 
 COMPUTE_CLASS_TOLERATION: Toleration = {"key": COMPUTE_CLASS, "operator": "Exists", "effect": "NoSchedule"}
-"""For workloads that run on either cloud unchanged. On GKE the nodes of a pool with more than one rung have the taint,
-and GKE adds the toleration only to pods that select the class, by a label that no EKS node has. A pod that finds its
-pool by the pool's own labels needs the toleration itself. No EKS node has the taint, so there it has no effect."""
+"""The toleration for workloads that run unchanged on either cloud. On GKE the nodes of a pool with more than one rung
+have the taint, and GKE adds the toleration only to pods that select the class, by a label that no EKS node has. A pod
+that finds its pool by the pool's own labels needs the toleration itself. No EKS node has the taint, so there it has no
+effect."""
 
 
 def gpu_taint(cloud: str) -> Taint:

@@ -93,11 +93,11 @@ EKS_ADDONS = {
     # A stack's pin on 1.35. Read 2026-08.
     "aws-fsx-csi-driver": {"1.34": "v1.9.0-eksbuild.1", "1.35": "v1.9.0-eksbuild.1"},
 }
-"""Add-on that EKS manages → Kubernetes minor → version. All of them were read in public records of clusters and of
-`aws eks describe-addon-versions` in 2026-08 to 2026-10; EKS keeps the builds of an add-on for long. Only vpc-cni,
-kube-proxy and coredns follow the minor: of the others EKS offers the same builds on its neighbours (seen for the CSI
-drivers and metrics-server from 1.31 to 1.35), so a version that was read on one minor is used for the next as well. An
-add-on without a version for a minor gets EKS's default there."""
+"""Add-on that EKS manages → Kubernetes minor → version. All of them were read in public records of clusters and of `aws
+eks describe-addon-versions` in 2026-08 to 2026-10; EKS keeps the builds of an add-on for a long time. Only vpc-cni,
+kube-proxy and coredns follow the minor: for the others, EKS offers the same builds for neighboring minors (observed for
+the CSI drivers and metrics-server from 1.31 to 1.35), so a version that was read on one minor is used for the next as
+well. An add-on without a version for a minor gets EKS's default there."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,13 @@ class ChartImage:
     name: str
     """Image with its registry."""
     tag: str
-    """Tag that the chart takes by default."""
+    """Default tag of the chart."""
     at: str
     """Dotted path of the map in the chart's values that describes the image."""
     split: bool = False
-    """Whether that map has `registry` and `repository`; else it has `repository` alone."""
+    """Whether that map has `registry` and `repository`; otherwise it has only `repository`."""
     digest_at: str = ""
-    """Key in that map for a digest; if it is empty, the digest goes behind the tag."""
+    """Key in that map for a digest; if it is empty, the digest is appended to the tag."""
     bare: bool = False
     """Whether that key takes a digest without `sha256:`."""
 
@@ -153,7 +153,7 @@ EFA_DEVICE_PLUGIN = Chart(
 )  # fmt: skip
 CLUSTER_AUTOSCALER = Chart(
     "cluster-autoscaler", "https://kubernetes.github.io/autoscaler", "9.59.0", "2026-08",
-    # The component takes the tag of the cluster's minor.
+    # The component uses the tag of the cluster's minor.
     (ChartImage("registry.k8s.io/autoscaling/cluster-autoscaler", "v1.35.0", "image"),),
 )  # fmt: skip
 
@@ -189,5 +189,5 @@ CHARTS = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSC
 """Every chart that the library installs."""
 
 CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2"}
-"""Image tag per Kubernetes minor: the autoscaler simulates the scheduler of its own version. The newest patches in
+"""Image tag per Kubernetes minor: the autoscaler simulates the scheduler of the same version. The newest patches in
 public records of releases and clusters. Checked 2026-11."""

@@ -1,5 +1,5 @@
 """PersistentVolumes that are created together with the cluster: their names, the claims that get them, and the folders
-of a bucket that they show."""
+of a bucket that they contain."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ def claims_problems(wanted: Mapping[str, tuple[str, str]], field: str) -> Iterat
         if claim in first:
             yield Problem(
                 f"buckets.{name}.{field}", claim[1], f"the claim of buckets.{first[claim]} in the namespace {claim[0]}",
-                "a claim of its own for each volume", "write another name, or another namespace",
+                "a separate claim for each volume", "write another name, or another namespace",
             )  # fmt: skip
         first.setdefault(claim, name)
 

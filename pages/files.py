@@ -1,4 +1,4 @@
-"""Generated files: written again, or compared with what is there."""
+"""Generated files: written again, or compared with the existing files."""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ NAME = "gpuyard"
 """Name of the package: the first part of every type token."""
 
 NOT_OFFERED = {
-    "ClusterCleanup": "It is a dynamic resource. The engine runs those with the Python that it finds on the PATH, not "
-    "with the plugin's, so the library would be missing when the stack is destroyed.",
+    "ClusterCleanup": (
+        "It uses a dynamic resource. The engine runs dynamic resources with the Python on the PATH, not with the "
+        "plugin's, so the library would be missing when the stack is destroyed."
+    ),
 }
 """Components that only Python programs can use, with the reason."""
 

@@ -1,4 +1,5 @@
-"""A recording engine for tests: it runs a program or a component in this process and keeps everything that registers.
+"""A recording engine for tests: it runs a program or a component in this process and keeps everything that is
+registered.
 
     recording = run(lambda: AwsNetwork("net", {...}))
     pool = recording.one("aws:eks/nodeGroup:NodeGroup")
@@ -39,7 +40,7 @@ from .recording import STACK, Invoke, Recording, Resource
 Outputs = Mapping[str, Any]
 """Token → outputs (or what an invoke returns), as a dict or as a function of the inputs."""
 
-# The lines of the program that register a resource: nobody reads them here, and to find them is a fifth of a recording.
+# The lines of the program that register a resource: nothing here reads them, and they cost a fifth of a recording.
 registration._get_stack_trace = source_pb2.StackTrace
 
 _SCHEMAS = {package: Schema(package) for package in ("aws", "gcp", "kubernetes", "eks")}
@@ -58,7 +59,7 @@ def run(
 
     Raises:
         AssertionError: an input is unknown to the SDK, missing, or of the wrong type.
-        Exception: whatever the program raises.
+        Exception: any exception of the program.
     """
     monitor = RecordingMonitor(outputs or {}, preview)
 
@@ -179,7 +180,7 @@ class RecordingMonitor(mocks.MockMonitor):
         state.CopyFrom(request.object)
         for key, value in values.encode(outputs).fields.items():
             state.fields[key].CopyFrom(value)
-        self._secrete(state, request.additionalSecretOutputs)
+        self._mark_secret(state, request.additionalSecretOutputs)
         self._keep(request, urn, "" if self.preview else id, inputs, state)
         return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self.preview else id, object=state)
 
@@ -244,7 +245,7 @@ class RecordingMonitor(mocks.MockMonitor):
         return {key: _as_previewed(value, inputs.get(key)) for key, value in new.items()} if self.preview else new
 
     @staticmethod
-    def _secrete(state: struct_pb2.Struct, keys: Any) -> None:
+    def _mark_secret(state: struct_pb2.Struct, keys: Any) -> None:
         for key in keys:
             if key in state.fields and key not in _secrets(state):
                 state.MergeFrom(values.encode({key: values.Secret(values.decode(state)[key])}))

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: works from any python3, because it moves itself into the clone's own environment first."""
+"""`python -m sandbox`: works from any python3, because it first restarts itself in the clone's own environment."""
 
 from tools.venv import enter
 

@@ -1,8 +1,7 @@
 """What to do about a failed run: whether the same command can fix it, and if so, what has to change first.
 
-The last line of an error must be true. "Correct it and run the same command again" is true for a wrong value and for
-most refusals. It is false for throttling, where nothing is wrong, and for conflicts with existing objects, which every
-repetition meets again.
+The advice must fit the error. "Correct it and run the same command again" fits a wrong value and most refusals. It does
+not fit throttling, where nothing is wrong, or a conflict with an existing object, which would occur again.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _TAKEN = (
     "it, choose another name. Then run the same command again"
 )
 
-# The first that matches counts; the words are the clouds' own error codes and messages.
+# The first match counts. The patterns are error codes and messages of the clouds.
 _KINDS = (
-    # Not a mistake, and over after a while.
+    # Not an error of the user, and temporary.
     (
         r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|RATE_LIMIT_EXCEEDED|rateLimitExceeded|\b429\b",
         f"nothing is wrong: the cloud throttles its API; wait a minute and run the same command again; {_KEPT}",
     ),
-    # Not over after a while: there is no route.
+    # Permanent: there is no route.
     (
         r"unreachable: .*i/o timeout",
         "repeating it here does not help: the cluster's API server cannot be reached from here. Run it where "
@@ -42,10 +41,10 @@ _KINDS = (
         r"ServiceUnavailable|InternalError|InternalFailure|InternalServer|backendError|\b50[0234]\b|connection reset"
         r"|Connection reset|timed? ?out|deadline exceeded|does not answer|connection refused|broken pipe|unavailable$"
         r"|Could not connect to the endpoint|\bEOF$",
-        f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}. An object "
-        "that was made without an answer is in its way: the next error names it, with the command that deletes it",
+        f"nothing is wrong with the config: something did not answer; run the same command again; {_KEPT}. If an "
+        "object was created but its answer was lost, the next error names it, with the command that deletes it",
     ),
-    # No machine, or none for this account. The config may be right, too.
+    # No capacity, or none for this account. The config may be right.
     (
         r"InsufficientInstanceCapacity|InsufficientCapacity|Insufficient.*Capacity|ZONE_RESOURCE_POOL_EXHAUSTED"
         r"|STOCKOUT|UnfulfillableCapacity|does not have enough resources",
@@ -63,13 +62,13 @@ _KINDS = (
         "repeating it alone does not help: grant the permission to the account that runs this; then run the same "
         f"command again, {_KEPT}",
     ),
-    # The engine speaks of an option in the program; here it is one key of the file.
+    # The engine's message names an option of the program; the user sets a key of the file.
     (
         r"marked for protection|cannot be deleted because it is protected",
         "repeating it alone does not help: undo the change, or set gpuyard:deletionProtection: false in the file, "
         "bring it up without that change, and then make the change",
     ),
-    # An existing object conflicts with what is asked for, and will conflict again.
+    # An existing object conflicts with the request, and will conflict again.
     (
         r"AlreadyExists|already exists|alreadyExists|\.Duplicate\b|DuplicateResource|cannot re-use a name"
         r"|ALREADY_EXISTS|\b409\b",
@@ -85,9 +84,9 @@ _KINDS = (
 
 
 def fix(detail: str, failed: Iterable[tuple[str, Mapping[str, Any], str]] = (), region: str = "") -> str:
-    """The advice for an error with these words; empty when the error has a "fix:" line itself. `failed`: type, inputs
-    and error of each resource that was to be made and was not; `region`: of AWS. Below the advice, each on a line of
-    its own, the commands that take away what is in the way."""
+    """The advice for an error with this text; empty if the error itself has a "fix:" line. `failed`: type, inputs and
+    error of each resource that could not be created; `region`: of AWS. Below the advice, one per line: the commands
+    that delete the objects that block a creation."""
     if re.search(r"^\s*fix:", detail, re.MULTILINE | re.IGNORECASE):
         return ""
     if commands := conflicts.commands(failed, region):

@@ -5,9 +5,8 @@ are optional:
 
     arn       identity in AWS, such as "arn:aws:sts::123456789012:assumed-role/deployer/ann"
               (default: the user `sandbox` of the account that the stack's file allows, or of 123456789012)
-    address   IPv4 address, such as "198.51.100.7": whether it reaches an API server is a matter of that server's
-              endpoints, lists of networks and security groups
-              (default: where the stack's file lets people come from)
+    address IPv4 address, such as "198.51.100.7". Endpoints, lists of networks and security groups decide whether it
+    reaches an API server (default: an address from which the stack's file allows access)
 """
 
 from __future__ import annotations
@@ -40,12 +39,13 @@ def load() -> Caller:
         if not isinstance(caller.arn, str):
             raise TypeError("arn is not text")
     except (OSError, ValueError, TypeError) as error:
-        raise SandboxError(f"{path} does not say who calls: {error}.", "correct it, or delete it") from None
+        raise SandboxError(f"{path} is not valid: {error}.", "correct it, or delete it") from None
     return caller
 
 
 def principal(arn: str) -> str:
-    """The user or role behind an identity, as IAM writes it; a session's path is not known, so it has none."""
+    """The user or role behind an identity, as IAM writes it. The path of a session's role is not known, so it is
+    omitted."""
     head, _, session = arn.partition(":assumed-role/")
     if not session:
         return arn

@@ -1,6 +1,6 @@
 """The commands of `python -m sandbox`. Each one calls a module and prints the result.
 
-Exit codes: 0 done, 1 a problem that is named on stderr, 2 a wrong command line, 130 interrupted.
+Exit codes: 0 success, 1 a problem that is reported on stderr, 2 a wrong command line, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,31 +28,29 @@ Command = Callable[..., Any]
 
 
 def stack_option(command: Command) -> Command:
-    """--stack, for every command that is about one stack."""
+    """The option --stack, for every command that works on one stack."""
     return click.option(
         "--stack",
         "name",
         metavar="NAME",
-        help="Stack to work on (default: $STACK, else the one brought up last, else dev).",
+        help="Stack to work on (default: $STACK, otherwise the stack that was brought up last, otherwise dev).",
     )(command)
 
 
 def json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, nothing else on stdout.")(
-        command
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print only JSON to stdout.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Run any environment of this project on this machine, without a cloud account: real engine, simulated clouds."""
+    """Run any environment of this project on this machine without a cloud account: real engine, simulated clouds."""
 
 
 @cli.command()
 @stack_option
 @json_option
 def up(name: str | None, as_json: bool) -> None:
-    """Bring a stack up, or bring it up to date."""
+    """Create a stack, or update it."""
     stack, begun = chosen(name), time.monotonic()
     with session.opened(stack, f"up {stack.name}") as engine:
         outcome = engine.run("up", title=f"up {stack.name}")
@@ -93,7 +91,7 @@ def preview(name: str | None, as_json: bool) -> None:
 
 @cli.command()
 @stack_option
-@click.option("--force", is_flag=True, help="Stop and remove everything without the engine, whatever state it is in.")
+@click.option("--force", is_flag=True, help="Stop and remove everything without the engine, even in a broken sandbox.")
 def down(name: str | None, force: bool) -> None:
     """Destroy everything and leave nothing running; with --stack, only that stack."""
     from sandbox import down as demolition
@@ -153,8 +151,8 @@ def shell(name: str | None, command: tuple[str, ...]) -> None:
         no_gcloud = "" if stack.cloud == "aws" else " (gcloud is not simulated; kubectl is already connected)"
         cluster = "" if plane_of(stack.checkpoint()) else " (it has no cluster yet)"
         console.print(
-            f"  a shell on stack {stack.name}{cluster}: {summary.tools(stack.cloud)} talk to the sandbox, "
-            f"nothing to an account of yours{no_gcloud}; leave it with exit"
+            f"  a shell on stack {stack.name}{cluster}: {summary.tools(stack.cloud)} talk to the sandbox and never to "
+            f"an account of yours{no_gcloud}; leave it with exit"
         )
     sys.stdout.flush()
     try:
@@ -177,9 +175,9 @@ def kubectl(name: str | None, arguments: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--lines", default=40, show_default=True, help="How many lines from its end.")
+@click.option("--lines", default=40, show_default=True, help="Number of lines to print from the end.")
 def logs(name: str | None, lines: int) -> None:
-    """Print the end of a process's log, or without NAME the names of all logs."""
+    """Print the end of a process's log; without NAME, the names of all logs."""
     run = paths.home() / "run"
     names = sorted(path.stem for path in run.glob("*.log")) if run.is_dir() else []
     if not name:
@@ -223,7 +221,7 @@ def print_error(error: ReportedError) -> None:
 
 
 def main() -> None:
-    """Runs a command; every problem becomes one message and an exit code."""
+    """Runs a command. Reports every problem as one message with an exit code."""
     try:
         environment.isolate()
         cli.main(standalone_mode=False)
@@ -256,17 +254,15 @@ def _defect(error: Exception) -> SandboxError:
     """The report of an unexpected error; its traceback is in a log, or on stderr if no log can be written."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return SandboxError(
-            f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "make room for it"
+            f"{error.filename or paths.home()} cannot be written: {error.strerror}.", "free space on the disk"
         )
-    said = traceback.format_exc()
+    output = traceback.format_exc()
     try:
         log = paths.folder("run") / "crash.log"
-        log.write_text(said)
+        log.write_text(output)
     except (OSError, ReportedError):
-        return SandboxError(
-            f"A defect of the sandbox itself: {type(error).__name__}: {error}", "please report it", said
-        )
+        return SandboxError(f"A bug in the sandbox: {type(error).__name__}: {error}", "please report it", output)
     return SandboxError(
-        f"A defect of the sandbox itself: {type(error).__name__}: {error}",
+        f"A bug in the sandbox: {type(error).__name__}: {error}",
         f"please report it with {log}; `make down FORCE=1` removes everything",
     )

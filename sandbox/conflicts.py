@@ -1,8 +1,8 @@
 """What blocks a repeated creation, type by type: the command that removes the blocking object, or why there is none.
 
-A creation whose answer was lost is made again by the next run. Where the name or the place of the object is the
-program's, the cloud refuses the second one, as the simulated clouds do, and a person has to delete the first. Where the
-cloud or the provider chooses the name, the first one stays in addition to the second (`sandbox/orphans.py`).
+The next run repeats a creation whose answer was lost. If the program determines the name or the place of the object,
+the cloud refuses the second one, as the simulated clouds do, and the user has to delete the first. If the cloud or the
+provider chooses the name, the first object remains in addition to the second (`sandbox/orphans.py`).
 
 Sources: AWS CLI 1.46 and its model of every operation, gcloud's reference (cloud.google.com/sdk/gcloud/reference), and
 each service's rules for a second creation as its simulation has them.
@@ -86,15 +86,15 @@ UNPROTECT = (
     "aws eks update-cluster-config --name {name} --no-deletion-protection && aws eks wait cluster-active --name {name} "
     "&& "
 )
-"""Comes first where a cluster is protected against deletion."""
+"""The first command if a cluster is protected against deletion."""
 
 OBJECT = "kubectl delete {kind} {name}"
-"""What deletes an object of Kubernetes; `--namespace` follows if it is in one."""
+"""The command that deletes a Kubernetes object; `--namespace` is added if it has one."""
 
-_ID = "the cloud chooses the id, so a second creation makes a second object"
-_END = "its name ends in a random suffix, so a second creation makes a second object"
+_ID = "the cloud chooses the id, so a second creation creates a second object"
+_END = "its name ends in a random suffix, so a second creation creates a second object"
 _KEY = "its name ends in a random suffix, and Google never deletes a key"
-_SAME = "asked for twice, it is there once"
+_SAME = "a second request changes nothing"
 
 NEVER = {
     "aws:autoscaling/tag:Tag": _SAME,
@@ -126,15 +126,15 @@ NEVER = {
     "gcp:projects/service:Service": _SAME,
     "gcp:projects/serviceIdentity:ServiceIdentity": _SAME,
     "gcp:storage/bucketIAMMember:BucketIAMMember": _SAME,
-    "pulumi-python:dynamic/gpuyard:ClusterContents": "it is in the state only",
+    "pulumi-python:dynamic/gpuyard:ClusterContents": "it exists only in the state",
 }
-"""Types of which a second object meets nothing, with the reason."""
+"""Types whose second creation does not conflict with the first object, with the reason."""
 
 LEAKS = frozenset(token for token, why in NEVER.items() if why in (_ID, _END))
-"""Those whose first object stays, and is billed, until a person deletes it."""
+"""Those of them whose first object remains, and is billed, until the user deletes it."""
 
 _PLAIN = re.compile(r"[\w./:@+=,*-]+")
-"""Values that mean the same to every shell."""
+"""Values that no shell changes."""
 
 _PEERS = {
     "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
@@ -149,7 +149,7 @@ def commands(failed: Iterable[tuple[str, Mapping[str, Any], str]], region: str =
 
     `failed`: type, inputs and error of each resource that could not be created. `region`: of AWS.
     """
-    found = [command(type, inputs, region) for type, inputs, said in failed if TAKEN.search(said)]
+    found = [command(type, inputs, region) for type, inputs, message in failed if TAKEN.search(message)]
     return list(dict.fromkeys(filter(None, found)))
 
 

@@ -1,10 +1,10 @@
 """The guide's story on a running environment, as a timeline that checks itself.
 
-A training job waits, the GPU pool goes from 0 to 1, the job's pod runs on the tainted node and a plain pod does not,
-the node is reclaimed as a spot interruption would, the pod comes back on a new one, the job ends, the pool is at 0
-again. Every line is printed after the live API has shown it. If a step does not happen in time, the demo ends and
-prints what happened instead. It works on any cluster of the sandbox that has a pool of that name. It cleans up when it
-ends or is interrupted, and removes what a killed demo left.
+A training job is pending; the GPU pool scales from 0 to 1; the job's pod runs on the tainted node, and a plain pod does
+not; the node is reclaimed as in a spot interruption; the pod runs again on a new node; the job completes; the pool is
+at 0 again. Every line is printed after the live API has shown it. If a step does not happen in time, the demo ends and
+prints what happened instead. It works on any cluster of the sandbox that has a pool of that name. It deletes its
+objects when it ends or is interrupted, and those that a killed demo left behind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JOB = "training"
 PLAIN = "plain"
 RUN_SECONDS = 15
 BOUND_SECONDS = 90
-"""How long a single step may take; on an idle machine each takes seconds."""
+"""Seconds that a single step may take; on an idle machine each step takes a few seconds."""
 
 T = TypeVar("T")
 
@@ -52,21 +52,21 @@ class Step:
 
 
 class NotObserved(Exception):
-    """A step that did not happen in time; the text is what was waited for."""
+    """A step did not happen in time; the text is what the demo waited for."""
 
 
 def run(plane: ControlPlane, as_json: bool = False, console: Console | None = None) -> None:
-    """Plays the story on a cluster of the sandbox.
+    """Runs the demo on a cluster of the sandbox.
 
     Args:
         as_json: print one JSON object at the end instead of lines.
 
-    Raises SandboxError when a step did not happen; what happened instead has been printed by then.
+    Raises SandboxError if a step did not happen, after it has printed what happened instead.
     """
     api = plane.api()
     if not api.ready():
         raise SandboxError(
-            f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts what died"
+            f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts stopped processes"
         )
     demo = Demo(plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json)
     ok = demo.play()
@@ -77,7 +77,7 @@ def run(plane: ControlPlane, as_json: bool = False, console: Console | None = No
         missed = next(step for step in demo.steps if not step.ok)
         raise SandboxError(
             f"The demo stopped after {missed.seconds:.0f} s: {missed.seen}.",
-            f"the lines above say what was seen instead; {paths.home() / 'run'} holds the logs",
+            f"the lines above show what happened instead; the logs are in {paths.home() / 'run'}",
         )
 
 
@@ -139,7 +139,7 @@ class Demo:
 
         again = self._until("the job's pod runs again", lambda: _running(self._pod(but=pod)))
         new = self._gpu_node(again)
-        # The new machine may have inherited the old one's address, and with it the node's name.
+        # The new machine may have got the address of the old one, and with it the node's name.
         self._check(machine_id(new) != machine, f"the pod came back on machine {machine}, which should be gone")
         self._report("back", f"{again['metadata']['name']} runs on {new['metadata']['name']}, a new machine")
 
@@ -153,7 +153,7 @@ class Demo:
         self._report("back to zero", f"{POOL} is at 0 again: nothing left to pay for")
 
     def _start(self) -> str:
-        """Makes the namespace and the job in it."""
+        """Creates the namespace and the job."""
         self._api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
         self._until("the namespace is ready", lambda: self._api.get(account))
@@ -161,7 +161,7 @@ class Demo:
         return f"job {NAMESPACE}/{JOB}"
 
     def _tidy(self) -> None:
-        """Removes what an earlier demo left, and waits for the pool to be empty: the story begins at 0."""
+        """Removes what an earlier demo left, and waits until the pool is empty: the demo begins at 0."""
         pools = sorted({group.pool for group in self._fleet.groups()})
         if POOL not in pools:
             raise SandboxError(
@@ -178,7 +178,7 @@ class Demo:
         self._report("at rest", f"{POOL} is at 0, {len(self._api.list('/api/v1/nodes'))} other nodes are up")
 
     def _until(self, what: str, found: Callable[[], T | None]) -> T:
-        """The first true answer. Raises NotObserved after the bound."""
+        """Waits for a true answer and returns it. Raises NotObserved after the time limit."""
         deadline = time.monotonic() + self._bound
         with self._console.status(f"waiting: {what}") if not self._quiet else nullcontext():
             while not (answer := found()):
@@ -216,7 +216,7 @@ class Demo:
                 self._console.print(f"            {line}", markup=False, highlight=False, soft_wrap=True)
 
     def _size(self) -> int:
-        """Machines asked for, over all rungs of the pool."""
+        """The requested number of machines, over all rungs of the pool."""
         return sum(group.desired for group in self._fleet.groups() if group.pool == POOL)
 
     def _nodes(self) -> list[str]:
@@ -233,7 +233,7 @@ class Demo:
         return self._api.request("GET", f"/api/v1/nodes/{name}")
 
     def _gpu_node(self, pod: Object) -> Object:
-        """The pod's node, which must be one of the pool, tainted, labelled and with a GPU to give."""
+        """The pod's node, which must belong to the pool and have the taint, the label and an allocatable GPU."""
         name = pod["spec"]["nodeName"]
         node = self._node(name)
         self._check(name in self._nodes(), f"the training pod runs on {name}, which is not of {POOL}")
@@ -244,7 +244,7 @@ class Demo:
 
 
 def _taint(node: Object) -> str:
-    """The node's GPU taint as text; empty when it has none."""
+    """The node's GPU taint as text; empty if it has none."""
     taints = [taint for taint in node["spec"].get("taints") or () if taint["key"] == GPU]
     return f"{taints[0]['key']}={taints[0].get('value', '')}:{taints[0]['effect']}" if taints else ""
 
@@ -254,6 +254,6 @@ def _running(pod: Object | None) -> Object | None:
 
 
 def _unschedulable(pod: Object | None) -> str:
-    """The scheduler's words about a pod that it could not place."""
+    """The scheduler's message about a pod that it could not place."""
     conditions = (pod or {}).get("status", {}).get("conditions") or ()
     return next((c["message"].split(". ")[0] for c in conditions if c.get("reason") == "Unschedulable"), "")

@@ -1,8 +1,7 @@
-"""`down`: every cloud object destroyed by the engine, every process stopped, every port free, the folder gone.
-
-It succeeds whatever happened before. Objects that the engine could not destroy (lost state, broken files, objects that
-it does not know) are named, since a real account would bill them, and are deleted with the sandbox's folder. It fails
-only if `faults.json` makes the destroy fail. `force` removes everything without the engine.
+"""`down`: destroys every cloud object with the engine, stops every process, frees every port and removes the folder. It
+succeeds after any earlier failure. Objects that the engine could not destroy (lost state, broken files, objects that it
+does not know) are listed, since a real account would bill them, and are deleted with the sandbox's folder. It fails
+only if `faults.json` causes the destroy to fail. `force` removes everything without the engine.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ _PROTECTION = "deletionProtection"
 def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
     """Destroys the stacks; with `everything` also stops the sandbox and removes its folder.
 
-    Raises SandboxError when a stack cannot be destroyed and the sandbox is to stay, or a fault was asked for.
+    Raises SandboxError if a stack cannot be destroyed and the sandbox must remain, or if an injected fault caused the
+    failure.
     """
     paths.check()
     if not paths.home().exists():
@@ -53,14 +53,14 @@ def run(stacks: Sequence[Stack], everything: bool, force: bool) -> None:
 
 
 def destroy(stack: Stack) -> None:
-    """Destroys one stack, also when its file or the program is broken; forgets it in the backend."""
+    """Destroys one stack, even if its file or the program is broken, and removes it from the backend."""
     tools = session.provide()
     recovery.end_orphans(session.report)
     recovery.repair_state(stack, session.report)
     checkpoint = stack.checkpoint()
     engine = Engine(stack, tools["pulumi"])
     lost = orphans.of(stack)
-    if checkpoint.managed or checkpoint.pending or lost:  # a stack without objects needs no cloud to go away
+    if checkpoint.managed or checkpoint.pending or lost:  # a stack without objects can be removed without a cloud
         types = [resource["type"] for resource in [*checkpoint.resources, *_pending(checkpoint.pending)]]
         clouds = {token.split(":")[0] for token in [*types, *(made.type for made in lost)]}
         session.start(["aws"] if clouds & {"aws", "eks"} else [])
@@ -78,7 +78,8 @@ def destroy(stack: Stack) -> None:
 
 
 def _unprotect(engine: Engine) -> None:
-    """Lifts the engine's protection of objects, and the clouds' own as a provider sees it and as the cloud does."""
+    """Removes the engine's protection of objects, and the clouds' deletion protection, both in the state and in the
+    cloud."""
     deployment = engine.state()
     protected = [
         resource
@@ -111,7 +112,7 @@ def _pending(operations: list[dict]) -> list[dict]:
 
 
 def _asked_for() -> bool:
-    """Whether the destroy may have failed because the faults file says so."""
+    """Whether the destroy may have failed because of the faults file."""
     try:
         return any(fault.error and fault.operation in ("delete", "*") for fault in faults.load())
     except ReportedError:
@@ -119,7 +120,7 @@ def _asked_for() -> bool:
 
 
 def _report_leftovers() -> None:
-    """Names what the clouds that run still have."""
+    """Lists the objects that the running clouds still have."""
     try:
         kept = [entry for cloud in _running() for entry in status.kept(cloud)]
         left = [entry for cloud in _running() for entry in status.leftovers(cloud)]
@@ -137,12 +138,13 @@ def _report_leftovers() -> None:
 
 
 def _running() -> list[str]:
-    """A cloud that was never started has nothing."""
+    """The clouds that run; a cloud that was never started has no objects."""
     return [cloud for cloud in ("aws", "gcp") if status.has(cloud) and (cloud == "gcp" or process.alive("aws"))]
 
 
 def _remove() -> str:
-    """Removes the sandbox's files from its folder, and the folder if it is then empty; returns what stays."""
+    """Removes the sandbox's files from its folder, and the folder if it is then empty. Returns a description of what
+    remains."""
     home = paths.home()
     stays = {entry.name for entry in home.iterdir() if entry.name not in paths.LAYOUT}
     if (home / KEPT).is_dir() and any((home / KEPT).iterdir()):
@@ -154,7 +156,7 @@ def _remove() -> str:
     if not stays:
         home.rmdir()
         return ""
-    what = "which holds what a recovery set aside" if stays == {KEPT} else "which the sandbox did not make"
+    what = "which contains files that a recovery set aside" if stays == {KEPT} else "which the sandbox did not make"
     return f" but for {', '.join(sorted(stays))}, {what}"
 
 

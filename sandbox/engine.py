@@ -1,4 +1,4 @@
-"""Runs the real Pulumi engine in the sandbox and turns its event log into progress, facts and one good error.
+"""Runs the real Pulumi engine in the sandbox and converts its event log into progress, facts and one clear error.
 
 The engine runs in its own session: a Ctrl-C reaches this process, which asks the engine to stop after the
 operations under way; a second one kills it. Everything that the engine prints goes to `run/engine.log`.
@@ -25,15 +25,15 @@ from sandbox.errors import SandboxError
 from sandbox.progress import Progress
 from sandbox.stacks import Stack
 
-# What the engine says about an ambient plugin, and consequences of an error that is reported itself.
+# The engine's messages about ambient plugins, and messages that only follow from another reported error.
 _NOISE = re.compile(
     r"using pulumi-\S+ from \$PATH|^(update|preview|destroy|refresh) failed"
     r"|^an unhandled error occurred: program exited|^resource registration failed"
     r"|^Program exited with non-zero exit code|^one or more errors occurred"
 )
-# What the engine says of plugins that it stops, and they of it, after a resource of a remote component has failed.
-_AFTERMATH = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
-# State and copies of stack files are for their owner alone: what encrypts the secrets in them is public.
+# Messages of the engine and of its plugins while they stop, after a resource of a remote component has failed.
+_CONSEQUENCE = re.compile(r"exited prematurely|the client connection is closing|resource monitor (has )?shut ?down")
+# Only the owner may read state and copies of stack files: the passphrase that encrypts their secrets is public.
 _UMASK = 0o077
 _WRAPPING = re.compile(
     r"^(rpc error: code = \w+ desc = |(?:creating|updating|deleting|reading|refreshing|importing) urn:\S+: "
@@ -43,8 +43,8 @@ _WRAPPING = re.compile(
 
 @dataclass
 class Outcome:
-    """What an engine run did: counts by operation, the messages worth showing, its seconds. `failed`: by URN the type,
-    inputs and error of what was to be made."""
+    """What an engine run did: counts by operation, the messages to show, its duration in seconds. `failed`: by URN, the
+    type, inputs and error of each resource that could not be created."""
 
     changes: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class Engine:
-    """The engine for one stack. `pulumi`: the path of its command line."""
+    """The engine for one stack. `pulumi`: the path of the program."""
 
     def __init__(self, stack: Stack, pulumi: Path) -> None:
         self.stack = stack
@@ -71,10 +71,10 @@ class Engine:
         return paths.folder("run") / "engine.log"
 
     def init(self) -> None:
-        """Makes the stack in the file backend if it is not there, and selects it for plain `pulumi`."""
+        """Creates the stack in the file backend if it does not exist, and selects it for plain `pulumi`."""
         self.stack.prepare()
         if not self.stack.exists:
-            # From the folder of the copies: `stack init` writes a salt into the stack's file.
+            # In the folder of the copies, because `stack init` writes a salt into the stack's file.
             self.ask("-C", str(paths.home() / "config"), "stack", "init", self.stack.name, "--no-select")
         self.ask("stack", "select", self.stack.name)
 
@@ -92,8 +92,8 @@ class Engine:
             start_new_session=True,
         )
         if done.returncode:
-            said = (done.stderr or done.stdout).strip()
-            raise SandboxError(f"`pulumi {' '.join(arguments)}` failed.", "", said[-2000:])
+            output = (done.stderr or done.stdout).strip()
+            raise SandboxError(f"`pulumi {' '.join(arguments)}` failed.", "", output[-2000:])
         return done.stdout
 
     def state(self) -> dict[str, Any]:
@@ -101,16 +101,15 @@ class Engine:
         return json.loads(self.ask("stack", "export", "--stack", self.stack.name))["deployment"]
 
     def replace_state(self, deployment: dict[str, Any]) -> None:
-        """Puts another deployment in its place; the engine checks it."""
+        """Replaces the state with another deployment, which the engine validates."""
         with tempfile.NamedTemporaryFile("w", dir=paths.folder("run"), suffix=".json") as file:
             json.dump({"version": 3, "deployment": deployment}, file)
             file.flush()
             self.ask("stack", "import", "--stack", self.stack.name, "--file", file.name)
 
     def run(self, operation: str, *arguments: str, title: str = "", quiet: bool = False) -> Outcome:
-        """`up`, `preview`, `destroy` or `refresh` to its end.
-
-        Raises SandboxError with the diagnostics, each once; KeyboardInterrupt when the person stopped it.
+        """Runs `up`, `preview`, `destroy` or `refresh` to its end. Raises SandboxError with each diagnostic once, or
+        KeyboardInterrupt if the user stopped it.
         """
         copy = self.stack.prepare()
         options = ["--stack", self.stack.name, "--non-interactive", "--color", "never"]
@@ -149,9 +148,9 @@ class Engine:
             raise KeyboardInterrupt
         errors = outcome.errors or [clean(line) for line in _error_lines(self.log.read_text(errors="replace"))]
         why = f" It was ended by signal {-code}." if code < 0 else ""
-        detail = "\n".join(dict.fromkeys([each for each in errors if not _AFTERMATH.search(each)] or errors))
-        fix = f"the engine's own words are in {self.log}"
-        if code < 0 and not outcome.errors:  # what the log ends with is progress
+        detail = "\n".join(dict.fromkeys([each for each in errors if not _CONSEQUENCE.search(each)] or errors))
+        fix = f"the engine's full output is in {self.log}"
+        if code < 0 and not outcome.errors:  # the end of the log is only progress
             detail, fix = "", advice.KILLED
         elif operation in ("up", "preview"):
             region = self.stack.region if self.stack.cloud == "aws" else ""
@@ -160,7 +159,7 @@ class Engine:
 
 
 def clean(message: str) -> str:
-    """An engine message without the layers that wrap the provider's own words, and without a traceback."""
+    """An engine message without the text that wraps the provider's own message, and without a traceback."""
     text = re.sub(r"<\{%.*?%\}>", "", message).strip()
     if "Traceback (most recent call last)" in text:
         lines = [line for line in text.splitlines() if line.strip()]
@@ -205,7 +204,7 @@ def _take(event: dict[str, Any], outcome: Outcome, progress: Progress) -> None:
 
 
 def _is_real(metadata: dict[str, Any]) -> bool:
-    """Whether something happens in a cloud: not for components, providers and what stays the same."""
+    """Whether the step changes an object in a cloud: false for components, providers and unchanged resources."""
     custom = ((metadata.get("new") or metadata.get("old")) or {}).get("custom", False)
     return bool(custom) and metadata["op"] != "same" and not metadata["type"].startswith("pulumi:")
 
@@ -230,17 +229,17 @@ def _diagnostic(diagnostic: dict[str, Any], outcome: Outcome, progress: Progress
             outcome.warnings.append(line)
     elif severity == "info":
         progress.note(line)
-    # What a program prints to stderr ("info#err") is in the log; its traceback comes as an error, too.
+    # A program's stderr ("info#err") is in the log; its traceback is also an error event.
 
 
-def _error_lines(said: str) -> list[str]:
+def _error_lines(output: str) -> list[str]:
     """Error lines from what the engine printed, for failures before its first event."""
-    found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", said, re.MULTILINE)
-    return found or [said.strip()[-1500:]]
+    found = re.findall(r"^(?:\s*)error: (.*(?:\n(?!\s*(?:error|warning):).+)*)", output, re.MULTILINE)
+    return found or [output.strip()[-1500:]]
 
 
 def _follow(child: subprocess.Popen[bytes], path: Path) -> Iterator[dict[str, Any]]:
-    """Events as they are written, until the engine has ended."""
+    """Yields events as they are written, until the engine has ended."""
     rest, position = b"", 0
     while True:
         ended = child.poll() is not None

@@ -20,7 +20,7 @@ from sandbox.aws.access_key import access_key
 from sandbox.errors import SandboxError
 
 PASSPHRASE = "sandbox"
-"""Encrypts the secrets of a throw-away state; it protects nothing and hides nothing."""
+"""The passphrase for the secrets of a disposable state. It is public, so it protects nothing."""
 
 _ACCOUNTS = re.compile(
     r"(AWS|GOOGLE|GCLOUD|CLOUDSDK|GCP|GCE|ARM|AZURE|PULUMI|HELM|KUBECTL|KUBERNETES)(_|HOME|PATH|$)"
@@ -30,11 +30,11 @@ _FOREIGN = re.compile(rf"{_ACCOUNTS.pattern}|(OTEL|PYTHON|VIRTUAL_ENV)(_|HOME|PA
 _OWN_SECRETS = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 TOOLS = ("pulumi", "kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "etcd", "kwok", "helm")
-"""What an environment needs; the cluster's programs are found on PATH when they are started."""
+"""The tools that an environment needs; the cluster's programs are found on PATH when they are started."""
 
 _NOWHERE = "http://127.0.0.1:1"
 
-# What leads to a real account or cluster; unset in a shell even if this process did not see it there.
+# Variables that lead to a real account or cluster. A shell unsets them even if this process does not have them.
 _KNOWN = (
     "AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN AWS_ROLE_SESSION_NAME "
     "AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI "
@@ -48,21 +48,20 @@ _removed: set[str] = set()
 
 
 def isolate() -> None:
-    """Takes real credentials, profiles and endpoints out of this process's environment, and adds the dummies.
-
-    Raises SandboxError when the sandbox's folder is not one: its `bin/` comes first on the PATH.
+    """Removes real credentials, profiles and endpoints from this process's environment, and adds the dummies. Raises
+    SandboxError if the folder is not a sandbox's, because its `bin/` is the first entry of PATH.
     """
     paths.check()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A script has started this in the background. Whoever is started from here would ignore it as well, and the
-        # engine ends its language host and plugins by SIGINT.
+        # A script has started this in the background, where SIGINT is ignored. Child processes would inherit that, but
+        # the engine stops its language host and plugins with SIGINT.
         signal.signal(signal.SIGINT, lambda *_: None)
     for name in [name for name in os.environ if _FOREIGN.match(name)]:
         value = os.environ.pop(name)
         _removed.add(name)
         if name in _OWN_SECRETS:
             _own_passphrase[name] = value
-    own = _own_path()  # a shell of the sandbox has them on PATH; they must not be taken for the machine's own
+    own = _own_path()  # a shell of the sandbox has them on PATH; they are not the machine's own programs
     kept = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry not in own[:2]]
     local = "127.0.0.1,localhost"
     os.environ |= {
@@ -84,7 +83,8 @@ def isolate() -> None:
 
 
 def engine(own_passphrase: bool = False) -> dict[str, str]:
-    """What Pulumi runs in. `own_passphrase`: the stack's file is encrypted with the user's, so that one counts."""
+    """The environment for Pulumi. `own_passphrase`: the stack's file is encrypted with the user's passphrase, which is
+    kept."""
     if own_passphrase and not _own_passphrase:
         raise SandboxError(
             "The stack's file holds secrets that are encrypted with your own passphrase.",
@@ -98,14 +98,14 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
         "KUBECONFIG": os.devnull,  # the program must name its cluster itself
         "PATH": path(),
         "VIRTUAL_ENV": sys.prefix,
-        "PULUMI_DEBUG_COMMANDS": "1",  # or there is no --event-log
+        "PULUMI_DEBUG_COMMANDS": "1",  # required for --event-log
         process.MARK: "engine",
     }
 
 
 def exports(region: str, kubeconfig: Path) -> dict[str, str]:
-    """What a shell on the sandbox has (`python -m sandbox env` prints it): variables that lead every tool of the
-    clouds, Kubernetes and Pulumi to the sandbox, or nowhere if the sandbox has no counterpart.
+    """The environment of a shell on the sandbox (`python -m sandbox env` prints it): variables that point every tool of
+    the clouds, Kubernetes and Pulumi to the sandbox, or to a closed port if the sandbox has no counterpart.
 
     Args:
         region: of an AWS stack, else empty.
@@ -130,7 +130,8 @@ def exports(region: str, kubeconfig: Path) -> dict[str, str]:
 
 
 def lines(variables: Mapping[str, str]) -> str:
-    """`export` lines for a POSIX shell, and `unset` for what would lead to a real account or cluster."""
+    """`export` lines for a POSIX shell, and `unset` lines for variables that would lead to a real account or
+    cluster."""
     set_ = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return "\n".join([f"unset {' '.join(unset(variables))}", *set_])
 
@@ -160,8 +161,8 @@ def _own_path() -> list[str]:
 
 
 def link(tools: Mapping[str, Path]) -> None:
-    """Puts the provided programs into one folder, `bin/`, with a `pulumi` that leaves the tracked stack files alone,
-    and what kubeconfigs of either cloud log in with, for the sandbox's clusters."""
+    """Links the provided programs into one folder, `bin/`. Adds a `pulumi` that does not change the tracked stack
+    files, and the login programs that kubeconfigs of both clouds call, for the sandbox's clusters."""
     folder = paths.folder("bin")
     wanted = dict(tools)
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
@@ -185,7 +186,7 @@ def link(tools: Mapping[str, Path]) -> None:
 
 
 def linked() -> dict[str, Path]:
-    """The programs that the last `link` put there; {} where nothing was ever brought up."""
+    """The programs of the last `link`; {} if no stack was ever brought up."""
     try:
         return {name: Path(path) for name, path in json.loads(_links().read_text()).items()}
     except (OSError, ValueError):
@@ -206,14 +207,14 @@ def _pulumi() -> dict[str, str]:
 
 
 def _cloud() -> dict[str, str]:
-    """The simulated AWS and its key; while it does not run, a closed port, never the real one."""
+    """The address of the simulated AWS and its key. While it does not run: a closed port, never the real AWS."""
     aws = process.alive("aws")
     if not aws or not aws.port:
         return {"AWS_ENDPOINT_URL": _NOWHERE}
     return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws.port}", **access_key().variables}
 
 
-# The real pulumi and the machine's own aws, in the care of a module that says what for.
+# Wrappers of the real pulumi and the machine's own aws; the docstring of each module gives the reason.
 _WRAPPER = """\
 #!/bin/sh
 GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m {module} "$@"

@@ -1,4 +1,4 @@
-"""The error that the sandbox reports to a person."""
+"""The error that the sandbox reports to the user."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["ReportedError", "SandboxError", "ToolError"]
 
 
 class SandboxError(ReportedError):
-    """What went wrong in the sandbox, and what to do about it. Handlers catch ReportedError, and with it the errors of
-    the tools that the sandbox provides."""
+    """A problem in the sandbox, and its fix. Handlers catch ReportedError, which includes the errors of the tools that
+    the sandbox provides."""

@@ -1,7 +1,7 @@
 """The `gke-gcloud-auth-plugin` of the sandbox: logs in to the sandbox's GKE clusters, and to no others.
 
-The real one hands out the token of the account that is logged in to gcloud, which every cluster checks with Google.
-This one hands out the administrator's certificate of the cluster that the caller names, as kubeconfigs with
+The real one returns the token of the account that is logged in to gcloud, which every cluster validates with Google.
+This one returns the administrator's certificate of the cluster that the caller names, as kubeconfigs with
 `provideClusterInfo` do (client.authentication.k8s.io, ExecCredentialSpec). Other callers get a token that no cluster
 accepts.
 """
@@ -18,7 +18,7 @@ from sandbox.login import exec_credential
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints an ExecCredential; of the real plugin's options only `--version` says something else."""
+    """Prints an ExecCredential. Of the real plugin's options, only `--version` prints something else."""
     if "--version" in arguments:
         print("Kubernetes v0.0.0-sandbox")
         return 0

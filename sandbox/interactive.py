@@ -1,4 +1,4 @@
-"""Starts a person's shell for `make shell`, so that its start files (such as `~/.bashrc`) override no variable.
+"""Starts the user's shell for `make shell` so that its start files (such as `~/.bashrc`) do not override the variables.
 
 Many of them export AWS_PROFILE, KUBECONFIG or a longer PATH. The sandbox's variables are set again after them.
 """
@@ -13,9 +13,8 @@ from sandbox import environment, paths
 
 
 def start(program: str, variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The command line for the shell `program`, and what its environment needs besides `variables`.
-
-    Of a shell other than bash, zsh and fish the start files are read last.
+    """The command line for the shell `program`, and what its environment needs in addition to `variables`. For a shell
+    other than bash, zsh and fish, the start files are read last and can override variables.
     """
     name = Path(program).name
     own = [f"export PATH={shlex.quote(environment.path(''))}:$PATH"]
@@ -24,12 +23,12 @@ def start(program: str, variables: Mapping[str, str]) -> tuple[list[str], dict[s
     if name == "bash":
         return [program, "--rcfile", str(_write("bashrc", ["[ -r ~/.bashrc ] && . ~/.bashrc", *lines]))], {}
     if name == "zsh":
-        theirs = shlex.quote(variables["ZDOTDIR"]) if variables.get("ZDOTDIR") else "$HOME"
+        user_folder = shlex.quote(variables["ZDOTDIR"]) if variables.get("ZDOTDIR") else "$HOME"
         ours = shlex.quote(str(paths.folder("shell", "zsh")))
         source = "[ -r $ZDOTDIR/{0} ] && . $ZDOTDIR/{0}".format
-        # Many a ~/.zshenv says in which folder the other start files lie.
+        # Many ~/.zshenv files set the folder of the other start files.
         after = ["GPUYARD_ZDOTDIR=${ZDOTDIR:-$HOME}", f"ZDOTDIR={ours}"]
-        _write("zsh/.zshenv", [f"ZDOTDIR={theirs}", source(".zshenv"), *after])
+        _write("zsh/.zshenv", [f"ZDOTDIR={user_folder}", source(".zshenv"), *after])
         _write("zsh/.zshrc", ["ZDOTDIR=$GPUYARD_ZDOTDIR", source(".zshrc"), *lines])
         return [program], {"ZDOTDIR": str(paths.folder("shell", "zsh"))}
     if name == "fish":

@@ -1,8 +1,7 @@
 """The kubeconfig of a stack, `kube/STACK.yaml`: that of its cluster as soon as a control plane runs, whether or not
-`up` has finished; before that, one that leads to a closed port.
-
-kubectl and Helm without a KUBECONFIG take `~/.kube/config`, and with an empty one an unauthenticated API on this
-machine or the cluster around this container. In a shell of the sandbox both could be a real cluster.
+`up` has finished; before that, one that points to a closed port. Without KUBECONFIG, kubectl and Helm use
+`~/.kube/config`; with an empty file, they use an unauthenticated API on this machine, or the cluster in which this
+container runs. Both could be real clusters.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ NOWHERE = "https://127.0.0.1:1"
 
 
 def write(stack: Stack, plane: ControlPlane | None) -> Path:
-    """Updates the stack's kubeconfig. A person's edits stay as long as the cluster is the same."""
+    """Updates the stack's kubeconfig. The user's edits are kept as long as the cluster is the same."""
     path = paths.folder("kube") / f"{stack.name}.yaml"
     before = path.read_text() if path.exists() else ""
     if plane and plane.kubeconfig.exists():
-        # One line of the file that no edit of contexts or namespaces touches.
+        # The line of the file that edits of contexts or namespaces do not change.
         text, same = plane.kubeconfig.read_text(), f"server: {plane.endpoint}" in before and plane.ca_data in before
     else:
         text, same = nowhere(), False

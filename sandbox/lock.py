@@ -1,6 +1,5 @@
-"""One command at a time may change a sandbox; who holds the lock, and since when, is written in it.
-
-The kernel drops the lock with its holder, however that ended, so a dead one never blocks another command.
+"""Allows one command at a time to change a sandbox. The lock's file names its holder and the time. The kernel releases
+the lock when its holder ends for any reason, so a dead holder never blocks another command.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sandbox.errors import SandboxError
 
 @contextmanager
 def exclusive(command: str) -> Iterator[None]:
-    """Holds the sandbox for `command`. Raises SandboxError when another command has it."""
+    """Locks the sandbox for `command`. Raises SandboxError if another command has the lock."""
     path = paths.folder() / "lock"
     with path.open("a+") as lock:
         try:
@@ -38,6 +37,6 @@ def _busy(note: str) -> str:
     try:
         holder = json.loads(note)
         since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
-        return f"`{holder['command']}` is at work on this sandbox (pid {holder['pid']}, since {since})."
+        return f"`{holder['command']}` is using this sandbox (pid {holder['pid']}, since {since})."
     except (ValueError, KeyError):
-        return "Another command is at work on this sandbox."
+        return "Another command is using this sandbox."

@@ -1,9 +1,9 @@
 """The `aws` of the sandbox: `aws eks get-token` logs in to the sandbox's clusters, everything else is the machine's own
 `aws`, if it has one.
 
-With it the kubeconfig that a stack hands out works as it is, in kubectl, in Helm and in what the program runs itself.
-The real command makes a token that only AWS can check; instead of a token this one hands out the administrator's
-certificate, which the protocol allows (client.authentication.k8s.io, ExecCredentialStatus).
+With it, the kubeconfig of a stack works unchanged in kubectl, in Helm and in the program. The real command creates a
+token that only AWS can validate; this one returns the administrator's certificate instead, which the protocol allows
+(client.authentication.k8s.io, ExecCredentialStatus).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     words = [each for each in arguments if each in ("eks", "get-token")]
     if words == ["eks", "get-token"]:
         if reason := _blocked(arguments):
-            # kubectl's own request would wait for it in vain; here the command that it logs in with says so.
+            # kubectl's own request would time out; this login command reports the reason instead.
             print(f"Unable to connect to the server: {reason}", file=sys.stderr)
             return 1
         print(json.dumps(credential(arguments)))
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     path = os.pathsep.join(each for each in os.environ.get("PATH", "").split(os.pathsep) if each != own)
     program = shutil.which("aws", path=path)
     if program is None:
-        print("The sandbox knows `aws eks get-token` only; for the rest install the AWS CLI.", file=sys.stderr)
+        print("The sandbox provides only `aws eks get-token`; install the AWS CLI for the rest.", file=sys.stderr)
         return 127
     for name in ("PYTHONPATH", "GPUYARD_SANDBOX"):  # ours, to get here
         os.environ.pop(name, None)
@@ -55,14 +55,15 @@ def _key(arguments: Sequence[str]) -> str:
 
 
 def credential(arguments: Sequence[str]) -> dict[str, object]:
-    """What kubectl is to log in with. As from AWS, there is one for a cluster that does not exist, too."""
+    """The credential with which kubectl logs in. As on AWS, it is also returned for a cluster that does not exist."""
     plane = control_plane.get(_key(arguments))
     asked = json.loads(os.environ.get("KUBERNETES_EXEC_INFO") or "{}").get("apiVersion")
     return exec_credential(plane, "k8s-aws-v1.sandbox", asked or "")
 
 
 def exec_credential(plane: ControlPlane | None, token: str, version: str) -> dict[str, object]:
-    """An ExecCredential of that apiVersion with the cluster's administrator's certificate; without one, the token."""
+    """An ExecCredential of that apiVersion, with the certificate of the cluster's administrator, or with the token if
+    there is no certificate."""
     status = {"token": token}
     if plane is not None:
         pki = plane.folder / "pki"

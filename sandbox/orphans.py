@@ -1,8 +1,7 @@
-"""Objects that were made in the simulated clouds and that no state knows: the answer to their creation was lost.
-
-On a real account they stay until a person finds them. Here the provider host's journal lists them all, so that the next
-command can name them, and `down` can delete them before the engine meets them in its way: nothing in a state depends on
-an object that no state has.
+"""Objects that were created in the simulated clouds and that are in no state, because the answer to their creation was
+lost. In a real account they remain until someone finds them. Here the provider host's journal lists them all, so the
+next command can report them, and `down` can delete them before they block the engine. No object in a state depends on
+them.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def forget(stack: Stack, everything: bool = False) -> None:
 
 
 def announce(stack: Stack, report: Report) -> None:
-    """Reports the orphans of the stack that block nothing; no error ever mentions them."""
+    """Reports the orphans of the stack that block nothing, since no error mentions them."""
     left = [made for made in _found(of(stack)) if made.type in conflicts.LEAKS and _exists(made)]
     if left:
         report(
@@ -52,7 +51,7 @@ def announce(stack: Stack, report: Report) -> None:
 
 
 def remove(stack: Stack, report: Report) -> None:
-    """Deletes the stack's orphans, dependents first. What cannot be deleted is left to the caller."""
+    """Deletes the stack's orphans, dependents first. An orphan that cannot be deleted is left to the caller."""
     left, before = [made for made in _found(of(stack)) if _exists(made, unsure=True)], 0
     if not left:
         return
@@ -88,8 +87,8 @@ def _known() -> set[tuple[str, str]]:
 
 
 def _provider(made: Made) -> SimulatedProvider:
-    """The provider that created it, with its configuration of that time."""
-    from sandbox.plugins import host  # late: it loads gRPC and the clouds' SDKs
+    """The provider that created the object, with its configuration of that time."""
+    from sandbox.plugins import host  # imported late, because it loads gRPC and the clouds' SDKs
 
     provider = host.make(made.type.split(":")[0])
     provider.configure(made.config)
@@ -102,7 +101,7 @@ def _names(left: list[Made]) -> str:
 
 
 def _exists(made: Made, unsure: bool = False) -> bool:
-    """Whether its cloud has it; `unsure` if the cloud gives no answer."""
+    """Whether the object exists in its cloud; `unsure` if the cloud does not answer."""
     try:
         return _provider(made).read(made.type, made.urn, made.id, dict(made.inputs), {}) is not None
     except (ProviderError, ReportedError, LookupError):

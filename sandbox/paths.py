@@ -14,8 +14,8 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     helm/        Helm's own folders               lock       the running command (lock.py)
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
 
-The folder is readable by its owner only, and gets a marker when it is created. A folder without it has other data:
-nothing is written into it, started from it or removed from it.
+Only its owner can read the folder. It gets a marker file when it is created. A folder without the marker has other
+data: nothing is written into it, started from it or removed from it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LAYOUT = frozenset(
 )  # fmt: skip
 """Names of the sandbox's entries in its folder, which `make down` removes."""
 
-_WISHES = frozenset(("faults.json", "caller.json", "machine_types.json"))
+_USER_FILES = frozenset(("faults.json", "caller.json", "machine_types.json"))
 """Files that the user writes, possibly before the first `make up`."""
 
 _CHOOSE = "unset GPUYARD_SANDBOX, or set it to a new or empty folder of yours"
@@ -48,12 +48,12 @@ def home() -> Path:
     named = os.environ.get("GPUYARD_SANDBOX")
     try:
         return Path(named or ROOT / ".sandbox").resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links
+    except (OSError, RuntimeError) as error:  # symbolic links in a loop
         raise SandboxError(f"The sandbox's folder {named or '.sandbox'} cannot be used: {error}.", _CHOOSE) from None
 
 
 def folder(*parts: str) -> Path:
-    """A folder below `home()`, made if it is missing. Raises SandboxError when home() is not a sandbox's."""
+    """A folder below `home()`, created if it is missing. Raises SandboxError if home() is not a sandbox's folder."""
     if parts and parts[0] not in LAYOUT:
         raise ValueError(f"{parts[0]} is not in the layout of a sandbox; `make down` would leave it behind")
     found = home()
@@ -68,7 +68,7 @@ def folder(*parts: str) -> Path:
     path = found.joinpath(*parts)
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # a file in its place, a full or read-only disk
+    except OSError as error:  # a file of that name, or a full or read-only disk
         raise SandboxError(
             f"{path} cannot be made: {error.strerror}.", "`make down FORCE=1` removes what is in the sandbox's folder"
         ) from None
@@ -76,8 +76,9 @@ def folder(*parts: str) -> Path:
 
 
 def check() -> None:
-    """Raises SandboxError when `home()` exists and is not a sandbox's: another person's, a file, or a folder that holds
-    something and has no mark. Closes one of ours to other users. A folder that does not exist is fine."""
+    """Raises SandboxError if `home()` exists and is not a sandbox's folder: it belongs to another user, is a file, or
+    is not empty and has no marker. Removes other users' permissions from a sandbox's folder. A folder that does not
+    exist is valid."""
     found = home()
     try:
         status = found.lstat()
@@ -92,10 +93,10 @@ def check() -> None:
         mark = found / MARK
         ours = mark.is_file() and not mark.is_symlink() and mark.stat().st_uid == status.st_uid
         # `.sandbox` in the clone may be from before there was a mark.
-        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else _WISHES
+        expected = LAYOUT - {MARK} if found == ROOT / ".sandbox" else _USER_FILES
         if not ours and not names <= expected:
             raise SandboxError(
-                f"The folder {found} holds something and is not a sandbox's (it has no {MARK}); it stays as it is.",
+                f"The folder {found} is not empty and is not a sandbox's (it has no {MARK}); it was not changed.",
                 _CHOOSE,
             )
         if ours and status.st_mode & 0o077:

@@ -4,8 +4,8 @@ Pulumi writes the salt of the sandbox's passphrase into `Pulumi.STACK.yaml`, and
 unchanged content gets its original bytes back. From a file that the user changed with `pulumi config set`, only the
 salt is removed. A file that already had a salt or secrets is not changed.
 
-The passphrase is in this repository. A secret under it in a file that is committed would be public, so a file in
-which a command wrote such a secret is restored, or deleted if it is new, and the command exits with 1.
+The passphrase is in this repository, so a secret that it encrypts in a committed file would be public. If a command
+writes such a secret into a file, the file is restored, or deleted if it is new, and the command exits with 1.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     before = {path: path.read_bytes() for path in _stack_files()}
     os.environ.pop("PYTHONPATH", None)  # ours, to get here
-    # Ctrl-C is pulumi's to handle; it gets it from the terminal as well.
+    # pulumi handles Ctrl-C; it also gets it from the terminal.
     ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(
         [pulumi, *arguments],
         preexec_fn=lambda: signal.signal(signal.SIGINT, ours or signal.SIG_DFL),
-        umask=0o077,  # for the state, which has kubeconfigs under a public passphrase
+        umask=0o077,  # for the state, whose kubeconfigs are encrypted with a public passphrase
     )
     code = child.wait()
     exposed = withdraw(before)

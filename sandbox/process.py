@@ -1,4 +1,4 @@
-"""Long-running processes of the sandbox: started once, found again by any later command, stopped completely.
+"""Long-running processes of the sandbox: started once, found by every later command, stopped with all their children.
 
 Each process has a name, a record `run/NAME.json` (pid, the kernel's start time of that pid, port, data) and a log
 `run/NAME.log`. The start time distinguishes a process from another one with the same pid after a reboot, so that
@@ -35,10 +35,11 @@ MARK = "GPUYARD_PROCESS"
 """Environment variable of every process of a sandbox and its children."""
 
 PORTS = range(17_000, 30_000)
-"""Below Linux's ephemeral ports and Kubernetes' node ports, so that a port stays free until its server is back."""
+"""Below Linux's ephemeral ports and Kubernetes' node ports, so that a server's port stays free while it restarts."""
 
 _FRUGAL = {"MALLOC_ARENA_MAX": "2"}
-"""glibc keeps an arena per thread, eight a core; servers with a thread per request hold a third too much."""
+"""glibc keeps an arena per thread, up to eight per core; servers with a thread per request use a third more memory than
+needed."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _handed_out: set[int] = set()
@@ -46,7 +47,7 @@ _handed_out: set[int] = set()
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the sandbox, from its record. `data`: values that its starter stored."""
+    """A process of the sandbox, from its record. `data`: values that the command that started it stored."""
 
     name: str
     pid: int
@@ -72,22 +73,22 @@ def start(
     data: Mapping[str, Any] | None = None,
     cwd: Path | str | None = None,
 ) -> Process:
-    """Starts `argv` and returns when `ready()` is true; a live process of that name is returned as it is.
+    """Starts `argv` and returns when `ready()` is true; a running process of that name is returned unchanged.
 
     Args:
         env: the whole environment (default: this process's own); the marks are added.
         ready: polled; an OSError in it means "not yet".
         what: its name in messages.
-        port: where it will listen; refused at once if another process listens there.
+        port: where it will listen; an error if another process listens there.
 
-    Raises SandboxError with the end of the log when the process dies or is not ready in time; it is stopped then.
+    Raises SandboxError with the end of the log if the process ends or is not ready in time; it is then stopped.
     """
     what = what or name
     with _lock(name):
         running = alive(name)
         if running and running.ready:
             return running
-        if running:  # its starter was killed before it was ready: its state is unknown
+        if running:  # the command that started it was killed before it was ready: its state is unknown
             _end(running, 5)
         if port is not None and not _is_free(port):
             raise SandboxError(
@@ -143,7 +144,7 @@ def all() -> list[Process]:
 
 
 def stop(name: str, grace: float = 15) -> None:
-    """Asks the process to end (SIGTERM to its session), kills it after `grace` seconds; returns when it is gone."""
+    """Stops the process (SIGTERM to its session), kills it after `grace` seconds, and returns when it has ended."""
     if not (paths.home() / "run").is_dir():
         return
     with _lock(name):
@@ -154,7 +155,7 @@ def stop(name: str, grace: float = 15) -> None:
 
 
 def stop_all(grace: float = 15) -> list[str]:
-    """Stops every process of this sandbox, youngest first, and everything marked as its child; returns their names."""
+    """Stops every process of this sandbox, newest first, and everything marked as its child. Returns their names."""
     names = []
     for process in reversed(all()):
         stop(process.name, grace)
@@ -164,7 +165,7 @@ def stop_all(grace: float = 15) -> list[str]:
 
 
 def end_strays(mark: str | None, grace: float) -> None:
-    """Ends what `strays` finds, for good after `grace` seconds."""
+    """Stops the processes that `strays` finds, and kills them after `grace` seconds."""
     left = strays(mark)
     for sent in (signal.SIGTERM, signal.SIGKILL):
         for pid in left:
@@ -175,7 +176,7 @@ def end_strays(mark: str | None, grace: float) -> None:
 
 
 def strays(mark: str | None = None) -> list[int]:
-    """Pids that carry this sandbox's mark (or only those marked `mark`) and are neither this process nor above it."""
+    """Pids with this sandbox's mark (or only those with the mark `mark`), except this process and its ancestors."""
     home = f"GPUYARD_SANDBOX={paths.home()}".encode()
     wanted = f"{MARK}={mark or ''}".encode()
     kin = set(_lineage(os.getpid()))
@@ -195,12 +196,12 @@ def strays(mark: str | None = None) -> list[int]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens, never the same one twice from one process."""
+    """A port of 127.0.0.1 on which nothing listens. Never returns the same port twice in one process."""
     for port in random.sample(PORTS, len(PORTS)):
         if port not in _handed_out and _is_free(port):
             _handed_out.add(port)
             return port
-    raise SandboxError("No port between 17000 and 29999 is free on 127.0.0.1.", "stop what uses them")
+    raise SandboxError("No port between 17000 and 29999 is free on 127.0.0.1.", "stop the processes that use them")
 
 
 def log_end(name: str, lines: int = 15, begin: int = 0) -> str:
@@ -247,7 +248,7 @@ def _await(
         if time.monotonic() > deadline:
             raise SandboxError(
                 f"{what} was not ready after {timeout:.0f} s.",
-                f"read {process.log}; a busy machine may need a second try",
+                f"read {process.log}; or try again if the machine was busy",
                 log_end(process.name, begin=begin),
             )
         time.sleep(0.05)
@@ -268,7 +269,7 @@ def _end(process: Process, grace: float) -> None:
         deadline = time.monotonic() + seconds
         while _lives(process.pid, process.started) and time.monotonic() < deadline:
             time.sleep(0.03)
-    with suppress(ProcessLookupError, PermissionError):  # members of its session that outlived it
+    with suppress(ProcessLookupError, PermissionError):  # processes of its session that still run
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -289,14 +290,14 @@ def _lives(pid: int, started: str) -> bool:
 
 
 def _start_time(pid: int) -> str | None:
-    """When the kernel started that pid (on Linux with the boot's id); None when it does not run or is a zombie."""
+    """When the kernel started that pid (on Linux with the boot's id); None if it does not run or is a zombie."""
     if sys.platform.startswith("linux"):
         try:
             state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         except OSError:
             return None
-        # Of a killed process with threads the first one may be a zombie while the others still hold its ports.
+        # In a killed process with threads, the first thread may be a zombie while the others still hold its ports.
         gone = state == "X" or (state == "Z" and int(fields[16]) <= 1)
         return None if gone else f"{boot}:{fields[18]}"
     found = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], check=False, capture_output=True, text=True)
@@ -305,7 +306,7 @@ def _start_time(pid: int) -> str | None:
 
 
 def _lineage(pid: int) -> Iterator[int]:
-    """`pid` and the processes above it."""
+    """`pid` and its ancestors."""
     while pid > 1:
         yield pid
         try:

@@ -1,6 +1,6 @@
 """The progress output while the engine works: a few live lines on a terminal, plain lines anywhere else.
 
-Goes to stderr, so that stdout stays free for what a program reads.
+It is written to stderr, because programs read stdout.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Progress:
-    """Counts of what was done, and what is under way; a context manager around one engine run."""
+    """Counts finished and running operations; a context manager around one engine run."""
 
     def __init__(self, title: str, quiet: bool = False) -> None:
         self.title = title
@@ -73,7 +73,7 @@ class Progress:
         self._beat()
 
     def note(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line that remains on the screen."""
         if not self.quiet:
             console.print(Text(f"  {line}"))
 

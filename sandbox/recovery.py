@@ -1,9 +1,9 @@
 """Repairs by the next command after a killed command, a reboot, or a damaged file.
 
-Called with the sandbox's lock held, so no other command of the sandbox is at work. In this order:
+Called with the sandbox's lock held, so no other command of the sandbox runs. In this order:
 
 1. an engine whose parent was killed is stopped;
-2. a state file that cannot be read is replaced by the engine's own backup, else set aside in `attic/`;
+2. a state file that cannot be read is replaced by the engine's own backup, otherwise moved to `attic/`;
 3. the lock that a killed engine left on the stack is removed;
 4. what was "being created" is added to the state if the provider host's journal has its id, and otherwise dropped;
 5. after that, and after a restart of a cloud, state is compared with the clouds (`pulumi refresh`).
@@ -30,7 +30,7 @@ Report = Callable[[str], None]
 
 
 def recover(engine: Engine, restarted: bool, report: Report) -> None:
-    """Steps 3 to 5 for one stack, once its clouds run. `restarted`: they were not running before this command."""
+    """Does steps 3 to 5 for one stack, once its clouds run. `restarted`: they were not running before this command."""
     stack = engine.stack
     if not stack.exists:
         return
@@ -50,11 +50,11 @@ def recover(engine: Engine, restarted: bool, report: Report) -> None:
 
 
 def settle(latest: dict, made: dict[str, str]) -> dict:
-    """The state without pending operations: an object that was being created is in it with its id from the journal.
-
-    A refresh afterwards reads those objects, and drops those that were never finished. It also finds how far an update
-    or a deletion had come. `pulumi refresh --import-pending-creates` does not help: 3.259 forgets the imported ones,
-    too. After a replacement, the old object stays as one to be deleted, as the engine itself notes it.
+    """The state without pending operations: an object that was being created is added with its id from the journal. A
+    refresh afterwards reads those objects, and drops those that were never completed. It also finds out how far an
+    update or a deletion had progressed. `pulumi refresh --import-pending-creates` does not help: 3.259 drops the
+    imported ones as well. After a replacement, the old object remains in the state and is marked for deletion, as by
+    the engine itself.
     """
     resources = [dict(resource) for resource in latest.get("resources") or []]
     for operation in latest.get("pending_operations") or []:
@@ -72,8 +72,7 @@ def settle(latest: dict, made: dict[str, str]) -> dict:
 
 
 def end_orphans(report: Report) -> None:
-    """Stops engines whose command was killed: first with a signal to end, since they still write state, then by
-    force."""
+    """Stops engines whose command was killed: first with SIGINT, since they still write state, then by force."""
     left = process.strays("engine")
     if not left:
         return
@@ -89,7 +88,8 @@ def end_orphans(report: Report) -> None:
 
 
 def repair_state(stack: Stack, report: Report) -> None:
-    """Replaces an unreadable state file by its backup; without one, sets it aside and empties the clouds with it.
+    """Replaces an unreadable state file with its backup. Without a backup, moves it to the attic and empties the
+    clouds.
 
     Raises SandboxError when the objects cannot be distinguished from those of other stacks.
     """
@@ -117,8 +117,8 @@ def repair_state(stack: Stack, report: Report) -> None:
     others = [other.name for other in existing() if other.name != stack.name]
     if others:
         raise SandboxError(
-            f"The state of stack {stack.name} is lost; which cloud objects are its own and which belong to "
-            f"{', '.join(others)} cannot be distinguished.",
+            f"The state of stack {stack.name} is lost; its cloud objects cannot be distinguished from those of "
+            f"{', '.join(others)}.",
             "start again with `make down FORCE=1` and `make up`",
         )
     report("no backup could be read either: the simulated clouds are emptied and the environment is built again")
@@ -126,7 +126,7 @@ def repair_state(stack: Stack, report: Report) -> None:
 
 
 def empty_clouds() -> None:
-    """Stops everything and removes the clouds' and clusters' data: for when state no longer knows what is in them."""
+    """Stops everything and removes the clouds' and clusters' data, because no state lists their objects."""
     process.stop_all()
     for name in ("aws", "gcp", "clusters"):
         shutil.rmtree(paths.home() / name, ignore_errors=True)

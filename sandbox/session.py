@@ -26,13 +26,13 @@ def report(line: str) -> None:
 
 @contextmanager
 def opened(stack: Stack, command: str) -> Iterator[Engine]:
-    """Holds the sandbox for `command` with everything running that the engine needs. Raises SandboxError."""
+    """Locks the sandbox for `command` and starts everything that the engine needs. Raises SandboxError."""
     stack.config  # noqa: B018 - a wrong name or file is reported before anything is built or started
     with lock.exclusive(command):
         engine = prepare(stack)
         try:
             yield engine
-        finally:  # a shell that is open already finds the cluster, after a failed run as well
+        finally:  # a shell that is already open finds the cluster, even after a failed run
             with suppress(CorruptState):
                 kubeconfig.write(stack, plane_of(stack.checkpoint()))
 
@@ -60,9 +60,8 @@ def provide() -> dict:
 
 
 def start(clouds: Iterable[str]) -> bool:
-    """Starts the clouds and the provider host, side by side, and the control planes that should run.
-
-    Returns whether a cloud or a control plane that had objects was down, so that state may be out of step with it.
+    """Starts the clouds and the provider host in parallel, and the control planes that should run. Returns whether a
+    cloud or a control plane with objects was down, in which case the state may differ from it.
     """
     from sandbox.plugins import host
 
@@ -92,7 +91,7 @@ def _start_aws() -> bool:
 
 
 def _resume_planes() -> bool:
-    """Starts the parts of control planes that died; each start is a few seconds, all of them side by side."""
+    """Restarts the stopped parts of control planes, in parallel, because each start takes a few seconds."""
     from sandbox.cluster import control_plane
 
     broken = [plane for plane in control_plane.all() if set(control_plane.PARTS) - set(plane.running())]
@@ -105,7 +104,7 @@ def _resume_planes() -> bool:
 
 
 def require_up(stack: Stack) -> None:
-    """Raises SandboxError when the stack was never brought up here."""
+    """Raises SandboxError if the stack was never brought up here."""
     stack.require()
     if not stack.exists:
         raise SandboxError(f"Stack {stack.name} is not up.", f"bring it up: make up STACK={stack.name}")

@@ -1,4 +1,4 @@
-"""Reads `Pulumi.STACK.yaml` as strictly as the engine will, so that its errors are reported here, with the line."""
+"""Reads `Pulumi.STACK.yaml` as strictly as the engine, so that its errors are reported here, with the line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.errors import SandboxError
 
 
 class _Strict(yaml.SafeLoader):
-    """Refuses a key that is in a map twice, as Pulumi's own reader does; PyYAML takes the last one."""
+    """Refuses a key that is in a map twice, as Pulumi does; PyYAML would use the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[tuple[str, str]] = set()
@@ -33,10 +33,8 @@ class _Strict(yaml.SafeLoader):
 def read(file: Path, known: Callable[[], str]) -> dict[str, Any]:
     """The values under `config:` by full key, for example `gpuyard:cloud`.
 
-    Args:
-        known: says which stacks there are, for a file that is missing.
-
-    Raises SandboxError for a file that is missing, cannot be read, or is not what the engine takes.
+    Args: known: text that lists the existing stacks, for the error about a missing file. Raises SandboxError for a file
+    that is missing, cannot be read, or is not accepted by the engine.
     """
     try:
         found = yaml.load(_bytes(file).decode("utf-8-sig"), _Strict) or {}
@@ -58,7 +56,7 @@ def read(file: Path, known: Callable[[], str]) -> dict[str, Any]:
         raise _broken(file, "it is nested too deep" if isinstance(error, RecursionError) else str(error)) from None
     config = found.get("config") or {} if isinstance(found, dict) else None
     if not isinstance(config, dict):
-        raise _broken(file, "it must be a map with `config:` in it")
+        raise _broken(file, "it must be a map with the key `config:`")
     for path, problem in _unfit(config, "config", ()):
         raise SandboxError(f"{file.name}: {path} {problem}.", f"correct {file.name}")
     return config
@@ -84,7 +82,7 @@ def _broken(file: Path, reason: str, fix: str = "", line: str = "") -> SandboxEr
 
 
 def _unfit(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, str]]:
-    """What YAML can say and Pulumi's config cannot hold."""
+    """The problem of a value that YAML allows and Pulumi's config does not."""
     if id(value) in above:
         yield path, "refers to itself"
     elif isinstance(value, dict):

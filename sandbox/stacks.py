@@ -1,8 +1,8 @@
 """The stacks of the project as the sandbox sees them: their names, config and state.
 
-The tracked `Pulumi.STACK.yaml` stays as it is: Pulumi is given a copy below `.sandbox/config/`, in which it may note
-the salt of the sandbox's passphrase. State is read from the file backend directly (`state/.pulumi/stacks/PROJECT/`),
-which costs milliseconds where asking the engine costs a second. This module never writes state.
+The tracked `Pulumi.STACK.yaml` is not changed: Pulumi gets a copy below `.sandbox/config/`, into which it may write the
+salt of the sandbox's passphrase. State is read directly from the file backend (`state/.pulumi/stacks/PROJECT/`), which
+takes milliseconds; the engine would take a second. This module never writes state.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class CorruptState(Exception):
-    """The state file of a stack is not one that the engine could read."""
+    """The engine could not read the state file of a stack."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        """Whether state knows it."""
+        """Whether it has a state."""
         return self.state.exists()
 
     def require(self) -> None:
-        """Raises SandboxError when there is neither a file nor state of that name."""
+        """Raises SandboxError if there is neither a file nor a state of that name."""
         if not self.exists and not os.path.lexists(self.file):
             raise SandboxError(f"There is no stack {self.name!r}: {self.file.name} is missing.", _known())
 
@@ -81,16 +81,16 @@ class Stack:
 
     @property
     def encrypted(self) -> bool:
-        """Whether the tracked file holds secrets, which only the user's own passphrase opens."""
+        """Whether the tracked file has secrets, which only the user's own passphrase decrypts."""
         return bool(re.search(r"^\s+(- )?secure:", stack_file.text(self.file), re.MULTILINE))
 
     def prepare(self) -> Path:
-        """Brings the copy of the config up to date and returns it."""
+        """Updates the copy of the config and returns its path."""
         folder = paths.folder("config")
         shutil.copyfile(paths.ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
         text = stack_file.text(self.file)
         if not self.encrypted:
-            # A salt or key of the user's own passphrase or KMS would be asked for; nothing here needs it.
+            # Pulumi would ask for the user's own passphrase or KMS key, which is not needed here.
             text = re.sub(r"^(encryptionsalt|secretsprovider|encryptedkey):.*\n?", "", text, flags=re.MULTILINE)
             before = self.copy.read_text() if self.copy.exists() else ""
             salt = re.search(r"^encryptionsalt:.*", before, re.MULTILINE)
@@ -105,13 +105,13 @@ class Stack:
         return self.copy
 
     def checkpoint(self) -> Checkpoint:
-        """The state. Raises CorruptState; an absent file is an empty one."""
+        """The state; empty if there is no file. Raises CorruptState."""
         return read(self.state) if self.exists else Checkpoint({})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the engine last wrote about a stack."""
+    """The last state that the engine wrote for a stack."""
 
     latest: dict[str, Any]
 
@@ -175,7 +175,7 @@ def known() -> list[str]:
 
 
 def existing() -> list[Stack]:
-    """Stacks that state knows, in the sandbox."""
+    """Stacks that have a state in the sandbox."""
     folder = paths.home() / "state" / ".pulumi" / "stacks" / project()
     return [Stack(path.stem) for path in sorted(folder.glob("*.json"))]
 

@@ -1,8 +1,8 @@
-"""What runs: facts for `status --json`, from the clouds, the cluster and the engine, and never from the program.
+"""The facts of `status --json`: what runs, from the clouds, the cluster and the engine, never from the program.
 
 Node pools come from the cloud's API, nodes, pods and storage classes from the cluster's, releases from the cluster's
-Helm records, resources and outputs from the engine's state. Nothing in here changes anything or waits for long; what
-does not answer is omitted and named in `problems`.
+Helm records, resources and outputs from the engine's state. This module changes nothing and never waits for long. A
+source that does not answer is omitted and named in `problems`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tools.provide import version_of
 Facts = dict[str, Any]
 GPU = "nvidia.com/gpu"
 
-# Imported when they are asked: each loads its cloud's SDK.
+# Imported when they are used, because each loads its cloud's SDK.
 _CLUSTERS = ("aws:eks/cluster:Cluster", "gcp:container/cluster:Cluster")
 _CLOUDS = {"aws": "sandbox.aws.inventory", "gcp": "sandbox.gcp.store"}
 
@@ -64,8 +64,8 @@ def collect(stack: Stack) -> Facts:
 
 
 def plane_of(checkpoint: Checkpoint) -> ControlPlane | None:
-    """The control plane of the stack's cluster: by the endpoint that the stack exports; of a stack that did not come up
-    altogether, by that of the cluster in its state, or by the name of the one that was being made."""
+    """The control plane of the stack's cluster: by the endpoint that the stack exports. If the last `up` failed: by the
+    endpoint of the cluster in the state, or by the name of the cluster that was being created."""
     clusters = [resource for resource in checkpoint.resources if resource["type"] in _CLUSTERS]
     exported = checkpoint.outputs.get("endpoint")
     for endpoint in (exported, *(resource.get("outputs", {}).get("endpoint") for resource in clusters)):
@@ -96,7 +96,7 @@ def engine() -> Facts:
 
 
 def node_pools(of: Fleet) -> list[Facts]:
-    """One entry per pool; its groups (a rung of a capacity ladder, on EKS in one zone) are added up."""
+    """One entry per pool, the sum of its groups (a group is one rung of a capacity ladder, and on EKS one zone)."""
     machines, groups = of.machines(), of.groups()
     found = []
     for name in sorted({group.pool for group in groups}):
@@ -149,7 +149,7 @@ def nodes(plane: ControlPlane) -> list[Facts]:
 
 
 def await_nodes(stack: Stack, seconds: float = 20) -> None:
-    """Waits until every pool has its minimum of ready nodes, as machines take a moment to join; no longer than that."""
+    """Waits until every pool has its minimum of ready nodes, because machines take a moment to join."""
     plane = plane_of(stack.checkpoint())
     deadline = time.monotonic() + seconds
     while plane and time.monotonic() < deadline:
@@ -235,8 +235,8 @@ def _capacity(rungs: list[Group]) -> list[str]:
 
 
 def _bought(rung: Group) -> str:
-    said = rung.details.get("labels", {}).get("gpuyard.dev/capacity") or rung.details.get("capacity")
-    return (said or ("spot" if rung.details.get("spot") else "on_demand")).lower()
+    capacity = rung.details.get("labels", {}).get("gpuyard.dev/capacity") or rung.details.get("capacity")
+    return (capacity or ("spot" if rung.details.get("spot") else "on_demand")).lower()
 
 
 def _is_up(stack: Stack) -> bool:
@@ -250,6 +250,6 @@ def _attempt(problems: list[str], what: str, ask: Callable[[], Any], otherwise: 
     try:
         return ask()
     except Exception as error:
-        # Any error of a damaged sandbox: the status reports it and continues.
+        # Any error of a damaged sandbox is reported, and the status continues.
         problems.append(f"{what}: {getattr(error, 'problem', error) or type(error).__name__}")
         return otherwise

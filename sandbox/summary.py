@@ -19,7 +19,7 @@ _PARTS = ("create-replacement", "delete-replaced")
 
 
 def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str]) -> RenderableType:
-    """What `up` ends with. `changes`: how many resources by operation."""
+    """The summary at the end of `up`. `changes`: number of resources by operation."""
     stack = facts["stack"]
     head = Text.assemble(
         ("✔ ", "green"),
@@ -34,7 +34,7 @@ def up(facts: Facts, changes: dict[str, int], seconds: float, warnings: list[str
 
 
 def done(resources: int, changes: dict[str, int]) -> str:
-    """The current objects, and what `up` did to existing ones, with the counts of a preview."""
+    """The number of objects, and what `up` changed, with the counts of a preview."""
     shown = ("create", "update", "replace", "delete")
     counts = {DONE[operation]: changes[operation] for operation in shown if changes.get(operation)}
     if not counts:
@@ -44,7 +44,7 @@ def done(resources: int, changes: dict[str, int]) -> str:
 
 
 def status(facts: Facts) -> RenderableType:
-    """`status` for a person."""
+    """The text of `status`."""
     stack, sandbox = facts["stack"], facts["sandbox"]
     if not facts["stacks_up"] and not sandbox["processes"]:
         return Text(f"Nothing is up. Bring {stack['name']} up with: make up STACK={stack['name']}")
@@ -68,8 +68,8 @@ def status(facts: Facts) -> RenderableType:
 
 
 def steps(found: list[Facts]) -> list[str]:
-    """What a preview shows: a line for each object that changes. A replacement is one line and not three, and the tags
-    of Auto Scaling groups, a dozen for each node group, are counted."""
+    """The text of a preview: one line for each object that changes. A replacement is one line instead of three. The
+    tags of Auto Scaling groups are only counted, because each node group has a dozen."""
     replaced = {step["urn"] for step in found if step["operation"] == "replace"}
     width = max([45, *(len(step["type"]) for step in found)])
     lines, tags = [], Counter[str]()
@@ -157,7 +157,7 @@ def releases(found: list[Facts]) -> Table:
 
 
 def tools(cloud: str) -> str:
-    """The programs of a person that talk to the sandbox."""
+    """The user's programs that work on the sandbox."""
     return "pulumi, kubectl and aws" if cloud == "aws" else "pulumi and kubectl"
 
 
@@ -193,7 +193,7 @@ def clock(seconds: float) -> str:
 
 
 def show(picture: RenderableType) -> None:
-    """Prints to stdout; as wide as the terminal, and wide enough not to break words elsewhere."""
+    """Prints to stdout, as wide as the terminal; without a terminal, wide enough that no word is broken."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=140)

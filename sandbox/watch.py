@@ -1,5 +1,5 @@
-"""Watches the sandbox's processes while the engine works: restarts a part of a control plane that ended, as a cloud
-repairs its own. A process that cannot be restarted during a run is reported at once instead of after a time-out.
+"""Watches the sandbox's processes while the engine works: restarts parts of a control plane that ended, as a cloud
+would. A process that cannot be restarted during a run is reported at once instead of after a time-out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PERIOD = 1.0
 """Seconds between two checks."""
 
 _TRIES = 3
-_FAREWELL = 5.0
+_JOIN_SECONDS = 5.0
 _SINGLE = {"aws": "the simulated AWS", "host": "the provider host"}
 
 
 @contextmanager
 def watching(report: Callable[[str], None], period: float = PERIOD) -> Iterator[None]:
-    """Watches until the block ends. `report` is called from another thread, once for each loss."""
+    """Watches until the block ends. `report` is called from another thread, once for each process that ended."""
     ended = threading.Event()
     thread = threading.Thread(target=_watch, args=(report, ended, period), daemon=True)
     thread.start()
@@ -31,8 +31,9 @@ def watching(report: Callable[[str], None], period: float = PERIOD) -> Iterator[
         yield
     finally:
         ended.set()
-        # The run continues while a process is restarted: a program that needs it waits for it, and reports that.
-        thread.join(timeout=_FAREWELL)
+        # The run continues while a process is restarted: a program that needs the process waits for it and reports
+        # that.
+        thread.join(timeout=_JOIN_SECONDS)
 
 
 def _watch(report: Callable[[str], None], ended: threading.Event, period: float) -> None:
@@ -42,7 +43,7 @@ def _watch(report: Callable[[str], None], ended: threading.Event, period: float)
         for name in sorted(alive):
             if not process.alive(name):
                 alive.remove(name)
-                report(f"{_SINGLE[name]} ended; this run cannot continue without it, the next one starts it (make up)")
+                report(f"{_SINGLE[name]} ended; this run cannot continue without it. The next run starts it (make up)")
         for plane in control_plane.all():
             missing = set(control_plane.PARTS) - set(plane.running())
             if not missing or tries[plane.key] >= _TRIES:

@@ -1,8 +1,8 @@
 """The guide's sample workloads, as Kubernetes objects: the training job and a plain pod.
 
-Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); values that are not in
-the guide (names, images, the duration of a run, the second toleration) are ours and marked so. The job is the same
-on both clouds.
+Figures are the guide's own (requests, limits, toleration, affinity, ephemeral storage); values that are not in the
+guide (names, images, the duration of a run, the second toleration) are marked as ours. The job is the same on both
+clouds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IMAGE = "registry.example/train:1"
 REQUESTS = {"memory": "16Gi", "cpu": "4", "nvidia.com/gpu": "1", "ephemeral-storage": "50Gi"}
 LIMITS = {"memory": "32Gi", "cpu": "8", "nvidia.com/gpu": "1", "ephemeral-storage": "100Gi"}
 TOLERATIONS: list[Toleration] = [GPU_TOLERATION, COMPUTE_CLASS_TOLERATION]
-"""The guide's, and ours for pools on GKE that have more than one rung."""
+"""The guide's toleration, and ours for pools on GKE that have more than one rung."""
 AFFINITY = {
     "nodeAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": {

@@ -38,7 +38,7 @@ class Environment:
     file: str
     """Name of the stack's file."""
     deployed: DeployedState = field(default_factory=DeployedState)
-    """Its existing resources; empty before `changes.compared` has read them."""
+    """The existing resources of the environment; empty before `changes.compared` has read them."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Current number of nodes by the logical name of their group; empty before `changes.compared`."""
 
@@ -141,7 +141,7 @@ def parse(
         _refuse(problems, stack)
     config = Section(shape, arguments.cleaned(shape, raw, spelling=to_camel, defaults=False))
     environment = Environment(f"{PROJECT}-{stack}", config, keys, file_of(stack))
-    # An unknown section hides no other mistake.
+    # The other sections are checked even if one is unknown.
     environment.refuse([*problems, *cloud_keys.problems(config.cloud, keys), *_value_problems(environment)])
     return environment
 
@@ -198,7 +198,7 @@ def _at(shape: Shape, path: list[str]) -> tuple[list[str], Shape]:
     names: list[str] = []
     for part in path:
         inside = next((each for name, each in shape.fields.items() if part.split("[")[0] == to_camel(name)), None)
-        if inside:  # else a key that the user chose
+        if inside:  # otherwise a key that the user chose
             names.append(inside.name)
             shape = arguments.part(inside.hint)[0] or Shape("")
     return names, shape

@@ -1,7 +1,7 @@
 """Builds programs from their pinned Go modules into the shared cache, where only complete programs appear.
 
 A build holds a lock on its folder, which its `go` process inherits: a second run waits for the first, a dead run never
-blocks, and an orphaned `go` is waited for instead of being run twice.
+blocks, and a run waits for an orphaned `go` instead of starting a second one.
 """
 
 from __future__ import annotations
@@ -189,16 +189,16 @@ _ADVICE = (
 def advice(log: str, code: int, cache: Path, path: Path) -> str:
     """The fix for a failed build, from its log."""
     if code < 0:
-        return f"it was stopped by signal {-code}; run the command again, it goes on where it was"
+        return f"it was stopped by signal {-code}; run the command again, it continues from there"
     for pattern, text in _ADVICE:
         if re.search(pattern, log):
             return text.format(cache=cache)
-    return f"the whole log is {path}; run the command again, it goes on where it was"
+    return f"the whole log is {path}; run the command again, it continues from there"
 
 
 def at_once() -> int:
-    """How many builds run at once: two if cores and memory allow it. Memory of the page cache counts as free; if the
-    system does not report free memory (macOS), all memory counts as free."""
+    """How many builds run in parallel: two if cores and memory allow it. Memory of the page cache counts as free; if
+    the system does not report free memory (macOS), all memory counts as free."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:

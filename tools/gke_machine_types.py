@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).resolve().parent.parent / "components" / "gcp" / "machine_types.csv"
-# Of 2026-08-21; a newer commit may move the file ("deprecated": its figures are to come from a CRD one day).
+# The commit of 2026-08-21. A newer one may move the file: it is marked as deprecated, to be replaced by a CRD.
 SOURCE = (
     "https://raw.githubusercontent.com/GoogleCloudPlatform/cluster-autoscaler/7d25050/"
     "pkg/cloudprovider/gke/machinetypes/deprecated_machine_types_config.go"
@@ -28,7 +28,7 @@ COLUMNS = (
     *("type", "arch", "vcpu", "memory_mib", "gpus", "gpu", "gpu_memory_mib", "nvme_gb", "local_ssds"),
     *("boot_disks", "disks", "compact", "gpudirect", "on_demand", "spot", "flex"),
 )
-# Not A4X, whose nodes come in NVLink domains of 18, nor TPUs, bare metal and families that are still announced.
+# Without A4X, whose nodes come in NVLink domains of 18, TPUs, bare metal, and families that are only announced.
 FAMILIES = (
     *("a2", "a3", "a4", "c2", "c2d", "c3", "c3d", "c4", "c4a", "c4d", "e2", "g2", "g4"),
     *("h3", "h4d", "n1", "n2", "n2d", "n4", "n4a", "n4d", "t2a", "t2d"),
@@ -150,7 +150,7 @@ def table(source: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 when the table was written."""
+    """Returns exit code 0 if the table was written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, help="a copy of the source; without it, it is downloaded")
     file = parser.parse_args(argv).file

@@ -31,7 +31,7 @@ def environment(cache: Path, go: Path) -> dict[str, str]:
     """The environment for builds: without the user's cross-compiling and vendoring settings, with the user's proxy."""
     env = {k: v for k, v in os.environ.items() if not re.fullmatch(r"GO(OS|ARCH|ARM|AMD64|BIN|EXPERIMENT|ROOT)", k)}
     env |= {"GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
-    if cache in go.parents or not env.get("HOME"):  # a person who does not use Go gets no ~/go
+    if cache in go.parents or not env.get("HOME"):  # a user without Go gets no folder ~/go
         env |= {"GOPATH": str(cache / "go-path"), "GOCACHE": str(cache / "go-build")}
     return env
 

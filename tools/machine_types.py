@@ -1,7 +1,7 @@
 """Writes the tables of EC2 machine types and regions that the library ships, from EC2's own dump inside `moto`.
 
     python -m tools.venv -m tools.machine_types            rewrite components/aws/machine_types.csv
-    python -m tools.venv -m tools.machine_types --check    exit 1 when they differ from the installed dump
+    python -m tools.venv -m tools.machine_types --check    exit 1 if they differ from the installed dump
 
 Run it after a change of moto's version. The dump is the answer of DescribeInstanceTypes for all regions on the day moto
 recorded it, so no account is needed. Types that EC2 no longer describes are added from `WITHDRAWN`.
@@ -106,9 +106,9 @@ def tables() -> dict[str, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 when the tables were written or are up to date."""
+    """Returns exit code 0 if the tables were written or are up to date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a table is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a table is out of date")
     check = parser.parse_args(argv).check
     stale = [
         name for name, text in tables().items() if not (TARGET / name).exists() or (TARGET / name).read_text() != text

@@ -79,7 +79,8 @@ def requirement(module: Path) -> tuple[str, str]:
 
 
 def kubernetes_of(module: Path) -> tuple[int, int]:
-    """The Kubernetes version of a go.mod's client-go (its v0.37.0 is Kubernetes 1.37); (0, 0) when it needs none."""
+    """The Kubernetes version of a go.mod's client-go (its v0.37.0 is Kubernetes 1.37); (0, 0) if it does not use
+    client-go."""
     found = re.search(r"^\s*(?:require )?k8s\.io/client-go v0\.(\d+)\.", (module / "go.mod").read_text(), re.MULTILINE)
     return (1, int(found[1])) if found else (0, 0)
 

@@ -1,8 +1,8 @@
-"""Provides the programs that a command needs: the machine's own if they are accepted, otherwise an official release if
-its host can be reached, otherwise a build from source. Downloads and builds are cached.
+"""Provides the programs that a command needs: the machine's own if their versions are accepted, otherwise an official
+release if its host can be reached, otherwise a build from source. Downloads and builds are cached.
 
 The cache is `$GPUYARD_TOOLS_CACHE`, or `gpuyard/tools` below `$XDG_CACHE_HOME` or `~/.cache`: outside the clone, so
-that all clones on a machine share it. Two runs may start at once. The second run is immediate.
+that all clones on a machine share it. Two runs may start at once. A run with a full cache is immediate.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ def version_of(path: Path, tool: Tool) -> tuple[int, ...]:
         return parse(note.read_text())
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
     try:
-        said = subprocess.run(
+        message = subprocess.run(
             [path, *tool.probe], capture_output=True, text=True, errors="replace", timeout=30, env=quiet, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    version = parse(said.stdout or said.stderr) if said.returncode == 0 else ()
+    version = parse(message.stdout or message.stderr) if message.returncode == 0 else ()
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(".".join(map(str, version)))
     return version

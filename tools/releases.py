@@ -137,7 +137,7 @@ class Download:
         part = home.with_name(f"{home.name}.part")
         with home.with_name(f"{home.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if home.exists():  # another run had it first
+            if home.exists():  # another run has downloaded it meanwhile
                 return
             try:
                 self._receive(part)

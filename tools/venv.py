@@ -1,10 +1,10 @@
 """The Python environment of this clone: `.venv`, created and kept up to date from requirements-dev.txt.
 
-`python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, moves
-the running `python -m sandbox` into it. `$GPUYARD_VENV` sets another folder; an environment there that this
-module did not make is used unchanged.
+`python3 -m tools.venv -m sandbox up` runs a module in it; `enter("sandbox")`, called first in a `__main__.py`, restarts
+the running `python -m sandbox` in it. `$GPUYARD_VENV` sets another folder; an environment there that this module did
+not make is used unchanged.
 
-Only the standard library, and plain enough that an outdated Python gets as far as the message that says so.
+Uses only the standard library, and syntax that an outdated Python can run, so that it can report its version.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import time
 
 try:
     import fcntl
-except ImportError:  # Windows: the check below says what to do
+except ImportError:  # Windows: the check below reports the fix
     fcntl = None
 
 OLDEST = (3, 10)
@@ -27,7 +27,7 @@ USUAL = "1 to 3 min"
 
 
 class VenvError(Exception):
-    """The environment cannot be made; the text holds the problem and the fix."""
+    """The environment cannot be created; the text has the problem and the fix."""
 
 
 def folder():
@@ -148,17 +148,17 @@ def _venv(venv):
         [sys.executable, "-m", "venv", "--clear", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip()
+        output = done.stdout.decode(errors="replace").strip()
         fix = "check the message above and run it again"
-        if "ensurepip" in said or "No module named venv" in said:
+        if "ensurepip" in output or "No module named venv" in output:
             version = "{}.{}".format(*sys.version_info[:2])
             fix = (
                 f"install the venv module (Debian, Ubuntu: `apt install python{version}-venv`), "
                 "or name another Python: `make up PYTHON=...`"
             )
-        elif "No space left" in said:
+        elif "No space left" in output:
             fix = "free about 2 GB on this disk"
-        raise VenvError(f"The Python environment {venv} cannot be made.\n{said[-1500:]}\nFix: {fix}")
+        raise VenvError(f"The Python environment {venv} cannot be made.\n{output[-1500:]}\nFix: {fix}")
 
 
 def _pip(venv, log, begun):
@@ -179,13 +179,13 @@ def _pip(venv, log, begun):
             raise
     if code:
         with open(log, errors="replace") as lines:
-            said = lines.read()
-        end = "\n".join(said.splitlines()[-12:])
-        raise VenvError(f"The Python packages cannot be installed.\n{end}\nFix: {_advice(said, log)}")
+            output = lines.read()
+        end = "\n".join(output.splitlines()[-12:])
+        raise VenvError(f"The Python packages cannot be installed.\n{end}\nFix: {_advice(output, log)}")
 
 
-def _advice(said, log):
-    lowered = said.lower()
+def _advice(output, log):
+    lowered = output.lower()
     network = ("connection", "timed out", "name resolution", "proxy", "ssl", "could not find a version", "max retries")
     if "no space left" in lowered:
         return "free about 2 GB on this disk and run it again"
@@ -212,7 +212,7 @@ def _wait_for(lock):
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[union-attr]
         except OSError:
             if not reported:
-                _report("waiting for another run that makes it")
+                _report("waiting for another run that creates it")
                 reported = True
             time.sleep(0.2)
 

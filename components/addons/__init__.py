@@ -1,1 +1,1 @@
-"""Where `ClusterCleanup` was in gpuyard 0.1; the state of a stack names it."""
+"""The package of `ClusterCleanup` in gpuyard 0.1, which the state of a stack names."""

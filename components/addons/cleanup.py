@@ -1,3 +1,3 @@
-"""The module that the state of a stack of gpuyard 0.1 names: a destroy without an `up` before it loads it."""
+"""The module that the state of a gpuyard 0.1 stack names. A destroy loads it if no `up` ran before."""
 
 from ..cleanup.component import _Provider as _Provider

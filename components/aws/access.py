@@ -46,7 +46,7 @@ class Access(TypedDict):
 
 
 def problems(entries: Mapping[str, Access]) -> Iterator[Problem]:
-    """Everything that is wrong with the entries by name, checked without calling AWS."""
+    """Everything that is wrong with the entries (by name), checked without calling AWS."""
     first: dict[str, str] = {}
     for who, entry in entries.items():
         if not _WHO.fullmatch(who):
@@ -100,20 +100,20 @@ def children(name: str, entries: Iterable[str]) -> dict[str, str]:
 
 
 def warnings(entries: Mapping[str, Access]) -> Iterator[str]:
-    """What works but deserves a look."""
+    """Warnings about entries that work but may not be intended."""
     for who, entry in entries.items():
         if entry["level"] == "edit" and not entry.get("namespaces"):
             yield (
-                f"access.{who}: `edit` in all namespaces is as good as `admin`, because a pod in kube-system can "
-                "use the permissions of what runs there; name the namespaces"
+                f"access.{who}: `edit` in all namespaces is equivalent to `admin`, because a pod in kube-system can "
+                "use the permissions of the components there; name the namespaces"
             )
 
 
 def entries(
     name: str, wanted: Mapping[str, Access], cluster: eks.Cluster, tags: dict[str, str], parent: pulumi.Resource
 ) -> None:
-    """Creates the entries. pulumi-eks does not: everything below its component is protected with it, so that an entry
-    could never be removed."""
+    """Creates the entries. pulumi-eks is not used for them, because it protects all its children together with the
+    cluster, so an entry could never be removed."""
     for who, access in wanted.items():
         # Before 0.1.0 pulumi-eks created them.
         old = f"{name}-eks-{who}"

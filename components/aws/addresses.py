@@ -1,8 +1,8 @@
 """The addresses of a VPC: the block of each subnet, and whether the node pools at their maximum fit into it.
 
-Nothing here calls AWS. The worst case counts: every pool, and every rung of its ladder, at `max`, every node full of
-pods. Not counted: pods on the host's network (they need no address), nodes beyond `max` during an update, and blocks
-that single addresses have fragmented.
+This module does not call AWS. It assumes the worst case: every pool, and every rung of its ladder, at `max`, every node
+full of pods. Not counted: pods on the host's network (they need no address), nodes beyond `max` during an update, and
+blocks that single addresses have fragmented.
 """
 
 import ipaddress
@@ -107,8 +107,8 @@ def pod_networks(pods_cidr: str, zones: list[str]) -> dict[str, str]:
 
 
 def vpc(cidr: str) -> str:
-    """Why `cidr` cannot be a VPC's primary network; empty if it can. AWS would accept public ranges, but then the hosts
-    with these addresses on the internet are out of reach."""
+    """Why `cidr` cannot be a VPC's primary network; empty if it can. AWS would accept public ranges, but then the
+    internet's hosts with these addresses could not be reached."""
     network = ipaddress.IPv4Network(cidr)
     if network.overlaps(_DOCKER):
         return "the range of Docker's bridge: machines with Docker cannot reach it"
@@ -262,7 +262,7 @@ def _fix(cidr: str, pods_cidr: str | None, zones: list[str], found: Mapping[str,
     both = [(a, b) for a in [cidr, *_larger(cidr, PREFIXES[0])] for b in for_pods(a, pods_cidr)]
     if two := fit(both):
         return f"write `cidr: {two[0]}` and `pods_cidr: {two[1]}` before the network is created"
-    # No network is large enough: find the most nodes for which one is.
+    # No network is large enough: find the largest maximum for which one is.
     fewest, most = 0, max(pool.max for pool in found.values())
     while most - fewest > 1:
         middle = (fewest + most) // 2

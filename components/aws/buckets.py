@@ -1,8 +1,8 @@
 """S3 buckets as volumes, by Mountpoint for Amazon S3: pods read data sets and write checkpoints in place.
 
-Not here: the buckets themselves, with their policies, keys and lifecycles. Nothing here creates, changes or deletes
-one. If your own KMS key encrypts a bucket, that key's policy must admit the driver's role.
-Sources: aws-mountpoint-s3-csi-driver 2.7, docs/CONFIGURATION.md; mountpoint-s3, doc/CONFIGURATION.md.
+Not included: the buckets themselves, with their policies, keys and lifecycles. This module does not create, change or
+delete a bucket. If your own KMS key encrypts a bucket, that key's policy must allow the driver's role. Sources:
+aws-mountpoint-s3-csi-driver 2.7, docs/CONFIGURATION.md; mountpoint-s3, doc/CONFIGURATION.md.
 """
 
 import json
@@ -22,7 +22,7 @@ from .addon import EksAddon
 from .roles import Roles
 
 STORAGE_CLASS = "s3"
-"""The class that claims name. No StorageClass object has that name: nothing is provisioned."""
+"""The class in claims for these volumes. There is no StorageClass object of that name, so nothing is provisioned."""
 
 # FSx for Lustre's volume has this name.
 _TAKEN = {lustre.VOLUME: "the name of FSx for Lustre's volume"}
@@ -76,7 +76,7 @@ def problems(args: S3BucketsArgs) -> Iterator[Problem]:
         yield Problem(
             "buckets", list(args["buckets"]), f"the policy that names them has {size} characters",
             f"as many as fit into a policy of {_POLICY_LIMIT:,} characters, about 25",
-            "mount a common prefix instead of many below it, or use one bucket for several volumes",
+            "mount one common prefix instead of many prefixes below it, or use one bucket for several volumes",
         )  # fmt: skip
 
 
@@ -95,15 +95,18 @@ def _problems(name: str, bucket: S3Bucket) -> Iterator[Problem]:
 
 
 def warnings(args: S3BucketsArgs) -> Iterator[str]:
-    """What works but deserves a look."""
+    """Warnings about settings that work but may not be intended."""
     for name, bucket in args["buckets"].items():
         if not bucket.get("namespace"):
-            yield f"buckets.{name}.namespace: the first claim of any namespace gets the volume; name the one it is for"
+            yield (
+                f"buckets.{name}.namespace: the first claim of any namespace gets the volume; "
+                "set the namespace that may use it"
+            )
 
 
 def policy(buckets: dict[str, S3Bucket], account: pulumi.Input[str]) -> dict[str, Any]:
-    """What the driver may do: list and read exactly these buckets below exactly these prefixes, and write if a volume
-    is writable. Pods that use a volume do not have these permissions; they see what the driver mounts for them.
+    """The permissions of the driver: list and read exactly these buckets below exactly these prefixes, and write if a
+    volume is writable. Pods that use a volume do not have these permissions; they see what the driver mounts for them.
     `account`: the cluster's."""
     statements: list[dict[str, Any]] = []
     for _, bucket in sorted(buckets.items()):
@@ -146,14 +149,13 @@ class S3Buckets(pulumi.ComponentResource):
         driver = EksAddon(
             f"{name}-s3-csi",
             {
-                "addon": "aws-mountpoint-s3-csi-driver",
-                "cluster": args["cluster"],
-                "kubernetes_version": args["kubernetes_version"],
-                "service_account": "s3-csi-driver-sa",
-                "policy": policy(args["buckets"], account),
-                "tags": args.get("tags", {}),
-                "role_arn": args.get("roles", {}).get("s3_csi", ""),
-                "versions": args.get("addon_versions", {}),
+                **drivers.addon_args(
+                    "aws-mountpoint-s3-csi-driver",
+                    args,
+                    "s3-csi-driver-sa",
+                    "s3_csi",
+                    policy=policy(args["buckets"], account),
+                ),
                 # Without the driver's node plugin, no pod on a tainted node can mount a bucket ("driver name
                 # s3.csi.aws.com not found", mountpoint-s3-csi-driver#107); whether it tolerates taints by default
                 # depends on the release. The node plugins of the other drivers tolerate all taints.

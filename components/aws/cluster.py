@@ -14,10 +14,10 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, addresses, node_role, retention, roles, support
+from . import access, addon, addresses, drivers, identity, node_role, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
-from .addon import EksAddon, EksAddonArgs
+from .addon import EksAddon
 from .roles import Roles
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -27,7 +27,7 @@ MOST_CIDRS = 40
 
 
 class EksClusterArgs(TypedDict):
-    """A control plane and who may reach it."""
+    """A control plane, and access to it."""
 
     cluster_name: str
     """Physical name of the cluster: 1 to 100 letters, digits and '-'. It cannot change."""
@@ -35,11 +35,12 @@ class EksClusterArgs(TypedDict):
     """Kubernetes minor version that EKS offers, such as "1.35". EKS upgrades one minor at a time, and never back."""
     network_id: pulumi.Input[str]
     """Id of the VPC."""
-    private_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Private subnets of the control plane, in at least two zones. A control plane stays in the zones of its
-    creation."""
-    public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Public subnets of the control plane in the same zones; may be empty."""
+    private_subnet_ids: dict[str, pulumi.Input[str]]
+    """Private subnets of the control plane by zone, in at least two zones: `subnet_ids` of the network, or a part of
+    it. A control plane stays in the zones of its creation."""
+    public_subnet_ids: NotRequired[dict[str, pulumi.Input[str]]]
+    """Public subnets of the control plane by zone, in the same zones: `load_balancer_subnet_ids` of the network.
+    Default: none."""
     support: NotRequired[str]
     """What EKS does when `version` leaves standard support: `standard` upgrades the cluster to the next version,
     `extended` keeps it and bills more per hour. Default: `standard`."""
@@ -47,7 +48,7 @@ class EksClusterArgs(TypedDict):
     """Networks (CIDRs) that reach the API endpoint from the internet, up to 40. Default: none, the endpoint is
     private."""
     private_access_cidrs: NotRequired[list[str]]
-    """Networks (CIDRs) that reach the private endpoint from the VPC and from what is connected to it, up to 40; the
+    """Networks (CIDRs) in the VPC, or connected to it, that reach the private endpoint, up to 40; the
     cluster's nodes always do. Each is a rule in the cluster's security group. Default: none."""
     access: NotRequired[dict[str, Access]]
     """Who may use the Kubernetes API, by a name of your choice. The role that creates the cluster is its administrator
@@ -62,14 +63,14 @@ class EksClusterArgs(TypedDict):
     """Exact versions of EKS add-ons by name, such as v1.22.4-eksbuild.3 for vpc-cni. Default: the versions that this
     library has tested with `version`."""
     service_cidr: NotRequired[str]
-    """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor what it
-    reaches. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
+    """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor networks
+    connected to it. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
     node_policy_arns: NotRequired[list[str]]
     """ARNs of further IAM policies of the nodes' role, up to eight. Default: none."""
     deletion_protection: NotRequired[bool]
     """Whether EKS refuses to delete the cluster and Pulumi refuses to try. Default: `true`."""
     profile: NotRequired[str]
-    """AWS profile with which the kubeconfig logs in. Default: none, the environment decides."""
+    """AWS profile with which the kubeconfig logs in. Default: none, that of the shell's environment."""
     role_arn: NotRequired[str]
     """ARN of a role that the kubeconfig assumes. Default: none."""
     roles: NotRequired[Roles]
@@ -100,12 +101,23 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
+    yield from identity.empty_role("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
 
 
+def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
+    """Too few zones. A stack checks the zones of its network."""
+    zones = list(args["private_subnet_ids"])
+    if len(zones) < 2:
+        yield Problem(
+            "private_subnet_ids", zones, "EKS requires subnets in at least two zones",
+            "a private subnet in each of two or more zones", "pass `subnet_ids` of the network",
+        )  # fmt: skip
+
+
 def _public(path: str, cidr: str) -> Iterator[Problem]:
-    """A network that can reach the public endpoint: EKS refuses 10.0.0.0/8 and the like ("not allowed in
+    """A network that can reach the public endpoint: EKS refuses private networks such as 10.0.0.0/8 ("not allowed in
     publicAccessCidrs"), but only while it creates the cluster."""
     wrong = list(checks.cidr(path, cidr))
     yield from wrong
@@ -113,14 +125,13 @@ def _public(path: str, cidr: str) -> Iterator[Problem]:
         yield Problem(
             path, cidr, "not public addresses: they never reach the public endpoint",
             "the addresses with which people reach the internet",
-            "write the address that https://checkip.amazonaws.com shows, followed by /32; the VPC and what is "
-            "connected to it use the private endpoint",
+            "write the address that https://checkip.amazonaws.com shows, followed by /32; the VPC and connected "
+            "networks use the private endpoint",
         )  # fmt: skip
 
 
 def warnings(args: EksClusterArgs, today: date) -> Iterator[str]:
-    """What works but deserves a look: who has access, and the end of the version's support. `today`: in UTC, as EKS
-    counts."""
+    """Warnings about access, and about the end of the version's support. `today`: in UTC, as EKS counts."""
     yield from access.warnings(args.get("access", {}))
     yield from support.warnings(args["version"], args["support"], today)
 
@@ -153,12 +164,12 @@ class EksCluster(pulumi.ComponentResource):
     security_group_id: pulumi.Output[str]
     """Security group that EKS puts on the control plane and on every node."""
     oidc_provider_arn: pulumi.Output[str]
-    """The cluster as an identity provider in IAM, for roles of service accounts (IRSA) that other stacks create; the
+    """ARN of the cluster's identity provider in IAM, for roles of service accounts (IRSA) that other stacks create; the
     part after `oidc-provider/` is the issuer. This library itself uses Pod Identity."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags,
             # pulumi-eks names the role of the control plane.
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")
@@ -195,7 +206,7 @@ class EksCluster(pulumi.ComponentResource):
             name=f"/aws/eks/{args['cluster_name']}/cluster",
             retention_in_days=args["log_days"],
             tags=tags,
-            # The audit log of a cluster that must be kept must be kept as well.
+            # If the cluster is protected, its audit log is protected as well.
             opts=pulumi.ResourceOptions(parent=self, protect=protected),
         )
         cluster = eks.Cluster(
@@ -203,8 +214,8 @@ class EksCluster(pulumi.ComponentResource):
             name=args["cluster_name"],
             version=args["version"],
             vpc_id=args["network_id"],
-            private_subnet_ids=args["private_subnet_ids"],
-            public_subnet_ids=args["public_subnet_ids"],
+            private_subnet_ids=list(args["private_subnet_ids"].values()),
+            public_subnet_ids=list(args.get("public_subnet_ids", {}).values()),
             authentication_mode=eks.AuthenticationMode.API,
             endpoint_private_access=True,
             endpoint_public_access=bool(public_cidrs),
@@ -258,23 +269,13 @@ class EksCluster(pulumi.ComponentResource):
 
         eks_name = cluster.eks_cluster.name
 
-        before_nodes: EksAddonArgs = {
-            "addon": "kube-proxy",
-            "cluster": eks_name,
-            "kubernetes_version": args["version"],
-            "versions": args.get("addon_versions", {}),
-            "tags": tags,
-        }
-        EksAddon(f"{name}-kube-proxy", before_nodes, child)
-        EksAddon(f"{name}-pod-identity", {**before_nodes, "addon": "eks-pod-identity-agent"}, child)
+        before_nodes = {**args, "cluster": eks_name, "kubernetes_version": args["version"]}
+        EksAddon(f"{name}-kube-proxy", drivers.addon_args("kube-proxy", before_nodes), child)
+        EksAddon(f"{name}-pod-identity", drivers.addon_args("eks-pod-identity-agent", before_nodes), child)
         EksAddon(
             f"{name}-vpc-cni",
             {
-                **before_nodes,
-                "addon": "vpc-cni",
-                "service_account": "aws-node",
-                "policy_arns": roles.policy_arns("vpc_cni"),
-                "role_arn": args.get("roles", {}).get("vpc_cni", ""),
+                **drivers.addon_args("vpc-cni", before_nodes, "aws-node", "vpc_cni"),
                 "configuration": {
                     "env": {
                         # Prefix delegation: 110 pods or more on a node, instead of one for each of its addresses.
@@ -283,7 +284,7 @@ class EksCluster(pulumi.ComponentResource):
                         # For the network interfaces that the CNI creates; EC2 creates the node's first one.
                         **({"ADDITIONAL_ENI_TAGS": json.dumps(tags)} if tags else {}),
                     },
-                    # Without it NetworkPolicies are accepted and not enforced. The node agent enforces them; a log on
+                    # Without it, NetworkPolicies are accepted but not enforced. The node agent enforces them; a log on
                     # the node shows what it drops (EKS user guide, "Limit Pod traffic with Kubernetes network
                     # policies").
                     "enableNetworkPolicy": "true",
@@ -326,10 +327,10 @@ class EksCluster(pulumi.ComponentResource):
 
     def _existing_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
         """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
-        existing = args.get("roles", {}).get("cluster")
-        if not existing:
+        arn = args.get("roles", {}).get("cluster")
+        if not arn:
             return None
-        return aws.iam.Role.get(f"{name}-role", roles.name_of(existing), opts=pulumi.ResourceOptions(parent=self))
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(arn), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

@@ -15,14 +15,15 @@ from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
 from . import regions, served_pools, tags
-from .identity import PodIdentity
+from .identity import PodIdentity, empty_role
 from .pool_spec import EksNodePoolSpec
+from .roles import Permissions
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
 """Minutes for which a node is idle before it is removed, by default."""
 
 _IDLE_RANGE = (1, 1440)
-_NOBODY = 65534
+_UNPRIVILEGED_ID = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in
 # `taints` (each driver's installation guide). The autoscaler must not take them for permanent ones.
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
@@ -35,7 +36,7 @@ class ClusterAutoscalerArgs(TypedDict):
     """Name of the EKS cluster."""
     kubernetes_version: str
     """Kubernetes minor of the cluster, such as 1.35. The autoscaler's image follows it, since the autoscaler simulates
-    the scheduler of its own version."""
+    the scheduler of the same version."""
     region: str
     """AWS region of the cluster, such as us-east-1."""
     node_pools: dict[str, EksNodePoolSpec]
@@ -54,7 +55,7 @@ class ClusterAutoscalerArgs(TypedDict):
 
 
 def policy(cluster_name: str) -> dict[str, Any]:
-    """What the autoscaler may do: read groups and types, and resize the groups of this cluster.
+    """The permissions of the autoscaler: read groups and types, and resize the groups of this cluster.
 
     Source: cluster-autoscaler/cloudprovider/aws/README.md, "Full Cluster Autoscaler Features Policy".
     """
@@ -104,7 +105,7 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
     minutes).
     """
     return {
-        # The rungs of a ladder in their order; among pools that fit, the one that the pod fills best.
+        # The rungs of a ladder in their order; among the pools that fit, the one with the least unused capacity.
         "expander": "priority,least-waste" if ladder else "least-waste",
         # If EC2 refuses a launch (no capacity, or a capacity block that has not begun), the group's activities show it,
         # and the next rung is tried within minutes. This flag is for machines that start and never join; the largest
@@ -165,8 +166,15 @@ def problems(args: ClusterAutoscalerArgs) -> Iterator[Problem]:
     yield from checks.one_of("kubernetes_version", args["kubernetes_version"], versions.CLUSTER_AUTOSCALER_IMAGE)
     yield from served_pools.problems(args["node_pools"])
     yield from idle_problems(args)
+    yield from empty_role("role_arn", args.get("role_arn"))
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     yield from releases.problems(versions.CLUSTER_AUTOSCALER, args.get("charts", {}), args.get("images", {}))
+
+
+def _permissions(args: ClusterAutoscalerArgs) -> Permissions:
+    if "role_arn" in args:
+        return {"role_arn": args["role_arn"]}
+    return {"policy": pulumi.Output.from_input(args["cluster"]).apply(policy)}
 
 
 class ClusterAutoscaler(pulumi.ComponentResource):
@@ -178,7 +186,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     `EksNodePool` have. If a pool has several rungs, it resizes groups of `EksNodePool` only.
 
     In the cluster it is the release `cluster-autoscaler` in `kube-system`, so a cluster has one. Let it depend on the
-    pools, so that it is deleted before them: it would undo their removal. Not for GKE, which has its own.
+    pools, so that it is deleted before them; otherwise it would undo their removal. Not for GKE, which has its own.
     """
 
     release_name: pulumi.Output[str]
@@ -196,9 +204,8 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 "cluster": args["cluster"],
                 "namespace": AUTOSCALER_NAMESPACE,
                 "service_account": SERVICE_ACCOUNT,
-                "policy": pulumi.Output.from_input(args["cluster"]).apply(policy),
-                "role_arn": args.get("role_arn", ""),
                 "tags": args.get("tags", {}),
+                **_permissions(args),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -214,9 +221,9 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             # The level `restricted` of the Pod Security Standards. With the group it can read its Pod Identity token.
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": _NOBODY,
-                "runAsGroup": _NOBODY,
-                "fsGroup": _NOBODY,
+                "runAsUser": _UNPRIVILEGED_ID,
+                "runAsGroup": _UNPRIVILEGED_ID,
+                "fsGroup": _UNPRIVILEGED_ID,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containerSecurityContext": {

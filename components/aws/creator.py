@@ -1,5 +1,5 @@
-"""The identity that creates the cluster: EKS gives it an access entry as administrator and refuses a second one
-(ResourceInUseException) ten minutes into the first `up`. So the preview asks AWS which identity that would be.
+"""The identity that creates the cluster. EKS gives it an access entry as administrator, and refuses a second one
+(ResourceInUseException) ten minutes into the first `up`. So the preview asks AWS for this identity.
 """
 
 import re

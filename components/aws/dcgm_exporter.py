@@ -27,7 +27,7 @@ _COUNTERS = {"name": "exporter-metrics-volume", "mountPath": "/etc/gpuyard", "re
 
 
 class DcgmExporterArgs(TypedDict):
-    """Where the exporter runs, who scrapes it, and where its chart and image come from."""
+    """The pools on which the exporter runs, its scraping, and the source of its chart and image."""
 
     node_pools: dict[str, EksNodePoolSpec]
     """Every pool of the cluster, by name. The exporter tolerates the taints of those with GPUs, and its memory follows
@@ -85,8 +85,8 @@ class DcgmExporter(pulumi.ComponentResource):
                 # Go starts a thread for each of the node's cores (192 and more), whatever the pod's share of them.
                 "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
                 "extraVolumeMounts": [_COUNTERS],
-                # The chart's probe asks every five seconds and waits one; after three late answers the exporter is
-                # restarted. With many busy GPUs answers are late, and so is the first one (dcgm-exporter#23).
+                # The chart's probe runs every five seconds with a timeout of one; after three late answers the exporter
+                # is restarted. With many busy GPUs all answers are late, the first one as well (dcgm-exporter#23).
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.

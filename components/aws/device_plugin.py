@@ -24,8 +24,8 @@ class NvidiaDevicePluginArgs(TypedDict):
     """Where the device plugin runs, and where its chart and image come from."""
 
     node_pools: dict[str, EksNodePoolSpec]
-    """Every pool of the cluster, by name. The plugin tolerates the taints of those with GPUs whose image has no plugin
-    of its own."""
+    """Every pool of the cluster, by name. The plugin tolerates the taints of those with GPUs whose image does not
+    include a plugin."""
     charts: NotRequired[ChartsArgs]
     """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
@@ -48,7 +48,7 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
     """The device plugin on every GPU node of an EKS cluster whose image has none, and on no other node.
 
     A pod gets the GPUs that it requests and sees no others, and needs no privileges for it. The user data of
-    `EksNodePool` sets up the nodes for that; nodes with an image of your own need the same setup: the NVIDIA container
+    `EksNodePool` sets up the nodes for that; nodes with your own image need the same setup: the NVIDIA container
     toolkit as the default runtime, with `accept-nvidia-visible-devices-as-volume-mounts = true`.
 
     Works on any EKS cluster. It needs the provider `kubernetes` of the cluster, the pools by spec, and on every GPU

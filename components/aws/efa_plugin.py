@@ -67,8 +67,8 @@ class EfaDevicePlugin(pulumi.ComponentResource):
             {
                 # A type with EFA in a pool without `interconnect` has no EFA interface.
                 "nodeSelector": {INTERCONNECT_LABEL: CLOUDS[AWS].interconnect},
-                # The chart's affinity is fixed: the node's type must be in this list. Its own list ends with the types
-                # of its day, so the pools' own types take its place.
+                # The chart's affinity is fixed: the node's type must be in this list. Its own list lacks newer types,
+                # so the pools' types replace it.
                 "supportedInstanceLabels": {
                     "keys": ["node.kubernetes.io/instance-type"],
                     "values": sorted({machine_type for pool in pools for machine_type in pool.machine_types}),

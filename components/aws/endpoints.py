@@ -52,11 +52,12 @@ def problems(wanted: list[str], nat: str) -> Iterator[Problem]:
             yield Problem(f"interface_endpoints[{index}]", name, "named twice", "each service once", "remove one")
         yield from checks.one_of(f"interface_endpoints[{index}]", name, SERVICES)
     missing = [name for name in NEEDED_WITHOUT_NAT if name not in wanted]
-    # An error, not a warning: this network has no other way out, so its nodes would never become ready. A network with
-    # another way out, such as a transit gateway, is an existing one.
+    # An error, not a warning: this network has no other route to AWS, so its nodes would never become ready. A network
+    # with another route, such as a transit gateway, is an existing one.
     if nat == "none" and missing:
         yield Problem(
-            "interface_endpoints", wanted, f"without NAT nothing leads to {', '.join(missing)}: no node becomes ready",
+            "interface_endpoints", wanted,
+            f"without NAT, nodes cannot reach {', '.join(missing)} and never become ready",
             f"at least {', '.join(NEEDED_WITHOUT_NAT)}", f"add {', '.join(missing)}, or write `nat: single`",
         )  # fmt: skip
 
@@ -66,9 +67,10 @@ _ANONYMOUS = {"sts": ["sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"]
 
 
 def policy(account: str, service: str) -> dict[str, Any]:
-    """What an endpoint lets pass: identities of this account, with whatever their own policies allow. So an attacker in
-    a pod cannot send data out with access keys of another account. S3 lets everybody read, because container layers
-    (ECR signs their URLs), operating system packages and public data sets are in buckets of other accounts."""
+    """The policy of an endpoint: it accepts identities of this account, whose own policies limit them further. So an
+    attacker in a pod cannot send data out with access keys of another account. S3 accepts reads of any identity,
+    because container layers (ECR signs their URLs), operating system packages and public data sets are in buckets of
+    other accounts."""
     everybody: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Resource": "*"}
     ours = {**everybody, "Action": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": account}}}
     statements = [{"Sid": "OurOwn", **ours}]

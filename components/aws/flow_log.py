@@ -1,4 +1,4 @@
-"""The log of all traffic in a VPC: the flow log, its log group, and a role that may write there and nowhere else."""
+"""The log of all traffic in a VPC: the flow log, its log group, and a role that may write only there."""
 
 import json
 from typing import Any

@@ -67,13 +67,14 @@ def name_problems(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> It
 
 
 def warnings(specs: Mapping[str, NodePoolSpec], zones: Sequence[str]) -> Iterator[str]:
-    """What works but is rarely intended, for pools that have no `problems`."""
+    """Warnings about settings that work but are rarely intended, for pools that have no `problems`."""
     for name, pool in resolve_all(AWS, specs).items():
         own = pool.zones or tuple(zones)
         if there := own[: pool.max] if pool.max < len(own) else ():
             yield (
-                f"{name}.max: {pool.max} is less than one node for each of {len(own)} zones: nodes are in "
-                f"{', '.join(there)} only, and a pod whose EBS volume is in {', '.join(own[pool.max :])} finds none; "
+                f"{name}.max: {pool.max} is less than one node for each of {len(own)} zones: "
+                f"nodes are in {', '.join(there)} only, and a pod whose EBS volume is in {', '.join(own[pool.max :])} "
+                "gets no node; "
                 f"raise it to {len(own)}, or name the zones"
             )
 

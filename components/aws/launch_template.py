@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from . import user_data
 from .pool_spec import EksPool
 
-# A machine whose first network card has no EFA has one card more than EFA interfaces (p6-b300: 17 and 16).
+# A machine whose first network card does not support EFA has one card more than EFA interfaces (p6-b300: 17 and 16).
 _FIRST_DEVICE = 0
 _OTHER_DEVICES = 1
 

@@ -1,8 +1,8 @@
 """FSx for Lustre: a file system in one zone for data sets that many GPU nodes read at once, optionally linked to S3.
 
-Not here: scratch and HDD file systems, EFA between clients and servers, more than one file system per cluster, dynamic
-provisioning (each claim would buy a separate file system of at least 1.2 TiB).
-Sources: the FSx API reference (CreateFileSystem, CreateDataRepositoryAssociation), the FSx for Lustre user guide.
+Not included: scratch and HDD file systems, EFA between clients and servers, more than one file system per cluster,
+dynamic provisioning (each claim would buy a separate file system of at least 1.2 TiB). Sources: the FSx API reference
+(CreateFileSystem, CreateDataRepositoryAssociation), the FSx for Lustre user guide.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from .addon import EksAddon
 from .roles import Roles
 
 VOLUME = "lustre"
-"""Name of the volume, and the class that claims name. No StorageClass object has that name: nothing is provisioned."""
+"""Name of the volume, and the class in claims for it. There is no StorageClass object of that name, so nothing is
+provisioned."""
 
 SMALLEST_GIB = 1200
 STEP_GIB = 2400
@@ -28,7 +29,8 @@ THROUGHPUTS = [125, 250, 500, 1000]
 """MiB/s per TiB of a PERSISTENT_2 file system on SSD."""
 # The version for clients with the kernels of current images, 6.x; the default of the API is older.
 _LUSTRE = "2.15"
-# Lustre calls on the first and answers on the others ("File system access control with Amazon VPC").
+# Lustre's servers listen on the first port and use the others for their own connections ("File system access control
+# with Amazon VPC").
 _PORTS = [(988, 988), (1018, 1023)]
 _BACKUP_DAYS = 7
 _EVENTS = ["NEW", "CHANGED", "DELETED"]
@@ -118,11 +120,11 @@ def problems(args: FsxLustreArgs) -> Iterator[Problem]:
 
 
 def warnings(args: FsxLustreArgs) -> Iterator[str]:
-    """What works but deserves a look."""
+    """Warnings about settings that work but may not be intended."""
     if "deleted" in args.get("exports", []):
         yield f"exports: `rm` on the file system deletes objects of {args.get('s3')}; without versioning they are lost"
     if not args.get("namespace"):
-        yield "namespace: the first claim of any namespace gets the volume; name the one that it is for"
+        yield "namespace: the first claim of any namespace gets the volume; set the namespace that may use it"
 
 
 def _url_problems(url: str) -> Iterator[Problem]:
@@ -173,20 +175,17 @@ class FsxLustre(pulumi.ComponentResource):
         backups = args["backups"] and not s3
         driver = EksAddon(
             f"{name}-fsx-csi",
-            {
-                "addon": "aws-fsx-csi-driver",
-                "cluster": args["cluster"],
-                "kubernetes_version": args["kubernetes_version"],
-                "service_account": "fsx-csi-controller-sa",
+            drivers.addon_args(
+                "aws-fsx-csi-driver",
+                args,
+                "fsx-csi-controller-sa",
+                "fsx_csi",
                 # It provisions nothing here, so it need not create or delete. FSx accepts no narrower resource here.
-                "policy": {
+                policy={
                     "Version": "2012-10-17",
                     "Statement": [{"Effect": "Allow", "Action": ["fsx:DescribeFileSystems"], "Resource": "*"}],
                 },
-                "tags": tags,
-                "role_arn": args.get("roles", {}).get("fsx_csi", ""),
-                "versions": args.get("addon_versions", {}),
-            },
+            ),
             child,
         )
         group, rules = self._security_group(name, args)
@@ -209,7 +208,7 @@ class FsxLustre(pulumi.ComponentResource):
             tags={**tags, "Name": pulumi.Output.concat(args["cluster"], "-lustre")},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # FSx refuses to create a file system whose security group does not admit Lustre.
+                # FSx refuses to create a file system whose security group does not allow Lustre's traffic.
                 depends_on=rules,
                 # It holds data sets and checkpoints.
                 protect=args["deletion_protection"],
@@ -222,7 +221,7 @@ class FsxLustre(pulumi.ComponentResource):
                 aws.fsx.DataRepositoryAssociation(
                     f"{name}-s3",
                     file_system_id=file_system.id,
-                    # The volume shows the bucket and nothing else.
+                    # The volume shows only the bucket.
                     file_system_path="/",
                     data_repository_path=s3,
                     batch_import_meta_data_on_create=True,

@@ -171,8 +171,8 @@ class EksNodePool(pulumi.ComponentResource):
                 tags=self._tags,
                 reserved=reserved,
                 security_group_ids=security_groups,
-                # Reserved machines have a fixed place; with a placement group EC2 answers InsufficientInstanceCapacity
-                # (eksctl#7949).
+                # The place of reserved machines is fixed; with a placement group EC2 answers
+                # InsufficientInstanceCapacity (eksctl#7949).
                 placement_group=None if reserved else placement,
                 place=place,
                 parent=self,
@@ -243,7 +243,7 @@ class EksNodePool(pulumi.ComponentResource):
             ],
             update_config=aws.eks.NodeGroupUpdateConfigArgs(
                 max_unavailable_percentage=eks.update_percentage,
-                # By default EKS starts new nodes before it removes old ones. A full reservation has none to start.
+                # By default EKS starts new nodes before it removes old ones, which fails if the reservation is used up.
                 update_strategy="MINIMAL" if rung.capacity == "reserved" else "DEFAULT",
             ),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
@@ -292,7 +292,7 @@ def _children(name: str, args: EksNodePoolArgs) -> dict[str, str]:
 
 
 def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments of the pool `name`, found without asking AWS."""
+    """Everything that is wrong with the arguments of the pool `name`, checked without calling AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
     yield from regions.subnet_problems(args)
     if not zones:

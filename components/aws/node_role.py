@@ -29,11 +29,11 @@ def problems(arns: list[str], existing: str = "") -> Iterator[Problem]:
                 path, arn, "not the ARN of an IAM policy",
                 "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
             )  # fmt: skip
-        elif arn in arns[:index] or arn.rpartition("/")[2] in roles.NEEDS["nodes"].policies:
-            yield Problem(path, arn, "nodes have it already", "each policy once", "remove it")
+        elif arn in arns[:index] or roles.name_of(arn) in roles.NEEDS["nodes"].policies:
+            yield Problem(path, arn, "all nodes already have it", "each policy once", "remove it")
     if len(arns) > _MOST_POLICIES:
         yield Problem(
-            "node_policy_arns", len(arns), "a role can have ten policies, and nodes have two already",
+            "node_policy_arns", len(arns), "a role can have ten policies, and the nodes' role already has two",
             f"up to {_MOST_POLICIES}", "merge them into fewer policies",
         )  # fmt: skip
 

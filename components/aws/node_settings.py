@@ -26,7 +26,7 @@ _OF_THE_POOL = {
 
 
 def problems(image: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """Everything that is wrong with the settings, found without a node. Paths are relative to the pool."""
+    """Everything that is wrong with the settings. Paths are relative to the pool."""
     if image == "al2023":
         for key, value in settings.items():
             path = f"node_settings.{key}"

@@ -1,4 +1,4 @@
-"""What is wrong with a pool on EKS, seen without asking AWS, and what deserves a look."""
+"""Problems and warnings of a pool on EKS, checked without calling AWS."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,8 +23,8 @@ _GROUP_ARN = r"arn:aws:resource-groups:(?P<region>[a-z0-9-]+):\d{12}:group/.+"
 
 
 def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = "", tags: int = 0) -> Iterator[Problem]:
-    """Everything that is wrong with a pool on EKS, seen without asking AWS. Paths are relative to the pool; `version`
-    is the cluster's Kubernetes minor, if it is known."""
+    """Everything that is wrong with a pool on EKS, checked without calling AWS. Paths are relative to the pool;
+    `version` is the cluster's Kubernetes minor, if it is known."""
     spec = arguments.cleaned(EksNodePoolSpec, spec)
     if "machine" in spec and (wrong := list(hardware.declaration_problems(spec["machine"]))):
         yield from (problem.under("machine") for problem in wrong)
@@ -63,9 +63,9 @@ def _user_data(name: str, spec: EksNodePoolSpec) -> Iterator[Problem]:
     if size > user_data.LIMIT:
         yield Problem(
             "node_settings", f"{size:,} bytes",
-            "together with what a node needs to join, this is more user data than EC2 takes",
+            "together with what a node needs to join, this is more user data than EC2 accepts",
             f"{user_data.LIMIT:,} bytes in all",
-            "omit what is the default, or put it into your own image (`ami`)",
+            "omit settings that are defaults, or put them into your own image (`ami`)",
         )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _own_image(spec: EksNodePoolSpec) -> Iterator[Problem]:
         )
     if "release" in spec:
         yield Problem(
-            "release", spec["release"], "a release names one of EKS's images, and the pool has its own",
+            "release", spec["release"], "a release names one of EKS's images, and the pool has your own image",
             "`release` or `ami`",
             "remove `release`, or `ami`",
         )  # fmt: skip
@@ -126,8 +126,8 @@ def fact_problems(specs: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
         if (facts := spec.get("machine")) is None:
             continue
         for machine in spec["machine_types"]:
-            first, said = first_given.setdefault(machine, (name, facts))
-            if said != facts:
+            first, first_facts = first_given.setdefault(machine, (name, facts))
+            if first_facts != facts:
                 yield Problem(
                     f"{name}.machine", dict(facts), f"the pool {first} gives other facts for {machine}",
                     "the same facts in both", f"correct one of them: aws ec2 describe-instance-types {machine}",

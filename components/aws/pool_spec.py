@@ -45,8 +45,8 @@ class EksNodePoolSpec(NodePoolSpec):
     image: NotRequired[str]
     """Operating system of the nodes: al2023 or bottlerocket. Default: `al2023`."""
     release: NotRequired[str]
-    """Exact release of EKS's image, such as 1.35.6-20260714. No node changes its image afterwards unless this does.
-    Default: the release that this version of gpuyard pins for the cluster's Kubernetes version, else the newest at
+    """Exact release of EKS's image, such as 1.35.6-20260714. Nodes change their image only if this changes. Default:
+    the release that this version of gpuyard pins for the cluster's Kubernetes version, otherwise the newest at
     creation."""
     driver_branch: NotRequired[int]
     """NVIDIA driver branch in `release`, such as 580, for a release that gpuyard does not know. Default: the branch of
@@ -101,7 +101,7 @@ class EksPool:
 
     @property
     def huge_pages_mib(self) -> int:
-        """MiB in pages of 2 MiB that the image sets aside where EFA is attached, and that pods request as
+        """MiB in pages of 2 MiB that the image reserves if EFA is attached, and that pods request as
         `hugepages-2Mi`. AL2023's accelerated images: 5,128 pages (EKS user guide, "Run machine learning training on
         Amazon EKS with Elastic Fabric Adapter"); Bottlerocket: 110 for each vCPU (bottlerocket-core-kit, corndog)."""
         if not self.pool.interconnects:
@@ -112,8 +112,8 @@ class EksPool:
 
     @property
     def pods_per_node(self) -> int:
-        """Pods that a node takes. EKS configures its own images so, and for several machine types it takes the fewest
-        for all."""
+        """Pods that a node takes. EKS configures its own images in this way, and with several machine types it uses the
+        lowest number for all."""
         return min(map(addresses.pods_per_node, self.pool.machines))
 
     @property

@@ -11,8 +11,8 @@ from .pool_spec import EksNodePoolSpec
 
 
 def problems(node_pools: Mapping[str, EksNodePoolSpec], zones: list[str] | None = None) -> Iterator[Problem]:
-    """Everything that is wrong with a component's argument `node_pools`, found without asking AWS. `zones`: the
-    network's; an add-on does not know them, and the pool's own count."""
+    """Everything that is wrong with a component's argument `node_pools`, checked without calling AWS. `zones`: the
+    network's; an add-on does not know them, so those of the pool are used."""
     for name, spec in node_pools.items():
         found = pool_problems(name, spec, spec.get("zones", []) if zones is None else zones)
         yield from (problem.under(f"node_pools.{name}") for problem in found)

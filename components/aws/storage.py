@@ -1,7 +1,7 @@
 """Volumes on AWS: EBS for one pod, EFS for many, and their storage classes.
 
-Not here: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and your
-own encryption keys (EBS and EFS encrypt with the AWS managed ones).
+Not included: FSx for Lustre (`FsxLustre`), S3 buckets as volumes (`S3Buckets`), infrequent-access tiers of EFS, and
+your own encryption keys (EBS and EFS encrypt with the AWS managed ones).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from typing_extensions import NotRequired
 from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import drivers, regions, roles
-from .addon import EksAddon, EksAddonArgs
+from . import drivers, regions
+from .addon import EksAddon
 from .roles import Roles
 
 _NFS = 2049
@@ -30,7 +30,7 @@ _ACCESS_POINTS = 10_000
 
 
 class AwsStorageArgs(TypedDict):
-    """Storage classes of one cluster and what is behind them."""
+    """The storage classes of one cluster, and the resources that they use."""
 
     cluster: pulumi.Input[str]
     """Name of the EKS cluster."""
@@ -130,7 +130,7 @@ class AwsStorage(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
         snapshots = self._addon(f"{name}-snapshots", "snapshot-controller", args)
-        # The driver leaves its snapshot sidecar out if the kinds that it watches do not exist at its installation
+        # The driver omits its snapshot sidecar if the kinds that it watches do not exist at its installation
         # (aws-ebs-csi-driver, docs/install.md), so the controller, which installs them, comes first.
         ebs = self._addon(
             f"{name}-ebs-csi",
@@ -237,20 +237,7 @@ class AwsStorage(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
         configuration: dict[str, Any] | None = None,
     ) -> EksAddon:
-        settings: EksAddonArgs = {
-            "addon": addon,
-            "cluster": args["cluster"],
-            "kubernetes_version": args["kubernetes_version"],
-            "tags": args.get("tags", {}),
-            "versions": args.get("addon_versions", {}),
-        }
-        if account:
-            settings = {
-                **settings,
-                "service_account": account,
-                "policy_arns": roles.policy_arns(role),
-                "role_arn": roles.by_field(args.get("roles", {})).get(role, ""),
-            }
+        settings = drivers.addon_args(addon, args, account, role)
         if configuration:
-            settings = {**settings, "configuration": configuration}
+            settings["configuration"] = configuration
         return EksAddon(name, settings, pulumi.ResourceOptions(parent=self, depends_on=depends_on))

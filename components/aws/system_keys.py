@@ -17,7 +17,7 @@ _MOST_TAINTS = 50
 # Each label and each taint is a tag on the Auto Scaling group, like those of EKS, the autoscaler and the GPU taint.
 _MOST_TAGS, _OTHER_TAGS = 50, 9
 _RESERVED = ("kubernetes.io", "k8s.io", "eks.amazonaws.com")
-# Within Kubernetes' domain the kubelet accepts labels of these domains only: with another one a node never joins.
+# Within Kubernetes' domain, the kubelet accepts only labels of these domains; with another one, a node never joins.
 _KUBELETS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 # Kubernetes, its cloud controllers and the autoscaler add these to nodes and remove them again.
 _LIFE_CYCLE = frozenset(

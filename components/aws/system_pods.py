@@ -1,4 +1,4 @@
-"""What EKS's own pods need of the pools: a node that always exists, and room on every node."""
+"""What EKS's own pods require from the pools: a node that always exists, and room on every node."""
 
 from collections.abc import Iterator, Mapping
 
@@ -36,7 +36,7 @@ def home_problems(specs: Mapping[str, NodePoolSpec]) -> Iterator[Problem]:
     if without and not any(_may_hold_system_pods(pool) for pool in without):
         yield Problem(
             "", [f"{pool.name} (min {pool.min}{', tainted' if pool.taints else ''})" for pool in without],
-            "DNS and the autoscaler find no node to run on: no pool without taints always has a node",
+            "DNS and the autoscaler have no node to run on: no pool without taints always has a node",
             "a pool without GPUs and without taints, with `min` of 1 or more",
             f"write `min: 1` in {without[0].name}" if not without[0].taints else "add a pool without taints: `min: 1`",
         )  # fmt: skip

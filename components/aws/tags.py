@@ -12,7 +12,7 @@ _KEY_LIMIT, _VALUE_LIMIT = 128, 256
 # A resource can have 50. EKS adds six to an instance, the EBS driver seven to a volume, gpuyard three to both.
 _MOST = 40
 STACK = "gpuyard-stack"
-"""Key of the tag that a stack puts on everything that it makes; the value is the stack's name."""
+"""Key of the tag that a stack adds to everything that it creates; the value is the stack's name."""
 _OWN = re.compile(rf"{STACK}|gpuyard\.dev/.*|Name")
 # Load balancers, the autoscaler and the drivers recognize the cluster's resources by these; the EBS driver refuses them
 # (aws-ebs-csi-driver, pkg/driver/validation.go).
@@ -22,7 +22,7 @@ _OTHERS = re.compile(
 
 
 def problems(tags: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with tags that a person chose. Paths begin with `tags`."""
+    """What is wrong with the user's tags. Paths begin with `tags`."""
     seen: dict[str, str] = {}
     for key, value in tags.items():
         path = f"tags.{key}"

@@ -5,8 +5,8 @@ A registry has an image under the name of its original registry: `quay.io/promet
 their prefix is the original registry's name; `prefixes` is for the others. `versions.py` lists the images of each
 chart; where charts can be reached, a test compares that list with what the charts render.
 
-Not included: the images of what the clouds run themselves (EKS's add-ons and the pause image, GKE's system pods). They
-come from the cloud's own registry of the region, which private networks reach through its endpoints.
+Not included: the images of components that the clouds themselves run (EKS's add-ons and the pause image, GKE's system
+pods). They come from the cloud's own registry of the region, which private networks reach through its endpoints.
 """
 
 import re
@@ -32,7 +32,7 @@ _ECR = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?(/.*)?"
 
 
 class ImagesArgs(TypedDict):
-    """Where a cluster's images come from, and which bytes they are."""
+    """Where a cluster's images come from, and their digests."""
 
     registry: NotRequired[str]
     """Your registry, which has all images, with a path if there is one:
@@ -42,8 +42,8 @@ class ImagesArgs(TypedDict):
     """Original registry → the path of its images in `registry`, such as {quay.io: quay}; an empty text for the root.
     Needs `registry`. Default: the original registry's name."""
     digests: NotRequired[dict[str, str]]
-    """Image as NAME:TAG in its original registry → `sha256:` and 64 hexadecimal digits. Nodes then run these bytes and
-    no others, whatever the tag points to. Default: none, by tag."""
+    """Image as NAME:TAG in its original registry → `sha256:` and 64 hexadecimal digits. Nodes then run exactly this
+    content, even if the tag changes. Default: none, by tag."""
 
 
 def split(reference: str) -> tuple[str, str]:
@@ -133,7 +133,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def problems(images: ImagesArgs) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments, found without asking a registry."""
+    """Everything that is wrong with the arguments, found without a call to a registry."""
     registry = images.get("registry", "")
     allowed = "HOST or HOST/PATH in lower case, such as 111122223333.dkr.ecr.us-east-1.amazonaws.com"
     if registry and not _REGISTRY.fullmatch(registry):
@@ -186,8 +186,8 @@ def digest_problems(images: ImagesArgs, known: Iterable[str]) -> Iterator[Proble
 
 
 def out_of_reach(registry: str, region: str) -> str:
-    """Why a private network of `region` on AWS does not reach a registry; '' if it may. Your own registry counts as
-    reachable."""
+    """Why a private network of `region` on AWS does not reach a registry; '' if it may reach it. Your own registry
+    counts as reachable."""
     found = _ECR.fullmatch(registry)
     if found and found[1] != region:
         return f"a registry of {found[1]}: the endpoints of {region} lead to registries of {region} only"

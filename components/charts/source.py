@@ -18,10 +18,10 @@ _ADDRESS = re.compile(r"(https|oci)://[A-Za-z0-9.-]+(:[1-9]\d{0,4})?(/[A-Za-z0-9
 
 
 class ChartsArgs(TypedDict):
-    """Where Helm charts come from, and which packages they are."""
+    """Where Helm charts come from, and the digests of their packages."""
 
     mirror: NotRequired[str]
-    """Source of all charts instead of their own repositories, for networks without internet: a folder with
+    """Source of all charts, used in place of each chart's own repository, for networks without internet: a folder with
     NAME/Chart.yaml or NAME-VERSION.tgz in it, an https:// chart repository, or an oci:// address under which each chart
     has its name. Default: each chart's own repository."""
     digests: NotRequired[dict[str, str]]
@@ -57,7 +57,7 @@ def _of_repository(chart: Chart, address: str) -> dict[str, Any]:
 def problems(
     charts: ChartsArgs, installed: Sequence[Chart], known: Sequence[Chart] = versions.CHARTS
 ) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments; Helm finds out whether an address answers.
+    """Everything that is wrong with the arguments; Whether an address answers is not checked; Helm reports it.
 
     Args:
         charts: the arguments.
@@ -67,7 +67,8 @@ def problems(
     mirror = charts.get("mirror", "")
     if "://" in mirror and not mirror.startswith(("https://", "oci://")):
         scheme, _, rest = mirror.partition("://")
-        wrong = "charts would travel unencrypted, and run with the cluster's rights" if scheme == "http" else "unknown"
+        unsafe = "charts would be transferred unencrypted, and run with the cluster's permissions"
+        wrong = unsafe if scheme == "http" else "unknown"
         yield Problem(
             "mirror", mirror, f"{scheme}: {wrong}", "a folder of charts, an https:// or an oci:// address",
             f"write https://{rest}",
@@ -126,5 +127,5 @@ def _package_problems(path: str, mirror: str, chart: Chart, digest: str) -> Iter
     elif (found := hashlib.sha256(packed.read_bytes()).hexdigest()) != digest.removeprefix("sha256:"):
         yield Problem(
             path, digest, f"{packed.name} is another chart: sha256:{found}", "the package that was reviewed",
-            "find out which of the two is right before you continue",
+            "find out which of the two is correct before you continue",
         )  # fmt: skip

@@ -18,7 +18,7 @@ class Unreachable(Exception):
 
 
 class Refused(Exception):
-    """The cluster exists and denies access; the message says why."""
+    """The cluster exists and denies access; the message has the reason."""
 
 
 class ApiError(Exception):
@@ -51,7 +51,7 @@ class Api:
         configuration = Configuration()
         configuration.retries = 0  # the caller decides how long to try
         load_kube_config_from_dict(document, client_configuration=configuration, persist_config=False)
-        # If the login command fails, the client only logs it and goes on as anonymous.
+        # If the login command fails, the client only logs it and continues as anonymous.
         if command and not (configuration.api_key or configuration.cert_file):
             raise Refused(f"`{' '.join(command)}` gave no credentials; run it to see why")
         # Without discovery, which would first list every API group of the cluster: the paths are known.

@@ -2,9 +2,9 @@
 
 A Service of type LoadBalancer, an Ingress or a Gateway represents a load balancer, a claim represents a volume.
 Kubernetes removes these from the cloud only while the cluster runs: a finalizer keeps the object until its part in the
-cloud is deleted. So what is gone from the cluster is gone from the cloud, and this module asks no cloud. On GKE a
-Service may also have endpoint groups, which are separate objects. GKE removes both about two minutes after the Service,
-and the network cannot be deleted before (kubernetes/ingress-gce, pkg/neg).
+cloud is deleted. So an object that no longer exists in the cluster no longer exists in the cloud, and this module need
+not ask the cloud. On GKE a Service may also have endpoint groups, which are separate objects. GKE removes both about
+two minutes after the Service, and the network cannot be deleted before (kubernetes/ingress-gce, pkg/neg).
 
 Data is kept: volumes whose reclaim policy is not Delete, volumes that no driver created, and snapshots.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from .cluster_api import Api, ApiError, Object, Refused, Unreachable
 
 Report = Callable[[str], None]
-"""Shows a line to the person who runs the destroy."""
+"""Shows a line to the user who runs the destroy."""
 
 QUOTA = "gpuyard-teardown"
 """Name of the ResourceQuota that forbids new load balancers and claims in a namespace while it is emptied."""
@@ -47,7 +47,7 @@ class KeptVolumesError(Exception):
 
 
 class LeftoversError(Exception):
-    """Objects still exist when the time is over. The message names them, one per line."""
+    """Objects still exist when the time limit is reached. The message names them, one per line."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class CloudObject:
     path: str
     """Its path in the Kubernetes API."""
     text: str
-    """What a person reads of it."""
+    """Its description for the user."""
     namespace: str = ""
     """Its namespace; empty for an object of the whole cluster."""
     name: str = ""
@@ -127,16 +127,15 @@ def empty(api: Api, report: Report, seconds: float, network_drivers: Collection[
 
     Args:
         api: the cluster's API.
-        report: shows a line to the person who runs the destroy.
+        report: shows a line to the user who runs the destroy.
         seconds: how long it may take.
-        network_drivers: drivers whose volumes are machines in the cluster's network, which is deleted after the
-            cluster.
+        network_drivers: drivers whose volumes are servers in the cluster's network, which is deleted after the cluster.
 
     Raises:
         KeptVolumesError: volumes of these drivers are to be kept.
         Unreachable: the API server has never answered.
         Refused: the API server denies access.
-        LeftoversError: some objects still exist when the time is over.
+        LeftoversError: some objects still exist when the time limit is reached.
     """
     begun = time.monotonic()
     found = _first(api, begun + PATIENCE, network_drivers)

@@ -13,7 +13,7 @@ from .. import arguments
 from ..checks import Problem
 
 SKIP = "GPUYARD_SKIP_CLEANUP"
-"""Environment variable; with any value, a destroy leaves the cluster's contents alone."""
+"""Environment variable; if it is set to any value, a destroy does not touch the cluster's contents."""
 
 _KEYS = ("kubeconfig", "enabled", "minutes", "network_drivers")
 
@@ -22,19 +22,19 @@ _DELETE_WITH_CLAIM = """kubectl patch pv VOLUME -p '{"spec":{"persistentVolumeRe
 
 
 class ClusterCleanupArgs(TypedDict):
-    """Which cluster is emptied, and how."""
+    """The cluster to empty, and how."""
 
     kubeconfig: pulumi.Input[str]
     """Kubeconfig, as YAML or JSON, of a user who may delete everything in the cluster."""
     enabled: NotRequired[bool]
-    """Whether a destroy empties the cluster. If `false`, a destroy leaves its contents alone. Default: `true`."""
+    """Whether a destroy empties the cluster. If `false`, a destroy does not touch its contents. Default: `true`."""
     minutes: NotRequired[int]
     """How long a destroy may wait until everything is deleted, in minutes, 1 to 60. Default: `10`."""
     deletion_protection: NotRequired[bool]
     """Whether Pulumi refuses to delete this component, and with it the cluster's contents. Default: `true`."""
     network_drivers: NotRequired[list[str]]
-    """Storage drivers whose volumes are machines in the cluster's network, such as filestore.csi.storage.gke.io. If the
-    network is deleted after the cluster, a destroy stops while volumes of theirs are to be kept. Default: none."""
+    """Storage drivers whose volumes are servers in the cluster's network, such as filestore.csi.storage.gke.io. If the
+    network is deleted after the cluster, a destroy stops while volumes of these drivers must be kept. Default: none."""
 
 
 def problems(args: ClusterCleanupArgs) -> Iterator[Problem]:
@@ -49,15 +49,15 @@ class ClusterCleanup(pulumi.ComponentResource):
     """Deletes the load balancers and the volumes of the cluster's users, as the first step of a destroy.
 
     Otherwise they outlive the cluster and cost money, and the network cannot be deleted while interfaces of a load
-    balancer are in it. Volumes whose reclaim policy is Retain are kept and reported; those that would keep the network
-    (`network_drivers`) stop the destroy before anything is deleted. The machine that runs the destroy does the work. It
-    logs in as the kubeconfig says, so the login command must be installed (`aws eks get-token`, or
+    balancer are in it. Volumes whose reclaim policy is Retain are kept and reported; those that block the deletion of
+    the network (`network_drivers`) stop the destroy before anything is deleted. The machine that runs the destroy does
+    the work. It logs in with the kubeconfig, so the login command must be installed (`aws eks get-token`, or
     `gke-gcloud-auth-plugin` on GKE); the program itself need not run. If the API server does not answer, a destroy
     prints a warning and continues.
 
     Works on any Kubernetes cluster; the kubeconfig is the only fact that it needs. Add to `depends_on` what must still
-    run meanwhile: nodes, storage drivers, DNS, load balancer controllers. If default providers are disabled, pass one
-    of the package `pulumi-python`.
+    run meanwhile: nodes, storage drivers, DNS, load balancer controllers. If default providers are disabled, pass a
+    provider of the package `pulumi-python`.
 
     Does not delete machines that Karpenter or others created, does not empty a cluster that is replaced, and does not
     work in programs in other languages than Python, since dynamic resources run in the program's language. To switch it
@@ -78,7 +78,7 @@ class ClusterCleanup(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(
                 parent=self,
-                # Its deletion takes load balancers and volumes away from a running cluster.
+                # Its deletion removes load balancers and volumes from a running cluster.
                 protect=args["deletion_protection"],
                 additional_secret_outputs=["kubeconfig"],
             ),
@@ -94,7 +94,7 @@ class ClusterNotEmptyError(Exception):
 
 
 class _Provider(dynamic.ResourceProvider):
-    """Does nothing until the delete. State has a reference to this class, so a destroy runs the code of today."""
+    """Does nothing until the delete. The state has a reference to this class, so a destroy runs the current code."""
 
     serialize_as_secret_always = False  # the reference is not secret
 
@@ -113,12 +113,12 @@ class _Provider(dynamic.ResourceProvider):
         if not _props.get("enabled", True):
             return
         if os.environ.get(SKIP):
-            _report(f"{SKIP} is set: load balancers and volumes that Kubernetes created are left alone")
+            _report(f"{SKIP} is set: load balancers and volumes that Kubernetes created are not deleted")
             return
         try:
             _empty(_props["kubeconfig"], 60 * _props["minutes"], _props.get("network_drivers") or [])
         except ClusterNotEmptyError:
-            # The host of dynamic providers shows every exception with its traceback, which is of no use here.
+            # The host of dynamic providers shows every exception with its traceback, which does not help the user here.
             sys.tracebacklimit = 0
             raise
 
@@ -136,7 +136,7 @@ def _empty(kubeconfig: str, seconds: float, network_drivers: list[str]) -> None:
             cluster_contents.empty(cluster_api.Api(kubeconfig), _report, seconds, network_drivers)
         except cluster_api.Unreachable as error:
             _report(
-                f"warning: the cluster's API server cannot be reached ({error}), so its contents are left alone. If "
+                f"warning: the cluster's API server cannot be reached ({error}), so its contents are not deleted. If "
                 "the cluster still exists, its load balancers and volumes may outlive it: look for them in the cloud"
             )
         except cluster_api.Refused as error:
@@ -167,7 +167,7 @@ def _empty(kubeconfig: str, seconds: float, network_drivers: list[str]) -> None:
 
 
 def _advice(first: str) -> str:
-    return f"{first} and run `pulumi destroy` again; or leave them alone: {SKIP}=1 pulumi destroy"
+    return f"{first} and run `pulumi destroy` again; or skip this step: {SKIP}=1 pulumi destroy"
 
 
 def _report(text: str) -> None:

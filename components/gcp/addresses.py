@@ -1,9 +1,9 @@
 """The addresses of a GKE cluster: the sizes of its ranges, and whether the node pools at their maximum fit into them.
 
-Nothing here asks Google. The worst case counts: every group (rung) of every pool at `max`, with the nodes that an
-upgrade adds. Each node takes one address of the subnetwork and a block of the range for pods, whatever runs on it. Not
-counted are internal load balancers, and the separate VPCs of GPUDirect's interfaces.
-Sources: GKE's "About flexible Pod CIDR" (blocks of nodes) and "VPC-native clusters" (sizes of ranges).
+This module does not call Google. It assumes the worst case: every group (rung) of every pool at `max`, with the nodes
+that an upgrade adds. Each node takes one address of the subnetwork and a block of the range for pods, even without
+pods. Not counted are internal load balancers, and the separate VPCs of GPUDirect's interfaces. Sources: GKE's "About
+flexible Pod CIDR" (blocks of nodes) and "VPC-native clusters" (sizes of ranges).
 """
 
 import contextlib
@@ -26,13 +26,14 @@ SERVICES_PREFIXES = (16, 27)
 _KEPT = 4
 _CONTROL_PLANE = 1
 
-# Ranges for pods if another range overlaps the default one: the first that is free. None overlaps the other defaults.
+# Candidates for the pods' range if another range overlaps the default one; the first free one is used. None overlaps
+# the other defaults.
 _OTHER_PODS = ("10.128.0.0/13", "100.64.0.0/14")
 # Further ranges (RFC 6598: not routed anywhere else).
 _ELSEWHERE = "100.64.0.0/10"
 
 Needs = Sequence[tuple[int, int]]
-"""What takes blocks of a range: (number of nodes, pods on each)."""
+"""Users of a range: (number of nodes, pods on each)."""
 
 # VPC, "Prohibited IPv4 subnet ranges".
 _PROHIBITED = {
@@ -76,7 +77,7 @@ def nodes(found: Mapping[str, GkePool]) -> int:
 
 
 def _group(made: GkePool) -> int:
-    """Nodes of one group. Flex-start nodes are never upgraded in place; to count them in the same way does no harm."""
+    """Nodes of one group. Flex-start nodes are never upgraded in place; counting them in the same way is harmless."""
     upgrade = made.upgrade
     if upgrade["strategy"] == "blue_green":
         return 2 * made.pool.max
@@ -93,7 +94,7 @@ def needs(found: Mapping[str, GkePool], pods_per_node: int) -> dict[str, list[tu
 
 
 def free_pods(usual: str, taken: Sequence[str] = ()) -> str:
-    """The range for pods of an environment that names none: the usual one, or another one if it is `taken`. It does not
+    """The range for pods of an environment that names none: the default, or another one if that is `taken`. It does not
     depend on the pools: a range in use can neither move nor grow, and a change of `max` must not require another
     range."""
     free = (each for each in (usual, *_OTHER_PODS) if not any(_touches(each, other) for other in taken))
@@ -165,7 +166,7 @@ def _fix(cidr: str, pods_cidr: str, services_cidr: str, wanted: Needs, name: str
     fewer = 1 << (share.bit_length() - 2) if share > 1 else 0
     if PODS_PER_NODE_RANGE[0] <= fewer < most:
         ways.append(f"`pods_per_node: {fewer}` before the cluster is created")
-    in_use = "where the range is in use: a new pool whose `pods_range` is a further range of the network"
+    in_use = "if the range is in use: a new pool whose `pods_range` is a further range of the network"
     return ", or ".join([*ways, in_use, "lower `max`"])
 
 

@@ -1,7 +1,7 @@
 """Cloud Storage buckets as volumes, by Cloud Storage FUSE: pods read data sets and write checkpoints in place.
 
-Not here: the buckets themselves, with their policies, keys and lifecycles. Nothing here creates, changes or deletes
-one; only the rights of the pods that mount it are added. A bucket needs uniform bucket-level access.
+Not included: the buckets themselves, with their policies, keys and lifecycles. This module does not create, change or
+delete a bucket; it only adds the permissions of the pods that mount it. A bucket needs uniform bucket-level access.
 Sources: gcs-fuse-csi-driver (2026-08), docs; IAM's "Attribute reference for IAM Conditions".
 """
 
@@ -19,7 +19,7 @@ from ..storage_classes import BLOCK, BLOCK_FAST, SHARED
 from . import bucket_names, filestore, identity
 
 STORAGE_CLASS = "gcs"
-"""The class that claims name. No StorageClass object has that name: nothing is provisioned."""
+"""The class in claims for these volumes. There is no StorageClass object of that name, so nothing is provisioned."""
 
 READ_ROLE = "roles/storage.objectViewer"
 WRITE_ROLE = "roles/storage.objectUser"
@@ -83,15 +83,15 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
 
 
 class GcsBuckets(pulumi.ComponentResource):
-    """A PersistentVolume for each bucket, and the rights of the pods that use it. When its claim is deleted, the volume
-    and the data stay.
+    """A PersistentVolume for each bucket, and the permissions of the pods that use it. When its claim is deleted, the
+    volume and the data are kept.
 
     Only the claim of the volume's `namespace` and `claim` gets the volume. It names the volume and the class `gcs`, and
     asks for ReadOnlyMany, or for ReadWriteMany where the volume is writable. For a second claim, name the bucket twice.
-    Pods (in a Job, its pod template) have the annotation `gke-gcsfuse/volumes: "true"`, by which GKE adds the FUSE
-    sidecar, and run on nodes with the GKE metadata server, which every pool of gpuyard has. The rights are those of the
-    pods: whatever runs in the namespace can also use the bucket without the volume. Cloud Storage FUSE is not a
-    complete file system: it has no locks, and when two pods write a file, the last write wins.
+    Pods (in a Job, its pod template) have the annotation `gke-gcsfuse/volumes: "true"`, with which GKE adds the FUSE
+    sidecar, and run on nodes with the GKE metadata server, which every pool of gpuyard has. The permissions belong to
+    the pods: everything that runs in the namespace can also use the bucket without the volume. Cloud Storage FUSE is
+    not a complete file system: it has no locks, and when two pods write a file, the last write wins.
 
     Takes the providers `gcp` and `kubernetes`.
     """
@@ -144,7 +144,7 @@ class GcsBuckets(pulumi.ComponentResource):
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=STORAGE_CLASS,
                 mount_options=options,
-                # Otherwise the first claim of any namespace takes it.
+                # Otherwise the first claim of any namespace would get it.
                 claim_ref=volumes.reserved(bucket.get("claim", volume), namespace),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="gcsfuse.csi.storage.gke.io",

@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..pools import Rung
 from .pool_spec import GkePool
 
-# How long a node may run, in seconds (autoscaler, pkg/autoprovisioning/injection.go).
+# Range of a node's maximum run time, in seconds (autoscaler, pkg/autoprovisioning/injection.go).
 FLEX_RUN = (600, 604800)
 RUN = (30, 10368000)
 GRACES = (0, 30, 120)
@@ -29,7 +29,7 @@ _PROJECT = r"([a-z][-a-z0-9.]*:)?[a-z][-a-z0-9]{4,28}[a-z0-9]"
 
 def problems(made: GkePool, zones: list[str], version: str) -> Iterator[Problem]:
     """What is wrong with how a pool is bought and placed. `zones`: the network's; `version`: the cluster's minor."""
-    yield from _sold(made)
+    yield from _unavailable(made)
     yield from _flex(made)
     yield from _queued(made)
     yield from _reservation(made, zones)
@@ -49,11 +49,11 @@ def reservation_values(rung: Rung, made: GkePool) -> list[str]:
     return [f"{owner}{found['name']}{block}"]
 
 
-def _sold(made: GkePool) -> Iterator[Problem]:
+def _unavailable(made: GkePool) -> Iterator[Problem]:
     machine, ladder = made.machine, list(made.pool.capacity)
     flex = machine.flex and (bool(made.pool.gpus) or not machine.name.startswith("n1-"))
-    for kind, sold in (("on_demand", machine.on_demand), ("flex", flex)):
-        if kind in ladder and not sold:
+    for kind, available in (("on_demand", machine.on_demand), ("flex", flex)):
+        if kind in ladder and not available:
             kinds = {"reserved": True, "flex": flex, "spot": machine.spot, "on_demand": machine.on_demand}
             others = [rung for rung, there in kinds.items() if there]
             why = "flex-start is for machines with GPUs and H4D" if kind == "flex" else "Google does not offer it"
@@ -69,12 +69,13 @@ def _flex(made: GkePool) -> Iterator[Problem]:
         return
     if made.pool.min and made.pool.capacity[-1] == "flex":
         yield Problem(
-            "min", made.spec["min"], "flex-start nodes wait for capacity and end after seven days: none is permanent",
+            "min", made.spec["min"],
+            "flex-start nodes wait for capacity and end after seven days, so none is permanent",
             "0, or a last rung that keeps its nodes", "write 0, or put on_demand at the end of `capacity`",
         )  # fmt: skip
     if made.spec.get("node_repair"):
         yield Problem(
-            "node_repair", True, "flex-start nodes are never repaired", "nothing, or false",
+            "node_repair", True, "flex-start nodes are never repaired", "false, or no value",
             "remove it: the other rungs are repaired by default",
         )  # fmt: skip
 
@@ -175,7 +176,7 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
         )  # fmt: skip
     if policy is not None and not pool.placement:
         yield Problem(
-            "placement_policy", policy, "only compactly placed nodes use it", "together with `placement: true`",
+            "placement_policy", policy, "only nodes with compact placement use it", "together with `placement: true`",
             "write `placement: true`, or remove it",
         )  # fmt: skip
     if asked and pool.capacity == ("reserved",) and policy is None:

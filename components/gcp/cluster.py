@@ -45,7 +45,7 @@ class GkeClusterArgs(TypedDict):
     """Region of the cluster (three control planes), or one of its zones (one control plane, which is not available
     during upgrades)."""
     zones: list[str]
-    """Zones in which nodes may be."""
+    """Zones in which nodes may run."""
     network_id: pulumi.Input[str]
     """Id of the VPC."""
     subnetwork_id: pulumi.Input[str]
@@ -64,11 +64,11 @@ class GkeClusterArgs(TypedDict):
     """Networks in CIDR notation that reach the API endpoint from the internet. Default: none; the endpoint is
     private."""
     private_access_cidrs: NotRequired[list[str]]
-    """Networks in CIDR notation that reach the private endpoint from the VPC and from what is connected to it, in
-    addition to the cluster's own nodes and pods. Default: none."""
+    """Networks in CIDR notation, in the VPC or connected to it, that reach the private endpoint in addition to the
+    cluster's own nodes and pods. Default: none."""
     dns_endpoint: NotRequired[bool]
-    """Whether everyone with a permission in IAM reaches the API by its DNS name, from anywhere including the internet.
-    The kubeconfig then uses this endpoint. Default: `false`."""
+    """Whether every identity with IAM permission reaches the API by its DNS name, from anywhere, including the
+    internet. The kubeconfig then uses this endpoint. Default: `false`."""
     release_channel: NotRequired[str]
     """Release channel: RAPID, REGULAR, STABLE or EXTENDED. Default: `REGULAR`."""
     maintenance: NotRequired[Maintenance]
@@ -100,12 +100,12 @@ class GkeClusterArgs(TypedDict):
     binary_authorization: NotRequired[bool]
     """Whether only images that the project's policy allows may run. Default: `false`."""
     groups_domain: NotRequired[str]
-    """Domain of the Google Workspace, such as example.com: RBAC accepts the Google groups within
+    """Domain of the Google Workspace, such as example.com: RBAC accepts the Google groups in
     gke-security-groups@DOMAIN. Default: none."""
     deletion_protection: NotRequired[bool]
     """Whether GKE's provider and Pulumi refuse to delete the cluster. Default: `true`."""
     impersonate_service_account: NotRequired[str]
-    """Service account that the kubeconfig logs in as, where the provider does. Default: the account that gcloud is
+    """Service account as which the kubeconfig logs in, like the provider. Default: the account that gcloud is
     logged in as."""
     services: NotRequired[pulumi.Input[list[str]]]
     """Names of the project's APIs, as an output of the component that enables them: accounts, roles and keys wait for
@@ -166,12 +166,12 @@ def _version_problems(version: str, channel: str) -> Iterator[Problem]:
 
 
 def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
-    """What works but is rarely intended. `today`: in UTC, as GKE counts."""
+    """Warnings about settings that work but are rarely intended. `today`: in UTC, as GKE counts."""
     ways = ("public_access_cidrs", "private_access_cidrs", "dns_endpoint")
     if not any(args.get(way) for way in ways):
         yield (
-            "public_access_cidrs: only the cluster's own nodes and pods reach the API endpoint, and this program does "
-            "only if it runs there; name networks here or in `private_access_cidrs`, or set `dns_endpoint`"
+            "public_access_cidrs: only the cluster's own nodes and pods reach the API endpoint, and this program "
+            "must run there; name networks here or in `private_access_cidrs`, or set `dns_endpoint`"
         )
     if not args["managed_dcgm"]:
         yield (
@@ -179,7 +179,7 @@ def warnings(args: GkeClusterArgs, today: date) -> Iterator[str]:
             "(exactly one: two of them count every GPU twice), or remove the line"
         )
     channel = args["release_channel"]
-    yield from (f"maintenance.{said}" for said in maintenance.warnings(args["maintenance"], today, channel))
+    yield from (f"maintenance.{message}" for message in maintenance.warnings(args["maintenance"], today, channel))
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -294,7 +294,7 @@ class GkeCluster(pulumi.ComponentResource):
                     gcfs_config=gcp.container.ClusterNodePoolDefaultsNodeConfigDefaultsGcfsConfigArgs(
                         enabled=streaming
                     ),
-                    # The port shows the names and logs of all pods to everyone who reaches a node.
+                    # The port exposes the names and logs of all pods to everything that can reach a node.
                     insecure_kubelet_readonly_port_enabled="FALSE",
                 )
             ),

@@ -23,11 +23,11 @@ class GkeComputeClassArgs(TypedDict):
 class GkeComputeClass(pulumi.ComponentResource):
     """The order in which GKE's autoscaler tries node pools. The name of the resource is the name of the class.
 
-    Takes the provider `kubernetes`. Without a class the autoscaler takes the pool that it estimates to be the cheapest,
-    and flex-start has no price of its own. The class creates no pools (no auto-creation), moves no running pod (no
-    active migration), and adds no other node when no pool has room. It orders new nodes only: a free node of a lower
-    rung is filled first. GKE's autoscaler installs the CustomResourceDefinition some minutes after the cluster is
-    ready; an earlier `up` fails with an error that says so, and the next one continues.
+    Takes the provider `kubernetes`. Without a class, the autoscaler uses the pool that it estimates to be the cheapest,
+    and its estimate has no separate price for flex-start. The class creates no pools (no auto-creation), moves no
+    running pod (no active migration), and adds no other node when no pool has room. It orders new nodes only: a free
+    node of a lower rung is filled first. GKE's autoscaler installs the CustomResourceDefinition some minutes after the
+    cluster is ready; an earlier `up` fails with an error that says so, and the next one continues.
 
     Pods select the pools by `nodeSelector: {cloud.google.com/compute-class: NAME}`, to which GKE adds the toleration,
     or by any other label of the pools together with a toleration of that key.

@@ -1,7 +1,7 @@
 """Endpoints of a GKE cluster's API server: which networks may reach it, and the kubeconfig that uses it.
 
 There are three, which can be combined: the private endpoint inside the VPC (always), the public one for named networks,
-and the DNS endpoint, which everyone with a permission in IAM reaches from anywhere, without a list of networks.
+and the DNS endpoint, which every identity with IAM permission reaches from anywhere, without a list of networks.
 """
 
 import json
@@ -36,7 +36,7 @@ def problems(public: list[str], private: list[str]) -> Iterator[Problem]:
         if not wrong and checks.public(cidr):
             yield Problem(
                 f"private_access_cidrs[{index}]", cidr, "public addresses: they cannot reach the private endpoint",
-                "networks of the VPC and of what is connected to it, such as 10.20.0.0/16",
+                "networks of the VPC or connected to it, such as 10.20.0.0/16",
                 "write it under `public_access_cidrs`, which opens the public endpoint",
             )  # fmt: skip
     if len(public) + len(private) > _MOST_NETWORKS:

@@ -1,4 +1,4 @@
-"""An existing VPC, of this project or shared by another one: it is read and never changed."""
+"""An existing VPC, of this project or shared by another one. It is read and never changed."""
 
 import re
 from collections.abc import Iterator, Sequence

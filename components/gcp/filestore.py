@@ -1,8 +1,8 @@
 """Filestore: one file system that all pods of a cluster can share.
 
-Not here: an instance for each claim, which the storage class `shared` creates; backups; NFS 4.1 with Kerberos; Managed
-Lustre.
-Sources: Filestore's "Service tiers" and "Networking"; gcp-filestore-csi-driver, docs/kubernetes/pre-provisioned-pv.md.
+Not included: an instance for each claim, which the storage class `shared` creates; backups; NFS 4.1 with Kerberos;
+Managed Lustre. Sources: Filestore's "Service tiers" and "Networking"; gcp-filestore-csi-driver,
+docs/kubernetes/pre-provisioned-pv.md.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ from ..checks import Problem
 from . import identity, labels, places
 
 VOLUME = "filestore"
-"""Name of the volume, and the class that claims name. No StorageClass object has that name: nothing is provisioned."""
+"""Name of the volume, and the class in claims for it. There is no StorageClass object of that name, so nothing is
+provisioned."""
 
 # Filestore allows letters, digits and '_', up to 16.
 _SHARE = "data"
@@ -138,7 +139,7 @@ def _places(args: FilestoreArgs) -> Iterator[Problem]:
 
 
 class Filestore(pulumi.ComponentResource):
-    """A Filestore instance, and the PersistentVolume `filestore` with the whole of it.
+    """A Filestore instance, and the PersistentVolume `filestore` for all of it.
 
     Only the claim of `namespace` and `claim` gets the volume. It names the volume and the class `filestore`, and asks
     for ReadWriteMany and up to the whole size. For a second claim, create a PersistentVolume of another name from the
@@ -207,7 +208,7 @@ class Filestore(pulumi.ComponentResource):
                 access_modes=["ReadWriteMany"],
                 persistent_volume_reclaim_policy="Retain",
                 storage_class_name=VOLUME,
-                # Otherwise the first claim of any namespace takes it.
+                # Otherwise the first claim of any namespace would get it.
                 claim_ref=volumes.reserved(args["claim"], args["namespace"]),
                 csi=k8s.core.v1.CSIPersistentVolumeSourceArgs(
                     driver="filestore.csi.storage.gke.io",

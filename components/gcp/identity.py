@@ -1,10 +1,9 @@
-"""Rights of workloads in Google Cloud: roles for a Kubernetes service account itself, by Workload Identity Federation.
-It needs no key, no Google service account in between, and no annotation.
+"""Permissions of workloads in Google Cloud: roles for the Kubernetes service account itself, by Workload Identity
+Federation. It needs no key, no Google service account in between, and no annotation.
 
 A project has one identity pool, PROJECT.svc.id.goog, for all its clusters: a service account of the same name in the
-same namespace of another cluster of the project is the same principal. Put clusters that must not share rights into
-separate projects.
-Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal identifiers".
+same namespace of another cluster of the project is the same principal. Put clusters that must not share permissions
+into separate projects. Source: GKE's "About Workload Identity Federation for GKE" and IAM's "Principal identifiers".
 """
 
 import re
@@ -34,7 +33,7 @@ class WorkloadIdentityArgs(TypedDict):
     namespace: str
     """Kubernetes namespace of the service account."""
     service_account: str
-    """Name of the Kubernetes service account. Only pods that run as it have the rights."""
+    """Name of the Kubernetes service account. Only pods that run as it have the permissions."""
     roles: NotRequired[list[str]]
     """Roles on the project, such as roles/pubsub.subscriber. Default: none."""
     bucket_roles: NotRequired[dict[str, list[str]]]
@@ -62,14 +61,14 @@ def project_problems(path: str, project: str) -> Iterator[Problem]:
 
 
 def namespace_problems(path: str, namespace: str) -> Iterator[Problem]:
-    """`namespace` is not a name that Kubernetes takes."""
+    """`namespace` is not a valid name in Kubernetes."""
     if not namespace:
         yield Problem(path, namespace, "not the name of a Kubernetes namespace", "a name", "name the namespace")
     yield from checks.namespace(path, namespace)
 
 
 def account_problems(path: str, account: str) -> Iterator[Problem]:
-    """`account` is not a name that Kubernetes takes."""
+    """`account` is not a valid name in Kubernetes."""
     if not checks.OBJECT_NAME.fullmatch(account):
         yield Problem(
             path, account, "not a valid name of a Kubernetes service account",
@@ -111,8 +110,8 @@ def pool(project: str) -> str:
 def project_number(
     project: pulumi.Input[str], after: pulumi.Input[str], opts: pulumi.InvokeOutputOptions | None = None
 ) -> pulumi.Output[str]:
-    """The project's number, which is part of its principals' names. It is looked up once `after` is known, which is
-    something that needs the project's APIs: a preview before they are enabled asks nothing."""
+    """The project's number, which is part of its principals' names. It is looked up only when `after` is known, an
+    output that needs the project's APIs. So a preview before they are enabled makes no lookup."""
     waited = pulumi.Output.all(project, after).apply(lambda values: values[0])
     return gcp.organizations.get_project_output(project_id=waited, opts=opts).number
 
@@ -165,11 +164,10 @@ def namespace_principals(number: pulumi.Input[str], project: str, namespace: str
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """Roles for one Kubernetes service account. It needs no keys, no Google service account and no rights of the node.
-
-    Does not: create the Kubernetes service account or any role; work on a bucket without uniform bucket-level access.
-    Workloads that use the rights should `depends_on` the component, so that they never start without them (IAM may
-    still take some minutes to apply a role).
+    """Roles for one Kubernetes service account. It needs no keys, no Google service account and no permissions of the
+    node. It does not create the Kubernetes service account or any role, and does not work for a bucket without uniform
+    bucket-level access. Workloads that use the permissions should `depends_on` the component, so that they never start
+    without them (IAM may still take some minutes to apply a role).
     """
 
     principal: pulumi.Output[str]

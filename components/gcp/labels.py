@@ -1,4 +1,4 @@
-"""Labels of Google Cloud: what a component's `tags` become here. They allow less than AWS's tags."""
+"""Labels of Google Cloud, which a component's `tags` become here. Their rules are stricter than those of AWS's tags."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,10 +6,10 @@ from typing import Any
 
 from ..checks import Problem
 
-# Compute Engine, "Labels": requirements. Google also takes letters of other alphabets; these are left out.
+# Compute Engine, "Labels": requirements. Google also accepts letters of other alphabets; gpuyard does not.
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE = re.compile(r"[a-z0-9_-]{0,63}")
-# A machine takes 64. GKE sets some fifteen (goog-gke-…, goog-k8s-…), and gpuyard sets its own.
+# A machine can have 64. GKE sets some fifteen (goog-gke-…, goog-k8s-…), and gpuyard sets its own.
 _MOST = 48
 _GOOGLES = "goog"
 _OWN = frozenset({"gpuyard-stack", "gpuyard-pool"})
@@ -48,11 +48,11 @@ def problems(labels: Mapping[str, str]) -> Iterator[Problem]:
             )  # fmt: skip
     if len(labels) > _MOST:
         yield Problem(
-            "tags", len(labels), "more labels than Google takes", f"up to {_MOST}, in addition to Google's own",
+            "tags", len(labels), "more labels than Google accepts", f"up to {_MOST}, in addition to Google's own",
             "remove some",
         )  # fmt: skip
 
 
 def _near(text: str) -> str:
-    """The text with only the letters and digits that Google takes."""
+    """The text reduced to the letters and digits that Google accepts."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:63] or "another"

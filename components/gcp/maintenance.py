@@ -1,9 +1,9 @@
-"""Maintenance of a GKE cluster: weekly windows, and exclusions in which GKE upgrades nothing, or not everything.
+"""Maintenance of a GKE cluster: weekly windows, and exclusions that prevent all or some upgrades.
 
 Google upgrades clusters automatically: the control plane and, in a release channel, the nodes, each of which is drained
 and recreated. A training run of weeks does not survive that, so by default only the control plane's patches are
-applied. A minor version is applied when `version` is raised, and nodes are upgraded while `hold` is loosened (or with
-`gcloud container clusters upgrade --node-pool`). Both happen anyway when the version's support ends.
+applied. A minor version is applied when `version` is raised, and nodes are upgraded while `hold` is `minor` or
+`nothing` (or with `gcloud container clusters upgrade --node-pool`). Both happen anyway when the version's support ends.
 Sources: GKE's "Maintenance windows and exclusions"; for the limits of exclusions google/skills, gke-upgrades (2026-08).
 """
 
@@ -46,7 +46,7 @@ _DAY = re.compile(r"20\d\d-\d\d-\d\d")
 
 
 class MaintenanceExclusion(TypedDict):
-    """A maintenance exclusion: days on which GKE upgrades nothing, or not everything."""
+    """A maintenance exclusion: days on which GKE makes no upgrades, or only some."""
 
     first: str
     """First day, in UTC, as YYYY-MM-DD."""
@@ -160,9 +160,9 @@ def _gap_problems(exclusions: dict[str, MaintenanceExclusion]) -> Iterator[Probl
         since = [last - timedelta(days=n) for n in range(_SPAN)]
         if last - first < _LONGEST and sum(day not in days for day in since) < _FREE:
             yield Problem(
-                f"exclusions.{name}", f"{first} to {last}", "leaves GKE less than 48 hours in the 92 days up to its "
-                "end", "two days without an exclusion in every 92 days", "move it, shorten one, or write "
-                "`scope: nodes`",
+                f"exclusions.{name}", f"{first} to {last}",
+                "leaves GKE less than 48 hours for upgrades in the 92 days before its end",
+                "two days without an exclusion in every 92 days", "move it, shorten one, or write `scope: nodes`",
             )  # fmt: skip
             return
 

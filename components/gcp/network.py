@@ -1,6 +1,6 @@
 """The VPC of a GKE cluster: one subnetwork with ranges for nodes, pods and services, NAT, and optionally flow logs.
 
-No firewall rule is created: GKE writes those that its nodes, pods and load balancers need, and deletes them with the
+No firewall rule is created: GKE creates those that its nodes, pods and load balancers need, and deletes them with the
 cluster. No port is opened for webhooks (9443 of Kueue, KubeRay and others) either. The rule that is often copied for
 them is for control planes that are peered with the VPC (until GKE 1.28), whose range it names. Current control planes
 are connected by Private Service Connect and have no range in the VPC: they call webhooks through the konnectivity
@@ -38,10 +38,11 @@ class GcpNetworkArgs(TypedDict):
 
     region: str
     """Region of the subnetwork, such as us-central1."""
-    cidr: str
-    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place."""
     zones: list[str]
     """Zones of the region for the node pools. AI zones (us-central1-ai1a) are for the GPU pools that name them."""
+    cidr: NotRequired[str]
+    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place. Default:
+    `10.0.0.0/16`."""
     pods_cidr: NotRequired[str]
     """Secondary range for pods, /9 to /24. It can neither move nor grow. GKE gives each node twice as many addresses as
     pods, rounded up to a power of two: 256 for 110 pods. Default: `10.64.0.0/14`."""
@@ -102,7 +103,7 @@ def problems(args: GcpNetworkArgs) -> Iterator[Problem]:
 
 
 def warnings(args: GcpNetworkArgs) -> Iterator[str]:
-    """What works but is rarely intended."""
+    """Warnings about settings that work but are rarely intended."""
     if args["nat"] == "none":
         yield (
             "nat: nodes reach Google's APIs and registries (pkg.dev, gcr.io) and nothing else; images of other "
@@ -113,8 +114,9 @@ def warnings(args: GcpNetworkArgs) -> Iterator[str]:
 class GcpNetwork(pulumi.ComponentResource):
     """A VPC with one subnetwork, Private Google Access, and Cloud NAT for nodes without public addresses.
 
-    Does not: adopt an existing network or a shared VPC (`GcpExistingNetwork`), open any firewall port, or set labels
-    (Google's networks have none). Node pools should `depends_on` the whole component: nodes need a way out.
+    It does not adopt an existing network or a shared VPC (`GcpExistingNetwork`), open a firewall port, or set labels
+    (Google's networks have none). Node pools should `depends_on` the whole component, because nodes need the route to
+    the internet.
     """
 
     network_id: pulumi.Output[str]
@@ -138,7 +140,7 @@ class GcpNetwork(pulumi.ComponentResource):
         super().__init__("gpuyard:index:GcpNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         further = args.get("further_pods_cidrs", {})
-        # To replace a VPC is to replace the environment: nothing in it can move.
+        # Replacing a VPC would replace the whole environment, because its resources cannot move.
         kept = pulumi.ResourceOptions(parent=self, protect=args["deletion_protection"])
         self.resource = gcp.compute.Network(
             f"{name}-vpc", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=kept
@@ -182,7 +184,7 @@ class GcpNetwork(pulumi.ComponentResource):
                 enable_endpoint_independent_mapping=False,
                 min_ports_per_vm=least,
                 max_ports_per_vm=most,
-                # Only connections that got no port; a log of all of them is not worth its price.
+                # Only connections that got no port; a log of all connections costs too much.
                 log_config=gcp.compute.RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
                 opts=child,
             )

@@ -6,7 +6,7 @@ import pulumi_gcp as gcp
 from .. import naming
 
 # What nodes may do: write logs and metrics (Google's own role for their accounts), pull private images of the project,
-# and for image streaming use the project's quota. Pods get their rights by Workload Identity.
+# and for image streaming use the project's quota. Pods get their permissions by Workload Identity.
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 PULL_ROLE = "roles/artifactregistry.reader"
 STREAM_ROLE = "roles/serviceusage.serviceUsageConsumer"

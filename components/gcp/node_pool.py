@@ -95,13 +95,13 @@ def problems(name: str, args: GkeNodePoolArgs) -> Iterator[Problem]:
 
 
 class GkeNodePool(pulumi.ComponentResource):
-    """Equal nodes that GKE's autoscaler may scale between `min` and `max`, from zero as well.
+    """Equal nodes that GKE's autoscaler scales between `min` and `max`, also from zero.
 
     The name of the resource is the name of the pool; its node pools are named after it and their rung. The autoscaler
     owns their sizes. What cannot change in place (accelerators, spot, local SSDs) creates a new node pool before the
     old one is deleted: names have a suffix. On the rung `reserved` the old one is deleted first. A GPU pool should
-    depend on a pool without GPUs: GKE adds its own taint only if one exists, and its system pods need nodes. Does not
-    put the rungs in order: see `GkeComputeClass`.
+    depend on a pool without GPUs: GKE adds its own taint only if one exists, and its system pods need nodes. It does
+    not put the rungs in order: see `GkeComputeClass`.
     """
 
     node_pool_names: pulumi.Output[list[str]]
@@ -114,9 +114,11 @@ class GkeNodePool(pulumi.ComponentResource):
         )  # fmt: skip
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
-        self.node_pools = [self._pool(rung, gke, args) for rung in gke.pool.rungs]
-        """The node pools, best rung first."""
-        self.node_pool_names = pulumi.Output.all(*[each.name for each in self.node_pools])
+        self.node_pools: dict[str, gcp.container.NodePool] = {
+            rung.name: self._pool(rung, gke, args) for rung in gke.pool.rungs
+        }
+        """The node pools by logical name (pool and rung), best rung first."""
+        self.node_pool_names = pulumi.Output.all(*[each.name for each in self.node_pools.values()])
         self.register_outputs({"nodePoolNames": self.node_pool_names})
 
     def _pool(self, rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.container.NodePool:
@@ -240,7 +242,7 @@ def _node_config(rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.contain
         gvnic=gcp.container.NodePoolNodeConfigGvnicArgs(enabled=True),
         gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=spec["image_streaming"]),
         kubelet_config=gcp.container.NodePoolNodeConfigKubeletConfigArgs(
-            # The port shows everyone on the network what runs on the node.
+            # The port exposes to the whole network what runs on the node.
             insecure_kubelet_readonly_port_enabled="FALSE",
             # CPU limits are enforced. If omitted, some providers sent `false` (terraform-provider-google#15767).
             cpu_cfs_quota=True,

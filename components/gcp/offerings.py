@@ -1,9 +1,9 @@
 """What Google offers in the location of an environment: machine types in the zones of its pools, Kubernetes versions.
 It is asked at preview, before anything is created.
 
-Not here: the capacity of the moment, which only Compute Engine knows, and quotas. In which zones GPUs can be attached
-to N1 machines cannot be asked, since the provider has no data source for it: the list in `places` has them. The list
-also answers while a project's APIs are not enabled.
+Not included: current capacity, which only Compute Engine knows, and quotas. The provider has no data source for the
+zones in which GPUs can be attached to N1 machines, so these are in the list in `places`. The list is also used while a
+project's APIs are not enabled.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _UNKNOWN = ("Unknown zone", "notFound", "was not found")
 
 
 class NotEnabled(Exception):
-    """The project's APIs are not enabled yet, so nothing can be asked."""
+    """The project's APIs are not enabled yet, so lookups fail."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def version_problems(version: str, channel: str, location: str, offerings: Offer
 
 
 def warnings(version: str, location: str, offerings: Offerings) -> Iterator[str]:
-    """What works for an existing cluster only."""
+    """Warnings about a version that only an existing cluster can have."""
     if offerings.minors and all(_order(version) < _order(minor) for minor in offerings.minors):
         oldest = min(offerings.minors, key=_order)
         yield (

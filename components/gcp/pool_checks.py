@@ -1,4 +1,4 @@
-"""What Google refuses of a pool on GKE, seen without asking it; the pool itself is in `pool_spec.py`."""
+"""Problems and warnings of a pool on GKE, checked without calling Google. The pool itself is in `pool_spec.py`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,22 +10,23 @@ from . import capacity, gpu_sharing, node_settings, places, system_keys, upgrade
 from .pool_spec import GkeNodePoolSpec, GkePool, resolve, resolve_all
 
 PODS_PER_NODE_RANGE = (8, 256)
-# Pulumi's auto-name adds a hyphen and seven digits, so that a pool's replacement exists before the pool goes.
+# Pulumi's auto-name adds a hyphen and seven digits, so that a replacement can exist before the old pool is deleted.
 _NAME_LIMIT = naming.GKE_NAME_LIMIT - 8
-# GKE's built-in ComputeClasses (autopilot, autopilot-spot, …), and the one that is every pod's when it exists.
+# GKE's built-in ComputeClasses (autopilot, autopilot-spot, …), and the name of the class that applies to every pod if
+# it exists.
 _CLASSES_OF_GKE = re.compile(r"default|autopilot.*")
-# GKE's device plugin runs on no node with this label, whatever its value, and the pod of the plugin is what installs
-# the driver, too (NVIDIA/aicr#2047).
+# GKE's device plugin does not run on a node with this label, with any value. The plugin's pod also installs the driver
+# (NVIDIA/aicr#2047).
 NO_PLUGIN_LABEL = "gke-no-default-nvidia-gpu-device-plugin"
 # A3 High started with COS 121 and older only, which Kubernetes up to 1.34 has (cluster-toolkit#5673, 2026-05).
 _OLD_IMAGE_ONLY = ("a3-highgpu-8g",)
 _OLD_IMAGE_UNTIL = (1, 34)
-# What the API takes: keys and values of a node config's labels together (container.v1, NodeConfig.labels).
+# The API's limit: keys and values of a node config's labels together (container.v1, NodeConfig.labels).
 _LABELS_LENGTH = 1024
 
 
 def problems(name: str, spec: GkeNodePoolSpec, zones: list[str], version: str = "") -> Iterator[Problem]:
-    """Everything that is wrong with a pool on GKE, seen without asking Google. Paths are relative to the pool;
+    """Everything that is wrong with a pool on GKE, checked without calling Google. Paths are relative to the pool;
     `version` is the cluster's Kubernetes minor, if it is known."""
     spec = arguments.cleaned(GkeNodePoolSpec, spec)
     # A pool that names no zones is in the standard ones.
@@ -54,8 +55,9 @@ def _name(name: str, spec: GkeNodePoolSpec) -> Iterator[Problem]:
         most = _NAME_LIMIT - (len(longest) - len(name))
         yield Problem(
             "", name,
-            f"too long for the node pool {longest}: GKE takes {naming.GKE_NAME_LIMIT} characters, and 8 of them make a "
-            "new pool's name differ from the old one's", f"up to {most} characters with this `capacity`",
+            f"too long for the node pool {longest}: GKE accepts "
+            f"{naming.GKE_NAME_LIMIT} characters, of which 8 are a "
+            "suffix that makes the names of old and new pool differ", f"up to {most} characters with this `capacity`",
             "shorten the pool's name",
         )  # fmt: skip
     if len(spec["capacity"]) > 1 and _CLASSES_OF_GKE.fullmatch(name):
@@ -93,7 +95,7 @@ def _driver(made: GkePool) -> Iterator[Problem]:
     if NO_PLUGIN_LABEL in made.spec.get("labels", {}) and made.pool.gpus and made.driver != "disabled":
         yield Problem(
             f"labels.{NO_PLUGIN_LABEL}", made.spec.get("labels", {})[NO_PLUGIN_LABEL],
-            f"keeps GKE's device plugin away, and with it the driver ({made.driver}) that the plugin's pod installs",
+            f"prevents GKE's device plugin, and with it the driver ({made.driver}) that the plugin's pod installs",
             "together with `driver: disabled`",
             "write `driver: disabled` and install driver and device plugin, or remove the label",
         )  # fmt: skip
@@ -126,20 +128,20 @@ def _disks(made: GkePool) -> Iterator[Problem]:
 
 
 def home_problems(specs: Mapping[str, GkeNodePoolSpec]) -> Iterator[Problem]:
-    """GKE's system pods tolerate no taint of ours and outlive no flex-start node, which lasts seven days at most: one
-    pool without GPUs must hold them. That there is one without GPUs is not asked here."""
+    """GKE's system pods do not tolerate gpuyard's taints, and flex-start nodes end after at most seven days: one pool
+    without GPUs must be able to run these pods. Whether there is a pool without GPUs is not checked here."""
     without = [made.pool for made in resolve_all(specs).values() if not made.pool.gpus]
     if without and not any(_may_hold_system_pods(pool) for pool in without):
         yield Problem(
-            "", [pool.name for pool in without], "GKE's system pods find no node to run on",
+            "", [pool.name for pool in without], "GKE's system pods have no node to run on",
             "a pool without GPUs and without taints, which has one rung and not flex",
             "remove the taints of one of them, or write `capacity: [on_demand]`",
         )  # fmt: skip
 
 
 def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterator[str]:
-    """What works but is seldom meant, and what worked for nobody when it was last looked at. `version`: the cluster's
-    minor, if it is known."""
+    """Settings that are valid but rarely intended, and machine types with a known defect when last checked. `version`:
+    the cluster's minor, if it is known."""
     for name, spec in specs.items():
         minor = versions.minor(version)
         if spec["machine_types"][0] in _OLD_IMAGE_ONLY and minor and minor > _OLD_IMAGE_UNTIL:
@@ -152,8 +154,8 @@ def warnings(specs: Mapping[str, GkeNodePoolSpec], version: str = "") -> Iterato
     ]
     if homes and all(pool.capacity == ("spot",) for pool in homes):
         yield (
-            f"{homes[0].name}.capacity: GKE's system pods, the cluster's DNS among them, have spot nodes only and stop "
-            "whenever Google reclaims those; write on_demand, or add a small pool on demand"
+            f"{homes[0].name}.capacity: GKE's system pods, including the cluster's DNS, have only spot nodes and stop "
+            "when Google reclaims these; write on_demand, or add a small pool on demand"
         )
 
 

@@ -19,7 +19,7 @@ DRANET_LABEL = "cloud.google.com/gke-networking-dra-driver"
 # Series that it knows (GKE, "Allocate network resources by using GKE managed DRANET", 2026-04). The interfaces of A3
 # High, Edge and Mega are reached by multi-networking, which excludes DRANET in the same pool.
 _DRANET_SERIES = ("a3-ultragpu-", "a4-", "a4x-")
-# GKE taints the nodes of a pool with queued provisioning by itself; the label that pods select is ours to set.
+# GKE taints the nodes of a pool with queued provisioning automatically, but does not set a label that pods can select.
 QUEUED_LABEL = "cloud.google.com/gke-queued"
 # Google's blueprints install the newest driver on G4 (cluster-toolkit, examples/gke-g4).
 _LATEST_DRIVER = ("nvidia-rtx-pro-6000",)
@@ -39,7 +39,7 @@ class GkeReservation(TypedDict):
 
 
 class HugePages(TypedDict):
-    """Pages that a node sets aside when it boots; pods request them as `hugepages-2Mi` and `hugepages-1Gi`. Together
+    """Pages that a node reserves when it boots; pods request them as `hugepages-2Mi` and `hugepages-1Gi`. Together
     they take up to 80 % of the memory, on small machines 60 %."""
 
     two_mib: NotRequired[int]
@@ -113,8 +113,8 @@ class GkeNodePoolSpec(NodePoolSpec):
     """Whether nodes of the rung flex are created all at once for a ProvisioningRequest, and for nothing else. Default:
     `false`."""
     max_run_seconds: NotRequired[int]
-    """How long a node lives, in seconds: with the rung flex 600 to 604800, otherwise 30 to 10368000. Default: 604800
-    with flex, otherwise no limit."""
+    """Maximum run time of a node, in seconds: with the rung flex 600 to 604800, otherwise 30 to 10368000. Default:
+    604800 with flex, otherwise no limit."""
     placement_policy: NotRequired[str]
     """Name of a resource policy under which compactly placed nodes are created. Default: none."""
     spot_grace_seconds: NotRequired[int]
@@ -139,7 +139,7 @@ class GkeNodePoolSpec(NodePoolSpec):
     cpu_manager: NotRequired[str]
     """none or static; static gives pods with whole CPUs exclusive use of them. Default: none."""
     secondary_boot_disk: NotRequired[SecondaryBootDisk]
-    """Images or data that are on a node when it boots. Default: none."""
+    """Images or data that a node has when it boots. Default: none."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class GkePool:
 
     @property
     def upgrade(self) -> GkeUpgrade:
-        """How nodes are renewed, every field that its strategy has."""
+        """How nodes are replaced: every field that the strategy has."""
         wanted: GkeUpgrade = arguments.cleaned(GkeUpgrade, self.spec.get("upgrade", {}))
         blue_green: GkeUpgrade = {
             "strategy": "blue_green", "batch_percentage": 10, "batch_soak_seconds": 0, "soak_seconds": 3600
@@ -195,8 +195,8 @@ class GkePool:
         return {**(blue_green if wanted["strategy"] == "blue_green" else surge), **wanted}
 
     def compact(self, rung: Rung) -> bool:
-        """Whether the rung's nodes are placed close together. A reservation has its place already, unless it was made
-        under a policy; flex-start takes place only under a workload policy."""
+        """Whether the rung's nodes are placed close together. The place of a reservation is fixed, unless it was
+        created under a policy; flex-start nodes are placed only under a workload policy."""
         if rung.capacity in ("reserved", "flex"):
             return self.pool.placement and "placement_policy" in self.spec
         return self.pool.placement

@@ -21,7 +21,7 @@ NEW = "new"
 USER = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 _KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _ROTATION = f"{90 * 24 * 3600}s"
-# What was encrypted with a key is lost with it; until then it can be restored.
+# Data that was encrypted with a key is lost with it; until then the key can be restored.
 _UNTIL_DESTROYED = f"{30 * 24 * 3600}s"
 
 

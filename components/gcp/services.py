@@ -54,9 +54,8 @@ def problems(args: GcpServicesArgs) -> Iterator[Problem]:
 
 
 class GcpServices(pulumi.ComponentResource):
-    """Enables APIs of a project, and never disables them: others in the project may use them.
-
-    Does not: enable the Service Usage API, through which this works; new projects have it.
+    """Enables APIs of a project, and never disables them, because others in the project may use them. It does not
+    enable the Service Usage API, which it needs; new projects have it.
     """
 
     services: pulumi.Output[list[str]]

@@ -1,7 +1,7 @@
 """Storage classes on Google Cloud: disks for one pod, and Filestore instances that many pods share.
 
-Not here: one file system for all pods (`Filestore`), buckets as volumes (`GcsBuckets`), and the creation of keys.
-Without a key Google encrypts the disks with its own, and Filestore always does.
+Not included: one file system for all pods (`Filestore`), buckets as volumes (`GcsBuckets`), and the creation of keys.
+Without a key, Google encrypts the disks with its own key; Filestore always uses Google's key.
 """
 
 import json
@@ -40,7 +40,7 @@ class GcpStorageArgs(TypedDict):
     machine_types: NotRequired[list[str]]
     """Machine types of all pools. The volumes are of a kind of disk that each of them takes. Default:
     not known; volumes are persistent disks."""
-    version: NotRequired[str]
+    kubernetes_version: NotRequired[str]
     """Kubernetes minor of the cluster, such as 1.35, for checks. Default: not checked."""
     filestore_tier: NotRequired[str]
     """Filestore tier of the class `shared`, in the spelling of the CSI driver: standard (HDD), premium, zonal, regional
@@ -69,11 +69,12 @@ def problems(args: GcpStorageArgs) -> Iterator[Problem]:
         )  # fmt: skip
     for index, cidr in enumerate(args.get("client_cidrs", [])):
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
-    kind, version = disk_kind(args.get("machine_types", [])), args.get("version", "")
+    kind, version = disk_kind(args.get("machine_types", [])), args.get("kubernetes_version", "")
     if kind == "dynamic" and (minor := versions.minor(version)) and minor < _DYNAMIC_FROM:
         yield Problem(
-            "version", version, "some pools take persistent disks only and others hyperdisks only, which one storage "
-            "class serves from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
+            "kubernetes_version", version,
+            "some pools take persistent disks only and others hyperdisks only, which one storage class serves "
+            "from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
             "write 1.35, or choose machine types of one kind",
         )  # fmt: skip
 
@@ -109,9 +110,9 @@ class GcpStorage(pulumi.ComponentResource):
     """The storage classes `block` (default), `block-fast` and `shared`, and the snapshot class `block`. GKE runs their
     drivers and the snapshot controller.
 
-    GKE's own class standard-rwo stays a default class as well; of two default classes Kubernetes uses the newer one,
-    which is `block`. A Filestore instance is created with the first claim. It is billed by the hour for at least 1 TiB
-    (premium: 2.5 TiB), whatever size the claim asks for.
+    GKE's own class standard-rwo remains a default class as well. If there are two default classes, Kubernetes uses the
+    newer one, which is `block`. A Filestore instance is created with the first claim. It is billed by the hour for at
+    least 1 TiB (premium: 2.5 TiB), whatever size the claim asks for.
 
     Takes the provider `kubernetes`.
     """

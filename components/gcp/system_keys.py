@@ -35,7 +35,7 @@ _TAINTS = frozenset({f"{_GOOGLE}gke-queued", f"{_GOOGLE}not-target-gke-version"}
 
 
 def problems(spec: GkeNodePoolSpec) -> Iterator[Problem]:
-    """Labels and taints that GKE refuses or sets itself, and taints that conflict."""
+    """Labels and taints that GKE refuses or sets, and taints that conflict."""
     yield from _own([(f"labels.{key}", key) for key in spec.get("labels", {})], _LABELS)
     taints = spec.get("taints", [])
     yield from _own([(f"taints[{index}].key", taint["key"]) for index, taint in enumerate(taints)], _TAINTS)

@@ -1,6 +1,6 @@
 """Logs and metrics that a GKE cluster sends to Cloud Logging and Cloud Monitoring.
 
-Source: container.v1beta1, LoggingComponentConfig and MonitoringComponentConfig, without what the API calls deprecated.
+Source: container.v1beta1, LoggingComponentConfig and MonitoringComponentConfig, without deprecated values.
 """
 
 from collections.abc import Iterator

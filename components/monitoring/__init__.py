@@ -1,4 +1,4 @@
-"""Prometheus and what it measures: the chart, alert rules, scrapes. On either cloud."""
+"""Prometheus on both clouds: the chart, alert rules, and scraping of pods."""
 
 from typing import TYPE_CHECKING
 

@@ -14,7 +14,7 @@ from .targets import DCGM_NAMESPACE, GKE_DCGM_NAMESPACE
 
 # Long enough to average a training step, a checkpoint or a burst of requests.
 _AVERAGED = "10m"
-# Practically always busy: kernels run, whatever they do.
+# Practically always busy: kernels run, useful or not.
 _BUSY_PERCENT = 90
 
 
@@ -85,7 +85,7 @@ class Rule:
     severity: str = ""
     """Label `severity` of the alert."""
     summary: str = ""
-    """One line for a person, with Prometheus' templates."""
+    """One line for the reader of the alert, with Prometheus' templates."""
     description: str = ""
     """What the alert means, and where to look first."""
     gpu_metrics: bool = True
@@ -145,7 +145,7 @@ def gpu_rules(words: Words, limits: Limits, namespaces: Sequence[str] = ()) -> I
         summary="Pod {{ $labels.namespace }}/{{ $labels.pod }} keeps its GPUs only {{ $value | humanize }} % busy",
         description=(
             f"Less than {limits.gpu_utilization_percent} % for {limits.gpu_utilization_minutes} minutes. Look at data "
-            "loading, batch size and number of workers first; then whether the pod still does anything."
+            "loading, batch size and number of workers first; then check whether the pod still does any work."
         ),
     )
     yield Rule(

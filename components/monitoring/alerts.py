@@ -84,8 +84,8 @@ class Alerts(pulumi.ComponentResource):
     notified is configured in Alertmanager, not here.
 
     Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
-    of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for a Prometheus
-    operator that is there already set `namespace` and `rule_labels` as it selects rules. On GKE let it depend on a node
+    of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for an existing
+    Prometheus operator, set `namespace` and `rule_labels` so that it selects the rules. On GKE let it depend on a node
     pool: the kind exists from the start, but the operator that checks the rules runs on a node.
     """
 

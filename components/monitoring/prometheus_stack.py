@@ -31,7 +31,7 @@ _AUTOSCALER = {
 
 
 class MonitoringArgs(TypedDict):
-    """How long metrics are kept and where, and where the chart and its images come from."""
+    """Retention and storage of metrics, and the source of the chart and its images."""
 
     retention_days: NotRequired[int]
     """Days for which samples are kept, 1 to 3650. Default: `15`."""
@@ -86,7 +86,7 @@ class Monitoring(pulumi.ComponentResource):
             versions.KUBE_PROMETHEUS_STACK,
             {
                 "grafana": {"enabled": False},
-                # EKS runs these where a Prometheus in the cluster cannot reach them.
+                # EKS runs these outside the cluster, where Prometheus cannot reach them.
                 "kubeControllerManager": not_reachable,
                 "kubeScheduler": not_reachable,
                 "kubeEtcd": not_reachable,

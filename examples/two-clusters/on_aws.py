@@ -34,8 +34,8 @@ def eks_cluster(name: str, region: str, gpu_machine: str, public_access_cidrs: l
             "cluster_name": cluster_name,
             "version": KUBERNETES_VERSION,
             "network_id": network.network_id,
-            "private_subnet_ids": list(network.subnet_ids.values()),
-            "public_subnet_ids": list(network.load_balancer_subnet_ids.values()),
+            "private_subnet_ids": network.subnet_ids,
+            "public_subnet_ids": network.load_balancer_subnet_ids,
             "public_access_cidrs": public_access_cidrs,
             "deletion_protection": False,
         },
@@ -57,7 +57,7 @@ def eks_cluster(name: str, region: str, gpu_machine: str, public_access_cidrs: l
                 "subnet_ids": network.subnet_ids,
                 "node_role_arn": cluster.node_role_arn,
             },
-            # A node needs its way out and its network plug-in, from its first minute to its last.
+            # A node needs its route to the internet and its network plug-in for its whole lifetime.
             pulumi.ResourceOptions(providers=[account], depends_on=[network, cluster]),
         )
         for pool, spec in specs.items()
@@ -79,7 +79,7 @@ def eks_cluster(name: str, region: str, gpu_machine: str, public_access_cidrs: l
             "region": region,
             "node_pools": specs,
         },
-        # Deleted before the pools: it would undo the removal of their nodes.
+        # Deleted before the pools: the autoscaler would undo the removal of their nodes.
         pulumi.ResourceOptions(providers=[account, api], depends_on=[*pools.values()]),
     )
     NvidiaDevicePlugin(

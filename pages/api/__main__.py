@@ -30,7 +30,7 @@ def pages() -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
     """Runs the command and returns its exit status. `folder`: the folder of the pages."""
     parser = argparse.ArgumentParser(prog="python -m pages.api", description="docs/api from the library's docstrings")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     check, status = parser.parse_args(arguments).check, 0
     found = pages()
     if not check:

@@ -2,7 +2,7 @@
 and docs/upgrades.md.
 
 python -m pages.config             writes them
-python -m pages.config --check     exits 1, and says what to do, when one is not what it would write
+python -m pages.config --check exits 1, with instructions, if a page is not up to date
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fields of the config as a person reads them: keys in camelCase, the meaning apart from the default."""
+"""Fields of the config for documentation: keys in camelCase, the meaning separate from the default."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Key:
 
 
 _CONTAINERS = {"": "", "map": ".NAME", "list": "[]"}
-"""Container of a shape, as `arguments.part` has it → what stands for one of its items in a path."""
+"""Container of a shape, as in `arguments.part` → how a path shows one of its items."""
 
 
 def keys(shape: Shape, path: str = "") -> Iterator[Key]:
@@ -55,7 +55,7 @@ def section(cloud: str, name: str) -> Shape:
 
 
 def spelled(text: str) -> str:
-    """Names of fields as a stack's file has them."""
+    """Names of fields as they are in a stack's file."""
     known = {name for cloud in CLOUDS for name in arguments.names(on.shape(cloud))}
 
     def code(found: re.Match[str]) -> str:

@@ -33,7 +33,7 @@ def parts() -> Parts:
 
 
 def _instead(cloud: str, path: str) -> str:
-    """The hint of the key, or of the one that it is in."""
+    """The hint for the key, or for the key that contains it."""
     hints = {_as_keys(place): hint for place, hint in on.instead(cloud).items()}
     first = path.partition(".")[0].removesuffix("[]")
     return spelled(hints.get(f"nodePools.{path}") or hints.get(f"nodePools.{first}") or "–")

@@ -16,7 +16,7 @@ from .declared import keys, section, spelled
 _REQUIRED = "  # Required. The empty default lets the program report all problems; without it the engine stops first."
 
 _PATH = re.compile(r"(\w+)(\.NAME|\[\]|)(?:\.(.+))?")
-"""A path as `keys` has it: its first key, the container of what is inside it, the rest."""
+"""A path in the form of `keys`: its first key, the container of what is inside it, the rest."""
 
 
 def placed(text: str) -> str:

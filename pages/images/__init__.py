@@ -1,1 +1,1 @@
-"""Every container image of a stack: rendered from its charts, else from the library's table."""
+"""Every container image of a stack: rendered from its charts, otherwise from the library's table."""

@@ -1,11 +1,11 @@
 """Lists every container image that a stack pulls, one per line.
 
     make images STACK=prod                        what nodes pull
-    python -m pages.images --stack prod --json    also where each comes from, and who asks for it
+    python -m pages.images --stack prod --json also the source of each, and what uses it
 
-The stack runs as in the tests, under the recording engine: no account. Charts that can be reached are rendered by the
-real helm; of the others the library's own table says what they pull, and a line on stderr which these are. Exits 1 when
-the stack names a registry (`images.registry`) and something points elsewhere.
+The stack runs as in the tests, under the recording engine: no account. The real helm renders the charts that can be
+reached. The images of the others come from the library's own table, and a line on stderr names these charts. Exits 1 if
+the stack names a registry (`images.registry`) and an image comes from another one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .listing import Listing, listing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pages.images", description="Every container image of a stack")
     parser.add_argument("--stack", default=os.environ.get("STACK") or "dev", help="the stack, default $STACK or dev")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of one image a line")
@@ -58,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def images_of(stack: str) -> Listing:
-    """The listing of a stack's file. Raises SandboxError or pulumi.RunError when the file is wrong."""
+    """The images of a stack. Raises SandboxError or pulumi.RunError if its file is wrong."""
     Stack(stack).config  # noqa: B018 - says what is wrong with a file that cannot be read
     config = settings(stack)
     before = os.environ.get("GPUYARD_SANDBOX")
     with tempfile.TemporaryDirectory(prefix="gpuyard-") as folder:
-        # Helm's own files go there: listing images makes no sandbox.
+        # A temporary folder for Helm's own files: listing images creates no sandbox.
         os.environ["GPUYARD_SANDBOX"] = folder
         token = working_directory.set(ROOT)
         try:

@@ -1,4 +1,5 @@
-"""Which images a recorded stack pulls: its charts as Helm renders them, and the objects of the program itself."""
+"""The images that a recorded stack pulls: from its charts as Helm renders them, and from the objects of the program
+itself."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from sandbox.plugins import chart
 from sandbox.plugins.provider import ProviderError
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
-# `--prometheus-config-reloader=quay.io/…:v1`: an operator is given the images that it starts.
+# `--prometheus-config-reloader=quay.io/…:v1`: an operator's arguments name the images that it starts.
 _ARGUMENT = re.compile(r"--[a-z-]*(?:image|reloader)=(\S+)")
 
 
@@ -43,7 +44,7 @@ class Listing:
         return sorted(image for image in self.images if registry and not image.startswith(f"{registry}/"))
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: with `upstream`, from where a registry is filled."""
+        """JSON for programs, with `upstream`: the registry from which a mirror copies the image."""
         return {
             "stack": self.stack,
             "registry": self.source.get("registry", ""),
@@ -60,7 +61,7 @@ class Listing:
 
 
 def listing(stack: str, made: Recording, source: ImagesArgs) -> Listing:
-    """The images of what a stack registered. Raises SandboxError when a chart cannot be rendered."""
+    """The images of the resources that a stack registered. Raises SandboxError if a chart cannot be rendered."""
     found = Listing(stack, source)
     clusters = made.all("aws:eks/cluster:Cluster") or made.all("gcp:container/cluster:Cluster")
     version = str(

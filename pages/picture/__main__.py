@@ -2,9 +2,9 @@
 what their config declares.
 
     make picture                          writes the pages
-    python -m pages.picture --check       exits 1, and says what to do, when a page is not what it would write
+    python -m pages.picture --check exits 1, with instructions, if a page is not up to date
 
-A page holds a pair of comments for each part, `<!-- picture: NAME -->` and `<!-- picture: end -->`. The stacks run as
+A page has a pair of comments for each part, `<!-- picture: NAME -->` and `<!-- picture: end -->`. The stacks run as
 in the tests, under the recording engine: no tools, no account, a few seconds.
 """
 
@@ -34,11 +34,11 @@ PAGES: dict[Path, Callable[[], Parts]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m pages.picture", description="The pictures and tables of docs/aws.md and docs/gcp.md"
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     check = parser.parse_args(arguments).check
     placing = {path: partial(_placed, parts=parts, name=f"docs/{path.name}") for path, parts in PAGES.items()}
     return files.update(placing, check=check, fix=FIX)

@@ -27,16 +27,14 @@ def fenced(diagram: str) -> str:
 
 
 def placed(page: str, parts: Parts, name: str) -> str:
-    """`page` with every part in its place; `name`: of its file, for the error.
-
-    Raises:
-        ValueError: a place that nothing belongs to, or none at all for a table.
+    """`page` with every part in its place; `name`: of its file, for the error. Raises: ValueError: a place for an
+    unknown part, or a table without a place.
     """
     texts = {**parts.pictures, **parts.tables}
     places = re.findall(r"<!-- picture: (?!end)([\w-]+) -->", page)
     for place in {*places, *parts.tables}:
         if place not in texts or places.count(place) != 1:
-            raise ValueError(f"{name} needs one place <!-- picture: {place} -->, and nothing else of that kind")
+            raise ValueError(f"{name} must have one place <!-- picture: {place} -->, and no unknown places")
         found = re.compile(rf"<!-- picture: {place} -->\n.*?<!-- picture: end -->", re.DOTALL)
         text = f"<!-- picture: {place} -->\n{texts[place]}\n<!-- picture: end -->"
         page = found.sub(lambda _, text=text: text, page, count=1)

@@ -47,7 +47,7 @@ class Group:
 
     @property
     def vcpu(self) -> int:
-        """Of a node, the most that its types have."""
+        """The vCPUs of a node; the maximum over its types."""
         return max(machine.vcpu for machine in self.machines)
 
 
@@ -73,7 +73,7 @@ class Stack(ABC):
     @property
     @abstractmethod
     def zones(self) -> list[str]:
-        """Where nodes may be."""
+        """The zones in which nodes may run."""
 
     @abstractmethod
     def made_groups(self) -> list[Group]:
@@ -98,7 +98,7 @@ class Stack(ABC):
         return [each.inputs["metadata"]["name"] for each in found]
 
     def volumes(self, driver: str) -> list[str]:
-        """Names of the volumes that are there without a claim, such as buckets."""
+        """Names of the volumes that exist without a claim, such as buckets."""
         found = [each for each in self.all("PersistentVolume") if each.inputs["spec"]["csi"]["driver"] == driver]
         return [each.inputs["metadata"]["name"] for each in found]
 

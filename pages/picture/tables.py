@@ -17,7 +17,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def only_in(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[_Key, str]:
-    """Each thing → the stacks that have it, as text such as ` (prod)`; empty if all `stacks` have it."""
+    """Each item → the stacks that have it, as text such as ` (prod)`; empty if all `stacks` have it."""
     return {
         key: "" if set(stacks) <= set(where) else f" ({', '.join(dict.fromkeys(where))})"
         for key, where in found.items()
@@ -25,13 +25,14 @@ def only_in(found: Mapping[_Key, Sequence[str]], stacks: Sequence[str]) -> dict[
 
 
 def examples(stacks: Sequence[Stack], facts: Mapping[str, Callable[..., str]]) -> str:
-    """How the stacks differ, a fact a row."""
+    """The differences between the stacks, one fact in each row."""
     rows = [[name, *(fact(stack) for stack in stacks)] for name, fact in facts.items()]
     return table(["", *(f"[`{stack.name}`](../Pulumi.{stack.name}.yaml)" for stack in stacks)], rows)
 
 
 def needs(name: str, found: Mapping[str, Sequence[tuple[Group, int]]], stacks: Sequence[Stack]) -> list[str]:
-    """A row of quotas: by stack the groups that count, each at its maximum, with what one of their nodes needs."""
+    """A row of quotas: for each stack, the groups that use the quota, each at its maximum, with the amount for one
+    node."""
     cells = []
     for stack in stacks:
         own = found.get(stack.name, [])
@@ -58,6 +59,6 @@ def pools(stack: Stack) -> str:
 
 
 def gpus(stack: Stack) -> str:
-    """With every group at its maximum; each rung of a ladder may reach it."""
+    """GPUs with every group at its maximum; each rung of a ladder may reach it."""
     most = {pool: sum(group.max * group.gpus for group in groups) for pool, groups in stack.pools().items()}
     return joined(f"{count:,} in {pool}" for pool, count in most.items() if count)

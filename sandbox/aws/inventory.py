@@ -111,8 +111,8 @@ def _regional(region: str) -> dict[str, list[str]]:
     default = set(_search("ec2", "describe_vpcs", "Vpcs[?IsDefault].VpcId", region))
 
     def outside(operation: str, path: str, wanted: Callable[[dict[str, Any]], bool], key: str) -> list[str]:
-        things: Any = _search("ec2", operation, path, region)
-        return [thing[key] for thing in things if thing.get("VpcId") not in default and wanted(thing)]
+        found: Any = _search("ec2", operation, path, region)
+        return [each[key] for each in found if each.get("VpcId") not in default and wanted(each)]
 
     found["vpc"] = outside("describe_vpcs", "Vpcs[]", lambda _: True, "VpcId")
     found["subnet"] = outside("describe_subnets", "Subnets[]", lambda _: True, "SubnetId")

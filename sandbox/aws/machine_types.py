@@ -1,8 +1,8 @@
 """EC2's machine types: moto's dump of DescribeInstanceTypes, and the withdrawn types that the guide still uses.
 
 A withdrawn type can be described and launched in the sandbox, so that the guide's literal environment can be created,
-but no region offers it and `SupportedInRegion` is false: a program that checks whether it is for sale gets the correct
-answer.
+but no region offers it and `SupportedInRegion` is false: a program that checks whether the type is available gets the
+correct answer.
 """
 
 from __future__ import annotations

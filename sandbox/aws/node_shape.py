@@ -128,10 +128,10 @@ def kubelet_pods(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[st
     addresses (nodeadm, internal/kubelet/eni_max_pods.go; amazon-eks-ami#2045), unless user data sets a number."""
     if nodegroup.get("amiType") != "CUSTOM":
         return max_pods(facts, prefixes)
-    said = re.search(r"(?:maxPods:|max-pods =)\s*(\d+)", _user_data(data))
+    limit = re.search(r"(?:maxPods:|max-pods =)\s*(\d+)", _user_data(data))
     network = facts["NetworkInfo"]
     alone = network["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
-    return int(said[1]) if said else alone
+    return int(limit[1]) if limit else alone
 
 
 def _kept_from_joining(label: str) -> bool:

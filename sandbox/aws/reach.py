@@ -16,7 +16,7 @@ from sandbox.aws import server, session
 from sandbox.cluster import key as keys
 
 _HTTPS = 443
-_SOMEONE = "198.51.100.7"
+_ANY_PUBLIC_ADDRESS = "198.51.100.7"
 """An address on the internet (RFC 5737), used with an endpoint that is open to every address."""
 
 
@@ -36,17 +36,17 @@ def blocked(key: str) -> str:
     address = caller.load().address or _expected(vpc, network)
     here = ipaddress.IPv4Address(address)
     # A VPC may also contain RFC 6598 addresses.
-    if not checks.public(f"{here}/32") and address != _SOMEONE:
+    if not checks.public(f"{here}/32") and address != _ANY_PUBLIC_ADDRESS:
         groups = [vpc["clusterSecurityGroupId"], *vpc["securityGroupIds"]]
         rules = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
-        let_in = vpc["endpointPrivateAccess"] and any(
+        allowed = vpc["endpointPrivateAccess"] and any(
             _admits(rule, here) for group in rules for rule in group["IpPermissions"]
         )
         target = str(ipaddress.IPv4Network(network)[5])
     else:
-        let_in = vpc["endpointPublicAccess"] and _within(here, vpc["publicAccessCidrs"])
+        allowed = vpc["endpointPublicAccess"] and _within(here, vpc["publicAccessCidrs"])
         target = found.get("endpoint", "").removeprefix("https://").partition(":")[0]
-    return "" if let_in else f"dial tcp {target}:{_HTTPS}: i/o timeout (the sandbox calls from {address})"
+    return "" if allowed else f"dial tcp {target}:{_HTTPS}: i/o timeout (the sandbox calls from {address})"
 
 
 def _expected(vpc: dict[str, Any], network: str) -> str:
@@ -54,7 +54,7 @@ def _expected(vpc: dict[str, Any], network: str) -> str:
     if not vpc["endpointPublicAccess"]:
         return str(ipaddress.IPv4Network(network)[10])
     first = ipaddress.IPv4Network(vpc["publicAccessCidrs"][0])
-    return _SOMEONE if first.prefixlen == 0 else str(first[0])
+    return _ANY_PUBLIC_ADDRESS if first.prefixlen == 0 else str(first[0])
 
 
 def _within(address: ipaddress.IPv4Address, networks: list[str]) -> bool:

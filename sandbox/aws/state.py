@@ -3,7 +3,8 @@
 moto keeps everything in memory, in one backend object per service, account and region. A snapshot is a pickle of the
 attributes of every backend in use, with the backends themselves as persistent ids, so that the references from one
 service to another (an Auto Scaling group to its instances in EC2) are the same objects again after a restore. AWS's own
-policies and machine images are omitted: every new backend has them, only AWS can change them, and they are nine tenths.
+policies and machine images are omitted: every new backend has them, only AWS can change them, and they are nine tenths
+of the data.
 
 The file is written completely and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
 cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note` reports

@@ -1,4 +1,4 @@
-"""The control plane at an address: its own, or the name that GKE gives a cluster (its DNS endpoint)."""
+"""Finds the control plane at an address: its own, or the DNS name that GKE gives a cluster (its DNS endpoint)."""
 
 from __future__ import annotations
 

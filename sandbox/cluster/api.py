@@ -42,8 +42,9 @@ class Api:
             key_file=str(pki / f"{client}.key"),
             timeout=timeout,
             maxsize=4,
-            # Repeated are connecting (the server may have closed an idle connection) and, after the time that it names,
-            # what the server turned away untouched (it does while a new kind is set up); never a request that it took.
+            # Retried: connecting (the server may have closed an idle connection), and a request that the server
+            # rejected with a Retry-After header, as it does while a new kind is set up. A request that the server
+            # accepted is never repeated.
             retries=urllib3.Retry(
                 connect=1, read=0, redirect=0, status=5, other=0, allowed_methods=None, raise_on_status=False
             ),
@@ -89,7 +90,8 @@ class Api:
         return [{"kind": kind, **item} for item in answer.get("items") or ()]
 
     def watch(self, path: str, seconds: int = 300) -> Iterator[bytes]:
-        """A part of an event for each change in a collection, for so long; first one for what is there."""
+        """Yields a part of an event for each change in a collection until the timeout; the first ones are the existing
+        objects."""
         query = urlencode({"watch": "true", "timeoutSeconds": seconds, "allowWatchBookmarks": "false"})
         try:
             answer = self._pool.request(

@@ -11,8 +11,8 @@ that has its own (GKE), or while a cluster-autoscaler pod runs in the cluster. L
   the chart makes for its expander (patterns of group names), else those of GKE's compute classes, else the cloud's own;
 - reports on the pod what it did or why it could not (events TriggeredScaleUp and NotTriggerScaleUp), and keeps its
   last report in the ConfigMap kube-system/cluster-autoscaler-status;
-- gives up on a group whose machines do not start, lowers its size again, and tries other groups for a while;
-- removes nodes that have had only DaemonSet pods for a time.
+- gives up on a group whose machines do not start, lowers its size again, and tries other groups for a while; - removes
+nodes that have had only DaemonSet pods for some time.
 
 Its times are scaled: `Pace`. It does not consolidate nodes that are merely underused.
 """
@@ -30,7 +30,7 @@ import yaml
 
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Fleet, Group, Machine
-from sandbox.cluster.cluster_view import ClusterView, expected_node, is_doomed, refusal, waste
+from sandbox.cluster.cluster_view import ClusterView, expected_node, is_being_reclaimed, refusal, waste
 from sandbox.cluster.compute_class import Classes
 from sandbox.cluster.event import Events
 from sandbox.cluster.eviction import evict, is_daemon
@@ -79,7 +79,7 @@ class Autoscaler:
         self._similar: frozenset[str] = frozenset()
 
     def runs(self, pods: Sequence[Object]) -> bool:
-        """Whether an autoscaler would run: the cloud's own, or a pod of a release in the cluster."""
+        """Whether an autoscaler would run in the real cluster: the cloud's own, or a pod of a release."""
         return self._fleet.may_act() or any(_is_autoscaler(pod) for pod in pods)
 
     def tick(self, pods: Sequence[Object], nodes: Sequence[Object], machines: Sequence[Machine]) -> None:
@@ -135,7 +135,8 @@ class Autoscaler:
     def _options(
         self, view: ClusterView, pod: Object, volumes: list[dict], ordered: Counter[str], classes: Classes
     ) -> tuple[list[tuple[Group, NodeInfo]], list[str]]:
-        """The groups whose next node fits the pod, each with that node; and why the others do not."""
+        """The groups whose next node fits the pod, each with that node, and for the others the reason why it does not
+        fit."""
         options, reasons = [], []
         for group in view.groups:
             node_info = expected_node(group, view.daemon_sets, f"{group.pool} (new)")
@@ -173,8 +174,8 @@ class Autoscaler:
         return min(alike, key=lambda option: option[0].desired + ordered[option[0].id])
 
     def _ranks(self, groups: Sequence[Group], classes: Classes) -> dict[str, int]:
-        """Group id → priority. Where the ConfigMap has patterns, a group that none of them means comes last (the real
-        one does not use it as long as another would do)."""
+        """Group id → priority. If the ConfigMap has patterns, a group that matches none of them has the lowest priority
+        (the real autoscaler does not use it while another one fits)."""
         found = self._api.get(PRIORITIES)
         if found is None:
             return {group.id: classes.rank(group) for group in groups}
@@ -185,7 +186,7 @@ class Autoscaler:
                 for group in groups
             }
         except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
-            self._say(f"priorities are ignored: {error!r}")
+            self._log(f"priorities are ignored: {error!r}")
             return {group.id: group.priority for group in groups}
 
     def _order(self, group: Group, count: int, pods: Sequence[Object], zones: Mapping[str, int] | None) -> None:
@@ -195,13 +196,13 @@ class Autoscaler:
                 self._fleet.set_desired(group.id, size, zones)
             else:
                 self._fleet.set_desired(group.id, size)
-        except Exception as error:  # whatever the cloud's SDK raises: the real one backs off in the same way
+        except Exception as error:  # any error of the cloud's SDK; the real autoscaler backs off in the same way
             self._backoff_until[group.id] = self._clock() + self._pace.backoff
-            self._say(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")
+            self._log(f"{group.pool}: the cloud refused {group.desired} -> {size}: {error}")
             for pod in pods:
                 self._events.warn(pod, "FailedToScaleUpGroup", f"Scale-up of {group.id} failed: {error}")
             return
-        self._say(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
+        self._log(f"{group.pool}: {group.desired} -> {size} (max {group.max}) for {_names(pods)}")
         for pod in pods:
             message = f"pod triggered scale-up: [{{{group.id} {group.desired}->{size} (max: {group.max})}}]"
             self._events.normal(pod, "TriggeredScaleUp", message)
@@ -209,7 +210,7 @@ class Autoscaler:
     def _refuse(self, pod: Object, reasons: Sequence[str]) -> None:
         message = f"pod didn't trigger scale-up: {'; '.join(reasons) or 'there is no node group'}"
         if self._events.normal(pod, "NotTriggerScaleUp", message):
-            self._say(f"{_names([pod])}: {message}")
+            self._log(f"{_names([pod])}: {message}")
 
     def _give_up(self, view: ClusterView) -> None:
         """Cancels an order that the cloud does not fill (no capacity), so that another group is tried."""
@@ -222,9 +223,9 @@ class Autoscaler:
                 del self._short_since[group.id]
                 self._backoff_until[group.id] = moment + self._pace.backoff
                 size = max(group.min, there)
-                self._say(
-                    f"{group.pool}: {group.desired - there} machines did not come within {self._pace.provision:.0f} s;"
-                    f" back to {size}, left alone for {self._pace.backoff:.0f} s"
+                self._log(
+                    f"{group.pool}: {group.desired - there} machines did not join within {self._pace.provision:.0f} "
+                    f"s; back to {size}, not tried again for {self._pace.backoff:.0f} s"
                 )
                 if size < group.desired:
                     self._fleet.set_desired(group.id, size)
@@ -263,10 +264,10 @@ class Autoscaler:
         for machine in view.machines:
             group, node = groups.get(machine.group), nodes.get(machine.node_name)
             node_info = node_infos.get(machine.node_name)
-            if node is None or group is None or node_info is None or is_doomed(node):
+            if node is None or group is None or node_info is None or is_being_reclaimed(node):
                 continue
             if not group.autoscaled or machine.node_name in used or not _is_idle(node, node_info.pods, view):
-                if _has_taint(node):  # it was chosen, and then something came to stay
+                if _has_taint(node):  # a pod that must stay was scheduled after the node was chosen
                     self._taint(machine.node_name, False)
                 continue
             idle[machine.node_name] = self._idle_since.get(machine.node_name, moment)
@@ -284,13 +285,13 @@ class Autoscaler:
             if _annotation(pod, SAFE_TO_EVICT) == "true":
                 evict(self._api, pod)
         if movable:
-            return  # the next look decides: the node is empty then, or it is opened again
+            return  # the next round decides: by then the node is empty, or it is uncordoned
         try:
             self._fleet.remove(machine.id)
-        except Exception as error:  # whatever the cloud's SDK raises
-            self._say(f"{group.pool}: {machine.node_name} could not be removed: {error}")
+        except Exception as error:  # any error of the cloud's SDK
+            self._log(f"{group.pool}: {machine.node_name} could not be removed: {error}")
             return
-        self._say(f"{group.pool}: {size + 1} -> {size}, {machine.node_name} was idle for {self._pace.idle:.0f} s")
+        self._log(f"{group.pool}: {size + 1} -> {size}, {machine.node_name} was idle for {self._pace.idle:.0f} s")
 
     def _taint(self, node: str, on: bool) -> None:
         if on:
@@ -300,7 +301,7 @@ class Autoscaler:
 
     # Reports
 
-    def _say(self, words: str) -> None:
+    def _log(self, words: str) -> None:
         line = f"{now()} {words}"
         print(line, flush=True)
         self._words.append(line)
@@ -355,7 +356,7 @@ def _is_idle(node: Object, pods: Sequence[Object], view: ClusterView) -> bool:
 
 
 def _stays_behind(pod: Object) -> bool:
-    """Whether a pod may go down with its node."""
+    """Whether a pod may be deleted with its node."""
     done = pod["status"].get("phase") in ("Succeeded", "Failed")
     return done or is_daemon(pod) or _annotation(pod, "kubernetes.io/config.mirror") is not None
 
@@ -367,7 +368,7 @@ def _is_autoscaler(pod: Object) -> bool:
 
 
 def _similar_by(pods: Sequence[Object]) -> frozenset[str]:
-    """Labels whose values make groups similar, from the flags of the autoscaler's pod; none where it does not balance.
+    """Labels whose values make groups similar, from the flags of the autoscaler's pod; none if it does not balance.
     Its rules without `balancing-label` are not simulated: a group with nodes and an empty one differ by them."""
     running = next((pod for pod in pods if _is_autoscaler(pod)), None)
     container = running["spec"]["containers"][0] if running else {}
@@ -381,8 +382,8 @@ def _has_taint(node: Object) -> bool:
     return any(taint["key"] == DRAINED for taint in node["spec"].get("taints") or ())
 
 
-def _annotation(thing: Object, key: str) -> str | None:
-    return (thing["metadata"].get("annotations") or {}).get(key)
+def _annotation(obj: Object, key: str) -> str | None:
+    return (obj["metadata"].get("annotations") or {}).get(key)
 
 
 def _names(pods: Sequence[Object]) -> str:

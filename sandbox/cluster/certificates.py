@@ -1,9 +1,8 @@
-"""The certificate authorities of one control plane, its own and etcd's, and everything signed by them.
-
-Made once per cluster and kept with it (the kubeconfigs that others hold stay valid over restarts). etcd trusts a
-separate authority: the cluster's authority signs certificates that the cluster's administrators approve, and none of
-these opens etcd. Certificates are valid for ten years, from an hour before now, so that a machine with a slow clock
-accepts them. Key files are readable by the sandbox's user only.
+"""The certificate authorities of one control plane and of its etcd, and everything that they sign. They are created
+once per cluster and kept with it, so kubeconfigs stay valid over restarts. etcd trusts a separate authority: the
+cluster's authority signs certificates that the cluster's administrators approve, and none of those may give access to
+etcd. Certificates are valid for ten years, from an hour before now, so that a machine with a slow clock accepts them.
+Key files are readable by the sandbox's user only.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ CLIENTS = {
 def make(folder: Path, service_ip: str) -> None:
     """Writes ca.crt, apiserver.{crt,key}, sa.{key,pub} and one {crt,key} per client into `folder`.
 
-    Does nothing when they are there: the last file written is the mark that the folder is complete.
+    Does nothing if they exist: the file that is written last shows that the folder is complete.
     """
     mark = folder / "complete"
     if mark.exists():
@@ -53,7 +52,7 @@ def make(folder: Path, service_ip: str) -> None:
     for client, group in CLIENTS.items():
         user = client if client in ("admin", "kwok") else f"system:{client}"
         _issue(folder, client, _name(user, group), (authority, authority_key), [])
-    # EKS and GKE sign service account tokens with RS256; verifiers of those tokens may know no other.
+    # EKS and GKE sign service account tokens with RS256, which may be the only algorithm that a verifier knows.
     account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     _write_key(folder / "sa.key", account_key)
     _write(
@@ -67,8 +66,7 @@ def make(folder: Path, service_ip: str) -> None:
 
 def make_etcd(folder: Path) -> None:
     """Writes ca.crt, server.{crt,key} and client.{crt,key} of etcd into `folder`; the key of the authority is not kept.
-
-    Does nothing when they are there.
+    Does nothing if they exist.
     """
     mark = folder / "complete"
     if mark.exists():
@@ -85,7 +83,7 @@ def make_etcd(folder: Path) -> None:
 
 
 def kubeconfig(folder: Path, client: str, endpoint: str, cluster: str) -> str:
-    """A kubeconfig with everything embedded, so that it works wherever it is copied."""
+    """A kubeconfig with all files embedded, so that a copy works anywhere."""
 
     def data(name: str) -> str:
         return base64.b64encode((folder / name).read_bytes()).decode()
@@ -132,7 +130,7 @@ def _sign(
     signer: Signer | None,
     names: Sequence[x509.GeneralName] | None,
 ) -> x509.Certificate:
-    """A certificate for `subject`: an authority when there is no signer, a server's with names, else a client's."""
+    """A certificate for `subject`: an authority's without a signer, a server's with names, otherwise a client's."""
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = (
         x509.CertificateBuilder()

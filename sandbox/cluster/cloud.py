@@ -1,4 +1,4 @@
-"""What the node controller and the stand-in autoscaler may know of a cloud: what its public API returns.
+"""What the node controller and the stand-in autoscaler know of a cloud: what its public API returns.
 
 Implemented by `sandbox/aws/fleet.py` (boto3 against the AWS server) and `sandbox/gcp/fleet.py` (the store). They
 cannot see the Pulumi program or its state: a label or a tag that the program omits is unknown here, as it is for the
@@ -37,13 +37,12 @@ class NodeShape:
 class Group:
     """One group that the autoscaler may resize.
 
-    `pool` is what a person calls it (the pool's name from the config, by tag or label), `id` what the cloud calls it.
-    `template` is the node that the *autoscaler* would expect of an empty group, from labels, tags and instance type
-    alone; its GPU count counts only if the autoscaler could know it.
-    `elsewhere` are its nodes in other zones, where the autoscaler can choose the zone (GKE has a group of machines in
-    each zone of a pool); without any the cloud chooses it, and the autoscaler believes in the template's.
-    `autoscaled` is False where the discovery tags are missing (AWS) or autoscaling is off (GKE).
-    `priority` orders the rungs of a capacity ladder, higher first.
+    `pool`: the pool's name in the config, from a tag or label. `id`: the group's name in the cloud. `template` is the
+    node that the *autoscaler* would expect of an empty group, from labels, tags and instance type alone; it has a GPU
+    count only if the autoscaler could know it. `elsewhere`: its nodes in other zones, if the autoscaler can choose the
+    zone (GKE has a group of machines in each zone of a pool); if it is empty, the cloud chooses the zone, and the
+    autoscaler expects that of the template. `autoscaled`: False if the discovery tags are missing (AWS) or autoscaling
+    is off (GKE). `priority`: order of the rungs of a capacity ladder, higher first.
     """
 
     id: str
@@ -58,7 +57,7 @@ class Group:
     details: dict[str, Any] = field(default_factory=dict)
 
     def in_zone(self, zone: str) -> Group:
-        """The group with the template of its nodes in that zone, where each zone has its own."""
+        """The group with the template of its nodes in that zone, if each zone has a separate one."""
         return next((replace(self, template=shape) for shape in self.elsewhere if shape.zone == zone), self)
 
 
@@ -71,13 +70,13 @@ DEVICE_LISTS = frozenset({ENVVAR, MOUNTS, "cdi-annotations", "cdi-cri"})
 class Machine:
     """A virtual machine that the cloud reports, and the node that it becomes when it joins.
 
-    `node.resources` holds what the kubelet would report without any device plugin: never nvidia.com/gpu.
-    `gpus` is the number of GPUs in the machine; `gpu_ready_by` says who makes them a resource: 'device-plugin' (a pod
-    of it must run on the node, as on EKS), 'image' (Bottlerocket has a plugin built in) or 'cloud' (GKE's own). `spot`:
-    may be reclaimed. `efa`: EFA interfaces, which only a pod of AWS's EFA plugin makes a resource. `device_lists`: the
-    ways in which the container runtime gives GPUs to a container without CAP_SYS_ADMIN; one with it may always use the
-    environment variable. `kubelet`: its version, that of the image (empty: the control plane's). `pins_cpus`: it
-    has the static CPU manager.
+    `node.resources` holds what the kubelet would report without any device plugin: never nvidia.com/gpu. `gpus` is the
+    number of GPUs in the machine; `gpu_ready_by`: what makes them a resource: 'device-plugin' (its pod must run on the
+    node, as on EKS), 'image' (Bottlerocket includes a plugin) or 'cloud' (GKE's own). `spot`: may be reclaimed. `efa`:
+    number of EFA interfaces, which only a pod of AWS's EFA plugin makes a resource. `device_lists`: the ways in which
+    the container runtime gives GPUs to a container without CAP_SYS_ADMIN; a container with it may always use the
+    environment variable. `kubelet`: its version, that of the image (empty: the control plane's). `pins_cpus`: it has
+    the static CPU manager.
     """
 
     id: str
@@ -96,7 +95,7 @@ class Machine:
 
 
 class Fleet(Protocol):
-    """The part of a cloud that one cluster's controllers look at."""
+    """The part of a cloud that one cluster's controllers use."""
 
     def groups(self) -> list[Group]:
         """Every node group of the cluster."""
@@ -107,8 +106,8 @@ class Fleet(Protocol):
         ...
 
     def set_desired(self, group_id: str, size: int, zones: Mapping[str, int] | None = None) -> None:
-        """Asks for a new size; the cloud refuses one outside min..max. `zones`: how many of the new machines a zone
-        must get, of a group that has nodes `elsewhere`."""
+        """Asks for a new size; the cloud refuses one outside min..max. `zones`: for a group that has nodes `elsewhere`,
+        how many of the new machines each zone must get."""
         ...
 
     def remove(self, machine_id: str) -> None:
@@ -116,7 +115,7 @@ class Fleet(Protocol):
         ...
 
     def reclaim(self, machine_id: str) -> None:
-        """Takes one machine away and leaves the desired size, as a spot interruption does."""
+        """Deletes one machine and keeps the desired size, as a spot interruption does."""
         ...
 
     def may_act(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the autoscaler knows of a cluster at one moment: the nodes that exist, and those that are being added.
+"""The autoscaler's view of a cluster at one moment: the nodes that exist, and those that are being added.
 
 A GPU node whose GPU is not allocatable yet counts as being added if it has the accelerator label. Without the label it
 is an ordinary node without GPUs, and the autoscaler orders another one.
@@ -22,7 +22,7 @@ ACCELERATOR = ("k8s.amazonaws.com/accelerator", "cloud.google.com/gke-accelerato
 
 @dataclass
 class ClusterView:
-    """Everything that one decision is made from.
+    """Everything that one decision is based on.
 
     `node_infos`: the nodes that exist and are ready, by name. `coming`: the nodes that are being added, with their
     group.
@@ -53,10 +53,10 @@ class ClusterView:
         }
         for name, node in nodes.items():
             group = group_of.get(name)
-            if is_ready(node) and not (group and (is_doomed(node) or _awaits_gpu(node, group))):
+            if is_ready(node) and not (group and (is_being_reclaimed(node) or _awaits_gpu(node, group))):
                 node_info = _node_info(node)
                 self.node_infos[name] = node_info
-            elif group and is_doomed(node):
+            elif group and is_being_reclaimed(node):
                 self.coming.append((expected_node(group, self.daemon_sets, name), group))
                 continue
             elif group:
@@ -67,7 +67,7 @@ class ClusterView:
                 continue
             for pod in self.pods:
                 here = pod["spec"].get("nodeName") == name and pod["status"].get("phase") not in ("Succeeded", "Failed")
-                # A coming node has its DaemonSets taken off already.
+                # What the DaemonSets use is already subtracted from a node that is being added.
                 if here and (name in self.node_infos or not is_daemon(pod)):
                     node_info.add(pod)
         for group in self.groups:
@@ -109,13 +109,13 @@ def refusal(pod: Object, node_info: NodeInfo, node_infos: Sequence[NodeInfo], vo
     return misfit(pod, node_info, [other for other in node_infos if other is not node_info], volumes)
 
 
-def is_doomed(node: Object) -> bool:
-    """Whether its machine is being reclaimed. The cloud replaces it by an empty node of its group."""
+def is_being_reclaimed(node: Object) -> bool:
+    """Whether its machine is being reclaimed. The cloud replaces it with an empty node of the same group."""
     return any(taint["key"] in NOTICE.values() for taint in node["spec"].get("taints") or ())
 
 
 def _awaits_gpu(node: Object, group: Group) -> bool:
-    """Whether it has the label of a GPU node and its GPU is not allocatable yet."""
+    """Whether the node has the label of a GPU node and its GPU is not allocatable yet."""
     labelled = any(label in (node["metadata"].get("labels") or {}) for label in ACCELERATOR)
     promised = parse_all(group.template.resources).get(GPU, Fraction(0))
     return labelled and promised > parse_all(node["status"].get("allocatable")).get(GPU, Fraction(0))

@@ -14,8 +14,8 @@ SERVICES = "10.100.0.0/16"
 SERVICE_IP = "10.100.0.1"
 
 
-# The API server: the Prometheus operator's kinds alone are 5 MB of schemas, of which it keeps several forms. With a
-# limit of 320 it collected garbage twice a second and used most of a core.
+# The API server: the schemas of the Prometheus operator's kinds alone are 5 MB, and it keeps several forms of them.
+# With a limit of 320 it collected garbage twice a second and used most of a core.
 LIMITS = {"etcd": 96, "kube-apiserver": 768, "kube-controller-manager": 96, "kube-scheduler": 64, "kwok": 56}
 
 
@@ -47,7 +47,7 @@ def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
             "--cors=https://no-page.invalid:443",  # the default is every page
             "--enable-grpc-gateway=false",
             "--unsafe-no-fsync",
-            "--snapshot-count=2000",  # entries are kept in memory until then
+            "--snapshot-count=2000",  # until then, entries are kept in memory
             "--log-level=warn",
         ],
         "kube-apiserver": [
@@ -77,7 +77,7 @@ def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
             kubeconfig(folder / "kube-controller-manager.kubeconfig"),
             "--secure-port=0",
             "--leader-elect=false",
-            # Volumes are never attached here: that controller would wait for it and write warnings on pods.
+            # Volumes are never attached here: that controller would wait for the attachment and write warnings on pods.
             "--controllers=*,-persistentvolume-attach-detach-controller",
             f"--service-account-private-key-file={pki / 'sa.key'}",
             f"--root-ca-file={pki / 'ca.crt'}",
@@ -99,8 +99,8 @@ def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
 
 
 def scheduler(folder: Path) -> str:
-    """The default scheduler's configuration, but a pod that did not fit is tried again after at most 2 s instead of 10:
-    nodes boot in seconds here."""
+    """The default scheduler's configuration with one change: a pod that did not fit is tried again after at most 2 s
+    instead of 10, because nodes boot in seconds here."""
     return json.dumps(
         {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -116,7 +116,7 @@ def scheduler(folder: Path) -> str:
 
 
 def environment(folder: Path, part: str) -> dict[str, str]:
-    # HOME: kwok reads a configuration from there; the user's must not matter.
+    # HOME: kwok reads a configuration from there and must not read the user's.
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),

@@ -27,26 +27,26 @@ class Classes:
 
     @staticmethod
     def read(api: Api, groups: Sequence[Group]) -> Classes:
-        """Those of the API server; asked only when a pool names one."""
+        """Reads the classes from the API server. Called only if a pool names one."""
         if not any(LABEL in group.template.labels for group in groups):
             return Classes()
         try:
             return Classes({item["metadata"]["name"]: item for item in api.list(PATH)})
         except ApiError:
-            return Classes()  # the kind is not there
+            return Classes()  # the kind does not exist
 
     def rank(self, group: Group) -> int:
-        """Higher comes first; a pool of no class has the cloud's own order."""
+        """A pool's rank, higher first; a pool without a class has the cloud's own order."""
         place = self._place(group)
         return group.priority if place is None else -place
 
     def bars(self, group: Group) -> str | None:
-        """Why the autoscaler never makes this pool larger; None when nothing does."""
+        """The reason why the autoscaler never makes this pool larger; None if there is none."""
         name = group.template.labels.get(LABEL)
         if name is None:
             return None
         if not any((taint.key, taint.value) == (LABEL, name) for taint in group.template.taints):
-            return f"its node pool has the label of ComputeClass {name} and not the taint (NodepoolMisconfigured)"
+            return f"its node pool has the label of ComputeClass {name} but not the taint (NodepoolMisconfigured)"
         if name not in self.found:
             return f"there is no ComputeClass {name}"
         if self._place(group) is None:
@@ -61,13 +61,13 @@ class Classes:
 
 
 def install(api: Api) -> None:
-    """Makes the kind known to an API server, as GKE's autoscaler does in a new cluster."""
+    """Adds the kind to an API server, as GKE's autoscaler does in a new cluster."""
     if api.get(f"{DEFINITIONS}/computeclasses.cloud.google.com") is None:
         api.create(DEFINITIONS, definition())
 
 
 def definition() -> Object:
-    """The CustomResourceDefinition, with the API's own rules for what a class of named pools has."""
+    """The CustomResourceDefinition, with the API's own validation rules for a class that names pools."""
     rule = {
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": True,

@@ -2,13 +2,13 @@
 
 A plane lives in `.sandbox/clusters/<key>/`: `cluster.json` (ports, issuer, the version that was asked for), `pki/`,
 `etcd/`, kubeconfigs and the configuration files of its processes. Its ports and certificates are chosen once, because
-the cloud's state and users' kubeconfigs hold them; `start` restarts what died and leaves alone what runs.
+the cloud's state and users' kubeconfigs hold them; `start` restarts the processes that ended and does not touch those
+that run.
 
-The binaries are of one version (tools/kubernetes/go.mod), whatever version a cloud was asked for: that one is kept as
-data, shown on the nodes and by the cloud's API. Everything listens on 127.0.0.1 only. Each process's memory is bounded
-by the Go runtime (`LIMITS`, MiB), measured with the guide's environment running.
-
-Not in here: what the nodes are (nodes.py) and who resizes the groups (autoscaler.py); both run in controller.py.
+All binaries have one version (tools/kubernetes/go.mod). The version that the cloud was asked for is only data: the
+nodes and the cloud's API show it. Everything listens on 127.0.0.1 only. The Go runtime limits the memory of each
+process (`LIMITS`, MiB; measured with the guide's environment). Does not contain the nodes (nodes.py) or the sizes of
+groups (autoscaler.py); both run in controller.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "controller")
-"""In the order of their start; stopped in the opposite order."""
+"""In the order in which they start; they stop in the opposite order."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ControlPlane:
         from kubernetes.config import new_client_from_config
 
         configuration = Configuration()
-        configuration.proxy = None  # loopback: a proxy from the environment must not get in between
+        configuration.proxy = None  # loopback: a proxy from the environment must not be used
         return new_client_from_config(str(self.kubeconfig), client_configuration=configuration)
 
     def running(self) -> list[str]:
@@ -84,17 +84,17 @@ class ControlPlane:
 
 
 def name(key: str, part: str) -> str:
-    """What a part's process is called."""
+    """The name of a part's process."""
     return f"{key}.{part}"
 
 
 def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
-    """Starts those parts of the control plane and its controller that do not run. Returns when it can be used.
+    """Starts the parts of the control plane and its controller that do not run. Returns when it is ready.
 
     Args:
         key: see key.py.
         version: the Kubernetes version that the cloud was asked for; a later start may raise it (an upgrade).
-        controller: whether to start the cloud-side controllers, too; tests run their own.
+        controller: whether to start the cloud-side controllers as well; tests run their own.
 
     Raises SandboxError if a part does not start or its port is taken.
     """
@@ -104,8 +104,8 @@ def start(key: str, version: str, *, controller: bool = True) -> ControlPlane:
 
 
 def revive(key: str) -> list[str]:
-    """Starts the parts of a control plane that ended, and returns their names. Ignores a control plane that is being
-    created or stopped now, or that does not exist."""
+    """Restarts the parts of a control plane that ended, and returns their names. Ignores a control plane that does not
+    exist, or that is being created or stopped."""
     with suppress(BlockingIOError), _lock(key, fcntl.LOCK_EX | fcntl.LOCK_NB):
         plane = get(key)
         if plane is None or not _made(plane).exists():
@@ -162,7 +162,7 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
 
 
 def set_unreachable(plane: ControlPlane, unreachable: str) -> None:
-    """Sets which pods KWOK ignores because their images cannot be pulled (see reach.py)."""
+    """Sets the filter of pods that KWOK ignores because their images cannot be pulled (see reach.py)."""
     folder = plane.folder
     with _lock(plane.key):
         facts = json.loads((folder / "cluster.json").read_text())
@@ -186,7 +186,7 @@ def stop(key: str) -> None:
         return
     with _lock(key):
         for part in reversed(PARTS):
-            # Nothing of it is kept, so nothing needs a long farewell (the API server would wait for its watchers).
+            # Nothing of it is kept, so no process needs time to finish (the API server would wait for its watchers).
             process.stop(name(key, part), grace=1)
         shutil.rmtree(paths.home() / "clusters" / key, ignore_errors=True)
 
@@ -217,7 +217,7 @@ def all() -> list[ControlPlane]:
 
 
 def _facts(folder: Path, key: str, version: str) -> dict:
-    """What was chosen at the first start; the version is today's."""
+    """The facts that were chosen at the first start; the version is the current one."""
     path = folder / "cluster.json"
     try:
         facts = json.loads(path.read_text())
@@ -252,11 +252,11 @@ def _plane(folder: Path, facts: dict) -> ControlPlane:
 
 
 def _check_ports(key: str, facts: dict, folder: Path) -> None:
-    """A taken etcd port is exchanged (only our API server knows it); a taken API port is the user's to free, because
-    the cloud's state and kubeconfigs hold it."""
+    """Chooses another etcd port if it is taken, because only our API server knows it. A taken API port is an error: the
+    cloud's state and kubeconfigs contain it, so the user must free it."""
     if not process.alive(name(key, "kube-apiserver")) and not comes_free(facts["port"]):
         raise SandboxError(
-            f"Port {facts['port']}, where the API server of {key} has to listen, is taken by {holder(facts['port'])}.",
+            f"The API server of {key} needs port {facts['port']}, which is taken by {holder(facts['port'])}.",
             "stop that process and run the command again, or `make down` and `make up` for a new cluster",
         )
     if not process.alive(name(key, "etcd")) and not comes_free(facts["etcd_port"]):
@@ -289,7 +289,7 @@ def _etcd_ready(port: int, pki: Path) -> Callable[[], bool]:
 
 
 def _await_account(plane: ControlPlane, api: Api) -> None:
-    """Waits for the service account `default` of the namespace `default`: before it exists no pod can be made."""
+    """Waits for the service account `default` of the namespace `default`: before it exists, no pod can be created."""
 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -309,13 +309,13 @@ def _await_account(plane: ControlPlane, api: Api) -> None:
         time.sleep(0.1)
     raise SandboxError(
         f"The controllers of {plane.key} did not create the default service account within 60 s.",
-        "a busy machine may need a second try: run the command again",
+        "run the command again: a busy machine may need a second try",
         process.log_end(name(plane.key, "kube-controller-manager")),
     )
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Writes only what differs, so that a running process never sees its file change for nothing."""
+    """Writes the file only if it differs, so that a running process never sees a change without a reason."""
     if path.exists() and path.read_text() == text:
         return
     path.touch(mode=0o600)
@@ -330,7 +330,8 @@ def _save(path: Path, facts: dict) -> None:
 
 @contextmanager
 def _lock(key: str, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """One start or stop of a control plane at a time, over all processes. Outside its folder, which `stop` removes."""
+    """Allows one start or stop of a control plane at a time, over all processes. The lock is outside the plane's
+    folder, which `stop` removes."""
     with (paths.folder("run") / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, how)
         yield

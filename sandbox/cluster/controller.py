@@ -3,7 +3,7 @@
 About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
 and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
 load_balancers.py), group sizes (autoscaler.py).
-A failure is printed once and tried again: a cloud or an API server that does not answer for a moment is normal here.
+A failure is printed once and tried again: it is normal that a cloud or an API server does not answer for a moment.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ PERIOD = 0.7
 """Seconds between two rounds."""
 
 CALM = 4.0
-"""Seconds between two rounds once nothing has changed for CALM_AFTER seconds; a change of a pod ends the calm at once,
-one in the cloud at the next round."""
+"""Seconds between two rounds once nothing has changed for CALM_AFTER seconds. A change of a pod starts a round
+immediately; a change in the cloud is seen in the next round."""
 
 CALM_AFTER = 20.0
 
 DRIVERS_EVERY = 2.0
-"""Seconds between two questions about what the cloud runs in the cluster: CSI drivers, the snapshot controller."""
+"""Seconds between two checks of what the cloud runs in the cluster: CSI drivers, the snapshot controller."""
 
 
 class Controller:
     """All loops over one cluster; `run_once` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
-    those of its cloud. `new_machines`: called before a machine that was not there becomes a node."""
+    those of its cloud. `new_machines`: called before a new machine becomes a node."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Controller:
         self._machines: set[str] = set()
 
     def run_once(self) -> Hashable:
-        """One round. Returns what it saw; two rounds that saw the same had nothing to do in between."""
+        """Runs one round. Returns what it observed; if two rounds observed the same, nothing happened in between."""
         machines = self._fleet.machines()
         if (there := {machine.id for machine in machines}) - self._machines:
             self._new_machines()
@@ -86,7 +86,8 @@ class Controller:
 
 
 class Pace:
-    """How long to wait for the next round: a moment while something happens, longer once nothing has for a while."""
+    """How long to wait for the next round: short while something changes, longer once nothing has changed for some
+    time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -94,14 +95,14 @@ class Pace:
         self._since = clock()
 
     def after(self, seen: Hashable) -> float:
-        """Seconds to wait after a round that saw this; None: one that failed."""
+        """Seconds to wait after a round that observed this; None for a round that failed."""
         if seen is None or seen != self._seen:
             self._seen, self._since = seen, self._clock()
         return CALM if self._clock() - self._since > CALM_AFTER else PERIOD
 
 
 def _wake(api: Api, woken: threading.Event) -> None:
-    """Sets the event whenever a pod changes: a pending one does not wait for the next round."""
+    """Sets the event whenever a pod changes, so that a pending pod does not wait for the next round."""
     while True:
         try:
             for _ in api.watch("/api/v1/pods"):
@@ -144,11 +145,11 @@ def main(cluster: str) -> None:
             if time.monotonic() - asked > DRIVERS_EVERY:
                 controller.volumes.install(cloud.csi_drivers())
                 controller.snapshots.install(cloud.runs_snapshot_controller())
-                align_reach()  # routes come and go
+                align_reach()  # routes are added and deleted
                 asked = time.monotonic()
             seen = controller.run_once()
             trouble = ""
-        except Exception as error:  # the loop must outlive any failure; each one is shown once
+        except Exception as error:  # the loop must continue after any failure; each one is shown once
             if (now := f"{type(error).__name__}: {error}") != trouble:
                 trouble = now
                 print(f"failed, tried again: {trouble}", file=sys.stderr, flush=True)

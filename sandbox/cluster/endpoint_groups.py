@@ -1,5 +1,5 @@
-"""Network endpoint groups of Services on GKE, as its controller keeps them (kubernetes/ingress-gce, pkg/neg), without
-endpoints.
+"""Network endpoint groups of Services on GKE, as GKE's controller manages them (kubernetes/ingress-gce, pkg/neg),
+without endpoints.
 
 Each has a ServiceNetworkEndpointGroup with a finalizer in its Service's namespace. When the Service is deleted, the
 groups stay until the controller collects unused ones: every two minutes, here every PERIOD.
@@ -24,7 +24,7 @@ _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class Cloud(Protocol):
-    """The endpoint groups of one cluster, by name; there is one of a name in each of its zones."""
+    """The endpoint groups of one cluster, by name. Each of its zones has one group of that name."""
 
     def names(self, service: Object) -> list[str]:
         """Names of the groups that the Service asks for."""
@@ -72,9 +72,9 @@ class EndpointGroups:
             self._collected = self._clock()
             for name in there.keys() - wanted.keys():
                 if self._cloud.remove(name):
-                    self._let_go(there[name])
+                    self._delete(there[name])
 
-    def _let_go(self, found: Object) -> None:
+    def _delete(self, found: Object) -> None:
         path = f"{PATH}/namespaces/{found['metadata']['namespace']}/{PLURAL}/{found['metadata']['name']}"
         self._api.patch(path, {"metadata": {"finalizers": []}})
         self._api.delete(path)
@@ -99,7 +99,7 @@ def _object(name: str, owner: Object) -> Object:
 
 
 def definition() -> Object:
-    """The CustomResourceDefinition; the status is left open."""
+    """The CustomResourceDefinition; its schema does not restrict the status."""
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = {"type": "object", "properties": {"spec": {"type": "object"}, "status": free}}
     names = {

@@ -1,4 +1,4 @@
-"""Kubernetes events of the sandbox's controllers, without a repetition every second."""
+"""Kubernetes events of the sandbox's controllers. They are not repeated every second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.nodes import now
 
 QUIET_SECONDS = 30.0
-"""The same event on the same object is written again after this long."""
+"""Seconds after which the same event on the same object is written again."""
 
 
 class Events:
@@ -17,7 +17,7 @@ class Events:
         self._api = api
         self._component = component
         self._clock = clock
-        self._said: dict[tuple[str, str, str], float] = {}
+        self._written: dict[tuple[str, str, str], float] = {}
 
     def normal(self, about: Object, reason: str, message: str) -> bool:
         """Writes a Normal event. Returns whether it was written; a repetition is not."""
@@ -30,10 +30,10 @@ class Events:
     def _write(self, about: Object, kind: str, reason: str, message: str, component: str) -> bool:
         meta, moment = about["metadata"], self._clock()
         key = (meta["uid"], reason, message)
-        self._said = {k: at for k, at in self._said.items() if moment - at < QUIET_SECONDS}
-        if key in self._said:
+        self._written = {k: at for k, at in self._written.items() if moment - at < QUIET_SECONDS}
+        if key in self._written:
             return False
-        self._said[key] = moment
+        self._written[key] = moment
         namespace = meta.get("namespace", "default")
         reference = {"apiVersion": "v1", "kind": about["kind"], "name": meta["name"], "uid": meta["uid"]}
         if "namespace" in meta:

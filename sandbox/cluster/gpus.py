@@ -1,12 +1,11 @@
-"""How containers get GPUs on a node with NVIDIA's container toolkit and device plugin, and when they get none.
-
-The toolkit gives a container its GPUs when the request comes in a way that the node accepts (`Machine.device_lists`).
-The plugin's own pod asks with its environment variable, and crashes where that does not count for it; the pods that it
-serves are asked for in the ways that its setting says. A container with CAP_SYS_ADMIN may always use the variable
+"""How containers get GPUs on a node with NVIDIA's container toolkit and device plugin, and when they get none. The
+toolkit gives a container its GPUs if the request is made in a way that the node accepts (`Machine.device_lists`). The
+plugin's own pod requests them with its environment variable, and crashes if the node does not accept that; for the pods
+that it serves, the plugin uses the ways in its setting. A container with CAP_SYS_ADMIN may always use the variable
 (nvidia-container-toolkit, internal/config/image: VisibleDevices, IsPrivileged).
 
-The static CPU manager rewrites the containers' cgroups, without the devices that the toolkit let them at behind the
-kubelet's back: only a plugin that passes them to the kubelet keeps them (k8s-device-plugin#145).
+The static CPU manager rewrites the containers' cgroups, and removes devices that the toolkit added without the
+kubelet's knowledge. Only devices that the plugin passes to the kubelet remain (k8s-device-plugin#145).
 """
 
 from __future__ import annotations

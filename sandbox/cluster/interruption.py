@@ -1,7 +1,8 @@
 """A spot interruption, as in a managed node group (EKS with capacity rebalancing) or on GKE.
 
-The cloud gives notice: the node is closed and its pods are evicted, each with its own grace but no longer than the
-notice; then the machine is taken away and the group keeps its desired size, so the cloud tries to replace it.
+The cloud gives notice: the node is cordoned and its pods are evicted, each with its own grace period, but no longer
+than the notice. Then the machine is deleted. The group keeps its desired size, so the cloud tries to replace the
+machine.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
 
 NOTICE_SECONDS = 10.0
-"""Between notice and end; 120 s on AWS, 30 s on Google Cloud."""
+"""Seconds between notice and end in the sandbox; 120 s on AWS, 30 s on Google Cloud."""
 
 
 def reclaim(cluster: str, node: str, notice: float = NOTICE_SECONDS) -> list[str]:
-    """Reclaims the machine of a node. Returns when the node is gone: the pods that were lost (namespace/name).
+    """Reclaims the machine of a node. Returns the lost pods (namespace/name) when the node is gone.
 
-    Raises SandboxError when the node is not one of the cloud's, or is not gone within a minute.
+    Raises SandboxError if the node is not one of the cloud's, or is not gone within a minute.
     """
     plane = control_plane.get(cluster)
     if plane is None:
@@ -47,8 +48,8 @@ def interrupt(api: Api, fleet: Fleet, node: str, taint: str, notice: float = NOT
     while (left := api.get(path)) and machine_id(left) == machine:
         if time.monotonic() > deadline:
             raise SandboxError(
-                f"Node {node} is still there a minute after its machine {machine} was taken away.",
-                "see whether the cluster's controller runs: `python -m sandbox status`",
+                f"Node {node} still exists a minute after its machine {machine} was deleted.",
+                "check whether the cluster's controller runs: `python -m sandbox status`",
             )
         time.sleep(0.2)
     return [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in lost]

@@ -7,8 +7,8 @@ import re
 from sandbox.errors import SandboxError
 
 _EKS = re.compile(r"eks-(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)-(?P<name>.+)")
-# Lazy: the first part of the text that looks like a location is taken for it. A zone is preferred to a region, so a
-# cluster whose name starts with "a-" … "f-" in a regional location would be read wrongly; such names are not used.
+# The first part of the text that looks like a location is the location. A zone is preferred to a region, so the key of
+# a regional cluster whose name starts with "a-" … "f-" would be parsed wrongly; such names are not used.
 _GKE = re.compile(r"gke-(?P<project>.+?)-(?P<location>[a-z]+-[a-z]+\d+(?:-[a-f](?=-))?)-(?P<name>.+)")
 
 
@@ -26,8 +26,8 @@ def parts(key: str) -> tuple[str, ...]:
         if match := pattern.fullmatch(key):
             return (cloud, *match.groups())
     raise SandboxError(
-        f"{key!r} is not the key of a cluster.",
-        "keys read eks-<region>-<name> or gke-<project>-<location>-<name>; `python -m sandbox status` lists them",
+        f"{key!r} is not a valid cluster key.",
+        "write eks-<region>-<name> or gke-<project>-<location>-<name>; `python -m sandbox status` lists them",
     )
 
 

@@ -1,4 +1,4 @@
-"""KWOK's configuration: which nodes it simulates the kubelet of, and the stages of nodes and pods (`stages/*.yaml`)."""
+"""KWOK's configuration: the nodes whose kubelet it simulates, and the stages of nodes and pods (`stages/*.yaml`)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ STAGES = Path(__file__).parent / "stages"
 
 
 def configuration(unreachable: str = "") -> str:
-    """The content of KWOK's configuration file: every stage. `unreachable`: a jq filter that says of a pod `true` when
-    an image of it cannot be pulled (reach.py); such a pod waits for its images and never starts."""
+    """The content of KWOK's configuration file: every stage. `unreachable`: a jq filter that is `true` for a pod with
+    an image that cannot be pulled (reach.py); such a pod waits for its images and never starts."""
     text = "\n---\n".join(path.read_text().rstrip() for path in sorted(STAGES.glob("*.yaml"))) + "\n"
     if not unreachable:
         return text

@@ -1,9 +1,10 @@
 """The kinds for alert rules and pod scraping that a cluster has: the Prometheus operator's, and Google's on GKE.
 
 Sources: the CRDs of prometheus-operator (example/prometheus-operator-crd, 0.82) and of GoogleCloudPlatform/
-prometheus-engine (charts/operator/crds, 2026-07) with the Go types behind them. Of each kind only what a person writes
-for rules and plain endpoints; the API server refuses every other field, as it does those that the real kind lacks.
-Not simulated: the operators behind them (nothing is scraped or evaluated) and Google's webhook, which reads the PromQL.
+prometheus-engine (charts/operator/crds, 2026-07) with the Go types behind them. Each kind has only the fields that
+users write for rules and plain endpoints; the API server refuses every other field, as it refuses a field that the real
+kind does not have. Not simulated: the operators behind them (nothing is scraped or evaluated) and Google's webhook,
+which reads the PromQL.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ OPERATOR, GOOGLE = "monitoring.coreos.com", "monitoring.googleapis.com"
 _TEXT: Object = {"type": "string"}
 _NUMBER: Object = {"type": "integer"}
 _MAP: Object = {"type": "object", "additionalProperties": _TEXT}
-# The operator takes Prometheus' own durations, Google's kinds what Go parses.
+# The operator accepts Prometheus' durations; Google's kinds accept Go's.
 _DURATION: Object = {"type": "string", "pattern": r"^(0|(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$"}
 _GO_DURATION: Object = {"type": "string", "format": "duration"}
 
@@ -75,7 +76,7 @@ def operators() -> list[Object]:
 
 
 def googles() -> list[Object]:
-    """ClusterRules and PodMonitoring, as a GKE cluster with managed Prometheus has them from its start."""
+    """ClusterRules and PodMonitoring, which a GKE cluster with managed Prometheus has from its creation."""
     record = {**_TEXT, "pattern": r"^[a-zA-Z0-9$\-_.+!*'(),%:]+$"}
     rule = _object(("expr",), **{**_RULE, "record": record}, expr=_TEXT, **{"for": _GO_DURATION})
     rule["x-kubernetes-validations"] = [
@@ -89,7 +90,8 @@ def googles() -> list[Object]:
         },
     ]
     interval = {**_GO_DURATION, "default": "1m"}
-    # Without upper bounds the API server finds the rules above too dear; the real CRD lifts them otherwise.
+    # Without upper bounds, the API server refuses the rules above as too expensive; the real CRD avoids that in another
+    # way.
     group = _object(("name", "rules"), name=_TEXT, interval=interval, rules=_list(rule, minItems=1, maxItems=1000))
     endpoint = _object(
         ("port", "interval"),
@@ -112,7 +114,7 @@ def googles() -> list[Object]:
 
 
 def install(api: Api, kinds: list[Object]) -> None:
-    """Makes the kinds known to an API server."""
+    """Adds the kinds to an API server."""
     for kind in kinds:
         if api.get(f"{DEFINITIONS}/{kind['metadata']['name']}") is None:
             api.create(DEFINITIONS, kind)

@@ -27,13 +27,13 @@ MACHINE = "gpuyard.dev/machine"
 """Annotation: the cloud's id of the machine behind the node. Nodes without it are not this controller's."""
 
 APPLIED = "gpuyard.dev/applied"
-"""Annotation: labels and taints that the cloud gave last, so that one that it drops is removed and no other."""
+"""Annotation: the labels and taints that the cloud set last, so that only those that the cloud drops are removed."""
 
 GPU = gpus.GPU
 EFA = "vpc.amazonaws.com/efa"
 
 _PLUGINS = {GPU: ("nvidia-device-plugin", "k8s-device-plugin"), EFA: ("aws-efa-k8s-device-plugin",) * 2}
-"""By resource: the name of the chart that shows it (in a label of its pods) and that of its image."""
+"""By resource: the name of the chart whose plugin advertises it (in a label of its pods), and the name of its image."""
 
 NOTICE = {"eks": "aws-node-termination-handler/spot-itn", "gke": "cloud.google.com/impending-node-termination"}
 """By cloud: the taint of a node whose machine is about to be reclaimed."""
@@ -50,14 +50,14 @@ class Nodes:
     def sync(self, machines: Sequence[Machine], pods: Sequence[Object], nodes: Sequence[Object]) -> bool:
         """One round. `pods` must have been listed before `nodes`: a pod's node that is missing is gone, not too new.
 
-        Returns whether nodes were added or deleted, so that the caller lists again before it decides anything.
+        Returns whether nodes were added or deleted; the caller then lists them again before it decides.
         """
         ours = {node["metadata"]["name"]: node for node in nodes if machine_id(node)}
         wanted = {machine.node_name: machine for machine in machines}
         changed = False
         for name, node in ours.items():
             machine = wanted.get(name)
-            # A new machine may get the name of an old one; the node is then another one, too.
+            # A new machine may get the name of an old one; its node is then a new one as well.
             if machine is None or machine.id != machine_id(node):
                 self._api.delete(_path(name), grace=0)
                 changed = True
@@ -122,7 +122,8 @@ class Nodes:
         self._api.patch(_path(meta["name"]), body)
 
     def _show_devices(self, node: Object, machine: Machine, pods: Iterable[Object]) -> None:
-        """Does what the kubelet does for a device plugin: its devices are resources while it runs."""
+        """Does what the kubelet does for a device plugin: the devices are resources of the node while the plugin
+        runs."""
         here = [pod for pod in pods if pod["spec"].get("nodeName") == machine.node_name and is_running(pod)]
         plugged = {EFA} if any(_plugs(pod, EFA) for pod in here) else set()
         if machine.gpu_ready_by != "device-plugin":
@@ -236,7 +237,8 @@ def _applied(machine: Machine) -> str:
 
 
 def _address(name: str) -> str:
-    """An address for a node whose machine's is not known: the one in its name (`ip-10-0-3-7…`) or one made of it."""
+    """An address for a node whose machine has no known address: the one in its name (`ip-10-0-3-7…`) or one derived
+    from it."""
     digits = name.split(".")[0].removeprefix("ip-").split("-")
     if len(digits) == 4 and all(d.isdigit() and int(d) < 256 for d in digits):
         return ".".join(digits)

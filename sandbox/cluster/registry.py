@@ -17,14 +17,14 @@ from sandbox.cluster.volumes import Disks
 from sandbox.named import load
 
 CLOUDS = {"eks": "sandbox.aws.cluster_cloud:EksCloud", "gke": "sandbox.gcp.cluster_cloud:GkeCloud"}
-"""First part of a cluster's key → the class that is its cloud; its arguments are the other parts."""
+"""First part of a cluster's key → the class of its cloud, whose arguments are the other parts."""
 
 HOSTS = {".gke.goog": "sandbox.gcp.gke:key_of"}
 """End of an API server's name → the function that gives the key of the cluster at a URL, or ''."""
 
 
 class Cloud(Protocol):
-    """What one cluster's controllers use of its cloud. Every answer comes from the cloud's API, when it is asked."""
+    """What one cluster's controllers use of its cloud. Every call asks the cloud's API."""
 
     fleet: Fleet
     disks: Sequence[Disks]

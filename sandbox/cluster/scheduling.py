@@ -50,7 +50,7 @@ def requests(pod: Pod) -> Resources:
     peak: Resources = {}
     for container in spec.get("initContainers") or ():
         needs = _needs(container)
-        if container.get("restartPolicy") == "Always":  # a sidecar stays
+        if container.get("restartPolicy") == "Always":  # a sidecar keeps running
             running = _sum(running, needs)
             peak = _largest(peak, running)
         else:
@@ -63,7 +63,7 @@ def requests(pod: Pod) -> Resources:
 
 
 def misfit(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo] = (), volumes: Iterable[dict] = ()) -> str | None:
-    """Why the pod cannot be on that node; None when it can.
+    """Why the pod cannot be scheduled on that node; None if it can.
 
     Args:
         others: the other nodes, for affinity between pods and topology spread.
@@ -105,7 +105,7 @@ DAEMON_TOLERATIONS = [
 
 
 def daemon_pod(daemon_set: dict[str, Any]) -> Pod:
-    """The pod that a DaemonSet would put on a node that it selects."""
+    """The pod that a DaemonSet would create on a node that it selects."""
     template = daemon_set["spec"]["template"]
     tolerations = [*(template["spec"].get("tolerations") or []), *DAEMON_TOLERATIONS]
     owner = {"ownerReferences": [{"kind": "DaemonSet"}]}
@@ -114,7 +114,7 @@ def daemon_pod(daemon_set: dict[str, Any]) -> Pod:
 
 
 def selector_matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """A label selector; none at all matches nothing, an empty one everything."""
+    """Whether a label selector matches: a missing one matches nothing, an empty one everything."""
     if selector is None:
         return False
     exact = selector.get("matchLabels") or {}
@@ -199,7 +199,7 @@ def _ports(pod: Pod) -> set[tuple[str, int]]:
 
 
 def _pod_affinity(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo]) -> str | None:
-    """Required affinity and anti-affinity between pods, the anti-affinity of pods that are there included."""
+    """Required affinity and anti-affinity between pods, including the anti-affinity of existing pods."""
     everybody = [node_info, *others]
     for term in _pod_terms(pod, "podAffinity"):
         found = [r for r in everybody if any(_meant(term, pod, p) for p in r.pods)]
@@ -220,7 +220,8 @@ def _pod_affinity(pod: Pod, node_info: NodeInfo, others: Sequence[NodeInfo]) -> 
 
 
 def _anti_affinities(pod: Pod, node_infos: Sequence[NodeInfo]) -> Iterable[tuple[Pod, list[tuple[NodeInfo, Pod]]]]:
-    """(who has anti-affinity terms, whom they are about): the pod about all, and each pod there about this one."""
+    """(pods with anti-affinity terms, pods that the terms select from): the new pod against all, and each existing pod
+    against the new one."""
     yield pod, [(node_info, other) for node_info in node_infos for other in node_info.pods]
     for node_info in node_infos:
         for other in node_info.pods:

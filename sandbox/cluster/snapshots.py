@@ -1,8 +1,8 @@
 """Volume snapshots: the kinds of snapshot.storage.k8s.io and what the snapshot controller and a driver's sidecar do.
 
-The kinds exist once the cloud runs the controller in the cluster (EKS: the add-on `snapshot-controller`, which
-installs them; GKE: always), and stay from then on, as kinds that hold objects do. A snapshot is ready at once and holds
-nothing: a claim that is made from it gets an empty volume, but only when the snapshot is ready. Deletion policies of
+The kinds exist once the cloud runs the controller in the cluster (EKS: the add-on `snapshot-controller`, which installs
+them; GKE: always), and remain afterwards, because they may have objects. A snapshot is ready immediately and contains
+no data: a claim that is created from it gets an empty volume, but only when the snapshot is ready. Deletion policies of
 contents and snapshots of groups are not simulated. The kinds have the fields of external-snapshotter 8.x that matter.
 """
 
@@ -94,7 +94,7 @@ def definitions() -> list[Object]:
             {
                 "apiVersion": "apiextensions.k8s.io/v1",
                 "kind": "CustomResourceDefinition",
-                # The API server accepts a definition in its own domain only with this link to its approval.
+                # The API server accepts a definition in a Kubernetes domain only with this link to its approval.
                 "metadata": {
                     "name": f"{plural}.{GROUP}",
                     "annotations": {
@@ -190,7 +190,7 @@ class Snapshots:
 
 
 def ready(api: Api, claim: Object) -> bool:
-    """Whether what a claim is made from is there: a snapshot that is ready, or nothing."""
+    """Whether a claim's source is ready: its snapshot, if it has one."""
     source = claim["spec"].get("dataSource") or {}
     if source.get("kind") != "VolumeSnapshot":
         return True

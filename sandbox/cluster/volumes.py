@@ -1,10 +1,9 @@
-"""Volumes for claims: what CSI drivers' provisioners do. Disks are made in the simulated cloud; so are file systems on
-Google Cloud, where each claim has an instance.
-
-A driver is there when the cluster has its CSIDriver object; `Drivers` puts that object there for what the cloud runs
-(EKS: the add-on; GKE: always), and a chart that installs its own works as well. A claim of a class whose driver is
-missing stays Pending, as in a real cluster. Kubernetes itself binds a claim that names an existing volume.
-Sizes are not checked against any quota; resizing is not simulated. Snapshots: snapshots.py.
+"""Volumes for claims: what CSI drivers' provisioners do. Disks are created in the simulated cloud; so are file systems
+on Google Cloud, where each claim has an instance. A driver is available if the cluster has its CSIDriver object.
+`install` creates that object for the drivers that the cloud runs (EKS: the add-on; GKE: always); a chart that installs
+its own driver works as well. A claim of a class whose driver is missing stays Pending, as in a real cluster. Kubernetes
+itself binds a claim that names an existing volume. Sizes are not checked against any quota; resizing is not simulated.
+Snapshots: snapshots.py.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from sandbox.cluster.api import Api, Object
 from sandbox.cluster.event import Events
 
 ZONAL = {"ebs.csi.aws.com", "pd.csi.storage.gke.io"}
-"""Drivers whose volumes are block devices of one zone: a node elsewhere cannot have them, nor can two nodes write."""
+"""Drivers whose volumes are block devices in one zone: nodes in other zones cannot use them, and two nodes cannot write
+to one."""
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -54,7 +54,8 @@ class Volumes:
         self._disks = {each.driver: each for each in disks}
 
     def install(self, drivers: set[str]) -> None:
-        """Creates missing CSIDriver objects and deletes those that are not in `drivers`; other programs' stay."""
+        """Creates missing CSIDriver objects and deletes those that are not in `drivers`; objects of other programs are
+        kept."""
         there = {d["metadata"]["name"]: d for d in self._api.list(_DRIVERS)}
         for driver in sorted(drivers - {*there}):
             self._api.create(
@@ -71,7 +72,7 @@ class Volumes:
                 self._api.delete(f"{_DRIVERS}/{driver}")
 
     def sync(self, nodes: Sequence[Object]) -> None:
-        """One round over the claims that wait and the volumes that are released."""
+        """One round over the pending claims and the released volumes."""
         claims = self._api.list("/api/v1/persistentvolumeclaims")
         waiting = [c for c in claims if c["status"].get("phase") == "Pending" and not c["spec"].get("volumeName")]
         volumes = self._api.list("/api/v1/persistentvolumes")

@@ -31,7 +31,7 @@ class Disks(Claimed):
         short, claim = volume["metadata"]["name"], volume["spec"]["claimRef"]
         name = f"projects/{self._project}/zones/{zone}/disks/{short}"
         kind = self._kind(parameters, zone)
-        said = {
+        message = {
             "kubernetes.io/created-for/pv/name": short,
             "kubernetes.io/created-for/pvc/name": claim["name"],
             "kubernetes.io/created-for/pvc/namespace": claim["namespace"],
@@ -43,7 +43,7 @@ class Disks(Claimed):
             "sizeGb": str(math.ceil(parse(volume["spec"]["capacity"]["storage"]) / 2**30)),
             "type": f"projects/{self._project}/zones/{zone}/diskTypes/{kind}",
             "status": "READY",
-            "description": json.dumps(said),
+            "description": json.dumps(message),
             "labels": {
                 **labels(parameters),
                 "goog-gke-volume": "",

@@ -113,7 +113,7 @@ def limits(pool: Body, current: dict[str, int]) -> tuple[int, int]:
 
 
 def place(pool: Body, current: dict[str, int], size: int) -> dict[str, int]:
-    """Which zone grows or shrinks. BALANCED keeps the zones even; ANY fills one after the other."""
+    """Chooses the zone that grows or shrinks. BALANCED keeps the zones equal; ANY fills one after the other."""
     scaling = pool.get("autoscaling", {})
     per_zone = None if scaling.get("totalMaxNodeCount") else int(scaling.get("maxNodeCount", size))
     least = 0 if scaling.get("totalMaxNodeCount") else int(scaling.get("minNodeCount", 0))

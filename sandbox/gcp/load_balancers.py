@@ -5,8 +5,8 @@ always has a backend service ("LoadBalancer Service parameters"), which has an e
 cluster. Names are those of cloud-provider-gcp (`k8s-…`) and ingress-gce (`k8s2-…`). Each load balancer has a firewall
 rule for its clients. All load balancers of a cluster share one for their health checks.
 
-Only the cluster removes these objects. What exists when the cluster is deleted stays, and blocks the deletion of its
-network. A separate, slower controller removes endpoint groups (endpoint_groups.py).
+Only the cluster removes these objects. Objects that exist when the cluster is deleted remain, and block the deletion of
+its network. A separate, slower controller removes endpoint groups (endpoint_groups.py).
 
 Not simulated: instances (no traffic is sent), protocols other than TCP, reserved addresses, annotations other than
 those for the kind, Ingresses and Gateways.

@@ -89,7 +89,7 @@ def _has(zone: str, accelerator: str) -> bool:
 
 
 def accelerator_fault(machine: MachineType, accelerator: str, count: int, zones: list[str]) -> str:
-    """Why Google would refuse `count` GPUs of a type on a machine type in these zones; '' if it would not."""
+    """Why Google would refuse `count` GPUs of a type on a machine type in these zones; '' if it accepts them."""
     if accelerator not in ACCELERATORS:
         return f"Accelerator type '{accelerator}' does not exist. There are: {', '.join(sorted(ACCELERATORS))}."
     if machine.accelerator and (accelerator, count) != (machine.accelerator, machine.gpus):

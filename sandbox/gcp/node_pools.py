@@ -173,8 +173,8 @@ def machine_fault(config: Body, zones: list[str]) -> tuple[str, str] | None:
     for accelerator in accelerators:
         kind, count = accelerator.get("acceleratorType"), accelerator.get("acceleratorCount", "0")
         known = isinstance(kind, str) and isinstance(count, str)
-        if known and (said := machines.accelerator_fault(machine, kind, int(count), zones)):
-            return "accelerators", said
+        if known and (fault := machines.accelerator_fault(machine, kind, int(count), zones)):
+            return "accelerators", fault
     for zone in zones:
         if not machines.offered_in(machine, zone):
             return "machineType", f"Machine type with name '{name}' does not exist in zone '{zone}'."
@@ -187,8 +187,8 @@ def await_nodes(ctx: Context, pool: str) -> None:
     size = sum(groups.sizes(ctx.store, pool).values())
     wanted = {body["name"] for _, body in groups.instances(ctx.store, pool)}
     if reservation and len(wanted) < size:
-        said = f"Specified reservation [{reservation}] does not have available resources for the request."
-        raise ApiError(400, said, "failedPrecondition")
+        message = f"Specified reservation [{reservation}] does not have available resources for the request."
+        raise ApiError(400, message, "failedPrecondition")
     if not wanted:
         return
     steps = pool.split("/")

@@ -1,4 +1,5 @@
-"""Node pools that Google's API refuses beyond shapes and enums: settings that exclude each other or the machine.
+"""Node pools that Google's API refuses beyond shapes and enums: settings that exclude each other, or that the machine
+does not support.
 
 Independent of the library's own checks, so that tests can compare the two. Sources:
 GKE's pages on flex-start, queued provisioning, reservations, compact placement, GPU sharing, multi-instance GPUs and
@@ -37,7 +38,7 @@ def check(inputs: Props, config: Props) -> Iterator[CheckFailure]:
     yield from _keys(config)
     yield from _sharing(config)
     if machine is not None:
-        yield from _sold(config, machine)
+        yield from _unavailable(config, machine)
         yield from _disks(config, machine)
         yield from _system(config, machine)
         yield from _together(inputs, config, machine)
@@ -139,8 +140,10 @@ def _keys(config: Props) -> Iterator[CheckFailure]:
         if _KUBERNETES.fullmatch(key):  # terraform-provider-google#6003
             yield CheckFailure("nodeConfig.labels", f"Applying kubernetes label is not allowed: {key}.")
         elif _MANAGED.fullmatch(key):  # terraform-provider-google#19677
-            said = f'Node labels with key "{key}" are managed by GKE or Kubernetes and must not be manually specified.'
-            yield CheckFailure("nodeConfig.labels", said)
+            message = (
+                f'Node labels with key "{key}" are managed by GKE or Kubernetes and must not be manually specified.'
+            )
+            yield CheckFailure("nodeConfig.labels", message)
     for taint in _known(config.get("taints")):
         if isinstance(key := taint.get("key"), str) and _KUBERNETES.fullmatch(key):
             yield CheckFailure("nodeConfig.taints", f"Applying kubernetes taint is not allowed: {key}.")
@@ -164,7 +167,7 @@ def _sharing(config: Props) -> Iterator[CheckFailure]:
             yield CheckFailure(f"{where}.gpuSharingConfig", "MPS is not supported on partitioned GPUs")
 
 
-def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:
+def _unavailable(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure]:
     spot, flex = config.get("spot") is True or config.get("preemptible") is True, config.get("flexStart") is True
     affinity = (config.get("reservationAffinity") or {}).get("consumeReservationType")
     reserved = affinity in ("SPECIFIC_RESERVATION", "ANY_RESERVATION_THEN_FAIL", UNKNOWN)
@@ -174,8 +177,8 @@ def _sold(config: Props, machine: hardware.MachineType) -> Iterator[CheckFailure
         yield CheckFailure("nodeConfig.flexStart", f"{machine.name} is not available as flex-start VM")
     if spot and config.get("hostMaintenancePolicy"):
         # xpk#434: the node pool is created, and ends in ERROR.
-        said = "Scheduling must have preemptible be false when AutomaticRestart is true."
-        yield CheckFailure("nodeConfig.hostMaintenancePolicy", said)
+        message = "Scheduling must have preemptible be false when AutomaticRestart is true."
+        yield CheckFailure("nodeConfig.hostMaintenancePolicy", message)
     if not spot and not flex and not reserved and not machine.on_demand:
         yield CheckFailure("nodeConfig.machineType", f"{machine.name} is not available on demand")
 

@@ -312,8 +312,8 @@ def _run_checks(row: Row, inputs: Props) -> Iterator[CheckFailure]:
         for value in reach(inputs, path.split(".")):
             if value is None or value is UNKNOWN or value == "":
                 continue
-            if said := checker(value):
-                yield CheckFailure(path, said)
+            if message := checker(value):
+                yield CheckFailure(path, message)
 
 
 def _origin(origins: Mapping[str, str], path: str) -> str:

@@ -166,13 +166,13 @@ class Store:
         """Deletes an object and what it owns: 404 if it does not exist, 400 if another object refers to any of them."""
         with self.transaction() as db:
             self.get(collection, name)
-            doomed = self._owned(db, (collection, name))
-            for target in doomed:
+            removed = self._owned(db, (collection, name))
+            for target in removed:
                 users = db.execute("SELECT collection, name FROM refs WHERE to_collection = ? AND to_name = ?", target)
                 for user in users.fetchall():
-                    if tuple(user) not in doomed:
+                    if tuple(user) not in removed:
                         raise in_use(*target, user[1])
-            for target in doomed:
+            for target in removed:
                 db.execute("DELETE FROM objects WHERE collection = ? AND name = ?", target)
                 db.execute("DELETE FROM refs WHERE collection = ? AND name = ?", target)
 

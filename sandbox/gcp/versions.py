@@ -57,10 +57,10 @@ def resolve(wanted: str, channel: str) -> str:
     for version in choices:
         if version == wanted or version.startswith((f"{wanted}.", f"{wanted}-")):
             return version
-    said = f'Master version "{wanted}" is unsupported'
+    message = f'Master version "{wanted}" is unsupported'
     if channel in _CHANNELS:
-        said += f" in release channel {channel}"
-    raise ApiError(400, f"{said}; offered are: {', '.join(dict.fromkeys(map(minor, choices)))}.", "badRequest")
+        message += f" in release channel {channel}"
+    raise ApiError(400, f"{message}; offered are: {', '.join(dict.fromkeys(map(minor, choices)))}.", "badRequest")
 
 
 def is_newer(version: str, than: str) -> bool:

@@ -189,7 +189,7 @@ def default_group(component: ClusterParts) -> dict[str, Any]:
     key_name = group.get("keyName")
     if group.get("nodePublicKey"):
         key_name = aws.ec2.KeyPair(f"{label}-keyPair", public_key=group["nodePublicKey"], opts=child).key_name
-    root: Any = {ours: group[theirs] for theirs, ours in _ROOT_VOLUME.items() if group.get(theirs) is not None}
+    root: Any = {argument: group[option] for option, argument in _ROOT_VOLUME.items() if group.get(option) is not None}
     spot: Any = {"max_price": group["spotPrice"]} if group.get("spotPrice") else None
     market: Any = {"market_type": "spot", "spot_options": spot} if spot else None
     disks: Any = [{"device_name": "/dev/xvda", "ebs": root}] if root else None

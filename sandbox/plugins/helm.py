@@ -224,7 +224,7 @@ class Releases:
             try:
                 release = json.loads(self._patiently(*verb, name, str(found.path), "-n", namespace, *flags))
             except ProviderError as error:
-                if any(said in str(error) for said in (_TAKEN, _LOCKED, _ABSENT)):
+                if any(message in str(error) for message in (_TAKEN, _LOCKED, _ABSENT)):
                     raise
                 status = self._status(namespace, name)
                 if status is None:
@@ -318,7 +318,7 @@ class Releases:
             try:
                 return self._run(*args)
             except ProviderError as error:
-                if not all(said in str(error) for said in _NO_SCHEMAS):
+                if not all(message in str(error) for message in _NO_SCHEMAS):
                     raise
                 log.status("waiting for the API server to process the chart's CRDs")
         return self._run(*args)

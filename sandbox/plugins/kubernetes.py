@@ -113,8 +113,8 @@ class KubernetesProvider(SimulatedProvider):
                 self._autoname(urn, olds, meta, seed)
         if meta.get("annotations") == {}:
             del meta["annotations"]
-        unsaid = not meta.get("namespace") and meta.get("namespace") is not UNKNOWN
-        if self._namespace and unsaid and self._namespaced(inputs):
+        omitted = not meta.get("namespace") and meta.get("namespace") is not UNKNOWN
+        if self._namespace and omitted and self._namespaced(inputs):
             meta["namespace"] = self._namespace
         return manifest.hide_secrets(inputs), failures
 

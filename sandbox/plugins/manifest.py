@@ -35,8 +35,8 @@ def annotation(inputs: Props, name: str) -> str:
 
 
 def timeout(inputs: Props, timeout: float) -> float:
-    said = annotation(inputs, "pulumi.com/timeoutSeconds")
-    return timeout or (float(said) if said.isdigit() else readiness.DEFAULT_TIMEOUT)
+    seconds = annotation(inputs, "pulumi.com/timeoutSeconds")
+    return timeout or (float(seconds) if seconds.isdigit() else readiness.DEFAULT_TIMEOUT)
 
 
 def id_of(live: Object) -> str:
@@ -91,11 +91,11 @@ def pruned(live: Any, inputs: Any) -> Any:
     return inputs if _same(live, inputs) else live
 
 
-def _same(live: Any, said: Any) -> bool:
+def _same(live: Any, input: Any) -> bool:
     """Whether the values differ only in notation: 1000m is 1."""
-    if live == said or str(live) == str(said):
+    if live == input or str(live) == str(input):
         return True
     try:
-        return quantity.parse(str(live)) == quantity.parse(str(said))
+        return quantity.parse(str(live)) == quantity.parse(str(input))
     except ValueError:
         return False

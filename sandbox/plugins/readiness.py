@@ -35,13 +35,13 @@ def wait_ready(objects: Objects, obj: Object, timeout: float, cancelled: threadi
     rule = RULES.get((obj["apiVersion"], obj["kind"]))
     if rule is None:
         return obj
-    deadline, said = time.monotonic() + timeout, ""
+    deadline, reported = time.monotonic() + timeout, ""
     while True:
         missing = rule(objects, obj)
         if not missing:
             return obj
-        if missing != said:
-            log.status(said := missing)
+        if missing != reported:
+            log.status(reported := missing)
         if time.monotonic() > deadline:
             raise Failed("\n".join([f"timed out waiting to be Ready: {missing}", *_pod_troubles(objects, obj)]))
         if cancelled.wait(POLL):

@@ -292,21 +292,21 @@ def _alternatives(wanted: Any) -> list[Any]:
 
 
 def _describe(wanted: Any) -> str:
-    said = []
+    names = []
     for alternative in _alternatives(wanted):
         origin = typing.get_origin(alternative)
         if origin is typing.Literal:
-            said.extend(json.dumps(value) for value in typing.get_args(alternative))
+            names.extend(json.dumps(value) for value in typing.get_args(alternative))
         elif origin is not None and issubclass(origin, Mapping):
-            said.append("a map")
+            names.append("a map")
         elif origin is not None and issubclass(origin, Sequence):
-            said.append("a list")
+            names.append("a list")
         elif isinstance(alternative, type) and issubclass(alternative, enum.Enum):
-            said.append("one of " + ", ".join(str(member.value) for member in alternative))
+            names.append("one of " + ", ".join(str(member.value) for member in alternative))
         else:
             plain = {str: "a string", int: "a whole number", float: "a number", bool: "a boolean", dict: "an object"}
-            said.append(plain.get(alternative, "an object"))
-    return " or ".join(dict.fromkeys(said)) or "something else"
+            names.append(plain.get(alternative, "an object"))
+    return " or ".join(dict.fromkeys(names)) or "something else"
 
 
 def _show(value: Any) -> str:

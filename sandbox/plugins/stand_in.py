@@ -171,7 +171,7 @@ STAND_INS: dict[str, StandIn] = {
 
 
 KINDS = {"kube-prometheus-stack": monitoring_kinds.operators}
-"""Chart → those of its own kinds that the stand-in includes."""
+"""Chart → the kinds (CRDs) of the chart that its stand-in includes."""
 
 
 def write(folder: Path, chart: str, version: str) -> Path:

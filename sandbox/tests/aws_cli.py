@@ -58,15 +58,15 @@ def run(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[int, st
 
 def _split(rest: list[str]) -> tuple[list[str], str, str]:
     """The operation's own options, and the values of --query and --output."""
-    said = {"--query": "", "--output": "json"}
+    message = {"--query": "", "--output": "json"}
     own = []
     words = iter(rest)
     for word in words:
-        if word in said:
-            said[word] = next(words)
+        if word in message:
+            message[word] = next(words)
         else:
             own.append(word)
-    return own, said["--query"], said["--output"]
+    return own, message["--query"], message["--output"]
 
 
 def _params(client: Any, operation: str, words: list[str]) -> dict[str, Any]:

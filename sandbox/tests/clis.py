@@ -36,7 +36,7 @@ class _Asked(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         try:
             answer = aws_cli.run(*json.loads(self.rfile.readline()))
-        except (Exception, SystemExit):  # a wrong command line, too, is the shell's to report
+        except (Exception, SystemExit):  # the shell reports a wrong command line as well
             answer = (252, "", traceback.format_exc())
         self.wfile.write(json.dumps(answer).encode() + b"\n")
 

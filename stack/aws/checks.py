@@ -36,12 +36,10 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
                     "remove it, or remove `existing`",
                 )  # fmt: skip
-        for problem in existing_network.problems(
-            args.existing_network(environment, network.existing), environment.region
-        ):
-            # The pools are checked as `nodePools`.
-            if not problem.path.startswith("node_pools."):
-                yield problem if problem.path.startswith("zones") else problem.under("existing")
+        given = args.existing_network(environment, network.existing)
+        yield from aws_network.zone_problems(network.zones, environment.region)
+        found = [*existing_network.zone_problems(given, network.zones, "zones"), *existing_network.id_problems(given)]
+        yield from (problem.under("existing") for problem in found)
         return
     own = args.network(environment)
     wrong = list(aws_network.problems(own, environment.region))
@@ -81,7 +79,7 @@ def _role_problems(environment: Environment) -> Iterator[Problem]:
     }
     for who, (wanted, why) in taken.items():
         if who in given and not wanted:
-            yield Problem(who, given[who], f"nothing uses this role: {why}", "roles of what is built", "remove it")
+            yield Problem(who, given[who], f"nothing uses this role: {why}", "roles that the stack uses", "remove it")
     if "nodes" in given and (more := config.cluster.node_policy_arns):
         yield Problem(
             "nodes", given["nodes"], f"no policy is attached to an existing role, but nodePolicyArns is {more}",
@@ -120,7 +118,7 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def addon_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `addons`, and between the add-ons and the pools."""
+    """What is wrong with `addons`, and conflicts between the add-ons and the pools."""
     yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
     if not served_pools.without_gpus(environment.node_pools):
         waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]

@@ -33,7 +33,7 @@ def network(environment: Environment) -> GcpNetworkArgs:
         "cidr": network.cidr,
         "deletion_protection": environment.config.deletion_protection,
     }
-    # An existing range stays, even if the default is another one.
+    # An existing range is kept, even if the default is now another one.
     for field, name in (("pods_cidr", gcp_network.PODS), ("services_cidr", gcp_network.SERVICES)):
         args[field] = args.get(field) or deployed_ranges(environment.deployed).get(name)
     if args["pods_cidr"] is None:
@@ -97,7 +97,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
     args = {
         "shared_vpc": shared_vpc(environment),
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
-        "version": environment.kubernetes_version,
+        "kubernetes_version": environment.kubernetes_version,
         **storage.arguments("filestore", "buckets"),
         # NFS mounts come from the nodes' addresses. In an existing VPC their range is unknown, so all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,

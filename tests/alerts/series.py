@@ -40,7 +40,7 @@ def gpu_node(system: str, values: str, node: str = NODE) -> list[Series]:
         state = {"job": "kube-state-metrics", "instance": "10.0.0.9:8080", "namespace": "monitoring", "node": node}
         cpu = series("kube_node_status_allocatable", values, resource="cpu", unit="core", **state)
         return [cpu, series("kube_node_status_allocatable", values, resource="nvidia_com_gpu", unit="integer", **state)]
-    # An exporter that does not answer is a target all the same.
+    # An exporter that does not answer is still a target.
     down = values.replace("1x", "0x")
     return [series("up", down, job="gke-managed-dcgm-exporter", instance=f"{node}:metrics", **_GOOGLE)]
 

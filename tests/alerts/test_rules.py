@@ -85,13 +85,13 @@ def test_low_utilisation_of_a_held_gpu_fires_after_half_an_hour(system: str, tmp
 
 
 @both
-@pytest.mark.parametrize("case", ["busy", "held by nobody", "half of its GPUs busy", "after a pause"])
+@pytest.mark.parametrize("case", ["busy", "used by no pod", "half of its GPUs busy", "after a pause"])
 def test_low_utilisation_does_not_fire_for_busy_or_free_gpus(system: str, case: str, tmp_path: Path) -> None:
-    """seed row S19: a utilisation of 50 % is enough; the autoscaler handles a GPU that no pod uses."""
+    """seed row S19: a utilization of 50 % is enough; the autoscaler handles a GPU that no pod uses."""
     busy = functools.partial(gpu, system, "GPU_UTIL")
     inputs = {
         "busy": [busy("50x60", "train-0")],
-        "held by nobody": [busy("0x60")],
+        "used by no pod": [busy("0x60")],
         "half of its GPUs busy": [busy("0x60", "train-0", gpu="0"), busy("100x60", "train-0", gpu="1")],
         # Ten minutes of checkpoint in an hour.
         "after a pause": [busy("95x25 0x9 95x25", "train-0")],

@@ -91,7 +91,7 @@ def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     kubeconfig: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Also if a controller recreates each claim that is deleted."""
+    """Claims are deleted even if a controller recreates them."""
     web = service(api, pods.namespace)
     address(api, web)
     database = stateful_set(api, pods.namespace, "block")
@@ -99,16 +99,16 @@ def test_load_balancers_and_volumes_are_deleted_and_not_recreated(
     scratch = claim(api, pods.namespace, "scratch", "block", "ReadWriteOnce")
     pods.make("user", using("scratch"))
     pods.running("user")
-    doomed = {volume_of(api, path)["metadata"]["name"] for path in (database, scratch)}
+    to_delete = {volume_of(api, path)["metadata"]["name"] for path in (database, scratch)}
 
     destroy(kubeconfig)
 
     assert balancers.made == {} and api.get(web) is None
-    assert not doomed & {volume["metadata"]["name"] for volume in api.list(VOLUMES)}
+    assert not to_delete & {volume["metadata"]["name"] for volume in api.list(VOLUMES)}
     time.sleep(3)
     assert api.get(database) is None and api.get(scratch) is None
-    said = capfd.readouterr().out
-    assert f"Service {pods.namespace}/web" in said and f"claim {pods.namespace}/data-db-0" in said
+    output = capfd.readouterr().out
+    assert f"Service {pods.namespace}/web" in output and f"claim {pods.namespace}/data-db-0" in output
     api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/statefulsets/db")
 
 
@@ -132,10 +132,10 @@ def test_a_retained_volume_is_kept_and_named(
 
     assert [volume["metadata"]["name"] for volume in api.list(VOLUMES)] == [kept["metadata"]["name"]]
     assert pods.get("dataset") and not pods.get("changed"), "a pod goes only for the sake of its volume"
-    said = capfd.readouterr().out
-    line = next(line for line in said.splitlines() if kept["spec"]["csi"]["volumeHandle"] in line)
+    output = capfd.readouterr().out
+    line = next(line for line in output.splitlines() if kept["spec"]["csi"]["volumeHandle"] in line)
     assert "500Gi, ebs.csi.aws.com" in line and f"claim {pods.namespace}/dataset" in line
-    assert "kept" in said.split(line)[0]
+    assert "kept" in output.split(line)[0]
     api.delete(f"{pods.path}/dataset")
     api.delete(paths[0])
     api.delete(f"{VOLUMES}/{kept['metadata']['name']}")
@@ -212,15 +212,15 @@ def test_disabled_cleanup_deletes_nothing(
 def test_an_unreachable_server_does_not_stop_the_destroy(
     plane: ControlPlane, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A cluster that is already deleted, or one that this machine cannot reach."""
+    """The cluster is already deleted, or this machine cannot reach it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
-    for server in (nobody, "https://gone.invalid"):
+        closed_port = f"https://127.0.0.1:{free.getsockname()[1]}"
+    for server in (closed_port, "https://gone.invalid"):
         destroy(plane.kubeconfig.read_text().replace(plane.endpoint, server))
-        said = capfd.readouterr().out
-        assert said.startswith("warning: the cluster's API server cannot be reached"), said
-        assert len(said.splitlines()) == 1
+        output = capfd.readouterr().out
+        assert output.startswith("warning: the cluster's API server cannot be reached"), output
+        assert len(output.splitlines()) == 1
 
 
 def test_denied_access_is_reported_with_the_reason(

@@ -95,7 +95,7 @@ def pod_for(rung: Rung, pool: dict[str, Any]) -> Object:
     resources = json.loads(json.dumps(spec["containers"][0]["resources"]))
     if pool.get("interconnect"):
         interfaces = str(facts["NetworkInfo"]["EfaInfo"]["MaximumEfaInterfaces"])
-        # As AWS's test of NCCL asks for them (EKS user guide, node-efa); field case A5.
+        # As in AWS's NCCL test (EKS user guide, node-efa); field case A5.
         pages = {"hugepages-2Mi": "5120Mi"} if machine.gpus else {}
         for kind in ("requests", "limits"):
             resources.setdefault(kind, {}).update({EFA: interfaces, **pages})
@@ -157,11 +157,11 @@ def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
         }[daemon]
         assert homes, f"{daemon} is installed for nothing"
         if (there := landed(api, pods.namespace, daemon)) != homes:
-            wrong[daemon] = f"missing on {homes - there}, too much on {there - homes}"
+            wrong[daemon] = f"missing on {homes - there}, unexpected on {there - homes}"
     assert not wrong
 
     wanted = {rung.name: pod_for(rung, pools[rung.pool]) for rung in groups}
-    # The nodes that join learn of their devices from the plugins' pods; the expected ones are as they are.
+    # The nodes that join get their devices from the plugins' pods; the expected nodes have them from the start.
     found = place(pods, wanted, (lambda: cloud(machines)) if not expected else lambda: None)
     assert {name: where for name, where in found.items() if name in wanted} == {
         rung.name: rung.node_name for rung in groups
@@ -179,7 +179,7 @@ def test_without_any_one_tag_the_autoscaler_orders_no_node(api: Api, cloud: Make
         "resources/ephemeral-storage": "Insufficient ephemeral-storage",
         f"resources/{EFA}": f"Insufficient {EFA}",
         "resources/hugepages-2Mi": "Insufficient hugepages-2Mi",
-        "": "",  # nothing: the pod runs
+        "": "",  # no message: the pod runs
     }
     (rung,) = [found for found in rungs(made) if (found.pool, found.capacity) == ("efa", "on_demand")]
     machines = {
@@ -190,7 +190,7 @@ def test_without_any_one_tag_the_autoscaler_orders_no_node(api: Api, cloud: Make
     ready(api, len(machines))
     for number, (without, reason) in enumerate(forgotten.items()):
         spec = pod_for(rung, pools["efa"])
-        # It may go to this node and no other.
+        # It may run on this node only.
         terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
         terms[0]["matchFields"] = [
             {"key": "metadata.name", "operator": "In", "values": [machines[without].node_name]},

@@ -35,9 +35,9 @@ from sandbox.workload import TOLERATIONS, plain_pod, training_job, training_spec
 POOL, CAPACITY = "gpuyard.dev/pool", "gpuyard.dev/capacity"
 ACCELERATOR = "cloud.google.com/gke-accelerator"
 QUEUED = {"key": "cloud.google.com/gke-queued", "operator": "Exists"}
-UNTOLERATED = "untolerated taint"  # the scheduler does not say which
+UNTOLERATED = "untolerated taint"  # the scheduler does not name them
 UNBOOTED = 250
-"""GiB of ephemeral storage that no boot disk here leaves, and local SSDs do."""
+"""GiB of ephemeral storage that local SSDs provide and no boot disk here does."""
 
 
 def grown(found: Environment, *names: str) -> list[Machine]:
@@ -113,14 +113,14 @@ def test_every_capacity_type_runs_the_pod_that_its_pool_is_for(
 
     wanted = {rung.name: pod_for(rung, pools[rung.pool]) for rung in found.rungs}
     wanted |= {f"plain-{number}": plain_pod("plain")["spec"] for number in range(3)}
-    # Where nobody installs the driver, the GPUs show only when somebody's plugin runs.
+    # If GKE does not install the driver, the GPUs are allocatable only while a device plugin runs.
     placed = place(pods, wanted, (lambda: cloud(machines)) if "own-driver" in pools else lambda: None)
     wrong = {rung: placed[rung] for rung, nodes in homes.items() if placed[rung] not in nodes}
     assert not wrong
     everywhere = {node for nodes in homes.values() for node in nodes}
     assert {placed[plain] for plain in wanted if plain.startswith("plain-")} <= everywhere - on_gpus
 
-    # Past every other taint, and where it asks to go, a pod that uses no GPU is kept off by the GPU's own.
+    # A pod without a GPU request that selects the node and tolerates every other taint is refused by the GPU taint.
     others = [COMPUTE_CLASS_TOLERATION, QUEUED, {"key": "team", "operator": "Exists"}]
     for pool in {rung.pool for rung in found.rungs if rung.gpus}:
         spec = {**plain_pod("stubborn")["spec"], "nodeSelector": {POOL: pool}, "tolerations": others}
@@ -143,7 +143,7 @@ def test_a_shared_gpu_runs_as_many_pods_as_it_has_clients_and_slices(
     def spec(pool: str) -> Object:
         return {"containers": [container], "nodeSelector": {POOL: pool}}
 
-    # That they tolerate the taint is the API server's doing: they ask for a GPU.
+    # The API server adds the toleration, because they request a GPU.
     wanted = {f"{pool}-{number}": spec(pool) for pool, clients in room.items() for number in range(clients)}
     placed = place(pods, wanted)
     for machine in machines:
@@ -190,7 +190,7 @@ MANIFESTS = {
     JOBS: json.dumps(training_job("training", run_seconds=120)),
     DEPLOYMENTS: json.dumps(serving()),
 }
-"""Where each goes, and its text: written once, and applied as it is."""
+"""Where each workload runs, and its manifest, which is the same on both clouds."""
 
 CLOUDS = {"prod": "eks", "prod-gke": "gke"}
 
@@ -230,7 +230,7 @@ def test_the_same_job_and_the_same_server_run_on_both_clouds(
     path = f"{DEPLOYMENTS.format(pods.namespace)}/serving"
     wait(lambda: api.request("GET", path)["status"].get("availableReplicas") == 1, "the server's replica")
 
-    # Why they bring a second toleration: a ladder's nodes on GKE bear a second taint.
+    # The reason for a second toleration: a ladder's nodes on GKE have a second taint.
     pods.make("one-toleration", {**training_spec(), "tolerations": [GPU_TOLERATION]})
     if CLOUDS[name] == "gke":
         assert UNTOLERATED in pods.unschedulable("one-toleration")
@@ -242,7 +242,7 @@ def test_the_same_job_and_the_same_server_run_on_both_clouds(
 
 
 class Scarce(Fleet):
-    """The simulated Google Cloud with some capacity types sold out: existing machines stay, and no new one is created.
+    """The simulated Google Cloud without capacity of some types: existing machines remain, and no new one is created.
     `asked`: (node pool's logical name, size), in the order of the autoscaler's requests."""
 
     def __init__(self, found: Environment) -> None:
@@ -270,7 +270,7 @@ class Scarce(Fleet):
 
 
 BACKOFF = 1000
-"""Seconds; so long that no test waits for it."""
+"""Seconds; longer than any test runs."""
 
 
 @dataclass

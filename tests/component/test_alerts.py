@@ -104,7 +104,7 @@ def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
 
 
 def test_a_pod_scrape_is_a_monitor_on_either_cloud() -> None:
-    """The series have the same labels: the operator's `job` is set, Google's controller label left out."""
+    """The series have the same labels: the operator's `job` is set, Google's controller label omitted."""
     mine, theirs = scrape(PROMETHEUS_OPERATOR), scrape(MANAGED_PROMETHEUS)
     assert mine.inputs["metadata"] == theirs.inputs["metadata"] == {"name": "llm", "namespace": "serving"}
     endpoint = {"port": "metrics", "path": "/metrics", "interval": "30s"}

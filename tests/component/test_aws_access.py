@@ -40,7 +40,7 @@ class TestAccess:
         assert association.inputs["policyArn"].endswith("/AmazonEKSClusterAdminPolicy")
         assert association.inputs["principalArn"] == ROLE
         assert association.inputs["accessScope"] == {"type": "cluster"}
-        # Nothing else can be meant: the entries of nodes are EKS's own.
+        # The only possible type: EKS itself creates the entries of nodes.
         assert made.one("AccessEntry").inputs.get("type", "STANDARD") == "STANDARD"
 
     @pytest.mark.parametrize(

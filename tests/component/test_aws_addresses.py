@@ -71,9 +71,9 @@ class TestPlan:
         [
             ("10.0.0.0/16", "100.64.0.0/16", True),
             ("10.0.0.0/16", "10.1.0.0/16", True),
-            ("10.0.0.0/16", "11.0.0.0/16", False),  # AWS takes it, and what is there on the internet is out of reach
+            ("10.0.0.0/16", "11.0.0.0/16", False),  # public addresses
             ("10.0.0.0/16", "10.0.128.0/20", False),  # overlaps
-            ("10.1.0.0/16", "10.0.0.0/16", False),  # beside one of 10.0.0.0/15
+            ("10.1.0.0/16", "10.0.0.0/16", False),  # restricted by AWS if the VPC is in 10.0.0.0/15
             ("10.2.0.0/16", "10.0.0.0/16", True),
             ("10.0.0.0/16", "172.16.0.0/16", False),
             ("10.0.0.0/16", "192.168.0.0/17", False),

@@ -212,8 +212,8 @@ class TestSupport:
 
     def test_support_has_ended_on_the_day_of_its_end(self) -> None:
         """EKS charges for extended support from the beginning of that day, in UTC."""
-        said = warned("2026-12-02", version="1.34")
-        assert "left standard support on 2026-12-02" in said and "support to extended" in said
+        message = warned("2026-12-02", version="1.34")
+        assert "left standard support on 2026-12-02" in message and "support to extended" in message
         assert "on 2027-12-02 EKS upgrades" in warned("2026-12-02", version="1.34", support="extended")
         assert "has dropped Kubernetes 1.34 on 2027-12-02" in warned("2027-12-02", version="1.34", support="extended")
 

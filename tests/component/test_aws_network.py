@@ -197,7 +197,7 @@ class TestInterfaceEndpoints:
         needed = list(endpoints.NEEDED_WITHOUT_NAT)
         assert network(nat="none", interface_endpoints=needed).all("NatGateway") == []
         for name in needed:
-            with pytest.raises(pulumi.RunError, match=f"nothing leads to {name}:"):
+            with pytest.raises(pulumi.RunError, match=f"nodes cannot reach {name} "):
                 network(nat="none", interface_endpoints=[each for each in needed if each != name])
 
 

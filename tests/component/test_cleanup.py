@@ -62,7 +62,7 @@ def test_the_cleanup_is_never_replaced() -> None:
 def test_kept_file_systems_are_checked_only_on_gke_with_a_new_network() -> None:
     """field case G8: Filestore is peered with the VPC and blocks its deletion; EFS and disks do not."""
     assert made(network_drivers=["files"]).one(CONTENTS).inputs["network_drivers"] == ["files"]
-    assert "network_drivers" not in made().one(CONTENTS).inputs, "an environment that is there sees no change"
+    assert "network_drivers" not in made().one(CONTENTS).inputs, "an existing environment has no change"
     on_gke = record(changed("dev-gke", {}), "dev-gke").one(CONTENTS).inputs
     assert on_gke["network_drivers"] == ["filestore.csi.storage.gke.io"]
     assert "network_drivers" not in record(changed("dev", {}), "dev").one(CONTENTS).inputs
@@ -83,7 +83,7 @@ class Cluster:
 
 
 def volume(reclaim: str, driver: str = "filestore.csi.storage.gke.io", made_by: str = "") -> dict[str, Any]:
-    annotations = {"pv.kubernetes.io/provisioned-by": made_by or driver} if made_by != "nobody" else {}
+    annotations = {"pv.kubernetes.io/provisioned-by": made_by or driver} if made_by != "unknown" else {}
     handle = "modeInstance/us-central1-a/pvc-1/vol1"
     return {
         "metadata": {"name": "pvc-1", "annotations": annotations},
@@ -108,7 +108,7 @@ def test_a_retained_file_system_in_the_network_stops_the_destroy_and_is_named(mo
     [
         (volume("Retain"), []),
         (volume("Retain", "pd.csi.storage.gke.io"), ["filestore.csi.storage.gke.io"]),
-        (volume("Retain", made_by="nobody"), ["filestore.csi.storage.gke.io"]),
+        (volume("Retain", made_by="unknown"), ["filestore.csi.storage.gke.io"]),
     ],
 )
 def test_retained_volumes_that_block_nothing_do_not_stop_the_destroy(
@@ -169,7 +169,7 @@ class Quotas:
         ]
 
     def create(self, path: str, body: dict[str, Any]) -> None:
-        self.hard.setdefault(path.split("/")[4], body["spec"]["hard"])  # one of the name may be there already
+        self.hard.setdefault(path.split("/")[4], body["spec"]["hard"])  # one of that name may exist
 
     def delete(self, path: str) -> None:
         del self.hard[path.split("/")[4]]

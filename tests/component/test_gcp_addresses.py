@@ -69,7 +69,7 @@ def test_an_additional_pod_range_reaches_subnetwork_cluster_and_pool() -> None:
     """field case G10."""
     made = record(changed("dev-gke", {**FURTHER, f"{POOLS}/gpu-workers/podsRange": "pods-2"}), "dev-gke")
     ranges = [found["rangeName"] for found in made.one("Subnetwork").inputs["secondaryIpRanges"]]
-    assert ranges == ["pods", "services", "pods-2"], "those that are there keep their places"
+    assert ranges == ["pods", "services", "pods-2"], "the existing ones keep their positions"
     cluster = made.one("gcp:container/cluster:Cluster").inputs["ipAllocationPolicy"]
     assert cluster["additionalPodRangesConfig"] == {"podRangeNames": ["pods-2"]}
     named = {each.name: each.inputs["networkConfig"].get("podRange") for each in made.all("NodePool")}

@@ -57,7 +57,7 @@ GIVEN: dict[type[pulumi.ComponentResource], tuple[Any, dict[str, Any]]] = {
     services.GcpServices: (services.GcpServicesArgs, {"services": ["container.googleapis.com"]}),
     storage.GcpStorage: (storage.GcpStorageArgs, {"network_id": "n"}),
 }  # fmt: skip
-"""Component → its arguments' type and the least that it needs."""
+"""Component → the type of its arguments, and the arguments that it requires."""
 
 WITH_TAGS = [found for found, (declared, _) in GIVEN.items() if "tags" in arguments.shape(declared).fields]
 

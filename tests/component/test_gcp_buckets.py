@@ -1,4 +1,4 @@
-"""Cloud Storage buckets as volumes: who may use a bucket, what is mounted of it, and what is refused."""
+"""Cloud Storage buckets as volumes: who may use a bucket, which part of it is mounted, and what is refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestBuckets:
         assert spec["csi"]["driver"] == "gcsfuse.csi.storage.gke.io" and spec["csi"]["volumeHandle"] == "acme-data"
         assert spec["persistentVolumeReclaimPolicy"] == "Retain" and spec["storageClassName"] == "gcs"
         assert "implicit-dirs" in spec["mountOptions"]
-        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "two of a name cannot be"
+        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "names of volumes are unique"
         assert spec["csi"]["volumeAttributes"] == {"skipCSIBucketAccessCheck": "true"}, "the project's quota of tokens"
         assert made.exports["volume_names"] == ["data"] and not made.all("gcp:storage/bucket:Bucket")
 
@@ -77,7 +77,7 @@ class TestBuckets:
         assert member["role"] == f"roles/storage.{role}" and member["bucket"] == "acme-data"
         spec = made.one("PersistentVolume").inputs["spec"]
         assert spec["accessModes"] == (["ReadWriteMany"] if writable else ["ReadOnlyMany"])
-        # False would be drift: the API server leaves it out, and what is mounted is replaced to change.
+        # False would be drift: the API server omits it, and a change replaces the mounted volume.
         assert spec["csi"].get("readOnly") is (None if writable else True)
 
     def test_the_role_on_the_bucket_depends_on_the_cluster(self) -> None:

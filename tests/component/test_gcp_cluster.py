@@ -92,7 +92,7 @@ class TestCluster:
         """seed row S18: two exporters count every GPU twice."""
         components = inputs(managed_dcgm=managed)["monitoringConfig"]["enableComponents"]
         assert components.count("DCGM") == managed
-        # Alerts and dashboards ask for the state of pods and of what makes them, and for the kubelet's measures.
+        # Alerts and dashboards use the state of pods and of the objects that create them, and the kubelet's metrics.
         assert {"SYSTEM_COMPONENTS", "POD", "DEPLOYMENT", "STATEFULSET", "HPA", "CADVISOR", "KUBELET"} < set(components)
         assert not {"APISERVER", "SCHEDULER", "CONTROLLER_MANAGER"} & set(components), "billed by the sample"
         assert len(components) > 5, "an empty list is no monitoring at all"
@@ -194,8 +194,8 @@ class TestControlPlane:
         assert made["privateClusterConfig"]["enablePrivateEndpoint"] is False
         networks = made["masterAuthorizedNetworksConfig"]
         assert [found["cidrBlock"] for found in networks["cidrBlocks"]] == [OFFICE, SITE]
-        assert networks["privateEndpointEnforcementEnabled"] is True, "the VPC is not let in as a whole"
-        assert networks["gcpPublicCidrsAccessEnabled"] is False, "nor is everybody on Google Cloud"
+        assert networks["privateEndpointEnforcementEnabled"] is True, "access is not open to the whole VPC"
+        assert networks["gcpPublicCidrsAccessEnabled"] is False, "access is not open to all of Google Cloud"
 
     def test_global_access_to_the_private_endpoint_is_an_option(self) -> None:
         for private in ([], [SITE]):
@@ -230,8 +230,8 @@ class TestControlPlane:
 
     def test_an_unreachable_endpoint_gives_a_warning(self) -> None:
         closed = {"gpuyard:cluster/publicAccessCidrs": []}
-        (said,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
-        assert said.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in said
+        (message,) = parse("dev-gke", changed("dev-gke", closed)).warnings(date(2026, 11, 23))
+        assert message.startswith("cluster.publicAccessCidrs: only the cluster's own") and "`dnsEndpoint`" in message
         for way in ({"gpuyard:cluster/dnsEndpoint": True}, {"gpuyard:cluster/privateAccessCidrs": [SITE]}):
             assert not list(parse("dev-gke", changed("dev-gke", {**closed, **way})).warnings(date(2026, 11, 23)))
 

@@ -132,9 +132,9 @@ class TestExistingNetwork:
         with pytest.raises(pulumi.RunError, match=rf"{path} = .*cannot be read: .*forbidden"):
             existing({**network_lookups(), token: gone})
 
-    @pytest.mark.parametrize(("said", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
-    def test_the_last_line_of_a_lookups_error_is_reported(self, said: str, read: str) -> None:
-        assert checks.last_line(ValueError(said)) == read
+    @pytest.mark.parametrize(("message", "read"), [("", "ValueError"), ("first\nlast \n", "last")])
+    def test_the_last_line_of_a_lookups_error_is_reported(self, message: str, read: str) -> None:
+        assert checks.last_line(ValueError(message)) == read
 
     def test_the_stack_uses_the_existing_network_for_cluster_and_filestore(self) -> None:
         config = settings("dev-gke")

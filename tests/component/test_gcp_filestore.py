@@ -58,7 +58,7 @@ class TestFilestore:
         assert volume["csi"]["volumeAttributes"] == {"ip": "10.255.1.2", "volume": "data"}
         assert made.exports["file_system_id"] == volume["csi"]["volumeHandle"]
         assert made.exports["address"] == "10.255.1.2"
-        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "two of a name cannot be"
+        assert made.one("PersistentVolume").options["deleteBeforeReplace"] is True, "names of volumes are unique"
 
     @pytest.mark.parametrize(
         ("args", "location", "tier"),

@@ -19,7 +19,7 @@ class TestSecrets:
         key, user = made.one("CryptoKey"), made.one("CryptoKeyIAMMember")
         assert key.inputs["rotationPeriod"] == "7776000s" and key.inputs["labels"] == {"team": "vision"}
         assert key.options["protect"] is True
-        assert key.inputs["destroyScheduledDuration"] == "2592000s", "30 days to think again"
+        assert key.inputs["destroyScheduledDuration"] == "2592000s", "a deletion can be undone for 30 days"
         if not preview:
             assert key.inputs["keyRing"] == made.one("KeyRing").id
         assert user.inputs["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"

@@ -96,8 +96,8 @@ class TestNetwork:
         config = changed(
             "dev-gke", {"gpuyard:network/nat": "none", "gpuyard:cluster/publicAccessCidrs": ["8.8.8.0/24"]}
         )
-        (said,) = parse("dev-gke", config).warnings(date(2026, 11, 23))
-        assert said.startswith("network.nat:") and "Artifact Registry" in said
+        (message,) = parse("dev-gke", config).warnings(date(2026, 11, 23))
+        assert message.startswith("network.nat:") and "Artifact Registry" in message
 
 
 def test_the_network_outlives_the_cluster_and_nat_outlives_the_nodes() -> None:

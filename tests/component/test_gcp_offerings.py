@@ -55,13 +55,13 @@ def test_the_fix_leaves_out_a_zone_without_the_type() -> None:
 
 def test_an_unknown_zone_is_reported_once_and_not_for_each_pool() -> None:
     found = Offerings({A: frozenset({"n2-standard-8", "g2-standard-8"})}, frozenset(), {})
-    (said,) = offerings.zone_problems(GCP_ZONES, found)
-    assert (said.path, said.value) == ("zones[1]", B) and A in said.allowed
-    assert said.fix == "see `gcloud compute zones list --filter=region:us-central1`"
+    (problem,) = offerings.zone_problems(GCP_ZONES, found)
+    assert (problem.path, problem.value) == ("zones[1]", B) and A in problem.allowed
+    assert problem.fix == "see `gcloud compute zones list --filter=region:us-central1`"
     assert list(offerings.problems({"cpu": GKE_CPU, "gpu": GKE_GPU}, GCP_ZONES, found)) == []
     nowhere = Offerings({}, frozenset(), {})
-    (said,) = offerings.zone_problems([A], nowhere)
-    assert said.allowed == "existing zones"
+    (problem,) = offerings.zone_problems([A], nowhere)
+    assert problem.allowed == "existing zones"
     assert list(offerings.problems({"gpu": GKE_GPU}, GCP_ZONES, nowhere)) == []
 
 
@@ -69,17 +69,17 @@ def test_gpus_missing_from_the_table_of_zones_are_reported_if_lookups_fail() -> 
     """reliability case R16: the APIs of the project are disabled; enabling them avoids an outdated table."""
     zones = ["us-central1-a", "us-central1-f"]
     specs: dict[str, Any] = {"cpu": GKE_CPU, "gpu": GKE_GPU, "there": pool(GKE_GPU, zones=["us-central1-a"])}
-    (said,) = offerings.unasked_problems(specs, zones)
-    assert (said.path, said.wrong) == ("gpu.zones", "us-central1-f did not offer nvidia-l4 in 2026-11")
-    assert said.fix.startswith("write [us-central1-a]") and "gcloud services enable" in said.fix
+    (problem,) = offerings.unasked_problems(specs, zones)
+    assert (problem.path, problem.wrong) == ("gpu.zones", "us-central1-f did not offer nvidia-l4 in 2026-11")
+    assert problem.fix.startswith("write [us-central1-a]") and "gcloud services enable" in problem.fix
 
 
 def test_gpus_attached_to_n1_are_checked_with_the_table_of_zones() -> None:
     """reliability case R16: the provider has no lookup for the zones in which Google attaches them."""
     spec = pool(GKE_GPU, machine_types=["n1-standard-8"], accelerator={"type": "nvidia-tesla-p100", "count": 1})
-    (said,) = offerings.attached_problems({"gpu": spec}, ["us-central1-a", "us-central1-c"])
-    assert said.wrong.startswith("us-central1-a did not offer nvidia-tesla-p100")
-    assert said.fix.startswith("write [us-central1-c]")
+    (problem,) = offerings.attached_problems({"gpu": spec}, ["us-central1-a", "us-central1-c"])
+    assert problem.wrong.startswith("us-central1-a did not offer nvidia-tesla-p100")
+    assert problem.fix.startswith("write [us-central1-c]")
     assert not list(offerings.attached_problems({"gpu": GKE_GPU}, ["us-central1-f"]))
 
 
@@ -98,8 +98,8 @@ def test_a_version_newer_than_the_channel_is_refused_and_an_older_one_gives_a_wa
     assert found.path == "version" and found.fix.startswith("write 1.35") and "1.36" not in found.allowed
     assert not list(offerings.version_problems("1.36", "REGULAR", "us-central1", offered({})))
     assert not list(offerings.version_problems("1.33", "REGULAR", "us-central1", offered({})))
-    (said,) = offerings.warnings("1.33", "us-central1", offered({}))
-    assert "write 1.34 or later" in said
+    (problem,) = offerings.warnings("1.33", "us-central1", offered({}))
+    assert "write 1.34 or later" in problem
     assert not list(offerings.warnings("1.34", "us-central1", offered({})))
 
 
@@ -141,18 +141,18 @@ def test_with_disabled_apis_the_first_preview_continues_with_a_warning(caplog: A
 
 
 @pytest.mark.parametrize(
-    "said",
+    "problem",
     [
         "Error 400: Invalid value for field 'zone': 'us-central1-b'. Unknown zone.",
         "Error 404: The resource 'projects/my-project/zones/us-central1-b' was not found, notFound",
     ],
 )
-def test_the_stack_reports_a_zone_that_does_not_exist(said: str) -> None:
+def test_the_stack_reports_a_zone_that_does_not_exist(problem: str) -> None:
     """The zones of a region are looked up: us-east1 does not have a zone a."""
 
     def machines(args: dict[str, Any]) -> dict[str, Any]:
         if args["zone"] == B:
-            raise LookupFailed(said)
+            raise LookupFailed(problem)
         return {"id": "x", "machineTypes": [{"name": "n2-standard-8"}, {"name": "g2-standard-8"}]}
 
     only_a = changed("dev-gke", {f"gpuyard:nodePools/{name}/zones": [A] for name in ("cpu-workers", "gpu-workers")})

@@ -20,7 +20,7 @@ KEEP = {"key": "team", "value": "a"}
         ("autopilot", {"capacity": ["spot"]}),
         ("training-default", {"capacity": ["spot", "on_demand"]}),
         ("p", {"labels": {"mygke.io/team": "a", "k8s.io.example.com/x": "b", "team": "c"}}),
-        # field case G5: Google's own guides have people set these
+        # field case G5: Google's own guides tell users to set these
         *(
             ("p", {"labels": {f"cloud.google.com/{key}": "true"}})
             for key in (

@@ -1,4 +1,4 @@
-"""APIs of Google Cloud: they are on before anything is created, and stay on."""
+"""APIs of Google Cloud: they are enabled before anything is created, and remain enabled."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_the_timeouts_follow_from_the_number_of_nodes(changes: dict[str, Any], h
     given = node_pool(pool(GKE_GPU, **changes)).one(POOL).options["customTimeouts"]
     assert given.create == given.delete == "120m"
     minutes = int(given.update.removesuffix("m"))
-    assert hours * 60 + 120 <= minutes <= 2 * (hours * 60 + 120), "no shorter than GKE, and no limit at all neither"
+    assert hours * 60 + 120 <= minutes <= 2 * (hours * 60 + 120), "at least as long as GKE takes, but still limited"
 
 
 def test_a_reserved_pool_is_deleted_before_it_is_recreated() -> None:

@@ -1,4 +1,4 @@
-"""kube-prometheus-stack on EKS: what Prometheus scrapes and keeps, and which pods have permissions."""
+"""kube-prometheus-stack on EKS: what Prometheus scrapes and stores, and which pods have permissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.component.stage import aws_options
 
 
 def test_prometheus_selects_every_monitor_and_rule_and_has_a_volume() -> None:
-    """seed row S18: GPU metrics land in Prometheus. Field case A14: on a standard volume, which a destroy deletes."""
+    """seed row S18: Prometheus collects GPU metrics. Field case A14: on a standard volume, which a destroy deletes."""
     values = release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]
     spec = values["prometheus"]["prometheusSpec"]
     for kind in ("serviceMonitor", "podMonitor", "rule"):

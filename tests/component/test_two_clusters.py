@@ -1,4 +1,4 @@
-"""Two clusters in one program: no two resources have one URN, and none has a part of the other cluster."""
+"""Two clusters in one program: all URNs differ, and no resource refers to the other cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPOT = {**GKE_GPU, "capacity": ["spot", "on_demand"]}
 
 
 def gke(name: str, cloud: pulumi.ProviderResource) -> None:
-    """Everything that the library makes for one GKE cluster, under names that begin with `name`."""
+    """Everything that the library creates for one GKE cluster, with names that begin with `name`."""
     account = pulumi.ResourceOptions(providers=[cloud])
     on = GcpServices(f"{name}-services", {"services": ["container.googleapis.com"]}, account).services
     network = GcpNetwork(
@@ -95,7 +95,7 @@ def both() -> Recording:
 
 
 def test_two_gke_clusters_have_the_same_resources_under_different_names(both: Recording) -> None:
-    """The recording raises an error where two resources have one URN, as the engine does."""
+    """The recording raises an error if two resources have the same URN, as the engine does."""
     east, west = (
         sorted((found.type, found.name.removeprefix(name)) for found in both.resources.values() if name in found.name)
         for name in ("east", "west")

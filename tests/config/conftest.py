@@ -10,8 +10,8 @@ from stack import environment
 
 @pytest.fixture
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The warnings of a preview about changes; warnings about the file alone are left out."""
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    """The warnings of a preview about changes; warnings about the file alone are omitted."""
+    reported: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: reported.append(text))
     monkeypatch.setattr(environment.Environment, "warnings", lambda *_: iter(()))
-    return said
+    return reported

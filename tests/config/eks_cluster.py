@@ -1,4 +1,4 @@
-"""Mistakes in `gpuyard:cluster`, and keys of the other cloud: stack, changes, path, words of the one error."""
+"""Mistakes in `gpuyard:cluster`, and keys of the other cloud: stack, changes, path, text of the only error."""
 
 from __future__ import annotations
 

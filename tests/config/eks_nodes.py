@@ -1,5 +1,5 @@
-"""Mistakes in settings of EKS nodes, and in tags on both clouds: (stack, what is changed, the path in the error, words
-that the error must hold)."""
+"""Mistakes in settings of EKS nodes, and in tags on both clouds: (stack, change, path in the error, text that the error
+must contain)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tests.config.places import GPU, GPUS
 
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
-    # what a person says of nodes: field case A15
+    # settings of nodes by the user: field case A15
     ("dev", {f"{GPU}/ami": "ami-1"}, f"{GPUS}.ami", ["ami- and 17"]),
     (
         "dev",
@@ -43,7 +43,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.nodeSettings.instance.localStorage",
         ["move it to `scratch`"],
     ),
-    # what nodeadm and Bottlerocket would stop at: nodes that never join
+    # settings at which nodeadm and Bottlerocket would stop, so that nodes never join
     ("dev", {f"{GPU}/nodeSettings": {"kubelet": "x"}}, f"{GPUS}.nodeSettings.kubelet", ["a map"]),
     ("dev", {f"{GPU}/nodeSettings": {"kubelet": {"maxPods": 5}}}, f"{GPUS}.nodeSettings.kubelet.maxPods", ["config"]),
     ("dev", {f"{GPU}/nodeSettings": {"kubelet": {"config": "x"}}}, f"{GPUS}.nodeSettings.kubelet.config", ["a map"]),
@@ -67,7 +67,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.nodeSettings.settings",
         ["one level up"],
     ),
-    # what AL2023 does not boot on, and what is no type at all
+    # types on which AL2023 does not boot, and types that do not exist
     (
         "dev",
         {"gpuyard:nodePools/cpu-workers/machineTypes": ["a1.large"]},
@@ -142,7 +142,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         {"gpuyard:cluster/nodePolicyArns": ["arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"]},
         "gpuyard:cluster.nodePolicyArns[0]",
-        ["have it already"],
+        ["already have it"],
     ),
     (
         "dev",

@@ -1,4 +1,4 @@
-"""Mistakes in node pools on EKS: stack, changes, path, words of the one error."""
+"""Mistakes in node pools on EKS: stack, changes, path, text of the only error."""
 
 from __future__ import annotations
 

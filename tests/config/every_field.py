@@ -313,4 +313,4 @@ FILES = {
     "gke": ("dev-gke", GKE),
     "gke-of-others": ("dev-gke", GKE_OF_OTHERS),
 }
-"""Name → the stack whose file it changes, and what stands in it instead."""
+"""Name → the stack whose file it changes, and the new content."""

@@ -1,5 +1,5 @@
-"""Mistakes in settings that only environments on Google Cloud have, except pools: (stack, what is changed, the path in
-the error, words that the error must hold)."""
+"""Mistakes in settings that only environments on Google Cloud have, except pools: (stack, change, path in the error,
+text that the error must contain)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NETWORK: list[tuple[dict[str, Any], str, list[str]]] = [
     ({f"{NET}/cidr": "10.0.0.0/27"}, "network.cidr", ["31 nodes", "write `cidr: 10.0.0.0/26`"]),
     ({f"{NET}/zones": ["us-central1xa"]}, "network.zones[0]", ["not a zone of us-central1"]),
     ({f"{NET}/zones": ["us-central1-z"]}, "network.zones[0]", ["has no such zone", "us-central1-f"]),  # R16
-    # field case G7: AI zones beside standard ones
+    # field case G7: AI zones together with standard zones
     ({f"{NET}/zones": ["us-central1-ai1a"]}, "network.zones", ["standard zones", "add a zone"]),
     ({f"{NET}/zones": ["us-central1-ai1a"], STORAGE: {"filestore": FILES}}, "network.zones", ["add a zone"]),
     (
@@ -110,7 +110,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
         "cluster.maintenance.exclusions.x.last",
         ["90 days", "scope: nodes"],
     ),
-    # A day without quotes, as the engine hands it on.
+    # A day without quotes, as the engine passes it.
     (
         {
             f"{CLUSTER}/maintenance": {
@@ -128,7 +128,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CLUSTER}/maintenance": {"exclusions": EXCLUSIONS}},
         "cluster.maintenance.exclusions.b",
-        ["48 hours in the 92 days"],
+        ["48 hours for upgrades in the 92 days"],
     ),
     ({f"{CLUSTER}/maintenance": {"exclusion": {}}}, "cluster.maintenance.exclusion", ["unknown key", "exclusions"]),
     ({f"{CLUSTER}/secretsKey": KEY}, "cluster.secretsKey", ["is in europe-west4", "write new"]),
@@ -148,7 +148,7 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gpuyard:tags": {"Team": "ml"}}, "tags.Team", ["not a valid label key of Google Cloud", "write team"]),
 ]
 
-# field case G11: what is installed on EKS alone
+# field case G11: add-ons that are installed only on EKS
 _ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"gpuyard:addons": {key: value}}, f"addons.{key}", ["environments on aws only", "`alerts`, `cleanup`"])
     for key, value in {

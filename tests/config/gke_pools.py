@@ -1,4 +1,4 @@
-"""Mistakes in pools on GKE: (stack, what is changed, the path in the error, words that the error must hold).
+"""Mistakes in pools on GKE: (stack, change, path in the error, text that the error must contain).
 
 Among them are the rules of Google's API about capacity types and placements that exclude each other. Conflicts between
 spot, flex-start and a reservation cannot be written, because each capacity type is a separate node pool.
@@ -116,7 +116,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[0].effect",
         ["conflicts with nvidia.com/gpu=present:NoSchedule", "GKE sets it"],
     ),
-    # field case G5: what GKE sets or reserves is refused, and not the domain
+    # field case G5: keys that GKE sets or reserves are refused, not whole domains
     *(
         (gpu(labels={key: "true"}), f"{GPUS}.labels.{key}", [words])
         for key, words in (
@@ -143,7 +143,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.taints[0].value",
         ["conflicts with nvidia.com/gpu=present", "GKE sets it"],
     ),
-    # NVIDIA/aicr#2047: with GKE's device plugin goes the driver
+    # NVIDIA/aicr#2047: GKE's device plugin also installs the driver
     (
         gpu(labels={"gke-no-default-nvidia-gpu-device-plugin": "true"}),
         f"{GPUS}.labels.gke-no-default-nvidia-gpu-device-plugin",
@@ -153,9 +153,9 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CPU}/taints": [{"key": "team", "value": "a", "effect": "NoSchedule"}]},
         "gpuyard:nodePools",
-        ["system pods find no node", "without taints"],
+        ["system pods have no node", "without taints"],
     ),
-    ({f"{CPU}/capacity": ["spot", "on_demand"]}, "gpuyard:nodePools", ["system pods find no node", "one rung"]),
+    ({f"{CPU}/capacity": ["spot", "on_demand"]}, "gpuyard:nodePools", ["system pods have no node", "one rung"]),
     # disks
     (gpu(diskGib=20000), f"{GPUS}.diskGib", ["30 to 16384 GiB", "write 16384"]),
     (gpu(diskGib=10), f"{GPUS}.diskGib", ["write 30"]),
@@ -182,7 +182,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         f"{GPUS}.sharing.strategy",
         ["does not work on partitions", "write time_sharing"],
     ),
-    # what is sold how
+    # consumption options of machine types
     (gpu(capacity=["ondemand"]), f"{GPUS}.capacity[0]", ["reserved, flex, spot, on_demand", "write on_demand"]),
     (gpu(capacity=["flex", "flex"]), f"{GPUS}.capacity", ["each rung only once"]),
     (
@@ -219,7 +219,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {f"{CPU}/capacity": ["flex"], f"{CPU}/min": 0, f"{CPU}/machineTypes": ["h4d-standard-192"]},
         "gpuyard:nodePools",
-        ["system pods find no node", "not flex"],
+        ["system pods have no node", "not flex"],
     ),
     # flex-start and queued provisioning
     (gpu(capacity=["flex"], min=1), f"{GPUS}.min", ["none is permanent", "write 0"]),

@@ -1,11 +1,11 @@
-"""Mistakes in `gpuyard:network`: (stack, what is changed, the path in the error, words that the error must hold)."""
+"""Mistakes in `gpuyard:network`: (stack, change, path in the error, text that the error must contain)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 DELETE = object()
-"""Instead of a value: the key goes."""
+"""Instead of a value: the key is removed."""
 
 NET = "gpuyard:network"
 OWNED = {
@@ -43,7 +43,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {f"{NET}/servicesCidr": "10.1.0.0/16"}, "gpuyard:network.servicesCidr", ["on gcp"]),
     ("dev", {f"{NET}/podsCidr": "100.64.0.0/10"}, "gpuyard:network.podsCidr", ["/13 to /22"]),
     ("dev", {f"{NET}/podsCidr": "10.0.128.0/20"}, "gpuyard:network.podsCidr", ["overlaps `cidr` = 10.0.0.0/16"]),
-    # siblings of reliability case R12
+    # similar to reliability case R12
     ("dev", {f"{NET}/podsCidr": "8.8.0.0/16"}, "gpuyard:network.podsCidr", ["public addresses", "write 100.64.0.0/16"]),
     ("dev", {f"{NET}/cidr": "10.0.0.0/016"}, "gpuyard:network.cidr", ["not a network in CIDR notation"]),
     (

@@ -1,4 +1,4 @@
-"""Mistakes in `gpuyard:nodePools` that are the same on both clouds: stack, changes, path, words of the one error."""
+"""Mistakes in `gpuyard:nodePools` that are the same on both clouds: stack, changes, path, text of the only error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes in `charts` and `images`: stack, changes, path, words of the one error."""
+"""Mistakes in `charts` and `images`: stack, changes, path, text of the only error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["unencrypted", "write https://charts.example.com"],
     ),
     ("dev", {"gpuyard:charts": {"mirror": "ftp://x.example.com"}}, "gpuyard:charts.mirror", ["ftp", "oci://"]),
-    # siblings of security case M10: no address, and one that puts a password into the file
+    # similar to security case M10: a text that is not an address, and an address with a password
     ("dev", {"gpuyard:charts": {"mirror": "https://"}}, "gpuyard:charts.mirror", ["https://HOST/PATH"]),
     ("dev", {"gpuyard:charts": {"mirror": "oci://x y"}}, "gpuyard:charts.mirror", ["oci://HOST/PATH"]),
     ("dev", {"gpuyard:charts": {"mirror": "https://u:p@h.example.com/x"}}, "gpuyard:charts.mirror", ["helm registry"]),

@@ -1,4 +1,4 @@
-"""Mistakes in storage and add-ons: stack, changes, path, words of the one error."""
+"""Mistakes in storage and add-ons: stack, changes, path, text of the only error."""
 
 from __future__ import annotations
 

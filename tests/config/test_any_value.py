@@ -76,7 +76,7 @@ def test_every_field_is_in_one_of_the_files(cloud: str) -> None:
     rules = [rule for rule in on.changes(cloud).RULES if ":" not in rule]
     patterns = {rule: re.compile(re.escape(rule).replace(r"\*", ".+")) for rule in rules}
     missing = {rule for rule, pattern in patterns.items() if not any(map(pattern.fullmatch, written))}
-    # A flow log is none in a VPC of others; charts and images are refused on GKE.
+    # An existing VPC gets no flow log; charts and images are refused on GKE.
     nowhere = ("cluster.iam.roles.flowLog", "charts.", "images.") if cloud == "gcp" else ("cluster.iam.roles.flowLog",)
     assert [rule for rule in sorted(missing) if not rule.startswith(nowhere)] == []
 

@@ -80,7 +80,7 @@ def test_the_production_example_has_the_account_guard(stack: str) -> None:
         ("dev", "aws:sharedConfigFiles", ["~/x"], "two identities", "AWS_CONFIG_FILE"),
         ("dev", "aws:assumeRoleWithWebIdentity", {}, "two identities", "AWS_WEB_IDENTITY_TOKEN_FILE"),
         ("dev", "aws:allowedAccountIds", 123456789012, "not a list", '["123456789012"]'),
-        ("dev", "aws:allowedAccountIds", [], "not a list", '["111122223333"]'),  # a guard that guards nothing
+        ("dev", "aws:allowedAccountIds", [], "not a list", '["111122223333"]'),  # not a list
         ("dev", "aws:forbiddenAccountIds", ["prod"], "not a list", "aws sts get-caller-identity"),
         ("dev", "aws:assumeRoles", [{"roleArn": ROLE}, {"roleArn": ROLE}], "not one role", "aws:profile"),
         ("dev", "aws:assumeRoles", ROLE, "not one role", "aws:profile"),

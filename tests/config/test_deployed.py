@@ -33,7 +33,7 @@ GOOGLE = {
     "gpuyard:addons": {},
 }
 
-# (stack, what is changed at once, path in the error → words that it must hold)
+# (stack, simultaneous changes, path in the error → text that it must contain)
 REFUSED: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "dev",
@@ -152,12 +152,12 @@ def test_an_unchanged_file_gives_no_error_and_no_warning(
 ) -> None:
     """Reliability case R1: also if defaults are written out."""
     config = changed(stack, changes)
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    reported: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: reported.append(text))
     before = record(config, stack)
-    first, said[:] = list(said), []
+    first, reported[:] = list(reported), []
     run(before, config, stack)
-    assert said == first
+    assert reported == first
 
 
 ENTRY = {"principalArn": "arn:aws:iam::123456789012:role/ann", "level": "view"}

@@ -62,7 +62,7 @@ def reported_problems(
     return {each.path.removeprefix(f"{NET}."): each for each in found}
 
 
-# (stack, what is another one → what the error says of it, beside the field's own path)
+# (stack, changed field → text in its error)
 MOVES: list[tuple[str, dict[str, Any], str]] = [
     ("dev", {"vpcId": OTHER_VPC}, eks.OWNED["vpc_id"]),
     ("dev-gke", {"network": "other"}, "write shared"),
@@ -81,8 +81,8 @@ def test_an_environment_cannot_move_to_another_existing_network(
 ) -> None:
     found = reported_problems(deployed, stack, with_existing_network(stack, **change), finished=finished)
     assert list(found) == [f"existing.{next(iter(change))}"]
-    (said,) = found.values()
-    assert "cannot move to another" in said.wrong and words in said.fix and "new environment" in said.fix
+    (message,) = found.values()
+    assert "cannot move to another" in message.wrong and words in message.fix and "new environment" in message.fix
 
 
 @pytest.mark.parametrize("stack, path", [("dev", "existing.vpcId"), ("dev-gke", "existing.network")])
@@ -109,8 +109,10 @@ def test_changed_subnets_create_new_nodes_first(deployed: dict[str, Recording], 
         outputs=answers("dev"),
         sizes=sizes,
     )
-    (said,) = (each for each in warned if each.startswith("nodePools.cpu-workers: network.existing.privateSubnetIds"))
-    assert "new nodes are added, then the old ones are deleted (2 nodes at the moment)" in said
+    (message,) = (
+        each for each in warned if each.startswith("nodePools.cpu-workers: network.existing.privateSubnetIds")
+    )
+    assert "new nodes are added, then the old ones are deleted (2 nodes at the moment)" in message
 
 
 def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(deployed: dict[str, Recording]) -> None:
@@ -120,8 +122,8 @@ def test_a_zone_of_the_control_plane_cannot_be_removed_from_an_existing_network(
     del config[NET]["existing"]["privateSubnetIds"]["us-east-1b"]
     found = reported_problems(deployed, "dev", config, sizes={"cpu-workers-us-east-1b": 1})
     assert list(found) == ["zones"]
-    said = found["zones"]
-    assert "the control plane has its interfaces in us-east-1b" in said.wrong
+    message = found["zones"]
+    assert "the control plane has its interfaces in us-east-1b" in message.wrong
 
 
 def test_additional_pod_ranges_are_added_in_place(deployed: dict[str, Recording], warned: list[str]) -> None:

@@ -43,17 +43,19 @@ def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, war
     leave = {f"{POOLS}/{pool}/zones": kept for pool in ("cpu-workers", "gpu-workers")}
     nodes = {f"{pool}-{zone}": 1 for pool in ("cpu-workers", "gpu-workers-spot") for zone in ZONES[stack]}
     before = plain(stack)
-    (said,) = reported_problems(stack, fewer, before=before, sizes=nodes)
-    assert said.path == "gpuyard:network.zones"
-    assert f"{gone} is no longer in the file, but it has nodes of" in said.wrong
-    assert f"keep {gone} here and give" in said.fix and "then remove it" in said.fix
+    (problem,) = reported_problems(stack, fewer, before=before, sizes=nodes)
+    assert problem.path == "gpuyard:network.zones"
+    assert f"{gone} is no longer in the file, but it has nodes of" in problem.wrong
+    assert f"keep {gone} here and give" in problem.fix and "then remove it" in problem.fix
     warned.clear()
     without = change(stack, before, leave, sizes=nodes)
     left = [each for each in warned if f"{gone} is removed, with 1 node there and everything on them" in each]
     assert {each.split(".")[1] for each in left} == {"cpu-workers", "gpu-workers"}
     if stack == "dev":
         assert not [each.name for each in without.all("NodeGroup") if gone in each.name]
-        assert [each.name for each in without.all("aws:ec2/subnet:Subnet") if gone in each.name], "subnets go later"
+        assert [each.name for each in without.all("aws:ec2/subnet:Subnet") if gone in each.name], (
+            "subnets are removed later"
+        )
     warned.clear()
     change(stack, without, {**leave, **fewer}, sizes={name: 1 for name in nodes if gone not in name})
     assert not [each for each in warned if gone in each]
@@ -63,7 +65,7 @@ def test_a_zone_can_be_removed_only_after_the_pools_have_left_it(stack: str, war
     "has, nodes, max, words",
     [
         (4, {A: 2, B: 2}, 3, f"cpu-workers-{B} has 2 nodes at the moment, and its share is 1"),
-        # A pool of fewer nodes than zones has no group in the last ones.
+        # A pool with fewer nodes than zones has no group in the last zones.
         (1, {A: 0, B: 1}, 1, f"cpu-workers-{B} has 1 node at the moment, and its share is 0"),
     ],
 )
@@ -73,10 +75,14 @@ def test_on_eks_a_maximum_below_the_current_size_is_refused(
     """Reliability case R4: nodes in use are never deleted silently."""
     before = existing("dev", {f"{NET}/zones": [A, B]})
     pool = {f"{NET}/zones": [A, B], f"{POOLS}/cpu-workers/min": 1, f"{POOLS}/cpu-workers/max": max}
-    (said,) = reported_problems(
+    (problem,) = reported_problems(
         "dev", pool, before=before, sizes={f"cpu-workers-{zone}": count for zone, count in nodes.items()}
     )
-    assert said.path == "gpuyard:nodePools.cpu-workers.max" and words in said.wrong and "kubectl drain" in said.fix
+    assert (
+        problem.path == "gpuyard:nodePools.cpu-workers.max"
+        and words in problem.wrong
+        and "kubectl drain" in problem.fix
+    )
     change("dev", before, {**pool, f"{POOLS}/cpu-workers/max": 4}, sizes={f"cpu-workers-{zone}": 1 for zone in nodes})
 
 
@@ -109,12 +115,12 @@ def test_a_renamed_pool_is_reported_as_a_deletion_in_capitals(stack: str, warned
     before = plain(stack)
     sizes = {f"gpu-workers-spot-{ZONES[stack][0]}": 3}
     made = change(stack, before, {POOLS: renamed}, sizes=sizes)
-    (said,) = (each for each in warned if "DELETED" in each)
+    (problem,) = (each for each in warned if "DELETED" in each)
     assert (
-        said.startswith("nodePools.gpu-workers: A GPU POOL IS DELETED")
-        and "3 nodes at the moment and everything that runs on them are deleted" in said
+        problem.startswith("nodePools.gpu-workers: A GPU POOL IS DELETED")
+        and "3 nodes at the moment and everything that runs on them are deleted" in problem
     )
-    assert "write `was: gpu-workers`" in said
+    assert "write `was: gpu-workers`" in problem
     warned.clear()
     renamed["trainers"] = {**renamed["trainers"], "was": "gpu-workers"}
     made = change(stack, before, {POOLS: renamed}, sizes=sizes)
@@ -139,15 +145,16 @@ def test_a_removed_capacity_type_is_deleted_with_a_warning(stack: str, warned: l
     [("dev", "EKS", "1.33", "1.34", "1.35"), ("dev-gke", "GKE", "1.34", "1.35", "1.36")],
 )
 def test_versions_cannot_skip_a_minor(stack: str, cloud: str, has: str, next: str, later: str) -> None:
-    """Reliability case R3; the step back is in test_deployed.py."""
+    """Reliability case R3; the test of a downgrade is in test_deployed.py."""
     before = existing(stack, {VERSION: has})
     for cluster in before.all("Cluster"):
         cluster.outputs.update(version=has, masterVersion=f"{has}.5-gke.1")
-    (said,) = reported_problems(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
+    (problem,) = reported_problems(stack, {VERSION: later, f"{NET}/zones": ZONES[stack]}, before=before)
     assert (
-        said.path == "gpuyard:cluster.version" and f"runs {has}, and {cloud} cannot skip a minor version" in said.wrong
+        problem.path == "gpuyard:cluster.version"
+        and f"runs {has}, and {cloud} cannot skip a minor version" in problem.wrong
     )
-    assert said.allowed == f"{has} or {next}" and said.fix.startswith(f"write {next}, run `pulumi up`")
+    assert problem.allowed == f"{has} or {next}" and problem.fix.startswith(f"write {next}, run `pulumi up`")
     change(stack, before, {VERSION: next})
 
 
@@ -191,5 +198,5 @@ def test_a_former_group_of_all_zones_is_reported_as_split_and_not_deleted(warned
     assert first.startswith(f"nodePools.cpu-workers: cpu-workers becomes one group in each of {A}, {B}, {C}")
     assert "(5 nodes at the moment)" in first and second.startswith("nodePools.gpu-workers")
     more = {**one, f"{NET}/zones": ZONES["dev"], f"{POOLS}/cpu-workers/max": 10}
-    (said,) = reported_problems("dev", more, before=was, sizes={"big": 3})
-    assert f"big-{B} has 3 nodes at the moment, and its share is 2" in said.wrong
+    (problem,) = reported_problems("dev", more, before=was, sizes={"big": 3})
+    assert f"big-{B} has 3 nodes at the moment, and its share is 2" in problem.wrong

@@ -97,7 +97,7 @@ def reported_problems(stack: str, changes: dict[str, Any]) -> list[Reported]:
     return [Reported(**found.groupdict()) for found in PROBLEM.finditer(error_text(stack, changes))]
 
 
-# (stack, what is changed, the path in the error, words that the error must hold)
+# (stack, change, path in the error, text that the error must contain)
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     # keys
     ("dev", {"gpuyard:nodePool": {}}, "gpuyard:nodePool", ["unknown key", "write `nodePools`"]),
@@ -167,7 +167,7 @@ def test_the_cause_is_reported_before_its_consequences(changes: dict[str, Any], 
 
 
 def test_the_program_stops_at_the_error_before_anything_is_created() -> None:
-    """As the engine passes them: objects as JSON text, and unknown keys."""
+    """With the config as the engine passes it: objects as JSON text, and unknown keys."""
     with pytest.raises(pulumi.RunError) as caught:
         record(changed("dev", {f"{CPU}/min": 30, "gpuyard:flavour": "x"}), "dev")
     assert {found["path"] for found in PROBLEM.finditer(str(caught.value))} == {

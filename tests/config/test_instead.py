@@ -14,7 +14,7 @@ from stack import on
 
 
 def only_there(here: Shape, there: Shape, path: str = "") -> Iterator[str]:
-    """Paths of the fields that `there` has and `here` lacks; only the outermost path of what `here` lacks."""
+    """Paths of the fields that are in `there` but not in `here`; of a missing section, only its own path."""
     for name, field in there.fields.items():
         where = f"{path}.{name}".lstrip(".")
         if name not in here.fields:

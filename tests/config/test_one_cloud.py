@@ -1,4 +1,4 @@
-"""A stack on one cloud never loads the SDK of the other, from its config on."""
+"""A stack on one cloud never loads the SDK of the other, not even to parse its config."""
 
 from __future__ import annotations
 

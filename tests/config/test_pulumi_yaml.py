@@ -73,7 +73,7 @@ def test_the_keys_inside_a_key_are_in_parentheses() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("stack", ["prod", "prod-gke"])
 def test_a_declared_default_equals_omitting_the_key(stack: str) -> None:
-    """The docstrings' defaults, all written into the file at once: the same resources with the same inputs."""
+    """A file that contains all the docstrings' defaults gives the same resources with the same inputs."""
     config = settings(stack)
     shape = on.shape(config["gpuyard:cloud"])
     added = 0

@@ -13,7 +13,7 @@ CIDRS = "gpuyard:cluster/publicAccessCidrs"
 
 
 def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> list[str]:
-    """The warnings on a day, of an endpoint for one network."""
+    """The warnings on that day, of a file whose endpoint is open to one network."""
     config = changed(stack, {CIDRS: ["8.8.8.0/24"], **changes})
     return list(parse(stack, config).warnings(date.fromisoformat(today)))
 
@@ -23,41 +23,41 @@ def warned(stack: str, changes: dict[str, Any], today: str = "2026-11-23") -> li
     "cidrs", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["128.0.0.0/1"], ["8.8.8.0/24", "0.0.0.0/0"]]
 )
 def test_an_endpoint_open_to_the_internet_gives_a_warning(stack: str, cidrs: list[str]) -> None:
-    """security case M5: with deletion protection and without, written as one network or as several."""
-    (said,) = warned(stack, {CIDRS: cidrs})
-    assert said.startswith("cluster.publicAccessCidrs: the API endpoint is open to the whole internet")
+    """security case M5: with and without deletion protection, written as one network or as several."""
+    (warning,) = warned(stack, {CIDRS: cidrs})
+    assert warning.startswith("cluster.publicAccessCidrs: the API endpoint is open to the whole internet")
     assert warned(stack, {}) == []
 
 
 def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
     """security case M2: a person who can create pods in kube-system gets the permissions of the components there."""
     ci = {"principalArn": "arn:aws:iam::111122223333:role/ci", "level": "edit"}
-    (said,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
-    assert said.startswith("cluster.access.ci: `edit`") and "namespaces" in said
+    (warning,) = warned("dev", {"gpuyard:cluster/access": {"ci": ci}})
+    assert warning.startswith("cluster.access.ci: `edit`") and "namespaces" in warning
     assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
 
 
 def test_the_production_example_gives_one_warning() -> None:
     """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))
-    (said,) = config.warnings(date(2026, 11, 23))
-    assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
+    (warning,) = config.warnings(date(2026, 11, 23))
+    assert warning.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
 
 
 def test_an_export_of_deletions_gives_a_warning() -> None:
     """security case H6."""
     lustre = {"zone": "us-east-1a", "s3": "s3://acme-datasets", "namespace": "research"}
     storage = {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed", "deleted"]}}}
-    (said,) = warned("dev", storage)
-    assert said.startswith("storage.lustre.exports: `rm`") and "s3://acme-datasets" in said
+    (warning,) = warned("dev", storage)
+    assert warning.startswith("storage.lustre.exports: `rm`") and "s3://acme-datasets" in warning
     assert warned("dev", {"gpuyard:storage": {"lustre": {**lustre, "exports": ["new", "changed"]}}}) == []
 
 
 def test_a_volume_that_any_namespace_can_claim_gives_a_warning() -> None:
     """security case M13."""
     storage = {"lustre": {"zone": "us-east-1a"}, "buckets": {"data": {"bucket": "acme-datasets"}}}
-    said = warned("dev", {"gpuyard:storage": storage})
-    assert [text.partition(":")[0] for text in said] == [
+    warning = warned("dev", {"gpuyard:storage": storage})
+    assert [text.partition(":")[0] for text in warning] == [
         "storage.lustre.namespace",
         "storage.buckets.data.namespace",
     ]
@@ -65,30 +65,33 @@ def test_a_volume_that_any_namespace_can_claim_gives_a_warning() -> None:
 
 def test_the_end_of_support_is_a_warning_and_never_an_error() -> None:
     old = {"gpuyard:cluster/version": "1.33"}
-    (said,) = warned("dev", old)
-    assert said.startswith("cluster.version: Kubernetes 1.33 left standard support on 2026-07-29")
-    assert "set version to 1.34" in said
+    (warning,) = warned("dev", old)
+    assert warning.startswith("cluster.version: Kubernetes 1.33 left standard support on 2026-07-29")
+    assert "set version to 1.34" in warning
     assert warned("dev", old, "2026-05-01") == []
-    (said,) = warned("dev", {**old, "gpuyard:cluster/support": "extended"})
-    assert "every hour costs more" in said and "2027-07-29" in said
+    (warning,) = warned("dev", {**old, "gpuyard:cluster/support": "extended"})
+    assert "every hour costs more" in warning and "2027-07-29" in warning
 
 
 def test_the_default_version_gives_a_warning_when_support_ends() -> None:
     assert warned("dev", {}) == []
-    (said,) = [each for each in warned("dev", {}, "2027-03-01") if "release" not in each]
-    assert "2027-03-27" in said and "newer gpuyard" in said
+    (warning,) = [each for each in warned("dev", {}, "2027-03-01") if "release" not in each]
+    assert "2027-03-27" in warning and "newer gpuyard" in warning
 
 
 def test_an_old_image_release_gives_a_warning_with_the_update() -> None:
     """security case M8: pinned releases do not change, so every preview shows their age."""
     old = {"gpuyard:nodePools/gpu-workers/release": "1.35.6-20260714"}
-    (said,) = warned("dev", old)
-    assert said.startswith("nodePools.gpu-workers.release: the nodes' image 1.35.6-20260714 is 132 days old")
-    assert "aws ssm get-parameter" in said and "set it to a newer one" in said
+    (warning,) = warned("dev", old)
+    assert warning.startswith("nodePools.gpu-workers.release: the nodes' image 1.35.6-20260714 is 132 days old")
+    assert "aws ssm get-parameter" in warning and "set it to a newer one" in warning
     assert warned("dev", old, "2026-10-01") == []
-    said = warned("dev", {}, "2027-01-15")
-    assert [each.split(":")[0] for each in said] == ["nodePools.cpu-workers.release", "nodePools.gpu-workers.release"]
-    assert all("update gpuyard" in each for each in said)
+    warning = warned("dev", {}, "2027-01-15")
+    assert [each.split(":")[0] for each in warning] == [
+        "nodePools.cpu-workers.release",
+        "nodePools.gpu-workers.release",
+    ]
+    assert all("update gpuyard" in each for each in warning)
 
 
 def test_a_bottlerocket_release_named_after_a_commit_of_digits_has_no_age() -> None:
@@ -100,26 +103,29 @@ def test_a_bottlerocket_release_named_after_a_commit_of_digits_has_no_age() -> N
 def test_a_pool_with_fewer_nodes_than_zones_gives_a_warning() -> None:
     """field case A4"""
     gpu = "gpuyard:nodePools/gpu-workers"
-    (said,) = warned("dev", {f"{gpu}/max": 1})
-    assert said.startswith("nodePools.gpu-workers.max: 1 is ") and "in us-east-1a only" in said
+    (warning,) = warned("dev", {f"{gpu}/max": 1})
+    assert warning.startswith("nodePools.gpu-workers.max: 1 is ") and "in us-east-1a only" in warning
     assert warned("dev", {f"{gpu}/max": 1, f"{gpu}/zones": ["us-east-1b"]}) == []
 
 
 def test_an_unreachable_capacity_type_gives_a_warning() -> None:
     """reliability case R17"""
     for stack in ("dev", "dev-gke"):
-        (said,) = warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["on_demand", "spot"]})
-        assert said.startswith("nodePools.gpu-workers.capacity: spot after on_demand") and "[spot, on_demand]" in said
+        (warning,) = warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["on_demand", "spot"]})
+        assert (
+            warning.startswith("nodePools.gpu-workers.capacity: spot after on_demand")
+            and "[spot, on_demand]" in warning
+        )
         assert warned(stack, {"gpuyard:nodePools/gpu-workers/capacity": ["spot", "on_demand"]}) == []
 
 
 def test_different_nodes_within_a_pool_give_a_warning() -> None:
     """field case A6: different GPUs, or larger machine types after the first."""
     gpu = "gpuyard:nodePools/gpu-workers/machineTypes"
-    (said,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
-    assert said.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
-    (said,) = warned("dev", {gpu: ["g6.2xlarge", "g6.4xlarge"]})
-    assert "sizes differ" in said and "g6.2xlarge" in said
+    (warning,) = warned("dev", {gpu: ["g6.2xlarge", "g5.2xlarge"]})
+    assert warning.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
+    (warning,) = warned("dev", {gpu: ["g6.2xlarge", "g6.4xlarge"]})
+    assert "sizes differ" in warning and "g6.2xlarge" in warning
     assert warned("dev", {gpu: ["g6.2xlarge"]}) == []
 
 
@@ -127,8 +133,8 @@ def test_more_groups_than_the_default_quota_give_a_warning() -> None:
     """reliability case R17: a group for each capacity type in each zone."""
     pool = {"machineTypes": ["m5.large"], "min": 0, "max": 4}
     many = {f"gpuyard:nodePools/pool-{number}": pool for number in range(14)}
-    (said,) = warned("dev", many)
-    assert said.startswith("nodePools: 32 node groups") and "30 for each cluster" in said
+    (warning,) = warned("dev", many)
+    assert warning.startswith("nodePools: 32 node groups") and "30 for each cluster" in warning
     assert warned("dev", dict(list(many.items())[:13])) == []
 
 
@@ -138,8 +144,8 @@ def test_end_of_support_warnings_are_only_for_eks() -> None:
 
 def test_system_pods_on_spot_nodes_only_give_a_warning() -> None:
     cpu = "gpuyard:nodePools/cpu-workers"
-    (said,) = warned("dev-gke", {f"{cpu}/capacity": ["spot"]})
-    assert said.startswith("nodePools.cpu-workers.capacity: GKE's system pods") and "on_demand" in said
+    (warning,) = warned("dev-gke", {f"{cpu}/capacity": ["spot"]})
+    assert warning.startswith("nodePools.cpu-workers.capacity: GKE's system pods") and "on_demand" in warning
     system = {"machineTypes": ["e2-standard-4"], "min": 1, "max": 3}
     assert warned("dev-gke", {f"{cpu}/capacity": ["spot"], "gpuyard:nodePools/system": system}) == []
 
@@ -147,46 +153,46 @@ def test_system_pods_on_spot_nodes_only_give_a_warning() -> None:
 def test_a_pod_range_chosen_around_another_gives_a_warning() -> None:
     """A change of the other range would change this one, and a range in use cannot change."""
     wide = {"gpuyard:network/cidr": "10.64.0.0/20"}
-    (said,) = warned("dev-gke", wide)
-    assert said.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in said
+    (warning,) = warned("dev-gke", wide)
+    assert warning.startswith("network.podsCidr: 10.128.0.0/13 is used") and "write it into the file" in warning
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
 
 
 def test_gpus_without_metrics_give_a_warning() -> None:
-    (said,) = warned("dev-gke", {"gpuyard:cluster/managedDcgm": False})
-    assert said.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in said
+    (warning,) = warned("dev-gke", {"gpuyard:cluster/managedDcgm": False})
+    assert warning.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in warning
 
 
 def test_an_exclusion_that_has_ended_is_reported_from_the_day_after() -> None:
     ended = {"gpuyard:cluster/maintenance": {"exclusions": {"launch": {"first": "2026-12-15", "last": "2027-01-05"}}}}
     assert warned("dev-gke", ended, "2027-01-05") == []
-    (said,) = warned("dev-gke", ended, "2027-01-06")
-    assert said == "cluster.maintenance.exclusions.launch: ended on 2027-01-05 and has no effect; remove it"
+    (warning,) = warned("dev-gke", ended, "2027-01-06")
+    assert warning == "cluster.maintenance.exclusions.launch: ended on 2027-01-05 and has no effect; remove it"
 
 
 @pytest.mark.parametrize(("channel", "last"), [("REGULAR", "2028-05-17"), ("EXTENDED", "2029-03-13")])
 def test_an_exclusion_that_outlasts_every_version_is_reported(channel: str, last: str) -> None:
     """terraform-provider-google#20556: an exclusion ends before the support of the cluster's version does."""
 
-    def said(scope: str, today: str) -> list[str]:
+    def warning(scope: str, today: str) -> list[str]:
         exclusions = {"exclusions": {"run": {"first": "2026-12-01", "last": last, "scope": scope}}}
         fields = {"gpuyard:cluster/maintenance": exclusions, "gpuyard:cluster/releaseChannel": channel}
         return warned("dev-gke", fields, today)
 
     for scope in ("nodes", "minor"):
-        (text,) = said(scope, "2026-11-23")
+        (text,) = warning(scope, "2026-11-23")
         assert text.startswith(f"cluster.maintenance.exclusions.run.last: {last} is after the end") and "`hold`" in text
-        assert said(scope, "2026-11-24") == []
+        assert warning(scope, "2026-11-24") == []
 
 
 def test_a_machine_type_that_the_newest_node_image_does_not_support_gives_a_warning() -> None:
     """cluster-toolkit#5673: A3 High and the image of Kubernetes 1.35, when last checked."""
     high = {f"gpuyard:nodePools/gpu-workers/{key}": value
             for key, value in (("machineTypes", ["a3-highgpu-8g"]), ("zones", ["us-central1-a"]))}  # fmt: skip
-    (said,) = warned("dev-gke", {**high, "gpuyard:cluster/version": "1.35"})
+    (warning,) = warned("dev-gke", {**high, "gpuyard:cluster/version": "1.35"})
     assert (
-        said.startswith("nodePools.gpu-workers.machineTypes[0]: a3-highgpu-8g did not start")
-        and "Kubernetes 1.34" in said
+        warning.startswith("nodePools.gpu-workers.machineTypes[0]: a3-highgpu-8g did not start")
+        and "Kubernetes 1.34" in warning
     )
     assert warned("dev-gke", {**high, "gpuyard:cluster/version": "1.34"}) == []
     mega = {**high, "gpuyard:nodePools/gpu-workers/machineTypes": ["a3-megagpu-8g"]}
@@ -194,5 +200,5 @@ def test_a_machine_type_that_the_newest_node_image_does_not_support_gives_a_warn
 
 
 def test_an_accepted_withdrawn_machine_type_gives_a_warning() -> None:
-    (said,) = warned("guide", {})
-    assert "p3.2xlarge is withdrawn" in said
+    (warning,) = warned("guide", {})
+    assert "p3.2xlarge is withdrawn" in warning

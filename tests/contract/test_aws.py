@@ -19,7 +19,7 @@ from recording.stacks import EKS, record, recorded, settings
 from sandbox.aws import session
 from sandbox.aws.provider import AwsProvider, calls
 
-# What EC2 takes although its model's enum, which is as old as botocore's release, does not list it.
+# Values that EC2 accepts although the model's enum, which is as old as botocore's release, does not list them.
 OPEN_ENUMS = {"InstanceType"}
 
 
@@ -47,7 +47,7 @@ def requests(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """What the service would refuse although botocore's validator accepts it: enums, patterns, lengths."""
+    """Values that the service would refuse although botocore's validator accepts them: enums, patterns, lengths."""
     kind = shape.type_name
     if kind == "structure":
         for key, item in value.items():
@@ -206,7 +206,7 @@ def test_only_aws_services_assume_roles_and_pods_only_with_their_service_account
                 assert statement["Condition"]["StringEquals"]["aws:SourceAccount"], role
             if "pods.eks.amazonaws.com" in services:
                 equals = statement["Condition"]["StringEquals"]
-                # By ARN: another account's or region's cluster of the same name is another cluster.
+                # By ARN, because clusters in other accounts or regions can have the same name.
                 arn = f"arn:aws:eks:us-east-1:123456789012:cluster/{made.exports['clusterName']}"
                 assert equals["aws:RequestTag/eks-cluster-arn"] == arn, role
                 assert equals["aws:RequestTag/kubernetes-namespace"], role

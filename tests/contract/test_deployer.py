@@ -21,7 +21,7 @@ from sandbox.paths import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 PREFIXES = {"efs": "elasticfilesystem"}
-# Data sources that the stacks and pulumi-eks ask; an existing network asks more, all of them Describe.
+# Data sources of the stacks and pulumi-eks. An existing network uses more, all of them Describe actions.
 ASKED = {
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeInstanceTypeOfferings",
@@ -29,16 +29,16 @@ ASKED = {
     "eks:ListClusters",
     "sts:GetCallerIdentity",
 }
-# What AWS wants beside the calls themselves. Sources: the services' own pages on identity and access ("Actions,
+# What AWS requires for the calls above. Sources: the services' own pages on identity and access ("Actions,
 # resources, and condition keys", dependent actions), and the user guides' required permissions.
-BESIDE = {
-    "autoscaling:DeleteTags": "node-template tags, taken away again",
+INDIRECT = {
+    "autoscaling:DeleteTags": "node-template tags, when they are removed",
     "ec2:RunInstances": "EKS tries a launch template as the caller",
     "elasticfilesystem:TagResource": "tags at creation",
     "fsx:TagResource": "tags at creation",
-    "fsx:UntagResource": "tags, taken away again",
+    "fsx:UntagResource": "tags, when they are removed",
     "eks:TagResource": "tags at creation",
-    "eks:UntagResource": "tags, taken away again",
+    "eks:UntagResource": "tags, when they are removed",
     "iam:CreateServiceLinkedRole": "the first cluster, node group, file system and Spot request of an account",
     "iam:PassRole": "roles of the control plane, nodes, pods and the flow log",
     "iam:PutRolePermissionsBoundary": "cluster.iam",
@@ -46,10 +46,10 @@ BESIDE = {
     "kms:PutKeyPolicy": "a key's policy, when it changes",
     "logs:CreateLogDelivery": "flow logs to CloudWatch",
     "logs:TagResource": "tags at creation",
-    "logs:UntagResource": "tags, taken away again",
+    "logs:UntagResource": "tags, when they are removed",
     **dict.fromkeys(
         ("s3:GetBucketAcl", "s3:GetBucketNotification", "s3:ListBucket", "s3:PutBucketNotification"),
-        "FSx looks at a linked bucket and hears of its new objects",
+        "FSx reads a linked bucket and is notified of new objects",
     ),
     "fsx:ListTagsForResource": "tags, looked at",
     "logs:ListTagsForResource": "tags, looked at",
@@ -88,7 +88,7 @@ def calls(resource: Resource) -> set[str]:
 
 @functools.cache
 def needed() -> dict[str, str]:
-    """Action → a resource that needs it, over all stacks on EKS."""
+    """Action → a resource that needs it, in all stacks on EKS."""
     found = dict.fromkeys(ASKED, "a data source")
     for stack in EKS:
         for resource in recorded(stack).resources.values():
@@ -110,9 +110,9 @@ def test_every_call_of_the_stacks_is_allowed() -> None:
 
 def test_every_allowed_action_is_needed() -> None:
     """security case M6: no action is obsolete."""
-    spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(BESIDE)
+    spare = {action for action in allowed() if "*" not in action} - set(needed()) - set(INDIRECT)
     assert spare == set()
-    assert set(BESIDE) <= set(allowed())
+    assert set(INDIRECT) <= set(allowed())
 
 
 def test_wildcards_are_limited_to_read_actions() -> None:
@@ -128,7 +128,7 @@ def test_the_policy_fits_into_one_managed_policy() -> None:
     """IAM: 6,144 characters without blanks; and the linter finds no action that does not exist."""
     text = json.dumps(policy(), separators=(",", ":")).replace("ACCOUNT", "123456789012")
     assert len(text) <= 6144, len(text)
-    # Most of it is for objects that are not there yet, so their ARNs are not known.
+    # Most actions are for objects that do not exist yet, so their ARNs are not known.
     findings = [finding for finding in analyze_policy_string(text).findings if finding.issue != "RESOURCE_STAR"]
     assert [str(finding) for finding in findings] == []
 

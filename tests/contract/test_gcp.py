@@ -81,7 +81,7 @@ def test_only_service_accounts_of_the_project_get_roles(stack: str) -> None:
 
 ZONE = {"zones": ["us-central1-b"]}
 FLEX = {"capacity": ["flex"]}
-# Pools as a person may write them, in camelCase: each way of buying, placing, sharing and renewing nodes.
+# Pools as in a stack's file, in camelCase: each way of buying, placing, sharing and upgrading nodes.
 POOLS: dict[str, dict[str, Any]] = {
     "v100": {"machineTypes": ["n1-standard-8"], "accelerator": {"type": "nvidia-tesla-v100"}},
     "t4": {"machineTypes": ["n1-highmem-32"], "accelerator": {"type": "nvidia-tesla-t4", "count": 2}},

@@ -21,7 +21,7 @@ PREDEFINED = {
         "resourcemanager.projects.setIam",
     ),
 }
-# Type of resource or look-up → the permissions of its life: made, looked at, changed, deleted. Sources: "IAM
+# Type of resource or look-up → the permissions to create, read, change and delete it. Sources: "IAM
 # permissions" in the reference of each method of the API, and, for what a provider calls, terraform-provider-google
 # (google/services/*/resource_*.go).
 NEEDED: dict[str, str] = {
@@ -36,7 +36,7 @@ NEEDED: dict[str, str] = {
     "gcp:compute/network:Network": """
         compute.networks.create compute.networks.get compute.networks.update compute.networks.delete
         compute.globalOperations.get""",
-    # What hangs on a network changes it: updatePolicy.
+    # Changes of a network's parts need updatePolicy on it.
     "gcp:compute/subnetwork:Subnetwork": """
         compute.subnetworks.create compute.subnetworks.get compute.subnetworks.update compute.subnetworks.delete
         compute.subnetworks.expandIpCidrRange compute.subnetworks.setPrivateIpGoogleAccess
@@ -48,7 +48,7 @@ NEEDED: dict[str, str] = {
     "gcp:compute/routerNat:RouterNat": "compute.routers.get compute.routers.update compute.regionOperations.get",
     "gcp:compute/getMachineTypes:getMachineTypes": "compute.machineTypes.list",
     "gcp:compute/getInstanceGroup:getInstanceGroup": "compute.instanceGroups.get",
-    # Nodes run as an account that whoever makes them may act as (GKE, "Use least privilege service accounts").
+    # The deployer must be allowed to act as the nodes' account (GKE, "Use least privilege service accounts").
     "gcp:container/cluster:Cluster": """
         container.clusters.create container.clusters.get container.clusters.update container.clusters.delete
         container.operations.get iam.serviceAccounts.actAs compute.instanceGroupManagers.get""",
@@ -78,12 +78,12 @@ ELSEWHERE: dict[str, str] = {
     "gcp:compute/getNetwork:getNetwork": "",
     "gcp:compute/getSubnetwork:getSubnetwork": "",
 }
-# Asked only where the environment exists.
+# Called only if the environment exists.
 LATER = {"gcp:compute/getInstanceGroup:getInstanceGroup"}
 
 
 def part(name: str) -> dict[str, object]:
-    """A document as it is on the page."""
+    """The document on the page."""
     found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```\n<!-- {name} end -->", PAGE, re.DOTALL)
     assert found, name
     return yaml.safe_load(found[1])

@@ -31,7 +31,7 @@ CHOICES: dict[str, dict[str, Any]] = {
         "network/cidr": "10.0.0.0/18",
         "network/podsCidr": "100.64.0.0/13",
     },
-    "somebody else's network": {"network": {"zones": GCP_ZONES, "existing": OTHERS}},
+    "an existing network": {"network": {"zones": GCP_ZONES, "existing": OTHERS}},
     "zonal": {"cluster/location": "us-central1-a"},
     "few pods": {"cluster/podsPerNode": 32},
     "private": {"cluster/publicAccessCidrs": [], "cluster/privateAccessCidrs": ["10.20.0.0/16"]},

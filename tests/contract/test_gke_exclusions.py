@@ -1,9 +1,9 @@
-"""What Google refuses in a GKE pool, compared with a list that another project maintains: the preconditions of Cluster
+"""Pools that Google refuses, compared with a list that another project maintains: the preconditions of Cluster
 Toolkit's modules/compute/gke-node-pool (main.tf of 2026-06, 29 of them, in its order).
 
-Each has a mistake that gives its error here, or cannot be written: then no node pool that the library creates violates
-it. Not checked: the contents of a reservation (8), and whether it is active (28). Only Google knows both, and reports
-them when the first node is requested. A pool for a future reservation has `min: 0`.
+For each precondition, the test has a mistake that gives an error here, or it shows that no node pool of the library can
+violate it. Not checked: the contents of a reservation (8), and whether it is active (28). Only Google knows both, and
+reports them when the first node is requested. A pool for a future reservation has `min: 0`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ NAMED = {"name": "l4s"}
 
 @dataclass(frozen=True)
 class Rule:
-    """`number` in the list; `refused`: what the rule forbids. Then a mistake (what is changed in dev-gke, the path and
-    words of its error), or a condition that every created node pool meets."""
+    """`number`: in the list; `refused`: what the rule forbids. Then a mistake (a change of dev-gke, with the path and
+    text of its error), or a condition that every created node pool meets."""
 
     number: int
     refused: str
@@ -75,16 +75,16 @@ RULES = [
         lambda pool: bool(pool["nodeLocations"]),
     ),
     Rule(2, "pods per node without alias addresses", holds=lambda pool: "maxPodsPerNode" not in pool),
-    Rule(3, "a fixed size beside limits", holds=lambda pool: "nodeCount" not in pool and most(pool) > 0),
-    Rule(4, "a fixed size beside one at the start", holds=lambda pool: "nodeCount" not in pool),
+    Rule(3, "a fixed size and limits", holds=lambda pool: "nodeCount" not in pool and most(pool) > 0),
+    Rule(4, "a fixed size and an initial size", holds=lambda pool: "nodeCount" not in pool),
     Rule(
         5,
-        "a size at the start outside the limits",
+        "an initial size outside the limits",
         holds=lambda pool: pool["initialNodeCount"] * len(pool["nodeLocations"]) <= most(pool),
     ),
     Rule(
         6,
-        "local SSDs for pods and as blocks",
+        "local SSDs both for pods and as block devices",
         holds=lambda pool: not {"ephemeralStorageLocalSsdConfig", "localNvmeSsdBlockConfig"} <= set(nodes(pool)),
     ),
     Rule(
@@ -100,25 +100,33 @@ RULES = [
     ),
     Rule(
         8,
-        "a reservation that is none",
+        "an invalid name of a reservation",
         gpu(reservation={"name": "projects/p/reservations/l4s"}, capacity=["reserved"], zones=ZONE),
         f"{GPUS}.reservation.name",
         "not a valid name of a reservation",
     ),
     Rule(
         9,
-        "upgrades that are neither surge nor blue and green (Cluster Toolkit itself knows surge only)",
+        "an upgrade strategy other than surge and blue-green (Cluster Toolkit supports only surge)",
         gpu(upgrade={"strategy": "short_lived"}),
         f"{GPUS}.upgrade.strategy",
         "surge, blue_green",
     ),
     Rule(
-        10, "fewer than no node away", gpu(upgrade={"maxUnavailable": -1}), f"{GPUS}.upgrade.maxUnavailable", "negative"
+        10,
+        "a negative max_unavailable",
+        gpu(upgrade={"maxUnavailable": -1}),
+        f"{GPUS}.upgrade.maxUnavailable",
+        "negative",
     ),
+    Rule(11, "a negative max_surge", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "must not be negative"),
     Rule(
-        11, "fewer than no node more", gpu(upgrade={"maxSurge": -1}), f"{GPUS}.upgrade.maxSurge", "must not be negative"
+        12,
+        "max_unavailable and max_surge both 0",
+        gpu(upgrade={"maxUnavailable": 0}),
+        f"{GPUS}.upgrade",
+        "could be upgraded",
     ),
-    Rule(12, "no node away and none more", gpu(upgrade={"maxUnavailable": 0}), f"{GPUS}.upgrade", "could be upgraded"),
     Rule(
         13,
         "compact placement in several zones",
@@ -129,14 +137,14 @@ RULES = [
     ),
     Rule(
         14,
-        "compact placement, blue and green",
+        "compact placement with blue-green upgrades",
         on("g2-standard-8", placement=True, upgrade={"strategy": "blue_green"}),
         f"{GPUS}.upgrade.strategy",
         "write surge",
     ),
     Rule(
         15,
-        "compact placement, queued",
+        "compact placement with queued provisioning",
         on("g2-standard-8", placement=True, capacity=["flex"], queued=True),
         f"{GPUS}.placement",
         "queued provisioning",
@@ -144,7 +152,7 @@ RULES = [
     ),
     Rule(
         16,
-        "queued beside a reservation",
+        "queued provisioning with a reservation",
         gpu(queued=True, capacity=["flex", "reserved"]),
         f"{GPUS}.queued",
         "capacity: [flex]",
@@ -152,16 +160,16 @@ RULES = [
     ),
     Rule(
         17,
-        "queued with a least size",
+        "queued provisioning with a minimum size",
         gpu(queued=True, capacity=["flex"], min=1),
         f"{GPUS}.min",
         "write 0",
         lambda pool: not queued(pool) or least(pool) == 0,
     ),
-    # 18 to 20 are between two variables of its own, by which it makes several pools or slices of TPUs.
+    # 18 to 20 compare two variables of the module, with which it creates several pools or TPU slices.
     Rule(
         21,
-        "flex-start with repair",
+        "flex-start with auto-repair",
         gpu(capacity=["flex"], nodeRepair=True),
         f"{GPUS}.nodeRepair",
         "never repaired",
@@ -170,7 +178,7 @@ RULES = [
     Rule(22, "flex-start of a fixed size", holds=lambda pool: not flex(pool) or "nodeCount" not in pool),
     Rule(
         23,
-        "flex-start beside a reservation",
+        "flex-start with a reservation",
         gpu(capacity=["flex"], reservation=NAMED, zones=ZONE),
         f"{GPUS}.capacity",
         "the only one that uses a `reservation`",
@@ -187,23 +195,23 @@ RULES = [
     ),
     Rule(
         26,
-        "spot beside a reservation",
+        "spot with a reservation",
         gpu(capacity=["spot"], reservation=NAMED, zones=ZONE),
         f"{GPUS}.capacity",
         "the only one that uses",
         lambda pool: not nodes(pool)["spot"] or kind(pool) in ("", "NO_RESERVATION"),
     ),
-    # A topology mode is for A4X, which the table of machines does not have.
+    # A topology mode is for A4X, which is not in the table of machines.
     Rule(
         27,
-        "a mode of topology without a specific reservation",
+        "a topology mode without a specific reservation",
         on("a4x-highgpu-4g"),
         f"{GPUS}.machineTypes[0]",
         "unknown machine type",
     ),
     Rule(
         29,
-        "flex-start placed compactly on machines that cannot",
+        "flex-start with compact placement on machines that do not support it",
         on("a3-highgpu-8g", placement=True, capacity=["flex"]),
         f"{GPUS}.placement",
         "a3-ultragpu, a4 and h4d",

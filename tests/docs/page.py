@@ -26,7 +26,7 @@ def text(name: str) -> str:
 
 
 def rows(page: str, head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins with `head`, without the line below it."""
+    """The cells of the table whose header begins with `head`, without the separator line."""
     _, found, rest = page.partition(f"\n| {head} |")
     assert found, f"there is no table {head}"
     lines = rest.partition("\n\n")[0].splitlines()[2:]
@@ -49,13 +49,13 @@ def parse(stack: str, changes: dict[str, Any]) -> environment.Environment:
 
 
 def commands(page: str) -> list[list[str]]:
-    """The words of every line of its shell blocks."""
+    """The words of every command in the page's shell blocks."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
 def manifests(page: str) -> list[dict[str, Any]]:
-    """Its YAML blocks, a document each."""
+    """The page's YAML blocks, one document each."""
     blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return [found for block in blocks for found in yaml.safe_load_all(block)]
 
@@ -66,7 +66,7 @@ def check_diagram(diagram: str) -> None:
     boxes = [found[1] for line in lines if (found := re.match(r"subgraph (\w+)\[", line))]
     nodes = [found[1] for line in lines if (found := re.match(r"(\w+)[(\[]+\"", line))]
     assert 8 < len(nodes) <= 40
-    assert len({*boxes, *nodes}) == len(boxes) + len(nodes), "an id is that of one thing"
+    assert len({*boxes, *nodes}) == len(boxes) + len(nodes), "every id is unique"
     assert lines.count("end") == len(boxes)
     arrows = [line for line in lines if re.search(r"-->|---|~~~", line)]
     ends = {each for line in arrows for each in re.split(r" (?:<?-->|---|~~~|&) ", re.sub(r"\|.*?\|", "", line))}
@@ -84,8 +84,8 @@ def check_out_of_date(
     path = next(path for path in picture.PAGES if path.name == name)
     monkeypatch.setattr(picture, "PAGES", {old: picture.PAGES[path]})
     assert picture.main(["--check"]) == 1
-    said = capsys.readouterr().err
-    assert "Fix: make picture" in said and "2..19 nodes" in said and f"{name} is out of date" in said
+    output = capsys.readouterr().err
+    assert "Fix: make picture" in output and "2..19 nodes" in output and f"{name} is out of date" in output
     assert "2..19 nodes" in old.read_text()
     assert picture.main([]) == 0
     assert old.read_text() == page

@@ -29,8 +29,8 @@ def test_a_page_that_is_out_of_date_or_left_over_is_reported(
     (folder / "aws.md").write_text((folder / "aws.md").read_text().replace("EksCluster", "EksClutser"))
     (folder / "azure.md").write_text("the page of a package that is gone\n")
     assert main(["--check"], folder) == 1
-    said = capsys.readouterr().err
-    assert "docs/api/aws.md is out of date.\nFix: make pages" in said and "docs/api/azure.md is out of date" in said
+    output = capsys.readouterr().err
+    assert "docs/api/aws.md is out of date.\nFix: make pages" in output and "docs/api/azure.md is out of date" in output
     assert "EksClutser" in (folder / "aws.md").read_text(), "a check writes nothing"
     assert main([], folder) == 0 and main(["--check"], folder) == 0
     assert not (folder / "azure.md").exists()

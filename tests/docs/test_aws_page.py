@@ -80,7 +80,7 @@ def test_a_page_out_of_date_is_reported_with_the_fix(
     ids=["unknown", "missing", "twice"],
 )
 def test_a_page_needs_one_place_for_each_part(text: str) -> None:
-    with pytest.raises(ValueError, match=r"docs/aws\.md needs one place"):
+    with pytest.raises(ValueError, match=r"docs/aws\.md must have one place"):
         placed(text, aws.parts([Stack("dev", recorded("dev"))]), "docs/aws.md")
 
 
@@ -169,7 +169,7 @@ def test_quotas_count_every_capacity_type_at_its_maximum(ladder: Stack) -> None:
     found = {code: cell for code, cell in re.findall(r"`(L-\w+)` \| \*\*([\d,]+)\*\*", table)}
     machine = find(AWS, "p5.48xlarge")
     assert machine and machine.vcpu == 192
-    # Reserved and on demand share a quota; P5 as spot has one of its own; a capacity block counts in none of them.
+    # Reserved and on-demand nodes share a quota; P5 spot has a separate one; capacity blocks count in neither.
     assert found == {"L-1216C47A": "160", "L-3819A6DF": "80", "L-417A185B": "1,152", "L-C4BD4855": "576"}
     assert "train-reserved 3 × 192<br>train 3 × 192" in table and "block" not in table
 
@@ -259,7 +259,7 @@ def test_the_page_lists_every_protected_resource() -> None:
         config["gpuyard:storage"] = {"lustre": {"zone": "us-east-1a"}}
 
     made = changed(change).made
-    # pulumi-eks hands its protection to its children.
+    # pulumi-eks passes its protection to its children.
     inside = made.children(made.one("eks:index:Cluster"))
     kept = page.protected(made) - {found.name for found in inside}
     named = {
@@ -288,6 +288,6 @@ def test_the_page_shows_the_order_of_a_destroy() -> None:
         made, [made.one("NodeGroup", "cpu-workers-us-east-1a")], [*on_nodes, made.one("StorageClass", "storage-shared")]
     )
     page.outlive(made, [cluster], groups)
-    # A node that drains still needs its way out.
+    # A node that is drained still needs its route to the internet.
     page.outlive(made, made.all("NatGateway"), groups)
     page.outlive(made, made.all("Vpc"), [cluster])

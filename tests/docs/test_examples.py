@@ -38,7 +38,7 @@ def test_an_example_has_an_engine_test(example: Path) -> None:
 
 @pytest.mark.parametrize("example", IN_PYTHON, ids=name)
 def test_an_example_in_python_is_a_complete_project(example: Path) -> None:
-    """Its requirements name what it imports, and Pulumi makes its virtual environment from them."""
+    """Its requirements list what it imports, and Pulumi creates its virtual environment from them."""
     project = yaml.safe_load((example / "Pulumi.yaml").read_text())
     assert project["name"] == f"gpuyard-{example.name}"
     assert project["runtime"] == {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}

@@ -75,7 +75,7 @@ def test_a_page_out_of_date_is_reported_with_the_fix(
 
 
 def test_a_table_has_its_place() -> None:
-    with pytest.raises(ValueError, match=r"docs/gcp\.md needs one place <!-- picture: machines -->"):
+    with pytest.raises(ValueError, match=r"docs/gcp\.md must have one place <!-- picture: machines -->"):
         parts = gcp.parts([Stack("dev-gke", recorded("dev-gke"))]).plus(sections.tables(GCP))
         placed(
             PAGE.replace("<!-- picture: machines -->", "").replace("<!-- picture: prod-gke -->", ""),

@@ -49,7 +49,7 @@ def test_a_key_of_the_other_cloud_is_refused(cloud: str, name: str) -> None:
     pool: dict[str, Any] = {"machineTypes": ["m5.2xlarge" if cloud == AWS else "n2-standard-8"], "min": 1, "max": 2}
     first, _, inner = name.partition(".")
     pool[first] = {inner: 1} if inner else 1
-    # If a cloud does not have the key at all, the keys in it are not looked at.
+    # If a cloud does not have a key, the keys inside it are not checked.
     path = re.escape(name if first in KEYS[cloud] else first)
     other = GCP if cloud == AWS else AWS
     with pytest.raises(pulumi.RunError, match=rf"nodePools\.made\.{path} = .*: a key of environments on {other} only"):

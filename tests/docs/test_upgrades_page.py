@@ -38,7 +38,7 @@ def test_the_commands_for_orphaned_resources_are_those_of_the_errors() -> None:
 
 
 def test_orphaned_resources_without_a_conflict_have_a_command() -> None:
-    """Reliability case R7: nothing conflicts with it, so no error names it."""
+    """Reliability case R7: they conflict with nothing, so no error names them."""
     section = PAGE.read_text().partition("Delete it before `pulumi destroy`")[2].partition("\n## ")[0]
     shown = set(re.findall(r"^\| ([^|(]+?) (?:\([^|]*\) )?\|", section, re.MULTILINE)) - {"what", "---"}
     names = {

@@ -65,8 +65,8 @@ class Project:
         )
 
     def run(self, *arguments: str, code: int | None = 0, dirty: bool = False) -> subprocess.CompletedProcess[str]:
-        """Runs the command to its end; it must exit with `code` (None: any code). A `down` leaves nothing, unless
-        `dirty`."""
+        """Runs the command to its end; it must exit with `code` (None: any code). A `down` must leave nothing, unless
+        `dirty` is set."""
         child = self.start(*arguments)
         stdout, stderr = child.communicate(timeout=LONGEST)
         done = subprocess.CompletedProcess(arguments, child.returncode, stdout, stderr)

@@ -22,7 +22,7 @@ from tools.provide import provide
 JOINED = 90
 """Seconds until the nodes of a pool have joined."""
 COPIED = shutil.ignore_patterns("__pycache__", "node_modules", "sdks", "bin", "venv", "Pulumi.*.yaml")
-"""What a copy of a program is without: what its tools write."""
+"""Files that are not copied, because tools write them."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Program:
         """Adds what the program needs next to its own files."""
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Adds to the config of the stack `dev`. A key without a namespace is one of the program's own."""
+        """Adds to the config of the stack `dev`. A key without a namespace belongs to the program."""
         name = yaml.safe_load((self.folder / "Pulumi.yaml").read_text())["name"]
         file = self.folder / "Pulumi.dev.yaml"
         document = yaml.safe_load(file.read_text()) if file.exists() else {}
@@ -59,17 +59,18 @@ class Program:
         file.write_text(yaml.safe_dump(document))
 
     def script(self, command: Sequence[str]) -> str:
-        """The shell script that runs a command in the folder, where the language host is on the PATH."""
+        """The shell script that runs a command in the folder, with the language host on the PATH."""
         host = provide([self.host])[self.host].parent
         return f'cd {shlex.quote(str(self.folder))} && PATH="$PATH":{shlex.quote(str(host))} && {shlex.join(command)}'
 
     def run(self, *command: str, code: int | None = 0) -> tuple[str, str]:
-        """A command in the folder of the program; (stdout, stderr). It must end with `code` (None: with any)."""
+        """Runs a command in the folder of the program and returns (stdout, stderr). It must exit with `code` (None:
+        any)."""
         done = self.project.run("shell", "--stack", "dev", "--", "sh", "-c", self.script(command), code=code)
         return done.stdout, done.stderr
 
     def pulumi(self, *arguments: str, code: int | None = 0) -> str:
-        """What a command of Pulumi prints."""
+        """Runs a command of Pulumi and returns its output."""
         return "".join(self.run("pulumi", *arguments, "--non-interactive", "--color", "never", code=code))
 
     def up(self) -> None:
@@ -78,7 +79,7 @@ class Program:
         self.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
 
     def destroy(self) -> None:
-        """Destroys the stack; its state is empty then."""
+        """Destroys the stack and checks that its state is empty."""
         self.pulumi("destroy", "--yes", "--skip-preview")
         assert [each["type"] for each in self.state()] == []
 
@@ -94,7 +95,7 @@ class Program:
         return [each["type"] for each in self.state()]
 
     def kubectl(self, kubeconfig: str, *arguments: str) -> str:
-        """What kubectl prints for the cluster of a kubeconfig."""
+        """The output of kubectl for the cluster of a kubeconfig."""
         file = self.project.root / "kubeconfig.json"
         file.write_text(kubeconfig)
         return self.run("kubectl", "--kubeconfig", str(file), *arguments)[0]
@@ -102,7 +103,7 @@ class Program:
     def node_of_a_gpu_pod(
         self, kubeconfig: str, selector: Mapping[str, str], *tolerations: Mapping[str, str]
     ) -> dict[str, str]:
-        """Labels of the node on which a pod with one GPU has become ready. The pod is deleted."""
+        """Runs a pod with one GPU until it is ready, deletes it, and returns the labels of its node."""
         container = {"name": "main", "image": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
         tolerated = [{"key": "nvidia.com/gpu", "operator": "Exists"}, *tolerations]
         spec = {"nodeSelector": dict(selector), "tolerations": tolerated, "containers": [container]}
@@ -141,11 +142,12 @@ class PythonProgram(Program):
         (packages / "this_run.pth").write_text(f"import site; site.addsitedir({str(ours)!r})\n{library}\n")
 
     def script(self, command: Sequence[str]) -> str:
-        """In the activated environment: a Python host that is built here is too old to read `virtualenv`."""
+        """Uses the activated environment, because a Python host that is built here is too old for the option
+        `virtualenv`."""
         return f". {shlex.quote(str(self.folder))}/venv/bin/activate && {super().script(command)}"
 
 
 def assert_nothing_is_left(project: Project) -> None:
-    """`down` finds no object that a destroy has left, and stops every process."""
+    """Runs `down`: it must find no remaining object, and stop every process."""
     project.run("down")
     assert project.processes() == []

@@ -56,7 +56,7 @@ def assert_the_kubeconfig_is_secret(state: list[dict[str, Any]]) -> None:
     assert "ciphertext" in provider["inputs"]["kubeconfig"], "provider"
 
 
-def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *said: str) -> None:
+def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *message: str) -> None:
     """With `wrong` in place of `right`, a preview ends with the error of the library."""
     path = example.folder / file
     text = path.read_text()
@@ -66,7 +66,7 @@ def assert_it_is_refused(example: Example, file: str, right: str, wrong: str, *s
         printed = example.pulumi("preview", code=None)
     finally:
         path.write_text(text)
-    for each in said:
+    for each in message:
         assert each in printed, printed
     assert "Traceback" not in printed
     assert 'File "' not in printed

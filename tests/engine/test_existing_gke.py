@@ -1,4 +1,5 @@
-"""The example existing-gke, on a cluster that another program has made: it comes up and goes, and the cluster stays."""
+"""The example existing-gke, on a cluster that another program created: it is created and destroyed, and the cluster
+remains."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def example(project: Project, cluster: PythonProgram) -> PythonProgram:
 
 
 def test_a_resource_without_a_provider_is_refused(example: PythonProgram) -> None:
-    """By the engine: Pulumi.yaml disables default providers. As in all examples in Python."""
+    """The engine refuses it, because Pulumi.yaml disables default providers, as in all examples in Python."""
     program = example.folder / "__main__.py"
     text = program.read_text()
     assert text.count("providers=[cluster]") == 1

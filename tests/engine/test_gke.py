@@ -230,7 +230,7 @@ def before(deployed: Project) -> dict[str, Any]:
             if phases.split() == ["Running", "Running"]:
                 return found
         time.sleep(1)
-    pytest.fail(f"not everything came: {look(deployed)}")
+    pytest.fail(f"some objects were not created: {look(deployed)}")
 
 
 def destroy(deployed: Project) -> subprocess.CompletedProcess[str]:

@@ -39,14 +39,14 @@ def shown(stderr: str) -> list[str]:
     return [line.strip() for line in lines if line.startswith("    ")]
 
 
-def as_the_errors_say(project: Project, stack: str) -> list[str]:
+def commands_of_the_errors(project: Project, stack: str) -> list[str]:
     """Runs `up` and the commands in its errors until it succeeds; returns the commands."""
     used = []
     for _ in range(TRIES):
         done = project.run("up", "--stack", stack, "--json", code=None)
         if done.returncode == 0:
             return used
-        # A terminal's lines end where they end; a command has one for itself.
+        # Lines may be wrapped, but a command is always on one line.
         assert AGAIN in " ".join(done.stderr.split()), done.stderr
         for command in shown(done.stderr):
             project.run("shell", "--stack", stack, "--", "bash", "-ec", command)
@@ -63,7 +63,7 @@ def types(stack: str) -> set[str]:
 def needed(stack: str) -> set[str]:
     """The beginnings of the commands for objects that conflict with a second creation of the stack's types."""
     found = {conflicts.COMMANDS.get(token, "kubectl delete ") for token in types(stack) - {*conflicts.NEVER}}
-    # EC2 answers a second association of a subnet with the same table as it answered the first.
+    # EC2 answers a second association of a subnet with the same table like the first one.
     return {template.partition("{")[0] for template in found if "disassociate-route-table" not in template}
 
 
@@ -71,12 +71,12 @@ def needed(stack: str) -> set[str]:
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
 def test_up_converges_after_a_lost_answer_for_every_type(project: Project, stack: str) -> None:
     """Reliability cases R7, R10. It takes about twenty runs of `up`, so it runs only with `$GPUYARD_EVERY_TYPE`. The
-    command of each type is tested separately in sandbox/tests/unit/aws/test_conflicts.py and its twin for Google
-    Cloud."""
+    command of each type is tested separately in sandbox/tests/unit/aws/test_conflicts.py and in the same test for
+    Google Cloud."""
     faults = [lost(token) for token in sorted(types(stack))]
-    # A short delay: whatever can be made at the same time is under way before the first error ends the run.
+    # A short delay, so that all parallel creations have started before the first error ends the run.
     lose_answers(project, *faults, {"match": "*", "phase": "before", "seconds": 1, "times": None})
-    used = as_the_errors_say(project, stack)
+    used = commands_of_the_errors(project, stack)
     plain = [command.replace("--region us-east-1 ", "") for command in used]
     assert {start for start in needed(stack) if not any(line.startswith(start) for line in plain)} == set(), used
     settled_and_gone(project, stack)
@@ -95,10 +95,10 @@ def test_up_converges_after_lost_answers_for_cluster_namespace_and_release(proje
         time.sleep(0.2)
     assert child.poll() is None, child.communicate()
     os.kill(json.loads((project.home / "run" / "host.json").read_text())["pid"], signal.SIGKILL)
-    _, said = child.communicate(timeout=600)
-    assert AGAIN in " ".join(said.split())
+    _, output = child.communicate(timeout=600)
+    assert AGAIN in " ".join(output.split())
     lose_answers(project, *map(lost, IN_CLUSTER))
-    used = as_the_errors_say(project, "dev")
+    used = commands_of_the_errors(project, "dev")
     for start in ("aws --region us-east-1 eks delete-cluster", "helm uninstall", "kubectl delete namespace"):
         assert any(command.startswith(start) for command in used), (start, used)
     settled_and_gone(project, "dev")

@@ -39,7 +39,7 @@ def assert_production_pools(up: dict[str, Any]) -> None:
 
 
 def call_from(project: Project, address: str) -> None:
-    """Sets the network from which the sandbox's calls come."""
+    """Sets the address from which the sandbox's calls come."""
     project.home.mkdir(exist_ok=True)
     (project.home / "caller.json").write_text(json.dumps({"address": address}))
 

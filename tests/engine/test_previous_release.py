@@ -33,8 +33,8 @@ folder = Path(__file__).parent / "previous"
 sys.path.insert(0, str(folder))
 runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
 """
-"""The program of the copy while the previous release is in place. Only the program sees that release's library: the
-providers that the sandbox starts in the same folder use today's."""
+"""The program of the copy while it uses the previous release. Only the program sees that release's library: the
+providers that the sandbox starts in the same folder use the current one."""
 
 MAY_GO = ("pulumi:providers:",)
 """Types that an upgrade may delete or replace, by the beginning of their names: they hold neither data nor nodes."""
@@ -42,7 +42,7 @@ MAY_GO = ("pulumi:providers:",)
 
 @contextmanager
 def previous(project: Project) -> Iterator[None]:
-    """The copy runs the previous release's program with that release's stack files, which stay afterwards."""
+    """The copy runs the previous release's program with that release's stack files; the files remain afterwards."""
     folder = project.root / "previous"
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(folder, filter="data")
@@ -104,7 +104,7 @@ def test_a_preview_replaces_and_deletes_nothing(stack: str, brought_up: Project)
 def test_an_up_keeps_every_object_and_a_second_one_changes_nothing(brought_up: Project) -> None:
     before = objects(brought_up, AWS)
     brought_up.run("up", "--stack", AWS)
-    assert before - objects(brought_up, AWS) == set(), "an object is gone, or another one is in its place"
+    assert before - objects(brought_up, AWS) == set(), "an object was deleted or replaced"
     assert b"components.cleanup.component" in provider_of_contents(brought_up, AWS)
     again = brought_up.json("up", "--stack", AWS, "--json")
     assert again["changed"] == 0, again["changes"]
@@ -118,7 +118,7 @@ def test_a_destroy_needs_no_up_before_it(brought_up: Project) -> None:
     brought_up.run(*kubectl, "apply", "-f", "web.yaml")
     waiting = ("wait", "service/web", "--for=jsonpath={.status.loadBalancer.ingress}", "--timeout=60s")
     brought_up.run(*kubectl, *waiting)
-    assert b"components.addons.cleanup" in provider_of_contents(brought_up, GKE), "an up came between"
+    assert b"components.addons.cleanup" in provider_of_contents(brought_up, GKE), "there was an `up` in between"
     brought_up.run("down", "--stack", GKE)
     assert not (brought_up.home / "state" / ".pulumi" / "stacks" / "gpuyard" / f"{GKE}.json").exists()
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not CHARTS, reason="GPUYARD_CHARTS names no fold
 
 
 def share_of_a_core(project: Project, program: str, seconds: float = 20) -> float:
-    """Processor time of the sandbox's process of that name, of an idle environment."""
+    """The CPU use of the sandbox's process of that name in an idle environment, as a share of one core."""
     (pid,) = [pid for pid in project.processes() if Path(f"/proc/{pid}/exe").resolve().name == program]
 
     def spent() -> float:
@@ -44,7 +44,7 @@ def test_an_environment_works_with_the_real_charts(project: Project, stack: str)
     assert {release["status"] for release in releases.values()} == {"deployed"}
     assert not [warning for warning in up["warnings"] if "could not be reached" in warning]
     assert project.json("up", "--stack", stack, "--json")["changed"] == 0
-    # With little memory it would collect garbage all the time: it took 55 to 80 % of a core.
+    # With too little memory it collects garbage all the time: it used 55 to 80 % of a core.
     assert share_of_a_core(project, "kube-apiserver") < 0.3
     assert project.json("demo", "--stack", stack, "--json")["ok"] is True
     project.run("down")

@@ -16,10 +16,10 @@ from tests.engine.conftest import Project
 
 PROVIDER, CHARTS = os.environ.get("GPUYARD_KUBERNETES_PROVIDER", ""), os.environ.get("GPUYARD_CHARTS", "")
 pytestmark = pytest.mark.skipif(
-    not (PROVIDER and CHARTS), reason="GPUYARD_KUBERNETES_PROVIDER and GPUYARD_CHARTS name the judge and its charts"
+    not (PROVIDER and CHARTS), reason="GPUYARD_KUBERNETES_PROVIDER or GPUYARD_CHARTS is not set"
 )
 
-# A change in the cluster for each stack: what Helm upgrades on EKS, what a rule says on GKE.
+# A change in the cluster of each stack: of a Helm release on EKS, of a rule on GKE.
 CHANGES: dict[str, dict[str, Any]] = {
     "dev": {"gpuyard:addons": {"scaleDownAfterMinutes": 12}},
     "dev-gke": {"gpuyard:addons": {"alerts": False}},
@@ -27,7 +27,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 DRAWN = re.compile(r"\b(fs|sg|eipalloc|subnet|vpc)-[0-9a-f]{8,17}\b|(?<=-)[0-9a-f]{7}\b")
-"""What a cloud or a provider draws by lot: ids, and the ends of names."""
+"""Random values of a cloud or a provider: ids, and suffixes of names."""
 OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "__fieldManager", "__inputs")
 """Fields that differ in every run: set by the API server, or internal to a provider."""
 
@@ -39,7 +39,7 @@ def objects(project: Project, stack: str) -> dict[str, Any]:
         if not resource["type"].startswith("kubernetes:"):
             continue
         kept = settled({key: resource.get(key) for key in ("id", "inputs", "outputs")})
-        # A kind that came after the real provider was configured is a namespaced one to it, and nothing follows.
+        # The real provider treats a kind that did not exist at its configuration as namespaced, without an effect.
         if "namespace" not in (kept["outputs"] or {}).get("metadata", {"namespace": ""}):
             kept["inputs"]["metadata"].pop("namespace", None)
         found[resource["urn"]] = kept
@@ -55,10 +55,11 @@ def settled(value: Any) -> Any:
 
 
 def run_through(project: Project, stack: str, provider: str) -> list[Any]:
-    """up, up again, a change, a refresh, down: the result of each step, without values that differ between runs."""
+    """Runs up, up again, a change, a refresh and down; returns the result of each step, without values that differ
+    between runs."""
     os.environ["GPUYARD_KUBERNETES_PROVIDER"] = provider
     tracked = (project.root / f"Pulumi.{stack}.yaml").read_bytes()
-    # GKE takes no charts.
+    # There are no charts on GKE.
     charts = {} if stack.endswith("-gke") else {"gpuyard:charts": {"mirror": CHARTS}}
     config = {**project.config(stack), **charts}
     project.write(stack, config)
@@ -88,7 +89,7 @@ def run_through(project: Project, stack: str, provider: str) -> list[Any]:
     assert "error" not in down.stderr.lower()
     kept = {name: status[name] for name in ("node_pools", "storage_classes", "releases")}
     for pool in kept["node_pools"]:
-        pool["labels"].pop("cloud.google.com/gke-nodepool", None)  # ends in letters that are drawn anew each time
+        pool["labels"].pop("cloud.google.com/gke-nodepool", None)  # ends in random letters
     return [first["changes"], again["changes"], change["changes"], kept, made]
 
 

@@ -51,7 +51,7 @@ def test_a_killed_up_converges(project: Project) -> None:
     single = {
         kind: count for kind, count in objects.items() if kind in ("eks cluster", "nat gateway", "vpc", "kms key")
     }
-    assert single and set(single.values()) == {1}, f"a killed create must not be made twice: {single}"
+    assert single and set(single.values()) == {1}, f"a killed create must not be repeated: {single}"
     assert len(again["status"]["node_pools"]) == 2
 
 
@@ -71,8 +71,8 @@ def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project)
     second = project.run("up", code=1)
     assert str(first.pid) in second.stderr
     assert "Traceback" not in second.stderr
-    answer, said = first.communicate(timeout=600)
-    assert first.returncode == 0, said
+    answer, output = first.communicate(timeout=600)
+    assert first.returncode == 0, output
     again = json.loads(answer)
     assert again["changed"] == 0, again["changes"]
     assert len(again["status"]["nodes"]) == 2

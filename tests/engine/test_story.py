@@ -104,7 +104,7 @@ def test_kubeconfigs_are_secret(dev: Project) -> None:
     }
     assert {"pulumi:pulumi:Stack", "gpuyard:index:EksCluster", "pulumi:providers:kubernetes"} <= set(kept)
     for owner, value in kept.items():
-        assert isinstance(value, dict) and "ciphertext" in value, f"{owner} keeps its kubeconfig in the clear"
+        assert isinstance(value, dict) and "ciphertext" in value, f"{owner} stores its kubeconfig in plain text"
 
 
 def test_the_tracked_stack_file_is_not_changed(dev: Project) -> None:
@@ -123,7 +123,7 @@ def steps(preview: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def changed(dev: Project, change: Any) -> dict[str, Any]:
-    """The preview of dev with a changed config; the file is put back."""
+    """The preview of dev with a changed config; the file is then restored."""
     path = dev.root / "Pulumi.dev.yaml"
     before = path.read_bytes()
     config = copy.deepcopy(dev.config("dev"))
@@ -162,10 +162,10 @@ def test_a_machine_type_change_creates_the_new_group_first(dev: Project) -> None
         config["gpuyard:nodePools"]["gpu-workers"]["machineTypes"] = ["g5.2xlarge"]
 
     preview = changed(dev, change)
-    said = (
+    message = (
         "gpu-workers: machineTypes [g6.2xlarge] → [g5.2xlarge]: new nodes are added, then the old ones are deleted (0"
     )
-    assert [each for each in preview["warnings"] if said in each], preview["warnings"]
+    assert [each for each in preview["warnings"] if message in each], preview["warnings"]
     done = [s["operation"] for s in preview["steps"] if s["urn"].endswith("NodeGroup::gpu-workers-spot-us-east-1b")]
     assert done.index("create-replacement") < done.index("delete-replaced")
     others = {name for _, name in steps(preview) if "NodeGroup" in name or "Cluster" in name}
@@ -241,7 +241,7 @@ def before(dev: Project) -> dict[str, Any]:
         if found["balancers"] and {"scratch", "dataset"} <= {*found["volumes"]} and running == ["Running"] * 2:
             return {**found, "ports": dev.ports("dev")}
         time.sleep(1)
-    pytest.fail(f"not everything came: {look(dev)}")
+    pytest.fail(f"some objects were not created: {look(dev)}")
 
 
 @pytest.fixture(scope="module")
@@ -283,4 +283,4 @@ def test_down_lists_what_is_kept_and_stops_all_processes(
     assert dev.processes() == []
     assert not Path(dev.home).exists()
     assert not any(map(answers, before["ports"]))
-    dev.run("down")  # of nothing is fine
+    dev.run("down")  # no output is valid

@@ -1,4 +1,5 @@
-"""The example two-clusters: EKS clusters in two regions and a GKE cluster come up in one program, apart, and go."""
+"""The example two-clusters: EKS clusters in two regions and a GKE cluster are created in one program, independent of
+each other, and destroyed."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def test_a_cluster_has_its_own_nodes(example: PythonProgram, kubeconfigs: dict[s
 
 @pytest.mark.parametrize("name", EKS)
 def test_an_eks_cluster_has_its_own_add_ons(example: PythonProgram, kubeconfigs: dict[str, str], name: str) -> None:
-    """The autoscaler knows its own cluster only."""
+    """The autoscaler manages only its own cluster."""
     found = json.loads(example.kubectl(kubeconfigs[name], "get", "deployments,daemonsets", "-A", "-o", "json"))["items"]
     assert {"cluster-autoscaler", "nvidia-device-plugin"} <= {
         each["metadata"]["labels"].get("app.kubernetes.io/instance") for each in found

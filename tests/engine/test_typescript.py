@@ -22,12 +22,12 @@ def node_is_missing() -> str:
     """The reason why TypeScript cannot run on this machine, or ""."""
     if not shutil.which("node") or not shutil.which("npm"):
         return "Node.js and npm are not on PATH"
-    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.match(r"v(\d+)", said)
-    return "" if version and int(version[1]) >= OLDEST_NODE else f"Node.js {OLDEST_NODE} or newer is needed: {said}"
+    output = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"v(\d+)", output)
+    return "" if version and int(version[1]) >= OLDEST_NODE else f"Node.js {OLDEST_NODE} or newer is needed: {output}"
 
 
-pytestmark = pytest.mark.skipif(bool(why := node_is_missing()), reason=why or "Node.js is there")
+pytestmark = pytest.mark.skipif(bool(why := node_is_missing()), reason=why or "Node.js is installed")
 
 
 def npm(example: Example, *arguments: str, code: int = 0) -> str:
@@ -55,7 +55,7 @@ def example(project: Project) -> Example:
     subprocess.run([generator, schema.FILE, sdk], check=True)
     npm(made, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     npm(made, "explore", "@pulumi/gpuyard", "--", "npm", "run", "build")
-    shutil.copy(sdk / "package.json", sdk / "bin")  # the SDK reads its version there
+    shutil.copy(sdk / "package.json", sdk / "bin")  # the SDK reads its version from there
     return made
 
 
@@ -72,8 +72,8 @@ def test_a_misspelled_key_does_not_compile(example: Example) -> None:
 
 
 def test_a_wrong_value_is_refused_without_a_traceback(example: Example) -> None:
-    said = ("resource 'network' has a problem", "10.0.0.5/16 has host bits set", "fix: write 10.0.0.0/16")
-    assert_it_is_refused(example, "index.ts", "10.0.0.0/16", "10.0.0.5/16", *said)
+    output = ("resource 'network' has a problem", "10.0.0.5/16 has host bits set", "fix: write 10.0.0.0/16")
+    assert_it_is_refused(example, "index.ts", "10.0.0.0/16", "10.0.0.5/16", *output)
 
 
 def test_the_example_comes_up_and_is_destroyed(example: Example) -> None:

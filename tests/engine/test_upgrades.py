@@ -60,9 +60,9 @@ def deployed(project: Project) -> Project:
 
 @contextmanager
 def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
-    """gpuyard before 0.1.0 as far as it differs from now: default providers of aws and of dynamic resources were in
-    use, pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with the name of its
-    capacity type."""
+    """gpuyard before 0.1.0, as far as it differs from the current version: default providers of aws and of dynamic
+    resources were in use, pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with
+    the name of its capacity type."""
     changes = [
         ("stack/aws/wiring.py", "providers=[stack_providers.python()],", ""),
         ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),
@@ -106,7 +106,7 @@ def preview(deployed: Project, change: Callable[[dict[str, Any]], None], *words:
     with written(deployed, change):
         shown = deployed.json("preview", "--json")
     if words:
-        assert sum(all(word in said for word in words) for said in shown["warnings"]) == 1, shown["warnings"]
+        assert sum(all(word in message for word in words) for message in shown["warnings"]) == 1, shown["warnings"]
     return steps(shown)
 
 
@@ -215,9 +215,9 @@ def test_a_zone_is_removed_after_the_pools_have_left_it(deployed: Project) -> No
         config["gpuyard:nodePools"][name]["zones"] = ZONES
     deployed.write("dev", config)
     done = deployed.json("up", "--json")
-    said = [each for each in done["warnings"] if each.startswith("nodePools")]
-    assert "nodePools.cpu-workers.zones: us-east-1c is removed, with 1 node there and everything on them" in said
-    assert f"nodePools: the group cpu-workers-{ZONES[0]} immediately grows from 1 to its new min of 2 nodes" in said
+    message = [each for each in done["warnings"] if each.startswith("nodePools")]
+    assert "nodePools.cpu-workers.zones: us-east-1c is removed, with 1 node there and everything on them" in message
+    assert f"nodePools: the group cpu-workers-{ZONES[0]} immediately grows from 1 to its new min of 2 nodes" in message
     assert {node["zone"] for node in done["status"]["nodes"]} == {*ZONES}
     assert {*zones_of_serve(deployed)} == {*ZONES}
     config["gpuyard:network"]["zones"] = ZONES
@@ -237,8 +237,8 @@ def to_new_version(config: dict[str, Any]) -> None:
 
 def test_a_new_kubernetes_updates_control_plane_nodes_add_ons_and_autoscaler_in_place(deployed: Project) -> None:
     """seed row S01: the cluster, its groups' images, the add-ons whose version follows Kubernetes; nothing else."""
-    said = (f"cpu-workers: cluster.version {OLD} → {NEW}", "nodes are replaced (3 nodes at the moment")
-    found = preview(deployed, to_new_version, *said)
+    message = (f"cpu-workers: cluster.version {OLD} → {NEW}", "nodes are replaced (3 nodes at the moment")
+    found = preview(deployed, to_new_version, *message)
     assert {operation for operation, _ in found} == {"update"}, found
     assert {name for _, name in found} == {
         "aws:eks/cluster:Cluster::cluster-eks-eksCluster",
@@ -254,7 +254,7 @@ def test_an_added_zone_replaces_neither_cluster_nor_pool(deployed: Project) -> N
         config["gpuyard:network"]["zones"].append("us-east-1c")
 
     found = preview(deployed, change)
-    # The gateway endpoint learns of the new zone's route table, and the shares of the pools' maximum get smaller.
+    # The gateway endpoint gets the new zone's route table, and the shares of the pools' maximum become smaller.
     assert {step for step in found if step[0] != "create"} == {
         ("update", name)
         for name in ("aws:ec2/vpcEndpoint:VpcEndpoint::network-s3", *groups("cpu-workers", "gpu-workers-spot"))

@@ -17,8 +17,8 @@ def example(project: Project) -> Example:
 
 
 def test_a_wrong_value_is_refused_without_a_traceback(example: Example) -> None:
-    said = ("resource 'network' has a problem", "10.0.0.5/16 has host bits set", "fix: write 10.0.0.0/16")
-    assert_it_is_refused(example, "Pulumi.yaml", "10.0.0.0/16", "10.0.0.5/16", *said)
+    message = ("resource 'network' has a problem", "10.0.0.5/16 has host bits set", "fix: write 10.0.0.0/16")
+    assert_it_is_refused(example, "Pulumi.yaml", "10.0.0.0/16", "10.0.0.5/16", *message)
 
 
 def test_a_misspelled_key_is_refused(example: Example) -> None:

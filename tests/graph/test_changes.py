@@ -254,9 +254,9 @@ def template(made: Recording, pool: str) -> list[Any]:
 def test_a_change_of_a_pool_has_the_effect_in_the_table(cloud: str, both: tuple[Recording, Recording]) -> None:
     """Reliability case R1: every field of a pool, on both clouds."""
     rules: dict[str, Rule] = on.changes(cloud).RULES
-    said = {field: rules[f"nodePools.*.{field}"].effect for field in FIELDS[cloud]}
+    declared = {field: rules[f"nodePools.*.{field}"].effect for field in FIELDS[cloud]}
     done = {field: effect(cloud, both, name(field)) for field in FIELDS[cloud]}
-    assert {f: e.value for f, e in done.items()} == {f: e.value for f, e in said.items()}
+    assert {f: e.value for f, e in done.items()} == {f: e.value for f, e in declared.items()}
 
 
 def test_every_field_of_a_pool_has_a_test(cloud: str) -> None:

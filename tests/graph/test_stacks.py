@@ -138,7 +138,7 @@ def test_users_objects_are_deleted_while_drivers_and_nodes_run(stack: str) -> No
     for found in longer:
         assert made.must_outlive(found, contents), found
     waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
-    assert waiting == [], "nothing waits for it on the way up"
+    assert waiting == [], "no resource waits for it during `up`"
 
 
 @pytest.mark.parametrize("stack", GKE)
@@ -153,7 +153,7 @@ def test_users_objects_are_deleted_while_nodes_and_network_exist(stack: str) -> 
     for found in longer:
         assert made.must_outlive(found, contents), found
     waiting = [found for found in made.resources.values() if made.must_outlive(contents, found)]
-    assert waiting == [], "nothing waits for it on the way up"
+    assert waiting == [], "no resource waits for it during `up`"
 
 
 @pytest.mark.parametrize("stack", EKS)
@@ -239,7 +239,7 @@ def test_deletion_protection_applies_to_cloud_and_pulumi(stack: str) -> None:
 def test_everything_has_the_stacks_name(stack: str) -> None:
     made = recorded(stack)
     provider = made.one(f"pulumi:providers:{cloud(stack)}")
-    # A provider's own nested inputs travel as JSON text.
+    # A provider's own nested inputs are sent as JSON text.
     key = "defaultTags" if cloud(stack) == "aws" else "defaultLabels"
     tags = json.loads(provider.inputs[key])
     tags = tags.get("tags", tags)

@@ -62,7 +62,7 @@ def test_no_description_keeps_the_indentation_of_the_source(generated: dict[str,
 
 
 def test_the_schema_refers_to_no_other_package(generated: dict[str, Any]) -> None:
-    """So that its SDK can be generated on a machine that cannot download plugins."""
+    """Its SDK can then be generated on a machine that cannot download plugins."""
     assert not generated.get("dependencies")
     references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(generated)))
     assert references

@@ -146,7 +146,7 @@ def test_types_that_both_clouds_use_load_no_sdk_of_a_cloud() -> None:
 @pytest.mark.parametrize("cloud, other", [("aws", "gcp"), ("gcp", "aws")])
 def test_a_cloud_never_loads_the_sdk_of_the_other(cloud: str, other: str) -> None:
     found = loaded(f"components.{cloud}:all")
-    assert found >= set(SDKS[cloud]), "its own SDK was not loaded: the test proves nothing"
+    assert found >= set(SDKS[cloud]), "its own SDK was not loaded, so the test proves nothing"
     assert found.isdisjoint(SDKS[other])
 
 

@@ -36,8 +36,8 @@ WITHOUT_CIRCLES = [package for package in source.PACKAGES if package != "tests"]
 def targets(path: Path, known: Mapping[str, Path]) -> dict[str, int]:
     """The modules that a file imports, each with the line.
 
-    `from a import b` imports `a` and, if it is a module, `a.b`. A package without code of its own is left out: every
-    import from one of its modules goes through it, and nothing runs there.
+    `from a import b` imports `a` and, if it is a module, `a.b`. A package without code is omitted: every import of its
+    modules passes through it, but nothing runs there.
     """
     found: dict[str, int] = {}
     for module, name, line in source.imports(path):
@@ -127,7 +127,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         ]
         for circle in circles(graph)
     ]
-    assert shown == [], "cut it: move what both need into a module of its own, or load by name (sandbox/named.py)"
+    assert shown == [], "remove it: move the shared code into a separate module, or load by name (sandbox/named.py)"
 
 
 def test_circles_are_found() -> None:

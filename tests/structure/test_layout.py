@@ -32,10 +32,10 @@ COMPONENTS = {f"{found.__module__}.{found.__name__}": found for found in compone
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_has_at_most_400_lines_and_a_docstring(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST, "split it: one noun per module"
+    assert len(text.splitlines()) <= LONGEST, "split it: one subject per module"
     tree = ast.parse(text)
     if tree.body:
-        assert ast.get_docstring(tree), "a module says what it is for"
+        assert ast.get_docstring(tree), "a module needs a docstring that describes its purpose"
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -51,7 +51,7 @@ def test_a_component_has_the_librarys_shape(name: str) -> None:
     assert inspect.getdoc(hints["args"]), "its arguments are documented"
     source = inspect.getsource(found)
     assert f'"gpuyard:index:{found.__name__}"' in source
-    assert inspect.getdoc(found), "a component says what it makes"
+    assert inspect.getdoc(found), "a component needs a docstring"
     body = ast.parse(source).body[0]
     assert isinstance(body, ast.ClassDef)
     for index, node in enumerate(body.body):

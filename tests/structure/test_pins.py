@@ -21,7 +21,7 @@ def locked(name: str) -> dict[str, set[str]]:
             found.setdefault(package[1], set()).add(package[2])
         else:
             assert line.startswith("#") or HASH.fullmatch(line), f"neither a pin nor a hash: {line}"
-            assert not HASH.fullmatch(line) or before.endswith("\\"), "a hash of nothing"
+            assert not HASH.fullmatch(line) or before.endswith("\\"), "a hash without a package"
         before = line
     return found
 
@@ -46,4 +46,4 @@ def test_the_stack_and_its_tests_run_on_the_same_packages() -> None:
     """security case M9"""
     stack, everything = locked("requirements"), locked("requirements-dev")
     assert {name: everything.get(name) for name in stack} == stack
-    assert len(stack) > 7 * 5, "seven packages bring dozens along"
+    assert len(stack) > 7 * 5, "seven packages have dozens of dependencies"

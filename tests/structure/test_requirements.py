@@ -25,7 +25,7 @@ WIDTH = 120
 
 
 class Row(NamedTuple):
-    """A row as the page has it."""
+    """A row of the page."""
 
     name: str
     state: str
@@ -118,7 +118,7 @@ def test_a_row_lists_the_tests_that_name_it_and_no_others(row: str, page: str, p
     missing = [path for path in found.tests if not (ROOT / path).is_file()]
     assert not missing, f"{row}: not there: {missing}"
     silent = [path for path in found.tests if row not in proofs.get(path, ())]
-    assert not silent, f"{row}: these do not say `seed row {row}`: {silent}"
+    assert not silent, f"{row}: these do not contain `seed row {row}`: {silent}"
     absent = sorted(path for path, names in proofs.items() if row in names and path not in found.tests)
     assert not absent, f"{row}: not on the page: {absent}; --update-golden writes the lists"
     assert len(found.tests) == len(set(found.tests)), f"{row}: a file is listed twice"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SITES = [path for path in sys.path if Path(path).name == "site-packages"]
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "components", "stack", "tests", "sandbox")
-"""What lies in the folder in which the wheel is built; only the library may get into it."""
+"""The content of the folder in which the wheel is built; the wheel must contain only the library."""
 
 PROGRAM = """
 import pulumi
@@ -85,7 +85,7 @@ WRONG = {
     "a name that is not exported": ("NvidiaDevicePlugin\n", "NvidiaDevicePlugn\n", "missing-module-attribute"),
     "an output of another type": ("-> pulumi.Output[str]", "-> pulumi.Output[int]", "bad-return"),
 }
-"""Mistake → the text of the program, what stands there instead, and the kind of error that the checker reports."""
+"""Mistake → the text of the program, its replacement, and the kind of error that the checker reports."""
 
 
 @dataclass(frozen=True)

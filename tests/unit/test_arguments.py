@@ -61,7 +61,7 @@ def test_valid_arguments_are_accepted() -> None:
     assert not found(disk={"size_gib": 3}, spot=True, nodes=2, disks={"a": {"size_gib": 1}})
     assert not found(subnet_ids=pulumi.Output.from_input({"a": "subnet-1"}))
     assert not found(subnet_ids={"a": pulumi.Output.from_input("subnet-1")})
-    assert not found(disk=None), "None is an option that is left out"
+    assert not found(disk=None), "None is an omitted option"
 
 
 @pytest.mark.parametrize(

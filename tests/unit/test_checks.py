@@ -10,7 +10,7 @@ from components import checks, naming
 @pytest.mark.parametrize(
     ("network", "public"),
     [
-        # Everybody, those of private addresses among them. Python 3.10's ipaddress says nobody.
+        # All addresses, private ones included. Python 3.10's ipaddress calls this range private.
         ("0.0.0.0/0", True),
         ("8.8.8.0/24", True),
         ("10.0.0.0/7", True),

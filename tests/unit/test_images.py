@@ -97,7 +97,7 @@ def test_the_list_has_every_image_of_a_stack_and_marks_other_registries(
     assert found.elsewhere() == [] and {"vpc-cni", "coredns"} <= set(found.addons)
     assert all(why for why in found.charts.values()) or CHARTS, "no chart repository is reached by this test"
     assert json.loads(json.dumps(found.as_json()))["registry"] == ECR
-    found.add("docker.io/library/busybox:1", "a pod of somebody's")
+    found.add("docker.io/library/busybox:1", "a pod of the user")
     assert found.elsewhere() == ["docker.io/library/busybox:1"]
     assert Listing("dev", {}, {"a:1": set()}).elsewhere() == []
 

@@ -13,7 +13,7 @@ from .facts import Stack
 
 @dataclass(frozen=True)
 class Releases:
-    """Charts in one box. `selector`: of the nodes that they run on, empty for those that do not choose."""
+    """Charts in one box. `selector`: node selector of their pods; empty for pods without one."""
 
     charts: list[str]
     selector: dict[str, str]
@@ -55,7 +55,7 @@ def _control_plane(stack: Stack) -> Iterator[str]:
 
 
 def _releases(stack: Stack) -> list[Releases]:
-    """Helm releases; DaemonSets of the same nodes are one box."""
+    """Helm releases; DaemonSets on the same nodes share a box."""
     boxes: list[Releases] = []
     for release in stack.all("Release"):
         chart, selector = release.inputs["chart"], release.inputs["values"].get("nodeSelector", {})

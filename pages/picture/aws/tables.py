@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from components.aws import addons as addon_table
 from components.aws.addons import Addon
+from components.aws.roles import PODS
 from recording.recording import Resource
 
 from .. import tables
@@ -113,11 +114,21 @@ def _statement(statement: Mapping[str, Any]) -> str:
     return f"{refused}{actions} on {on}" + (f" where {' and '.join(where)}" if where else "")
 
 
+def existing_roles(_: Sequence[Stack]) -> str:
+    """What an existing role needs, a row for each field of `Roles`."""
+    rows = []
+    for field, need in addon_table.needs().items():
+        user = f"pods of `{need.user}`" if need.service == PODS else need.user
+        policies = ", ".join(f"`{name}`" for name in need.policies) or "what the table above shows"
+        rows.append([f"`{to_camel(field)}`", user, f"`{need.service}`", policies])
+    return table(["`cluster.iam.roles`", "for", "trusts", "needs"], rows)
+
+
 # -- add-ons ----------------------------------------------------------------------------------------------------------
 
 
 def addons(_: Sequence[Stack]) -> str:
-    """Every add-on of the table, a row each."""
+    """Every add-on of the table, one row for each."""
     head = ["add-on", "kind", "what for", "switched off by", "is installed for", "waits for"]
     return table(head, [_addon(row) for row in addon_table.ADDONS])
 
@@ -138,7 +149,7 @@ def quotas(stacks: Sequence[Stack]) -> str:
     """vCPUs with every group at its maximum, by quota and stack.
 
     Raises:
-        KeyError: a quota of which `QUOTAS` has no name.
+        KeyError: `QUOTAS` has no name for a quota.
     """
     needs: dict[str, dict[str, list[tuple[Group, int]]]] = {}
     for stack in stacks:
@@ -157,7 +168,7 @@ def quotas(stacks: Sequence[Stack]) -> str:
 
 
 def examples(stacks: Sequence[Stack]) -> str:
-    """How the stacks differ, a fact a row."""
+    """The differences between the stacks, one fact in each row."""
     return tables.examples(stacks, _FACTS)
 
 

@@ -78,7 +78,7 @@ DEPLOYER: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "roles/compute.networkUser, in the host project": (
-        "look at the network and use it",
+        "read the network and use it",
         ("gcp:compute/getNetwork:getNetwork", "gcp:compute/getSubnetwork:getSubnetwork"),
     ),
     "roles/iam.securityAdmin, in the host project": (

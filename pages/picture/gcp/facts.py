@@ -51,7 +51,7 @@ class Stack(recorded.Stack):
 
     @property
     def access_paths(self) -> list[str]:
-        """Who reaches the API endpoint, and how."""
+        """From where and how the API endpoint can be reached."""
         inputs = self.cluster.inputs
         cidrs = [block["cidrBlock"] for block in inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]]
         dns = inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"]
@@ -69,7 +69,7 @@ class Stack(recorded.Stack):
 
     @property
     def hold(self) -> str:
-        """What waits until the version's support ends: nodes, minor or nothing."""
+        """The upgrades that are held until the version's support ends: nodes, minor or nothing."""
         scopes = [each["exclusionOptions"]["scope"] for each in self._exclusions if "endTime" not in each]
         names = {"NO_MINOR_OR_NODE_UPGRADES": "nodes", "NO_MINOR_UPGRADES": "minor"}
         return next((names[scope] for scope in scopes), "nothing")

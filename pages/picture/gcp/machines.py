@@ -1,4 +1,4 @@
-"""Google's machines with GPUs, as the library knows them: what is attached or bundled, and how they are sold."""
+"""Google's machines with GPUs in the library's table: attached or bundled GPUs, and consumption options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def accelerated() -> str:
     ]
     families: dict[str, list[MachineType]] = {}
     for machine in sorted(known, key=lambda machine: machine.name):
-        # Without its SSDs a machine is the same otherwise.
+        # A machine type with and without local SSDs is one row.
         if machine.gpus and not machine.name.endswith("-nolssd"):
             family = "-".join(machine.name.split("-")[:2])
             families.setdefault(f"`{family}-*`: `{machine.gpu}`", []).append(machine)
@@ -55,5 +55,5 @@ def _row(name: str, gpus: str, machines: list[MachineType]) -> list[str]:
 
 
 def _numbers(found: Iterable[int]) -> str:
-    """Those that there are, without repeats; a dash for none."""
+    """The distinct numbers, without zeros; a dash if there is none."""
     return joined(str(number) for number in sorted(set(found)) if number)

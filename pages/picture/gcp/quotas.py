@@ -1,9 +1,9 @@
 """The quotas of Compute Engine that the stacks need, with every node pool at its maximum.
 
 GPUs, vCPUs and disks; the ids are those of Cloud Quotas (service compute.googleapis.com). Sources: Compute Engine's
-"Allocation quotas" (which series need no quota of vCPUs, which have one of their own; what spot counts against), the
-metrics of compute.v1's `Quota`, and answers of the Cloud Quotas API in public records of 2026-05 to 2026-07: GPUs since
-H100 have a quota by family and region on demand, and an id of their own as spot.
+"Allocation quotas" (which series need no vCPU quota, which have a separate one; the quotas for spot), the metrics of
+compute.v1's `Quota`, and answers of the Cloud Quotas API in public records of 2026-05 to 2026-07: GPUs from the H100 on
+have a quota by family and region for on-demand, and a separate quota id for spot.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ GPUS = {
     "RTX-PRO-6000": "RTX_PRO_6000",
 }
 BY_FAMILY = ("H100", "H100_MEGA", "H200", "B200", "RTX_PRO_6000")
-# Series whose vCPUs have a quota of their own; N1 and E2 share one, machines with bundled GPUs need none, and the
-# others have one by family.
+# Series whose vCPUs have a separate quota. N1 and E2 share one, machines with bundled GPUs need none, and the others
+# have one by family.
 OWN_CPUS = ("n2", "n2d", "c2", "c2d", "c3", "t2d", "t2a")
 SHARED_CPUS = ("n1", "e2")
 NO_CPUS = ("a2", "a3", "a4", "g2", "g4")
@@ -66,7 +66,7 @@ def gpu_quota(gpu: str, capacity: str) -> str:
 
 
 def cpu_quota(series: str, capacity: str) -> str:
-    """The quota that limits vCPUs of a machine series in a region; empty where none does."""
+    """The quota that limits vCPUs of a machine series in a region; empty if none does."""
     if series in NO_CPUS:
         return ""
     if capacity in _PREEMPTIBLE:
@@ -79,7 +79,7 @@ def cpu_quota(series: str, capacity: str) -> str:
 
 
 def _of(group: Group, stack: Stack) -> list[tuple[str, int]]:
-    """What one node of the group counts against: quota (empty for none) and how much. Always in the same places."""
+    """The quotas that one node of the group uses (empty for none), with the amounts. The order is always the same."""
     cpus = cpu_quota(group.machines[0].name.partition("-")[0], group.capacity)
     node = stack.made.one("NodePool", group.name).inputs["nodeConfig"]
     return [

@@ -10,7 +10,7 @@ from .facts import DISKS, FILES, OBJECTS, Stack
 
 
 def examples(stacks: Sequence[Stack]) -> str:
-    """How the stacks differ, a fact a row."""
+    """The differences between the stacks, one fact in each row."""
     return tables.examples(stacks, _FACTS)
 
 

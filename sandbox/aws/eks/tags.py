@@ -24,9 +24,9 @@ def _tagged(backend: Backend) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _find(backend: Backend, arn: str) -> dict[str, Any]:
-    for each, thing in _tagged(backend):
+    for each, resource in _tagged(backend):
         if each == arn:
-            return thing
+            return resource
     raise not_found(f"Resource was not found: {arn}")
 
 

@@ -14,7 +14,7 @@ _FS = {"FileSystemId": "{id}"}
 
 
 def _lifecycle(scope: Scope) -> None:
-    """Each lifecycle policy of EFS contains one transition."""
+    """The lifecycle policies of EFS, one transition in each."""
     if scope.changed("lifecyclePolicies"):
         member = {"transitionToIa": "TransitionToIA"}
         policies = [

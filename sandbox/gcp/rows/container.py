@@ -28,13 +28,13 @@ from sandbox.plugins.values import has_unknown
 
 def cluster_location(value: Any) -> str:
     """Control planes and their initial nodes are in standard zones (Compute Engine, "AI zones")."""
-    said = f'Location "{value}" is an AI zone, which holds no control plane.'
-    return location(value) or (said if machines.is_ai(str(value)) else "")
+    message = f'Location "{value}" is an AI zone, which holds no control plane.'
+    return location(value) or (message if machines.is_ai(str(value)) else "")
 
 
 def control_plane_range(value: Any) -> str:
-    if said := cidr(value):
-        return said
+    if message := cidr(value):
+        return message
     return "" if ipaddress.ip_network(value).prefixlen == 28 else f"'{value}' must be a /28"
 
 

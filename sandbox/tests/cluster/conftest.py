@@ -112,7 +112,7 @@ def running_loop(controller: Controller) -> Iterator[None]:
         while not stopped.wait(0.2):
             try:
                 controller.run_once()
-            except Exception as error:  # as in the real loop: the next look repeats it
+            except Exception as error:  # as in the real loop: the next round repeats it
                 troubles.append(error)
 
     thread = threading.Thread(target=loop, daemon=True)
@@ -165,10 +165,10 @@ def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
 
 
 def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-    """The first true answer; the failure names what was awaited."""
+    """Waits for a true answer and returns it; a failure names what was awaited."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s"
         time.sleep(0.1)
     return answer
 
@@ -264,6 +264,6 @@ def provider(plane: ControlPlane) -> KubernetesProvider:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    said: list[str] = []
-    with log.scope(lambda level, text, passing: said.append(text)):
-        yield said
+    reported: list[str] = []
+    with log.scope(lambda level, text, passing: reported.append(text)):
+        yield reported

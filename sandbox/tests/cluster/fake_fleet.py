@@ -127,7 +127,7 @@ class FakeFleet:
             id=f"i-{number:08x}",
             group=group.id,
             pool=group.pool,
-            # An address that has become free is given again, and with it the node's name.
+            # A free address is used again, and with it the node's name.
             node_name=next(name for name in names if name not in taken),
             provider_id=f"aws:///{ZONE}/i-{number:08x}",
             node=replace(group.template, labels=labels, resources=resources),

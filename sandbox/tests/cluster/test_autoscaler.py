@@ -61,13 +61,13 @@ def test_a_cloud_with_a_built_in_plugin_and_autoscaler_adds_one_node(
 
 
 def volume_in(api: Api, name: str, zone: str, namespace: str) -> Object:
-    """A pod whose claim is bound to an EBS volume of a zone, as it is after a restart from zero."""
+    """A pod whose claim is bound to an EBS volume in a zone, as after a restart from zero."""
     volume = {
         "capacity": {"storage": "10Gi"},
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": "block",
         "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": f"vol-{name}"},
-        # What CreateVolume of the driver answers (aws-ebs-csi-driver v1.33 on, pkg/driver/controller.go).
+        # The driver's answer to CreateVolume (aws-ebs-csi-driver v1.33 on, pkg/driver/controller.go).
         "nodeAffinity": {
             "required": {
                 "nodeSelectorTerms": [
@@ -156,7 +156,7 @@ def test_several_pods_share_a_node_and_the_maximum_holds(fleet: FakeFleet, pods:
 def test_without_the_accelerator_label_a_second_node_is_added(fleet: FakeFleet, pods: Pods, release: None) -> None:
     """seed row S04: GPU nodes have the label because the node exists before its GPU, while the pod still waits."""
     fleet.change("asg-gpu", template=gpu_group(accelerator=False).template)
-    # Its plugin never comes: the node lacks the label that the DaemonSet selects.
+    # Its plugin never runs: the node lacks the label that the DaemonSet selects.
     fleet.node_labels["asg-gpu"] = {"gpuyard.dev/pool": "gpu-workers", "workload": "gpu-training"}
     pods.make("train", training_spec())
     wait(lambda: ("asg-gpu", 2) in fleet.asked, "the second node")

@@ -21,7 +21,7 @@ from sandbox.tests.cluster.conftest import KEY, wait
 
 
 def kill_all(plane: ControlPlane) -> None:
-    """Simulates a crash, or a user who kills everything."""
+    """Kills all processes of the control plane, as in a crash."""
     for part in plane.running():
         running = process.alive(control_plane.name(plane.key, part))
         assert running
@@ -79,16 +79,16 @@ def test_a_single_killed_process_is_restarted(plane: ControlPlane) -> None:
 
 
 def test_the_error_for_a_port_in_use_names_the_process_that_uses_it(plane: ControlPlane) -> None:
-    """Bad input: kubeconfigs refer to that port, so it cannot change; etcd's can."""
+    """Kubeconfigs contain the API server's port, so it cannot change; etcd's can."""
     kill_all(plane)
     try:
         with socket.socket() as thief:
             thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             thief.bind(("127.0.0.1", int(plane.endpoint.rpartition(":")[2])))
             thief.listen()
-            with pytest.raises(SandboxError, match=rf"Port \d+, where the API server .* \(pid {os.getpid()}\)"):
+            with pytest.raises(SandboxError, match=rf"needs port \d+, which is taken by .* \(pid {os.getpid()}\)"):
                 control_plane.start(KEY, "1.35", controller=False)
-    finally:  # the other tests need it
+    finally:  # the other tests use the control plane
         again = control_plane.start(KEY, "1.35", controller=False)
     assert again == plane
 
@@ -129,7 +129,7 @@ def test_etcd_accepts_only_the_api_server_and_no_web_page(plane: ControlPlane) -
 
 
 def test_every_port_is_on_loopback_and_requires_a_certificate(plane: ControlPlane) -> None:
-    """Security case C1, related: kwok, scheduler and controller manager have no port at all."""
+    """Security case C1, related: kwok, scheduler and controller manager have no port."""
     pids = {process.alive(control_plane.name(KEY, part)).pid: part for part in plane.running()}  # type: ignore[union-attr]
     found = {(part, address) for pid, part in pids.items() for address in listening(pid)}
     assert {address.rpartition(":")[0] for _, address in found} == {"127.0.0.1"}
@@ -162,17 +162,17 @@ def test_a_process_that_is_killed_during_an_engine_run_is_restarted(sandbox_home
     """Reliability case R8."""
     key = "gke-proj-us-central1-watched"
     plane = control_plane.start(key, "1.35")
-    said: list[str] = []
+    reported: list[str] = []
     try:
         running = process.alive(control_plane.name(key, "kube-apiserver"))
         assert running
-        with watch.watching(said.append, 0.2):
+        with watch.watching(reported.append, 0.2):
             os.kill(running.pid, signal.SIGKILL)
-            # As long as a start may take, on a busy machine too.
-            wait(lambda: said and plane.api().ready(), "its comeback", 180)
-        assert said == [f"kube-apiserver of {key} ended and was started again"]
+            # The maximum duration of a start, even on a busy machine.
+            wait(lambda: reported and plane.api().ready(), "its comeback", 180)
+        assert reported == [f"kube-apiserver of {key} ended and was started again"]
     finally:
         control_plane.stop(key)
-    with watch.watching(said.append, 0.1):
+    with watch.watching(reported.append, 0.1):
         time.sleep(0.5)
-    assert len(said) == 1 and not Path(sandbox_home, "clusters", key).exists()
+    assert len(reported) == 1 and not Path(sandbox_home, "clusters", key).exists()

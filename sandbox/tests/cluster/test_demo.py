@@ -52,7 +52,7 @@ def test_a_demo_that_stops_reports_the_state_it_found(api: Api, fleet: FakeFleet
 
 
 def test_without_its_pool_the_demo_lists_the_existing_pools(api: Api, fleet: FakeFleet) -> None:
-    """Bad input: a stack without gpu-workers."""
+    """A stack without the pool gpu-workers."""
     del fleet._groups["asg-gpu"]
     with pytest.raises(SandboxError, match=r"no node pool 'gpu-workers' \(it has: cpu-workers\)"):
         played(api, fleet)

@@ -103,7 +103,7 @@ def test_a_destroy_deletes_the_service_and_waits_for_the_group(
     """A network cannot be deleted before its endpoint groups."""
     monkeypatch.setattr(cluster_contents, "PAUSE", 0.2)
     path = exposed(api, namespace)
-    said: list[str] = []
-    cluster_contents.empty(OfficialApi(plane.kubeconfig.read_text()), said.append, 60)
+    reported: list[str] = []
+    cluster_contents.empty(OfficialApi(plane.kubeconfig.read_text()), reported.append, 60)
     assert groups.made == set() and api.get(path) is None
-    assert f"Service {namespace}/web" in said[0] and f"endpoint group {namespace}/neg-web" in said[0]
+    assert f"Service {namespace}/web" in reported[0] and f"endpoint group {namespace}/neg-web" in reported[0]

@@ -38,9 +38,9 @@ def provider(plane: ControlPlane) -> KubernetesProvider:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    said: list[str] = []
-    with log.scope(lambda level, text, passing: said.append(text)):
-        yield said
+    reported: list[str] = []
+    with log.scope(lambda level, text, passing: reported.append(text)):
+        yield reported
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def text_of(api: Api, namespace: str, name: str) -> str:
 def test_a_local_chart_is_installed_upgraded_read_and_removed(
     provider: KubernetesProvider, plane: ControlPlane, api: Api, namespace: str, folder: Path, lines: list[str]
 ) -> None:
-    said = {"chart": str(folder), "namespace": namespace, "values": {"text": "one"}}
-    id, inputs, outputs = install(provider, said)
+    reported = {"chart": str(folder), "namespace": namespace, "values": {"text": "one"}}
+    id, inputs, outputs = install(provider, reported)
     name = inputs["name"]
     assert id == f"{namespace}/{name}" and name.startswith("rel-") and inputs["version"] == "1.2.3"
     assert outputs["status"] == {
@@ -110,7 +110,7 @@ def test_a_local_chart_is_installed_upgraded_read_and_removed(
         r for r in helm.releases(plane) if r["name"] == name
     ).items()
 
-    again, failures = provider.check(RELEASE, URN, inputs, said, b"other seed")
+    again, failures = provider.check(RELEASE, URN, inputs, reported, b"other seed")
     assert not failures and not provider.diff(RELEASE, URN, id, inputs, outputs, again).changes
 
     news = {**inputs, "values": {"text": "two"}}
@@ -278,11 +278,11 @@ def test_the_remains_of_a_killed_install_are_removed_by_the_next_install(
 ) -> None:
     slow = {"chart": str(folder), "namespace": namespace, "name": "killed", "values": {"pod": True}}
     inputs, _ = provider.check(RELEASE, URN, {}, slow, b"")
-    dying = KubernetesProvider()
-    dying.config, dying._plane, dying._objects = provider.config, provider._plane, provider._objects
-    threading.Timer(2, dying.cancel).start()
+    cancelled = KubernetesProvider()
+    cancelled.config, cancelled._plane, cancelled._objects = provider.config, provider._plane, provider._objects
+    threading.Timer(2, cancelled.cancel).start()
     with pytest.raises(ProviderError):
-        dying.create(RELEASE, URN, inputs, False, 0)
+        cancelled.create(RELEASE, URN, inputs, False, 0)
     good = {**inputs, "values": {"text": "again"}}
     id, outputs = provider.create(RELEASE, URN, good, False, 0)
     assert any("removing the remains of an earlier install" in line for line in lines)
@@ -327,11 +327,11 @@ def test_a_list_and_an_empty_template_are_accepted(
 def test_a_namespace_is_created_on_request(
     provider: KubernetesProvider, plane: ControlPlane, api: Api, folder: Path
 ) -> None:
-    said = {"chart": str(folder), "namespace": "t-made", "name": "rel"}
-    inputs, _ = provider.check(RELEASE, URN, {}, said, b"")
+    reported = {"chart": str(folder), "namespace": "t-made", "name": "rel"}
+    inputs, _ = provider.check(RELEASE, URN, {}, reported, b"")
     with pytest.raises(ProviderError, match="not found"):
         provider.create(RELEASE, URN, inputs, False, 0)
-    id, inputs, outputs = install(provider, {**said, "createNamespace": True})
+    id, inputs, outputs = install(provider, {**reported, "createNamespace": True})
     provider.update(RELEASE, URN, id, inputs, outputs, {**inputs, "values": {"text": "x"}}, False, 0)
     provider.delete(RELEASE, URN, id, inputs, outputs, 0)
     api.delete("/api/v1/namespaces/t-made")

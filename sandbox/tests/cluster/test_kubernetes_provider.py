@@ -98,7 +98,7 @@ def test_drift_shows_only_in_properties_that_the_program_sets(
 ) -> None:
     id, inputs, outputs = made(provider, CONFIG_MAP, config_map(namespace, a="1"))
     path = f"/api/v1/namespaces/{namespace}/configmaps/{inputs['metadata']['name']}"
-    api.patch(path, {"data": {"a": "2"}, "metadata": {"labels": {"somebody": "else"}}})
+    api.patch(path, {"data": {"a": "2"}, "metadata": {"labels": {"owner": "another"}}})
     found = provider.read(CONFIG_MAP, urn(CONFIG_MAP), id, inputs, outputs)
     assert found is not None
     assert found[1]["data"] == {"a": "2"} and "labels" not in found[1]["metadata"]
@@ -237,14 +237,14 @@ def test_a_custom_resource_follows_its_definition(provider: KubernetesProvider, 
     }
     id, inputs, outputs = made(provider, definition_token, definition)
     token = "kubernetes:example.org/v1:Thing"
-    # In the background, because the garbage collector looks for new kinds every half minute only.
+    # In the background, because the garbage collector looks for new kinds only every half minute.
     meta = {"name": "one", "annotations": {"pulumi.com/deletionPropagationPolicy": "background"}}
-    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": meta, "spec": {"size": 3}}
-    thing_id, thing_inputs, thing_outputs = made(provider, token, thing)
-    assert thing_id == "one" and thing_outputs["spec"] == {"size": 3}
+    custom_object = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": meta, "spec": {"size": 3}}
+    object_id, object_inputs, object_outputs = made(provider, token, custom_object)
+    assert object_id == "one" and object_outputs["spec"] == {"size": 3}
     with pytest.raises(ProviderError, match="colour: field not declared"):
-        made(provider, token, {**thing, "metadata": {"name": "two"}, "spec": {"colour": "red"}})
-    provider.delete(token, urn(token), thing_id, thing_inputs, thing_outputs, 60)
+        made(provider, token, {**custom_object, "metadata": {"name": "two"}, "spec": {"colour": "red"}})
+    provider.delete(token, urn(token), object_id, object_inputs, object_outputs, 60)
     provider.delete(definition_token, urn(definition_token), id, inputs, outputs, 60)
 
 

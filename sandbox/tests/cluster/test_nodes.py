@@ -54,8 +54,8 @@ def test_a_machine_becomes_a_node_with_its_groups_labels_taints_and_provider_id(
 def test_a_node_advertises_its_gpu_only_while_a_device_plugin_pod_runs_on_it(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; without it no GPU
-    again."""
+    """seed row S05: without the plugin the training pod stays pending; with it the pod runs; after its deletion, the
+    node has no GPU."""
     node = gpu_node(api, fleet)
     pods.make("train", training_spec())
     assert "Insufficient nvidia.com/gpu" in pods.unschedulable("train")
@@ -132,7 +132,8 @@ def test_bottlerocket_advertises_its_gpus_without_any_pod(api: Api, fleet: FakeF
 def test_efa_interfaces_are_advertised_only_while_the_efa_plugin_runs_on_the_node(
     api: Api, fleet: FakeFleet, controllers: Controller, pods: Pods
 ) -> None:
-    """NVIDIA's plugin does not advertise them, nor AWS's plugin the GPUs, although one name is the end of the other."""
+    """NVIDIA's plugin does not advertise EFA interfaces, and AWS's plugin does not advertise GPUs, although the name of
+    one ends with that of the other."""
     template = fleet.groups()[1].template
     fleet.change("asg-gpu", template=replace(template, resources={**template.resources, EFA: "4"}))
     node = gpu_node(api, fleet)

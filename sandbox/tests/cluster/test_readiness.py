@@ -98,7 +98,7 @@ def test_a_job_is_awaited_and_a_failed_one_is_an_error(
         "metadata": {"namespace": namespace},
         "spec": {"template": {"spec": spec}, "backoffLimit": 0, "activeDeadlineSeconds": 1},
     }
-    # A pod of the sandbox runs until something ends it, so the deadline strikes.
+    # A pod of the sandbox runs until it is stopped, so the deadline is reached.
     with pytest.raises(ProviderError, match="the Job failed: DeadlineExceeded") as caught:
         made(provider, JOB, body)
     assert caught.value.partial is not None

@@ -33,7 +33,7 @@ TOLERATIONS = [
     {"key": "team", "operator": "Exists"},
     {"operator": "Exists"},
 ]
-WANTS = [
+EXPRESSIONS = [
     {"key": "workload", "operator": "In", "values": ["gpu-training", "other"]},
     {"key": "workload", "operator": "NotIn", "values": ["gpu-training"]},
     {"key": "workload", "operator": "Exists"},
@@ -123,7 +123,7 @@ def a_pod(chance: random.Random, namespace: str, case: str, name: str) -> Object
     if tolerations := some(chance, TOLERATIONS, 2):
         spec["tolerations"] = tolerations
     if chance.random() < 0.3:
-        terms = [{"matchExpressions": [want]} for want in chance.sample(WANTS, chance.randint(1, 2))]
+        terms = [{"matchExpressions": [want]} for want in chance.sample(EXPRESSIONS, chance.randint(1, 2))]
         spec["affinity"]["nodeAffinity"] = {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}
         }
@@ -179,8 +179,8 @@ def test_the_real_scheduler_agrees_on_what_fits(api: Api, cases: list[Case], pod
         node = pod["spec"].get("nodeName")
         agreed = takers[node] is None if node else all(takers.values())
         if not agreed:
-            said = pod["status"]["conditions"][0].get("message", f"placed on {node}")
-            wrong.append(f"{pod['metadata']['name']}: we say {takers}, the scheduler {said}")
+            verdict = pod["status"]["conditions"][0].get("message", f"placed on {node}")
+            wrong.append(f"{pod['metadata']['name']}: we say {takers}, the scheduler {verdict}")
     assert not wrong, "\n".join(wrong)
     placed = sum(bool(found[case.pod["metadata"]["name"]]["spec"].get("nodeName")) for case in cases)
     assert CASES * 0.15 < placed < CASES * 0.85, "the cases should be a mixture"

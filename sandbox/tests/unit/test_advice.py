@@ -14,7 +14,7 @@ HELPLESS = "repeating it alone does not help"
 
 
 @pytest.mark.parametrize(
-    ("said", "advised"),
+    ("message", "advised"),
     [
         ("ThrottlingException: Rate exceeded", "nothing is wrong"),
         ("googleapi: Error 429: RATE_LIMIT_EXCEEDED", "nothing is wrong"),
@@ -39,8 +39,8 @@ HELPLESS = "repeating it alone does not help"
         ("gpuyard:x = 1: wrong\n    allowed: y\n    fix: write y", ""),
     ],
 )
-def test_errors_that_a_retry_fixes(said: str, advised: str) -> None:
-    found = advice.fix(said)
+def test_errors_that_a_retry_fixes(message: str, advised: str) -> None:
+    found = advice.fix(message)
     assert advised in found
     assert (AGAIN in found) == bool(found)
     assert (HELPLESS in found) == (advised in (HELPLESS, "raise the account's quota", "is in the way", KNOWN))
@@ -51,7 +51,7 @@ def test_throttling_needs_no_correction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "said", "command"),
+    ("token", "inputs", "message", "command"),
     [
         (
             "aws:eks/accessEntry:AccessEntry",
@@ -82,11 +82,13 @@ def test_throttling_needs_no_correction() -> None:
         ),
     ],
 )
-def test_the_object_of_a_lost_answer_has_a_command(token: str, inputs: dict[str, Any], said: str, command: str) -> None:
+def test_the_object_of_a_lost_answer_has_a_command(
+    token: str, inputs: dict[str, Any], message: str, command: str
+) -> None:
     """reliability cases R7, R10: an object whose answer was lost blocks the next run until it is deleted, even if
     another request had no answer in the same run."""
-    failed = [(token, inputs, said), (token, {**inputs, "name": "another"}, "connection reset by peer")]
-    found = advice.fix(f"{said}\nconnection reset by peer", failed, "us-east-1")
+    failed = [(token, inputs, message), (token, {**inputs, "name": "another"}, "connection reset by peer")]
+    found = advice.fix(f"{message}\nconnection reset by peer", failed, "us-east-1")
     words, shown = found.split(":\n    ")
     assert words.startswith(HELPLESS) and AGAIN in words and shown == command
 

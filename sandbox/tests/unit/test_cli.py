@@ -32,9 +32,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_names_every_command() -> None:
-    said = CliRunner().invoke(cli.cli, ["--help"]).output
+    message = CliRunner().invoke(cli.cli, ["--help"]).output
     for command in ("up", "preview", "down", "status", "demo", "env", "shell", "kubectl", "logs"):
-        assert f"\n  {command} " in said
+        assert f"\n  {command} " in message
 
 
 def test_status_without_a_sandbox_is_json_and_creates_no_folder(sandbox: Path) -> None:
@@ -53,7 +53,7 @@ def test_down_without_a_sandbox_succeeds(sandbox: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["up", "--stack", "no-such"], 1, "Pulumi.no-such.yaml is missing"),
         (["up", "--stack", "../x"], 1, "is not a valid stack name"),
@@ -64,11 +64,11 @@ def test_down_without_a_sandbox_succeeds(sandbox: Path) -> None:
         (["up", "--stak", "dev"], 2, "--stak"),
     ],
 )
-def test_a_wrong_command_is_one_message_on_stderr(arguments: list[str], code: int, said: str) -> None:
+def test_a_wrong_command_is_one_message_on_stderr(arguments: list[str], code: int, message: str) -> None:
     done = run(*arguments)
     assert done.returncode == code
     assert done.stdout == ""
-    assert said in done.stderr.replace("\n", " ")
+    assert message in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
 
 
@@ -99,14 +99,14 @@ def failing(monkeypatch, error: Exception) -> None:
 def test_a_full_disk_is_not_reported_as_a_defect(monkeypatch, capsys) -> None:
     """reliability case R11."""
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/x/y"))
-    said = capsys.readouterr().err
-    assert "/x/y cannot be written: No space left on device" in said and "defect" not in said
+    message = capsys.readouterr().err
+    assert "/x/y cannot be written: No space left on device" in message and "defect" not in message
 
 
 def test_an_error_of_the_tools_is_reported_as_one_of_the_sandbox(monkeypatch, capsys) -> None:
     failing(monkeypatch, ToolError("Building etcd failed.", "run it again", "the end of the log"))
-    said = capsys.readouterr().err
-    assert [line for line in said.splitlines() if line] == [
+    message = capsys.readouterr().err
+    assert [line for line in message.splitlines() if line] == [
         "Error: Building etcd failed.",
         "  the end of the log",
         "Fix: run it again",
@@ -127,8 +127,8 @@ def test_a_defect_is_reported_even_if_its_log_cannot_be_written(monkeypatch, cap
     """reliability case R11."""
     (paths.folder() / "run").touch()
     failing(monkeypatch, KeyError("x"))
-    said = capsys.readouterr().err
-    assert "A defect of the sandbox itself: KeyError" in said and "in fail" in said
+    message = capsys.readouterr().err
+    assert "A bug in the sandbox: KeyError" in message and "in fail" in message
 
 
 def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path) -> None:
@@ -147,8 +147,8 @@ def test_down_by_force_leaves_no_folder_when_the_attic_is_empty(sandbox: Path) -
 
 
 def test_export_lines_are_valid_shell_and_hide_real_accounts() -> None:
-    said = environment.lines({"PATH": "/a b:/c", "X": "it's"})
-    shell = ["sh", "-c", f'AWS_PROFILE=company\n{said}\necho "$PATH|$X|$AWS_PROFILE"']
+    message = environment.lines({"PATH": "/a b:/c", "X": "it's"})
+    shell = ["sh", "-c", f'AWS_PROFILE=company\n{message}\necho "$PATH|$X|$AWS_PROFILE"']
     done = subprocess.run(shell, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
     assert done.stdout == "/a b:/c|it's|\n"
 
@@ -222,6 +222,6 @@ def test_a_secret_under_the_public_passphrase_does_not_stay_in_a_stack_file(
     monkeypatch.chdir(clone)
     assert plain.main(["config", "set", "--secret", "x:y", "hunter2"]) == 1
     assert {path.name: path.read_text() for path in clone.glob("Pulumi.*")} == {"Pulumi.dev.yaml": text}
-    said = capfd.readouterr().err
-    assert f"Pulumi.{stack}.yaml" in said and "PULUMI_CONFIG_PASSPHRASE" in said
+    message = capfd.readouterr().err
+    assert f"Pulumi.{stack}.yaml" in message and "PULUMI_CONFIG_PASSPHRASE" in message
     assert (clone / "umask").read_text().strip() == "0077"

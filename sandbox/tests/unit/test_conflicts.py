@@ -15,7 +15,7 @@ from sandbox.aws.rows import rows as aws_rows
 from sandbox.gcp.table import rows as gcp_rows
 
 PLACES = {"project": "my-project", "region": "us-central1", "location": "us-central1"}
-"""What the gcp provider fills in."""
+"""The inputs that the gcp provider fills in."""
 
 
 def made(stack: str) -> Iterator[Resource]:
@@ -60,7 +60,7 @@ def test_a_type_with_an_explicit_name_conflicts(stack: str) -> None:
     for found in made(stack):
         if conflicts.NEVER.get(found.type) == conflicts.NEVER["aws:iam/role:Role"]:
             named = {"name", "nodeGroupName", "roleName"} & found.inputs.keys()
-            assert not named, f"{found} has a name of its own: {named}"
+            assert not named, f"the program names {found}: {named}"
 
 
 def test_the_command_removes_deletion_protection_first() -> None:

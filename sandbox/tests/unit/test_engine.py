@@ -1,4 +1,4 @@
-"""Engine events become progress, facts and one good error; a small stand-in replays recorded events."""
+"""Engine events become progress, facts and one clear error; a small stand-in replays recorded events."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ STACK = "urn:pulumi:dev::gpuyard::pulumi:pulumi:Stack::gpuyard-dev"
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`play(events, code, said)` returns an engine whose `pulumi` writes those events and exits with that code."""
+    """`play(events, code, output)` returns an engine whose `pulumi` writes those events and exits with that code."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: gpuyard\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
 
-    def make(events: list[dict], code: int = 0, said: str = "", more: str = "") -> Engine:
+    def make(events: list[dict], code: int = 0, output: str = "", more: str = "") -> Engine:
         program = tmp_path / "pulumi"
         (tmp_path / "events").write_text("".join(json.dumps(event) + "\n" for event in events))
         program.write_text(
             f"#!{sys.executable}\nimport shutil, sys, time, signal, os\n"
             f"log = sys.argv[sys.argv.index('--event-log') + 1]\nshutil.copy({str(tmp_path / 'events')!r}, log)\n"
-            f"print({said!r})\n{more}\nsys.exit({code})\n"
+            f"print({output!r})\n{more}\nsys.exit({code})\n"
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         return Engine(Stack("dev"), program)
@@ -48,7 +48,7 @@ def step(kind: str, op: str, urn: str = URN) -> dict:
     return {kind: {"metadata": {"op": op, "urn": urn, "type": type, "new": {"custom": True}, "diffs": ["tags"]}}}
 
 
-def says(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
+def event(severity: str, message: str, urn: str = STACK, **more: object) -> dict:
     return {"diagnosticEvent": {"severity": severity, "message": message, "urn": urn, **more}}
 
 
@@ -57,11 +57,11 @@ def test_counts_steps_and_warnings_are_taken_from_the_events(play, capsys) -> No
         [
             step("resourcePreEvent", "create"),
             step("resOutputsEvent", "create"),
-            says("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
-            says("warning", "using pulumi-resource-aws from $PATH at /x\n"),
-            says("warning", "passing by", ephemeral=True),
-            says("info#err", "  File x, line 1"),
-            says("info", "said by the program"),
+            event("warning", "<{%reset%}>the chart could not be reached<{%reset%}>\n", URN),
+            event("warning", "using pulumi-resource-aws from $PATH at /x\n"),
+            event("warning", "passing by", ephemeral=True),
+            event("info#err", "  File x, line 1"),
+            event("info", "said by the program"),
             {"summaryEvent": {"resourceChanges": {"create": 1, "same": 3}}},
         ]
     )
@@ -79,10 +79,10 @@ def test_a_failure_shows_the_providers_message_once(play) -> None:
     inner = "ResourceInUseException: NodeGroup already exists"
     engine = play(
         [
-            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
-            says("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
-            says("error", "Program failed:\nTraceback (most recent call last):\n  x\nE: y\n"),
-            says("error", "update failed"),
+            event("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            event("error", f"1 error occurred:\n\t* creating {URN}: rpc error: code = Unknown desc = {inner}\n", URN),
+            event("error", "Program failed:\nTraceback (most recent call last):\n  x\nE: y\n"),
+            event("error", "update failed"),
         ],
         code=255,
     )
@@ -95,26 +95,31 @@ def test_a_failure_shows_the_providers_message_once(play) -> None:
 def test_follow_up_messages_of_plugins_and_engine_are_omitted(play) -> None:
     gone = "Detected that /x/pulumi-resource-aws exited prematurely.\n This is *always* a bug in the provider."
     closing = "resource 'cluster-eks' has a problem: grpc: the client connection is closing"
-    for events, told in (
-        ([says("error", closing), says("error", "invalid principal", URN), says("error", gone)], "invalid principal"),
-        ([says("error", gone)], "exited prematurely"),
+    for events, expected in (
+        (
+            [event("error", closing), event("error", "invalid principal", URN), event("error", gone)],
+            "invalid principal",
+        ),
+        ([event("error", gone)], "exited prematurely"),
     ):
         with pytest.raises(SandboxError) as caught:
             play(events, code=255).run("up", quiet=True)
-        assert told in caught.value.detail and len(caught.value.detail.splitlines()) <= 2
-        assert ("exited prematurely" in caught.value.detail) is (told == "exited prematurely")
+        assert expected in caught.value.detail and len(caught.value.detail.splitlines()) <= 2
+        assert ("exited prematurely" in caught.value.detail) is (expected == "exited prematurely")
 
 
 def test_a_config_error_keeps_its_own_lines(play) -> None:
     text = "gpuyard:nodePools.cpu-workers: min 5 is larger than max 2.\nFix: lower min"
-    engine = play([says("error", text + "\n"), says("error", "an unhandled error occurred: program exited …")], code=1)
+    engine = play(
+        [event("error", text + "\n"), event("error", "an unhandled error occurred: program exited …")], code=1
+    )
     with pytest.raises(SandboxError) as caught:
         engine.run("preview", quiet=True)
     assert caught.value.detail == text
 
 
 def test_a_failure_before_the_first_event_is_read_from_the_output(play) -> None:
-    engine = play([], code=255, said="error: could not load Pulumi.dev.yaml\nwarning: x")
+    engine = play([], code=255, output="error: could not load Pulumi.dev.yaml\nwarning: x")
     with pytest.raises(SandboxError) as caught:
         engine.run("up", quiet=True)
     assert caught.value.detail == "could not load Pulumi.dev.yaml"
@@ -122,7 +127,7 @@ def test_a_failure_before_the_first_event_is_read_from_the_output(play) -> None:
 
 def test_the_progress_of_a_killed_engine_is_not_an_error(play) -> None:
     with pytest.raises(SandboxError) as caught:
-        play([], said="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
+        play([], output="@ updating......", more="os.kill(os.getpid(), signal.SIGKILL)").run("up")
     assert "ended by signal 9" in str(caught.value) and "updating" not in str(caught.value)
     assert "nothing is wrong with the config: run the same command again" in str(caught.value)
 

@@ -76,7 +76,7 @@ def test_a_file_and_a_loop_of_links_are_one_message_each(home: Path) -> None:
 
 
 def test_a_file_instead_of_a_folder_is_one_message(home: Path) -> None:
-    """reliability case R11: so is a full or read-only disk."""
+    """reliability case R11: a full or read-only disk is reported in the same way."""
     (paths.folder() / "run").touch()
     with pytest.raises(SandboxError, match="run cannot be made: File exists"):
         paths.folder("run")
@@ -140,7 +140,7 @@ def test_a_folder_outside_the_layout_is_not_created() -> None:
 
 
 def test_down_removes_all_that_the_layout_names() -> None:
-    """`caller.json` was in the layout and was not removed."""
+    """Regression: `caller.json` was in the layout but was not removed."""
     lines = [line.strip() for line in (paths.__doc__ or "").splitlines() if line.startswith("    ")]
     named = {name.strip("/") for line in lines for name in re.split(r" {2,}", line)[::2]}
     assert "caller.json" in named and named <= paths.LAYOUT

@@ -51,20 +51,20 @@ def test_it_runs_in_a_separate_session_that_stop_ends() -> None:
 
 
 def test_a_record_with_a_reused_pid_is_dead_and_the_other_process_keeps_running() -> None:
-    stranger = subprocess.Popen(SLEEP)
+    other_program = subprocess.Popen(SLEEP)
     time.sleep(0.05)  # the kernel counts start times in hundredths of a second
     try:
         start("old")
         record = Path(os.environ["GPUYARD_SANDBOX"], "run", "old.json")
         facts = json.loads(record.read_text())
         process.stop("old")
-        record.write_text(json.dumps({**facts, "pid": stranger.pid}))
+        record.write_text(json.dumps({**facts, "pid": other_program.pid}))
         assert process.alive("old") is None
         process.stop("old")
-        assert stranger.poll() is None
+        assert other_program.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other_program.kill()
+        other_program.wait()
 
 
 def test_a_killed_process_is_dead_even_if_its_parent_never_waited() -> None:

@@ -75,13 +75,13 @@ def test_readable_state_is_unchanged() -> None:
 
 
 def test_damaged_state_is_set_aside_and_its_backup_is_used() -> None:
-    state, said = Stack("dev").state, []
+    state, message = Stack("dev").state, []
     state.write_text('{"version": 3, "chec')
     state.with_name("dev.json.bak").write_text(json.dumps(GOOD))
-    recovery.repair_state(Stack("dev"), said.append)
+    recovery.repair_state(Stack("dev"), message.append)
     assert json.loads(state.read_text()) == GOOD
     assert [path.read_text() for path in (paths.home() / "attic").iterdir()] == ['{"version": 3, "chec']
-    assert "unreadable" in said[0]
+    assert "unreadable" in message[0]
     assert (paths.home() / "run" / "refresh-dev").exists()
 
 
@@ -120,7 +120,7 @@ def test_an_engine_whose_command_was_killed_is_stopped() -> None:
 def test_a_second_command_reports_the_running_one() -> None:
     with (
         lock.exclusive("up dev"),
-        pytest.raises(SandboxError, match=rf"`up dev` is at work on this sandbox \(pid {os.getpid()}, since \d\d:"),
+        pytest.raises(SandboxError, match=rf"`up dev` is using this sandbox \(pid {os.getpid()}, since \d\d:"),
         lock.exclusive("down"),
     ):
         pass

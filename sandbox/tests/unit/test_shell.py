@@ -1,4 +1,4 @@
-"""`make shell` and `make env`: whatever the user has set, they reach no real account and no real cluster (security
+"""`make shell` and `make env`: with any settings of the user, they reach no real account and no real cluster (security
 case H1, field case C3)."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sandbox.status import plane_of
 ROOT = Path(__file__).parents[3]
 KEY = "eks-us-east-1-gpuyard-dev"
 ENDPOINT = "https://127.0.0.1:6443"
-THEIRS = {
+REAL_ACCOUNT = {
     "KUBECONFIG": "/home/me/.kube/config",
     "KUBERNETES_SERVICE_HOST": "10.0.0.1",
     "HELM_KUBECONTEXT": "prod",
@@ -43,7 +43,7 @@ THEIRS = {
     "PULUMI_CONFIG_PASSPHRASE_FILE": "/home/me/passphrase",
 }
 SET = {"KUBECONFIG", "AWS_CONFIG_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "PULUMI_BACKEND_URL"}
-"""Those of THEIRS that the sandbox sets itself."""
+"""Those of REAL_ACCOUNT that the sandbox sets itself."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,19 +73,19 @@ def plane() -> Path:
 
 
 def sandbox(*arguments: str, **more: str) -> str:
-    env = {**os.environ, **THEIRS, "GPUYARD_VENV": sys.prefix, **more}
+    env = {**os.environ, **REAL_ACCOUNT, "GPUYARD_VENV": sys.prefix, **more}
     argv = [sys.executable, "-m", "sandbox", *arguments]
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def variables(said: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+def variables(output: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
 def assert_safe(found: dict[str, str], home: Path) -> None:
-    assert {name for name in THEIRS if name in found} == SET
+    assert {name for name in REAL_ACCOUNT if name in found} == SET
     for name in SET:
-        assert found[name] != THEIRS[name]
+        assert found[name] != REAL_ACCOUNT[name]
     assert found["KUBECONFIG"] == str(home / "kube" / "dev.yaml")
     assert found["CLOUDSDK_CONFIG"].startswith(str(home))
     assert not Path(found["GOOGLE_APPLICATION_CREDENTIALS"]).exists()
@@ -95,7 +95,7 @@ def assert_safe(found: dict[str, str], home: Path) -> None:
 
 
 def test_a_shell_without_a_cluster_reaches_no_cluster(home: Path) -> None:
-    """Security case H1: after `make preview` ~/.kube/config answered while the banner said sandbox."""
+    """Security case H1: after `make preview`, kubectl used ~/.kube/config although the banner named the sandbox."""
     assert_safe(variables(sandbox("shell", "--", "env")), home)
     config = yaml.safe_load((home / "kube" / "dev.yaml").read_text())
     assert [each["cluster"]["server"] for each in config["clusters"]] == ["https://127.0.0.1:1"]
@@ -106,7 +106,7 @@ def test_a_shell_without_a_cluster_reaches_no_cluster(home: Path) -> None:
 def test_the_export_lines_hide_the_users_own_settings(home: Path) -> None:
     lines = sandbox("env")
     done = subprocess.run(
-        ["sh", "-c", 'eval "$LINES_"\nenv'], env={"PATH": os.environ["PATH"], "LINES_": lines, **THEIRS},
+        ["sh", "-c", 'eval "$LINES_"\nenv'], env={"PATH": os.environ["PATH"], "LINES_": lines, **REAL_ACCOUNT},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert_safe(variables(done.stdout.replace(lines, "")), home)
@@ -125,10 +125,10 @@ def test_start_files_do_not_override_the_sandbox(tmp_path: Path, home: Path, she
         str(shutil.which(shell)), environment.exports("", kubeconfig.write(Stack("dev"), None))
     )
     env = {**os.environ, **environment.exports("", home / "kube" / "dev.yaml"), "HOME": str(person), **more}
-    said = subprocess.run(
+    output = subprocess.run(
         [*program, "-i"], input="env\nexit\n", env=env, capture_output=True, text=True, check=False, timeout=30
     ).stdout
-    found = variables(said)
+    found = variables(output)
     assert found["SEEN"] == "yes"
     assert found["KUBECONFIG"] == str(home / "kube" / "dev.yaml")
     assert "AWS_PROFILE" not in found
@@ -144,10 +144,10 @@ def test_zsh_start_files_in_zdotdir_are_read(tmp_path: Path, home: Path) -> None
     exports = environment.exports("", kubeconfig.write(Stack("dev"), None))
     program, more = interactive.start(str(shutil.which("zsh")), exports)
     env = {**os.environ, "HOME": str(tmp_path), **more}
-    said = subprocess.run(
+    output = subprocess.run(
         [*program, "-i"], input="env\nexit\n", env=env, capture_output=True, text=True, timeout=30
     ).stdout
-    found = variables(said)
+    found = variables(output)
     assert found["SEEN"] == "yes" and "AWS_PROFILE" not in found
 
 

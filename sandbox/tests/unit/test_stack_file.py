@@ -35,7 +35,7 @@ GOOD = "config:\n  gpuyard:cloud: aws # größe\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "output"),
     [
         (GOOD.encode("utf-16"), "byte 1 is not UTF-8"),
         (GOOD.encode("utf-16-le"), "is not UTF-8"),
@@ -56,9 +56,9 @@ GOOD = "config:\n  gpuyard:cloud: aws # größe\n"
         (b"a\n", "must be a map"),
     ],
 )
-def test_a_broken_file_is_one_message_with_the_reason(clone: Path, content: bytes, said: str) -> None:
+def test_a_broken_file_is_one_message_with_the_reason(clone: Path, content: bytes, output: str) -> None:
     (clone / "Pulumi.dev.yaml").write_bytes(content)
-    with pytest.raises(SandboxError, match=said) as caught:
+    with pytest.raises(SandboxError, match=output) as caught:
         _ = Stack("dev").config
     assert "Pulumi.dev.yaml" in str(caught.value) and caught.value.fix
 
@@ -112,7 +112,7 @@ def test_an_invalid_remembered_stack_name_is_ignored() -> None:
 
 @pytest.mark.parametrize("command", [["status"], ["down"], ["env"], ["shell", "--", "true"], ["demo"]])
 def test_a_stack_that_does_not_exist_is_an_error(command: list[str]) -> None:
-    """`make down` and `make status` of such a stack exited with 0."""
+    """Regression: `make down` and `make status` of such a stack exited with 0."""
     argv = [sys.executable, "-m", "sandbox", command[0], "--stack", "no-such", *command[1:]]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -17,23 +17,23 @@ from sandbox.cluster import control_plane
 ROOT = Path(__file__).parents[3]
 
 
-def seen(said: list[str], count: int) -> None:
+def seen(output: list[str], count: int) -> None:
     deadline = time.monotonic() + 10
-    while len(said) < count and time.monotonic() < deadline:
+    while len(output) < count and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def test_a_part_that_ends_is_restarted_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reliability case R8: three minutes of silence, then an error."""
+    """Reliability case R8: before the fix, an error followed after three minutes without a message."""
     plane = SimpleNamespace(key="eks-us-east-1-x", running=lambda: [p for p in control_plane.PARTS if p != "etcd"])
     revived: list[str] = []
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     monkeypatch.setattr(control_plane, "revive", lambda key: revived.append(key) or ["etcd"])
-    said: list[str] = []
-    with watch.watching(said.append, 0.01):
-        seen(said, 3)
+    output: list[str] = []
+    with watch.watching(output.append, 0.01):
+        seen(output, 3)
         time.sleep(0.2)
-    assert said == ["etcd of eks-us-east-1-x ended and was started again"] * 3
+    assert output == ["etcd of eks-us-east-1-x ended and was started again"] * 3
     assert revived == ["eks-us-east-1-x"] * 3
 
 
@@ -41,10 +41,10 @@ def test_a_part_that_is_starting_or_stopping_is_ignored(monkeypatch: pytest.Monk
     plane = SimpleNamespace(key="eks-us-east-1-x", running=list)
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     monkeypatch.setattr(control_plane, "revive", lambda key: [])
-    said: list[str] = []
-    with watch.watching(said.append, 0.01):
+    output: list[str] = []
+    with watch.watching(output.append, 0.01):
         time.sleep(0.1)
-    assert said == []
+    assert output == []
 
 
 def test_a_slow_start_does_not_delay_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,27 +55,27 @@ def test_a_slow_start_does_not_delay_other_reports(tmp_path: Path, monkeypatch: 
     plane = SimpleNamespace(key=key, running=list)
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
-    said: list[str] = []
+    output: list[str] = []
     with (paths.folder("run") / f"{key}.lock").open("w") as start_under_way:
         fcntl.flock(start_under_way, fcntl.LOCK_EX)
         begun = time.monotonic()
-        with watch.watching(said.append, 0.05):
+        with watch.watching(output.append, 0.05):
             time.sleep(0.2)
             process.stop("host", 1)
-            seen(said, 1)
+            seen(output, 1)
         assert time.monotonic() - begun < 4
-    assert len(said) == 1 and said[0].startswith("the provider host ended")
+    assert len(output) == 1 and output[0].startswith("the provider host ended")
 
 
 def test_the_loss_of_the_provider_host_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
-    said: list[str] = []
-    with watch.watching(said.append, 0.05):
+    output: list[str] = []
+    with watch.watching(output.append, 0.05):
         time.sleep(0.2)
         process.stop("host", 1)
-        seen(said, 1)
-    assert len(said) == 1 and said[0].startswith("the provider host ended")
+        seen(output, 1)
+    assert len(output) == 1 and output[0].startswith("the provider host ended")
 
 
 def test_programs_of_a_background_command_can_be_interrupted(tmp_path: Path) -> None:

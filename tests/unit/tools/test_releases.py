@@ -129,7 +129,7 @@ def test_a_release_is_downloaded_once_and_runs(host: Host, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "message"),
     [
         ("lies", "NOT the published file"),
         ("stalls", "the download failed 3 times: ReadTimeoutError"),
@@ -138,7 +138,7 @@ def test_a_release_is_downloaded_once_and_runs(host: Host, monkeypatch) -> None:
     ],
 )
 def test_a_failing_host_is_reported_in_one_line_and_the_program_is_built(
-    host: Host, monkeypatch, behaviour, said
+    host: Host, monkeypatch, behaviour, message
 ) -> None:
     host.offers(archive(HELM, padding=300_000), monkeypatch)
     host.behaviour = behaviour
@@ -146,7 +146,7 @@ def test_a_failing_host_is_reported_in_one_line_and_the_program_is_built(
     begun = time.monotonic()
     assert got(lines) == Path("built")
     assert time.monotonic() - begun < 15
-    assert any(said in line and "built from source instead" in line for line in lines), lines
+    assert any(message in line and "built from source instead" in line for line in lines), lines
     assert [each.name for each in (provide.cache() / "helm").iterdir() if each.suffix != ".lock"] == []
 
 
@@ -171,7 +171,7 @@ def test_an_unresponsive_host_is_skipped(host: Host, monkeypatch, behaviour) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (archive(OLD), "helm of version 3.20.2 does not run here"),
         (archive("#!/bin/sh\nexit 126\n"), "does not run here"),
@@ -179,11 +179,11 @@ def test_an_unresponsive_host_is_skipped(host: Host, monkeypatch, behaviour) -> 
         (b"<html>a login page</html>", "ReadError"),
     ],
 )
-def test_an_unusable_download_is_deleted(host: Host, monkeypatch, content, said) -> None:
+def test_an_unusable_download_is_deleted(host: Host, monkeypatch, content, message) -> None:
     host.offers(content, monkeypatch)
     lines: list[str] = []
     assert got(lines) == Path("built")
-    assert any(said in line for line in lines), lines
+    assert any(message in line for line in lines), lines
 
 
 def test_a_killed_download_resumes_at_the_next_run(host: Host, monkeypatch, tmp_path) -> None:
@@ -225,8 +225,8 @@ def test_linux_has_an_accepted_release_of_every_tool(monkeypatch, machine) -> No
             continue  # a command of this repository has no release
         release = found[tool.name]
         assert tool.accepts(manifest.parse(release.version))
-        beside = {Path(file).name for file in tool.extra_files}
-        assert beside <= set(release.programs)
+        extra_programs = {Path(file).name for file in tool.extra_files}
+        assert extra_programs <= set(release.programs)
 
 
 def test_every_digest_is_complete_and_has_a_source() -> None:

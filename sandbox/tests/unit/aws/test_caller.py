@@ -28,7 +28,7 @@ RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 def here(home: Path) -> Iterator[Any]:
     """`here(arn=…, address=…)` sets the caller's identity and address."""
     path = home / "caller.json"
-    yield lambda **said: path.write_text(json.dumps(said))
+    yield lambda **message: path.write_text(json.dumps(message))
     path.unlink(missing_ok=True)
 
 
@@ -64,7 +64,7 @@ def test_a_provider_with_a_role_acts_as_that_role(here: Any) -> None:
 @pytest.mark.parametrize("text", ["[]", '{"who": "me"}', '{"arn": 5}', '{"address": "home"}', "{"])
 def test_an_invalid_caller_file_is_an_error(here: Any, home: Path, text: str) -> None:
     (home / "caller.json").write_text(text)
-    with pytest.raises(SandboxError, match="does not say who calls"):
+    with pytest.raises(SandboxError, match=r"caller\.json is not valid"):
         caller.load()
     (home / "caller.json").unlink()
 
@@ -73,7 +73,7 @@ def test_a_folder_instead_of_the_caller_file_is_an_error(here: Any, home: Path) 
     """reliability case R11."""
     (home / "caller.json").unlink(missing_ok=True)
     (home / "caller.json").mkdir()
-    with pytest.raises(SandboxError, match="does not say who calls"):
+    with pytest.raises(SandboxError, match=r"caller\.json is not valid"):
         caller.load()
     (home / "caller.json").rmdir()
 
@@ -85,8 +85,8 @@ def test_the_creator_of_a_cluster_has_exactly_one_access_entry(here: Any, world:
     world.make("aws:eks/cluster:Cluster", "mine", cluster_inputs(world, name="mine"))
     assert aws("eks").list_access_entries(clusterName="mine")["accessEntries"] == [made["arn"]]
     entry = {"clusterName": "mine", "principalArn": made["arn"]}
-    said = world.refuses("aws:eks/accessEntry:AccessEntry", entry)
-    assert said.startswith("ResourceInUseException") and "already in use" in said
+    message = world.refuses("aws:eks/accessEntry:AccessEntry", entry)
+    assert message.startswith("ResourceInUseException") and "already in use" in message
     world.delete("mine")
 
 
@@ -133,10 +133,10 @@ def test_a_public_endpoint_accepts_its_allowed_networks(here: Any, world: World,
 
 @pytest.mark.parametrize("zone", ["us-east-1e"])
 def test_a_zone_without_control_planes_is_refused(world: World, zone: str) -> None:
-    """field case A13: after VPC, NAT and key are made."""
+    """field case A13: AWS reports it only after VPC, NAT and key have been created."""
     subnet = {"vpcId": world.made["vpc"][2], "cidrBlock": "10.0.9.0/24", "availabilityZone": zone}
     made = world.make("aws:ec2/subnet:Subnet", "subnet-e", subnet)
     given = {"subnetIds": [world.made["subnet-a"][2], made["id"]]}
-    said = world.refuses("aws:eks/cluster:Cluster", cluster_inputs(world, name="there", vpcConfig=given))
-    assert said.startswith("UnsupportedAvailabilityZoneException") and zone in said
+    message = world.refuses("aws:eks/cluster:Cluster", cluster_inputs(world, name="there", vpcConfig=given))
+    assert message.startswith("UnsupportedAvailabilityZoneException") and zone in message
     world.delete("subnet-e")

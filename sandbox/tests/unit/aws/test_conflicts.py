@@ -28,7 +28,8 @@ LUSTRE = {
     "metadataConfiguration": {"mode": "AUTOMATIC"},
 }
 
-# What is made, in this order, by the type's last word. `@name` is an id or, after a colon, an output of what is there.
+# The objects to create, in this order, by the last part of the type. `@name` is the id of an earlier object or, after a
+# colon, one of its outputs.
 MADE: dict[str, dict[str, Any]] = {
     "ec2/internetGateway:InternetGateway": {"vpcId": "@vpc"},
     "ec2/eip:Eip": {"domain": "vpc"},
@@ -153,9 +154,9 @@ def test_a_second_create_is_refused_until_the_command_was_run_or_is_never_refuse
 ) -> None:
     """Reliability cases R7, R10: every type of the table, in the simulated AWS, and the region in every command."""
     wrong = []
-    for part, said in MADE.items():
+    for part, message in MADE.items():
         token, name = f"aws:{part}", part.rpartition(":")[2]
-        inputs = filled(world, said)
+        inputs = filled(world, message)
         if name == "Cluster":
             inputs = cluster_inputs(world, **inputs)
         elif name == "NodeGroup":
@@ -228,8 +229,8 @@ def test_a_vpc_has_one_internet_gateway(world: World) -> None:
     """A second one exists, unattached, and the next run attaches it once the first one is gone."""
     vpc = world.make("aws:ec2/vpc:Vpc", "single", {"cidrBlock": "10.30.0.0/16"})
     world.make("aws:ec2/internetGateway:InternetGateway", "first", {"vpcId": vpc["id"]})
-    said = world.refuses("aws:ec2/internetGateway:InternetGateway", {"vpcId": vpc["id"]})
-    assert f"Network {vpc['id']} already has an internet gateway attached" in said
+    message = world.refuses("aws:ec2/internetGateway:InternetGateway", {"vpcId": vpc["id"]})
+    assert f"Network {vpc['id']} already has an internet gateway attached" in message
 
 
 def test_values_that_a_shell_could_misread_produce_no_command() -> None:

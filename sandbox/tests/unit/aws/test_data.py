@@ -140,7 +140,7 @@ def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "said"),
+    ("token", "inputs", "message"),
     [
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/33"}, "10.0.0.0/33"),
         ("aws:ec2/subnet:Subnet", {"vpcId": "VPC", "cidrBlock": "10.1.0.0/24"}, "InvalidSubnet.Range"),
@@ -158,7 +158,7 @@ def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
         ),
         (
             "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            {"role": "nobody", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+            {"role": "missing", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
             "NoSuchEntity",
         ),
         (
@@ -179,10 +179,10 @@ def test_an_unsimulated_function_is_a_clear_error(ask: Any) -> None:
         ("aws:cloudwatch/logGroup:LogGroup", {"name": "odd", "retentionInDays": 45}, "to be one of [0 1 3 5"),
     ],
 )
-def test_aws_refuses_invalid_requests(world: World, token: str, inputs: dict[str, Any], said: str) -> None:
+def test_aws_refuses_invalid_requests(world: World, token: str, inputs: dict[str, Any], message: str) -> None:
     names = {"VPC": "vpc", "ROLE": "role", "SUBNET": "subnet-a"}
     given = {k: world.made[names[v]][2] if isinstance(v, str) and v in names else v for k, v in inputs.items()}
-    assert said in world.refuses(token, given)
+    assert message in world.refuses(token, given)
 
 
 def test_objects_in_use_are_not_deleted(world: World, aws: Any) -> None:

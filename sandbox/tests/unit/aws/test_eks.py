@@ -103,7 +103,7 @@ def test_a_size_outside_min_and_max_is_refused(aws: Any, pool: dict[str, Any], s
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"taints": [{"key": "a", "value": "b", "effect": "NoSchedule"}]}, "NO_EXECUTE"),
         ({"scalingConfig": {"minSize": 0, "maxSize": 0, "desiredSize": 0}}, "at least (1), got 0"),
@@ -119,7 +119,7 @@ def test_a_size_outside_min_and_max_is_refused(aws: Any, pool: dict[str, Any], s
         ({"launchTemplate": {"id": "lt-00000000000000000", "version": "1"}}, "lt-00000000000000000"),
         ({"launchTemplate": {"id": "lt-1", "name": "lt", "version": "1"}}, "conflicts with"),
         ({"diskSize": 50}, "Disk size must be specified within the launch template"),
-        ({"nodeRoleArn": "arn:aws:iam::123456789012:role/nobody"}, "does not exist"),
+        ({"nodeRoleArn": "arn:aws:iam::123456789012:role/missing"}, "does not exist"),
         ({"clusterName": "nowhere"}, "No cluster found for name: nowhere"),
         ({"version": "1.20"}, "unsupported Kubernetes version"),
         ({"version": "1.35"}, "should be equal to the cluster's version"),
@@ -131,9 +131,9 @@ def test_a_size_outside_min_and_max_is_refused(aws: Any, pool: dict[str, Any], s
     ],
 )
 def test_wrong_node_groups_are_refused(
-    world: World, cluster: dict[str, Any], changes: dict[str, Any], said: str
+    world: World, cluster: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
-    assert said in world.refuses(NODE_GROUP, nodegroup_inputs(world, **changes))
+    assert message in world.refuses(NODE_GROUP, nodegroup_inputs(world, **changes))
 
 
 def test_instance_types_are_accepted_in_one_place_only(world: World, cluster: dict[str, Any]) -> None:
@@ -155,12 +155,12 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"version": "1.99"}, "unsupported Kubernetes version 1.99"),
         ({"name": "bad name"}, "invalid value"),
         ({"accessConfig": {"authenticationMode": "TOKEN"}}, "TOKEN"),
-        ({"roleArn": "arn:aws:iam::123456789012:role/nobody"}, "does not exist"),
+        ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "does not exist"),
         ({"name": "ml"}, "Cluster already exists with name: ml"),
         ({"enabledClusterLogTypes": ["everything"]}, "everything"),
         ({"upgradePolicy": {"supportType": "FOREVER"}}, "FOREVER"),
@@ -172,12 +172,14 @@ def test_a_subnet_of_another_vpc_is_refused(world: World, cluster: dict[str, Any
         ({"public": [f"8.8.{number}.0/24" for number in range(41)]}, "40 CIDR blocks"),  # reliability case R12
     ],
 )
-def test_wrong_clusters_are_refused(world: World, cluster: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+def test_wrong_clusters_are_refused(
+    world: World, cluster: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
     if "public" in changes:
         changes = {"vpcConfig": {"subnetIds": subnets(world), "publicAccessCidrs": changes["public"]}}
     if "services" in changes:  # field case A15
         changes = {"kubernetesNetworkConfig": {"serviceIpv4Cidr": changes["services"]}}
-    assert said in world.refuses(CLUSTER, cluster_inputs(world, **{"name": "wrong", **changes}))
+    assert message in world.refuses(CLUSTER, cluster_inputs(world, **{"name": "wrong", **changes}))
 
 
 def test_a_cluster_in_one_zone_is_refused(world: World, cluster: dict[str, Any]) -> None:
@@ -295,7 +297,7 @@ def test_a_subnet_with_machines_in_it_is_not_deleted(world: World, pool: dict[st
 def test_the_guides_withdrawn_type_can_be_launched_but_is_offered_nowhere(
     aws: Any, world: World, cluster: dict[str, Any]
 ) -> None:
-    """Seed row S03: p3.2xlarge, exactly as in the guide; a check whether it is for sale fails."""
+    """Seed row S03: p3.2xlarge, exactly as in the guide; a check whether a region offers it fails."""
     scaling = {"minSize": 1, "maxSize": 10, "desiredSize": 1}
     inputs = nodegroup_inputs(world, instanceTypes=["p3.2xlarge"], scalingConfig=scaling)
     outputs = world.make(NODE_GROUP, "guide", inputs)
@@ -323,7 +325,7 @@ def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "said"),
+    ("token", "inputs", "message"),
     [
         ("aws:eks/addon:Addon", {"addonName": "vpc-cnii"}, "is not supported"),
         ("aws:eks/addon:Addon", {"addonName": "coredns", "addonVersion": "1.11"}, "Addon version specified is not"),
@@ -334,7 +336,7 @@ def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster
         ("aws:eks/addon:Addon", {"addonName": "coredns", "resolveConflictsOnCreate": "FORCE"}, "FORCE"),
         (
             "aws:eks/accessEntry:AccessEntry",
-            {"principalArn": "arn:aws:iam::123456789012:role/nobody"},
+            {"principalArn": "arn:aws:iam::123456789012:role/missing"},
             "invalid principal",
         ),
         (
@@ -353,12 +355,12 @@ def test_deleting_a_node_group_deletes_its_parts(aws: Any, world: World, cluster
         ),
         (
             "aws:eks/podIdentityAssociation:PodIdentityAssociation",
-            {"namespace": "a", "serviceAccount": "b", "roleArn": "arn:aws:iam::123456789012:role/nobody"},
+            {"namespace": "a", "serviceAccount": "b", "roleArn": "arn:aws:iam::123456789012:role/missing"},
             "does not exist",
         ),
     ],
 )
 def test_wrong_objects_of_a_cluster_are_refused(
-    world: World, cluster: dict[str, Any], token: str, inputs: dict[str, Any], said: str
+    world: World, cluster: dict[str, Any], token: str, inputs: dict[str, Any], message: str
 ) -> None:
-    assert said in world.refuses(token, {"clusterName": "ml", **inputs})
+    assert message in world.refuses(token, {"clusterName": "ml", **inputs})

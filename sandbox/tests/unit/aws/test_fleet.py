@@ -45,10 +45,10 @@ def test_after_the_first_node_only_the_tags_count(aws: Any, fleet: Fleet, pool: 
     tag(aws, group, f"{TEMPLATE_TAG}label/workload", "gpu-training")
     tag(aws, group, f"{TEMPLATE_TAG}taint/nvidia.com/gpu", "true:NoSchedule")
     tag(aws, group, f"{TEMPLATE_TAG}resources/ephemeral-storage", "180Gi")
-    told = only(fleet).template
-    assert told.labels["workload"] == "gpu-training"
-    assert told.taints == (GPU_TAINT,)
-    assert told.resources["ephemeral-storage"] == "180Gi"
+    template = only(fleet).template
+    assert template.labels["workload"] == "gpu-training"
+    assert template.taints == (GPU_TAINT,)
+    assert template.resources["ephemeral-storage"] == "180Gi"
 
 
 def test_only_a_group_over_several_zones_moves_machines_in_use(
@@ -92,7 +92,7 @@ def test_a_kubelet_with_a_forbidden_label_never_joins(fleet: Fleet, group_of: An
 
 
 def test_amazon_linux_2023_does_not_start_on_the_first_graviton(fleet: Fleet, group_of: Any) -> None:
-    """Its user guide, "System requirements"; Bottlerocket does."""
+    """AL2023 does not (its user guide, "System requirements"); Bottlerocket does."""
     arm = {"instanceTypes": ["a1.xlarge"], "taints": [], "releaseVersion": None}
     for image, count in (("AL2023_ARM_64_STANDARD", 0), ("BOTTLEROCKET_ARM_64", 1)):
         group = group_of({}, amiType=image, **arm)
@@ -190,7 +190,7 @@ def test_a_newer_machine_type_is_read_from_a_file(tmp_path: Path, monkeypatch: p
 
 
 def test_a_capacity_blocks_type_is_in_the_launch_template(fleet: Fleet, group_of: Any) -> None:
-    """The node group has none; the autoscaler and the node know the type anyway."""
+    """The node group has no instance types; the autoscaler and the node know the type anyway."""
     target = {"capacityReservationTarget": {"capacityReservationId": "cr-0123456789abcdef0"}}
     template = {
         "instanceType": "p5.48xlarge",

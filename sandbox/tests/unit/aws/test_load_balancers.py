@@ -163,7 +163,7 @@ def test_a_claims_volume_is_an_ebs_volume_of_its_class(aws: Any, cluster: dict[s
 
 
 @pytest.mark.parametrize(
-    ("size", "iops", "throughput", "said"),
+    ("size", "iops", "throughput", "message"),
     [
         (1, 16000, 0, "Iops to volume size ratio"),
         (5, 16000, 1000, "Iops to volume size ratio"),
@@ -173,14 +173,16 @@ def test_a_claims_volume_is_an_ebs_volume_of_its_class(aws: Any, cluster: dict[s
         (1, 0, 751, "Throughput (MiBps) to iops ratio"),
     ],
 )
-def test_small_volumes_are_refused_like_the_driver_and_ec2_do(size: int, iops: int, throughput: int, said: str) -> None:
+def test_small_volumes_are_refused_like_the_driver_and_ec2_do(
+    size: int, iops: int, throughput: int, message: str
+) -> None:
     """field case A14: the driver caps IOPS by the size, and never the throughput."""
-    if not said:
+    if not message:
         assert disks.performance("gp3", size, iops, throughput)["Throughput"] == throughput
         return
     with pytest.raises(Refused) as error:
         disks.performance("gp3", size, iops, throughput)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_claims_volume_has_the_drivers_tags_that_a_policy_requires(

@@ -22,7 +22,7 @@ STACK = Stack("lost")
 
 
 class Killed(BaseException):
-    """Simulates SIGKILL: no code of the provider runs after it."""
+    """Simulates SIGKILL: no code of the provider runs afterwards."""
 
 
 @pytest.fixture
@@ -76,15 +76,15 @@ def test_objects_of_a_killed_provider_are_found_and_deleted(
     inputs = {key: known.get(value, value) for key, value in LOST[token].items()}
     lose(provider, monkeypatch, token, "thing", inputs)
     assert set(inventory.leftovers()) > set(before)
-    said: list[str] = []
-    orphans.announce(STACK, said.append)
+    reported: list[str] = []
+    orphans.announce(STACK, reported.append)
     name = token.rpartition(":")[2]
-    assert [name in line for line in said] == ([True] if token in conflicts.LEAKS else []), said
-    orphans.remove(STACK, said.append)
-    assert said[-1].startswith(f"removing objects that an earlier run created without an answer: {name} ")
+    assert [name in line for line in reported] == ([True] if token in conflicts.LEAKS else []), reported
+    orphans.remove(STACK, reported.append)
+    assert reported[-1].startswith(f"removing objects that an earlier run created without an answer: {name} ")
     assert inventory.leftovers() == before
-    orphans.announce(STACK, said.append)
-    assert said[-1].startswith("removing"), "what is gone is not named again"
+    orphans.announce(STACK, reported.append)
+    assert reported[-1].startswith("removing"), "what is gone is not named again"
 
 
 def test_every_type_with_an_id_from_aws_is_found_or_deleted_with_its_owner() -> None:

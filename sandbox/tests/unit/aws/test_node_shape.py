@@ -112,9 +112,9 @@ def test_nodes_with_a_custom_image_join_only_with_user_data(
 ) -> None:
     """field case A15: EKS configures the cluster only in its own images."""
     place = user_data.Join("ml", "https://ml.example.com", "Q0E=", "172.20.0.0/16", {"team": "a"}, [], 110)
-    told = user_data.encoded(user_data.render(like, scratch=False, gpus=True, join=place))
-    untold = user_data.encoded(user_data.render(like, scratch=True, gpus=True))
-    for text, joined in ((told, 1), (untold, 0)):
+    with_join = user_data.encoded(user_data.render(like, scratch=False, gpus=True, join=place))
+    without_join = user_data.encoded(user_data.render(like, scratch=True, gpus=True))
+    for text, joined in ((with_join, 1), (without_join, 0)):
         template = {"imageId": "ami-0123456789abcdef0", "userData": text}
         group = group_of(template, amiType="CUSTOM")
         fleet.set_desired(group.id, 1)

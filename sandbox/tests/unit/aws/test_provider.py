@@ -125,19 +125,19 @@ def test_a_preview_knows_only_the_programs_values(provider: AwsProvider) -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"region": "us-est-1"}, "invalid AWS Region: us-est-1"),
         ({"region": "us-east-1", "forbiddenAccountIds": ["123456789012"]}, "AWS account ID not allowed: 123456789012"),
     ],
 )
-def test_an_invalid_provider_configuration_is_refused(config: dict[str, Any], said: str) -> None:
-    with pytest.raises(ProviderError, match=said):
+def test_an_invalid_provider_configuration_is_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProviderError, match=message):
         AwsProvider().configure(config)
 
 
 @pytest.mark.parametrize(
-    ("token", "inputs", "said"),
+    ("token", "inputs", "message"),
     [
         ("aws:ec2/vpc:Vpc", {"cidrBlok": "10.0.0.0/16"}, "did you mean cidrBlock"),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "mine"}, "mine"),
@@ -171,9 +171,9 @@ def test_an_invalid_provider_configuration_is_refused(config: dict[str, Any], sa
         ),
     ],
 )
-def test_wrong_inputs_fail_the_check(provider: AwsProvider, token: str, inputs: dict[str, Any], said: str) -> None:
+def test_wrong_inputs_fail_the_check(provider: AwsProvider, token: str, inputs: dict[str, Any], message: str) -> None:
     _, failures = check(provider, token, inputs)
-    assert said in "; ".join(failure.reason for failure in failures)
+    assert message in "; ".join(failure.reason for failure in failures)
 
 
 def test_the_api_calls_of_a_resource_are_known_without_a_server() -> None:

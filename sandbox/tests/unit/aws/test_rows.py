@@ -14,7 +14,7 @@ from sandbox.tests.unit.aws.row_cases import CASES
 
 pytestmark = pytest.mark.slow
 
-# name: (token, inputs by the outputs of what was made before, a change that AWS makes in place)
+# name: (token, inputs as a function of the outputs of earlier objects, a change that AWS makes in place)
 Made = dict[str, dict[str, Any]]
 
 
@@ -26,7 +26,7 @@ FORGOTTEN = {
     *("securityGroupIds", "skipFinalBackup", "finalBackupTags"),
 }
 
-# Outputs that resources made later change, as they do in a real account.
+# Outputs that later resources change, as in a real account.
 OTHERS = {
     "role": {"managedPolicyArns", "inlinePolicies"},
     "eip": {"privateIp", "networkInterface", "associationId"},
@@ -159,7 +159,7 @@ def test_invalid_requests_to_efs_and_fsx_are_refused(
 
 
 def test_a_file_system_with_backups_is_not_linked_to_a_bucket(world: World, made: Made) -> None:
-    """FSx: a linked file system cannot get backups either."""
+    """FSx: a file system that is linked to a bucket cannot get backups."""
     with pytest.raises(ProviderError, match="automatic backups are not supported"):
         world.change("lustre", {"automaticBackupRetentionDays": 7})
 
@@ -173,8 +173,8 @@ def test_an_import_by_id_gives_inputs_without_differences(world: World, made: Ma
     assert found is not None
     _, imported, outputs = found
     assert world.provider.diff(token, urn, id, imported, outputs, imported).changes == []
-    told = {key for key, value in inputs.items() if value not in ([], {}, "", None)}
-    assert told - set(imported) <= FORGOTTEN
+    given_keys = {key for key, value in inputs.items() if value not in ([], {}, "", None)}
+    assert given_keys - set(imported) <= FORGOTTEN
 
 
 def test_destroy_leaves_no_objects(world: World, made: Made) -> None:

@@ -85,7 +85,7 @@ def test_a_killed_server_restores_its_state(aws: Any, home: Path) -> None:
 
 
 def test_built_in_objects_of_aws_are_not_saved_but_exist_after_a_restart(aws: Any, home: Path) -> None:
-    """Its policies, attached or not, and its machine images with their snapshots."""
+    """AWS's own policies, attached or not, and its machine images with their snapshots."""
 
     def of_aws() -> tuple[Any, ...]:
         policies = aws("iam").get_paginator("list_policies").paginate(Scope="AWS")
@@ -127,7 +127,7 @@ def test_built_in_objects_of_aws_are_not_saved_but_exist_after_a_restart(aws: An
 
 
 def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
-    """Each protocol: the query one of EC2, IAM and Auto Scaling, JSON, and REST."""
+    """Each protocol: the query protocol of EC2, IAM and Auto Scaling, JSON, and REST."""
 
     def look() -> None:
         aws("ec2").describe_instances()
@@ -138,7 +138,7 @@ def test_reading_saves_no_snapshot(aws: Any, home: Path) -> None:
         aws("eks").list_clusters()
 
     aws("logs").create_log_group(logGroupName="look")
-    look()  # the first one in a region gives it its default VPC, which must stay
+    look()  # the first request in a region creates its default VPC, which must remain
     saved(home)
     before = (home / "aws" / "snapshot.pickle").stat().st_mtime_ns
     look()
@@ -276,11 +276,11 @@ def test_requests_from_web_pages_are_refused(aws: Any) -> None:
     """Security case C1: a page in a browser, by a port scan or by its own host name that resolves to loopback."""
     good = signed("POST", "/", "sts", LIST, FORM)
     for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
-        status, said = send(good, **more)
-        assert status == 403 and b"web pages" in said
+        status, output = send(good, **more)
+        assert status == 403 and b"web pages" in output
     for host in ("evil.example:80", "127.0.0.1.evil.example", "192.168.0.7", "localhost.evil.example"):
-        status, said = send(good, Host=host)
-        assert status == 403 and b"127.0.0.1" in said
+        status, output = send(good, Host=host)
+        assert status == 403 and b"127.0.0.1" in output
     preflight = urllib.request.Request(
         f"{server.endpoint()}/", method="OPTIONS", headers={"Origin": "https://x.example"}
     )
@@ -297,8 +297,8 @@ def test_a_request_without_the_key_is_refused(aws: Any) -> None:
     guessed = AccessKey(key.id, "wrong")
     assert b"SignatureDoesNotMatch" in send(signed("POST", "/", "sts", LIST, FORM, guessed))[1]
     unsigned = AWSRequest("POST", f"{server.endpoint()}/", dict(FORM), LIST)
-    status, said = send(unsigned)
-    assert status == 403 and b"MissingAuthenticationToken" in said
+    status, output = send(unsigned)
+    assert status == 403 and b"MissingAuthenticationToken" in output
     changed = signed("POST", "/", "sts", LIST, FORM)
     changed.data = LIST.replace(b"Get", b"Set")
     assert send(changed)[0] == 403
@@ -327,10 +327,10 @@ def test_the_key_of_an_assumed_role_is_accepted(aws: Any) -> None:
 @pytest.mark.parametrize("service", ["batch", "lambda", "ecs", "codebuild", "cloudformation", "dynamodb", "sts-x"])
 def test_unused_services_are_not_served(aws: Any, service: str) -> None:
     """Security case C1: moto's Batch and Lambda start containers, including privileged ones with the machine's disk."""
-    status, said = send(
+    status, output = send(
         signed("POST", "/v1/registerjobdefinition", service, b"{}", {"Content-Type": "application/json"})
     )
-    assert status == 403 and b"does not simulate" in said
+    assert status == 403 and b"does not simulate" in output
 
 
 @pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/%6doto-api/", "/latest/meta-data/iam/"])
@@ -344,19 +344,19 @@ def test_every_service_of_the_rows_is_served() -> None:
 
 
 def test_moto_finds_no_docker() -> None:
-    """Security case C1: neither the user's DOCKER_HOST nor the socket at its usual place."""
+    """Security case C1: neither the user's DOCKER_HOST nor the usual socket is used."""
     probe = (
         "import os, sandbox.aws.moto_server as s\n"
         "s.serve = lambda port: print({k: v for k, v in os.environ.items() if k.startswith('DOCKER')})\n"
         "s.main(['--port', '1'])"
     )
     env = {**os.environ, "DOCKER_HOST": "tcp://10.0.0.1:2375", "DOCKER_CONTEXT": "company"}
-    said = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, check=True).stdout
-    assert said.strip() == str({"DOCKER_HOST": "unix:///dev/null/no-docker-for-the-sandbox"})
+    output = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, check=True).stdout
+    assert output.strip() == str({"DOCKER_HOST": "unix:///dev/null/no-docker-for-the-sandbox"})
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "said"),
+    ("path", "body", "output"),
     [
         ("/clusters", {"name": "x", "roleArn": "r", "resourcesVpcConfig": {}, "verison": "1"}, "verison"),
         ("/clusters", {"name": "x", "resourcesVpcConfig": {}}, "roleArn"),
@@ -364,10 +364,10 @@ def test_moto_finds_no_docker() -> None:
         ("/clusters/x/insights", {}, "does not simulate the operation"),
     ],
 )
-def test_eks_refuses_requests_outside_its_model(aws: Any, path: str, body: dict[str, Any], said: str) -> None:
+def test_eks_refuses_requests_outside_its_model(aws: Any, path: str, body: dict[str, Any], output: str) -> None:
     status, answer = raw(path, body)
     assert status == 400
-    assert said in answer["message"]
+    assert output in answer["message"]
 
 
 def test_the_parameters_of_eks_images_exist(aws: Any) -> None:

@@ -16,7 +16,7 @@ ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         ("10.0.128.0/17", "conflicts"),
         ("172.20.0.0/16", "is restricted"),
@@ -25,8 +25,8 @@ ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
         ("100.64.0.0/15", "is invalid"),
     ],
 )
-def test_a_forbidden_cidr_block_is_refused(world: World, network: str, said: str) -> None:
-    assert said in world.refuses(NETWORK, {"vpcId": world.made["vpc"][2], "cidrBlock": network})
+def test_a_forbidden_cidr_block_is_refused(world: World, network: str, message: str) -> None:
+    assert message in world.refuses(NETWORK, {"vpcId": world.made["vpc"][2], "cidrBlock": network})
 
 
 @pytest.mark.parametrize("network", ["10.1.0.0/16", "100.64.0.0/16"])

@@ -167,7 +167,7 @@ BALANCED = (
 def test_similar_groups_grow_evenly_if_the_flags_request_it(flags: tuple[str, ...], order: list[str]) -> None:
     """field case A4: the zones of a rung, as the real one's BalanceScaleUpBetweenGroups does."""
     world = zones(*flags, a=1, b=0)
-    for number in range(4):  # one of them fits on the node that is there
+    for number in range(4):  # one of them fits on the existing node
         world.pending(f"p{number}", cpu_spec(7))
     groups = {group.id: group.desired for group in world.fleet.groups()}
     world.look(nodes=False)
@@ -327,7 +327,7 @@ def test_a_pod_that_may_be_evicted_is_moved_first() -> None:
 
 
 def test_a_node_that_a_pending_pod_needs_is_not_idle() -> None:
-    """Between two rounds of the scheduler a node may look empty."""
+    """Between two rounds of the scheduler, a node may appear empty."""
     world = World(cpu_group(min=0, desired=1))
     world.pending("p", cpu_spec(3))
     world.look()

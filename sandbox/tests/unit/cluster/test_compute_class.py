@@ -58,7 +58,7 @@ def test_without_a_class_the_cheapest_pool_grows() -> None:
     ("group", "classes", "reason"),
     [
         (rung("train"), [], "there is no ComputeClass train"),
-        (rung("train", tainted=False), ["train"], "and not the taint (NodepoolMisconfigured)"),
+        (rung("train", tainted=False), ["train"], "but not the taint (NodepoolMisconfigured)"),
         (rung("train"), ["train-spot"], "no priority of ComputeClass train names its node pool"),
     ],
 )

@@ -13,7 +13,7 @@ def test_the_training_job_has_the_guides_figures() -> None:
     gpu = "nvidia.com/gpu"
     assert resources["requests"] == {"memory": "16Gi", "cpu": "4", gpu: "1", "ephemeral-storage": "50Gi"}
     assert resources["limits"] == {"memory": "32Gi", "cpu": "8", gpu: "1", "ephemeral-storage": "100Gi"}
-    # The guide's, and ours: without it the job would stay off a ladder's nodes on GKE.
+    # The guide's toleration, and ours, without which the job could not run on a ladder's nodes on GKE.
     classes = "cloud.google.com/compute-class"
     tolerations = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in (gpu, classes)]
     assert spec["tolerations"] == tolerations

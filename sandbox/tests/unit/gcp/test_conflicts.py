@@ -19,7 +19,7 @@ from tests.contract.test_gcp_platform import CHOICES
 
 STORAGE = {**CHOICES["filestore"]["storage"], **CHOICES["buckets"]["storage"]}
 CHOSEN = {"gpuyard:cluster/secretsKey": "new", "gpuyard:storage": STORAGE}
-"""What brings the types that dev-gke itself has not."""
+"""Settings that add the types that dev-gke does not have."""
 
 
 def again(cloud: Cloud, id: str) -> str:
@@ -41,7 +41,7 @@ def again(cloud: Cloud, id: str) -> str:
 
 
 def run(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs it as a shell does: the content of `$(…)` first."""
+    """Runs a command as a shell does: the content of `$(…)` first."""
 
     def substituted(match: re.Match[str]) -> str:
         capsys.readouterr()

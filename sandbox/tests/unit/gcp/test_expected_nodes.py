@@ -38,7 +38,7 @@ def test_every_rung_has_the_node_that_google_documents(name: str, tmp_path: Path
 
 
 def test_the_partitions_of_every_size_match_nvidias_slices() -> None:
-    """seed row S03: of two GPUs each, so that their number counts too."""
+    """seed row S03: pools with two GPUs per node, so that the test covers their number."""
     sizes = [(gpu, size) for gpu, found in hardware.GCP_PARTITIONS.items() for size in found]
     assert len(sizes) > 20
     for gpu, size in sizes:

@@ -74,11 +74,11 @@ def test_a_gpu_pool_at_zero_shows_its_template(cloud, cluster):
 
 
 def test_gke_taints_a_gpu_pool_only_if_there_are_other_pools(cloud, cluster):
-    """Facts, finding 4."""
+    """GKE taints GPU nodes automatically only if the cluster has other nodes."""
     first, _ = cloud.create(POOL, gpu_pool(cluster, name="alone"))
     assert fleet(cloud).groups()[0].template.taints == ()
     cloud.create(POOL, cpu_pool(cluster))
-    second, outputs = cloud.create(POOL, gpu_pool(cluster, name="beside"))
+    second, outputs = cloud.create(POOL, gpu_pool(cluster, name="second"))
     taints = {group.id: [(t.key, t.value) for t in group.template.taints] for group in fleet(cloud).groups()}
     assert taints[second] == [("nvidia.com/gpu", "present")] and taints[first] == []
     assert "taints" not in outputs["nodeConfig"], "a program that sets no taint sees no drift"
@@ -96,7 +96,7 @@ def test_gpu_machines_and_their_device_plugins(cloud, cluster):
     assert machine.node.labels["cloud.google.com/gke-spot"] == "true"
     assert machine.node.labels["cloud.google.com/gke-provisioning"] == "spot"
     assert "nvidia.com/gpu" not in machine.node.resources
-    assert not machine.node.taints, "GKE puts no taint on spot nodes by itself"
+    assert not machine.node.taints, "GKE puts no taint on spot nodes automatically"
     off = {"gpuDriverInstallationConfig": {"gpuDriverVersion": "INSTALLATION_DISABLED"}}
     accelerators = [{"type": "nvidia-l4", "count": 1, **off}]
     cloud.create(POOL, gpu_pool(cluster, {"guestAccelerators": accelerators}, name="own", initialNodeCount=1))

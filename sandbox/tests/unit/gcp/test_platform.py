@@ -140,7 +140,7 @@ WEEK = {"recurringWindow": {"startTime": "2025-12-06T02:00:00Z", "endTime": "202
 
 
 def rest(last: str | None, behaviour: str | None = None, scope: str = "NO_UPGRADES", name: str = "x") -> dict[str, Any]:
-    """An exclusion from New Year 2027 on."""
+    """An exclusion that starts on 2027-01-01."""
     options = {"scope": scope} | ({"endTimeBehavior": behaviour} if behaviour else {})
     end = {"endTime": f"{last}T00:00:00Z"} if last else {}
     return {"exclusionName": name, "startTime": "2027-01-01T00:00:00Z", **end, "exclusionOptions": options}
@@ -205,7 +205,7 @@ class TestRights:
         assert cloud.take("gcp:projects/iAMMember:IAMMember", id), "found again by its id"
 
     def test_an_existing_bucket_may_be_outside_the_sandbox(self, cloud, cluster) -> None:
-        """The sandbox knows only its name, and a destroy leaves nothing on it."""
+        """The sandbox knows only the bucket's name; a destroy leaves no binding on it."""
         condition = {"title": "below train/", "expression": "true"}
         props = {"bucket": "acme-data", "role": "roles/storage.objectViewer", "member": POD, "condition": condition}
         id, _ = cloud.create(BUCKET_MEMBER, props)

@@ -110,8 +110,8 @@ def test_an_auto_named_object_is_replaced_without_a_gap(cloud, named, first):
     changed, _ = cloud.check(token, {**given, "description": "x"}, name, inputs)
     diff = cloud.provider.diff(token, urn(token, name), id, inputs, outputs, changed)
     assert "description" in diff.replaces and diff.delete_before_replace is first
-    anew, _ = cloud.provider.check(token, urn(token, name), {}, given, b"another seed")
-    assert (anew["name"] == inputs["name"]) is first
+    renewed, _ = cloud.provider.check(token, urn(token, name), {}, given, b"another seed")
+    assert (renewed["name"] == inputs["name"]) is first
 
 
 def test_the_id_is_recorded_before_the_object_is_created(cloud, tmp_path):
@@ -266,9 +266,9 @@ def test_members_share_a_policy(cloud):
 
 def test_members_that_do_not_exist_are_refused(cloud):
     account, _ = cloud.create(ACCOUNT, {"accountId": "trainer"})
-    ghost = f"serviceAccount:ghost@{PROJECT}.iam.gserviceaccount.com"
-    with pytest.raises(ProviderError, match=r"Service account ghost@.* does not exist"):
-        cloud.create(PROJECT_MEMBER, {"project": PROJECT, "role": "roles/viewer", "member": ghost})
+    missing_member = f"serviceAccount:missing@{PROJECT}.iam.gserviceaccount.com"
+    with pytest.raises(ProviderError, match=r"Service account missing@.* does not exist"):
+        cloud.create(PROJECT_MEMBER, {"project": PROJECT, "role": "roles/viewer", "member": missing_member})
     user = {"serviceAccountId": account, "role": "roles/iam.workloadIdentityUser"}
     with pytest.raises(ProviderError, match="Identity Pool does not exist"):
         cloud.create(ACCOUNT_MEMBER, {**user, "member": f"serviceAccount:{PROJECT}.svc.id.goog[ml/trainer]"})
@@ -334,9 +334,9 @@ def test_every_row_names_properties_that_exist(cloud):
     for token, row in rows().items():
         shape = cloud.provider.schema.shape(token)
         named = {path.split(".")[0] for path in [*row.replaces, *row.names.renames, *row.checks, *row.defaults]}
-        strangers = named - shape.inputs.keys() - shape.outputs.keys()
+        unexpected = named - shape.inputs.keys() - shape.outputs.keys()
         allowed = {"project", "deletionPolicy", "corss", "zone", "params", "condition", "region"}
-        assert strangers <= allowed, token
+        assert unexpected <= allowed, token
         assert row.labels in shape.inputs or not row.labels
 
 

@@ -22,7 +22,7 @@ def bring_up(cloud: Cloud, recording: Recording) -> list[str]:
     assert not failures
     cloud.provider.configure(config)
 
-    real: dict[str, str] = {}  # what the recording made up -> what the provider says
+    real: dict[str, str] = {}  # the recording's invented value -> the provider's value
     order = []
     for resource in recording.resources.values():
         if resource.package != "gcp":

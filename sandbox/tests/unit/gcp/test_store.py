@@ -102,7 +102,7 @@ def test_two_processes_lose_no_update(store):
 
 
 def test_the_first_use_waits_for_others_that_open_the_new_file(tmp_path):
-    """A write-ahead log would not wait when it is turned on: "database is locked", seen in an `up` on a busy
+    """Enabling a write-ahead log does not wait for other processes: "database is locked", observed in an `up` on a busy
     machine."""
     store = Store(tmp_path / "objects.sqlite")
     other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)

@@ -21,11 +21,11 @@ from sandbox.plugins.faults import Faults
 from sandbox.plugins.provider import UNKNOWN, CheckFailure, Diff, Props, ProviderError, SimulatedProvider
 from sandbox.plugins.values import Secret, changes
 
-THING = "urn:pulumi:test::gpuyard::gpuyard:index:Pool$aws:s3/bucket:Bucket::thing"
+TOY_URN = "urn:pulumi:test::gpuyard::gpuyard:index:Pool$aws:s3/bucket:Bucket::thing"
 
 
 class Toy(SimulatedProvider):
-    """Objects in a dict; `bucket` names them, `size` cannot change, `fail` does."""
+    """Objects in a dict; `bucket` is the name, a change of `size` replaces, `fail` raises an error."""
 
     package = "aws"
     version = "7.51.1"

@@ -136,8 +136,8 @@ def test_the_charts_in_helm_list_are_parsed(listed: str, split: tuple[str, str])
 
 
 def test_the_last_lines_of_helms_stderr() -> None:
-    said = "WARNING: Kubernetes configuration file is group-readable.\nError: INSTALLATION FAILED: no\n"
-    assert chart.trouble(said) == "INSTALLATION FAILED: no"
+    output = "WARNING: Kubernetes configuration file is group-readable.\nError: INSTALLATION FAILED: no\n"
+    assert chart.trouble(output) == "INSTALLATION FAILED: no"
     assert chart.trouble("") == "helm failed without a message"
 
 

@@ -92,7 +92,7 @@ def test_a_fault_without_error_is_only_a_delay(write_faults, going: threading.Ev
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "Invalid JSON"),
         ("{}", "valid array"),
@@ -107,11 +107,11 @@ def test_a_fault_without_error_is_only_a_delay(write_faults, going: threading.Ev
         ('[{"match": "*", "seconds": NaN}]', "0.seconds"),
     ],
 )
-def test_an_invalid_file_is_one_clear_error(sandbox_home: Path, text: str, said: str) -> None:
+def test_an_invalid_file_is_one_clear_error(sandbox_home: Path, text: str, message: str) -> None:
     (sandbox_home / "faults.json").write_text(text)
     with pytest.raises(SandboxError) as caught:
         load()
-    assert "faults.json" in caught.value.problem and said in caught.value.problem and "remove it" in caught.value.fix
+    assert "faults.json" in caught.value.problem and message in caught.value.problem and "remove it" in caught.value.fix
 
 
 def test_a_folder_instead_of_the_file_is_one_clear_error(sandbox_home: Path) -> None:

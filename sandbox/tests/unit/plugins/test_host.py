@@ -20,7 +20,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 
 from sandbox.plugins import host
 from sandbox.plugins.values import decode, encode
-from sandbox.tests.unit.plugins.conftest import THING, Toy
+from sandbox.tests.unit.plugins.conftest import TOY_URN, Toy
 
 Launch = Callable[[], tuple[subprocess.Popen[str], Any]]
 
@@ -41,7 +41,7 @@ def refusal(call: Callable[[], Any]) -> tuple[str, dict[str, bytes]]:
 
 
 def create(stub: Any, preview: bool = False, **inputs: Any) -> Any:
-    return stub.Create(provider_pb2.CreateRequest(urn=THING, properties=encode(inputs), preview=preview))
+    return stub.Create(provider_pb2.CreateRequest(urn=TOY_URN, properties=encode(inputs), preview=preview))
 
 
 def test_a_shim_without_a_host_has_a_clear_error(sandbox_home: Path) -> None:
@@ -105,7 +105,7 @@ def test_programs_in_yaml_find_the_schema_of_the_provider(launch: Launch) -> Non
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_instance_ends_with_its_shim(launch: Launch, toys: list[Toy], ended_by: signal.Signals) -> None:
-    """Above all SIGINT: the engine waits five seconds for a plugin that ignores it, at the end of every command."""
+    """Especially SIGINT: at the end of every command, the engine waits five seconds for a plugin that ignores it."""
     shim, stub = launch()
     os.kill(shim.pid, ended_by)
     shim.wait(timeout=2)
@@ -132,9 +132,9 @@ def test_handshake_and_plugin_info(launch: Launch) -> None:
 def test_configuration_is_checked_decoded_and_compared(launch: Launch, toys: list[Toy]) -> None:
     _, stub = launch()
     props = {"region": "us-east-1", "defaultTags": '{"tags": {"a": "b"}}', "version": "7.51.1", "__internal": {}}
-    answer = stub.CheckConfig(provider_pb2.CheckRequest(urn=THING, news=encode(props)))
+    answer = stub.CheckConfig(provider_pb2.CheckRequest(urn=TOY_URN, news=encode(props)))
     assert decode(answer.inputs) == props and not answer.failures
-    answer = stub.CheckConfig(provider_pb2.CheckRequest(urn=THING, news=encode({"regio": "x"})))
+    answer = stub.CheckConfig(provider_pb2.CheckRequest(urn=TOY_URN, news=encode({"regio": "x"})))
     assert [(f.property, f.reason) for f in answer.failures] == [
         ("regio", "this property does not exist; did you mean region?")
     ]
@@ -148,10 +148,10 @@ def test_configuration_is_checked_decoded_and_compared(launch: Launch, toys: lis
 
 def test_a_resource_is_created_read_updated_and_deleted(launch: Launch, toys: list[Toy]) -> None:
     _, stub = launch()
-    checked = stub.Check(provider_pb2.CheckRequest(urn=THING, news=encode({"size": 1}), randomSeed=b"\x01\x02"))
+    checked = stub.Check(provider_pb2.CheckRequest(urn=TOY_URN, news=encode({"size": 1}), randomSeed=b"\x01\x02"))
     inputs = decode(checked.inputs)
     assert inputs == {"bucket": "thing-0102", "size": 1}
-    refused = stub.Check(provider_pb2.CheckRequest(urn=THING, news=encode({"size": -1})))
+    refused = stub.Check(provider_pb2.CheckRequest(urn=TOY_URN, news=encode({"size": -1})))
     assert [(f.property, f.reason) for f in refused.failures] == [("size", "must be positive")]
 
     preview = create(stub, preview=True, **inputs)
@@ -161,13 +161,13 @@ def test_a_resource_is_created_read_updated_and_deleted(launch: Launch, toys: li
     assert made.id == "id-1" and decode(made.properties) == {**inputs, "arn": "arn:x", "password": "hush"}
     assert made.properties["password"]["value"] == "hush", "a provider's own secret is marked as one"
 
-    read = stub.Read(provider_pb2.ReadRequest(urn=THING, id="id-1", inputs=encode(inputs)))
+    read = stub.Read(provider_pb2.ReadRequest(urn=TOY_URN, id="id-1", inputs=encode(inputs)))
     assert read.id == "id-1" and decode(read.inputs) == inputs
-    assert stub.Read(provider_pb2.ReadRequest(urn=THING, id="gone")).id == ""
+    assert stub.Read(provider_pb2.ReadRequest(urn=TOY_URN, id="gone")).id == ""
 
-    updated = stub.Update(provider_pb2.UpdateRequest(urn=THING, id="id-1", news=encode({"size": 2})))
+    updated = stub.Update(provider_pb2.UpdateRequest(urn=TOY_URN, id="id-1", news=encode({"size": 2})))
     assert decode(updated.properties) == {"size": 2, "arn": "arn:x"}
-    stub.Delete(provider_pb2.DeleteRequest(urn=THING, id="id-1"))
+    stub.Delete(provider_pb2.DeleteRequest(urn=TOY_URN, id="id-1"))
     assert toys[0].objects == {}
 
 
@@ -175,13 +175,13 @@ def test_a_diff_has_the_kind_of_change_of_each_path(launch: Launch) -> None:
     _, stub = launch()
     olds = {"size": 1, "tags": {"a": "1", "b.c": "2"}, "list": ["x", "y"], "same": True}
     news = {"size": 2, "tags": {"a": "1", "new": "3"}, "list": ["x", "z"], "same": True}
-    answer = stub.Diff(provider_pb2.DiffRequest(urn=THING, id="i", old_inputs=encode(olds), news=encode(news)))
+    answer = stub.Diff(provider_pb2.DiffRequest(urn=TOY_URN, id="i", old_inputs=encode(olds), news=encode(news)))
     kinds = {path: provider_pb2.PropertyDiff.Kind.Name(d.kind) for path, d in answer.detailedDiff.items()}
     assert kinds == {"size": "UPDATE_REPLACE", "list[1]": "UPDATE", 'tags["b.c"]': "DELETE", "tags.new": "ADD"}
     assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME and answer.hasDetailedDiff
     assert list(answer.replaces) == ["size"] and answer.deleteBeforeReplace
     assert set(answer.diffs) == {"size", "tags", "list"}
-    answer = stub.Diff(provider_pb2.DiffRequest(urn=THING, id="i", old_inputs=encode(olds), news=encode(olds)))
+    answer = stub.Diff(provider_pb2.DiffRequest(urn=TOY_URN, id="i", old_inputs=encode(olds), news=encode(olds)))
     assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE
 
 
@@ -203,11 +203,11 @@ def test_a_defect_of_the_simulation_is_one_line(launch: Launch) -> None:
 
 
 def test_messages_of_a_provider_reach_the_engine(launch: Launch) -> None:
-    said: list[Any] = []
+    output: list[Any] = []
 
     class Engine(engine_pb2_grpc.EngineServicer):
         def Log(self, request: Any, context: Any) -> Any:
-            said.append(request)
+            output.append(request)
             return empty_pb2.Empty()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
@@ -218,8 +218,8 @@ def test_messages_of_a_provider_reach_the_engine(launch: Launch) -> None:
     stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address=f"127.0.0.1:{port}"))
     create(stub)
     server.stop(None)
-    assert [(r.message, r.urn, r.severity, r.ephemeral) for r in said] == [
-        ("creating a aws:s3/bucket:Bucket", THING, engine_pb2.WARNING, False)
+    assert [(r.message, r.urn, r.severity, r.ephemeral) for r in output] == [
+        ("creating a aws:s3/bucket:Bucket", TOY_URN, engine_pb2.WARNING, False)
     ]
 
 

@@ -86,8 +86,8 @@ def test_a_change_of_identity_replaces_and_deletes_first_with_a_fixed_name(provi
 
 
 def test_an_explicit_default_namespace_is_not_a_change(provider: KubernetesProvider) -> None:
-    said = {"metadata": {"name": "a", "namespace": "default"}}
-    assert not diff(provider, {"metadata": {"name": "a"}}, said).changes
+    with_default = {"metadata": {"name": "a", "namespace": "default"}}
+    assert not diff(provider, {"metadata": {"name": "a"}}, with_default).changes
 
 
 def test_mutable_config_maps_are_updated_in_place() -> None:

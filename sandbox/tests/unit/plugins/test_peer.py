@@ -27,7 +27,9 @@ except grpc.RpcError as error:
     print(error.code().name, error.details())
 """
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nobody can tell")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the owner of a connection is known on Linux only"
+)
 
 
 def call(port: int, who: str) -> str:
@@ -73,20 +75,20 @@ def test_another_user_is_refused_by_servers_of_pulumis_sdk(module: str) -> None:
 
 def test_a_call_whose_sender_cannot_be_found_is_refused() -> None:
     guard = peer.SameUser()
-    said: list[grpc.StatusCode] = []
+    output: list[grpc.StatusCode] = []
 
     class Context:
         def peer(self) -> str:
             return "unix:/tmp/x"
 
         def abort(self, code: grpc.StatusCode, words: str) -> None:
-            said.append(code)
+            output.append(code)
             raise InterruptedError
 
     handler = guard.guarded(grpc.unary_unary_rpc_method_handler(lambda request, context: "done"))
     with pytest.raises(InterruptedError):
         handler.unary_unary(None, Context())
-    assert said == [grpc.StatusCode.PERMISSION_DENIED]
+    assert output == [grpc.StatusCode.PERMISSION_DENIED]
 
 
 def test_a_port_is_checked_again_once_another_user_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def names(recording: Recording) -> set[str]:
 
 
 def refusal(**args: Any) -> dict[str, str]:
-    """Property → reason of the refusal that these arguments meet."""
+    """Property → the reason why these arguments are refused."""
     with pytest.raises(pulumi.InputPropertiesError) as caught:
         cluster(**args)
     return {error["property_path"]: error["reason"] for error in caught.value.errors or []}

@@ -1,4 +1,5 @@
-"""A minimal EKS cluster as another team may have made it: plain pulumi-aws, public subnets, one node without GPUs."""
+"""A minimal EKS cluster as another team may have created it: plain pulumi-aws, public subnets, one node without
+GPUs."""
 
 import json
 
@@ -77,7 +78,7 @@ aws.eks.NodeGroup(
 
 
 def kubeconfig(found: list[str]) -> str:
-    """What `aws eks update-kubeconfig` writes."""
+    """The kubeconfig that `aws eks update-kubeconfig` writes."""
     name, endpoint, authority = found
     login = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",

@@ -1,4 +1,4 @@
-"""A minimal GKE cluster as another team may have made it: plain pulumi-gcp, one zone, one node without GPUs."""
+"""A minimal GKE cluster as another team may have created it: plain pulumi-gcp, one zone, one node without GPUs."""
 
 import json
 
@@ -51,7 +51,7 @@ cluster = gcp.container.Cluster(
 
 
 def kubeconfig(found: list[str]) -> str:
-    """What `gcloud container clusters get-credentials` writes."""
+    """The kubeconfig that `gcloud container clusters get-credentials` writes."""
     name, endpoint, authority = found
     login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "gke-gcloud-auth-plugin"}
     server = {"server": f"https://{endpoint}", "certificate-authority-data": authority}

@@ -1,0 +1,112 @@
+"""No text has a banned phrase of CONTRIBUTING.md's chapter "English", and no identifier a banned word.
+
+The chapter's two tables are the only list: a phrase is banned if it is in backticks in the left column. Sentences
+without backticks are examples, which this test does not search for.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from sandbox.paths import ROOT
+from tests.structure import source
+
+RULES = ROOT / "CONTRIBUTING.md"
+ROOMS = [*source.PACKAGES, "examples"]
+GENERATED = ROOT / "docs" / "api"
+
+
+def banned(heading: str) -> list[str]:
+    """The phrases in backticks in the left column of the table with this header."""
+    _, _, table = RULES.read_text().partition(f"| {heading} | but |\n")
+    rows = [line for line in table.partition("\n\n")[0].splitlines() if not line.startswith("|---")]
+    return [found for row in rows for found in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+PHRASES = re.compile(rf"\b({'|'.join(map(re.escape, banned('not')))})\b", re.IGNORECASE)
+NAMES = frozenset(banned("not in a name"))
+
+
+def modules() -> list[Path]:
+    """Every Python file except this one."""
+    found = [ROOT / "__main__.py", ROOT / "conftest.py", *source.files(ROOMS)]
+    return [path for path in found if path != Path(__file__) and "node_modules" not in path.parts]
+
+
+def pages() -> list[Path]:
+    """Every hand-written page, and other files with comments, except the rules themselves."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    found += [*(ROOT / "sandbox").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
+    found += [ROOT / "Makefile", *ROOT.glob("*.yaml"), *ROOT.glob("*.in"), *(ROOT / "sandbox").rglob("*.yaml")]
+    kept = [path for path in found if GENERATED not in path.parents and "node_modules" not in path.parts]
+    return [path for path in kept if path != RULES]
+
+
+@cache
+def tokens(path: Path) -> list[tokenize.TokenInfo]:
+    """The tokens of a module."""
+    return list(tokenize.generate_tokens(io.StringIO(path.read_text()).readline))
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every docstring, text literal and comment of a module; comments of adjacent lines are one."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    block: list[tokenize.TokenInfo] = []
+    for token in (each for each in tokens(path) if each.type == tokenize.COMMENT):
+        if block and token.start[0] != block[-1].start[0] + 1:
+            yield block[0].start[0], " ".join(each.string.lstrip("# ") for each in block)
+            block = []
+        block.append(token)
+    if block:
+        yield block[0].start[0], " ".join(each.string.lstrip("# ") for each in block)
+
+
+def paragraphs(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every paragraph of a page, without code blocks."""
+    text = re.sub(r"^```.*?^```", lambda found: "\n" * found[0].count("\n"), path.read_text(), flags=re.M | re.S)
+    for found in re.finditer(r"(?:^.*\S.*\n?)+", text, re.MULTILINE):
+        yield text.count("\n", 0, found.start()) + 1, found[0]
+
+
+def found_in(path: Path) -> list[str]:
+    """`FILE:LINE: phrase` for every banned phrase in a file."""
+    found = texts(path) if path.suffix == ".py" else paragraphs(path)
+    return [
+        f"{path.relative_to(ROOT)}:{line + text.count(chr(10), 0, match.start())}: {match[0]}"
+        for line, text in found
+        for match in PHRASES.finditer(text)
+    ]
+
+
+def words(identifier: str) -> set[str]:
+    """The words of an identifier in snake case, camel case or capitals."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", identifier)}
+
+
+def test_the_tables_are_read() -> None:
+    assert len(banned("not")) > 20 and len(NAMES) > 8
+
+
+@pytest.mark.parametrize("path", [*modules(), *pages()], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_text_has_no_banned_phrase(path: Path) -> None:
+    assert not found_in(path), "see the table in CONTRIBUTING.md, English"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_identifier_has_no_banned_word(path: Path) -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}"
+        for token in tokens(path)
+        if token.type == tokenize.NAME and ({token.string} | words(token.string)) & NAMES
+    }
+    assert not wrong, "see the table in CONTRIBUTING.md, English"
