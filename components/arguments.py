@@ -27,7 +27,7 @@ from .shapes import shape as shape
 A = TypeVar("A")
 UNKNOWN = "unknown key"
 """The text of a problem with a key that is not declared."""
-# Unknown keys of one map for which the nearest declared key is looked up; to look it up for thousands would take seconds.
+# Unknown keys of one map for which the nearest declared key is looked up: for thousands it would take seconds.
 _HINTS = 20
 _LONGEST_NAME = 100
 
