@@ -11,6 +11,3 @@ class AddonsSpec(TypedDict):
     alerts: NotRequired[bool]
     """Install alert rules for GPUs and for containers that run out of memory. On EKS they need `monitoring`, on GKE a
     pool with GPUs and the managed DCGM exporter. Default: `true`."""
-    cleanup: NotRequired[bool]
-    """Delete the load balancers and volumes that Kubernetes created in the cloud, as the first step of a destroy.
-    Without it they outlive the cluster. Default: `true`."""

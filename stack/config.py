@@ -28,6 +28,16 @@ def section(name: str, contents: Shape, doc: str) -> Field:
     return Field(name, contents, False, doc, {})
 
 
+_CLEANUP = Field(
+    "cleanup",
+    bool,
+    False,
+    "Delete the load balancers and volumes that Kubernetes created in the cloud, as the first step of a destroy. "
+    "Without it they outlive the cluster. Default: `true`.",
+    True,
+)
+
+
 def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, addons: Shape) -> Shape:
     """Everything under `gpuyard:` on one cloud."""
     fields = {
@@ -38,7 +48,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
             section("cluster", cluster, "The cluster."),
             Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
             section("storage", storage, "Volumes."),
-            section("addons", addons, "What is installed in the cluster."),
+            section("addons", addons.plus(_CLEANUP), "What is installed in the cluster."),
             section("charts", shape(ChartsArgs), "Where Helm charts come from."),
             section("images", shape(ImagesArgs), "Where container images come from."),
             Field(

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from .access import Access as Access
     from .addon import EksAddon as EksAddon
     from .addon import EksAddonArgs as EksAddonArgs
+    from .addons import ClusterFacts as ClusterFacts
+    from .addons import EksAddonsSpec as EksAddonsSpec
     from .buckets import S3Bucket as S3Bucket
     from .buckets import S3Buckets as S3Buckets
     from .buckets import S3BucketsArgs as S3BucketsArgs
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .existing_network import AwsExistingNetworkArgs as AwsExistingNetworkArgs
     from .identity import PodIdentity as PodIdentity
     from .identity import PodIdentityArgs as PodIdentityArgs
+    from .installation import install_addons as install_addons
     from .lustre import FsxLustre as FsxLustre
     from .lustre import FsxLustreArgs as FsxLustreArgs
     from .network import AwsNetwork as AwsNetwork

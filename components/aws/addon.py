@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -15,6 +15,7 @@ from ..checks import Problem
 from ..versions import EKS_ADDONS, EKS_SUPPORT
 from . import identity, tags
 from .identity import PodIdentity, PodIdentityArgs
+from .roles import Permissions
 
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
 _VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
@@ -39,10 +40,9 @@ class EksAddonArgs(TypedDict):
     """Name of the EKS cluster."""
     kubernetes_version: str
     """Kubernetes minor version of the cluster, such as "1.35"."""
-    versions: NotRequired[dict[str, str]]
-    """Exact versions by name of the add-on, such as v1.22.4-eksbuild.3 for vpc-cni; other add-ons may be in the map.
-    Default: the version that this library has tested with `kubernetes_version`, otherwise EKS's own default, which the
-    preview shows."""
+    version: NotRequired[str]
+    """Exact version of the add-on, such as v1.22.4-eksbuild.3. Default: the version that this library has tested with
+    `kubernetes_version`, otherwise EKS's own default, which the preview shows."""
     configuration: NotRequired[dict[str, Any]]
     """Settings of the add-on; `aws eks describe-addon-configuration` prints their schema. Default: none."""
     namespace: NotRequired[str]
@@ -54,8 +54,8 @@ class EksAddonArgs(TypedDict):
     policy: NotRequired[pulumi.Input[dict[str, Any]]]
     """Policy document for the role of `service_account`. Default: none."""
     role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role for `service_account`, instead of a new one. Nothing is attached to it: `policy_arns` and
-    `policy` are only for a new role. Default: a new role."""
+    """ARN of an existing role for `service_account`, instead of a new one. It excludes `policy_arns` and `policy`:
+    nothing is attached to an existing role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
     """Tags for the add-on, its role and its association. Default: none."""
 
@@ -113,15 +113,16 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
         yield Problem("addon", addon, "not a valid name of an add-on", "letters, digits, '-' and '_'", "correct it")
     wrong = list(kubernetes_problems(version))
     yield from wrong
-    wanted = args.get("versions", {}).get(addon)
+    wanted = args.get("version")
     if wanted is not None and not wrong:
-        yield from version_problems(f"versions.{addon}", addon, wanted, version)
+        yield from version_problems("version", addon, wanted, version)
     yield from checks.namespace("namespace", args["namespace"])
     account = args.get("service_account")
     if account:
         yield from identity.account_problems("service_account", account)
+        yield from identity.permission_problems(args)
     elif args["namespace"] != arguments.default(EksAddonArgs, "namespace") or any(
-        args.get(each) for each in ("policy_arns", "policy", "role_arn")
+        args.get(each) not in (None, "", [], {}) for each in ("policy_arns", "policy", "role_arn")
     ):
         yield Problem(
             "service_account", account, "missing: the permissions would belong to no service account",
@@ -133,8 +134,7 @@ def problems(args: EksAddonArgs) -> Iterator[Problem]:
 
 def pinned(args: EksAddonArgs) -> str | None:
     """The version to install: the caller's, otherwise the library's; None lets EKS choose."""
-    addon = args["addon"]
-    return args.get("versions", {}).get(addon) or EKS_ADDONS.get(addon, {}).get(args["kubernetes_version"])
+    return args.get("version") or EKS_ADDONS.get(args["addon"], {}).get(args["kubernetes_version"])
 
 
 class EksAddon(pulumi.ComponentResource):
@@ -156,7 +156,7 @@ class EksAddon(pulumi.ComponentResource):
         identities: list[PodIdentity] = []
         associations: list[aws.eks.AddonPodIdentityAssociationArgs] = []
         if account := args.get("service_account"):
-            made = PodIdentity(name, _rights(args, account), pulumi.ResourceOptions(parent=self))
+            made = PodIdentity(name, _identity(args, account), pulumi.ResourceOptions(parent=self))
             identities.append(made)
             associations.append(
                 aws.eks.AddonPodIdentityAssociationArgs(role_arn=made.role_arn, service_account=account)
@@ -179,18 +179,15 @@ class EksAddon(pulumi.ComponentResource):
         self.register_outputs({"version": self.version})
 
 
-def _rights(args: EksAddonArgs, account: str) -> PodIdentityArgs:
+def _identity(args: EksAddonArgs, account: str) -> PodIdentityArgs:
     """The role of the service account. EKS creates the association, together with the add-on."""
-    rights: PodIdentityArgs = {
+    given: Mapping[str, Any] = {**args}
+    permissions = {name: given[name] for name in ("policy_arns", "policy", "role_arn") if name in given}
+    return {
         "cluster": args["cluster"],
         "namespace": args["namespace"],
         "service_account": account,
-        "policy_arns": args.get("policy_arns", []),
         "associate": False,
-        "role_arn": args.get("role_arn", ""),
         "tags": args.get("tags", {}),
+        **cast(Permissions, permissions),
     }
-    policy = args.get("policy")
-    if policy is not None:
-        rights["policy"] = policy
-    return rights

@@ -5,9 +5,9 @@ with its permissions if it needs some; a new Helm release is one row, one compon
 without which no node becomes ready (`EksCluster`) and the storage drivers are not here: their components install them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
 
 import pulumi
 from typing_extensions import NotRequired
@@ -23,14 +23,14 @@ from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
 from .addon import EksAddon
 from .cluster_autoscaler import ClusterAutoscaler
 from .dcgm_exporter import DcgmExporter
 from .device_plugin import NvidiaDevicePlugin
 from .efa_plugin import EfaDevicePlugin
 from .pool_spec import EksNodePoolSpec
-from .roles import Roles
+from .roles import Need, Roles
 
 KUBE_SYSTEM = "kube-system"
 """Namespace in which EKS installs most of its add-ons."""
@@ -67,32 +67,43 @@ def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
     yield from cluster_autoscaler.idle_problems(spec)
 
 
-@dataclass(frozen=True)
-class ClusterFacts:
-    """What the add-ons need to know of a cluster."""
+class ClusterFacts(TypedDict):
+    """What the add-ons need to know of a cluster. It may be one that gpuyard did not create."""
 
     cluster: pulumi.Input[str]
     """Name of the EKS cluster."""
     region: str
-    """AWS region of the cluster."""
+    """AWS region of the cluster, such as us-east-1."""
     kubernetes_version: str
     """Kubernetes minor of the cluster, such as 1.35."""
     node_pools: dict[str, EksNodePoolSpec]
-    """Every pool of the cluster, by name."""
-    spec: EksAddonsSpec = field(default_factory=lambda: EksAddonsSpec())
-    """The choice of add-ons."""
-    addon_versions: dict[str, str] = field(default_factory=dict)
-    """Exact versions of managed add-ons by name, instead of the library's."""
-    roles: Roles = field(default_factory=lambda: Roles())
-    """Existing IAM roles."""
-    charts: ChartsArgs = field(default_factory=lambda: ChartsArgs())
-    """Where charts come from."""
-    images: ImagesArgs = field(default_factory=lambda: ImagesArgs())
-    """Where images come from."""
+    """Every pool that the add-ons serve, by name: those of `EksNodePool`. Other nodes of the cluster need no entry."""
+    spec: NotRequired[EksAddonsSpec]
+    """Which add-ons to install. Default: all."""
+    existing_addons: NotRequired[list[str]]
+    """Add-ons that the cluster has already, by their names here, such as coredns: they are not installed, and others
+    work with them. Default: none."""
+    addon_versions: NotRequired[dict[str, str]]
+    """Exact versions of EKS add-ons by name. Default: the versions that this library has tested with
+    `kubernetes_version`."""
+    storage_class: NotRequired[str]
+    """Storage class of Prometheus' disk. Default: `block`, which `AwsStorage` creates."""
+    roles: NotRequired[Roles]
+    """Existing IAM roles to use instead of new ones; `cluster_autoscaler` applies here. Default: none."""
+    charts: NotRequired[ChartsArgs]
+    """Where charts come from. Default: their own repositories."""
+    images: NotRequired[ImagesArgs]
+    """Where images come from. Default: their own registries."""
 
-    def installs(self, name: str) -> bool:
-        """Whether the add-on of that name is installed."""
-        return any(row.name == name for row in installed(self.node_pools, self.spec))
+
+def has(facts: ClusterFacts, name: str) -> bool:
+    """Whether the cluster has the add-on of that name, or gets it."""
+    return name in facts.get("existing_addons", []) or any(row.name == name for row in of_cluster(facts))
+
+
+def of_cluster(facts: ClusterFacts) -> "list[Addon]":
+    """The add-ons that the cluster gets, in the order of `ADDONS`."""
+    return installed(facts["node_pools"], facts.get("spec", {}), facts.get("existing_addons", []))
 
 
 def _nothing(_: ClusterFacts) -> dict[str, Any]:
@@ -115,6 +126,11 @@ class Permissions:
     """ARNs of AWS-managed policies."""
     policy: Callable[[ClusterFacts], dict[str, Any]] | None = None
     """A policy document. A component that writes its policies itself needs neither."""
+
+    @property
+    def need(self) -> Need:
+        """What an existing role needs."""
+        return Need(roles.PODS, f"{self.namespace}/{self.service_account}", self.policy_arns)
 
 
 @dataclass(frozen=True)
@@ -167,28 +183,29 @@ class Addon:
         if self.kind == MANAGED:
             given |= {
                 "addon": self.name,
-                "cluster": facts.cluster,
-                "kubernetes_version": facts.kubernetes_version,
-                "versions": facts.addon_versions,
+                "cluster": facts["cluster"],
+                "kubernetes_version": facts["kubernetes_version"],
+                "version": facts.get("addon_versions", {}).get(self.name),
             }
         if self.chart is not None:
-            given |= {"charts": facts.charts, "images": facts.images}
+            given |= {"charts": facts.get("charts", {}), "images": facts.get("images", {})}
         if self.serves is not None:
-            given["node_pools"] = facts.node_pools
+            given["node_pools"] = facts["node_pools"]
         return given | self._permissions(facts)
 
     def _permissions(self, facts: ClusterFacts) -> dict[str, Any]:
         needed = self.permissions
         if needed is None:
             return {}
-        existing: Mapping[str, Any] = {**facts.roles}
-        given: dict[str, Any] = {"role_arn": role} if (role := existing.get(needed.role)) else {}
-        if self.kind != MANAGED:
-            return given
-        given |= {"service_account": needed.service_account, "policy_arns": list(needed.policy_arns)}
-        if needed.namespace != KUBE_SYSTEM:
-            given["namespace"] = needed.namespace
-        return given if needed.policy is None else {**given, "policy": needed.policy(facts)}
+        new: dict[str, Any] = {}
+        if self.kind == MANAGED:
+            new = {"policy_arns": list(needed.policy_arns)}
+            new |= {} if needed.policy is None else {"policy": needed.policy(facts)}
+        given: dict[str, Any] = {**roles.permissions(facts.get("roles", {}), needed.role, cast(roles.Permissions, new))}
+        if self.kind == MANAGED:
+            given["service_account"] = needed.service_account
+            given |= {} if needed.namespace == KUBE_SYSTEM else {"namespace": needed.namespace}
+        return given
 
     def install(self, name: str, facts: ClusterFacts, opts: pulumi.ResourceOptions) -> pulumi.ComponentResource:
         """The component, created under a name that is unique in the program."""
@@ -197,18 +214,18 @@ class Addon:
 
 def _autoscaler(facts: ClusterFacts) -> dict[str, Any]:
     return {
-        "cluster": facts.cluster,
-        "kubernetes_version": facts.kubernetes_version,
-        "region": facts.region,
-        "node_pools": facts.node_pools,
-        "scale_down_after_minutes": arguments.cleaned(EksAddonsSpec, facts.spec)["scale_down_after_minutes"],
+        "cluster": facts["cluster"],
+        "kubernetes_version": facts["kubernetes_version"],
+        "region": facts["region"],
+        "node_pools": facts["node_pools"],
+        "scale_down_after_minutes": arguments.cleaned(EksAddonsSpec, facts.get("spec", {}))["scale_down_after_minutes"],
     }
 
 
 def _monitoring_agent(facts: ClusterFacts) -> dict[str, Any]:
     """The agent's DCGM server tolerates no taint by default (containers-roadmap#2567). On a GPU node without that
     server the agent reports DCGMError, and EKS replaces healthy nodes (#2555)."""
-    taints = (taint for pool in served_pools.with_gpus(facts.node_pools).values() for taint in pool.taints)
+    taints = (taint for pool in served_pools.with_gpus(facts["node_pools"]).values() for taint in pool.taints)
     tolerated = tolerations(taints)
     return {"configuration": {"dcgmAgent": {"tolerations": tolerated}}} if tolerated else {}
 
@@ -264,7 +281,10 @@ ADDONS: tuple[Addon, ...] = (
         RELEASE,
         "metrics and alerts",
         Monitoring,
-        lambda facts: {"autoscaler": facts.installs("cluster-autoscaler")},
+        lambda facts: {
+            "autoscaler": has(facts, "cluster-autoscaler"),
+            "storage_class": facts.get("storage_class"),
+        },
         versions.KUBE_PROMETHEUS_STACK,
         toggle="monitoring",
         pools=CPU_POOLS,
@@ -276,7 +296,7 @@ ADDONS: tuple[Addon, ...] = (
         "GPU metrics",
         DcgmExporter,
         # The ServiceMonitor's kind comes with the Prometheus operator.
-        lambda facts: {"scrape": facts.installs("monitoring")},
+        lambda facts: {"scrape": has(facts, "monitoring")},
         versions.DCGM_EXPORTER,
         toggle="dcgm_exporter",
         serves=served_pools.with_gpus,
@@ -288,7 +308,7 @@ ADDONS: tuple[Addon, ...] = (
         RULES,
         "alerts for GPUs and containers",
         Alerts,
-        lambda facts: {"system": PROMETHEUS_OPERATOR, "gpu_metrics": facts.installs("dcgm-exporter")},
+        lambda facts: {"system": PROMETHEUS_OPERATOR, "gpu_metrics": has(facts, "dcgm-exporter")},
         toggle="alerts",
         requires=("monitoring",),
     ),
@@ -296,11 +316,18 @@ ADDONS: tuple[Addon, ...] = (
 """Every add-on, each after those that it waits for."""
 
 
-def installed(node_pools: Specs, spec: EksAddonsSpec) -> list[Addon]:
-    """The add-ons that a cluster with these pools gets, in the order of `ADDONS`."""
+def installed(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] = ()) -> list[Addon]:
+    """The add-ons that a cluster with these pools gets, in the order of `ADDONS`. `existing`: those that it has."""
     found: dict[str, Addon] = {}
     for row in ADDONS:
         serves = row.serves is None or bool(row.serves(node_pools))
-        if row.is_on(spec) and serves and all(name in found for name in row.requires):
+        required = all(name in found or name in existing for name in row.requires)
+        if row.name not in existing and row.is_on(spec) and serves and required:
             found[row.name] = row
     return list(found.values())
+
+
+def needs() -> dict[str, Need]:
+    """What every existing role needs, by the fields of `Roles`."""
+    rows = {row.permissions.role: row.permissions for row in ADDONS if row.permissions and row.permissions.role}
+    return {**roles.NEEDS, **{field: each.need for field, each in rows.items()}}

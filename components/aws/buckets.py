@@ -149,14 +149,13 @@ class S3Buckets(pulumi.ComponentResource):
         driver = EksAddon(
             f"{name}-s3-csi",
             {
-                "addon": "aws-mountpoint-s3-csi-driver",
-                "cluster": args["cluster"],
-                "kubernetes_version": args["kubernetes_version"],
-                "service_account": "s3-csi-driver-sa",
-                "policy": policy(args["buckets"], account),
-                "tags": args.get("tags", {}),
-                "role_arn": args.get("roles", {}).get("s3_csi", ""),
-                "versions": args.get("addon_versions", {}),
+                **drivers.addon_args(
+                    "aws-mountpoint-s3-csi-driver",
+                    args,
+                    "s3-csi-driver-sa",
+                    "s3_csi",
+                    policy=policy(args["buckets"], account),
+                ),
                 # Without the driver's node plugin, no pod on a tainted node can mount a bucket ("driver name
                 # s3.csi.aws.com not found", mountpoint-s3-csi-driver#107); whether it tolerates taints by default
                 # depends on the release. The node plugins of the other drivers tolerate all taints.

@@ -14,10 +14,10 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, addresses, node_role, retention, roles, support
+from . import access, addon, addresses, drivers, identity, node_role, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
-from .addon import EksAddon, EksAddonArgs
+from .addon import EksAddon
 from .roles import Roles
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -35,11 +35,12 @@ class EksClusterArgs(TypedDict):
     """Kubernetes minor version that EKS offers, such as "1.35". EKS upgrades one minor at a time, and never back."""
     network_id: pulumi.Input[str]
     """Id of the VPC."""
-    private_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Private subnets of the control plane, in at least two zones. A control plane stays in the zones of its
-    creation."""
-    public_subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Public subnets of the control plane in the same zones; may be empty."""
+    private_subnet_ids: dict[str, pulumi.Input[str]]
+    """Private subnets of the control plane by zone, in at least two zones: `subnet_ids` of the network, or a part of
+    it. A control plane stays in the zones of its creation."""
+    public_subnet_ids: NotRequired[dict[str, pulumi.Input[str]]]
+    """Public subnets of the control plane by zone, in the same zones: `load_balancer_subnet_ids` of the network.
+    Default: none."""
     support: NotRequired[str]
     """What EKS does when `version` leaves standard support: `standard` upgrades the cluster to the next version,
     `extended` keeps it and bills more per hour. Default: `standard`."""
@@ -100,8 +101,19 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
+    yield from identity.empty_role("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
+
+
+def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
+    """Too few zones. A stack checks the zones of its network."""
+    zones = list(args["private_subnet_ids"])
+    if len(zones) < 2:
+        yield Problem(
+            "private_subnet_ids", zones, "EKS requires subnets in at least two zones",
+            "a private subnet in each of two or more zones", "pass `subnet_ids` of the network",
+        )  # fmt: skip
 
 
 def _public(path: str, cidr: str) -> Iterator[Problem]:
@@ -157,7 +169,7 @@ class EksCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"EksCluster {name}", EksClusterArgs, args, problems, aws_tags.with_tags,
+            f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags,
             # pulumi-eks names the role of the control plane.
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")
@@ -202,8 +214,8 @@ class EksCluster(pulumi.ComponentResource):
             name=args["cluster_name"],
             version=args["version"],
             vpc_id=args["network_id"],
-            private_subnet_ids=args["private_subnet_ids"],
-            public_subnet_ids=args["public_subnet_ids"],
+            private_subnet_ids=list(args["private_subnet_ids"].values()),
+            public_subnet_ids=list(args.get("public_subnet_ids", {}).values()),
             authentication_mode=eks.AuthenticationMode.API,
             endpoint_private_access=True,
             endpoint_public_access=bool(public_cidrs),
@@ -257,23 +269,13 @@ class EksCluster(pulumi.ComponentResource):
 
         eks_name = cluster.eks_cluster.name
 
-        before_nodes: EksAddonArgs = {
-            "addon": "kube-proxy",
-            "cluster": eks_name,
-            "kubernetes_version": args["version"],
-            "versions": args.get("addon_versions", {}),
-            "tags": tags,
-        }
-        EksAddon(f"{name}-kube-proxy", before_nodes, child)
-        EksAddon(f"{name}-pod-identity", {**before_nodes, "addon": "eks-pod-identity-agent"}, child)
+        before_nodes = {**args, "cluster": eks_name, "kubernetes_version": args["version"]}
+        EksAddon(f"{name}-kube-proxy", drivers.addon_args("kube-proxy", before_nodes), child)
+        EksAddon(f"{name}-pod-identity", drivers.addon_args("eks-pod-identity-agent", before_nodes), child)
         EksAddon(
             f"{name}-vpc-cni",
             {
-                **before_nodes,
-                "addon": "vpc-cni",
-                "service_account": "aws-node",
-                "policy_arns": roles.policy_arns("vpc_cni"),
-                "role_arn": args.get("roles", {}).get("vpc_cni", ""),
+                **drivers.addon_args("vpc-cni", before_nodes, "aws-node", "vpc_cni"),
                 "configuration": {
                     "env": {
                         # Prefix delegation: 110 pods or more on a node, instead of one for each of its addresses.
@@ -325,10 +327,10 @@ class EksCluster(pulumi.ComponentResource):
 
     def _existing_role(self, name: str, args: EksClusterArgs) -> aws.iam.Role | None:
         """The control plane's role if it exists already: pulumi-eks takes a role resource, not an ARN."""
-        existing = args.get("roles", {}).get("cluster")
-        if not existing:
+        arn = args.get("roles", {}).get("cluster")
+        if not arn:
             return None
-        return aws.iam.Role.get(f"{name}-role", roles.name_of(existing), opts=pulumi.ResourceOptions(parent=self))
+        return aws.iam.Role.get(f"{name}-role", roles.name_of(arn), opts=pulumi.ResourceOptions(parent=self))
 
 
 def _credentials(args: EksClusterArgs) -> eks.KubeconfigOptionsArgs | None:

@@ -15,8 +15,9 @@ from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
 from . import regions, served_pools, tags
-from .identity import PodIdentity
+from .identity import PodIdentity, empty_role
 from .pool_spec import EksNodePoolSpec
+from .roles import Permissions
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
 """Minutes for which a node is idle before it is removed, by default."""
@@ -165,8 +166,15 @@ def problems(args: ClusterAutoscalerArgs) -> Iterator[Problem]:
     yield from checks.one_of("kubernetes_version", args["kubernetes_version"], versions.CLUSTER_AUTOSCALER_IMAGE)
     yield from served_pools.problems(args["node_pools"])
     yield from idle_problems(args)
+    yield from empty_role("role_arn", args.get("role_arn"))
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     yield from releases.problems(versions.CLUSTER_AUTOSCALER, args.get("charts", {}), args.get("images", {}))
+
+
+def _permissions(args: ClusterAutoscalerArgs) -> Permissions:
+    if "role_arn" in args:
+        return {"role_arn": args["role_arn"]}
+    return {"policy": pulumi.Output.from_input(args["cluster"]).apply(policy)}
 
 
 class ClusterAutoscaler(pulumi.ComponentResource):
@@ -196,9 +204,8 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 "cluster": args["cluster"],
                 "namespace": AUTOSCALER_NAMESPACE,
                 "service_account": SERVICE_ACCOUNT,
-                "policy": pulumi.Output.from_input(args["cluster"]).apply(policy),
-                "role_arn": args.get("role_arn", ""),
                 "tags": args.get("tags", {}),
+                **_permissions(args),
             },
             pulumi.ResourceOptions(parent=self),
         )

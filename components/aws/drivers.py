@@ -1,10 +1,12 @@
 """The common checks of all components that install a CSI driver of EKS."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ..checks import Problem
 from . import addon, roles, tags
+from .addon import EksAddonArgs
+from .roles import Permissions
 
 
 def problems(args: Mapping[str, Any]) -> Iterator[Problem]:
@@ -17,3 +19,26 @@ def problems(args: Mapping[str, Any]) -> Iterator[Problem]:
         yield from addon.versions_problems("addon_versions", versions, args["kubernetes_version"])
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
     yield from tags.with_tags(args)
+
+
+def addon_args(name: str, args: Mapping[str, Any], account: str = "", role: str = "", **new: Any) -> EksAddonArgs:
+    """The arguments of an add-on that a component installs.
+
+    Args:
+        name: EKS's name of the add-on.
+        args: the component's arguments.
+        account: service account of the add-on that gets a role.
+        role: field of `Roles` with an existing role for it.
+        new: `policy_arns` or `policy` of a new role. Default: the managed policies in `roles.NEEDS`.
+    """
+    found: dict[str, Any] = {
+        "addon": name,
+        "cluster": args["cluster"],
+        "kubernetes_version": args["kubernetes_version"],
+        "version": args.get("addon_versions", {}).get(name),
+        "tags": args.get("tags", {}),
+    }
+    if account:
+        permissions = cast(Permissions, new or {"policy_arns": roles.policy_arns(role)})
+        found |= {"service_account": account, **roles.permissions(args.get("roles", {}), role, permissions)}
+    return cast(EksAddonArgs, found)

@@ -3,6 +3,7 @@ changed."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypedDict
 
 import pulumi
@@ -22,15 +23,15 @@ class AwsExistingNetworkArgs(TypedDict):
 
     vpc_id: str
     """Id of the VPC."""
-    zones: list[str]
-    """Two or more availability zones of the VPC's region, such as us-east-1a."""
     private_subnet_ids: dict[str, str]
-    """Private subnets by zone, one in each of `zones`. Nodes run there, and need a route to AWS's services."""
-    public_subnet_ids: dict[str, str]
-    """Public subnets by zone, for load balancers that face the internet. It may be empty."""
+    """Private subnets by zone, in two or more zones of one region, such as us-east-1a. Nodes run there, and need a
+    route to AWS's services."""
     cluster_name: str
     """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
     name."""
+    public_subnet_ids: NotRequired[dict[str, str]]
+    """Public subnets by zone, in some or all of the zones of `private_subnet_ids`, for load balancers that face the
+    internet. Default: none."""
     node_pools: NotRequired[dict[str, EksNodePoolSpec]]
     """Node pools by name. The subnets must then have enough free addresses for every pool at its maximum.
     Default: free addresses are not checked."""
@@ -39,23 +40,45 @@ class AwsExistingNetworkArgs(TypedDict):
     leads is not checked. Default: `false`."""
 
 
-def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
-    """Everything that is wrong with the arguments in `region`, checked without calling AWS."""
-    yield from network.zone_problems(args["zones"], region)
+def problems(args: AwsExistingNetworkArgs) -> Iterator[Problem]:
+    """Everything that is wrong with the arguments, checked without calling AWS."""
+    zones = list(args["private_subnet_ids"])
+    for problem in network.zone_problems(zones, network.region_of(zones)):
+        path = "" if problem.path == "zones" else f".{problem.value}"
+        yield replace(problem, path=f"private_subnet_ids{path}")
+    yield from zone_problems(args, zones, "private_subnet_ids")
+    yield from id_problems(args)
+    yield from served_pools.problems(args.get("node_pools", {}), zones)
+
+
+def zone_problems(args: AwsExistingNetworkArgs, zones: list[str], of: str) -> Iterator[Problem]:
+    """Subnets in none of the zones, and zones without a private subnet. `of`: the field that has the zones."""
+    for field, subnets in _subnets(args).items():
+        for zone, subnet in subnets.items():
+            if zone not in zones:
+                yield Problem(
+                    f"{field}.{zone}", subnet, "not a zone of the network", ", ".join(zones),
+                    f"add it to `{of}`, or remove it",
+                )  # fmt: skip
+    for zone in zones:
+        if zone not in args["private_subnet_ids"]:
+            yield Problem(
+                f"private_subnet_ids.{zone}", None, "missing: the zone has no subnet for nodes",
+                f"a private subnet in each of {', '.join(zones)}", f"add one in {zone}, or remove the zone",
+            )  # fmt: skip
+
+
+def id_problems(args: AwsExistingNetworkArgs) -> Iterator[Problem]:
+    """What is wrong with the ids."""
     if not re.fullmatch(r"vpc-[0-9a-f]{8,17}", args["vpc_id"]):
         yield Problem(
             "vpc_id", args["vpc_id"], "not a valid VPC id", "vpc- and 8 to 17 hexadecimal digits",
-            f"see `aws ec2 describe-vpcs --region {region}`",
+            "see `aws ec2 describe-vpcs`",
         )  # fmt: skip
     seen: dict[str, str] = {}
     for field, subnets in _subnets(args).items():
         for zone, subnet in subnets.items():
             path = f"{field}.{zone}"
-            if zone not in args["zones"]:
-                yield Problem(
-                    path, subnet, "not a zone of the network", ", ".join(args["zones"]),
-                    "add it to `zones`, or remove it",
-                )  # fmt: skip
             if not re.fullmatch(r"subnet-[0-9a-f]{8,17}", subnet):
                 yield Problem(
                     path, subnet, "not a valid subnet id", "subnet- and 8 to 17 hexadecimal digits",
@@ -66,17 +89,10 @@ def problems(args: AwsExistingNetworkArgs, region: str) -> Iterator[Problem]:
                     path, subnet, f"already used as the {seen[subnet]}", "each subnet once", "name another subnet"
                 )
             seen.setdefault(subnet, f"{field.split('_')[0]} subnet of {zone}")
-    for zone in args["zones"]:
-        if zone not in args["private_subnet_ids"]:
-            yield Problem(
-                f"private_subnet_ids.{zone}", None, "missing: the zone has no subnet for nodes",
-                f"a private subnet in each of {', '.join(args['zones'])}", f"add one in {zone}, or remove the zone",
-            )  # fmt: skip
-    yield from served_pools.problems(args.get("node_pools", {}), args["zones"])
 
 
 def _subnets(args: AwsExistingNetworkArgs) -> dict[str, dict[str, str]]:
-    return {"private_subnet_ids": args["private_subnet_ids"], "public_subnet_ids": args["public_subnet_ids"]}
+    return {"private_subnet_ids": args["private_subnet_ids"], "public_subnet_ids": args.get("public_subnet_ids", {})}
 
 
 class AwsExistingNetwork(pulumi.ComponentResource):
@@ -96,25 +112,22 @@ class AwsExistingNetwork(pulumi.ComponentResource):
     """Id of the public subnet by zone; empty if there are none."""
 
     def __init__(self, name: str, args: AwsExistingNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"AwsExistingNetwork {name}", AwsExistingNetworkArgs, args,
-            lambda given: problems(given, network.region_of(given["zones"])),
-        )  # fmt: skip
+        args = arguments.checked(f"AwsExistingNetwork {name}", AwsExistingNetworkArgs, args, problems)
         super().__init__("gpuyard:index:AwsExistingNetwork", name, None, opts)
         owned = _Owned(args, pulumi.InvokeOptions(parent=self))
         checks.refuse(owned.problems(), f"AwsExistingNetwork {name}")
         self._name, self._cluster_name = name, args["cluster_name"]
 
-        zones, private, public = args["zones"], args["private_subnet_ids"], args["public_subnet_ids"]
+        private, public = _subnets(args).values()
         self.cidr = owned.cidr
         """IPv4 network of the VPC."""
         self.subnets: list[pulumi.Resource] = []
         """The tags that mark the subnets as the cluster's, for `depends_on`: load balancers of the cluster are in all
         of the subnets."""
-        self.subnet_ids = self._tagged("private", "internal-elb", {zone: private[zone] for zone in zones})
+        self.subnet_ids = self._tagged("private", "internal-elb", private)
         """Private subnets by zone, as one output each: a new zone leaves the others known in a preview."""
         self.load_balancer_subnet_ids = self._tagged(
-            "public", "elb", {zone: public[zone] for zone in zones if zone in public}
+            "public", "elb", {zone: public[zone] for zone in private if zone in public}
         )
         """Public subnets by zone, as one output each."""
         self.network_id = pulumi.Output.from_input(args["vpc_id"])
@@ -210,7 +223,7 @@ class _Owned:
 
     def _room(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
         """The pools at their maximum against the subnets, and against those that the owner keeps for pods."""
-        zones = self._args["zones"]
+        zones = list(private)
         needs = addresses.of_zones(resolve_all(AWS, self._args.get("node_pools", {})), zones)
         ours = f"kubernetes.io/cluster/{self._args['cluster_name']}"
         pods = self._for_pods([subnet.id for subnet in private.values()])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import pulumi
@@ -33,8 +33,8 @@ class PodIdentityArgs(TypedDict):
     """Whether to create the association between role and service account. Set it to `false` for a managed add-on of
     EKS, which creates the association with the add-on. Default: `true`."""
     role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role to use instead of a new one. Nothing is attached to it: `policy_arns` and `policy` are
-    only for a new role. Default: a new role."""
+    """ARN of an existing role to use instead of a new one. It excludes `policy_arns` and `policy`: nothing is attached
+    to an existing role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
     """Tags for the role and the association. Default: none."""
 
@@ -47,7 +47,27 @@ def problems(args: PodIdentityArgs) -> Iterator[Problem]:
     yield from checks.namespace("namespace", namespace)
     yield from account_problems("service_account", account)
     yield from _policy_problems(args.get("policy_arns", []))
+    yield from permission_problems(args)
     yield from tags.with_tags(args)
+
+
+def permission_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """An existing role that is empty text, or that is named next to permissions, which only a new role gets."""
+    if "role_arn" not in args:
+        return
+    yield from empty_role("role_arn", args["role_arn"])
+    for field in ("policy_arns", "policy"):
+        if args.get(field) not in (None, [], {}):
+            yield Problem(
+                field, "…", "nothing is attached to an existing role", f"either `role_arn` or `{field}`",
+                f"attach it to that role and remove `{field}`, or remove `role_arn`",
+            )  # fmt: skip
+
+
+def empty_role(path: str, arn: Any) -> Iterator[Problem]:
+    """`arn` is empty text. A field that is omitted stands for a new role."""
+    if isinstance(arn, str) and not arn:
+        yield Problem(path, arn, "empty", "the ARN of an existing role", "remove it: without it, a role is created")
 
 
 def _policy_problems(arns: list[str]) -> Iterator[Problem]:
@@ -121,12 +141,11 @@ class PodIdentity(pulumi.ComponentResource):
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None
         """The role that was created; None with `role_arn`."""
-        existing = args.get("role_arn")
-        if existing is None or existing == "":
+        if "role_arn" in args:
+            self.role_arn = pulumi.Output.from_input(args["role_arn"])
+        else:
             self.resource = self._role(name, args)
             self.role_arn = self.resource.arn
-        else:
-            self.role_arn = pulumi.Output.from_input(existing)
         if args["associate"]:
             aws.eks.PodIdentityAssociation(
                 f"{name}-association",

@@ -175,20 +175,17 @@ class FsxLustre(pulumi.ComponentResource):
         backups = args["backups"] and not s3
         driver = EksAddon(
             f"{name}-fsx-csi",
-            {
-                "addon": "aws-fsx-csi-driver",
-                "cluster": args["cluster"],
-                "kubernetes_version": args["kubernetes_version"],
-                "service_account": "fsx-csi-controller-sa",
+            drivers.addon_args(
+                "aws-fsx-csi-driver",
+                args,
+                "fsx-csi-controller-sa",
+                "fsx_csi",
                 # It provisions nothing here, so it need not create or delete. FSx accepts no narrower resource here.
-                "policy": {
+                policy={
                     "Version": "2012-10-17",
                     "Statement": [{"Effect": "Allow", "Action": ["fsx:DescribeFileSystems"], "Resource": "*"}],
                 },
-                "tags": tags,
-                "role_arn": args.get("roles", {}).get("fsx_csi", ""),
-                "versions": args.get("addon_versions", {}),
-            },
+            ),
             child,
         )
         group, rules = self._security_group(name, args)

@@ -24,13 +24,14 @@ CNI_TAG = "kubernetes.io/role/cni"
 class AwsNetworkArgs(TypedDict):
     """A VPC for one cluster."""
 
-    cidr: str
-    """IPv4 network of the VPC, /16 to /22. It cannot change. Every zone gets an eighth of it for its private subnet."""
     zones: list[str]
     """Two or more availability zones of one region, such as us-east-1a."""
     cluster_name: str
     """Name of the EKS cluster that will be in the VPC. Its load balancers find their subnets by a tag with this
     name."""
+    cidr: NotRequired[str]
+    """IPv4 network of the VPC, /16 to /22. It cannot change. Every zone gets an eighth of it for its private subnet.
+    Default: `10.0.0.0/16`."""
     nat: NotRequired[str]
     """NAT gateways for outgoing traffic: `single` for all zones (cheapest), per_zone for one in each zone (survives the
     loss of a zone), or `none`, which requires `interface_endpoints`. Default: `single`."""
@@ -54,11 +55,12 @@ class AwsNetworkArgs(TypedDict):
 
 def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
     """Everything that is wrong with the arguments in `region`, checked without calling AWS."""
-    wrong = list(checks.cidr("cidr", args["cidr"], *addresses.PREFIXES))
+    cidr = args["cidr"]
+    wrong = list(checks.cidr("cidr", cidr, *addresses.PREFIXES))
     yield from wrong
-    if not wrong and (reason := addresses.vpc(args["cidr"])):
+    if not wrong and (reason := addresses.vpc(cidr)):
         yield Problem(
-            "cidr", args["cidr"], reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
+            "cidr", cidr, reason, "private addresses: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
             "write 10.0.0.0/16, or a range that is free in your company",
         )  # fmt: skip
     yield from checks.one_of("nat", args["nat"], NAT_MODES)
@@ -97,15 +99,15 @@ def region_of(zones: list[str]) -> str:
 
 
 def _pods(args: AwsNetworkArgs) -> Iterator[Problem]:
-    pods_cidr = args.get("pods_cidr")
+    cidr, pods_cidr = args["cidr"], args.get("pods_cidr")
     if pods_cidr is None:
         return
     wrong = list(checks.cidr("pods_cidr", pods_cidr, *addresses.PODS_PREFIXES))
     yield from wrong
-    if wrong or list(checks.cidr("cidr", args["cidr"])):
+    if wrong or list(checks.cidr("cidr", cidr)):
         return
-    if reason := addresses.association(args["cidr"], pods_cidr):
-        free = next(addresses.for_pods(args["cidr"], None))
+    if reason := addresses.association(cidr, pods_cidr):
+        free = next(addresses.for_pods(cidr, None))
         yield Problem(
             "pods_cidr", pods_cidr, reason, "100.64.0.0/10, or a range that AWS accepts in a VPC of this `cidr`",
             f"write {free}",
@@ -138,12 +140,14 @@ class AwsNetwork(pulumi.ComponentResource):
         )
         super().__init__("gpuyard:index:AwsNetwork", name, None, opts)
         zones, region = args["zones"], region_of(args["zones"])
-        self._name, self._args, self._blocks = name, args, addresses.blocks(args["cidr"])
+        self.cidr = args["cidr"]
+        """IPv4 network of the VPC."""
+        self._name, self._args, self._blocks = name, args, addresses.blocks(self.cidr)
         self._child = pulumi.ResourceOptions(parent=self)
 
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=args["cidr"],
+            cidr_block=self.cidr,
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
@@ -190,7 +194,7 @@ class AwsNetwork(pulumi.ComponentResource):
         pods_cidr = args.get("pods_cidr")
         if wanted := args.get("interface_endpoints", []):
             joined = addresses.pod_networks(pods_cidr, zones) if pods_cidr else {}
-            networks = [args["cidr"], *dict.fromkeys(joined.values())]
+            networks = [self.cidr, *dict.fromkeys(joined.values())]
             inside = [subnet.id for subnet in private.values()]
             endpoints.interface_endpoints(
                 name, vpc.id, region, account, wanted, inside, networks, args.get("tags", {}), self
@@ -203,8 +207,6 @@ class AwsNetwork(pulumi.ComponentResource):
 
         self.resource = vpc
         """The VPC."""
-        self.cidr = args["cidr"]
-        """IPv4 network of the VPC."""
         self.subnet_ids: dict[str, pulumi.Input[str]] = {zone: subnet.id for zone, subnet in private.items()}
         """Private subnets by zone, as one output each: a new zone leaves the others known in a preview."""
         self.load_balancer_subnet_ids: dict[str, pulumi.Input[str]] = {

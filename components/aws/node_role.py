@@ -29,7 +29,7 @@ def problems(arns: list[str], existing: str = "") -> Iterator[Problem]:
                 path, arn, "not the ARN of an IAM policy",
                 "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
             )  # fmt: skip
-        elif arn in arns[:index] or arn.rpartition("/")[2] in roles.NEEDS["nodes"].policies:
+        elif arn in arns[:index] or roles.name_of(arn) in roles.NEEDS["nodes"].policies:
             yield Problem(path, arn, "all nodes already have it", "each policy once", "remove it")
     if len(arns) > _MOST_POLICIES:
         yield Problem(

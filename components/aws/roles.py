@@ -15,12 +15,13 @@ from .. import checks
 from ..checks import Problem
 
 _ARN = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
-_PODS = "pods.eks.amazonaws.com"
-_MANAGED = "arn:aws:iam::aws:policy/"
+PODS = "pods.eks.amazonaws.com"
+"""The service principal of EKS Pod Identity."""
 
 
 class Roles(TypedDict):
-    """ARNs of existing roles, by their use. They are never changed or deleted, and nothing is attached to them."""
+    """ARNs of existing roles, by their use. They are never changed or deleted, and nothing is attached to them. For an
+    omitted field, a new role is created."""
 
     cluster: NotRequired[str]
     """Role of the control plane. Default: a new role."""
@@ -48,60 +49,96 @@ class Need:
 
     service: str
     """Service principal that assumes the role."""
-    policies: tuple[str, ...] = ()
-    """AWS managed policies, without the prefix of their ARNs; empty if the library writes a policy for a new role."""
+    user: str
+    """What uses the role; for pods `NAMESPACE/SERVICE_ACCOUNT`."""
+    policy_arns: tuple[str, ...] = ()
+    """ARNs of managed policies; empty if the library writes a policy for a new role."""
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the managed policies."""
+        return tuple(map(name_of, self.policy_arns))
 
     @property
     def actions(self) -> tuple[str, ...]:
         """The actions with which the service assumes the role. EKS Pod Identity adds session tags."""
-        return ("sts:AssumeRole", "sts:TagSession") if self.service == _PODS else ("sts:AssumeRole",)
+        return ("sts:AssumeRole", "sts:TagSession") if self.service == PODS else ("sts:AssumeRole",)
+
+
+def _managed(*policies: str) -> tuple[str, ...]:
+    return tuple(f"arn:aws:iam::aws:policy/{policy}" for policy in policies)
 
 
 NEEDS: Mapping[str, Need] = {
-    "cluster": Need("eks.amazonaws.com", ("AmazonEKSClusterPolicy",)),
+    "cluster": Need("eks.amazonaws.com", "the control plane", _managed("AmazonEKSClusterPolicy")),
     # A node registers and pulls images, nothing else: pods get their permissions by Pod Identity, the CNI by its own
     # role.
-    "nodes": Need("ec2.amazonaws.com", ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")),
-    "flow_log": Need("vpc-flow-logs.amazonaws.com"),
-    "vpc_cni": Need(_PODS, ("AmazonEKS_CNI_Policy",)),
+    "nodes": Need(
+        "ec2.amazonaws.com",
+        "all nodes",
+        _managed("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"),
+    ),
+    "flow_log": Need("vpc-flow-logs.amazonaws.com", "the log of the VPC's traffic"),
+    "vpc_cni": Need(PODS, "kube-system/aws-node", _managed("AmazonEKS_CNI_Policy")),
     # Without the path service-role/, unlike its predecessor (IAM answers NoSuchEntity).
-    "ebs_csi": Need(_PODS, ("AmazonEBSCSIDriverPolicyV2",)),
-    "efs_csi": Need(_PODS, ("service-role/AmazonEFSCSIDriverPolicy",)),
-    "fsx_csi": Need(_PODS),
-    "s3_csi": Need(_PODS),
-    "cluster_autoscaler": Need(_PODS),
+    "ebs_csi": Need(PODS, "kube-system/ebs-csi-controller-sa", _managed("AmazonEBSCSIDriverPolicyV2")),
+    "efs_csi": Need(PODS, "kube-system/efs-csi-controller-sa", _managed("service-role/AmazonEFSCSIDriverPolicy")),
+    "fsx_csi": Need(PODS, "kube-system/fsx-csi-controller-sa"),
+    "s3_csi": Need(PODS, "kube-system/s3-csi-driver-sa"),
 }
-"""By the fields of `Roles`."""
+"""By the fields of `Roles`, without those of the table of add-ons: `addons.needs` has all."""
+
+
+class Permissions(TypedDict):
+    """The arguments of `EksAddon` that describe permissions: an existing role, or what a new one has."""
+
+    role_arn: NotRequired[pulumi.Input[str]]
+    """ARN of an existing role. Default: a new role."""
+    policy_arns: NotRequired[list[str]]
+    """ARNs of managed policies for a new role. Default: none."""
+    policy: NotRequired[pulumi.Input[dict[str, Any]]]
+    """Policy document for a new role. Default: none."""
+
+
+def permissions(given: Roles, field: str, new: Permissions) -> Permissions:
+    """The existing role of a field, else those of a new one."""
+    existing = by_field(given)
+    return {"role_arn": existing[field]} if field in existing else new
 
 
 def by_field(roles: Roles) -> dict[str, str]:
     """Field → ARN of the roles that are given."""
-    return {field: str(arn) for field, arn in roles.items() if arn}
+    return {field: str(arn) for field, arn in roles.items()}
 
 
 def name_of(arn: str) -> str:
-    """Name of the role, without its path."""
+    """Name of a role or a policy, without its path."""
     return arn.rpartition("/")[2]
 
 
 def policy_arns(field: str) -> list[str]:
     """ARNs of the AWS managed policies that a role needs."""
-    return [f"{_MANAGED}{policy}" for policy in NEEDS[field].policies]
+    return list(NEEDS[field].policy_arns)
 
 
 def problems(roles: Roles) -> Iterator[Problem]:
     """What is wrong with the ARNs, checked without calling AWS. Paths are the fields of `Roles`."""
     for field, arn in by_field(roles).items():
-        if not _ARN.fullmatch(arn) or "/aws-service-role/" in arn:
+        if arn == "":
+            yield Problem(
+                field, arn, "empty", "arn:aws:iam::ACCOUNT:role/NAME", "remove it: without it, a role is created"
+            )
+        elif not _ARN.fullmatch(arn) or "/aws-service-role/" in arn:
             yield Problem(
                 field, arn, "not the ARN of a role that a service can assume", "arn:aws:iam::ACCOUNT:role/NAME",
                 f"see `aws iam get-role --role-name {name_of(arn) or 'NAME'} --query Role.Arn`",
             )  # fmt: skip
 
 
-def look_up(roles: Roles, provider: pulumi.ProviderResource) -> Iterator[Problem]:
+def look_up(roles: Roles, needs: Mapping[str, Need], provider: pulumi.ProviderResource) -> Iterator[Problem]:
     """What is wrong with the roles as IAM has them: in another account, missing, without trust in the service that
-    assumes them, or without permissions. Permissions in your own policies are not evaluated."""
+    assumes them, or without permissions. Permissions in your own policies are not evaluated. `needs`: by the fields of
+    `Roles`."""
     if not roles:
         return
     opts = pulumi.InvokeOptions(provider=provider)
@@ -113,11 +150,11 @@ def look_up(roles: Roles, provider: pulumi.ProviderResource) -> Iterator[Problem
                 f"arn:aws:iam::{account}:role/NAME", "name a role of this account, or work in the other account",
             )  # fmt: skip
         else:
-            yield from _existing(field, arn, opts)
+            yield from _existing(field, arn, needs[field], opts)
 
 
-def _existing(field: str, arn: str, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
-    name, need = name_of(arn), NEEDS[field]
+def _existing(field: str, arn: str, need: Need, opts: pulumi.InvokeOptions) -> Iterator[Problem]:
+    name = name_of(arn)
     try:
         role = aws.iam.get_role(name=name, opts=opts)
         attached = aws.iam.get_role_policy_attachments(role_name=name, opts=opts).attached_policies
@@ -137,7 +174,7 @@ def _existing(field: str, arn: str, opts: pulumi.InvokeOptions) -> Iterator[Prob
             field, arn, f"its trust policy does not let {need.service} assume it ({', '.join(missing)})",
             f"a role that trusts {need.service}", f"aws iam update-assume-role-policy --role-name {name}",
         )  # fmt: skip
-    has, wanted = {each.policy_arn for each in attached}, policy_arns(field)
+    has, wanted = {each.policy_arn for each in attached}, need.policy_arns
     lacks = [each for each in wanted if each not in has]
     if (lacks or not wanted) and not inline and not has - set(wanted):
         yield Problem(

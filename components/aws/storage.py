@@ -14,8 +14,8 @@ from typing_extensions import NotRequired
 from .. import arguments
 from ..checks import Problem
 from ..storage_classes import BLOCK, BLOCK_FAST, SHARED, snapshot_class, storage_class
-from . import drivers, regions, roles
-from .addon import EksAddon, EksAddonArgs
+from . import drivers, regions
+from .addon import EksAddon
 from .roles import Roles
 
 _NFS = 2049
@@ -237,20 +237,7 @@ class AwsStorage(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
         configuration: dict[str, Any] | None = None,
     ) -> EksAddon:
-        settings: EksAddonArgs = {
-            "addon": addon,
-            "cluster": args["cluster"],
-            "kubernetes_version": args["kubernetes_version"],
-            "tags": args.get("tags", {}),
-            "versions": args.get("addon_versions", {}),
-        }
-        if account:
-            settings = {
-                **settings,
-                "service_account": account,
-                "policy_arns": roles.policy_arns(role),
-                "role_arn": roles.by_field(args.get("roles", {})).get(role, ""),
-            }
+        settings = drivers.addon_args(addon, args, account, role)
         if configuration:
-            settings = {**settings, "configuration": configuration}
+            settings["configuration"] = configuration
         return EksAddon(name, settings, pulumi.ResourceOptions(parent=self, depends_on=depends_on))

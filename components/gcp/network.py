@@ -38,10 +38,11 @@ class GcpNetworkArgs(TypedDict):
 
     region: str
     """Region of the subnetwork, such as us-central1."""
-    cidr: str
-    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place."""
     zones: list[str]
     """Zones of the region for the node pools. AI zones (us-central1-ai1a) are for the GPU pools that name them."""
+    cidr: NotRequired[str]
+    """Primary range of the subnetwork, for nodes, in CIDR notation, /8 to /29. It can grow in place. Default:
+    `10.0.0.0/16`."""
     pods_cidr: NotRequired[str]
     """Secondary range for pods, /9 to /24. It can neither move nor grow. GKE gives each node twice as many addresses as
     pods, rounded up to a power of two: 256 for 110 pods. Default: `10.64.0.0/14`."""

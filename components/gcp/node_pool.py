@@ -114,9 +114,11 @@ class GkeNodePool(pulumi.ComponentResource):
         )  # fmt: skip
         super().__init__("gpuyard:index:GkeNodePool", name, None, renamed(opts, args["pool"]))
         gke = resolve(name, args["pool"])
-        self.node_pools = [self._pool(rung, gke, args) for rung in gke.pool.rungs]
-        """The node pools, best rung first."""
-        self.node_pool_names = pulumi.Output.all(*[each.name for each in self.node_pools])
+        self.node_pools: dict[str, gcp.container.NodePool] = {
+            rung.name: self._pool(rung, gke, args) for rung in gke.pool.rungs
+        }
+        """The node pools by logical name (pool and rung), best rung first."""
+        self.node_pool_names = pulumi.Output.all(*[each.name for each in self.node_pools.values()])
         self.register_outputs({"nodePoolNames": self.node_pool_names})
 
     def _pool(self, rung: Rung, gke: GkePool, args: GkeNodePoolArgs) -> gcp.container.NodePool:

@@ -40,7 +40,7 @@ class GcpStorageArgs(TypedDict):
     machine_types: NotRequired[list[str]]
     """Machine types of all pools. The volumes are of a kind of disk that each of them takes. Default:
     not known; volumes are persistent disks."""
-    version: NotRequired[str]
+    kubernetes_version: NotRequired[str]
     """Kubernetes minor of the cluster, such as 1.35, for checks. Default: not checked."""
     filestore_tier: NotRequired[str]
     """Filestore tier of the class `shared`, in the spelling of the CSI driver: standard (HDD), premium, zonal, regional
@@ -69,11 +69,12 @@ def problems(args: GcpStorageArgs) -> Iterator[Problem]:
         )  # fmt: skip
     for index, cidr in enumerate(args.get("client_cidrs", [])):
         yield from checks.cidr(f"client_cidrs[{index}]", cidr)
-    kind, version = disk_kind(args.get("machine_types", [])), args.get("version", "")
+    kind, version = disk_kind(args.get("machine_types", [])), args.get("kubernetes_version", "")
     if kind == "dynamic" and (minor := versions.minor(version)) and minor < _DYNAMIC_FROM:
         yield Problem(
-            "version", version, "some pools take persistent disks only and others hyperdisks only, which one storage "
-            "class serves from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
+            "kubernetes_version", version,
+            "some pools take persistent disks only and others hyperdisks only, which one storage class serves "
+            "from Kubernetes 1.35 on", "1.35 and later, or pools of one kind",
             "write 1.35, or choose machine types of one kind",
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
-from gpuyard.aws import ClusterAutoscaler, EksNodePool, EksNodePoolSpec, NvidiaDevicePlugin
+from gpuyard.aws import EksNodePool, EksNodePoolSpec, install_addons
 
 config = pulumi.Config()
 region = pulumi.Config("aws").require("region")
@@ -34,19 +34,19 @@ pool = EksNodePool(
     pulumi.ResourceOptions(providers=[account]),
 )
 
-# Add-ons are created after the pool and deleted before it: the autoscaler would undo the removal of nodes.
-after_pool = pulumi.ResourceOptions(providers=[account, cluster], depends_on=[pool])
-ClusterAutoscaler(
-    "cluster-autoscaler",
+# The Cluster Autoscaler and NVIDIA's device plugin. They are created after the pool and deleted before it.
+install_addons(
     {
         "cluster": cluster_name,
         "kubernetes_version": kubernetes_version,
         "region": region,
         "node_pools": {POOL: spec},
+        "existing_addons": ["coredns", "metrics-server", "eks-node-monitoring-agent"],
+        "spec": {"monitoring": False, "dcgm_exporter": False},
     },
-    after_pool,
+    pulumi.ResourceOptions(providers=[account, cluster]),
+    node_pools={POOL: pool},
 )
-NvidiaDevicePlugin("nvidia-device-plugin", {"node_pools": {POOL: spec}}, after_pool)
 
 # The outputs that the example addons-by-reference reads. gpuyard's own stack has outputs of the same names.
 pulumi.export("region", region)

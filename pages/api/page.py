@@ -59,11 +59,21 @@ def page(package: str, homes: Mapping[str, str]) -> str:
         if component.fields:
             lines += ["### Outputs of " + component.name, ""]
             lines += [*(_field(each, homes, file(package), output=True) for each in component.fields), ""]
+    for function in source.functions(package):
+        body = function.doc.replace("\nArgs:\n", "\nArguments:\n\n")
+        lines += [f"## {function.name}", "", f"`{function.call}`", "", *_parameters(body), ""]
+        lines += [f"`from {public(package)} import {function.name}` · [source](../../{function.path.as_posix()})", ""]
     if types:
         lines += ["## Types", ""]
         for each in types:
             lines += _fields(each, f"### {each.name}", homes, file(package))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _parameters(doc: str) -> list[str]:
+    """The docstring of a function as Markdown: its arguments are a list."""
+    text = re.sub(r"^    (\w+): ", r"- **`\1`**: ", doc, flags=re.MULTILINE)
+    return re.sub(r"\n {8,}", " ", text).splitlines()
 
 
 def _import(package: str, found: Class) -> str:

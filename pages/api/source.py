@@ -50,6 +50,21 @@ class Class:
         return source(self.module).relative_to(ROOT)
 
 
+@dataclass(frozen=True)
+class Function:
+    """An exported function. `call`: its name and its parameters."""
+
+    name: str
+    module: str
+    doc: str
+    call: str
+
+    @property
+    def path(self) -> Path:
+        """Its source, from the root of the repository."""
+        return source(self.module).relative_to(ROOT)
+
+
 def full(package: str) -> str:
     """The full name of a package: `components.aws` for `aws`, `components` for ''."""
     return f"{LIBRARY}.{package}" if package else LIBRARY
@@ -76,9 +91,35 @@ def exported(package: str) -> list[Class]:
     """The exported classes of a package, by name.
 
     Raises:
-        LookupError: an export that its module does not define as a class.
+        LookupError: an export that its module defines neither as a class nor as a function.
     """
-    return [read(module, name) for name, module in sorted(exports.exported(full(package)).items())]
+    others = {each.name for each in functions(package)}
+    names = sorted(exports.exported(full(package)).items())
+    return [read(module, name) for name, module in names if name not in others]
+
+
+def functions(package: str) -> list[Function]:
+    """The exported functions of a package, by name."""
+    return [
+        Function(name, module, ast.get_docstring(node) or "", _call(node))
+        for name, module in sorted(exports.exported(full(package)).items())
+        for node in tree(source(module)).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+
+
+def _call(node: ast.FunctionDef) -> str:
+    """The function as it is called: parameters with a default show it."""
+    plain = node.args
+    first = len(plain.args) - len(plain.defaults)
+    shown = [each.arg for each in plain.args[:first]]
+    shown += [f"{each.arg}={ast.unparse(value)}" for each, value in zip(plain.args[first:], plain.defaults)]
+    shown += ["*"] if plain.kwonlyargs else []
+    shown += [
+        each.arg if value is None else f"{each.arg}={ast.unparse(value)}"
+        for each, value in zip(plain.kwonlyargs, plain.kw_defaults)
+    ]
+    return f"{node.name}({', '.join(shown)})"
 
 
 def read(module: str, name: str) -> Class:

@@ -17,8 +17,9 @@ from ..section import Section, complete
 
 
 def roles(environment: Environment) -> Roles:
-    """The existing roles that the file names."""
-    return complete(Roles, environment.config.cluster.iam.roles.arguments())
+    """The existing roles that the file names. In the file, empty text stands for a new role."""
+    given = environment.config.cluster.iam.roles.arguments()
+    return complete(Roles, {field: arn for field, arn in given.items() if arn})
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
@@ -35,10 +36,12 @@ def network(environment: Environment) -> AwsNetworkArgs:
 
 def existing_network(environment: Environment, existing: Section) -> AwsExistingNetworkArgs:
     """An existing network."""
+    zones, subnets = environment.config.network.zones, existing.private_subnet_ids
+    # In the order of the zones: the first ones have the control plane.
+    ordered = {zone: subnets[zone] for zone in zones if zone in subnets}
     args = {
         "vpc_id": existing.vpc_id,
-        "zones": environment.config.network.zones,
-        "private_subnet_ids": existing.private_subnet_ids,
+        "private_subnet_ids": {**ordered, **subnets},
         "public_subnet_ids": existing.public_subnet_ids,
         "cluster_name": environment.cluster_name,
         "node_pools": environment.node_pools,
@@ -53,8 +56,8 @@ def cluster(environment: Environment) -> EksClusterArgs:
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
         "deletion_protection": environment.config.deletion_protection,
-        "profile": environment.keys.profile,
-        "role_arn": environment.keys.role_arn,
+        "profile": environment.keys.profile or None,
+        "role_arn": environment.keys.role_arn or None,
     }
     return complete(EksClusterArgs, args)
 
@@ -100,4 +103,4 @@ def charts(environment: Environment) -> ChartsArgs:
 
 def addons(environment: Environment) -> EksAddonsSpec:
     """The add-ons to install."""
-    return complete(EksAddonsSpec, environment.config.addons.arguments())
+    return complete(EksAddonsSpec, environment.config.addons.arguments("cleanup"))

@@ -36,12 +36,10 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
                     field, getattr(network, field), "is up to the owner of the VPC in `existing`", "nothing",
                     "remove it, or remove `existing`",
                 )  # fmt: skip
-        for problem in existing_network.problems(
-            args.existing_network(environment, network.existing), environment.region
-        ):
-            # The pools are checked as `nodePools`.
-            if not problem.path.startswith("node_pools."):
-                yield problem if problem.path.startswith("zones") else problem.under("existing")
+        given = args.existing_network(environment, network.existing)
+        yield from aws_network.zone_problems(network.zones, environment.region)
+        found = [*existing_network.zone_problems(given, network.zones, "zones"), *existing_network.id_problems(given)]
+        yield from (problem.under("existing") for problem in found)
         return
     own = args.network(environment)
     wrong = list(aws_network.problems(own, environment.region))

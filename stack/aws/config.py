@@ -32,12 +32,16 @@ class Iam(TypedDict):
 _EXISTING = (
     shape(AwsExistingNetworkArgs)
     .only("vpc_id", "private_subnet_ids", "public_subnet_ids")
-    .defaulting(public_subnet_ids={})
+    .documented(
+        private_subnet_ids="Private subnets by zone, one in each of `zones`. Nodes run there, and need a route to "
+        "AWS's services.",
+        public_subnet_ids="Public subnets by zone, in some or all of `zones`, for load balancers that face the "
+        "internet. Default: none.",
+    )
 )
 NETWORK = (
     shape(AwsNetworkArgs)
     .only("cidr", "zones", "nat", "pods_cidr", "interface_endpoints", "flow_log_days")
-    .defaulting(cidr="10.0.0.0/16")
     .plus(Field("existing", _EXISTING, False, "An existing VPC and its subnets by zone. Default: a new VPC."))
 )
 _IAM = shape(Iam).plus(config.section("roles", shape(Roles), shape(Iam).fields["roles"].doc))

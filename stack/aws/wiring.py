@@ -1,5 +1,6 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from components.aws import creator, offerings, roles, served_pools, tagged_group
 from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
 from components.aws.existing_network import AwsExistingNetwork
+from components.aws.installation import install_addons
 from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
@@ -62,7 +64,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
     found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
     tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
     found += [p.under("nodePools") for p in tagged]
-    wrong_roles = roles.look_up(args.roles(environment), providers[0])
+    wrong_roles = roles.look_up(args.roles(environment), addon_table.needs(), providers[0])
     found += [p.under("cluster.iam.roles") for p in wrong_roles]
     environment.refuse(found)
 
@@ -86,8 +88,8 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "network_id": network.network_id,
         # A control plane cannot change its zones (containers-roadmap#2330). It is in the first two, the fewest that EKS
         # accepts, so that a zone can be added to the network later. Nodes and load balancers are in all zones.
-        "private_subnet_ids": list(network.subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
-        "public_subnet_ids": list(network.load_balancer_subnet_ids.values())[: offerings.CONTROL_PLANE_ZONES],
+        "private_subnet_ids": _first(network.subnet_ids),
+        "public_subnet_ids": _first(network.load_balancer_subnet_ids),
     }
     named = environment.config.cluster
     if "private_access_cidrs" not in named.written and not named.public_access_cidrs:
@@ -96,6 +98,11 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
     # The cluster's load balancers are in the subnets of all zones, so the subnets are deleted after the cluster.
     options = pulumi.ResourceOptions(providers=providers, depends_on=network.subnets)
     return EksCluster("cluster", given, options)
+
+
+def _first(subnet_ids: dict[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+    """The subnets of the control plane."""
+    return dict(list(subnet_ids.items())[: offerings.CONTROL_PLANE_ZONES])
 
 
 def node_pools(
@@ -166,29 +173,22 @@ def addons(
     storage: Storage,
 ) -> dict[str, pulumi.Output[str]]:
     """Installs the environment's add-ons from the table. Returns chart → name of its Helm release."""
-    facts = addon_table.ClusterFacts(
-        cluster=cluster.cluster_name,
-        region=environment.region,
-        kubernetes_version=environment.kubernetes_version,
-        node_pools=environment.node_pools,
-        spec=args.addons(environment),
-        addon_versions=environment.config.cluster.addon_versions,
-        roles=args.roles(environment),
-        charts=args.charts(environment),
-        images=args.images(environment),
+    installed: Mapping[str, Any] = install_addons(
+        {
+            "cluster": cluster.cluster_name,
+            "region": environment.region,
+            "kubernetes_version": environment.kubernetes_version,
+            "node_pools": environment.node_pools,
+            "spec": args.addons(environment),
+            "addon_versions": environment.config.cluster.addon_versions,
+            "roles": args.roles(environment),
+            "charts": args.charts(environment),
+            "images": args.images(environment),
+        },
+        pulumi.ResourceOptions(providers=providers),
+        node_pools=node_pools,
+        storage=storage.classes,
     )
-    installed: dict[str, pulumi.Resource] = {}
-    releases: dict[str, pulumi.Output[str]] = {}
-    for row in addon_table.installed(facts.node_pools, facts.spec):
-        # An add-on waits for the pools that it runs on, and is deleted before them: nodes must outlive the add-ons that
-        # drain and monitor them.
-        waits: list[pulumi.Resource] = [node_pools[name] for name in row.waits_for(facts.node_pools)]
-        waits += [storage.classes] if row.storage else []
-        waits += [installed[name] for name in (*row.requires, *row.after) if name in installed]
-        made: Any = row.install(row.name, facts, pulumi.ResourceOptions(providers=providers, depends_on=waits))
-        installed[row.name] = made
-        if row.chart is not None:
-            releases[row.chart.name] = made.release_name
     ClusterCleanup(
         "cleanup",
         {
@@ -203,7 +203,8 @@ def addons(
             depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
         ),
     )
-    return releases
+    rows = [row for row in addon_table.ADDONS if row.name in installed]
+    return {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
 
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:

@@ -97,7 +97,7 @@ def storage(environment: Environment) -> GcpStorageArgs:
     args = {
         "shared_vpc": shared_vpc(environment),
         "machine_types": [name for pool in environment.config.node_pools.values() for name in pool.machine_types],
-        "version": environment.kubernetes_version,
+        "kubernetes_version": environment.kubernetes_version,
         **storage.arguments("filestore", "buckets"),
         # NFS mounts come from the nodes' addresses. In an existing VPC their range is unknown, so all of it may mount.
         "client_cidrs": [network.cidr] if network.existing is None else None,

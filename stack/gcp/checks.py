@@ -46,7 +46,7 @@ def network_problems(environment: Environment) -> Iterator[Problem]:
         found = addresses.valid_pools(environment.node_pools, network.zones)
         further = given.get("further_pods_cidrs", {})
         yield from addresses.room_problems(
-            given["cidr"], pods_cidr, services_cidr, found, args.pods_per_node(environment), further
+            network.cidr, pods_cidr, services_cidr, found, args.pods_per_node(environment), further
         )
 
 
@@ -89,7 +89,7 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `storage`."""
     for problem in gcp_storage.problems(args.storage(environment)):
         # The pools' machine types and the cluster's version are not keys of `storage`.
-        yield replace(problem, path="") if problem.path == "version" else problem
+        yield replace(problem, path="") if problem.path == "kubernetes_version" else problem
     found = []
     if filestore := args.filestore(environment):
         found += [problem.under("filestore") for problem in gcp_filestore.problems(filestore)]

@@ -19,7 +19,6 @@ _EXISTING = shape(GcpExistingNetworkArgs).only(
 NETWORK = (
     shape(GcpNetworkArgs)
     .only("cidr", "zones", "nat", "pods_cidr", "services_cidr", "further_pods_cidrs", "flow_log_percent")
-    .defaulting(cidr="10.0.0.0/16")
     .plus(Field("existing", _EXISTING, False, "An existing VPC, by the names that `gcloud` shows. Default: a new VPC."))
 )
 _ARGUMENTS = shape(GkeClusterArgs)

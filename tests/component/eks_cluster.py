@@ -13,7 +13,7 @@ from components.aws.addon import EksAddon
 from components.aws.cluster import EksCluster, EksClusterArgs
 from recording.recorder import run
 from recording.recording import Recording
-from tests.component.stage import aws_options
+from tests.component.stage import AWS_ZONES, aws_options
 
 ROLE = "arn:aws:iam::123456789012:role/ops"
 
@@ -24,8 +24,8 @@ def cluster_args(**args: Any) -> Any:
         "cluster_name": "train",
         "version": "1.35",
         "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": ["subnet-3", "subnet-4"],
+        "private_subnet_ids": dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])),
+        "public_subnet_ids": dict(zip(AWS_ZONES, ["subnet-3", "subnet-4"])),
     }
     return {**defaults, **args}
 

@@ -15,7 +15,6 @@ PRIVATE = {zone: f"subnet-0aaaaaaa{index}" for index, zone in enumerate(AWS_ZONE
 PUBLIC = {zone: f"subnet-0bbbbbbb{index}" for index, zone in enumerate(AWS_ZONES)}
 OWNED: dict[str, Any] = {
     "vpc_id": "vpc-0123456789abcdef0",
-    "zones": AWS_ZONES,
     "private_subnet_ids": PRIVATE,
     "public_subnet_ids": PUBLIC,
     "cluster_name": "train",

@@ -14,7 +14,7 @@ import pytest
 from components import arguments, versions
 from components.aws import addons
 from components.aws.addon import EksAddon
-from components.aws.addons import Addon, EksAddonsSpec, Permissions
+from components.aws.addons import Addon, ClusterFacts, EksAddonsSpec, Permissions
 from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.dcgm_exporter import DcgmExporter
 from components.aws.device_plugin import NvidiaDevicePlugin
@@ -38,7 +38,7 @@ FAKE = Addon(
     addons.MANAGED,
     "an example",
     EksAddon,
-    lambda facts: {"configuration": {"region": facts.region}},
+    lambda facts: {"configuration": {"region": facts["region"]}},
     permissions=Permissions(
         "example-agent-sa",
         "The example sends messages.",
@@ -51,6 +51,12 @@ POOLS: Any = {
     "cpu": GUIDE_CPU,
     "gpu": GUIDE_GPU,
     "efa": pool(GUIDE_GPU, machine_types=["p5.48xlarge"], interconnect=True, zones=["us-east-1a"]),
+}
+FACTS: ClusterFacts = {
+    "cluster": "train",
+    "region": "us-east-1",
+    "kubernetes_version": "1.35",
+    "node_pools": POOLS,
 }
 EVERYTHING = [row.name for row in addons.ADDONS]
 AUTOSCALER: Any = {"kubernetes_version": "1.35", "region": "us-east-1", "node_pools": POOLS}
@@ -115,7 +121,7 @@ def test_a_ready_made_role_replaces_a_rows_permissions() -> None:
     assert FAKE.permissions is not None
     row = replace(FAKE, permissions=replace(FAKE.permissions, role="efs_csi"))
     arn = "arn:aws:iam::123456789012:role/example"
-    facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, roles={"efs_csi": arn})
+    facts: ClusterFacts = {**FACTS, "roles": {"efs_csi": arn}}
     made = run(lambda: row.install(row.name, facts, aws_options()))
     (association,) = made.one(ADDON).inputs["podIdentityAssociations"]
     assert association == {"roleArn": arn, "serviceAccount": "example-agent-sa"}
@@ -125,8 +131,7 @@ def test_a_ready_made_role_replaces_a_rows_permissions() -> None:
 def test_a_service_account_may_be_in_another_namespace() -> None:
     assert FAKE.permissions is not None
     row = replace(FAKE, permissions=replace(FAKE.permissions, namespace="example"))
-    facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS)
-    assert row.arguments(facts)["namespace"] == "example" and "namespace" not in FAKE.arguments(facts)
+    assert row.arguments(FACTS)["namespace"] == "example" and "namespace" not in FAKE.arguments(FACTS)
 
 
 def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +150,7 @@ def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> N
         ({"dcgm_exporter": False}, {"dcgm-exporter"}),
         ({"alerts": False}, {"alerts"}),
         ({"monitoring": False}, {"monitoring", "alerts"}),
-        ({"cleanup": False, "scale_down_after_minutes": 3}, set()),
+        ({"scale_down_after_minutes": 3}, set()),
     ],
 )
 def test_a_toggle_disables_its_row_and_those_that_require_it(spec: EksAddonsSpec, gone: set[str]) -> None:
@@ -162,8 +167,7 @@ def test_a_row_without_a_pool_to_serve_is_not_installed() -> None:
 
 def test_arguments_of_an_add_on_follow_from_the_other_add_ons() -> None:
     def args(name: str, spec: EksAddonsSpec) -> dict[str, Any]:
-        facts = addons.ClusterFacts("train", "us-east-1", "1.35", POOLS, spec)
-        return next(row for row in addons.ADDONS if row.name == name).arguments(facts)
+        return next(row for row in addons.ADDONS if row.name == name).arguments({**FACTS, "spec": spec})
 
     assert args("monitoring", {})["autoscaler"] is True
     assert args("monitoring", {"cluster_autoscaler": False})["autoscaler"] is False

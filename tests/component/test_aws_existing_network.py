@@ -12,10 +12,14 @@ from components.aws.existing_network import AwsExistingNetwork
 from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component.existing_vpc import OWNED, PRIVATE, PUBLIC, SUBNETS, existing, outputs
-from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, pool
+from tests.component.stage import GUIDE_CPU, aws_options, pool
 from tests.failing_lookup import LookupFailed
 
 A = "subnet-0aaaaaaa0"
+
+
+def _without_public() -> Any:
+    return {name: value for name, value in OWNED.items() if name != "public_subnet_ids"}
 
 
 class TestExistingNetwork:
@@ -36,7 +40,7 @@ class TestExistingNetwork:
             assert found.options.get("retainOnDelete", False) is found.inputs["key"].startswith("kubernetes.io/role/")
 
     def test_the_outputs_are_those_of_a_new_network(self) -> None:
-        made = existing(zones=AWS_ZONES[::-1])
+        made = existing(private_subnet_ids=dict(reversed(PRIVATE.items())))
         assert made.exports == {
             "network_id": OWNED["vpc_id"],
             "private_subnet_ids": PRIVATE,
@@ -48,13 +52,13 @@ class TestExistingNetwork:
     def test_a_cluster_depends_on_the_tags(self) -> None:
         def program() -> None:
             options = aws_options()
-            net = AwsExistingNetwork("net", {**OWNED, "public_subnet_ids": {}}, options)  # type: ignore[typeddict-item]
+            net = AwsExistingNetwork("net", _without_public(), options)  # type: ignore[typeddict-item]
             args = {
                 "cluster_name": "train",
                 "version": "1.35",
                 "network_id": net.network_id,
-                "private_subnet_ids": list(net.subnet_ids.values()),
-                "public_subnet_ids": list(net.load_balancer_subnet_ids.values()),
+                "private_subnet_ids": net.subnet_ids,
+                "public_subnet_ids": net.load_balancer_subnet_ids,
             }
             EksCluster("c", args, options)  # type: ignore[arg-type]
 
@@ -75,7 +79,12 @@ class TestExistingNetwork:
         ("args", "path", "words"),
         [
             ({"vpc_id": "my-vpc"}, "vpc_id", "not a valid VPC id"),
-            ({"private_subnet_ids": {"us-east-1a": A}}, "private_subnet_ids.us-east-1b", "add one in us-east-1b"),
+            ({"private_subnet_ids": {"us-east-1a": A}}, "private_subnet_ids", "at least two zones"),
+            (
+                {"private_subnet_ids": {**PRIVATE, "us-west-2a": "subnet-0c0c0c0c"}},
+                "private_subnet_ids.us-west-2a",
+                "not an availability zone of us-east-1",
+            ),
             (
                 {"public_subnet_ids": {"us-east-1a": A}},
                 "public_subnet_ids.us-east-1a",
@@ -84,7 +93,7 @@ class TestExistingNetwork:
             (
                 {"public_subnet_ids": {"us-east-1c": "subnet-0c0c0c0c"}},
                 "public_subnet_ids.us-east-1c",
-                "add it to `zones`",
+                "add it to `private_subnet_ids`",
             ),
             ({"public_subnet_ids": {"us-east-1a": "net-1"}}, "public_subnet_ids.us-east-1a", "not a valid subnet id"),
         ],

@@ -70,8 +70,8 @@ class TestAddons:
         assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}
 
     def test_an_add_on_checks_its_arguments(self) -> None:
-        with pytest.raises(pulumi.RunError, match=r"versions\.coredns = '1\.13'"):
-            addon(versions={"coredns": "1.13"})
+        with pytest.raises(pulumi.RunError, match=r"  version = '1\.13'"):
+            addon(version="1.13")
         with pytest.raises(pulumi.RunError, match="would belong to no service account"):
             addon(policy_arns=["arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"])
 
@@ -150,11 +150,14 @@ class TestIdentity:
 
     def test_nothing_is_attached_to_an_existing_role(self) -> None:
         arn = "arn:aws:iam::123456789012:role/cni"
-        made = addon("vpc-cni", service_account="aws-node", policy_arns=["arn:aws:iam::aws:policy/X"], role_arn=arn)
+        made = addon("vpc-cni", service_account="aws-node", role_arn=arn)
         assert made.one("aws:eks/addon:Addon").inputs["podIdentityAssociations"] == [
             {"roleArn": arn, "serviceAccount": "aws-node"}
         ]
         assert not made.all("Role") and not made.all("RolePolicyAttachment")
+
+
+EXISTING = {"service_account": "agent", "role_arn": "arn:aws:iam::123456789012:role/agent"}
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,9 @@ class TestIdentity:
         ({"service_account": "agent", "namespace": "Team"}, "namespace"),
         ({"namespace": "amazon-cloudwatch"}, "service_account"),
         ({"role_arn": "arn:aws:iam::123456789012:role/cni"}, "service_account"),
+        ({"service_account": "agent", "role_arn": ""}, "role_arn"),
+        ({**EXISTING, "policy_arns": ["arn:aws:iam::aws:policy/X"]}, "policy_arns"),
+        ({**EXISTING, "policy": {"Version": "2012-10-17", "Statement": []}}, "policy"),
     ],
 )
 def test_a_wrong_argument_of_an_add_on_is_refused_with_its_path(args: dict[str, Any], path: str) -> None:
@@ -174,7 +180,13 @@ def test_a_wrong_argument_of_an_add_on_is_refused_with_its_path(args: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("args", "path"), [({"namespace": ""}, "namespace"), ({"service_account": "a b"}, "service_account")]
+    ("args", "path"),
+    [
+        ({"namespace": ""}, "namespace"),
+        ({"service_account": "a b"}, "service_account"),
+        ({"role_arn": ""}, "role_arn"),
+        ({**EXISTING, "policy_arns": ["arn:aws:iam::aws:policy/X"]}, "policy_arns"),
+    ],
 )
 def test_a_wrong_argument_of_an_identity_is_refused_with_its_path(args: dict[str, Any], path: str) -> None:
     given: Any = {"cluster": "train", "namespace": "ml", "service_account": "trainer", **args}

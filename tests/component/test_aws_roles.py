@@ -12,7 +12,7 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from components.aws import roles
-from components.aws.roles import NEEDS
+from components.aws.addons import needs
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.paths import ROOT
@@ -40,11 +40,11 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
 
     def of(name: str) -> dict[str, Any]:
         who = name.replace("-", "_")
-        need = NEEDS[who]
+        need = needs()[who]
         found = {
             "arn": f"arn:aws:iam::{ACCOUNT}:role/ml/{name}",
             "trust": trust(need.service, list(need.actions)),
-            "attached": roles.policy_arns(who),
+            "attached": list(need.policy_arns),
             "inline": [] if need.policies else ["rights"],
         }
         return found | differing.get(who, {})
@@ -110,7 +110,17 @@ def addon(made: Recording, name: str) -> str:
 
 
 def test_every_use_of_a_role_has_a_field_and_requirements() -> None:
-    assert set(roles.Roles.__annotations__) == set(NEEDS)
+    fields = set(roles.Roles.__annotations__)
+    assert not (missing := set(needs()) - fields), f"write {missing} into Roles, in components/aws/roles.py"
+    assert not (unused := fields - set(needs())), f"nothing uses {unused}: remove it from Roles, or write its needs"
+
+
+def test_empty_text_stands_for_a_new_role_in_the_file_only() -> None:
+    """In the library, a new role is an omitted field."""
+    empty = dict.fromkeys(GIVEN, "")
+    assert len(record(prod(empty), "prod").all("aws:iam/role:Role")) == len(GIVEN)
+    (found,) = roles.problems({"nodes": ""})
+    assert found.path == "nodes" and "remove it" in found.fix
 
 
 def refusal(config: dict[str, Any], outputs: dict[str, Any]) -> list[Reported]:
@@ -224,10 +234,9 @@ def test_policies_of_nodes_and_their_ready_made_role_exclude_each_other() -> Non
 def test_the_page_lists_trust_and_permissions_of_each_role() -> None:
     """security case M6: docs/aws.md, existing roles."""
     page = (ROOT / "docs" / "aws.md").read_text().partition("\n### Existing roles\n")[2]
-    for who in roles.Roles.__annotations__:
+    for who, need in needs().items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{to_camel(who)}` | ")]
-        need = NEEDS[who]
         assert f"`{need.service}`" in row
-        for policy in need.policies:
-            assert f"`{policy.removeprefix('service-role/')}`" in row
-        assert bool(need.policies) is not row.endswith("| what the table shows |")
+        for arn in need.policy_arns:
+            assert f"`{arn.rpartition('/')[2]}`" in row
+        assert bool(need.policy_arns) is not row.endswith("| what the table above shows |")

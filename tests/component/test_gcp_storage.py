@@ -134,7 +134,11 @@ class TestClasses:
         [
             ({"filestore_tier": "gold"}, "filestore_tier", "zonal"),
             ({"filestore_multishare": True}, "filestore_multishare", "`filestore_tier: enterprise`"),
-            ({"machine_types": ["n2-standard-8", "n4-standard-8"], "version": "1.34"}, "version", "write 1.35"),
+            (
+                {"machine_types": ["n2-standard-8", "n4-standard-8"], "kubernetes_version": "1.34"},
+                "kubernetes_version",
+                "write 1.35",
+            ),
         ],
     )
     def test_invalid_arguments_are_refused(self, args: dict[str, Any], path: str, words: str) -> None:
@@ -143,5 +147,5 @@ class TestClasses:
         assert f"  {path} = " in str(caught.value) and words in str(caught.value), caught.value
 
     def test_one_disk_type_works_with_an_older_kubernetes(self) -> None:
-        storage(machine_types=["n4-standard-8"], version="1.34")
-        storage(machine_types=["n2-standard-8", "n4-standard-8"], version="1.35")
+        storage(machine_types=["n4-standard-8"], kubernetes_version="1.34")
+        storage(machine_types=["n2-standard-8", "n4-standard-8"], kubernetes_version="1.35")

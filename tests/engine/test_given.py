@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components import versions
-from components.aws import roles
+from components.aws.addons import needs
 from sandbox.down import LEFTOVERS
 from tests.config.sources import CLOSED, ECR
 from tests.engine.conftest import Project
@@ -32,9 +32,9 @@ LIST = "import boto3; print(*[role['RoleName'] for role in boto3.client('iam').l
 
 
 def wanted(who: str, name: str) -> tuple[str, dict[str, Any], list[str]]:
-    need = roles.NEEDS[who]
+    need = needs()[who]
     statement = {"Effect": "Allow", "Principal": {"Service": need.service}, "Action": list(need.actions)}
-    return name, {"Version": "2012-10-17", "Statement": [statement]}, roles.policy_arns(who)
+    return name, {"Version": "2012-10-17", "Statement": [statement]}, list(need.policy_arns)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ def parts(stacks: Sequence[Stack]) -> Parts:
         {
             "addons": tables.addons(stacks),
             "identity": tables.identity(stacks),
+            "existing-roles": tables.existing_roles(stacks),
             "quotas": tables.quotas(stacks),
             "examples": tables.examples(stacks),
         },

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from components.aws import addons as addon_table
 from components.aws.addons import Addon
+from components.aws.roles import PODS
 from recording.recording import Resource
 
 from .. import tables
@@ -111,6 +112,16 @@ def _statement(statement: Mapping[str, Any]) -> str:
     ]
     refused = "not " if statement["Effect"] == "Deny" else ""
     return f"{refused}{actions} on {on}" + (f" where {' and '.join(where)}" if where else "")
+
+
+def existing_roles(_: Sequence[Stack]) -> str:
+    """What an existing role needs, a row for each field of `Roles`."""
+    rows = []
+    for field, need in addon_table.needs().items():
+        user = f"pods of `{need.user}`" if need.service == PODS else need.user
+        policies = ", ".join(f"`{name}`" for name in need.policies) or "what the table above shows"
+        rows.append([f"`{to_camel(field)}`", user, f"`{need.service}`", policies])
+    return table(["`cluster.iam.roles`", "for", "trusts", "needs"], rows)
 
 
 # -- add-ons ----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,6 @@ def build(recording: Recording, account: World) -> None:
 def test_a_network_with_every_option_is_created_without_drift_and_fully_deleted(account: World, aws: Any) -> None:
     args = {
         "cidr": "10.0.0.0/20",
-        "zones": AWS_ZONES,
         "cluster_name": "train",
         "nat": "none",
         "pods_cidr": "100.64.0.0/15",
@@ -85,7 +84,6 @@ def owned(aws: Any) -> Any:
         ec2.modify_subnet_attribute(SubnetId=each, MapPublicIpOnLaunch={"Value": True})
     yield {
         "vpc_id": vpc,
-        "zones": AWS_ZONES,
         "private_subnet_ids": private,
         "public_subnet_ids": public,
         "cluster_name": "train",
