@@ -105,7 +105,7 @@ def load() -> Environment:
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
     cloud = raw.get("cloud", AWS)
-    # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
+    # The SDK passes the whole config in one JSON object; pulumi.Config returns only single keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
     return parse(
@@ -166,7 +166,7 @@ def _typed(text: str, is_text: bool = False) -> Any:
     try:
         value = json.loads(text)
         return text if is_text and not isinstance(value, (list, dict)) else value
-    except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
+    except (ValueError, RecursionError):  # not JSON, or not a valid value of a config
         return text
 
 

@@ -117,7 +117,7 @@ class Permissions:
     service_account: str
     """Name of the service account that takes the role."""
     reason: str
-    """Why it needs them; a sentence of the documentation."""
+    """The reason for these permissions, as a sentence for the documentation."""
     namespace: str = KUBE_SYSTEM
     """Namespace of the service account."""
     role: str = ""

@@ -177,7 +177,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     if reservation is None:
         if "reserved" in ladder:
             yield Problem(
-                "reservation", None, "the rung reserved has nothing to use", "`id` or `group_arn` of a reservation",
+                "reservation", None, "the rung reserved needs a reservation", "`id` or `group_arn` of a reservation",
                 "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return
