@@ -56,8 +56,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if CLUSTER.search(item.nodeid):
             item.add_marker(pytest.mark.cluster)
-    if os.environ.get("PYTEST_XDIST_WORKER"):  # in parallel, the longest tests start first, so that the run ends sooner
-        longest = ("tests/engine/", "tests/cluster/")
+    # In parallel, the longest tests start first, so that the run ends sooner. The cluster tests are one group (see
+    # Rooms), and it is the longest.
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        longest = ("tests/cluster/", "tests/engine/")
         items.sort(key=lambda item: next((n for n, part in enumerate(longest) if part in item.path.as_posix()), 9))
 
 

@@ -2,157 +2,34 @@
 
 An argument is declared once, as a field of a TypedDict with a docstring under it. The type hints are enough to find an
 unknown key (and the nearest name), a missing one, a wrong type, and an Output where a plain value is needed. The
-docstrings are read too: the stack's config, Pulumi.yaml and the tables of the documentation are generated from them. A
-docstring ends with the default. A default that is a value is in backticks: Default: `33`.
+docstrings are read too (`shapes.py`): they have the defaults, and the stack's config, Pulumi.yaml and the tables of the
+documentation are generated from them.
 """
 
 import difflib
 import enum
-import functools
-import json
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pulumi
 import typing_extensions
 
-from . import checks, docstrings
-from .checks import Problem
+from . import checks
+from .checks import Keys, Problem
 from .plain_values import KINDS, as_list, fix_of, is_a, is_blank
+from .shapes import Field as Field
+from .shapes import Shape as Shape
+from .shapes import default as default
+from .shapes import shape as shape
 
 A = TypeVar("A")
 UNKNOWN = "unknown key"
 """The text of a problem with a key that is not declared."""
-_DEFAULT = re.compile(r"Default: `([^`]*)`")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One argument.
-
-    `hint`: its type without `NotRequired`; a `Shape` if a shape describes the map. `doc`: its docstring on one line.
-    `default`: the value that the docstring has in backticks, or None.
-    """
-
-    name: str
-    hint: Any
-    required: bool
-    doc: str = ""
-    default: Any = None
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The fields that a map may have: those of a TypedDict, or of several combined."""
-
-    name: str
-    fields: Mapping[str, Field] = field(default_factory=dict)
-    doc: str = ""
-
-    def without(self, *names: str) -> "Shape":
-        """The shape without these fields.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        for name in names:
-            self.fields[name]
-        return replace(self, fields={name: each for name, each in self.fields.items() if name not in names})
-
-    def only(self, *names: str) -> "Shape":
-        """The shape with only these fields, in this order.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        return replace(self, fields={name: self.fields[name] for name in names})
-
-    def defaulting(self, **defaults: Any) -> "Shape":
-        """The shape with these fields optional, and with these defaults.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        changed = {
-            name: replace(
-                self.fields[name],
-                required=False,
-                default=default,
-                doc=f"{self.fields[name].doc.split(' Default:')[0]} Default: `{_text(default)}`.",
-            )
-            for name, default in defaults.items()
-        }
-        return replace(self, fields={**self.fields, **changed})
-
-    def documented(self, **docs: str) -> "Shape":
-        """The shape with other docstrings of some fields.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        changed = {name: replace(self.fields[name], doc=doc, default=_default(doc)) for name, doc in docs.items()}
-        return replace(self, fields={**self.fields, **changed})
-
-    def renamed(self, **names: str) -> "Shape":
-        """The shape with fields renamed: old=new.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        for name in names:
-            self.fields[name]
-        return replace(
-            self,
-            fields={
-                names.get(name, name): replace(each, name=names.get(name, name)) for name, each in self.fields.items()
-            },
-        )
-
-    def plus(self, *others: "Shape | Field") -> "Shape":
-        """The shape with further fields or those of shapes. A later field replaces an earlier one of the same name."""
-        fields = dict(self.fields)
-        for other in others:
-            fields |= other.fields if isinstance(other, Shape) else {other.name: other}
-        return replace(self, fields=fields)
-
-
-@functools.cache
-def shape(declared: Any) -> Shape:
-    """The shape of a TypedDict, with inherited fields first.
-
-    Raises:
-        TypeError: it is not a TypedDict.
-    """
-    if not typing_extensions.is_typeddict(declared):
-        raise TypeError(f"{declared!r} is not a TypedDict")
-    fields: dict[str, Field] = {}
-    # `pulumi.Input` names its Output in quotes.
-    names_there = {"Output": pulumi.Output, "T": Any}
-    for name, hint in typing_extensions.get_type_hints(declared, localns=names_there, include_extras=True).items():
-        optional = typing.get_origin(hint) is typing_extensions.NotRequired
-        doc = " ".join((docstrings.of_field(declared, name) or "").split())
-        fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc, _default(doc))
-    return Shape(declared.__name__, fields, " ".join((docstrings.of_class(declared) or "").split()))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _default(doc: str) -> Any:
-    found = _DEFAULT.search(doc)
-    if found is None:
-        return None
-    try:
-        return json.loads(found[1])
-    except json.JSONDecodeError:
-        listed = re.fullmatch(r"\[(.+)\]", found[1])
-        return [each.strip() for each in listed[1].split(",")] if listed else found[1]
+# Unknown keys of one map for which the nearest declared key is looked up: for thousands it would take seconds.
+_HINTS = 20
+_LONGEST_NAME = 100
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
@@ -194,9 +71,9 @@ def problems(
     if not isinstance(given, Mapping):
         yield Problem(path or expected.name, given, "not a map", _map_of(fields), "write it as a map")
         return
-    for name in given:
-        if name not in fields:
-            yield _unknown(fields, path, str(name))
+    unknown = [name for name in given if name not in fields]
+    for index, name in enumerate(unknown):
+        yield _unknown(fields, path, name, index < _HINTS)
     for name, each in fields.items():
         here = f"{path}.{name}" if path else name
         if given.get(name) is None:
@@ -208,13 +85,20 @@ def problems(
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
 
-def _unknown(fields: Iterable[str], path: str, name: str) -> Problem:
-    known = {_snake(each): each for each in fields}
-    near = difflib.get_close_matches(_snake(name), known, n=1, cutoff=0.6)
+def _unknown(fields: Iterable[str], path: str, key: Any, hint: bool) -> Problem:
+    name = key if isinstance(key, str) else checks.shown(key)
+    near = nearest(_snake(name), {_snake(each): each for each in fields}) if hint else ""
     return Problem(
-        f"{path}.{name}" if path else name, "…", UNKNOWN, _named(known.values()),
-        f"write {_named([known[near[0]]])}" if near else "remove it, or correct its name",
+        f"{path}.{name}" if path else name, "…", UNKNOWN, _named(fields),
+        f"write {_named([near])}" if near else "remove it, or correct its name", name,
     )  # fmt: skip
+
+
+def nearest(name: str, known: Mapping[str, str]) -> str:
+    """The value of the known key that is most similar to a misspelled name; empty if none is. A very long name is no
+    misspelled one, and its comparison would take long."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) if len(name) <= _LONGEST_NAME else []
+    return known[near[0]] if near else ""
 
 
 def _map_of(fields: Iterable[str]) -> str:
@@ -256,7 +140,8 @@ def _value_problems(
             if isinstance(key, str):
                 yield from _value_problems(f"{path}.{key}", parts[1] if parts else Any, each, outputs, spelling)
             else:
-                yield Problem(f"{path}.{key!r}", key, "the key is not text", "keys that are text", "write it as text")
+                named = f"{path}.{checks.shown(key)}"
+                yield Problem(named, key, "the key is not text", "keys that are text", "write it as text")
     elif origin in (list, Sequence) or (inner is Any and isinstance(value, (list, tuple))):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
             fix = f"write {as_list(value)}" if isinstance(value, str) else "write it as a list"
@@ -324,11 +209,6 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
     return None, ""
 
 
-def default(declared: Any, name: str) -> Any:
-    """The declared default of a field."""
-    return shape(declared).fields[name].default
-
-
 def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared, defaults: bool = True) -> Any:
     """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared,
     whole numbers as integers, and the declared default of each field that is omitted. A field without a declared
@@ -370,13 +250,15 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool
     return int(value) if inner is not float and isinstance(value, float) and value.is_integer() else value
 
 
-def names(*declared: Any) -> frozenset[str]:
-    """The names of all fields of these TypedDicts and shapes, including nested ones."""
-    found: set[str] = set()
+def names(*declared: Any) -> dict[str, Keys]:
+    """The names of all fields of these TypedDicts and shapes, including nested ones, and whose keys each contains."""
+    found: dict[str, Keys] = {}
     for each in declared:
         expected = each if isinstance(each, Shape) else shape(each)
-        for name, inside in expected.fields.items():
-            found.add(name)
-            further, _ = part(inside.hint)
-            found |= names(further) if further else set()
-    return frozenset(found)
+        for name, one in expected.fields.items():
+            inside, held = part(one.hint)
+            keys = Keys.DECLARED if held != "map" else Keys.NAMES if inside else Keys.FREE
+            for known, these in {name: keys, **(names(inside) if inside else {})}.items():
+                # Fields of one name may differ: a list here, a map there.
+                found[known] = these if these is not Keys.DECLARED else found.get(known, these)
+    return found

@@ -5,9 +5,10 @@ error, which Pulumi prints without a traceback.
 """
 
 import contextlib
+import enum
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +16,27 @@ import pulumi
 
 _SHOWN = 200
 """Characters of a wrong value that a message shows."""
+_LONGEST = 2000
+"""Characters of a path or a sentence that a message shows."""
 
-# Name of a field in Python → the caller's spelling.
+
+class Keys(enum.Enum):
+    """Whose keys a field contains, if its value is a map."""
+
+    DECLARED = "declared"
+    """Declared fields only."""
+    NAMES = "names"
+    """Names that the caller chooses, each with a map of declared fields: node pools by name."""
+    FREE = "free"
+    """The caller's own, at every depth: labels."""
+
+
+# Name of a field in Python → the caller's spelling; each field in both spellings → whose keys it contains.
 _spellings: dict[str, str] = {}
+_keys: dict[str, Keys] = {}
 
 
-def spell(names: Iterable[str], spelling: Callable[[str], str]) -> None:
+def spell(names: Mapping[str, Keys], spelling: Callable[[str], str]) -> None:
     """Sets how later errors spell these field names. Without a call, errors have the names in Python.
 
     Args:
@@ -28,19 +44,37 @@ def spell(names: Iterable[str], spelling: Callable[[str], str]) -> None:
         spelling: from snake_case to the caller's spelling, such as `to_camel` for a stack's file.
     """
     _spellings.clear()
-    _spellings.update({name: spelling(name) for name in names})
+    _keys.clear()
+    for name, keys in names.items():
+        _spellings[name] = spelling(name)
+        _keys[name] = _keys[spelling(name)] = keys
 
 
 def _spelled_path(path: str) -> str:
-    return re.sub(r"[^.:\[\]]+", lambda part: _spellings.get(part[0], part[0]), path)
+    """The path with its declared names in the caller's spelling. Keys that the caller chose stay as they are, even if
+    one is named like a field."""
+    spelled, keys = [], Keys.DECLARED
+    for part in re.split(r"([.:\[\]]+)", path):
+        if keys is Keys.DECLARED:
+            spelled.append(_spellings.get(part, part))
+            keys = _keys.get(part, keys)
+        else:
+            spelled.append(part)
+            # After a separator comes the name that the caller chose.
+            keys = Keys.DECLARED if keys is Keys.NAMES and not re.match(r"[.:\[\]]", part) else keys
+    return "".join(spelled)
 
 
 def spelled_text(text: str) -> str:
-    """A text with the names of fields in the caller's spelling. Names of fields are in backticks, alone or in a
-    snippet; values never are."""
-    return re.sub(
-        r"`[^`]*`", lambda code: re.sub(r"[a-z0-9_]+", lambda name: _spellings.get(name[0], name[0]), code[0]), text
-    )
+    """A text with the names of fields in the caller's spelling. Names of fields are in backticks: alone, or before the
+    colons of a snippet; values never are."""
+
+    def spelled(code: re.Match[str]) -> str:
+        if re.fullmatch(r"[\w.]+", code[1]):
+            return f"`{_spelled_path(code[1])}`"
+        return f"`{re.sub(r'[^ `{}:]+(?=:)', lambda key: _spelled_path(key[0]), code[1])}`"
+
+    return re.sub(r"`([^`]*)`", spelled, text)
 
 
 @dataclass(frozen=True)
@@ -56,17 +90,30 @@ class Problem:
     wrong: str
     allowed: str
     fix: str
+    unknown: str = ""
+    """The key that the path ends with, if it is not declared: it is never respelled."""
 
     def under(self, prefix: str) -> "Problem":
         """The same problem with `prefix` before its path, for example `nodePools.gpu` + `max`."""
         return replace(self, path=f"{prefix}.{self.path}" if self.path else prefix)
 
     def __str__(self) -> str:
-        value = repr(self.value)
-        shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}… ({len(value)} characters)"
-        path = _on_one_line(_spelled_path(self.path))
+        declared = self.path.removesuffix(self.unknown)
+        path = _on_one_line(_spelled_path(declared) + self.path[len(declared) :])
         wrong, allowed, fix = (_on_one_line(spelled_text(each)) for each in (self.wrong, self.allowed, self.fix))
-        return f"{path} = {shown}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
+        return f"{path} = {shown(self.value)}: {wrong}\n    allowed: {allowed}\n    fix: {fix}"
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: shortened, and by its type if it cannot be shown."""
+    try:
+        return _shortened(repr(value), _SHOWN)
+    except Exception:  # a class of the caller's may have any repr
+        return f"a {type(value).__name__}"
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def spelled(warning: str) -> str:
@@ -76,8 +123,9 @@ def spelled(warning: str) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """The text with line breaks and control characters escaped: names from the user's file may contain them."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    """The text, shortened and with line breaks and control characters escaped: names from the user's file may be long
+    and contain any."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in _shortened(text, _LONGEST))
 
 
 def refuse(problems: Iterable[Problem], subject: str, consequence: str = "") -> None:
@@ -145,11 +193,16 @@ def public(network: str) -> bool:
     return not any(ipaddress.IPv4Network(network).subnet_of(other) for other in _NOT_PUBLIC)
 
 
+def repeated(values: Iterable[Hashable]) -> set[int]:
+    """The index of each value that is earlier in the list as well."""
+    first: dict[Hashable, int] = {}
+    return {index for index, value in enumerate(values) if first.setdefault(value, index) != index}
+
+
 def listed(path: str, values: list[str], most: int) -> Iterator[Problem]:
     """`values` has at most `most` items, each once."""
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            yield Problem(f"{path}[{index}]", value, "named twice", "each once", "remove one of them")
+    for index in sorted(repeated(values)):
+        yield Problem(f"{path}[{index}]", values[index], "named twice", "each once", "remove one of them")
     if len(values) > most:
         yield Problem(
             path, f"{len(values)} values", "more than the cloud accepts", f"up to {most}", "merge adjacent networks"
@@ -158,18 +211,26 @@ def listed(path: str, values: list[str], most: int) -> Iterator[Problem]:
 
 def disjoint(networks: Mapping[str, str]) -> Iterator[Problem]:
     """No two of the networks (path → CIDR) overlap. Invalid CIDRs are skipped: `cidr` reports them."""
-    seen: dict[str, ipaddress.IPv4Network] = {}
-    for path, value in networks.items():
-        try:
-            network = ipaddress.IPv4Network(value)
-        except ValueError:
-            continue
-        for other, earlier in seen.items():
-            if network.overlaps(earlier):
-                yield Problem(
-                    path, value, f"overlaps {other} = {earlier}", "networks that share no address", "change one of them"
-                )
-        seen[path] = network
+    valid: list[tuple[ipaddress.IPv4Network, int, str]] = []
+    for index, (path, value) in enumerate(networks.items()):
+        with contextlib.suppress(ValueError):
+            valid.append((ipaddress.IPv4Network(value), index, path))
+    # Of two networks that overlap, one contains the other: sorted, it comes first and is still open at its address.
+    found, around = [], []
+    for each in sorted(valid):
+        while around and around[-1][0].broadcast_address < each[0].network_address:
+            around.pop()
+        if around:
+            found.append(sorted((around[-1], each), key=lambda one: one[1]))
+        around.append(each)
+    for (earlier, _, other), (_network, _, path) in sorted(found, key=lambda pair: pair[1][1]):
+        yield Problem(
+            path,
+            networks[path],
+            f"overlaps {other} = {earlier}",
+            "networks that share no address",
+            "change one of them",
+        )
 
 
 # Kubernetes: optional DNS prefix, then a name of up to 63 characters (apimachinery's qualified names).

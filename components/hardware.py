@@ -260,8 +260,9 @@ def nearest(cloud: str, name: str, count: int = 3) -> list[str]:
     return difflib.get_close_matches(name.lower(), offered, n=count, cutoff=0.5)
 
 
-def unknown(cloud: str, name: str, path: str) -> Problem:
-    """The problem of a name that the cloud does not have: a type of another cloud, or a misspelled one."""
+def unknown(cloud: str, name: str, path: str, hint: bool = True) -> Problem:
+    """The problem of a name that the cloud does not have: a type of another cloud, or a misspelled one. `hint`: whether
+    similar names are looked up."""
     ours = CLOUDS[cloud].machines_of
     for other in CLOUDS.values():
         if find(other.name, name):
@@ -269,8 +270,8 @@ def unknown(cloud: str, name: str, path: str) -> Problem:
                 path, name, f"unknown machine type: it is a type of {other.machines_of}", f"types of {ours}",
                 "write one of them",
             )  # fmt: skip
-    near = nearest(cloud, name)
-    allowed = f"such as {', '.join(near)}" if near else f"types of {ours}; none is similar to it"
+    near = nearest(cloud, name) if hint else []
+    allowed = f"such as {', '.join(near)}" if near else f"types of {ours}{'; none is similar to it' if hint else ''}"
     return Problem(path, name, "unknown machine type", allowed, "correct the name")
 
 

@@ -12,6 +12,8 @@ from .pools import CPU_DISK_GIB, GPU_PRESENT_LABEL, MAX_NODES, RUNG_SUFFIXES, ma
 from .taints import EFFECTS, GPU_KEY
 
 _OWN_DOMAIN = "gpuyard.dev/"
+# Unknown machine types for which similar ones are looked up; to look them up for thousands would take seconds.
+_HINTS = 20
 _DISK_RANGE_GIB = (30, 16384)
 # The name of a pool is part of names on both clouds, of labels and of names in Kubernetes.
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
@@ -29,13 +31,14 @@ def problems(cloud: str, name: str, spec: NodePoolSpec, zones: list[str]) -> Ite
     yield from _capacity(cloud, spec["capacity"])
     yield from _interconnect(cloud, spec, zones, found)
     own = spec.get("zones", [])
+    again, known = checks.repeated(own), ", ".join(zones)
     for index, zone in enumerate(own):
         if zone not in zones:
             yield Problem(
-                f"zones[{index}]", zone, "not a zone of the network", ", ".join(zones),
+                f"zones[{index}]", zone, "not a zone of the network", known,
                 "choose one of the network's zones, or add it to the network",
             )  # fmt: skip
-        elif zone in own[:index]:
+        elif index in again:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
     low, high = _DISK_RANGE_GIB
     disk = spec.get("disk_gib", CPU_DISK_GIB)
@@ -140,13 +143,16 @@ def _machines(cloud: str, spec: NodePoolSpec, found: list[hardware.MachineType])
             "one name or more" if CLOUDS[cloud].several_machine_types else "one name", "name one machine type",
         )  # fmt: skip
     known = {machine.name: machine for machine in found}
+    unknown = 0
+    again = checks.repeated(names)
     for index, name in enumerate(names):
         path = f"machine_types[{index}]"
         machine = known.get(name)
         if machine is None:
-            yield hardware.unknown(cloud, name, path)
+            unknown += 1
+            yield hardware.unknown(cloud, name, path, unknown <= _HINTS)
             continue
-        if name in names[:index]:
+        if index in again:
             yield Problem(path, name, "named twice", "each type once", "remove one of them")
         if not machine.offered and not spec["accept_withdrawn"]:
             later = ", ".join(hardware.successors(machine))
@@ -182,7 +188,11 @@ def _shape(found: list[hardware.MachineType], interconnect: bool) -> Iterator[Pr
             "make a pool for each shape",
         )  # fmt: skip
         return
-    least = [each for each in found if all(_holds(other, each) for other in found)]
+    vcpu, memory = (
+        min((each.vcpu for each in found), default=0),
+        min((each.memory_mib for each in found), default=0),
+    )
+    least = [each for each in found if (each.vcpu, each.memory_mib) == (vcpu, memory)]
     if found and found[0] not in least:
         sizes = ", ".join(f"{each.name} has {each.vcpu} vCPUs and {each.memory_mib // 1024} GiB" for each in found)
         yield Problem(
@@ -191,10 +201,6 @@ def _shape(found: list[hardware.MachineType], interconnect: bool) -> Iterator[Pr
             "the first would stay pending", "types of the same vCPUs and memory, or the smallest first",
             f"write {least[0].name} first" if least else "make a pool for each size",
         )  # fmt: skip
-
-
-def _holds(machine: hardware.MachineType, other: hardware.MachineType) -> bool:
-    return machine.vcpu >= other.vcpu and machine.memory_mib >= other.memory_mib
 
 
 def warnings(cloud: str, spec: NodePoolSpec) -> Iterator[str]:

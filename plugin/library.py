@@ -8,6 +8,7 @@ import pulumi
 
 import components
 from components import arguments
+from components.checks import Keys
 
 NAME = "gpuyard"
 """Name of the package: the first part of every type token."""
@@ -39,6 +40,6 @@ def _is_component(value: object) -> bool:
     )
 
 
-def field_names() -> frozenset[str]:
-    """Names of all arguments of all offered components, in Python's spelling."""
+def field_names() -> dict[str, Keys]:
+    """Names of all arguments of all offered components, in Python's spelling, and whose keys each contains."""
     return arguments.names(*(each.__init__.__annotations__["args"] for each in offered()))

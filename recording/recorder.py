@@ -16,6 +16,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pulumi
@@ -23,8 +24,9 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.provider.server import ProviderServicer, _create_provider_resource
 from pulumi.resource import DependencyResource
 from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime import resource as registration
 from pulumi.runtime.config import set_all_config
-from pulumi.runtime.proto import provider_pb2, resource_pb2
+from pulumi.runtime.proto import provider_pb2, resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack, wait_for_rpcs
 
 from sandbox.plugins import values
@@ -37,6 +39,9 @@ from .recording import STACK, Invoke, Recording, Resource
 
 Outputs = Mapping[str, Any]
 """Token → outputs (or what an invoke returns), as a dict or as a function of the inputs."""
+
+# The lines of the program that register a resource: nothing here reads them, and they cost a fifth of a recording.
+registration._get_stack_trace = source_pb2.StackTrace
 
 _SCHEMAS = {package: Schema(package) for package in ("aws", "gcp", "kubernetes", "eks")}
 
@@ -81,13 +86,25 @@ def _finish(work: Coroutine[Any, Any, Any]) -> Any:
     """asyncio.run without its messages: after a failure, every output that waited for it would print a traceback."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
+    loop.set_default_executor(_AtOnce())
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(work)
     finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Answers each call of the engine's protocol in the caller's thread: nothing here waits, and threads cost more."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
 
 
 def _configure(monitor: RecordingMonitor, project: str, stack: str, preview: bool) -> None:
@@ -289,7 +306,8 @@ class RecordingMonitor(mocks.MockMonitor):
                 response.propertyDependencies[key].urns.extend(urn for urn in urns if urn)
             return response
 
-        return contextvars.copy_context().run(_finish, construct())
+        with ThreadPoolExecutor(1) as apart:  # one thread has one running loop
+            return apart.submit(contextvars.copy_context().run, _finish, construct()).result()
 
 
 _OPTIONS = {

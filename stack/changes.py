@@ -91,7 +91,7 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
 
 
 def _fixed(facts: Mapping[str, Any], now: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[Problem]:
-    """Changes of fields that cannot change. `facts`: the existing value of each, by the path of the field."""
+    """Changes of immutable fields. `facts`: the existing value of each, by the path of the field."""
     for path, exists in facts.items():
         given = _at(now, path)
         if given != exists:

@@ -1,6 +1,7 @@
 """The environment that a stack describes. Only this module reads `pulumi.Config`; it checks everything before anything
 is created."""
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,7 @@ def load() -> Environment:
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
     cloud = raw.get("cloud", AWS)
-    # The SDK passes the whole config in one JSON object; pulumi.Config returns only keys that one asks for.
+    # The SDK passes the whole config in one JSON object; pulumi.Config returns only single keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
     return parse(
@@ -165,7 +166,7 @@ def _typed(text: str, is_text: bool = False) -> Any:
     try:
         value = json.loads(text)
         return text if is_text and not isinstance(value, (list, dict)) else value
-    except (ValueError, RecursionError):  # not JSON, or nothing that a config can mean
+    except (ValueError, RecursionError):  # not JSON, or not a valid value of a config
         return text
 
 
@@ -184,24 +185,25 @@ def _of_another_cloud(problem: Problem, cloud: str) -> Problem:
     for other in CLOUDS:
         if other == cloud:
             continue
-        place, there = _at(on.shape(other), above)
-        name = next((name for name in there.fields if to_camel(name) == key), None)
-        if name:
+        place, there = _at(other, tuple(above))
+        if name := there.get(key):
             hint = on.instead(cloud).get(".".join([*place, name]))
             fix = f"remove it (here: {hint})" if hint else "remove it"
             return replace(problem, wrong=f"a key of environments on {other} only", fix=fix)
     return problem
 
 
-def _at(shape: Shape, path: list[str]) -> tuple[list[str], Shape]:
-    """(the names of the fields on the path, the shape at its end)."""
+@functools.lru_cache(maxsize=100)
+def _at(cloud: str, path: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """(the names of the fields on the path, the fields at its end: key in the file → name)."""
     names: list[str] = []
+    shape = on.shape(cloud)
     for part in path:
         inside = next((each for name, each in shape.fields.items() if part.split("[")[0] == to_camel(name)), None)
         if inside:  # otherwise a key that the user chose
             names.append(inside.name)
             shape = arguments.part(inside.hint)[0] or Shape("")
-    return names, shape
+    return names, {to_camel(name): name for name in shape.fields}
 
 
 def _withdrawn(cloud: str, spec: Mapping[str, Any]) -> Iterator[str]:

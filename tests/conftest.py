@@ -13,4 +13,4 @@ from components import checks
 def spelling_of_python() -> Iterator[None]:
     """Errors name fields as Python does. A stack's config and the plugin set another spelling for the whole process."""
     yield
-    checks.spell([], str)
+    checks.spell({}, str)

@@ -117,7 +117,7 @@ class Permissions:
     service_account: str
     """Name of the service account that takes the role."""
     reason: str
-    """Why it needs them; a sentence of the documentation."""
+    """The reason for these permissions, as a sentence for the documentation."""
     namespace: str = KUBE_SYSTEM
     """Namespace of the service account."""
     role: str = ""
@@ -179,6 +179,7 @@ class Addon:
 
     def arguments(self, facts: ClusterFacts) -> dict[str, Any]:
         """All arguments of the component."""
+        facts = arguments.cleaned(ClusterFacts, facts)
         given = {**self.args(facts)}
         if self.kind == MANAGED:
             given |= {
@@ -283,7 +284,7 @@ ADDONS: tuple[Addon, ...] = (
         Monitoring,
         lambda facts: {
             "autoscaler": has(facts, "cluster-autoscaler"),
-            "storage_class": facts.get("storage_class"),
+            "storage_class": facts["storage_class"],
         },
         versions.KUBE_PROMETHEUS_STACK,
         toggle="monitoring",

@@ -47,8 +47,9 @@ def count(wanted: list[str]) -> int:
 
 def problems(wanted: list[str], nat: str) -> Iterator[Problem]:
     """What is wrong with `interface_endpoints`."""
+    again = checks.repeated(wanted)
     for index, name in enumerate(wanted):
-        if name in wanted[:index]:
+        if index in again:
             yield Problem(f"interface_endpoints[{index}]", name, "named twice", "each service once", "remove one")
         yield from checks.one_of(f"interface_endpoints[{index}]", name, SERVICES)
     missing = [name for name in NEEDED_WITHOUT_NAT if name not in wanted]

@@ -78,6 +78,7 @@ def _common(args: AwsNetworkArgs) -> Iterator[Problem]:
 
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
     """What is wrong with the names of the zones."""
+    again = checks.repeated(zones)
     for index, zone in enumerate(zones):
         if not zone.startswith(region) or zone[len(region) :] not in list(addresses.ZONE_LETTERS):
             yield Problem(
@@ -85,7 +86,7 @@ def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
                 f"{region}a to {region}{addresses.ZONE_LETTERS[-1]}, those that your account has",
                 f"see `aws ec2 describe-availability-zones --region {region}`",
             )  # fmt: skip
-        elif zone in zones[:index]:
+        elif index in again:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
     if len(set(zones)) < 2:
         yield Problem(

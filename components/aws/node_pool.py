@@ -15,10 +15,9 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import addresses, groups, regions, tags
+from . import addresses, groups, pool_checks, regions, tags
 from .groups import Group
 from .launch_template import Place, launch_template
-from .pool_checks import problems
 from .pool_spec import EksNodePoolSpec, EksPool, resolve
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template"
@@ -115,7 +114,7 @@ class EksNodePool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         subject = f"EksNodePool {name}"
-        args = arguments.checked(subject, EksNodePoolArgs, args, lambda given: argument_problems(name, given))
+        args = arguments.checked(subject, EksNodePoolArgs, args, lambda given: problems(name, given))
         checks.refuse(child_names.problems("EksNodePool", name, opts, _children(name, args)), subject)
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
@@ -291,7 +290,7 @@ def _children(name: str, args: EksNodePoolArgs) -> dict[str, str]:
     return {each: "pool" for group in planned for each in (group.name, group.former_name) if each}
 
 
-def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
+def problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, checked without calling AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
     yield from regions.subnet_problems(args)
@@ -302,7 +301,7 @@ def argument_problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
         )  # fmt: skip
     if version:
         yield from checks.minor_version("kubernetes_version", version)
-    found = problems(name, args["pool"], zones, version, len(args.get("tags", {})))
+    found = pool_checks.problems(name, args["pool"], zones, version, len(args.get("tags", {})))
     yield from (problem.under("pool") for problem in found)
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     # Another input is an output of the cluster.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pulumi
 import pulumi_aws as aws
 
-from .. import naming
+from .. import checks, naming
 from ..checks import Problem
 from . import roles
 
@@ -22,6 +22,7 @@ def problems(arns: list[str], existing: str = "") -> Iterator[Problem]:
             "node_policy_arns", arns, f"nothing is attached to an existing role ({existing})", "one of the two",
             "attach them to that role, and remove `node_policy_arns`",
         )  # fmt: skip
+    again = checks.repeated(arns)
     for index, arn in enumerate(arns):
         path = f"node_policy_arns[{index}]"
         if not _POLICY.fullmatch(arn):
@@ -29,7 +30,7 @@ def problems(arns: list[str], existing: str = "") -> Iterator[Problem]:
                 path, arn, "not the ARN of an IAM policy",
                 "arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME", "see `aws iam list-policies`",
             )  # fmt: skip
-        elif arn in arns[:index] or roles.name_of(arn) in roles.NEEDS["nodes"].policies:
+        elif index in again or roles.name_of(arn) in roles.NEEDS["nodes"].policies:
             yield Problem(path, arn, "all nodes already have it", "each policy once", "remove it")
     if len(arns) > _MOST_POLICIES:
         yield Problem(

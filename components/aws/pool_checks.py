@@ -103,6 +103,7 @@ def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
     groups = spec.get("security_group_ids", [])
     # An interface takes five: the cluster's own group is one, that of EFA another (VPC quotas).
     most = _GROUPS_PER_INTERFACE - 1 - bool(spec["interconnect"])
+    again = checks.repeated(groups)
     for index, group in enumerate(groups):
         path = f"security_group_ids[{index}]"
         if not re.fullmatch(r"sg-[0-9a-f]{8}([0-9a-f]{9})?", group):
@@ -110,7 +111,7 @@ def _security_groups(spec: EksNodePoolSpec) -> Iterator[Problem]:
                 path, group, "not a valid id of a security group", "sg- and 17 hexadecimal digits",
                 "see `aws ec2 describe-security-groups`",
             )  # fmt: skip
-        elif group in groups[:index]:
+        elif index in again:
             yield Problem(path, group, "named twice", "each group once", "remove one of them")
     if len(groups) > most:
         yield Problem(
@@ -176,7 +177,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
     if reservation is None:
         if "reserved" in ladder:
             yield Problem(
-                "reservation", None, "the rung reserved has nothing to use", "`id` or `group_arn` of a reservation",
+                "reservation", None, "the rung reserved needs a reservation", "`id` or `group_arn` of a reservation",
                 "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return

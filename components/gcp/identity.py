@@ -79,10 +79,11 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
 def _roles(path: str, roles: list[str]) -> Iterator[Problem]:
     """Grants are named after the last part of their roles, so each of these is there once."""
     first: dict[str, str] = {}
+    again = checks.repeated(roles)
     for index, role in enumerate(roles):
         yield from _role(f"{path}[{index}]", role)
         other = first.setdefault(short(role), role)
-        if role in roles[:index]:
+        if index in again:
             yield Problem(f"{path}[{index}]", role, "named twice", "each role once", "remove one of them")
         elif other != role:
             yield Problem(

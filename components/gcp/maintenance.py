@@ -98,9 +98,10 @@ def problems(args: Maintenance) -> Iterator[Problem]:
 
 
 def _day_problems(days: list[str]) -> Iterator[Problem]:
+    again = checks.repeated(days)
     for index, day in enumerate(days):
         yield from checks.one_of(f"days[{index}]", day, DAYS)
-        if day in days[:index]:
+        if index in again:
             yield Problem(f"days[{index}]", day, "named twice", "each day once", "remove one of them")
     if not days:
         yield Problem("days", [], "no maintenance day: GKE could never apply a patch", ", ".join(DAYS), "name a day")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .. import checks
 from ..checks import Problem
 
 _STANDARD = {
@@ -157,13 +158,14 @@ def problems(zones: list[str], region: str) -> Iterator[Problem]:
 
 def zone_problems(zones: list[str], region: str) -> Iterator[Problem]:
     """What is wrong with the names of the zones."""
+    again = checks.repeated(zones)
     for index, zone in enumerate(zones):
         if not re.fullmatch(rf"{re.escape(region)}-(ai\d+)?[a-z]", zone):
             yield Problem(
                 f"zones[{index}]", zone, f"not a zone of {region}", f"{region}-a, {region}-b, …",
                 f"see `gcloud compute zones list --filter=region:{region}`",
             )  # fmt: skip
-        elif zone in zones[:index]:
+        elif index in again:
             yield Problem(f"zones[{index}]", zone, "named twice", "each zone once", "remove one of them")
         elif (known := ZONES.get(region)) and zone not in known and not is_ai(zone):
             yield Problem(

@@ -7,7 +7,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from .. import arguments, child_names
+from .. import arguments, checks, child_names
 from ..checks import Problem
 
 REQUIRED = (
@@ -43,13 +43,14 @@ class GcpServicesArgs(TypedDict):
 
 def problems(args: GcpServicesArgs) -> Iterator[Problem]:
     """What is wrong with the names of the APIs."""
+    again = checks.repeated(args["services"])
     for index, service in enumerate(args["services"]):
         if not _NAME.fullmatch(service):
             name = f"{service.split('.')[0]}.googleapis.com"
             yield Problem(
                 f"services[{index}]", service, "not a valid name of a Google API", name, "see `gcloud services list`"
             )
-        elif service in args["services"][:index]:
+        elif index in again:
             yield Problem(f"services[{index}]", service, "named twice", "each API once", "remove one of them")
 
 

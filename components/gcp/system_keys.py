@@ -64,17 +64,17 @@ def _own(found: Sequence[tuple[str, str]], gkes: frozenset[str]) -> Iterator[Pro
 
 def _collisions(taints: Sequence[Taint]) -> Iterator[Problem]:
     gpu = gpu_taint(hardware.GCP)
+    first: dict[tuple[str, str], int] = {}
     for index, taint in enumerate(taints):
-        same = [other for other in taints[:index] if _identity(other) == _identity(taint)]
-        if same:
+        if (other := first.setdefault(_identity(taint), index)) != index:
             yield Problem(
-                f"taints[{index}]", taint["key"], f"the same key and effect as taints[{taints.index(same[0])}]",
+                f"taints[{index}]", taint["key"], f"the same key and effect as taints[{other}]",
                 "each pair once", "remove one of them",
             )  # fmt: skip
         for field, meant in (("value", gpu.get("value", "")), ("effect", gpu["effect"])):
-            if taint["key"] == GPU_KEY and (other := taint.get(field, "")) != meant:
+            if taint["key"] == GPU_KEY and (given := taint.get(field, "")) != meant:
                 yield Problem(
-                    f"taints[{index}].{field}", other,
+                    f"taints[{index}].{field}", given,
                     f"conflicts with {GPU_KEY}={gpu.get('value')}:{gpu['effect']}, which GKE sets automatically", meant,
                     "remove the taint: GKE sets it",
                 )  # fmt: skip

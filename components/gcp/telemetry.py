@@ -60,7 +60,9 @@ def _component_problems(field: str, wanted: list[str], known: tuple[str, ...]) -
             yield from checks.one_of(path, component, known)
     if wanted and not unknown and known[0] not in wanted:
         # gcloud: "--logging" and "--monitoring" accept nothing without SYSTEM.
-        yield Problem(field, wanted, f"GKE takes nothing without {known[0]}", ", ".join(known), f"add {known[0]}")
+        yield Problem(
+            field, wanted, f"GKE accepts no other component without {known[0]}", ", ".join(known), f"add {known[0]}"
+        )
 
 
 def logging(log_types: list[str]) -> gcp.container.ClusterLoggingConfigArgs:

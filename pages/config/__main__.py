@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pages.config", description="Pulumi.yaml's keys, docs/pools.md, docs/upgrades.md"
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
     return files.update(FILES, check=parser.parse_args(arguments).check, fix=FIX)
 
 

@@ -16,6 +16,7 @@ pods as the VPC CNI has addresses for.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,9 @@ from sandbox.aws import node_shape, session
 from sandbox.cluster.cloud import Group, Machine, NodeShape
 
 _POOL = "gpuyard.dev/pool"
+_KEPT = 3.0
+"""Seconds for which `groups` keeps the answers of DescribeNodegroup, one call for each group. The real Cluster
+Autoscaler keeps them longer. A machine that joins has today's."""
 
 
 class Fleet:
@@ -33,21 +37,27 @@ class Fleet:
         self.cluster = cluster
         self._types: dict[str, dict[str, Any]] = {}
         self._versions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._nodegroups: dict[str, dict[str, Any]] = {}
+        self._asked = float("-inf")
         self._seen: set[str] = set()
         self._pods: dict[str, int] = {}
 
     def groups(self) -> list[Group]:
         found = []
+        if time.monotonic() - self._asked > _KEPT:
+            self._nodegroups, self._asked = {}, time.monotonic()
         for asg in self._autoscaling_groups():
-            tags = {tag["Key"]: tag["Value"] for tag in asg["Tags"]}
-            nodegroup = self._nodegroup(tags)
+            name, tags = asg["AutoScalingGroupName"], {tag["Key"]: tag["Value"] for tag in asg["Tags"]}
+            if name not in self._nodegroups:
+                self._nodegroups[name] = self._nodegroup(tags)
+            nodegroup = self._nodegroups[name]
             if asg["Instances"]:
-                self._seen.add(asg["AutoScalingGroupName"])
+                self._seen.add(name)
             discovery = {"k8s.io/cluster-autoscaler/enabled", f"k8s.io/cluster-autoscaler/{self.cluster}"}
             found.append(
                 Group(
-                    id=asg["AutoScalingGroupName"],
-                    pool=_pool(nodegroup, tags, asg["AutoScalingGroupName"]),
+                    id=name,
+                    pool=_pool(nodegroup, tags, name),
                     min=asg["MinSize"],
                     max=asg["MaxSize"],
                     desired=asg["DesiredCapacity"],

@@ -53,7 +53,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.machineTypes",
         ["as many interfaces"],
     ),
-    ("dev", {f"{GPU}/capacity": ["reserved"]}, f"{GPUS}.reservation", ["has nothing to use", "cr-"]),
+    ("dev", {f"{GPU}/capacity": ["reserved"]}, f"{GPUS}.reservation", ["needs a reservation", "cr-"]),
     (
         "dev",
         {f"{GPU}/reservation": BLOCK, f"{GPU}/machineTypes": ["p5.48xlarge"], f"{GPU}/zones": ["us-east-1a"]},

@@ -85,10 +85,20 @@ class Project:
     def write(self, stack: str, config: dict[str, Any]) -> None:
         (self.root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
 
-    def state(self, stack: str) -> list[dict[str, Any]]:
-        """The resources of the stack in the engine's state, from the file backend."""
-        path = self.home / "state" / ".pulumi" / "stacks" / "gpuyard" / f"{stack}.json"
-        return json.loads(path.read_text())["checkpoint"]["latest"]["resources"]
+    def state(self, stack: str, program: str = "gpuyard") -> list[dict[str, Any]]:
+        """The resources of the stack in the engine's state, from the file backend. `program`: its project's name."""
+        path = self.home / "state" / ".pulumi" / "stacks" / program / f"{stack}.json"
+        return json.loads(path.read_text())["checkpoint"]["latest"].get("resources", [])
+
+    def start_clouds(self, stack: str) -> None:
+        """Makes the stack and starts its clouds, as every command does that runs the engine, but runs no program."""
+        opened = (
+            "from sandbox import environment, session, stacks\n"
+            "environment.isolate()\n"
+            f"with session.opened(stacks.Stack({stack!r}), 'test'):\n"
+            "    pass\n"
+        )
+        subprocess.run([sys.executable, "-c", opened], cwd=self.root, env=self.environment, check=True)
 
     def ports(self, stack: str) -> list[int]:
         """The ports on which the stack's sandbox listens."""
@@ -123,6 +133,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     copy = Project(root)
     yield copy
-    copy.run("down", "--force", code=None)
+    if copy.home.exists():
+        copy.run("down", "--force", code=None)
     for pid in copy.processes():
         os.kill(pid, 9)

@@ -43,7 +43,7 @@ class Program:
         shutil.copytree(ROOT / self.path, self.folder, ignore=COPIED)
         self.install()
         if not self.project.home.exists():
-            self.project.run("preview", "--stack", "dev")
+            self.project.start_clouds("dev")
         self.pulumi("stack", "init", "dev")
 
     def install(self) -> None:
@@ -88,8 +88,7 @@ class Program:
 
     def state(self) -> list[dict[str, Any]]:
         """The resources that the engine keeps."""
-        deployment = json.loads(self.run("pulumi", "stack", "export")[0])["deployment"]
-        return deployment.get("resources", [])
+        return self.project.state("dev", yaml.safe_load((self.folder / "Pulumi.yaml").read_text())["name"])
 
     def types(self) -> list[str]:
         """Type of each resource that the engine keeps."""

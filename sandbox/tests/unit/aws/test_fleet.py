@@ -221,3 +221,17 @@ def test_the_autoscalers_priorities_match_the_groups_that_eks_creates(group_of: 
 def test_the_fleet_never_scales_on_its_own(fleet: Fleet) -> None:
     assert fleet.may_act() is False
     assert fleet.groups() == [] and fleet.machines() == []
+
+
+def test_each_group_is_described_once_in_a_few_seconds(
+    fleet: Fleet, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller asks for the groups about once a second, and an environment has a dozen or more."""
+    clock, asked = [0.0], []
+    monkeypatch.setattr("sandbox.aws.fleet.time.monotonic", lambda: clock[0])
+    describe = Fleet._nodegroup
+    monkeypatch.setattr(Fleet, "_nodegroup", lambda self, tags: asked.append(tags) or describe(self, tags))
+    assert fleet.groups() == fleet.groups() and len(asked) == 1
+    clock[0] = 4
+    fleet.groups()
+    assert len(asked) == 2

@@ -293,7 +293,7 @@ def test_an_idle_node_is_removed_but_never_below_the_minimum() -> None:
     ],
 )
 def test_pods_that_prevent_the_removal_of_a_node(meta: dict, goes: bool) -> None:
-    """Pods that may end with their node do not prevent it."""
+    """Pods that may be deleted with their node do not prevent its removal."""
     world = World(cpu_group(min=0, desired=1))
     world.running("p", world.fleet.machines()[0].node_name, **meta)
     world.look()

@@ -43,7 +43,7 @@ class TestFirewallRulesOfGke:
         assert leftovers() == []
 
     def test_the_network_of_a_failed_cluster_is_not_deleted(self, cloud, cluster, network, subnetwork) -> None:
-        """The same as for a network whose firewall rules or endpoint groups Google has not collected yet."""
+        """A network is not deleted while GKE's firewall rules or endpoint groups are left in it."""
         rule = next(name for _, name, _ in cloud.store.select("compute.firewalls"))
         with cloud.store.transaction() as db:
             db.execute("UPDATE objects SET owner_collection = '', owner_name = '' WHERE name = ?", (rule,))
