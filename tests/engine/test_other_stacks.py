@@ -1,4 +1,4 @@
-"""The guide's exact environment, and the production environments: each comes up, runs the demo and is destroyed."""
+"""The production environments: each comes up, runs the demo and is destroyed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,8 @@ from typing import Any
 
 import yaml
 
-from tests.engine.conftest import Project, answers
-from tests.engine.test_story import assert_the_guides_environment
+from tests.engine.conftest import Project
 from tests.engine.workloads import WEB
-
-
-def test_the_guides_environment_comes_up_and_the_demo_runs(project: Project) -> None:
-    """Seed rows S01, S02, S03, S07, S11, S24."""
-    up: dict[str, Any] = project.json("up", "--stack", "guide", "--json")
-    assert_the_guides_environment(up, "m5.2xlarge", "p3.2xlarge", "true")
-    assert sum("withdrawn" in warning for warning in up["warnings"]) == 1
-    assert project.json("up", "--stack", "guide", "--json")["changed"] == 0
-    assert project.json("demo", "--stack", "guide", "--json")["ok"] is True
-    ports = project.ports("guide")
-    assert ports and all(map(answers, ports))
-    project.run("down")
-    assert project.processes() == [] and not any(map(answers, ports))
-    assert not project.home.exists()
 
 
 def assert_production_pools(up: dict[str, Any]) -> None:

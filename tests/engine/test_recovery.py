@@ -1,4 +1,4 @@
-"""The next run repairs what a killed or failed run leaves."""
+"""The next run repairs what a killed or failed run leaves, in the guide's exact environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import signal
 import time
 
-from tests.engine.conftest import Project
+from tests.engine.conftest import Project, answers
+from tests.engine.test_story import assert_the_guides_environment
+
+STACK = ("--stack", "guide")
 
 
 def pids_of(project: Project, *programs: str) -> list[int]:
@@ -26,8 +29,8 @@ def pids_of(project: Project, *programs: str) -> list[int]:
 
 def kill_up(project: Project, sign: str, timeout: float = 300) -> None:
     """Starts `up` and kills the command and its engine once the state contains `sign`."""
-    child = project.start("up")
-    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
+    child = project.start("up", *STACK)
+    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "guide.json"
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and child.poll() is None:
         if state.exists() and sign in state.read_text(errors="replace"):
@@ -41,13 +44,17 @@ def kill_up(project: Project, sign: str, timeout: float = 300) -> None:
 
 
 def test_a_killed_up_converges(project: Project) -> None:
-    """`up` is killed during the network, the cluster and a node group, and then runs to its end."""
+    """`up` is killed during the network, the cluster and a node group, and then runs to its end.
+
+    Seed rows S01, S02, S03, S11, S24: what then stands is the guide's environment."""
     for sign in ("aws:ec2/natGateway", "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"):
         kill_up(project, sign)
-    project.run("up")
-    again = project.json("up", "--json")
+    up = project.json("up", *STACK, "--json")
+    assert_the_guides_environment(up, "m5.2xlarge", "p3.2xlarge", "true")
+    assert sum("withdrawn" in warning for warning in up["warnings"]) == 1
+    again = project.json("up", *STACK, "--json")
     assert again["changed"] == 0, again["changes"]
-    objects = project.json("status", "--json")["cloud"]["aws"]
+    objects = project.json("status", *STACK, "--json")["cloud"]["aws"]
     single = {
         kind: count for kind, count in objects.items() if kind in ("eks cluster", "nat gateway", "vpc", "kms key")
     }
@@ -63,12 +70,12 @@ def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project)
         except ProcessLookupError:
             continue
     time.sleep(1)
-    first = project.start("up", "--json")
+    first = project.start("up", *STACK, "--json")
     lock = project.home / "lock"
     while not lock.exists():
         time.sleep(0.05)
     time.sleep(1)
-    second = project.run("up", code=1)
+    second = project.run("up", *STACK, code=1)
     assert str(first.pid) in second.stderr
     assert "Traceback" not in second.stderr
     answer, output = first.communicate(timeout=600)
@@ -78,13 +85,18 @@ def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project)
     assert len(again["status"]["nodes"]) == 2
 
 
+def test_the_demo_runs(project: Project) -> None:
+    """Seed row S07, in the guide's environment."""
+    assert project.json("demo", *STACK, "--json")["ok"] is True
+
+
 def test_a_corrupt_state_is_repaired(project: Project) -> None:
-    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "dev.json"
+    state = project.home / "state" / ".pulumi" / "stacks" / "gpuyard" / "guide.json"
     state.write_text(state.read_text()[:1000])
-    done = project.run("up")
+    done = project.run("up", *STACK)
     assert "unreadable" in done.stderr
     assert list((project.home / "attic").iterdir())
-    assert project.json("up", "--json")["changed"] == 0
+    assert project.json("up", *STACK, "--json")["changed"] == 0
 
 
 def test_a_fault_is_one_error_and_the_next_up_continues(project: Project) -> None:
@@ -95,7 +107,10 @@ def test_a_fault_is_one_error_and_the_next_up_continues(project: Project) -> Non
         "times": 1,
     }
     (project.home / "faults.json").write_text(json.dumps([fault]))
+    ports = project.ports("guide")
+    assert ports and all(map(answers, ports))
     done = project.run("down", code=1)
     assert "made to fail" in done.stderr and "Traceback" not in done.stderr
     project.run("down")
-    assert project.processes() == []
+    assert project.processes() == [] and not any(map(answers, ports))
+    assert not project.home.exists()
