@@ -142,8 +142,8 @@ class S3Buckets(pulumi.ComponentResource):
         args = arguments.checked(
             f"S3Buckets {name}", S3BucketsArgs, args, problems, drivers.problems,
             lambda given: regions.format_problems("region", given["region"]),
-            lambda given: child_names.problems("S3Buckets", name, opts, volumes.children(name, given["buckets"])),
         )  # fmt: skip
+        child_names.claim("S3Buckets", name, opts, volumes.children(name, args["buckets"]))
         super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(

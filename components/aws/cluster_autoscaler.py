@@ -20,8 +20,6 @@ from .pool_spec import EksNodePoolSpec
 from .roles import Permissions
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
-"""Minutes for which a node is idle before it is removed, by default."""
-
 _IDLE_RANGE = (1, 1440)
 _UNPRIVILEGED_ID = 65534
 # Taints that keep pods away until a node's CSI driver has registered; the driver removes them. A pool may have them in

@@ -170,12 +170,12 @@ def test_a_shape_has_the_fields_of_those_that_it_extends_with_their_docstrings_a
 
 
 def test_declarations_are_combined() -> None:
-    shape = arguments.shape(MachineArgs).only("zones", "name").plus(arguments.shape(Disk)).without("zones")
+    shape = arguments.shape(MachineArgs).only("zones", "name").plus(arguments.shape(Disk)).only("name", "size_gib")
     assert list(shape.fields) == ["name", "size_gib"]
     inside = Shape("All", {"machine": arguments.Field("machine", shape, True)})
     assert [problem.path for problem in arguments.problems(inside, {"machine": {"name": "x"}})] == ["machine.size_gib"]
     with pytest.raises(KeyError):
-        shape.without("zones")
+        shape.only("zones")
 
 
 @pytest.fixture
