@@ -20,6 +20,17 @@ class Disk(TypedDict):
     """Size in GiB."""
 
 
+class Image(TypedDict):
+    """An image."""
+
+    family: NotRequired[str]
+    """Its family. Default: `linux`."""
+    channel: NotRequired[pulumi.Input[str]]
+    """Its channel. Default: `stable`."""
+    note: NotRequired[str]
+    """A note. Default: none."""
+
+
 class Base(TypedDict):
     """Fields that both have."""
 
@@ -132,6 +143,12 @@ def test_omitted_fields_have_their_declared_defaults() -> None:
     assert arguments.cleaned(MachineArgs, GIVEN, defaults=False) == GIVEN
 
 
+def test_an_empty_text_is_an_omitted_field_if_there_is_a_default() -> None:
+    args = arguments.checked("Image x", Image, {"family": "", "channel": "", "note": ""})
+    assert args == {"family": "linux", "channel": "stable", "note": ""}
+    assert arguments.cleaned(Image, {"family": "", "note": ""}, defaults=False) == {"note": ""}
+
+
 def test_values_are_checked_only_if_the_keys_and_types_are_valid() -> None:
     asked: list[Any] = []
 
@@ -165,6 +182,7 @@ def test_a_shape_has_the_fields_of_those_that_it_extends_with_their_docstrings_a
     assert defaults["nodes"] == 3 and defaults["spot"] is False and defaults["capacity"] == ["on_demand", "spot"]
     assert defaults["disk"] is None
     assert [name for name, each in shape.fields.items() if each.required] == ["zones", "name", "subnet_ids"]
+    assert arguments.Field("zone", str, False, "Its zone. Default: `a`.").default == "a"
     assert arguments.is_input(shape.fields["subnet_ids"].hint) and not arguments.is_input(shape.fields["name"].hint)
     assert set(arguments.names(MachineArgs)) == {*shape.fields, "size_gib"}
 
