@@ -51,8 +51,8 @@ def eks(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
         "cluster_name": name,
         "version": "1.35",
         "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": [],
+        "private_subnet_ids": {"us-east-1a": "subnet-1", "us-east-1b": "subnet-2"},
+        "public_subnet_ids": {},
         "access": {key: {"principal_arn": "arn:aws:iam::123456789012:role/ops", "level": "admin"}},
     }
     return EksCluster(name, args, opts)

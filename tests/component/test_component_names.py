@@ -76,8 +76,8 @@ def test_names_that_nothing_is_named_after_are_not_limited() -> None:
         "cluster_name": "train",
         "version": "1.35",
         "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": [],
+        "private_subnet_ids": {"us-east-1a": "subnet-1", "us-east-1b": "subnet-2"},
+        "public_subnet_ids": {},
         "roles": {"cluster": ROLE},
     }
     run(lambda: EksCluster(longer, args, aws_options()))
