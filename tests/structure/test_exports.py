@@ -182,6 +182,14 @@ def test_an_export_is_read_from_the_lines_that_type_checkers_read(
 def test_the_interface_is_complete() -> None:
     """What the other tests compare with is found in the code: neither empty nor cut short."""
     names = {each.__name__ for each in interface()}
-    assert {"EksCluster", "EksNodePoolSpec", "GkeNodePoolSpec", "Taint", "ClusterCleanupArgs"} <= names
+    assert {
+        "EksCluster",
+        "EksNodePoolSpec",
+        "GkeNodePoolSpec",
+        "Taint",
+        "ClusterCleanupArgs",
+        "ClusterFacts",
+        "EksAddonsSpec",
+    } <= names
     assert all(typing.is_typeddict(each) or each in component_classes() for each in interface())
     assert components.__version__
