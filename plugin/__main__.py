@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The engine starts this folder by its path, from the folder of the caller's program.
 sys.path.insert(0, str(ROOT))
 
-from plugin import provider, schema  # noqa: E402
+from plugin import schema, server  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--schema"]:
         schema.write()
     else:
-        provider.serve(arguments)
+        server.serve(arguments)
 
 
 if __name__ == "__main__":

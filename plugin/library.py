@@ -7,8 +7,7 @@ import pkgutil
 import pulumi
 
 import components
-from components import arguments
-from components.checks import Keys
+from components import arguments, checks, exports
 
 NAME = "gpuyard"
 """Name of the package: the first part of every type token."""
@@ -40,6 +39,25 @@ def _is_component(value: object) -> bool:
     )
 
 
-def field_names() -> dict[str, Keys]:
-    """Names of all arguments of all offered components, in Python's spelling, and whose keys each contains."""
-    return arguments.names(*(each.__init__.__annotations__["args"] for each in offered()))
+def component(name: str) -> type[pulumi.ComponentResource]:
+    """The offered component of this name; its module is imported, and no other component's.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for package in (components.__name__, *_subpackages()):
+        if name in exports.exported(package) and name not in NOT_OFFERED:
+            found = getattr(importlib.import_module(package), name)
+            if _is_component(found):
+                return found
+    raise ValueError(f"the package {NAME} has no component {name}")
+
+
+def _subpackages() -> list[str]:
+    inside = pkgutil.iter_modules(components.__path__, f"{components.__name__}.")
+    return [module.name for module in inside if module.ispkg]
+
+
+def field_names(*of: type[pulumi.ComponentResource]) -> dict[str, checks.Keys]:
+    """Names of all arguments of these components, in Python's spelling."""
+    return arguments.names(*(each.__init__.__annotations__["args"] for each in of))

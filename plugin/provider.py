@@ -1,4 +1,4 @@
-"""The provider that creates the library's components for programs in other languages.
+"""How the library's components are described to, and created for, programs in other languages.
 
 It is Pulumi's `component_provider_host` with three differences that callers notice:
 
@@ -9,14 +9,12 @@ It is Pulumi's `component_provider_host` with three differences that callers not
 """
 
 import json
-import os
-import signal
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi.errors import InputPropertiesError
-from pulumi.provider import ConstructResult, main
+from pulumi.provider import ConstructResult
 from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
@@ -31,15 +29,15 @@ DESCRIPTION = "ML-ready Kubernetes on Amazon EKS and Google GKE"
 
 
 class LibraryProvider(ComponentProvider):
-    """Serves every component of `library.offered()`, and the schema that describes them.
+    """Creates these components.
 
-    package: that schema as a map.
+    package: the schema that describes them, as a map.
     """
 
-    def __init__(self) -> None:
-        # Errors and descriptions name fields as callers in other languages write them.
-        checks.spell(library.field_names(), to_camel)
-        super().__init__(library.offered(), library.NAME, version=components.__version__)
+    def __init__(self, offered: list[type[pulumi.ComponentResource]]) -> None:
+        # Descriptions name fields as callers in other languages write them.
+        checks.spell(library.field_names(*offered), to_camel)
+        super().__init__(offered, library.NAME, version=components.__version__)
         self.package = self._described(json.loads(self.schema or ""))
         self.schema = json.dumps(self.package)
 
@@ -113,11 +111,3 @@ def _describe(properties: dict[str, Any], of: type, names: Mapping[str, str]) ->
 
 def _spelled(text: str | None) -> str | None:
     return checks.spelled_text(text) if text else None
-
-
-def serve(arguments: list[str]) -> None:
-    """Serves the components until the engine ends the process. `arguments`: those that the engine passes."""
-    # The engine stops a plugin with SIGINT. It waits 5 seconds for all plugins together, and on a busy machine Python
-    # takes that long to unload the SDKs of two clouds. Nothing here has to be saved.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-    main(LibraryProvider(), arguments)

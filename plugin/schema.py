@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import provider
+from . import library, provider
 
 FILE = Path(__file__).resolve().parent / "schema.json"
 
@@ -17,4 +17,4 @@ def text(schema: dict[str, Any]) -> str:
 
 def write() -> None:
     """Writes the schema into the repository."""
-    FILE.write_text(text(provider.LibraryProvider().package))
+    FILE.write_text(text(provider.LibraryProvider(library.offered()).package))

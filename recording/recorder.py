@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -51,11 +51,13 @@ def run(
     *,
     outputs: Outputs | None = None,
     config: Mapping[str, str] | None = None,
+    secret_keys: Collection[str] = (),
     project: str = "gpuyard",
     stack: str = "test",
     preview: bool = False,
 ) -> Recording:
-    """Runs `program` as the program of a stack and returns what it registered.
+    """Runs `program` as the program of a stack and returns what it registered. `secret_keys`: the keys of `config`
+    whose values are encrypted in the stack's file.
 
     Raises:
         AssertionError: an input is unknown to the SDK, missing, or of the wrong type.
@@ -66,7 +68,7 @@ def run(
     def isolated() -> None:
         _configure(monitor, project, stack, preview)
         settings.ROOT.set(None)
-        set_all_config(dict(config or {}), [])
+        set_all_config(dict(config or {}), list(secret_keys))
 
         def body() -> Awaitable[None] | None:
             result = program()

@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import runpy
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -31,15 +32,20 @@ def _config(file: str) -> dict[str, Any]:
 
 
 def record(
-    config: dict[str, Any], stack: str, preview: bool = False, outputs: dict[str, Any] | None = None
+    config: dict[str, Any],
+    stack: str,
+    preview: bool = False,
+    outputs: dict[str, Any] | None = None,
+    secret_keys: Collection[str] = (),
 ) -> Recording:
-    """Runs the program with this config (objects are passed as JSON, as by the engine). `outputs`: as in `run`."""
+    """Runs the program with this config (objects are passed as JSON, as by the engine). `outputs` and `secret_keys`: as
+    in `run`."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-    return run(program, config=texts, stack=stack, preview=preview, outputs=outputs)
+    return run(program, config=texts, secret_keys=secret_keys, stack=stack, preview=preview, outputs=outputs)
 
 
 @functools.cache

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pulumi.runtime.config import is_config_secret
 
 from components.pools import resolve_all
 
 from .changes import settings
 from .deployed import SETTINGS
-from .environment import Environment
+from .environment import PROJECT, Environment
 from .section import Section
 
 
@@ -25,8 +26,9 @@ def export(
     pulumi.export("endpoint", cluster.endpoint)
     pulumi.export("kubeconfig", cluster.kubeconfig)
     pulumi.export("connectCommand", cluster.connect_command)
-    pulumi.export("nodePools", {name: _pool(pool) for name, pool in _pools(environment).items()})
-    pulumi.export("nodePoolSpecs", {name: _spec(pool) for name, pool in environment.config.node_pools.items()})
+    pools, specs = _pools(environment), environment.config.node_pools
+    pulumi.export("nodePools", _as_secret_as_pools({name: _pool(pool) for name, pool in pools.items()}))
+    pulumi.export("nodePoolSpecs", _as_secret_as_pools({name: _spec(pool) for name, pool in specs.items()}))
     pulumi.export("storageClasses", storage.storage_class_names)
     pulumi.export("releases", dict(releases))
     # The next run compares its file with this one. Secret, because a value in the file may be.
@@ -35,6 +37,11 @@ def export(
 
 def _pools(environment: Environment) -> dict[str, Any]:
     return resolve_all(environment.config.cloud, environment.node_pools)
+
+
+def _as_secret_as_pools(value: dict[str, Any]) -> Any:
+    """The value; secret if `pulumi config set --secret` encrypted a value of the pools."""
+    return pulumi.Output.secret(value) if is_config_secret(f"{PROJECT}:nodePools") else value
 
 
 def _spec(pool: Section) -> dict[str, Any]:

@@ -65,6 +65,14 @@ class TestCluster:
         for text in ("8.8.8.8", "8.8.8.0/255.255.255.0", "8.8.8.0/", "everybody"):
             assert set(wrong(**{field: [text]})) == {f"{field}[0]"}, text
 
+    @pytest.mark.parametrize(
+        ("args", "path"),
+        [({"private_subnet_ids": {"us-east-1a": "subnet-1"}}, "private_subnet_ids"), ({"role_arn": ""}, "role_arn")],
+    )
+    def test_one_zone_and_an_empty_role_are_refused(self, args: dict[str, Any], path: str) -> None:
+        with pytest.raises(pulumi.RunError, match=rf"EksCluster c: one value cannot work(.|\n)*  {path} = "):
+            cluster(**args)
+
     def test_network_policies_are_enforced(self) -> None:
         """security case H4: the VPC CNI ignores them unless a setting enables them."""
         addon = cluster().one("aws:eks/addon:Addon", "c-vpc-cni")

@@ -7,10 +7,12 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.gcp.node_pool import GkeNodePool
 from components.gcp.pool_spec import resolve
 from components.pools import NodePoolSpec
+from recording.recorder import run
 from tests.component.gke_pools import POOL, config, made, node_pool
-from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, pool
+from tests.component.stage import GCP_ZONES, GKE_CPU, GKE_GPU, gcp_options, pool
 
 # -- the guide's pools ------------------------------------------------------------------------------------------------
 
@@ -259,3 +261,15 @@ def test_a_mistake_is_reported_before_anything_is_created() -> None:
     """A mistake of a library user, reported without a stack's config."""
     with pytest.raises(pulumi.RunError, match="GkeNodePool gpu-workers: one value cannot work"):
         node_pool(pool(GKE_GPU, capacity=["flex"], min=1))
+
+
+def test_the_node_pools_are_a_map_by_name_like_the_node_groups_of_eks() -> None:
+    names: list[str] = []
+
+    def program() -> None:
+        spec = pool(GKE_GPU, capacity=["spot", "on_demand"])
+        args: Any = {"pool": spec, "zones": GCP_ZONES, "location": "us-central1", "cluster": "c"}
+        names.extend(GkeNodePool("gpu", {**args, "node_service_account": "n@x.iam"}, gcp_options()).node_pools)
+
+    run(program)
+    assert names == ["gpu-spot", "gpu"]

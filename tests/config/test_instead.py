@@ -33,7 +33,7 @@ def test_exactly_the_keys_of_the_other_cloud_have_a_hint(cloud: str) -> None:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_hint_names_fields_that_the_cloud_has(cloud: str) -> None:
-    known = arguments.names(on.shape(cloud))
+    known = set(arguments.names(on.shape(cloud)))
     for path, hint in on.instead(cloud).items():
         for code in re.findall(r"`([a-z_.]+)[`:]", hint):
             assert set(code.split(".")) <= known, f"{path}: {code}"

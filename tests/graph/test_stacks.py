@@ -342,3 +342,9 @@ def test_settings_of_nodes_are_in_no_plain_output() -> None:
     exports = record(config, "dev").exports
     assert "a password" in json.dumps(exports.pop(SETTINGS))
     assert "a password" not in json.dumps(exports)
+
+
+def test_pools_with_an_encrypted_value_are_secret_outputs() -> None:
+    made = record(settings("dev"), "dev", secret_keys=["gpuyard:nodePools"])
+    assert {"nodePools", "nodePoolSpecs"} <= made.secret_exports
+    assert not {"nodePools", "nodePoolSpecs"} & recorded("dev").secret_exports

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from plugin import library
 from plugin.provider import LibraryProvider
 
 
 @pytest.fixture(scope="session")
 def provider() -> LibraryProvider:
-    return LibraryProvider()
+    return LibraryProvider(library.offered())

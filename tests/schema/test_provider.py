@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, TypedDict
 
 import pulumi
@@ -10,8 +12,11 @@ from pulumi.errors import InputPropertiesError
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
-from components import docstrings
+from components import checks, docstrings
+from plugin import library
 from plugin.provider import LibraryProvider
+from plugin.server import LibraryServer
+from sandbox.paths import ROOT
 
 
 class Base(TypedDict):
@@ -106,3 +111,29 @@ def test_docstrings_of_inherited_fields_are_found() -> None:
     assert docstrings.of_field(Derived, "plain") is None
     assert docstrings.of_field(int, "real") is None
     assert docstrings.of_class(Base) == "Fields that all have."
+
+
+@pytest.mark.parametrize("component", library.offered(), ids=lambda each: each.__name__)
+def test_every_component_is_found_by_its_name(component: type[pulumi.ComponentResource]) -> None:
+    assert library.component(component.__name__) is component
+
+
+@pytest.mark.parametrize("name", ["ClusterCleanup", "EksNodePoolArgs", "Missing"])
+def test_nothing_else_is_created(name: str) -> None:
+    with pytest.raises(ValueError, match=f"no component {name}"):
+        library.component(name)
+
+
+def test_a_plugin_that_has_created_nothing_has_loaded_no_cloud() -> None:
+    """It starts for every preview."""
+    program = "import sys; from plugin import server; server.LibraryServer(); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"pulumi_aws", "pulumi_eks", "pulumi_gcp", "pulumi_kubernetes"} & {*modules.stdout.split()}
+
+
+def test_errors_name_the_fields_of_every_component_that_was_created(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = LibraryServer()
+    monkeypatch.setattr(LibraryProvider, "construct", lambda *_: None)
+    for name in ("EksNodePool", "GkeCluster"):
+        made.construct("a", f"gpuyard:index:{name}", {})
+    assert checks.spelled_text("`node_role_arn` and `release_channel`") == "`nodeRoleArn` and `releaseChannel`"

@@ -112,8 +112,7 @@ def test_free_ports_are_free_and_unique() -> None:
 
 
 def test_a_damaged_record_is_a_dead_process() -> None:
-    start("torn")
-    pid = process.strays("torn")[0]
+    pid = start("torn").pid
     Path(os.environ["GPUYARD_SANDBOX"], "run", "torn.json").write_text("{")
     assert process.alive("torn") is None
     process.stop_all(grace=1)  # found by its mark anyway
