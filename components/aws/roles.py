@@ -134,7 +134,7 @@ def problems(roles: Roles, used: Collection[str] | None = None) -> Iterator[Prob
         if used is not None and field not in used:
             yield Problem(
                 field, arn, "nothing here uses this role", ", ".join(used) or "no role",
-                "remove it: pass it to the component that uses it",
+                "remove it, or pass it to the component that uses it",
             )  # fmt: skip
         elif arn == "":
             yield Problem(

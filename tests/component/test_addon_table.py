@@ -260,7 +260,11 @@ def test_storage_class_and_rule_labels_can_be_set() -> None:
             )
             for component, args in CHART_COMPONENTS.items()
         ],
-        (DcgmExporter, {"node_pools": POOLS, "scrape_labels": {"a": "b"}}, "without `scrape` there is no ServiceMonitor"),
+        (
+            DcgmExporter,
+            {"node_pools": POOLS, "scrape_labels": {"a": "b"}},
+            "without `scrape` there is no ServiceMonitor",
+        ),
         (DcgmExporter, {"node_pools": POOLS, "scrape": True, "scrape_labels": {"a b": "c"}}, r"scrape_labels\.a b"),
         (NvidiaDevicePlugin, {"node_pools": {"gpu": {**GUIDE_GPU, "min": -1}}}, r"node_pools\.gpu\.min = -1"),
         (NvidiaDevicePlugin, {"node_pools": POOLS, "chart_mirror": "x"}, "chart_mirror = .*unknown key"),
