@@ -146,8 +146,8 @@ class S3Buckets(pulumi.ComponentResource):
             f"S3Buckets {name}", S3BucketsArgs, args, problems,
             lambda given: drivers.problems(given, ADDONS),
             lambda given: regions.format_problems("region", given["region"]),
-            lambda given: child_names.problems("S3Buckets", name, opts, volumes.children(name, given["buckets"])),
         )  # fmt: skip
+        child_names.claim("S3Buckets", name, opts, volumes.children(name, args["buckets"]))
         super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(

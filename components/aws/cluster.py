@@ -178,10 +178,8 @@ class EksCluster(pulumi.ComponentResource):
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")
             else [],
-            lambda given: child_names.problems(
-                "EksCluster", name, opts, access.children(name, given.get("access", {}))
-            ),
         )  # fmt: skip
+        child_names.claim("EksCluster", name, opts, access.children(name, args.get("access", {})))
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})

@@ -90,6 +90,13 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _name_problems(name: str, args: Mapping[str, Any]) -> Iterator[Problem]:
+    """IAM accepts the names made of the component's: the role's, which is cut, and that of its policy."""
+    if "role_arn" not in args:
+        longest, limit = ("", None) if args.get("policy") is None else ("-policy", naming.IAM_POLICY_LIMIT)
+        yield from component_names.iam_problems(name, longest, limit)
+
+
 def trust_policy(cluster_arn: str, namespace: str, service_account: str) -> dict[str, Any]:
     """Trust in EKS Pod Identity for one service account of one cluster. The cluster's ARN tells it from clusters of the
     same name in other accounts and regions. EKS sets the session tags, which its user guide documents for this purpose
@@ -125,12 +132,11 @@ class PodIdentity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"PodIdentity {name}", PodIdentityArgs, args, problems,
-            lambda _: component_names.iam_problems(name, "-policy", naming.IAM_POLICY_LIMIT),
-            lambda given: child_names.problems(
-                "PodIdentity", name, opts,
-                {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(given.get("policy_arns", []))},
-            ),
+            f"PodIdentity {name}", PodIdentityArgs, args, problems, lambda given: _name_problems(name, given)
+        )
+        child_names.claim(
+            "PodIdentity", name, opts,
+            {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(args.get("policy_arns", []))},
         )  # fmt: skip
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None
