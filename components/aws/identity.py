@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -12,11 +12,12 @@ from typing_extensions import NotRequired
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import tags
+from .roles import Permissions
 
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 
 
-class PodIdentityArgs(TypedDict):
+class PodIdentityArgs(Permissions):
     """A service account and its permissions."""
 
     cluster: pulumi.Input[str]
@@ -25,16 +26,9 @@ class PodIdentityArgs(TypedDict):
     """Kubernetes namespace of the service account."""
     service_account: str
     """Name of the Kubernetes service account. Only its pods can assume the role."""
-    policy_arns: NotRequired[list[str]]
-    """ARNs of managed policies to attach to the role. Default: none."""
-    policy: NotRequired[pulumi.Input[dict[str, Any]]]
-    """Policy document to put into the role. Default: none."""
     associate: NotRequired[bool]
     """Whether to create the association between role and service account. Set it to `false` for a managed add-on of
     EKS, which creates the association with the add-on. Default: `true`."""
-    role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role to use instead of a new one. It excludes `policy_arns` and `policy`: nothing is attached
-    to an existing role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
     """Tags for the role and the association. Default: none."""
 
