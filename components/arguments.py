@@ -34,7 +34,8 @@ _LONGEST_NAME = 100
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
     """The valid arguments of a component: with the declared defaults of omitted fields, and with whole numbers as
-    integers (other languages send 3 as 3.0). None is the same as an omitted field.
+    integers (other languages send 3 as 3.0). None is the same as an omitted field, and so is an empty text where
+    there is a default.
 
     Args:
         subject: what an error names first, such as `EksNodePool gpu`.
@@ -211,8 +212,8 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
 
 def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_declared, defaults: bool = True) -> Any:
     """A copy of a map that has no `problems` other than unknown keys: without these and None, with keys as declared,
-    whole numbers as integers, and the declared default of each field that is omitted. A field without a declared
-    default, or whose default is described in words, stays omitted.
+    whole numbers as integers, and the declared default of each field that is omitted or has an empty text. A field
+    without a declared default, or whose default is described in words, stays omitted, or empty.
 
     Args:
         declared: a TypedDict or a `Shape`.
@@ -225,10 +226,14 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
     found = {
         fields[name].name: _clean(fields[name].hint, value, spelling, defaults)
         for name, value in given.items()
-        if value is not None and name in fields
+        if name in fields and not _is_omitted(fields[name], value)
     }
     omitted = [each for each in fields.values() if defaults and each.default is not None and each.name not in found]
     return {**found, **{each.name: _clean(each.hint, each.default, _as_declared, defaults) for each in omitted}}
+
+
+def _is_omitted(field: Field, value: Any) -> bool:
+    return value is None or (field.default is not None and is_blank(value))
 
 
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:

@@ -5,12 +5,13 @@ a component `data-x` are both `data-x-y`, which the engine refuses as a duplicat
 Source: Pulumi, "Resource names", under URNs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi.runtime import get_root_resource
 
+from . import checks
 from .checks import Problem
 
 # Parent → (class of a component, name of a child) → name of the component. A program's own stack is the parent of what
@@ -18,10 +19,9 @@ from .checks import Problem
 _taken: WeakKeyDictionary[pulumi.Resource, dict[tuple[str, str], str]] = WeakKeyDictionary()
 
 
-def problems(
-    component: str, name: str, opts: pulumi.ResourceOptions | None, children: Mapping[str, str]
-) -> Iterator[Problem]:
-    """Children of a new component whose names an earlier one with the same parent has given to its own.
+def claim(component: str, name: str, opts: pulumi.ResourceOptions | None, children: Mapping[str, str]) -> None:
+    """Reserves the names of a new component's children, unless an earlier component with the same parent has one of
+    them. Call it last, when nothing else can refuse the component: a component that is refused reserves no names.
 
     It finds neither components with different parents nor, in other languages, any: each is constructed apart from the
     others there. For these, the engine's error remains.
@@ -31,13 +31,21 @@ def problems(
         name: its name.
         opts: its options.
         children: name of a child → path of the argument that it is named after. All are of one type.
+
+    Raises:
+        pulumi.RunError: one error that lists every name that is taken.
     """
     parent = (opts.parent if opts else None) or get_root_resource()
     taken = {} if parent is None else _taken.setdefault(parent, {})
-    for child, path in children.items():
-        other = taken.setdefault((component, child), name)
-        if other != name:
-            yield Problem(
-                path, child, f"a resource of {component} {other} has this name already",
-                "names and keys that do not run together", "rename the component, or the key",
-            )  # fmt: skip
+    others = {child: taken.get((component, child), name) for child in children}
+    checks.refuse(
+        [
+            Problem(
+                path, child, f"this component and {component} {others[child]} would both create a resource named "
+                f"{child}", "unique names, which Pulumi needs", "rename the component, or the key",
+            )
+            for child, path in children.items() if others[child] != name
+        ],
+        f"{component} {name}",
+    )  # fmt: skip
+    taken.update({(component, child): name for child in children})

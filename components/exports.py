@@ -48,6 +48,13 @@ def exported(package: str) -> dict[str, str]:
     return found
 
 
+def _fix(package: str, extra: str) -> str:
+    """How to install the SDK. No index has the library, so a name there would be another one."""
+    if package.partition(".")[0] == "components":  # the stack and the plugin, in a checkout
+        return "pip install -r requirements.txt"
+    return f"it is in the extra `{extra}`: pip install '.[{extra}]' in a clone of gpuyard"
+
+
 def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package whose exports are loaded at their first use."""
     modules = exported(package)
@@ -58,11 +65,11 @@ def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], l
         try:
             value = getattr(importlib.import_module(modules[name]), name)
         except ModuleNotFoundError as error:
-            extra = EXTRAS.get((error.name or "").partition(".")[0])
-            if extra is None:
+            sdk = (error.name or "").partition(".")[0]
+            if sdk not in EXTRAS:
                 raise
-            text = f"{package}.{name} needs {error.name}, which is not installed: pip install 'gpuyard[{extra}]'"
-            raise ImportError(text, name=error.name) from None
+            missing = f"{package}.{name} needs {sdk.replace('_', '-')}, which is not installed"
+            raise ImportError(f"{missing}: {_fix(package, EXTRAS[sdk])}", name=error.name) from None
         # The next use finds it without this function.
         vars(importlib.import_module(package))[name] = value
         return value

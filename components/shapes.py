@@ -25,7 +25,7 @@ class Field:
     """One argument.
 
     `hint`: its type without `NotRequired`; a `Shape` if a shape describes the map. `doc`: its docstring on one line.
-    `default`: the value that the docstring has in backticks, or None.
+    `default`: the value that the docstring has in backticks, unless another one is given, or None.
     """
 
     name: str
@@ -33,6 +33,10 @@ class Field:
     required: bool
     doc: str = ""
     default: Any = None
+
+    def __post_init__(self) -> None:
+        if self.default is None:
+            object.__setattr__(self, "default", _default(self.doc))
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,6 @@ class Shape:
     fields: Mapping[str, Field] = field(default_factory=dict)
     doc: str = ""
 
-    def without(self, *names: str) -> "Shape":
-        """The shape without these fields.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        for name in names:
-            self.fields[name]
-        return replace(self, fields={name: each for name, each in self.fields.items() if name not in names})
-
     def only(self, *names: str) -> "Shape":
         """The shape with only these fields, in this order.
 
@@ -61,30 +55,13 @@ class Shape:
         """
         return replace(self, fields={name: self.fields[name] for name in names})
 
-    def defaulting(self, **defaults: Any) -> "Shape":
-        """The shape with these fields optional, and with these defaults.
-
-        Raises:
-            KeyError: it has no such field.
-        """
-        changed = {
-            name: replace(
-                self.fields[name],
-                required=False,
-                default=default,
-                doc=f"{self.fields[name].doc.split(' Default:')[0]} Default: `{_text(default)}`.",
-            )
-            for name, default in defaults.items()
-        }
-        return replace(self, fields={**self.fields, **changed})
-
     def documented(self, **docs: str) -> "Shape":
         """The shape with other docstrings of some fields.
 
         Raises:
             KeyError: it has no such field.
         """
-        changed = {name: replace(self.fields[name], doc=doc, default=_default(doc)) for name, doc in docs.items()}
+        changed = {name: replace(self.fields[name], doc=doc, default=None) for name, doc in docs.items()}
         return replace(self, fields={**self.fields, **changed})
 
     def renamed(self, **names: str) -> "Shape":
@@ -125,14 +102,8 @@ def shape(declared: Any) -> Shape:
     for name, hint in typing_extensions.get_type_hints(declared, localns=names_there, include_extras=True).items():
         optional = typing.get_origin(hint) is typing_extensions.NotRequired
         doc = " ".join((docstrings.of_field(declared, name) or "").split())
-        fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc, _default(doc))
+        fields[name] = Field(name, typing.get_args(hint)[0] if optional else hint, not optional, doc)
     return Shape(declared.__name__, fields, " ".join((docstrings.of_class(declared) or "").split()))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _default(doc: str) -> Any:

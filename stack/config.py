@@ -28,13 +28,14 @@ def section(name: str, contents: Shape, doc: str) -> Field:
     return Field(name, contents, False, doc, {})
 
 
+CLOUD = Field("cloud", str, False, f"Cloud of this environment: {' or '.join(CLOUDS)}. Default: `{AWS}`.")
+"""The key `cloud`, which decides what the other keys are."""
 _CLEANUP = Field(
     "cleanup",
     bool,
     False,
     "Delete the load balancers and volumes that Kubernetes created in the cloud, as the first step of a destroy. "
     "Without it they outlive the cluster. Default: `true`.",
-    True,
 )
 
 
@@ -43,7 +44,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
     fields = {
         each.name: each
         for each in (
-            Field("cloud", str, False, f"Cloud of this environment: {' or '.join(CLOUDS)}.", AWS),
+            CLOUD,
             Field("network", network, True, "The network."),
             section("cluster", cluster, "The cluster."),
             Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
@@ -55,8 +56,8 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
                 "deletion_protection",
                 bool,
                 False,
-                "Whether the clouds and Pulumi refuse to delete the cluster, its network and its file systems.",
-                True,
+                "Whether the clouds and Pulumi refuse to delete the cluster, its network and its file systems. "
+                "Default: `true`.",
             ),
             Field(
                 "tags",

@@ -15,11 +15,11 @@ from pydantic.alias_generators import to_camel
 from components import arguments, checks, hardware, pool_checks, versions
 from components.arguments import Shape
 from components.checks import Problem
-from components.clouds import AWS, CLOUDS
+from components.clouds import CLOUDS
 
 from . import cloud_keys, on
 from .cloud_keys import CloudKeys
-from .config import KEYS
+from .config import CLOUD, KEYS
 from .deployed import DeployedState
 from .section import Section
 
@@ -104,7 +104,7 @@ def load() -> Environment:
     """
     own = pulumi.Config(PROJECT)
     raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
-    cloud = raw.get("cloud", AWS)
+    cloud = raw.get("cloud", CLOUD.default)
     # The SDK passes the whole config in one JSON object; pulumi.Config returns only single keys.
     everything = runtime_config.CONFIG.get()
     others = {key: text for key, text in everything.items() if not key.startswith(f"{PROJECT}:")}
@@ -128,7 +128,7 @@ def parse(
 ) -> Environment:
     """The environment of a config in plain values. `raw`: the values of known keys under `gpuyard:`. `present`: every
     key under `gpuyard:` that is set. `keys`: the keys outside it."""
-    cloud = raw.get("cloud", AWS)
+    cloud = raw.get("cloud", CLOUD.default)
     problems = list(checks.one_of("cloud", cloud, CLOUDS))
     _refuse(problems, stack)
     shape = on.shape(cloud)

@@ -3,8 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict, cast
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -31,7 +31,7 @@ _OLDEST = {
 }
 
 
-class EksAddonArgs(TypedDict):
+class EksAddonArgs(Permissions):
     """One add-on of one cluster."""
 
     addon: str
@@ -49,13 +49,6 @@ class EksAddonArgs(TypedDict):
     """Namespace of `service_account`: the one in which EKS installs the add-on. Default: `kube-system`."""
     service_account: NotRequired[str]
     """Service account of the add-on that gets a role through EKS Pod Identity. Default: no role."""
-    policy_arns: NotRequired[list[str]]
-    """ARNs of managed policies for the role of `service_account`. Default: none."""
-    policy: NotRequired[pulumi.Input[dict[str, Any]]]
-    """Policy document for the role of `service_account`. Default: none."""
-    role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role for `service_account`, instead of a new one. It excludes `policy_arns` and `policy`:
-    nothing is attached to an existing role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
     """Tags for the add-on, its role and its association. Default: none."""
 
@@ -83,14 +76,16 @@ def version_problems(path: str, addon: str, version: str, kubernetes_version: st
         )  # fmt: skip
 
 
-def versions_problems(path: str, versions: Mapping[str, str], kubernetes_version: str) -> Iterator[Problem]:
-    """What is wrong with exact versions by name of the add-on, for the add-ons that this library installs. If the
-    version of Kubernetes is unknown, only the names are checked."""
+def versions_problems(
+    path: str, versions: Mapping[str, str], kubernetes_version: str, installs: Collection[str] = EKS_ADDONS
+) -> Iterator[Problem]:
+    """What is wrong with exact versions by name of the add-on. If the version of Kubernetes is unknown, only the names
+    are checked. `installs`: the add-ons that the component installs; by default, all that this library installs."""
     for addon, wanted in versions.items():
-        if addon not in EKS_ADDONS:
-            near = difflib.get_close_matches(addon, EKS_ADDONS, n=3, cutoff=0.4)
+        if addon not in installs:
+            near = [] if addon in EKS_ADDONS else difflib.get_close_matches(addon, installs, n=3, cutoff=0.4)
             yield Problem(
-                f"{path}.{addon}", wanted, "not an add-on that is installed here", ", ".join(EKS_ADDONS),
+                f"{path}.{addon}", wanted, "not an add-on that is installed here", ", ".join(installs) or "none",
                 f"write {' or '.join(near)}" if near else "remove it",
             )  # fmt: skip
         elif kubernetes_version in EKS_SUPPORT:

@@ -5,7 +5,7 @@ with its permissions if it needs some; a new Helm release is one row, one compon
 without which no node becomes ready (`EksCluster`) and the storage drivers are not here: their components install them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
@@ -25,7 +25,7 @@ from ..taints import tolerations
 from ..versions import Chart
 from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
 from .addon import EksAddon
-from .cluster_autoscaler import ClusterAutoscaler
+from .cluster_autoscaler import ClusterAutoscaler, ScaleDown
 from .dcgm_exporter import DcgmExporter
 from .device_plugin import NvidiaDevicePlugin
 from .efa_plugin import EfaDevicePlugin
@@ -45,7 +45,7 @@ NO_POOLS, CPU_POOLS, SERVED_POOLS, ALL_POOLS = "no pools", "pools without GPUs",
 """Which pools an add-on waits for. It is created after them and deleted before them."""
 
 
-class EksAddonsSpec(AddonsSpec):
+class EksAddonsSpec(AddonsSpec, ScaleDown):
     """What is installed in an EKS cluster."""
 
     device_plugin: NotRequired[bool]
@@ -54,8 +54,6 @@ class EksAddonsSpec(AddonsSpec):
     """Install AWS's EFA device plugin, on pools with `interconnect`. Default: `true`."""
     cluster_autoscaler: NotRequired[bool]
     """Install the Cluster Autoscaler. Default: `true`."""
-    scale_down_after_minutes: NotRequired[int]
-    """Minutes for which a node must be idle before the autoscaler removes it, 1 to 1440. Default: `10`."""
     dcgm_exporter: NotRequired[bool]
     """Install NVIDIA's DCGM exporter, on pools with GPUs. Default: `true`."""
     monitoring: NotRequired[bool]
@@ -82,14 +80,20 @@ class ClusterFacts(TypedDict):
     """Which add-ons to install. Default: all."""
     existing_addons: NotRequired[list[str]]
     """Add-ons that the cluster has already, by their names here, such as coredns: they are not installed, and others
-    work with them. Default: none."""
+    work with them. `monitoring` is any Prometheus operator; with it, `monitor_labels` is required. An existing
+    `cluster-autoscaler` does not get the priorities of the pools' capacity ladders. Default: none."""
+    monitor_labels: NotRequired[dict[str, str]]
+    """Labels by which the existing Prometheus operator selects monitors and rules, such as
+    {release: kube-prometheus-stack}; an empty map if it selects all of them, as `Monitoring` does. Default: none."""
+    monitoring_namespace: NotRequired[str]
+    """Namespace of the alert rules, one that the existing Prometheus operator watches. Default: `monitoring`."""
     addon_versions: NotRequired[dict[str, str]]
-    """Exact versions of EKS add-ons by name. Default: the versions that this library has tested with
-    `kubernetes_version`."""
+    """Exact versions of the EKS add-ons that are installed, by name. Default: the versions that this library has tested
+    with `kubernetes_version`."""
     storage_class: NotRequired[str]
-    """Storage class of Prometheus' disk. Default: `block`, which `AwsStorage` creates."""
+    """Storage class of Prometheus' disk. Default: that of `AwsStorage`, if it is passed as `storage`."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; `cluster_autoscaler` applies here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `cluster_autoscaler`. Default: none."""
     charts: NotRequired[ChartsArgs]
     """Where charts come from. Default: their own repositories."""
     images: NotRequired[ImagesArgs]
@@ -111,7 +115,7 @@ def _nothing(_: ClusterFacts) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Permissions:
+class AddonIdentity:
     """AWS permissions of an add-on: one IAM role for its service account, by EKS Pod Identity."""
 
     service_account: str
@@ -149,7 +153,7 @@ class Addon:
     """The component's arguments, without those that follow from the other fields."""
     chart: Chart | None = None
     """The chart of a Helm release."""
-    permissions: Permissions | None = None
+    permissions: AddonIdentity | None = None
     """Its AWS permissions."""
     toggle: str = ""
     """Field of `EksAddonsSpec` that switches it off; empty if it is always installed."""
@@ -249,7 +253,7 @@ ADDONS: tuple[Addon, ...] = (
         ClusterAutoscaler,
         _autoscaler,
         versions.CLUSTER_AUTOSCALER,
-        Permissions(
+        AddonIdentity(
             cluster_autoscaler.SERVICE_ACCOUNT,
             "The autoscaler reads all groups and resizes those with this cluster's tag.",
             role="cluster_autoscaler",
@@ -284,7 +288,7 @@ ADDONS: tuple[Addon, ...] = (
         Monitoring,
         lambda facts: {
             "autoscaler": has(facts, "cluster-autoscaler"),
-            "storage_class": facts["storage_class"],
+            "storage_class": facts.get("storage_class"),
         },
         versions.KUBE_PROMETHEUS_STACK,
         toggle="monitoring",
@@ -297,7 +301,7 @@ ADDONS: tuple[Addon, ...] = (
         "GPU metrics",
         DcgmExporter,
         # The ServiceMonitor's kind comes with the Prometheus operator.
-        lambda facts: {"scrape": has(facts, "monitoring")},
+        lambda facts: {"scrape": has(facts, "monitoring"), "scrape_labels": facts.get("monitor_labels")},
         versions.DCGM_EXPORTER,
         toggle="dcgm_exporter",
         serves=served_pools.with_gpus,
@@ -309,7 +313,12 @@ ADDONS: tuple[Addon, ...] = (
         RULES,
         "alerts for GPUs and containers",
         Alerts,
-        lambda facts: {"system": PROMETHEUS_OPERATOR, "gpu_metrics": has(facts, "dcgm-exporter")},
+        lambda facts: {
+            "system": PROMETHEUS_OPERATOR,
+            "gpu_metrics": has(facts, "dcgm-exporter"),
+            "namespace": facts["monitoring_namespace"],
+            "rule_labels": facts.get("monitor_labels"),
+        },
         toggle="alerts",
         requires=("monitoring",),
     ),
@@ -326,6 +335,16 @@ def installed(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] 
         if row.name not in existing and row.is_on(spec) and serves and required:
             found[row.name] = row
     return list(found.values())
+
+
+def managed(rows: Iterable[Addon]) -> list[str]:
+    """Names of the add-ons among them that EKS manages."""
+    return [row.name for row in rows if row.kind == MANAGED]
+
+
+def role_fields(rows: Iterable[Addon]) -> list[str]:
+    """The fields of `Roles` that these add-ons use."""
+    return [row.permissions.role for row in rows if row.permissions and row.permissions.role]
 
 
 def needs() -> dict[str, Need]:

@@ -21,6 +21,9 @@ from . import bucket_names, drivers, lustre, regions
 from .addon import EksAddon
 from .roles import Roles
 
+ADDONS = ("aws-mountpoint-s3-csi-driver",)
+"""EKS's names of the add-ons that `S3Buckets` installs."""
+
 STORAGE_CLASS = "s3"
 """The class in claims for these volumes. There is no StorageClass object of that name, so nothing is provisioned."""
 
@@ -59,10 +62,10 @@ class S3BucketsArgs(TypedDict):
     buckets: dict[str, S3Bucket]
     """The buckets by the names of their volumes: 1 to 63 lower-case letters, digits and '-'."""
     addon_versions: NotRequired[dict[str, str]]
-    """Exact versions of EKS add-ons by name; aws-mountpoint-s3-csi-driver applies here. Default: the version that this
+    """Exact versions of EKS add-ons by name: aws-mountpoint-s3-csi-driver. Default: the version that this
     library has tested with `kubernetes_version`."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; `s3_csi` applies here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `s3_csi`. Default: none."""
     tags: NotRequired[dict[str, str]]
     """Tags for the add-on and its role. Default: none."""
 
@@ -140,10 +143,11 @@ class S3Buckets(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: S3BucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"S3Buckets {name}", S3BucketsArgs, args, problems, drivers.problems,
+            f"S3Buckets {name}", S3BucketsArgs, args, problems,
+            lambda given: drivers.problems(given, ADDONS),
             lambda given: regions.format_problems("region", given["region"]),
-            lambda given: child_names.problems("S3Buckets", name, opts, volumes.children(name, given["buckets"])),
         )  # fmt: skip
+        child_names.claim("S3Buckets", name, opts, volumes.children(name, args["buckets"]))
         super().__init__("gpuyard:index:S3Buckets", name, None, opts)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         driver = EksAddon(
@@ -152,8 +156,6 @@ class S3Buckets(pulumi.ComponentResource):
                 **drivers.addon_args(
                     "aws-mountpoint-s3-csi-driver",
                     args,
-                    "s3-csi-driver-sa",
-                    "s3_csi",
                     policy=policy(args["buckets"], account),
                 ),
                 # Without the driver's node plugin, no pod on a tainted node can mount a bucket ("driver name
@@ -163,13 +165,12 @@ class S3Buckets(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        made = [
-            self._volume(f"{name}-{volume}", volume, bucket, args["region"], driver)
+        self.volumes = {
+            volume: self._volume(f"{name}-{volume}", volume, bucket, args["region"], driver)
             for volume, bucket in sorted(args["buckets"].items())
-        ]
-        self.volumes = made
-        """The PersistentVolumes, in alphabetical order."""
-        self.volume_names = pulumi.Output.all(*[volume.metadata.name for volume in made])
+        }
+        """The PersistentVolumes, by name."""
+        self.volume_names = pulumi.Output.all(*[volume.metadata.name for volume in self.volumes.values()])
         self.register_outputs({"volumeNames": self.volume_names})
 
     def _volume(

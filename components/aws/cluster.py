@@ -20,6 +20,10 @@ from .access import Access
 from .addon import EksAddon
 from .roles import Roles
 
+ADDONS = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
+"""EKS's names of the add-ons that `EksCluster` installs."""
+ROLES = ("cluster", "nodes", "vpc_cni")
+"""The fields of `Roles` that `EksCluster` uses."""
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # EKS's quota of ranges for the public endpoint, which cannot be raised (EKS user guide, "Service quotas"); a security
 # group holds 60 rules in each direction (VPC quota), and others need some of them.
@@ -60,8 +64,8 @@ class EksClusterArgs(TypedDict):
     """How many days CloudWatch keeps these logs: 1, 3, 5, 7, 14, 30, 60, 90 or another retention that it offers, up to
     3653. Default: `90`."""
     addon_versions: NotRequired[dict[str, str]]
-    """Exact versions of EKS add-ons by name, such as v1.22.4-eksbuild.3 for vpc-cni. Default: the versions that this
-    library has tested with `version`."""
+    """Exact versions of EKS add-ons by name: vpc-cni, kube-proxy, eks-pod-identity-agent. Default: the versions that
+    this library has tested with `version`."""
     service_cidr: NotRequired[str]
     """Addresses of the cluster's Services: a private network, /12 to /24, that overlaps neither the VPC nor networks
     connected to it. It cannot change. Default: EKS's choice, 10.100.0.0/16 or 172.20.0.0/16."""
@@ -74,7 +78,7 @@ class EksClusterArgs(TypedDict):
     role_arn: NotRequired[str]
     """ARN of a role that the kubeconfig assumes. Default: none."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; `cluster`, `nodes` and `vpc_cni` apply here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `cluster`, `nodes`, `vpc_cni`. Default: none."""
     tags: NotRequired[dict[str, str]]
     """Tags for every resource that can have tags, and for the network interfaces that the CNI creates. Default:
     none."""
@@ -97,13 +101,13 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     for index, kind in enumerate(args["log_types"]):
         yield from checks.one_of(f"log_types[{index}]", kind, LOG_TYPES)
     yield from retention.problems("log_days", args["log_days"], off=False)
-    yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version)
+    yield from addon.versions_problems("addon_versions", args.get("addon_versions", {}), version, ADDONS)
     if (services := args.get("service_cidr")) is not None:
         yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
     yield from identity.empty_role("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
-    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
+    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {}), ROLES))
 
 
 def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
@@ -174,10 +178,8 @@ class EksCluster(pulumi.ComponentResource):
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")
             else [],
-            lambda given: child_names.problems(
-                "EksCluster", name, opts, access.children(name, given.get("access", {}))
-            ),
         )  # fmt: skip
+        child_names.claim("EksCluster", name, opts, access.children(name, args.get("access", {})))
         super().__init__("gpuyard:index:EksCluster", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = args.get("tags", {})
@@ -275,7 +277,7 @@ class EksCluster(pulumi.ComponentResource):
         EksAddon(
             f"{name}-vpc-cni",
             {
-                **drivers.addon_args("vpc-cni", before_nodes, "aws-node", "vpc_cni"),
+                **drivers.addon_args("vpc-cni", before_nodes),
                 "configuration": {
                     "env": {
                         # Prefix delegation: 110 pods or more on a node, instead of one for each of its addresses.

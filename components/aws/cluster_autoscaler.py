@@ -20,7 +20,7 @@ from .pool_spec import EksNodePoolSpec
 from .roles import Permissions
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
-"""Minutes for which a node is idle before it is removed, by default."""
+"""Service account of the autoscaler."""
 
 _IDLE_RANGE = (1, 1440)
 _UNPRIVILEGED_ID = 65534
@@ -29,7 +29,14 @@ _UNPRIVILEGED_ID = 65534
 _STARTUP_TAINTS = [f"{driver}.csi.aws.com/agent-not-ready" for driver in ("ebs", "efs", "fsx", "s3")]
 
 
-class ClusterAutoscalerArgs(TypedDict):
+class ScaleDown(TypedDict):
+    """When the autoscaler removes nodes."""
+
+    scale_down_after_minutes: NotRequired[int]
+    """Minutes for which a node must be idle before the autoscaler removes it, 1 to 1440. Default: `10`."""
+
+
+class ClusterAutoscalerArgs(ScaleDown):
     """The cluster whose node groups the autoscaler resizes, and how it does that."""
 
     cluster: pulumi.Input[str]
@@ -41,8 +48,6 @@ class ClusterAutoscalerArgs(TypedDict):
     """AWS region of the cluster, such as us-east-1."""
     node_pools: dict[str, EksNodePoolSpec]
     """Every pool of the cluster, by name. The order of their capacity ladders becomes the autoscaler's priorities."""
-    scale_down_after_minutes: NotRequired[int]
-    """Minutes for which a node must be idle before it is removed, 1 to 1440. Default: `10`."""
     charts: NotRequired[ChartsArgs]
     """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
@@ -246,5 +251,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             # Without the role its first call to AWS fails, and its pod restarts until the role exists.
             depends_on=[identity],
         )
+        self.resource = installed
+        """The Helm release."""
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

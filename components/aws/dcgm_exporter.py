@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import arguments, versions
+from .. import arguments, checks, versions
 from ..charts import release as releases
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
@@ -35,6 +35,9 @@ class DcgmExporterArgs(TypedDict):
     scrape: NotRequired[bool]
     """Whether to create a ServiceMonitor. The Prometheus operator's kinds must exist: let the component depend on
     `Monitoring`. Default: `false`."""
+    scrape_labels: NotRequired[dict[str, str]]
+    """Labels of the ServiceMonitor, for a Prometheus operator that selects monitors by label: many installations want
+    {release: kube-prometheus-stack}. Needs `scrape`. Default: none, as `Monitoring` takes every monitor."""
     charts: NotRequired[ChartsArgs]
     """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
@@ -49,6 +52,14 @@ def memory_mib(gpus: int) -> int:
 def problems(args: DcgmExporterArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
     yield from served_pools.problems(args["node_pools"])
+    labels = args.get("scrape_labels", {})
+    for key, value in labels.items():
+        yield from checks.label("scrape_labels", key, value)
+    if labels and not args["scrape"]:
+        yield Problem(
+            "scrape_labels", labels, "without `scrape` there is no ServiceMonitor", "`scrape_labels` with `scrape`",
+            "add `scrape`, or remove `scrape_labels`",
+        )  # fmt: skip
     yield from releases.problems(versions.DCGM_EXPORTER, args.get("charts", {}), args.get("images", {}))
 
 
@@ -71,6 +82,7 @@ class DcgmExporter(pulumi.ComponentResource):
         args = arguments.checked(f"DcgmExporter {name}", DcgmExporterArgs, args, problems)
         super().__init__("gpuyard:index:DcgmExporter", name, None, opts)
         pools = served_pools.with_gpus(args["node_pools"]).values()
+        labels = args.get("scrape_labels", {})
         memory = f"{memory_mib(max((pool.gpus for pool in pools), default=0))}Mi"
         # The exporter mounts the kubelet's pod-resources socket, and may profile GPUs.
         home = releases.namespace(f"{name}-namespace", DCGM_NAMESPACE, self, "privileged")
@@ -90,12 +102,18 @@ class DcgmExporter(pulumi.ComponentResource):
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.
-                "serviceMonitor": {"enabled": args["scrape"], "honorLabels": True},
+                "serviceMonitor": {
+                    "enabled": args["scrape"],
+                    "honorLabels": True,
+                    **({"additionalLabels": labels} if labels else {}),
+                },
             },
             namespace=home.metadata.name,
             parent=self,
             charts=args.get("charts", {}),
             images_from=args.get("images", {}),
         )
+        self.resource = installed
+        """The Helm release."""
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -98,5 +98,7 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
             charts=args.get("charts", {}),
             images_from=args.get("images", {}),
         )
+        self.resource = installed
+        """The Helm release."""
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -85,5 +85,7 @@ class EfaDevicePlugin(pulumi.ComponentResource):
             charts=args.get("charts", {}),
             images_from=args.get("images", {}),
         )
+        self.resource = installed
+        """The Helm release."""
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

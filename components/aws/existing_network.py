@@ -209,7 +209,7 @@ class _Owned:
         if not wrong and "node_pools" in self._args:
             yield from self._room(looked)
         if not wrong and self._args["needs_internet"]:
-            yield from self._ways_out(looked)
+            yield from self._internet_routes(looked)
 
     def _look(self, path: str, subnet_id: str) -> aws.ec2.GetSubnetResult | Problem:
         try:
@@ -243,7 +243,7 @@ class _Owned:
                     f"{network.CNI_TAG} = 1",
                 )  # fmt: skip
 
-    def _ways_out(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
+    def _internet_routes(self, private: dict[str, aws.ec2.GetSubnetResult]) -> Iterator[Problem]:
         for zone, subnet in private.items():
             routes = [route.cidr_block for route in self._table(subnet).routes]
             if "0.0.0.0/0" not in routes:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -12,11 +12,12 @@ from typing_extensions import NotRequired
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import tags
+from .roles import Permissions
 
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 
 
-class PodIdentityArgs(TypedDict):
+class PodIdentityArgs(Permissions):
     """A service account and its permissions."""
 
     cluster: pulumi.Input[str]
@@ -25,16 +26,9 @@ class PodIdentityArgs(TypedDict):
     """Kubernetes namespace of the service account."""
     service_account: str
     """Name of the Kubernetes service account. Only its pods can assume the role."""
-    policy_arns: NotRequired[list[str]]
-    """ARNs of managed policies to attach to the role. Default: none."""
-    policy: NotRequired[pulumi.Input[dict[str, Any]]]
-    """Policy document to put into the role. Default: none."""
     associate: NotRequired[bool]
     """Whether to create the association between role and service account. Set it to `false` for a managed add-on of
     EKS, which creates the association with the add-on. Default: `true`."""
-    role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role to use instead of a new one. It excludes `policy_arns` and `policy`: nothing is attached
-    to an existing role. Default: a new role."""
     tags: NotRequired[dict[str, str]]
     """Tags for the role and the association. Default: none."""
 
@@ -96,6 +90,13 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _name_problems(name: str, args: Mapping[str, Any]) -> Iterator[Problem]:
+    """IAM accepts the names made of the component's: the role's, which is cut, and that of its policy."""
+    if "role_arn" not in args:
+        longest, limit = ("", None) if args.get("policy") is None else ("-policy", naming.IAM_POLICY_LIMIT)
+        yield from component_names.iam_problems(name, longest, limit)
+
+
 def trust_policy(cluster_arn: str, namespace: str, service_account: str) -> dict[str, Any]:
     """Trust in EKS Pod Identity for one service account of one cluster. The cluster's ARN tells it from clusters of the
     same name in other accounts and regions. EKS sets the session tags, which its user guide documents for this purpose
@@ -131,12 +132,11 @@ class PodIdentity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"PodIdentity {name}", PodIdentityArgs, args, problems,
-            lambda _: component_names.iam_problems(name, "-policy", naming.IAM_POLICY_LIMIT),
-            lambda given: child_names.problems(
-                "PodIdentity", name, opts,
-                {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(given.get("policy_arns", []))},
-            ),
+            f"PodIdentity {name}", PodIdentityArgs, args, problems, lambda given: _name_problems(name, given)
+        )
+        child_names.claim(
+            "PodIdentity", name, opts,
+            {_attachment(name, arn): f"policy_arns[{n}]" for n, arn in enumerate(args.get("policy_arns", []))},
         )  # fmt: skip
         super().__init__("gpuyard:index:PodIdentity", name, None, opts)
         self.resource: aws.iam.Role | None = None

@@ -19,6 +19,9 @@ from . import bucket_names, drivers, regions
 from .addon import EksAddon
 from .roles import Roles
 
+ADDONS = ("aws-fsx-csi-driver",)
+"""EKS's names of the add-ons that `FsxLustre` installs."""
+
 VOLUME = "lustre"
 """Name of the volume, and the class in claims for it. There is no StorageClass object of that name, so nothing is
 provisioned."""
@@ -72,12 +75,12 @@ class FsxLustreArgs(TypedDict):
     """Whether FSx makes a backup every day, kept for 7 days, and one at the deletion. With `s3` there are none: the
     bucket has the data. Default: `false`."""
     addon_versions: NotRequired[dict[str, str]]
-    """Exact versions of EKS add-ons by name; aws-fsx-csi-driver applies here. Default: the version that this library
+    """Exact versions of EKS add-ons by name: aws-fsx-csi-driver. Default: the version that this library
     has tested with `kubernetes_version`."""
     deletion_protection: NotRequired[bool]
     """Whether Pulumi refuses to delete the file system. Default: `true`."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; `fsx_csi` applies here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `fsx_csi`. Default: none."""
     tags: NotRequired[dict[str, str]]
     """Tags for every resource that can have tags. Default: none."""
 
@@ -165,8 +168,9 @@ class FsxLustre(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FsxLustreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"FsxLustre {name}", FsxLustreArgs, args, problems, drivers.problems, regions.subnet_problems
-        )
+            f"FsxLustre {name}", FsxLustreArgs, args, problems, regions.subnet_problems,
+            lambda given: drivers.problems(given, ADDONS),
+        )  # fmt: skip
         super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags, s3 = args.get("tags", {}), args.get("s3", "")
@@ -178,8 +182,6 @@ class FsxLustre(pulumi.ComponentResource):
             drivers.addon_args(
                 "aws-fsx-csi-driver",
                 args,
-                "fsx-csi-controller-sa",
-                "fsx_csi",
                 # It provisions nothing here, so it need not create or delete. FSx accepts no narrower resource here.
                 policy={
                     "Version": "2012-10-17",

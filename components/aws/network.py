@@ -14,6 +14,8 @@ from ..checks import Problem
 from . import addresses, endpoints, flow_log, retention, roles, tags
 from .roles import Roles
 
+ROLES = ("flow_log",)
+"""The fields of `Roles` that `AwsNetwork` uses."""
 NAT_MODES = ("single", "per_zone", "none")
 
 # Subnets for the network interfaces of pods: "1" use this one, "0" do not, even if the node is in it (VPC CNI,
@@ -48,7 +50,7 @@ class AwsNetworkArgs(TypedDict):
     deletion_protection: NotRequired[bool]
     """Whether Pulumi refuses to delete the VPC. Default: `true`."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; only `flow_log` applies here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `flow_log`. Default: none."""
     tags: NotRequired[dict[str, str]]
     """Tags for every resource that can have tags. Default: none."""
 
@@ -72,7 +74,7 @@ def problems(args: AwsNetworkArgs, region: str) -> Iterator[Problem]:
 
 def _common(args: AwsNetworkArgs) -> Iterator[Problem]:
     """What a stack checks once for all components: roles and tags."""
-    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {})))
+    yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {}), ROLES))
     yield from tags.with_tags(args)
 
 

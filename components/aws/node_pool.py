@@ -113,9 +113,8 @@ class EksNodePool(pulumi.ComponentResource):
     """Names of the Auto Scaling groups behind them, in the same order."""
 
     def __init__(self, name: str, args: EksNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        subject = f"EksNodePool {name}"
-        args = arguments.checked(subject, EksNodePoolArgs, args, lambda given: problems(name, given))
-        checks.refuse(child_names.problems("EksNodePool", name, opts, _children(name, args)), subject)
+        args = arguments.checked(f"EksNodePool {name}", EksNodePoolArgs, args, lambda given: problems(name, given))
+        child_names.claim("EksNodePool", name, opts, _children(name, args))
         super().__init__("gpuyard:index:EksNodePool", name, None, renamed(opts, args["pool"]))
         self._name, self._args, self._tags = name, args, args.get("tags", {})
         eks = resolve(name, args["pool"], args.get("kubernetes_version", ""))

@@ -3,7 +3,7 @@ has them with the trust and the policies that they need, checked at preview."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -55,6 +55,11 @@ class Need:
     """ARNs of managed policies; empty if the library writes a policy for a new role."""
 
     @property
+    def service_account(self) -> str:
+        """For pods, the name of their service account."""
+        return self.user.rpartition("/")[2]
+
+    @property
     def policies(self) -> tuple[str, ...]:
         """Names of the managed policies."""
         return tuple(map(name_of, self.policy_arns))
@@ -90,14 +95,15 @@ NEEDS: Mapping[str, Need] = {
 
 
 class Permissions(TypedDict):
-    """The arguments of `EksAddon` that describe permissions: an existing role, or what a new one has."""
+    """The permissions of a service account: an existing role, or what a new one has."""
 
     role_arn: NotRequired[pulumi.Input[str]]
-    """ARN of an existing role. Default: a new role."""
+    """ARN of an existing role for the service account, instead of a new one. It excludes `policy_arns` and `policy`:
+    nothing is attached to an existing role. Default: a new role."""
     policy_arns: NotRequired[list[str]]
-    """ARNs of managed policies for a new role. Default: none."""
+    """ARNs of managed policies to attach to the new role. Default: none."""
     policy: NotRequired[pulumi.Input[dict[str, Any]]]
-    """Policy document for a new role. Default: none."""
+    """Policy document to put into the new role. Default: none."""
 
 
 def permissions(given: Roles, field: str, new: Permissions) -> Permissions:
@@ -121,10 +127,16 @@ def policy_arns(field: str) -> list[str]:
     return list(NEEDS[field].policy_arns)
 
 
-def problems(roles: Roles) -> Iterator[Problem]:
-    """What is wrong with the ARNs, checked without calling AWS. Paths are the fields of `Roles`."""
+def problems(roles: Roles, used: Collection[str] | None = None) -> Iterator[Problem]:
+    """What is wrong with the ARNs, checked without calling AWS. Paths are the fields of `Roles`. `used`: the fields
+    that the component uses; None for all."""
     for field, arn in by_field(roles).items():
-        if arn == "":
+        if used is not None and field not in used:
+            yield Problem(
+                field, arn, "nothing here uses this role", ", ".join(used) or "no role",
+                "remove it, or pass it to the component that uses it",
+            )  # fmt: skip
+        elif arn == "":
             yield Problem(
                 field, arn, "empty", "arn:aws:iam::ACCOUNT:role/NAME", "remove it: without it, a role is created"
             )

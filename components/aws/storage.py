@@ -18,6 +18,9 @@ from . import drivers, regions
 from .addon import EksAddon
 from .roles import Roles
 
+ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "snapshot-controller")
+"""EKS's names of the add-ons that `AwsStorage` installs."""
+
 _NFS = 2049
 # The most that gp3 offers with its 3,000 free IOPS, which a volume of any size has: a quarter of a MiB/s for each. With
 # more IOPS small claims would never bind: EC2 accepts 500 for each GiB, and the driver lowers the IOPS without lowering
@@ -45,12 +48,12 @@ class AwsStorageArgs(TypedDict):
     backups: NotRequired[bool]
     """Whether AWS Backup copies the shared file system every day and keeps the copies for 35 days. Default: `false`."""
     addon_versions: NotRequired[dict[str, str]]
-    """Exact versions of EKS add-ons by name; aws-ebs-csi-driver, aws-efs-csi-driver and snapshot-controller apply here.
-    Default: the versions that this library has tested with `kubernetes_version`."""
+    """Exact versions of EKS add-ons by name: aws-ebs-csi-driver, aws-efs-csi-driver, snapshot-controller. Default: the
+    versions that this library has tested with `kubernetes_version`."""
     deletion_protection: NotRequired[bool]
     """Whether Pulumi refuses to delete the shared file system. Default: `true`."""
     roles: NotRequired[Roles]
-    """Existing IAM roles to use instead of new ones; `ebs_csi` and `efs_csi` apply here. Default: none."""
+    """Existing IAM roles to use instead of new ones: `ebs_csi`, `efs_csi`. Default: none."""
     tags: NotRequired[dict[str, str]]
     """Tags for every resource that can have tags, and for EBS volumes and snapshots that claims create. Default:
     none."""
@@ -124,8 +127,9 @@ class AwsStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AwsStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"AwsStorage {name}", AwsStorageArgs, args, problems, drivers.problems, regions.subnet_problems
-        )
+            f"AwsStorage {name}", AwsStorageArgs, args, problems, regions.subnet_problems,
+            lambda given: drivers.problems(given, ADDONS),
+        )  # fmt: skip
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cluster, tags = args["cluster"], args.get("tags", {})
@@ -136,13 +140,11 @@ class AwsStorage(pulumi.ComponentResource):
             f"{name}-ebs-csi",
             "aws-ebs-csi-driver",
             args,
-            "ebs-csi-controller-sa",
-            "ebs_csi",
             [snapshots],
             # For volumes and snapshots. The EFS add-on has no such setting (containers-roadmap#2755).
             {"controller": {"extraVolumeTags": tags}} if tags else {},
         )
-        efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args, "efs-csi-controller-sa", "efs_csi")
+        efs = self._addon(f"{name}-efs-csi", "aws-efs-csi-driver", args)
 
         file_system = aws.efs.FileSystem(
             f"{name}-shared",
@@ -194,7 +196,7 @@ class AwsStorage(pulumi.ComponentResource):
         ]
 
         gp3 = {"type": "gp3", "encrypted": "true", "csi.storage.k8s.io/fstype": "ext4"}
-        classes = [
+        self.storage_classes = [
             storage_class(f"{name}-block", BLOCK, "ebs.csi.aws.com", gp3, self, [ebs]),
             storage_class(
                 f"{name}-block-fast",
@@ -220,10 +222,11 @@ class AwsStorage(pulumi.ComponentResource):
                 [efs, policy, *targets],
             ),
         ]
+        """The StorageClasses, the default one first."""
         snapshot_class(f"{name}-block-snapshots", "ebs.csi.aws.com", self, [snapshots, ebs])
         self.resource = file_system
         """The shared file system."""
-        self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in classes])
+        self.storage_class_names = pulumi.Output.all(*[made.metadata.name for made in self.storage_classes])
         self.file_system_id = file_system.id
         self.register_outputs({"storageClassNames": self.storage_class_names, "fileSystemId": self.file_system_id})
 
@@ -232,12 +235,10 @@ class AwsStorage(pulumi.ComponentResource):
         name: str,
         addon: str,
         args: AwsStorageArgs,
-        account: str = "",
-        role: str = "",
         depends_on: Sequence[pulumi.Resource] = (),
         configuration: dict[str, Any] | None = None,
     ) -> EksAddon:
-        settings = drivers.addon_args(addon, args, account, role)
+        settings = drivers.addon_args(addon, args)
         if configuration:
             settings["configuration"] = configuration
         return EksAddon(name, settings, pulumi.ResourceOptions(parent=self, depends_on=depends_on))

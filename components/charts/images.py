@@ -9,6 +9,7 @@ Not included: the images of components that the clouds themselves run (EKS's add
 pods). They come from the cloud's own registry of the region, which private networks reach through its endpoints.
 """
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypedDict
@@ -16,7 +17,7 @@ from typing import Any, TypedDict
 from typing_extensions import NotRequired
 
 from ..checks import Problem
-from ..versions import CHARTS, Chart
+from ..versions import CHARTS, CLUSTER_AUTOSCALER, CLUSTER_AUTOSCALER_IMAGE, Chart
 
 PUBLIC = (
     "docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws", "mcr.microsoft.com",
@@ -174,14 +175,22 @@ def references(charts: Iterable[Chart], tags: Mapping[Chart, str]) -> Iterator[s
             yield f"{image.name}:{tags.get(chart) or image.tag}"
 
 
+def of_library() -> list[str]:
+    """NAME:TAG of every image of the library's charts, on every version of Kubernetes."""
+    tags = CLUSTER_AUTOSCALER_IMAGE.values()
+    return [each for tag in tags for each in references(CHARTS, {CLUSTER_AUTOSCALER: tag})]
+
+
 def digest_problems(images: ImagesArgs, known: Iterable[str]) -> Iterator[Problem]:
-    """Digests for images that the stack does not pull: after a change of tag, the image would silently be unpinned."""
-    names = sorted(known)
+    """Digests for images that are not in `known`: after a change of tag, the image would silently be unpinned."""
+    names = sorted(set(known))
     for image in images.get("digests", {}):
         if image not in names:
+            near = difflib.get_close_matches(image, names, n=1)
             yield Problem(
-                f"digests.{image}", images["digests"][image], "not an image of this stack",
-                ", ".join(names) or "none: the stack pulls no image", "take the name from `make images`, or remove it",
+                f"digests.{image}", images["digests"][image], "not an image that is pulled here",
+                ", ".join(names) or "none: no image is pulled",
+                f"write {near[0]}, or remove it" if near else "remove it",
             )  # fmt: skip
 
 

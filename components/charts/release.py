@@ -19,7 +19,9 @@ _TIMEOUT_SECONDS = 600
 def problems(chart: Chart, charts: ChartsArgs, images_from: ImagesArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments `charts` and `images` of a component that installs `chart`."""
     yield from (problem.under("charts") for problem in source.problems(charts, [chart]))
-    yield from (problem.under("images") for problem in images.problems(images_from))
+    known = [*images.of_library(), *images.references([chart], {})]
+    found = list(images.problems(images_from)) or images.digest_problems(images_from, known)
+    yield from (problem.under("images") for problem in found)
 
 
 def namespace(resource: str, name: str, parent: pulumi.Resource, pod_security: str) -> k8s.core.v1.Namespace:

@@ -81,7 +81,7 @@ def _group(made: GkePool) -> int:
     upgrade = made.upgrade
     if upgrade["strategy"] == "blue_green":
         return 2 * made.pool.max
-    return made.pool.max + upgrade.get("max_surge", 1)
+    return made.pool.max + upgrade["max_surge"]
 
 
 def needs(found: Mapping[str, GkePool], pods_per_node: int) -> dict[str, list[tuple[int, int]]]:

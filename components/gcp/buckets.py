@@ -77,7 +77,8 @@ def _problems(bucket: GcsBucket) -> Iterator[Problem]:
     yield from bucket_names.problems("bucket", bucket["bucket"])
     yield from volumes.prefix_problems("prefix", bucket.get("prefix", ""))
     yield from identity.namespace_problems("namespace", bucket["namespace"])
-    yield from volumes.claim_problems("claim", bucket.get("claim", "claim"))
+    if "claim" in bucket:
+        yield from volumes.claim_problems("claim", bucket["claim"])
     if account := bucket.get("service_account", ""):
         yield from identity.account_problems("service_account", account)
 
@@ -100,10 +101,8 @@ class GcsBuckets(pulumi.ComponentResource):
     """Names of the volumes, in alphabetical order."""
 
     def __init__(self, name: str, args: GcsBucketsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"GcsBuckets {name}", GcsBucketsArgs, args, problems,
-            lambda given: child_names.problems("GcsBuckets", name, opts, volumes.children(name, given["buckets"])),
-        )  # fmt: skip
+        args = arguments.checked(f"GcsBuckets {name}", GcsBucketsArgs, args, problems)
+        child_names.claim("GcsBuckets", name, opts, volumes.children(name, args["buckets"]))
         super().__init__("gpuyard:index:GcsBuckets", name, None, opts)
         number = identity.project_number(args["project"], args["cluster"], pulumi.InvokeOutputOptions(parent=self))
         self.volumes = {

@@ -88,7 +88,7 @@ def _queued(made: GkePool) -> Iterator[Problem]:
             "queued", True, "queued provisioning is a form of flex-start, and a queued pool runs no other pods",
             "together with `capacity: [flex]`", "write `capacity: [flex]`, or remove `queued`",
         )  # fmt: skip
-    asked, policy = made.spec.get("placement", False), made.spec.get("placement_policy")
+    asked, policy = made.spec.get("placement"), made.spec.get("placement_policy")
     if made.pool.placement and (asked or policy is not None):
         field, value = ("placement", True) if asked else ("placement_policy", policy)
         yield Problem(
@@ -168,7 +168,7 @@ def _grace(made: GkePool, version: str) -> Iterator[Problem]:
 
 def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
     spec, pool, machine = made.spec, made.pool, made.machine
-    policy, asked = spec.get("placement_policy"), spec.get("placement", False)
+    policy, asked = spec.get("placement_policy"), spec.get("placement")
     if policy is not None and not re.fullmatch(_NAME, policy):
         yield Problem(
             "placement_policy", policy, "not a valid name of a resource policy",
@@ -198,7 +198,7 @@ def _placement(made: GkePool, zones: list[str]) -> Iterator[Problem]:
                 "create one with `gcloud compute resource-policies create workload-policy NAME --type=HIGH_THROUGHPUT`",
             )  # fmt: skip
     if any(made.compact(rung) for rung in pool.rungs) and machine.compact:
-        most = machine.compact - made.upgrade.get("max_surge", 0)
+        most = machine.compact - made.upgrade["max_surge"]
         if pool.max > most:
             yield Problem(
                 "max", spec["max"], f"more {machine.name} than can be placed compactly during an upgrade",

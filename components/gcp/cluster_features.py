@@ -59,7 +59,7 @@ def dns(args: Mapping[str, Any]) -> gcp.container.ClusterDnsConfigArgs | None:
 
 def binary_authorization(args: Mapping[str, Any]) -> gcp.container.ClusterBinaryAuthorizationArgs | None:
     """Only images that the project's policy allows may run."""
-    if not args.get("binary_authorization", False):
+    if not args["binary_authorization"]:
         return None
     return gcp.container.ClusterBinaryAuthorizationArgs(evaluation_mode="PROJECT_SINGLETON_POLICY_ENFORCE")
 

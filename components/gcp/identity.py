@@ -175,17 +175,13 @@ class WorkloadIdentity(pulumi.ComponentResource):
     """The service account as IAM names it (principal://…), known once it has the roles."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems,
-            lambda given: child_names.problems(
-                "WorkloadIdentity", name, opts,
-                {
-                    f"{name}-{bucket}-{short(role)}": f"bucket_roles.{bucket}"
-                    for bucket, roles in given.get("bucket_roles", {}).items()
-                    for role in roles
-                },
-            ),
-        )  # fmt: skip
+        args = arguments.checked(f"WorkloadIdentity {name}", WorkloadIdentityArgs, args, problems)
+        names = {
+            f"{name}-{bucket}-{short(role)}": f"bucket_roles.{bucket}"
+            for bucket, roles in args.get("bucket_roles", {}).items()
+            for role in roles
+        }
+        child_names.claim("WorkloadIdentity", name, opts, names)
         super().__init__("gpuyard:index:WorkloadIdentity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         project = args["project"]

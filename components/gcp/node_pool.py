@@ -187,17 +187,17 @@ def _upgrade_settings(gke: GkePool) -> gcp.container.NodePoolUpgradeSettingsArgs
     if strategy == "SURGE":
         return gcp.container.NodePoolUpgradeSettingsArgs(
             strategy=strategy,
-            max_surge=wanted.get("max_surge", 0),
-            max_unavailable=wanted.get("max_unavailable", 0),
+            max_surge=wanted["max_surge"],
+            max_unavailable=wanted["max_unavailable"],
         )
     return gcp.container.NodePoolUpgradeSettingsArgs(
         strategy=strategy,
         blue_green_settings=gcp.container.NodePoolUpgradeSettingsBlueGreenSettingsArgs(
             standard_rollout_policy=gcp.container.NodePoolUpgradeSettingsBlueGreenSettingsStandardRolloutPolicyArgs(
-                batch_percentage=wanted.get("batch_percentage", 10) / 100,
-                batch_soak_duration=f"{wanted.get('batch_soak_seconds', 0)}s",
+                batch_percentage=wanted["batch_percentage"] / 100,
+                batch_soak_duration=f"{wanted['batch_soak_seconds']}s",
             ),
-            node_pool_soak_duration=f"{wanted.get('soak_seconds', 3600)}s",
+            node_pool_soak_duration=f"{wanted['soak_seconds']}s",
         ),
     )
 

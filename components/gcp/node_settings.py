@@ -59,7 +59,8 @@ def problems(made: GkePool) -> Iterator[Problem]:
             if not re.fullmatch(form, value, re.ASCII):
                 yield Problem(f"sysctls.{key}", value, "not a valid value", allowed, "correct it")
     yield from _huge_pages(made)
-    yield from checks.one_of("cpu_manager", spec.get("cpu_manager", "none"), CPU_MANAGERS)
+    if "cpu_manager" in spec:
+        yield from checks.one_of("cpu_manager", spec["cpu_manager"], CPU_MANAGERS)
     yield from _disk(made)
 
 

@@ -122,7 +122,7 @@ class GkeNodePoolSpec(NodePoolSpec):
     upgrade: NotRequired[GkeUpgrade]
     """How GKE replaces nodes. Default: strategy surge."""
     node_repair: NotRequired[bool]
-    """Whether GKE replaces unhealthy nodes; never on the rung flex. Default: true."""
+    """Whether GKE replaces unhealthy nodes. Default: true, on the rung flex always false."""
     image_streaming: NotRequired[bool]
     """Whether containers start before their whole image is on the node, for images in Artifact Registry. Default:
     `true`."""
@@ -181,11 +181,17 @@ class GkePool:
 
     @property
     def upgrade(self) -> GkeUpgrade:
-        """How nodes are replaced: every field that the strategy has."""
+        """How nodes are replaced: every field that the strategy has, with its default. Only here, since a field of the
+        other strategy is refused. A blue-green upgrade adds no nodes by surge."""
         wanted: GkeUpgrade = arguments.cleaned(GkeUpgrade, self.spec.get("upgrade", {}))
         blue_green: GkeUpgrade = {
-            "strategy": "blue_green", "batch_percentage": 10, "batch_soak_seconds": 0, "soak_seconds": 3600
-        }  # fmt: skip
+            "strategy": "blue_green",
+            "max_surge": 0,
+            "max_unavailable": 0,
+            "batch_percentage": 10,
+            "batch_soak_seconds": 0,
+            "soak_seconds": 3600,
+        }
         scarce = self.pool.gpus > 0 or "reserved" in self.pool.capacity
         surge: GkeUpgrade = {
             "strategy": "surge",

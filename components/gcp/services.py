@@ -63,12 +63,10 @@ class GcpServices(pulumi.ComponentResource):
     """The APIs, known once all of them are enabled."""
 
     def __init__(self, name: str, args: GcpServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(
-            f"GcpServices {name}", GcpServicesArgs, args, problems,
-            lambda given: child_names.problems(
-                "GcpServices", name, opts,
-                {_child(name, service): f"services[{index}]" for index, service in enumerate(given["services"])},
-            ),
+        args = arguments.checked(f"GcpServices {name}", GcpServicesArgs, args, problems)
+        child_names.claim(
+            "GcpServices", name, opts,
+            {_child(name, service): f"services[{index}]" for index, service in enumerate(args["services"])},
         )  # fmt: skip
         super().__init__("gpuyard:index:GcpServices", name, None, opts)
         self.resources = [

@@ -62,7 +62,7 @@ def problems(made: GkePool) -> Iterator[Problem]:
                     f"upgrade.{field}", wanted[field], f"has no effect with the strategy {strategy}",
                     ", ".join(f"`{each}`" for each in _FIELDS[strategy]), f"remove it, or write `strategy: {other}`",
                 )  # fmt: skip
-    surge, unavailable = whole.get("max_surge", 0), whole.get("max_unavailable", 0)
+    surge, unavailable = whole["max_surge"], whole["max_unavailable"]
     for field, value in (("max_surge", surge), ("max_unavailable", unavailable)):
         if value < 0:
             yield Problem(f"upgrade.{field}", value, "must not be negative", "0 or more", "write 0")

@@ -114,6 +114,8 @@ class Alerts(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+        self.resource = made
+        """The object with the rules."""
         self.rules_name = made.id.apply(lambda _: name)
         self.alert_names = made.id.apply(lambda _: alerts)
         self.register_outputs({"rulesName": self.rules_name, "alertNames": self.alert_names})

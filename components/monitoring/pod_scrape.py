@@ -105,6 +105,8 @@ class PodScrape(pulumi.ComponentResource):
             spec={"selector": {"matchLabels": args["match_labels"]}, **_endpoints(system, name, endpoint)},
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.resource = made
+        """The object that describes the scrape."""
         self.scrape_name = made.id.apply(lambda _: name)
         self.register_outputs({"scrapeName": self.scrape_name})
 

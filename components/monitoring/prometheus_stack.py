@@ -148,5 +148,7 @@ class Monitoring(pulumi.ComponentResource):
             images_from=args.get("images", {}),
             depends_on=[nodes_home],
         )
+        self.resource = installed
+        """The Helm release."""
         self.release_name = installed.status.name
         self.register_outputs({"releaseName": self.release_name})

@@ -45,7 +45,7 @@ install_addons(
         "spec": {"monitoring": False, "dcgm_exporter": False},
     },
     pulumi.ResourceOptions(providers=[account, cluster]),
-    node_pools={POOL: pool},
+    pools={POOL: pool},
 )
 
 # The outputs that the example addons-by-reference reads. gpuyard's own stack has outputs of the same names.

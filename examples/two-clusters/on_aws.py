@@ -4,15 +4,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_eks as eks
 import pulumi_kubernetes as kubernetes
-from gpuyard.aws import (
-    AwsNetwork,
-    ClusterAutoscaler,
-    EksAddon,
-    EksCluster,
-    EksNodePool,
-    EksNodePoolSpec,
-    NvidiaDevicePlugin,
-)
+from gpuyard.aws import AwsNetwork, EksCluster, EksNodePool, EksNodePoolSpec, install_addons
 
 KUBERNETES_VERSION = "1.35"
 
@@ -66,25 +58,17 @@ def eks_cluster(name: str, region: str, gpu_machine: str, public_access_cidrs: l
     api = kubernetes.Provider(
         f"{name}-kubernetes", kubeconfig=cluster.kubeconfig, cluster_identifier=cluster.cluster_name
     )
-    EksAddon(
-        f"{name}-coredns",
-        {"addon": "coredns", "cluster": cluster.cluster_name, "kubernetes_version": KUBERNETES_VERSION},
-        pulumi.ResourceOptions(providers=[account], depends_on=[pools[cpu]]),
-    )
-    ClusterAutoscaler(
-        f"{name}-autoscaler",
+    # They are created after the pools and deleted before them.
+    install_addons(
         {
             "cluster": cluster.cluster_name,
             "kubernetes_version": KUBERNETES_VERSION,
             "region": region,
             "node_pools": specs,
+            "spec": {"monitoring": False, "dcgm_exporter": False},
         },
-        # Deleted before the pools: the autoscaler would undo the removal of their nodes.
-        pulumi.ResourceOptions(providers=[account, api], depends_on=[*pools.values()]),
-    )
-    NvidiaDevicePlugin(
-        f"{name}-device-plugin",
-        {"node_pools": specs},
-        pulumi.ResourceOptions(providers=[api], depends_on=[pools[gpu]]),
+        pulumi.ResourceOptions(providers=[account, api]),
+        pools=pools,
+        name=name,
     )
     return cluster

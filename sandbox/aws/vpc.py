@@ -56,7 +56,7 @@ def _restricted(present: ipaddress.IPv4Network) -> list[ipaddress.IPv4Network]:
     return found
 
 
-def left(original: Any, ec2: Any, association_id: str) -> Any:
+def disassociate_range(original: Any, ec2: Any, association_id: str) -> Any:
     """DisassociateVpcCidrBlock."""
     for vpc in list(ec2.vpcs.values()):
         found = vpc._cidr_block_association_set.get(association_id)
@@ -178,7 +178,7 @@ def _place(ec2: Any, made: Any) -> None:
 
 CHANGES = (
     (EC2Backend, "associate_vpc_cidr_block", joined),
-    (EC2Backend, "disassociate_vpc_cidr_block", left),
+    (EC2Backend, "disassociate_vpc_cidr_block", disassociate_range),
     (EC2Backend, "create_vpc_endpoint", endpoint),
     (EC2Backend, "attach_internet_gateway", attached),
     (EC2Backend, "create_nat_gateway", translating),

@@ -1,6 +1,10 @@
 """The config of an environment on Amazon EKS, as arguments of the library's components. The wiring adds the outputs of
 other components, and the values that are checked once for all components: roles, tags and versions of add-ons."""
 
+from collections.abc import Collection
+from typing import Any
+
+from components.aws import drivers
 from components.aws.addons import EksAddonsSpec
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
@@ -16,10 +20,24 @@ from ..environment import Environment
 from ..section import Section, complete
 
 
-def roles(environment: Environment) -> Roles:
-    """The existing roles that the file names. In the file, empty text stands for a new role."""
+def roles(environment: Environment, used: Collection[str] | None = None) -> Roles:
+    """The existing roles that the file names. In the file, empty text stands for a new role. `used`: the fields that a
+    component uses; None for all."""
     given = environment.config.cluster.iam.roles.arguments()
-    return complete(Roles, {field: arn for field, arn in given.items() if arn})
+    return complete(Roles, {field: arn for field, arn in given.items() if arn and (used is None or field in used)})
+
+
+def addon_versions(environment: Environment, installs: Collection[str]) -> dict[str, str]:
+    """The versions that the file names of the add-ons that a component installs."""
+    return {name: version for name, version in environment.config.cluster.addon_versions.items() if name in installs}
+
+
+def of_addons(environment: Environment, installs: Collection[str]) -> dict[str, Any]:
+    """Versions and roles of the add-ons that a component installs."""
+    return {
+        "addon_versions": addon_versions(environment, installs),
+        "roles": roles(environment, drivers.role_fields(installs)),
+    }
 
 
 def network(environment: Environment) -> AwsNetworkArgs:
@@ -52,7 +70,7 @@ def existing_network(environment: Environment, existing: Section) -> AwsExisting
 def cluster(environment: Environment) -> EksClusterArgs:
     """The control plane."""
     args = {
-        **environment.config.cluster.arguments("name", "iam"),
+        **environment.config.cluster.arguments("name", "iam", "addon_versions"),
         "cluster_name": environment.cluster_name,
         "version": environment.kubernetes_version,
         "deletion_protection": environment.config.deletion_protection,

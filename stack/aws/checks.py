@@ -7,7 +7,17 @@ from datetime import date
 from pydantic.alias_generators import to_camel
 
 from components import checks, renames, versions
-from components.aws import addons, addresses, endpoints, existing_network, groups, roles, served_pools, system_pods
+from components.aws import (
+    addon,
+    addons,
+    addresses,
+    endpoints,
+    existing_network,
+    groups,
+    roles,
+    served_pools,
+    system_pods,
+)
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
 from components.aws import lustre as aws_lustre
@@ -55,6 +65,8 @@ def cluster_problems(environment: Environment) -> Iterator[Problem]:
     for problem in aws_cluster.problems(args.cluster(environment)):
         # The file has the cluster's name under `cluster.name`.
         yield replace(problem, path="name") if problem.path == "cluster_name" else problem
+    asked, version = environment.config.cluster.addon_versions, environment.kubernetes_version
+    yield from addon.versions_problems("addon_versions", asked, version)
     network, own = environment.config.network, environment.config.cluster.service_cidr
     if own is not None:
         others = {} if network.existing else {"network.cidr": network.cidr, "network.podsCidr": network.pods_cidr or ""}

@@ -7,7 +7,12 @@ from typing import Any, cast
 import pulumi
 
 from components.aws import addons as addon_table
+from components.aws import buckets as aws_buckets
+from components.aws import cluster as aws_cluster
 from components.aws import creator, offerings, roles, served_pools, tagged_groups
+from components.aws import lustre as aws_lustre
+from components.aws import network as aws_network
+from components.aws import storage as aws_storage
 from components.aws.buckets import S3Buckets, S3BucketsArgs
 from components.aws.cluster import EksCluster, EksClusterArgs
 from components.aws.existing_network import AwsExistingNetwork
@@ -76,14 +81,16 @@ def network(environment: Environment, providers: Providers) -> Network:
         outside = bool(aws_checks.charts(environment)) and not environment.config.images.registry
         given = args.existing_network(environment, existing)
         return AwsExistingNetwork("network", {**given, "needs_internet": outside}, options)
-    return AwsNetwork("network", {**args.network(environment), "roles": args.roles(environment)}, options)
+    roles = args.roles(environment, aws_network.ROLES)
+    return AwsNetwork("network", {**args.network(environment), "roles": roles}, options)
 
 
 def cluster(environment: Environment, providers: Providers, network: Network) -> EksCluster:
     """The control plane, and what nodes need to join it."""
     given: EksClusterArgs = {
         **args.cluster(environment),
-        "roles": args.roles(environment),
+        "addon_versions": args.addon_versions(environment, aws_cluster.ADDONS),
+        "roles": args.roles(environment, aws_cluster.ROLES),
         "tags": environment.tags,
         "network_id": network.network_id,
         # A control plane cannot change its zones (containers-roadmap#2330). It is in the first two, the fewest that EKS
@@ -142,13 +149,9 @@ def storage(
     node_pools: dict[str, EksNodePool],
 ) -> Storage:
     """Drivers, file systems, storage classes and volumes."""
-    common = {
-        "cluster": cluster.cluster_name,
-        "addon_versions": environment.config.cluster.addon_versions,
-        "roles": args.roles(environment),
-    }
+    name = {"cluster": cluster.cluster_name}
     places = {
-        **common,
+        **name,
         "network_id": network.network_id,
         "subnet_ids": network.subnet_ids,
         "security_group_id": cluster.security_group_id,
@@ -158,10 +161,13 @@ def storage(
     after = pulumi.ResourceOptions(providers=providers, depends_on=_without_gpus(environment, node_pools))
     drivers: list[pulumi.Resource] = []
     if lustre := args.lustre(environment):
-        drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, {**lustre, **places}), after))
+        of_lustre = {**lustre, **places, **args.of_addons(environment, aws_lustre.ADDONS)}
+        drivers.append(FsxLustre("lustre", cast(FsxLustreArgs, of_lustre), after))
     if buckets := args.buckets(environment):
-        drivers.append(S3Buckets("buckets", cast(S3BucketsArgs, {**buckets, **common}), after))
-    classes = AwsStorage("storage", cast(AwsStorageArgs, {**args.storage(environment), **places}), after)
+        of_buckets = {**buckets, **name, **args.of_addons(environment, aws_buckets.ADDONS)}
+        drivers.append(S3Buckets("buckets", cast(S3BucketsArgs, of_buckets), after))
+    of_classes = {**args.storage(environment), **places, **args.of_addons(environment, aws_storage.ADDONS)}
+    classes = AwsStorage("storage", cast(AwsStorageArgs, of_classes), after)
     return Storage(classes, [*drivers, classes])
 
 
@@ -180,13 +186,13 @@ def addons(
             "kubernetes_version": environment.kubernetes_version,
             "node_pools": environment.node_pools,
             "spec": args.addons(environment),
-            "addon_versions": environment.config.cluster.addon_versions,
-            "roles": args.roles(environment),
+            "addon_versions": args.addon_versions(environment, addon_table.managed(addon_table.ADDONS)),
+            "roles": args.roles(environment, addon_table.role_fields(addon_table.ADDONS)),
             "charts": args.charts(environment),
             "images": args.images(environment),
         },
         pulumi.ResourceOptions(providers=providers),
-        node_pools=node_pools,
+        pools=node_pools,
         storage=storage.classes,
     )
     ClusterCleanup(

@@ -14,12 +14,13 @@ import pytest
 from components import arguments, versions
 from components.aws import addons
 from components.aws.addon import EksAddon
-from components.aws.addons import Addon, ClusterFacts, EksAddonsSpec, Permissions
+from components.aws.addons import Addon, AddonIdentity, ClusterFacts, EksAddonsSpec
 from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.dcgm_exporter import DcgmExporter
 from components.aws.device_plugin import NvidiaDevicePlugin
 from components.aws.efa_plugin import EfaDevicePlugin
 from components.aws.roles import Roles
+from components.charts import images
 from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus_stack import Monitoring
 from components.versions import Chart
@@ -39,7 +40,7 @@ FAKE = Addon(
     "an example",
     EksAddon,
     lambda facts: {"configuration": {"region": facts["region"]}},
-    permissions=Permissions(
+    permissions=AddonIdentity(
         "example-agent-sa",
         "The example sends messages.",
         policy_arns=("arn:aws:iam::aws:policy/ReadOnlyAccess",),
@@ -67,6 +68,15 @@ COMPONENTS: dict[str, Callable[[str, pulumi.ResourceOptions], Any]] = {
     "exporter": lambda name, opts: DcgmExporter(name, {"node_pools": POOLS}, opts),
     "monitoring": lambda name, opts: Monitoring(name, {}, opts),
     "alerts": lambda name, opts: Alerts(name, {"system": "prometheus_operator"}, opts),
+}
+
+
+CHART_COMPONENTS: dict[Any, dict[str, Any]] = {
+    ClusterAutoscaler: {"cluster": "c", **AUTOSCALER},
+    NvidiaDevicePlugin: {"node_pools": POOLS},
+    EfaDevicePlugin: {"node_pools": POOLS},
+    DcgmExporter: {"node_pools": POOLS},
+    Monitoring: {},
 }
 
 
@@ -196,6 +206,30 @@ def test_an_add_on_needs_only_the_clusters_provider_and_the_pools(component: str
     assert made.without_provider() == [] and len(made.resources) > 1
 
 
+def test_a_digest_of_any_image_of_the_library_is_accepted() -> None:
+    """One map of digests serves all components, on clusters of any version."""
+    digests = {each: f"sha256:{'0' * 64}" for each in images.of_library()}
+    assert len([each for each in digests if "cluster-autoscaler" in each]) == len(versions.CLUSTER_AUTOSCALER_IMAGE)
+
+    def program() -> None:
+        for component, args in CHART_COMPONENTS.items():
+            component(component.__name__, {**args, "images": {"digests": digests}}, aws_options(component.__name__))
+
+    assert len(run(program).all(RELEASE)) == len(CHART_COMPONENTS)
+
+
+def test_the_resource_of_an_add_on_is_an_attribute() -> None:
+    found: dict[str, pulumi.Resource] = {}
+
+    def program() -> None:
+        for name, make in COMPONENTS.items():
+            found[name] = make(name, aws_options(name)).resource
+
+    run(program)
+    kinds = {name: type(each).__name__ for name, each in found.items()}
+    assert kinds == {name: "CustomResource" if name == "alerts" else "Release" for name in COMPONENTS}
+
+
 def test_storage_class_and_rule_labels_can_be_set() -> None:
     """The storage class of the cluster, and the labels by which its operator selects rules."""
 
@@ -218,6 +252,20 @@ def test_storage_class_and_rule_labels_can_be_set() -> None:
         (Monitoring, {"charts": {"mirror": "http://x.example.com"}}, r"charts\.mirror = .*unencrypted"),
         (Monitoring, {"charts": {"digests": {"kueue": "sha256:0"}}}, r"charts\.digests\.kueue = .*not a chart"),
         (Monitoring, {"images": {"registry": "quay.io"}}, r"images\.registry = .*public registry"),
+        *[
+            (
+                component,
+                {**args, "images": {"digests": {"quay.io/prom:v1": f"sha256:{'0' * 64}"}}},
+                "not an image that is",
+            )
+            for component, args in CHART_COMPONENTS.items()
+        ],
+        (
+            DcgmExporter,
+            {"node_pools": POOLS, "scrape_labels": {"a": "b"}},
+            "without `scrape` there is no ServiceMonitor",
+        ),
+        (DcgmExporter, {"node_pools": POOLS, "scrape": True, "scrape_labels": {"a b": "c"}}, r"scrape_labels\.a b"),
         (NvidiaDevicePlugin, {"node_pools": {"gpu": {**GUIDE_GPU, "min": -1}}}, r"node_pools\.gpu\.min = -1"),
         (NvidiaDevicePlugin, {"node_pools": POOLS, "chart_mirror": "x"}, "chart_mirror = .*unknown key"),
         (

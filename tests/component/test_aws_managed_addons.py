@@ -63,8 +63,16 @@ class TestAddons:
         ],
     )
     def test_a_wrong_name_or_version_of_an_add_on_is_refused(self, name: str, version: str, words: str) -> None:
-        found = wrong(addon_versions={name: version})
-        assert set(found) == {f"addon_versions.{name}"} and words in found.popitem()[1]
+        (found,) = addons.versions_problems("x", {name: version}, "1.35")
+        assert found.path == f"x.{name}" and words in str(found)
+
+    def test_a_component_refuses_what_another_one_installs(self) -> None:
+        """Versions and roles that would have no effect."""
+        arn = "arn:aws:iam::123456789012:role/a"
+        found = wrong(addon_versions={"coredns": "v1.13.2-eksbuild.31"}, roles={"ebs_csi": arn})
+        assert set(found) == {"addon_versions.coredns", "roles.ebs_csi"}
+        assert "vpc-cni, kube-proxy, eks-pod-identity-agent" in found["addon_versions.coredns"]
+        assert "cluster, nodes, vpc_cni" in found["roles.ebs_csi"]
 
     def test_an_invalid_kubernetes_version_is_reported_once(self) -> None:
         assert set(wrong(version="one", addon_versions={"kube-proxy": "v1.36.0-eksbuild.25"})) == {"version"}

@@ -11,6 +11,7 @@ import pulumi
 import pytest
 from parliament import analyze_policy_string
 
+from components.aws import drivers
 from recording.recording import Recording, Resource
 from recording.stacks import record, settings
 from sandbox.aws.disks import performance
@@ -209,9 +210,10 @@ class TestTheWholeEnvironment:
     [
         ({"subnet_ids": {}}, "subnet_ids", "pass `subnet_ids` of the network"),
         ({"kubernetes_version": "v1.35"}, "kubernetes_version", "such as 1.35"),
-        ({"addon_versions": {"ebs-csi": "v1.1.1-eksbuild.1"}}, "addon_versions.ebs-csi", "write aws-ebs-csi-driver"),
-        ({"addon_versions": {"aws-efs-csi-driver": "3.4"}}, "addon_versions.aws-efs-csi-driver", "vX.Y.Z-eksbuild.N"),
-        ({"roles": {"ebs_csi": "ebs-csi"}}, "roles.ebs_csi", "arn:aws:iam::ACCOUNT:role/NAME"),
+        ({"addon_versions": {"coredns": "v1.13.2-eksbuild.31"}}, "addon_versions.coredns", "not an add-on that is"),
+        ({"addon_versions": {"OWN": "3.4"}}, "addon_versions.OWN", "vX.Y.Z-eksbuild.N"),
+        ({"roles": {"vpc_cni": "arn:aws:iam::123456789012:role/a"}}, "roles.vpc_cni", "nothing here uses this role"),
+        ({"roles": {"OWN": "ebs-csi"}}, "roles.OWN", "arn:aws:iam::ACCOUNT:role/NAME"),
         ({"tags": {"eks:x": "y"}}, "tags.eks:x", "recognize a cluster's resources"),
     ],
 )
@@ -221,6 +223,13 @@ def test_arguments_common_to_components_with_a_driver_are_checked(
 ) -> None:
     if path == "subnet_ids" and component is not storage:
         pytest.skip("the others mount elsewhere")
+    addon = {storage: "aws-efs-csi-driver", lustre: "aws-fsx-csi-driver"}.get(component, "aws-mountpoint-s3-csi-driver")
+    own = drivers.ROLES[addon] if path == "roles.OWN" else addon
+    path = path.replace("OWN", own)
+    args = {
+        key: {own if k == "OWN" else k: v for k, v in value.items()} if isinstance(value, dict) else value
+        for key, value in args.items()
+    }
     with pytest.raises(pulumi.RunError) as caught:
         component(**args)
     text = str(caught.value)

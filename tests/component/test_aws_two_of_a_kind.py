@@ -90,7 +90,7 @@ def test_the_wrapped_resources_are_attributes() -> None:
     kinds = {"network": aws.ec2.Vpc, "cluster": eks.Cluster, "storage": aws.efs.FileSystem}
     for name, kind in {**kinds, "lustre": aws.fsx.LustreFileSystem}.items():
         assert isinstance(found[name].resource, kind), name
-    assert [type(each).__name__ for each in found["buckets"].volumes] == ["PersistentVolume"]
+    assert [type(each).__name__ for each in found["buckets"].volumes.values()] == ["PersistentVolume"]
     assert not [each for each in made.resources.values() if "resource" in each.outputs]
 
 

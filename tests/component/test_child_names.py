@@ -20,6 +20,8 @@ from tests.component.stage import AWS_ZONES, GUIDE_CPU, aws_options, gcp_options
 
 Make = Callable[[str, str, pulumi.ResourceOptions], Any]
 """Creates a component from its name and a key."""
+POD: Any = {"cluster": "train", "namespace": "ml", "service_account": "trainer"}
+POLICY = "arn:aws:iam::aws:policy"
 
 
 def s3(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
@@ -33,8 +35,7 @@ def gcs(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
 
 
 def pod_identity(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
-    given: Any = {"cluster": "train", "namespace": "ml", "service_account": "trainer"}
-    return PodIdentity(name, {**given, "policy_arns": [f"arn:aws:iam::aws:policy/{key}"]}, opts)
+    return PodIdentity(name, {**POD, "policy_arns": [f"{POLICY}/{key}"]}, opts)
 
 
 def workload_identity(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
@@ -51,8 +52,7 @@ def eks(name: str, key: str, opts: pulumi.ResourceOptions) -> Any:
         "cluster_name": name,
         "version": "1.35",
         "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": [],
+        "private_subnet_ids": {"us-east-1a": "subnet-1", "us-east-1b": "subnet-2"},
         "access": {key: {"principal_arn": "arn:aws:iam::123456789012:role/ops", "level": "admin"}},
     }
     return EksCluster(name, args, opts)
@@ -91,15 +91,30 @@ class TestNamesThatRunTogether:
         with pytest.raises(pulumi.RunError) as caught:
             both(case)
         assert str(caught.value).startswith(f"{case} {second}: one value cannot work")
-        assert words in str(caught.value) and f"a resource of {case} {first} has this name" in str(caught.value)
+        assert words in str(caught.value) and f"{case} {first} would both create a resource named" in str(caught.value)
 
     def test_the_order_does_not_matter(self, case: str) -> None:
-        with pytest.raises(pulumi.RunError, match="has this name already"):
+        with pytest.raises(pulumi.RunError, match="both create a resource named"):
             both(case, reverse=True)
 
     def test_components_with_different_parents_are_accepted(self, case: str) -> None:
         """A URN has the types of the parents."""
         both(case, apart=True)
+
+
+def test_a_component_that_is_refused_reserves_no_names() -> None:
+    """Whether its arguments are refused or one of its names."""
+
+    def program() -> None:
+        options = aws_options()
+        with pytest.raises(pulumi.RunError, match="not the ARN of a policy"):
+            PodIdentity("a-x", {**POD, "policy_arns": [f"{POLICY}/y", "z"]}, options)
+        PodIdentity("a", {**POD, "policy_arns": [f"{POLICY}/x-y"]}, options)
+        with pytest.raises(pulumi.RunError, match="named a-x-y"):
+            PodIdentity("a-x", {**POD, "policy_arns": [f"{POLICY}/y", f"{POLICY}/z-z"]}, options)
+        PodIdentity("a-x-z", {**POD, "policy_arns": [f"{POLICY}/z"]}, options)
+
+    run(program)
 
 
 def test_a_program_does_not_know_the_names_of_another() -> None:
@@ -123,4 +138,5 @@ def test_a_pool_with_the_name_of_another_pools_group_is_refused(names: tuple[str
     with pytest.raises(pulumi.RunError) as caught:
         run(program)
     assert str(caught.value).startswith(f"EksNodePool {names[1]}: one value cannot work")
-    assert f"pool = 'gpu-{AWS_ZONES[0]}': a resource of EksNodePool {names[0]} has this name" in str(caught.value)
+    both_create = f"this component and EksNodePool {names[0]} would both create a resource named gpu-{AWS_ZONES[0]}"
+    assert f"pool = 'gpu-{AWS_ZONES[0]}': {both_create}" in str(caught.value)

@@ -76,11 +76,33 @@ def test_names_that_nothing_is_named_after_are_not_limited() -> None:
         "cluster_name": "train",
         "version": "1.35",
         "network_id": "vpc-1",
-        "private_subnet_ids": ["subnet-1", "subnet-2"],
-        "public_subnet_ids": [],
+        "private_subnet_ids": {"us-east-1a": "subnet-1", "us-east-1b": "subnet-2"},
         "roles": {"cluster": ROLE},
     }
     run(lambda: EksCluster(longer, args, aws_options()))
+
+
+@pytest.mark.parametrize(
+    ("name", "permissions"),
+    [
+        ("a" * 200, {"role_arn": ROLE}),
+        ("my team/a", {"role_arn": ROLE}),
+        ("a" * 200, {}),
+        ("a" * 200, {"policy_arns": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]}),
+    ],
+)
+def test_a_pod_identity_without_a_policy_of_its_name_may_have_a_long_name(
+    name: str, permissions: dict[str, Any]
+) -> None:
+    """The name of a new role is cut, and an existing role has its own."""
+    args: Any = {key: value for key, value in POD.items() if key != "policy"}
+    run(lambda: PodIdentity(name, {**args, **permissions}, aws_options()))
+
+
+def test_a_new_role_has_no_characters_in_its_name_that_iam_refuses() -> None:
+    args: Any = {key: value for key, value in POD.items() if key != "policy"}
+    with pytest.raises(pulumi.RunError, match="IAM does not accept these characters"):
+        run(lambda: PodIdentity("my team/a", args, aws_options()))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,11 @@ FACTS: ClusterFacts = {
     "region": "us-east-1",
     "kubernetes_version": "1.35",
     "node_pools": {"cpu": GUIDE_CPU, "gpu": GUIDE_GPU},
+    "storage_class": "gp3",
 }
+VERSION = "v1.13.2-eksbuild.31"
+AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.5"  # that of another minor
+DIGEST = f"sha256:{'0' * 64}"
 ALL = [row.name for row in addons.ADDONS if row.name != "efa-device-plugin"]
 
 
@@ -42,7 +46,7 @@ def installed(pools: tuple[str, ...] = ("cpu", "gpu"), name: str = "", **facts: 
             )
             for pool in pools
         }
-        found.extend(install_addons({**FACTS, **facts}, options, node_pools=made, name=name))  # type: ignore[typeddict-item]
+        found.extend(install_addons({**FACTS, **facts}, options, pools=made, name=name))  # type: ignore[typeddict-item]
 
     return found, run(program)
 
@@ -58,11 +62,46 @@ def test_one_call_installs_every_add_on_that_the_pools_need() -> None:
 
 
 def test_an_existing_add_on_is_not_installed_and_others_work_with_it() -> None:
-    found, made = installed(pools=(), existing_addons=["coredns", "monitoring"])
+    labels = {"release": "prometheus"}
+    found, made = installed(
+        pools=(), existing_addons=["coredns", "monitoring"], monitor_labels=labels, monitoring_namespace="ops"
+    )
     assert found == [name for name in ALL if name not in ("coredns", "monitoring")]
     assert "alerts" in found, "the operator that they need is there"
     values = made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter-release").inputs["values"]
     assert values["serviceMonitor"]["enabled"] is True
+    assert values["serviceMonitor"]["additionalLabels"] == labels
+    rules = made.one("PrometheusRule").inputs["metadata"]
+    assert rules == {"name": "alerts", "namespace": "ops", "labels": labels}
+
+
+def test_an_operator_that_selects_everything_needs_no_labels() -> None:
+    _, made = installed(pools=(), existing_addons=["monitoring"], monitor_labels={})
+    values = made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter-release").inputs["values"]
+    assert "additionalLabels" not in values["serviceMonitor"]
+    assert made.one("PrometheusRule").inputs["metadata"]["namespace"] == "monitoring"
+
+
+def test_no_labels_are_needed_if_nothing_has_labels() -> None:
+    found, _ = installed(
+        pools=(), existing_addons=["monitoring", "dcgm-exporter"], spec={"alerts": False}, storage_class=None
+    )
+    assert "alerts" not in found and "dcgm-exporter" not in found
+
+
+def test_prometheus_uses_the_storage_class_of_the_facts_or_that_of_the_storage() -> None:
+    def of(made: Recording) -> str:
+        values = made.one("kubernetes:helm.sh/v3:Release", "monitoring-release").inputs["values"]
+        spec = values["prometheus"]["prometheusSpec"]["storageSpec"]["volumeClaimTemplate"]["spec"]
+        return spec["storageClassName"]
+
+    assert of(installed()[1]) == "gp3"
+
+    def program() -> None:
+        storage = pulumi.ComponentResource("test:index:Storage", "storage")
+        install_addons({**FACTS, "storage_class": None}, aws_options(), pools={}, storage=storage)  # type: ignore[typeddict-item]
+
+    assert of(run(program)) == "block"
 
 
 def test_names_begin_with_the_name_of_the_cluster() -> None:
@@ -76,11 +115,37 @@ def test_names_begin_with_the_name_of_the_cluster() -> None:
         ({"spec": {"devicePlugin": False}}, "spec.devicePlugin", "write `device_plugin`"),
         ({"spec": {"scale_down_after_minutes": 0}}, "spec.scale_down_after_minutes", "1 to 1440"),
         ({"node_pools": {"gpu": {**GUIDE_GPU, "min": -1}}}, "node_pools.gpu.min", "negative"),
-        ({"node_pools": {"cpu": GUIDE_CPU}}, "node_pools.gpu", "the facts have no pool of that name"),
+        ({"node_pools": {"cpu": GUIDE_CPU}}, "pools.gpu", "the facts have no pool of that name"),
         ({"kubernetes_version": "1.2"}, "kubernetes_version", "unknown value"),
         ({"region": "us_east_1"}, "region", "us-east-1"),
         ({"existing_addons": ["core-dns"]}, "existing_addons[0]", "write coredns"),
         ({"addon_versions": {"coredns": "1.13"}}, "addon_versions.coredns", "vX.Y.Z-eksbuild.N"),
+        ({"addon_versions": {"vpc-cni": VERSION}}, "addon_versions.vpc-cni", "not an add-on that is installed here"),
+        (
+            {"addon_versions": {"coredns": VERSION}, "existing_addons": ["coredns"]},
+            "addon_versions.coredns",
+            "not an add-on that is installed here",
+        ),
+        ({"roles": {"nodes": "arn:aws:iam::1:role/a"}}, "roles.nodes", "nothing here uses this role"),
+        (
+            {"roles": {"cluster_autoscaler": "arn:aws:iam::1:role/a"}, "spec": {"cluster_autoscaler": False}},
+            "roles.cluster_autoscaler",
+            "nothing here uses this role",
+        ),
+        ({"existing_addons": ["monitoring"]}, "monitor_labels", "kubectl get prometheus"),
+        ({"monitor_labels": {"a": "b"}}, "monitor_labels", "only for an existing Prometheus operator"),
+        ({"monitoring_namespace": "ops"}, "monitoring_namespace", "add `monitoring` to `existing_addons`"),
+        ({"existing_addons": ["monitoring"], "monitor_labels": {"a b": "c"}}, "monitor_labels.a b", "label"),
+        (
+            {"existing_addons": ["monitoring"], "monitor_labels": {}, "monitoring_namespace": "A"},
+            "monitoring_namespace",
+            "not a valid Kubernetes namespace name",
+        ),
+        ({"storage_class": None}, "storage_class", "pass `storage`"),
+        ({"images": {"digests": {AUTOSCALER: DIGEST}}}, f"images.digests.{AUTOSCALER}", "autoscaler:v1.35"),
+        ({"pools": {"gpu": {"machine_types": []}}}, "pools.gpu", "not a resource"),
+        ({"pools": ["gpu"]}, "pools", "not a map"),
+        ({"storage": "block"}, "storage", "not a resource"),
         ({"roles": {"cluster_autoscaler": ""}}, "roles.cluster_autoscaler", "remove it"),
         ({"charts": {"mirror": "http://x.example.com"}}, "charts.mirror", "unencrypted"),
         ({"images": {"registry": "quay.io"}}, "images.registry", "public registry"),
@@ -90,10 +155,11 @@ def test_a_wrong_fact_is_refused_before_anything_is_registered(facts: dict[str, 
     registered: list[str] = []
 
     def program() -> None:
-        gpu: dict[str, pulumi.Resource] = {"gpu": pulumi.ComponentResource("test:index:Pool", "gpu")}
+        rest = {"pools": {"gpu": pulumi.ComponentResource("test:index:Pool", "gpu")}, **facts}
+        given: Any = {**FACTS, **{key: value for key, value in facts.items() if key not in ("pools", "storage")}}
         options = aws_options()
         try:
-            install_addons({**FACTS, **facts}, options, node_pools=gpu)  # type: ignore[typeddict-item]
+            install_addons(given, options, pools=rest["pools"], storage=rest.get("storage"))
         except pulumi.RunError as error:
             registered.append(str(error))
 

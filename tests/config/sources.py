@@ -85,7 +85,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "dev",
         _images(digests={"nvcr.io/nvidia/k8s-device-plugin:v0.19.0": DIGEST}),
         "gpuyard:images.digests.nvcr.io/nvidia/k8s-device-plugin:v0.19.0",
-        ["not an image of this stack", "v0.20.0"],
+        ["not an image that is pulled here", "write nvcr.io/nvidia/k8s-device-plugin:v0.20.0"],
     ),
     # field case G11: keys that nothing reads on GKE
     ("dev-gke", _images(registry="registry.example.com"), REGISTRY, ["nothing on GKE", "remove it"]),

@@ -7,19 +7,22 @@ import inspect
 import pkgutil
 import re
 import typing
-from types import ModuleType
+from importlib.util import find_spec
+from types import FunctionType, ModuleType
 
 import pulumi
 
 import components
+import stack
+from components import exports
 
 PACKAGES = ("aws", "gcp", "monitoring", "cleanup")
 """Packages that export what their own modules define; everything else is exported by the library itself."""
 
 
-def modules() -> list[ModuleType]:
-    """Every module of the library."""
-    names = [info.name for info in pkgutil.walk_packages(components.__path__, "components.") if not info.ispkg]
+def modules(package: ModuleType = components) -> list[ModuleType]:
+    """Every module of the library, or of another package."""
+    names = [info.name for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.") if not info.ispkg]
     return [importlib.import_module(name) for name in names]
 
 
@@ -63,11 +66,33 @@ def typed_dicts(hint: object) -> set[type]:
     return found
 
 
+def declared() -> list[type]:
+    """Every TypedDict that a module of the library or of the stack defines, in the order of its module's name."""
+    return [
+        value
+        for module in [*modules(), *modules(stack)]
+        for value in vars(module).values()
+        if typing.is_typeddict(value) and isinstance(value, type) and value.__module__ == module.__name__
+    ]
+
+
+def functions() -> list[FunctionType]:
+    """Every function that a package exports."""
+    packages = ["components", *(f"components.{package}" for package in PACKAGES)]
+    names = [(module, name) for package in packages for name, module in exports.exported(package).items()]
+    values = [getattr(importlib.import_module(module), name, None) for module, name in names if find_spec(module)]
+    return [value for value in values if isinstance(value, FunctionType)]
+
+
 def interface() -> dict[type, str]:
-    """Every component and every TypedDict that its arguments use, and the package that has to export it."""
+    """Every component, every TypedDict that its arguments or an exported function use, and the package that has to
+    export it."""
     found: set[type] = set()
     for component in component_classes():
         found |= {component, *typed_dicts(arguments(component))}
+    for function in functions():
+        for hint in typing.get_type_hints(function).values():
+            found |= typed_dicts(hint)
     return {each: home(each) for each in found}
 
 

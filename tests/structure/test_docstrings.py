@@ -8,11 +8,14 @@ import sys
 import pytest
 
 from pages.api import source
-from tests.structure.library import component_classes, interface
+from tests.structure.library import declared
 
-TYPES = sorted(
-    (each for each in interface() if each not in component_classes()), key=lambda each: (each.__module__, each.__name__)
-)
+TYPES = declared()
+
+
+def test_the_types_of_the_stack_and_of_functions_are_found() -> None:
+    names = {each.__name__ for each in TYPES}
+    assert {"EksClusterArgs", "ClusterFacts", "AddonsSpec", "Permissions", "Iam"} <= names
 
 
 @pytest.mark.parametrize("each", TYPES, ids=lambda each: each.__name__)

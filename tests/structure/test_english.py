@@ -31,7 +31,11 @@ def banned(heading: str) -> list[str]:
     return [found for row in rows for found in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
 
 
-PHRASES = re.compile(rf"\b({'|'.join(map(re.escape, banned('not')))})\b", re.IGNORECASE)
+# Between two words: blanks, or a line break and the marker of a comment.
+GAP = r"\s+(?:(?:#|//|\*|>)\s+)?"
+PHRASES = re.compile(
+    rf"\b({'|'.join(GAP.join(map(re.escape, phrase.split())) for phrase in banned('not'))})\b", re.IGNORECASE
+)
 NAMES = frozenset(banned("not in a name"))
 
 
@@ -46,6 +50,8 @@ def pages() -> list[Path]:
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
     found += [*(ROOT / "sandbox").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
     found += [ROOT / "Makefile", *ROOT.glob("*.yaml"), *ROOT.glob("*.in"), *(ROOT / "sandbox").rglob("*.yaml")]
+    found += [*(ROOT / "tools").glob("*.yaml"), *(ROOT / "examples").glob("*/*.yaml")]
+    found += (ROOT / "examples").glob("*/*.ts")
     kept = [path for path in found if GENERATED not in path.parents and "node_modules" not in path.parts]
     return [path for path in kept if path != RULES]
 
@@ -88,13 +94,29 @@ def found_in(path: Path) -> list[str]:
     ]
 
 
-def words(identifier: str) -> set[str]:
+def words(identifier: str) -> list[str]:
     """The words of an identifier in snake case, camel case or capitals."""
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", identifier)}
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", identifier)]
+
+
+def is_banned(identifier: str) -> bool:
+    """Whether an identifier is banned itself, or contains a banned word or banned words in a row."""
+    inside = f"_{'_'.join(words(identifier))}_"
+    return identifier in NAMES or any(f"_{name}_" in inside for name in NAMES)
 
 
 def test_the_tables_are_read() -> None:
     assert len(banned("not")) > 20 and len(NAMES) > 8
+
+
+@pytest.mark.parametrize("gap", [" ", "\n", "\n    ", "\n# ", "\n    // "])
+def test_a_phrase_that_wraps_is_found(gap: str) -> None:
+    assert PHRASES.search(f"it runs by{gap}itself")
+
+
+def test_a_banned_name_is_found_in_longer_ones() -> None:
+    assert all(map(is_banned, ["_ways_out", "find_ways_in", "someThing", "Left", "_LOOKS"]))
+    assert not any(map(is_banned, ["left", "something", "ways", "Leftovers"]))
 
 
 @pytest.mark.parametrize("path", [*modules(), *pages()], ids=lambda path: str(path.relative_to(ROOT)))
@@ -107,6 +129,6 @@ def test_an_identifier_has_no_banned_word(path: Path) -> None:
     wrong = {
         f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}"
         for token in tokens(path)
-        if token.type == tokenize.NAME and ({token.string} | words(token.string)) & NAMES
+        if token.type == tokenize.NAME and is_banned(token.string)
     }
     assert not wrong, "see the table in CONTRIBUTING.md, English"

@@ -158,9 +158,16 @@ def test_an_sdk_that_is_not_installed_is_named_with_its_extra(cloud: str, compon
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.splitlines()[-1] == (
-        f"ImportError: components.{cloud}.{component} needs {missing}, which is not installed: "
-        f"pip install 'gpuyard[{cloud}]'"
+        f"ImportError: components.{cloud}.{component} needs {missing.replace('_', '-')}, which is not installed: "
+        "pip install -r requirements.txt"
     )
+
+
+@pytest.mark.parametrize("package", ["gpuyard.aws", "gpuyard.gcp"])
+def test_an_installed_library_names_its_extra_and_no_distribution_of_an_index(package: str) -> None:
+    cloud = package.partition(".")[2]
+    text = exports._fix(package, cloud)
+    assert text == f"it is in the extra `{cloud}`: pip install '.[{cloud}]' in a clone of gpuyard"
 
 
 def test_an_export_is_read_from_the_lines_that_type_checkers_read(
@@ -182,6 +189,14 @@ def test_an_export_is_read_from_the_lines_that_type_checkers_read(
 def test_the_interface_is_complete() -> None:
     """What the other tests compare with is found in the code: neither empty nor cut short."""
     names = {each.__name__ for each in interface()}
-    assert {"EksCluster", "EksNodePoolSpec", "GkeNodePoolSpec", "Taint", "ClusterCleanupArgs"} <= names
+    assert {
+        "EksCluster",
+        "EksNodePoolSpec",
+        "GkeNodePoolSpec",
+        "Taint",
+        "ClusterCleanupArgs",
+        "ClusterFacts",
+        "EksAddonsSpec",
+    } <= names
     assert all(typing.is_typeddict(each) or each in component_classes() for each in interface())
     assert components.__version__

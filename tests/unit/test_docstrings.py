@@ -48,7 +48,9 @@ def test_a_module_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     parsed: list[str] = []
     parse = docstrings.ast.parse
-    monkeypatch.setattr(docstrings.ast, "parse", lambda text: parsed.append(text) or parse(text))
+    monkeypatch.setattr(
+        docstrings.ast, "parse", lambda text, *more, **others: parsed.append(text) or parse(text, *more, **others)
+    )
     docstrings._classes.cache_clear()
     for field in ("image", "release", "machine_types", "min"):
         assert docstrings.of_field(pool_spec.EksNodePoolSpec, field)

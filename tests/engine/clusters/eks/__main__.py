@@ -27,7 +27,7 @@ def role(name: str, service: str, policies: list[str]) -> tuple[aws.iam.Role, li
 
 vpc = aws.ec2.Vpc("vpc", cidr_block="10.8.0.0/16", enable_dns_hostnames=True, opts=account)
 gateway = aws.ec2.InternetGateway("gateway", vpc_id=vpc.id, opts=account)
-way_out = aws.ec2.RouteTable(
+internet = aws.ec2.RouteTable(
     "way-out",
     vpc_id=vpc.id,
     routes=[aws.ec2.RouteTableRouteArgs(cidr_block="0.0.0.0/0", gateway_id=gateway.id)],
@@ -44,7 +44,7 @@ for index, zone in enumerate(ZONES):
         opts=account,
     )
     routed.append(
-        aws.ec2.RouteTableAssociation(zone, subnet_id=subnets[zone].id, route_table_id=way_out.id, opts=account)
+        aws.ec2.RouteTableAssociation(zone, subnet_id=subnets[zone].id, route_table_id=internet.id, opts=account)
     )
 
 cluster_role, cluster_policies = role("cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"])
