@@ -120,7 +120,7 @@ class Engine:
         outcome, begun = Outcome(), time.monotonic()
         with (
             tempfile.TemporaryDirectory(dir=paths.folder("run"), prefix="events-") as folder,
-            Progress(title or f"{operation} {self.stack.name}", quiet) as progress,
+            Progress(title or f"{operation} {self.stack.name}", quiet, planned=operation == "preview") as progress,
             self.log.open("w") as log,
         ):
             events = Path(folder, "events.json")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import environment, paths
+from sandbox import environment, paths, progress
 from sandbox.engine import Engine, clean, label
 from sandbox.errors import SandboxError
 from sandbox.stacks import Stack
@@ -193,3 +193,17 @@ def test_a_fix_below_a_traceback_is_not_used_as_its_last_line() -> None:
         "Traceback (most recent call last):\n  File x\nsandbox.errors.SandboxError: it does not run.\nFix: start it\n"
     )
     assert clean(text).endswith("it does not run.\nFix: start it")
+
+
+def test_progress_goes_on_while_the_engine_is_silent(play, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.1)
+    play([step("resourcePreEvent", "create")], more="time.sleep(1)").run("up")
+    assert capsys.readouterr().err.count("up dev: starting, 1 under way") >= 3
+
+
+def test_a_preview_reports_what_is_to_be_done(play, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.1)
+    halves = ("create-replacement", "replace", "delete-replaced")
+    steps = [step(kind, op) for op in halves for kind in ("resourcePreEvent", "resOutputsEvent")]
+    play(steps, more="time.sleep(1)").run("preview")
+    assert "preview dev: 1 to replace (" in capsys.readouterr().err
