@@ -34,7 +34,7 @@ status-json: ## The same as JSON, without other output (make -s status-json)
 env: ## Print export lines for a shell: eval "$$(make -s env)"
 	@$(SANDBOX) env
 
-shell: ## Open a shell in which plain pulumi and kubectl use the sandbox
+shell: ## Open a shell in which plain pulumi, kubectl and aws use the sandbox
 	@$(SANDBOX) shell
 
 preview: ## Show what `make up` would change
@@ -79,4 +79,4 @@ schema: ## Write plugin/schema.json, from which the SDKs of other languages are 
 	@$(RUN) plugin --schema
 
 clean: ## Remove .venv and caches of this clone (after make down)
-	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv.lock .venv.log .pytest_cache .ruff_cache .hypothesis build *.egg-info

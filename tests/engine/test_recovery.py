@@ -7,6 +7,8 @@ import os
 import signal
 import time
 
+from sandbox.down import KEPT
+from sandbox.paths import MARK
 from tests.engine.conftest import Project, answers
 from tests.engine.test_story import assert_the_guides_environment
 
@@ -113,4 +115,4 @@ def test_a_fault_is_one_error_and_the_next_up_continues(project: Project) -> Non
     assert "made to fail" in done.stderr and "Traceback" not in done.stderr
     project.run("down")
     assert project.processes() == [] and not any(map(answers, ports))
-    assert not project.home.exists()
+    assert {each.name for each in project.home.iterdir()} == {KEPT, MARK}, "but for the state that was set aside"
