@@ -30,6 +30,10 @@ UNKNOWN = "unknown key"
 # Unknown keys of one map for which the nearest declared key is looked up: for thousands it would take seconds.
 _HINTS = 20
 _LONGEST_NAME = 100
+# Levels of maps and lists: no value of a cloud has as many, and Python's recursion ends at about 1,000 calls.
+_DEEPEST = 100
+# Every language represents whole numbers up to here exactly.
+_LARGEST = 2**53 - 1
 
 
 def checked(subject: str, declared: type[A], given: A, *problems_of: Callable[[A], Iterable[Problem]]) -> A:
@@ -72,13 +76,15 @@ def problems(
     if not isinstance(given, Mapping):
         yield Problem(path or expected.name, given, "not a map", _map_of(fields), "write it as a map")
         return
-    unknown = [name for name in given if name not in fields]
-    for index, name in enumerate(unknown):
-        yield _unknown(fields, path, name, index < _HINTS)
+    meant = set()
+    for index, name in enumerate(name for name in given if name not in fields):
+        problem, near = _unknown(fields, path, name, index < _HINTS)
+        meant.add(near)
+        yield problem
     for name, each in fields.items():
         here = f"{path}.{name}" if path else name
         if given.get(name) is None:
-            if each.required:
+            if each.required and name not in meant:  # else it is there, but misspelled
                 yield Problem(here, None, "missing", kind(each.hint), "add it")
         elif is_blank(given[name]) and (each.required or given[name]):  # '' is none in an optional field
             yield Problem(here, given[name], "empty", kind(each.hint), "write a value")
@@ -86,13 +92,15 @@ def problems(
             yield from _value_problems(here, each.hint, given[name], False, spelling)
 
 
-def _unknown(fields: Iterable[str], path: str, key: Any, hint: bool) -> Problem:
+def _unknown(fields: Iterable[str], path: str, key: Any, hint: bool) -> tuple[Problem, str]:
+    """(the problem, the field that is meant; empty if none is similar)."""
     name = key if isinstance(key, str) else checks.shown(key)
     near = nearest(_snake(name), {_snake(each): each for each in fields}) if hint else ""
-    return Problem(
+    problem = Problem(
         f"{path}.{name}" if path else name, "…", UNKNOWN, _named(fields),
         f"write {_named([near])}" if near else "remove it, or correct its name", name,
     )  # fmt: skip
+    return problem, near
 
 
 def nearest(name: str, known: Mapping[str, str]) -> str:
@@ -121,6 +129,10 @@ def _value_problems(
     """`outputs`: whether an Output is accepted here, because one is accepted further up."""
     inner, own = _plain(hint)
     outputs = outputs or own
+    if path.count(".") + path.count("[") > _DEEPEST:
+        start = f"{path[:40]}…"
+        yield Problem(start, "…", "nested too deeply, or contains itself", f"up to {_DEEPEST} levels", "flatten it")
+        return
     if isinstance(value, (pulumi.Output, Awaitable)):
         if not outputs:
             yield Problem(
@@ -129,7 +141,7 @@ def _value_problems(
             )  # fmt: skip
         return
     # A value for which an Output is accepted may be a secret.
-    shown = f"a {type(value).__name__}" if outputs else value
+    shown = f"a value of type {type(value).__name__}" if outputs else value
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
     if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
         yield from problems(inner, value, path, spelling)
@@ -155,6 +167,8 @@ def _value_problems(
                 yield from _value_problems(f"{path}[{index}]", parts[0] if parts else Any, each, outputs, spelling)
     elif inner in KINDS and not is_a(inner, value):
         yield Problem(path, shown, f"not {KINDS[inner]}", KINDS[inner], fix_of(inner, value))
+    elif inner is int and abs(value) > _LARGEST:
+        yield Problem(path, "…", "too large", f"whole numbers up to {_LARGEST}", "correct the value")
     elif inner is Any and not (value is None or isinstance(value, str) or is_a(float, value) or is_a(bool, value)):
         yield Problem(
             path, shown, "not a plain value", "text, numbers, true or false, lists, maps", "correct the value"

@@ -35,8 +35,9 @@ def claim(component: str, name: str, opts: pulumi.ResourceOptions | None, childr
     Raises:
         pulumi.RunError: one error that lists every name that is taken.
     """
-    parent = (opts.parent if opts else None) or get_root_resource()
-    taken = {} if parent is None else _taken.setdefault(parent, {})
+    parent = (opts.parent if isinstance(opts, pulumi.ResourceOptions) else None) or get_root_resource()
+    # Pulumi itself refuses options or a parent of a wrong kind.
+    taken = {} if not isinstance(parent, pulumi.Resource) else _taken.setdefault(parent, {})
     others = {child: taken.get((component, child), name) for child in children}
     checks.refuse(
         [

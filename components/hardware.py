@@ -272,7 +272,7 @@ def unknown(cloud: str, name: str, path: str, hint: bool = True) -> Problem:
             )  # fmt: skip
     near = nearest(cloud, name) if hint else []
     allowed = f"such as {', '.join(near)}" if near else f"types of {ours}{'; none is similar to it' if hint else ''}"
-    return Problem(path, name, "unknown machine type", allowed, "correct the name")
+    return Problem(path, name, "unknown machine type", allowed, f"write {near[0]}" if near else "correct the name")
 
 
 def successors(machine: MachineType, count: int = 3) -> list[str]:

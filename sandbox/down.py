@@ -6,6 +6,7 @@ only if `faults.json` causes the destroy to fail. `force` removes everything wit
 
 from __future__ import annotations
 
+import fnmatch
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,7 +147,11 @@ def _remove() -> str:
     """Removes the sandbox's files from its folder, and the folder if it is then empty. Returns a description of what
     remains."""
     home = paths.home()
-    stays = {entry.name for entry in home.iterdir() if entry.name not in paths.LAYOUT}
+    stays = {
+        entry.name
+        for entry in home.iterdir()
+        if entry.name not in paths.LAYOUT and not fnmatch.fnmatch(entry.name, paths.SCHEMAS)
+    }
     if (home / KEPT).is_dir() and any((home / KEPT).iterdir()):
         stays.add(KEPT)
     kept = stays | {paths.MARK} if stays else stays

@@ -12,6 +12,7 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     machine_types.json  machine types that are newer than the sandbox's EC2 (sandbox/aws/machine_types.py)
     attic/       what a recovery set aside, never deleted by a command
     helm/        Helm's own folders               lock       the running command (lock.py)
+    schema-*.json   schemas of plugins, kept by the engine
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
 
 Only its owner can read the folder. It gets a marker file when it is created. A folder without the marker has other
@@ -36,6 +37,9 @@ LAYOUT = frozenset(
     )
 )  # fmt: skip
 """Names of the sandbox's entries in its folder, which `make down` removes."""
+
+SCHEMAS = "schema-*.json"
+"""What the engine keeps of the schemas of its plugins, next to their folder."""
 
 _USER_FILES = frozenset(("faults.json", "caller.json", "machine_types.json"))
 """Files that the user writes, possibly before the first `make up`."""

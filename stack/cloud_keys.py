@@ -153,6 +153,8 @@ def problems(cloud: str, keys: CloudKeys) -> Iterator[Problem]:
             yield from found
         else:
             value = keys.values[key]
+            if value == "" and name in ("region", "project"):
+                continue  # reported as missing
             types, allowed = _kind(cloud, name)
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value == "":
                 wrong = "empty" if value == "" else f"not {allowed}"

@@ -18,8 +18,8 @@ from .identity import PodIdentity, PodIdentityArgs
 from .roles import Permissions
 
 _NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]*")
-_VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*")
-_MINOR = re.compile(r"1\.\d+")
+_VERSION = re.compile(r"v\d+\.(\d+)\.\d+-eksbuild\.[1-9]\d*", re.ASCII)
+_MINOR = re.compile(r"1\.\d+", re.ASCII)
 
 
 # Add-on → its oldest release that works here, and why.
@@ -139,7 +139,10 @@ class EksAddon(pulumi.ComponentResource):
     """The installed version."""
 
     def __init__(self, name: str, args: EksAddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        args = arguments.checked(f"EksAddon {name}", EksAddonArgs, args, problems)
+        args = arguments.checked(
+            f"EksAddon {name}", EksAddonArgs, args, problems,
+            lambda given: identity.name_problems(name, given) if given.get("service_account") else [],
+        )  # fmt: skip
         super().__init__("gpuyard:index:EksAddon", name, None, opts)
         version: pulumi.Input[str] | None = pinned(args)
         if version is None:

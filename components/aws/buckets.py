@@ -26,6 +26,7 @@ ADDONS = ("aws-mountpoint-s3-csi-driver",)
 
 STORAGE_CLASS = "s3"
 """The class in claims for these volumes. There is no StorageClass object of that name, so nothing is provisioned."""
+_POLICIES = {"aws-mountpoint-s3-csi-driver": "-s3-csi-policy"}
 
 # FSx for Lustre's volume has this name.
 _TAKEN = {lustre.VOLUME: "the name of FSx for Lustre's volume"}
@@ -145,6 +146,7 @@ class S3Buckets(pulumi.ComponentResource):
         args = arguments.checked(
             f"S3Buckets {name}", S3BucketsArgs, args, problems,
             lambda given: drivers.problems(given, ADDONS),
+            lambda given: drivers.name_problems(name, given, _POLICIES),
             lambda given: regions.format_problems("region", given["region"]),
         )  # fmt: skip
         child_names.claim("S3Buckets", name, opts, volumes.children(name, args["buckets"]))

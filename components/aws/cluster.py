@@ -14,7 +14,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, addresses, drivers, identity, node_role, retention, roles, support
+from . import access, addon, addresses, drivers, identity, node_role, regions, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
 from .addon import EksAddon
@@ -111,7 +111,9 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
 
 
 def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
-    """Too few zones. A stack checks the zones of its network."""
+    """Zones that cannot be right, or too few. A stack checks the zones of its network."""
+    for field in ("private_subnet_ids", "public_subnet_ids"):
+        yield from regions.subnet_problems(args, field)
     zones = list(args["private_subnet_ids"])
     if len(zones) < 2:
         yield Problem(
@@ -177,7 +179,7 @@ class EksCluster(pulumi.ComponentResource):
             # pulumi-eks names the role of the control plane.
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")
-            else [],
+            else drivers.name_problems(name, given, {"vpc-cni": ""}),
         )  # fmt: skip
         child_names.claim("EksCluster", name, opts, access.children(name, args.get("access", {})))
         super().__init__("gpuyard:index:EksCluster", name, None, opts)

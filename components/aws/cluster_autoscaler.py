@@ -15,7 +15,7 @@ from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
 from . import regions, served_pools, tags
-from .identity import PodIdentity, empty_role
+from .identity import PodIdentity, empty_role, name_problems
 from .pool_spec import EksNodePoolSpec
 from .roles import Permissions
 
@@ -201,6 +201,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         args = arguments.checked(
             f"ClusterAutoscaler {name}", ClusterAutoscalerArgs, args, problems,
             lambda given: regions.format_problems("region", given["region"]),
+            lambda given: name_problems(name, _permissions(given)),
         )  # fmt: skip
         super().__init__("gpuyard:index:ClusterAutoscaler", name, None, opts)
         identity = PodIdentity(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
+from .. import component_names, naming
 from ..checks import Problem
 from . import addon, roles, tags
 from .addon import EksAddonArgs
@@ -34,6 +35,23 @@ def problems(args: Mapping[str, Any], installs: Collection[str]) -> Iterator[Pro
     used = role_fields(installs)
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {}), used))
     yield from tags.with_tags(args)
+
+
+def name_problems(name: str, args: Mapping[str, Any], longest: Mapping[str, str]) -> Iterator[Problem]:
+    """IAM accepts the names made of the component's.
+
+    Args:
+        name: the component's.
+        args: its arguments.
+        longest: add-on → what follows the component's name in the name of the policy that its new role gets; empty
+            for managed policies.
+    """
+    for addon_name, suffix in longest.items():
+        if ROLES[addon_name] not in {role for role, arn in args.get("roles", {}).items() if arn}:
+            found = list(component_names.iam_problems(name, suffix, naming.IAM_POLICY_LIMIT if suffix else None))
+            yield from found
+            if found:
+                return
 
 
 def role_fields(installs: Collection[str]) -> list[str]:

@@ -90,7 +90,7 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _name_problems(name: str, args: Mapping[str, Any]) -> Iterator[Problem]:
+def name_problems(name: str, args: Mapping[str, Any]) -> Iterator[Problem]:
     """IAM accepts the names made of the component's: the role's, which is cut, and that of its policy."""
     if "role_arn" not in args:
         longest, limit = ("", None) if args.get("policy") is None else ("-policy", naming.IAM_POLICY_LIMIT)
@@ -132,7 +132,7 @@ class PodIdentity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"PodIdentity {name}", PodIdentityArgs, args, problems, lambda given: _name_problems(name, given)
+            f"PodIdentity {name}", PodIdentityArgs, args, problems, lambda given: name_problems(name, given)
         )
         child_names.claim(
             "PodIdentity", name, opts,

@@ -1,6 +1,7 @@
 """All add-ons of an EKS cluster in one call, those of `addons.py`."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from ..charts import images, source
 from ..checks import Problem
 from . import addon, addons, regions, roles, served_pools
 from .addons import ClusterFacts, EksAddonsSpec
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_NAME_LIMIT = 63
 
 
 def install_addons(
@@ -37,14 +41,15 @@ def install_addons(
         storage: the component that creates the storage classes, such as `AwsStorage`: Prometheus waits for it. Without
             it, monitoring needs `storage_class` of the facts.
         name: for a program with several clusters, the beginning of the components' names: with `training`, CoreDNS is
-            `training-coredns`. Of several calls, each needs another name: the engine refuses two resources of one
-            name. Default: none.
+            `training-coredns`. Up to 63 lower-case letters, digits and `-`. Of several calls, each needs another name:
+            the engine refuses two resources of one name. Default: none.
     """
     subject = f"install_addons {name}".strip()
     facts = arguments.checked(
         subject, ClusterFacts, facts, problems,
         lambda given: _pool_problems(given, pools),
         lambda given: _storage_problems(given, storage),
+        lambda _: _name_problems(name),
     )  # fmt: skip
     made: dict[str, pulumi.ComponentResource] = {}
     for row in addons.of_cluster(facts):
@@ -54,6 +59,15 @@ def install_addons(
         after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=waits))
         made[row.name] = row.install(f"{name}-{row.name}" if name else row.name, facts, after)
     return made
+
+
+def _name_problems(name: str) -> Iterator[Problem]:
+    """The names of all add-ons that begin with it are accepted by IAM (a policy's) and Kubernetes (a rule's)."""
+    if name and not (len(name) <= _NAME_LIMIT and _NAME.fullmatch(name)):
+        yield Problem(
+            "name", name, "not the beginning of a name that IAM and Kubernetes accept",
+            f"up to {_NAME_LIMIT} lower-case letters, digits and '-', first and last a letter or digit", "correct it",
+        )  # fmt: skip
 
 
 def problems(facts: ClusterFacts) -> Iterator[Problem]:

@@ -39,6 +39,7 @@ _BACKUP_DAYS = 7
 _EVENTS = ["NEW", "CHANGED", "DELETED"]
 EXPORTS = {"new": "NEW", "changed": "CHANGED", "deleted": "DELETED"}
 """Events that are exported to the bucket → FSx's names of them."""
+_POLICIES = {"aws-fsx-csi-driver": "-fsx-csi-policy"}
 # FSx API: ArchivePath has up to 4,357 characters; pulumi-aws accepts 900.
 _URL_LIMIT = 900
 
@@ -170,6 +171,7 @@ class FsxLustre(pulumi.ComponentResource):
         args = arguments.checked(
             f"FsxLustre {name}", FsxLustreArgs, args, problems, regions.subnet_problems,
             lambda given: drivers.problems(given, ADDONS),
+            lambda given: drivers.name_problems(name, given, _POLICIES),
         )  # fmt: skip
         super().__init__("gpuyard:index:FsxLustre", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

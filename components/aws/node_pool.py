@@ -293,6 +293,9 @@ def problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, checked without calling AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
     yield from regions.subnet_problems(args)
+    for group, size in args.get("sizes", {}).items():
+        if size < 0:
+            yield Problem(f"sizes.{group}", size, "must not be negative", "the group's nodes", "remove or correct it")
     if not zones:
         yield Problem(
             "subnet_ids", {}, "no zone has a subnet for nodes", "zone → id of a subnet",

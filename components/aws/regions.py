@@ -10,8 +10,8 @@ from ..plain_values import is_blank
 
 # Names of regions, availability zones (region and a letter) and Local Zones (us-west-2-lax-1a). Sources: EC2 user
 # guide, "Regions and Zones"; AWS Local Zones user guide, "Available Local Zones".
-_REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
-_ZONE = re.compile(rf"{_REGION}(-[a-z]+-\d+)?[a-z]", re.ASCII)
+_REGION = r"[a-z]{2,4}(?:-[a-z]+)+-\d+"
+_ZONE = re.compile(rf"({_REGION})(-[a-z]+-\d+)?[a-z]", re.ASCII)
 
 # Other partitions have other ARNs, service principals and endpoint names, and lack some services; the ARNs in this
 # library are those of `aws`.
@@ -62,13 +62,30 @@ def format_problems(path: str, region: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def subnet_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
-    """The keys of `subnet_ids` have the form of names of zones. A stack checks the zones of its network."""
-    for zone, subnet in args["subnet_ids"].items():
+def subnet_problems(args: Mapping[str, Any], field: str = "subnet_ids") -> Iterator[Problem]:
+    """`field` maps zones of one region to their subnets, each subnet once. A stack checks the zones of its network."""
+    known: dict[str, str] = {}
+    of_region = ""
+    for zone, subnet in args.get(field, {}).items():
+        path = f"{field}.{zone}"
         if is_blank(subnet):
-            yield Problem(f"subnet_ids.{zone}", subnet, "empty", "the id of a subnet", "pass a subnet of the network")
-        if not _ZONE.fullmatch(zone):
+            yield Problem(path, subnet, "empty", "the id of a subnet", "pass a subnet of the network")
+        elif isinstance(subnet, str) and subnet in known:
             yield Problem(
-                f"subnet_ids.{zone}", zone, "the key is not the name of a zone", "zones, such as us-east-1a",
+                path, subnet, f"the subnet of {known[subnet]}: a subnet is in one zone", "each subnet once",
+                f"pass a subnet of {zone}",
+            )  # fmt: skip
+        elif isinstance(subnet, str):
+            known[subnet] = zone
+        found = _ZONE.fullmatch(zone)
+        of_region = of_region or (found[1] if found else "")
+        if not found:
+            yield Problem(
+                path, zone, "the key is not the name of a zone", "zones, such as us-east-1a",
                 "see `aws ec2 describe-availability-zones`",
+            )  # fmt: skip
+        elif found[1] != of_region:
+            yield Problem(
+                path, zone, f"not a zone of {of_region}, as the zones before", f"zones of {of_region}",
+                "remove it: a cluster is in one region",
             )  # fmt: skip

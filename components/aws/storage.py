@@ -20,6 +20,7 @@ from .roles import Roles
 
 ADDONS = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "snapshot-controller")
 """EKS's names of the add-ons that `AwsStorage` installs."""
+_POLICIES = {"aws-ebs-csi-driver": "", "aws-efs-csi-driver": ""}
 
 _NFS = 2049
 # The most that gp3 offers with its 3,000 free IOPS, which a volume of any size has: a quarter of a MiB/s for each. With
@@ -129,6 +130,7 @@ class AwsStorage(pulumi.ComponentResource):
         args = arguments.checked(
             f"AwsStorage {name}", AwsStorageArgs, args, problems, regions.subnet_problems,
             lambda given: drivers.problems(given, ADDONS),
+            lambda given: drivers.name_problems(name, given, _POLICIES),
         )  # fmt: skip
         super().__init__("gpuyard:index:AwsStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

@@ -8,6 +8,8 @@ import pulumi
 import pytest
 
 from components.aws import creator, offerings
+from components.hardware import AWS
+from components.pools import machines
 from recording.stacks import record, settings
 from tests.component.stage import GUIDE_CPU, GUIDE_GPU, pool
 
@@ -16,7 +18,7 @@ ZONES = ["us-east-1a", "us-east-1b"]
 
 def reported(pools: dict[str, Any], offered: dict[str, set[str]]) -> list[tuple[str, str, str, str]]:
     """(path, wrong, allowed, fix) of every problem; a type that is not in `offered` is not available in any zone."""
-    wanted = {name for each in pools.values() for m in offerings._machines(each) for name in offerings._candidates(m)}
+    wanted = {name for each in pools.values() for m in machines(AWS, each) for name in offerings._candidates(m)}
     known = {name: frozenset(offered.get(name, ())) for name in wanted}
     return [(p.path, p.wrong, p.allowed, p.fix) for p in offerings.problems(pools, ZONES, known)]
 

@@ -7,8 +7,13 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.aws.addon import EksAddon
+from components.aws.buckets import S3Buckets
 from components.aws.cluster import EksCluster
+from components.aws.cluster_autoscaler import ClusterAutoscaler
 from components.aws.identity import PodIdentity
+from components.aws.lustre import FsxLustre
+from components.aws.storage import AwsStorage
 from components.gcp.cluster import GkeCluster
 from components.gcp.compute_class import GkeComputeClass
 from components.gcp.filestore import Filestore
@@ -18,6 +23,7 @@ from components.monitoring.pod_scrape import PodScrape
 from recording.recorder import run
 from recording.recording import Recording
 from tests.component.stage import aws_options, gcp_options
+from tests.component.test_arguments_of_every_component import VALID, shape_of
 from tests.component.test_child_names import eks
 from tests.component.test_gcp_arguments import GIVEN
 
@@ -39,11 +45,27 @@ def made(component: Any, name: str) -> Recording:
         return gke(name, secrets_key="new")
     if component is PodIdentity:
         return run(lambda: PodIdentity(name, POD, aws_options()))
+    if component in AWS:
+        args = {field: VALID[field] for field, each in shape_of(component).fields.items() if each.required}
+        return run(lambda: component(name, {**args, **AWS[component]}, aws_options()))
     args = {PodScrape: SCRAPE, Alerts: RULES}.get(component) or GIVEN[component][1]
     return run(lambda: component(name, args, gcp_options()))
 
 
+AWS: dict[Any, dict[str, Any]] = {
+    S3Buckets: {},
+    FsxLustre: {},
+    AwsStorage: {},
+    ClusterAutoscaler: {},
+    EksAddon: {"service_account": "trainer", "policy": {"Statement": []}},
+}
+"""Components that create the roles of their pods inside, with what these need of the arguments."""
+
 LIMITS = {
+    S3Buckets: 106,
+    FsxLustre: 105,
+    ClusterAutoscaler: 113,
+    EksAddon: 113,
     EksCluster: 39,
     PodIdentity: 113,
     GcpNetwork: 48,
@@ -66,6 +88,13 @@ class TestNamesOfComponents:
     def test_characters_that_are_refused_in_names(self, component: Any) -> None:
         with pytest.raises(pulumi.RunError, match="fix: rename the component"):
             made(component, "my team/a")
+
+
+@pytest.mark.parametrize("component", AWS, ids=lambda each: each.__name__)
+def test_the_outer_component_refuses_its_name(component: Any) -> None:
+    """Otherwise it is registered, and add-ons before the first role."""
+    with pytest.raises(pulumi.RunError, match=f"{component.__name__} my team/a: one value"):
+        made(component, "my team/a")
 
 
 def test_names_that_nothing_is_named_after_are_not_limited() -> None:

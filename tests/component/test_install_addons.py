@@ -109,6 +109,12 @@ def test_names_begin_with_the_name_of_the_cluster() -> None:
     assert "coredns" in found and made.one("aws:eks/addon:Addon", "training-coredns")
 
 
+@pytest.mark.parametrize("name", ["Train", "a b", "-a", "ünï", "a" * 64])
+def test_a_name_that_iam_or_kubernetes_refuses(name: str) -> None:
+    with pytest.raises(pulumi.RunError, match=rf"install_addons {name}: one value(.|\n)*  name = '{name}'"):
+        installed(name=name, spec={"monitoring": False})
+
+
 @pytest.mark.parametrize(
     ("facts", "path", "words"),
     [

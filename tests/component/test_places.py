@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.aws.cluster import EksCluster
 from components.aws.network import AwsNetwork
 from recording.recorder import run
 from tests.component import test_gcp_arguments
@@ -40,6 +41,24 @@ def test_an_empty_id_of_a_subnet(name: str) -> None:
     required = {field: VALID[field] for field, each in shape_of(AWS[name]).fields.items() if each.required}
     text = refusal(AWS[name], lambda: {**required, "subnet_ids": {**VALID["subnet_ids"], AWS_ZONES[0]: ""}})
     assert f"  subnet_ids.{AWS_ZONES[0]} = '': empty" in text
+
+
+@pytest.mark.parametrize("name", [name for name, each in AWS.items() if "subnet_ids" in shape_of(each).fields])
+@pytest.mark.parametrize(
+    ("zone", "subnet", "words"),
+    [("us-west-2a", "subnet-9", "not a zone of us-east-1"), ("us-east-1f", "subnet-1", "the subnet of us-east-1a")],
+)
+def test_subnets_of_one_region_each_in_one_zone(name: str, zone: str, subnet: str, words: str) -> None:
+    required = {field: VALID[field] for field, each in shape_of(AWS[name]).fields.items() if each.required}
+    text = refusal(AWS[name], lambda: {**required, "subnet_ids": {AWS_ZONES[0]: "subnet-1", zone: subnet}})
+    assert f"  subnet_ids.{zone} = " in text and words in text
+
+
+@pytest.mark.parametrize("field", ["private_subnet_ids", "public_subnet_ids"])
+def test_zones_of_a_cluster_on_aws(field: str) -> None:
+    required = {each: VALID[each] for each, declared in shape_of(EksCluster).fields.items() if declared.required}
+    subnets = {"us-east-1a": "subnet-1", "us-east-1b": "subnet-2", "mars": "subnet-3"}
+    assert f"  {field}.mars = 'mars': the key" in refusal(EksCluster, lambda: {**required, field: subnets})
 
 
 def test_a_region_in_place_of_zones_on_aws() -> None:

@@ -159,6 +159,14 @@ def test_every_commercial_region_of_the_sdk_is_accepted(region: str) -> None:
     assert parse("dev", changed("dev", config)).region == region
 
 
+@pytest.mark.parametrize(
+    ("stack", "key"), [("dev", "aws:region"), ("dev-gke", "gcp:region"), ("dev-gke", "gcp:project")]
+)
+def test_an_empty_key_is_one_problem(stack: str, key: str) -> None:
+    (found,) = reported_problems(stack, {key: ""})
+    assert (found.path, found.wrong) == (key, "missing")
+
+
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1", "eu-isoe-west-1"])
 def test_a_region_of_another_partition_is_refused(region: str) -> None:
     """field case A13: its ARNs would be wrong, and some services do not exist there."""

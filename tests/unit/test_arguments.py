@@ -60,6 +60,8 @@ class MachineArgs(Base):
     at most 5. Default: `3`."""
 
 
+CYCLIC: dict[str, Any] = {}
+CYCLIC["a"] = CYCLIC
 GIVEN: dict[str, Any] = {"zones": ["a"], "name": "x", "subnet_ids": {"a": "subnet-1"}}
 
 
@@ -108,7 +110,9 @@ def test_valid_arguments_are_accepted() -> None:
         ({"settings": {"a": {1, 2}}}, "settings.a", ["not a plain value"]),
         ({"settings": {"a": float("nan")}}, "settings.a", ["not a plain value"]),
         ({"disks": {1: {"size_gib": 1}}}, "disks.1", ["the key is not text"]),
-        ({"subnet_ids": {"a": 5}}, "subnet_ids.a", ["a int", "not text"]),
+        ({"subnet_ids": {"a": 5}}, "subnet_ids.a", ["a value of type int", "not text"]),
+        ({"settings": CYCLIC}, "settings.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a…", ["contains itself"]),
+        ({"nodes": 10**5000}, "nodes", ["too large"]),
         ({"settings": {"a": {"b": [pulumi.Output.from_input(3)]}}}, "settings.a.b[0]", ["not known"]),
     ],
 )
@@ -117,6 +121,12 @@ def test_each_invalid_argument_is_one_problem(changes: dict[str, Any], path: str
     assert problem.path == path
     for word in words:
         assert word in str(problem)
+
+
+def test_a_misspelled_required_key_is_one_problem() -> None:
+    given = {("zonse" if key == "zones" else key): value for key, value in GIVEN.items()}
+    (problem,) = arguments.problems(MachineArgs, given)
+    assert (problem.path, problem.fix) == ("zonse", "write `zones`")
 
 
 def test_a_missing_key_and_none_instead_of_a_map_are_reported() -> None:

@@ -142,6 +142,7 @@ def test_down_by_force_stops_and_removes_everything_but_the_attic(sandbox: Path)
 
 def test_down_by_force_leaves_no_folder_when_the_attic_is_empty(sandbox: Path) -> None:
     paths.folder("attic")
+    (sandbox / "schema-aws.json").write_text("{}")  # by the engine
     down.run([], everything=True, force=True)
     assert not sandbox.exists()
 
