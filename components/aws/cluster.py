@@ -14,7 +14,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
-from . import access, addon, addresses, drivers, identity, node_role, regions, retention, roles, support
+from . import access, addon, addresses, drivers, node_role, regions, retention, roles, support
 from . import tags as aws_tags
 from .access import Access
 from .addon import EksAddon
@@ -105,7 +105,7 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
-    yield from identity.empty_role("role_arn", args.get("role_arn"))
+    yield from roles.arn_problems("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {}), ROLES))
 

@@ -15,9 +15,9 @@ from ..hardware import AWS
 from ..monitoring.targets import AUTOSCALER_NAMESPACE
 from ..pools import CAPACITY_LABEL, POOL_LABEL, resolve_all
 from . import regions, served_pools, tags
-from .identity import PodIdentity, empty_role, name_problems
+from .identity import PodIdentity, name_problems
 from .pool_spec import EksNodePoolSpec
-from .roles import Permissions
+from .roles import Permissions, arn_problems
 
 SERVICE_ACCOUNT = "cluster-autoscaler"
 """Service account of the autoscaler."""
@@ -171,7 +171,7 @@ def problems(args: ClusterAutoscalerArgs) -> Iterator[Problem]:
     yield from checks.one_of("kubernetes_version", args["kubernetes_version"], versions.CLUSTER_AUTOSCALER_IMAGE)
     yield from served_pools.problems(args["node_pools"])
     yield from idle_problems(args)
-    yield from empty_role("role_arn", args.get("role_arn"))
+    yield from arn_problems("role_arn", args.get("role_arn"))
     yield from tags.problems({key: value for key, value in args.get("tags", {}).items() if key != tags.STACK})
     yield from releases.problems(versions.CLUSTER_AUTOSCALER, args.get("charts", {}), args.get("images", {}))
 

@@ -12,7 +12,7 @@ from typing_extensions import NotRequired
 from .. import arguments, checks, child_names, component_names, naming
 from ..checks import Problem
 from . import tags
-from .roles import Permissions
+from .roles import Permissions, arn_problems
 
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 
@@ -46,22 +46,16 @@ def problems(args: PodIdentityArgs) -> Iterator[Problem]:
 
 
 def permission_problems(args: Mapping[str, Any]) -> Iterator[Problem]:
-    """An existing role that is empty text, or that is named next to permissions, which only a new role gets."""
+    """An existing role whose ARN is wrong, or that is named next to permissions, which only a new role gets."""
     if "role_arn" not in args:
         return
-    yield from empty_role("role_arn", args["role_arn"])
+    yield from arn_problems("role_arn", args["role_arn"])
     for field in ("policy_arns", "policy"):
         if args.get(field) not in (None, [], {}):
             yield Problem(
                 field, "…", "nothing is attached to an existing role", f"either `role_arn` or `{field}`",
                 f"attach it to that role and remove `{field}`, or remove `role_arn`",
             )  # fmt: skip
-
-
-def empty_role(path: str, arn: Any) -> Iterator[Problem]:
-    """`arn` is empty text. A field that is omitted stands for a new role."""
-    if isinstance(arn, str) and not arn:
-        yield Problem(path, arn, "empty", "the ARN of an existing role", "remove it: without it, a role is created")
 
 
 def _policy_problems(arns: list[str]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
 from ..taints import cloud_effect
-from . import addresses, groups, pool_checks, regions, tags
+from . import addresses, groups, pool_checks, regions, roles, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_spec import EksNodePoolSpec, EksPool, resolve
@@ -293,6 +293,7 @@ def problems(name: str, args: EksNodePoolArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of the pool `name`, checked without calling AWS."""
     zones, version = list(args["subnet_ids"]), args.get("kubernetes_version", "")
     yield from regions.subnet_problems(args)
+    yield from roles.arn_problems("node_role_arn", args["node_role_arn"])
     for group, size in args.get("sizes", {}).items():
         if size < 0:
             yield Problem(f"sizes.{group}", size, "must not be negative", "the group's nodes", "remove or correct it")

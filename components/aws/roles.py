@@ -136,15 +136,19 @@ def problems(roles: Roles, used: Collection[str] | None = None) -> Iterator[Prob
                 field, arn, "nothing here uses this role", ", ".join(used) or "no role",
                 "remove it, or pass it to the component that uses it",
             )  # fmt: skip
-        elif arn == "":
-            yield Problem(
-                field, arn, "empty", "arn:aws:iam::ACCOUNT:role/NAME", "remove it: without it, a role is created"
-            )
-        elif not _ARN.fullmatch(arn) or "/aws-service-role/" in arn:
-            yield Problem(
-                field, arn, "not the ARN of a role that a service can assume", "arn:aws:iam::ACCOUNT:role/NAME",
-                f"see `aws iam get-role --role-name {name_of(arn) or 'NAME'} --query Role.Arn`",
-            )  # fmt: skip
+        else:
+            yield from arn_problems(field, arn)
+
+
+def arn_problems(path: str, arn: Any) -> Iterator[Problem]:
+    """A plain `arn` is that of a role that a service can assume. None, and an Output, are not checked."""
+    if arn == "":
+        yield Problem(path, arn, "empty", "arn:aws:iam::ACCOUNT:role/NAME", "remove it, or write the ARN")
+    elif isinstance(arn, str) and (not _ARN.fullmatch(arn) or "/aws-service-role/" in arn):
+        yield Problem(
+            path, arn, "not the ARN of a role that a service can assume", "arn:aws:iam::ACCOUNT:role/NAME",
+            f"see `aws iam get-role --role-name {name_of(arn) or 'NAME'} --query Role.Arn`",
+        )  # fmt: skip
 
 
 def look_up(roles: Roles, needs: Mapping[str, Need], provider: pulumi.ProviderResource) -> Iterator[Problem]:

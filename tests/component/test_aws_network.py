@@ -70,7 +70,7 @@ class TestNetwork:
                 "pool": GUIDE_CPU,
                 "cluster": "train",
                 "subnet_ids": net.subnet_ids,
-                "node_role_arn": "arn:aws:iam::1:role/n",
+                "node_role_arn": "arn:aws:iam::123456789012:role/n",
             }
             after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[net]))
             EksNodePool("cpu-workers", args, after)  # type: ignore[arg-type]

@@ -175,6 +175,8 @@ def test_a_pool_without_a_subnet_is_refused() -> None:
         ({"cluster": None}, "cluster = None: missing"),
         ({"subnet_ids": ["subnet-1"]}, "subnet_ids = .*not a map"),
         ({"pool": {**GUIDE_CPU, "capacities": ["spot"]}}, r"pool\.capacities = (.|\n)*fix: write `?capacity`?"),
+        ({"sizes": {"gpu": -1}}, r"sizes\.gpu = -1: must not be negative"),
+        ({"node_role_arn": "nodes"}, "node_role_arn = 'nodes': not the ARN of a role"),
         ({"pool": {**GUIDE_CPU, "max": None}}, r"pool\.max = None: missing"),
     ],
 )
