@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from components.clouds import AWS
 from pages import transcripts as record
 from recording.recorder import run
+from recording.stacks import recorded
 from sandbox.paths import ROOT
 from stack import on
 
@@ -99,6 +100,13 @@ def test_the_readme_has_a_transcript(command: str) -> None:
     place = re.search(rf"<!-- transcript: {command} -->\n(.*?)<!-- transcript: end -->", README, re.DOTALL)
     assert place and f"$ {command}\n" in place[1], "make record"
     assert "✔" in place[1] or "✓" in place[1]
+
+
+def test_the_transcript_names_resources_that_exist() -> None:
+    """A renamed resource needs a new recording."""
+    shown = re.findall(r"^  created .* (\S+) \(\d+ s\)$", README, re.MULTILINE)
+    assert len(shown) > 3
+    assert {*shown} <= {found.name for found in recorded("dev").resources.values()}, "make record"
 
 
 def test_a_transcript_needs_its_place() -> None:
