@@ -278,14 +278,14 @@ def _disjoint(count: int) -> None:
 
 @pytest.mark.parametrize("check", [_listed, _disjoint])
 def test_thousands_of_items_are_checked_in_linear_time(check: Callable[[int], None]) -> None:
-    """Eight times as many items take far less than 64 times as long."""
+    """Sixteen times as many items take far less than 256 times as long."""
 
     def seconds(count: int) -> float:
         began = time.process_time()
         check(count)
         return time.process_time() - began
 
-    assert seconds(8000) < 25 * min(seconds(1000) for _ in range(3))
+    assert min(seconds(16000) for _ in range(3)) < 100 * min(seconds(1000) for _ in range(3))
 
 
 def test_similar_names_are_looked_up_for_the_first_unknown_keys_only(monkeypatch: pytest.MonkeyPatch) -> None:
