@@ -11,7 +11,9 @@ records it, with the kinds (CRDs) in `KINDS` that others wait for.
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,7 +177,8 @@ KINDS = {"kube-prometheus-stack": monitoring_kinds.operators}
 
 
 def write(folder: Path, chart: str, version: str) -> Path:
-    """Writes the stand-in for a chart into `folder` and returns the chart's folder."""
+    """Writes the stand-in for a chart into `folder` and returns the chart's folder. Releases of one chart in several
+    clusters share it: helm may be reading what an earlier call wrote, so no file is ever there half-written."""
     stand_in = STAND_INS.get(chart)
     root = folder / chart
     (root / "templates").mkdir(parents=True, exist_ok=True)
@@ -186,14 +189,21 @@ def write(folder: Path, chart: str, version: str) -> Path:
         "appVersion": APP_VERSION,
         "description": f"Stand-in of the sandbox for {chart}, which could not be reached.",
     }
-    (root / "Chart.yaml").write_text(yaml.safe_dump(about))
-    (root / "values.yaml").write_text(yaml.safe_dump(stand_in.defaults if stand_in else {}))
-    (root / "templates" / "_names.tpl").write_text(_NAMES.replace("@LABEL@", _label(chart, stand_in)))
-    (root / "templates" / "objects.yaml").write_text(_workload(chart, stand_in) if stand_in else _RECORD)
+    _put(folder, root / "Chart.yaml", yaml.safe_dump(about))
+    _put(folder, root / "values.yaml", yaml.safe_dump(stand_in.defaults if stand_in else {}))
+    _put(folder, root / "templates" / "_names.tpl", _NAMES.replace("@LABEL@", _label(chart, stand_in)))
+    _put(folder, root / "templates" / "objects.yaml", _workload(chart, stand_in) if stand_in else _RECORD)
     if chart in KINDS:
         (root / "crds").mkdir(exist_ok=True)
-        (root / "crds" / "kinds.yaml").write_text(yaml.safe_dump_all(KINDS[chart]()))
+        _put(folder, root / "crds" / "kinds.yaml", yaml.safe_dump_all(KINDS[chart]()))
     return root
+
+
+def _put(folder: Path, path: Path, text: str) -> None:
+    """Replaces a file. The draft is in `folder`, outside the chart's: helm reads every file there."""
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as draft:
+        draft.write(text)
+    os.replace(draft.name, path)
 
 
 def semver(version: str) -> str:

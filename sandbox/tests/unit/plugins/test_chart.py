@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import os
 import socket
 import tarfile
 import threading
@@ -89,6 +91,19 @@ def test_a_stand_in_is_cached_and_has_a_one_line_warning() -> None:
     assert (found.name, found.version, found) == ("dcgm-exporter", "4.8.2", chart.locate(inputs))
     assert "appVersion: stand-in" in (found.path / "Chart.yaml").read_text()
     assert "\n" not in found.warning and "127.0.0.1:9: Connection refused" in found.warning
+
+
+def test_a_stand_in_that_helm_is_reading_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
+    """Regression: of two clusters that installed one chart at once, one found an empty Chart.yaml."""
+    (folder := tmp_path / "charts").mkdir()
+    root = stand_in.write(folder, "kube-prometheus-stack", "1.0.0")
+    files = [path for path in root.rglob("*") if path.is_file()]
+    with contextlib.ExitStack() as reading:
+        before = {path: reading.enter_context(path.open()) for path in files}
+        stand_in.write(folder, "kube-prometheus-stack", "2.0.0")
+        assert "version: 1.0.0" in before[root / "Chart.yaml"].read()
+        assert all(os.fstat(file.fileno()).st_ino != path.stat().st_ino for path, file in before.items())
+    assert [*root.parent.iterdir()] == [root]
 
 
 def test_the_warning_names_what_is_missing() -> None:
