@@ -105,13 +105,14 @@ def problems(args: EksClusterArgs) -> Iterator[Problem]:
     if (services := args.get("service_cidr")) is not None:
         yield from addresses.services_problems(services)
     yield from node_role.problems(args.get("node_policy_arns", []), args.get("roles", {}).get("nodes", ""))
-    yield from roles.arn_problems("role_arn", args.get("role_arn"))
     yield from access.problems(args.get("access", {}))
     yield from (problem.under("roles") for problem in roles.problems(args.get("roles", {}), ROLES))
 
 
-def _subnet_problems(args: EksClusterArgs) -> Iterator[Problem]:
-    """Zones that cannot be right, or too few. A stack checks the zones of its network."""
+def _own_problems(args: EksClusterArgs) -> Iterator[Problem]:
+    """Zones that cannot be right, or too few, and the role that the kubeconfig assumes. A stack checks the zones of its
+    network, and the role where its file has it."""
+    yield from roles.arn_problems("role_arn", args.get("role_arn"))
     for field in ("private_subnet_ids", "public_subnet_ids"):
         yield from regions.subnet_problems(args, field)
     zones = list(args["private_subnet_ids"])
@@ -175,7 +176,7 @@ class EksCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(
-            f"EksCluster {name}", EksClusterArgs, args, problems, _subnet_problems, aws_tags.with_tags,
+            f"EksCluster {name}", EksClusterArgs, args, problems, _own_problems, aws_tags.with_tags,
             # pulumi-eks names the role of the control plane.
             lambda given: component_names.iam_problems(name, "-eks-eksRole-role", naming.IAM_ROLE_LIMIT)
             if not given.get("roles", {}).get("cluster")

@@ -130,7 +130,7 @@ def test_a_pool_with_the_name_of_another_pools_group_is_refused(names: tuple[str
             args: Any = {
                 "pool": GUIDE_CPU,
                 "cluster": "train",
-                "subnet_ids": dict.fromkeys(AWS_ZONES, "subnet-1"),
+                "subnet_ids": {zone: f"subnet-{zone}" for zone in AWS_ZONES},
                 "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
             }
             EksNodePool(name, args, options)
