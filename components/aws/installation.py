@@ -1,6 +1,5 @@
 """All add-ons of an EKS cluster in one call, those of `addons.py`."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -81,10 +80,10 @@ def problems(facts: ClusterFacts) -> Iterator[Problem]:
     known = [row.name for row in addons.ADDONS]
     for index, each in enumerate(facts.get("existing_addons", [])):
         if each not in known:
-            near = difflib.get_close_matches(each, known, n=1)
+            near = arguments.nearest(each, {name: name for name in known})
             yield Problem(
                 f"existing_addons[{index}]", each, "not an add-on that is installed here", ", ".join(known),
-                f"write {near[0]}" if near else "remove it",
+                f"write {near}" if near else "remove it",
             )  # fmt: skip
     of_pools = list(served_pools.problems(facts["node_pools"]))
     yield from of_pools
