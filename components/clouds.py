@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 AWS = "aws"
 GCP = "gcp"
+_HOSTNAME = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Cloud:
     """A machine type with one GPU, for messages."""
     region_example: str
     """A region, for messages."""
+    topology: str
+    """Name of the Topology, Kueue's description of the network between nodes."""
+    topology_labels: tuple[str, ...]
+    """Labels that say where in the network a node is, from the widest level to the node."""
 
 
 CLOUDS = {
@@ -62,6 +67,9 @@ CLOUDS = {
             attachable="",
             gpu_example="g6.2xlarge",
             region_example="us-east-1",
+            topology="eks-network",
+            # EKS user guide, "Amazon EC2 instance topology": labels of nodes of the types that have the API.
+            topology_labels=(*(f"topology.k8s.aws/network-node-layer-{n}" for n in (1, 2, 3)), _HOSTNAME),
         ),
         Cloud(
             name=GCP,
@@ -78,6 +86,9 @@ CLOUDS = {
             attachable="n1-",
             gpu_example="g2-standard-8",
             region_example="us-central1",
+            topology="gke-network",
+            # GKE, "Schedule GKE workloads with Topology Aware Scheduling".
+            topology_labels=(*(f"cloud.google.com/gce-topology-{n}" for n in ("block", "subblock", "host")), _HOSTNAME),
         ),
     )
 }
