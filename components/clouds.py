@@ -1,6 +1,7 @@
 """The differences between the clouds for modules that both share: one row for each cloud. Code elsewhere reads the row
 instead of comparing the cloud's name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 AWS = "aws"
@@ -44,6 +45,11 @@ class Cloud:
     """Name of the Topology, Kueue's description of the network between nodes."""
     topology_labels: tuple[str, ...]
     """Labels that say where in the network a node is, from the widest level to the node."""
+    identity_addresses: Mapping[str, tuple[int, ...]]
+    """Networks and TCP ports of the service on each node from which pods get the permissions of their service
+    account."""
+    dns_addresses: tuple[str, ...] = ()
+    """Networks of DNS servers of the cloud on each node."""
 
 
 CLOUDS = {
@@ -70,6 +76,9 @@ CLOUDS = {
             topology="eks-network",
             # EKS user guide, "Amazon EC2 instance topology": labels of nodes of the types that have the API.
             topology_labels=(*(f"topology.k8s.aws/network-node-layer-{n}" for n in (1, 2, 3)), _HOSTNAME),
+            # EKS user guide, "Set up the Amazon EKS Pod Identity Agent". The node's metadata (169.254.169.254) is not
+            # among them.
+            identity_addresses={"169.254.170.23/32": (80,)},
         ),
         Cloud(
             name=GCP,
@@ -89,6 +98,11 @@ CLOUDS = {
             topology="gke-network",
             # GKE, "Schedule GKE workloads with Topology Aware Scheduling".
             topology_labels=(*(f"cloud.google.com/gce-topology-{n}" for n in ("block", "subblock", "host")), _HOSTNAME),
+            # GKE, "About Workload Identity Federation for GKE", under network policies: the first with Dataplane V2,
+            # the second without it. GKE's metadata server answers there instead of the node's own.
+            identity_addresses={"169.254.169.254/32": (80, 8080), "169.254.169.252/32": (987, 988)},
+            # Cloud DNS (`dns: cloud_dns`).
+            dns_addresses=("169.254.169.254/32",),
         ),
     )
 }

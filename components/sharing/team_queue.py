@@ -4,12 +4,8 @@ from typing import TypedDict
 
 from typing_extensions import NotRequired
 
-QUEUE = "gpuyard"
-"""Name of a team's LocalQueue, the value of the label `kueue.x-k8s.io/queue-name`, unless the team names another."""
-
-
 TEAM_LABEL = "gpuyard.dev/team"
-"""Label of a team's namespaces: jobs of other namespaces do not get its quota."""
+"""Label of a team's objects, with the team's name. Jobs of namespaces without it do not get the team's quota."""
 
 
 class TeamQueue(TypedDict):
