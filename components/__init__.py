@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .charts.source import ChartsArgs as ChartsArgs
     from .hardware import MachineFacts as MachineFacts
     from .pool_spec import Accelerator as Accelerator
+    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import NodePoolSpec as NodePoolSpec
     from .taints import Taint as Taint
 else:
