@@ -51,8 +51,12 @@ def sharing(api: Api, plugin: Object, node: Mapping[str, str], mps_runs: bool) -
     path = f"/api/v1/namespaces/{plugin['metadata']['namespace']}/configmaps/{named['configMap']['name']}"
     configs = (api.get(path) or {}).get("data") or {}
     text = configs.get(node.get(CONFIG_LABEL) or _variable(plugin, _DEFAULT))
-    if text is None:  # the config manager stops with an error
-        return None
+    # Without such a configuration the config manager stops with an error.
+    return None if text is None else configured(text, mps_runs)
+
+
+def configured(text: str, mps_runs: bool) -> Sharing | None:
+    """What a configuration of the plugin means."""
     given = (yaml.safe_load(text) or {}).get("sharing") or {}
     mps, sliced = given.get("mps"), given.get("timeSlicing")
     if mps and not mps_runs:
