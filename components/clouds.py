@@ -1,6 +1,7 @@
 """The differences between the clouds for modules that both share: one row for each cloud. Code elsewhere reads the row
 instead of comparing the cloud's name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 AWS = "aws"
@@ -39,6 +40,11 @@ class Cloud:
     """A machine type with one GPU, for messages."""
     region_example: str
     """A region, for messages."""
+    identity_addresses: Mapping[str, tuple[int, ...]]
+    """Networks and TCP ports of the service on each node from which pods get the permissions of their service
+    account."""
+    dns_addresses: tuple[str, ...] = ()
+    """Networks of DNS servers of the cloud on each node."""
 
 
 CLOUDS = {
@@ -62,6 +68,9 @@ CLOUDS = {
             attachable="",
             gpu_example="g6.2xlarge",
             region_example="us-east-1",
+            # EKS user guide, "Set up the Amazon EKS Pod Identity Agent". The node's metadata (169.254.169.254) is not
+            # among them.
+            identity_addresses={"169.254.170.23/32": (80,)},
         ),
         Cloud(
             name=GCP,
@@ -78,6 +87,11 @@ CLOUDS = {
             attachable="n1-",
             gpu_example="g2-standard-8",
             region_example="us-central1",
+            # GKE, "About Workload Identity Federation for GKE", under network policies: the first with Dataplane V2,
+            # the second without it. GKE's metadata server answers there instead of the node's own.
+            identity_addresses={"169.254.169.254/32": (80, 8080), "169.254.169.252/32": (987, 988)},
+            # Cloud DNS (`dns: cloud_dns`).
+            dns_addresses=("169.254.169.254/32",),
         ),
     )
 }

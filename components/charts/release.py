@@ -37,15 +37,20 @@ def namespace(resource: str, name: str, parent: pulumi.Resource, pod_security: s
         resource,
         metadata=k8s.meta.v1.ObjectMetaArgs(
             name=name,
-            labels={
-                f"pod-security.kubernetes.io/{mode}{what}": value
-                for mode in ("enforce", "warn", "audit")
-                # The standards of the cluster's own version, written explicitly so that the default need not be known.
-                for what, value in (("", pod_security), ("-version", "latest"))
-            },
+            labels=pod_security_labels(pod_security),
         ),
         opts=pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(name=name)]),
     )
+
+
+def pod_security_labels(level: str) -> dict[str, str]:
+    """The labels of a namespace with a level of the Pod Security Standards."""
+    return {
+        f"pod-security.kubernetes.io/{mode}{what}": value
+        for mode in ("enforce", "warn", "audit")
+        # The standards of the cluster's own version, written explicitly so that the default need not be known.
+        for what, value in (("", level), ("-version", "latest"))
+    }
 
 
 def release(

@@ -1,0 +1,75 @@
+"""The quota and the limits of a team, as Kubernetes' ResourceQuota and LimitRange have them.
+
+A quota limits what exists: of jobs in a queue, only those that the queue has started have pods. With a queue, the
+quota has no CPU, memory and GPUs unless the team's spec names them: what the queue starts, and Kubernetes then refuses,
+would hold the queue's quota without running.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+GPU_QUOTA = "requests.nvidia.com/gpu"
+WITHOUT_QUEUE = {"cpu": 64, "memory_gib": 256, "gpus": 8}
+"""Defaults of a team without a queue: a few people with one node of 8 GPUs."""
+
+# Ports of a load balancer. Kubernetes counts a node port for each of them.
+_PORTS = 5
+
+
+def hard(quota: Mapping[str, Any], queued: bool) -> dict[str, str]:
+    """The amounts of the ResourceQuota. `queued`: whether the team has a queue."""
+    limited = {**({} if queued else WITHOUT_QUEUE), **quota}
+    balancers = limited["load_balancers"]
+    amounts = {
+        "requests.cpu": _count(limited.get("cpu")),
+        "requests.memory": _gib(limited.get("memory_gib")),
+        GPU_QUOTA: _count(limited.get("gpus")),
+        "pods": _count(limited["pods"]),
+        "persistentvolumeclaims": _count(limited["claims"]),
+        "requests.storage": _gib(limited["storage_gib"]),
+        "services.loadbalancers": _count(balancers),
+        "services.nodeports": _count(balancers * _PORTS),
+        # On GKE, an Ingress creates a load balancer as well.
+        "count/ingresses.networking.k8s.io": _count(balancers),
+    }
+    return {resource: amount for resource, amount in amounts.items() if amount}
+
+
+def limit_range(limits: Mapping[str, Any]) -> list[Any]:
+    """The limits of the LimitRange: those of containers and those of claims."""
+    cpu, memory = _decimal(limits["cpu_millicores"]), _binary(limits["memory_mib"])
+    most = {"cpu": _count(limits.get("max_cpu")), "memory": _gib(limits.get("max_memory_gib"))}
+    most = {resource: amount for resource, amount in most.items() if amount}
+    # Kubernetes would give every container without a limit the maximum; written down, a refresh finds no difference.
+    usual = {**({"cpu": most["cpu"]} if "cpu" in most else {}), "memory": memory}
+    container = {"type": "Container", "defaultRequest": {"cpu": cpu, "memory": memory}, "default": usual}
+    claim = {"type": "PersistentVolumeClaim", "max": {"storage": _gib(limits["max_claim_gib"])}}
+    return [{**container, **({"max": most} if most else {})}, claim]
+
+
+def _count(amount: int | None) -> str:
+    return "" if amount is None else _decimal(amount * 1000)
+
+
+def _gib(amount: int | None) -> str:
+    return "" if amount is None else _binary(amount * 1024)
+
+
+def _decimal(thousandths: int) -> str:
+    """A number as the API server writes it, so that a refresh finds no difference: 500m, 64, 1k."""
+    return _whole(thousandths, 1000, ("m", "", "k", "M"))
+
+
+def _binary(mib: int) -> str:
+    """A size as the API server writes it: 512Mi, 2Gi, 1Ti."""
+    return _whole(mib, 1024, ("Mi", "Gi", "Ti", "Pi"))
+
+
+def _whole(amount: int, step: int, units: tuple[str, ...]) -> str:
+    """The amount in the largest unit in which it is a whole number."""
+    if amount == 0:
+        return "0"
+    index = 0
+    while amount % step == 0 and index + 1 < len(units):
+        amount, index = amount // step, index + 1
+    return f"{amount}{units[index]}"
