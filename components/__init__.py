@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .cluster_pools import ClusterPool as ClusterPool
     from .hardware import MachineFacts as MachineFacts
     from .pool_spec import Accelerator as Accelerator
+    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import NodePoolSpec as NodePoolSpec
     from .taints import Taint as Taint
 else:
