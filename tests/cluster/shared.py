@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from components.sharing.priorities import PRIORITIES
 from components.sharing.team_queue import TEAM_LABEL
 from recording.recording import Recording
 from sandbox.cluster import provisioning
-from sandbox.cluster.api import Object
+from sandbox.cluster.api import Api, Object
 from sandbox.cluster.cloud import Group
 from sandbox.tests.cluster.fake_fleet import GPU_TAINT, gpu_group, shape
 from sandbox.tests.cluster.kueue import NAMESPACE, Cluster, cluster
@@ -76,6 +77,10 @@ def shared(sandbox_home: str) -> Iterator[Cluster]:
             of_jobs = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "WorkloadPriorityClass", **meta}
             made.apply(of_pods, *([of_jobs] if each.queues else []))
         yield made
+
+
+def _is_empty(api: Api, path: str) -> bool:
+    return not api.list(path)
 
 
 class Teams:
@@ -174,7 +179,7 @@ def sharing(cluster: Cluster, queues: Recording, *groups: Group) -> Iterator[Tea
                 "spec": {"clusterQueue": team},
             },
         )
-        wait(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "its service account")
+        wait(partial(api.get, f"/api/v1/namespaces/{name}/serviceaccounts/default"), "its service account")
     try:
         yield Teams(cluster, namespaces)
     finally:
@@ -185,7 +190,7 @@ def sharing(cluster: Cluster, queues: Recording, *groups: Group) -> Iterator[Tea
         wait(lambda: not any(map(api.list, workloads)), "the end of the jobs")
         for kind in ("clusterqueues", "cohorts", "resourceflavors", "topologies", "admissionchecks"):
             api.request("DELETE", f"{KUEUE}/{kind}")
-            wait(lambda: not api.list(f"{KUEUE}/{kind}"), f"the end of {kind}")
+            wait(partial(_is_empty, api, f"{KUEUE}/{kind}"), f"the end of {kind}")
         paths = [f"/api/v1/namespaces/{name}" for name in namespaces.values()]
         for path in paths:
             api.delete(path)
