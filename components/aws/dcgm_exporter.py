@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..monitoring.targets import DCGM_NAMESPACE
 from ..pools import GPU_PRESENT_LABEL
 from ..taints import tolerations
-from . import served_pools
+from . import dcgm_counters, served_pools
 from .pool_spec import EksNodePoolSpec
 
 # DCGM holds samples per GPU; 512 MiB were killed at eight GPUs (dcgm-exporter#702).
@@ -109,6 +109,7 @@ class DcgmExporter(pulumi.ComponentResource):
                 # The chart's probe runs every five seconds with a timeout of one; after three late answers the exporter
                 # is restarted. With many busy GPUs all answers are late, the first one as well (dcgm-exporter#23).
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
+                "customMetrics": dcgm_counters.csv(),
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.
                 "serviceMonitor": {
