@@ -77,7 +77,7 @@ def sharing_problems(node_pools: Specs, spec: EksAddonsSpec, existing: Collectio
     for name in device_plugin.served(node_pools):
         if sharing := node_pools[name].get("sharing"):
             yield Problem(
-                f"{name}.sharing", dict(sharing), "only gpuyard's device plugin shares GPUs so, and it is not installed",
+                f"{name}.sharing", dict(sharing), "gpuyard's device plugin shares them, and it is not installed",
                 "together with the device plugin, or with `image: bottlerocket`",
                 "let gpuyard install the device plugin, or remove it",
             )  # fmt: skip

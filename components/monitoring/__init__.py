@@ -18,5 +18,7 @@ if TYPE_CHECKING:
     from .pod_scrape import PodScrapeArgs as PodScrapeArgs
     from .prometheus_stack import Monitoring as Monitoring
     from .prometheus_stack import MonitoringArgs as MonitoringArgs
+    from .stalled_jobs import StalledJobs as StalledJobs
+    from .stalled_jobs import StalledJobsArgs as StalledJobsArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)
