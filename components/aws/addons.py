@@ -68,6 +68,21 @@ def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
     yield from cluster_autoscaler.idle_problems(spec)
 
 
+def sharing_problems(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] = ()) -> Iterator[Problem]:
+    """Pools that share GPUs without the device plugin that does it. Paths begin with the pool. `existing`: add-ons that
+    the cluster has."""
+    plugin = next(row for row in ADDONS if row.component is NvidiaDevicePlugin)
+    if plugin.is_on(spec) and plugin.name not in existing:
+        return
+    for name in device_plugin.served(node_pools):
+        if sharing := node_pools[name].get("sharing"):
+            yield Problem(
+                f"{name}.sharing", dict(sharing), "only gpuyard's device plugin shares GPUs so, and it is not installed",
+                "together with the device plugin, or with `image: bottlerocket`",
+                "let gpuyard install the device plugin, or remove it",
+            )  # fmt: skip
+
+
 class ClusterFacts(TypedDict):
     """What the add-ons need to know of a cluster. It may be one that gpuyard did not create."""
 

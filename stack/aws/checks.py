@@ -133,6 +133,8 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 def addon_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `addons`, and conflicts between the add-ons and the pools."""
     yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
+    shared = addons.sharing_problems(environment.node_pools, args.addons(environment))
+    yield from (problem.under("nodePools") for problem in shared)
     if not served_pools.without_gpus(environment.node_pools):
         waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]
         yield Problem(
