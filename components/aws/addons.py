@@ -23,7 +23,7 @@ from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, node_prices, roles, served_pools
 from .addon import EksAddon
 from .cluster_autoscaler import ClusterAutoscaler, ScaleDown
 from .dcgm_exporter import DcgmExporter
@@ -348,6 +348,7 @@ ADDONS: tuple[Addon, ...] = (
             "gpu_metrics": has(facts, "dcgm-exporter"),
             "namespace": facts["monitoring_namespace"],
             "rule_labels": facts.get("monitor_labels"),
+            "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",
         requires=("monitoring",),

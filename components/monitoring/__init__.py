@@ -7,6 +7,7 @@ from ..exports import lazy
 if TYPE_CHECKING:
     from .alerts import Alerts as Alerts
     from .alerts import AlertsArgs as AlertsArgs
+    from .alerts import NodePrice as NodePrice
     from .alerts import ReservationFacts as ReservationFacts
     from .limits import CapacityLimits as CapacityLimits
     from .limits import GpuHealthLimits as GpuHealthLimits
