@@ -23,7 +23,7 @@ from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, node_prices, roles, served_pools
 from .addon import EksAddon
 from .cluster_autoscaler import ClusterAutoscaler, ScaleDown
 from .dcgm_exporter import DcgmExporter
@@ -66,6 +66,21 @@ class EksAddonsSpec(AddonsSpec, ScaleDown):
 def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
     """Everything that is wrong with the values."""
     yield from cluster_autoscaler.idle_problems(spec)
+
+
+def sharing_problems(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] = ()) -> Iterator[Problem]:
+    """Pools that share GPUs without the device plugin that does it. Paths begin with the pool. `existing`: add-ons that
+    the cluster has."""
+    plugin = next(row for row in ADDONS if row.component is NvidiaDevicePlugin)
+    if plugin.is_on(spec) and plugin.name not in existing:
+        return
+    for name in device_plugin.served(node_pools):
+        if sharing := node_pools[name].get("sharing"):
+            yield Problem(
+                f"{name}.sharing", dict(sharing), "gpuyard's device plugin shares them, and it is not installed",
+                "together with the device plugin, or with `image: bottlerocket`",
+                "let gpuyard install the device plugin, or remove it",
+            )  # fmt: skip
 
 
 class ClusterFacts(TypedDict):
@@ -333,6 +348,7 @@ ADDONS: tuple[Addon, ...] = (
             "gpu_metrics": has(facts, "dcgm-exporter"),
             "namespace": facts["monitoring_namespace"],
             "rule_labels": facts.get("monitor_labels"),
+            "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",
         requires=("monitoring",),
