@@ -18,6 +18,7 @@ from pathlib import Path
 from sandbox import paths, process
 from sandbox.aws.access_key import access_key
 from sandbox.errors import SandboxError
+from tools.provide import cache
 
 PASSPHRASE = "sandbox"
 """The passphrase for the secrets of a disposable state. It is public, so it protects nothing."""
@@ -95,12 +96,19 @@ def engine(own_passphrase: bool = False) -> dict[str, str]:
         **_pulumi(),
         **(_own_passphrase if own_passphrase else {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE}),
         **_cloud(),
+        **caches(),
         "KUBECONFIG": os.devnull,  # the program must name its cluster itself
         "PATH": path(),
         "VIRTUAL_ENV": sys.prefix,
         "PULUMI_DEBUG_COMMANDS": "1",  # required for --event-log
         process.MARK: "engine",
     }
+
+
+def caches() -> dict[str, str]:
+    """The program's caches: what it fetches in the sandbox may come from elsewhere than in its own network (pull.py),
+    so it is kept apart from what it fetches outside. The programs of the sandbox keep theirs."""
+    return {"XDG_CACHE_HOME": str(paths.folder("helm", "program")), "GPUYARD_TOOLS_CACHE": str(cache())}
 
 
 def exports(region: str, kubeconfig: Path) -> dict[str, str]:
@@ -168,7 +176,7 @@ def link(tools: Mapping[str, Path]) -> None:
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
     host = tools["pulumi-language-python"]
     wanted["pulumi-language-python-exec"] = host.parent / "pulumi-language-python-exec"
-    del wanted["pulumi"]
+    del wanted["pulumi"], wanted["helm"]
     for name, target in wanted.items():
         entry = folder / name
         if entry.is_symlink() and entry.readlink() == target:
@@ -179,10 +187,21 @@ def link(tools: Mapping[str, Path]) -> None:
     wrappers = {"pulumi": "sandbox.plain", "aws": "sandbox.login", "gke-gcloud-auth-plugin": "sandbox.gke_login"}
     for name, module in wrappers.items():
         wrapper = folder / name
-        text = _WRAPPER.format(module=module, **{name: shlex.quote(place) for name, place in places.items()})
-        if not wrapper.is_file() or wrapper.read_text() != text:
-            wrapper.write_text(text)
-            wrapper.chmod(0o755)
+        text = _WRAPPER.format(module=module, **_quoted(places))
+        _write_program(wrapper, text)
+    _write_program(folder / "helm", _HELM.format(real=shlex.quote(str(tools["helm"])), **_quoted(places)))
+
+
+def _quoted(places: Mapping[str, str]) -> dict[str, str]:
+    return {name: shlex.quote(place) for name, place in places.items()}
+
+
+def _write_program(path: Path, text: str) -> None:
+    if path.is_symlink():
+        path.unlink()
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+        path.chmod(0o755)
 
 
 def linked() -> dict[str, Path]:
@@ -218,4 +237,14 @@ def _cloud() -> dict[str, str]:
 _WRAPPER = """\
 #!/bin/sh
 GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m {module} "$@"
+"""
+
+# The real helm, except for the download of charts: see sandbox/plugins/pull.py.
+_HELM = """\
+#!/bin/sh
+if [ "$1" = pull ]; then
+  shift
+  GPUYARD_SANDBOX={home} PYTHONPATH={root} exec {python} -m sandbox.plugins.pull "$@"
+fi
+exec {real} "$@"
 """

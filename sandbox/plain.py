@@ -44,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(
         [pulumi, *arguments],
+        env={**os.environ, **environment.caches()},
         preexec_fn=lambda: signal.signal(signal.SIGINT, ours or signal.SIG_DFL),
         umask=0o077,  # for the state, whose kubeconfigs are encrypted with a public passphrase
     )

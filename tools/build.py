@@ -76,9 +76,12 @@ class Build:
         work = self.folder / "building"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        out = f"{work / missing[0].name}" if len(missing) == 1 else f"{work}{os.sep}"
         flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags]
+        alone = len(missing) == 1
+        out = f"{work / missing[0].name}" if alone else f"{work}{os.sep}"
         self._go([str(self.go), "build", *flags, "-o", out, *(tool.package for tool in missing)], lock)
+        for tool in () if alone else missing:  # Go has named each after the last part of its package
+            (work / tool.package.rsplit("/", 1)[1]).rename(work / tool.name)
         for tool in missing:
             for file in tool.extra_files:
                 source = self._module_folder(tool) / file

@@ -29,8 +29,11 @@ class Tool:
     assets: also looked for in $KUBEBUILDER_ASSETS.
     sibling: the tool whose official release includes this one. This one is taken from PATH if it is next to an accepted
         copy of that tool.
-    on_demand: only the examples in other languages need it, so it is provided only by name.
-    seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines.
+    on_demand: few environments need it, so it is provided only by name, when something needs it: the language hosts of
+        the examples, and the controllers that run where their chart is installed (sandbox/controllers).
+    released: whether its project publishes a file of it (releases.yaml); where it does not, it is always built.
+    seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines. For programs that
+        share a folder: what each adds to those before it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Tool:
     assets: bool = False
     sibling: str = ""
     on_demand: bool = False
+    released: bool = True
 
     def accepts(self, version: Version) -> bool:
         return version >= self.minimum and (not self.below or version < self.below)
@@ -119,6 +123,14 @@ def _kubernetes(
     package = f"k8s.io/kubernetes/cmd/{name}"
     return Tool(name, "kubernetes", package, what, minimum, probe, 100, below, _STAMP, assets=assets)
 
+
+def _controller(name: str, folder: str, package: str, what: str, seconds: int, ldflags: str = "") -> Tool:
+    return Tool(name, folder, package, what, (), (), seconds, ldflags=ldflags, on_demand=True, released=False)
+
+
+# Kueue writes the certificate of its visibility server into this folder: in its container `/visibility`, here below the
+# folder in which it runs.
+_KUEUE = "-X sigs.k8s.io/kueue/pkg/version.GitVersion={version} -X sigs.k8s.io/kueue/pkg/visibility.certDir=visibility"
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool
@@ -223,5 +235,21 @@ TOOLS: dict[str, Tool] = {
             probe=("--version",),
             seconds=250,
         ),
+        Tool(
+            "prometheus",
+            "promtool",
+            "github.com/prometheus/prometheus/cmd/prometheus",
+            "evaluates alert rules",
+            minimum=(3, 0),
+            below=(4,),
+            probe=("--version",),
+            seconds=200,
+            on_demand=True,
+        ),
+        _controller("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", "queues of jobs", 300, _KUEUE),
+        # The versions of its dependencies are those of tools/kueue, so that what both use is compiled once.
+        _controller("jobset", "jobset", "sigs.k8s.io/jobset", "sets of jobs", 20),
+        _controller("keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "scales on metrics", 700),
+        _controller("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "metrics for autoscalers", 60),
     )
 }

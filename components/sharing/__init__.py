@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from ..exports import lazy
 
 if TYPE_CHECKING:
+    from .kueue import Kueue as Kueue
+    from .kueue import KueueArgs as KueueArgs
     from .team import Team as Team
     from .team import TeamArgs as TeamArgs
     from .team_spec import TeamLimits as TeamLimits

@@ -1,8 +1,9 @@
-"""The certificate authorities of one control plane and of its etcd, and everything that they sign. They are created
-once per cluster and kept with it, so kubeconfigs stay valid over restarts. etcd trusts a separate authority: the
-cluster's authority signs certificates that the cluster's administrators approve, and none of those may give access to
-etcd. Certificates are valid for ten years, from an hour before now, so that a machine with a slow clock accepts them.
-Key files are readable by the sandbox's user only.
+"""The certificate authorities of one control plane, of its etcd and of its front proxy, and everything that they sign.
+
+They are created once per cluster and kept with it, so kubeconfigs stay valid over restarts. etcd trusts a separate
+authority: the cluster's authority signs certificates that the cluster's administrators approve, and none of those may
+give access to etcd. Certificates are valid for ten years, from an hour before now, so that a machine with a slow clock
+accepts them. Key files are readable by the sandbox's user only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 ADMIN = "system:masters"
+FRONT_PROXY = "front-proxy-client"
+"""Name of the certificate with which the API server calls aggregated APIs."""
 
 CLIENTS = {
     "admin": ADMIN,
@@ -79,6 +82,22 @@ def make_etcd(folder: Path) -> None:
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     _issue(folder, "server", _name("etcd"), (authority, key), [address])
     _issue(folder, "client", _name("kube-apiserver"), (authority, key), [])
+    mark.touch()
+
+
+def make_front_proxy(folder: Path) -> None:
+    """Writes ca.crt and client.{crt,key} into `folder`: with them the API server identifies itself to aggregated APIs,
+    which believe the user names that it passes on. Does nothing if they exist.
+    """
+    mark = folder / "complete"
+    if mark.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = _sign(_name("gpuyard-sandbox-front-proxy"), key, None, None)
+    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
+    _issue(folder, "client", _name(FRONT_PROXY), (authority, key), [])
     mark.touch()
 
 

@@ -7,11 +7,15 @@ import os
 from pathlib import Path
 
 from sandbox.cluster import kwok
+from sandbox.cluster.certificates import FRONT_PROXY
 
 SERVICES = "10.100.0.0/16"
 
 
 SERVICE_IP = "10.100.0.1"
+
+EGRESS = "egress.sock"
+"""The socket of the proxy into the cluster (sandbox/controllers/network.py), in the control plane's folder."""
 
 
 # The API server: the schemas of the Prometheus operator's kinds alone are 5 MB, and it keeps several forms of them.
@@ -69,6 +73,15 @@ def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
             "--authorization-mode=Node,RBAC",
             # What EKS and GKE run beyond the defaults (PodSecurity, Priority, ResourceQuota, … are defaults).
             "--enable-admission-plugins=ExtendedResourceToleration,NodeRestriction",
+            # Calls into the cluster (webhooks, aggregated APIs) go to the processes of sandbox/controllers.
+            f"--egress-selector-config-file={folder / 'egress.yaml'}",
+            f"--requestheader-client-ca-file={pki / 'front-proxy' / 'ca.crt'}",
+            f"--requestheader-allowed-names={FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={pki / 'front-proxy' / 'client.crt'}",
+            f"--proxy-client-key-file={pki / 'front-proxy' / 'client.key'}",
             "--allow-privileged=true",
             "--profiling=false",
             "--shutdown-watch-termination-grace-period=0s",
@@ -96,6 +109,21 @@ def arguments(folder: Path, facts: dict) -> dict[str, list[str]]:
             *kwok.ARGUMENTS,
         ],
     }
+
+
+def egress() -> str:
+    """The API server's way into the cluster: a proxy on a unix socket in the folder in which it runs (a relative path,
+    because that of a socket has a limit of 107 bytes)."""
+    transport = {"uds": {"udsName": EGRESS}}
+    connection = {"proxyProtocol": "HTTPConnect", "transport": transport}
+    return json.dumps(
+        {
+            "apiVersion": "apiserver.k8s.io/v1beta1",
+            "kind": "EgressSelectorConfiguration",
+            "egressSelections": [{"name": "cluster", "connection": connection}],
+        },
+        indent=1,
+    )
 
 
 def scheduler(folder: Path) -> str:

@@ -130,11 +130,13 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
     pki = folder / "pki"
     certificates.make(pki, command_lines.SERVICE_IP)
     certificates.make_etcd(pki / "etcd")
+    certificates.make_front_proxy(pki / "front-proxy")
     for client in certificates.CLIENTS:
         path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
         _write_once(path, certificates.kubeconfig(pki, client, facts["endpoint"], key))
     _write_once(folder / "kwok.yaml", kwok.configuration(facts.get("unreachable", "")))
     _write_once(folder / "scheduler.yaml", command_lines.scheduler(folder))
+    _write_once(folder / "egress.yaml", command_lines.egress())
     plane = _plane(folder, facts)
     api = plane.api()
     _check_ports(key, facts, folder)
@@ -152,6 +154,7 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
             timeout=120,
             what=f"{part} of {key}",
             port=ports.get(part),
+            cwd=folder,
         )
     if controller:
         _start_controller(plane)
@@ -185,9 +188,12 @@ def stop(key: str) -> None:
     if not (paths.home() / "clusters" / key).is_dir():
         return
     with _lock(key):
-        for part in reversed(PARTS):
+        parts = [name(key, part) for part in PARTS]
+        mine = [each.name for each in process.all() if each.name.startswith(name(key, ""))]
+        inside = [each for each in mine if each not in parts]
+        for each in (parts[-1], *inside, *reversed(parts[:-1])):  # the last part would start those inside again
             # Nothing of it is kept, so no process needs time to finish (the API server would wait for its watchers).
-            process.stop(name(key, part), grace=1)
+            process.stop(each, grace=1)
         shutil.rmtree(paths.home() / "clusters" / key, ignore_errors=True)
 
 

@@ -2,7 +2,8 @@
 
 About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
 and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
-load_balancers.py), group sizes (autoscaler.py).
+load_balancers.py), group sizes (autoscaler.py). In the same process: the supervision of the controllers that really run
+(sandbox/controllers).
 A failure is printed once and tried again: it is normal that a cloud or an API server does not answer for a moment.
 """
 
@@ -25,6 +26,7 @@ from sandbox.cluster.nodes import Nodes
 from sandbox.cluster.registry import cloud_of
 from sandbox.cluster.snapshots import Snapshots
 from sandbox.cluster.volumes import Disks, Volumes
+from sandbox.controllers.supervisor import Supervisor
 from sandbox.errors import ReportedError, SandboxError
 
 PERIOD = 0.7
@@ -42,7 +44,8 @@ DRIVERS_EVERY = 2.0
 
 class Controller:
     """All loops over one cluster; `run_once` is one round of them. `disks`, `balancers` and `groups` (of endpoints) are
-    those of its cloud. `new_machines`: called before a new machine becomes a node."""
+    those of its cloud. `new_machines`: called before a new machine becomes a node. `supervisor`: of the controllers
+    that really run; without it, their pods do not become ready."""
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Controller:
         balancers: load_balancers.Cloud | None = None,
         groups: endpoint_groups.Cloud | None = None,
         new_machines: Callable[[], None] = lambda: None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._api = api
         self._fleet = fleet
@@ -64,6 +68,7 @@ class Controller:
         self._groups = EndpointGroups(api, groups)
         self._balancers = LoadBalancers(api, Events(api, "service-controller"), balancers)
         self._new_machines = new_machines
+        self._supervisor = supervisor
         self._machines: set[str] = set()
 
     def run_once(self) -> Hashable:
@@ -73,6 +78,8 @@ class Controller:
             self._new_machines()
         self._machines = there
         pods = self._api.list("/api/v1/pods")
+        if self._supervisor:
+            self._supervisor.observe(pods)
         nodes = self._api.list("/api/v1/nodes")
         if self._nodes.sync(machines, pods, nodes):
             pods, nodes = self._api.list("/api/v1/pods"), self._api.list("/api/v1/nodes")
@@ -116,6 +123,7 @@ def main(cluster: str) -> None:
     plane = control_plane.get(cluster)
     if plane is None:
         raise SandboxError(f"There is no control plane {cluster!r}.", "`python -m sandbox status` lists the clusters")
+    supervisor = Supervisor(plane)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -132,6 +140,7 @@ def main(cluster: str) -> None:
         balancers=cloud.load_balancers,
         groups=cloud.endpoint_groups,
         new_machines=align_reach,
+        supervisor=supervisor,
     )
     asked, trouble, wait, pace, woken = float("-inf"), "", PERIOD, Pace(), threading.Event()
     threading.Thread(target=_wake, args=(plane.api(), woken), daemon=True).start()

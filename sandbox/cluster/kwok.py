@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from sandbox.controllers import programs
+
 ANNOTATION = "kwok.x-k8s.io/node"
 """A node with this annotation (value `fake`) is KWOK's."""
 
@@ -25,25 +27,42 @@ STAGES = Path(__file__).parent / "stages"
 
 def configuration(unreachable: str = "") -> str:
     """The content of KWOK's configuration file: every stage. `unreachable`: a jq filter that is `true` for a pod with
-    an image that cannot be pulled (reach.py); such a pod waits for its images and never starts."""
-    text = "\n---\n".join(path.read_text().rstrip() for path in sorted(STAGES.glob("*.yaml"))) + "\n"
-    if not unreachable:
-        return text
-    stages: list[dict[str, Any]] = [stage for stage in yaml.safe_load_all(text) if stage]
+    an image that cannot be pulled (reach.py); such a pod waits for its images and never starts.
+
+    The pod of a controller that really runs (sandbox/controllers) starts like any other, but is not ready: its process
+    decides that.
+    """
+    texts = [path.read_text() for path in sorted(STAGES.glob("*.yaml"))]
+    stages: list[dict[str, Any]] = [stage for text in texts for stage in yaml.safe_load_all(text) if stage]
     (start,) = [stage for stage in stages if stage["metadata"]["name"] == "pod-start"]
-    expressions = start["spec"]["selector"]["matchExpressions"]
-    waiting = [*expressions, _jq(unreachable, "In", "true"), _jq(".status.containerStatuses", "DoesNotExist")]
-    pull = {
-        **start,
-        "metadata": {"name": "pod-cannot-pull"},
-        "spec": {
-            "resourceRef": start["spec"]["resourceRef"],
-            "selector": {"matchExpressions": waiting},
-            "steps": [{"patch": {"subresource": "status", "root": "status", "template": _CANNOT_PULL}}],
-        },
+    ready = start["spec"]["steps"][0]["patch"]["template"]
+    can_start = list(start["spec"]["selector"]["matchExpressions"])
+    if unreachable:
+        waiting = [*can_start, _jq(unreachable, "In", "true"), _jq(".status.containerStatuses", "DoesNotExist")]
+        stages.append(_stage("pod-cannot-pull", start, waiting, _CANNOT_PULL))
+        can_start.append(_jq(unreachable, "In", "false"))
+    real = programs.FILTER
+    stages.append(_stage("pod-start-process", start, [*can_start, _jq(real, "In", "true")], _not_ready(ready)))
+    start["spec"]["selector"] = {"matchExpressions": [*can_start, _jq(real, "In", "false")]}
+    return yaml.safe_dump_all(stages, sort_keys=False)
+
+
+def _stage(name: str, start: dict[str, Any], matches: list[dict[str, Any]], template: str) -> dict[str, Any]:
+    spec = {
+        "resourceRef": start["spec"]["resourceRef"],
+        "selector": {"matchExpressions": matches},
+        "steps": [{"patch": {"subresource": "status", "root": "status", "template": template}}],
     }
-    start["spec"]["selector"] = {"matchExpressions": [*expressions, _jq(unreachable, "In", "false")]}
-    return yaml.safe_dump_all([*stages, pull], sort_keys=False)
+    return {**start, "metadata": {"name": name}, "spec": spec}
+
+
+def _not_ready(template: str) -> str:
+    """The template of a started pod without its readiness."""
+    conditions = ('"Initialized" "ContainersReady" "Ready"', '"Initialized"')
+    for ready, waiting in (conditions, ("ready: true", "ready: false"), ("started: true", "started: false")):
+        assert ready in template, ready
+        template = template.replace(ready, waiting, 1)
+    return template
 
 
 def _jq(key: str, operator: str, *values: str) -> dict[str, Any]:

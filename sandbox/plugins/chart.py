@@ -77,13 +77,18 @@ def locate(inputs: Mapping[str, Any]) -> Chart:
         )
     url = name if name.startswith("oci://") else repository
     short = name.rsplit("/", 1)[-1]
-    reason = _reachability.reason(url)
+    reason = unreachable(url)
     if reason:
         exact = stand_in.semver(version)
         folder = _cache("stand-ins", f"{short} {exact}")
         with _lock(folder):
             return Chart(short, exact, stand_in.write(folder, short, exact), stand_in.APP_VERSION, reason)
     return _fetch(name, short, version, repository, options, bool(inputs.get("devel")))
+
+
+def unreachable(url: str) -> str:
+    """Why a repository or registry cannot be reached; '' if it can."""
+    return _reachability.reason(url)
 
 
 def helm(*args: str, timeout: float | None = None, input: str | None = None) -> subprocess.CompletedProcess[str]:

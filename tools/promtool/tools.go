@@ -1,8 +1,9 @@
 //go:build tools
 
-// Package tools pins the command that this folder's go.mod builds.
+// Package tools pins the commands that this folder's go.mod builds.
 package tools
 
 import (
+	_ "github.com/prometheus/prometheus/cmd/prometheus"
 	_ "github.com/prometheus/prometheus/cmd/promtool"
 )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
 
 import pytest
 
 from sandbox import process
 from sandbox.cluster import control_plane
-from sandbox.cluster.api import Api, ApiError, Object
+from sandbox.cluster.api import Api, Object
 from sandbox.cluster.autoscaler import Autoscaler, Pace
 from sandbox.cluster.cloud import Machine
 from sandbox.cluster.control_plane import ControlPlane
@@ -24,9 +20,11 @@ from sandbox.plugins import log
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.tests.cluster.fake_balancers import FakeBalancers
 from sandbox.tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
+from sandbox.tests.cluster.kueue import kueue
+from sandbox.tests.cluster.loop import running_loop, wait
 from sandbox.tests.cluster.objects import eks_kubeconfig
 
-T = TypeVar("T")
+__all__ = ["kueue", "wait"]
 
 KEY = "eks-us-east-1-cluster-tests"
 
@@ -103,29 +101,6 @@ def controllers(api: Api, fleet: FakeFleet, balancers: FakeBalancers) -> Iterato
         wait(lambda: not api.list("/api/v1/nodes"), "the end of the nodes")
 
 
-@contextmanager
-def running_loop(controller: Controller) -> Iterator[None]:
-    """Runs the controller with short rounds in a separate thread."""
-    stopped, troubles = threading.Event(), []
-
-    def loop() -> None:
-        while not stopped.wait(0.2):
-            try:
-                controller.run_once()
-            except Exception as error:  # as in the real loop: the next round repeats it
-                troubles.append(error)
-
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
-    # Conflicts with other controllers are normal.
-    assert not [error for error in troubles if not isinstance(error, (ApiError, OSError))]
-
-
 Make = Callable[[list[Machine]], None]
 
 
@@ -162,15 +137,6 @@ def landed(api: Api, namespace: str, daemon_set: str) -> set[str]:
         return ({pod["spec"]["nodeName"] for pod in pods},) if complete else None
 
     return wait(settled, f"the pods of {daemon_set}")[0]
-
-
-def wait(found: Callable[[], T | None], what: str, seconds: float = 60) -> T:
-    """Waits for a true answer and returns it; a failure names what was awaited."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s"
-        time.sleep(0.1)
-    return answer
 
 
 class Pods:

@@ -196,13 +196,21 @@ def test_a_language_host_is_used_from_the_folder_of_an_accepted_pulumi(machine) 
     assert provide.machines_own(TOOLS["pulumi-language-yaml"]) is None
 
 
-def test_tools_of_examples_are_provided_only_on_request(machine, monkeypatch, capsys) -> None:
+def test_programs_have_their_own_names_and_not_those_that_go_gives_them(machine) -> None:
+    machine()
+    found = provide.provide(["keda-operator", "keda-adapter"], lambda line: None)
+    assert {name: path.name for name, path in found.items()} == {name: name for name in found}
+    assert all(path.exists() for path in found.values())
+
+
+def test_tools_that_few_need_are_provided_only_on_request(machine, monkeypatch, capsys) -> None:
     asked: list[str] = []
     monkeypatch.setattr(command, "provide", lambda names: asked.extend(names) or {})
     monkeypatch.setattr("sys.argv", ["tools"])
     assert command.main() == 0
     assert {"pulumi", "helm"} <= set(asked)
-    assert not {"pulumi-language-nodejs", "pulumi-language-yaml", "nodejs-sdk"} & set(asked)
+    few = {"pulumi-language-nodejs", "pulumi-language-yaml", "nodejs-sdk", "kueue", "keda-operator", "prometheus"}
+    assert not few & set(asked)
 
 
 def test_kubebuilder_assets_are_used_if_their_versions_match(machine, monkeypatch, tmp_path) -> None:

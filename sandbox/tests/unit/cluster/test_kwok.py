@@ -18,6 +18,7 @@ def test_every_stage_exists_once() -> None:
         "node-ready",
         "node-heartbeat",
         "pod-start",
+        "pod-start-process",
         "pod-complete",
         "pod-stop",
         "pod-remove",

@@ -1,0 +1,1 @@
+"""The controllers that a cluster's charts install and that really run here: Kueue, JobSet, KEDA, Prometheus."""

@@ -1,0 +1,100 @@
+"""Charts from Go modules, for a machine that reaches no chart repository: many projects' modules have their charts.
+
+The charts are the projects' own; only the images that they name by default may be those of a development registry,
+which the library's components set anyway. Dependencies of a chart come from their modules too. KEDA's chart is in no
+module: keda_chart.py makes one from the manifests of KEDA's.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sandbox.errors import SandboxError
+from sandbox.plugins import chart
+from tools import golang
+from tools.errors import ToolError
+from tools.provide import cache
+
+GO = (1, 21)
+"""The oldest Go that downloads them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a chart is. `folder`: in the module; `make`: writes the chart from the module's folder instead."""
+
+    module: str
+    folder: str = ""
+    make: Callable[[Path, Path, str], None] | None = None
+
+
+SOURCES = {
+    "kueue": Source("sigs.k8s.io/kueue", "charts/kueue"),
+    "jobset": Source("sigs.k8s.io/jobset", "charts/jobset"),
+    "lws": Source("sigs.k8s.io/lws", "charts/lws"),
+    "kubeflow-trainer": Source("github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer"),
+    "kserve": Source("github.com/kserve/kserve", "charts/kserve-resources"),
+    "kserve-resources": Source("github.com/kserve/kserve", "charts/kserve-resources"),
+    "kserve-crd": Source("github.com/kserve/kserve", "charts/kserve-crd"),
+}
+"""Chart → where it is. Its version is that of the module."""
+
+
+def package(name: str, version: str, destination: Path) -> Path:
+    """Packs the chart of a module into `destination` and returns the package. Raises SandboxError."""
+    with tempfile.TemporaryDirectory() as work:
+        root = _copy(name, version, Path(work))
+        done = chart.helm("package", str(root), "--version", version, "--destination", str(destination))
+        if done.returncode:
+            raise SandboxError(f"chart {name} {version}: {chart.trouble(done.stderr)}", "report it: the module changed")
+    return Path(done.stdout.strip().rpartition(": ")[2])
+
+
+def _copy(name: str, version: str, into: Path) -> Path:
+    """A chart that can be changed, with its dependencies."""
+    source = SOURCES[name]
+    module = _download(source.module, f"v{version.removeprefix('v')}")
+    root = into / name
+    if source.make:
+        source.make(module, root, version)
+        return root
+    # Copied without permissions: a module's files are read-only.
+    shutil.copytree(module / source.folder, root, copy_function=shutil.copyfile)
+    for folder in (root, *(each for each in root.rglob("*") if each.is_dir())):
+        folder.chmod(0o700)
+    about = yaml.safe_load((root / "Chart.yaml").read_text())
+    for needed in about.get("dependencies", ()):
+        _copy(needed["name"], needed["version"], root / "charts")
+        part = root / "charts" / needed["name"] / "Chart.yaml"
+        part.write_text(yaml.safe_dump({**yaml.safe_load(part.read_text()), "version": needed["version"]}))
+    return root
+
+
+def _download(module: str, version: str) -> Path:
+    """The folder of a module, downloaded once and checked by Go."""
+    try:
+        go = golang.find(GO, cache(), lambda line: None)
+    except ToolError as error:
+        raise SandboxError(error.problem, error.fix, error.detail) from None
+    env = {**golang.environment(cache(), go), "GOFLAGS": "-mod=mod"}
+    with tempfile.TemporaryDirectory() as nowhere:
+        argv = [str(go), "mod", "download", "-json", f"{module}@{version}"]
+        done = subprocess.run(argv, cwd=nowhere, env=env, capture_output=True, text=True, check=False)
+    try:
+        about = json.loads(done.stdout)
+    except ValueError:
+        about = {"Error": done.stderr.strip()}
+    if about.get("Error") or done.returncode:
+        raise SandboxError(f"The Go module {module} {version} cannot be downloaded: {about.get('Error')}.", _MIRROR)
+    return Path(about["Dir"])
+
+
+_MIRROR = "set `gpuyard:charts.mirror` to a folder or registry that has the chart (docs/air-gapped.md)"
