@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 from typing_extensions import NotRequired
 
-from .. import arguments
+from .. import arguments, checks
 from ..checks import Problem
 from ..sharing import team_checks, team_members
 from ..sharing.team_spec import TeamMembers
@@ -73,8 +73,8 @@ class EksTeamAccess(pulumi.ComponentResource):
     """One access entry for each IAM role or user that is a member of a team, with the groups of all its teams.
 
     It gives no permissions: `Team` binds the groups to roles in the teams' namespaces (`rbac_members` of this module
-    names them). If the add-on vpc-cni of the cluster does not enforce NetworkPolicies, a preview warns. Members also
-    need the permission `eks:DescribeCluster` to configure kubectl.
+    names them). If `cluster` is a plain name, a preview asks EKS whether the add-on vpc-cni enforces NetworkPolicies,
+    and warns if not. Members also need the permission `eks:DescribeCluster` to configure kubectl.
 
     Works on any EKS cluster. It needs the provider `aws`.
     """
@@ -100,19 +100,25 @@ class EksTeamAccess(pulumi.ComponentResource):
             if arn not in args.get("existing_entries", [])
         }
         """The access entries by the ARNs of the members."""
-        found = aws.eks.get_addon_output(
-            addon_name="vpc-cni", cluster_name=args["cluster"], opts=pulumi.InvokeOutputOptions(parent=self)
-        )
-        checked = pulumi.Output.all(args["cluster"], found.configuration_values).apply(lambda values: _warn(*values))
-        self.groups = pulumi.Output.all(checked, *[entry.id for entry in self.entries.values()]).apply(lambda _: groups)
+        if isinstance(args["cluster"], str):
+            _check(args["cluster"], self)
+        self.groups = pulumi.Output.all(*[entry.id for entry in self.entries.values()]).apply(lambda _: groups)
         self.register_outputs({"groups": self.groups})
 
 
-def _warn(cluster: str, configuration: str | None) -> None:
-    if not enforces(configuration):
+def _check(cluster: str, parent: pulumi.Resource) -> None:
+    """Warns if the nodes of an existing cluster do not enforce NetworkPolicies."""
+    why = f"the configuration of the add-on vpc-cni of the cluster {cluster} does not have "
+    try:
+        found = aws.eks.get_addon(
+            addon_name="vpc-cni", cluster_name=cluster, opts=pulumi.InvokeOptions(parent=parent)
+        ).configuration_values
+    except Exception as error:  # the SDK has no narrower class for an invoke that failed
+        found, why = "", f"{checks.last_line(error)}; it is unknown whether it has "
+    if not enforces(found):
         pulumi.log.warn(
-            f"the cluster {cluster} does not enforce NetworkPolicies, so teams are not kept apart in the network: set "
-            f'{ENFORCED[0]}: "{ENFORCED[1]}" in the configuration of its add-on vpc-cni'
+            f"NetworkPolicies may not be enforced, so teams are not kept apart in the network: {why}"
+            f'{ENFORCED[0]}: "{ENFORCED[1]}"'
         )
 
 

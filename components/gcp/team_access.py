@@ -8,7 +8,7 @@ import pulumi
 import pulumi_gcp as gcp
 from typing_extensions import NotRequired
 
-from .. import arguments
+from .. import arguments, checks
 from ..checks import Problem
 from ..sharing import team_checks, team_members
 from ..sharing.team_spec import TeamMembers
@@ -63,9 +63,10 @@ class GkeTeamAccess(pulumi.ComponentResource):
     """One role in the project for each member of a team, who can then configure kubectl and reach the cluster.
 
     A member of several teams gets it once. The grants add to what the members have. Google groups also need
-    `groups_domain` of `GkeCluster`, and membership in the group gke-security-groups of that domain. If the cluster does
-    not enforce NetworkPolicies, a preview warns. For a cluster that members reach by its DNS name, check that the role
-    has the permission container.clusters.connect, and choose another `role` otherwise.
+    `groups_domain` of `GkeCluster`, and membership in the group gke-security-groups of that domain. If `cluster` and
+    `location` are plain names, a preview asks Google whether the cluster enforces NetworkPolicies, and warns if not.
+    For a cluster that members reach by its DNS name, check that the role has the permission
+    container.clusters.connect, and choose another `role` otherwise.
 
     Works on any GKE cluster. It needs the provider `gcp`.
     """
@@ -88,24 +89,26 @@ class GkeTeamAccess(pulumi.ComponentResource):
             for member in every
         }
         """The grants by member."""
-        found = gcp.container.get_cluster_output(
-            name=args["cluster"],
-            location=args["location"],
-            project=args["project"],
-            opts=pulumi.InvokeOutputOptions(parent=self),
-        )
-        checked = pulumi.Output.all(args["cluster"], found.datapath_provider, found.network_policies).apply(
-            lambda values: _warn(*values)
-        )
-        self.members = pulumi.Output.all(checked, *[grant.id for grant in self.grants.values()]).apply(lambda _: every)
+        if isinstance(args["cluster"], str) and isinstance(args["location"], str):
+            _check(args["cluster"], args["location"], args["project"], self)
+        self.members = pulumi.Output.all(*[grant.id for grant in self.grants.values()]).apply(lambda _: every)
         self.register_outputs({"members": self.members})
 
 
-def _warn(cluster: str, datapath: str | None, policies: Any) -> None:
-    if not enforces(datapath, policies):
+def _check(cluster: str, location: str, project: str, parent: pulumi.Resource) -> None:
+    """Warns if the nodes of an existing cluster do not enforce NetworkPolicies."""
+    why = "it has neither Dataplane V2, which only a new cluster can get, nor network policy enforcement"
+    try:
+        found = gcp.container.get_cluster(
+            name=cluster, location=location, project=project, opts=pulumi.InvokeOptions(parent=parent)
+        )
+        enforced = enforces(found.datapath_provider, found.network_policies)
+    except Exception as error:  # the SDK has no narrower class for an invoke that failed
+        enforced, why = False, checks.last_line(error)
+    if not enforced:
         pulumi.log.warn(
-            f"the cluster {cluster} does not enforce NetworkPolicies, so teams are not kept apart in the network: it "
-            "has neither Dataplane V2, which only a new cluster can get, nor network policy enforcement"
+            f"NetworkPolicies may not be enforced in the cluster {cluster}, so teams are not kept apart in the "
+            f"network: {why}"
         )
 
 
