@@ -50,7 +50,7 @@ def problems(args: TeamArgs) -> Iterator[Problem]:
     for problem in team_checks.problems(args["team"], args):
         # The namespace is named after the team.
         yield problem if problem.path else replace(problem, path="team")
-    yield from team_members.problems(args["members"])
+    yield from (problem.under("members") for problem in team_members.problems(args["members"]))
     if "cloud" in args:
         yield from checks.one_of("cloud", args["cloud"], CLOUDS)
     for index, namespace in enumerate(args["monitoring_namespaces"]):
