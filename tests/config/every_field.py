@@ -135,6 +135,7 @@ EKS: dict[str, Any] = {
         "dcgmExporter": True,
         "monitoring": True,
         "alerts": True,
+        "dashboards": True,
         "cleanup": True,
     },
     "gpuyard:charts": {
@@ -294,7 +295,7 @@ GKE: dict[str, Any] = {
             }
         },
     },
-    "gpuyard:addons": {"alerts": True, "cleanup": True},
+    "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }
