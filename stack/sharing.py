@@ -68,6 +68,7 @@ def args(environment: Environment) -> QueuesArgs:
 def _kueue_args(environment: Environment) -> KueueArgs:
     config = environment.config
     found = queue_pool.of_cloud(config.cloud, environment.node_pools)
+    ready = config.queues.pods_ready_minutes
     idle = config.addons.scale_down_after_minutes if config.cloud == hardware.AWS else GKE_IDLE_MINUTES
     given = {
         "pools": {name: cluster_pools.of(pool.pool) for name, pool in found.items()},
@@ -75,7 +76,7 @@ def _kueue_args(environment: Environment) -> KueueArgs:
         "deletion_protection": config.deletion_protection,
         "charts": complete(ChartsArgs, config.charts.arguments()),
         "images": complete(ImagesArgs, config.images.arguments()),
-        "pods_ready_minutes": config.queues.pods_ready_minutes or waiting.pods_ready_minutes(found.values()),
+        "pods_ready_minutes": waiting.pods_ready_minutes(found.values()) if ready is None else ready,
         "first_retry_seconds": waiting.first_retry_seconds(idle),
     }
     return complete(KueueArgs, given)
