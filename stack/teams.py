@@ -10,7 +10,8 @@ from components import arguments
 from components.checks import Problem
 from components.pools import Pool
 from components.sharing import team_checks
-from components.sharing.team import TEAM_LABEL, Team, TeamArgs
+from components.sharing.team import Team, TeamArgs
+from components.sharing.team_queue import TEAM_LABEL
 
 from .deployed import DeployedState
 from .environment import Environment
