@@ -9,6 +9,15 @@ CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
 
+QUEUES: dict[str, Any] = {
+    "enabled": True,
+    "headroom": {"gpu": 1},
+    "holdMinutes": 30,
+    "podsReadyMinutes": 25,
+    "unqueued": {"gpu": 1},
+    "topology": False,
+}
+
 EKS: dict[str, Any] = {
     "aws:allowedAccountIds": ["123456789012"],
     "aws:assumeRoles": [{"roleArn": f"{ROLE}/deployer"}],
@@ -159,14 +168,7 @@ EKS: dict[str, Any] = {
         },
         "inference": {},
     },
-    "gpuyard:queues": {
-        "enabled": True,
-        "headroom": {"gpu": 1},
-        "holdMinutes": 30,
-        "podsReadyMinutes": 25,
-        "unqueued": {"gpu": 1},
-        "topology": False,
-    },
+    "gpuyard:queues": QUEUES,
     "gpuyard:addons": {
         "devicePlugin": True,
         "efaPlugin": True,
@@ -369,14 +371,7 @@ GKE: dict[str, Any] = {
         },
         "inference": {},
     },
-    "gpuyard:queues": {
-        "enabled": True,
-        "headroom": {"gpu": 1},
-        "holdMinutes": 30,
-        "podsReadyMinutes": 25,
-        "unqueued": {"gpu": 1},
-        "topology": False,
-    },
+    "gpuyard:queues": QUEUES,
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
