@@ -18,6 +18,7 @@ from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
 from ..monitoring.alerts import Alerts
+from ..monitoring.grafana_dashboards import GrafanaDashboards
 from ..monitoring.prometheus import PROMETHEUS_OPERATOR
 from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
@@ -41,7 +42,7 @@ KUBE_SYSTEM = "kube-system"
 Specs = Mapping[str, EksNodePoolSpec]
 """Every pool of a cluster, by name."""
 
-MANAGED, RELEASE, RULES = "EKS add-on", "Helm release", "alert rules"
+MANAGED, RELEASE, RULES, DASHBOARDS = "EKS add-on", "Helm release", "alert rules", "dashboards"
 """Kinds of rows."""
 
 NO_POOLS, CPU_POOLS, SERVED_POOLS, ALL_POOLS = "no pools", "pools without GPUs", "the pools that it serves", "all pools"
@@ -162,7 +163,7 @@ class Addon:
     name: str
     """Name of the component; for a managed add-on, EKS's name of it."""
     kind: str
-    """`MANAGED`, `RELEASE` or `RULES`."""
+    """`MANAGED`, `RELEASE`, `RULES` or `DASHBOARDS`."""
     purpose: str
     """What it is for, in a few words."""
     component: Callable[[str, Any, pulumi.ResourceOptions], pulumi.ComponentResource]
@@ -351,6 +352,20 @@ ADDONS: tuple[Addon, ...] = (
             "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",
+        requires=("monitoring",),
+    ),
+    Addon(
+        "dashboards",
+        DASHBOARDS,
+        "dashboards for Grafana",
+        GrafanaDashboards,
+        lambda facts: {
+            "system": PROMETHEUS_OPERATOR,
+            "gpu_metrics": has(facts, "dcgm-exporter"),
+            "namespace": facts["monitoring_namespace"],
+            "costs": bool(node_prices.of_rungs(facts["region"], facts["node_pools"])),
+        },
+        toggle="dashboards",
         requires=("monitoring",),
     ),
 )

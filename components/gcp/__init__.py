@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .cluster import GkeClusterArgs as GkeClusterArgs
     from .compute_class import GkeComputeClass as GkeComputeClass
     from .compute_class import GkeComputeClassArgs as GkeComputeClassArgs
+    from .dashboards import GkeDashboards as GkeDashboards
+    from .dashboards import GkeDashboardsArgs as GkeDashboardsArgs
     from .existing_network import GcpExistingNetwork as GcpExistingNetwork
     from .existing_network import GcpExistingNetworkArgs as GcpExistingNetworkArgs
     from .filestore import Filestore as Filestore

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from .alerts import AlertsArgs as AlertsArgs
     from .alerts import NodePrice as NodePrice
     from .alerts import ReservationFacts as ReservationFacts
+    from .grafana_dashboards import GrafanaDashboards as GrafanaDashboards
+    from .grafana_dashboards import GrafanaDashboardsArgs as GrafanaDashboardsArgs
     from .limits import CapacityLimits as CapacityLimits
     from .limits import GpuHealthLimits as GpuHealthLimits
     from .limits import GpuUseLimits as GpuUseLimits

@@ -165,6 +165,7 @@ EKS: dict[str, Any] = {
         "dcgmExporter": True,
         "monitoring": True,
         "alerts": True,
+        "dashboards": True,
         "cleanup": True,
     },
     "gpuyard:charts": {
@@ -356,7 +357,7 @@ GKE: dict[str, Any] = {
         },
         "inference": {},
     },
-    "gpuyard:addons": {"alerts": True, "cleanup": True},
+    "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }
