@@ -89,7 +89,7 @@ def test_an_idle_gpu_that_a_pod_holds_fires_an_alert(kueue: Cluster, metrics: Pr
         (found,) = wait(firing, "an alert")
         assert (found["exported_pod"], found["exported_namespace"]) == ("idle", namespace)
         assert found["job"] == f"{namespace}/dcgm" and found["pod"].startswith("dcgm-exporter-")
-        assert metrics.value('DCGM_FI_DEV_GPU_UTIL{exported_pod="busy"}') == 95
+        wait(lambda: metrics.value('DCGM_FI_DEV_GPU_UTIL{exported_pod="busy"}') == 95, "the other pod's series")
         kueue.api.patch(
             f"/api/v1/namespaces/{namespace}/pods/idle",
             {"metadata": {"annotations": {"gpuyard.dev/metrics": "DCGM_FI_DEV_GPU_UTIL 60"}}},
