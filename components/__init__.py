@@ -5,6 +5,7 @@ A component, its arguments and the types that they use are exported by one packa
     from gpuyard.aws import EksCluster, EksNodePool            # Amazon EKS
     from gpuyard.gcp import GkeCluster, GkeNodePool            # Google GKE
     from gpuyard.monitoring import Alerts, Monitoring          # either cloud
+    from gpuyard.sharing import Kueue, Queues                  # either cloud
     from gpuyard.cleanup import ClusterCleanup                 # either cloud
     from gpuyard import NodePoolSpec, Taint                    # types that several of them use
 
@@ -22,8 +23,10 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from .charts.images import ImagesArgs as ImagesArgs
     from .charts.source import ChartsArgs as ChartsArgs
+    from .cluster_pools import ClusterPool as ClusterPool
     from .hardware import MachineFacts as MachineFacts
     from .pool_spec import Accelerator as Accelerator
+    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import NodePoolSpec as NodePoolSpec
     from .taints import Taint as Taint
 else:

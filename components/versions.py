@@ -185,9 +185,23 @@ KUBE_PROMETHEUS_STACK = Chart(
     ),
 )  # fmt: skip
 
-CHARTS = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
+KUEUE = Chart(
+    "kueue", "oci://registry.k8s.io/kueue/charts/kueue", "0.19.2", "2026-08",
+    (ChartImage("registry.k8s.io/kueue/kueue", "v0.19.2", "controllerManager.manager.image"),),
+)  # fmt: skip
+
+RELEASED = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
+"""Charts that are installed as Helm releases."""
+RENDERED = (KUEUE,)
+"""Charts whose objects are resources of the program (`charts/rendered.py`)."""
+CHARTS = (*RELEASED, *RENDERED)
 """Every chart that the library installs."""
 
 CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35.2"}
 """Image tag per Kubernetes minor: the autoscaler simulates the scheduler of the same version. The newest patches in
 public records of releases and clusters. Checked 2026-11."""
+
+PYTHON_IMAGE = "docker.io/library/python:3.13.7-alpine3.22"
+"""Image of the library's own programs in a cluster, which use only Python's standard library. Checked 2026-08."""
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
+"""Image of pods that only hold a place (Kubernetes' release 1.34 and later use this one, build/pause)."""

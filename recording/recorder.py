@@ -29,11 +29,13 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import provider_pb2, resource_pb2, source_pb2
 from pulumi.runtime.stack import run_in_stack, wait_for_rpcs
 
+from components.charts import rendered
 from sandbox.plugins import values
 from sandbox.plugins.eks import EksProvider
 from sandbox.plugins.provider import UNKNOWN
 from sandbox.plugins.schema import Schema
 
+from . import charts
 from . import outputs as plausible
 from .recording import STACK, Invoke, Recording, Resource
 
@@ -77,7 +79,8 @@ def run(
         _finish(run_in_stack(body))
 
     # A separate context, so that a run leaves nothing for the next one, Pulumi's global settings included.
-    contextvars.copy_context().run(isolated)
+    with rendered.using(rendered.renderer(charts.objects)):
+        contextvars.copy_context().run(isolated)
     recording = monitor.recording
     if recording.failures:
         raise AssertionError("refused inputs:\n  " + "\n  ".join(recording.failures))

@@ -26,8 +26,9 @@ class ChartsArgs(TypedDict):
     has its name. Default: each chart's own repository."""
     digests: NotRequired[dict[str, str]]
     """Chart name → `sha256:` and the 64 hexadecimal digits of its package. The package in a folder is compared with it
-    before anything is created; from an oci:// address Helm accepts no other package (helm/helm#12690). Helm does not
-    compare packages of an https:// repository. Default: none, a chart is taken by its version."""
+    before anything is created; from an oci:// address, where it is the digest in the registry, Helm accepts no other
+    package (helm/helm#12690). Packages of an https:// repository are compared for charts that the program renders;
+    Helm does not compare those of its releases. Default: none, a chart is taken by its version."""
 
 
 def source(chart: Chart, charts: ChartsArgs) -> dict[str, Any]:
@@ -117,7 +118,10 @@ def _digest_problems(
 
 def _package_problems(path: str, mirror: str, chart: Chart, digest: str) -> Iterator[Problem]:
     packed = Path(mirror) / f"{chart.name}-{chart.version}.tgz"
-    if not mirror or "://" in mirror or not os.path.isfile(packed):
+    address = not mirror or "://" in mirror
+    if address and chart in versions.RENDERED:
+        return  # packages.py compares it once it is fetched
+    if address or not os.path.isfile(packed):
         pull = f"helm pull {chart.name} --repo {chart.repository} --version {chart.version}"
         yield Problem(
             path, digest, "Helm does not compare it: it compares digests of oci:// addresses only",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .cluster import GkeClusterArgs as GkeClusterArgs
     from .compute_class import GkeComputeClass as GkeComputeClass
     from .compute_class import GkeComputeClassArgs as GkeComputeClassArgs
+    from .dashboards import GkeDashboards as GkeDashboards
+    from .dashboards import GkeDashboardsArgs as GkeDashboardsArgs
     from .existing_network import GcpExistingNetwork as GcpExistingNetwork
     from .existing_network import GcpExistingNetworkArgs as GcpExistingNetworkArgs
     from .filestore import Filestore as Filestore
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from .pool_spec import GkeNodePoolSpec as GkeNodePoolSpec
     from .pool_spec import GkeReservation as GkeReservation
     from .pool_spec import GkeUpgrade as GkeUpgrade
-    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import HugePages as HugePages
     from .pool_spec import SecondaryBootDisk as SecondaryBootDisk
     from .services import GcpServices as GcpServices

@@ -15,6 +15,16 @@ from sandbox.plugins.values import Secret, has_unknown
 MANAGER = "__fieldManager"
 
 
+_UNDERSCORED = {
+    f"x-kubernetes-{name}": f"x_kubernetes_{name.replace('-', '_')}"
+    for name in (
+        "embedded-resource", "int-or-string", "list-map-keys", "list-type", "map-type", "preserve-unknown-fields",
+        "validations",
+    )
+}  # fmt: skip
+"""Keys that are spelled with underscores in programs and in the state (provider.go, `dashToUnderscoreMap`)."""
+_DASHED = {ours: server for server, ours in _UNDERSCORED.items()}
+
 SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 """Metadata that is never an input."""
 
@@ -58,11 +68,19 @@ def wire(inputs: Props) -> Object:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {_DASHED.get(key, key): _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def _spelled(value: Any) -> Any:
+    """A live object with the provider's spelling of its keys."""
+    if isinstance(value, Mapping):
+        return {_UNDERSCORED.get(key, key): _spelled(item) for key, item in value.items()}
+    return [_spelled(item) for item in value] if isinstance(value, list) else value
+
+
 def outputs(live: Object, manager: str, api_version: str) -> Props:
+    live = _spelled(live) if live.get("kind") == "CustomResourceDefinition" else live
     return hide_secrets({**live, MANAGER: manager, "__initialApiVersion": api_version})
 
 
@@ -81,6 +99,8 @@ def hide_secrets(obj: Props) -> Props:
 
 def pruned(live: Any, inputs: Any) -> Any:
     """The live object reduced to the properties in the inputs, so that only their drift shows."""
+    if isinstance(live, dict) and live.get("kind") == "CustomResourceDefinition":
+        live = _spelled(live)
     if isinstance(live, dict) and isinstance(inputs, dict):
         # The server drops empty values; that is not drift.
         return {

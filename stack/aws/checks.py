@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic.alias_generators import to_camel
 
-from components import checks, renames, versions
+from components import checks, prices, renames, versions
 from components.aws import (
     addon,
     addons,
@@ -14,6 +14,7 @@ from components.aws import (
     endpoints,
     existing_network,
     groups,
+    node_prices,
     roles,
     served_pools,
     system_pods,
@@ -132,6 +133,8 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 def addon_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `addons`, and conflicts between the add-ons and the pools."""
     yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
+    shared = addons.sharing_problems(environment.node_pools, args.addons(environment))
+    yield from (problem.under("nodePools") for problem in shared)
     if not served_pools.without_gpus(environment.node_pools):
         waiting = [row.name for row in _installed(environment) if row.pools == addons.CPU_POOLS]
         yield Problem(
@@ -186,6 +189,9 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
     yield from (f"nodePools.{each}" for each in old)
     specs, zones = environment.node_pools, environment.config.network.zones
+    if environment.config.addons.alerts:
+        used = [each.price for each in node_prices.of_rungs(environment.region, specs)]
+        yield from filter(None, [prices.age_warning(used, today)])
     yield from (f"nodePools.{each}" for each in groups.warnings(specs, zones))
     yield from (f"nodePools: {each}" for each in groups.quota_warnings(specs, zones))
     if lustre := args.lustre(environment):

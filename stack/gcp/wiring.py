@@ -10,6 +10,7 @@ from components.gcp import offerings, services
 from components.gcp.buckets import GcsBuckets
 from components.gcp.cluster import GkeCluster, GkeClusterArgs
 from components.gcp.compute_class import GkeComputeClass
+from components.gcp.dashboards import GkeDashboards, GkeDashboardsArgs
 from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.filestore import Filestore, FilestoreArgs
 from components.gcp.network import GcpNetwork
@@ -163,6 +164,9 @@ def addons(
         # The operator that checks the rules needs a node to run on.
         after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
         Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
+    if environment.config.addons.dashboards and measured:
+        named: GkeDashboardsArgs = {"cluster": environment.cluster_name}
+        GkeDashboards("dashboards", named, pulumi.ResourceOptions(providers=providers))
     ClusterCleanup(
         "cleanup",
         {

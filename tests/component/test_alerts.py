@@ -10,8 +10,8 @@ import pytest
 
 from components import arguments
 from components.monitoring import alerts, pod_scrape
-from components.monitoring.alert_rules import RANGES
 from components.monitoring.alerts import Alerts, AlertsArgs
+from components.monitoring.limits import RANGES
 from components.monitoring.pod_scrape import PodScrape, PodScrapeArgs
 from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
 from recording.recorder import run
@@ -30,6 +30,7 @@ SCRAPES = {
 SERVER: Any = {"namespace": "serving", "match_labels": {"app": "llm"}, "port": "metrics"}
 # prometheus-engine, rules_types.go: a rule of Google's has these fields and no others.
 RULE_FIELDS = {"record", "alert", "expr", "for", "labels", "annotations"}
+PRICE: Any = {"machine": "g6.2xlarge", "capacity": "on_demand", "gpus": 1, "dollars_per_hour": 0.98}
 both = pytest.mark.parametrize("system", SYSTEMS)
 
 
@@ -70,25 +71,23 @@ def test_a_rule_has_only_fields_that_its_kind_has(system: str) -> None:
 
 def test_gpu_alerts_are_left_out_without_gpu_metrics() -> None:
     """seed row S21: alerts about containers remain."""
-    names = [rule["alert"] for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))]
-    assert names == ["ContainerOomKilled"]
+    names = {rule.get("alert", "") for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))}
+    assert "ContainerOomKilled" in names and not {"GpuUtilizationLow", "GpuXidCritical", "ReservationIdle"} & names
 
 
 @both
-@pytest.mark.parametrize("name", RANGES)
-def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> None:
+@pytest.mark.parametrize(("group", "name"), RANGES, ids=".".join)
+def test_every_limit_has_a_range(system: str, group: str, name: str) -> None:
     """Other languages send numbers as floats."""
-    if (system, name) != (MANAGED_PROMETHEUS, "oom_minutes"):
-        made = every_rule(rules(system, **{name: 77.0}))
-        # What is evaluated, and what a person reads of it.
-        assert any("77" in f"{each['expr']} {each.get('for')}" for each in made)
-        assert any("77" in str(each.get("annotations")) for each in made) and "77.0" not in str(made)
-    low, high = RANGES[name]
+    assert "77.0" not in str(every_rule(rules(system, **{group: {name: 77.0}})))
+    low, high = RANGES[group, name]
     for wrong in (low - 1, high + 1):
-        with pytest.raises(pulumi.RunError, match=rf"{name} = {wrong}: out of range\n    allowed: {low} to {high}"):
-            rules(system, **{name: wrong})
-    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: low})))
-    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: high})))
+        with pytest.raises(
+            pulumi.RunError, match=rf"{group}\.{name} = {wrong}: out of range\n    allowed: {low} to {high}"
+        ):
+            rules(system, **{group: {name: wrong}})
+    for right in (low, high):
+        assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, group: {name: right}})))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,17 @@ def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> N
     [
         ({"system": "thanos"}, "system"),
         ({"system": PROMETHEUS_OPERATOR, "watched_namespaces": ["team-a", "team-.*"]}, "watched_namespaces[1]"),
-        ({"system": MANAGED_PROMETHEUS, "gpu_metrics": False}, "gpu_metrics"),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "train", "nodes": 0}]}, "reservations[0].nodes"),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a", "ends": "soon"}]}, "reservations[0].ends"),
+        (
+            {"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a", "ends": "2027-01-31"}]},
+            "reservations[0].ends",
+        ),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a"}, {"pool": "a"}]}, "reservations[1].pool"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "dollars_per_hour": 0.0}]}, "prices[0].dollars_per_hour"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "gpus": 0}]}, "prices[0].gpus"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "capacity": "cheap"}]}, "prices[0].capacity"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [PRICE, PRICE]}, "prices[1]"),
     ],
 )
 def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
@@ -156,6 +165,9 @@ def test_on_eks_the_rules_exist_only_while_their_kind_exists(stack: str) -> None
     assert made.must_outlive(home, found)
     assert not made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter-release"), found)
     assert {"GpuUtilizationLow", "ContainerOomKilled"} <= {rule.get("alert") for rule in every_rule(found)}
+    prices = [rule for rule in every_rule(found) if rule.get("record") == "machine:gpu_price:dollars_per_hour"]
+    assert bool(prices) is (stack == "prod"), "dev and guide have spot, whose price is not known"
+    assert {rule["labels"]["capacity"] for rule in prices} <= {"on_demand", "reserved"}
 
 
 @pytest.mark.parametrize("stack", GKE)
@@ -178,4 +190,4 @@ def test_a_stack_has_rules_only_if_prometheus_is_installed() -> None:
     assert not has(without("dev-gke", addons={"alerts": False}))
     assert not has(without("dev-gke", cluster={"managedDcgm": False}))
     bare = without("dev", addons={"dcgmExporter": False}).one(RULES[PROMETHEUS_OPERATOR])
-    assert [rule["alert"] for rule in every_rule(bare)] == ["ContainerOomKilled"]
+    assert "GpuUtilizationLow" not in {rule.get("alert") for rule in every_rule(bare)}

@@ -45,6 +45,12 @@ EKS: dict[str, Any] = {
             "diskGib": 100,
             "updatePercentage": 33,
             "nodeRepair": True,
+            "repair": {
+                "maxUnhealthyPercentage": 20,
+                "maxParallelPercentage": 50,
+                "xids": {"79": "replace"},
+                "xidWaitMinutes": 10,
+            },
             "securityGroupIds": ["sg-0123456789abcdef0"],
             "nodeSettings": {"kubelet": {"config": {"maxPods": 58}, "flags": ["--v=2"]}},
         },
@@ -54,6 +60,8 @@ EKS: dict[str, Any] = {
             "max": 10,
             "release": "1.35.7-20260903",
             "driverBranch": 580,
+            "fastImagePull": True,
+            "sharing": {"strategy": "time_sharing", "clients": 4},
             "accelerator": {"type": "L4", "count": 1},
             "taints": [{"key": "team", "value": "ml", "effect": "NoSchedule"}],
             "was": "old",
@@ -127,6 +135,7 @@ EKS: dict[str, Any] = {
         "dcgmExporter": True,
         "monitoring": True,
         "alerts": True,
+        "dashboards": True,
         "cleanup": True,
     },
     "gpuyard:charts": {
@@ -286,7 +295,7 @@ GKE: dict[str, Any] = {
             }
         },
     },
-    "gpuyard:addons": {"alerts": True, "cleanup": True},
+    "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }

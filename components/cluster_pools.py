@@ -1,0 +1,40 @@
+"""The pools of a cluster as pods see them: labels, taints and GPUs. For components that work on any cluster."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
+from . import checks
+from .checks import Problem
+from .pools import POOL_LABEL, Pool
+from .taints import EFFECTS, Taint
+
+
+class ClusterPool(TypedDict):
+    """A pool of equal nodes of any cluster."""
+
+    labels: NotRequired[dict[str, str]]
+    """Labels that select the pool's nodes. Default: none."""
+    taints: NotRequired[list[Taint]]
+    """Taints of every node. Default: none."""
+    gpus: NotRequired[int]
+    """GPUs per node, as pods request them. Default: `0`."""
+
+
+def of(pool: Pool) -> ClusterPool:
+    """A resolved pool as pods see it."""
+    return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpu_resources}
+
+
+def problems(pools: Mapping[str, ClusterPool], path: str = "pools") -> Iterator[Problem]:
+    """Everything that is wrong with pools that a component gets."""
+    for name, pool in pools.items():
+        here = f"{path}.{name}"
+        for key, value in pool.get("labels", {}).items():
+            yield from checks.label(f"{here}.labels", key, value)
+        for index, taint in enumerate(pool.get("taints", [])):
+            yield from checks.label(f"{here}.taints[{index}]", taint["key"], taint.get("value", ""))
+            yield from checks.one_of(f"{here}.taints[{index}].effect", taint["effect"], EFFECTS)
+        if pool["gpus"] < 0:
+            yield Problem(f"{here}.gpus", pool["gpus"], "must not be negative", "0 or more", "write 0")
