@@ -5,18 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.config import queues
+
 CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
-
-QUEUES: dict[str, Any] = {
-    "enabled": True,
-    "headroom": {"gpu": 1},
-    "holdMinutes": 30,
-    "podsReadyMinutes": 25,
-    "unqueued": {"gpu": 1},
-    "topology": False,
-}
 
 EKS: dict[str, Any] = {
     "aws:allowedAccountIds": ["123456789012"],
@@ -168,7 +161,7 @@ EKS: dict[str, Any] = {
         },
         "inference": {},
     },
-    "gpuyard:queues": QUEUES,
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {
         "devicePlugin": True,
         "efaPlugin": True,
@@ -371,7 +364,7 @@ GKE: dict[str, Any] = {
         },
         "inference": {},
     },
-    "gpuyard:queues": QUEUES,
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,

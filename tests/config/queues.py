@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+EVERY: dict[str, Any] = {
+    "enabled": True,
+    "headroom": {"gpu": 1},
+    "holdMinutes": 30,
+    "podsReadyMinutes": 25,
+    "unqueued": {"gpu": 1},
+    "topology": False,
+}
+"""Every field of the section, for a file with all keys."""
+
 
 def shares(first: dict[str, int], second: dict[str, int]) -> dict[str, Any]:
     """A file with two teams and their guarantees."""

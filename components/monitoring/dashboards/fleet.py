@@ -70,7 +70,7 @@ def dashboard(context: Context) -> Dashboard:
         Panel("XIDs", [Query(xids, "XID {{xid}}")], COUNT, FAULTS, "Errors of the last five minutes.", BARS, 0),
         Panel("nodes that are not ready", [Query(ready, "nodes")], COUNT, STATE, "", NUMBER, 0),
         Panel(
-            "lost scale-ups in an hour",
+            "failed scale-ups in an hour",
             [Query("sum by (reason) (increase(cluster_autoscaler_failed_scale_ups_total[1h]))", "{{reason}}")], COUNT,
             (sources.AUTOSCALER,), "", BARS, 0,
         ),

@@ -24,7 +24,7 @@ _PODS = "namespace, pod"
 
 def dashboard(context: Context) -> Dashboard:
     """The dashboard."""
-    where = f"{NAMESPACE.matcher},{POD.matcher}"
+    where = f'{NAMESPACE.matcher},{POD.matcher},pod!=""'
 
     def gpu(field: str, of: str = "max", more: str = "") -> list[Query]:
         return [Query(f"{of} by (pod, gpu) (DCGM_FI_{field}{{{where}}}{more})", "{{pod}} GPU {{gpu}}")]
