@@ -164,6 +164,7 @@ EKS: dict[str, Any] = {
         "scaleDownAfterMinutes": 10,
         "dcgmExporter": True,
         "monitoring": True,
+        "grafana": True,
         "alerts": True,
         "dashboards": True,
         "cleanup": True,
