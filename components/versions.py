@@ -179,6 +179,9 @@ KUBE_PROMETHEUS_STACK = Chart(
         ChartImage(
             "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "kube-state-metrics.image", True, "sha",
         ),
+        # With Grafana.
+        ChartImage("docker.io/grafana/grafana", "13.2.0", "grafana.image", True, "sha"),
+        ChartImage("quay.io/kiwigrid/k8s-sidecar", "2.10.1", "grafana.sidecar.image", True, "sha"),
         ChartImage(
             "quay.io/prometheus/node-exporter", "v1.12.1-distroless", "prometheus-node-exporter.image", True, "digest",
         ),
@@ -190,9 +193,17 @@ KUEUE = Chart(
     (ChartImage("registry.k8s.io/kueue/kueue", "v0.19.2", "controllerManager.manager.image"),),
 )  # fmt: skip
 
+KUBE_STATE_METRICS = Chart(
+    "kube-state-metrics", "https://prometheus-community.github.io/helm-charts", "8.4.0", "2026-08",
+    (ChartImage("registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "image", True, "sha"),),
+)  # fmt: skip
+
 RELEASED = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
 """Charts that are installed as Helm releases."""
-RENDERED = (KUEUE,)
+RENDERED = (
+    KUBE_STATE_METRICS,
+    KUEUE,
+)
 """Charts whose objects are resources of the program (`charts/rendered.py`)."""
 CHARTS = (*RELEASED, *RENDERED)
 """Every chart that the library installs."""

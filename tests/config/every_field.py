@@ -72,6 +72,13 @@ EKS: dict[str, Any] = {
             "scratch": True,
             "acceptWithdrawn": False,
         },
+        "parts": {
+            "machineTypes": ["p4d.24xlarge"],
+            "min": 0,
+            "max": 1,
+            "image": "bottlerocket",
+            "partition": "1g.5gb",
+        },
         "block": {
             "machineTypes": ["p5.48xlarge"],
             "min": 0,
@@ -169,6 +176,7 @@ EKS: dict[str, Any] = {
         "scaleDownAfterMinutes": 10,
         "dcgmExporter": True,
         "monitoring": True,
+        "grafana": True,
         "alerts": True,
         "dashboards": True,
         "cleanup": True,
