@@ -5,7 +5,7 @@ A component, its arguments and the types that they use are exported by one packa
     from gpuyard.aws import EksCluster, EksNodePool            # Amazon EKS
     from gpuyard.gcp import GkeCluster, GkeNodePool            # Google GKE
     from gpuyard.monitoring import Alerts, Monitoring          # either cloud
-    from gpuyard.sharing import Kueue                          # either cloud
+    from gpuyard.sharing import Kueue, Queues                  # either cloud
     from gpuyard.cleanup import ClusterCleanup                 # either cloud
     from gpuyard import NodePoolSpec, Taint                    # types that several of them use
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .cluster_pools import ClusterPool as ClusterPool
     from .hardware import MachineFacts as MachineFacts
     from .pool_spec import Accelerator as Accelerator
+    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import NodePoolSpec as NodePoolSpec
     from .taints import Taint as Taint
 else:

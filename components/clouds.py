@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 AWS = "aws"
 GCP = "gcp"
+_HOSTNAME = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Cloud:
     """A machine type with one GPU, for messages."""
     region_example: str
     """A region, for messages."""
+    topology: str
+    """Name of the Topology, Kueue's description of the network between nodes."""
+    topology_labels: tuple[str, ...]
+    """Labels that say where in the network a node is, from the widest level to the node."""
     identity_addresses: Mapping[str, tuple[int, ...]]
     """Networks and TCP ports of the service on each node from which pods get the permissions of their service
     account."""
@@ -68,6 +73,9 @@ CLOUDS = {
             attachable="",
             gpu_example="g6.2xlarge",
             region_example="us-east-1",
+            topology="eks-network",
+            # EKS user guide, "Amazon EC2 instance topology": labels of nodes of the types that have the API.
+            topology_labels=(*(f"topology.k8s.aws/network-node-layer-{n}" for n in (1, 2, 3)), _HOSTNAME),
             # EKS user guide, "Set up the Amazon EKS Pod Identity Agent". The node's metadata (169.254.169.254) is not
             # among them.
             identity_addresses={"169.254.170.23/32": (80,)},
@@ -87,6 +95,9 @@ CLOUDS = {
             attachable="n1-",
             gpu_example="g2-standard-8",
             region_example="us-central1",
+            topology="gke-network",
+            # GKE, "Schedule GKE workloads with Topology Aware Scheduling".
+            topology_labels=(*(f"cloud.google.com/gce-topology-{n}" for n in ("block", "subblock", "host")), _HOSTNAME),
             # GKE, "About Workload Identity Federation for GKE", under network policies: the first with Dataplane V2,
             # the second without it. GKE's metadata server answers there instead of the node's own.
             identity_addresses={"169.254.169.254/32": (80, 8080), "169.254.169.252/32": (987, 988)},

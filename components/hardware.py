@@ -11,7 +11,7 @@ which names the sources of every column). Driver branches: NVIDIA's release note
 import csv
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +71,17 @@ GCP_PARTITIONS = {
     "nvidia-rtx-pro-6000": {"1g.24gb": 4, "2g.48gb": 2, "4g.96gb": 1},
 }
 
+# EC2's GPU and its memory in MiB → partition size (MIG) → partitions of one GPU: those that Bottlerocket makes
+# (bottlerocket-core-kit, nvidia-migmanager). EKS's Amazon Linux images make none.
+_80_GB = {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1}
+_AWS_PARTITIONS = {
+    ("A100", 40960): {"1g.5gb": 7, "1g.10gb": 4, "2g.10gb": 3, "3g.20gb": 2, "7g.40gb": 1},
+    ("A100", 81920): _80_GB,
+    ("H100", 81920): _80_GB,
+    ("H200", 144384): {"1g.18gb": 7, "1g.35gb": 4, "2g.35gb": 3, "3g.71gb": 2, "7g.141gb": 1},
+    ("B200", 183359): {"1g.23gb": 7, "1g.45gb": 4, "2g.45gb": 3, "3g.90gb": 2, "7g.180gb": 1},
+}
+
 GCP_LOCAL_SSD_GB = 375
 """Size of one local SSD on Google Cloud."""
 
@@ -83,7 +94,8 @@ class MachineType:
     type. `memory_mib`, `gpu_memory_mib` (of one GPU): MiB. `nvme_gb`: total local NVMe in GB over `nvme_disks`.
     `max_pods`: pods by network addresses without prefix delegation (AWS only, else 110). `offered`: False for a type
     that the cloud no longer describes. `spot`, `capacity_block`: whether it is sold as such. `cluster_placement`:
-    whether it supports cluster placement groups (AWS) or compact placement (Google).
+    whether it supports cluster placement groups (AWS) or compact placement (Google). `ebs_mb_per_s`: the most that its
+    volumes read or write together (AWS only; 0 if it is not known).
 
     On Google only. `local_ssds`: numbers of local SSDs of 375 GB that can be added (`nvme_gb` is what it includes).
     `boot_disks`: types of its boot disk, the default first; `disks`: types of volumes that it supports. `compact`: the
@@ -114,6 +126,7 @@ class MachineType:
     disks: tuple[str, ...] = ()
     compact: int = 0
     gpudirect: int = 0
+    ebs_mb_per_s: int = 0
     on_demand: bool = True
     flex: bool = False
 
@@ -121,6 +134,12 @@ class MachineType:
     def interconnects(self) -> int:
         """Interfaces for multi-node training: EFA, or GPUDirect on Google."""
         return self.efa or self.gpudirect
+
+    @property
+    def partitions(self) -> Mapping[str, int]:
+        """Partition size (MIG) → partitions of one GPU; empty if its GPUs cannot be partitioned."""
+        of_aws = _AWS_PARTITIONS.get((self.gpu, self.gpu_memory_mib), {})
+        return of_aws if self.cloud == AWS else GCP_PARTITIONS.get(self.gpu, {})
 
     @property
     def driver_branches(self) -> tuple[int, int | None] | None:
@@ -172,6 +191,7 @@ def _machine(cloud: str, row: dict[str, str]) -> MachineType:
         disks=words("disks"),
         compact=number("compact"),
         gpudirect=number("gpudirect"),
+        ebs_mb_per_s=number("ebs_mb_per_s"),
         on_demand=row.get("on_demand", "1") != "",
         flex=bool(row.get("flex")),
     )

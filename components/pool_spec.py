@@ -20,6 +20,16 @@ class Accelerator(TypedDict):
     """GPUs per node. Default: as many as the machine type has; 1 where they are attached."""
 
 
+class GpuSharing(TypedDict):
+    """Several pods share one GPU, or one partition of it; each requests one `nvidia.com/gpu`."""
+
+    strategy: str
+    """time_sharing: pods take turns, and nothing limits the memory that each takes. mps: pods run at the same time,
+    each with an equal share of the GPU's memory."""
+    clients: int
+    """Pods per GPU or partition, 2 to 48."""
+
+
 class NodePoolSpec(TypedDict):
     """One pool of equal nodes."""
 
@@ -56,6 +66,11 @@ class NodePoolSpec(TypedDict):
     Default: the value of `interconnect`."""
     accelerator: NotRequired[Accelerator]
     """The GPU of the pool. Default: the GPU of the machine type."""
+    partition: NotRequired[str]
+    """MIG partition size, such as 1g.10gb: each GPU becomes as many `nvidia.com/gpu` as it has partitions of that size.
+    On EKS it needs `image: bottlerocket`. Default: whole GPUs."""
+    sharing: NotRequired[GpuSharing]
+    """How pods share a GPU. Default: one pod per GPU."""
     accept_withdrawn: NotRequired[bool]
     """Whether a machine type that the cloud no longer describes is accepted. Default: `false`."""
     was: NotRequired[str]

@@ -72,6 +72,8 @@ class Pool:
     """GPUs per node."""
     gpu: str
     """Type of the GPU, as its cloud names it; empty without."""
+    gpu_resources: int
+    """How many `nvidia.com/gpu` a node has: GPUs times partitions times clients."""
     arch: str
     """x86_64 or arm64."""
     scratch_gb: int
@@ -152,12 +154,19 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         disk_gib=spec.get("disk_gib", GPU_DISK_GIB if gpus else CPU_DISK_GIB),
         gpus=gpus,
         gpu=gpu,
+        gpu_resources=gpus * machine.partitions.get(spec.get("partition", ""), 1) * _clients(spec),
         arch=machine.arch,
         # The lowest of the types: a pod can rely only on that.
         scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in found),
         interconnects=machine.interconnects if interconnect else 0,
         placement=spec.get("placement", interconnect and capacity != ("reserved",)),
     )
+
+
+def _clients(spec: NodePoolSpec) -> int:
+    """Pods per GPU or partition."""
+    sharing = spec.get("sharing")
+    return int(sharing["clients"]) if sharing else 1
 
 
 def machines(cloud: str, spec: NodePoolSpec) -> list[hardware.MachineType]:

@@ -1,5 +1,5 @@
-"""Writes all generated documentation: docs/api, Pulumi.yaml's keys, tables of docs/pools.md and docs/upgrades.md,
-and the clouds' pictures and tables.
+"""Writes all generated documentation: docs/api, Pulumi.yaml's keys, tables of docs/pools.md, docs/upgrades.md and
+docs/alerts.md, and the clouds' pictures and tables.
 
     make pages                    writes the pages
     python -m pages --check       exits 1, with instructions, if a page is not up to date
@@ -12,11 +12,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from .alerts.__main__ import main as alerts
 from .api.__main__ import main as api
 from .config.__main__ import main as config
 from .picture.__main__ import main as picture
 
-GENERATORS: tuple[Callable[[Sequence[str] | None], int], ...] = (api, config, picture)
+GENERATORS: tuple[Callable[[Sequence[str] | None], int], ...] = (api, config, picture, alerts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

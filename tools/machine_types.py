@@ -23,7 +23,7 @@ TARGET = Path(__file__).resolve().parent.parent / "components" / "aws"
 COLUMNS = (
     *("type", "arch", "vcpu", "memory_mib", "gpus", "gpu", "gpu_memory_mib", "neuron"),
     *("nvme_gb", "nvme_disks", "efa", "network_cards", "max_pods", "offered"),
-    *("spot", "capacity_block", "cluster_placement"),
+    *("spot", "capacity_block", "cluster_placement", "ebs_mb_per_s"),
 )
 
 # Still on price lists, no longer described by EC2; the figures are those of EC2's page for P3 (8 vCPU per V100).
@@ -89,6 +89,7 @@ def _row(name: str, info: dict[str, Any]) -> dict[str, Any]:
         offered=1,
         spot=1 if "spot" in info["SupportedUsageClasses"] else "",
         capacity_block=1 if "capacity-block" in info["SupportedUsageClasses"] else "",
+        ebs_mb_per_s=round(info.get("EbsInfo", {}).get("EbsOptimizedInfo", {}).get("MaximumThroughputInMBps", 0)) or "",
         cluster_placement=1 if "cluster" in info.get("PlacementGroupInfo", {}).get("SupportedStrategies", ()) else "",
     )
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .network import AwsNetworkArgs as AwsNetworkArgs
     from .node_pool import EksNodePool as EksNodePool
     from .node_pool import EksNodePoolArgs as EksNodePoolArgs
+    from .node_repair import EksNodeRepair as EksNodeRepair
     from .pool_spec import EksNodePoolSpec as EksNodePoolSpec
     from .pool_spec import EksReservation as EksReservation
     from .roles import Roles as Roles

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, cast
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import arguments, versions
+from .. import arguments, hardware, versions
 from ..addons_spec import AddonsSpec
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
@@ -31,6 +31,9 @@ from .device_plugin import NvidiaDevicePlugin
 from .efa_plugin import EfaDevicePlugin
 from .pool_spec import EksNodePoolSpec
 from .roles import Need, Roles
+
+MONITORING_AGENT = "eks-node-monitoring-agent"
+"""The add-on that finds nodes that EKS should repair."""
 
 KUBE_SYSTEM = "kube-system"
 """Namespace in which EKS installs most of its add-ons."""
@@ -235,11 +238,19 @@ def _monitoring_agent(facts: ClusterFacts) -> dict[str, Any]:
     return {"configuration": {"dcgmAgent": {"tolerations": tolerated}}} if tolerated else {}
 
 
+def _has_node_engine(facts: ClusterFacts) -> bool:
+    """Whether the monitoring agent runs DCGM on every node with GPUs. It does so on the machine types that its release
+    lists, which are those of EC2's table."""
+    pools = served_pools.with_gpus(facts["node_pools"]).values()
+    known = hardware.names(hardware.AWS)
+    return has(facts, MONITORING_AGENT) and all(name in known for pool in pools for name in pool.machine_types)
+
+
 ADDONS: tuple[Addon, ...] = (
     Addon("coredns", MANAGED, "DNS of the cluster", EksAddon, pools=CPU_POOLS),
     Addon("metrics-server", MANAGED, "CPU and memory of pods, for autoscaling", EksAddon, pools=CPU_POOLS),
     Addon(
-        "eks-node-monitoring-agent",
+        MONITORING_AGENT,
         MANAGED,
         "finds nodes that EKS should repair",
         EksAddon,
@@ -301,7 +312,11 @@ ADDONS: tuple[Addon, ...] = (
         "GPU metrics",
         DcgmExporter,
         # The ServiceMonitor's kind comes with the Prometheus operator.
-        lambda facts: {"scrape": has(facts, "monitoring"), "scrape_labels": facts.get("monitor_labels")},
+        lambda facts: {
+            "node_engine": _has_node_engine(facts),
+            "scrape": has(facts, "monitoring"),
+            "scrape_labels": facts.get("monitor_labels"),
+        },
         versions.DCGM_EXPORTER,
         toggle="dcgm_exporter",
         serves=served_pools.with_gpus,

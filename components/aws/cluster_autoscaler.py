@@ -133,6 +133,8 @@ def _flags(scale_down_after_minutes: int, ladder: bool) -> dict[str, Any]:
         # autoscaler would take a group with nodes and an empty one for different (a real node's memory and the type's
         # differ, and EKS adds labels), and two rungs for similar (processors/nodegroupset).
         "balance-similar-node-groups": True,
+        # Health and back-off of each group, for the alerts.
+        "emit-per-nodegroup-metrics": True,
         # The chart removes what follows "_", so a flag can be given several times.
         **{f"balancing-label_{index}": label for index, label in enumerate((POOL_LABEL, CAPACITY_LABEL))},
         **{f"startup-taint_{index}": taint for index, taint in enumerate(_STARTUP_TAINTS)},

@@ -1,7 +1,7 @@
 """NVIDIA's DCGM exporter: GPU metrics of every GPU node for Prometheus."""
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 from typing_extensions import NotRequired
@@ -14,7 +14,7 @@ from ..checks import Problem
 from ..monitoring.targets import DCGM_NAMESPACE
 from ..pools import GPU_PRESENT_LABEL
 from ..taints import tolerations
-from . import served_pools
+from . import dcgm_counters, served_pools
 from .pool_spec import EksNodePoolSpec
 
 # DCGM holds samples per GPU; 512 MiB were killed at eight GPUs (dcgm-exporter#702).
@@ -25,6 +25,12 @@ _MIB_PER_GPU = 128
 # (dcgm-exporter#613); a separate folder works on every image. The volume is the chart's.
 _COUNTERS = {"name": "exporter-metrics-volume", "mountPath": "/etc/gpuyard", "readOnly": True}
 
+# The agent's DaemonSet dcgm-server listens on this port of its node (its chart, templates/dcgm-daemonset.yaml, 1.7.0).
+_NODE_ENGINE: list[dict[str, Any]] = [
+    {"name": "NODE_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+    {"name": "DCGM_REMOTE_HOSTENGINE_INFO", "value": "$(NODE_IP):5555"},
+]
+
 
 class DcgmExporterArgs(TypedDict):
     """The pools on which the exporter runs, its scraping, and the source of its chart and image."""
@@ -32,6 +38,9 @@ class DcgmExporterArgs(TypedDict):
     node_pools: dict[str, EksNodePoolSpec]
     """Every pool of the cluster, by name. The exporter tolerates the taints of those with GPUs, and its memory follows
     from the largest number of GPUs on a node."""
+    node_engine: NotRequired[bool]
+    """Whether the exporter reads from the DCGM host engine that eks-node-monitoring-agent runs on each node with GPUs,
+    so that one DCGM owns the GPUs; otherwise it starts its own. Default: `false`."""
     scrape: NotRequired[bool]
     """Whether to create a ServiceMonitor. The Prometheus operator's kinds must exist: let the component depend on
     `Monitoring`. Default: `false`."""
@@ -95,11 +104,12 @@ class DcgmExporter(pulumi.ComponentResource):
                 "priorityClassName": "system-node-critical",
                 "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
                 # Go starts a thread for each of the node's cores (192 and more), whatever the pod's share of them.
-                "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}],
+                "extraEnv": [{"name": "GOMAXPROCS", "value": "2"}, *(_NODE_ENGINE if args["node_engine"] else [])],
                 "extraVolumeMounts": [_COUNTERS],
                 # The chart's probe runs every five seconds with a timeout of one; after three late answers the exporter
                 # is restarted. With many busy GPUs all answers are late, the first one as well (dcgm-exporter#23).
                 "livenessProbe": {"initialDelaySeconds": 120, "periodSeconds": 30},
+                "customMetrics": dcgm_counters.csv(),
                 "arguments": ["-f", f"{_COUNTERS['mountPath']}/default-counters.csv"],
                 # Keep the exporter's own labels for pod and namespace: they name the job that holds the GPU.
                 "serviceMonitor": {

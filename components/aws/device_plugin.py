@@ -13,7 +13,7 @@ from ..charts.source import ChartsArgs
 from ..checks import Problem
 from ..pools import GPU_PRESENT_LABEL, Pool
 from ..taints import tolerations
-from . import served_pools
+from . import gpu_sharing, served_pools
 from .pool_spec import IMAGE_LABEL, EksNodePoolSpec, resolve
 
 # Bottlerocket runs the plugin as a service of the system; a second one on the same node fails (bottlerocket#3992).
@@ -63,9 +63,13 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
     def __init__(self, name: str, args: NvidiaDevicePluginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(f"NvidiaDevicePlugin {name}", NvidiaDevicePluginArgs, args, problems)
         super().__init__("gpuyard:index:NvidiaDevicePlugin", name, None, opts)
-        pools = served(args["node_pools"]).values()
+        served_here = served(args["node_pools"])
         # The chart refuses the namespace `default`, and the plugin mounts the folder of the kubelet's sockets.
         home = releases.namespace(f"{name}-namespace", "nvidia-device-plugin", self, "privileged")
+        configs = gpu_sharing.plugin_configs(
+            spec["sharing"] for name, spec in args["node_pools"].items() if name in served_here and "sharing" in spec
+        )
+        uses_mps = any(gpu_sharing.MPS_LABEL in pool.labels for pool in served_here.values())
         other_image = {"key": IMAGE_LABEL, "operator": "NotIn", "values": _IMAGES_WITH_PLUGIN}
         installed = releases.release(
             f"{name}-release",
@@ -86,12 +90,15 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
                         }
                     }
                 },
-                "tolerations": tolerations(taint for pool in pools for taint in pool.taints),
+                "tolerations": tolerations(taint for pool in served_here.values() for taint in pool.taints),
                 "priorityClassName": "system-node-critical",
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "64Mi"},
-                    "limits": {"memory": "256Mi"},
+                    # The chart gives the MPS daemon the same limit, and its servers hold memory for each client.
+                    **({} if uses_mps else {"limits": {"memory": "256Mi"}}),
                 },
+                # Each node names its configuration in a label.
+                **({"config": {"map": configs, "default": "default"}} if configs else {}),
             },
             namespace=home.metadata.name,
             parent=self,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from . import user_data
+from . import image_pull, user_data
 from .pool_spec import EksPool
 
 # A machine whose first network card does not support EFA has one card more than EFA interfaces (p6-b300: 17 and 16).
@@ -131,6 +131,7 @@ def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
         )
     ]
     device = "/dev/xvdb" if bottlerocket else "/dev/xvda"
+    throughput = image_pull.throughput(eks.pool, eks.fast_image_pull)
     return (system if bottlerocket else []) + [
         aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
             device_name=device,
@@ -139,9 +140,8 @@ def _disks(eks: EksPool) -> list[aws.ec2.LaunchTemplateBlockDeviceMappingArgs]:
                 volume_size=eks.pool.disk_gib,
                 encrypted="true",
                 delete_on_termination="true",
-                # GPU images have ten gigabytes and more, and the throughput that gp3 includes is 125 MiB/s.
-                throughput=500 if eks.pool.gpus else 125,
-                iops=3000,
+                throughput=throughput,
+                iops=max(3000, 4 * throughput),  # gp3 gives 0.25 MiB/s for each of them
             ),
         )
     ]

@@ -14,8 +14,8 @@ from ..changes import IN_PLACE, NEW_POOL, ROLLS, Effect, Rule
 from ..checks import Problem
 from ..pools import Rung
 from ..renames import renamed
-from ..taints import cloud_effect
-from . import addresses, groups, pool_checks, regions, roles, tags
+from ..taints import GPU_KEY, cloud_effect
+from . import addresses, groups, node_repair, pool_checks, regions, roles, tags
 from .groups import Group
 from .launch_template import Place, launch_template
 from .pool_spec import EksNodePoolSpec, EksPool, resolve
@@ -43,12 +43,15 @@ CHANGES: dict[str, Rule] = {
     "interconnect": ROLLS,
     "placement": ROLLS,
     "accelerator": IN_PLACE,
+    "partition": ROLLS,
+    "sharing": Rule(Effect.ROLLS, "on al2023 in place: pods that run keep their GPU, new ones share"),
     "accept_withdrawn": IN_PLACE,
     "image": NEW_POOL,
     "ami": Rule(
         Effect.ROLLS, "between EKS's images and yours, new nodes are added first, then the old ones are deleted"
     ),
     "node_settings": ROLLS,
+    "fast_image_pull": ROLLS,
     "security_group_ids": ROLLS,
     "machine": IN_PLACE,
     "release": ROLLS,
@@ -57,6 +60,7 @@ CHANGES: dict[str, Rule] = {
     "reservation.capacity_block": NEW_POOL,
     "update_percentage": IN_PLACE,
     "node_repair": IN_PLACE,
+    "repair": IN_PLACE,
 }
 """What a change of each field of a pool does to its nodes. A field inside another one has its rule, unless it has its
 own."""
@@ -244,7 +248,7 @@ class EksNodePool(pulumi.ComponentResource):
                 # By default EKS starts new nodes before it removes old ones, which fails if the reservation is used up.
                 update_strategy="MINIMAL" if rung.capacity == "reserved" else "DEFAULT",
             ),
-            node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=eks.node_repair),
+            node_repair_config=node_repair.config(eks.node_repair, eks.repair),
             # The tag shows in a preview which driver a new release includes.
             tags={**self._tags, "gpuyard.dev/pool": pool.name, "gpuyard.dev/zone": group.zone, **driver},
             opts=pulumi.ResourceOptions(
@@ -340,6 +344,8 @@ def autoscaler_tags(eks: EksPool, rung: Rung, cluster: pulumi.Input[str]) -> dic
             f"{pool.allocatable_disk_gib}Gi",
         ),
     }
+    if pool.gpu_resources != pool.gpus:  # without this tag the autoscaler counts the machine type's GPUs
+        tags["resource-gpu"] = (f"{_TEMPLATE_TAG}/resources/{GPU_KEY}", str(pool.gpu_resources))
     if pool.interconnects:
         tags["resource-efa"] = (f"{_TEMPLATE_TAG}/resources/{EFA_RESOURCE}", str(pool.interconnects))
     if eks.huge_pages_mib:

@@ -22,6 +22,7 @@ _JOIN = ("api-server", "authentication-mode", "cluster-certificate", "cluster-dn
 _OF_THE_POOL = {
     "registerWithTaints": "taints", "--node-labels": "labels", "--register-with-taints": "taints",
     "node-labels": "labels", "node-taints": "taints", "localStorage": "scratch",
+    "device-sharing-strategy": "sharing", "device-partitioning-strategy": "partition",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from .. import arguments, checks, hardware, pool_checks
 from ..checks import Problem
 from ..pools import machines
-from . import node_settings, system_keys, system_pods, user_data
+from . import gpu_sharing, image_pull, node_repair, node_settings, system_keys, system_pods, user_data
 from .pool_spec import EksNodePoolSpec, resolve
 
 IMAGES = ("al2023", "bottlerocket")
@@ -48,9 +48,16 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     yield from _own_image(spec)
     yield from node_settings.problems(image, spec.get("node_settings", {}))
     yield from _security_groups(spec)
+    if "repair" in spec:
+        yield from node_repair.problems(spec["repair"], spec["node_repair"])
+    if not common:
+        yield from gpu_sharing.problems(spec, image, spec.get("release"), machines(hardware.AWS, spec))
     if common or image not in IMAGES:
         return  # the rest would only repeat it
-    labels = resolve(name, spec, version).pool.rungs[0].labels
+    eks = resolve(name, spec, version)
+    if spec.get("fast_image_pull") and (slow := image_pull.problem(image, eks.pool)):
+        yield slow
+    labels = eks.pool.rungs[0].labels
     yield from system_keys.problems(labels, spec.get("taints", []), tags)
     yield from _release(name, spec, version)
     yield from _user_data(name, spec)

@@ -8,7 +8,9 @@ from typing_extensions import NotRequired
 from .. import arguments, hardware, pools, versions
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool
-from . import addresses
+from . import addresses, gpu_sharing, image_pull
+from .node_repair import EksNodeRepair
+from .node_settings import merged
 
 # Label of nodes with another image than al2023. Bottlerocket includes a device plugin, and a second one misbehaves
 # (bottlerocket#3992).
@@ -57,12 +59,18 @@ class EksNodePoolSpec(NodePoolSpec):
     """Percentage of the nodes that an update replaces at a time, 1 to 100. Default: `33`."""
     node_repair: NotRequired[bool]
     """Whether EKS replaces nodes whose hardware or kubelet fails. Default: `true`."""
+    repair: NotRequired[EksNodeRepair]
+    """When EKS repairs nodes, and what it does about GPU errors. Default: EKS's rules."""
     ami: NotRequired[str]
     """Id of your own image, built like `image`. It excludes `release`, its nodes keep it when the cluster's version
     changes, and for GPUs it includes driver and container toolkit. Default: EKS's image."""
     node_settings: NotRequired[dict[str, Any]]
     """On al2023 the `spec` of a NodeConfig (kubelet, containerd, instance, featureGates), on bottlerocket its settings.
     Keys are those of the node's software and never respelled. Default: none."""
+    fast_image_pull: NotRequired[bool]
+    """Whether nodes fetch and unpack the layers of an image in parallel (nodeadm's gate FastImagePull). It needs
+    al2023, 4 vCPUs and a fast disk for images. Default: true on pools with GPUs whose images are on local NVMe, or
+    whose machine type reaches 629 MB/s (600 MiB/s) on EBS."""
     security_group_ids: NotRequired[list[str]]
     """Security groups of the nodes in addition to the cluster's own, up to 4; with `interconnect` up to 3. Default:
     none."""
@@ -90,10 +98,14 @@ class EksPool:
     """Percentage of the nodes that an update replaces at a time."""
     node_repair: bool
     """Whether EKS replaces unhealthy nodes."""
+    repair: EksNodeRepair | None
+    """When it does; None for EKS's rules."""
     ami: str | None
     """Id of the user's image; None for EKS's."""
+    fast_image_pull: bool
+    """Whether the layers of an image are fetched and unpacked in parallel."""
     node_settings: dict[str, Any]
-    """Settings of the node's software."""
+    """Settings of the node's software: those that follow from the spec, and the pool's own."""
     security_group_ids: tuple[str, ...]
     """Further security groups."""
     origin: str
@@ -131,6 +143,7 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     spec = arguments.cleaned(EksNodePoolSpec, spec)
     pool = pools.resolve(hardware.AWS, name, spec)
     image, release = spec["image"], spec.get("release")
+    pool = replace(pool, labels={**gpu_sharing.labels(image, spec.get("sharing")), **pool.labels})
     if image != "al2023":
         pool = replace(pool, labels={IMAGE_LABEL: image, **pool.labels})
     ami = spec.get("ami")
@@ -140,6 +153,7 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
     branch = spec.get("driver_branch")
     if branch is None and known and release == known.release:
         branch = known.driver_branch
+    fast = spec.get("fast_image_pull", bool(pool.gpus) and ami is None and not image_pull.problem(image, pool))
     return EksPool(
         pool=pool,
         image=image,
@@ -149,8 +163,17 @@ def resolve(name: str, spec: EksNodePoolSpec, version: str = "") -> EksPool:
         reservation=spec.get("reservation", {}),
         update_percentage=spec["update_percentage"],
         node_repair=spec["node_repair"],
+        repair=spec.get("repair"),
         ami=ami,
-        node_settings=spec.get("node_settings", {}),
+        fast_image_pull=fast,
+        node_settings=merged(_derived_settings(image, spec, pool, fast), spec.get("node_settings", {})),
         security_group_ids=tuple(spec.get("security_group_ids", [])),
         origin=spec.get("was") or name,
     )
+
+
+def _derived_settings(image: str, spec: EksNodePoolSpec, pool: Pool, fast_image_pull: bool) -> dict[str, Any]:
+    """Settings of the node's software that follow from the spec."""
+    if image == "bottlerocket":
+        return gpu_sharing.bottlerocket(spec, pool.machines)
+    return image_pull.GATE if fast_image_pull else {}

@@ -1,4 +1,4 @@
-"""A cluster's API as plain JSON, for code that runs while a stack is destroyed. The official client only logs in.
+"""A cluster's API as plain JSON, for code that runs in a program's dynamic resources. The official client only logs in.
 
 Import it late: the client takes half a second to load, which a preview does not need.
 """
@@ -82,7 +82,11 @@ class Api:
             if error.status != 404:
                 raise
 
-    def _ask(self, method: str, path: str, body: Object | None = None) -> Object:
+    def patch(self, path: str, body: Object) -> None:
+        """Changes an object: maps are merged, everything else is replaced."""
+        self._ask("patch", path, body, "application/merge-patch+json")
+
+    def _ask(self, method: str, path: str, body: Object | None = None, content: str = "application/json") -> Object:
         from kubernetes.client.rest import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -95,6 +99,7 @@ class Api:
                 query_params=[],
                 header_params={},
                 serialize=False,
+                content_type=content,
                 _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS),
             )
         except HTTPError as error:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .pool_spec import GkeNodePoolSpec as GkeNodePoolSpec
     from .pool_spec import GkeReservation as GkeReservation
     from .pool_spec import GkeUpgrade as GkeUpgrade
-    from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import HugePages as HugePages
     from .pool_spec import SecondaryBootDisk as SecondaryBootDisk
     from .services import GcpServices as GcpServices

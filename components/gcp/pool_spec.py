@@ -58,15 +58,6 @@ class SecondaryBootDisk(TypedDict):
     `container_images`."""
 
 
-class GpuSharing(TypedDict):
-    """Several pods share one GPU, or one partition of it; each requests one `nvidia.com/gpu`."""
-
-    strategy: str
-    """time_sharing or mps."""
-    clients: int
-    """Pods per GPU or partition, 2 to 48."""
-
-
 class GkeUpgrade(TypedDict):
     """How GKE replaces nodes when their version or configuration changes.
 
@@ -102,10 +93,6 @@ class GkeNodePoolSpec(NodePoolSpec):
     driver: NotRequired[str]
     """NVIDIA driver that GKE installs: default or latest; disabled if something else installs it. Default: default,
     on G4 latest."""
-    partition: NotRequired[str]
-    """MIG partition size, such as 1g.10gb. Default: whole GPUs."""
-    sharing: NotRequired[GpuSharing]
-    """How pods share a GPU. Default: one pod per GPU."""
     reservation: NotRequired[GkeReservation]
     """The capacity that the rung reserved uses. Default: any reservation that fits and is open to all, and nothing
     when there is none."""
@@ -171,13 +158,6 @@ class GkePool:
     def driver(self) -> str:
         """default, latest or disabled."""
         return self.spec.get("driver", "latest" if self.pool.gpu in _LATEST_DRIVER else "default")
-
-    @property
-    def gpu_resources(self) -> int:
-        """How many `nvidia.com/gpu` a node shows: GPUs times partitions times clients."""
-        partitions = hardware.GCP_PARTITIONS.get(self.pool.gpu, {}).get(self.spec.get("partition", ""), 1)
-        sharing = self.spec.get("sharing")
-        return self.pool.gpus * partitions * (int(sharing["clients"]) if sharing else 1)
 
     @property
     def upgrade(self) -> GkeUpgrade:

@@ -7,6 +7,13 @@ from ..exports import lazy
 if TYPE_CHECKING:
     from .alerts import Alerts as Alerts
     from .alerts import AlertsArgs as AlertsArgs
+    from .alerts import ReservationFacts as ReservationFacts
+    from .limits import CapacityLimits as CapacityLimits
+    from .limits import GpuHealthLimits as GpuHealthLimits
+    from .limits import GpuUseLimits as GpuUseLimits
+    from .limits import PodLimits as PodLimits
+    from .limits import QueueLimits as QueueLimits
+    from .limits import ServingLimits as ServingLimits
     from .pod_scrape import PodScrape as PodScrape
     from .pod_scrape import PodScrapeArgs as PodScrapeArgs
     from .prometheus_stack import Monitoring as Monitoring

@@ -1,7 +1,8 @@
-"""Alert rules for GPUs and the containers that use them, for the Prometheus of either cloud."""
+"""Alert rules for GPUs, pods, nodes, queues and model servers, for the Prometheus of either cloud."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict, cast
 
 import pulumi
@@ -10,16 +11,30 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, component_names
 from ..checks import Problem
-from . import alert_rules
-from .alert_rules import RANGES, Limits
+from . import alert_rules, limits
+from .limits import CapacityLimits, GpuHealthLimits, GpuUseLimits, PodLimits, QueueLimits, ServingLimits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
+from .rules import sources
+from .rules.rule import WORDS, Context, Links, Reserved
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
+_NODES_RANGE = (1, 1000)
+
+
+class ReservationFacts(TypedDict):
+    """What only you know of the capacity that is reserved for a pool."""
+
+    pool: str
+    """Name of the pool."""
+    nodes: NotRequired[int]
+    """Nodes that are reserved, 1 to 1000: ReservationUnused compares. Default: none, no such alert."""
+    ends: NotRequired[str]
+    """When the reservation or capacity block ends, such as 2027-01-31T11:30:00Z: ReservationEnds warns before. Default:
+    none, no such alert."""
 
 
 class AlertsArgs(TypedDict):
-    """Which Prometheus evaluates the rules, and when alerts fire. All percentages are 1 to 100, all times 5 to 1440
-    minutes."""
+    """Which Prometheus evaluates the rules, where alerts lead, and when they fire."""
 
     system: str
     """The Prometheus that evaluates the rules: prometheus_operator (kube-prometheus-stack, as `Monitoring` installs it)
@@ -32,33 +47,37 @@ class AlertsArgs(TypedDict):
     want {release: kube-prometheus-stack}. Default: none, as `Monitoring` takes every rule."""
     gpu_metrics: NotRequired[bool]
     """Whether a DCGM exporter runs in the cluster: that of `DcgmExporter`, or GKE's managed one. Default: `true`."""
+    state_metrics: NotRequired[bool]
+    """Whether a complete kube-state-metrics runs on GKE, in addition to Google's selection; EKS has one anyway.
+    Default: `false`."""
+    runbooks: NotRequired[str]
+    """Address of the folder with the runbooks; an alert's annotation `runbook_url` is a page in it.
+    Default: `docs/runbooks`."""
+    grafana: NotRequired[str]
+    """Address of Grafana; an alert's annotation `dashboard` is a dashboard there. Default: none, only its name."""
     watched_namespaces: NotRequired[list[str]]
     """Namespaces in which pods are expected to use the GPUs that they hold. Name those of training if model servers,
     which wait for requests, have other namespaces. Default: all namespaces."""
-    gpu_utilization_percent: NotRequired[int]
-    """GpuUtilizationLow fires for a pod whose GPUs are busy less than this share of the time. Default: `50`."""
-    gpu_utilization_minutes: NotRequired[int]
-    """How long that lasts before it fires, in minutes. Default: `30`."""
-    memory_bandwidth_percent: NotRequired[int]
-    """GpuBusyWithoutMemoryTraffic fires for a pod whose GPUs are busy and use their memory less than this share of the
-    time. Default: `5`."""
-    memory_bandwidth_minutes: NotRequired[int]
-    """How long that lasts before it fires, in minutes. Default: `30`."""
-    metrics_missing_minutes: NotRequired[int]
-    """GpuMetricsMissing fires for a node with GPUs that has had no GPU metrics for this many minutes. Should be longer
-    than driver and exporter take to start. Default: `15`."""
-    oom_minutes: NotRequired[int]
-    """How long ContainerOomKilled is reported after an OOM kill, in minutes. Default: `10`."""
+    reservations: NotRequired[list[ReservationFacts]]
+    """Reservations whose use and end are watched. Default: none."""
+    gpu_use: NotRequired[GpuUseLimits]
+    """Thresholds for the use of GPUs. Default: those of its fields."""
+    gpu_health: NotRequired[GpuHealthLimits]
+    """Thresholds for the hardware of GPUs. Default: those of its fields."""
+    pods: NotRequired[PodLimits]
+    """Thresholds for containers, pods and volumes. Default: those of its fields."""
+    capacity: NotRequired[CapacityLimits]
+    """Thresholds for nodes and reservations. Default: those of its fields."""
+    queues: NotRequired[QueueLimits]
+    """Thresholds for Kueue's queues. Default: those of its fields."""
+    serving: NotRequired[ServingLimits]
+    """Thresholds for model servers. Default: those of its fields."""
 
 
 def problems(args: AlertsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
     yield from checks.one_of("system", args["system"], SYSTEMS)
-    given = cast(Mapping[str, Any], args)
-    for name, (low, high) in RANGES.items():
-        if not low <= given[name] <= high:
-            usual = arguments.default(AlertsArgs, name)
-            yield Problem(name, given[name], "out of range", f"{low} to {high}", f"remove it for {usual}")
+    yield from limits.problems(cast(Mapping[str, Any], args))
     for index, namespace in enumerate(args.get("watched_namespaces", [])):
         # RFC 1123, as Kubernetes requires for namespaces; anything else would be a regular expression in the rules.
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
@@ -66,22 +85,67 @@ def problems(args: AlertsArgs) -> Iterator[Problem]:
                 f"watched_namespaces[{index}]", namespace, "not a valid name of a namespace",
                 "up to 63 lower-case letters, digits and '-'", "write each namespace by its name",
             )  # fmt: skip
-    if not args["gpu_metrics"] and args["system"] == MANAGED_PROMETHEUS:
-        yield Problem(
-            "gpu_metrics", False, "all rules for managed Prometheus are about GPU metrics", "true",
-            "let GKE run its DCGM exporter, or remove the component",
-        )  # fmt: skip
+    yield from _reservation_problems(args.get("reservations", []))
     yield from checks.namespace("namespace", args["namespace"])
     for key, value in args.get("rule_labels", {}).items():
         yield from checks.label("rule_labels", key, value)
 
 
-class Alerts(pulumi.ComponentResource):
-    """Alert rules for GPUs and containers as one object: a PrometheusRule, or ClusterRules of Google's managed
-    Prometheus. It has the name of the component.
+def _reservation_problems(given: Sequence[ReservationFacts]) -> Iterator[Problem]:
+    pools = [each["pool"] for each in given]
+    for index, each in enumerate(given):
+        path = f"reservations[{index}]"
+        if pools.index(each["pool"]) != index:
+            yield Problem(
+                f"{path}.pool", each["pool"], "described twice", "one entry for each pool",
+                "write the sum of the nodes, and the end that comes first",
+            )  # fmt: skip
+        low, high = _NODES_RANGE
+        if "nodes" in each and not low <= each["nodes"] <= high:
+            yield Problem(f"{path}.nodes", each["nodes"], "out of range", f"{low} to {high}", "correct the number")
+        if "ends" in each and _seconds(each["ends"]) is None:
+            yield Problem(
+                f"{path}.ends", each["ends"], "not a date with a time and a zone", "such as 2027-01-31T11:30:00Z",
+                "write it as the cloud shows it",
+            )  # fmt: skip
 
-    The alerts and their labels are the same on both clouds, except for those whose series one cloud lacks. Who is
-    notified is configured in Alertmanager, not here.
+
+def _seconds(text: str) -> int | None:
+    """Seconds since 1970; None for a text that is not a time with a zone."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return int(found.timestamp()) if found.tzinfo else None
+
+
+def context(args: AlertsArgs) -> Context:
+    """What the rules are made from."""
+    reservations = args.get("reservations", [])
+    return Context(
+        WORDS[args["system"]],
+        limits.of(cast(Mapping[str, Any], args)),
+        args.get("watched_namespaces", []),
+        [Reserved(each["pool"], each.get("nodes"), _seconds(each.get("ends", ""))) for each in reservations],
+    )
+
+
+def groups(args: AlertsArgs) -> list[dict[str, Any]]:
+    """The rule groups for arguments that have no problems."""
+    given = frozenset({sources.RESERVATIONS} if args.get("reservations") else ())
+    found = sources.available(
+        args["system"], gpu_metrics=args["gpu_metrics"], state_metrics=args["state_metrics"], given=given
+    )
+    return alert_rules.groups(context(args), found, Links(args["runbooks"], args.get("grafana", "")))
+
+
+class Alerts(pulumi.ComponentResource):
+    """Alert rules for GPUs, pods, nodes, queues and model servers as one object: a PrometheusRule, or ClusterRules of
+    Google's managed Prometheus. It has the name of the component.
+
+    The alerts and their labels are the same on both clouds, except for those whose series one cloud lacks. A rule whose
+    series do not exist, such as those of Kueue in a cluster without it, never fires. Who is notified is configured in
+    Alertmanager, not here.
 
     Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
     of the cluster and a DCGM exporter. On EKS let it depend on `Monitoring`, which installs the kind; for an existing
@@ -100,20 +164,17 @@ class Alerts(pulumi.ComponentResource):
             lambda given: component_names.kubernetes_problems(name, _KINDS.get(given["system"], "rule")),
         )  # fmt: skip
         super().__init__("gpuyard:index:Alerts", name, None, opts)
-        system = args["system"]
-        given = cast(Mapping[str, Any], args)
-        limits = Limits(**{key: given[key] for key in RANGES})
-        groups = alert_rules.groups(system, limits, args.get("watched_namespaces", []), args["gpu_metrics"])
+        system, made_groups = args["system"], groups(args)
         namespace = None if system == MANAGED_PROMETHEUS else args["namespace"]
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-rules",
             api_version=API_VERSIONS[system],
             kind=_KINDS[system],
             metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name, namespace=namespace, labels=args.get("rule_labels")),
-            spec={"groups": groups},
+            spec={"groups": made_groups},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+        alerts = [rule["alert"] for group in made_groups for rule in group["rules"] if "alert" in rule]
         self.resource = made
         """The object with the rules."""
         self.rules_name = made.id.apply(lambda _: name)

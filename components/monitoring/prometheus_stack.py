@@ -12,7 +12,14 @@ from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
 from . import cluster_scrapes
-from .targets import AUTOSCALER_LABELS, AUTOSCALER_NAMESPACE, AUTOSCALER_PORT, NAMESPACE, NODES_NAMESPACE
+from .targets import (
+    AUTOSCALER_LABELS,
+    AUTOSCALER_NAMESPACE,
+    AUTOSCALER_PORT,
+    NAMESPACE,
+    NODE_LABELS,
+    NODES_NAMESPACE,
+)
 
 READERS = {"gpuyard.dev/reads-metrics": "true"}
 """Label of a namespace whose pods may query Prometheus: Grafana, an adapter, KEDA."""
@@ -97,6 +104,7 @@ class Monitoring(pulumi.ComponentResource):
                 "coreDns": {"serviceMonitor": {"bearerTokenFile": ""}},  # it needs none
                 "prometheus-node-exporter": {"namespaceOverride": NODES_NAMESPACE},
                 "kube-state-metrics": {
+                    "metricLabelsAllowlist": [f"nodes=[{','.join(NODE_LABELS)}]"],
                     # No rule uses their series, and without them its role cannot read their contents.
                     "collectorsExclude": ["secrets", "configmaps"],
                     "networkPolicy": {

@@ -1,5 +1,7 @@
 """Where the parts that Prometheus watches are in a cluster: namespaces, labels, ports."""
 
+from ..pools import CAPACITY_LABEL, POOL_LABEL
+
 NAMESPACE = "monitoring"
 """Namespace of Prometheus, and of the alert rules on EKS."""
 NODES_NAMESPACE = "node-exporter"
@@ -17,3 +19,6 @@ AUTOSCALER_LABELS = {
 """Labels of the autoscaler's pod and Service, as its chart derives them from the cloud provider and the release."""
 AUTOSCALER_PORT = "http"
 """Name of the port with the autoscaler's metrics."""
+
+NODE_LABELS = {POOL_LABEL: "pool", CAPACITY_LABEL: "capacity", "node.kubernetes.io/instance-type": "machine"}
+"""Labels of nodes in the series of kube-state-metrics, which has none by default → their names in recorded series."""

@@ -13,10 +13,9 @@ from ..charts import release as releases
 from ..checks import Problem
 from ..clouds import CLOUDS
 from . import team_checks, team_members, team_network, team_quota, team_roles
+from .team_queue import TEAM_LABEL
 from .team_spec import TeamSpec
 
-TEAM_LABEL = "gpuyard.dev/team"
-"""Label of a team's objects, with the team's name."""
 QUEUES_LABELS = {"gpuyard.dev/queues": "true"}
 """Label of a namespace whose jobs wait in a queue."""
 LOCAL_QUEUE = "default"

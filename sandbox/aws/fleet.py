@@ -182,7 +182,7 @@ class Fleet:
             node_name=name,
             provider_id=f"aws:///{zone}/{identity}",
             node=node_shape.joined(facts, self.region, zone, name, nodegroup, data, self._pods[identity]),
-            gpus=node_shape.gpu_count(facts),
+            gpus=node_shape.gpu_resources(facts, nodegroup, data),
             gpu_ready_by="image" if node_shape.is_bottlerocket(nodegroup, data) else "device-plugin",
             spot=instance.get("InstanceLifecycle") == "spot",
             efa=node_shape.interfaces(data),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from components import hardware
 from sandbox.cluster.cloud import DEVICE_LISTS, ENVVAR, MOUNTS, NodeShape, Taint
 
 _TEMPLATE_TAG = "k8s.io/cluster-autoscaler/node-template/"
@@ -196,6 +197,27 @@ def taints_of(nodegroup: dict[str, Any]) -> list[Taint]:
 def gpu_count(facts: dict[str, Any]) -> int:
     gpus = facts.get("GpuInfo", {}).get("Gpus", [])
     return sum(gpu["Count"] for gpu in gpus if gpu["Manufacturer"].upper() == "NVIDIA")
+
+
+def gpu_resources(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any]) -> int:
+    """The count of `nvidia.com/gpu` that Bottlerocket's own device plugin shows: GPUs times partitions times clients.
+    On other images, their number: a device plugin that is installed there may show more."""
+    count, text = gpu_count(facts), _user_data(data)
+    if not is_bottlerocket(nodegroup, data) or not count:
+        return count
+    machine = hardware.find(hardware.AWS, facts["InstanceType"])
+    if machine and 'device-partitioning-strategy = "mig"' in text:
+        profile = re.search(rf'"?{machine.gpu.lower()}\.\d+gb"? = "([^"]+)"', text)
+        count *= machine.partitions.get(profile[1], 1) if profile else 1
+    shared = re.search(r'device-sharing-strategy = "(time-slicing|mps)"', text)
+    if not shared:
+        return count
+    table = re.search(rf"\[settings\.kubelet-device-plugins\.nvidia\.{shared[1]}\]\n((?:[^\[]+\n?)*)", text)
+    settings = table[1] if table else ""
+    if "rename-by-default = false" not in settings:
+        return 0  # they are then `nvidia.com/gpu.shared`
+    replicas = re.search(r"replicas = (\d+)", settings)
+    return count * (int(replicas[1]) if replicas else 1)
 
 
 def _huge_pages(facts: dict[str, Any], nodegroup: dict[str, Any], data: dict[str, Any]) -> int:

@@ -6,17 +6,83 @@ that it serves, the plugin uses the ways in its setting. A container with CAP_SY
 
 The static CPU manager rewrites the containers' cgroups, and removes devices that the toolkit added without the
 kubelet's knowledge. Only devices that the plugin passes to the kubelet remain (k8s-device-plugin#145).
+
+A plugin with configurations takes the one that the node's label names: it shows each GPU several times, and refuses a
+request for more than one of them. With MPS it waits for the MPS control daemon of its node (NVIDIA's k8s-device-plugin
+0.20.0: README, "Shared Access to GPUs"; internal/plugin/server.go, getAllocateResponse).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from sandbox.cluster.api import STRATEGIC, Api, Object
 from sandbox.cluster.cloud import ENVVAR, Machine
 
 GPU = "nvidia.com/gpu"
+MPS_DAEMON = "mps-control-daemon-ctr"
+CONFIG_LABEL = "nvidia.com/device-plugin.config"
+_CONFIGS, _DEFAULT = "available-configs", "DEFAULT_CONFIG"
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How often a plugin shows each GPU of its node. `one_each`: it refuses requests for more than one."""
+
+    replicas: int = 1
+    one_each: bool = False
+
+
+def sharing(api: Api, plugin: Object, node: Mapping[str, str], mps_runs: bool) -> Sharing | None:
+    """How a running plugin shares the GPUs of its node; None while it cannot start.
+
+    Args:
+        plugin: its pod.
+        node: labels of the node.
+        mps_runs: whether the MPS control daemon runs on the node.
+    """
+    named = next((each for each in plugin["spec"].get("volumes") or [] if each["name"] == _CONFIGS), None)
+    if named is None:
+        return Sharing()
+    path = f"/api/v1/namespaces/{plugin['metadata']['namespace']}/configmaps/{named['configMap']['name']}"
+    configs = (api.get(path) or {}).get("data") or {}
+    text = configs.get(node.get(CONFIG_LABEL) or _variable(plugin, _DEFAULT))
+    # Without such a configuration the config manager stops with an error.
+    return None if text is None else configured(text, mps_runs)
+
+
+def configured(text: str, mps_runs: bool) -> Sharing | None:
+    """What a configuration of the plugin means."""
+    given = (yaml.safe_load(text) or {}).get("sharing") or {}
+    mps, sliced = given.get("mps"), given.get("timeSlicing")
+    if mps and not mps_runs:
+        return None
+    resources = ((mps or sliced) or {}).get("resources") or []
+    replicas = next((int(each["replicas"]) for each in resources if each["name"] == GPU), 1)
+    once = bool(mps) or bool((sliced or {}).get("failRequestsGreaterThanOne"))
+    return Sharing(replicas, once and replicas > 1)
+
+
+def end_greedy_pods(api: Api, pods: Iterable[Object]) -> None:
+    """Fails the pods with a container that requests more than one shared GPU: the plugin refuses, and the kubelet does
+    not admit the pod."""
+    for pod in pods:
+        asked = max((_count(each) for each in pod["spec"]["containers"]), default=0)
+        if asked > 1:
+            message = f"request for '{GPU}: {asked}' too large: maximum request size for shared resources is 1"
+            meta = pod["metadata"]
+            path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+            status = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": f"Allocate failed: {message}"}
+            api.patch(path, {"status": status}, STRATEGIC)
+
+
+def _count(container: Object) -> int:
+    return int(((container.get("resources") or {}).get("limits") or {}).get(GPU, 0))
+
 
 _SETTING = "DEVICE_LIST_STRATEGY"
 _PASSES = "PASS_DEVICE_SPECS"
@@ -65,7 +131,9 @@ def _ways(plugin: Object) -> Iterator[str]:
 
 
 def _variable(plugin: Object, name: str) -> str:
-    env = (each for container in plugin["spec"]["containers"] for each in container.get("env") or [])
+    spec = plugin["spec"]
+    containers = [*spec["containers"], *(spec.get("initContainers") or [])]
+    env = (each for container in containers for each in container.get("env") or [])
     return next((each.get("value") or "" for each in env if each["name"] == name), "")
 
 

@@ -125,17 +125,19 @@ class Nodes:
         """Does what the kubelet does for a device plugin: the devices are resources of the node while the plugin
         runs."""
         here = [pod for pod in pods if pod["spec"].get("nodeName") == machine.node_name and is_running(pod)]
-        plugged = {EFA} if any(_plugs(pod, EFA) for pod in here) else set()
+        devices = {GPU: 0, EFA: machine.efa if any(_plugs(pod, EFA) for pod in here) else 0}
         if machine.gpu_ready_by != "device-plugin":
-            plugged.add(GPU)
+            devices[GPU] = machine.gpus
         elif working := gpus.plugins_that_work(self._api, (pod for pod in here if _plugs(pod, GPU)), machine):
-            plugged.add(GPU)
-            gpus.end_blind_pods(self._api, here, working, machine)
+            labels = node["metadata"].get("labels", {})
+            shared = gpus.sharing(self._api, working[0], labels, any(map(_is_mps_daemon, here)))
+            if shared:
+                devices[GPU] = machine.gpus * shared.replicas
+                gpus.end_blind_pods(self._api, here, working, machine)
+                if shared.one_each:
+                    gpus.end_greedy_pods(self._api, here)
         shown = node["status"].get("allocatable", {})
-        wanted = {
-            resource: str(count) if count and resource in plugged else None
-            for resource, count in ((GPU, machine.gpus), (EFA, machine.efa))
-        }
+        wanted = {resource: str(count) if count else None for resource, count in devices.items()}
         changed = {resource: count for resource, count in wanted.items() if shown.get(resource) != count}
         if changed:
             body = {"status": {"capacity": changed, "allocatable": changed}}
@@ -209,11 +211,17 @@ def now() -> str:
 def _plugs(pod: Object, resource: str) -> bool:
     """Whether a running pod advertises the resource on its node."""
     chart, image = _PLUGINS[resource]
+    if _is_mps_daemon(pod):  # of the same chart and image
+        return False
     labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
     if chart in (labels.get("app.kubernetes.io/name"), labels.get("name")):
         return True
     images = (container.get("image", "") for container in pod["spec"]["containers"])
     return any(re.fullmatch(rf"(.*/)?{image}(:.*)?(@.*)?", each) for each in images)
+
+
+def _is_mps_daemon(pod: Object) -> bool:
+    return any(container["name"] == gpus.MPS_DAEMON for container in pod["spec"]["containers"])
 
 
 def _labels(machine: Machine) -> dict[str, str]:

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from sandbox.cluster import monitoring_kinds
+from sandbox.plugins import device_plugin
 
 APP_VERSION = "stand-in"
 """The appVersion of every stand-in, which distinguishes them from real charts in `helm list`."""
@@ -33,7 +34,8 @@ class StandIn:
 
     `defaults`: the chart's values that matter; helm merges the user's values into them. `by_name`: its pods have one
     label, `name`. `affinity`: a template of it, if the chart's values cannot change it. `container`: a template of its
-    container's fields in addition to image and resources. `tolerations`: those that the chart adds to the user's.
+    container's fields in addition to image and resources; `pod`: one of its pod's further fields. `tolerations`: those
+    that the chart adds to the user's.
     `more`: a template of further objects.
     """
 
@@ -47,6 +49,7 @@ class StandIn:
     by_name: bool = False
     affinity: str = ""
     container: str = ""
+    pod: str = ""
     tolerations: list[dict[str, str]] = field(default_factory=list)
     more: str = ""
 
@@ -69,26 +72,6 @@ affinity:
           - {key: {{ . }}, operator: In, values: {{ toJson $.Values.supportedInstanceLabels.values }}}
         {{- end }}
           - {key: eks.amazonaws.com/compute-type, operator: NotIn, values: [auto]}
-"""
-
-# How it hands out GPUs, and the capability that MIG and some strategies need. Chart 0.20.0, templates/_helpers.tpl.
-_DEVICE_LIST = """\
-{{- with .Values.deviceListStrategy }}
-env:
-  - {name: DEVICE_LIST_STRATEGY, value: {{ . | quote }}}
-{{- end }}
-{{- $mounts := contains "volume-mounts" (.Values.deviceListStrategy | default "") }}
-securityContext:
-  {{- if .Values.securityContext }}
-  {{- toYaml .Values.securityContext | nindent 12 }}
-  {{- else if .Values.compatWithCPUManager }}
-  privileged: true
-  {{- else if or $mounts (ne (.Values.migStrategy | default "none") "none") }}
-  capabilities: {add: [SYS_ADMIN]}
-  {{- else }}
-  allowPrivilegeEscalation: false
-  capabilities: {drop: [ALL]}
-  {{- end }}
 """
 
 # Chart 9.59.0, templates/deployment.yaml: a flag may occur several times; a suffix after "_" makes its keys unique.
@@ -132,7 +115,9 @@ STAND_INS: dict[str, StandIn] = {
             "tolerations": [_CRITICAL, {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
             "priorityClassName": "system-node-critical",
         },
-        container=_DEVICE_LIST,
+        container=device_plugin.DEVICE_LIST,
+        pod=device_plugin.CONFIGS,
+        more=device_plugin.MPS_DAEMON,
     ),
     "dcgm-exporter": StandIn(
         "DaemonSet",
@@ -228,7 +213,7 @@ def _workload(chart: str, stand_in: StandIn) -> str:
     text = text.replace("@SELECTOR@", "by-name" if stand_in.by_name else "selector")
     text = text.replace("@TOLERATIONS@", json.dumps(stand_in.tolerations))
     text = text.replace("@AFFINITY@", textwrap.indent(stand_in.affinity or _AFFINITY, " " * 6).lstrip())
-    text += textwrap.indent(stand_in.container, " " * 10)
+    text += textwrap.indent(stand_in.container, " " * 10) + textwrap.indent(stand_in.pod, " " * 6)
     guard = _NOT_IN_DEFAULT if stand_in.not_in_default_namespace else ""
     return guard.replace("@CHART@", chart) + text + stand_in.more
 

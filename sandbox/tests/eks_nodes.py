@@ -7,13 +7,16 @@ sandbox/aws/node_shape.py, whose code builds both nodes).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.aws import gpu_sharing
 from recording.recording import Recording, Resource
 from recording.stacks import settings
 from sandbox.aws import machine_types, node_shape
 from sandbox.aws.rows import launch
+from sandbox.cluster import gpus
 from sandbox.cluster.cloud import Machine, NodeShape
 from sandbox.paths import ROOT
 
@@ -52,6 +55,15 @@ class Rung:
     @property
     def gpus(self) -> int:
         return int(self.expected().resources.get(GPU, "0"))
+
+    def shown_gpus(self, machine_type: str, configs: Mapping[str, str]) -> int:
+        """GPUs that the node shows once a device plugin runs on it. `configs`: the plugin's, by name."""
+        count = node_shape.gpu_resources(_facts(machine_type), self.nodegroup, self.data)
+        name = self.nodegroup["labels"].get(gpus.CONFIG_LABEL)
+        if self.bottlerocket or name is None:
+            return count
+        shared = gpus.configured(configs[name], gpu_sharing.MPS_LABEL in self.nodegroup["labels"])
+        return count * shared.replicas if shared else 0
 
     @property
     def efa(self) -> int:

@@ -23,6 +23,8 @@ INSTEAD = {
     "node_pools.reservation.group_arn": "omit `reservation`: GKE then uses any reservation that fits",
     "node_pools.reservation.capacity_block": "`capacity: [flex]`, for up to seven days",
     "node_pools.update_percentage": "`upgrade`",
+    "node_pools.repair": "no alternative: GKE repairs nodes by its own rules",
+    "node_pools.fast_image_pull": "`image_streaming`, `secondary_boot_disk`",
     "node_pools.ami": "no alternative: nodes run Container-Optimized OS",
     "node_pools.node_settings": "`sysctls`, `huge_pages`, `cpu_manager`",
     "node_pools.security_group_ids": "create firewall rules in the network",

@@ -6,7 +6,7 @@ kube-prometheus-stack. GKE: the managed exporter's ClusterPodMonitoring, whose i
 
 from __future__ import annotations
 
-from components.monitoring.prometheus import PROMETHEUS_OPERATOR
+from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR
 
 NODE = "gpu-node-1"
 Series = dict[str, str]
@@ -34,6 +34,36 @@ def gpu(
     return series(f"DCGM_FI_DEV_{field}", values, **labels, **holder)
 
 
+def fault(name: str, values: str, gpu: str = "0", **labels: str) -> Series:
+    """A series of one GPU that only the exporter on EKS has, of any full name."""
+    own = {"namespace": "dcgm-exporter", "pod": "dcgm-exporter-x7k2p", "container": "exporter"}
+    known = {"gpu": gpu, "UUID": f"GPU-{NODE}-{gpu}", "modelName": "NVIDIA H100", "Hostname": NODE, **own}
+    return series(name, values, **known, job="dcgm-exporter", instance="10.0.0.4:9400", **labels)
+
+
+def state(system: str, name: str, values: str, **labels: str) -> Series:
+    """A series of a complete kube-state-metrics: that of kube-prometheus-stack, or on GKE one that a
+    ClusterPodMonitoring without metadata scrapes, which adds Google's labels only."""
+    where = _GOOGLE if system == MANAGED_PROMETHEUS else {}
+    return series(name, values, **{"job": "kube-state-metrics", "instance": "10.0.0.9:8080", **where, **labels})
+
+
+def pool_node(
+    system: str, values: str, node: str = NODE, pool: str = "train", capacity: str = "on_demand", machine: str = "big"
+) -> Series:
+    """The labels of a node of a pool."""
+    labels = {"label_gpuyard_dev_pool": pool, "label_gpuyard_dev_capacity": capacity}
+    return state(
+        system, "kube_node_labels", values, node=node, label_node_kubernetes_io_instance_type=machine, **labels
+    )
+
+
+def scraped(system: str, name: str, values: str, **labels: str) -> Series:
+    """A series of a pod that this Prometheus scrapes, such as that of Kueue or of a model server."""
+    where = _GOOGLE if system == MANAGED_PROMETHEUS else {}
+    return series(name, values, instance="10.0.0.7:8443", **where, **labels)
+
+
 def gpu_node(system: str, values: str, node: str = NODE) -> list[Series]:
     """The series of a node with one GPU. `values`: 1 while the node exists."""
     if system == PROMETHEUS_OPERATOR:
@@ -55,10 +85,10 @@ def cpu_node(system: str, values: str) -> list[Series]:
     return [series("up", values, job="kubelet", instance="cpu-node:metrics", node="cpu-node", **_GOOGLE)]
 
 
-def container(name: str, values: str, **labels: str) -> Series:
+def container(system: str, name: str, values: str, **labels: str) -> Series:
     """A series of kube-state-metrics about the container `main` of pod team-a/train-0."""
     owner = {"namespace": "team-a", "pod": "train-0", "container": "main", "uid": "1f0c"}
-    return series(name, values, job="kube-state-metrics", instance="10.0.0.9:8080", **owner, **labels)
+    return state(system, name, values, **owner, **labels)
 
 
 _GOOGLE = {"project_id": "my-project", "location": "us-central1", "cluster": "gpuyard-dev-gke"}

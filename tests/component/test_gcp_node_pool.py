@@ -254,7 +254,7 @@ def test_gpus_are_shared_by_time_slicing_mps_or_partitions(
         if sharing
         else None
     )
-    assert resolve("p", spec).gpu_resources == shown  # type: ignore[arg-type]
+    assert resolve("p", spec).pool.gpu_resources == shown  # type: ignore[arg-type]
 
 
 def test_a_mistake_is_reported_before_anything_is_created() -> None:

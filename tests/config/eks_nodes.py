@@ -7,7 +7,77 @@ from typing import Any
 
 from tests.config.places import GPU, GPUS
 
+
+def partitioned(size: str, **changes: Any) -> dict[str, Any]:
+    """A change of the pool to partitioned A100s."""
+    spec = {"machineTypes": ["p4d.24xlarge"], "image": "bottlerocket", "partition": size, **changes}
+    return {f"{GPU}/{key}": value for key, value in spec.items()}
+
+
+def shared(strategy: str, clients: int) -> dict[str, Any]:
+    """A change of the pool to shared GPUs."""
+    return {f"{GPU}/sharing": {"strategy": strategy, "clients": clients}}
+
+
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    # how pods share GPUs
+    ("dev", {f"{GPU}/partition": "1g.5gb"}, f"{GPUS}.partition", ["cannot be partitioned", "time_sharing"]),
+    ("dev", partitioned("1g.5gb", image="al2023"), f"{GPUS}.partition", ["`image: bottlerocket`"]),
+    ("dev", partitioned("1g.6gb"), f"{GPUS}.partition", ["1g.5gb, 1g.10gb, 2g.10gb"]),
+    ("dev", partitioned("1g.5gb", release="1.33.0-beaadc52"), f"{GPUS}.release", ["1.34 and later"]),
+    (
+        "dev",
+        partitioned("1g.10gb", machineTypes=["p4d.24xlarge", "p4de.24xlarge"]),
+        f"{GPUS}.machineTypes",
+        ["keep p4d.24xlarge"],
+    ),
+    (
+        "dev",
+        partitioned("1g.5gb", sharing={"strategy": "mps", "clients": 2}),
+        f"{GPUS}.sharing.strategy",
+        ["write time_sharing"],
+    ),
+    ("dev", shared("mps", 49), f"{GPUS}.sharing.clients", ["2 to 48"]),
+    ("dev", shared("slices", 2), f"{GPUS}.sharing.strategy", ["time_sharing, mps"]),
+    (
+        "dev",
+        {**shared("mps", 2), f"{GPU}/image": "bottlerocket", f"{GPU}/release": "1.53.0-beaadc52"},
+        f"{GPUS}.release",
+        ["1.54 and later"],
+    ),
+    (
+        "dev",
+        {"gpuyard:nodePools/cpu-workers/sharing": {"strategy": "mps", "clients": 2}},
+        "gpuyard:nodePools.cpu-workers.sharing",
+        ["has no GPU"],
+    ),
+    (
+        "dev",
+        {
+            f"{GPU}/image": "bottlerocket",
+            f"{GPU}/nodeSettings": {"kubelet-device-plugins": {"nvidia": {"device-sharing-strategy": "mps"}}},
+        },
+        f"{GPUS}.nodeSettings.kubelet-device-plugins.nvidia.device-sharing-strategy",
+        ["move it to `sharing`"],
+    ),
+    # faster pulls
+    ("dev", {f"{GPU}/fastImagePull": True, f"{GPU}/image": "bottlerocket"}, f"{GPUS}.fastImagePull", ["al2023"]),
+    ("dev", {f"{GPU}/fastImagePull": True, f"{GPU}/scratch": False}, f"{GPUS}.fastImagePull", ["625 MB/s"]),
+    (
+        "dev",
+        {
+            "gpuyard:nodePools/cpu-workers/fastImagePull": True,
+            "gpuyard:nodePools/cpu-workers/machineTypes": ["m5.large"],
+        },
+        "gpuyard:nodePools.cpu-workers.fastImagePull",
+        ["4 vCPUs"],
+    ),
+    # repair
+    ("dev", {f"{GPU}/repair": {"xids": {"13": "reboot"}}}, f"{GPUS}.repair.xids.13", ["46, 48"]),
+    ("dev", {f"{GPU}/repair": {"xids": {"79": "restart"}}}, f"{GPUS}.repair.xids.79", ["replace, reboot, none"]),
+    ("dev", {f"{GPU}/repair": {"xidWaitMinutes": 0}}, f"{GPUS}.repair.xidWaitMinutes", ["1 to 1440"]),
+    ("dev", {f"{GPU}/repair": {"maxUnhealthyPercentage": 0}}, f"{GPUS}.repair.maxUnhealthyPercentage", ["1 to 100"]),
+    ("dev", {f"{GPU}/nodeRepair": False, f"{GPU}/repair": {}}, f"{GPUS}.repair", ["nothing is repaired"]),
     # settings of nodes by the user: field case A15
     ("dev", {f"{GPU}/ami": "ami-1"}, f"{GPUS}.ami", ["ami- and 17"]),
     (

@@ -33,6 +33,7 @@ EKS_ZONES, GKE_ZONES = ["us-east-1a", "us-east-1b"], ["us-central1-a", "us-centr
 CPU_EKS = {"machine_types": ["m5.2xlarge"], "min": 0, "max": 2}
 CPU_GKE = {"machine_types": ["n2-standard-8"], "min": 0, "max": 2}
 GPU_GKE = {"machine_types": ["g2-standard-8"], "min": 0, "max": 2}
+REPAIRED: dict[str, Any] = {**CPU_EKS, "repair": {}}
 BLUE_GREEN = {**CPU_GKE, "upgrade": {"strategy": "blue_green"}}
 
 
@@ -114,6 +115,9 @@ RANGES: list[tuple[str, int, Callable[[Mapping[str, Any]], set[str]], Mapping[st
     ("maxRunSeconds", 1, gke, GPU_GKE, "max_run_seconds"),
     ("maxRunSeconds", 0, gke, {**GPU_GKE, "capacity": ["flex"]}, "max_run_seconds"),
     ("podsPerNode", 0, gke, CPU_GKE, "pods_per_node"),
+    ("repair.maxUnhealthyPercentage", 0, eks, REPAIRED, "repair.max_unhealthy_percentage"),
+    ("repair.maxParallelPercentage", 0, eks, REPAIRED, "repair.max_parallel_percentage"),
+    ("repair.xidWaitMinutes", 0, eks, REPAIRED, "repair.xid_wait_minutes"),
     ("updatePercentage", 0, eks, CPU_EKS, "update_percentage"),
     ("upgrade.batchPercentage", 0, gke, BLUE_GREEN, "upgrade.batch_percentage"),
     ("upgrade.batchSoakSeconds", 0, gke, BLUE_GREEN, "upgrade.batch_soak_seconds"),

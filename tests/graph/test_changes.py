@@ -31,6 +31,12 @@ DISK = "projects/my-project/global/images/models"
 
 Spec = dict[str, Any]
 
+SHARED_ROCKET: Spec = {
+    "machineTypes": ["g6.2xlarge"],
+    "image": "bottlerocket",
+    "sharing": {"strategy": "time_sharing", "clients": 4},
+}
+
 # Field of a pool → (what the pool has, what it gets).
 FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
     "aws": {
@@ -48,6 +54,20 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
         "accelerator.type": ({"machineTypes": ["g6.2xlarge"]}, {"accelerator": {"type": "L4"}}),
         "accelerator.count": ({"machineTypes": ["g6.2xlarge"]}, {"accelerator": {"type": "L4", "count": 1}}),
         "acceptWithdrawn": ({}, {"acceptWithdrawn": True}),
+        "partition": (
+            {"machineTypes": ["p4d.24xlarge"], "image": "bottlerocket", "partition": "1g.5gb"},
+            {"partition": "2g.10gb"},
+        ),
+        "sharing.strategy": (SHARED_ROCKET, {"sharing": {"strategy": "mps", "clients": 4}}),
+        "sharing.clients": (SHARED_ROCKET, {"sharing": {"strategy": "time_sharing", "clients": 8}}),
+        "fastImagePull": ({"machineTypes": ["g6.2xlarge"]}, {"fastImagePull": False}),
+        "repair.maxUnhealthyPercentage": ({}, {"repair": {"maxUnhealthyPercentage": 40}}),
+        "repair.maxParallelPercentage": ({}, {"repair": {"maxParallelPercentage": 50}}),
+        "repair.xids": ({}, {"repair": {"xids": {"79": "reboot"}}}),
+        "repair.xidWaitMinutes": (
+            {"repair": {"xids": {"79": "reboot"}}},
+            {"repair": {"xids": {"79": "reboot"}, "xidWaitMinutes": 5}},
+        ),
         "image": ({}, {"image": "bottlerocket"}),
         "release": ({"release": "1.35.1-20260101"}, {"release": "1.35.2-20260201"}),
         "driverBranch": ({"machineTypes": ["g6.2xlarge"], "release": "1.35.1-20260101"}, {"driverBranch": 580}),

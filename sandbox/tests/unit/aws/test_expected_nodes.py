@@ -5,12 +5,16 @@ If they differ, the autoscaler orders nodes on which the pod never runs, or none
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from components import hardware
+from components.aws import gpu_sharing
 from components.aws import pool_checks as pools
 from components.aws.node_pool import EksNodePool
 from recording.recorder import run
@@ -56,15 +60,15 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     return spec
 
 
-def check(rung: Rung) -> None:
-    """Checks the rule for every machine type that the group may launch."""
+def check(rung: Rung, configs: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Checks the rule for every machine type that the group may launch. `configs`: of the device plugin."""
     expected = rung.expected()
     for machine_type in rung.machine_types:
         real = rung.joined(machine_type)
         labels = {**expected.labels, "node.kubernetes.io/instance-type": machine_type}
         assert labels == {key: value for key, value in real.labels.items() if key not in OWN}
         assert set(expected.taints) == set(real.taints)
-        assert int(expected.resources.get(GPU, "0")) == rung.gpus
+        assert int(expected.resources.get(GPU, "0")) == rung.shown_gpus(machine_type, configs)
         assert int(expected.resources.get(EFA, "0")) == rung.efa
         promised = int(expected.resources["ephemeral-storage"].removesuffix("Gi")) * 2**30
         there = int(real.resources["ephemeral-storage"])
@@ -81,12 +85,43 @@ def test_the_examples_groups_become_the_nodes_that_the_autoscaler_expects(stack:
         check(rung)
 
 
+SLICED, MPS = {"strategy": "time_sharing", "clients": 4}, {"strategy": "mps", "clients": 2}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"machine_types": ["g6.12xlarge"], "sharing": SLICED},
+        {"machine_types": ["g6.12xlarge"], "sharing": MPS},
+        {"machine_types": ["g6.12xlarge"], "sharing": SLICED, "image": "bottlerocket"},
+        {"machine_types": ["g6.12xlarge"], "sharing": MPS, "image": "bottlerocket"},
+        {"machine_types": ["p4d.24xlarge"], "partition": "2g.10gb", "image": "bottlerocket"},
+        {"machine_types": ["p5.48xlarge"], "partition": "1g.10gb", "sharing": SLICED, "image": "bottlerocket"},
+    ],
+)
+def test_shared_gpus_of_an_empty_group_are_those_of_its_nodes(fields: dict[str, Any]) -> None:
+    """From zero, too: the autoscaler's tag, the device plugin's configuration and the node's settings agree."""
+    spec: Any = {"min": 0, "max": 4, "zones": AWS_ZONES[:1], **fields}
+    assert not list(pools.problems("pool", spec, AWS_ZONES))
+    (rung,) = rungs(run(lambda: EksNodePool("pool", args_of(spec), aws_options())))
+    check(rung, gpu_sharing.plugin_configs([spec["sharing"]] if "sharing" in spec else []))
+    assert int(rung.expected().resources[GPU]) > hardware.find("aws", spec["machine_types"][0]).gpus  # type: ignore[union-attr]
+
+
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(specs())
 def test_any_pools_groups_become_the_nodes_that_the_autoscaler_expects(spec: dict[str, Any]) -> None:
     """seed row S04: any pool that a user may write."""
-    args: Any = {
+    found = rungs(run(lambda: EksNodePool("pool", args_of(spec), aws_options())))
+    assert {rung.capacity for rung in found} == {*spec["capacity"]}
+    for rung in found:
+        check(rung)
+
+
+def args_of(spec: dict[str, Any]) -> Any:
+    """Arguments of a pool."""
+    return {
         "pool": spec,
         "cluster": "train",
         "subnet_ids": dict(zip(AWS_ZONES, ["subnet-a", "subnet-b"])),
@@ -94,7 +129,3 @@ def test_any_pools_groups_become_the_nodes_that_the_autoscaler_expects(spec: dic
         "network_id": "vpc-1",
         "security_group_id": "sg-1",
     }
-    found = rungs(run(lambda: EksNodePool("pool", args, aws_options())))
-    assert {rung.capacity for rung in found} == {*spec["capacity"]}
-    for rung in found:
-        check(rung)

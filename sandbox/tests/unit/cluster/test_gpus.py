@@ -88,3 +88,49 @@ def test_a_pod_finds_its_gpus_if_plugin_and_node_agree(
     assert [each["phase"] for each in api.statuses] == ([] if sees else ["Failed"])
     if not sees:
         assert "libnvidia-ml" in api.statuses[0]["containerStatuses"][0]["state"]["terminated"]["message"]
+
+
+SLICED = "sharing: {timeSlicing: {failRequestsGreaterThanOne: true, resources: [{name: nvidia.com/gpu, replicas: 4}]}}"
+MPS = "sharing: {mps: {resources: [{name: nvidia.com/gpu, replicas: 2}]}}"
+
+
+class Configured(Written):
+    """An API that has the plugin's configurations."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == "/api/v1/namespaces/default/configmaps/configs"
+        return {"data": {"default": "version: v1", "sliced": SLICED, "mps": MPS}}
+
+
+def configured_plugin() -> dict[str, Any]:
+    found = pod()
+    found["spec"]["volumes"] = [{"name": "available-configs", "configMap": {"name": "configs"}}]
+    init = {"name": "init", "env": [{"name": "DEFAULT_CONFIG", "value": "default"}]}
+    return {**found, "spec": {**found["spec"], "initContainers": [init]}}
+
+
+@pytest.mark.parametrize(
+    ("config", "mps_runs", "found"),
+    [
+        (None, False, gpus.Sharing(1, False)),
+        ("sliced", False, gpus.Sharing(4, True)),
+        ("mps", True, gpus.Sharing(2, True)),
+        ("mps", False, None),
+        ("no-such", False, None),
+    ],
+)
+def test_a_node_shares_its_gpus_by_the_configuration_in_its_label(
+    config: str | None, mps_runs: bool, found: gpus.Sharing | None
+) -> None:
+    """MPS needs its daemon on the node; a configuration that is not there stops the plugin."""
+    api: Any = Configured()
+    labels = {gpus.CONFIG_LABEL: config} if config else {}
+    assert gpus.sharing(api, configured_plugin(), labels, mps_runs) == found
+
+
+def test_a_pod_gets_one_shared_gpu_at_most() -> None:
+    """k8s-device-plugin, internal/plugin/server.go: the plugin refuses, and the kubelet does not admit the pod."""
+    api: Any = Written()
+    gpus.end_greedy_pods(api, [pod(**ONE_GPU), pod(resources={"limits": {"nvidia.com/gpu": "2"}}), pod()])
+    assert [each["reason"] for each in api.statuses] == ["UnexpectedAdmissionError"]
+    assert "maximum request size for shared resources is 1" in api.statuses[0]["message"]
