@@ -211,7 +211,7 @@ KUBEFLOW_TRAINER = Chart(
     "kubeflow-trainer", "oci://ghcr.io/kubeflow/charts/kubeflow-trainer", "2.3.0", "2026-08",
     (
         ChartImage("ghcr.io/kubeflow/trainer/trainer-controller-manager", "v2.3.0", "image", split=True),
-        # Of its runtimes, which the component writes itself: the one of its own torch-distributed.
+        # Of the runtimes, which the component writes: the image of Trainer's torch-distributed.
         ChartImage("docker.io/pytorch/pytorch", "2.13.0-cuda13.0-cudnn9-runtime", ""),
     ),
 )  # fmt: skip
@@ -233,7 +233,10 @@ CERT_MANAGER = Chart(
         ChartImage("quay.io/jetstack/cert-manager-acmesolver", "v1.20.2", "acmesolver.image"),
     ),
 )  # fmt: skip
-KSERVE_CRD = Chart("kserve-crd", "oci://ghcr.io/kserve/charts/kserve-crd", "v0.20.0", "2026-08", ())
+KSERVE_CRD = Chart(
+    # Without the schema of a pod in them: with it, a busy API server needs more than ten seconds for one of them.
+    "kserve-crd-minimal", "oci://ghcr.io/kserve/charts/kserve-crd-minimal", "v0.20.0", "2026-08", (),
+)  # fmt: skip
 KSERVE = Chart(
     "kserve-resources", "oci://ghcr.io/kserve/charts/kserve-resources", "v0.20.0", "2026-08",
     (

@@ -9,8 +9,11 @@ from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 from components.clouds import AWS, CLOUDS
 
+from .platforms_spec import PlatformsSpec
+
 KEYS = (
-    "cloud", "network", "cluster", "node_pools", "storage", "addons", "charts", "images", "deletion_protection", "tags",
+    "cloud", "network", "cluster", "node_pools", "storage", "addons", "platforms", "charts", "images",
+    "deletion_protection", "tags",
 )  # fmt: skip
 """The keys under `gpuyard:`, which are the same on every cloud. Known without a cloud's SDK."""
 
@@ -50,6 +53,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
             Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
             section("storage", storage, "Volumes."),
             section("addons", addons.plus(_CLEANUP), "What is installed in the cluster."),
+            section("platforms", shape(PlatformsSpec), "Platforms for training, pipelines and serving."),
             section("charts", shape(ChartsArgs), "Where Helm charts come from."),
             section("images", shape(ImagesArgs), "Where container images come from."),
             Field(

@@ -28,6 +28,7 @@ from components.charts import images, source
 from components.checks import Problem
 from components.versions import Chart
 
+from .. import platforms
 from ..environment import Environment
 from . import args
 from . import roles as aws_roles
@@ -141,13 +142,19 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def platform_problems(environment: Environment) -> Iterator[Problem]:
+    """Conflicts of the platforms with the pools."""
+    yield from platforms.problems(environment)
+
+
 def _installed(environment: Environment) -> list[addons.Addon]:
     return addons.installed(environment.node_pools, args.addons(environment))
 
 
 def charts(environment: Environment) -> list[Chart]:
     """The charts that the stack installs."""
-    return [row.chart for row in _installed(environment) if row.chart is not None]
+    own = [row.chart for row in _installed(environment) if row.chart is not None]
+    return [*own, *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:

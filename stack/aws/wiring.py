@@ -23,6 +23,7 @@ from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.cleanup.component import ClusterCleanup
 
+from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from ..environment import Environment
 from . import args
@@ -195,6 +196,7 @@ def addons(
         pools=node_pools,
         storage=storage.classes,
     )
+    platforms = stack_platforms.install(environment, providers, node_pools)
     ClusterCleanup(
         "cleanup",
         {
@@ -205,8 +207,9 @@ def addons(
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
             # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
-            # with which the drivers find AWS. The control plane itself deletes load balancers.
-            depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
+            # with which the drivers find AWS; controllers, which remove finalizers of their objects. The control plane
+            # itself deletes load balancers.
+            depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"], *platforms.values()],
         ),
     )
     rows = [row for row in addon_table.ADDONS if row.name in installed]

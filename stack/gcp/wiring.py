@@ -18,6 +18,7 @@ from components.gcp.storage import FILESTORE_DRIVER, GcpStorage, GcpStorageArgs
 from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
 
+from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from ..environment import Environment
 from . import args
@@ -163,6 +164,7 @@ def addons(
         # The operator that checks the rules needs a node to run on.
         after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
         Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
+    platforms = stack_platforms.install(environment, providers, node_pools)
     ClusterCleanup(
         "cleanup",
         {
@@ -176,7 +178,8 @@ def addons(
             providers=[stack_providers.python()],
             # These must still exist during the cleanup: nodes, which detach volumes, and the network that they need for
             # it. GKE's control plane runs the drivers and the load balancer controller.
-            depends_on=[*node_pools.values(), storage],
+            # Controllers remove finalizers of their objects.
+            depends_on=[*node_pools.values(), storage, *platforms.values()],
         ),
     )
     return {}

@@ -137,6 +137,15 @@ EKS: dict[str, Any] = {
         "alerts": True,
         "cleanup": True,
     },
+    "gpuyard:platforms": {
+        "jobSet": True,
+        "leaderWorkerSet": True,
+        "keda": True,
+        "kubeflowTrainer": True,
+        "argoWorkflows": True,
+        "certManager": True,
+        "kserve": True,
+    },
     "gpuyard:charts": {
         "mirror": "oci://registry.example.com/charts",
         "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"},
@@ -295,6 +304,15 @@ GKE: dict[str, Any] = {
         },
     },
     "gpuyard:addons": {"alerts": True, "cleanup": True},
+    "gpuyard:platforms": {
+        "jobSet": True,
+        "leaderWorkerSet": True,
+        "keda": True,
+        "kubeflowTrainer": True,
+        "argoWorkflows": True,
+        "certManager": True,
+        "kserve": True,
+    },
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }
