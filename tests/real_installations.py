@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from components import versions
-from components.charts import placement
+from components.charts import placement, rendered
 from components.charts.installed import Installation
+from components.charts.rendered import Object, Request
 from components.platforms import argo_workflows, cert_manager, job_set, keda, kserve, kubeflow_trainer
 from components.platforms import leader_worker_set as lws
 from components.sharing import kueue
+from recording.stacks import recorded
+from tests.real_charts import RealCharts
 
 KUEUE: Any = {
     "integrations": ["batch/job", "pod"],
@@ -35,3 +38,14 @@ INSTALLATIONS: dict[str, Installation] = {
     )
 }
 """By the name of the chart."""
+
+
+def of_releases(charts: RealCharts) -> dict[str, list[Object]]:
+    """The objects of the charts that are Helm releases, hooks included, with the values of the stack `dev`."""
+    found = {}
+    for release in recorded("dev").all("kubernetes:helm.sh/v3:Release"):
+        chart = next(each for each in versions.RELEASED if each.name == release.inputs["name"])
+        if charts.has(chart):
+            request = Request(chart, release.inputs["namespace"], release.inputs["values"], charts.source)
+            found[chart.name] = rendered.by_helm(request)
+    return found

@@ -15,7 +15,7 @@ from sandbox.cluster.cloud import Machine, Taint
 from sandbox.tests.cluster import fake_fleet
 from sandbox.tests.cluster.conftest import Make, Pods, ready
 from tests.real_charts import RealCharts, program
-from tests.real_installations import INSTALLATIONS
+from tests.real_installations import INSTALLATIONS, of_releases
 
 SYSTEM = Taint("dedicated", "system", "NoSchedule")
 
@@ -56,6 +56,18 @@ _BOUND = ("serviceAccount", "serviceAccountName", "volumes")
 """What pods refer to. The scheduler looks at volumes of claims only, and none of the charts has one."""
 
 
+def pods_of_releases(charts: RealCharts) -> dict[str, Object]:
+    """The same for Helm releases, hook jobs included. DaemonSets, which run on the nodes that they serve, are tested
+    elsewhere (tests/component/test_addons.py, test_example_pools.py)."""
+    found = {}
+    for name, objects in of_releases(charts).items():
+        for each in objects:
+            if each["kind"] != "DaemonSet" and (pod := placement.pod_of(each)):
+                unbound = {key: value for key, value in pod["spec"].items() if key not in _BOUND}
+                found[f"{name}-{each['metadata']['name']}"[:60].rstrip("-")] = unbound
+    return found
+
+
 def create(pods: Pods, wanted: dict[str, Object]) -> None:
     """Creates the pods in a namespace that enforces the level `restricted`, as the charts' namespaces do."""
     labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
@@ -70,7 +82,7 @@ def test_every_pod_of_every_chart_is_placed_next_to_tainted_gpu_pools(
 ) -> None:
     """seed row S23, aicr#2445: controllers without tolerations, and hook jobs that hang."""
     nodes()
-    wanted = pods_of(charts, {})
+    wanted = {**pods_of(charts, {}), **pods_of_releases(charts)}
     assert len(wanted) >= 4, charts.missing
     create(pods, wanted)
     for name in wanted:
