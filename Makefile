@@ -1,10 +1,12 @@
 # Every command is one line that calls a Python module. It needs only Python 3.10+ and make.
 PYTHON ?= python3
 STACK ?=
+STORY ?=
 FORCE ?=
-# STACK reaches the sandbox unchanged through the environment: neither make nor a shell may interpret it.
+# STACK and STORY reach the sandbox unchanged through the environment: neither make nor a shell may interpret it.
 override STACK := $(value STACK)
-export STACK
+override STORY := $(value STORY)
+export STACK STORY
 RUN = $(PYTHON) -m tools.venv -m
 SANDBOX = $(RUN) sandbox
 # Bytecode of tests is kept even if the environment forbids it, because compiling a test file takes as long as many
@@ -22,7 +24,7 @@ help: ## Show the commands
 up: ## Start the environment on this machine; no cloud account needed
 	@$(SANDBOX) up
 
-demo: ## Watch a training job scale the GPU pool from zero and survive a spot interruption
+demo: ## Watch a training job scale the GPU pool from zero (STORY=teams: two teams share a full pool)
 	@$(SANDBOX) demo
 
 status: ## Show what runs

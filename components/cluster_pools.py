@@ -24,7 +24,7 @@ class ClusterPool(TypedDict):
 
 def of(pool: Pool) -> ClusterPool:
     """A resolved pool as pods see it."""
-    return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpus}
+    return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpu_resources}
 
 
 def problems(pools: Mapping[str, ClusterPool], path: str = "pools") -> Iterator[Problem]:

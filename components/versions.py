@@ -261,5 +261,7 @@ CLUSTER_AUTOSCALER_IMAGE = {"1.33": "v1.33.6", "1.34": "v1.34.5", "1.35": "v1.35
 """Image tag per Kubernetes minor: the autoscaler simulates the scheduler of the same version. The newest patches in
 public records of releases and clusters. Checked 2026-11."""
 
+PYTHON_IMAGE = "docker.io/library/python:3.13.7-alpine3.22"
+"""Image of the library's own programs in a cluster, which use only Python's standard library. Checked 2026-08."""
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
 """Image of pods that only hold a place (Kubernetes' release 1.34 and later use this one, build/pause)."""

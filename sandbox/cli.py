@@ -17,7 +17,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from sandbox import environment, interactive, paths, process, session, status, summary
+from sandbox import environment, interactive, paths, process, session, status, stories, summary
 from sandbox import kubeconfig as kubeconfigs
 from sandbox.errors import ReportedError, SandboxError
 from sandbox.progress import console
@@ -122,12 +122,19 @@ def show_status(name: str | None, as_json: bool) -> None:
 
 @cli.command()
 @stack_option
+@click.option(
+    "--story",
+    type=click.Choice(stories.NAMES),
+    default=stories.NAMES[0],
+    envvar="STORY",
+    help="scale: a training job, from a pool of 0 nodes to 0; teams: two teams on a full pool.",
+)
 @json_option
-def demo(name: str | None, as_json: bool) -> None:
-    """Watch a training job: pending, scale from zero, run, spot interruption, restart, back to zero."""
-    from sandbox import demo as story
+def demo(name: str | None, story: str, as_json: bool) -> None:
+    """Watch a story: a training job that scales a pool from zero, or two teams that share a full one."""
+    from sandbox import demo as told
 
-    story.run(_running_plane(chosen(name)), as_json)
+    told.run(_running_plane(chosen(name)), story, as_json)
 
 
 @cli.command()

@@ -176,7 +176,8 @@ def link(tools: Mapping[str, Path]) -> None:
     _links().write_text(json.dumps({name: str(path) for name, path in tools.items()}))
     host = tools["pulumi-language-python"]
     wanted["pulumi-language-python-exec"] = host.parent / "pulumi-language-python-exec"
-    del wanted["pulumi"], wanted["helm"]
+    del wanted["pulumi"]
+    helm = wanted.pop("helm", None)
     for name, target in wanted.items():
         entry = folder / name
         if entry.is_symlink() and entry.readlink() == target:
@@ -189,7 +190,8 @@ def link(tools: Mapping[str, Path]) -> None:
         wrapper = folder / name
         text = _WRAPPER.format(module=module, **_quoted(places))
         _write_program(wrapper, text)
-    _write_program(folder / "helm", _HELM.format(real=shlex.quote(str(tools["helm"])), **_quoted(places)))
+    if helm:
+        _write_program(folder / "helm", _HELM.format(real=shlex.quote(str(helm)), **_quoted(places)))
 
 
 def _quoted(places: Mapping[str, str]) -> dict[str, str]:

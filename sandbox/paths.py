@@ -12,6 +12,7 @@ Layout (all of it disposable; `make down` removes it, apart from `attic/`, and n
     machine_types.json  machine types that are newer than the sandbox's EC2 (sandbox/aws/machine_types.py)
     attic/       what a recovery set aside, never deleted by a command
     helm/        Helm's own folders               lock       the running command (lock.py)
+    metrics/     exists if clusters have a Prometheus (sandbox/controllers/monitoring.py)
     schema-*.json   schemas of plugins, kept by the engine
     last-stack   the stack brought up last        .gpuyard-sandbox  the mark of a sandbox's folder
 
@@ -33,7 +34,7 @@ MARK = ".gpuyard-sandbox"
 LAYOUT = frozenset(
     (
         MARK, "state", "pulumi", "config", "bin", "plugins", "run", "aws", "gcp", "clusters", "kube", "shell", "attic",
-        "helm", "faults.json", "caller.json", "machine_types.json", "lock", "last-stack",
+        "helm", "metrics", "faults.json", "caller.json", "machine_types.json", "lock", "last-stack",
     )
 )  # fmt: skip
 """Names of the sandbox's entries in its folder, which `make down` removes."""

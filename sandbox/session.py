@@ -63,10 +63,12 @@ def start(clouds: Iterable[str]) -> bool:
     """Starts the clouds and the provider host in parallel, and the control planes that should run. Returns whether a
     cloud or a control plane with objects was down, in which case the state may differ from it.
     """
+    from sandbox.controllers import monitoring
     from sandbox.plugins import host
 
     clouds = set(clouds)
     host.write_shims(paths.folder("plugins"))
+    monitoring.asked()
     with ThreadPoolExecutor() as pool:
         jobs = [pool.submit(host.start)]
         aws = pool.submit(_start_aws) if "aws" in clouds else None
@@ -93,6 +95,7 @@ def _start_aws() -> bool:
 def _resume_planes() -> bool:
     """Restarts the stopped parts of control planes, in parallel, because each start takes a few seconds."""
     from sandbox.cluster import control_plane
+    from sandbox.controllers import state
 
     broken = [plane for plane in control_plane.all() if set(control_plane.PARTS) - set(plane.running())]
     if broken:
@@ -100,6 +103,9 @@ def _resume_planes() -> bool:
         with ThreadPoolExecutor() as pool:
             for job in [pool.submit(control_plane.start, plane.key, plane.version) for plane in broken]:
                 job.result()
+        for plane in broken:
+            for line in state.await_ready(plane.folder):
+                report(f"{plane.key}: {line}")
     return bool(broken)
 
 

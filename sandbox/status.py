@@ -20,6 +20,7 @@ from sandbox.cluster.cloud import Fleet, Group
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.key import parts
 from sandbox.cluster.registry import cloud_of
+from sandbox.controllers import state
 from sandbox.stacks import Checkpoint, CorruptState, Stack, existing
 from tools.manifest import TOOLS
 from tools.provide import version_of
@@ -50,6 +51,7 @@ def collect(stack: Stack) -> Facts:
         "pods": [],
         "storage_classes": [],
         "releases": [],
+        "controllers": [],
         "stacks_up": [other.name for other in existing() if _is_up(other)],
     }
     if plane:
@@ -58,6 +60,7 @@ def collect(stack: Stack) -> Facts:
         facts["nodes"] = _attempt(problems, "nodes", lambda: nodes(plane), [])
         facts["pods"] = _attempt(problems, "pods", lambda: pods(plane), [])
         facts["storage_classes"] = _attempt(problems, "storage classes", lambda: storage_classes(plane), [])
+        facts["controllers"] = state.read(plane.folder)
         facts["releases"] = _attempt(problems, "releases", lambda: releases(plane), [])
     facts["problems"] = problems
     return facts

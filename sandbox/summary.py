@@ -93,6 +93,8 @@ def body(facts: Facts) -> list[RenderableType]:
         parts += ["", storage_classes(facts["storage_classes"])]
     if facts["releases"]:
         parts += ["", releases(facts["releases"])]
+    if facts["controllers"]:
+        parts += ["", controllers(facts["controllers"])]
     return parts
 
 
@@ -153,6 +155,17 @@ def releases(found: list[Facts]) -> Table:
     for each in found:
         mark = "[yellow]stand-in: the chart could not be reached[/yellow]" if each["rendered"] != "chart" else ""
         table.add_row(each["name"], each["namespace"], each["chart"], each["version"], each["status"], mark)
+    return table
+
+
+def controllers(found: list[Facts]) -> Table:
+    table = _table("controller", "namespace", "deployment", "ready", "restarts", "")
+    for each in found:
+        ready = "yes" if each["ready"] else "[red]no[/red]"
+        table.add_row(
+            *(each["program"], each["namespace"], each["deployment"], ready, str(each["restarts"] or "")),
+            escape(each["message"]),
+        )
     return table
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.errors import ToolError
-from tools.manifest import Tool
+from tools.manifest import Tool, requirement
 
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 
@@ -72,26 +72,46 @@ class Build:
         report(f"{self.name}: {self.activity} ({clock(seconds)}; usually {clock(self.usual)} on 2 cores)")
 
     def _compile(self, missing: Sequence[Tool], lock: int) -> None:
-        target = location(missing[0], self.cache).parent
         work = self.folder / "building"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags]
+        flags = [*FLAGS, "-v", "-ldflags", missing[0].linker_flags, *self._changed(missing)]
         alone = len(missing) == 1
         out = f"{work / missing[0].name}" if alone else f"{work}{os.sep}"
         self._go([str(self.go), "build", *flags, "-o", out, *(tool.package for tool in missing)], lock)
         for tool in () if alone else missing:  # Go has named each after the last part of its package
             (work / tool.package.rsplit("/", 1)[1]).rename(work / tool.name)
         for tool in missing:
+            target = location(tool, self.cache).parent
+            target.mkdir(parents=True, exist_ok=True)
             for file in tool.extra_files:
                 source = self._module_folder(tool) / file
                 shutil.copy(source, work / source.name)
                 (work / source.name).chmod(0o755)
-        target.mkdir(parents=True, exist_ok=True)
-        programs = [tool.name for tool in missing]
-        for path in sorted(work.iterdir(), key=lambda path: path.name in programs):  # programs last
-            path.replace(target / path.name)
+                (work / source.name).replace(target / source.name)
+            (work / tool.name).replace(target / tool.name)  # last: with it, the tool is complete
         shutil.rmtree(work, ignore_errors=True)
+
+    def _changed(self, tools: Sequence[Tool]) -> list[str]:
+        """The flag for a go.mod in which a changed copy replaces the pinned module, if a build changes its source."""
+        edits = [(tool, *edit) for tool in tools for edit in tool.edits]
+        if not edits:
+            return []
+        folder, module = self.folder / "changed", self.tools[0].module
+        shutil.rmtree(folder, ignore_errors=True)
+        copy = folder / "module"
+        # Copied without permissions: a module's files are read-only.
+        shutil.copytree(self._module_folder(edits[0][0]), copy, copy_function=shutil.copyfile)
+        for tool, file, text, replacement in edits:
+            before = (copy / file).read_text()
+            if text not in before:
+                raise ToolError(f"{file} of {tool.name} {tool.pinned} does not contain {text!r}.", "change its `edits`")
+            (copy / file).chmod(0o600)
+            (copy / file).write_text(before.replace(text, replacement))
+        name, _ = requirement(module)
+        (folder / "go.mod").write_text(f"{(module / 'go.mod').read_text()}\nreplace {name} => {copy}\n")
+        shutil.copy(module / "go.sum", folder / "go.sum")
+        return [f"-modfile={folder / 'go.mod'}"]
 
     def _go(self, argv: Sequence[str], lock: int) -> None:
         packages, last = 0, ""
@@ -153,7 +173,8 @@ def location(tool: Tool, cache: Path) -> Path:
     parts = [(tool.module / name).read_bytes() for name in ("go.mod", "go.sum")]
     if tool.package.startswith("./"):
         parts += [path.read_bytes() for path in sorted((tool.module / tool.package).glob("*.go"))]
-    parts.append(json.dumps([FLAGS, tool.linker_flags, platform.system(), platform.machine()]).encode())
+    made_of = [FLAGS, tool.linker_flags, platform.system(), platform.machine(), *tool.edits]
+    parts.append(json.dumps(made_of).encode())
     return cache / tool.folder / hashlib.sha256(b"\0".join(parts)).hexdigest()[:16] / tool.name
 
 

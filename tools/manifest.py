@@ -31,6 +31,8 @@ class Tool:
         copy of that tool.
     on_demand: few environments need it, so it is provided only by name, when something needs it: the language hosts of
         the examples, and the controllers that run where their chart is installed (sandbox/controllers).
+    edits: what the build changes in its source: file in the pinned module, text, replacement. Programs that are only
+        published as images have some paths and addresses of their container fixed.
     released: whether its project publishes a file of it (releases.yaml); where it does not, it is always built.
     seconds: a cold build on 2 cores, dependencies included, for the "usually" of the progress lines. For programs that
         share a folder: what each adds to those before it.
@@ -51,6 +53,7 @@ class Tool:
     sibling: str = ""
     on_demand: bool = False
     released: bool = True
+    edits: tuple[tuple[str, str, str], ...] = ()
 
     def accepts(self, version: Version) -> bool:
         return version >= self.minimum and (not self.below or version < self.below)
@@ -124,13 +127,30 @@ def _kubernetes(
     return Tool(name, "kubernetes", package, what, minimum, probe, 100, below, _STAMP, assets=assets)
 
 
-def _controller(name: str, folder: str, package: str, what: str, seconds: int, ldflags: str = "") -> Tool:
-    return Tool(name, folder, package, what, (), (), seconds, ldflags=ldflags, on_demand=True, released=False)
+def _controller(
+    name: str,
+    folder: str,
+    package: str,
+    what: str,
+    seconds: int,
+    ldflags: str = "",
+    edits: tuple[tuple[str, str, str], ...] = (),
+) -> Tool:
+    return Tool(
+        name, folder, package, what, (), (), seconds, ldflags=ldflags, edits=edits, on_demand=True, released=False
+    )
 
 
-# Kueue writes the certificate of its visibility server into this folder: in its container `/visibility`, here below the
-# folder in which it runs.
-_KUEUE = "-X sigs.k8s.io/kueue/pkg/version.GitVersion={version} -X sigs.k8s.io/kueue/pkg/visibility.certDir=visibility"
+# The fixed paths of containers, below `root` in the folder in which their programs run (sandbox/controllers).
+_KUEUE = (
+    "-X sigs.k8s.io/kueue/pkg/version.GitVersion={version} -X sigs.k8s.io/kueue/pkg/visibility.certDir=root/visibility"
+)
+_JOBSET = tuple(
+    ("pkg/util/cert/cert.go", f'"/{path}"', f'"root/{path}"')
+    for path in ("tmp/k8s-webhook-server/serving-certs", "var/run/secrets/kubernetes.io/serviceaccount/namespace")
+)
+# Its metrics are open to everybody who reaches the port.
+_KEDA_ADAPTER = (("cmd/adapter/main.go", 'fmt.Sprintf(":%v", metrics', 'fmt.Sprintf("127.0.0.1:%v", metrics'),)
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool
@@ -248,8 +268,11 @@ TOOLS: dict[str, Tool] = {
         ),
         _controller("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", "queues of jobs", 300, _KUEUE),
         # The versions of its dependencies are those of tools/kueue, so that what both use is compiled once.
-        _controller("jobset", "jobset", "sigs.k8s.io/jobset", "sets of jobs", 20),
+        _controller("jobset", "jobset", "sigs.k8s.io/jobset", "sets of jobs", 20, "", _JOBSET),
         _controller("keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "scales on metrics", 700),
-        _controller("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "metrics for autoscalers", 60),
+        _controller(
+            *("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "metrics for autoscalers", 60),
+            edits=_KEDA_ADAPTER,
+        ),
     )
 }

@@ -18,12 +18,13 @@ from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
 from ..monitoring.alerts import Alerts
+from ..monitoring.grafana_dashboards import GrafanaDashboards
 from ..monitoring.prometheus import PROMETHEUS_OPERATOR
 from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, roles, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, node_prices, roles, served_pools
 from .addon import EksAddon
 from .cluster_autoscaler import ClusterAutoscaler, ScaleDown
 from .dcgm_exporter import DcgmExporter
@@ -41,7 +42,7 @@ KUBE_SYSTEM = "kube-system"
 Specs = Mapping[str, EksNodePoolSpec]
 """Every pool of a cluster, by name."""
 
-MANAGED, RELEASE, RULES = "EKS add-on", "Helm release", "alert rules"
+MANAGED, RELEASE, RULES, DASHBOARDS = "EKS add-on", "Helm release", "alert rules", "dashboards"
 """Kinds of rows."""
 
 NO_POOLS, CPU_POOLS, SERVED_POOLS, ALL_POOLS = "no pools", "pools without GPUs", "the pools that it serves", "all pools"
@@ -66,6 +67,21 @@ class EksAddonsSpec(AddonsSpec, ScaleDown):
 def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
     """Everything that is wrong with the values."""
     yield from cluster_autoscaler.idle_problems(spec)
+
+
+def sharing_problems(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] = ()) -> Iterator[Problem]:
+    """Pools that share GPUs without the device plugin that does it. Paths begin with the pool. `existing`: add-ons that
+    the cluster has."""
+    plugin = next(row for row in ADDONS if row.component is NvidiaDevicePlugin)
+    if plugin.is_on(spec) and plugin.name not in existing:
+        return
+    for name in device_plugin.served(node_pools):
+        if sharing := node_pools[name].get("sharing"):
+            yield Problem(
+                f"{name}.sharing", dict(sharing), "gpuyard's device plugin shares them, and it is not installed",
+                "together with the device plugin, or with `image: bottlerocket`",
+                "let gpuyard install the device plugin, or remove it",
+            )  # fmt: skip
 
 
 class ClusterFacts(TypedDict):
@@ -147,7 +163,7 @@ class Addon:
     name: str
     """Name of the component; for a managed add-on, EKS's name of it."""
     kind: str
-    """`MANAGED`, `RELEASE` or `RULES`."""
+    """`MANAGED`, `RELEASE`, `RULES` or `DASHBOARDS`."""
     purpose: str
     """What it is for, in a few words."""
     component: Callable[[str, Any, pulumi.ResourceOptions], pulumi.ComponentResource]
@@ -333,8 +349,23 @@ ADDONS: tuple[Addon, ...] = (
             "gpu_metrics": has(facts, "dcgm-exporter"),
             "namespace": facts["monitoring_namespace"],
             "rule_labels": facts.get("monitor_labels"),
+            "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",
+        requires=("monitoring",),
+    ),
+    Addon(
+        "dashboards",
+        DASHBOARDS,
+        "dashboards for Grafana",
+        GrafanaDashboards,
+        lambda facts: {
+            "system": PROMETHEUS_OPERATOR,
+            "gpu_metrics": has(facts, "dcgm-exporter"),
+            "namespace": facts["monitoring_namespace"],
+            "costs": bool(node_prices.of_rungs(facts["region"], facts["node_pools"])),
+        },
+        toggle="dashboards",
         requires=("monitoring",),
     ),
 )

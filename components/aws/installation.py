@@ -96,6 +96,8 @@ def problems(facts: ClusterFacts) -> Iterator[Problem]:
         used = addons.role_fields(rows)
         yield from (problem.under("roles") for problem in roles.problems(facts.get("roles", {}), used))
         yield from _monitoring_problems(facts, [row.name for row in rows])
+        shared = addons.sharing_problems(facts["node_pools"], spec, facts.get("existing_addons", []))
+        yield from (problem.under("node_pools") for problem in shared)
     if not wrong and not of_pools:
         asked = facts.get("addon_versions", {})
         yield from addon.versions_problems("addon_versions", asked, version, addons.managed(rows))

@@ -44,7 +44,7 @@ CHANGES: dict[str, Rule] = {
     "placement": ROLLS,
     "accelerator": IN_PLACE,
     "partition": ROLLS,
-    "sharing": Rule(Effect.ROLLS, "on al2023 in place: pods that run keep their GPU, new ones share"),
+    "sharing": Rule(Effect.ROLLS, "only on bottlerocket; on al2023 it is in place, and running pods keep their GPU"),
     "accept_withdrawn": IN_PLACE,
     "image": NEW_POOL,
     "ami": Rule(

@@ -29,7 +29,7 @@ def of(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, QueuePool]:
             cloud_labels=_labels(eks),
             millicores=min(1000 * each.vcpu - reserved_millicores(each.vcpu) for each in eks.pool.machines),
             memory_mib=_memory_mib(eks),
-            gpus=eks.pool.gpus,
+            gpus=eks.pool.gpu_resources,
             located=all(each.startswith(_LOCATED) for each in eks.pool.machine_types),
         )
         for name, eks in found.items()

@@ -1,6 +1,7 @@
 """How an add-on of this library is installed: its own namespace with a pod security level, and one Helm release."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
@@ -24,7 +25,13 @@ def problems(chart: Chart, charts: ChartsArgs, images_from: ImagesArgs) -> Itera
     yield from (problem.under("images") for problem in found)
 
 
-def namespace(resource: str, name: str, parent: pulumi.Resource, pod_security: str) -> k8s.core.v1.Namespace:
+def namespace(
+    resource: str,
+    name: str,
+    parent: pulumi.Resource,
+    pod_security: str,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> k8s.core.v1.Namespace:
     """A namespace.
 
     Args:
@@ -32,12 +39,13 @@ def namespace(resource: str, name: str, parent: pulumi.Resource, pod_security: s
         name: name in the cluster. In gpuyard 0.1 it was that of the resource as well.
         parent: the component.
         pod_security: privileged, baseline or restricted (Pod Security Standards).
+        labels: further labels.
     """
     return k8s.core.v1.Namespace(
         resource,
         metadata=k8s.meta.v1.ObjectMetaArgs(
             name=name,
-            labels=pod_security_labels(pod_security),
+            labels={**pod_security_labels(pod_security), **labels},
         ),
         opts=pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(name=name)]),
     )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .cluster import GkeClusterArgs as GkeClusterArgs
     from .compute_class import GkeComputeClass as GkeComputeClass
     from .compute_class import GkeComputeClassArgs as GkeComputeClassArgs
+    from .dashboards import GkeDashboards as GkeDashboards
+    from .dashboards import GkeDashboardsArgs as GkeDashboardsArgs
     from .existing_network import GcpExistingNetwork as GcpExistingNetwork
     from .existing_network import GcpExistingNetworkArgs as GcpExistingNetworkArgs
     from .filestore import Filestore as Filestore
@@ -33,5 +35,9 @@ if TYPE_CHECKING:
     from .services import GcpServicesArgs as GcpServicesArgs
     from .storage import GcpStorage as GcpStorage
     from .storage import GcpStorageArgs as GcpStorageArgs
+    from .team_access import GkeTeamAccess as GkeTeamAccess
+    from .team_access import GkeTeamAccessArgs as GkeTeamAccessArgs
+    from .team_identity import GkeTeamIdentity as GkeTeamIdentity
+    from .team_identity import GkeTeamIdentityArgs as GkeTeamIdentityArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

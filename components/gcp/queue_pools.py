@@ -29,7 +29,7 @@ def of(node_pools: Mapping[str, GkeNodePoolSpec]) -> dict[str, QueuePool]:
             cloud_labels=_labels(gke),
             millicores=1000 * gke.machine.vcpu - reserved_millicores(gke.machine.vcpu),
             memory_mib=_memory_mib(gke),
-            gpus=gke.gpu_resources,
+            gpus=gke.pool.gpu_resources,
             queued=gke.spec["queued"],
             added_taints=(_QUEUED_TAINT,) if gke.spec["queued"] else (),
         )

@@ -7,7 +7,10 @@ from ..exports import lazy
 if TYPE_CHECKING:
     from .alerts import Alerts as Alerts
     from .alerts import AlertsArgs as AlertsArgs
+    from .alerts import NodePrice as NodePrice
     from .alerts import ReservationFacts as ReservationFacts
+    from .grafana_dashboards import GrafanaDashboards as GrafanaDashboards
+    from .grafana_dashboards import GrafanaDashboardsArgs as GrafanaDashboardsArgs
     from .limits import CapacityLimits as CapacityLimits
     from .limits import GpuHealthLimits as GpuHealthLimits
     from .limits import GpuUseLimits as GpuUseLimits
@@ -18,5 +21,7 @@ if TYPE_CHECKING:
     from .pod_scrape import PodScrapeArgs as PodScrapeArgs
     from .prometheus_stack import Monitoring as Monitoring
     from .prometheus_stack import MonitoringArgs as MonitoringArgs
+    from .stalled_jobs import StalledJobs as StalledJobs
+    from .stalled_jobs import StalledJobsArgs as StalledJobsArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

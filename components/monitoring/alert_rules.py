@@ -7,13 +7,14 @@ is omitted there.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .rules import capacity, gpu_health, gpu_use, pods, queues, serving
+from .rules import capacity, gpu_health, gpu_use, pods, queues, serving, usage
 from .rules.rule import Context, Links, Rule
 from .rules.sources import MISSING
 
 GROUPS: Mapping[str, Callable[[Context], Iterator[Rule]]] = {
     "gpuyard-nodes": capacity.rules,
     "gpuyard-gpu-use": gpu_use.rules,
+    "gpuyard-usage": usage.rules,
     "gpuyard-gpu-health": gpu_health.rules,
     "gpuyard-pods": pods.rules,
     "gpuyard-queues": queues.rules,

@@ -11,14 +11,16 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, component_names
 from ..checks import Problem
+from ..pools import RUNG_SUFFIXES
 from . import alert_rules, limits
 from .limits import CapacityLimits, GpuHealthLimits, GpuUseLimits, PodLimits, QueueLimits, ServingLimits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
 from .rules import sources
-from .rules.rule import WORDS, Context, Links, Reserved
+from .rules.rule import WORDS, Context, Links, Price, Reserved
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
 _NODES_RANGE = (1, 1000)
+_GPUS_RANGE = (1, 64)
 
 
 class ReservationFacts(TypedDict):
@@ -31,6 +33,19 @@ class ReservationFacts(TypedDict):
     ends: NotRequired[str]
     """When the reservation or capacity block ends, such as 2027-01-31T11:30:00Z: ReservationEnds warns before. Default:
     none, no such alert."""
+
+
+class NodePrice(TypedDict):
+    """What a node costs. `components/prices.csv` has list prices; a contract has others."""
+
+    machine: str
+    """Machine type of the node."""
+    capacity: str
+    """Capacity type of its rung: reserved, flex, spot or on_demand."""
+    gpus: int
+    """GPUs of the node, 1 to 64."""
+    dollars_per_hour: float
+    """Price of the whole node in an hour, in any one currency, more than 0."""
 
 
 class AlertsArgs(TypedDict):
@@ -60,6 +75,8 @@ class AlertsArgs(TypedDict):
     which wait for requests, have other namespaces. Default: all namespaces."""
     reservations: NotRequired[list[ReservationFacts]]
     """Reservations whose use and end are watched. Default: none."""
+    prices: NotRequired[list[NodePrice]]
+    """Prices of nodes, for the recorded costs of teams and pools. A rung without a price has no cost. Default: none."""
     gpu_use: NotRequired[GpuUseLimits]
     """Thresholds for the use of GPUs. Default: those of its fields."""
     gpu_health: NotRequired[GpuHealthLimits]
@@ -86,6 +103,7 @@ def problems(args: AlertsArgs) -> Iterator[Problem]:
                 "up to 63 lower-case letters, digits and '-'", "write each namespace by its name",
             )  # fmt: skip
     yield from _reservation_problems(args.get("reservations", []))
+    yield from _price_problems(args.get("prices", []))
     yield from checks.namespace("namespace", args["namespace"])
     for key, value in args.get("rule_labels", {}).items():
         yield from checks.label("rule_labels", key, value)
@@ -110,6 +128,26 @@ def _reservation_problems(given: Sequence[ReservationFacts]) -> Iterator[Problem
             )  # fmt: skip
 
 
+def _price_problems(given: Sequence[NodePrice]) -> Iterator[Problem]:
+    nodes = [(each["machine"], each["capacity"]) for each in given]
+    low, high = _GPUS_RANGE
+    for index, each in enumerate(given):
+        path = f"prices[{index}]"
+        yield from checks.one_of(f"{path}.capacity", each["capacity"], RUNG_SUFFIXES)
+        if nodes.index(nodes[index]) != index:
+            yield Problem(
+                path, each["machine"], "this type and rung has a price already", "one price for each",
+                "remove one of them",
+            )  # fmt: skip
+        if not low <= each["gpus"] <= high:
+            yield Problem(f"{path}.gpus", each["gpus"], "out of range", f"{low} to {high}", "correct the number")
+        if each["dollars_per_hour"] <= 0:
+            yield Problem(
+                f"{path}.dollars_per_hour", each["dollars_per_hour"], "not a price", "more than 0",
+                "write the price, or remove the entry",
+            )  # fmt: skip
+
+
 def _seconds(text: str) -> int | None:
     """Seconds since 1970; None for a text that is not a time with a zone."""
     try:
@@ -127,14 +165,21 @@ def context(args: AlertsArgs) -> Context:
         limits.of(cast(Mapping[str, Any], args)),
         args.get("watched_namespaces", []),
         [Reserved(each["pool"], each.get("nodes"), _seconds(each.get("ends", ""))) for each in reservations],
+        [
+            Price(each["machine"], each["capacity"], each["dollars_per_hour"] / each["gpus"])
+            for each in args.get("prices", [])
+        ],
     )
 
 
 def groups(args: AlertsArgs) -> list[dict[str, Any]]:
     """The rule groups for arguments that have no problems."""
-    given = frozenset({sources.RESERVATIONS} if args.get("reservations") else ())
+    given = {"reservations": sources.RESERVATIONS, "prices": sources.PRICES}
     found = sources.available(
-        args["system"], gpu_metrics=args["gpu_metrics"], state_metrics=args["state_metrics"], given=given
+        args["system"],
+        gpu_metrics=args["gpu_metrics"],
+        state_metrics=args["state_metrics"],
+        given=frozenset(source for name, source in given.items() if args.get(name)),
     )
     return alert_rules.groups(context(args), found, Links(args["runbooks"], args.get("grafana", "")))
 

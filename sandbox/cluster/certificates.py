@@ -67,9 +67,9 @@ def make(folder: Path, service_ip: str) -> None:
     mark.touch()
 
 
-def make_etcd(folder: Path) -> None:
-    """Writes ca.crt, server.{crt,key} and client.{crt,key} of etcd into `folder`; the key of the authority is not kept.
-    Does nothing if they exist.
+def make_mutual(folder: Path, server: str, client: str) -> None:
+    """Writes ca.crt, server.{crt,key} and client.{crt,key} into `folder`, for a server on 127.0.0.1 that only one
+    client may call; the key of the authority is not kept. Does nothing if they exist.
     """
     mark = folder / "complete"
     if mark.exists():
@@ -77,11 +77,11 @@ def make_etcd(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     key = ec.generate_private_key(ec.SECP256R1())
-    authority = _sign(_name("gpuyard-sandbox-etcd"), key, None, None)
+    authority = _sign(_name(f"gpuyard-sandbox-{server}"), key, None, None)
     _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    _issue(folder, "server", _name("etcd"), (authority, key), [address])
-    _issue(folder, "client", _name("kube-apiserver"), (authority, key), [])
+    _issue(folder, "server", _name(server), (authority, key), [address])
+    _issue(folder, "client", _name(client), (authority, key), [])
     mark.touch()
 
 

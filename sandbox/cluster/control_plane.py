@@ -33,6 +33,7 @@ from sandbox.cluster import certificates, command_lines, kwok
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.key import issuer, parts
 from sandbox.cluster.port import comes_free, holder
+from sandbox.controllers import state
 from sandbox.errors import SandboxError
 from tools.provide import provide
 
@@ -129,7 +130,7 @@ def _start(key: str, version: str, controller: bool) -> ControlPlane:
     plane = _plane(folder, facts)
     pki = folder / "pki"
     certificates.make(pki, command_lines.SERVICE_IP)
-    certificates.make_etcd(pki / "etcd")
+    certificates.make_mutual(pki / "etcd", "etcd", "kube-apiserver")
     certificates.make_front_proxy(pki / "front-proxy")
     for client in certificates.CLIENTS:
         path = folder / ("kubeconfig" if client == "admin" else f"{client}.kubeconfig")
@@ -272,6 +273,8 @@ def _check_ports(key: str, facts: dict, folder: Path) -> None:
 
 
 def _start_controller(plane: ControlPlane) -> None:
+    if not process.alive(name(plane.key, "controller")):
+        state.forget(plane.folder)
     process.start(
         name(plane.key, "controller"),
         [sys.executable, "-m", "sandbox.cluster.controller", plane.key],

@@ -2,8 +2,8 @@
 arguments, environment, volumes, ports and service account.
 
 Everything of a pod is in one folder, `clusters/KEY/pods/NAMESPACE.DEPLOYMENT/`, which is also its working directory.
-Paths of mounts become paths in it; ports become free ports on 127.0.0.1. Only its owner can read it: it holds a token.
-Does not set where a program listens (listening.py).
+Paths of mounts become paths in it, for programs that have them fixed also below `root/`; ports become free ports on
+127.0.0.1. Only its owner can read it: it holds a token. Does not set where a program listens (listening.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ from sandbox.cluster.api import Api
 Object = dict[str, Any]
 
 TOKEN_SECONDS = 3600
+
+
+class Missing(Exception):
+    """Something that the kubelet would wait for before it starts a container."""
+
+
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass
@@ -51,8 +58,7 @@ class Container:
     def prepare(self, certificate: Path) -> None:
         """Creates the folder with the volumes and the identity. `certificate`: of the API server's authority."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        for folder in (self.folder.parent, self.folder, self.folder / "volumes"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        _folder(self.folder)
         self.renew_token()
         user = {"tokenFile": str(self.folder / "token")}
         cluster = {"server": self.api.endpoint, "certificate-authority": str(certificate)}
@@ -70,8 +76,16 @@ class Container:
                 }
             ).encode(),
         )
+        _write(self._root(_ACCOUNT) / "namespace", self.namespace.encode())
+        (self._root(_ACCOUNT) / "token").symlink_to(self.folder / "token")
+        _write(self._root(_ACCOUNT) / "ca.crt", certificate.read_bytes())
         for mount in self.spec.get("volumeMounts", ()):
-            self.mounts[mount["mountPath"]] = self._volume(mount["name"]) / mount.get("subPath", "")
+            if mount["mountPath"] == _ACCOUNT:
+                continue
+            volume = self.mounts[mount["mountPath"]] = self._volume(mount["name"]) / mount.get("subPath", "")
+            place = self._root(mount["mountPath"])
+            _folder(place.parent)
+            place.symlink_to(volume)
         self.sync_volumes()
 
     def renew_token(self) -> None:
@@ -89,7 +103,7 @@ class Container:
         """Writes what the Secrets and ConfigMaps of the volumes contain now."""
         for volume in self.pod["spec"].get("volumes", ()):
             folder = self._volume(volume["name"])
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _folder(folder)
             for source in volume.get("projected", {}).get("sources", [volume]):
                 for name, content in self._files(source).items():
                     _write(folder / name, content)
@@ -114,6 +128,9 @@ class Container:
             text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w.-])", str(self.mounts[path]), text)
         return text
 
+    def _root(self, path: str) -> Path:
+        return self.folder / "root" / path.lstrip("/")
+
     def _volume(self, name: str) -> Path:
         return self.folder / "volumes" / name
 
@@ -126,6 +143,8 @@ class Container:
         kind = "secrets" if secret else "configmaps"
         found = self.api.get(f"/api/v1/namespaces/{self.namespace}/{kind}/{name}") or {}
         data = found.get("data") or {}
+        if not found and not of.get("optional"):
+            raise Missing(f"its volume needs {kind} {name}, which does not exist yet")
         content = {key: base64.b64decode(value) if secret else value.encode() for key, value in data.items()}
         if "items" in of:
             return {item["path"]: content[item["key"]] for item in of["items"] if item["key"] in content}
@@ -142,7 +161,7 @@ class Container:
             return None if value is None else str(value)
         for kind, reference in (("configMap", "configMapKeyRef"), ("secret", "secretKeyRef")):
             if wanted := source.get(reference):
-                files = self._files({kind: {"name": wanted["name"]}})
+                files = self._files({kind: {"name": wanted["name"], "optional": True}})
                 return files[wanted["key"]].decode() if wanted["key"] in files else None
         return None
 
@@ -157,11 +176,18 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
     return re.sub(r"\$\(([\w.-]+)\)", lambda found: variables.get(found[1], found[0]), text)
 
 
+def _folder(path: Path) -> None:
+    """Creates a folder and those above it, for their owner only."""
+    if not path.is_dir():
+        _folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def _write(path: Path, content: bytes) -> None:
     """Replaces a file if its content differs, at once: its reader may watch it."""
     if path.exists() and path.read_bytes() == content:
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _folder(path.parent)
     draft = path.with_name(f".{path.name}.new")
     draft.touch(mode=0o600)
     draft.write_bytes(content)

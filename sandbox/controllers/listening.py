@@ -8,7 +8,7 @@ its start after a kill.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,16 @@ CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"
 _HOST = "127.0.0.1"
 
 
-def arguments(program: Program, container: Container, ports: Mapping[int, int]) -> list[str]:
-    """The program's arguments. `ports`: port in the container → port here."""
+def arguments(
+    program: Program, container: Container, ports: Mapping[int, int], address: Callable[[str, int], int]
+) -> list[str]:
+    """The program's arguments. `ports`: port in the container → port here; `address`: host and port of the cluster →
+    port here."""
     given = container.arguments()
-    if not program.configured:
-        return given
+    if program.tool == "keda-operator":
+        return [*given, *_keda_operator(container, ports)]
+    if program.tool == "keda-adapter":
+        return [*given, *_keda_adapter(container, ports, address)]
     flags = [argument for argument in given if not argument.startswith("--config=")]
     path = next((argument.partition("=")[2] for argument in given if argument.startswith("--config=")), "")
     settings = yaml.safe_load(Path(path).read_text()) if path else {}
@@ -69,6 +74,28 @@ def configuration(
     return found
 
 
+def _keda_operator(container: Container, ports: Mapping[int, int]) -> list[str]:
+    return [
+        "--leader-elect=false",
+        f"--metrics-bind-address={_HOST}:{ports[8080]}",
+        f"--health-probe-bind-address={_HOST}:{ports[8081]}",
+        f"--metrics-service-bind-address={_HOST}:{ports[9666]}",
+        f"--cert-dir={container.mounts['/certs']}",
+    ]
+
+
+def _keda_adapter(container: Container, ports: Mapping[int, int], address: Callable[[str, int], int]) -> list[str]:
+    operator = f"keda-operator.{container.namespace}.svc.cluster.local"
+    return [
+        f"--bind-address={_HOST}",
+        f"--secure-port={ports[6443]}",
+        f"--port={ports[8080]}",
+        f"--metrics-service-address={_HOST}:{address(operator, 9666)}",
+        f"--metrics-service-grpc-authority={operator}",
+        *(f"--{of}-kubeconfig={container.kubeconfig}" for of in ("lister", "authentication", "authorization")),
+    ]
+
+
 def environment(program: Program, container: Container) -> dict[str, str]:
     """The variables of its process: those of its container, and limits as for the control plane's processes."""
     return {
@@ -79,5 +106,7 @@ def environment(program: Program, container: Container) -> dict[str, str]:
         "GOMEMLIMIT": f"{program.memory}MiB",
         "GOGC": "50",
         "GOMAXPROCS": str(min(4, os.cpu_count() or 1)),
+        # KEDA reads it from a file that only a pod has.
+        "KEDA_CLUSTER_OBJECT_NAMESPACE": container.namespace,
         **container.environment(),
     }

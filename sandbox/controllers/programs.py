@@ -22,6 +22,7 @@ class Program:
     ports: those on which it listens if nothing else says so; its pod may not name them all.
     configured: whether it reads a configuration file (`--config`) of the shape that Kueue and JobSet share; otherwise
         its flags say where it listens.
+    needs_metrics: whether it asks a Prometheus.
     """
 
     tool: str
@@ -29,11 +30,14 @@ class Program:
     memory: int
     ports: tuple[int, ...]
     configured: bool = True
+    needs_metrics: bool = False
 
 
 PROGRAMS = (
     Program("kueue", "kueue/kueue", 192, (8081, 8082, 8443, 9443)),
     Program("jobset", "jobset/jobset", 96, (8081, 8443, 9443)),
+    Program("keda-operator", "kedacore/keda", 128, (8080, 8081, 9666), configured=False, needs_metrics=True),
+    Program("keda-adapter", "kedacore/keda-metrics-apiserver", 96, (6443, 8080), configured=False),
 )
 
 _TEMPLATE = "pod-template-hash"

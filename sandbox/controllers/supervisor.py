@@ -11,7 +11,6 @@ translate their pods (container.py, listening.py) or lead calls to them (network
 
 from __future__ import annotations
 
-import json
 import ssl
 import sys
 import threading
@@ -24,20 +23,20 @@ from pathlib import Path
 from sandbox import process
 from sandbox.cluster.api import STRATEGIC, Api, ApiError
 from sandbox.cluster.control_plane import ControlPlane, name
-from sandbox.controllers import listening, network
-from sandbox.controllers.container import TOKEN_SECONDS, Container, Object
+from sandbox.cluster.port import comes_free
+from sandbox.controllers import listening, network, state
+from sandbox.controllers.builds import Builds
+from sandbox.controllers.container import TOKEN_SECONDS, Container, Missing, Object
 from sandbox.controllers.container import ports as names
+from sandbox.controllers.monitoring import Monitoring
 from sandbox.controllers.network import Endpoint
+from sandbox.controllers.outbound import Outbound
 from sandbox.controllers.programs import Program, deployment_of, program_of
 from sandbox.errors import ReportedError
 from tools.manifest import TOOLS
-from tools.provide import cached, machines_own, provide
 
 BUSY, CALM = 0.3, 4.0
 """Seconds between two rounds: while a process starts, and otherwise."""
-
-STATE = "controllers.json"
-"""What runs and how, for `status`; in the control plane's folder."""
 
 _LONGEST_WAIT = 60.0
 _PROBE_SECONDS = 1.0
@@ -76,16 +75,24 @@ class Supervisor:
         self._versions: frozenset[tuple[str, str]] | None = None
         self._woken = threading.Event()
         self._stopped = threading.Event()
-        self._builds: dict[str, threading.Thread] = {}
-        self._failures: dict[str, str] = {}
+        self._all: list[Object] = []
         self._shown = ""
-        self._close = network.serve(network.listen(plane.folder), network.Routes(self._api, self.endpoints))
+        self._builds = Builds()
+        self._monitoring = Monitoring(plane, self._builds, lambda: self._all, self.endpoints)
+        self._ports: dict[str, dict[int, int]] = {}
+        self._routes = network.Routes(self._api, self.endpoints)
+        self._close = network.serve(network.listen(plane.folder), self._routes)
+        monitoring = self._monitoring
+        self._outbound = Outbound(
+            plane.folder / "outbound.json", self._routes, monitoring.server.forward, monitoring.answer
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def observe(self, pods: Iterable[Object]) -> None:
         """Takes note of the cluster's pods."""
-        mine = [pod for pod in pods if program_of(pod)]
+        self._all = list(pods)
+        mine = [pod for pod in self._all if program_of(pod)]
         versions = frozenset((pod["metadata"]["uid"], pod["metadata"]["resourceVersion"]) for pod in mine)
         if versions != self._versions:
             self._pods, self._versions = mine, versions
@@ -104,6 +111,8 @@ class Supervisor:
         self._stopped.set()
         self._woken.set()
         self._thread.join(10)
+        self._monitoring.stop()
+        self._outbound.stop()
         self._close()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
@@ -115,6 +124,7 @@ class Supervisor:
             try:
                 if self._versions is not None:  # the pods are not known yet: what runs may be wanted
                     calm = self._sync()
+                    self._monitoring.sync(any(u.program.needs_metrics for u in self._units.values()))
                     self._shown = ""
             except Exception as error:  # the loop must continue after any failure; each one is shown once
                 if (now := f"{type(error).__name__}: {error}") != self._shown:
@@ -137,7 +147,7 @@ class Supervisor:
             known.pods = unit.pods
             try:
                 self._tend(key, known)
-            except (ReportedError, ApiError, OSError) as error:
+            except (ReportedError, ApiError, OSError, Missing, network.Refused) as error:
                 known.ready, known.message = False, str(error).splitlines()[0]
             for pod in known.pods:
                 self._show(pod, known)
@@ -185,20 +195,27 @@ class Supervisor:
             return
         if unit.container is not None:
             unit.message = f"its process ended; last line of its log: {process.log_end(key, 1) or 'none'}"
-        path = self._program(unit)
+        path = self._builds.path(unit.program.tool)
         if path is None:
+            unit.message = self._builds.message(unit.program.tool)
             return
-        unit.container = Container(self._api, unit.pods[0], unit.spec, self._folder(unit))
-        unit.container.prepare(self._plane.folder / "pki" / "ca.crt")
+        container = Container(self._api, unit.pods[0], unit.spec, self._folder(unit))
+        container.prepare(self._plane.folder / "pki" / "ca.crt")
         unit.token_age = time.monotonic()
+        # Others remember its ports: they change only if they are taken.
         inside = {*unit.program.ports, *names(unit.spec).values()}
-        unit.ports = {port: process.free_port() for port in inside}
+        ports = self._ports.get(key, {})
+        if ports.keys() != inside or not all(map(comes_free, ports.values())):
+            ports = {port: process.free_port() for port in inside}
+        arguments = listening.arguments(unit.program, container, ports, self._routes.port)
+        self._ports[key] = unit.ports = ports
+        unit.container = container
         unit.restarts += 1
         unit.not_before = time.monotonic() + min(2.0 ** max(unit.restarts - 1, 0), _LONGEST_WAIT)
         process.start(
             key,
-            [path, *listening.arguments(unit.program, unit.container, unit.ports)],
-            env=listening.environment(unit.program, unit.container),
+            [path, *arguments],
+            env={**listening.environment(unit.program, container), **self._outbound.variables},
             ready=lambda: True,
             what=f"{unit.program.tool} of {self._plane.key}",
             data={"uid": unit.uid, "ports": {str(port): here for port, here in unit.ports.items()}},
@@ -207,31 +224,11 @@ class Supervisor:
 
     def _adopt(self, unit: Unit, running: process.Process) -> None:
         unit.ports = {int(port): here for port, here in running.data["ports"].items()}
+        self._ports[running.name] = unit.ports
         unit.container = Container(self._api, unit.pods[0], unit.spec, self._folder(unit))
 
     def _folder(self, unit: Unit) -> Path:
         return self._plane.folder / "pods" / f"{unit.namespace}.{unit.deployment}"
-
-    def _program(self, unit: Unit) -> str | None:
-        """The program, built in the background if it is not there yet."""
-        tool = TOOLS[unit.program.tool]
-        if path := machines_own(tool) or cached(tool):
-            return str(path)
-        if tool.name in self._failures:
-            unit.message = self._failures[tool.name]
-        elif tool.name not in self._builds:
-            thread = threading.Thread(target=self._build, args=(tool.name,), daemon=True)
-            self._builds[tool.name] = thread
-            thread.start()
-        if tool.name not in self._failures:
-            unit.message = f"{tool.name} {tool.pinned} is being built, about {tool.seconds // 60 + 1} minutes"
-        return None
-
-    def _build(self, tool: str) -> None:
-        try:
-            provide([tool])
-        except Exception as error:  # any failure is shown at the pod
-            self._failures[tool] = f"{tool} cannot be built: {error}"
 
     # -- what others see --------------------------------------------------------------------------------------------
 
@@ -274,11 +271,7 @@ class Supervisor:
             }
             for unit in self._units.values()
         ]
-        path, text = self._plane.folder / STATE, json.dumps(facts, indent=1)
-        if not path.exists() or path.read_text() != text:
-            draft = path.with_suffix(".new")
-            draft.write_text(text)
-            draft.replace(path)
+        state.write(self._plane.folder, facts)
 
 
 def _probe(unit: Unit) -> str:

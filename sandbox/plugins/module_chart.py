@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from sandbox.errors import SandboxError
-from sandbox.plugins import chart
+from sandbox.plugins import chart, keda_chart
 from tools import golang
 from tools.errors import ToolError
 from tools.provide import cache
@@ -44,6 +44,7 @@ SOURCES = {
     "kserve": Source("github.com/kserve/kserve", "charts/kserve-resources"),
     "kserve-resources": Source("github.com/kserve/kserve", "charts/kserve-resources"),
     "kserve-crd-minimal": Source("github.com/kserve/kserve", "charts/kserve-crd-minimal"),
+    "keda": Source("github.com/kedacore/keda/v2", make=keda_chart.write),
 }
 """Chart → where it is. Its version is that of the module."""
 

@@ -121,3 +121,27 @@ def _test(case: Case, groups: list[dict[str, Any]]) -> dict[str, Any]:
             for minute, firing in case.at.items()
         ],
     }
+
+
+def records(
+    system: str, series: Sequence[Series], minute: int, expected: dict[str, dict[str, float]], args: dict[str, Any]
+) -> None:
+    """Checks recorded series: name → labels as in PromQL → value. A series that is not expected fails as well."""
+    tests = [
+        {
+            "expr": name,
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"labels": f"{name}{{{labels}}}", "value": value} for labels, value in values.items()],
+        }
+        for name, values in expected.items()
+    ]
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": rendered(system, **args)}))
+        test = {"interval": "1m", "input_series": list(series), "promql_expr_test": tests}
+        # A group sees what an earlier one records in the same minute.
+        order = [group["name"] for group in rendered(system, **args)]
+        files = {"rule_files": ["rules.yaml"], "group_eval_order": order, "tests": [test]}
+        (folder / "test.yaml").write_text(yaml.safe_dump(files))
+        done = promtool(folder, "test", "rules", "test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -27,7 +27,10 @@ from tests.alerts.promtool import promtool, rendered
 pytestmark = pytest.mark.alerts
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
-FACTS: Any = {"reservations": [{"pool": "train", "nodes": 4, "ends": "2027-01-31T11:30:00Z"}]}
+FACTS: Any = {
+    "reservations": [{"pool": "train", "nodes": 4, "ends": "2027-01-31T11:30:00Z"}],
+    "prices": [{"machine": "big", "capacity": "on_demand", "gpus": 4, "dollars_per_hour": 8.0}],
+}
 MODULES = (test_capacity, test_gpu_health, test_gpu_use, test_pods, test_queues_and_serving)
 CASES = [case for module in MODULES for case in module.CASES]
 both = pytest.mark.parametrize("system", SYSTEMS)

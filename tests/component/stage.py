@@ -39,10 +39,11 @@ def aws_options(name: str = "") -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(providers={"aws": cloud, "kubernetes": cluster})
 
 
-def gcp_options() -> pulumi.ResourceOptions:
-    """Explicit providers of gcp and kubernetes, as a stack on GKE has them."""
-    cloud = gcp.Provider("gcp", project="gpuyard-project", region="us-central1")
-    cluster = kubernetes.Provider("k8s", kubeconfig="{}")
+def gcp_options(name: str = "") -> pulumi.ResourceOptions:
+    """Explicit providers of gcp and kubernetes, as a stack on GKE has them. `name`: as in `aws_options`."""
+    prefix = f"{name}-" if name else ""
+    cloud = gcp.Provider(f"{prefix}gcp", project="gpuyard-project", region="us-central1")
+    cluster = kubernetes.Provider(f"{prefix}k8s", kubeconfig="{}")
     return pulumi.ResourceOptions(providers={"gcp": cloud, "kubernetes": cluster})
 
 

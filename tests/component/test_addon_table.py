@@ -22,6 +22,7 @@ from components.aws.efa_plugin import EfaDevicePlugin
 from components.aws.roles import Roles
 from components.charts import images
 from components.monitoring.alerts import Alerts
+from components.monitoring.grafana_dashboards import GrafanaDashboards
 from components.monitoring.prometheus_stack import Monitoring
 from components.versions import Chart
 from pages.picture.aws import tables
@@ -68,6 +69,7 @@ COMPONENTS: dict[str, Callable[[str, pulumi.ResourceOptions], Any]] = {
     "exporter": lambda name, opts: DcgmExporter(name, {"node_pools": POOLS}, opts),
     "monitoring": lambda name, opts: Monitoring(name, {}, opts),
     "alerts": lambda name, opts: Alerts(name, {"system": "prometheus_operator"}, opts),
+    "dashboards": lambda name, opts: GrafanaDashboards(name, {"system": "prometheus_operator"}, opts),
 }
 
 
@@ -160,17 +162,22 @@ def test_the_documentation_reads_a_new_row(monkeypatch: pytest.MonkeyPatch) -> N
         ({"device_plugin": False, "efa_plugin": False}, {"nvidia-device-plugin", "efa-device-plugin"}),
         ({"dcgm_exporter": False}, {"dcgm-exporter"}),
         ({"alerts": False}, {"alerts"}),
-        ({"monitoring": False}, {"monitoring", "alerts"}),
+        ({"monitoring": False}, {"monitoring", "alerts", "dashboards"}),
         ({"scale_down_after_minutes": 3}, set()),
     ],
 )
 def test_a_toggle_disables_its_row_and_those_that_require_it(spec: EksAddonsSpec, gone: set[str]) -> None:
-    assert {row.name for row in addons.installed(POOLS, spec)} == set(EVERYTHING) - gone
+    assert {row.name for row in addons.installed(POOLS, {"dashboards": True, **spec})} == set(EVERYTHING) - gone
+
+
+def test_dashboards_are_off_by_default() -> None:
+    """Only where there is a Grafana."""
+    assert set(EVERYTHING) - {row.name for row in addons.installed(POOLS, {})} == {"dashboards"}
 
 
 def test_a_row_without_a_pool_to_serve_is_not_installed() -> None:
     found = {row.name for row in addons.installed({"cpu": GUIDE_CPU}, {})}
-    assert found == set(EVERYTHING) - {"nvidia-device-plugin", "efa-device-plugin", "dcgm-exporter"}
+    assert found == set(EVERYTHING) - {"dashboards", "nvidia-device-plugin", "efa-device-plugin", "dcgm-exporter"}
     waits = {row.name: row.waits_for(POOLS) for row in addons.ADDONS}
     assert waits["efa-device-plugin"] == ["efa"] and waits["dcgm-exporter"] == ["gpu", "efa"]
     assert waits["coredns"] == ["cpu"] and waits["cluster-autoscaler"] == [*POOLS] and waits["alerts"] == []
@@ -189,7 +196,8 @@ def test_arguments_of_an_add_on_follow_from_the_other_add_ons() -> None:
 
 
 def test_an_omitted_field_has_its_declared_default() -> None:
-    assert all(arguments.default(EksAddonsSpec, row.toggle) is True for row in addons.ADDONS if row.toggle)
+    off = {row.name for row in addons.ADDONS if row.toggle and not arguments.default(EksAddonsSpec, row.toggle)}
+    assert off == {"dashboards"}
     retention = run(lambda: Monitoring("m", {}, aws_options())).one(RELEASE).inputs["values"]["prometheus"]
     assert retention["prometheusSpec"]["retention"] == "15d"
 
@@ -224,11 +232,12 @@ def test_the_resource_of_an_add_on_is_an_attribute() -> None:
 
     def program() -> None:
         for name, make in COMPONENTS.items():
-            found[name] = make(name, aws_options(name)).resource
+            if name != "dashboards":  # several ConfigMaps
+                found[name] = make(name, aws_options(name)).resource
 
     run(program)
     kinds = {name: type(each).__name__ for name, each in found.items()}
-    assert kinds == {name: "CustomResource" if name == "alerts" else "Release" for name in COMPONENTS}
+    assert kinds == {name: "CustomResource" if name == "alerts" else "Release" for name in found}
 
 
 def test_storage_class_and_rule_labels_can_be_set() -> None:

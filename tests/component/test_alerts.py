@@ -30,6 +30,7 @@ SCRAPES = {
 SERVER: Any = {"namespace": "serving", "match_labels": {"app": "llm"}, "port": "metrics"}
 # prometheus-engine, rules_types.go: a rule of Google's has these fields and no others.
 RULE_FIELDS = {"record", "alert", "expr", "for", "labels", "annotations"}
+PRICE: Any = {"machine": "g6.2xlarge", "capacity": "on_demand", "gpus": 1, "dollars_per_hour": 0.98}
 both = pytest.mark.parametrize("system", SYSTEMS)
 
 
@@ -101,6 +102,10 @@ def test_every_limit_has_a_range(system: str, group: str, name: str) -> None:
             "reservations[0].ends",
         ),
         ({"system": PROMETHEUS_OPERATOR, "reservations": [{"pool": "a"}, {"pool": "a"}]}, "reservations[1].pool"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "dollars_per_hour": 0.0}]}, "prices[0].dollars_per_hour"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "gpus": 0}]}, "prices[0].gpus"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [{**PRICE, "capacity": "cheap"}]}, "prices[0].capacity"),
+        ({"system": PROMETHEUS_OPERATOR, "prices": [PRICE, PRICE]}, "prices[1]"),
     ],
 )
 def test_invalid_alerts_are_refused(args: Any, path: str) -> None:
@@ -160,6 +165,9 @@ def test_on_eks_the_rules_exist_only_while_their_kind_exists(stack: str) -> None
     assert made.must_outlive(home, found)
     assert not made.must_outlive(made.one("kubernetes:helm.sh/v3:Release", "dcgm-exporter-release"), found)
     assert {"GpuUtilizationLow", "ContainerOomKilled"} <= {rule.get("alert") for rule in every_rule(found)}
+    prices = [rule for rule in every_rule(found) if rule.get("record") == "machine:gpu_price:dollars_per_hour"]
+    assert bool(prices) is (stack == "prod"), "dev and guide have spot, whose price is not known"
+    assert {rule["labels"]["capacity"] for rule in prices} <= {"on_demand", "reserved"}
 
 
 @pytest.mark.parametrize("stack", GKE)

@@ -60,6 +60,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.nodeSettings.kubelet-device-plugins.nvidia.device-sharing-strategy",
         ["move it to `sharing`"],
     ),
+    (
+        "dev",
+        {**shared("mps", 2), "gpuyard:addons": {"devicePlugin": False}},
+        f"{GPUS}.sharing",
+        ["let gpuyard install the device plugin"],
+    ),
     # faster pulls
     ("dev", {f"{GPU}/fastImagePull": True, f"{GPU}/image": "bottlerocket"}, f"{GPUS}.fastImagePull", ["al2023"]),
     ("dev", {f"{GPU}/fastImagePull": True, f"{GPU}/scratch": False}, f"{GPUS}.fastImagePull", ["625 MB/s"]),

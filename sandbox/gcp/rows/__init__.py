@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.gcp.rows import compute, container, identity, node_pool, routers, storage
+from sandbox.gcp.rows import compute, container, identity, monitoring, node_pool, routers, storage
 
-ROWS = {row.token: row for module in (compute, routers, container, node_pool, identity, storage) for row in module.ROWS}
+ROWS = {
+    row.token: row
+    for module in (compute, routers, container, node_pool, identity, storage, monitoring)
+    for row in module.ROWS
+}

@@ -20,11 +20,11 @@ from sandbox.plugins import log
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.tests.cluster.fake_balancers import FakeBalancers
 from sandbox.tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
-from sandbox.tests.cluster.kueue import kueue
+from sandbox.tests.cluster.kueue import jobset, keda, kueue
 from sandbox.tests.cluster.loop import running_loop, wait
 from sandbox.tests.cluster.objects import eks_kubeconfig
 
-__all__ = ["kueue", "wait"]
+__all__ = ["jobset", "keda", "kueue", "wait"]
 
 KEY = "eks-us-east-1-cluster-tests"
 

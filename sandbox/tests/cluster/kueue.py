@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cluster import control_plane
+from sandbox.cluster import control_plane, monitoring_kinds
 from sandbox.cluster.api import Api, Object
 from sandbox.cluster.autoscaler import Autoscaler, Pace
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
+from sandbox.cluster.nodes import GPU
 from sandbox.controllers.supervisor import Supervisor
 from sandbox.plugins import chart, module_chart
 from sandbox.plugins.objects import Objects
@@ -30,6 +31,7 @@ from tools.provide import provide
 
 KEY = "eks-us-east-1-queue-tests"
 NAMESPACE = "kueue-system"
+API = "kueue.x-k8s.io/v1beta2"
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Cluster:
         package = module_chart.package(name, version, Path(self.plane.folder))
         done = chart.helm(
             *("install", name, str(package), "--namespace", namespace, "--create-namespace", "--wait"),
-            *("--timeout", "120s", "--kubeconfig", str(self.plane.kubeconfig), *flags),
+            *("--timeout", "180s", "--kubeconfig", str(self.plane.kubeconfig), *flags),
         )
         assert not done.returncode, done.stderr
 
@@ -69,6 +71,17 @@ class Cluster:
         yield name
         self.api.delete(f"/api/v1/namespaces/{name}")
         wait(lambda: not self.api.get(f"/api/v1/namespaces/{name}"), f"the end of {name}")
+
+    @contextmanager
+    def queue(self, gpus: int) -> Iterator[str]:
+        """A namespace with a queue `team` of that many GPUs."""
+        with self.namespace() as namespace:
+            self.apply(*queues(namespace, gpus))
+            yield namespace
+        for kind in ("clusterqueues", "resourceflavors"):
+            path = f"/apis/{API}/{kind}/{namespace}"
+            self.api.delete(path)
+            wait(lambda: not self.api.get(path), f"the end of {path}")  # noqa: B023
 
 
 @contextmanager
@@ -98,6 +111,51 @@ def kueue(sandbox_home: str) -> Iterator[Cluster]:
             *("--set", f"{image}.tag={TOOLS['kueue'].pinned}"),
         )
         yield found
+
+
+@pytest.fixture(scope="package")
+def keda(kueue: Cluster) -> Cluster:
+    """The same cluster, in which KEDA and Prometheus run as well."""
+    provide(["prometheus", "keda-operator", "keda-adapter"])
+    monitoring_kinds.install(kueue.api, monitoring_kinds.operators())
+    kueue.install("keda", "keda", version=TOOLS["keda-operator"].pinned.removeprefix("v"))
+    return kueue
+
+
+@pytest.fixture(scope="package")
+def jobset(kueue: Cluster) -> Cluster:
+    """The same cluster, in which JobSet runs as well."""
+    provide(["jobset"])
+    image = ("--set", f"image.repository=registry.k8s.io/jobset/jobset,image.tag={TOOLS['jobset'].pinned}")
+    kueue.install("jobset", "jobset-system", *image)
+    return kueue
+
+
+def queues(namespace: str, gpus: int) -> list[dict]:
+    """A queue for the GPU pool."""
+    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    resources = [{"name": GPU, "nominalQuota": gpus}]
+    group = {"coveredResources": [GPU], "flavors": [{"name": namespace, "resources": resources}]}
+    return [
+        {
+            "apiVersion": API,
+            "kind": "ResourceFlavor",
+            "metadata": {"name": namespace},
+            "spec": {"nodeLabels": {"gpuyard.dev/pool": "gpu-workers"}, "tolerations": [toleration]},
+        },
+        {
+            "apiVersion": API,
+            "kind": "ClusterQueue",
+            "metadata": {"name": namespace},
+            "spec": {"namespaceSelector": {}, "resourceGroups": [group]},
+        },
+        {
+            "apiVersion": API,
+            "kind": "LocalQueue",
+            "metadata": {"name": "team", "namespace": namespace},
+            "spec": {"clusterQueue": namespace},
+        },
+    ]
 
 
 def gpu_job(name: str, queue: str, seconds: float = 600, gpus: int = 1, **spec: object) -> Object:

@@ -9,16 +9,16 @@ from rich.console import Console
 
 from sandbox.cluster.api import Api
 from sandbox.cluster.interruption import interrupt
-from sandbox.demo import NAMESPACE, Demo
 from sandbox.errors import SandboxError
+from sandbox.stories.scale_from_zero import NAMESPACE, ScaleFromZero
 from sandbox.tests.cluster.conftest import Pods
 from sandbox.tests.cluster.fake_fleet import FakeFleet
 from sandbox.tests.cluster.test_autoscaler import NOTICE
 
 
-def played(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, Demo, str]:
+def played(api: Api, fleet: FakeFleet, bound: float = 90) -> tuple[bool, ScaleFromZero, str]:
     screen = io.StringIO()
-    demo = Demo(
+    demo = ScaleFromZero(
         "eks-us-east-1-cluster-tests",
         api,
         fleet,

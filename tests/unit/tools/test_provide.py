@@ -198,9 +198,26 @@ def test_a_language_host_is_used_from_the_folder_of_an_accepted_pulumi(machine) 
 
 def test_programs_have_their_own_names_and_not_those_that_go_gives_them(machine) -> None:
     machine()
+    found = provide.provide(["kube-apiserver", "kube-scheduler"], lambda line: None)
+    assert all(path.name == name and path.exists() for name, path in found.items())
+
+
+def test_a_build_changes_what_a_container_has_fixed_and_nothing_else(machine, tmp_path: Path) -> None:
+    """KEDA's two programs: Go would name them `operator` and `adapter`."""
+    source = tmp_path / "module" / "cmd" / "adapter" / "main.go"
+    source.parent.mkdir(parents=True)
+    source.write_text('address := fmt.Sprintf(":%v", metricsAPIServerPort)')
+    seen = tmp_path / "seen"
+    machine(
+        f'if sys.argv[1] == "list":\n    print({str(tmp_path / "module")!r})\n    sys.exit(0)\n'
+        'file = next(pathlib.Path(each[9:]) for each in sys.argv if each.startswith("-modfile="))\n'
+        'changed = file.read_text().rsplit("replace github.com/kedacore/keda/v2 => ")[1].strip()\n'
+        f"pathlib.Path({str(seen)!r}).write_text(pathlib.Path(changed, 'cmd/adapter/main.go').read_text())"
+    )
     found = provide.provide(["keda-operator", "keda-adapter"], lambda line: None)
-    assert {name: path.name for name, path in found.items()} == {name: name for name in found}
-    assert all(path.exists() for path in found.values())
+    assert all(path.name == name and path.exists() for name, path in found.items())
+    assert seen.read_text() == 'address := fmt.Sprintf("127.0.0.1:%v", metricsAPIServerPort)'
+    assert source.read_text().count("127") == 0
 
 
 def test_tools_that_few_need_are_provided_only_on_request(machine, monkeypatch, capsys) -> None:

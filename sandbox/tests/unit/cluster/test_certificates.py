@@ -75,7 +75,7 @@ def test_tokens_are_signed_with_rsa(pki: Path) -> None:
 def test_etcd_has_a_separate_ca(pki: Path, tmp_path: Path) -> None:
     """Security case M3. A certificate of the cluster's CA, for example from a CertificateSigningRequest, does not open
     etcd; and nothing can be signed for etcd later."""
-    certificates.make_etcd(tmp_path / "etcd")
+    certificates.make_mutual(tmp_path / "etcd", "etcd", "kube-apiserver")
     authority = load(tmp_path / "etcd" / "ca.crt")
     for name in ("server", "client"):
         load(tmp_path / "etcd" / f"{name}.crt").verify_directly_issued_by(authority)
@@ -83,5 +83,5 @@ def test_etcd_has_a_separate_ca(pki: Path, tmp_path: Path) -> None:
     assert authority.public_key() != load(pki / "ca.crt").public_key()
     assert not (tmp_path / "etcd" / "ca.key").exists()
     before = authority
-    certificates.make_etcd(tmp_path / "etcd")
+    certificates.make_mutual(tmp_path / "etcd", "etcd", "kube-apiserver")
     assert load(tmp_path / "etcd" / "ca.crt") == before

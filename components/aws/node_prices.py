@@ -1,0 +1,34 @@
+"""The list prices of a cluster's GPU nodes, for the costs that alert rules record."""
+
+from collections.abc import Mapping
+
+from .. import prices
+from ..hardware import AWS
+from ..monitoring.alerts import NodePrice
+from ..prices import RungPrice
+from .pool_spec import EksNodePoolSpec, resolve
+
+
+def of_rungs(region: str, node_pools: Mapping[str, EksNodePoolSpec]) -> list[RungPrice]:
+    """The prices of the rungs with GPUs, one for each machine type and capacity type, as far as they are known."""
+    pools = [resolve(name, spec) for name, spec in node_pools.items()]
+    found = {
+        (each.price.machine, each.capacity): each
+        for pool in pools
+        if pool.pool.gpus
+        for each in prices.of_pool(AWS, region, pool.pool, pool.capacity_block)
+    }
+    return list(found.values())
+
+
+def of_nodes(region: str, node_pools: Mapping[str, EksNodePoolSpec]) -> list[NodePrice]:
+    """The same as the argument `prices` of `Alerts`."""
+    return [
+        {
+            "machine": each.price.machine,
+            "capacity": each.capacity,
+            "gpus": each.gpus,
+            "dollars_per_hour": each.price.dollars_per_hour,
+        }
+        for each in of_rungs(region, node_pools)
+    ]

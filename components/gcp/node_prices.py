@@ -1,0 +1,33 @@
+"""The list prices of a cluster's GPU nodes, for the costs that alert rules record."""
+
+from collections.abc import Mapping
+
+from .. import prices
+from ..hardware import GCP
+from ..monitoring.alerts import NodePrice
+from ..prices import RungPrice
+from .pool_spec import GkeNodePoolSpec, resolve_all
+
+
+def of_rungs(region: str, node_pools: Mapping[str, GkeNodePoolSpec]) -> list[RungPrice]:
+    """The prices of the rungs with GPUs, one for each machine type and capacity type, as far as they are known."""
+    found = {
+        (each.price.machine, each.capacity): each
+        for pool in resolve_all(node_pools).values()
+        if pool.pool.gpus
+        for each in prices.of_pool(GCP, region, pool.pool)
+    }
+    return list(found.values())
+
+
+def of_nodes(region: str, node_pools: Mapping[str, GkeNodePoolSpec]) -> list[NodePrice]:
+    """The same as the argument `prices` of `Alerts`."""
+    return [
+        {
+            "machine": each.price.machine,
+            "capacity": each.capacity,
+            "gpus": each.gpus,
+            "dollars_per_hour": each.price.dollars_per_hour,
+        }
+        for each in of_rungs(region, node_pools)
+    ]

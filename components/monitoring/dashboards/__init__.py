@@ -1,0 +1,1 @@
+"""Dashboards, described once and rendered for Grafana and for Cloud Monitoring."""

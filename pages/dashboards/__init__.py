@@ -1,0 +1,1 @@
+"""`python -m pages.dashboards`: the pictures of docs/dashboards.md, from a simulated day and a real Prometheus."""
