@@ -248,10 +248,16 @@ KSERVE = Chart(
     ),
 )  # fmt: skip
 
+KUBE_STATE_METRICS = Chart(
+    "kube-state-metrics", "https://prometheus-community.github.io/helm-charts", "8.4.0", "2026-08",
+    (ChartImage("registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "image", True, "sha"),),
+)  # fmt: skip
+
 RELEASED = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
 """Charts that are installed as Helm releases."""
 RENDERED = (
     KUEUE, JOB_SET, LEADER_WORKER_SET, KEDA, KUBEFLOW_TRAINER, ARGO_WORKFLOWS, CERT_MANAGER, KSERVE_CRD, KSERVE,
+    KUBE_STATE_METRICS,
 )  # fmt: skip
 """Charts whose objects are resources of the program (`charts/rendered.py`)."""
 CHARTS = (*RELEASED, *RENDERED)
