@@ -174,6 +174,7 @@ EKS: dict[str, Any] = {
         "scaleDownAfterMinutes": 10,
         "dcgmExporter": True,
         "monitoring": True,
+        "grafana": True,
         "alerts": True,
         "dashboards": True,
         "cleanup": True,
