@@ -17,7 +17,7 @@ from components.gcp import storage as gcp_storage
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import platforms, teams
+from .. import platforms, sharing, teams
 from ..environment import Environment
 from ..section import Section
 from . import args
@@ -134,6 +134,7 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
             "at least one pool of CPU machines with `min` of 1 or more",
             "add a pool such as cpu-workers (n2-standard-8)",
         )  # fmt: skip
+    yield from sharing.problems(environment)
 
 
 def platform_problems(environment: Environment) -> Iterator[Problem]:
@@ -142,8 +143,8 @@ def platform_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def charts(environment: Environment) -> list[Chart]:
-    """Those of the platforms: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
-    return platforms.charts(environment)
+    """Those of the queues and the platforms: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
+    return [*sharing.charts(environment), *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
@@ -151,7 +152,9 @@ def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Pr
     if charts:
         yield from platforms.chart_problems(environment, charts)
     else:
-        yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
+        yield from _without_effect(
+            environment.config.charts, "gpuyard installs no chart on GKE without queues or platforms"
+        )
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
@@ -159,7 +162,8 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
     cluster."""
     pulled, network = charts(environment), environment.config.network
     if not pulled:
-        yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
+        why = "gpuyard installs nothing on GKE that has an image, without queues or platforms"
+        yield from _without_effect(environment.config.images, why)
         return
     yield from platforms.image_problems(environment, pulled)
     if network.existing is None and network.nat == "none" and not environment.config.images.registry:
@@ -194,6 +198,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
                 "bucket, in every cluster of the project; name the service account of those that need it"
             )
+    yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
     yield from _mount_warnings(environment)
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))
