@@ -102,6 +102,12 @@ def test_arguments_and_variables_are_those_of_the_container(container: Container
     assert container.environment() == {"POD": "kueue-5d-x", "KEY": "certificate"}
 
 
+def test_a_path_here_is_not_replaced_again(container: Container) -> None:
+    container.mounts |= {"/tmp": container.folder / "volumes" / "temporary"}  # the folder is below /tmp as well
+    config = container.folder / "volumes" / "settings" / "manager.yaml"
+    assert container.here("--config=/manager.yaml,/tmp/x") == f"--config={config},{container.mounts['/tmp']}/x"
+
+
 def test_volumes_follow_the_cluster_and_only_their_owner_can_read_them(container: Container) -> None:
     file = container.folder / "volumes" / "cert" / "tls.crt"
     assert file.read_bytes() == b"certificate"
