@@ -103,9 +103,11 @@ def test_arguments_and_variables_are_those_of_the_container(container: Container
 
 
 def test_a_path_here_is_not_replaced_again(container: Container) -> None:
-    container.mounts |= {"/tmp": container.folder / "volumes" / "temporary"}  # the folder is below /tmp as well
+    temporary = container.folder / "volumes" / "temporary"  # the folder is below /tmp as well
+    container.mounts |= {"/tmp": temporary, "/tmp/deep": container.folder}
     config = container.folder / "volumes" / "settings" / "manager.yaml"
-    assert container.here("--config=/manager.yaml,/tmp/x") == f"--config={config},{container.mounts['/tmp']}/x"
+    assert container.here("--config=/manager.yaml,/tmp/x") == f"--config={config},{temporary}/x"
+    assert container.here("/tmp/deep/y") == f"{container.folder}/y"
 
 
 def test_volumes_follow_the_cluster_and_only_their_owner_can_read_them(container: Container) -> None:
