@@ -15,6 +15,8 @@ node_pools = cloud.node_pools(env, account, network, cluster)
 
 kubernetes = providers.kubernetes(env, cluster.kubeconfig, cluster.cluster_name)
 storage = cloud.storage(env, [*account, kubernetes], network, cluster, node_pools)
-releases = cloud.addons(env, [*account, kubernetes], cluster, node_pools, storage)
+addons = cloud.addons(env, [*account, kubernetes], cluster, node_pools, storage)
+teams = cloud.teams(env, [*account, kubernetes], network, cluster)
+cloud.cleanup(env, cluster, node_pools, storage, addons, teams)
 
-outputs.export(env, network=network, cluster=cluster, storage=storage, releases=releases)
+outputs.export(env, network=network, cluster=cluster, storage=storage, addons=addons, teams=teams)

@@ -115,6 +115,7 @@ def _gke_cluster(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         "endpoint": "203.0.113.10",
         "masterAuth": {"clusterCaCertificate": "Q0E=", "clientCertificate": "", "clientKey": ""},
         "masterVersion": "1.35.1-gke.100",
+        "privateClusterConfig": {**(inputs.get("privateClusterConfig") or {}), "privateEndpoint": "10.0.0.2"},
         "controlPlaneEndpointsConfig": {
             "dnsEndpointConfig": {
                 **((inputs.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}),
@@ -211,6 +212,17 @@ _INVOKES = {
         **args,
         "id": args["addonName"],
         "version": "v1.0.0-eksbuild.1",
+    },
+    "aws:eks/getAddon:getAddon": lambda args: {
+        **args,
+        "id": f"{args['clusterName']}:{args['addonName']}",
+        "configurationValues": '{"enableNetworkPolicy": "true"}',
+    },
+    "gcp:container/getCluster:getCluster": lambda args: {
+        **args,
+        "id": args["name"],
+        "datapathProvider": "ADVANCED_DATAPATH",
+        "networkPolicies": [{"enabled": False, "provider": "PROVIDER_UNSPECIFIED"}],
     },
     "aws:eks/getClusters:getClusters": lambda args: {"id": REGION, "names": []},
     "aws:ec2/getVpc:getVpc": lambda args: {"id": "vpc-default", "cidrBlock": "172.31.0.0/16"},

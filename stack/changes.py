@@ -19,7 +19,7 @@ from components.arguments import Shape
 from components.changes import IN_PLACE, Effect, Rule, refused
 from components.checks import Problem
 
-from . import deployed, on
+from . import deployed, on, teams
 from .environment import Environment
 from .section import Section
 
@@ -31,6 +31,8 @@ COMMON: dict[str, Rule] = {
     "cluster.privateAccessCidrs": IN_PLACE,
     "cluster.logTypes": IN_PLACE,
     "storage.buckets": IN_PLACE,
+    "teams": Rule(Effect.IN_PLACE, "a removed team's namespace is deleted, if its `deletionProtection` is false"),
+    "teams.*.namespace": refused("a team cannot move to another namespace, which would be empty"),
     "addons": IN_PLACE,
     "charts": IN_PLACE,
     "images": IN_PLACE,
@@ -70,7 +72,8 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
     found = deployed.read(providers)
     of_cloud, now = on.changes(environment.config.cloud), settings(replace(environment, deployed=found))
     environment = replace(environment, deployed=found)
-    problems = list(_fixed(of_cloud.facts(environment, found), now, of_cloud.RULES))
+    existing = {**of_cloud.facts(environment, found), **teams.facts(environment, found)}
+    problems = [*_fixed(existing, now, of_cloud.RULES), *teams.removal_problems(environment, found)]
     if found.objects and now != found.settings:
         groups = of_cloud.groups(environment, found, providers[0])
         environment = replace(environment, sizes=_sizes(environment, groups))
@@ -80,6 +83,7 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
             *_deletion_warnings(environment, groups),
             *_replacement_warnings(environment, groups, differing, of_cloud.RULES),
             *of_cloud.warnings(environment, found, groups),
+            *teams.removal_warnings(environment, found),
         ]
         for warning in () if problems else warnings:
             pulumi.log.warn(warning)
@@ -202,7 +206,7 @@ def _nodes(groups: list[Group]) -> str:
 def pattern(path: str) -> str:
     """The key in the table for a path of the file: `nodePools.*.max` for `nodePools.gpu.max`."""
     return re.sub(
-        r"^(nodePools|cluster\.access|storage\.buckets|cluster\.maintenance\.exclusions)\.[^.]+", r"\1.*", path
+        r"^(nodePools|cluster\.access|storage\.buckets|teams|cluster\.maintenance\.exclusions)\.[^.]+", r"\1.*", path
     )
 
 
@@ -217,7 +221,7 @@ def settings(environment: Environment) -> dict[str, Any]:
     for name, pool in pools.resolve_all(config.cloud, environment.node_pools).items():
         found[f"nodePools.{name}.diskGib"] = pool.disk_gib
         found[f"nodePools.{name}.placement"] = pool.placement
-    found |= on.changes(config.cloud).defaults(environment)
+    found |= on.changes(config.cloud).defaults(environment) | teams.defaults(environment)
     return {path: "" if value is None else value for path, value in found.items()}
 
 

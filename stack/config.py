@@ -4,15 +4,35 @@
 file and snake_case here. Pulumi.yaml is generated from these shapes.
 """
 
+from typing import TypedDict
+
+from typing_extensions import NotRequired
+
 from components.arguments import Field, Shape, shape
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 from components.clouds import AWS, CLOUDS
+from components.sharing.team_spec import TeamSpec
 
 KEYS = (
-    "cloud", "network", "cluster", "node_pools", "storage", "addons", "charts", "images", "deletion_protection", "tags",
+    "cloud", "network", "cluster", "node_pools", "storage", "teams", "addons", "charts", "images",
+    "deletion_protection", "tags",
 )  # fmt: skip
 """The keys under `gpuyard:`, which are the same on every cloud. Known without a cloud's SDK."""
+
+
+class TeamRole(TypedDict):
+    """Permissions in the cloud of the pods that run as a team's service account."""
+
+    buckets: NotRequired[list[str]]
+    """Names of volumes of `storage.buckets` whose objects pods may read, and write if the volume is writable, without
+    the volume. Default: none."""
+
+
+def team(permissions: Field) -> Shape:
+    """A team of the section `teams`. `permissions`: the field with further permissions, which the cloud names."""
+    role = shape(TeamRole).plus(permissions)
+    return shape(TeamSpec).plus(Field("role", role, False, f"{role.doc} Default: none."))
 
 
 def cluster(arguments: Shape, *further: Field) -> Shape:
@@ -39,7 +59,7 @@ _CLEANUP = Field(
 )
 
 
-def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, addons: Shape) -> Shape:
+def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, team: Shape, addons: Shape) -> Shape:
     """Everything under `gpuyard:` on one cloud."""
     fields = {
         each.name: each
@@ -49,6 +69,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
             section("cluster", cluster, "The cluster."),
             Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
             section("storage", storage, "Volumes."),
+            Field("teams", dict[str, team], False, "Teams that share the cluster, by name."),  # type: ignore[valid-type]
             section("addons", addons.plus(_CLEANUP), "What is installed in the cluster."),
             section("charts", shape(ChartsArgs), "Where Helm charts come from."),
             section("images", shape(ImagesArgs), "Where container images come from."),

@@ -227,6 +227,7 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     pools = [problem.under("node_pools") for problem in of_cloud.pool_problems(environment)]
     yield from pools
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
+    yield from (p.under("teams") for p in of_cloud.team_problems(environment))
     yield from of_cloud.tag_problems(environment)
     charts = [] if pools else of_cloud.charts(environment)
     yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))

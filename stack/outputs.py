@@ -1,6 +1,5 @@
 """The outputs of the stack. Names are the same on both clouds, so that scripts and other stacks work with either."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -14,9 +13,7 @@ from .environment import PROJECT, Environment
 from .section import Section
 
 
-def export(
-    environment: Environment, *, network: Any, cluster: Any, storage: Any, releases: Mapping[str, pulumi.Output[str]]
-) -> None:
+def export(environment: Environment, *, network: Any, cluster: Any, storage: Any, addons: Any, teams: Any) -> None:
     """Exports every output. The kubeconfig is secret; `pulumi stack output kubeconfig --show-secrets` prints it."""
     pulumi.export("cloud", environment.config.cloud)
     pulumi.export("region", environment.region)
@@ -30,7 +27,8 @@ def export(
     pulumi.export("nodePools", _as_secret_as_pools({name: _pool(pool) for name, pool in pools.items()}))
     pulumi.export("nodePoolSpecs", _as_secret_as_pools({name: _spec(pool) for name, pool in specs.items()}))
     pulumi.export("storageClasses", storage.storage_class_names)
-    pulumi.export("releases", dict(releases))
+    pulumi.export("releases", dict(addons.releases))
+    pulumi.export("teams", teams.outputs)
     # The next run compares its file with this one. Secret, because a value in the file may be.
     pulumi.export(SETTINGS, pulumi.Output.secret(settings(environment)))
 

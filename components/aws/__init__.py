@@ -40,5 +40,9 @@ if TYPE_CHECKING:
     from .roles import Roles as Roles
     from .storage import AwsStorage as AwsStorage
     from .storage import AwsStorageArgs as AwsStorageArgs
+    from .team_access import EksTeamAccess as EksTeamAccess
+    from .team_access import EksTeamAccessArgs as EksTeamAccessArgs
+    from .team_identity import EksTeamIdentity as EksTeamIdentity
+    from .team_identity import EksTeamIdentityArgs as EksTeamIdentityArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

@@ -25,6 +25,8 @@ _PRINCIPAL = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
 _SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*")
 # Names of entries become names of resources.
 _WHO = re.compile(r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+# EKS user guide, "Create access entries".
+_RESERVED_GROUPS = ("system:", "eks:", "aws:", "amazon:", "iam:")
 # EKS accepts wildcards in the namespaces of a policy: dev-* (EKS user guide, "Associate access policies").
 _NAMESPACE = re.compile(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?")
 
@@ -43,6 +45,9 @@ class Access(TypedDict):
     namespaces: NotRequired[list[str]]
     """The namespaces in which they hold; dev-* matches every namespace with that prefix. Default: all of them, and with
     `admin` also cluster-scoped resources."""
+    groups: NotRequired[list[str]]
+    """Kubernetes groups of the identity, for your own role bindings. When the list becomes empty, EKS keeps the old
+    groups: name another one instead. Default: none."""
 
 
 def problems(entries: Mapping[str, Access]) -> Iterator[Problem]:
@@ -72,7 +77,17 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
                 f"{path}.namespaces[{index}]", namespace, "not a valid Kubernetes namespace",
                 "up to 63 lower-case letters, digits and '-'; '*' for any", "correct it",
             )  # fmt: skip
-    arn = entry["principal_arn"]
+    for index, group in enumerate(entry.get("groups", [])):
+        if group.startswith(_RESERVED_GROUPS):
+            yield Problem(
+                f"{path}.groups[{index}]", group, "a name that EKS reserves", f"not one that begins with "
+                f"{', '.join(_RESERVED_GROUPS)}", "name a group of your own role bindings",
+            )  # fmt: skip
+    yield from principal_problems(f"{path}.principal_arn", entry["principal_arn"])
+
+
+def principal_problems(path: str, arn: str) -> Iterator[Problem]:
+    """`arn` is that of an IAM role or user for which EKS accepts an access entry."""
     session = _SESSION.fullmatch(arn)
     wrong, fix = "", "see `aws sts get-caller-identity` and `aws iam get-role`"
     if session:
@@ -91,7 +106,7 @@ def _entry(path: str, entry: Access) -> Iterator[Problem]:
         wrong = "not the ARN of an IAM role or user"
     if wrong:
         allowed = "arn:aws:iam::ACCOUNT:role/NAME or …:user/NAME"
-        yield Problem(f"{path}.principal_arn", arn, wrong, allowed, fix)
+        yield Problem(path, arn, wrong, allowed, fix)
 
 
 def children(name: str, entries: Iterable[str]) -> dict[str, str]:
@@ -121,6 +136,7 @@ def entries(
             f"{name}-access-{who}",
             cluster_name=cluster.eks_cluster.name,
             principal_arn=access["principal_arn"],
+            kubernetes_groups=access.get("groups"),
             tags=tags,
             opts=pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(name=old, parent=cluster)]),
         )

@@ -24,6 +24,8 @@ _MINOR = re.compile(r"1\.\d+", re.ASCII)
 
 # Add-on → its oldest release that works here, and why.
 _OLDEST = {
+    # EKS user guide, "Limit Pod traffic with Kubernetes network policies".
+    "vpc-cni": ((1, 14, 0), "does not enforce NetworkPolicies, which keep teams apart"),
     "aws-mountpoint-s3-csi-driver": (
         (2, 5, 0),
         "the autoscaler does not remove a node on which this release has mounted a bucket",  # its issue 675

@@ -73,12 +73,17 @@ class S3BucketsArgs(TypedDict):
 
 def problems(args: S3BucketsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the buckets, checked without calling AWS."""
-    found = [problem for name, bucket in args["buckets"].items() for problem in _problems(name, bucket)]
+    yield from bucket_problems(args["buckets"])
+
+
+def bucket_problems(buckets: dict[str, S3Bucket]) -> Iterator[Problem]:
+    """Everything that is wrong with buckets by the names of their volumes, and with a policy that names all of them."""
+    found = [problem for name, bucket in buckets.items() for problem in _problems(name, bucket)]
     yield from found
-    size = len(json.dumps(policy(args["buckets"], "0" * 12), separators=(",", ":")))
+    size = len(json.dumps(policy(buckets, "0" * 12), separators=(",", ":")))
     if not found and size > _POLICY_LIMIT:
         yield Problem(
-            "buckets", list(args["buckets"]), f"the policy that names them has {size} characters",
+            "buckets", list(buckets), f"the policy that names them has {size} characters",
             f"as many as fit into a policy of {_POLICY_LIMIT:,} characters, about 25",
             "mount one common prefix instead of many prefixes below it, or use one bucket for several volumes",
         )  # fmt: skip

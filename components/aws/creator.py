@@ -9,7 +9,6 @@ import pulumi
 import pulumi_aws as aws
 
 from ..checks import Problem
-from .access import Access
 
 _SESSION = re.compile(r"arn:[a-z-]+:sts::(\d{12}):assumed-role/([^/]+)/.*")
 _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::(\d{12}):(role|user)/(.*)")
@@ -24,20 +23,20 @@ def same(caller: str, principal: str) -> bool:
     return caller == principal
 
 
-def problems(entries: Mapping[str, Access], cluster_name: str, provider: pulumi.ProviderResource) -> Iterator[Problem]:
+def problems(principals: Mapping[str, str], cluster_name: str, provider: pulumi.ProviderResource) -> Iterator[Problem]:
     """Entries for the identity that runs this, if the cluster does not exist yet. Once it exists, only its creator has
-    an entry that is not among `entries`."""
-    if not entries:
+    an entry that is not among them. `principals`: path in the file → ARN."""
+    if not principals:
         return
     opts = pulumi.InvokeOptions(provider=provider)
     caller = aws.get_caller_identity(opts=opts).arn
-    mine = {who: entry for who, entry in entries.items() if same(caller, entry["principal_arn"])}
+    mine = {path: arn for path, arn in principals.items() if same(caller, arn)}
     if not mine or cluster_name in aws.eks.get_clusters(opts=opts).names:
         return
-    for who, entry in mine.items():
+    for path, arn in mine.items():
         yield Problem(
-            f"access.{who}.principal_arn", entry["principal_arn"],
+            path, arn,
             "the identity that runs this and creates the cluster: EKS makes it an administrator without an entry",
             "roles and users other than the one that creates the cluster",
-            f"remove {who}; to be able to revoke its permissions later, run `pulumi up` as another role",
+            "remove it; to be able to revoke its permissions later, run `pulumi up` as another role",
         )  # fmt: skip

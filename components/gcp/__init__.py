@@ -35,5 +35,9 @@ if TYPE_CHECKING:
     from .services import GcpServicesArgs as GcpServicesArgs
     from .storage import GcpStorage as GcpStorage
     from .storage import GcpStorageArgs as GcpStorageArgs
+    from .team_access import GkeTeamAccess as GkeTeamAccess
+    from .team_access import GkeTeamAccessArgs as GkeTeamAccessArgs
+    from .team_identity import GkeTeamIdentity as GkeTeamIdentity
+    from .team_identity import GkeTeamIdentityArgs as GkeTeamIdentityArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

@@ -5,7 +5,7 @@ delete a bucket; it only adds the permissions of the pods that mount it. A bucke
 Sources: gcs-fuse-csi-driver (2026-08), docs; IAM's "Attribute reference for IAM Conditions".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import pulumi
@@ -66,11 +66,16 @@ class GcsBucketsArgs(TypedDict):
 def problems(args: GcsBucketsArgs) -> Iterator[Problem]:
     """Everything that is wrong with the buckets' arguments, found without asking Google."""
     yield from identity.project_problems("project", args["project"])
-    for name, bucket in args["buckets"].items():
-        yield from volumes.name_problems(f"buckets.{name}", name, bucket["bucket"], _TAKEN)
-        yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
+    yield from bucket_problems(args["buckets"])
     wanted = {name: (each["namespace"], each.get("claim", name)) for name, each in args["buckets"].items()}
     yield from volumes.claims_problems(wanted, "claim")
+
+
+def bucket_problems(buckets: Mapping[str, GcsBucket]) -> Iterator[Problem]:
+    """Everything that is wrong with buckets by the names of their volumes, without their claims."""
+    for name, bucket in buckets.items():
+        yield from volumes.name_problems(f"buckets.{name}", name, bucket["bucket"], _TAKEN)
+        yield from (p.under(f"buckets.{name}") for p in _problems(bucket))
 
 
 def _problems(bucket: GcsBucket) -> Iterator[Problem]:
@@ -122,14 +127,7 @@ class GcsBuckets(pulumi.ComponentResource):
             member = identity.service_account_principal(number, project, namespace, account)
         else:
             member = identity.namespace_principals(number, project, namespace)
-        granted = gcp.storage.BucketIAMMember(
-            name,
-            bucket=bucket["bucket"],
-            role=WRITE_ROLE if writable else READ_ROLE,
-            member=member,
-            condition=_below(bucket["bucket"], folder) if folder else None,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        granted = grant(name, bucket, member, self)
         # Folders exist without an object for them; training does not always run as root.
         options = ["implicit-dirs", *(["dir-mode=777", "file-mode=666"] if writable else ["dir-mode=555"])]
         if folder:
@@ -156,6 +154,21 @@ class GcsBuckets(pulumi.ComponentResource):
             # The name is fixed, and what is mounted cannot change in place.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[granted], delete_before_replace=True),
         )
+
+
+def grant(
+    name: str, bucket: GcsBucket, member: pulumi.Input[str], parent: pulumi.Resource
+) -> gcp.storage.BucketIAMMember:
+    """The permissions of a member on a bucket: read, and write if it is writable, below its prefix."""
+    folder = _folder(bucket)
+    return gcp.storage.BucketIAMMember(
+        name,
+        bucket=bucket["bucket"],
+        role=WRITE_ROLE if bucket["writable"] else READ_ROLE,
+        member=member,
+        condition=_below(bucket["bucket"], folder) if folder else None,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _attributes(bucket: GcsBucket) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ..checks import Problem
 from . import bucket_names
 
 _ROLE = re.compile(r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+")
+_ADDRESS = re.compile(r"[^@\s:]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
 
 
@@ -76,12 +77,17 @@ def account_problems(path: str, account: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is the address of an account or a group."""
+    return bool(_ADDRESS.fullmatch(text))
+
+
 def _roles(path: str, roles: list[str]) -> Iterator[Problem]:
     """Grants are named after the last part of their roles, so each of these is there once."""
     first: dict[str, str] = {}
     again = checks.repeated(roles)
     for index, role in enumerate(roles):
-        yield from _role(f"{path}[{index}]", role)
+        yield from role_problems(f"{path}[{index}]", role)
         other = first.setdefault(short(role), role)
         if index in again:
             yield Problem(f"{path}[{index}]", role, "named twice", "each role once", "remove one of them")
@@ -92,7 +98,7 @@ def _roles(path: str, roles: list[str]) -> Iterator[Problem]:
             )  # fmt: skip
 
 
-def _role(path: str, role: str) -> Iterator[Problem]:
+def role_problems(path: str, role: str) -> Iterator[Problem]:
     if role in _BASIC:
         yield Problem(
             path, role, "a basic role, which grants access to nearly everything in the project",

@@ -13,15 +13,13 @@ from ..charts import release as releases
 from ..checks import Problem
 from ..clouds import CLOUDS
 from . import team_checks, team_members, team_network, team_quota, team_roles
+from .kueue import MANAGED
+from .queues import API_VERSION
 from .team_queue import TEAM_LABEL
 from .team_spec import TeamSpec
 
-QUEUES_LABELS = {"gpuyard.dev/queues": "true"}
-"""Label of a namespace whose jobs wait in a queue."""
 LOCAL_QUEUE = "default"
 """Name of a team's LocalQueue: Kueue puts a job that names no queue into the LocalQueue of this name."""
-QUEUE_API = "kueue.x-k8s.io/v1beta2"
-"""API version of LocalQueues."""
 OBJECT = "team"
 """Name of the quota, the limits and the network policy in the namespace; what the roles' names begin with."""
 
@@ -50,7 +48,7 @@ def problems(args: TeamArgs) -> Iterator[Problem]:
     for problem in team_checks.problems(args["team"], args):
         # The namespace is named after the team.
         yield problem if problem.path else replace(problem, path="team")
-    yield from team_members.problems(args["members"])
+    yield from (problem.under("members") for problem in team_members.problems(args["members"]))
     if "cloud" in args:
         yield from checks.one_of("cloud", args["cloud"], CLOUDS)
     for index, namespace in enumerate(args["monitoring_namespaces"]):
@@ -94,7 +92,7 @@ class Team(pulumi.ComponentResource):
                 labels={
                     **releases.pod_security_labels(args["pod_security"]),
                     **labels,
-                    **(QUEUES_LABELS if queued else {}),
+                    **(MANAGED if queued else {}),
                 },
             ),
             opts=pulumi.ResourceOptions(
@@ -208,7 +206,7 @@ class Team(pulumi.ComponentResource):
     def _queue(self, name: str, args: TeamArgs, meta: Any) -> pulumi.Output[str]:
         queue = k8s.apiextensions.CustomResource(
             f"{name}-queue",
-            api_version=QUEUE_API,
+            api_version=API_VERSION,
             kind="LocalQueue",
             metadata=meta(LOCAL_QUEUE),
             spec={"clusterQueue": args["queue"]},

@@ -7,7 +7,6 @@ from typing import Any
 from .. import checks
 from ..checks import OBJECT_NAME, Problem
 from ..monitoring.targets import DCGM_NAMESPACE, NAMESPACE, NODES_NAMESPACE
-from . import team_members
 from .team_network import LINK_LOCAL, SCRAPERS
 from .team_spec import POD_SECURITY
 
@@ -64,7 +63,6 @@ def problems(team: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
             "name another `namespace`",
         )  # fmt: skip
     yield from checks.one_of("pod_security", spec["pod_security"], POD_SECURITY)
-    yield from team_members.repeated(spec["members"])
     for section, ranges in _RANGES.items():
         for field, (least, most) in ranges.items():
             value = spec[section].get(field)

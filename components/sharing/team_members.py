@@ -7,7 +7,9 @@ from typing import Any
 from ..checks import Problem
 from .team_spec import LEVELS
 
-_KINDS = {"group": "Group", "user": "User", "serviceAccount": "User"}
+KINDS = {"group": "Group", "user": "User", "serviceAccount": "User"}
+"""What a member is → the kind of RBAC's subject."""
+
 _MEMBER = re.compile(r"(group|user|serviceAccount):(\S{1,253})")
 # Kubernetes gives these names to its own components, and their groups have all permissions.
 _SYSTEM = "system:"
@@ -26,7 +28,7 @@ def by_level(members: Mapping[str, Any]) -> dict[str, Sequence[str]]:
 def subject(member: str) -> Any:
     """The subject of a binding for `KIND:NAME`. A Google service account is a user there, with its address as name."""
     kind, _, name = member.partition(":")
-    return {"kind": _KINDS[kind], "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    return {"kind": KINDS[kind], "name": name, "apiGroup": "rbac.authorization.k8s.io"}
 
 
 def problems(members: Mapping[str, Any]) -> Iterator[Problem]:
@@ -54,7 +56,7 @@ def repeated(members: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def paths(members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(path, member) of every member."""
+    """(path below the members, member) of every member."""
     for level in LEVELS:
         for index, member in enumerate(members.get(level, [])):
-            yield f"members.{level}[{index}]", member
+            yield f"{level}[{index}]", member

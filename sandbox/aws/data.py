@@ -125,6 +125,22 @@ def _cluster(api: Api, args: Props) -> Props:
     }
 
 
+def _addon(api: Api, args: Props) -> Props:
+    params = {"clusterName": args["clusterName"], "addonName": args["addonName"]}
+    found = api.call("eks", "DescribeAddon", params)["addon"]
+    shown = from_api({key: value for key, value in found.items() if key != "tags"})
+    return {
+        "id": f"{args['clusterName']}:{args['addonName']}",
+        "region": api.region,
+        "arn": found["addonArn"],
+        "tags": found.get("tags", {}),
+        # One association is an account and a role here; the API has their ARNs.
+        "podIdentityAssociations": [],
+        **{k: shown.get(k) or "" for k in ("addonVersion", "configurationValues", "createdAt", "modifiedAt")},
+        "serviceAccountRoleArn": shown.get("serviceAccountRoleArn") or "",
+    }
+
+
 def _node_group(api: Api, args: Props) -> Props:
     params = {"clusterName": args["clusterName"], "nodegroupName": args["nodeGroupName"]}
     found = api.call("eks", "DescribeNodegroup", params)["nodegroup"]
@@ -259,6 +275,7 @@ _SOURCES: dict[str, Callable[[Api, Props], Props]] = {
     "index:getRegion": _region,
     "index:getPartition": _partition,
     "index:getAvailabilityZones": _zones,
+    "eks:getAddon": _addon,
     "eks:getAddonVersion": _addon_version,
     "eks:getClusterVersions": _cluster_versions,
     "eks:getCluster": _cluster,

@@ -231,6 +231,7 @@ _ANSWERS: dict[str, Callable[[Context, Props], Props]] = {
 }
 
 _LOOKUPS = {
+    "gcp:container/getCluster:getCluster": "gcp:container/cluster:Cluster",
     "gcp:compute/getNetwork:getNetwork": "gcp:compute/network:Network",
     "gcp:compute/getSubnetwork:getSubnetwork": "gcp:compute/subnetwork:Subnetwork",
     "gcp:serviceaccount/getAccount:getAccount": "gcp:serviceaccount/account:Account",

@@ -4,7 +4,8 @@ other components, and the values that are checked once for all components: roles
 from collections.abc import Collection
 from typing import Any
 
-from components.aws import drivers
+from components.aws import drivers, team_access
+from components.aws.access import Access
 from components.aws.addons import EksAddonsSpec
 from components.aws.buckets import S3BucketsArgs
 from components.aws.cluster import EksClusterArgs
@@ -13,11 +14,17 @@ from components.aws.lustre import FsxLustreArgs
 from components.aws.network import AwsNetworkArgs
 from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
+from components.aws.team_identity import EksTeamIdentityArgs
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
+from components.sharing import team_members
 
+from .. import teams
 from ..environment import Environment
 from ..section import Section, complete
+
+# Kubernetes group of an entry of `cluster.access` that is in no team. Nothing is bound to it.
+_NO_TEAM = "gpuyard:no-team"
 
 
 def roles(environment: Environment, used: Collection[str] | None = None) -> Roles:
@@ -80,6 +87,33 @@ def cluster(environment: Environment) -> EksClusterArgs:
     return complete(EksClusterArgs, args)
 
 
+def access(environment: Environment) -> dict[str, Access]:
+    """The entries of `cluster.access`; with teams, each has the groups of the teams of its role or user, because EKS
+    accepts one entry for it."""
+    entries = {who: complete(Access, entry.arguments()) for who, entry in environment.config.cluster.access.items()}
+    if not environment.config.teams:
+        return entries
+    groups = team_access.kubernetes_groups(teams.members(environment))
+    for entry in entries.values():
+        # Never an empty list, with which EKS would keep the groups of a former team.
+        entry["groups"] = [*entry.get("groups", []), *groups.get(entry["principal_arn"], [_NO_TEAM])]
+    return entries
+
+
+def accessed(environment: Environment) -> list[str]:
+    """The roles and users of `cluster.access`."""
+    return [entry.principal_arn for entry in environment.config.cluster.access.values()]
+
+
+def principals(environment: Environment) -> dict[str, str]:
+    """Path in the file → ARN of each role and user that gets an access entry."""
+    entries, members = environment.config.cluster.access, teams.members(environment)
+    found = {f"cluster.access.{who}.principal_arn": entry.principal_arn for who, entry in entries.items()}
+    return found | {
+        f"teams.{team}.members.{path}": arn for team, each in members.items() for path, arn in team_members.paths(each)
+    }
+
+
 def storage(environment: Environment) -> AwsStorageArgs:
     """Storage classes."""
     args = {
@@ -107,6 +141,23 @@ def buckets(environment: Environment) -> S3BucketsArgs | None:
         "buckets": {name: bucket.arguments() for name, bucket in buckets.items()},
     }
     return complete(S3BucketsArgs, args) if buckets else None
+
+
+def team_identity(environment: Environment, name: str) -> EksTeamIdentityArgs | None:
+    """The role of a team's service account, if the team has one. Without the name of the cluster."""
+    spec = teams.specs(environment)[name]
+    role = spec.get("role", {})
+    if not any(role.values()):
+        return None
+    volumes = environment.config.storage.buckets
+    args = {
+        "cluster": "",
+        "namespace": teams.namespace(name, spec),
+        "service_account": teams.service_account(name, spec),
+        "buckets": {each: volumes[each].arguments() for each in role.get("buckets", []) if each in volumes},
+        "policy_arns": role.get("policy_arns", []),
+    }
+    return complete(EksTeamIdentityArgs, args)
 
 
 def images(environment: Environment) -> ImagesArgs:

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic.alias_generators import to_camel
 
-from components import checks, prices, renames, versions
+from components import checks, hardware, pools, prices, renames, versions
 from components.aws import (
     addon,
     addons,
@@ -18,6 +18,8 @@ from components.aws import (
     roles,
     served_pools,
     system_pods,
+    team_access,
+    team_identity,
 )
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
@@ -27,8 +29,10 @@ from components.aws import pool_checks as aws_pools
 from components.aws import tags as aws_tags
 from components.charts import images, source
 from components.checks import Problem
+from components.sharing import team_members
 from components.versions import Chart
 
+from .. import teams
 from ..environment import Environment
 from . import args
 from . import roles as aws_roles
@@ -125,6 +129,17 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
         yield from aws_buckets.problems(buckets)
 
 
+def team_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `teams`."""
+    yield from teams.problems(environment)
+    for name, spec in teams.specs(environment).items():
+        yield from (problem.under(f"{name}.members") for problem in team_access.member_problems(spec["members"]))
+        if identity := args.team_identity(environment, name):
+            for problem in team_identity.problems(identity):
+                if problem.path.startswith("policy_arns"):
+                    yield problem.under(f"{name}.role")
+
+
 def tag_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `tags`."""
     yield from aws_tags.problems(environment.config.tags)
@@ -198,3 +213,21 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         yield from (f"storage.lustre.{each}" for each in aws_lustre.warnings(lustre))
     if buckets := args.buckets(environment):
         yield from (f"storage.{each}" for each in aws_buckets.warnings(buckets))
+    yield from teams.warnings(environment, pools.resolve_all(hardware.AWS, environment.node_pools))
+    yield from _administrator_warnings(environment)
+
+
+def _administrator_warnings(environment: Environment) -> Iterator[str]:
+    """Members of teams that may do everything in the cluster anyway."""
+    administrators = {
+        entry.principal_arn: who
+        for who, entry in environment.config.cluster.access.items()
+        if entry.level == "admin" and not entry.namespaces
+    }
+    for name, members in teams.members(environment).items():
+        for path, arn in team_members.paths(members):
+            if arn in administrators:
+                yield (
+                    f"teams.{name}.members.{path}: cluster.access.{administrators[arn]} makes it an administrator of "
+                    "the whole cluster; the team's levels do not limit it"
+                )

@@ -14,6 +14,7 @@ from components.aws.network import AwsNetworkArgs
 from components.aws.pool_spec import EksNodePoolSpec
 from components.aws.roles import Roles
 from components.aws.storage import AwsStorageArgs
+from components.aws.team_identity import EksTeamIdentityArgs
 
 from .. import config
 
@@ -79,5 +80,10 @@ STORAGE = (
     )
 )
 CONFIG = config.config(
-    network=NETWORK, cluster=CLUSTER, node_pool=shape(EksNodePoolSpec), storage=STORAGE, addons=shape(EksAddonsSpec)
+    network=NETWORK,
+    cluster=CLUSTER,
+    node_pool=shape(EksNodePoolSpec),
+    storage=STORAGE,
+    team=config.team(shape(EksTeamIdentityArgs).fields["policy_arns"]),
+    addons=shape(EksAddonsSpec),
 )

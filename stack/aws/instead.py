@@ -52,5 +52,6 @@ INSTEAD = {
     "storage.filestore": "not needed: the stack always has EFS; `lustre` for data sets",
     "storage.buckets.service_account": "no alternative: the driver's role reads the bucket for all pods",
     "storage.buckets.claim": "no alternative: the volume's claim has the name of the key",
+    "teams.role.roles": "`policy_arns`",
     "storage.buckets.host_network": "not needed: the driver does not run in the pod",
 }

@@ -1,5 +1,6 @@
 """The environment on Amazon EKS: how the library's components are wired, in the order of `__main__.py`."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +10,7 @@ import pulumi
 from components.aws import addons as addon_table
 from components.aws import buckets as aws_buckets
 from components.aws import cluster as aws_cluster
-from components.aws import creator, offerings, roles, served_pools, tagged_groups
+from components.aws import creator, offerings, roles, served_pools, tagged_groups, team_access
 from components.aws import lustre as aws_lustre
 from components.aws import network as aws_network
 from components.aws import storage as aws_storage
@@ -21,10 +22,15 @@ from components.aws.lustre import FsxLustre, FsxLustreArgs
 from components.aws.network import AwsNetwork
 from components.aws.node_pool import EksNodePool
 from components.aws.storage import AwsStorage, AwsStorageArgs
+from components.aws.team_access import EksTeamAccess, EksTeamAccessArgs
+from components.aws.team_identity import EksTeamIdentity, EksTeamIdentityArgs
 from components.cleanup.component import ClusterCleanup
+from components.sharing.team import Team, TeamArgs
 
 from .. import providers as stack_providers
+from .. import teams as stack_teams
 from ..environment import Environment
+from ..teams import Teams
 from . import args
 from . import checks as aws_checks
 from . import roles as aws_roles
@@ -46,6 +52,15 @@ class Storage:
         return self.classes.storage_class_names
 
 
+@dataclass(frozen=True)
+class Addons:
+    """What is installed in the cluster. `releases`: chart → name of its Helm release. `dns`: the add-on with which pods
+    find AWS."""
+
+    releases: dict[str, pulumi.Output[str]]
+    dns: pulumi.Resource
+
+
 def providers(environment: Environment) -> Providers:
     """The cloud's providers. Also sets the path and the boundary of every role."""
     aws_roles.shape(environment.config.cluster.iam)
@@ -65,8 +80,7 @@ def preflight(environment: Environment, providers: Providers) -> None:
     if not found:  # otherwise the call to EC2 would name zones that do not exist
         offered = offerings.look_up(specs, providers[0])
         found = [p.under("nodePools") for p in offerings.problems(specs, zones, offered)]
-    entries = args.cluster(environment).get("access", {})
-    found += [p.under("cluster") for p in creator.problems(entries, environment.cluster_name, providers[0])]
+    found += creator.problems(args.principals(environment), environment.cluster_name, providers[0])
     tagged = tagged_groups.problems(specs, environment.cluster_name, providers[0])
     found += [p.under("nodePools") for p in tagged]
     wrong_roles = roles.look_up(args.roles(environment), addon_table.needs(), providers[0])
@@ -98,6 +112,7 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
         "private_subnet_ids": _first(network.subnet_ids),
         "public_subnet_ids": _first(network.load_balancer_subnet_ids),
     }
+    given["access"] = args.access(environment)
     named = environment.config.cluster
     if "private_access_cidrs" not in named.written and not named.public_access_cidrs:
         # Otherwise only nodes could reach the API: they alone are in the security group of the control plane.
@@ -177,8 +192,8 @@ def addons(
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
     storage: Storage,
-) -> dict[str, pulumi.Output[str]]:
-    """Installs the environment's add-ons from the table. Returns chart → name of its Helm release."""
+) -> Addons:
+    """Installs the environment's add-ons from the table."""
     installed: Mapping[str, Any] = install_addons(
         {
             "cluster": cluster.cluster_name,
@@ -195,6 +210,45 @@ def addons(
         pools=node_pools,
         storage=storage.classes,
     )
+    rows = [row for row in addon_table.ADDONS if row.name in installed]
+    releases = {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
+    return Addons(releases, installed["coredns"])
+
+
+def teams(environment: Environment, providers: Providers, network: Network, cluster: EksCluster) -> Teams:
+    """The teams' namespaces, the permissions of their service accounts, and the access of their members."""
+    specs, options = stack_teams.specs(environment), pulumi.ResourceOptions(providers=providers)
+    if members := stack_teams.members(environment):
+        given: EksTeamAccessArgs = {
+            "cluster": cluster.cluster_name,
+            "teams": members,
+            "existing_entries": args.accessed(environment),
+            "tags": environment.tags,
+        }
+        EksTeamAccess("team-access", given, options)
+    # The endpoints of the API server: its Service, and its interfaces in the private subnets.
+    service = cluster.service_cidr.apply(lambda cidr: f"{ipaddress.IPv4Network(cidr)[1]}/32")
+    endpoints = pulumi.Output.all(service, network.cidr)
+    made, identities = {}, {}
+    for name, spec in specs.items():
+        own = {**stack_teams.args(environment, name, spec), "api_server_cidrs": endpoints}
+        own["members"] = team_access.rbac_members(name, spec["members"])
+        made[name] = Team(name, cast(TeamArgs, own), options)
+        if identity := args.team_identity(environment, name):
+            place = {"cluster": cluster.cluster_name, "tags": environment.tags}
+            identities[name] = EksTeamIdentity(name, cast(EksTeamIdentityArgs, {**identity, **place}), options).identity
+    return Teams(made, stack_teams.outputs(made, identities, cluster.connect_command))
+
+
+def cleanup(
+    environment: Environment,
+    cluster: EksCluster,
+    node_pools: dict[str, EksNodePool],
+    storage: Storage,
+    addons: Addons,
+    teams: Teams,
+) -> None:
+    """Empties the cluster as the first step of a destroy."""
     ClusterCleanup(
         "cleanup",
         {
@@ -205,12 +259,11 @@ def addons(
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
             # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
-            # with which the drivers find AWS. The control plane itself deletes load balancers.
-            depends_on=[*node_pools.values(), *storage.drivers, installed["coredns"]],
+            # with which the drivers find AWS. The control plane itself deletes load balancers. Teams' namespaces are
+            # deleted after that: with volumes in them, their deletion would wait for the drivers.
+            depends_on=[*node_pools.values(), *storage.drivers, addons.dns, *teams.made.values()],
         ),
     )
-    rows = [row for row in addon_table.ADDONS if row.name in installed]
-    return {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
 
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:

@@ -8,7 +8,9 @@ from components.gcp.existing_network import GcpExistingNetworkArgs
 from components.gcp.filestore import FilestoreArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
+from components.gcp.team_identity import GkeTeamIdentityArgs
 
+from .. import teams
 from ..deployed import DeployedState
 from ..environment import Environment
 from ..section import Section, complete
@@ -103,6 +105,31 @@ def storage(environment: Environment) -> GcpStorageArgs:
         "client_cidrs": [network.cidr] if network.existing is None else None,
     }
     return complete(GcpStorageArgs, args)
+
+
+def team_identity(environment: Environment, name: str) -> GkeTeamIdentityArgs | None:
+    """The permissions of a team's service account, if the team has any. Without the name of the cluster."""
+    spec = teams.specs(environment)[name]
+    role, volumes = spec.get("role", {}), environment.config.storage.buckets
+    namespace, account = teams.namespace(name, spec), teams.service_account(name, spec)
+    named = {
+        each: {"namespace": namespace, **volumes[each].arguments()}
+        for each in role.get("buckets", [])
+        # The volume itself gives the account the same permissions: to it, or to the whole namespace.
+        if each in volumes
+        and not (volumes[each].namespace == namespace and volumes[each].service_account in (None, account))
+    }
+    if not named and not role.get("roles"):
+        return None
+    args = {
+        "project": environment.project,
+        "cluster": "",
+        "namespace": namespace,
+        "service_account": account,
+        "buckets": named,
+        "roles": role.get("roles", []),
+    }
+    return complete(GkeTeamIdentityArgs, args)
 
 
 def filestore(environment: Environment) -> FilestoreArgs | None:

@@ -6,15 +6,17 @@ from datetime import date
 
 from components import hardware, pools, renames
 from components.checks import Problem
-from components.gcp import addresses, existing_network, labels
+from components.gcp import addresses, existing_network, labels, team_access, team_identity
 from components.gcp import buckets as gcp_buckets
 from components.gcp import cluster as gcp_cluster
 from components.gcp import filestore as gcp_filestore
 from components.gcp import network as gcp_network
 from components.gcp import pool_checks as gcp_pools
 from components.gcp import storage as gcp_storage
+from components.sharing import team_members
 from components.versions import Chart
 
+from .. import teams
 from ..environment import Environment
 from ..section import Section
 from . import args
@@ -99,6 +101,23 @@ def storage_problems(environment: Environment) -> Iterator[Problem]:
     yield from (problem for problem in found if problem.path not in ("project", "filestore.project", "filestore.zones"))
 
 
+def team_problems(environment: Environment) -> Iterator[Problem]:
+    """What is wrong with `teams`."""
+    yield from teams.problems(environment)
+    for name, spec in teams.specs(environment).items():
+        yield from (problem.under(f"{name}.members") for problem in team_access.member_problems(spec["members"]))
+        if identity := args.team_identity(environment, name):
+            for problem in team_identity.problems(identity):
+                if problem.path.startswith("roles"):
+                    yield problem.under(f"{name}.role")
+        groups = [path for path, member in team_members.paths(spec["members"]) if member.startswith("group:")]
+        if groups and not environment.config.cluster.groups_domain:
+            yield Problem(
+                f"{name}.members.{groups[0]}", "…", "the cluster does not know Google groups: it has no domain of them",
+                "groups together with `cluster.groups_domain`", "add `groups_domain` to the cluster, or name users",
+            )  # fmt: skip
+
+
 def tag_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `tags`, which are labels here."""
     yield from labels.own_problems(environment.config.tags)
@@ -154,7 +173,21 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
                 "bucket, in every cluster of the project; name the service account of those that need it"
             )
+    yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
+    yield from _mount_warnings(environment)
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (
         f"nodePools.{each}" for each in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
     )
+
+
+def _mount_warnings(environment: Environment) -> Iterator[str]:
+    """Teams whose pods mount a bucket: Cloud Storage FUSE runs in the pod, behind the team's network policy."""
+    volumes = environment.config.storage.buckets
+    for name, spec in teams.specs(environment).items():
+        mine = [each for each, volume in volumes.items() if volume.namespace == teams.namespace(name, spec)]
+        if mine and not spec["network"]["internet"] and not spec["network"].get("egress_cidrs"):
+            yield (
+                f"teams.{name}.network.internet: pods cannot mount {', '.join(mine)}, because they do not reach Cloud "
+                "Storage: set it to `true`, or name the networks of private endpoints in `egress_cidrs`"
+            )

@@ -10,6 +10,7 @@ from components.gcp.maintenance import Maintenance
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.pool_spec import GkeNodePoolSpec
 from components.gcp.storage import GcpStorageArgs
+from components.gcp.team_identity import GkeTeamIdentityArgs
 
 from .. import config
 
@@ -60,5 +61,10 @@ STORAGE = (
     )
 )
 CONFIG = config.config(
-    network=NETWORK, cluster=CLUSTER, node_pool=shape(GkeNodePoolSpec), storage=STORAGE, addons=shape(AddonsSpec)
+    network=NETWORK,
+    cluster=CLUSTER,
+    node_pool=shape(GkeNodePoolSpec),
+    storage=STORAGE,
+    team=config.team(shape(GkeTeamIdentityArgs).fields["roles"]),
+    addons=shape(AddonsSpec),
 )

@@ -31,6 +31,7 @@ INSTEAD = {
     "node_pools.machine": "no alternative: gpuyard must know the machine type",
     "storage.backups": "`gcloud filestore backups create`",
     "storage.lustre": "`filestore`, or a bucket",
+    "teams.role.policy_arns": "`roles`",
     "storage.buckets.account": "not needed: the name identifies the bucket",
     "addons.device_plugin": "not needed: GKE runs the device plugin",
     "addons.efa_plugin": "`interconnect` of a pool",

@@ -1,5 +1,6 @@
 """The environment on GKE: how the library's components are wired, in the order of `__main__.py`."""
 
+from dataclasses import dataclass
 from typing import cast
 
 import pulumi
@@ -16,15 +17,27 @@ from components.gcp.filestore import Filestore, FilestoreArgs
 from components.gcp.network import GcpNetwork
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.storage import FILESTORE_DRIVER, GcpStorage, GcpStorageArgs
+from components.gcp.team_access import GkeTeamAccess, GkeTeamAccessArgs
+from components.gcp.team_identity import GkeTeamIdentity, GkeTeamIdentityArgs
 from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
+from components.sharing.team import Team
 
 from .. import providers as stack_providers
+from .. import teams as stack_teams
 from ..environment import Environment
+from ..teams import Teams
 from . import args
 
 Providers = list[pulumi.ProviderResource]
 Network = GcpNetwork | GcpExistingNetwork
+
+
+@dataclass(frozen=True)
+class Addons:
+    """What is installed in the cluster. `releases`: chart → name of its Helm release; none, see `checks.charts`."""
+
+    releases: dict[str, pulumi.Output[str]]
 
 
 def providers(environment: Environment) -> Providers:
@@ -149,9 +162,8 @@ def addons(
     cluster: GkeCluster,
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
-) -> dict[str, pulumi.Output[str]]:
-    """Creates the ComputeClasses, with which the autoscaler orders the rungs of a pool; alert rules; and the component
-    that empties the cluster as the first step of a destroy. Returns no Helm releases: see `checks.charts`."""
+) -> Addons:
+    """Creates the ComputeClasses, with which the autoscaler orders the rungs of a pool, and alert rules."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
@@ -167,6 +179,42 @@ def addons(
     if environment.config.addons.dashboards and measured:
         named: GkeDashboardsArgs = {"cluster": environment.cluster_name}
         GkeDashboards("dashboards", named, pulumi.ResourceOptions(providers=providers))
+    return Addons({})
+
+
+def teams(environment: Environment, providers: Providers, network: Network, cluster: GkeCluster) -> Teams:
+    """The teams' namespaces, the permissions of their service accounts, and the access of their members."""
+    specs, options = stack_teams.specs(environment), pulumi.ResourceOptions(providers=providers)
+    if members := stack_teams.members(environment):
+        given: GkeTeamAccessArgs = {
+            "project": environment.project,
+            "cluster": cluster.cluster_name,
+            "location": cluster.location,
+            "teams": members,
+        }
+        GkeTeamAccess("team-access", given, options)
+    made, identities = {}, {}
+    for name, spec in specs.items():
+        own = stack_teams.args(environment, name, spec)
+        if spec["network"]["api_server"]:
+            endpoint = cluster.resource.private_cluster_config.private_endpoint
+            own["api_server_cidrs"] = pulumi.Output.concat(endpoint, "/32").apply(lambda cidr: [cidr])
+        made[name] = Team(name, own, options)
+        if identity := args.team_identity(environment, name):
+            given_identity: GkeTeamIdentityArgs = {**identity, "cluster": cluster.cluster_name}
+            identities[name] = GkeTeamIdentity(name, given_identity, options).identity
+    return Teams(made, stack_teams.outputs(made, identities, cluster.connect_command))
+
+
+def cleanup(
+    environment: Environment,
+    cluster: GkeCluster,
+    node_pools: dict[str, GkeNodePool],
+    storage: GcpStorage,
+    addons: Addons,
+    teams: Teams,
+) -> None:
+    """Empties the cluster as the first step of a destroy."""
     ClusterCleanup(
         "cleanup",
         {
@@ -179,8 +227,8 @@ def addons(
         pulumi.ResourceOptions(
             providers=[stack_providers.python()],
             # These must still exist during the cleanup: nodes, which detach volumes, and the network that they need for
-            # it. GKE's control plane runs the drivers and the load balancer controller.
-            depends_on=[*node_pools.values(), storage],
+            # it. GKE's control plane runs the drivers and the load balancer controller. Teams' namespaces are deleted
+            # after that.
+            depends_on=[*node_pools.values(), storage, *teams.made.values()],
         ),
     )
-    return {}

@@ -147,7 +147,7 @@ def test_two_teams_of_one_program_do_not_collide() -> None:
         ({"service_account": "default"}, "service_account", "pods that name none"),
         ({"members": {"edit": ["jane@example.com"]}}, "members.edit[0]", "group:NAME"),
         ({"members": {"edit": ["group:system:masters"]}}, "members.edit[0]", "Kubernetes itself"),
-        ({"members": {"edit": ["user:a"], "view": ["user:a"]}}, "members.view[0]", "the same as members.edit[0]"),
+        ({"members": {"edit": ["user:a"], "view": ["user:a"]}}, "members.view[0]", "the same as edit[0]"),
         ({"cloud": "azure"}, "cloud", "aws, gcp"),
     ],
 )  # fmt: skip

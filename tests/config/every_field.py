@@ -26,7 +26,9 @@ EKS: dict[str, Any] = {
         "version": "1.35",
         "publicAccessCidrs": ["8.8.8.0/24"],
         "privateAccessCidrs": ["10.0.0.0/16"],
-        "access": {"ann.smith": {"principalArn": f"{ROLE}/ann", "level": "edit", "namespaces": ["training"]}},
+        "access": {
+            "ann.smith": {"principalArn": f"{ROLE}/ann", "level": "edit", "namespaces": ["training"], "groups": ["ml"]}
+        },
         "iam": {"path": "/ml/", "permissionsBoundary": "arn:aws:iam::123456789012:policy/limits"},
         "logTypes": ["api"],
         "logDays": 90,
@@ -67,6 +69,13 @@ EKS: dict[str, Any] = {
             "was": "old",
             "scratch": True,
             "acceptWithdrawn": False,
+        },
+        "parts": {
+            "machineTypes": ["p4d.24xlarge"],
+            "min": 0,
+            "max": 1,
+            "image": "bottlerocket",
+            "partition": "1g.5gb",
         },
         "block": {
             "machineTypes": ["p5.48xlarge"],
@@ -126,6 +135,34 @@ EKS: dict[str, Any] = {
                 "account": "123456789012",
             }
         },
+    },
+    "gpuyard:teams": {
+        "training": {
+            "namespace": "train",
+            "podSecurity": "restricted",
+            "members": {"admin": [f"{ROLE}/lead"], "edit": [f"{ROLE}/ann"], "view": [f"{ROLE}/guest"]},
+            "quota": {
+                "cpu": 96,
+                "memoryGib": 512,
+                "gpus": 8,
+                "pods": 100,
+                "claims": 10,
+                "storageGib": 1000,
+                "loadBalancers": 1,
+            },
+            "limits": {"cpuMillicores": 500, "memoryMib": 1024, "maxCpu": 48, "maxMemoryGib": 256, "maxClaimGib": 500},
+            "network": {
+                "internet": True,
+                "egressCidrs": ["10.9.0.0/24"],
+                "apiServer": True,
+                "ingressNamespaces": ["gateway"],
+                "ingressCidrs": ["10.0.0.0/24"],
+            },
+            "serviceAccount": "trainer",
+            "role": {"buckets": ["data"], "policyArns": ["arn:aws:iam::aws:policy/AmazonBedrockReadOnly"]},
+            "deletionProtection": False,
+        },
+        "inference": {},
     },
     "gpuyard:addons": {
         "devicePlugin": True,
@@ -294,6 +331,38 @@ GKE: dict[str, Any] = {
                 "hostNetwork": True,
             }
         },
+    },
+    "gpuyard:teams": {
+        "training": {
+            "namespace": "train",
+            "podSecurity": "restricted",
+            "members": {
+                "admin": ["user:lead@example.com"],
+                "edit": ["group:ml@example.com"],
+                "view": ["serviceAccount:ci@my-project.iam.gserviceaccount.com"],
+            },
+            "quota": {
+                "cpu": 96,
+                "memoryGib": 512,
+                "gpus": 8,
+                "pods": 100,
+                "claims": 10,
+                "storageGib": 1000,
+                "loadBalancers": 1,
+            },
+            "limits": {"cpuMillicores": 500, "memoryMib": 1024, "maxCpu": 48, "maxMemoryGib": 256, "maxClaimGib": 500},
+            "network": {
+                "internet": True,
+                "egressCidrs": ["10.9.0.0/24"],
+                "apiServer": True,
+                "ingressNamespaces": ["gateway"],
+                "ingressCidrs": ["10.0.0.0/24"],
+            },
+            "serviceAccount": "trainer",
+            "role": {"buckets": ["data"], "roles": ["roles/pubsub.subscriber"]},
+            "deletionProtection": False,
+        },
+        "inference": {},
     },
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},

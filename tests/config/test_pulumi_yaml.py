@@ -65,7 +65,7 @@ def test_the_keys_inside_a_key_are_in_parentheses() -> None:
     assert "taints[] (key, value, effect)" in DECLARED["nodePools"]["description"]
     assert "buckets.NAME (bucket, prefix" in DECLARED["storage"]["description"]
     cluster = DECLARED["cluster"]["description"]
-    assert "access.NAME (principalArn, level, namespaces)" in cluster
+    assert "access.NAME (principalArn, level, namespaces, groups)" in cluster
     assert "iam (path, permissionsBoundary, roles (cluster, " in cluster
     assert "exclusions.NAME (first, last, scope))" in cluster
 

@@ -230,3 +230,14 @@ def test_a_role_is_shown_with_its_trust_and_its_policies(ask: Any, world: World)
     assert ask("iam/getRolePolicies:getRolePolicies", roleName="ready")["policyNames"] == ["own"]
     with pytest.raises(ProviderError, match=r"reading IAM Role \(none\).*NoSuchEntity"):
         ask("iam/getRole:getRole", name="none")
+
+
+def test_the_configuration_of_an_addon_is_reported(ask: Any, world: World, cluster: dict[str, Any]) -> None:
+    """Components ask whether NetworkPolicies are enforced; an add-on that does not exist is an error."""
+    settings = json.dumps({"enableNetworkPolicy": "true"})
+    given = {"clusterName": cluster["name"], "addonName": "vpc-cni"}
+    world.make("aws:eks/addon:Addon", "cni", {**given, "configurationValues": settings})
+    found = ask("eks/getAddon:getAddon", **given)
+    assert found["configurationValues"] == settings and found["addonVersion"].startswith("v1.")
+    with pytest.raises(ProviderError, match="No addon"):
+        ask("eks/getAddon:getAddon", **{**given, "addonName": "coredns"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.plugins.provider import ProviderError
-from sandbox.tests.unit.gcp.stage import ACCOUNT, POOL, PROJECT, cpu_pool
+from sandbox.tests.unit.gcp.stage import ACCOUNT, CLUSTER, POOL, PROJECT, cluster_props, cpu_pool
 
 ENGINE = "gcp:container/getEngineVersions:getEngineVersions"
 ZONES, MACHINES = "gcp:compute/getZones:getZones", "gcp:compute/getMachineTypes:getMachineTypes"
@@ -94,3 +94,13 @@ def test_a_pools_instance_group_reports_its_current_size(cloud, cluster):
     assert sum(found) == 2
     with pytest.raises(ProviderError, match="was not found"):
         cloud.provider.invoke(token, {"name": "none", "zone": "us-central1-a"})
+
+
+def test_a_clusters_datapath_is_reported(cloud, network, subnetwork):
+    """Components ask whether NetworkPolicies are enforced."""
+    token, place = "gcp:container/getCluster:getCluster", {"location": "us-central1"}
+    cloud.create(CLUSTER, cluster_props(network, subnetwork, datapathProvider="ADVANCED_DATAPATH"))
+    found = cloud.provider.invoke(token, {**place, "name": "yard"})
+    assert found["datapathProvider"] == "ADVANCED_DATAPATH" and not found.get("networkPolicies")
+    with pytest.raises(ProviderError, match="not found"):
+        cloud.provider.invoke(token, {**place, "name": "none"})
