@@ -25,11 +25,14 @@ from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.aws.team_access import EksTeamAccess, EksTeamAccessArgs
 from components.aws.team_identity import EksTeamIdentity, EksTeamIdentityArgs
 from components.cleanup.component import ClusterCleanup
+from components.sharing.hold import PoolHold
 from components.sharing.team import Team, TeamArgs
 
+from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
+from ..sharing import Queued
 from ..teams import Teams
 from . import args
 from . import checks as aws_checks
@@ -55,10 +58,11 @@ class Storage:
 @dataclass(frozen=True)
 class Addons:
     """What is installed in the cluster. `releases`: chart → name of its Helm release. `dns`: the add-on with which pods
-    find AWS."""
+    find AWS. `platforms`: by their keys in the file."""
 
     releases: dict[str, pulumi.Output[str]]
     dns: pulumi.Resource
+    platforms: Mapping[str, pulumi.Resource]
 
 
 def providers(environment: Environment) -> Providers:
@@ -128,7 +132,11 @@ def _first(subnet_ids: dict[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[s
 
 
 def node_pools(
-    environment: Environment, providers: Providers, network: Network, cluster: EksCluster
+    environment: Environment,
+    providers: Providers,
+    network: Network,
+    cluster: EksCluster,
+    holds: Mapping[str, PoolHold],
 ) -> dict[str, EksNodePool]:
     """One component per pool of the config, by name."""
     return {
@@ -150,7 +158,7 @@ def node_pools(
                 "sizes": dict(environment.sizes),
             },
             # As long as a node exists, it needs its route to the internet, its role's permissions and its CNI.
-            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster, *_hold(holds, name)]),
         )
         for name, spec in environment.node_pools.items()
     }
@@ -212,10 +220,13 @@ def addons(
     )
     rows = [row for row in addon_table.ADDONS if row.name in installed]
     releases = {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
-    return Addons(releases, installed["coredns"])
+    platforms = stack_platforms.install(environment, providers, node_pools)
+    return Addons(releases, installed["coredns"], platforms)
 
 
-def teams(environment: Environment, providers: Providers, network: Network, cluster: EksCluster) -> Teams:
+def teams(
+    environment: Environment, providers: Providers, network: Network, cluster: EksCluster, queued: Queued
+) -> Teams:
     """The teams' namespaces, the permissions of their service accounts, and the access of their members."""
     specs, options = stack_teams.specs(environment), pulumi.ResourceOptions(providers=providers)
     if members := stack_teams.members(environment):
@@ -232,6 +243,7 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
     made, identities = {}, {}
     for name, spec in specs.items():
         own = {**stack_teams.args(environment, name, spec), "api_server_cidrs": endpoints}
+        own |= {"queue": queue} if (queue := queued.names.get(name)) else {}
         own["members"] = team_access.rbac_members(name, spec["members"])
         made[name] = Team(name, cast(TeamArgs, own), options)
         if identity := args.team_identity(environment, name):
@@ -242,6 +254,7 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
 
 def cleanup(
     environment: Environment,
+    python: pulumi.ProviderResource,
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
     storage: Storage,
@@ -257,14 +270,26 @@ def cleanup(
             "deletion_protection": environment.config.deletion_protection,
         },
         pulumi.ResourceOptions(
-            providers=[stack_providers.python()],
+            providers=[python],
             # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
-            # with which the drivers find AWS. The control plane itself deletes load balancers. Teams' namespaces are
-            # deleted after that: with volumes in them, their deletion would wait for the drivers.
-            depends_on=[*node_pools.values(), *storage.drivers, addons.dns, *teams.made.values()],
+            # with which the drivers find AWS; controllers, which remove finalizers of their objects. The control plane
+            # itself deletes load balancers. Teams' namespaces are deleted after that: with volumes in them, their
+            # deletion would wait for the drivers.
+            depends_on=[
+                *node_pools.values(),
+                *storage.drivers,
+                addons.dns,
+                *addons.platforms.values(),
+                *teams.made.values(),
+            ],
         ),
     )
 
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
     return [node_pools[name] for name in served_pools.without_gpus(environment.node_pools)]
+
+
+def _hold(holds: Mapping[str, PoolHold], pool: str) -> list[PoolHold]:
+    """What happens before the nodes of a pool are replaced."""
+    return [holds[pool]] if pool in holds else []

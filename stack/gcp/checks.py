@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from components import hardware, pools, renames
+from components.charts import images
 from components.checks import Problem
 from components.gcp import addresses, existing_network, labels, team_access, team_identity
 from components.gcp import buckets as gcp_buckets
@@ -16,7 +17,7 @@ from components.gcp import storage as gcp_storage
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import teams
+from .. import platforms, sharing, teams
 from ..environment import Environment
 from ..section import Section
 from . import args
@@ -133,21 +134,45 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
             "at least one pool of CPU machines with `min` of 1 or more",
             "add a pool such as cpu-workers (n2-standard-8)",
         )  # fmt: skip
+    yield from sharing.problems(environment)
+
+
+def platform_problems(environment: Environment) -> Iterator[Problem]:
+    """Conflicts of the platforms with the pools."""
+    yield from platforms.problems(environment)
 
 
 def charts(environment: Environment) -> list[Chart]:
-    """None: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
-    return []
+    """Those of the queues and the platforms: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
+    return [*sharing.charts(environment), *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """No field of `charts` has an effect."""
-    yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
+    """What is wrong with `charts`; without a chart to install, no field has an effect."""
+    if charts:
+        yield from platforms.chart_problems(environment, charts)
+    else:
+        yield from _without_effect(
+            environment.config.charts, "gpuyard installs no chart on GKE without queues or platforms"
+        )
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """No field of `images` has an effect: GKE installs what runs in the cluster."""
-    yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
+    """What is wrong with `images`; without a chart to install, no field has an effect: GKE installs what runs in the
+    cluster."""
+    pulled, network = charts(environment), environment.config.network
+    if not pulled:
+        why = "gpuyard installs nothing on GKE that has an image, without queues or platforms"
+        yield from _without_effect(environment.config.images, why)
+        return
+    yield from platforms.image_problems(environment, pulled)
+    if network.existing is None and network.nat == "none" and not environment.config.images.registry:
+        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in chart.images})
+        yield Problem(
+            "registry", None, f"missing: without NAT, nodes cannot reach {', '.join(hosts)}",
+            "a registry of Google's, such as us-central1-docker.pkg.dev/my-project/mirror",
+            "add it (docs/air-gapped.md lists what it must have), or give the network a NAT",
+        )  # fmt: skip
 
 
 def _without_effect(section: Section, why: str) -> Iterator[Problem]:
@@ -173,6 +198,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
                 "bucket, in every cluster of the project; name the service account of those that need it"
             )
+    yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
     yield from _mount_warnings(environment)
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.config import queues
+
 CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
+PLATFORMS = dict.fromkeys(
+    ("jobSet", "leaderWorkerSet", "keda", "kubeflowTrainer", "argoWorkflows", "certManager", "kserve"), True
+)
 
 EKS: dict[str, Any] = {
     "aws:allowedAccountIds": ["123456789012"],
@@ -161,9 +166,12 @@ EKS: dict[str, Any] = {
             "serviceAccount": "trainer",
             "role": {"buckets": ["data"], "policyArns": ["arn:aws:iam::aws:policy/AmazonBedrockReadOnly"]},
             "deletionProtection": False,
+            "weight": 2,
+            "guaranteed": {"gpu": 1},
         },
         "inference": {},
     },
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {
         "devicePlugin": True,
         "efaPlugin": True,
@@ -171,10 +179,12 @@ EKS: dict[str, Any] = {
         "scaleDownAfterMinutes": 10,
         "dcgmExporter": True,
         "monitoring": True,
+        "grafana": True,
         "alerts": True,
         "dashboards": True,
         "cleanup": True,
     },
+    "gpuyard:platforms": PLATFORMS,
     "gpuyard:charts": {
         "mirror": "oci://registry.example.com/charts",
         "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"},
@@ -361,10 +371,14 @@ GKE: dict[str, Any] = {
             "serviceAccount": "trainer",
             "role": {"buckets": ["data"], "roles": ["roles/pubsub.subscriber"]},
             "deletionProtection": False,
+            "weight": 2,
+            "guaranteed": {"gpu": 1},
         },
         "inference": {},
     },
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
+    "gpuyard:platforms": PLATFORMS,
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }
