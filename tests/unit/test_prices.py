@@ -10,8 +10,8 @@ import pytest
 from components import hardware, prices
 from components.aws import node_prices as aws_prices
 from components.clouds import AWS, GCP
-from components.gcp import node_prices as gcp_prices
 from components.pools import resolve
+from tools import prices as prices_tool
 
 REGIONS = {(AWS, "us-east-1"), (GCP, "us-central1")}
 
@@ -62,9 +62,6 @@ def test_the_argument_of_alerts_has_the_rungs_with_gpus() -> None:
     assert found == [
         {"machine": "g6.12xlarge", "capacity": "on_demand", "gpus": 4, "dollars_per_hour": pytest.approx(4.6016)}
     ]
-    small: Any = {"machine_types": ["g2-standard-8"], "min": 0, "max": 2}
-    (google,) = gcp_prices.of_nodes("us-central1", {"small": small})
-    assert google["machine"] == "g2-standard-8" and google["gpus"] == 1
 
 
 def test_old_prices_are_a_warning() -> None:
@@ -73,3 +70,18 @@ def test_old_prices_are_a_warning() -> None:
     assert prices.age_warning(used, read + timedelta(days=prices.OLD_DAYS)) is None
     assert str(read) in (prices.age_warning(used, read + timedelta(days=prices.OLD_DAYS + 1)) or "")
     assert prices.age_warning([], read) is None
+
+
+def test_the_tool_reads_both_files() -> None:
+    """One region of each; another region of the same file is not read."""
+    text = '// generated at 2026-07-20T13:44:30Z for us-east-1\n"us-east-1": {\n\t\t"g6.xlarge": 0.804800,\n\t},\n'
+    assert prices_tool.aws(text + '"eu-west-1": {\n\t\t"g6.xlarge": 9.0,\n\t},\n') == (
+        "2026-07-20",
+        {"g6.xlarge": 0.8048},
+    )
+    found = prices_tool.google('{"prices": {"us-central1": {"on_demand": {"g2-standard-4": 0.7}}}}')
+    assert list(prices_tool.rows("gcp", "2026-08-03", found)) == [
+        ("gcp", "us-central1", "g2-standard-4", "0.7", "2026-08-03", "karpenter-provider-gcp")
+    ]
+    with pytest.raises(ValueError, match="no date"):
+        prices_tool.aws("package pricing")
