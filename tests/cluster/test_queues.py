@@ -12,7 +12,7 @@ from recording.recorder import run
 from sandbox.tests.cluster.kueue import Cluster
 from sandbox.tests.cluster.loop import wait
 from tests.cluster.shared import PODS_READY_SECONDS, TOLERATION, Teams, group, shared, sharing
-from tests.component.queue_objects import objects, recorded
+from tests.component.queue_objects import in_order, objects, recorded
 from tests.component.stage import GKE_CPU, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 
 __all__ = ["shared"]
@@ -97,6 +97,19 @@ def test_a_job_on_a_ladder_goes_to_the_next_rung_if_the_first_has_no_machines(sh
 def _evicted(teams: Teams, job: str) -> bool:
     counts = teams.workloads().get(job, {}).get("status", {}).get("requeueState") or {}
     return counts.get("count", 0) > 0
+
+
+def test_a_waiting_gang_runs_once_pool_and_quota_have_grown(shared: Cluster) -> None:
+    """kueue#3183: pool and quota take two of its three pods; a larger `max` changes both."""
+    two = {"gpu-workers": pool(GUIDE_GPU, max=2), "cpu-workers": GUIDE_CPU}
+    share: Any = {"vision": {"guaranteed": {"gpu-workers": 2}}, "nlp": {"guaranteed": {"gpu-workers": 0}}}
+    with sharing(shared, recorded(node_pools=two, teams=share), group("gpu-workers", max=2)) as teams:
+        teams.submit("vision", "gang", pods=3)
+        wait(lambda: "gang" in teams.reasons(), "the queue")
+        assert not shared.fleet.asked, "no node is added for a part of a gang"
+        shared.fleet.change("gpu-workers", max=4)
+        shared.apply(*in_order(recorded(node_pools=FOUR, teams=share)))
+        teams.until(gang="running")
 
 
 def test_a_gang_that_gets_only_a_part_of_its_nodes_is_not_paid_for_long(shared: Cluster) -> None:
