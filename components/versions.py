@@ -190,9 +190,17 @@ KUEUE = Chart(
     (ChartImage("registry.k8s.io/kueue/kueue", "v0.19.2", "controllerManager.manager.image"),),
 )  # fmt: skip
 
+KUBE_STATE_METRICS = Chart(
+    "kube-state-metrics", "https://prometheus-community.github.io/helm-charts", "8.4.0", "2026-08",
+    (ChartImage("registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "image", True, "sha"),),
+)  # fmt: skip
+
 RELEASED = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
 """Charts that are installed as Helm releases."""
-RENDERED = (KUEUE,)
+RENDERED = (
+    KUBE_STATE_METRICS,
+    KUEUE,
+)
 """Charts whose objects are resources of the program (`charts/rendered.py`)."""
 CHARTS = (*RELEASED, *RENDERED)
 """Every chart that the library installs."""

@@ -132,9 +132,9 @@ def show_status(name: str | None, as_json: bool) -> None:
 @json_option
 def demo(name: str | None, story: str, as_json: bool) -> None:
     """Watch a story: a training job that scales a pool from zero, or two teams that share a full one."""
-    from sandbox import demo as told
+    from sandbox import demo as demonstration
 
-    told.run(_running_plane(chosen(name)), story, as_json)
+    demonstration.run(_running_plane(chosen(name)), story, as_json)
 
 
 @cli.command()

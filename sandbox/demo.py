@@ -39,13 +39,15 @@ def run(plane: ControlPlane, story: str, as_json: bool = False, console: Console
         raise SandboxError(
             f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts stopped processes"
         )
-    told = STORIES[story](plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json)
-    ok = told.play()
+    played = STORIES[story](
+        plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json
+    )
+    ok = played.play()
     if as_json:
-        steps = [asdict(step) for step in told.steps]
+        steps = [asdict(step) for step in played.steps]
         print(json.dumps({"cluster": plane.key, "story": story, "pool": POOL, "ok": ok, "steps": steps}, indent=1))
     if not ok:
-        missed = next(step for step in told.steps if not step.ok)
+        missed = next(step for step in played.steps if not step.ok)
         raise SandboxError(
             f"The demo stopped after {missed.seconds:.0f} s: {missed.seen}.",
             f"the lines above show what happened instead; the logs are in {paths.home() / 'run'}",

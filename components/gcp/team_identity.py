@@ -48,8 +48,8 @@ def problems(args: GkeTeamIdentityArgs) -> Iterator[Problem]:
 class GkeTeamIdentity(pulumi.ComponentResource):
     """Roles for a team's service account: on buckets that the team names, and on the project.
 
-    It does not create the service account (`Team`) or buckets. `GcsBuckets` gives the permissions to the
-    `service_account` of a volume: do not name that bucket here as well. Workloads should `depends_on` it, so that they
+    It does not create the service account (`Team`) or buckets. A volume of `GcsBuckets` already gives permissions to
+    its `service_account`: do not name that bucket here as well. Workloads should `depends_on` it, so that they
     never start without the permissions (IAM may still take some minutes to apply a role).
     """
 

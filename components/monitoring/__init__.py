@@ -23,5 +23,7 @@ if TYPE_CHECKING:
     from .prometheus_stack import MonitoringArgs as MonitoringArgs
     from .stalled_jobs import StalledJobs as StalledJobs
     from .stalled_jobs import StalledJobsArgs as StalledJobsArgs
+    from .state_metrics import StateMetrics as StateMetrics
+    from .state_metrics import StateMetricsArgs as StateMetricsArgs
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

@@ -75,7 +75,7 @@ class Cluster:
         return {each["metadata"]["name"] for each in nodes if any(t["key"] == TAINT for t in taints(each))}
 
     def taint(self, name: str) -> None:
-        """Adds the taint. The list of taints is written as a whole: somebody else's change in between is a conflict."""
+        """Adds the taint. The list of taints is written as a whole: another change in between is a conflict."""
         node = self.ask("GET", f"/api/v1/nodes/{name}")
         wanted = [*taints(node), {"key": TAINT, "value": "true", "effect": "NoSchedule"}]
         body = {"metadata": {"resourceVersion": node["metadata"]["resourceVersion"]}, "spec": {"taints": wanted}}

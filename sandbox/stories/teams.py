@@ -1,6 +1,6 @@
 """Two teams on a full cluster: one borrows what the other leaves, and gives it back when the other needs it.
 
-The first team's jobs take the whole pool, more than its own share; the second team's job waits a moment, then Kueue
+The first team's jobs take the whole pool, more than its share; the second team's job waits a moment, then Kueue
 stops a borrower, and the job runs; the stopped job waits in its queue, runs when the second team is done, and
 completes; the pool is at 0 again.
 """
@@ -62,7 +62,9 @@ class Teams(Story):
             self._submit(borrower, f"long-{number}", LONG_SECONDS)
         self._until(f"{borrower} has the whole pool", lambda: len(self._running(borrower)) == self._whole)
         own, lent = self._share, self._whole - self._share
-        self._report("borrowed", f"{borrower} runs {self._whole} jobs of one GPU: {own} of its own, {lent} lent")
+        self._report(
+            "borrowed", f"{borrower} runs {self._whole} jobs of one GPU: {own} are its share, {lent} are borrowed"
+        )
 
         self._submit(lender, "short", SHORT_SECONDS)
         stopped = self._until(f"a job of {borrower} is stopped", lambda: self._stopped(borrower))

@@ -182,8 +182,8 @@ def test_no_more_nodes_are_tainted_than_allowed_and_a_second_round_changes_nothi
     for name, node in zip(("one", "two"), nodes):
         pod(api, name, node)
     prometheus.answers["ALERTS"] = firing("one", "two")
-    said = round_of(plane, prometheus, credentials)
-    assert tainted(api, nodes) == nodes[:1] and f"{nodes[1]}: not tainted" in said
+    output = round_of(plane, prometheus, credentials)
+    assert tainted(api, nodes) == nodes[:1] and f"{nodes[1]}: not tainted" in output
     assert not there(api, "one") and not there(api, "two")
     round_of(plane, prometheus, credentials)
     assert tainted(api, nodes) == nodes[:1]
@@ -194,8 +194,8 @@ def test_a_pod_that_nothing_starts_again_and_other_namespaces_are_left_alone(
 ) -> None:
     pod(api, "alone", nodes[0], owned=False)
     prometheus.answers["ALERTS"] = [*firing("alone"), *firing("other", namespace="kube-system")]
-    said = round_of(plane, prometheus, credentials, TAINT="false")
-    assert there(api, "alone") and "left alone" in said and "kube-system" not in said
+    output = round_of(plane, prometheus, credentials, TAINT="false")
+    assert there(api, "alone") and "left alone" in output and "kube-system" not in output
     assert tainted(api, nodes) == []
 
 

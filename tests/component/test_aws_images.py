@@ -193,7 +193,8 @@ def test_node_settings_are_merged_with_those_of_the_pool() -> None:
     settings = {"kubelet": {"config": {"cpuManagerPolicy": "static"}}}
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], node_settings=settings))
     (spec,) = node_configs(made)
-    assert spec == {"instance": {"localStorage": {"strategy": "RAID0"}}, **settings}
+    gate = {"featureGates": {"FastImagePull": True}}
+    assert spec == {"instance": {"localStorage": {"strategy": "RAID0"}}, **gate, **settings}
     assert made.one("NodeGroup").inputs["amiType"] == "AL2023_x86_64_NVIDIA"
 
 
@@ -267,7 +268,7 @@ def test_user_data_equals_the_golden_file(golden: Any) -> None:
 @pytest.mark.parametrize("scratch", [True, False])
 def test_gpu_nodes_of_al2023_accept_gpus_as_volume_mounts_only(scratch: bool) -> None:
     """field case A0: whatever the release's default is; parts of several kinds are well-formed MIME."""
-    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"], scratch=scratch))
+    made = node_pool(pool(GUIDE_GPU, machine_types=["g6.2xlarge"], scratch=scratch))
     message = email.message_from_bytes(base64.b64decode(made.one("LaunchTemplate").inputs["userData"]))
     parts = {part.get_content_type(): part.get_payload() for part in message.get_payload()}  # type: ignore[union-attr]
     assert ("application/node.eks.aws" in parts) is scratch

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.aws import user_data
+from components.aws import image_pull, user_data
 from components.aws.node_pool import EksNodePool
 from components.pools import NodePoolSpec
 from recording.recorder import run
@@ -142,7 +142,9 @@ def test_local_disks_are_the_pods_ephemeral_storage() -> None:
     """seed row S10: user data creates a RAID 0, and the autoscaler's tags have the size."""
     made = node_pool(pool(GUIDE_GPU, machine_types=["g6.48xlarge"]))
     given = made.one("LaunchTemplate").inputs["userData"]
-    assert base64.b64decode(given).decode() == user_data.render("al2023", scratch=True, gpus=True)
+    assert base64.b64decode(given).decode() == user_data.render(
+        "al2023", scratch=True, gpus=True, settings=image_pull.GATE
+    )
     promised = autoscaler_tags(made)[f"{TEMPLATE_TAG}/resources/ephemeral-storage"]
     assert promised == f"{int(7520 * 10**9 / 2**30 * 0.9) - 3}Gi"
 

@@ -23,7 +23,7 @@ FACTS: ClusterFacts = {
 VERSION = "v1.13.2-eksbuild.31"
 AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.5"  # that of another minor
 DIGEST = f"sha256:{'0' * 64}"
-ALL = [row.name for row in addons.ADDONS if row.name != "efa-device-plugin"]
+ALL = [row.name for row in addons.ADDONS if row.name != "efa-device-plugin" and row.is_on({})]
 
 
 def installed(pools: tuple[str, ...] = ("cpu", "gpu"), name: str = "", **facts: Any) -> tuple[list[str], Recording]:

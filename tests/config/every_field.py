@@ -70,6 +70,13 @@ EKS: dict[str, Any] = {
             "scratch": True,
             "acceptWithdrawn": False,
         },
+        "parts": {
+            "machineTypes": ["p4d.24xlarge"],
+            "min": 0,
+            "max": 1,
+            "image": "bottlerocket",
+            "partition": "1g.5gb",
+        },
         "block": {
             "machineTypes": ["p5.48xlarge"],
             "min": 0,

@@ -150,7 +150,11 @@ _CLUSTER: list[tuple[dict[str, Any], str, list[str]]] = [
 
 # field case G11: add-ons that are installed only on EKS
 _ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
-    ({"gpuyard:addons": {key: value}}, f"addons.{key}", ["environments on aws only", "`alerts`, `cleanup`"])
+    (
+        {"gpuyard:addons": {key: value}},
+        f"addons.{key}",
+        ["environments on aws only", "`alerts`, `dashboards`, `cleanup`"],
+    )
     for key, value in {
         "devicePlugin": False,
         "efaPlugin": False,

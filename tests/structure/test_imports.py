@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "components": {"components"},
     "stack": {"stack", "components"},
     "recording": {"recording", "sandbox", "stack", "components"},
-    "pages": {"pages", "recording", "sandbox", "stack", "components"},
+    "pages": {"pages", "recording", "sandbox", "stack", "components", "tools"},
     "plugin": {"plugin", "components"},
     "tools": {"tools"},
     "sandbox": {"sandbox", "tools", "components"},

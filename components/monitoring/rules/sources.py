@@ -32,8 +32,8 @@ MISSING: Mapping[str, Mapping[str, str]] = {
         ),
         STATE: (
             "Google's kube-state-metrics has a pod's phase, readiness, reasons to wait and unschedulable, but "
-            "neither nodes nor requests, restarts or the reason of a termination. One of your own has "
-            "them (`state_metrics`)"
+            "neither nodes nor requests, restarts or the reason of a termination. `StateMetrics` installs a "
+            "complete one"
         ),
         AUTOSCALER: (
             "GKE's autoscaler runs outside the cluster and has no metrics there. Cloud Logging has its decisions, "
