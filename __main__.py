@@ -1,6 +1,6 @@
 """gpuyard's stack: ML-ready Kubernetes on the cloud that `Pulumi.<stack>.yaml` names, read from top to bottom."""
 
-from stack import changes, environment, on, outputs, providers
+from stack import changes, environment, on, outputs, providers, sharing
 
 # The whole config is checked first: a wrong value stops the program here, before anything is created.
 env = environment.load()
@@ -11,12 +11,15 @@ cloud.preflight(env, account)
 
 network = cloud.network(env, account)
 cluster = cloud.cluster(env, account, network)
-node_pools = cloud.node_pools(env, account, network, cluster)
+python = providers.python()
+holds = sharing.holds(env, python, cluster)
+node_pools = cloud.node_pools(env, account, network, cluster, holds)
 
 kubernetes = providers.kubernetes(env, cluster.kubeconfig, cluster.cluster_name)
 storage = cloud.storage(env, [*account, kubernetes], network, cluster, node_pools)
 addons = cloud.addons(env, [*account, kubernetes], cluster, node_pools, storage)
-teams = cloud.teams(env, [*account, kubernetes], network, cluster)
-cloud.cleanup(env, cluster, node_pools, storage, addons, teams)
+queued = sharing.share(env, [kubernetes, python], cluster, node_pools, holds)
+teams = cloud.teams(env, [*account, kubernetes], network, cluster, queued)
+cloud.cleanup(env, python, cluster, node_pools, storage, addons, teams)
 
 outputs.export(env, network=network, cluster=cluster, storage=storage, addons=addons, teams=teams)

@@ -179,6 +179,9 @@ KUBE_PROMETHEUS_STACK = Chart(
         ChartImage(
             "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.20.0", "kube-state-metrics.image", True, "sha",
         ),
+        # With Grafana.
+        ChartImage("docker.io/grafana/grafana", "13.2.0", "grafana.image", True, "sha"),
+        ChartImage("quay.io/kiwigrid/k8s-sidecar", "2.10.1", "grafana.sidecar.image", True, "sha"),
         ChartImage(
             "quay.io/prometheus/node-exporter", "v1.12.1-distroless", "prometheus-node-exporter.image", True, "digest",
         ),

@@ -33,6 +33,7 @@ COMMON: dict[str, Rule] = {
     "storage.buckets": IN_PLACE,
     "teams": Rule(Effect.IN_PLACE, "a removed team's namespace is deleted, if its `deletionProtection` is false"),
     "teams.*.namespace": refused("a team cannot move to another namespace, which would be empty"),
+    "queues": IN_PLACE,
     "addons": IN_PLACE,
     "charts": IN_PLACE,
     "images": IN_PLACE,

@@ -12,10 +12,12 @@ from components.arguments import Field, Shape, shape
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 from components.clouds import AWS, CLOUDS
+from components.sharing.queues import QueuesArgs
+from components.sharing.team_queue import TeamQueue
 from components.sharing.team_spec import TeamSpec
 
 KEYS = (
-    "cloud", "network", "cluster", "node_pools", "storage", "teams", "addons", "charts", "images",
+    "cloud", "network", "cluster", "node_pools", "storage", "teams", "queues", "addons", "charts", "images",
     "deletion_protection", "tags",
 )  # fmt: skip
 """The keys under `gpuyard:`, which are the same on every cloud. Known without a cloud's SDK."""
@@ -29,10 +31,29 @@ class TeamRole(TypedDict):
     the volume. Default: none."""
 
 
+class QueueSettings(TypedDict):
+    """Queues of the teams."""
+
+    enabled: NotRequired[bool]
+    """Whether jobs of teams wait in queues with quotas that follow from the pools. Needs a team. Default: `true`."""
+    headroom: NotRequired[dict[str, int]]
+    """Pool → nodes of it that are ready and free, for model servers that start in seconds. Default: `{}`."""
+    hold_minutes: NotRequired[int]
+    """How long running jobs may take to finish before a change replaces the nodes of their pool, in minutes, 0 to 1440.
+    Default: `60`."""
+    pods_ready_minutes: NotRequired[int]
+    """How long an admitted job may wait until all its pods are ready, in minutes, 1 to 1440. Default: by the pools'
+    machine types and ladders, 8 to 30."""
+
+
+QUEUES = shape(QueueSettings).plus(*shape(QueuesArgs).only("unqueued", "topology").fields.values())
+
+
 def team(permissions: Field) -> Shape:
     """A team of the section `teams`. `permissions`: the field with further permissions, which the cloud names."""
     role = shape(TeamRole).plus(permissions)
-    return shape(TeamSpec).plus(Field("role", role, False, f"{role.doc} Default: none."))
+    share = shape(TeamQueue).fields.values()
+    return shape(TeamSpec).plus(*share, Field("role", role, False, f"{role.doc} Default: none."))
 
 
 def cluster(arguments: Shape, *further: Field) -> Shape:
@@ -70,6 +91,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
             Field("node_pools", dict[str, node_pool], True, "Node pools by name, one or more."),  # type: ignore[valid-type]
             section("storage", storage, "Volumes."),
             Field("teams", dict[str, team], False, "Teams that share the cluster, by name."),  # type: ignore[valid-type]
+            section("queues", QUEUES, "Queues of the teams."),
             section("addons", addons.plus(_CLEANUP), "What is installed in the cluster."),
             section("charts", shape(ChartsArgs), "Where Helm charts come from."),
             section("images", shape(ImagesArgs), "Where container images come from."),

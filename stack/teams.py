@@ -11,7 +11,7 @@ from components.checks import Problem
 from components.pools import Pool
 from components.sharing import team_checks
 from components.sharing.team import Team, TeamArgs
-from components.sharing.team_queue import TEAM_LABEL
+from components.sharing.team_queue import TEAM_LABEL, TeamQueue
 
 from .deployed import DeployedState
 from .environment import Environment
@@ -26,7 +26,7 @@ class Teams:
 
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
-_CLOUDS_OWN = ("role",)
+_NOT_OF_TEAM = ("role", *arguments.shape(TeamQueue).fields)
 
 
 def specs(environment: Environment) -> dict[str, dict[str, Any]]:
@@ -84,7 +84,7 @@ def warnings(environment: Environment, pools: Mapping[str, Pool]) -> Iterator[st
 
 def args(environment: Environment, name: str, spec: Mapping[str, Any]) -> TeamArgs:
     """The arguments of a team's component that do not depend on other resources."""
-    own = {field: value for field, value in spec.items() if field not in _CLOUDS_OWN}
+    own = {field: value for field, value in spec.items() if field not in _NOT_OF_TEAM}
     protected = environment.config.deletion_protection and spec["deletion_protection"]
     return {**own, "team": name, "cloud": environment.config.cloud, "deletion_protection": protected}  # type: ignore[typeddict-item]
 

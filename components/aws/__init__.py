@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .addon import EksAddon as EksAddon
     from .addon import EksAddonArgs as EksAddonArgs
     from .addons import ClusterFacts as ClusterFacts
-    from .addons import EksAddonsSpec as EksAddonsSpec
+    from .addons_spec import EksAddonsSpec as EksAddonsSpec
     from .buckets import S3Bucket as S3Bucket
     from .buckets import S3Buckets as S3Buckets
     from .buckets import S3BucketsArgs as S3BucketsArgs

@@ -13,7 +13,6 @@ import pulumi
 from typing_extensions import NotRequired
 
 from .. import arguments, hardware, versions
-from ..addons_spec import AddonsSpec
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
@@ -26,7 +25,8 @@ from ..taints import tolerations
 from ..versions import Chart
 from . import cluster_autoscaler, device_plugin, efa_plugin, node_prices, roles, served_pools
 from .addon import EksAddon
-from .cluster_autoscaler import ClusterAutoscaler, ScaleDown
+from .addons_spec import EksAddonsSpec as EksAddonsSpec
+from .cluster_autoscaler import ClusterAutoscaler
 from .dcgm_exporter import DcgmExporter
 from .device_plugin import NvidiaDevicePlugin
 from .efa_plugin import EfaDevicePlugin
@@ -47,21 +47,6 @@ MANAGED, RELEASE, RULES, DASHBOARDS = "EKS add-on", "Helm release", "alert rules
 
 NO_POOLS, CPU_POOLS, SERVED_POOLS, ALL_POOLS = "no pools", "pools without GPUs", "the pools that it serves", "all pools"
 """Which pools an add-on waits for. It is created after them and deleted before them."""
-
-
-class EksAddonsSpec(AddonsSpec, ScaleDown):
-    """What is installed in an EKS cluster."""
-
-    device_plugin: NotRequired[bool]
-    """Install NVIDIA's device plugin, on pools with GPUs whose image has none. Default: `true`."""
-    efa_plugin: NotRequired[bool]
-    """Install AWS's EFA device plugin, on pools with `interconnect`. Default: `true`."""
-    cluster_autoscaler: NotRequired[bool]
-    """Install the Cluster Autoscaler. Default: `true`."""
-    dcgm_exporter: NotRequired[bool]
-    """Install NVIDIA's DCGM exporter, on pools with GPUs. Default: `true`."""
-    monitoring: NotRequired[bool]
-    """Install Prometheus and its operator. Default: `true`."""
 
 
 def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
@@ -316,6 +301,7 @@ ADDONS: tuple[Addon, ...] = (
         lambda facts: {
             "autoscaler": has(facts, "cluster-autoscaler"),
             "storage_class": facts.get("storage_class"),
+            "grafana": arguments.cleaned(EksAddonsSpec, facts.get("spec", {}))["grafana"],
         },
         versions.KUBE_PROMETHEUS_STACK,
         toggle="monitoring",

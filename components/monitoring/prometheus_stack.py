@@ -11,7 +11,7 @@ from ..charts import release as releases
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
-from . import cluster_scrapes
+from . import cluster_scrapes, grafana
 from .targets import (
     AUTOSCALER_LABELS,
     AUTOSCALER_NAMESPACE,
@@ -49,6 +49,12 @@ class MonitoringArgs(TypedDict):
     """Storage class of that disk. `AwsStorage` creates the default one. Default: `block`."""
     autoscaler: NotRequired[bool]
     """Whether to scrape the Cluster Autoscaler of `ClusterAutoscaler`. Default: `false`."""
+    grafana: NotRequired[bool]
+    """Whether to install Grafana as well, with this Prometheus as its source. `GrafanaDashboards` has dashboards for
+    it. Default: `false`."""
+    grafana_secret: NotRequired[str]
+    """Name of an existing Secret in the namespace `monitoring` with Grafana's admin-user and admin-password. Default: a
+    random password, in the Secret kube-prometheus-stack-grafana."""
     charts: NotRequired[ChartsArgs]
     """Where the chart comes from. Default: its own repository."""
     images: NotRequired[ImagesArgs]
@@ -59,6 +65,11 @@ def problems(args: MonitoringArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
     yield from _range_problems("retention_days", args["retention_days"], _RETENTION_RANGE)
     yield from _range_problems("volume_gib", args["volume_gib"], _VOLUME_RANGE)
+    if args.get("grafana_secret") and not args["grafana"]:
+        yield Problem(
+            "grafana_secret", args.get("grafana_secret"), "without `grafana` there is no Grafana",
+            "`grafana_secret` with `grafana`", "add `grafana`, or remove `grafana_secret`",
+        )  # fmt: skip
     yield from releases.problems(versions.KUBE_PROMETHEUS_STACK, args.get("charts", {}), args.get("images", {}))
 
 
@@ -72,10 +83,10 @@ def _range_problems(path: str, value: int, allowed: tuple[int, int]) -> Iterator
 class Monitoring(pulumi.ComponentResource):
     """The Prometheus operator, Prometheus, Alertmanager, node and state exporters.
 
-    Does not include Grafana, nor alert rules for GPUs (see `Alerts`). Works on any EKS cluster. It needs the provider
-    `kubernetes` of the cluster and a storage class with a driver: let it depend on the storage and on a node pool. In
-    the cluster it is the release `kube-prometheus-stack` in the namespace `monitoring`, so a cluster has one. On GKE
-    use managed Prometheus.
+    Includes Grafana by choice, and no alert rules for GPUs (see `Alerts`). Works on any EKS cluster. It needs the
+    provider `kubernetes` of the cluster and a storage class with a driver: let it depend on the storage and on a node
+    pool. In the cluster it is the release `kube-prometheus-stack` in the namespace `monitoring`, so a cluster has one.
+    On GKE use managed Prometheus.
     """
 
     release_name: pulumi.Output[str]
@@ -92,7 +103,7 @@ class Monitoring(pulumi.ComponentResource):
             f"{name}-release",
             versions.KUBE_PROMETHEUS_STACK,
             {
-                "grafana": {"enabled": False},
+                "grafana": grafana.values(args["grafana"], args.get("grafana_secret")),
                 # EKS runs these outside the cluster, where Prometheus cannot reach them.
                 "kubeControllerManager": not_reachable,
                 "kubeScheduler": not_reachable,

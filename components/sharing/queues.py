@@ -175,12 +175,10 @@ class Queues(pulumi.ComponentResource):
         self, pool: QueuePool, topologies: list[k8s.apiextensions.CustomResource]
     ) -> k8s.apiextensions.CustomResource:
         topology = {"topologyName": CLOUDS[self._cloud].topology} if pool.has_topology else {}
-        spec = {
-            "nodeLabels": pool.labels,
-            "nodeTaints": pool.taints,
-            "tolerations": pool.tolerations,
-            **topology,
-        }
+        # Without empty lists: Kueue removes them when it writes the object, which a flavor with a topology refuses, and
+        # its deletion would never end.
+        lists = {"nodeTaints": pool.taints, "tolerations": pool.tolerations}
+        spec = {"nodeLabels": pool.labels, **{key: value for key, value in lists.items() if value}, **topology}
         return self._object(f"{pool.flavor}-flavor", "ResourceFlavor", pool.flavor, spec, topologies, pool.pool.name)
 
     def _object(

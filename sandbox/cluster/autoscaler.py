@@ -142,6 +142,8 @@ class Autoscaler:
             node_info = expected_node(group, view.daemon_sets, f"{group.pool} (new)")
             if not group.autoscaled:
                 reason = "not known to the autoscaler (autoscaling is off, or the group's discovery tags are missing)"
+            elif group.queued:
+                reason = "its nodes are added for a ProvisioningRequest only"
             elif self._backoff_until.get(group.id, 0) > self._clock():
                 reason = "in backoff after failed scale-up"
             elif barred := classes.bars(group):
@@ -217,7 +219,7 @@ class Autoscaler:
         moment = self._clock()
         for group in view.groups:
             there = sum(machine.group == group.id for machine in view.machines)
-            if not group.autoscaled or group.desired <= there:
+            if not group.autoscaled or group.queued or group.desired <= there:
                 self._short_since.pop(group.id, None)
             elif moment - self._short_since.setdefault(group.id, moment) > self._pace.provision:
                 del self._short_since[group.id]

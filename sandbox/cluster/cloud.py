@@ -43,6 +43,7 @@ class Group:
     zone (GKE has a group of machines in each zone of a pool); if it is empty, the cloud chooses the zone, and the
     autoscaler expects that of the template. `autoscaled`: False if the discovery tags are missing (AWS) or autoscaling
     is off (GKE). `priority`: order of the rungs of a capacity ladder, higher first.
+    `queued`: its nodes are added for a ProvisioningRequest only.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Group:
     autoscaled: bool
     template: NodeShape
     priority: int = 0
+    queued: bool = False
     elsewhere: tuple[NodeShape, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 

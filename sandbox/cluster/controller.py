@@ -2,8 +2,8 @@
 
 About once a second, less often while nothing happens: nodes from machines (nodes.py), volumes for claims (volumes.py)
 and snapshots of them (snapshots.py), endpoint groups and load balancers for Services (endpoint_groups.py,
-load_balancers.py), group sizes (autoscaler.py). In the same process: the supervision of the controllers that really run
-(sandbox/controllers).
+load_balancers.py), nodes for ProvisioningRequests (provisioning.py), group sizes (autoscaler.py). In the same process:
+the supervision of the controllers that really run (sandbox/controllers).
 A failure is printed once and tried again: it is normal that a cloud or an API server does not answer for a moment.
 """
 
@@ -23,6 +23,7 @@ from sandbox.cluster.endpoint_groups import EndpointGroups
 from sandbox.cluster.event import Events
 from sandbox.cluster.load_balancers import LoadBalancers
 from sandbox.cluster.nodes import Nodes
+from sandbox.cluster.provisioning import Provisioning
 from sandbox.cluster.registry import cloud_of
 from sandbox.cluster.snapshots import Snapshots
 from sandbox.cluster.volumes import Disks, Volumes
@@ -67,6 +68,7 @@ class Controller:
         self.snapshots = Snapshots(api, Events(api, "snapshot-controller"))
         self._groups = EndpointGroups(api, groups)
         self._balancers = LoadBalancers(api, Events(api, "service-controller"), balancers)
+        self._provisioning = Provisioning(api, fleet)
         self._new_machines = new_machines
         self._supervisor = supervisor
         self._machines: set[str] = set()
@@ -87,6 +89,7 @@ class Controller:
         self.snapshots.sync()
         self._groups.sync()
         self._balancers.sync()
+        self._provisioning.sync(machines, pods, nodes)
         self._autoscaler.tick(pods, nodes, machines)
         versions = frozenset(pod["metadata"].get("resourceVersion") for pod in pods)
         return frozenset(self._machines), frozenset(node["metadata"]["name"] for node in nodes), versions

@@ -1,8 +1,8 @@
 """The machines and groups of one GKE cluster, for the node controller and the autoscaler (see cluster/cloud.py).
 
 The autoscaler of GKE is part of GKE: it reads a pool's labels, taints and GPUs from the pool itself, and resizes only
-pools with autoscaling enabled. Pools with queued provisioning grow only for a ProvisioningRequest, which is not
-simulated.
+pools with autoscaling enabled. Pools with queued provisioning grow only for a ProvisioningRequest
+(cluster/provisioning.py).
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Fleet:
             min=low,
             max=high,
             desired=sum(current.values()),
-            autoscaled=_autoscaled(pool) and not pool.get("queuedProvisioning", {}).get("enabled"),
+            autoscaled=_autoscaled(pool),
+            queued=bool(pool.get("queuedProvisioning", {}).get("enabled")),
             template=nodes.shape(pool, zones[0], with_gpus=True),
             elsewhere=tuple(nodes.shape(pool, zone, with_gpus=True) for zone in zones[1:]),
             priority=_cheapness(config),

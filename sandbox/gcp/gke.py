@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sandbox.cluster import compute_class, monitoring_kinds
+from sandbox.cluster import compute_class, monitoring_kinds, provisioning
 from sandbox.cluster.key import gke as cluster_key
 from sandbox.gcp import firewalls, groups, machines, planes, versions
 from sandbox.gcp.node_pools import add_pool, await_nodes
@@ -42,6 +42,7 @@ class Cluster(Behaviour):
         try:
             plane = planes.control_planes().start(key, versions.minor(version))
             compute_class.install(plane.api())
+            provisioning.install(plane.api())
             if body.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", True):
                 monitoring_kinds.install(plane.api(), monitoring_kinds.googles())
         except BaseException:

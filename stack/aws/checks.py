@@ -32,7 +32,7 @@ from components.checks import Problem
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import teams
+from .. import sharing, teams
 from ..environment import Environment
 from . import args
 from . import roles as aws_roles
@@ -157,6 +157,7 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
             f"has no pool without GPUs: {', '.join(waiting)} have no node to run on",
             "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
         )  # fmt: skip
+    yield from sharing.problems(environment)
 
 
 def _installed(environment: Environment) -> list[addons.Addon]:
@@ -165,7 +166,7 @@ def _installed(environment: Environment) -> list[addons.Addon]:
 
 def charts(environment: Environment) -> list[Chart]:
     """The charts that the stack installs."""
-    return [row.chart for row in _installed(environment) if row.chart is not None]
+    return [*(row.chart for row in _installed(environment) if row.chart), *sharing.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
@@ -213,6 +214,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         yield from (f"storage.lustre.{each}" for each in aws_lustre.warnings(lustre))
     if buckets := args.buckets(environment):
         yield from (f"storage.{each}" for each in aws_buckets.warnings(buckets))
+    yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.AWS, environment.node_pools))
     yield from _administrator_warnings(environment)
 

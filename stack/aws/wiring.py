@@ -25,11 +25,13 @@ from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.aws.team_access import EksTeamAccess, EksTeamAccessArgs
 from components.aws.team_identity import EksTeamIdentity, EksTeamIdentityArgs
 from components.cleanup.component import ClusterCleanup
+from components.sharing.hold import PoolHold
 from components.sharing.team import Team, TeamArgs
 
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
+from ..sharing import Queued
 from ..teams import Teams
 from . import args
 from . import checks as aws_checks
@@ -128,7 +130,11 @@ def _first(subnet_ids: dict[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[s
 
 
 def node_pools(
-    environment: Environment, providers: Providers, network: Network, cluster: EksCluster
+    environment: Environment,
+    providers: Providers,
+    network: Network,
+    cluster: EksCluster,
+    holds: Mapping[str, PoolHold],
 ) -> dict[str, EksNodePool]:
     """One component per pool of the config, by name."""
     return {
@@ -150,7 +156,7 @@ def node_pools(
                 "sizes": dict(environment.sizes),
             },
             # As long as a node exists, it needs its route to the internet, its role's permissions and its CNI.
-            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster]),
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, cluster, *_hold(holds, name)]),
         )
         for name, spec in environment.node_pools.items()
     }
@@ -215,7 +221,9 @@ def addons(
     return Addons(releases, installed["coredns"])
 
 
-def teams(environment: Environment, providers: Providers, network: Network, cluster: EksCluster) -> Teams:
+def teams(
+    environment: Environment, providers: Providers, network: Network, cluster: EksCluster, queued: Queued
+) -> Teams:
     """The teams' namespaces, the permissions of their service accounts, and the access of their members."""
     specs, options = stack_teams.specs(environment), pulumi.ResourceOptions(providers=providers)
     if members := stack_teams.members(environment):
@@ -232,6 +240,7 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
     made, identities = {}, {}
     for name, spec in specs.items():
         own = {**stack_teams.args(environment, name, spec), "api_server_cidrs": endpoints}
+        own |= {"queue": queue} if (queue := queued.names.get(name)) else {}
         own["members"] = team_access.rbac_members(name, spec["members"])
         made[name] = Team(name, cast(TeamArgs, own), options)
         if identity := args.team_identity(environment, name):
@@ -242,6 +251,7 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
 
 def cleanup(
     environment: Environment,
+    python: pulumi.ProviderResource,
     cluster: EksCluster,
     node_pools: dict[str, EksNodePool],
     storage: Storage,
@@ -257,7 +267,7 @@ def cleanup(
             "deletion_protection": environment.config.deletion_protection,
         },
         pulumi.ResourceOptions(
-            providers=[stack_providers.python()],
+            providers=[python],
             # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
             # with which the drivers find AWS. The control plane itself deletes load balancers. Teams' namespaces are
             # deleted after that: with volumes in them, their deletion would wait for the drivers.
@@ -268,3 +278,8 @@ def cleanup(
 
 def _without_gpus(environment: Environment, node_pools: dict[str, EksNodePool]) -> list[EksNodePool]:
     return [node_pools[name] for name in served_pools.without_gpus(environment.node_pools)]
+
+
+def _hold(holds: Mapping[str, PoolHold], pool: str) -> list[PoolHold]:
+    """What happens before the nodes of a pool are replaced."""
+    return [holds[pool]] if pool in holds else []

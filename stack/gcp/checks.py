@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import date
 
 from components import hardware, pools, renames
+from components.charts import images, source
+from components.charts.images import ImagesArgs
+from components.charts.source import ChartsArgs
 from components.checks import Problem
 from components.gcp import addresses, existing_network, labels, team_access, team_identity
 from components.gcp import buckets as gcp_buckets
@@ -16,9 +19,9 @@ from components.gcp import storage as gcp_storage
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import teams
+from .. import sharing, teams
 from ..environment import Environment
-from ..section import Section
+from ..section import Section, complete
 from . import args
 
 # Fields that are up to the owner of an existing VPC.
@@ -133,21 +136,31 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
             "at least one pool of CPU machines with `min` of 1 or more",
             "add a pool such as cpu-workers (n2-standard-8)",
         )  # fmt: skip
+    yield from sharing.problems(environment)
 
 
 def charts(environment: Environment) -> list[Chart]:
-    """None: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
-    return []
+    """Those of the teams' queues: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
+    return sharing.charts(environment)
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """No field of `charts` has an effect."""
-    yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE")
+    """What is wrong with `charts` in the config, which has an effect with queues only."""
+    if charts:
+        yield from source.problems(complete(ChartsArgs, environment.config.charts.arguments()), charts, charts)
+    else:
+        yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE without queues")
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """No field of `images` has an effect: GKE installs what runs in the cluster."""
-    yield from _without_effect(environment.config.images, "gpuyard installs nothing on GKE that has an image")
+    """What is wrong with `images`, which has an effect with queues only: GKE installs what else runs in the cluster."""
+    if pulled := charts(environment):
+        given = complete(ImagesArgs, environment.config.images.arguments())
+        wrong = list(images.problems(given))
+        yield from wrong or images.digest_problems(given, images.references(pulled, {}))
+    else:
+        why = "gpuyard installs nothing on GKE that has an image, without queues"
+        yield from _without_effect(environment.config.images, why)
 
 
 def _without_effect(section: Section, why: str) -> Iterator[Problem]:
@@ -173,6 +186,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
                 f"storage.buckets.{name}.service_account: all pods of the namespace {bucket.namespace} may use the "
                 "bucket, in every cluster of the project; name the service account of those that need it"
             )
+    yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
     yield from _mount_warnings(environment)
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))

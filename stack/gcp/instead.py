@@ -39,4 +39,5 @@ INSTEAD = {
     "addons.scale_down_after_minutes": "`cluster.autoscaling_profile`",
     "addons.dcgm_exporter": "`cluster.managed_dcgm`",
     "addons.monitoring": "`cluster.metric_types`; Google's managed Prometheus",
+    "addons.grafana": "`addons.dashboards`, in Cloud Monitoring",
 }

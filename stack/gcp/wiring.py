@@ -1,5 +1,6 @@
 """The environment on GKE: how the library's components are wired, in the order of `__main__.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,11 +22,13 @@ from components.gcp.team_access import GkeTeamAccess, GkeTeamAccessArgs
 from components.gcp.team_identity import GkeTeamIdentity, GkeTeamIdentityArgs
 from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
+from components.sharing.hold import PoolHold
 from components.sharing.team import Team
 
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
+from ..sharing import Queued
 from ..teams import Teams
 from . import args
 
@@ -111,7 +114,11 @@ def cluster(environment: Environment, providers: Providers, network: Network) ->
 
 
 def node_pools(
-    environment: Environment, providers: Providers, network: Network, cluster: GkeCluster
+    environment: Environment,
+    providers: Providers,
+    network: Network,
+    cluster: GkeCluster,
+    holds: Mapping[str, PoolHold],
 ) -> dict[str, GkeNodePool]:
     """One component per pool of the config, by name; those with GPUs after those without."""
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
@@ -131,7 +138,7 @@ def node_pools(
                 "tags": environment.tags,
                 **({"disks_key": cluster.disks_key} if environment.config.cluster.disks_key else {}),
             },
-            pulumi.ResourceOptions(providers=providers, depends_on=[network, *first]),
+            pulumi.ResourceOptions(providers=providers, depends_on=[network, *first, *_hold(holds, name)]),
         )
     return {name: made[name] for name in environment.node_pools}
 
@@ -182,7 +189,9 @@ def addons(
     return Addons({})
 
 
-def teams(environment: Environment, providers: Providers, network: Network, cluster: GkeCluster) -> Teams:
+def teams(
+    environment: Environment, providers: Providers, network: Network, cluster: GkeCluster, queued: Queued
+) -> Teams:
     """The teams' namespaces, the permissions of their service accounts, and the access of their members."""
     specs, options = stack_teams.specs(environment), pulumi.ResourceOptions(providers=providers)
     if members := stack_teams.members(environment):
@@ -196,6 +205,8 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
     made, identities = {}, {}
     for name, spec in specs.items():
         own = stack_teams.args(environment, name, spec)
+        if queue := queued.names.get(name):
+            own["queue"] = queue
         if spec["network"]["api_server"]:
             endpoint = cluster.resource.private_cluster_config.private_endpoint
             own["api_server_cidrs"] = pulumi.Output.concat(endpoint, "/32").apply(lambda cidr: [cidr])
@@ -208,6 +219,7 @@ def teams(environment: Environment, providers: Providers, network: Network, clus
 
 def cleanup(
     environment: Environment,
+    python: pulumi.ProviderResource,
     cluster: GkeCluster,
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
@@ -225,10 +237,15 @@ def cleanup(
             "network_drivers": [] if environment.config.network.existing else [FILESTORE_DRIVER],
         },
         pulumi.ResourceOptions(
-            providers=[stack_providers.python()],
+            providers=[python],
             # These must still exist during the cleanup: nodes, which detach volumes, and the network that they need for
             # it. GKE's control plane runs the drivers and the load balancer controller. Teams' namespaces are deleted
             # after that.
             depends_on=[*node_pools.values(), storage, *teams.made.values()],
         ),
     )
+
+
+def _hold(holds: Mapping[str, PoolHold], pool: str) -> list[PoolHold]:
+    """What happens before the nodes of a pool are replaced."""
+    return [holds[pool]] if pool in holds else []

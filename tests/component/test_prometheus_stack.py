@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from components.monitoring.prometheus_stack import Monitoring
+import pulumi
+import pytest
+
+from components.monitoring.prometheus_stack import Monitoring, MonitoringArgs
 from recording.recorder import run
 from tests.component.helm_releases import RELEASE, release
 from tests.component.stage import aws_options
@@ -48,3 +51,18 @@ def test_monitors_cannot_read_prometheus_token() -> None:
         assert labels.get("job", name) == name.split("/")[0]
         assert {"namespace", "service", "endpoint"} <= set(labels)
         assert job["authorization"] and job["scheme"] == "https"
+
+
+def test_grafana_is_off_by_default_and_reads_only_its_namespace() -> None:
+    """security case M14: the chart's default reads every ConfigMap and Secret of the cluster."""
+    assert release(run(lambda: Monitoring("monitoring", {}, aws_options())))["values"]["grafana"] == {"enabled": False}
+    args: MonitoringArgs = {"grafana": True, "grafana_secret": "grafana-admin"}
+    values = release(run(lambda: Monitoring("monitoring", args, aws_options())))["values"]["grafana"]
+    assert values["enabled"] is True and values["admin"] == {"existingSecret": "grafana-admin"}
+    assert values["rbac"] == {"namespaced": True} and values["networkPolicy"]["allowExternal"] is False
+    for sidecar in values["sidecar"].values():
+        assert sidecar == {"searchNamespace": "monitoring", "resource": "configmap"}
+    made = run(lambda: Monitoring("monitoring", {"grafana": True}, aws_options()))
+    assert "admin" not in release(made)["values"]["grafana"], "a random password of the chart"
+    with pytest.raises(pulumi.RunError, match="grafana_secret"):
+        run(lambda: Monitoring("monitoring", {"grafana_secret": "grafana-admin"}, aws_options()))

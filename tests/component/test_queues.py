@@ -183,6 +183,13 @@ def test_a_queued_pool_of_gke_has_an_admission_check_on_its_flavor_only() -> Non
     assert "admissionChecksStrategy" not in objects(without, "ClusterQueue")["vision"]["spec"]
 
 
+def test_a_flavor_has_no_empty_lists() -> None:
+    """Kueue omits them when it removes its finalizer; with a topology the API server then refuses the change, and the
+    flavor is never deleted."""
+    for found in (recorded(), recorded(node_pools={"fast": EFA, "cpu-workers": GUIDE_CPU})):
+        assert all(all(each["spec"].values()) for each in objects(found, "ResourceFlavor").values())
+
+
 def test_a_ladder_of_gke_is_tolerated() -> None:
     ladder = pool(GKE_GPU, capacity=["spot", "on_demand"])
     spec = objects(recorded("gcp", {"gpu-workers": ladder}), "ResourceFlavor")["gpu-workers"]["spec"]

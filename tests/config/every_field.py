@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.config import queues
+
 CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
@@ -161,9 +163,12 @@ EKS: dict[str, Any] = {
             "serviceAccount": "trainer",
             "role": {"buckets": ["data"], "policyArns": ["arn:aws:iam::aws:policy/AmazonBedrockReadOnly"]},
             "deletionProtection": False,
+            "weight": 2,
+            "guaranteed": {"gpu": 1},
         },
         "inference": {},
     },
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {
         "devicePlugin": True,
         "efaPlugin": True,
@@ -171,6 +176,7 @@ EKS: dict[str, Any] = {
         "scaleDownAfterMinutes": 10,
         "dcgmExporter": True,
         "monitoring": True,
+        "grafana": True,
         "alerts": True,
         "dashboards": True,
         "cleanup": True,
@@ -361,9 +367,12 @@ GKE: dict[str, Any] = {
             "serviceAccount": "trainer",
             "role": {"buckets": ["data"], "roles": ["roles/pubsub.subscriber"]},
             "deletionProtection": False,
+            "weight": 2,
+            "guaranteed": {"gpu": 1},
         },
         "inference": {},
     },
+    "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,

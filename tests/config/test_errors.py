@@ -18,7 +18,19 @@ from recording.recorder import run
 from recording.stacks import ALL, record, recorded, settings
 from stack import cloud_keys, environment
 from stack.cloud_keys import CloudKeys
-from tests.config import eks_cluster, eks_nodes, eks_pools, gke, gke_pools, network, pools, sources, storage, teams
+from tests.config import (
+    eks_cluster,
+    eks_nodes,
+    eks_pools,
+    gke,
+    gke_pools,
+    network,
+    pools,
+    queues,
+    sources,
+    storage,
+    teams,
+)
 from tests.config.network import DELETE, NET
 from tests.config.places import CPU, GPU
 
@@ -135,6 +147,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     *gke.MISTAKES,
     *storage.MISTAKES,
     *teams.MISTAKES,
+    *queues.MISTAKES,
 ]
 
 

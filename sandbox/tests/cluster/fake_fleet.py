@@ -19,6 +19,7 @@ def shape(machine_type: str, cpu: int, memory: str, labels: dict[str, str], tain
     resources = {"cpu": str(cpu), "memory": memory, "pods": "58", "ephemeral-storage": "200Gi"}
     if gpus:
         resources["nvidia.com/gpu"] = str(gpus)
+    labels = {"node.kubernetes.io/instance-type": machine_type, **labels}
     return NodeShape(labels, tuple(taints), resources, machine_type, ZONE)
 
 
@@ -109,6 +110,16 @@ class FakeFleet:
         with self._lock:
             del self._groups[gone]
             self._groups |= {group.id: group for group in come}
+
+    def only(self, *groups: Group) -> None:
+        """Deletes all GPU groups with their machines, and adds others."""
+        with self._lock:
+            kept = cpu_group().id
+            self._machines = {key: each for key, each in self._machines.items() if each[0].group == kept}
+            self._groups = {key: each for key, each in self._groups.items() if key == kept}
+            self._groups |= {group.id: group for group in groups}
+            self.capacity.clear()
+            self.asked.clear()
 
     def clear(self) -> None:
         """Removes all groups and machines."""

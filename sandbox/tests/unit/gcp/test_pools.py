@@ -223,7 +223,7 @@ def test_pools_with_queued_provisioning_are_tainted_and_do_not_scale_for_plain_p
     cloud.create(POOL, gpu_pool(cluster, FLEX, **NO_REPAIR, queuedProvisioning={"enabled": True}))
     (group,) = Fleet(PROJECT, "us-central1", "yard", cloud.store).groups()
     assert ("cloud.google.com/gke-queued", "true") in [(taint.key, taint.value) for taint in group.template.taints]
-    assert not group.autoscaled
+    assert group.queued
 
 
 @pytest.mark.parametrize(("behaviour", "tainted"), [({}, True), ({"architectureTaintBehavior": "NONE"}, False)])
