@@ -3,9 +3,10 @@
 Not here: prices of spot (they change hourly), capacity blocks and commitments (they are contracts), disks, traffic
 and the control plane. A machine, or a region, without a row has no price, rather than a wrong one.
 
-Sources, both generated from the clouds' own price lists: AWS, zz_generated.pricing_aws.go of
-aws/karpenter-provider-aws; Google, initial-prices.json of cloudpilot-ai/karpenter-provider-gcp. A price of Google is
-that of the whole machine with its GPUs; GPUs that are attached to N1 machines are not in it.
+`python -m tools.prices` writes it. Sources, both generated from the clouds' own price lists: AWS,
+zz_generated.pricing_aws.go of aws/karpenter-provider-aws; Google, initial-prices.json of
+cloudpilot-ai/karpenter-provider-gcp. A price of Google is that of the whole machine with its GPUs; GPUs that are
+attached to N1 machines are not in it.
 """
 
 import csv

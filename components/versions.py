@@ -109,13 +109,15 @@ class ChartImage:
     tag: str
     """Default tag of the chart."""
     at: str
-    """Dotted path of the map in the chart's values that describes the image."""
+    """Dotted path of the map in the chart's values that describes the image; empty if it is in no values."""
     split: bool = False
     """Whether that map has `registry` and `repository`; otherwise it has only `repository`."""
     digest_at: str = ""
     """Key in that map for a digest; if it is empty, the digest is appended to the tag."""
     bare: bool = False
     """Whether that key takes a digest without `sha256:`."""
+    key: str = "repository"
+    """Key in that map for the name."""
 
     @property
     def reference(self) -> str:
@@ -192,6 +194,62 @@ KUEUE = Chart(
     "kueue", "oci://registry.k8s.io/kueue/charts/kueue", "0.19.2", "2026-08",
     (ChartImage("registry.k8s.io/kueue/kueue", "v0.19.2", "controllerManager.manager.image"),),
 )  # fmt: skip
+JOB_SET = Chart(
+    "jobset", "oci://registry.k8s.io/jobset/charts/jobset", "0.12.0", "2026-08",
+    (ChartImage("registry.k8s.io/jobset/jobset", "v0.12.0", "image"),),
+)  # fmt: skip
+LEADER_WORKER_SET = Chart(
+    "lws", "oci://registry.k8s.io/lws/charts/lws", "0.10.0", "2026-08",
+    (ChartImage("registry.k8s.io/lws/lws", "v0.10.0", "image.manager"),),
+)  # fmt: skip
+KEDA = Chart(
+    "keda", "https://kedacore.github.io/charts", "2.20.2", "2026-08",
+    (
+        ChartImage("ghcr.io/kedacore/keda", "2.20.2", "image.keda", split=True),
+        ChartImage("ghcr.io/kedacore/keda-metrics-apiserver", "2.20.2", "image.metricsApiServer", split=True),
+        ChartImage("ghcr.io/kedacore/keda-admission-webhooks", "2.20.2", "image.webhooks", split=True),
+    ),
+)  # fmt: skip
+KUBEFLOW_TRAINER = Chart(
+    "kubeflow-trainer", "oci://ghcr.io/kubeflow/charts/kubeflow-trainer", "2.3.0", "2026-08",
+    (
+        ChartImage("ghcr.io/kubeflow/trainer/trainer-controller-manager", "v2.3.0", "image", split=True),
+        # Of the runtimes, which the component writes: the image of Trainer's torch-distributed.
+        ChartImage("docker.io/pytorch/pytorch", "2.13.0-cuda13.0-cudnn9-runtime", ""),
+    ),
+)  # fmt: skip
+ARGO_WORKFLOWS = Chart(
+    "argo-workflows", "https://argoproj.github.io/argo-helm", "1.0.18", "2026-07",
+    (
+        ChartImage("quay.io/argoproj/workflow-controller", "v4.0.6", "controller.image", split=True),
+        ChartImage("quay.io/argoproj/argoexec", "v4.0.6", "executor.image", split=True),
+        ChartImage("quay.io/argoproj/argocli", "v4.0.6", "server.image", split=True),
+    ),
+)  # fmt: skip
+CERT_MANAGER = Chart(
+    "cert-manager", "https://charts.jetstack.io", "v1.20.2", "2026-08",
+    (
+        ChartImage("quay.io/jetstack/cert-manager-controller", "v1.20.2", "image"),
+        ChartImage("quay.io/jetstack/cert-manager-webhook", "v1.20.2", "webhook.image"),
+        ChartImage("quay.io/jetstack/cert-manager-cainjector", "v1.20.2", "cainjector.image"),
+        # An argument of the controller; it runs where a certificate is issued by ACME over HTTP.
+        ChartImage("quay.io/jetstack/cert-manager-acmesolver", "v1.20.2", "acmesolver.image"),
+    ),
+)  # fmt: skip
+KSERVE_CRD = Chart(
+    # Without the schema of a pod in them: with it, a busy API server needs more than ten seconds for one of them.
+    "kserve-crd-minimal", "oci://ghcr.io/kserve/charts/kserve-crd-minimal", "v0.20.0", "2026-08", (),
+)  # fmt: skip
+KSERVE = Chart(
+    "kserve-resources", "oci://ghcr.io/kserve/charts/kserve-resources", "v0.20.0", "2026-08",
+    (
+        ChartImage("docker.io/kserve/kserve-controller", "v0.20.0", "kserve.controller", key="image"),
+        ChartImage("docker.io/kserve/agent", "v0.20.0", "kserve.agent", key="image"),
+        ChartImage("docker.io/kserve/router", "v0.20.0", "kserve.router", key="image"),
+        ChartImage("docker.io/kserve/storage-initializer", "v0.20.0", "kserve.storage", key="image"),
+        ChartImage("quay.io/brancz/kube-rbac-proxy", "v0.18.0", ""),
+    ),
+)  # fmt: skip
 
 KUBE_STATE_METRICS = Chart(
     "kube-state-metrics", "https://prometheus-community.github.io/helm-charts", "8.4.0", "2026-08",
@@ -201,9 +259,9 @@ KUBE_STATE_METRICS = Chart(
 RELEASED = (NVIDIA_DEVICE_PLUGIN, DCGM_EXPORTER, EFA_DEVICE_PLUGIN, CLUSTER_AUTOSCALER, KUBE_PROMETHEUS_STACK)
 """Charts that are installed as Helm releases."""
 RENDERED = (
+    KUEUE, JOB_SET, LEADER_WORKER_SET, KEDA, KUBEFLOW_TRAINER, ARGO_WORKFLOWS, CERT_MANAGER, KSERVE_CRD, KSERVE,
     KUBE_STATE_METRICS,
-    KUEUE,
-)
+)  # fmt: skip
 """Charts whose objects are resources of the program (`charts/rendered.py`)."""
 CHARTS = (*RELEASED, *RENDERED)
 """Every chart that the library installs."""

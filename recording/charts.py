@@ -20,7 +20,7 @@ def objects(request: Request) -> list[Object]:
     containers = [
         {"name": f"image-{index}", "image": image.reference} for index, image in enumerate(request.chart.images)
     ]
-    pod = {"serviceAccountName": name, "containers": containers or [{"name": "main", "image": f"docker.io/{name}:1"}]}
+    pod = {"serviceAccountName": name, "containers": containers}
     group = f"{name}.example.com"
     client = {"service": {"name": name, "namespace": home, "path": "/check"}}
     rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["examples"]}
@@ -31,7 +31,14 @@ def objects(request: Request) -> list[Object]:
         "clientConfig": client,
         "rules": [rule],
     }
+    deployment = _object(
+        "apps/v1",
+        "Deployment",
+        name,
+        spec={"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    )
     return [
+        *([deployment] if containers else []),
         _object("v1", "ServiceAccount", name),
         _object("v1", "ConfigMap", name, data={"config": "on"}),
         _object(
@@ -49,12 +56,6 @@ def objects(request: Request) -> list[Object]:
         _object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", name, roleRef=role, subjects=[account]),
         _object("v1", "Service", name, spec={"selector": labels, "ports": [{"port": 443}]}),
         _object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", name, webhooks=[check]),
-        _object(
-            "apps/v1",
-            "Deployment",
-            name,
-            spec={"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
-        ),
     ]
 
 

@@ -19,7 +19,7 @@ from components.arguments import Shape
 from components.changes import IN_PLACE, Effect, Rule, refused
 from components.checks import Problem
 
-from . import deployed, on, teams
+from . import deployed, on, platforms, teams
 from .environment import Environment
 from .section import Section
 
@@ -35,6 +35,7 @@ COMMON: dict[str, Rule] = {
     "teams.*.namespace": refused("a team cannot move to another namespace, which would be empty"),
     "queues": IN_PLACE,
     "addons": IN_PLACE,
+    "platforms": IN_PLACE,
     "charts": IN_PLACE,
     "images": IN_PLACE,
     "deletionProtection": IN_PLACE,
@@ -78,7 +79,7 @@ def compared(environment: Environment, providers: list[pulumi.ProviderResource])
     if found.objects and now != found.settings:
         groups = of_cloud.groups(environment, found, providers[0])
         environment = replace(environment, sizes=_sizes(environment, groups))
-        problems += of_cloud.problems(environment, found, groups)
+        problems += [*of_cloud.problems(environment, found, groups), *platforms.removal_problems(environment)]
         differing = dict(differences(found.settings, now))
         warnings = [
             *_deletion_warnings(environment, groups),

@@ -16,9 +16,11 @@ from components.sharing.queues import QueuesArgs
 from components.sharing.team_queue import TeamQueue
 from components.sharing.team_spec import TeamSpec
 
+from .platforms_spec import PlatformsSpec
+
 KEYS = (
-    "cloud", "network", "cluster", "node_pools", "storage", "teams", "queues", "addons", "charts", "images",
-    "deletion_protection", "tags",
+    "cloud", "network", "cluster", "node_pools", "storage", "teams", "queues", "addons", "platforms", "charts",
+    "images", "deletion_protection", "tags",
 )  # fmt: skip
 """The keys under `gpuyard:`, which are the same on every cloud. Known without a cloud's SDK."""
 
@@ -93,6 +95,7 @@ def config(*, network: Shape, cluster: Shape, node_pool: Shape, storage: Shape, 
             Field("teams", dict[str, team], False, "Teams that share the cluster, by name."),  # type: ignore[valid-type]
             section("queues", QUEUES, "Queues of the teams."),
             section("addons", addons.plus(_CLEANUP), "What is installed in the cluster."),
+            section("platforms", shape(PlatformsSpec), "Platforms for training, pipelines and serving."),
             section("charts", shape(ChartsArgs), "Where Helm charts come from."),
             section("images", shape(ImagesArgs), "Where container images come from."),
             Field(

@@ -233,5 +233,6 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
     if not pools:
         yield from of_cloud.addon_problems(environment)
+        yield from of_cloud.platform_problems(environment)
         if not network:
             yield from (p.under("images") for p in of_cloud.image_problems(environment))

@@ -23,7 +23,7 @@ from components.sharing.queues import Queues, QueuesArgs
 from components.sharing.team_queue import TeamQueue
 from components.versions import Chart
 
-from . import changes, on
+from . import changes, on, platforms
 from .environment import Environment
 from .section import complete
 
@@ -78,6 +78,7 @@ def _kueue_args(environment: Environment) -> KueueArgs:
         "images": complete(ImagesArgs, config.images.arguments()),
         "pods_ready_minutes": waiting.pods_ready_minutes(found.values()) if ready is None else ready,
         "first_retry_seconds": waiting.first_retry_seconds(idle),
+        "integrations": [*arguments.default(KueueArgs, "integrations"), *platforms.integrations(environment)],
     }
     return complete(KueueArgs, given)
 

@@ -263,13 +263,13 @@ TOOLS: dict[str, Tool] = {
             minimum=(3, 0),
             below=(4,),
             probe=("--version",),
-            seconds=200,
+            seconds=80,
             on_demand=True,
         ),
-        _controller("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", "queues of jobs", 300, _KUEUE),
+        _controller("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", "queues of jobs", 240, _KUEUE),
         # The versions of its dependencies are those of tools/kueue, so that what both use is compiled once.
         _controller("jobset", "jobset", "sigs.k8s.io/jobset", "sets of jobs", 20, "", _JOBSET),
-        _controller("keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "scales on metrics", 700),
+        _controller("keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "scales on metrics", 360),
         _controller(
             *("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "metrics for autoscalers", 60),
             edits=_KEDA_ADAPTER,

@@ -19,9 +19,9 @@ from .source import ChartsArgs
 _CLUSTER_WIDE = (
     "APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "MutatingWebhookConfiguration",
     "Namespace", "PriorityClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration", "ClusterIssuer",
+    "ValidatingWebhookConfiguration",
 )  # fmt: skip
-"""Kinds without a namespace."""
+"""Kinds without a namespace; so are kinds of other projects whose name begins with `Cluster`."""
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -81,7 +81,7 @@ def objects(installation: Installation, args: ControllersArgs) -> list[Object]:
     """
     request = Request(
         installation.chart, installation.namespace, installation.values, args.get("charts", {}),
-        args.get("kubernetes_version", versions.EKS_VERSION), installation.kinds,
+        args.get("images", {}), args.get("kubernetes_version", versions.EKS_VERSION), installation.kinds,
     )  # fmt: skip
     found = rendered.objects(request)
     own = {crds.kinds(each): each for each in found if each["kind"] == crds.KIND}
@@ -89,7 +89,8 @@ def objects(installation: Installation, args: ControllersArgs) -> list[Object]:
     for each in found:
         each = installation.edit(_in_namespace(each, installation.namespace, own))
         if each is not None and each["kind"] != "Namespace":
-            made.append(placement.placed(each, args.get("pools", {}), args.get("images", {}), installation.priority))
+            each = placement.placed(each, args.get("pools", {}), args.get("images", {}), installation.priority)
+            made.append(placement.restricted(each) if installation.security == "restricted" else each)
     return made
 
 
@@ -98,7 +99,7 @@ def install(
     parent: pulumi.Resource,
     installation: Installation,
     args: ControllersArgs,
-    depends_on: list[pulumi.Resource] | None = None,
+    depends_on: Sequence[pulumi.Resource] = (),
 ) -> list[pulumi.CustomResource]:
     """Registers a chart's objects as children of a component, each after those that it needs.
 
@@ -110,22 +111,23 @@ def install(
         depends_on: what must exist first.
     """
     found = objects(installation, args)
-    first: list[pulumi.Resource] = list(depends_on or [])
+    inside: list[pulumi.Resource] = []
     made: list[pulumi.CustomResource] = []
     if not installation.namespace_exists:
         home = release.namespace(f"{name}-namespace", installation.namespace, parent, installation.security)
-        first.append(home)
+        inside.append(home)
         made.append(home)
     allowed: list[pulumi.Resource] = []
     if installation.priority == placement.CRITICAL:
-        quota = _critical_quota(name, installation.namespace, parent, first)
+        quota = _critical_quota(name, installation.namespace, parent, inside)
         allowed.append(quota)
         made.append(quota)
     order, needed = edges.in_order(found), edges.Edges(found)
     resources: dict[int, pulumi.CustomResource] = {}
     for index in order:
         each, before = found[index], [resources[other] for other in needed.before(index)]
-        before += [*(allowed if each["kind"] in edges.WORKLOADS else []), *(first if _is_inside(each) else [])]
+        before += [*(allowed if each["kind"] in edges.WORKLOADS else []), *(inside if _is_inside(each) else [])]
+        before += [] if each["kind"] == crds.KIND else depends_on
         resources[index] = _register(name, parent, installation, args, each, before)
     return [*made, *resources.values()]
 
@@ -175,13 +177,20 @@ def _awaited(each: Object) -> Object:
 def _in_namespace(each: Object, home: str, own: Mapping[tuple[str, str], Object]) -> Object:
     """The object with its namespace, as Helm would complete it; without one if its kind has none."""
     crd = own.get((each["apiVersion"].rpartition("/")[0], each["kind"]))
-    cluster_wide = crd["spec"]["scope"] == "Cluster" if crd else each["kind"] in _CLUSTER_WIDE
+    cluster_wide = (
+        crd["spec"]["scope"] == "Cluster"
+        if crd
+        else each["kind"] in _CLUSTER_WIDE or each["kind"].startswith("Cluster")
+    )
     meta = {key: value for key, value in each["metadata"].items() if key != "namespace" and value is not None}
     if _MANAGED_BY in meta.get("labels", {}):
         # Helm would refuse to install over it, and `helm list` does not know it.
         meta["labels"] = {**meta["labels"], _MANAGED_BY: "pulumi"}
     if not cluster_wide:
         meta["namespace"] = each["metadata"].get("namespace") or home
+    if each["kind"] == "Secret" and not any(each.get("data", {}).values()):
+        # Its controller fills it; empty values would be written over that.
+        each = {key: value for key, value in each.items() if key != "data"}
     return {**_without_nulls(each), "metadata": _without_nulls(meta)}
 
 

@@ -37,6 +37,8 @@ _TEMPLATES = {
 
 _REQUESTS = {"cpu": "50m", "memory": "64Mi"}
 _LIMIT = "512Mi"
+_RESTRICTED_POD = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+_RESTRICTED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def pod_of(each: Object) -> Object | None:
@@ -84,6 +86,20 @@ def placed(each: Object, pools: Mapping[str, ClusterPool], images_from: ImagesAr
     return found
 
 
+def restricted(each: Object) -> Object:
+    """An object whose pods fit the level `restricted` of the Pod Security Standards, as far as settings decide it: what
+    the chart does not set is set here."""
+    found = copy.deepcopy(each)
+    pod = pod_of(found)
+    if pod is None:
+        return found
+    spec = pod["spec"]
+    spec["securityContext"] = {**_RESTRICTED_POD, **(spec.get("securityContext") or {})}
+    for container in containers(found):
+        container["securityContext"] = {**_RESTRICTED_CONTAINER, **(container.get("securityContext") or {})}
+    return found
+
+
 def pool_tolerations(pools: Mapping[str, ClusterPool]) -> list[Toleration]:
     """What a controller tolerates: nothing if a pool without GPUs is open to all pods, else the taints of all pools
     without GPUs."""
@@ -118,9 +134,10 @@ def _without_gpus(affinity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image(reference: str, images_from: ImagesArgs) -> str:
-    bare = reference.partition("@")[0]
     mirrored = images.mirrored(reference, images_from)
-    digest = images_from.get("digests", {}).get(bare)
+    first = images.original(mirrored.partition("@")[0], images_from)
+    host, path = images.split(first)
+    digest = images_from.get("digests", {}).get(f"{host}/{path}")
     return f"{mirrored.partition('@')[0]}@{digest}" if digest else mirrored
 
 

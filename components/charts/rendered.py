@@ -21,8 +21,8 @@ import yaml
 
 from .. import versions
 from ..versions import Chart
-from . import helm, packages
-from .images import merged
+from . import helm, images, packages
+from .images import ImagesArgs, merged
 from .source import ChartsArgs
 
 Object = dict[str, Any]
@@ -45,6 +45,7 @@ class Request:
     namespace: str
     values: Mapping[str, Any]
     charts: ChartsArgs = field(default_factory=lambda: ChartsArgs())
+    images: ImagesArgs = field(default_factory=lambda: ImagesArgs())
     kubernetes_version: str = versions.EKS_VERSION
     kinds: tuple[str, ...] = ()
 
@@ -62,7 +63,7 @@ def by_helm(request: Request) -> list[Object]:
         pulumi.RunError: the chart cannot be fetched or rendered.
     """
     package = packages.package(request.chart, request.charts)
-    values = json.dumps(merged(request.values, _pinned_images(request.chart)), sort_keys=True)
+    values = json.dumps(merged(request.values, _pinned_images(request.chart, request.images)), sort_keys=True)
     key = _key(request, package, values)
     if key not in _memory:
         _memory[key] = _kept(key, lambda: _template(request, package, values))
@@ -110,12 +111,13 @@ def objects(request: Request) -> list[Object]:
     return found
 
 
-def _pinned_images(chart: Chart) -> dict[str, Any]:
-    """The images of `versions.py` as values: charts in source repositories name images of a development registry."""
+def _pinned_images(chart: Chart, images_from: ImagesArgs) -> dict[str, Any]:
+    """The images of `versions.py` as values: charts in source repositories name images of a development registry, and
+    settings name images of pods that a controller creates later."""
     found: dict[str, Any] = {}
-    for image in chart.images:
-        host, _, path = image.name.partition("/")
-        named = {"registry": host, "repository": path} if image.split else {"repository": image.name}
+    for image in (each for each in chart.images if each.at):
+        name, (_, path) = images.mirrored(image.name, images_from), images.split(image.name)
+        named = {"registry": name.removesuffix(f"/{path}"), image.key: path} if image.split else {image.key: name}
         chosen: dict[str, Any] = {**named, "tag": image.tag}
         for part in reversed(image.at.split(".")):
             chosen = {part: chosen}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from . import controllers
 from .cluster_api import Api, ApiError, Object, Refused, Unreachable
 
 Report = Callable[[str], None]
@@ -123,7 +124,8 @@ def inspect(api: Api, network_drivers: Collection[str] = ()) -> Contents:
 
 
 def empty(api: Api, report: Report, seconds: float, network_drivers: Collection[str] = ()) -> None:
-    """Deletes load balancers and volumes, waits until they are gone, and reports what is kept.
+    """Lets controllers finish (`controllers.py`), deletes load balancers and volumes, waits until they are gone, and
+    reports what is kept.
 
     Args:
         api: the cluster's API.
@@ -146,6 +148,8 @@ def empty(api: Api, report: Report, seconds: float, network_drivers: Collection[
             "These are kept, because of their reclaim policy. A volume on a file system is deleted only with it:"
             + "".join(f"\n  {each.text}" for each in found.kept)
         )
+    if held := controllers.release(api, report, begun + seconds, PAUSE):
+        raise LeftoversError("\n".join(held))
     if found.remaining:
         listed = "".join(f"\n  {each.text}" for each in found.remaining)
         report(f"Deleting what Kubernetes created in the cloud:{listed}")

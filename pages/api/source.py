@@ -17,7 +17,7 @@ from components import exports
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = "components"
-PACKAGES = ("", "aws", "gcp", "monitoring", "cleanup", "sharing", "charts")
+PACKAGES = ("", "aws", "gcp", "monitoring", "cleanup", "sharing", "platforms", "charts")
 """Packages with a page, in the order of the index; the first one is the library itself."""
 
 

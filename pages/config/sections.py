@@ -1,4 +1,4 @@
-"""The tables of the sections `network`, `cluster`, `storage` and `addons` in docs/aws.md and docs/gcp.md."""
+"""The tables of the sections of a stack's file in docs/aws.md and docs/gcp.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from .declared import Key, keys, section
 
-SECTIONS = ("network", "cluster", "storage", "addons")
+SECTIONS = ("network", "cluster", "storage", "addons", "platforms")
 
 
 def tables(cloud: str) -> dict[str, str]:

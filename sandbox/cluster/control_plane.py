@@ -66,9 +66,9 @@ class ControlPlane:
     def folder(self) -> Path:
         return self.kubeconfig.parent
 
-    def api(self, client: str = "admin") -> Api:
-        """The sandbox's own small client."""
-        return Api(self.endpoint, self.folder / "pki", client)
+    def api(self, client: str = "admin", timeout: float = 10) -> Api:
+        """The sandbox's own small client. `timeout`: seconds for each answer."""
+        return Api(self.endpoint, self.folder / "pki", client, timeout)
 
     def client(self) -> ApiClient:
         """The official client."""

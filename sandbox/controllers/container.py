@@ -124,9 +124,10 @@ class Container:
 
     def here(self, text: str) -> str:
         """A text with each path of a mount replaced by its path here."""
-        for path in sorted(self.mounts, key=len, reverse=True):
-            text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w.-])", str(self.mounts[path]), text)
-        return text
+        if not self.mounts:
+            return text
+        paths = "|".join(re.escape(path) for path in sorted(self.mounts, key=len, reverse=True))
+        return re.sub(rf"(?<![\w.-])({paths})(?![\w.-])", lambda found: str(self.mounts[found[1]]), text)
 
     def _root(self, path: str) -> Path:
         return self.folder / "root" / path.lstrip("/")

@@ -82,10 +82,7 @@ class Supervisor:
         self._ports: dict[str, dict[int, int]] = {}
         self._routes = network.Routes(self._api, self.endpoints)
         self._close = network.serve(network.listen(plane.folder), self._routes)
-        monitoring = self._monitoring
-        self._outbound = Outbound(
-            plane.folder / "outbound.json", self._routes, monitoring.server.forward, monitoring.answer
-        )
+        self._outbound: Outbound | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -112,7 +109,8 @@ class Supervisor:
         self._woken.set()
         self._thread.join(10)
         self._monitoring.stop()
-        self._outbound.stop()
+        if self._outbound:
+            self._outbound.stop()
         self._close()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
@@ -215,16 +213,23 @@ class Supervisor:
         process.start(
             key,
             [path, *arguments],
-            env={**listening.environment(unit.program, container), **self._outbound.variables},
+            env={**listening.environment(unit.program, container), **self._proxy().variables},
             ready=lambda: True,
             what=f"{unit.program.tool} of {self._plane.key}",
             data={"uid": unit.uid, "ports": {str(port): here for port, here in unit.ports.items()}},
             cwd=unit.container.folder,
         )
 
+    def _proxy(self) -> Outbound:
+        if self._outbound is None:
+            file, monitoring = self._plane.folder / "outbound.json", self._monitoring
+            self._outbound = Outbound(file, self._routes, monitoring.server.forward, monitoring.answer)
+        return self._outbound
+
     def _adopt(self, unit: Unit, running: process.Process) -> None:
         unit.ports = {int(port): here for port, here in running.data["ports"].items()}
         self._ports[running.name] = unit.ports
+        self._proxy()  # it has the address of the earlier one
         unit.container = Container(self._api, unit.pods[0], unit.spec, self._folder(unit))
 
     def _folder(self, unit: Unit) -> Path:

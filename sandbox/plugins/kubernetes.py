@@ -32,6 +32,8 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 AUTONAMED = "pulumi.com/autonamed"
 PATIENCE = 15.0
 """Seconds for which a creation is retried while its namespace or kind does not exist yet; about the real provider's."""
+ANSWER = 120.0
+"""Seconds for one answer: a busy API server needs more than ten for a large definition of a kind."""
 
 
 class KubernetesProvider(SimulatedProvider):
@@ -68,7 +70,7 @@ class KubernetesProvider(SimulatedProvider):
             self._unreachable = f"the sandbox has no cluster at {parsed.server}"
             return
         self._unreachable = f"the cluster at {parsed.server} does not answer: `make up` starts it again"
-        self._objects = Objects(self._plane.api())
+        self._objects = Objects(self._plane.api(timeout=ANSWER))
 
     def diff_config(self, olds: Props, news: Props) -> Diff:
         changed = sorted(k for k in {*olds, *news} if olds.get(k) != news.get(k))

@@ -43,7 +43,7 @@ SOURCES = {
     "kubeflow-trainer": Source("github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer"),
     "kserve": Source("github.com/kserve/kserve", "charts/kserve-resources"),
     "kserve-resources": Source("github.com/kserve/kserve", "charts/kserve-resources"),
-    "kserve-crd": Source("github.com/kserve/kserve", "charts/kserve-crd"),
+    "kserve-crd-minimal": Source("github.com/kserve/kserve", "charts/kserve-crd-minimal"),
     "keda": Source("github.com/kedacore/keda/v2", make=keda_chart.write),
 }
 """Chart → where it is. Its version is that of the module."""

@@ -32,7 +32,7 @@ from components.checks import Problem
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import sharing, teams
+from .. import platforms, sharing, teams
 from ..environment import Environment
 from . import args
 from . import roles as aws_roles
@@ -160,13 +160,19 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
     yield from sharing.problems(environment)
 
 
+def platform_problems(environment: Environment) -> Iterator[Problem]:
+    """Conflicts of the platforms with the pools."""
+    yield from platforms.problems(environment)
+
+
 def _installed(environment: Environment) -> list[addons.Addon]:
     return addons.installed(environment.node_pools, args.addons(environment))
 
 
 def charts(environment: Environment) -> list[Chart]:
     """The charts that the stack installs."""
-    return [*(row.chart for row in _installed(environment) if row.chart), *sharing.charts(environment)]
+    own = [row.chart for row in _installed(environment) if row.chart]
+    return [*own, *sharing.charts(environment), *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:

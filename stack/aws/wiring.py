@@ -28,6 +28,7 @@ from components.cleanup.component import ClusterCleanup
 from components.sharing.hold import PoolHold
 from components.sharing.team import Team, TeamArgs
 
+from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
@@ -57,10 +58,11 @@ class Storage:
 @dataclass(frozen=True)
 class Addons:
     """What is installed in the cluster. `releases`: chart → name of its Helm release. `dns`: the add-on with which pods
-    find AWS."""
+    find AWS. `platforms`: by their keys in the file."""
 
     releases: dict[str, pulumi.Output[str]]
     dns: pulumi.Resource
+    platforms: Mapping[str, pulumi.Resource]
 
 
 def providers(environment: Environment) -> Providers:
@@ -218,7 +220,8 @@ def addons(
     )
     rows = [row for row in addon_table.ADDONS if row.name in installed]
     releases = {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
-    return Addons(releases, installed["coredns"])
+    platforms = stack_platforms.install(environment, providers, node_pools)
+    return Addons(releases, installed["coredns"], platforms)
 
 
 def teams(
@@ -269,9 +272,16 @@ def cleanup(
         pulumi.ResourceOptions(
             providers=[python],
             # These must still run during the cleanup: nodes, the drivers that detach and delete volumes, and the DNS
-            # with which the drivers find AWS. The control plane itself deletes load balancers. Teams' namespaces are
-            # deleted after that: with volumes in them, their deletion would wait for the drivers.
-            depends_on=[*node_pools.values(), *storage.drivers, addons.dns, *teams.made.values()],
+            # with which the drivers find AWS; controllers, which remove finalizers of their objects. The control plane
+            # itself deletes load balancers. Teams' namespaces are deleted after that: with volumes in them, their
+            # deletion would wait for the drivers.
+            depends_on=[
+                *node_pools.values(),
+                *storage.drivers,
+                addons.dns,
+                *addons.platforms.values(),
+                *teams.made.values(),
+            ],
         ),
     )
 

@@ -5,9 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from components import hardware, pools, renames
-from components.charts import images, source
-from components.charts.images import ImagesArgs
-from components.charts.source import ChartsArgs
+from components.charts import images
 from components.checks import Problem
 from components.gcp import addresses, existing_network, labels, team_access, team_identity
 from components.gcp import buckets as gcp_buckets
@@ -19,9 +17,9 @@ from components.gcp import storage as gcp_storage
 from components.sharing import team_members
 from components.versions import Chart
 
-from .. import sharing, teams
+from .. import platforms, sharing, teams
 from ..environment import Environment
-from ..section import Section, complete
+from ..section import Section
 from . import args
 
 # Fields that are up to the owner of an existing VPC.
@@ -139,28 +137,42 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
     yield from sharing.problems(environment)
 
 
+def platform_problems(environment: Environment) -> Iterator[Problem]:
+    """Conflicts of the platforms with the pools."""
+    yield from platforms.problems(environment)
+
+
 def charts(environment: Environment) -> list[Chart]:
-    """Those of the teams' queues: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
-    return sharing.charts(environment)
+    """Those of the queues and the platforms: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
+    return [*sharing.charts(environment), *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """What is wrong with `charts` in the config, which has an effect with queues only."""
+    """What is wrong with `charts`; without a chart to install, no field has an effect."""
     if charts:
-        yield from source.problems(complete(ChartsArgs, environment.config.charts.arguments()), charts, charts)
+        yield from platforms.chart_problems(environment, charts)
     else:
-        yield from _without_effect(environment.config.charts, "gpuyard installs no chart on GKE without queues")
+        yield from _without_effect(
+            environment.config.charts, "gpuyard installs no chart on GKE without queues or platforms"
+        )
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:
-    """What is wrong with `images`, which has an effect with queues only: GKE installs what else runs in the cluster."""
-    if pulled := charts(environment):
-        given = complete(ImagesArgs, environment.config.images.arguments())
-        wrong = list(images.problems(given))
-        yield from wrong or images.digest_problems(given, images.references(pulled, {}))
-    else:
-        why = "gpuyard installs nothing on GKE that has an image, without queues"
+    """What is wrong with `images`; without a chart to install, no field has an effect: GKE installs what runs in the
+    cluster."""
+    pulled, network = charts(environment), environment.config.network
+    if not pulled:
+        why = "gpuyard installs nothing on GKE that has an image, without queues or platforms"
         yield from _without_effect(environment.config.images, why)
+        return
+    yield from platforms.image_problems(environment, pulled)
+    if network.existing is None and network.nat == "none" and not environment.config.images.registry:
+        hosts = sorted({images.split(image.name)[0] for chart in pulled for image in chart.images})
+        yield Problem(
+            "registry", None, f"missing: without NAT, nodes cannot reach {', '.join(hosts)}",
+            "a registry of Google's, such as us-central1-docker.pkg.dev/my-project/mirror",
+            "add it (docs/air-gapped.md lists what it must have), or give the network a NAT",
+        )  # fmt: skip
 
 
 def _without_effect(section: Section, why: str) -> Iterator[Problem]:

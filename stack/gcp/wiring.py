@@ -25,6 +25,7 @@ from components.monitoring.prometheus import MANAGED_PROMETHEUS
 from components.sharing.hold import PoolHold
 from components.sharing.team import Team
 
+from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
@@ -38,9 +39,11 @@ Network = GcpNetwork | GcpExistingNetwork
 
 @dataclass(frozen=True)
 class Addons:
-    """What is installed in the cluster. `releases`: chart → name of its Helm release; none, see `checks.charts`."""
+    """What is installed in the cluster. `releases`: chart → name of its Helm release; none, see `checks.charts`.
+    `platforms`: by their keys in the file."""
 
     releases: dict[str, pulumi.Output[str]]
+    platforms: Mapping[str, pulumi.Resource]
 
 
 def providers(environment: Environment) -> Providers:
@@ -186,7 +189,7 @@ def addons(
     if environment.config.addons.dashboards and measured:
         named: GkeDashboardsArgs = {"cluster": environment.cluster_name}
         GkeDashboards("dashboards", named, pulumi.ResourceOptions(providers=providers))
-    return Addons({})
+    return Addons({}, stack_platforms.install(environment, providers, node_pools))
 
 
 def teams(
@@ -239,9 +242,9 @@ def cleanup(
         pulumi.ResourceOptions(
             providers=[python],
             # These must still exist during the cleanup: nodes, which detach volumes, and the network that they need for
-            # it. GKE's control plane runs the drivers and the load balancer controller. Teams' namespaces are deleted
-            # after that.
-            depends_on=[*node_pools.values(), storage, *teams.made.values()],
+            # it; controllers, which remove finalizers of their objects. GKE's control plane runs the drivers and the
+            # load balancer controller. Teams' namespaces are deleted after that.
+            depends_on=[*node_pools.values(), storage, *addons.platforms.values(), *teams.made.values()],
         ),
     )
 

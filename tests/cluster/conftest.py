@@ -1,5 +1,9 @@
 """The control plane and the fixtures around it that the sandbox's own tests use, for the library's tests."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from sandbox.tests.cluster.conftest import (
     api,
     balancers,
@@ -15,10 +19,12 @@ from sandbox.tests.cluster.conftest import (
     release,
     sandbox_home,
 )
+from tests.real_charts import RealCharts, collect, program
 
 __all__ = [
     "api",
     "balancers",
+    "charts",
     "cloud",
     "controllers",
     "fleet",
@@ -31,3 +37,11 @@ __all__ = [
     "release",
     "sandbox_home",
 ]
+
+
+@pytest.fixture(scope="package")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCharts]:
+    """The charts that can be had on this machine, and the real helm on PATH."""
+    folder = tmp_path_factory.mktemp("charts")
+    with program(tmp_path_factory.mktemp("cache")):
+        yield collect(folder)

@@ -244,7 +244,7 @@ def test_the_sandboxs_aws_logs_in_with_a_real_kubeconfig(
     plane: ControlPlane, sandbox_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the kubeconfig of the stack, the official client runs `aws eks get-token`."""
-    tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
+    tools = dict.fromkeys(("pulumi", "pulumi-language-python", "helm"), Path("/bin/true"))
     environment.link(tools)
     monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
     found = OfficialApi(eks_kubeconfig(plane)).list("/api/v1/namespaces")
@@ -256,7 +256,7 @@ def test_the_sandboxs_gke_plugin_logs_in_with_a_real_kubeconfig(
 ) -> None:
     """With the kubeconfig of a stack on GKE: the plugin gets the cluster's name, because its own token is valid for all
     clusters."""
-    tools = {"pulumi": Path("/bin/true"), "pulumi-language-python": Path("/bin/true")}
+    tools = dict.fromkeys(("pulumi", "pulumi-language-python", "helm"), Path("/bin/true"))
     environment.link(tools)
     monkeypatch.setenv("PATH", f"{sandbox_home}/bin:/usr/bin:/bin")
     found = OfficialApi(control_plane.kubeconfig("yard", plane.endpoint, plane.ca_data)).list("/api/v1/namespaces")

@@ -10,6 +10,9 @@ from tests.config import queues
 CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
+PLATFORMS = dict.fromkeys(
+    ("jobSet", "leaderWorkerSet", "keda", "kubeflowTrainer", "argoWorkflows", "certManager", "kserve"), True
+)
 
 EKS: dict[str, Any] = {
     "aws:allowedAccountIds": ["123456789012"],
@@ -181,6 +184,7 @@ EKS: dict[str, Any] = {
         "dashboards": True,
         "cleanup": True,
     },
+    "gpuyard:platforms": PLATFORMS,
     "gpuyard:charts": {
         "mirror": "oci://registry.example.com/charts",
         "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"},
@@ -374,6 +378,7 @@ GKE: dict[str, Any] = {
     },
     "gpuyard:queues": queues.EVERY,
     "gpuyard:addons": {"alerts": True, "dashboards": True, "cleanup": True},
+    "gpuyard:platforms": PLATFORMS,
     "gpuyard:tags": {"team": "ml"},
     "gpuyard:deletionProtection": False,
 }

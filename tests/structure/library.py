@@ -16,7 +16,7 @@ import components
 import stack
 from components import exports
 
-PACKAGES = ("aws", "gcp", "monitoring", "cleanup", "sharing")
+PACKAGES = ("aws", "gcp", "monitoring", "cleanup", "sharing", "platforms")
 """Packages that export what their own modules define; everything else is exported by the library itself."""
 
 

@@ -12,6 +12,7 @@ from components.aws import node_prices as aws_prices
 from components.clouds import AWS, GCP
 from components.gcp import node_prices as gcp_prices
 from components.pools import resolve
+from tools import prices as prices_tool
 
 REGIONS = {(AWS, "us-east-1"), (GCP, "us-central1")}
 
@@ -73,3 +74,18 @@ def test_old_prices_are_a_warning() -> None:
     assert prices.age_warning(used, read + timedelta(days=prices.OLD_DAYS)) is None
     assert str(read) in (prices.age_warning(used, read + timedelta(days=prices.OLD_DAYS + 1)) or "")
     assert prices.age_warning([], read) is None
+
+
+def test_the_tool_reads_both_files() -> None:
+    """One region of each; another region of the same file is not read."""
+    text = '// generated at 2026-07-20T13:44:30Z for us-east-1\n"us-east-1": {\n\t\t"g6.xlarge": 0.804800,\n\t},\n'
+    assert prices_tool.aws(text + '"eu-west-1": {\n\t\t"g6.xlarge": 9.0,\n\t},\n') == (
+        "2026-07-20",
+        {"g6.xlarge": 0.8048},
+    )
+    found = prices_tool.google('{"prices": {"us-central1": {"on_demand": {"g2-standard-4": 0.7}}}}')
+    assert list(prices_tool.rows("gcp", "2026-08-03", found)) == [
+        ("gcp", "us-central1", "g2-standard-4", "0.7", "2026-08-03", "karpenter-provider-gcp")
+    ]
+    with pytest.raises(ValueError, match="no date"):
+        prices_tool.aws("package pricing")

@@ -20,7 +20,7 @@ from sandbox.plugins import log
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.tests.cluster.fake_balancers import FakeBalancers
 from sandbox.tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
-from sandbox.tests.cluster.kueue import jobset, keda, kueue
+from sandbox.tests.cluster.kueue import build_ahead, jobset, keda, kueue
 from sandbox.tests.cluster.loop import running_loop, wait
 from sandbox.tests.cluster.objects import eks_kubeconfig
 
@@ -30,8 +30,9 @@ KEY = "eks-us-east-1-cluster-tests"
 
 
 @pytest.fixture(scope="package")
-def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sandbox_home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """A sandbox folder for these tests; every process in it is stopped at the end."""
+    build_ahead(request.session.items)
     before = os.environ.get("GPUYARD_SANDBOX")
     os.environ["GPUYARD_SANDBOX"] = home = str(tmp_path_factory.mktemp("sandbox"))
     try:

@@ -6,6 +6,7 @@ guide's two pools and its own autoscaler.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from sandbox.plugins.objects import Objects
 from sandbox.tests.cluster.fake_fleet import FakeFleet, cpu_group, gpu_group
 from sandbox.tests.cluster.loop import running_loop, wait
 from tools.manifest import TOOLS
-from tools.provide import provide
+from tools.provide import cached, machines_own, provide
 
 KEY = "eks-us-east-1-queue-tests"
 NAMESPACE = "kueue-system"
@@ -98,6 +99,24 @@ def cluster(key: str) -> Iterator[Cluster]:
     finally:
         supervisor.stop()
         control_plane.stop(key)
+
+
+BUILT = {
+    "kueue": ("kueue",),
+    "jobset": ("jobset",),
+    "metrics": ("prometheus",),
+    "keda": ("prometheus", "keda-operator", "keda-adapter"),
+}
+"""Fixture → the tools that it needs and that few machines have."""
+
+
+def build_ahead(items: list[pytest.Item]) -> None:
+    """Builds in the background what these tests need, while others run: KEDA alone takes minutes."""
+    fixtures = {name for item in items for name in getattr(item, "fixturenames", ())}
+    wanted = dict.fromkeys(tool for fixture, tools in BUILT.items() if fixture in fixtures for tool in tools)
+    missing = [name for name in wanted if not (machines_own(TOOLS[name]) or cached(TOOLS[name]))]
+    if missing:
+        threading.Thread(target=provide, args=(missing,), daemon=True).start()
 
 
 @pytest.fixture(scope="package")

@@ -112,8 +112,8 @@ def test_a_monitor_that_selects_nothing_gives_nothing(kueue: Cluster, metrics: P
         pod["spec"]["containers"][0] |= {"ports": [{"name": "http", "containerPort": 8000}], "resources": {}}
         kueue.apply(pod, monitor("wrong", namespace, {"app": "serving"}, port="http"))
         kueue.apply(monitor("right", namespace, {"app": "served"}, port="http", path="/stats"))
-        wait(lambda: metrics.query("requests_waiting"), "the series")
-        assert {each["metric"]["job"] for each in metrics.query("requests_waiting")} == {f"{namespace}/right"}
+        found = wait(lambda: metrics.query(f'requests_waiting{{namespace="{namespace}"}}'), "the series")
+        assert [each["metric"]["job"] for each in found] == [f"{namespace}/right"]
 
 
 def test_only_its_owner_can_ask_it(metrics: Prometheus) -> None:

@@ -102,6 +102,14 @@ def test_arguments_and_variables_are_those_of_the_container(container: Container
     assert container.environment() == {"POD": "kueue-5d-x", "KEY": "certificate"}
 
 
+def test_a_path_here_is_not_replaced_again(container: Container) -> None:
+    temporary = container.folder / "volumes" / "temporary"  # the folder is below /tmp as well
+    container.mounts |= {"/tmp": temporary, "/tmp/deep": container.folder}
+    config = container.folder / "volumes" / "settings" / "manager.yaml"
+    assert container.here("--config=/manager.yaml,/tmp/x") == f"--config={config},{temporary}/x"
+    assert container.here("/tmp/deep/y") == f"{container.folder}/y"
+
+
 def test_volumes_follow_the_cluster_and_only_their_owner_can_read_them(container: Container) -> None:
     file = container.folder / "volumes" / "cert" / "tls.crt"
     assert file.read_bytes() == b"certificate"
