@@ -6,7 +6,12 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
+from components import versions
+from components.charts import rendered
+from components.charts.rendered import Object, Request
+from recording import charts
 from recording.recording import Recording
 from recording.stacks import record, recorded, settings
 from stack import platforms
@@ -60,6 +65,23 @@ def test_a_platform_installs_what_it_builds_on_once(stack: str) -> None:
 def test_kueue_learns_the_kinds_of_the_platforms() -> None:
     chosen = platforms.of({"kubeflow_trainer": True, "keda": True})
     assert [row.integration for row in chosen] == ["jobset.x-k8s.io/jobset", "", "trainer.kubeflow.org/trainjob"]
+
+
+def test_kueue_manages_them_once_both_are_in_the_file() -> None:
+    """seed row S22"""
+    requests: list[Request] = []
+
+    def renderer(request: Request) -> list[Object]:
+        requests.append(request)
+        return charts.objects(request)
+
+    with rendered.using(renderer):
+        of("dev", jobSet=True, teams={"training": {}})
+    (kueue,) = (request for request in requests if request.chart == versions.KUEUE)
+    given = yaml.safe_load(kueue.values["managerConfig"]["controllerManagerConfigYaml"])
+    assert given["integrations"]["frameworks"] == [
+        "batch/job", "pod", "deployment", "statefulset", "jobset.x-k8s.io/jobset"
+    ]  # fmt: skip
 
 
 @both

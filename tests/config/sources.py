@@ -55,7 +55,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["64 hexadecimal"],
     ),
     # field case A10
-    ("dev", CLOSED, REGISTRY, ["missing", "nodes cannot reach ghcr.io, nvcr.io, quay.io, registry.k8s.io", "NAT"]),
+    ("dev", CLOSED, REGISTRY, ["missing", "nodes cannot reach docker.io, ghcr.io, nvcr.io, quay.io, registry.k8s.io", "NAT"]),
     (
         "dev",
         {**CLOSED, **_images(registry=ECR.replace("us-east-1", "eu-west-1"))},
@@ -87,6 +87,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "gpuyard:images.digests.nvcr.io/nvidia/k8s-device-plugin:v0.19.0",
         ["not an image that is pulled here", "write nvcr.io/nvidia/k8s-device-plugin:v0.20.0"],
     ),
+    ("dev", {"gpuyard:platforms": {"kedaa": True}}, "gpuyard:platforms.kedaa", ["write `keda`"]),
+    ("dev-gke", {"gpuyard:platforms": {"keda": "yes"}}, "gpuyard:platforms.keda", ["true or false"]),
     # field case G11: keys that nothing reads on GKE
     ("dev-gke", _images(registry="registry.example.com"), REGISTRY, ["nothing on GKE", "remove it"]),
     ("dev-gke", _images(prefixes={"quay.io": "quay"}), "gpuyard:images.prefixes", ["nothing on GKE"]),

@@ -10,7 +10,6 @@ import pytest
 from components import hardware, prices
 from components.aws import node_prices as aws_prices
 from components.clouds import AWS, GCP
-from components.gcp import node_prices as gcp_prices
 from components.pools import resolve
 from tools import prices as prices_tool
 
@@ -63,9 +62,6 @@ def test_the_argument_of_alerts_has_the_rungs_with_gpus() -> None:
     assert found == [
         {"machine": "g6.12xlarge", "capacity": "on_demand", "gpus": 4, "dollars_per_hour": pytest.approx(4.6016)}
     ]
-    small: Any = {"machine_types": ["g2-standard-8"], "min": 0, "max": 2}
-    (google,) = gcp_prices.of_nodes("us-central1", {"small": small})
-    assert google["machine"] == "g2-standard-8" and google["gpus"] == 1
 
 
 def test_old_prices_are_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""Dashboards of Cloud Monitoring: created, changed in place, found by an id that the API chooses, refused if not JSON."""
+"""Dashboards of Cloud Monitoring: created, changed in place, refused if they are not dashboards."""
 
 from __future__ import annotations
 
