@@ -16,6 +16,28 @@ PLATFORMS = dict.fromkeys(
     ("jobSet", "leaderWorkerSet", "keda", "kubeflowTrainer", "argoWorkflows", "certManager", "kserve"), True
 )
 
+TEAM: dict[str, Any] = {
+    "quota": {
+        "cpu": 96,
+        "memoryGib": 512,
+        "gpus": 8,
+        "pods": 100,
+        "claims": 10,
+        "storageGib": 1000,
+        "loadBalancers": 1,
+    },
+    "limits": {"cpuMillicores": 500, "memoryMib": 1024, "maxCpu": 48, "maxMemoryGib": 256, "maxClaimGib": 500},
+    "network": {
+        "internet": True,
+        "egressCidrs": ["10.9.0.0/24"],
+        "apiServer": True,
+        "ingressNamespaces": ["gateway"],
+        "ingressCidrs": ["10.0.0.0/24"],
+    },
+    "serviceAccount": "trainer",
+}
+"""Fields of a team that are the same on both clouds."""
+
 EKS: dict[str, Any] = {
     "aws:allowedAccountIds": ["123456789012"],
     "aws:assumeRoles": [{"roleArn": f"{ROLE}/deployer"}],
@@ -148,24 +170,7 @@ EKS: dict[str, Any] = {
             "namespace": "train",
             "podSecurity": "restricted",
             "members": {"admin": [f"{ROLE}/lead"], "edit": [f"{ROLE}/ann"], "view": [f"{ROLE}/guest"]},
-            "quota": {
-                "cpu": 96,
-                "memoryGib": 512,
-                "gpus": 8,
-                "pods": 100,
-                "claims": 10,
-                "storageGib": 1000,
-                "loadBalancers": 1,
-            },
-            "limits": {"cpuMillicores": 500, "memoryMib": 1024, "maxCpu": 48, "maxMemoryGib": 256, "maxClaimGib": 500},
-            "network": {
-                "internet": True,
-                "egressCidrs": ["10.9.0.0/24"],
-                "apiServer": True,
-                "ingressNamespaces": ["gateway"],
-                "ingressCidrs": ["10.0.0.0/24"],
-            },
-            "serviceAccount": "trainer",
+            **TEAM,
             "role": {"buckets": ["data"], "policyArns": ["arn:aws:iam::aws:policy/AmazonBedrockReadOnly"]},
             "deletionProtection": False,
             "weight": 2,
@@ -342,24 +347,7 @@ GKE: dict[str, Any] = {
                 "edit": ["group:ml@example.com"],
                 "view": ["serviceAccount:ci@my-project.iam.gserviceaccount.com"],
             },
-            "quota": {
-                "cpu": 96,
-                "memoryGib": 512,
-                "gpus": 8,
-                "pods": 100,
-                "claims": 10,
-                "storageGib": 1000,
-                "loadBalancers": 1,
-            },
-            "limits": {"cpuMillicores": 500, "memoryMib": 1024, "maxCpu": 48, "maxMemoryGib": 256, "maxClaimGib": 500},
-            "network": {
-                "internet": True,
-                "egressCidrs": ["10.9.0.0/24"],
-                "apiServer": True,
-                "ingressNamespaces": ["gateway"],
-                "ingressCidrs": ["10.0.0.0/24"],
-            },
-            "serviceAccount": "trainer",
+            **TEAM,
             "role": {"buckets": ["data"], "roles": ["roles/pubsub.subscriber"]},
             "deletionProtection": False,
             "weight": 2,
