@@ -29,40 +29,59 @@ GO = (1, 21)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a chart is. `folder`: in the module; `make`: writes the chart from the module's folder instead."""
+    """Where a chart is. `folder`: in the module; `make`: writes the chart from the module's folder instead; `other`:
+    the version of the module that is taken if it is not served in the chart's."""
 
     module: str
     folder: str = ""
     make: Callable[[Path, Path, str], None] | None = None
+    other: str = ""
+
+
+def _only_kinds(module: Path, root: Path, version: str) -> None:
+    """Writes a chart of Argo Workflows that has only its kinds."""
+    (root / "crds").mkdir(parents=True)
+    (root / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": root.name, "version": version}))
+    for path in (module / "manifests/base/crds/full").glob("argoproj.io_*.yaml"):
+        shutil.copyfile(path, root / "crds" / path.name)
 
 
 SOURCES = {
     "kueue": Source("sigs.k8s.io/kueue", "charts/kueue"),
     "jobset": Source("sigs.k8s.io/jobset", "charts/jobset"),
-    "lws": Source("sigs.k8s.io/lws", "charts/lws"),
+    "lws": Source("sigs.k8s.io/lws", "charts/lws", other="v0.8.0"),
     "kubeflow-trainer": Source("github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer"),
     "kserve": Source("github.com/kserve/kserve", "charts/kserve-resources"),
     "kserve-resources": Source("github.com/kserve/kserve", "charts/kserve-resources"),
     "kserve-crd-minimal": Source("github.com/kserve/kserve", "charts/kserve-crd-minimal"),
+    "argo-workflows": Source("github.com/argoproj/argo-workflows/v3", make=_only_kinds, other="v3.7.0"),
     "keda": Source("github.com/kedacore/keda/v2", make=keda_chart.write),
 }
-"""Chart → where it is. Its version is that of the module."""
+"""Chart → where it is. Its version is that of the module, except with `other`."""
 
 
-def package(name: str, version: str, destination: Path) -> Path:
-    """Packs the chart of a module into `destination` and returns the package. Raises SandboxError."""
+def package(name: str, version: str, destination: Path, report: Callable[[str], None] = lambda module: None) -> Path:
+    """Packs the chart of a module into `destination` and returns the package. `report`: gets the module and its
+    version. Raises SandboxError."""
     with tempfile.TemporaryDirectory() as work:
-        root = _copy(name, version, Path(work))
+        root = _copy(name, version, Path(work), report)
         done = chart.helm("package", str(root), "--version", version, "--destination", str(destination))
         if done.returncode:
             raise SandboxError(f"chart {name} {version}: {chart.trouble(done.stderr)}", "report it: the module changed")
     return Path(done.stdout.strip().rpartition(": ")[2])
 
 
-def _copy(name: str, version: str, into: Path) -> Path:
+def _copy(name: str, version: str, into: Path, report: Callable[[str], None]) -> Path:
     """A chart that can be changed, with its dependencies."""
-    source = SOURCES[name]
-    module = _download(source.module, f"v{version.removeprefix('v')}")
+    source, wanted = SOURCES[name], f"v{version.removeprefix('v')}"
+    try:
+        module = _download(source.module, wanted)
+    except SandboxError:
+        if not source.other:
+            raise
+        wanted = source.other
+        module = _download(source.module, wanted)
+    report(f"{source.module} {wanted}{', only its kinds' if source.make is _only_kinds else ''}")
     root = into / name
     if source.make:
         source.make(module, root, version)
@@ -73,7 +92,7 @@ def _copy(name: str, version: str, into: Path) -> Path:
         folder.chmod(0o700)
     about = yaml.safe_load((root / "Chart.yaml").read_text())
     for needed in about.get("dependencies", ()):
-        _copy(needed["name"], needed["version"], root / "charts")
+        _copy(needed["name"], needed["version"], root / "charts", lambda part: None)
         part = root / "charts" / needed["name"] / "Chart.yaml"
         part.write_text(yaml.safe_dump({**yaml.safe_load(part.read_text()), "version": needed["version"]}))
     return root

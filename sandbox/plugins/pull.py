@@ -39,11 +39,12 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     try:
-        module_chart.package(name, given.version, Path(given.destination or given.d or "."))
+        found: list[str] = []
+        module_chart.package(name, given.version, Path(given.destination or given.d or "."), found.append)
     except ReportedError as error:
         print(f"Error: {reason}; {error}", file=sys.stderr)
         return 1
-    print(f"chart {name} {given.version} could not be reached ({reason}): taken from its Go module", file=sys.stderr)
+    print(f"chart {name} {given.version} could not be reached ({reason}): taken from {found[0]}", file=sys.stderr)
     return 0
 
 

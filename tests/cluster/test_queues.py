@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 from components.sharing import flavors
+from components.sharing.headroom import Headroom
+from recording.recorder import run
 from sandbox.tests.cluster.kueue import Cluster
 from sandbox.tests.cluster.loop import wait
-from tests.cluster.shared import PODS_READY_SECONDS, Teams, group, shared, sharing
-from tests.component.queue_objects import recorded
-from tests.component.stage import GKE_CPU, GUIDE_CPU, GUIDE_GPU, pool
+from tests.cluster.shared import PODS_READY_SECONDS, TOLERATION, Teams, group, shared, sharing
+from tests.component.queue_objects import objects, recorded
+from tests.component.stage import GKE_CPU, GUIDE_CPU, GUIDE_GPU, aws_options, pool
 
 __all__ = ["shared"]
 
@@ -185,3 +187,76 @@ def test_a_queued_pool_gets_all_nodes_of_a_job_by_a_provisioning_request(shared:
         teams.submit("nlp", "later", gpus=8, pods=2, seconds=600)
         time.sleep(3)
         assert teams.states()["later"] == "waiting" and sizes(shared)["queued"] == 2
+
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+def pod(name: str, priority: str) -> dict[str, Any]:
+    """A pod without a queue that needs a GPU of the pool."""
+    limits = {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": 1}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "priorityClassName": priority,
+            "nodeSelector": {POOL: "gpu-workers"},
+            "tolerations": [TOLERATION],
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": "example.org/model:1", "resources": {"limits": limits}}],
+        },
+    }
+
+
+def _runs(cluster: Cluster, name: str) -> bool:
+    found = cluster.api.get(f"{PODS}/{name}")
+    return bool(found) and found["status"].get("phase") == "Running"
+
+
+def _started(teams: Teams) -> int:
+    return sum(each["status"].get("phase") == "Running" for each in teams.pods("vision"))
+
+
+def test_a_model_server_evicts_batch_work_on_full_nodes_and_is_never_evicted_for_it(shared: Cluster) -> None:
+    """seed row S17: two GPUs, two jobs. The server takes one of them; the job that lost its pod waits in its queue; a
+    training pod evicts neither the server nor the other job."""
+    two = {"gpu-workers": pool(GUIDE_GPU, max=2), "cpu-workers": GUIDE_CPU}
+    with sharing(shared, recorded(node_pools=two), group("gpu-workers", max=2)) as teams:
+        try:
+            for name in ("one", "two"):
+                teams.submit("vision", name)
+            teams.until(one="running", two="running")
+            shared.api.create(PODS, pod("server", "gpuyard-serving"))
+            wait(lambda: _runs(shared, "server"), "the server", 20)
+            shared.api.create(PODS, pod("trainer", "gpuyard-training"))
+            time.sleep(4)
+            assert _runs(shared, "server") and not _runs(shared, "trainer") and _started(teams) == 1
+            shared.api.delete(f"{PODS}/trainer")
+            shared.api.delete(f"{PODS}/server")
+            teams.until(one="running", two="running")
+        finally:
+            for name in ("server", "trainer"):
+                shared.api.delete(f"{PODS}/{name}")
+
+
+def test_headroom_gives_its_node_to_a_server_at_once_and_gets_another_one(shared: Cluster) -> None:
+    """seed row S17"""
+    given: Any = {"cloud": "aws", "node_pools": FOUR, "nodes": {"gpu-workers": 1}}
+    made = run(lambda: Headroom("headroom", given, aws_options()))
+    kinds = {kind: list(objects(made, kind).values()) for kind in ("Namespace", "Deployment")}
+    path = "/api/v1/namespaces/gpuyard-headroom/pods"
+
+    def homes_of(pods: str) -> set[str]:
+        running = [each for each in shared.api.list(pods) if each["status"].get("phase") == "Running"]
+        return {each["spec"]["nodeName"] for each in running}
+
+    with sharing(shared, recorded(node_pools=FOUR), group("gpu-workers", max=4)):
+        try:
+            shared.apply(*kinds["Namespace"], *kinds["Deployment"])
+            (ready,) = wait(lambda: homes_of(path), "the placeholder", 30)
+            shared.api.create(PODS, pod("server", "gpuyard-serving"))
+            wait(lambda: _runs(shared, "server"), "the server", 10)
+            assert homes_of(PODS) == {ready}
+            wait(lambda: homes_of(path) - {ready}, "the next node", 30)
+        finally:
+            shared.api.delete(f"{PODS}/server")
+            shared.api.delete("/api/v1/namespaces/gpuyard-headroom")

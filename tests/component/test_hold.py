@@ -178,6 +178,7 @@ def test_the_release_follows_the_hold_and_kubeconfigs_are_secret() -> None:
     released = found.one("pulumi-python:dynamic/gpuyard:PoolRelease")
     assert held.secrets == released.secrets == {"kubeconfig"}
     assert held.urn in released.dependencies
+    assert found.one("pulumi-python:dynamic/gpuyard:PoolPlan").urn in held.dependencies
 
 
 def test_the_time_to_wait_has_a_range() -> None:

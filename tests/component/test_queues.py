@@ -9,6 +9,7 @@ import pytest
 
 from components.pools import resolve
 from components.sharing import queues
+from components.sharing.quota import Quota
 from components.sharing.surge import max_surge
 from tests.component.queue_objects import EKS_POOLS, TEAMS, objects, quotas, recorded
 from tests.component.stage import GKE_CPU, GKE_GPU, GUIDE_CPU, GUIDE_GPU, pool
@@ -130,12 +131,9 @@ def test_a_queue_borrows_takes_back_and_tries_the_next_pool_before_it_preempts()
 
 def test_quantities_are_spelled_as_kueue_returns_them() -> None:
     """Another spelling would be a difference in every refresh: Kueue's webhook writes `80` for `80000m`."""
-    quantities = [each for queue in ("vision", "nlp") for each in _values(quotas(recorded(), queue))]
-    assert not [each for each in quantities if each in ("0m", "0Mi") or each.endswith("000m")]
-
-
-def _values(found: dict[str, dict[str, str]]) -> list[str]:
-    return [quantity for flavor in found.values() for quantity in flavor.values()]
+    assert Quota(80_000, 2048, 4).quantities == {"cpu": "80", "memory": "2Gi", GPU: "4"}
+    assert Quota(7910, 1500, 0).quantities == {"cpu": "7910m", "memory": "1500Mi", GPU: "0"}
+    assert Quota(0, 0, 0).quantities == {"cpu": "0", "memory": "0", GPU: "0"}
 
 
 def test_a_topology_is_used_only_where_nodes_exist_before_a_job_is_admitted() -> None:

@@ -50,7 +50,7 @@ def test_an_unreachable_chart_comes_from_its_module_with_one_note(
         about = content.extractfile("kueue/Chart.yaml")
         assert about and yaml.safe_load(about)["version"] == KUEUE
     note = capsys.readouterr().err.splitlines()
-    assert note == [f"chart kueue {KUEUE} could not be reached (no route): taken from its Go module"]
+    assert note == [f"chart kueue {KUEUE} could not be reached (no route): taken from sigs.k8s.io/kueue v{KUEUE}"]
 
 
 def test_a_chart_that_is_nowhere_is_an_error_with_the_fix(
@@ -69,6 +69,16 @@ def test_a_version_that_the_module_does_not_have_is_an_error(
     assert pull.main([OCI, "--version", "0.0.99", "--destination", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert "sigs.k8s.io/kueue v0.0.99 cannot be downloaded" in error and "charts.mirror" in error
+
+
+def test_a_module_that_is_not_served_in_the_charts_version_is_taken_in_another_and_the_note_says_so(
+    tmp_path: Path,
+) -> None:
+    notes: list[str] = []
+    package = module_chart.package("argo-workflows", "1.0.18", tmp_path, notes.append)
+    assert notes == ["github.com/argoproj/argo-workflows/v3 v3.7.0, only its kinds"]
+    with tarfile.open(package) as content:
+        assert "argo-workflows/crds/argoproj.io_workflows.yaml" in content.getnames()
 
 
 def test_dependencies_of_a_chart_are_in_its_package(tmp_path: Path) -> None:
