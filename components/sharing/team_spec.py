@@ -26,7 +26,7 @@ class TeamMembers(TypedDict):
     edit: NotRequired[list[str]]
     """They may run jobs and servers, read logs, open shells in pods, and use claims and secrets. Default: none."""
     view: NotRequired[list[str]]
-    """They may read everything except secrets, and logs. Default: none."""
+    """They may read everything except secrets, including logs. Default: none."""
 
 
 class TeamQuota(TypedDict):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from components.sharing.team import Team
 from recording.recorder import run
 from recording.recording import Recording
 from sandbox.cluster.api import Api, ApiError
 from sandbox.cluster.control_plane import ControlPlane
+from sandbox.paths import ROOT
 from sandbox.plugins.kubernetes import KubernetesProvider
 from sandbox.tests.cluster.conftest import wait
 from tests.component.stage import aws_options
@@ -23,6 +26,7 @@ QUOTA = {"cpu": 4, "memory_gib": 16, "gpus": 2, "pods": 5, "claims": 2, "storage
 LIMITS = {"max_cpu": 3, "max_claim_gib": 80}
 TEAMS: dict[str, Any] = {
     "red": {"quota": QUOTA, "limits": LIMITS, "members": {level: [f"group:red:{level}"] for level in LEVELS}},
+    "green": {"service_account": "trainer", "members": {"edit": ["group:green:edit"]}},
     # Amounts that the API server writes in another unit.
     "blue": {
         "pod_security": "restricted",
@@ -242,6 +246,17 @@ def as_member(api: Api, group: str) -> Api:
     found = copy.copy(api)
     found._pool = Impersonating(api._pool, group)  # type: ignore[assignment]
     return found
+
+
+def test_a_member_can_create_the_first_job_of_the_page(api: Api) -> None:
+    """seed rows S22 and S08: docs/first-day.md. Its pod fits a team with the default limits."""
+    page = (ROOT / "docs" / "first-day.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    job = yaml.safe_load(text)
+    assert refusal(as_member(api, "red:edit"), "/apis/batch/v1/namespaces/red/jobs", job) == ""
+    green = "/api/v1/namespaces/green/pods"
+    spec = {**job["spec"]["template"]["spec"]}
+    assert refusal(as_member(api, "green:edit"), green, {"metadata": {"name": "first"}, "spec": spec}) == ""
 
 
 def test_a_member_runs_a_job_and_cannot_touch_the_other_team(api: Api) -> None:

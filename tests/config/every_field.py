@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.config import queues
 
+EKS_ADDONS = ["devicePlugin", "efaPlugin", "clusterAutoscaler", "dcgmExporter", "monitoring", "grafana"]
+EKS_ADDONS += ["alerts", "dashboards", "cleanup"]
 CPU = {"machineTypes": ["m5.2xlarge"], "min": 2, "max": 20}
 GKE_CPU = {"machineTypes": ["n2-standard-8"], "min": 1, "max": 2}
 ROLE = "arn:aws:iam::123456789012:role"
@@ -177,18 +179,7 @@ EKS: dict[str, Any] = {
         "inference": {},
     },
     "gpuyard:queues": queues.EVERY,
-    "gpuyard:addons": {
-        "devicePlugin": True,
-        "efaPlugin": True,
-        "clusterAutoscaler": True,
-        "scaleDownAfterMinutes": 10,
-        "dcgmExporter": True,
-        "monitoring": True,
-        "grafana": True,
-        "alerts": True,
-        "dashboards": True,
-        "cleanup": True,
-    },
+    "gpuyard:addons": {**dict.fromkeys(EKS_ADDONS, True), "scaleDownAfterMinutes": 10},
     "gpuyard:platforms": PLATFORMS,
     "gpuyard:charts": {
         "mirror": "oci://registry.example.com/charts",

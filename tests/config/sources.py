@@ -55,7 +55,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["64 hexadecimal"],
     ),
     # field case A10
-    ("dev", CLOSED, REGISTRY, ["missing", "nodes cannot reach docker.io, ghcr.io, nvcr.io, quay.io, registry.k8s.io", "NAT"]),
+    (
+        "dev",
+        CLOSED,
+        REGISTRY,
+        ["missing", "cannot reach docker.io, ghcr.io, nvcr.io, quay.io, registry.k8s.io", "NAT"],
+    ),
     (
         "dev",
         {**CLOSED, **_images(registry=ECR.replace("us-east-1", "eu-west-1"))},

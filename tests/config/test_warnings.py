@@ -37,11 +37,12 @@ def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
     assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
 
 
-def test_the_production_example_gives_one_warning() -> None:
+def test_the_production_example_gives_two_warnings() -> None:
     """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))
-    (warning,) = config.warnings(date(2026, 11, 23))
-    assert warning.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
+    topology, types = config.warnings(date(2026, 11, 23))
+    assert topology.startswith("nodePools.train-h100: queues do not place its jobs by the network's topology")
+    assert types.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
 
 
 def test_an_export_of_deletions_gives_a_warning() -> None:

@@ -21,6 +21,8 @@ from sandbox.aws.provider import AwsProvider, calls
 
 # Values that EC2 accepts although the model's enum, which is as old as botocore's release, does not list them.
 OPEN_ENUMS = {"InstanceType"}
+# Kubernetes has a kind of this name as well.
+ROLE = "aws:iam/role:Role"
 
 
 def provider() -> AwsProvider:
@@ -174,7 +176,7 @@ def test_a_wrong_input_is_refused_before_any_call(type: str, change: dict[str, A
 
 def trust_policies(made: Recording) -> dict[str, list[dict[str, Any]]]:
     """Role name → statements of its trust policy."""
-    return {found.name: json.loads(found.inputs["assumeRolePolicy"])["Statement"] for found in made.all("Role")}
+    return {found.name: json.loads(found.inputs["assumeRolePolicy"])["Statement"] for found in made.all(ROLE)}
 
 
 @pytest.mark.parametrize("stack", EKS)
@@ -218,7 +220,7 @@ def test_pod_identities_match_the_trust_policies_of_their_roles(stack: str) -> N
     """If the role does not trust the service account, the pod fails only when it starts."""
     made = recorded(stack)
     by_arn = {
-        found.outputs["arn"]: json.loads(found.inputs["assumeRolePolicy"])["Statement"][0] for found in made.all("Role")
+        found.outputs["arn"]: json.loads(found.inputs["assumeRolePolicy"])["Statement"][0] for found in made.all(ROLE)
     }
     associations = [(f.inputs["roleArn"], f.inputs["serviceAccount"]) for f in made.all("PodIdentityAssociation")]
     for addon in made.all("aws:eks/addon:Addon"):

@@ -73,9 +73,11 @@ def test_a_wrong_input_is_refused_before_any_call(
 
 
 @pytest.mark.parametrize("stack", GKE)
-def test_only_service_accounts_of_the_project_get_roles(stack: str) -> None:
+def test_only_service_accounts_of_the_project_get_roles_and_members_of_teams_the_cluster(stack: str) -> None:
+    """security case M1: a team's members get the one role that allows nothing in a cluster."""
     for found in recorded(stack).all("gcp:projects/iAMMember:IAMMember"):
-        assert found.inputs["member"].startswith("serviceAccount:"), found
+        member = found.inputs["member"].startswith(("group:", "user:"))
+        assert member == (found.inputs["role"] == "roles/container.clusterViewer"), found
         assert found.inputs["role"] not in ("roles/owner", "roles/editor"), found
 
 

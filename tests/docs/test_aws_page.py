@@ -128,7 +128,7 @@ def test_the_picture_follows_nat_and_the_endpoint() -> None:
 def test_every_role_is_in_the_table(name: str) -> None:
     stack = Stack(name, recorded(name))
     table = tables.identity([stack])
-    for role in stack.made.all("Role"):
+    for role in stack.made.all("aws:iam/role:Role"):
         assert f"| `{role.name}` |" in table
     for attachment in stack.made.all("RolePolicyAttachment"):
         assert attachment.inputs["policyArn"].rpartition("/")[2] in table

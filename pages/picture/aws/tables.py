@@ -27,6 +27,8 @@ REASONS = {
     "efs-csi-controller-sa": "The EFS driver creates an access point with its own directory for each shared volume.",
     "fsx-csi-controller-sa": "The Lustre driver looks up the existing file system; it creates and deletes none.",
     "s3-csi-driver-sa": "The S3 driver reads the buckets below their prefixes, and writes if a volume is writable.",
+    # The service account of a team in the production example.
+    "trainer": "A team's pods read the buckets that the team names, and write if the volume is writable.",
 }  # fmt: skip
 
 

@@ -96,6 +96,7 @@ REASONS = {
     "roles/storage.objectUser": "Pods also write and delete if the volume is writable.",
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": "GKE encrypts secrets with the key.",
     "roles/compute.networkUser": "GKE puts nodes into a subnetwork of the host project.",
+    "roles/container.clusterViewer": "Members of a team configure kubectl; it allows nothing in a cluster.",
     "roles/container.hostServiceAgentUser": "GKE sets up the host project's network for the cluster.",
 }
 
@@ -180,6 +181,8 @@ def _who(stack: Stack, member: Resource) -> str:
         return "GKE's agent of the project"
     if principal.endswith("@cloudservices.gserviceaccount.com"):
         return "the APIs' agent of the project"
+    if principal.startswith(("group:", "user:")):
+        return "members of teams"
     raise KeyError(f"add a name for {principal} in pages/picture/gcp/access.py")
 
 
