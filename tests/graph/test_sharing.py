@@ -9,6 +9,7 @@ import pytest
 
 from recording.recording import Recording
 from recording.stacks import record, settings
+from sandbox.tests.eks_nodes import rungs
 from tests.component.queue_objects import objects, quotas
 
 STACKS = ("dev", "dev-gke")
@@ -114,3 +115,13 @@ def test_headroom_is_an_option() -> None:
 def test_queues_can_be_switched_off() -> None:
     found = changed("dev", enabled=False)
     assert not objects(found, "ClusterQueue") and not found.all(HOLD) and not _local_queues(found)
+
+
+def test_every_node_has_the_labels_of_its_flavor() -> None:
+    """seed row S04: also the node that the autoscaler expects of an empty group; otherwise a job waits for nodes that
+    never fit it."""
+    found = with_teams("dev")
+    flavors = objects(found, "ResourceFlavor")
+    for rung in rungs(found):
+        for node in (rung.expected(), rung.joined()):
+            assert flavors[rung.pool]["spec"]["nodeLabels"].items() <= node.labels.items()
