@@ -80,7 +80,7 @@ class KubeflowTrainer(pulumi.ComponentResource):
                 training_runtimes.TOKEN,
                 f"{name}-runtime-{each['metadata']['name']}",
                 each,
-                # Its webhook checks them.
+                # Its definitions must exist; a job that names one needs the controller.
                 pulumi.ResourceOptions(parent=self, depends_on=made),
             )
             for each in training_runtimes.runtimes(pools, image, args.get("images", {}))

@@ -109,9 +109,11 @@ class TestKubeflowTrainer:
         assert pod["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": 8}
         assert found.one("gpuyard:index:KubeflowTrainer").outputs["runtimes"] == {"h100": "torch-h100"}
 
-    def test_runtimes_wait_for_the_webhook_that_checks_them(self) -> None:
+    def test_runtimes_wait_for_the_controller_and_need_not_its_webhook(self) -> None:
         found = made("KubeflowTrainer", pools=POOLS)
-        assert found.one("Deployment") in found.dependencies(found.one(training_runtimes.TOKEN))
+        runtime = found.one(training_runtimes.TOKEN)
+        assert found.one("Deployment") in found.dependencies(runtime)
+        assert runtime.inputs["metadata"]["labels"]["trainer.kubeflow.org/webhook-validation"] == "disabled"
 
     def test_runtimes_are_a_choice(self) -> None:
         assert not made("KubeflowTrainer", pools=POOLS, runtimes=False).all("ClusterTrainingRuntime")
