@@ -64,7 +64,7 @@ def first_version(project: Project, config: dict[str, Any]) -> Iterator[None]:
     resources were in use, pulumi-eks created the access entries, and (in the state) a pool of one zone had a group with
     the name of its capacity type."""
     changes = [
-        ("stack/aws/wiring.py", "providers=[stack_providers.python()],", ""),
+        ("stack/aws/wiring.py", "providers=[python],", ""),
         ("components/aws/cluster.py", "skip_default_node_group=True,", f"skip_default_node_group=True, {ENTRIES}"),
         ("components/aws/cluster.py", 'access.entries(name, args.get("access", {}), cluster, tags, self)', ""),
     ]
