@@ -84,6 +84,7 @@ VALID: dict[str, Any] = {
     "security_group_id": "sg-1",
     "service_account": "trainer",
     "subnet_ids": dict(zip(AWS_ZONES, ["subnet-1", "subnet-2"])),
+    "teams": {"research": {"edit": ["arn:aws:iam::123456789012:role/research"]}},
     "version": "1.35",
     "zone": AWS_ZONES[0],
     "zones": AWS_ZONES,

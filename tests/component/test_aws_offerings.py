@@ -152,7 +152,7 @@ def test_an_access_entry_for_the_creator_of_the_cluster_is_refused_at_preview() 
     """field case A12: EKS makes the creator an administrator and refuses a second entry after ten minutes of the
     `up`."""
     message = access(SESSION, [])
-    assert "gpuyard:cluster.access.platform.principalArn" in message and "remove platform" in message
+    assert "gpuyard:cluster.access.platform.principalArn" in message and "remove it" in message
     assert access("arn:aws:sts::111122223333:assumed-role/deployer/x", []) == ""
 
 

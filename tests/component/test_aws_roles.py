@@ -68,8 +68,10 @@ def iam(**differing: dict[str, Any]) -> dict[str, Any]:
 
 
 def prod(given: dict[str, str]) -> dict[str, Any]:
-    """The production stack, which uses a role in every place."""
-    return changed("prod", {"gpuyard:cluster/iam": {"roles": given}})
+    """The production stack, which uses a role in every place, without the roles of teams: they have no other ones."""
+    config = changed("prod", {"gpuyard:cluster/iam": {"roles": given}})
+    del config["gpuyard:teams"]
+    return config
 
 
 @pytest.fixture(scope="module")

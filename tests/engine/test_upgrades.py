@@ -287,6 +287,7 @@ def test_a_chart_a_capacity_type_a_disk_and_a_removed_pool_change_only_their_res
     assert done["update"] == {
         f"{RELEASE}::nvidia-device-plugin-release",
         f"{RELEASE}::cluster-autoscaler-release",
+        "kubernetes:monitoring.coreos.com/v1:PrometheusRule::alerts-rules",  # with the price of each pool's nodes
         "aws:ec2/launchTemplate:LaunchTemplate::cpu-workers-template",
         *groups("cpu-workers"),
         *(f"aws:autoscaling/tag:Tag::cpu-workers-{zone}-resource-ephemeral-storage" for zone in ZONES),
