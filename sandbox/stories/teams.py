@@ -37,7 +37,7 @@ class Teams(Story):
         if len(teams) < 2:
             raise SandboxError(
                 f"The cluster {self._key} has no two teams with a share of {POOL}.",
-                "run it on a stack with teams: make up STACK=teams && make demo STACK=teams STORY=teams",
+                "add two teams to `gpuyard:teams` of the stack's file (docs/teams.md), and run `make up`",
             )
         self._lender, self._borrower = teams[:2]
         self._share = shares[self._borrower]
@@ -46,7 +46,7 @@ class Teams(Story):
         if self._whole > _MOST_JOBS:
             raise SandboxError(
                 f"The teams share {self._whole} GPUs of {POOL}; the story fills at most {_MOST_JOBS}.",
-                "run it on the stack teams: make up STACK=teams && make demo STACK=teams STORY=teams",
+                f"lower `max` of {POOL} in the stack's file, and run `make up`",
             )
         self.namespaces = (self._namespace(self._lender), self._namespace(self._borrower))
 
