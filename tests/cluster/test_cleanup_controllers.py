@@ -11,7 +11,7 @@ import pytest
 
 from components.cleanup import controllers as cleanup
 from components.cleanup.cluster_api import Api as OfficialApi
-from sandbox.cluster.api import Api, Object
+from sandbox.cluster.api import STRATEGIC, Api, Object
 from sandbox.cluster.compute_class import DEFINITIONS
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.controller import Controller
@@ -73,7 +73,20 @@ def controller(api: Api, namespace: str, image: str) -> str:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     api.create(path, {"metadata": {"name": "controller"}, "spec": spec})
-    wait(lambda: api.request("GET", f"{path}/controller")["status"].get("availableReplicas"), "the controller")
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    pod = wait(lambda: next(iter(api.list(pods, labelSelector="app=controller")), None), "the controller's pod")
+    # No program answers its probe here: the pod of a controller that the sandbox runs is ready once its program is.
+    ready = {
+        "phase": "Running",
+        "conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")],
+    }
+    status = f"{pods}/{pod['metadata']['name']}/status"
+
+    def available() -> int:
+        api.patch(status, {"status": ready}, STRATEGIC)
+        return api.request("GET", f"{path}/controller")["status"].get("availableReplicas", 0)
+
+    wait(available, "the controller")
     return f"{path}/controller"
 
 
