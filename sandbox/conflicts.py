@@ -127,6 +127,9 @@ NEVER = {
     "gcp:projects/serviceIdentity:ServiceIdentity": _SAME,
     "gcp:storage/bucketIAMMember:BucketIAMMember": _SAME,
     "pulumi-python:dynamic/gpuyard:ClusterContents": "it exists only in the state",
+    "pulumi-python:dynamic/gpuyard:PoolPlan": "nothing in the cloud: a step of the program",
+    "pulumi-python:dynamic/gpuyard:PoolHold": "nothing in the cloud: a step of the program",
+    "pulumi-python:dynamic/gpuyard:PoolRelease": "nothing in the cloud: a step of the program",
 }
 """Types whose second creation does not conflict with the first object, with the reason."""
 

@@ -47,6 +47,7 @@ metadata:
   labels: {{- include "labels" $ | nindent 4 }}
 data: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if (.Values.config).map }}
 ---
 apiVersion: apps/v1
 kind: DaemonSet
@@ -80,4 +81,5 @@ spec:
           {{- with .Values.resources }}
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
+{{- end }}
 """

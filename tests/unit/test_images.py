@@ -14,7 +14,7 @@ import pytest
 from components.charts import images
 from components.charts.images import ImagesArgs
 from components.versions import CHARTS as PINNED
-from components.versions import KUBE_PROMETHEUS_STACK, NVIDIA_DEVICE_PLUGIN, RELEASED
+from components.versions import KUBE_PROMETHEUS_STACK, KUEUE, NVIDIA_DEVICE_PLUGIN, RELEASED
 from pages.images import __main__ as command
 from pages.images import listing
 from pages.images.listing import RELEASE, Listing
@@ -92,7 +92,7 @@ def test_the_list_has_every_image_of_a_stack_and_marks_other_registries(
     """field case A10: plain and as JSON, with the upstream that the registry is filled from."""
     made = closed(**{"gpuyard:images": {"registry": ECR}})
     found = listing.listing("prod", made, EVERYTHING)
-    every = {image.name for chart in RELEASED for image in chart.images}
+    every = {image.name for chart in (*RELEASED, KUEUE) for image in chart.images}
     assert {one["upstream"].rpartition(":")[0] for one in found.as_json()["images"]} == every
     assert found.elsewhere() == [] and {"vpc-cni", "coredns"} <= set(found.addons)
     assert all(why for why in found.charts.values()) or CHARTS, "no chart repository is reached by this test"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.plugins.provider import ProviderError
-from sandbox.tests.unit.aws.conftest import World, nodegroup_inputs, subnets
+from sandbox.tests.unit.aws.conftest import World, cluster_inputs, nodegroup_inputs, subnets
 
 pytestmark = pytest.mark.slow
 
@@ -232,10 +232,11 @@ def test_a_role_is_shown_with_its_trust_and_its_policies(ask: Any, world: World)
         ask("iam/getRole:getRole", name="none")
 
 
-def test_the_configuration_of_an_addon_is_reported(ask: Any, world: World, cluster: dict[str, Any]) -> None:
+def test_the_configuration_of_an_addon_is_reported(ask: Any, world: World) -> None:
     """Components ask whether NetworkPolicies are enforced; an add-on that does not exist is an error."""
     settings = json.dumps({"enableNetworkPolicy": "true"})
-    given = {"clusterName": cluster["name"], "addonName": "vpc-cni"}
+    world.make("aws:eks/cluster:Cluster", "reporting", cluster_inputs(world, name="reporting"))
+    given = {"clusterName": "reporting", "addonName": "vpc-cni"}
     world.make("aws:eks/addon:Addon", "cni", {**given, "configurationValues": settings})
     found = ask("eks/getAddon:getAddon", **given)
     assert found["configurationValues"] == settings and found["addonVersion"].startswith("v1.")

@@ -30,6 +30,7 @@ def test_a_cluster_is_a_control_plane(cloud, cluster, network):
     assert cloud.store.select(groups.POOLS) == [], "the default pool is removed"
     assert [made["metadata"]["name"] for made in cloud.planes.objects] == [
         "computeclasses.cloud.google.com",
+        "provisioningrequests.autoscaling.x-k8s.io",
         "clusterrules.monitoring.googleapis.com",
         "podmonitorings.monitoring.googleapis.com",
     ]
@@ -42,7 +43,10 @@ def test_a_cluster_is_a_control_plane(cloud, cluster, network):
 def test_a_cluster_without_managed_prometheus_has_none_of_its_kinds(cloud, network, subnetwork):
     off = {"enableComponents": ["SYSTEM_COMPONENTS"], "managedPrometheus": {"enabled": False}}
     cloud.create(CLUSTER, cluster_props(network, subnetwork, monitoringConfig=off))
-    assert [made["metadata"]["name"] for made in cloud.planes.objects] == ["computeclasses.cloud.google.com"]
+    assert [made["metadata"]["name"] for made in cloud.planes.objects] == [
+        "computeclasses.cloud.google.com",
+        "provisioningrequests.autoscaling.x-k8s.io",
+    ]
 
 
 def test_the_default_pool_is_kept_unless_it_is_removed(cloud, network, subnetwork):
