@@ -34,7 +34,9 @@ def test_every_type_has_a_command_or_a_reason_why_it_needs_none(stack: str) -> N
 
 def test_every_type_is_in_the_table_once_and_is_used() -> None:
     assert not {*conflicts.COMMANDS} & {*conflicts.NEVER}
-    known = {*aws_rows(), *gcp_rows(), "kubernetes:helm.sh/v3:Release", "pulumi-python:dynamic/gpuyard:ClusterContents"}
+    dynamic = ("ClusterContents", "PoolPlan", "PoolHold", "PoolRelease")
+    known = {*aws_rows(), *gcp_rows(), "kubernetes:helm.sh/v3:Release"}
+    known |= {f"pulumi-python:dynamic/gpuyard:{name}" for name in dynamic}
     assert {*conflicts.COMMANDS, *conflicts.NEVER} <= known
 
 
