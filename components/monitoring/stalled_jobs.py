@@ -125,52 +125,35 @@ class StalledJobs(pulumi.ComponentResource):
 
     def _rights(self, name: str, args: StalledJobsArgs, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Roles and their bindings: pods in the namespaces, and nodes if they get a taint."""
-        subject = k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=NAMESPACE, namespace=NAMESPACE)
-        made: list[pulumi.Resource] = []
-        for each in args["namespaces"]:
-            meta = k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, namespace=each)
-            role = k8s.rbac.v1.Role(
-                f"{name}-{each}-role",
-                metadata=meta,
-                rules=[
-                    k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=["list"]),
-                    k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["pods/eviction"], verbs=["create"]),
-                ],
-                opts=opts,
-            )
-            made.append(
-                k8s.rbac.v1.RoleBinding(
-                    f"{name}-{each}-binding",
-                    metadata=meta,
-                    role_ref=k8s.rbac.v1.RoleRefArgs(
-                        api_group="rbac.authorization.k8s.io", kind="Role", name=NAMESPACE
-                    ),
-                    subjects=[subject],
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-                )
-            )
-        if args["taint"]:
-            meta = k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE)
-            nodes = k8s.rbac.v1.ClusterRole(
-                f"{name}-nodes-role",
-                metadata=meta,
-                rules=[
-                    k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["nodes"], verbs=["get", "list", "patch"])
-                ],
-                opts=opts,
-            )
-            made.append(
-                k8s.rbac.v1.ClusterRoleBinding(
-                    f"{name}-nodes-binding",
-                    metadata=meta,
-                    role_ref=k8s.rbac.v1.RoleRefArgs(
-                        api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=NAMESPACE
-                    ),
-                    subjects=[subject],
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[nodes]),
-                )
-            )
-        return made
+        pods = [
+            k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=["list"]),
+            k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["pods/eviction"], verbs=["create"]),
+        ]
+        nodes = [k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["nodes"], verbs=["get", "list", "patch"])]
+        made = [self._right(f"{name}-{each}", each, pods, opts) for each in args["namespaces"]]
+        return [*made, *([self._right(f"{name}-nodes", None, nodes, opts)] if args["taint"] else [])]
+
+    def _right(
+        self,
+        name: str,
+        namespace: str | None,
+        rules: list[k8s.rbac.v1.PolicyRuleArgs],
+        opts: pulumi.ResourceOptions,
+    ) -> pulumi.Resource:
+        """A role and its binding, in a namespace or (None) in the whole cluster. Returns the binding."""
+        rbac = k8s.rbac.v1
+        role_kind, binding_kind = (
+            (rbac.Role, rbac.RoleBinding) if namespace else (rbac.ClusterRole, rbac.ClusterRoleBinding)
+        )
+        meta = k8s.meta.v1.ObjectMetaArgs(name=NAMESPACE, namespace=namespace)
+        role = role_kind(f"{name}-role", metadata=meta, rules=rules, opts=opts)
+        return binding_kind(
+            f"{name}-binding",
+            metadata=meta,
+            role_ref=rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind=role_kind.__name__, name=NAMESPACE),
+            subjects=[rbac.SubjectArgs(kind="ServiceAccount", name=NAMESPACE, namespace=NAMESPACE)],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+        )
 
 
 def _pod(args: StalledJobsArgs) -> k8s.core.v1.PodSpecArgs:

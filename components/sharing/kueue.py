@@ -19,7 +19,7 @@ NAMESPACE = "kueue-system"
 """Namespace of the controllers."""
 
 MANAGED = {"gpuyard.dev/queues": "true"}
-"""Label of a namespace whose Deployments, StatefulSets and pods may use queues. Jobs may use them in any namespace."""
+"""Label of a namespace whose workloads may use queues. In other namespaces Kueue manages none."""
 
 INTEGRATIONS = (
     "batch/job", "jobset.x-k8s.io/jobset", "trainer.kubeflow.org/trainjob",

@@ -91,10 +91,9 @@ def _limits_problems(limits: Mapping[str, Any], quota: Mapping[str, Any]) -> Ite
                 f"limits.{field}", value, f"more than `{limit}`, {most}", f"up to {most * unit}",
                 f"lower it, or raise `{limit}`",
             )  # fmt: skip
-    for field, whole in (("max_cpu", "cpu"), ("max_memory_gib", "memory_gib"), ("max_claim_gib", "storage_gib")):
+    for field, whole in (("max_cpu", "cpu"), ("max_memory_gib", "memory_gib")):
         most, total = limits.get(field), quota.get(whole)
-        # The default of claims is larger than a small quota of storage; that is no mistake of the file.
-        if most is not None and total is not None and most > total and field != "max_claim_gib":
+        if most is not None and total is not None and most > total:
             yield Problem(
                 f"limits.{field}", most, f"more than the team's quota, {total}", f"up to {total}",
                 f"lower it, or raise `quota.{whole}`",

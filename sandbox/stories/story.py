@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class NotObserved(Exception):
     """A step did not happen in time; the text is what the story waited for."""
 
 
-class Story:
+class Story(ABC):
     """One run of a story on a cluster of the sandbox. Subclasses tell it in `_story`, one reported line after the
     other; each line is printed after the live API has shown it.
 
@@ -86,8 +87,9 @@ class Story:
                 "the demo needs a GPU pool of that name; see Pulumi.dev.yaml",
             )
 
+    @abstractmethod
     def _story(self) -> None:
-        raise NotImplementedError
+        """The lines of the story, from a pool at 0."""
 
     def _clean(self) -> None:
         """Deletes what the story created."""
