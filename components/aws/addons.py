@@ -12,7 +12,7 @@ from typing import Any, TypedDict, cast
 import pulumi
 from typing_extensions import NotRequired
 
-from .. import arguments, hardware, versions
+from .. import arguments, hardware, reservations, versions
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
@@ -335,6 +335,7 @@ ADDONS: tuple[Addon, ...] = (
             "gpu_metrics": has(facts, "dcgm-exporter"),
             "namespace": facts["monitoring_namespace"],
             "rule_labels": facts.get("monitor_labels"),
+            "reservations": reservations.of_pools(facts["node_pools"]),
             "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",

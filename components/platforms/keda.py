@@ -9,6 +9,7 @@ from .. import arguments, versions
 from ..charts import installed, placement
 from ..charts.installed import ControllersArgs, Installation
 from ..checks import Problem
+from ..monitoring.targets import READERS
 
 NAMESPACE = "keda"
 """Namespace of the controllers."""
@@ -32,7 +33,7 @@ def installation() -> Installation:
         "resources": {part: resources for part in ("operator", "metricServer", "webhooks")},
         "prometheus": {"operator": {"enabled": True}, "metricServer": {"enabled": True}},
     }
-    return Installation(versions.KEDA, NAMESPACE, values, priority=placement.CRITICAL)
+    return Installation(versions.KEDA, NAMESPACE, values, priority=placement.CRITICAL, labels=READERS)
 
 
 class Keda(pulumi.ComponentResource):

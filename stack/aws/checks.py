@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, pools, prices, renames, versions
+from components import checks, hardware, pools, prices, renames, reservations, versions
 from components.aws import (
     addon,
     addons,
@@ -211,6 +211,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
     yield from (f"nodePools.{each}" for each in old)
     specs, zones = environment.node_pools, environment.config.network.zones
+    yield from (f"nodePools.{each}" for each in reservations.warnings(specs, today))
     if environment.config.addons.alerts:
         used = [each.price for each in node_prices.of_rungs(environment.region, specs)]
         yield from filter(None, [prices.age_warning(used, today)])

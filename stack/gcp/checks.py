@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from components import hardware, pools, renames
+from components import hardware, pools, renames, reservations
 from components.charts import images
 from components.checks import Problem
 from components.gcp import addresses, existing_network, labels, team_access, team_identity
@@ -201,6 +201,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
     yield from _mount_warnings(environment)
+    yield from (f"nodePools.{each}" for each in reservations.warnings(environment.node_pools, today))
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (
         f"nodePools.{each}" for each in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)
