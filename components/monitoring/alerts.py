@@ -12,6 +12,7 @@ from .. import arguments, checks, component_names
 from .. import reservations as terms
 from ..checks import Problem
 from ..pools import RUNG_SUFFIXES
+from ..prices import RungPrice
 from ..reservations import ReservationFacts as ReservationFacts
 from . import alert_rules, limits
 from .limits import CapacityLimits, GpuHealthLimits, GpuUseLimits, PodLimits, QueueLimits, ServingLimits
@@ -34,6 +35,16 @@ class NodePrice(TypedDict):
     """GPUs of the node, 1 to 64."""
     dollars_per_hour: float
     """Price of the whole node in an hour, in any one currency, more than 0."""
+
+
+def node_price(rung: RungPrice) -> NodePrice:
+    """The list price of a rung's nodes."""
+    return {
+        "machine": rung.price.machine,
+        "capacity": rung.capacity,
+        "gpus": rung.gpus,
+        "dollars_per_hour": rung.price.dollars_per_hour,
+    }
 
 
 class AlertsArgs(TypedDict):

@@ -13,6 +13,10 @@ from ..monitoring.targets import READERS
 
 NAMESPACE = "keda"
 """Namespace of the controllers."""
+PODS = {"app": "keda-operator"}
+"""Labels of the operator's pods, as the chart writes them."""
+METRICS_PORT = "metrics"
+"""Name of the port with the operator's metrics."""
 SERVICE_ACCOUNT = "keda-operator"
 """Service account of the operator, which reads the metrics: it gets permissions in a cloud that has them."""
 
