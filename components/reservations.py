@@ -25,13 +25,6 @@ class ReservationTerms(TypedDict):
     before. Default: none, no such alert."""
 
 
-class ReservationFacts(ReservationTerms):
-    """What only you know of the capacity that is reserved for a pool."""
-
-    pool: str
-    """Name of the pool."""
-
-
 def problems(terms: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the terms."""
     low, high = _NODES_RANGE
@@ -53,14 +46,13 @@ def end(terms: Mapping[str, Any]) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def of_pools(specs: Mapping[str, Any]) -> list[ReservationFacts]:
-    """The terms of the pools' reservations, as the argument `reservations` of `Alerts`. `specs`: of either cloud."""
-    found: list[ReservationFacts] = []
-    for name, spec in specs.items():
-        terms = {field: value for field, value in (spec.get("reservation") or {}).items() if field in _TERMS}
-        if terms:
-            found.append({"pool": name, **terms})  # type: ignore[typeddict-item]
-    return found
+def of_pools(specs: Mapping[str, Any]) -> dict[str, ReservationTerms]:
+    """Pool → the terms of its reservation, if it has any. `specs`: of either cloud."""
+    found = {
+        name: {field: value for field, value in (spec.get("reservation") or {}).items() if field in _TERMS}
+        for name, spec in specs.items()
+    }
+    return {name: terms for name, terms in found.items() if terms}  # type: ignore[misc]
 
 
 def warnings(specs: Mapping[str, Any], today: date) -> Iterator[str]:
@@ -70,8 +62,8 @@ def warnings(specs: Mapping[str, Any], today: date) -> Iterator[str]:
         until = end(terms)
         if until and until.date() < today:
             yield (
-                f"{name}.reservation.ends: the reservation ended on {until.date()}, so the rung reserved gets no nodes; "
-                "correct it, or name the next reservation"
+                f"{name}.reservation.ends: the reservation ended on {until.date()}, so the rung reserved gets no "
+                "nodes; correct it, or name the next reservation"
             )
         if terms.get("capacity_block") and "ends" not in terms:
             yield (

@@ -13,7 +13,7 @@ from .. import reservations as terms
 from ..checks import Problem
 from ..pools import RUNG_SUFFIXES
 from ..prices import RungPrice
-from ..reservations import ReservationFacts as ReservationFacts
+from ..reservations import ReservationTerms
 from . import alert_rules, limits
 from .limits import CapacityLimits, GpuHealthLimits, GpuUseLimits, PodLimits, QueueLimits, ServingLimits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
@@ -22,6 +22,13 @@ from .rules.rule import WORDS, Context, Links, Price, Reserved
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
 _GPUS_RANGE = (1, 64)
+
+
+class ReservationFacts(ReservationTerms):
+    """What only you know of the capacity that is reserved for a pool."""
+
+    pool: str
+    """Name of the pool."""
 
 
 class NodePrice(TypedDict):
@@ -45,6 +52,11 @@ def node_price(rung: RungPrice) -> NodePrice:
         "gpus": rung.gpus,
         "dollars_per_hour": rung.price.dollars_per_hour,
     }
+
+
+def reservations_of(specs: Mapping[str, Any]) -> list[ReservationFacts]:
+    """What the specs of pools, of either cloud, say about their reservations."""
+    return [{"pool": name, **found} for name, found in terms.of_pools(specs).items()]
 
 
 class AlertsArgs(TypedDict):

@@ -45,8 +45,9 @@ class Keda(pulumi.ComponentResource):
 
     It serves external.metrics.k8s.io, which a cluster can have once: remove another adapter for it first. While the
     metrics server does not run, no namespace of the cluster can be deleted; a destroy removes that part of the API
-    first. Metrics of Prometheus need no permissions in a cloud; for others, give them to the service account
-    `keda-operator`. Its own metrics are on port 8080.
+    first. The Prometheus of `Monitoring` needs no permission in a cloud. Google's managed one needs the role
+    `roles/monitoring.viewer` of the service account `keda-operator` (`WorkloadIdentity`), and a TriggerAuthentication
+    with the pod identity `gcp`; metrics of other services need other roles. Its own metrics are on port 8080.
 
     Works on any cluster, with `helm` on the machine that runs Pulumi, which renders the chart. It needs the provider
     `kubernetes` of the cluster: let it depend on a pool without GPUs. In the cluster it is in the namespace `keda`, so

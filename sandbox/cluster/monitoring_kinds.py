@@ -79,7 +79,8 @@ def operators() -> list[Object]:
 
 
 def googles() -> list[Object]:
-    """ClusterRules, PodMonitoring and ClusterPodMonitoring, which a GKE cluster with managed Prometheus has from its creation."""
+    """ClusterRules, PodMonitoring and ClusterPodMonitoring, which a GKE cluster with managed Prometheus has from its
+    creation."""
     record = {**_TEXT, "pattern": r"^[a-zA-Z0-9$\-_.+!*'(),%:]+$"}
     rule = _object(("expr",), **{**_RULE, "record": record}, expr=_TEXT, **{"for": _GO_DURATION})
     rule["x-kubernetes-validations"] = [

@@ -239,7 +239,7 @@ class Monitoring:
     def _collector_reads(self, namespace: str, secret: str) -> bool:
         asked = {"namespace": namespace, "name": secret, "resource": "secrets", "verb": "get"}
         review = {"spec": {"user": COLLECTOR, "resourceAttributes": asked}}
-        found = self._api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        found = self._api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return bool(found["status"].get("allowed"))
 
     def _list(self, path: str) -> list[Object]:

@@ -1,6 +1,6 @@
 """The config of an environment on Google GKE, as arguments of the library's components."""
 
-from components import hardware, pools, reservations
+from components import hardware, pools
 from components.gcp import addresses, node_prices
 from components.gcp import network as gcp_network
 from components.gcp.buckets import GcsBucketsArgs
@@ -12,7 +12,7 @@ from components.gcp.identity import WorkloadIdentityArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 from components.gcp.team_identity import GkeTeamIdentityArgs
-from components.monitoring.alerts import AlertsArgs, NodePrice
+from components.monitoring.alerts import AlertsArgs, NodePrice, reservations_of
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
 from components.monitoring.state_metrics import StateMetricsArgs
 from components.platforms import keda
@@ -115,7 +115,7 @@ def alerts(environment: Environment) -> AlertsArgs | None:
         "system": MANAGED_PROMETHEUS,
         "gpu_metrics": measured,
         "state_metrics": addons.state_metrics,
-        "reservations": reservations.of_pools(environment.node_pools),
+        "reservations": reservations_of(environment.node_pools),
         "prices": _prices(environment),
     }
     return complete(AlertsArgs, args)
@@ -151,7 +151,9 @@ def state_metrics(environment: Environment) -> StateMetricsArgs | None:
 
 
 def keda_identity(environment: Environment) -> WorkloadIdentityArgs:
-    """What KEDA may do in the project: ask Google's Prometheus. Without the name of the cluster."""
+    """What KEDA may do in the project: ask Google's Prometheus (KEDA, "Prometheus scaler"). Without the name of the
+    cluster. The role is granted to the Kubernetes service account itself, as Google documents it for its own rule
+    evaluator, which asks the same API ("Managed data collection", attached clusters)."""
     return {
         "project": environment.project,
         "cluster": "",

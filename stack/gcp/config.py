@@ -64,9 +64,9 @@ _STATE_METRICS = Field(
     "state_metrics",
     bool,
     False,
-    "Install a complete kube-state-metrics. With it there are alerts about containers out of memory, pending pods, spot "
-    "and reservations, and series and costs by pool and team. Google bills each sample: about 30 series for each pod, "
-    "once a minute. It needs `helm` on the machine that runs Pulumi. Default: `false`.",
+    "Install a complete kube-state-metrics. With it there are alerts about containers out of memory, pending pods, "
+    "spot and reservations, and series and costs by pool and team. Google bills each sample: once a minute for about "
+    "20 series of each pod. It needs `helm` on the machine that runs Pulumi. Default: `false`.",
 )
 CONFIG = config.config(
     network=NETWORK,

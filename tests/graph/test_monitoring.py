@@ -47,7 +47,7 @@ def test_by_default_nothing_of_it_exists(stack: str) -> None:
 
 @both
 def test_prometheus_reads_kueue_with_a_token_and_keda_without(stack: str) -> None:
-    """seed rows S17, S19: the queue dashboard and the alerts about queues have series."""
+    """seed row S22: the queue dashboard and the alerts about queues have series."""
     made = of(stack, teams=TEAMS, platforms={"keda": True})
     assert not made.orphans() and not made.without_provider()
     monitors = {each.inputs["metadata"]["name"]: each for each in made.all(MONITORS[stack])}
@@ -82,7 +82,7 @@ def test_a_pod_may_query_prometheus_if_keda_runs_in_it() -> None:
 
 
 def test_on_gke_keda_may_read_metrics_of_the_project_and_nothing_else() -> None:
-    """seed row S14"""
+    """seed row S14: it asks Google's managed Prometheus."""
     made = of("dev-gke", platforms={"keda": True})
     (grant,) = made.children(made.one("gpuyard:index:WorkloadIdentity", "keda"))
     assert grant.inputs["role"] == "roles/monitoring.viewer"
@@ -132,7 +132,7 @@ def test_a_pools_reservation_is_watched_by_what_the_pool_says(stack: str) -> Non
 
 @pytest.mark.parametrize(("chosen", "taints"), [("restart", False), ("restart_and_taint", True)])
 def test_stalled_jobs_are_restarted_in_the_namespaces_of_teams(chosen: str, taints: bool) -> None:
-    """seed row S17"""
+    """seed row S20: the alert about GPUs that are busy without memory traffic is acted on, by choice."""
     made = of("dev", teams=TEAMS, addons={"stalledJobs": chosen})
     assert not made.orphans() and not made.without_provider()
     cron = made.one("CronJob")
