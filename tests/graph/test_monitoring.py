@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi
 import pytest
 
+from pages.images.listing import listing
 from recording.recording import Recording, Resource
 from recording.stacks import record, recorded, settings
 
@@ -144,3 +146,17 @@ def test_stalled_jobs_are_restarted_in_the_namespaces_of_teams(chosen: str, tain
         assert made.must_outlive(made.one("Namespace", namespace), cron)
     evicting = {each.inputs["metadata"]["namespace"] for each in made.all("Role") if "stalled" in each.name}
     assert evicting == {"train", "inference"}
+
+
+def test_the_image_of_state_metrics_is_listed_and_comes_from_your_registry() -> None:
+    made = of("dev-gke", addons={"stateMetrics": True}, images={"registry": "registry.example.com"})
+    found = listing("dev-gke", made, {"registry": "registry.example.com"})
+    assert [image for image in found.images if "kube-state-metrics" in image] and found.elsewhere() == []
+
+
+def test_charts_and_images_have_an_effect_on_gke_with_state_metrics() -> None:
+    with pytest.raises(pulumi.RunError, match=r"gpuyard:charts\.mirror = 'no-such-folder': no such folder"):
+        of("dev-gke", addons={"stateMetrics": True}, charts={"mirror": "no-such-folder"})
+    network = {"nat": "none"}
+    with pytest.raises(pulumi.RunError, match=r"missing: without NAT, nodes cannot reach registry\.k8s\.io"):
+        of("dev-gke", addons={"stateMetrics": True}, network=network)
