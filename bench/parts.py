@@ -3,10 +3,10 @@
     python -m bench.parts                     every part, about two minutes each
     python -m bench.parts --part jobSet --print
 
-Each environment is new, in a copy of the clone with a sandbox of its own, and is compared with the one without any
-part in the same run. Node capacity is what the part's pods request, as the scheduler counts it: the pods are
-simulated, their requests are those of the pinned chart. A part whose chart this machine cannot fetch is left out, and
-named.
+Each environment is new, in a copy of the clone with a separate sandbox, and is compared with the one without any part
+in the same run. Node capacity is what the part's pods request, as the scheduler counts it: the pods are
+simulated, their requests are those of the pinned chart. A part whose chart this machine cannot fetch is
+missing, and named.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def table(costs: dict[str, Cost], missing: dict[str, str]) -> str:
             sign + shown(float(each.memory - other.memory) / 2**20, "MiB"),
         )
         lines.append(f"| {' | '.join(cells)} |")
-    left_out = [f"Left out: `{name}`, because {reason}." for name, reason in missing.items()]
-    return "\n".join([f"`{STACK}` on {machine()}:", "", *lines, *([""] if left_out else []), *left_out])
+    absent = [f"Not measured: `{name}`, because {reason}." for name, reason in missing.items()]
+    return "\n".join([f"`{STACK}` on {machine()}:", "", *lines, *([""] if absent else []), *absent])
 
 
 @click.command(help=__doc__)
