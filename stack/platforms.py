@@ -105,7 +105,14 @@ def image_problems(environment: Environment, pulled: Sequence[Chart]) -> Iterato
 
 
 def problems(environment: Environment) -> Iterator[Problem]:
-    """Platforms that find no node to run on."""
+    """Platforms that find no node to run on, and those that are off although another one builds on them."""
+    for row in chosen(environment):
+        for key in row.needs:
+            if environment.config.platforms.written.get(key) is False:
+                yield Problem(
+                    f"platforms.{key}", False, f"`{row.key}` builds on it, and installs it", "true, or nothing",
+                    f"remove it, or remove `{row.key}`",
+                )  # fmt: skip
     if chosen(environment):
         found = placement.problems(cluster(environment))
         yield from (problem.under("platforms") for problem in found)

@@ -71,6 +71,7 @@ def _kueue_args(environment: Environment) -> KueueArgs:
     found = queue_pool.of_cloud(config.cloud, environment.node_pools)
     ready = config.queues.pods_ready_minutes
     idle = config.addons.scale_down_after_minutes if config.cloud == hardware.AWS else GKE_IDLE_MINUTES
+    first_retry = waiting.first_retry_seconds(idle)
     given = {
         "pools": {name: cluster_pools.of(pool.pool) for name, pool in found.items()},
         "kubernetes_version": environment.kubernetes_version,
@@ -78,7 +79,8 @@ def _kueue_args(environment: Environment) -> KueueArgs:
         "charts": complete(ChartsArgs, config.charts.arguments()),
         "images": complete(ImagesArgs, config.images.arguments()),
         "pods_ready_minutes": waiting.pods_ready_minutes(found.values()) if ready is None else ready,
-        "first_retry_seconds": waiting.first_retry_seconds(idle),
+        "first_retry_seconds": first_retry,
+        "longest_retry_minutes": max(arguments.default(KueueArgs, "longest_retry_minutes"), first_retry // 60),
         "integrations": [*arguments.default(KueueArgs, "integrations"), *platforms.integrations(environment)],
     }
     return complete(KueueArgs, given)
@@ -87,7 +89,7 @@ def _kueue_args(environment: Environment) -> KueueArgs:
 def problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with the teams' shares and with `queues`, for pools and teams that have no problems."""
     section, given = environment.config.queues, args(environment)
-    for problem in queues.share_problems(given) if used(environment) else ():
+    for problem in queues.share_problems(given):
         yield problem if problem.path.startswith("teams.") else problem.under("queues")
     found = queue_pool.of_cloud(environment.config.cloud, environment.node_pools)
     for problem in headroom.node_problems(found, section.headroom):
@@ -106,8 +108,24 @@ def problems(environment: Environment) -> Iterator[Problem]:
 
 def warnings(environment: Environment) -> Iterator[str]:
     """Settings of pools that work but may not be intended with queues."""
+    section = environment.config.queues
     if used(environment):
         yield from (f"node_pools.{each}" for each in queues.warnings(args(environment)))
+        for pool, nodes in section.headroom.items():
+            if nodes > (free := section.unqueued.get(pool, 0)):
+                yield (
+                    f"queues.headroom.{pool}: queues have {nodes - free} of these nodes as well, and may admit "
+                    f"training that waits for them: it does not preempt headroom; write {nodes} in `queues.unqueued`"
+                )
+        return
+    why = "`queues.enabled` is false" if environment.config.teams else "there is no team"
+    yield from (
+        f"queues.{field}: has no effect: {why}" for field in ("headroom", "unqueued") if getattr(section, field)
+    )
+    for name, team in environment.config.teams.items():
+        for field in arguments.shape(TeamQueue).fields:
+            if field in team.written:
+                yield f"teams.{name}.{field}: has no effect: {why}"
 
 
 def replaces(environment: Environment, pool: str) -> str:

@@ -38,8 +38,10 @@ def of(node_pools: Mapping[str, EksNodePoolSpec]) -> dict[str, QueuePool]:
 
 def problems(node_pools: Mapping[str, EksNodePoolSpec]) -> Iterator[Problem]:
     """Everything that is wrong with the specs, found without asking AWS."""
-    for name, spec in node_pools.items():
-        yield from arguments.problems(EksNodePoolSpec, spec, f"node_pools.{name}")
+    shapes = [arguments.problems(EksNodePoolSpec, spec, f"node_pools.{name}") for name, spec in node_pools.items()]
+    if wrong := [problem for found in shapes for problem in found]:
+        yield from wrong
+        return  # the other checks need the shape
     cleaned = {name: arguments.cleaned(EksNodePoolSpec, spec) for name, spec in node_pools.items()}
     yield from served_pools.problems(cleaned)
 

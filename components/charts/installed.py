@@ -46,12 +46,12 @@ class ControllersArgs(TypedDict):
 
 def problems(args: ControllersArgs, *charts: Chart) -> Iterator[Problem]:
     """Everything that is wrong with the arguments of a component that installs these charts."""
-    yield from cluster_pools.problems(args.get("pools", {}))
-    yield from placement.problems(args.get("pools", {}))
+    yield from list(cluster_pools.problems(args.get("pools", {}))) or placement.problems(args.get("pools", {}))
     if version := args.get("kubernetes_version"):
         yield from checks.minor_version("kubernetes_version", version)
-    for chart in charts:
-        yield from release.problems(chart, args.get("charts", {}), args.get("images", {}))
+    # Charts of one component share these arguments, and so a mistake in them.
+    found = [p for chart in charts for p in release.problems(chart, args.get("charts", {}), args.get("images", {}))]
+    yield from (problem for index, problem in enumerate(found) if problem not in found[:index])
 
 
 @dataclass(frozen=True)

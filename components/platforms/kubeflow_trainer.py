@@ -1,5 +1,6 @@
 """Kubeflow Trainer: a training job is one object, and the platform knows how to start it on each pool."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,12 @@ from . import training_runtimes
 NAMESPACE = "kubeflow-system"
 """Namespace of the controller."""
 
+# The names of a job's pods begin with the runtime's, and a pod's hostname has up to 63 characters.
+_NAME_LIMIT = 63
+# A registry and its port, a path in lower case, a tag, a digest (distribution/reference).
+_REFERENCE = re.compile(
+    r"([\w.-]+(:\d+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII
+)
 _IMAGE = versions.KUBEFLOW_TRAINER.images[1].reference
 
 
@@ -32,9 +39,20 @@ def problems(args: KubeflowTrainerArgs) -> Iterator[Problem]:
     """Everything that is wrong with the arguments."""
     for pool, spec in args.get("pools", {}).items():
         if spec["gpus"] and args["runtimes"]:
-            # The names of a job's pods begin with it; Trainer limits it to 253 characters, the pods' hostnames to 63.
-            found = component_names.kubernetes_problems(training_runtimes.name_of(pool), "ClusterTrainingRuntime", 63)
-            yield from (problem.under(f"pools.{pool}") for problem in found)
+            made = training_runtimes.name_of(pool)
+            if any(component_names.kubernetes_problems(made, "ClusterTrainingRuntime", _NAME_LIMIT)):
+                most = _NAME_LIMIT - len(training_runtimes.name_of(""))
+                yield Problem(
+                    f"pools.{pool}", pool, f"its runtime {made} would not have a valid name",
+                    f"names of up to {most} lower-case letters, digits, '-' and '.'",
+                    "rename the pool, or write `runtimes: false`",
+                )  # fmt: skip
+    image = args.get("runtime_image")
+    if image is not None and not _REFERENCE.fullmatch(image):
+        yield Problem(
+            "runtime_image", image, "not the name of an image", "NAME:TAG or NAME@DIGEST, without spaces",
+            "write it as in `docker pull`, or remove it",
+        )  # fmt: skip
     yield from installed.problems(args, versions.KUBEFLOW_TRAINER)
 
 

@@ -57,8 +57,9 @@ def node_problems(pools: dict[str, QueuePool], nodes: dict[str, int]) -> Iterato
         most = pools[name].pool.max if name in pools else 0
         if name not in pools:
             yield Problem(
-                f"nodes.{name}", count, "there is no such pool", ", ".join(pools), "correct the name of the pool"
-            )
+                f"nodes.{name}", count, "there is no such pool", ", ".join(pools) or "none: there is no pool",
+                "correct the name of the pool, or remove it",
+            )  # fmt: skip
         elif pools[name].queued:
             yield Problem(
                 f"nodes.{name}", count, "its nodes are added for a ProvisioningRequest only", "other pools", "remove it"

@@ -36,6 +36,7 @@ INTEGRATIONS = (
 """Kinds of workloads that Kueue 0.19 manages (apis/config/v1beta2, `Integrations`)."""
 
 _NEED_PODS = ("deployment", "statefulset", "leaderworkerset.x-k8s.io/leaderworkerset")
+_VISIBILITY = "VisibilityOnDemand"
 _ROLE = re.compile(r"kueue-(\w+)-(?:editor|viewer)-role")
 _RANGES = {
     "pods_ready_minutes": (1, 1440),
@@ -94,6 +95,18 @@ def problems(args: KueueArgs) -> Iterator[Problem]:
             yield Problem(name, value, "out of range", f"{low} to {high}", f"write {low if value < low else high}")
     for name in args.get("feature_gates", {}):
         yield from checks.one_of(f"feature_gates.{name}", name, kueue_gates.GATES)
+        if name == _VISIBILITY:
+            yield Problem(
+                f"feature_gates.{name}", args.get("feature_gates", {})[name],
+                "its API service and permission come with `visibility` only", "other gates",
+                "remove it, and set `visibility`",
+            )  # fmt: skip
+    longest = args["longest_retry_minutes"]
+    if args["first_retry_seconds"] > 60 * longest:
+        yield Problem(
+            "longest_retry_minutes", longest, f"shorter than `first_retry_seconds`, {args['first_retry_seconds']}",
+            "at least as long as the first wait", "raise it, or lower `first_retry_seconds`",
+        )  # fmt: skip
     yield from installed.problems(args, versions.KUEUE)
 
 
@@ -139,7 +152,7 @@ def configuration(args: KueueArgs) -> dict[str, Any]:
 
 
 def _values(args: KueueArgs) -> dict[str, Any]:
-    gates = {"UnadmittedWorkloadsObservability": True, "VisibilityOnDemand": args["visibility"]}
+    gates = {"UnadmittedWorkloadsObservability": True, _VISIBILITY: args["visibility"]}
     gates |= args.get("feature_gates", {})
     return {
         "enableVisibilityAuthReaderRoleBinding": args["visibility"],

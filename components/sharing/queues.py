@@ -12,7 +12,7 @@ from .. import arguments, checks
 from ..checks import Problem
 from ..clouds import AWS, CLOUDS
 from ..pools import POOL_LABEL
-from . import provisioning, queue_pool, quota
+from . import provisioning, queue_pool, quota, team_checks
 from .queue_pool import QueuePool
 from .quota import COVERED, Quota
 from .team_queue import TEAM_LABEL, TeamQueue
@@ -53,7 +53,7 @@ def problems(args: QueuesArgs) -> Iterator[Problem]:
     if not args["teams"]:
         yield Problem("teams", {}, "has no team", "one or more teams by name", "add a team")
     for name in args["teams"]:
-        yield from checks.namespace(f"teams.{name}", name)
+        yield from team_checks.name_problems(f"teams.{name}", name)
     if wrong:
         return
     specs = list(queue_pool.spec_problems(args["cloud"], args["node_pools"]))

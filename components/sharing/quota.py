@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..checks import Problem
+from .quantities import binary, decimal
 from .queue_pool import GPU_RESOURCE, QueuePool
 from .team_queue import TeamQueue
 
@@ -35,12 +36,8 @@ class Quota:
 
     @property
     def quantities(self) -> dict[str, str]:
-        """As Kubernetes writes them, by resource: another spelling would be a difference in every refresh."""
-        cores = f"{self.millicores}m" if self.millicores % 1000 else str(self.millicores // 1000)
-        memory, units = self.mib, ["Mi", "Gi", "Ti", "Pi"]
-        while memory and memory % 1024 == 0:
-            memory, units = memory // 1024, units[1:]
-        return dict(zip(COVERED, (cores, f"{memory}{units[0]}" if memory else "0", str(self.gpus))))
+        """As Kubernetes writes them, by resource."""
+        return dict(zip(COVERED, (decimal(self.millicores), binary(self.mib), decimal(1000 * self.gpus))))
 
 
 def total(pool: QueuePool, unqueued: int) -> Quota:
@@ -103,7 +100,11 @@ def problems(
 def _pool_problems(path: str, name: str, value: object, pools: Mapping[str, QueuePool]) -> Iterator[Problem]:
     if name not in pools:
         yield Problem(
-            path, value, "there is no such pool", ", ".join(pools), "correct the name of the pool, or remove it"
+            path,
+            value,
+            "there is no such pool",
+            ", ".join(pools) or "none: there is no pool",
+            "correct the name of the pool, or remove it",
         )
 
 

@@ -51,9 +51,19 @@ def problems(args: TeamArgs) -> Iterator[Problem]:
     yield from (problem.under("members") for problem in team_members.problems(args["members"]))
     if "cloud" in args:
         yield from checks.one_of("cloud", args["cloud"], CLOUDS)
+    queue = args.get("queue")
+    if isinstance(queue, str) and not checks.OBJECT_NAME.fullmatch(queue):
+        yield Problem(
+            "queue", queue, "not the name of a ClusterQueue", "lower-case letters, digits, '-' and '.'",
+            "see `kubectl get clusterqueues`, or remove it",
+        )  # fmt: skip
+    networks = args.get("api_server_cidrs", [])
+    for index, network in enumerate(networks if isinstance(networks, list) else ()):
+        if isinstance(network, str):
+            yield from checks.cidr(f"api_server_cidrs[{index}]", network)
     for index, namespace in enumerate(args["monitoring_namespaces"]):
         yield from checks.namespace(f"monitoring_namespaces[{index}]", namespace)
-    if args["network"]["api_server"] and "api_server_cidrs" not in args:
+    if args["network"]["api_server"] and networks == []:
         yield Problem(
             "api_server_cidrs", None, "missing: pods may call the API server, whose addresses are unknown",
             "the networks of its endpoints", "see `kubectl get endpointslices --namespace default kubernetes`",

@@ -13,12 +13,16 @@ from .team_spec import POD_SECURITY
 TEAM_LIMIT = 63 - 1
 """Characters of a team's name, which is a label's value and the name of a namespace."""
 
-RESERVED = ("default", "mount-s3", NAMESPACE, NODES_NAMESPACE, DCGM_NAMESPACE, *SCRAPERS)
+# Kubernetes' namespace and service account for what names none.
+_DEFAULT = "default"
+
+RESERVED = (_DEFAULT, "mount-s3", "cert-manager", "stalled-jobs", NAMESPACE, NODES_NAMESPACE, DCGM_NAMESPACE, *SCRAPERS)
 """Namespaces that no team may have: Kubernetes' default one, and those of what this library or a cloud installs."""
 RESERVED_PREFIXES = (
     "kube-",
     "gke-",
     "gmp-",
+    "gpuyard-",
     "amazon-",
     "kueue-",
     "keda",
@@ -56,27 +60,35 @@ def problems(team: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with what a team gets, without its members, whose form depends on the cloud. `spec`: with the
     declared defaults."""
     path, namespace = ("namespace", spec["namespace"]) if "namespace" in spec else ("", team)
-    yield from checks.namespace(path, namespace)
+    if path:  # otherwise it is the team's name, which has its own check
+        yield from checks.namespace(path, namespace)
+        if not namespace:
+            yield Problem(path, namespace, "empty", "a namespace of the team", f"remove it for {team}")
     if namespace in RESERVED or namespace.startswith(RESERVED_PREFIXES):
         yield Problem(
             path, namespace, "a namespace of the cluster's own components", "a namespace of the team",
             "name another `namespace`",
         )  # fmt: skip
     yield from checks.one_of("pod_security", spec["pod_security"], POD_SECURITY)
+    # Limits that are out of range are not compared with each other.
+    yield from list(_range_problems(spec)) or _limits_problems(spec["limits"], spec["quota"])
+    yield from _network_problems(spec["network"])
+    if "service_account" in spec or team == _DEFAULT:
+        account = spec.get("service_account", team)
+        if account == _DEFAULT or not OBJECT_NAME.fullmatch(account):
+            wrong = "the account of pods that name none" if account == _DEFAULT else "not a valid name"
+            yield Problem(
+                "service_account", account, wrong, f"lower-case letters, digits, '-' and '.'; not {_DEFAULT}",
+                "name it after what runs as it, such as trainer",
+            )  # fmt: skip
+
+
+def _range_problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
     for section, ranges in _RANGES.items():
         for field, (least, most) in ranges.items():
             value = spec[section].get(field)
             if value is not None and not least <= value <= most:
                 yield Problem(f"{section}.{field}", value, "out of range", f"{least} to {most}", "correct it")
-    yield from _limits_problems(spec["limits"], spec["quota"])
-    yield from _network_problems(spec["network"])
-    account = spec.get("service_account")
-    if account is not None and (account == "default" or not OBJECT_NAME.fullmatch(account)):
-        wrong = "the account of pods that name none" if account == "default" else "not a valid name"
-        yield Problem(
-            "service_account", account, wrong, "lower-case letters, digits, '-' and '.'; not default",
-            "name it after what runs as it, such as trainer",
-        )  # fmt: skip
 
 
 def _limits_problems(limits: Mapping[str, Any], quota: Mapping[str, Any]) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ would hold the queue's quota without running.
 from collections.abc import Mapping
 from typing import Any
 
+from .quantities import binary, decimal
+
 GPU_QUOTA = "requests.nvidia.com/gpu"
 WITHOUT_QUEUE = {"cpu": 64, "memory_gib": 256, "gpus": 8}
 """Defaults of a team without a queue: a few people with one node of 8 GPUs."""
@@ -37,7 +39,7 @@ def hard(quota: Mapping[str, Any], queued: bool) -> dict[str, str]:
 
 def limit_range(limits: Mapping[str, Any]) -> list[Any]:
     """The limits of the LimitRange: those of containers and those of claims."""
-    cpu, memory = _decimal(limits["cpu_millicores"]), _binary(limits["memory_mib"])
+    cpu, memory = decimal(limits["cpu_millicores"]), binary(limits["memory_mib"])
     most = {"cpu": _count(limits.get("max_cpu")), "memory": _gib(limits.get("max_memory_gib"))}
     most = {resource: amount for resource, amount in most.items() if amount}
     # Kubernetes would give every container without a limit the maximum; written down, a refresh finds no difference.
@@ -48,28 +50,8 @@ def limit_range(limits: Mapping[str, Any]) -> list[Any]:
 
 
 def _count(amount: int | None) -> str:
-    return "" if amount is None else _decimal(amount * 1000)
+    return "" if amount is None else decimal(amount * 1000)
 
 
 def _gib(amount: int | None) -> str:
-    return "" if amount is None else _binary(amount * 1024)
-
-
-def _decimal(thousandths: int) -> str:
-    """A number as the API server writes it, so that a refresh finds no difference: 500m, 64, 1k."""
-    return _whole(thousandths, 1000, ("m", "", "k", "M"))
-
-
-def _binary(mib: int) -> str:
-    """A size as the API server writes it: 512Mi, 2Gi, 1Ti."""
-    return _whole(mib, 1024, ("Mi", "Gi", "Ti", "Pi"))
-
-
-def _whole(amount: int, step: int, units: tuple[str, ...]) -> str:
-    """The amount in the largest unit in which it is a whole number."""
-    if amount == 0:
-        return "0"
-    index = 0
-    while amount % step == 0 and index + 1 < len(units):
-        amount, index = amount // step, index + 1
-    return f"{amount}{units[index]}"
+    return "" if amount is None else binary(amount * 1024)

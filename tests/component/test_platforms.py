@@ -125,9 +125,18 @@ class TestKubeflowTrainer:
         (request,) = asked("KubeflowTrainer")
         assert request.values["jobset"] == {"install": False} and "runtimes" not in request.values
 
-    def test_a_pool_whose_name_is_too_long_for_a_runtime_is_refused(self) -> None:
-        with pytest.raises(pulumi.RunError, match="not a valid name of a ClusterTrainingRuntime"):
-            made("KubeflowTrainer", pools={"cpu": {}, "x" * 60: {"gpus": 1}})
+    @pytest.mark.parametrize("name", ["x" * 58, "Gpu"])
+    def test_a_pool_whose_name_no_runtime_can_have_is_refused(self, name: str) -> None:
+        with pytest.raises(
+            pulumi.RunError, match=r"pools\.(Gpu|x{58}) = .*would not have a valid name\n.*\n.*the pool"
+        ):
+            made("KubeflowTrainer", pools={"cpu": {}, name: {"gpus": 1}})
+        made("KubeflowTrainer", pools={"cpu": {}, "x" * 57: {"gpus": 1}})
+
+    @pytest.mark.parametrize("image", ["", "a b", "PyTorch", "pytorch:", "x@sha256:1"])
+    def test_the_image_of_runtimes_is_a_name(self, image: str) -> None:
+        with pytest.raises(pulumi.RunError, match=r"runtime_image = .*: not the name of an image"):
+            made("KubeflowTrainer", runtime_image=image)
 
 
 class TestArgoWorkflows:
@@ -177,6 +186,10 @@ class TestKServe:
         with pytest.raises(pulumi.RunError) as raised:
             made("KServe", **args)
         assert error in str(raised.value)
+
+    def test_a_mistake_that_concerns_both_charts_is_one_error(self) -> None:
+        with pytest.raises(pulumi.RunError, match="one value cannot work"):
+            made("KServe", images={"registry": "http://mirror"})
 
     def test_its_controller_waits_for_the_definitions_of_the_other_chart(self) -> None:
         found = made("KServe")

@@ -204,6 +204,36 @@ def test_wrong_pools_are_refused_as_the_pools_components_do() -> None:
     assert "cloud = 'azure'" in refusal(cloud="azure")
 
 
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"min": None}, "node_pools.gpu.min = None: missing"),
+        ({"machine_types": "g6.2xlarge"}, "node_pools.gpu.machine_types = 'g6.2xlarge': not a list"),
+        ({"sharing": {"strategy": "mps"}}, "node_pools.gpu.sharing.clients = None: missing"),
+        ({"taints": [{"key": "a"}]}, "node_pools.gpu.taints[0].effect = None: missing"),
+        ({"labels": {"a": 1}}, "node_pools.gpu.labels.a = 1: not text"),
+    ],
+)
+def test_a_pool_of_another_shape_is_one_error(cloud: str, change: dict[str, Any], path: str) -> None:
+    """On AWS a missing field caused a traceback."""
+    text = refusal(cloud=cloud, node_pools={"gpu": {**(GUIDE_GPU if cloud == "aws" else GKE_GPU), **change}})
+    assert text.startswith("Queues queues: one value cannot work") and path in text
+
+
+@pytest.mark.parametrize("name", ["", "A", "a" * 63, "-"])
+def test_a_team_has_a_name_that_its_namespace_can_have(name: str) -> None:
+    text = refusal(teams={name: {}})
+    assert "one value cannot work" in text and "not a valid name of a team" in text
+
+
+def test_large_quotas_are_written_as_kubernetes_writes_them() -> None:
+    """Kueue's webhook writes 8000 as 8k: every refresh would find a difference."""
+    large: Any = {"machine_types": ["p5.48xlarge"], "min": 0, "max": 1000}
+    found = quotas(recorded(node_pools={"large": large}, teams={"vision": {}}), "vision")["large"]
+    assert found[GPU] == "8k" and found["cpu"] == "191450"
+
+
 @pytest.mark.parametrize(("replicas", "surge"), [(9, 1), (10, 0), (20, 0)])
 def test_a_server_that_fills_its_pool_is_updated_without_a_surge(replicas: int, surge: int) -> None:
     assert max_surge(resolve("aws", "gpu-workers", GUIDE_GPU), 1, 1, replicas) == surge

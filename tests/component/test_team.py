@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
 import pulumi
 import pytest
 
+import components
 from components.sharing.team import Team
 from recording.recorder import run
 from tests.component.stage import aws_options
@@ -149,6 +152,12 @@ def test_two_teams_of_one_program_do_not_collide() -> None:
         ({"members": {"edit": ["group:system:masters"]}}, "members.edit[0]", "Kubernetes itself"),
         ({"members": {"edit": ["user:a"], "view": ["user:a"]}}, "members.view[0]", "the same as edit[0]"),
         ({"cloud": "azure"}, "cloud", "aws, gcp"),
+        ({"namespace": ""}, "namespace", "remove it for training"),
+        ({"limits": {"max_cpu": 0}}, "limits.max_cpu", "1 to 1000"),
+        ({"queue": ""}, "queue", "not the name of a ClusterQueue"),
+        ({"queue": "Vision"}, "queue", "not the name of a ClusterQueue"),
+        ({"network": {"api_server": True}, "api_server_cidrs": []}, "api_server_cidrs", "missing"),
+        ({"api_server_cidrs": ["10.0.0.2"]}, "api_server_cidrs[0]", "write 10.0.0.2/32"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_one_error(args: dict[str, Any], path: str, words: str) -> None:
@@ -159,3 +168,18 @@ def test_a_wrong_value_is_one_error(args: dict[str, Any], path: str, words: str)
 @pytest.mark.parametrize("name", ["", "Training", "a" * 63, "kube-team"])
 def test_a_name_that_cannot_be_a_namespace_is_refused(name: str) -> None:
     assert set(wrong(name)) == {"team"}
+
+
+def test_a_team_cannot_have_the_account_that_every_namespace_has() -> None:
+    """The service account is named after the team, and Kubernetes has already created that one."""
+    found = wrong("default", namespace="training")
+    assert set(found) == {"service_account"} and "pods that name none" in found["service_account"]
+    assert wrong("default", namespace="training", service_account="trainer") == {}
+
+
+def test_no_team_can_have_a_namespace_of_the_library() -> None:
+    """Two owners of one namespace: the removal of the team would delete the controllers."""
+    modules = [importlib.import_module(each.name) for each in pkgutil.walk_packages(components.__path__, "components.")]
+    found = {name for each in modules if isinstance(name := getattr(each, "NAMESPACE", None), str)}
+    assert {"cert-manager", "gpuyard-headroom", "kueue-system", "monitoring", "stalled-jobs"} <= found
+    assert {name for name in found if "namespace" not in wrong(namespace=name)} == set()

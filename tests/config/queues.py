@@ -38,6 +38,17 @@ BOTH: list[tuple[dict[str, Any], str, list[str]]] = [
     (settings(podsReadyMinutes=0), "gpuyard:queues.podsReadyMinutes", ["1 to 1440"]),
     (settings(headroom={"gpu-workers": 11}), "gpuyard:queues.headroom.gpu-workers", ["at most 10 nodes", "write 10"]),
     (settings(unqueued={"gpu": 1}), "gpuyard:queues.unqueued.gpu", ["no such pool"]),
+    (
+        shares({"gpu": 1}, {}) | {"gpuyard:queues": {"enabled": False}},
+        "gpuyard:teams.vision.guaranteed.gpu",
+        ["no such pool"],
+    ),
+    ({"gpuyard:queues": {"unqueued": {"gpu": 1}}}, "gpuyard:queues.unqueued.gpu", ["no such pool"]),
+    (
+        {"gpuyard:platforms": {"kserve": True, "certManager": False}},
+        "gpuyard:platforms.certManager",
+        ["`kserve` builds on it", "remove it, or remove `kserve`"],
+    ),
     (settings(holdMinute=1), "gpuyard:queues.holdMinute", ["unknown key", "write `holdMinutes`"]),
 ]
 """Mistakes that are the same on both clouds."""

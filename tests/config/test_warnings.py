@@ -37,6 +37,27 @@ def test_only_edit_access_in_all_namespaces_gives_a_warning() -> None:
     assert warned("dev", {"gpuyard:cluster/access": {"ci": {**ci, "namespaces": ["apps"]}}}) == []
 
 
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_settings_of_queues_that_have_no_effect_give_a_warning(stack: str) -> None:
+    queues = {"headroom": {"gpu-workers": 1}, "unqueued": {"gpu-workers": 1}}
+    assert warned(stack, {"gpuyard:queues": queues}) == [
+        "queues.headroom: has no effect: there is no team", "queues.unqueued: has no effect: there is no team",
+    ]  # fmt: skip
+    teams = {"a": {"guaranteed": {"gpu-workers": 1}}, "b": {}}
+    assert warned(stack, {"gpuyard:teams": teams, "gpuyard:queues": {"enabled": False}}) == [
+        "teams.a.guaranteed: has no effect: `queues.enabled` is false"
+    ]
+    assert warned(stack, {"gpuyard:teams": teams, "gpuyard:queues": queues}) == []
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_headroom_in_a_quota_gives_a_warning(stack: str) -> None:
+    """A training job that is admitted to these nodes would wait for ever: it does not preempt placeholders."""
+    (warning,) = warned(stack, {"gpuyard:teams": {"a": {}}, "gpuyard:queues": {"headroom": {"gpu-workers": 2}}})
+    assert warning.startswith("queues.headroom.gpu-workers: queues have 2 of these nodes")
+    assert warning.endswith("write 2 in `queues.unqueued`")
+
+
 def test_the_production_example_gives_two_warnings() -> None:
     """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))

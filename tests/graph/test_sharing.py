@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from components.sharing import kueue
 from recording.recording import Recording
 from recording.stacks import record, settings
 from sandbox.tests.eks_nodes import rungs
+from stack import sharing
 from tests.component.queue_objects import objects, quotas
+from tests.config.test_errors import parse
 
 STACKS = ("dev", "dev-gke")
 HOLD = "pulumi-python:dynamic/gpuyard:PoolHold"
@@ -125,3 +128,11 @@ def test_every_node_has_the_labels_of_its_flavor() -> None:
     for rung in rungs(found):
         for node in (rung.expected(), rung.joined()):
             assert flavors[rung.pool]["spec"]["nodeLabels"].items() <= node.labels.items()
+
+
+def test_a_stopped_job_waits_until_idle_nodes_are_removed() -> None:
+    """Kueue's longest wait is not shorter than the first one."""
+    config = {**settings("dev"), "gpuyard:teams": {"a": {}}, "gpuyard:addons": {"scaleDownAfterMinutes": 59}}
+    args = sharing._kueue_args(parse("dev", config))
+    assert args["first_retry_seconds"] == 60 * args["longest_retry_minutes"] == 3600
+    assert not list(kueue.problems(args))
