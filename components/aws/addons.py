@@ -23,7 +23,7 @@ from ..monitoring.prometheus_stack import Monitoring
 from ..pools import Pool
 from ..taints import tolerations
 from ..versions import Chart
-from . import cluster_autoscaler, device_plugin, efa_plugin, node_prices, roles, served_pools
+from . import cluster_autoscaler, device_plugin, efa_plugin, gpu_sharing, node_prices, roles, served_pools
 from .addon import EksAddon
 from .addons_spec import EksAddonsSpec as EksAddonsSpec
 from .cluster_autoscaler import ClusterAutoscaler
@@ -55,10 +55,17 @@ def problems(spec: EksAddonsSpec) -> Iterator[Problem]:
 
 
 def sharing_problems(node_pools: Specs, spec: EksAddonsSpec, existing: Collection[str] = ()) -> Iterator[Problem]:
-    """Pools that share GPUs without the device plugin that does it. Paths begin with the pool. `existing`: add-ons that
-    the cluster has."""
+    """Pools that share GPUs without the device plugin that does it, and pools whose labels that plugin would take for
+    its own. Paths begin with the pool. `existing`: add-ons that the cluster has."""
     plugin = next(row for row in ADDONS if row.component is NvidiaDevicePlugin)
     if plugin.is_on(spec) and plugin.name not in existing:
+        for name in device_plugin.served(node_pools):
+            labels = node_pools[name].get("labels", {})
+            for key in (each for each in (gpu_sharing.CONFIG_LABEL, gpu_sharing.MPS_LABEL) if each in labels):
+                yield Problem(
+                    f"{name}.labels.{key}", labels[key], "gpuyard's device plugin finds its configuration by it",
+                    "other keys, or a device plugin of your own", "remove it, and write `sharing`",
+                )  # fmt: skip
         return
     for name in device_plugin.served(node_pools):
         if sharing := node_pools[name].get("sharing"):

@@ -51,7 +51,10 @@ def problems(name: str, spec: EksNodePoolSpec, zones: list[str], version: str = 
     if "repair" in spec:
         yield from node_repair.problems(spec["repair"], spec["node_repair"])
     if not common:
-        yield from gpu_sharing.problems(spec, image, spec.get("release"), machines(hardware.AWS, spec))
+        found = machines(hardware.AWS, spec)
+        yield from gpu_sharing.problems(spec, image, spec.get("release"), found)
+        if (xids := spec.get("repair", {}).get("xids")) and not found[0].gpus:
+            yield Problem("repair.xids", xids, f"{found[0].name} has no GPU", "nothing", "remove it")
     if common or image not in IMAGES:
         return  # the rest would only repeat it
     eks = resolve(name, spec, version)

@@ -244,7 +244,18 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
         yield from (f"storage.{each}" for each in aws_buckets.warnings(buckets))
     yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.AWS, environment.node_pools))
+    yield from _idle_addon_warnings(environment)
     yield from _administrator_warnings(environment)
+
+
+def _idle_addon_warnings(environment: Environment) -> Iterator[str]:
+    """Add-ons that the file switches on, and that are not installed without another one."""
+    section, names = environment.config.addons, [row.name for row in _installed(environment)]
+    wanted = {row.toggle: row.requires for row in addons.ADDONS if row.name not in names} | {"grafana": ("monitoring",)}
+    for field, requires in wanted.items():
+        missing = [each for each in requires if each not in names]
+        if section.written.get(field) is True and missing:
+            yield f"addons.{field}: has no effect: {', '.join(missing)} is not installed"
 
 
 def _administrator_warnings(environment: Environment) -> Iterator[str]:

@@ -37,6 +37,18 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         f"{GPUS}.sharing.strategy",
         ["write time_sharing"],
     ),
+    (
+        "dev",
+        {f"{GPU}/labels": {"nvidia.com/mps.capable": "true"}},
+        f"{GPUS}.labels.nvidia.com/mps.capable",
+        ["finds its configuration by it"],
+    ),
+    (
+        "dev",
+        shared("mps", 2) | {f"{GPU}/labels": {"nvidia.com/device-plugin.config": "own"}},
+        f"{GPUS}.labels.nvidia.com/device-plugin.config",
+        ["finds its configuration by it", "write `sharing`"],
+    ),
     ("dev", shared("mps", 49), f"{GPUS}.sharing.clients", ["2 to 48"]),
     ("dev", shared("slices", 2), f"{GPUS}.sharing.strategy", ["time_sharing, mps"]),
     (
@@ -44,6 +56,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         {**shared("mps", 2), f"{GPU}/image": "bottlerocket", f"{GPU}/release": "1.53.0-beaadc52"},
         f"{GPUS}.release",
         ["1.54 and later"],
+    ),
+    (
+        "dev",
+        {"gpuyard:nodePools/cpu-workers/repair": {"xids": {"79": "reboot"}}},
+        "gpuyard:nodePools.cpu-workers.repair.xids",
+        ["has no GPU"],
     ),
     (
         "dev",

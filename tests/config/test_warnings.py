@@ -50,9 +50,18 @@ def test_settings_of_queues_that_have_no_effect_give_a_warning(stack: str) -> No
     assert warned(stack, {"gpuyard:teams": teams, "gpuyard:queues": queues}) == []
 
 
+def test_addons_without_the_one_that_they_need_give_a_warning() -> None:
+    addons = {"monitoring": False, "alerts": True, "dashboards": True, "grafana": True}
+    assert warned("dev", {"gpuyard:addons": addons}) == [
+        f"addons.{name}: has no effect: monitoring is not installed" for name in ("alerts", "dashboards", "grafana")
+    ]
+    assert warned("dev", {"gpuyard:addons": {**addons, "monitoring": True}}) == []
+    assert warned("dev", {"gpuyard:addons": {"monitoring": False}}) == []
+
+
 @pytest.mark.parametrize("stack", ["dev", "dev-gke"])
 def test_headroom_in_a_quota_gives_a_warning(stack: str) -> None:
-    """A training job that is admitted to these nodes would wait for ever: it does not preempt placeholders."""
+    """A training job that is admitted to these nodes would never start: it does not preempt placeholders."""
     (warning,) = warned(stack, {"gpuyard:teams": {"a": {}}, "gpuyard:queues": {"headroom": {"gpu-workers": 2}}})
     assert warning.startswith("queues.headroom.gpu-workers: queues have 2 of these nodes")
     assert warning.endswith("write 2 in `queues.unqueued`")
