@@ -39,6 +39,13 @@ def test_only_serving_makes_the_scheduler_evict_batch_work() -> None:
     assert found["gpuyard-headroom"]["value"] == -10, "the autoscaler ignores lower ones"
 
 
+def test_a_class_whose_value_or_policy_changes_is_created_again() -> None:
+    """The API server refuses such a change, and the provider does not know that."""
+    for made in priorities().all(CLASS):
+        assert {"value", "preemptionPolicy"} == set(made.options["replaceOnChanges"])
+        assert made.options["deleteBeforeReplace"]
+
+
 def test_jobs_in_queues_have_the_same_priorities_as_pods() -> None:
     """seed row S17"""
     found = priorities()
