@@ -105,9 +105,18 @@ def problems(environment: Environment) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment) -> Iterator[str]:
-    """Settings of pools that work but may not be intended with queues."""
-    if used(environment):
-        yield from (f"node_pools.{each}" for each in queues.warnings(args(environment)))
+    """Settings that work but may not be intended with queues."""
+    if not used(environment):
+        return
+    yield from (f"node_pools.{each}" for each in queues.warnings(args(environment)))
+    section = environment.config.queues
+    for name, nodes in section.headroom.items():
+        if nodes > section.unqueued.get(name, 0):
+            yield (
+                f"queues.headroom.{name}: queues have quota for these nodes as well: on a full pool a job with the "
+                "priority gpuyard-training is admitted and waits, since it evicts no placeholder; write "
+                f"`queues.unqueued: {{{name}: {nodes}}}`"
+            )
 
 
 def replaces(environment: Environment, pool: str) -> str:

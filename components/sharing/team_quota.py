@@ -38,9 +38,9 @@ def hard(quota: Mapping[str, Any], queued: bool) -> dict[str, str]:
 
 
 def without_system_pods() -> Any:
-    """The spec of a ResourceQuota that allows no pod of the priority classes of Kubernetes' own components. Any user may
-    name these, also outside kube-system (Kubernetes, "Limit Priority Class consumption by default"), and such a pod
-    evicts the pods of every team. GKE refuses them where no quota allows them; EKS does not."""
+    """The spec of a ResourceQuota that allows no pod of the priority classes of Kubernetes' own components. Any user
+    may name these, also outside kube-system (Kubernetes, "Limit Priority Class consumption by default"), and such a
+    pod evicts the pods of every team. GKE refuses them where no quota allows them; EKS does not."""
     scope = {"scopeName": "PriorityClass", "operator": "In", "values": list(_SYSTEM_CLASSES)}
     return {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [scope]}}
 

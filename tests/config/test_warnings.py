@@ -45,6 +45,18 @@ def test_the_production_example_gives_two_warnings() -> None:
     assert types.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
 
 
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_headroom_that_queues_have_quota_for_gives_a_warning(stack: str) -> None:
+    """A job of long training is admitted to such a node, and never evicts the placeholder on it."""
+
+    def of(**queues: Any) -> list[str]:
+        return warned(stack, {"gpuyard:teams": {"vision": {}}, "gpuyard:queues": queues})
+
+    (warning,) = of(headroom={"gpu-workers": 2}, unqueued={"gpu-workers": 1})
+    assert warning.startswith("queues.headroom.gpu-workers: ") and "`queues.unqueued: {gpu-workers: 2}`" in warning
+    assert of(headroom={"gpu-workers": 2}, unqueued={"gpu-workers": 2}) == of() == []
+
+
 def test_an_export_of_deletions_gives_a_warning() -> None:
     """security case H6."""
     lustre = {"zone": "us-east-1a", "s3": "s3://acme-datasets", "namespace": "research"}

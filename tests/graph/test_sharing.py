@@ -106,7 +106,7 @@ def test_a_pool_is_held_before_it_is_updated_and_released_after_it(stack: str) -
 
 def test_headroom_is_an_option() -> None:
     name = "headroom-gpu-workers"
-    assert not [each for each in with_teams("dev").resources.values() if each.name == name]
+    assert not with_teams("dev").all("gpuyard:index:Headroom")
     found = changed("dev", headroom={"gpu-workers": 1})
     (made,) = [each for each in found.resources.values() if each.name == name]
     assert made.inputs["spec"]["replicas"] == 1
