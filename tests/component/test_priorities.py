@@ -69,7 +69,7 @@ def test_a_placeholder_takes_one_node_and_gives_way_at_once() -> None:
 
 
 def test_a_placeholder_on_shared_gpus_requests_one_and_takes_the_node_by_its_cpus() -> None:
-    """A node refuses a pod that requests more than one shared GPU: the placeholder would be created for ever."""
+    """A node refuses a pod that requests more than one shared GPU: the placeholder would be created again and again."""
     shared = pool(GUIDE_GPU, sharing={"strategy": "time_sharing", "clients": 4})
     (made,) = headroom({"gpu-workers": 1}, node_pools={"gpu-workers": shared}).all("kubernetes:apps/v1:Deployment")
     limits = made.inputs["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
