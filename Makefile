@@ -24,7 +24,7 @@ help: ## Show the commands
 up: ## Start the environment on this machine; no cloud account needed
 	@$(SANDBOX) up
 
-demo: ## Watch a training job scale the GPU pool from zero (STORY=teams: two teams share a full pool)
+demo: ## Watch a training job scale the GPU pool from zero (STORY=teams, STORY=roll: docs/queues.md)
 	@$(SANDBOX) demo
 
 status: ## Show what runs
