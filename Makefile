@@ -68,7 +68,7 @@ fast:
 bench: ## Measure the sandbox against its floor
 	@$(RUN) bench
 
-record: ## Record the README's transcripts again
+record: ## Record the transcripts of the README and of docs/queues.md again
 	@$(RUN) pages.transcripts
 
 pages: ## Write every generated page again: docs/api, and the pictures and the tables of docs/aws.md and docs/gcp.md

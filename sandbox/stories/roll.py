@@ -44,7 +44,7 @@ class Roll(QueueStory):
         self._report("changed", f"`make up` begins with `diskGib: {last + _MORE_GIB}` for {POOL}, which replaces nodes")
         self._quote("held", update, "admit no new jobs")
         self._until(f"{POOL} has the taint", self._is_held)
-        self._quote("patient", update, "waiting for")
+        self._quote("time to finish", update, "waiting for")
         after = self._submit(second, "next")
         reason = self._until(f"{after} waits", lambda: self._reason(second, after))
         self._report("waiting", f"{second} submits {after}, which waits: {reason}")

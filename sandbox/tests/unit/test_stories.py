@@ -79,9 +79,9 @@ def played(
     monkeypatch.setattr(roll, "Update", begin)
     more: dict[str, Any] = {"stack": Stack("teams")} if story is Roll else {}
     screen = io.StringIO()
-    told = story(KEY, cluster, cluster, Console(file=screen, width=200), bound=2, **more)  # type: ignore[arg-type]
-    ok = told.play()
-    return ok, {step.name: step.seen for step in told.steps}, screen.getvalue()
+    run = story(KEY, cluster, cluster, Console(file=screen, width=200), bound=2, **more)  # type: ignore[arg-type]
+    ok = run.play()
+    return ok, {step.name: step.seen for step in run.steps}, screen.getvalue()
 
 
 def test_a_team_borrows_gives_back_waits_and_runs_again(monkeypatch, updates) -> None:
@@ -98,7 +98,7 @@ def test_a_roll_lets_the_job_end_and_the_next_one_start_on_a_new_machine(monkeyp
     cluster = QueuedCluster({"nlp": 2, "vision": 2})
     ok, seen, screen = played(Roll, cluster, monkeypatch, updates)
     assert ok, screen
-    names = ["at rest", "training", "changed", "held", "patient", "waiting", "trained", "released", "running"]
+    names = ["at rest", "training", "changed", "held", "time to finish", "waiting", "trained", "released", "running"]
     assert [*seen] == [*names, "as before", "back to zero"]
     assert seen["held"] == "gpu-workers: its queues admit no new jobs" and "gpuyard.dev/held" in seen["waiting"]
     assert [each.values for each in updates] == [("gpuyard:nodePools.gpu-workers.diskGib=110",), ()]
