@@ -63,6 +63,7 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> list[FakeUpdate]:
     """The updates that the story starts, on the cluster of `played`."""
     started: list[FakeUpdate] = []
     monkeypatch.setattr(roll, "last_value", lambda *_: 100)
+    monkeypatch.setattr(roll, "_UP_SECONDS", 2)
     return started
 
 
