@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option(
     "--config",
     "values",
-    metavar="KEY=VALUE",
+    metavar="PATH=VALUE",
     multiple=True,
     help="Another value than the file's, in this run only: --config gpuyard:nodePools.gpu-workers.max=12",
 )
@@ -59,9 +59,8 @@ def cli() -> None:
 def up(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
     """Create a stack, or update it."""
     stack, begun = chosen(name), time.monotonic()
-    settings = ["--config-path", *(part for value in values for part in ("--config", value))] if values else []
     with session.opened(stack, f"up {stack.name}") as engine:
-        outcome = engine.run("up", *settings, title=f"up {stack.name}")
+        outcome = engine.run("up", values=values, title=f"up {stack.name}")
         remember(stack)
         status.await_nodes(stack)
         facts = status.collect(stack)

@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-m", "sandbox")
 
 
 class Update:
-    """A running `up`. `values`: keys of the stack's file that have another value in this run, each as `KEY=VALUE`."""
+    """A running `up`. `values`: keys of the stack's file that have another value in this run, each as `PATH=VALUE`."""
 
     def __init__(self, stack: Stack, *values: str) -> None:
         settings = [part for value in values for part in ("--config", value)]

@@ -7,14 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sandbox import cli, down, environment, paths, plain, process
-from sandbox.errors import SandboxError
 from tools.errors import ToolError
 
 ROOT = Path(__file__).parents[3]
@@ -72,21 +70,6 @@ def test_a_wrong_command_is_one_message_on_stderr(arguments: list[str], code: in
     assert done.stdout == ""
     assert message in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
-
-
-def test_values_of_one_run_are_given_to_the_engine(monkeypatch) -> None:
-    """`up --config`: as paths, which `pulumi up --config` alone would take for names of keys."""
-    given: list[tuple[str, ...]] = []
-
-    class Engine:
-        def run(self, *arguments: str, title: str) -> None:
-            given.append(arguments)
-            raise SandboxError("stop", "")
-
-    monkeypatch.setattr(cli.session, "opened", lambda stack, command: nullcontext(Engine()))
-    for values in ([], ["--config", "gpuyard:a.b=1", "--config", "c:d=x=y"]):
-        assert isinstance(CliRunner().invoke(cli.cli, ["up", *values]).exception, SandboxError)
-    assert given == [("up",), ("up", "--config-path", "--config", "gpuyard:a.b=1", "--config", "c:d=x=y")]
 
 
 def test_a_defect_is_one_message_and_its_traceback_is_in_a_file(monkeypatch, capsys, sandbox: Path) -> None:
