@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from tools.manifest import TOOLS
 from tools.provide import cached, machines_own, provide
 
+UNDER_WAY = "is being built"
+"""Part of the message about a program that is being built."""
+
 
 @dataclass
 class Builds:
@@ -29,7 +32,7 @@ class Builds:
     def message(self, name: str) -> str:
         """Why there is no program yet."""
         tool = TOOLS[name]
-        usual = f"{name} {tool.pinned} is being built, about {tool.seconds // 60 + 1} minutes"
+        usual = f"{name} {tool.pinned} {UNDER_WAY}, about {tool.seconds // 60 + 1} minutes"
         return self._failures.get(name, usual)
 
     def _provide(self, name: str) -> None:
