@@ -105,11 +105,10 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="gpuyard-record-") as folder:
         clone = copied(Path(folder), os.environ.get("GPUYARD_CHARTS", ""))
         try:
-            texts = {page: record(page, clone) for page in wanted}
+            for page in wanted:
+                (ROOT / page.path).write_text(record(page, clone))
         finally:
             output("make down", clone)
-    for page, text in texts.items():
-        (ROOT / page.path).write_text(text)
 
 
 if __name__ == "__main__":
