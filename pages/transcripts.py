@@ -100,7 +100,7 @@ def record(page: Page, clone: Path) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Records every command of the pages, or of those that the arguments name, then writes each page once."""
+    """Records every command of the pages, or of those that the arguments name."""
     wanted = [page for page in PAGES if not arguments or page.path in arguments]
     with tempfile.TemporaryDirectory(prefix="gpuyard-record-") as folder:
         clone = copied(Path(folder), os.environ.get("GPUYARD_CHARTS", ""))

@@ -77,7 +77,7 @@ def test_a_gang_that_does_not_fit_runs_once_the_pool_is_larger(deployed: Project
     def workload() -> str:
         return deployed.run(*kubectl, "get", "workloads", "-n", "nlp", "-o", "json").stdout
 
-    until(30, workload, lambda text: "request > maximum capacity (6 > 4)" in text)
+    until(30, workload, lambda text: "request (6) > maximum capacity (4)" in text)
     assert not [node for node in deployed.json("status", *STACK, "--json")["nodes"] if node["pool"] == "gpu-workers"]
     config = deployed.config("teams")
     config["gpuyard:nodePools"]["gpu-workers"]["max"] = PODS
