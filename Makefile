@@ -51,8 +51,8 @@ images-json: ## The same as JSON, with the upstream of each
 down: ## Destroy everything and stop all processes (all stacks, or STACK=...)
 	@$(SANDBOX) down $(if $(FORCE),--force)
 
-test: ## Run every test, several files at a time
-	@$(PYTEST) -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+test: ## Run every test, several files at a time; the slowest are named at the end
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations=30 --durations-min=15
 
 check: ## Lint, types and the fast tests, in under a minute
 	@$(RUN) ruff check .

@@ -20,6 +20,7 @@ storage = cloud.storage(env, [*account, kubernetes], network, cluster, node_pool
 addons = cloud.addons(env, [*account, kubernetes], cluster, node_pools, storage)
 queued = sharing.share(env, [kubernetes, python], cluster, node_pools, holds)
 teams = cloud.teams(env, [*account, kubernetes], network, cluster, queued)
+cloud.watch(env, [*account, kubernetes], addons, queued, teams)
 cloud.cleanup(env, python, cluster, node_pools, storage, addons, teams)
 
 outputs.export(env, network=network, cluster=cluster, storage=storage, addons=addons, teams=teams)

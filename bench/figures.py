@@ -12,27 +12,24 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import track
 
-from sandbox import environment, paths, process, session
+from bench.memory import peak
+from bench.page import PAGE, machine, shown, write
+from sandbox import environment, paths, session
 from sandbox.cluster import control_plane
 from sandbox.errors import ReportedError, SandboxError
 
-PAGE = Path(__file__).parent / "README.md"
 ENGINE, PLANE = "engine: `up` of an empty program", "start of a bare control plane"
 UP, AGAIN = "`make up` of a new environment", "`make up` again, without changes"
 PENDING, DOWN = "pod pending → running, pool at 0", "`make down`"
@@ -67,23 +64,6 @@ def seconds(work: Callable[[], object]) -> float:
     begun = time.monotonic()
     work()
     return time.monotonic() - begun
-
-
-@contextmanager
-def peak() -> Iterator[list[int]]:
-    """Peak memory (MiB, proportional set size) of the sandbox's processes inside the block, appended at its end."""
-    seen, found, over = [0], [], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.5):
-            seen.append(process.memory_mib())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    yield found
-    over.set()
-    watcher.join()
-    found.append(max(seen))
 
 
 def empty_program(pulumi: Path) -> float:
@@ -127,11 +107,6 @@ def round_of(stack: str) -> dict[str, float]:
     return figures
 
 
-def shown(value: float, unit: str) -> str:
-    """A figure as text: whole MiB, tenths of seconds."""
-    return f"{value:,.0f} {unit}" if unit == "MiB" else f"{value:.1f} {unit}"
-
-
 def table(rounds: list[dict[str, float]]) -> str:
     """The rounds as a Markdown table: median, spread, ratio to the sum of the floors."""
     median = {name: statistics.median(figures[name] for figures in rounds) for name in ROWS}
@@ -142,15 +117,7 @@ def table(rounds: list[dict[str, float]]) -> str:
         ratio = (shown(floor, unit), f"{median[name] / floor:.1f}") if floors else ("–", "–")
         spread = f"{shown(min(values), unit)} to {shown(max(values), unit)}"
         lines.append(f"| {name} | {shown(median[name], unit)} | {spread} | {' | '.join(ratio)} |")
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
-    return "\n".join([f"{len(rounds)} round{'s' if len(rounds) > 1 else ''} on {machine}:", "", *lines])
-
-
-def write(text: str) -> None:
-    """Puts the table between the page's markers."""
-    page = PAGE.read_text()
-    begin, end = "<!-- figures -->\n", "<!-- figures: end -->"
-    PAGE.write_text(re.sub(f"{begin}.*{end}", lambda _: f"{begin}{text}\n{end}", page, flags=re.DOTALL))
+    return "\n".join([f"{len(rounds)} round{'s' if len(rounds) > 1 else ''} on {machine()}:", "", *lines])
 
 
 def measured(rounds: int, stack: str) -> list[dict[str, float]]:
@@ -177,5 +144,5 @@ def main(rounds: int, stack: str, only_print: bool) -> None:
     if only_print:
         click.echo(text)
     else:
-        write(text)
+        write("figures", text)
         console.print(f"{PAGE} is written")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .pool_spec import Accelerator as Accelerator
     from .pool_spec import GpuSharing as GpuSharing
     from .pool_spec import NodePoolSpec as NodePoolSpec
+    from .reservations import ReservationTerms as ReservationTerms
     from .taints import Taint as Taint
 else:
     __getattr__, __dir__, __all__ = lazy(__name__)

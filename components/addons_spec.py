@@ -10,7 +10,7 @@ class AddonsSpec(TypedDict):
 
     alerts: NotRequired[bool]
     """Install alert rules for GPUs and for containers that run out of memory. On EKS they need `monitoring`, on GKE a
-    pool with GPUs and the managed DCGM exporter. Default: `true`."""
+    pool with GPUs and the managed DCGM exporter, or `state_metrics`. Default: `true`."""
     dashboards: NotRequired[bool]
     """Create dashboards: on EKS ConfigMaps for a Grafana in the cluster, with `monitoring`; on GKE dashboards in Cloud
     Monitoring, with a pool with GPUs and the managed DCGM exporter. Default: `false`."""

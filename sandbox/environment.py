@@ -219,8 +219,10 @@ def _links() -> Path:
 
 
 def _pulumi() -> dict[str, str]:
+    """Where the engine keeps its state. Without `metadata=skip` the file backend (gocloud.dev/blob/fileblob) writes a
+    sidecar `.attrs` next to each file, and one that a killed engine left empty makes the state unreadable."""
     return {
-        "PULUMI_BACKEND_URL": f"file://{paths.folder('state')}",
+        "PULUMI_BACKEND_URL": f"file://{paths.folder('state')}?metadata=skip",
         "PULUMI_HOME": str(paths.folder("pulumi")),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

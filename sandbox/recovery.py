@@ -93,6 +93,7 @@ def repair_state(stack: Stack, report: Report) -> None:
 
     Raises SandboxError when the objects cannot be distinguished from those of other stacks.
     """
+    _drop_sidecars()
     backup = stack.state.with_name(f"{stack.state.name}.bak")
     if not stack.state.exists() and not backup.exists():
         return
@@ -123,6 +124,13 @@ def repair_state(stack: Stack, report: Report) -> None:
         )
     report("no backup could be read either: the simulated clouds are emptied and the environment is built again")
     empty_clouds()
+
+
+def _drop_sidecars() -> None:
+    """Deletes the attributes that engines of an earlier release wrote next to each file of the state: nothing needs
+    them, and the engine cannot read a file whose attributes were cut off."""
+    for sidecar in (paths.home() / "state").rglob("*.attrs"):
+        sidecar.unlink(missing_ok=True)
 
 
 def empty_clouds() -> None:

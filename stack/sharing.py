@@ -33,9 +33,10 @@ GKE_IDLE_MINUTES = 10
 
 @dataclass(frozen=True)
 class Queued:
-    """The teams' queues. `names`: team → name of its ClusterQueue; empty without queues."""
+    """The teams' queues. `names`: team → name of its ClusterQueue; empty without queues. `controllers`: Kueue."""
 
     names: dict[str, pulumi.Output[str]]
+    controllers: pulumi.Resource | None = None
 
 
 def used(environment: Environment) -> bool:
@@ -183,4 +184,4 @@ def share(
             {"kubeconfig": cluster.kubeconfig, "pool": name, "held_at": held.held_at},
             pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[node_pools[name], made])),
         )
-    return Queued({team: made.cluster_queue_names[team] for team in environment.config.teams})
+    return Queued({team: made.cluster_queue_names[team] for team in environment.config.teams}, controllers)

@@ -16,7 +16,7 @@ from .. import arguments, hardware, versions
 from ..charts.images import ImagesArgs
 from ..charts.source import ChartsArgs
 from ..checks import Problem
-from ..monitoring.alerts import Alerts
+from ..monitoring.alerts import Alerts, reservations_of
 from ..monitoring.grafana_dashboards import GrafanaDashboards
 from ..monitoring.prometheus import PROMETHEUS_OPERATOR
 from ..monitoring.prometheus_stack import Monitoring
@@ -335,6 +335,7 @@ ADDONS: tuple[Addon, ...] = (
             "gpu_metrics": has(facts, "dcgm-exporter"),
             "namespace": facts["monitoring_namespace"],
             "rule_labels": facts.get("monitor_labels"),
+            "reservations": reservations_of(facts["node_pools"]),
             "prices": node_prices.of_nodes(facts["region"], facts["node_pools"]),
         },
         toggle="alerts",

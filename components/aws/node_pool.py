@@ -58,6 +58,8 @@ CHANGES: dict[str, Rule] = {
     "driver_branch": IN_PLACE,
     "reservation": ROLLS,
     "reservation.capacity_block": NEW_POOL,
+    "reservation.nodes": IN_PLACE,
+    "reservation.ends": IN_PLACE,
     "update_percentage": IN_PLACE,
     "node_repair": IN_PLACE,
     "repair": IN_PLACE,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from .. import prices
 from ..hardware import AWS
-from ..monitoring.alerts import NodePrice
+from ..monitoring.alerts import NodePrice, node_price
 from ..prices import RungPrice
 from .pool_spec import EksNodePoolSpec, resolve
 
@@ -23,12 +23,4 @@ def of_rungs(region: str, node_pools: Mapping[str, EksNodePoolSpec]) -> list[Run
 
 def of_nodes(region: str, node_pools: Mapping[str, EksNodePoolSpec]) -> list[NodePrice]:
     """The same as the argument `prices` of `Alerts`."""
-    return [
-        {
-            "machine": each.price.machine,
-            "capacity": each.capacity,
-            "gpus": each.gpus,
-            "dollars_per_hour": each.price.dollars_per_hour,
-        }
-        for each in of_rungs(region, node_pools)
-    ]
+    return [node_price(each) for each in of_rungs(region, node_pools)]

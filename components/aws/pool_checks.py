@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
-from .. import arguments, checks, hardware, pool_checks
+from .. import arguments, checks, hardware, pool_checks, reservations
 from ..checks import Problem
 from ..pools import machines
 from . import gpu_sharing, image_pull, node_repair, node_settings, system_keys, system_pods, user_data
@@ -188,6 +188,7 @@ def _reservation(spec: EksNodePoolSpec, zones: list[str]) -> Iterator[Problem]:
                 "add `reservation: {id: cr-…}`, or remove reserved from `capacity`",
             )  # fmt: skip
         return
+    yield from (problem.under("reservation") for problem in reservations.problems(reservation))
     block = reservation["capacity_block"]
     what = "a capacity block" if block else "a reservation"
     if "reserved" not in ladder:

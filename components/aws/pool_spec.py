@@ -1,13 +1,14 @@
 """What a pool on EKS adds to the common spec (image, reservation, updates), and what follows from it."""
 
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any
 
 from typing_extensions import NotRequired
 
 from .. import arguments, hardware, pools, versions
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool
+from ..reservations import ReservationTerms
 from . import addresses, gpu_sharing, image_pull
 from .node_repair import EksNodeRepair
 from .node_settings import merged
@@ -29,7 +30,7 @@ _AMI_TYPES = {
 _HUGE_PAGES, _HUGE_PAGES_PER_VCPU = 5128, 110
 
 
-class EksReservation(TypedDict):
+class EksReservation(ReservationTerms):
     """Capacity that is reserved for a pool: one reservation, or a resource group of them."""
 
     id: NotRequired[str]

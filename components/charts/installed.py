@@ -60,7 +60,7 @@ class Installation:
 
     `security`: Pod Security level of its namespace. `priority`: priority class of its pods; empty for the one of the
     chart. `edit`: changes an object before it is registered; None drops it. `kinds`: see `Request`. `namespace_exists`:
-    whether another chart of the same component created the namespace.
+    whether another chart of the same component created the namespace. `labels`: further labels of the namespace.
     """
 
     chart: Chart
@@ -71,6 +71,7 @@ class Installation:
     edit: Callable[[Object], Object | None] = lambda each: each
     kinds: tuple[str, ...] = ()
     namespace_exists: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def objects(installation: Installation, args: ControllersArgs) -> list[Object]:
@@ -114,7 +115,9 @@ def install(
     inside: list[pulumi.Resource] = []
     made: list[pulumi.CustomResource] = []
     if not installation.namespace_exists:
-        home = release.namespace(f"{name}-namespace", installation.namespace, parent, installation.security)
+        home = release.namespace(
+            f"{name}-namespace", installation.namespace, parent, installation.security, installation.labels
+        )
         inside.append(home)
         made.append(home)
     allowed: list[pulumi.Resource] = []

@@ -9,7 +9,7 @@ compact placement, and the constants of its autoscaler; all of 2026.
 import re
 from collections.abc import Iterator
 
-from .. import versions
+from .. import reservations, versions
 from ..checks import Problem
 from ..pools import Rung
 from .pool_spec import GkePool
@@ -107,6 +107,7 @@ def _reservation(made: GkePool, zones: list[str]) -> Iterator[Problem]:
     reservation, ladder = made.spec.get("reservation"), list(made.pool.capacity)
     if reservation is None:
         return
+    yield from (problem.under("reservation") for problem in reservations.problems(reservation))
     if "reserved" not in ladder:
         yield Problem(
             "capacity", ladder, "has no rung reserved, the only one that uses a `reservation`",

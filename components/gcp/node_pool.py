@@ -43,6 +43,8 @@ CHANGES: dict[str, Rule] = {
     "partition": NEW_POOL,
     "sharing": NEW_POOL,
     "reservation": NEW_POOL,
+    "reservation.nodes": IN_PLACE,
+    "reservation.ends": IN_PLACE,
     "pods_per_node": NEW_POOL,
     "pods_range": NEW_POOL,
     "sysctls": ROLLS,

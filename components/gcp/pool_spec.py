@@ -9,6 +9,7 @@ from typing_extensions import NotRequired
 from .. import arguments, hardware, pools
 from ..pool_spec import NodePoolSpec
 from ..pools import Pool, Rung
+from ..reservations import ReservationTerms
 
 # GKE adds it to the config of a pool with such a profile; pods select it. If we omitted it, each update would remove it
 # again: the provider spares only GKE Sandbox's labels (containerNodePoolLabelsSuppress).
@@ -25,7 +26,7 @@ QUEUED_LABEL = "cloud.google.com/gke-queued"
 _LATEST_DRIVER = ("nvidia-rtx-pro-6000",)
 
 
-class GkeReservation(TypedDict):
+class GkeReservation(ReservationTerms):
     """Capacity that is reserved for a pool, by the reservation's name."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypedDict, cast
 
 import pulumi
@@ -10,8 +9,11 @@ import pulumi_kubernetes as kubernetes
 from typing_extensions import NotRequired
 
 from .. import arguments, checks, component_names
+from .. import reservations as terms
 from ..checks import Problem
 from ..pools import RUNG_SUFFIXES
+from ..prices import RungPrice
+from ..reservations import ReservationTerms
 from . import alert_rules, limits
 from .limits import CapacityLimits, GpuHealthLimits, GpuUseLimits, PodLimits, QueueLimits, ServingLimits
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
@@ -19,20 +21,14 @@ from .rules import sources
 from .rules.rule import WORDS, Context, Links, Price, Reserved
 
 _KINDS = {system: "ClusterRules" if system == MANAGED_PROMETHEUS else "PrometheusRule" for system in SYSTEMS}
-_NODES_RANGE = (1, 1000)
 _GPUS_RANGE = (1, 64)
 
 
-class ReservationFacts(TypedDict):
+class ReservationFacts(ReservationTerms):
     """What only you know of the capacity that is reserved for a pool."""
 
     pool: str
     """Name of the pool."""
-    nodes: NotRequired[int]
-    """Nodes that are reserved, 1 to 1000: ReservationUnused compares. Default: none, no such alert."""
-    ends: NotRequired[str]
-    """When the reservation or capacity block ends, such as 2027-01-31T11:30:00Z: ReservationEnds warns before. Default:
-    none, no such alert."""
 
 
 class NodePrice(TypedDict):
@@ -46,6 +42,21 @@ class NodePrice(TypedDict):
     """GPUs of the node, 1 to 64."""
     dollars_per_hour: float
     """Price of the whole node in an hour, in any one currency, more than 0."""
+
+
+def node_price(rung: RungPrice) -> NodePrice:
+    """The list price of a rung's nodes."""
+    return {
+        "machine": rung.price.machine,
+        "capacity": rung.capacity,
+        "gpus": rung.gpus,
+        "dollars_per_hour": rung.price.dollars_per_hour,
+    }
+
+
+def reservations_of(specs: Mapping[str, Any]) -> list[ReservationFacts]:
+    """What the specs of pools, of either cloud, say about their reservations."""
+    return [{"pool": name, **found} for name, found in terms.of_pools(specs).items()]
 
 
 class AlertsArgs(TypedDict):
@@ -118,14 +129,7 @@ def _reservation_problems(given: Sequence[ReservationFacts]) -> Iterator[Problem
                 f"{path}.pool", each["pool"], "described twice", "one entry for each pool",
                 "write the sum of the nodes, and the end that comes first",
             )  # fmt: skip
-        low, high = _NODES_RANGE
-        if "nodes" in each and not low <= each["nodes"] <= high:
-            yield Problem(f"{path}.nodes", each["nodes"], "out of range", f"{low} to {high}", "correct the number")
-        if "ends" in each and _seconds(each["ends"]) is None:
-            yield Problem(
-                f"{path}.ends", each["ends"], "not a date with a time and a zone", "such as 2027-01-31T11:30:00Z",
-                "write it as the cloud shows it",
-            )  # fmt: skip
+        yield from (problem.under(path) for problem in terms.problems(each))
 
 
 def _price_problems(given: Sequence[NodePrice]) -> Iterator[Problem]:
@@ -148,15 +152,6 @@ def _price_problems(given: Sequence[NodePrice]) -> Iterator[Problem]:
             )  # fmt: skip
 
 
-def _seconds(text: str) -> int | None:
-    """Seconds since 1970; None for a text that is not a time with a zone."""
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return int(found.timestamp()) if found.tzinfo else None
-
-
 def context(args: AlertsArgs) -> Context:
     """What the rules are made from."""
     reservations = args.get("reservations", [])
@@ -164,12 +159,17 @@ def context(args: AlertsArgs) -> Context:
         WORDS[args["system"]],
         limits.of(cast(Mapping[str, Any], args)),
         args.get("watched_namespaces", []),
-        [Reserved(each["pool"], each.get("nodes"), _seconds(each.get("ends", ""))) for each in reservations],
+        [_reserved(each) for each in reservations],
         [
             Price(each["machine"], each["capacity"], each["dollars_per_hour"] / each["gpus"])
             for each in args.get("prices", [])
         ],
     )
+
+
+def _reserved(facts: ReservationFacts) -> Reserved:
+    until = terms.end(facts)
+    return Reserved(facts["pool"], facts.get("nodes"), int(until.timestamp()) if until else None)
 
 
 def groups(args: AlertsArgs) -> list[dict[str, Any]]:

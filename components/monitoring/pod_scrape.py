@@ -10,6 +10,7 @@ from typing_extensions import NotRequired
 
 from .. import arguments, checks, component_names
 from ..checks import Problem
+from . import scrape_account
 from .prometheus import API_VERSIONS, MANAGED_PROMETHEUS, SYSTEMS
 
 _KINDS = {system: "PodMonitoring" if system == MANAGED_PROMETHEUS else "PodMonitor" for system in SYSTEMS}
@@ -34,6 +35,14 @@ class PodScrapeArgs(TypedDict):
     """HTTP path of the metrics. Default: `/metrics`."""
     interval_seconds: NotRequired[int]
     """Seconds between two scrapes, 5 to 3600. Google Cloud bills each sample. Default: `30`."""
+    series: NotRequired[str]
+    """Regular expression for the names of the series that are kept, such as kueue_.*; it matches the whole name.
+    Default: none, all are kept."""
+    protected: NotRequired[bool]
+    """Whether the pods serve metrics by HTTPS, and only to accounts that may read `/metrics` of the Kubernetes API, as
+    Kueue and many other controllers do. Then a service account that may do only that is created next to the pods, with
+    a token that does not expire. The pods' certificate is not verified: controllers sign it themselves. Default:
+    `false`."""
     scrape_labels: NotRequired[dict[str, str]]
     """Labels of the object, for a Prometheus operator that selects monitors by label: many installations want
     {release: kube-prometheus-stack}. Default: none, as `Monitoring` takes every monitor."""
@@ -58,6 +67,10 @@ def problems(args: PodScrapeArgs) -> Iterator[Problem]:
             "port", args["port"], "not a valid name of a port", "up to 15 lower-case letters, digits and single '-'",
             "write the name from the pod's `ports`",
         )  # fmt: skip
+    if "series" in args and not _is_pattern(args["series"]):
+        yield Problem(
+            "series", args["series"], "not a regular expression", "such as kueue_.*", "correct it, or remove it for all"
+        )
     if isinstance(namespace := args["namespace"], str):
         yield from checks.namespace("namespace", namespace)
     for key, value in args["match_labels"].items():
@@ -72,12 +85,20 @@ def problems(args: PodScrapeArgs) -> Iterator[Problem]:
         yield from checks.label("scrape_labels", key, value)
 
 
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return bool(text)
+
+
 class PodScrape(pulumi.ComponentResource):
     """One PodMonitor, or one PodMonitoring of Google's managed Prometheus. It has the name of the component.
 
     Series have the same target labels on both clouds: `job` (the name of the object), `namespace`, `pod`, `container`.
     Works on any cluster with the Prometheus operator or Google's managed Prometheus. It needs the provider `kubernetes`
-    of the cluster, and depends on the same things as `Alerts`.
+    of the cluster, and depends on the same things as `Alerts`; with `protected`, also on the namespace.
     """
 
     scrape_name: pulumi.Output[str]
@@ -90,11 +111,7 @@ class PodScrape(pulumi.ComponentResource):
         )  # fmt: skip
         super().__init__("gpuyard:index:PodScrape", name, None, opts)
         system = args["system"]
-        endpoint = {
-            "port": args["port"],
-            "path": args["path"],
-            "interval": f"{args['interval_seconds']}s",
-        }
+        reading = scrape_account.create(name, self, args["namespace"], system) if args["protected"] else []
         made = kubernetes.apiextensions.CustomResource(
             f"{name}-scrape",
             api_version=API_VERSIONS[system],
@@ -102,8 +119,8 @@ class PodScrape(pulumi.ComponentResource):
             metadata=kubernetes.meta.v1.ObjectMetaArgs(
                 name=name, namespace=args["namespace"], labels=args.get("scrape_labels")
             ),
-            spec={"selector": {"matchLabels": args["match_labels"]}, **_endpoints(system, name, endpoint)},
-            opts=pulumi.ResourceOptions(parent=self),
+            spec={"selector": {"matchLabels": args["match_labels"]}, **_endpoints(name, args)},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=reading),
         )
         self.resource = made
         """The object that describes the scrape."""
@@ -111,8 +128,19 @@ class PodScrape(pulumi.ComponentResource):
         self.register_outputs({"scrapeName": self.scrape_name})
 
 
-def _endpoints(system: str, name: str, endpoint: dict[str, str]) -> dict[str, Any]:
-    if system == MANAGED_PROMETHEUS:
+def _endpoints(name: str, args: PodScrapeArgs) -> dict[str, Any]:
+    managed = args["system"] == MANAGED_PROMETHEUS
+    endpoint: dict[str, Any] = {
+        "port": args["port"],
+        "path": args["path"],
+        "interval": f"{args['interval_seconds']}s",
+    }
+    if args["protected"]:
+        endpoint |= scrape_account.endpoint(name, args["system"])
+    if series := args.get("series"):
+        kept = {"action": "keep", "sourceLabels": ["__name__"], "regex": series}
+        endpoint["metricRelabeling" if managed else "metricRelabelings"] = [kept]
+    if managed:
         # By default it adds the pod's controller, which the operator does not.
         return {"endpoints": [endpoint], "targetLabels": {"metadata": ["pod", "container"]}}
     # The operator's own `job` would be NAMESPACE/NAME.

@@ -19,10 +19,8 @@ from .targets import (
     NAMESPACE,
     NODE_LABELS,
     NODES_NAMESPACE,
+    READERS,
 )
-
-READERS = {"gpuyard.dev/reads-metrics": "true"}
-"""Label of a namespace whose pods may query Prometheus: Grafana, an adapter, KEDA."""
 
 _RETENTION_RANGE = (1, 3650)
 _VOLUME_RANGE = (1, 16384)

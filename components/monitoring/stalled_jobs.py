@@ -13,7 +13,7 @@ from ..charts import images, placement
 from ..charts.images import ImagesArgs
 from ..charts.release import namespace
 from ..checks import Problem
-from .prometheus_stack import READERS
+from .targets import READERS
 
 NAMESPACE = "stalled-jobs"
 """Namespace of the program."""

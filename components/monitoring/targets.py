@@ -20,5 +20,8 @@ AUTOSCALER_LABELS = {
 AUTOSCALER_PORT = "http"
 """Name of the port with the autoscaler's metrics."""
 
+READERS = {"gpuyard.dev/reads-metrics": "true"}
+"""Label of a namespace whose pods may query the Prometheus of `Monitoring`: Grafana, an adapter, KEDA."""
+
 NODE_LABELS = {POOL_LABEL: "pool", CAPACITY_LABEL: "capacity", "node.kubernetes.io/instance-type": "machine"}
 """Labels of nodes in the series of kube-state-metrics, which has none by default → their names in recorded series."""

@@ -9,9 +9,14 @@ from .. import arguments, versions
 from ..charts import installed, placement
 from ..charts.installed import ControllersArgs, Installation
 from ..checks import Problem
+from ..monitoring.targets import READERS
 
 NAMESPACE = "keda"
 """Namespace of the controllers."""
+PODS = {"app": "keda-operator"}
+"""Labels of the operator's pods, as the chart writes them."""
+METRICS_PORT = "metrics"
+"""Name of the port with the operator's metrics."""
 SERVICE_ACCOUNT = "keda-operator"
 """Service account of the operator, which reads the metrics: it gets permissions in a cloud that has them."""
 
@@ -32,7 +37,7 @@ def installation() -> Installation:
         "resources": {part: resources for part in ("operator", "metricServer", "webhooks")},
         "prometheus": {"operator": {"enabled": True}, "metricServer": {"enabled": True}},
     }
-    return Installation(versions.KEDA, NAMESPACE, values, priority=placement.CRITICAL)
+    return Installation(versions.KEDA, NAMESPACE, values, priority=placement.CRITICAL, labels=READERS)
 
 
 class Keda(pulumi.ComponentResource):
@@ -40,8 +45,9 @@ class Keda(pulumi.ComponentResource):
 
     It serves external.metrics.k8s.io, which a cluster can have once: remove another adapter for it first. While the
     metrics server does not run, no namespace of the cluster can be deleted; a destroy removes that part of the API
-    first. Metrics of Prometheus need no permissions in a cloud; for others, give them to the service account
-    `keda-operator`. Its own metrics are on port 8080.
+    first. The Prometheus of `Monitoring` needs no permission in a cloud. Google's managed one needs the role
+    `roles/monitoring.viewer` of the service account `keda-operator` (`WorkloadIdentity`), and a TriggerAuthentication
+    with the pod identity `gcp`; metrics of other services need other roles. Its own metrics are on port 8080.
 
     Works on any cluster, with `helm` on the machine that runs Pulumi, which renders the chart. It needs the provider
     `kubernetes` of the cluster: let it depend on a pool without GPUs. In the cluster it is in the namespace `keda`, so

@@ -18,6 +18,11 @@ from . import kueue_gates
 NAMESPACE = "kueue-system"
 """Namespace of the controllers."""
 
+PODS = {"app.kubernetes.io/name": "kueue", "control-plane": "controller-manager"}
+"""Labels of the controllers' pods, as the chart writes them."""
+METRICS_PORT = "metrics"
+"""Name of the port with Kueue's metrics: by HTTPS, for those who may read `/metrics` of the Kubernetes API."""
+
 MANAGED = {"gpuyard.dev/queues": "true"}
 """Label of a namespace whose workloads may use queues. In other namespaces Kueue manages none."""
 

@@ -1,9 +1,10 @@
-"""A GPU pool on an existing EKS cluster, with the add-ons that it needs."""
+"""A GPU pool on an existing EKS cluster, with the add-ons that it needs, and a team that uses it."""
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 from gpuyard.aws import EksNodePool, EksNodePoolSpec, install_addons
+from gpuyard.sharing import Team
 
 config = pulumi.Config()
 region = pulumi.Config("aws").require("region")
@@ -48,6 +49,14 @@ install_addons(
     pools={POOL: pool},
 )
 
+# A team on the cluster: a namespace with quota, limits and a network policy that denies by default. A namespace is
+# protected unless you say otherwise; this one is not, so that `pulumi destroy` removes it with everything in it.
+team = Team(
+    "research",
+    {"team": "research", "cloud": "aws", "quota": {"gpus": 4}, "deletion_protection": False},
+    pulumi.ResourceOptions(providers=[cluster]),
+)
+
 # The outputs that the example addons-by-reference reads. gpuyard's own stack has outputs of the same names.
 pulumi.export("region", region)
 pulumi.export("clusterName", cluster_name)
@@ -55,3 +64,4 @@ pulumi.export("kubernetesVersion", kubernetes_version)
 pulumi.export("kubeconfig", kubeconfig)
 pulumi.export("nodePoolSpecs", {POOL: spec})
 pulumi.export("nodeGroups", pool.node_group_names)
+pulumi.export("teamNamespace", team.namespace)

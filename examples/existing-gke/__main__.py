@@ -1,9 +1,10 @@
-"""A GPU pool on an existing GKE cluster, with the order of its capacity types."""
+"""A GPU pool on an existing GKE cluster, with the order of its capacity types, and a team that uses it."""
 
 import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 from gpuyard.gcp import GkeComputeClass, GkeNodePool
+from gpuyard.sharing import Team
 
 config = pulumi.Config()
 cluster_name = config.require("clusterName")
@@ -33,6 +34,16 @@ pool = GkeNodePool(
 )
 
 # GKE runs the device plugin, the autoscaler and the DCGM exporter. The class makes its autoscaler try spot first.
-GkeComputeClass("gpu-workers", {"node_pool_names": pool.node_pool_names}, pulumi.ResourceOptions(providers=[cluster]))
+in_cluster = pulumi.ResourceOptions(providers=[cluster])
+GkeComputeClass("gpu-workers", {"node_pool_names": pool.node_pool_names}, in_cluster)
+
+# A team on the cluster: a namespace with quota, limits and a network policy that denies by default. A namespace is
+# protected unless you say otherwise; this one is not, so that `pulumi destroy` removes it with everything in it.
+team = Team(
+    "research",
+    {"team": "research", "cloud": "gcp", "quota": {"gpus": 4}, "deletion_protection": False},
+    in_cluster,
+)
 
 pulumi.export("nodePools", pool.node_pool_names)
+pulumi.export("teamNamespace", team.namespace)

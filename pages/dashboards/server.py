@@ -78,19 +78,20 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
 
 def filled(folder: Path, groups: Sequence[dict[str, Any]]) -> Path:
     """Blocks with the simulated day and with everything that the rules record. Rules that use other rules are evaluated
-    after these, one server each."""
+    after these, one server each. Every run records at the same moments: promtool derives a group's offset within its
+    interval from the path of the file as it is given (EvalTimestamp in rules/group.go), so that path is relative."""
     data = folder / "data"
     raw = folder / "day.txt"
     with raw.open("w") as file:
         file.writelines(samples())
-    _promtool("create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=48h", str(raw), str(data))
+    _promtool(folder, "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=48h", str(raw), str(data))
     for number, level in enumerate(levels(groups)):
         rules = folder / f"rules{number}.yaml"
         rules.write_text(yaml.safe_dump({"groups": [{"name": "recorded", "interval": "1m", "rules": level}]}))
         with running(data) as server:
             _promtool(
-                "create-blocks-from", "rules", f"--start={START}", f"--end={END}", f"--url={server.address}",
-                "--eval-interval=1m", f"--output-dir={data}", str(rules),
+                folder, "create-blocks-from", "rules", f"--start={START}", f"--end={END}", f"--url={server.address}",
+                "--eval-interval=1m", f"--output-dir={data}", rules.name,
             )  # fmt: skip
     return data
 
@@ -107,7 +108,8 @@ def levels(groups: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return found
 
 
-def _promtool(*args: str) -> None:
-    done = subprocess.run([str(provide(["promtool"])["promtool"]), "tsdb", *args], capture_output=True, text=True)
+def _promtool(folder: Path, *args: str) -> None:
+    command = [str(provide(["promtool"])["promtool"]), "tsdb", *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"promtool {args[0]}: {done.stderr or done.stdout}")

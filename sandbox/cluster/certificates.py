@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -36,69 +36,53 @@ CLIENTS = {
 
 
 def make(folder: Path, service_ip: str) -> None:
-    """Writes ca.crt, apiserver.{crt,key}, sa.{key,pub} and one {crt,key} per client into `folder`.
+    """Writes ca.crt, apiserver.{crt,key}, sa.{key,pub} and one {crt,key} per client into `folder`, unless it has
+    them."""
 
-    Does nothing if they exist: the file that is written last shows that the folder is complete.
-    """
-    mark = folder / "complete"
-    if mark.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _sign(_name("gpuyard-sandbox"), authority_key, None, None)
-    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
-    _write_key(folder / "ca.key", authority_key)
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
-    names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", service_ip)]
-    _issue(folder, "apiserver", _name("kube-apiserver"), (authority, authority_key), names)
-    for client, group in CLIENTS.items():
-        user = client if client in ("admin", "kwok") else f"system:{client}"
-        _issue(folder, client, _name(user, group), (authority, authority_key), [])
-    # EKS and GKE sign service account tokens with RS256, which may be the only algorithm that a verifier knows.
-    account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    _write_key(folder / "sa.key", account_key)
-    _write(
-        folder / "sa.pub",
-        account_key.public_key().public_bytes(
+    def fill() -> None:
+        signer = _authority(folder, "gpuyard-sandbox")
+        _write_key(folder / "ca.key", signer[1])
+        names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
+        names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", service_ip)]
+        _issue(folder, "apiserver", _name("kube-apiserver"), signer, names)
+        for client, group in CLIENTS.items():
+            user = client if client in ("admin", "kwok") else f"system:{client}"
+            _issue(folder, client, _name(user, group), signer, [])
+        # EKS and GKE sign service account tokens with RS256, which may be the only algorithm that a verifier knows.
+        account_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        _write_key(folder / "sa.key", account_key)
+        public = account_key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
-    )
-    mark.touch()
+        )
+        (folder / "sa.pub").write_bytes(public)
+
+    _once(folder, fill)
 
 
 def make_mutual(folder: Path, server: str, client: str) -> None:
-    """Writes ca.crt, server.{crt,key} and client.{crt,key} into `folder`, for a server on 127.0.0.1 that only one
-    client may call; the key of the authority is not kept. Does nothing if they exist.
+    """Writes ca.crt, server.{crt,key} and client.{crt,key} into `folder`, unless it has them: for a server on 127.0.0.1
+    that only one client may call. The key of the authority is not kept.
     """
-    mark = folder / "complete"
-    if mark.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    key = ec.generate_private_key(ec.SECP256R1())
-    authority = _sign(_name(f"gpuyard-sandbox-{server}"), key, None, None)
-    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    _issue(folder, "server", _name(server), (authority, key), [address])
-    _issue(folder, "client", _name(client), (authority, key), [])
-    mark.touch()
+
+    def fill() -> None:
+        signer = _authority(folder, f"gpuyard-sandbox-{server}")
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        _issue(folder, "server", _name(server), signer, [address])
+        _issue(folder, "client", _name(client), signer, [])
+
+    _once(folder, fill)
 
 
 def make_front_proxy(folder: Path) -> None:
-    """Writes ca.crt and client.{crt,key} into `folder`: with them the API server identifies itself to aggregated APIs,
-    which believe the user names that it passes on. Does nothing if they exist.
+    """Writes ca.crt and client.{crt,key} into `folder`, unless it has them: with them the API server identifies itself
+    to aggregated APIs, which believe the user names that it passes on.
     """
-    mark = folder / "complete"
-    if mark.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    key = ec.generate_private_key(ec.SECP256R1())
-    authority = _sign(_name("gpuyard-sandbox-front-proxy"), key, None, None)
-    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
-    _issue(folder, "client", _name(FRONT_PROXY), (authority, key), [])
-    mark.touch()
+
+    def fill() -> None:
+        signer = _authority(folder, "gpuyard-sandbox-front-proxy")
+        _issue(folder, "client", _name(FRONT_PROXY), signer, [])
+
+    _once(folder, fill)
 
 
 def kubeconfig(folder: Path, client: str, endpoint: str, cluster: str) -> str:
@@ -136,10 +120,29 @@ def kubeconfig(folder: Path, client: str, endpoint: str, cluster: str) -> str:
 Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
+def _once(folder: Path, fill: Callable[[], None]) -> None:
+    """Fills a private folder. Its last file shows that it is complete: then nothing is done."""
+    mark = folder / "complete"
+    if mark.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    fill()
+    mark.touch()
+
+
+def _authority(folder: Path, name: str) -> Signer:
+    """A new authority, whose certificate is written to ca.crt."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(_name(name), key, None, None)
+    (folder / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
+
+
 def _issue(folder: Path, file: str, subject: x509.Name, signer: Signer, names: Sequence[x509.GeneralName]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign(subject, key, signer, names)
-    _write(folder / f"{file}.crt", certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{file}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     _write_key(folder / f"{file}.key", key)
 
 
@@ -191,10 +194,6 @@ def _sign(
 def _name(common: str, organization: str = "") -> x509.Name:
     parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:

@@ -34,6 +34,7 @@ def _list(items: Object, **rules: Any) -> Object:
 
 _RULE = {"alert": _TEXT, "record": _TEXT, "labels": _MAP, "annotations": _MAP}
 _PODS = _object(matchLabels=_MAP)
+_KEY = {"name": _TEXT, "key": _TEXT}
 
 
 def operators() -> list[Object]:
@@ -58,6 +59,8 @@ def operators() -> list[Object]:
         interval=_DURATION,
         scrapeTimeout=_DURATION,
         honorLabels={"type": "boolean"},
+        authorization=_object(type=_TEXT, credentials=_object(("key",), **_KEY)),
+        tlsConfig=_object(insecureSkipVerify={"type": "boolean"}, serverName=_TEXT),
         relabelings=_list(_relabelling()),
         metricRelabelings=_list(_relabelling()),
     )
@@ -76,7 +79,8 @@ def operators() -> list[Object]:
 
 
 def googles() -> list[Object]:
-    """ClusterRules and PodMonitoring, which a GKE cluster with managed Prometheus has from its creation."""
+    """ClusterRules, PodMonitoring and ClusterPodMonitoring, which a GKE cluster with managed Prometheus has from its
+    creation."""
     record = {**_TEXT, "pattern": r"^[a-zA-Z0-9$\-_.+!*'(),%:]+$"}
     rule = _object(("expr",), **{**_RULE, "record": record}, expr=_TEXT, **{"for": _GO_DURATION})
     rule["x-kubernetes-validations"] = [
@@ -100,6 +104,10 @@ def googles() -> list[Object]:
         timeout=_GO_DURATION,
         path=_TEXT,
         scheme=_TEXT,
+        authorization=_object(
+            type=_TEXT, credentials=_object(secret=_object(("name", "key"), **_KEY, namespace=_TEXT))
+        ),
+        tls=_object(insecureSkipVerify={"type": "boolean"}, serverName=_TEXT),
         metricRelabeling=_list(_relabelling()),
     )
     labels = _object(metadata=_list(_TEXT), fromPod=_list(_object(("from",), **{"from": _TEXT, "to": _TEXT})))
@@ -110,6 +118,7 @@ def googles() -> list[Object]:
     return [
         _kind(GOOGLE, "ClusterRules", "clusterrules", rules, scope="Cluster"),
         _kind(GOOGLE, "PodMonitoring", "podmonitorings", monitoring),
+        _kind(GOOGLE, "ClusterPodMonitoring", "clusterpodmonitorings", monitoring, scope="Cluster"),
     ]
 
 

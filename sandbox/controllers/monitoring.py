@@ -10,9 +10,9 @@ Runs only on request (`asked`) and for KEDA: most environments do not need it.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,13 @@ from sandbox.cluster.key import parts
 from sandbox.controllers import answers
 from sandbox.controllers.answers import Answers
 from sandbox.controllers.builds import Builds
-from sandbox.controllers.container import TOKEN_SECONDS
 from sandbox.controllers.network import Endpoint
 from sandbox.controllers.prometheus import Prometheus
 
 VARIABLE = "GPUYARD_SANDBOX_METRICS"
 OPERATOR, GOOGLE = "/apis/monitoring.coreos.com/v1", "/apis/monitoring.googleapis.com/v1"
-ACCOUNT = "gpuyard-sandbox-metrics"
-"""The service account with which controllers' metrics are read, in kube-system."""
-
-_CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1"
+COLLECTOR = "system:serviceaccount:gmp-system:collector"
+"""Google's collector, as the API server knows it."""
 
 
 def asked() -> bool:
@@ -118,7 +115,7 @@ class Monitoring:
                 if _in_namespace(each, service) and selects(each["spec"]["selector"], _labels(service)):
                     for endpoint in each["spec"].get("endpoints", ()):
                         yield from self._jobs(each, endpoint, port, service)
-        for each in self._list(f"{GOOGLE}/podmonitorings"):
+        for each in (*self._list(f"{GOOGLE}/podmonitorings"), *self._list(f"{GOOGLE}/clusterpodmonitorings")):
             for endpoint in each["spec"].get("endpoints", ()):
                 yield from self._jobs(each, endpoint, port)
 
@@ -139,7 +136,7 @@ class Monitoring:
                 simulated.append({"targets": [f"127.0.0.1:{port}"], "labels": labels | path})
         relabel = endpoint.get("metricRelabelings") or endpoint.get("metricRelabeling") or ()
         meta = monitor["metadata"]
-        whole = f"{monitor['kind']}/{meta['namespace']}/{meta['name']}/{_port(endpoint)}"
+        whole = "/".join(filter(None, (monitor["kind"], meta.get("namespace"), meta["name"], str(_port(endpoint)))))
         whole += f"/{service['metadata']['name']}" if service else ""
         job = {
             "honor_labels": endpoint.get("honorLabels", False),
@@ -150,8 +147,10 @@ class Monitoring:
         if real:
             scheme = endpoint.get("scheme", "http").lower()
             secure: Object = {"scheme": scheme}
+            if token := self._credentials(monitor, endpoint):
+                secure |= {"authorization": {"credentials_file": str(token)}}
             if scheme == "https":
-                secure |= {"authorization": {"credentials_file": str(self._token())}}
+                # A certificate for this machine, whatever the monitor verifies.
                 secure |= {"tls_config": {"insecure_skip_verify": True}}
             yield {"job_name": whole, **job, **secure, **self._discovery(whole, real)}
         if simulated:
@@ -199,7 +198,7 @@ class Monitoring:
         meta = monitor["metadata"]
         if service:
             return {"job": service["metadata"]["name"], "service": service["metadata"]["name"], "endpoint": port}
-        if monitor["kind"] == "PodMonitoring":
+        if monitor["kind"] in ("PodMonitoring", "ClusterPodMonitoring"):
             *_, location, cluster = parts(self._plane.key)
             return {"job": meta["name"], "cluster": cluster, "location": location}
         return {"job": f"{meta['namespace']}/{meta['name']}", "endpoint": port}
@@ -215,26 +214,33 @@ class Monitoring:
             draft.replace(path)
         return {"file_sd_configs": [{"files": [str(path)]}]}
 
-    def _token(self) -> Path:
-        """A token that may read metrics of controllers."""
-        path = self.server.folder / "token"
-        now = path.stat().st_mtime if path.exists() else 0.0
-        if path.exists() and time.time() - now < TOKEN_SECONDS / 2:
-            return path
-        namespace, meta = "/api/v1/namespaces/kube-system/serviceaccounts", {"metadata": {"name": ACCOUNT}}
-        self._api.create(namespace, meta)
-        rules = [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
-        self._api.create(f"{_CLUSTER_ROLES}/clusterroles", {**meta, "rules": rules})
-        subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": "kube-system"}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ACCOUNT}
-        self._api.create(f"{_CLUSTER_ROLES}/clusterrolebindings", {**meta, "roleRef": role, "subjects": [subject]})
-        asking = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
-        found = self._api.request("POST", f"{namespace}/{ACCOUNT}/token", asking)["status"]["token"]
-        draft = path.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(found)
-        draft.replace(path)
+    def _credentials(self, monitor: Object, endpoint: Object) -> Path | None:
+        """The file with the token that an endpoint names; None without one, and if Google's collector may not read it.
+        The Prometheus operator reads every Secret."""
+        given = (endpoint.get("authorization") or {}).get("credentials") or {}
+        google = monitor["apiVersion"] == GOOGLE.removeprefix("/apis/")
+        given = given.get("secret") or {} if google else given
+        namespace = given.get("namespace") or monitor["metadata"].get("namespace", "default")
+        if not given or (google and not self._collector_reads(namespace, given["name"])):
+            return None
+        secret = self._api.get(f"/api/v1/namespaces/{namespace}/secrets/{given['name']}") or {}
+        encoded = (secret.get("data") or {}).get(given["key"])
+        if not encoded:
+            return None
+        path, token = self.server.folder / "tokens" / f"{namespace}.{given['name']}", base64.b64decode(encoded)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists() or path.read_bytes() != token:
+            draft = path.with_name(f"{path.name}.new")
+            draft.touch(mode=0o600)
+            draft.write_bytes(token)
+            draft.replace(path)
         return path
+
+    def _collector_reads(self, namespace: str, secret: str) -> bool:
+        asked = {"namespace": namespace, "name": secret, "resource": "secrets", "verb": "get"}
+        review = {"spec": {"user": COLLECTOR, "resourceAttributes": asked}}
+        found = self._api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(found["status"].get("allowed"))
 
     def _list(self, path: str) -> list[Object]:
         try:
@@ -269,7 +275,9 @@ def _port(endpoint: Object) -> Any:
 def _in_namespace(monitor: Object, obj: Object) -> bool:
     chosen = monitor["spec"].get("namespaceSelector") or {}
     namespace = obj["metadata"]["namespace"]
-    return bool(chosen.get("any")) or namespace in chosen.get("matchNames", [monitor["metadata"]["namespace"]])
+    # A kind without a namespace selects in all of them.
+    own = monitor["metadata"].get("namespace", namespace)
+    return bool(chosen.get("any")) or namespace in chosen.get("matchNames", [own])
 
 
 def _labels(obj: Object) -> dict[str, str]:

@@ -18,6 +18,7 @@ import yaml
 Object = dict[str, Any]
 
 _RESOURCES = {"limits": {"cpu": "1", "memory": "1000Mi"}, "requests": {"cpu": "100m", "memory": "100Mi"}}
+_METRICS_PORT = 8080
 _FOLDERS = ("service_account", "rbac", "manager", "metrics-server")
 
 
@@ -79,6 +80,11 @@ def _deployment(obj: Object) -> None:
     container["resources"] = f"@.Values.resources.{'operator' if operator else 'metricServer'}@"
     if operator:
         container["args"].append("--enable-webhook-patching=false")
+        # The real chart's name of the port, with `prometheus.operator.enabled`.
+        container["ports"] = [
+            {**port, "name": "metrics"} if port["containerPort"] == _METRICS_PORT else port
+            for port in container["ports"]
+        ]
     for key in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
         spec[key] = f"@.Values.{key}@"
 

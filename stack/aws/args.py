@@ -17,11 +17,13 @@ from components.aws.storage import AwsStorageArgs
 from components.aws.team_identity import EksTeamIdentityArgs
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
+from components.monitoring.stalled_jobs import StalledJobsArgs
 from components.sharing import team_members
 
 from .. import teams
 from ..environment import Environment
 from ..section import Section, complete
+from . import config
 
 # Kubernetes group of an entry of `cluster.access` that is in no team. Nothing is bound to it.
 _NO_TEAM = "gpuyard:no-team"
@@ -172,4 +174,18 @@ def charts(environment: Environment) -> ChartsArgs:
 
 def addons(environment: Environment) -> EksAddonsSpec:
     """The add-ons to install."""
-    return complete(EksAddonsSpec, environment.config.addons.arguments("cleanup"))
+    return complete(EksAddonsSpec, environment.config.addons.arguments("cleanup", "stalled_jobs"))
+
+
+def stalled_jobs(environment: Environment) -> StalledJobsArgs | None:
+    """What is done about stalled jobs of teams, if anything is."""
+    chosen = environment.config.addons.stalled_jobs
+    if chosen == config.LEAVE:
+        return None
+    specs = teams.specs(environment)
+    args = {
+        "namespaces": [teams.namespace(name, spec) for name, spec in specs.items()],
+        "taint": chosen == config.RESTART_AND_TAINT,
+        "images": images(environment),
+    }
+    return complete(StalledJobsArgs, args)

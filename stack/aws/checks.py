@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic.alias_generators import to_camel
 
-from components import checks, hardware, pools, prices, renames, versions
+from components import checks, hardware, pools, prices, renames, reservations, versions
 from components.aws import (
     addon,
     addons,
@@ -34,7 +34,7 @@ from components.versions import Chart
 
 from .. import platforms, sharing, teams
 from ..environment import Environment
-from . import args
+from . import args, config
 from . import roles as aws_roles
 
 # Fields that are up to the owner of an existing VPC.
@@ -148,6 +148,7 @@ def tag_problems(environment: Environment) -> Iterator[Problem]:
 def addon_problems(environment: Environment) -> Iterator[Problem]:
     """What is wrong with `addons`, and conflicts between the add-ons and the pools."""
     yield from (problem.under("addons") for problem in addons.problems(args.addons(environment)))
+    yield from (problem.under("addons") for problem in _stalled_problems(environment))
     shared = addons.sharing_problems(environment.node_pools, args.addons(environment))
     yield from (problem.under("nodePools") for problem in shared)
     if not served_pools.without_gpus(environment.node_pools):
@@ -158,6 +159,26 @@ def addon_problems(environment: Environment) -> Iterator[Problem]:
             "at least one pool of CPU machines with min of 1 or more", "add a pool such as cpu-workers (m5.2xlarge)",
         )  # fmt: skip
     yield from sharing.problems(environment)
+
+
+def _stalled_problems(environment: Environment) -> Iterator[Problem]:
+    """A restart of stalled jobs that could not know of any, or has no namespace to act in."""
+    chosen = environment.config.addons.stalled_jobs
+    yield from checks.one_of("stalled_jobs", chosen, config.STALLED_JOBS)
+    if chosen not in config.STALLED_JOBS or chosen == config.LEAVE:
+        return
+    installed = [row.name for row in _installed(environment)]
+    missing = [name for name in ("monitoring", "dcgm-exporter", "alerts") if name not in installed]
+    if missing:
+        yield Problem(
+            "stalled_jobs", chosen, f"nothing finds stalled jobs without {', '.join(missing)}",
+            "a pool with GPUs, and addons.monitoring, addons.dcgmExporter and addons.alerts", "add them, or remove it",
+        )  # fmt: skip
+    elif not environment.config.teams:
+        yield Problem(
+            "stalled_jobs", chosen, "jobs are restarted in the namespaces of teams, and there is no team",
+            "together with `teams`", "add a team, or remove it",
+        )  # fmt: skip
 
 
 def platform_problems(environment: Environment) -> Iterator[Problem]:
@@ -211,6 +232,7 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     old = aws_pools.warnings(environment.node_pools, environment.kubernetes_version, today)
     yield from (f"nodePools.{each}" for each in old)
     specs, zones = environment.node_pools, environment.config.network.zones
+    yield from (f"nodePools.{each}" for each in reservations.warnings(specs, today))
     if environment.config.addons.alerts:
         used = [each.price for each in node_prices.of_rungs(environment.region, specs)]
         yield from filter(None, [prices.age_warning(used, today)])

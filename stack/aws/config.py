@@ -30,6 +30,19 @@ class Iam(TypedDict):
     """ARNs of existing roles, which the stack then does not create. Default: none."""
 
 
+LEAVE, RESTART, RESTART_AND_TAINT = "none", "restart", "restart_and_taint"
+STALLED_JOBS = (LEAVE, RESTART, RESTART_AND_TAINT)
+"""What may be done about stalled jobs, from nothing to most."""
+_STALLED_JOBS = Field(
+    "stalled_jobs",
+    str,
+    False,
+    "What is done about a team's job whose GPUs are busy but move no data, because a peer has stopped: none; restart "
+    "evicts the pod that has stopped, and its job starts another one; restart_and_taint also keeps new pods off its "
+    "node, which the autoscaler then removes. It needs a team, `monitoring`, `alerts` and `dcgm_exporter`. Default: "
+    "`none`.",
+)
+
 _EXISTING = (
     shape(AwsExistingNetworkArgs)
     .only("vpc_id", "private_subnet_ids", "public_subnet_ids")
@@ -85,5 +98,5 @@ CONFIG = config.config(
     node_pool=shape(EksNodePoolSpec),
     storage=STORAGE,
     team=config.team(shape(EksTeamIdentityArgs).fields["policy_arns"]),
-    addons=shape(EksAddonsSpec),
+    addons=shape(EksAddonsSpec).plus(_STALLED_JOBS),
 )

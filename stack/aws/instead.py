@@ -47,6 +47,7 @@ INSTEAD = {
     "node_pools.cpu_manager": "`node_settings`",
     "node_pools.secondary_boot_disk": "no alternative; `fast_image_pull` makes pulls faster",
     "node_pools.image_streaming": "`fast_image_pull` makes pulls faster",
+    "addons.state_metrics": "not needed: `addons.monitoring` includes kube-state-metrics",
     "storage.filestore_tier": "not needed: EFS has one tier",
     "storage.filestore_multishare": "not needed: all claims share one EFS file system",
     "storage.filestore": "not needed: the stack always has EFS; `lustre` for data sets",

@@ -25,13 +25,17 @@ from components.aws.storage import AwsStorage, AwsStorageArgs
 from components.aws.team_access import EksTeamAccess, EksTeamAccessArgs
 from components.aws.team_identity import EksTeamIdentity, EksTeamIdentityArgs
 from components.cleanup.component import ClusterCleanup
+from components.monitoring.prometheus import PROMETHEUS_OPERATOR
+from components.monitoring.stalled_jobs import StalledJobs
 from components.sharing.hold import PoolHold
 from components.sharing.team import Team, TeamArgs
 
+from .. import monitoring as stack_monitoring
 from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
+from ..monitoring import Prometheus
 from ..sharing import Queued
 from ..teams import Teams
 from . import args
@@ -58,11 +62,12 @@ class Storage:
 @dataclass(frozen=True)
 class Addons:
     """What is installed in the cluster. `releases`: chart → name of its Helm release. `dns`: the add-on with which pods
-    find AWS. `platforms`: by their keys in the file."""
+    find AWS. `platforms`: by their keys in the file. `prometheus`: that of the cluster."""
 
     releases: dict[str, pulumi.Output[str]]
     dns: pulumi.Resource
     platforms: Mapping[str, pulumi.Resource]
+    prometheus: Prometheus
 
 
 def providers(environment: Environment) -> Providers:
@@ -221,7 +226,10 @@ def addons(
     rows = [row for row in addon_table.ADDONS if row.name in installed]
     releases = {row.chart.name: installed[row.name].release_name for row in rows if row.chart}
     platforms = stack_platforms.install(environment, providers, node_pools)
-    return Addons(releases, installed["coredns"], platforms)
+    operator, prometheus = installed.get("monitoring"), Prometheus()
+    if operator is not None:
+        prometheus = Prometheus(PROMETHEUS_OPERATOR, [operator], installed.get("alerts"))
+    return Addons(releases, installed["coredns"], platforms, prometheus)
 
 
 def teams(
@@ -250,6 +258,14 @@ def teams(
             place = {"cluster": cluster.cluster_name, "tags": environment.tags}
             identities[name] = EksTeamIdentity(name, cast(EksTeamIdentityArgs, {**identity, **place}), options).identity
     return Teams(made, stack_teams.outputs(made, identities, cluster.connect_command))
+
+
+def watch(environment: Environment, providers: Providers, addons: Addons, queued: Queued, teams: Teams) -> None:
+    """Metrics of the controllers, and the restart of teams' stalled jobs."""
+    stack_monitoring.scrape(providers, addons.prometheus, queued, addons.platforms)
+    if (stalled := args.stalled_jobs(environment)) and addons.prometheus.alerts:
+        after = [addons.prometheus.alerts, *teams.made.values()]
+        StalledJobs("stalled-jobs", stalled, pulumi.ResourceOptions(providers=providers, depends_on=after))
 
 
 def cleanup(

@@ -1,16 +1,23 @@
 """The config of an environment on Google GKE, as arguments of the library's components."""
 
-from components.gcp import addresses
+from components import hardware, pools
+from components.gcp import addresses, node_prices
 from components.gcp import network as gcp_network
 from components.gcp.buckets import GcsBucketsArgs
 from components.gcp.cluster import GkeClusterArgs
+from components.gcp.dashboards import GkeDashboardsArgs
 from components.gcp.existing_network import GcpExistingNetworkArgs
 from components.gcp.filestore import FilestoreArgs
+from components.gcp.identity import WorkloadIdentityArgs
 from components.gcp.network import GcpNetworkArgs
 from components.gcp.storage import GcpStorageArgs
 from components.gcp.team_identity import GkeTeamIdentityArgs
+from components.monitoring.alerts import AlertsArgs, NodePrice, reservations_of
+from components.monitoring.prometheus import MANAGED_PROMETHEUS
+from components.monitoring.state_metrics import StateMetricsArgs
+from components.platforms import keda
 
-from .. import teams
+from .. import platforms, teams
 from ..deployed import DeployedState
 from ..environment import Environment
 from ..section import Section, complete
@@ -91,6 +98,69 @@ def cluster(environment: Environment) -> GkeClusterArgs:
         "deletion_protection": environment.config.deletion_protection,
     }
     return complete(GkeClusterArgs, args)
+
+
+def gpu_metrics(environment: Environment) -> bool:
+    """Whether GKE's DCGM exporter runs on any node."""
+    resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
+    return environment.config.cluster.managed_dcgm and any(pool.gpus for pool in resolved.values())
+
+
+def alerts(environment: Environment) -> AlertsArgs | None:
+    """The alert rules, if there is anything for them to watch."""
+    addons, measured = environment.config.addons, gpu_metrics(environment)
+    if not addons.alerts or not (measured or addons.state_metrics):
+        return None
+    args = {
+        "system": MANAGED_PROMETHEUS,
+        "gpu_metrics": measured,
+        "state_metrics": addons.state_metrics,
+        "reservations": reservations_of(environment.node_pools),
+        "prices": _prices(environment),
+    }
+    return complete(AlertsArgs, args)
+
+
+def _prices(environment: Environment) -> list[NodePrice]:
+    return node_prices.of_nodes(environment.region, environment.node_pools)
+
+
+def dashboards(environment: Environment) -> GkeDashboardsArgs | None:
+    """The dashboards, if the file asks for them and GPUs are measured."""
+    addons = environment.config.addons
+    if not addons.dashboards or not gpu_metrics(environment):
+        return None
+    costs = addons.alerts and addons.state_metrics and bool(_prices(environment))
+    args = {"cluster": environment.cluster_name, "state_metrics": addons.state_metrics, "costs": costs}
+    return complete(GkeDashboardsArgs, args)
+
+
+def state_metrics(environment: Environment) -> StateMetricsArgs | None:
+    """The complete kube-state-metrics, if the file asks for it."""
+    if not environment.config.addons.state_metrics:
+        return None
+    charts, images = platforms.sources(environment)
+    args = {
+        "pools": platforms.cluster(environment),
+        "kubernetes_version": environment.kubernetes_version,
+        "deletion_protection": environment.config.deletion_protection,
+        "charts": charts,
+        "images": images,
+    }
+    return complete(StateMetricsArgs, args)
+
+
+def keda_identity(environment: Environment) -> WorkloadIdentityArgs:
+    """What KEDA may do in the project: ask Google's Prometheus (KEDA, "Prometheus scaler"). Without the name of the
+    cluster. The role is granted to the Kubernetes service account itself, as Google documents it for its own rule
+    evaluator, which asks the same API ("Managed data collection", attached clusters)."""
+    return {
+        "project": environment.project,
+        "cluster": "",
+        "namespace": keda.NAMESPACE,
+        "service_account": keda.SERVICE_ACCOUNT,
+        "roles": ["roles/monitoring.viewer"],
+    }
 
 
 def storage(environment: Environment) -> GcpStorageArgs:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from components import hardware, pools, renames
+from components import hardware, pools, prices, renames, reservations, versions
 from components.charts import images
 from components.checks import Problem
-from components.gcp import addresses, existing_network, labels, team_access, team_identity
+from components.gcp import addresses, existing_network, labels, node_prices, team_access, team_identity
 from components.gcp import buckets as gcp_buckets
 from components.gcp import cluster as gcp_cluster
 from components.gcp import filestore as gcp_filestore
@@ -143,8 +143,10 @@ def platform_problems(environment: Environment) -> Iterator[Problem]:
 
 
 def charts(environment: Environment) -> list[Chart]:
-    """Those of the queues and the platforms: GKE runs the device plugin, the autoscaler, Prometheus and DCGM."""
-    return [*sharing.charts(environment), *platforms.charts(environment)]
+    """Those of the queues, the platforms and kube-state-metrics: GKE runs the device plugin, the autoscaler, Prometheus
+    and DCGM."""
+    own = [versions.KUBE_STATE_METRICS] if environment.config.addons.state_metrics else []
+    return [*own, *sharing.charts(environment), *platforms.charts(environment)]
 
 
 def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
@@ -153,7 +155,7 @@ def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Pr
         yield from platforms.chart_problems(environment, charts)
     else:
         yield from _without_effect(
-            environment.config.charts, "gpuyard installs no chart on GKE without queues or platforms"
+            environment.config.charts, "gpuyard installs no chart on GKE without queues, platforms or stateMetrics"
         )
 
 
@@ -162,7 +164,7 @@ def image_problems(environment: Environment) -> Iterator[Problem]:
     cluster."""
     pulled, network = charts(environment), environment.config.network
     if not pulled:
-        why = "gpuyard installs nothing on GKE that has an image, without queues or platforms"
+        why = "gpuyard installs nothing on GKE that has an image, without queues, platforms or stateMetrics"
         yield from _without_effect(environment.config.images, why)
         return
     yield from platforms.image_problems(environment, pulled)
@@ -201,6 +203,10 @@ def warnings(environment: Environment, today: date) -> Iterator[str]:
     yield from sharing.warnings(environment)
     yield from teams.warnings(environment, pools.resolve_all(hardware.GCP, environment.node_pools))
     yield from _mount_warnings(environment)
+    if environment.config.addons.alerts and environment.config.addons.state_metrics:
+        used = [each.price for each in node_prices.of_rungs(environment.region, environment.node_pools)]
+        yield from filter(None, [prices.age_warning(used, today)])
+    yield from (f"nodePools.{each}" for each in reservations.warnings(environment.node_pools, today))
     yield from (f"cluster.{each}" for each in gcp_cluster.warnings(args.cluster(environment), today))
     yield from (
         f"nodePools.{each}" for each in gcp_pools.warnings(environment.node_pools, environment.kubernetes_version)

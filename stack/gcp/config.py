@@ -60,11 +60,19 @@ STORAGE = (
         Field("buckets", shape(GcsBucketsArgs).fields["buckets"].hint, False, "Buckets as volumes, by name."),
     )
 )
+_STATE_METRICS = Field(
+    "state_metrics",
+    bool,
+    False,
+    "Install a complete kube-state-metrics. With it there are alerts about containers out of memory, pending pods, "
+    "spot and reservations, and series and costs by pool and team. Google bills each sample: once a minute for about "
+    "20 series of each pod. It needs `helm` on the machine that runs Pulumi. Default: `false`.",
+)
 CONFIG = config.config(
     network=NETWORK,
     cluster=CLUSTER,
     node_pool=shape(GkeNodePoolSpec),
     storage=STORAGE,
     team=config.team(shape(GkeTeamIdentityArgs).fields["roles"]),
-    addons=shape(AddonsSpec),
+    addons=shape(AddonsSpec).plus(_STATE_METRICS),
 )

@@ -38,6 +38,10 @@ INSTEAD = {
     "addons.cluster_autoscaler": "not needed: GKE runs its own autoscaler",
     "addons.scale_down_after_minutes": "`cluster.autoscaling_profile`",
     "addons.dcgm_exporter": "`cluster.managed_dcgm`",
+    "addons.stalled_jobs": (
+        "no alternative: pods ask Google's Prometheus only with an identity of Google Cloud, which the program that "
+        "restarts jobs does not have"
+    ),
     "addons.monitoring": "`cluster.metric_types`; Google's managed Prometheus",
     "addons.grafana": "`addons.dashboards`, in Cloud Monitoring",
 }

@@ -12,9 +12,10 @@ from components.gcp import offerings, services
 from components.gcp.buckets import GcsBuckets
 from components.gcp.cluster import GkeCluster, GkeClusterArgs
 from components.gcp.compute_class import GkeComputeClass
-from components.gcp.dashboards import GkeDashboards, GkeDashboardsArgs
+from components.gcp.dashboards import GkeDashboards
 from components.gcp.existing_network import GcpExistingNetwork
 from components.gcp.filestore import Filestore, FilestoreArgs
+from components.gcp.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.gcp.network import GcpNetwork
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.storage import FILESTORE_DRIVER, GcpStorage, GcpStorageArgs
@@ -22,13 +23,16 @@ from components.gcp.team_access import GkeTeamAccess, GkeTeamAccessArgs
 from components.gcp.team_identity import GkeTeamIdentity, GkeTeamIdentityArgs
 from components.monitoring.alerts import Alerts
 from components.monitoring.prometheus import MANAGED_PROMETHEUS
+from components.monitoring.state_metrics import StateMetrics
 from components.sharing.hold import PoolHold
 from components.sharing.team import Team
 
+from .. import monitoring as stack_monitoring
 from .. import platforms as stack_platforms
 from .. import providers as stack_providers
 from .. import teams as stack_teams
 from ..environment import Environment
+from ..monitoring import Prometheus
 from ..sharing import Queued
 from ..teams import Teams
 from . import args
@@ -40,10 +44,11 @@ Network = GcpNetwork | GcpExistingNetwork
 @dataclass(frozen=True)
 class Addons:
     """What is installed in the cluster. `releases`: chart → name of its Helm release; none, see `checks.charts`.
-    `platforms`: by their keys in the file."""
+    `platforms`: by their keys in the file. `prometheus`: that of the cluster."""
 
     releases: dict[str, pulumi.Output[str]]
     platforms: Mapping[str, pulumi.Resource]
+    prometheus: Prometheus
 
 
 def providers(environment: Environment) -> Providers:
@@ -173,7 +178,7 @@ def addons(
     node_pools: dict[str, GkeNodePool],
     storage: GcpStorage,
 ) -> Addons:
-    """Creates the ComputeClasses, with which the autoscaler orders the rungs of a pool, and alert rules."""
+    """Creates the ComputeClasses, with which the autoscaler orders the rungs of a pool, alert rules and dashboards."""
     for name, pool in node_pools.items():
         if len(environment.config.node_pools[name].capacity) > 1:
             GkeComputeClass(
@@ -181,15 +186,26 @@ def addons(
             )
     resolved = pools.resolve_all(hardware.GCP, environment.node_pools)
     cpu = [pool for name, pool in node_pools.items() if not resolved[name].gpus]
-    measured = len(cpu) < len(node_pools) and environment.config.cluster.managed_dcgm
-    if environment.config.addons.alerts and measured:
-        # The operator that checks the rules needs a node to run on.
-        after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
-        Alerts("alerts", {"system": MANAGED_PROMETHEUS}, after)
-    if environment.config.addons.dashboards and measured:
-        named: GkeDashboardsArgs = {"cluster": environment.cluster_name}
-        GkeDashboards("dashboards", named, pulumi.ResourceOptions(providers=providers))
-    return Addons({}, stack_platforms.install(environment, providers, node_pools))
+    prometheus = _monitoring(environment, providers, cpu)
+    platforms = stack_platforms.install(environment, providers, node_pools)
+    if "keda" in platforms:
+        given: WorkloadIdentityArgs = {**args.keda_identity(environment), "cluster": cluster.cluster_name}
+        WorkloadIdentity("keda", given, pulumi.ResourceOptions(providers=providers))
+    return Addons({}, platforms, prometheus)
+
+
+def _monitoring(environment: Environment, providers: Providers, cpu: list[GkeNodePool]) -> Prometheus:
+    """Metrics of objects, alert rules and dashboards. `cpu`: the pools without GPUs; the operator that checks the rules
+    needs a node to run on."""
+    options = pulumi.ResourceOptions(providers=providers)
+    after = pulumi.ResourceOptions(providers=providers, depends_on=cpu)
+    if state_metrics := args.state_metrics(environment):
+        StateMetrics("state-metrics", state_metrics, after)
+    rules, shown = args.alerts(environment), args.dashboards(environment)
+    alerts = Alerts("alerts", rules, after) if rules else None
+    if shown:
+        GkeDashboards("dashboards", shown, options)
+    return Prometheus(MANAGED_PROMETHEUS, cpu, alerts) if rules or shown else Prometheus()
 
 
 def teams(
@@ -218,6 +234,11 @@ def teams(
             given_identity: GkeTeamIdentityArgs = {**identity, "cluster": cluster.cluster_name}
             identities[name] = GkeTeamIdentity(name, given_identity, options).identity
     return Teams(made, stack_teams.outputs(made, identities, cluster.connect_command))
+
+
+def watch(environment: Environment, providers: Providers, addons: Addons, queued: Queued, teams: Teams) -> None:
+    """Metrics of the controllers."""
+    stack_monitoring.scrape(providers, addons.prometheus, queued, addons.platforms)
 
 
 def cleanup(

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from components import versions
 from components.charts import installed, placement, rendered
 from components.charts.rendered import Object
+from components.platforms import keda
+from components.sharing import kueue
+from components.versions import Chart
 from sandbox.cluster.api import Api
 from sandbox.cluster.cloud import Machine, Taint
 from sandbox.tests.cluster import fake_fleet
@@ -112,6 +116,20 @@ def test_every_object_of_every_chart_is_rendered_the_same_each_time(charts: Real
     with program(tmp_path), pytest.MonkeyPatch.context() as patched:
         patched.setattr(rendered, "_memory", {})
         assert [installed.objects(each, args) for each in have] == first
+
+
+@pytest.mark.parametrize(
+    ("chart", "labels", "port"),
+    [(versions.KUEUE, kueue.PODS, kueue.METRICS_PORT), (versions.KEDA, keda.PODS, keda.METRICS_PORT)],
+)
+def test_prometheus_finds_the_metrics_of_a_controller(
+    charts: RealCharts, chart: Chart, labels: dict[str, str], port: str
+) -> None:
+    """The stack's monitors select its pods by labels of the chart, and the port by its name there."""
+    charts.need(chart)
+    pods = filter(None, map(placement.pod_of, installed.objects(INSTALLATIONS[chart.name], {"charts": charts.source})))
+    (found,) = (pod for pod in pods if labels.items() <= pod["metadata"]["labels"].items())
+    assert port in [each.get("name") for container in found["spec"]["containers"] for each in container["ports"]]
 
 
 @pytest.mark.parametrize("name", INSTALLATIONS)

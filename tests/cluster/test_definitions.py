@@ -30,12 +30,11 @@ KEY = "eks-us-east-1-definition-tests"
 LOGIN = {"args": ["eks", "get-token", "--cluster-name", "definition-tests"]}
 PAGE = ROOT / "docs" / "platforms.md"
 EXAMPLES: dict[str, Object] = {
-    example["kind"]: example
-    for example in map(
-        yaml.safe_load, re.findall(r"^```yaml\n(apiVersion: .*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    )
+    f"{example['kind']} {example['metadata'].get('name', '')}".strip(): example
+    for block in re.findall(r"^```yaml\n(apiVersion: .*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    for example in yaml.safe_load_all(block)
 }
-"""The workloads of the page, by kind."""
+"""The objects of the page, by kind and name."""
 
 
 @pytest.fixture(scope="module")
@@ -110,16 +109,16 @@ def test_a_stored_version_cannot_disappear(api: Api, definitions: dict[str, Obje
     assert stored[0] in str(error.value)
 
 
-@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_a_workload_of_the_documentation_is_valid(
-    api: Api, definitions: dict[str, Object], namespace: str, kind: str
+    api: Api, definitions: dict[str, Object], namespace: str, name: str
 ) -> None:
     """seed row S23. Fields that a definition does not have are refused."""
-    example = EXAMPLES[kind]
+    example = EXAMPLES[name]
     group = example["apiVersion"].partition("/")[0]
-    if not any(name.endswith(f".{group}") for name in definitions):
-        pytest.skip(f"the chart with the kind {kind} cannot be had here")
-    path = Objects(api).kind(example["apiVersion"], kind).path(namespace)
+    if not any(each.endswith(f".{group}") for each in definitions):
+        pytest.skip(f"the chart with the kind of {name} cannot be had here")
+    path = Objects(api).kind(example["apiVersion"], example["kind"]).path(namespace)
     api.request("POST", path, example, fieldValidation="Strict", dryRun="All")
 
 
@@ -130,7 +129,7 @@ def test_the_runtime_of_a_pool_is_valid(api: Api, definitions: dict[str, Object]
     (runtime,) = runtimes.runtimes(pools, "pytorch/pytorch:1", {})
     path = Objects(api).kind(runtimes.API_VERSION, runtimes.KIND).path(None)
     api.request("POST", path, runtime, fieldValidation="Strict", dryRun="All")
-    assert EXAMPLES["TrainJob"]["spec"]["runtimeRef"]["name"] == runtime["metadata"]["name"]
+    assert EXAMPLES["TrainJob train"]["spec"]["runtimeRef"]["name"] == runtime["metadata"]["name"]
 
 
 def every_definition(charts: RealCharts) -> list[Object]:

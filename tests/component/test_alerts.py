@@ -129,10 +129,46 @@ def test_a_pod_scrape_is_a_monitor_on_either_cloud() -> None:
     assert given == {"port": "metrics", "path": "/v1/metrics", "interval": "60s"}
 
 
+@pytest.mark.parametrize("system", [PROMETHEUS_OPERATOR, MANAGED_PROMETHEUS])
+def test_a_protected_scrape_has_a_token_that_reads_metrics_and_nothing_else(system: str) -> None:
+    """security case M14: neither Prometheus sends its own token, and Google's collector reads this Secret only."""
+    args: Any = {"system": system, **SERVER, "protected": True, "series": "kueue_.*"}
+    made = run(lambda: PodScrape("llm", args, aws_options()))
+    (role,) = made.all("ClusterRole")
+    assert role.inputs["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+    account, token = made.one("ServiceAccount").inputs, made.one("Secret").inputs
+    own = account["metadata"]["name"]
+    assert account["automountServiceAccountToken"] is False
+    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": own} and "data" not in token
+    assert {token["metadata"]["namespace"], account["metadata"]["namespace"]} == {"serving"}
+    (subject,) = made.one("ClusterRoleBinding").inputs["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": own, "namespace": "serving"}
+    monitor = made.one(SCRAPES[system])
+    spec = monitor.inputs["spec"]
+    (endpoint,) = spec.get("podMetricsEndpoints") or spec["endpoints"]
+    credentials = endpoint["authorization"]["credentials"]
+    assert (credentials.get("secret") or credentials) == {"name": token["metadata"]["name"], "key": "token"}
+    assert endpoint["scheme"] == "https"
+    assert (endpoint.get("tlsConfig") or endpoint["tls"]) == {"insecureSkipVerify": True}
+    kept = endpoint.get("metricRelabelings") or endpoint["metricRelabeling"]
+    assert kept == [{"action": "keep", "sourceLabels": ["__name__"], "regex": "kueue_.*"}]
+    readers = made.all("kubernetes:rbac.authorization.k8s.io/v1:Role")
+    assert len(readers) == (system == MANAGED_PROMETHEUS)
+    for each in readers:
+        (rule,) = each.inputs["rules"]
+        assert (rule["resources"], rule["resourceNames"]) == (["secrets"], [own])
+        (collector,) = made.one("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding").inputs["subjects"]
+        assert collector == {"kind": "ServiceAccount", "name": "collector", "namespace": "gmp-system"}
+    for each in made.all("Secret"):
+        assert made.must_outlive(each, monitor)
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
         ({"system": "vector"}, "system"),
+        ({"series": "kueue_("}, "series"),
+        ({"series": ""}, "series"),
         ({"match_labels": {}}, "match_labels"),
         ({"port": "9400"}, "port"),
         ({"path": "metrics"}, "path"),

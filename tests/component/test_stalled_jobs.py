@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.monitoring.prometheus_stack import READERS
 from components.monitoring.stalled_jobs import StalledJobs
+from components.monitoring.targets import READERS
 from recording.recorder import run
 from recording.recording import Recording
 from tests.component.stage import aws_options

@@ -61,6 +61,22 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["a capacity block", "only the rung reserved", "[reserved, spot]"],
     ),
     ("dev", {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {}}, f"{GPUS}.reservation", ["exactly one of"]),
+    *(
+        (
+            "dev",
+            {
+                f"{GPU}/capacity": ["reserved"],
+                f"{GPU}/reservation": {"id": RESERVATION, field: value},
+                f"{GPU}/zones": ["us-east-1a"],
+            },
+            f"{GPUS}.reservation.{field}",
+            words,
+        )
+        for field, value, words in (
+            ("nodes", 0, ["1 to 1000"]),
+            ("ends", "2027-01-31", ["a time and a zone", "2027-01-31T11:30:00Z"]),
+        )
+    ),
     (
         "dev",
         {f"{GPU}/capacity": ["reserved"], f"{GPU}/reservation": {"id": "res-1"}, f"{GPU}/zones": ["us-east-1a"]},

@@ -153,7 +153,7 @@ _ADDONS: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {"gpuyard:addons": {key: value}},
         f"addons.{key}",
-        ["environments on aws only", "`alerts`, `dashboards`, `cleanup`"],
+        ["environments on aws only", "`alerts`, `dashboards`, `stateMetrics`, `cleanup`"],
     )
     for key, value in {
         "devicePlugin": False,

@@ -240,6 +240,16 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (gpu(queued=True, capacity=["flex"], maxRunSeconds=3600), f"{GPUS}.maxRunSeconds", ["maxRunDurationSeconds"]),
     # reservations
     (
+        gpu(reservation={"name": "l4s", "nodes": 1001}, capacity=["reserved"], zones=ZONE),
+        f"{GPUS}.reservation.nodes",
+        ["1 to 1000"],
+    ),
+    (
+        gpu(reservation={"name": "l4s", "ends": "soon"}, capacity=["reserved"], zones=ZONE),
+        f"{GPUS}.reservation.ends",
+        ["a time and a zone"],
+    ),
+    (
         gpu(reservation={"name": "l4s"}, zones=ZONE),
         f"{GPUS}.capacity",
         ["has no rung reserved", "write [reserved, spot]"],
@@ -366,7 +376,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
         ["write 604800"],
     ),
     # shapes
-    (gpu(reservation="h100"), f"{GPUS}.reservation", ["not a map", "a map of `name`, `project`, `block`"]),
+    (gpu(reservation="h100"), f"{GPUS}.reservation", ["not a map", "a map of `nodes`, `ends`, `name`, `project`"]),
     (gpu(capacity="spot"), f"{GPUS}.capacity", ["a list", "write [spot]"]),
     (gpu(driver=535), f"{GPUS}.driver", ['put it in quotes: "535"']),
     # keys of the other cloud

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 LUSTRE = {"zone": "us-east-1a"}
+STALLED = "gpuyard:addons.stalledJobs"
 
 MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("dev", {"gpuyard:storage": {"filestoreTier": "zonal"}}, "gpuyard:storage.filestoreTier", ["environments on gcp"]),
@@ -65,4 +66,14 @@ MISTAKES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["unknown key", "write `writable`"],
     ),
     ("dev", {"gpuyard:addons": {"scaleDownAfterMinutes": 0}}, "gpuyard:addons.scaleDownAfterMinutes", ["1"]),
+    ("dev", {"gpuyard:addons": {"stalledJobs": "kill"}}, STALLED, ["none, restart, restart_and_taint"]),
+    ("dev", {"gpuyard:addons": {"stalledJobs": "restart"}}, STALLED, ["there is no team", "add a team"]),
+    (
+        "dev",
+        {"gpuyard:addons": {"stalledJobs": "restart", "monitoring": False}, "gpuyard:teams": {"training": {}}},
+        STALLED,
+        ["without monitoring, alerts", "addons.monitoring"],
+    ),
+    ("dev-gke", {"gpuyard:addons": {"stalledJobs": "restart"}}, STALLED, ["on aws only", "an identity of Google"]),
+    ("dev", {"gpuyard:addons": {"stateMetrics": True}}, "gpuyard:addons.stateMetrics", ["addons.monitoring"]),
 ]

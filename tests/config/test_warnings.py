@@ -159,6 +159,30 @@ def test_a_pod_range_chosen_around_another_gives_a_warning() -> None:
     assert warned("dev-gke", {**wide, "gpuyard:network/podsCidr": "10.128.0.0/13"}) == []
 
 
+BLOCK = {
+    "gpuyard:nodePools/gpu-workers/machineTypes": ["p5.48xlarge"],
+    "gpuyard:nodePools/gpu-workers/zones": ["us-east-1a"],
+    "gpuyard:nodePools/gpu-workers/capacity": ["reserved"],
+}
+
+
+def test_a_capacity_block_whose_end_nothing_announces_gives_a_warning() -> None:
+    block = {"id": "cr-0123456789abcdef0", "capacityBlock": True}
+    (warning,) = warned("dev", {**BLOCK, "gpuyard:nodePools/gpu-workers/reservation": block})
+    assert warning.startswith("nodePools.gpu-workers.reservation.ends: not set")
+    block["ends"] = "2026-12-01T11:30:00Z"
+    assert warned("dev", {**BLOCK, "gpuyard:nodePools/gpu-workers/reservation": block}, "2026-12-01") == []
+
+
+def test_a_reservation_that_has_ended_gives_a_warning() -> None:
+    mine = {"name": "mine", "ends": "2026-12-01T11:30:00Z"}
+    pool = "gpuyard:nodePools/gpu-workers"
+    given = {f"{pool}/capacity": ["reserved"], f"{pool}/zones": ["us-central1-a"], f"{pool}/reservation": mine}
+    assert warned("dev-gke", given, "2026-12-01") == []
+    (warning,) = warned("dev-gke", given, "2026-12-02")
+    assert "ended on 2026-12-01" in warning and "the next reservation" in warning
+
+
 def test_gpus_without_metrics_give_a_warning() -> None:
     (warning,) = warned("dev-gke", {"gpuyard:cluster/managedDcgm": False})
     assert warning.startswith("cluster.managedDcgm: Google's exporter is off") and "exactly one" in warning

@@ -90,7 +90,7 @@ def test_yaml_examples_have_only_declared_keys() -> None:
     declared = {to_camel(name) for name in on.shape(AWS).fields}
     for page in PAGES:
         for block in blocks(page.read_text(), "yaml"):
-            keys = (yaml.safe_load(block) or {}).get("config", {})
+            keys = [key for each in yaml.safe_load_all(block) for key in (each or {}).get("config", {})]
             own = {key.split(":", 1)[1] for key in keys if key.startswith("gpuyard:")}
             assert own <= declared, f"{name(page)}: {own - declared}"
 

@@ -106,6 +106,8 @@ def gke(spec: Mapping[str, Any]) -> set[str]:
 
 
 SHARED = {**GPU_GKE, "sharing": {"strategy": "mps"}}
+RESERVED_EKS = {**CPU_EKS, "capacity": ["reserved"], "reservation": {"id": "cr-0123456789abcdef0"}}
+RESERVED_GKE = {**CPU_GKE, "capacity": ["reserved"], "reservation": {"name": "mine"}}
 RANGES: list[tuple[str, int, Callable[[Mapping[str, Any]], set[str]], Mapping[str, Any], str]] = [
     ("max", 0, eks, CPU_EKS, "max"),
     ("max", 0, gke, CPU_GKE, "max"),
@@ -118,6 +120,8 @@ RANGES: list[tuple[str, int, Callable[[Mapping[str, Any]], set[str]], Mapping[st
     ("repair.maxUnhealthyPercentage", 0, eks, REPAIRED, "repair.max_unhealthy_percentage"),
     ("repair.maxParallelPercentage", 0, eks, REPAIRED, "repair.max_parallel_percentage"),
     ("repair.xidWaitMinutes", 0, eks, REPAIRED, "repair.xid_wait_minutes"),
+    ("reservation.nodes", 0, eks, RESERVED_EKS, "reservation.nodes"),
+    ("reservation.nodes", 0, gke, RESERVED_GKE, "reservation.nodes"),
     ("updatePercentage", 0, eks, CPU_EKS, "update_percentage"),
     ("upgrade.batchPercentage", 0, gke, BLUE_GREEN, "upgrade.batch_percentage"),
     ("upgrade.batchSoakSeconds", 0, gke, BLUE_GREEN, "upgrade.batch_soak_seconds"),

@@ -5,12 +5,22 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections import Counter
 from typing import Any
 
 from sandbox.paths import ROOT
 from tests.engine.example import COPIED, Program, assert_nothing_is_left
 
 PLUGIN = "pulumi-resource-gpuyard"
+MADE = {
+    "gpuyard:index:AwsNetwork": 1,
+    "gpuyard:index:EksCluster": 1,
+    "gpuyard:index:EksNodePool": 2,
+    "aws:eks/nodeGroup:NodeGroup": 6,
+    "gpuyard:index:EksAddon": 4,  # CoreDNS, and three that every node needs
+    "kubernetes:helm.sh/v3:Release": 2,  # the autoscaler and the device plugin
+}
+"""Type of resource → how many of it the example makes."""
 
 
 class Example(Program):
@@ -29,12 +39,8 @@ class Example(Program):
 
 def assert_it_is_up(example: Example) -> None:
     """The components, their children and the cluster behind them are there, and nothing else changes."""
-    types = example.types()
-    assert types.count("gpuyard:index:EksNodePool") == 2
-    assert types.count("gpuyard:index:EksCluster") == types.count("gpuyard:index:AwsNetwork") == 1
-    assert types.count("aws:eks/nodeGroup:NodeGroup") == 6
-    assert types.count("gpuyard:index:EksAddon") == 4, "CoreDNS, and three that every node needs"
-    assert types.count("kubernetes:helm.sh/v3:Release") == 2, "the autoscaler and the device plugin"
+    made = Counter(example.types())
+    assert {type: made[type] for type in MADE} == MADE
     outputs = example.outputs()
     assert "aws eks update-kubeconfig" in outputs["connectCommand"]
     assert any(name.startswith("gpu-workers-spot-") for name in outputs["nodeGroups"])

@@ -46,6 +46,15 @@ def test_the_pool_is_scaled_from_zero(example: PythonProgram) -> None:
     assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
 
 
+def test_a_team_has_a_namespace_on_the_cluster(example: PythonProgram) -> None:
+    """seed row S22: on a cluster that gpuyard did not create."""
+    kubeconfig, namespace = example.outputs()["kubeconfig"], example.outputs()["teamNamespace"]
+    found = json.loads(example.kubectl(kubeconfig, "get", "resourcequota,networkpolicy", "-n", namespace, "-o", "json"))
+    by_kind = {each["kind"]: each["spec"] for each in found["items"]}
+    assert by_kind["ResourceQuota"]["hard"]["requests.nvidia.com/gpu"] == "4"
+    assert set(by_kind["NetworkPolicy"]["policyTypes"]) == {"Ingress", "Egress"}
+
+
 @pytest.fixture(scope="module")
 def addons(project: Project, example: PythonProgram) -> PythonProgram:
     made = PythonProgram(project, "examples/addons-by-reference")

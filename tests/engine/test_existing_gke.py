@@ -3,6 +3,8 @@ remains."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.engine.conftest import Project
@@ -51,6 +53,15 @@ def test_a_pool_comes_up_on_the_cluster(example: PythonProgram) -> None:
 def test_the_pool_is_scaled_from_zero(example: PythonProgram, cluster: PythonProgram) -> None:
     labels = example.node_of_a_gpu_pod(cluster.outputs()["kubeconfig"], {"workload": "gpu-training"}, CLASS)
     assert (labels["gpuyard.dev/pool"], labels["gpuyard.dev/capacity"]) == ("gpu-workers", "spot")
+
+
+def test_a_team_has_a_namespace_on_the_cluster(example: PythonProgram, cluster: PythonProgram) -> None:
+    """seed row S22: on a cluster that gpuyard did not create."""
+    kubeconfig, namespace = cluster.outputs()["kubeconfig"], example.outputs()["teamNamespace"]
+    found = json.loads(example.kubectl(kubeconfig, "get", "resourcequota,networkpolicy", "-n", namespace, "-o", "json"))
+    by_kind = {each["kind"]: each["spec"] for each in found["items"]}
+    assert by_kind["ResourceQuota"]["hard"]["requests.nvidia.com/gpu"] == "4"
+    assert set(by_kind["NetworkPolicy"]["policyTypes"]) == {"Ingress", "Egress"}
 
 
 def test_the_pool_goes_and_the_cluster_stays(example: PythonProgram, cluster: PythonProgram) -> None:

@@ -38,7 +38,7 @@ def test_the_production_environment_comes_up_and_is_destroyed(project: Project) 
     assert "i/o timeout (the sandbox calls from 198.51.100.7)" in outside.stderr
     assert "cluster.privateAccessCidrs" in outside.stderr.partition("Fix: ")[2]
     made = {found["type"] for found in project.state("prod")}
-    assert "aws:eks/nodeGroup:NodeGroup" in made and not [type for type in made if type.startswith("kubernetes:")]
+    assert "aws:eks/cluster:Cluster" in made and not [type for type in made if type.startswith("kubernetes:")]
     call_from(project, "10.0.7.7")
     up: dict[str, Any] = project.json("up", "--stack", "prod", "--json")
     assert_production_pools(up)

@@ -43,6 +43,7 @@ def kill_up(project: Project, sign: str, timeout: float = 300) -> None:
     for pid in pids_of(project, "pulumi"):
         os.kill(pid, signal.SIGKILL)
     child.communicate()
+    assert not list((project.home / "state").rglob("*.attrs")), "a torn one makes the state unreadable"
 
 
 def test_a_killed_up_converges(project: Project) -> None:

@@ -24,6 +24,7 @@ POOLS, LABEL = "gpuyard:nodePools", "gpuyard.dev/pool"
 ZONES = {"aws": ["us-east-1a", "us-east-1b"], "gcp": ["us-central1-a", "us-central1-b"]}
 STACKS = {"aws": "dev", "gcp": "dev-gke"}
 GROUPS = {"aws": "aws:eks/nodeGroup:NodeGroup", "gcp": "gcp:container/nodePool:NodePool"}
+ENDS = "2027-01-31T11:30:00Z"
 CR = "cr-0123456789abcdef"
 ARN = "arn:aws:resource-groups:us-east-1:123456789012:group/"
 
@@ -87,6 +88,14 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
                 "zones": ZONES["aws"][:1],
             },
             {"reservation": {"id": CR, "capacityBlock": True}},
+        ),
+        "reservation.nodes": (
+            {"capacity": ["reserved"], "reservation": {"id": CR}, "zones": ZONES["aws"][:1]},
+            {"reservation": {"id": CR, "nodes": 4}},
+        ),
+        "reservation.ends": (
+            {"capacity": ["reserved"], "reservation": {"id": CR}, "zones": ZONES["aws"][:1]},
+            {"reservation": {"id": CR, "ends": ENDS}},
         ),
         "ami": ({"ami": "ami-0123456789abcdef0"}, {"ami": "ami-0123456789abcdef1"}),
         "nodeSettings": ({}, {"nodeSettings": {"kubelet": {"config": {"cpuManagerPolicy": "static"}}}}),
@@ -160,6 +169,14 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
                 "zones": ZONES["gcp"][:1],
             },
             {"reservation": {"name": "one", "block": "b1", "subBlock": "s1"}},
+        ),
+        "reservation.nodes": (
+            {"capacity": ["reserved"], "reservation": {"name": "one"}, "zones": ZONES["gcp"][:1]},
+            {"reservation": {"name": "one", "nodes": 4}},
+        ),
+        "reservation.ends": (
+            {"capacity": ["reserved"], "reservation": {"name": "one"}, "zones": ZONES["gcp"][:1]},
+            {"reservation": {"name": "one", "ends": ENDS}},
         ),
         "podsPerNode": ({}, {"podsPerNode": 64}),
         "podsRange": ({}, {"podsRange": "more"}),

@@ -97,6 +97,7 @@ REASONS = {
     "roles/cloudkms.cryptoKeyEncrypterDecrypter": "GKE encrypts secrets with the key.",
     "roles/compute.networkUser": "GKE puts nodes into a subnetwork of the host project.",
     "roles/container.clusterViewer": "Members of a team configure kubectl; it allows nothing in a cluster.",
+    "roles/monitoring.viewer": "KEDA asks Google's managed Prometheus.",
     "roles/container.hostServiceAgentUser": "GKE sets up the host project's network for the cluster.",
 }
 

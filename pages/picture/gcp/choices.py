@@ -13,6 +13,7 @@ _OF = "dev-gke"
 HOST = "host-project"
 _CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     "`secretsKey: new`": {"gpuyard:cluster": {"secretsKey": "new"}},
+    "`keda: true`": {"gpuyard:platforms": {"keda": True}},
     "`existing` with `grant`": {
         "gpuyard:network": {
             "cidr": None,

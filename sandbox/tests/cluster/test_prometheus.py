@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def metrics(kueue: Cluster) -> Iterator[Prometheus]:
     found.stop()
 
 
-def monitor(name: str, namespace: str, labels: dict[str, str], **endpoint: str) -> Object:
+def monitor(name: str, namespace: str, labels: dict[str, str], **endpoint: Any) -> Object:
     spec = {"selector": {"matchLabels": labels}, "podMetricsEndpoints": [endpoint]}
     return {"apiVersion": API, "kind": "PodMonitor", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
@@ -98,9 +99,44 @@ def test_an_idle_gpu_that_a_pod_holds_fires_an_alert(kueue: Cluster, metrics: Pr
     kueue.api.delete("/apis/monitoring.coreos.com/v1/namespaces/default/prometheusrules/gpus")
 
 
-def test_a_controller_that_runs_answers_itself(kueue: Cluster, metrics: Prometheus) -> None:
+def reader(name: str) -> list[Object]:
+    """An account that may read metrics of controllers, and its token, in Kueue's namespace."""
+    here, rbac = {"name": name, "namespace": NAMESPACE}, "rbac.authorization.k8s.io"
+    role = {"apiGroup": rbac, "kind": "ClusterRole", "name": name}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", **here}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {**here, "annotations": {"kubernetes.io/service-account.name": name}},
+        },
+    ]
+
+
+def test_a_controller_that_runs_answers_itself_to_those_who_may_read(kueue: Cluster, metrics: Prometheus) -> None:
+    """Kueue asks the API server about the token that the monitor names; without one it refuses."""
     labels = {"control-plane": "controller-manager"}
     kueue.apply(monitor("kueue", NAMESPACE, labels, port="metrics", scheme="https"))
+    up = f'up{{job="{NAMESPACE}/kueue"}}'
+    wait(lambda: metrics.value(up) == 0, "a refused scrape")
+    assert not metrics.query("kueue_build_info")
+    token = {"credentials": {"name": "reader", "key": "token"}}
+    kueue.apply(*reader("reader"))
+    kueue.apply(monitor("kueue", NAMESPACE, labels, port="metrics", scheme="https", authorization=token))
     version = wait(lambda: metrics.query("kueue_build_info"), "Kueue's series")[0]["metric"]
     assert (version["namespace"], version["container"]) == (NAMESPACE, "manager")
 

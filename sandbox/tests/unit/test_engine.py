@@ -181,7 +181,7 @@ def test_the_engine_gets_no_credentials_and_the_copy_of_the_config(play, monkeyp
     engine.run("up", quiet=True)
     variables, argv = eval((paths.home() / "seen").read_text())
     assert not {"AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "PULUMI_ACCESS_TOKEN"} & set(variables)
-    assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/state"
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/state?metadata=skip"
     assert argv[argv.index("--config-file") + 1] == str(Stack("dev").copy)
 
 

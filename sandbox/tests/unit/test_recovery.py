@@ -74,6 +74,16 @@ def test_readable_state_is_unchanged() -> None:
     assert json.loads(Stack("dev").state.read_text()) == GOOD
 
 
+def test_attributes_next_to_the_state_are_deleted() -> None:
+    """A killed engine leaves them empty, and the next one fails with `failed to load checkpoint: EOF`."""
+    state = Stack("dev").state
+    state.write_text(json.dumps(GOOD))
+    sidecar = state.with_name("dev.json.attrs")
+    sidecar.write_text("")
+    recovery.repair_state(Stack("dev"), pytest.fail)
+    assert state.exists() and not sidecar.exists()
+
+
 def test_damaged_state_is_set_aside_and_its_backup_is_used() -> None:
     state, message = Stack("dev").state, []
     state.write_text('{"version": 3, "chec')
