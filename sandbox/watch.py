@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sandbox import process
 from sandbox.cluster import control_plane
-from sandbox.controllers import builds, state
+from sandbox.controllers import state
 from sandbox.errors import ReportedError
 
 PERIOD = 1.0
@@ -49,10 +49,9 @@ def _watch(report: Callable[[str], None], ended: threading.Event, period: float)
                 alive.remove(name)
                 report(f"{_SINGLE[name]} ended; this run cannot continue without it. The next run starts it (make up)")
         for plane in control_plane.all():
-            for message in {each["message"] for each in state.read(plane.folder)} - reported:
-                if builds.UNDER_WAY in message:
-                    reported.add(message)
-                    report(message)
+            for message in sorted({*state.building(plane.folder)} - reported):
+                reported.add(message)
+                report(message)
             missing = set(control_plane.PARTS) - set(plane.running())
             if not missing or tries[plane.key] >= _TRIES:
                 continue

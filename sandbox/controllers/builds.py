@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from sandbox.controllers.state import UNDER_WAY
 from tools.manifest import TOOLS
 from tools.provide import cached, machines_own, provide
-
-UNDER_WAY = "is being built"
-"""Part of the message about a program that is being built."""
 
 
 @dataclass
