@@ -14,6 +14,7 @@ from sandbox.workload import LIMITS, REQUESTS, TOLERATIONS
 from tests.engine.conftest import Project
 from tests.engine.test_story import steps
 
+CONTROLLERS = ("kueue",)
 STACK = ("--stack", "teams")
 PODS = 6
 
