@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recording.recording import Recording
-from recording.stacks import record, settings
+from recording.stacks import record, recorded, settings
 from sandbox.tests.eks_nodes import rungs
 from tests.component.queue_objects import objects, quotas
 
@@ -125,3 +125,13 @@ def test_every_node_has_the_labels_of_its_flavor() -> None:
     for rung in rungs(found):
         for node in (rung.expected(), rung.joined()):
             assert flavors[rung.pool]["spec"]["nodeLabels"].items() <= node.labels.items()
+
+
+def test_the_stack_of_the_stories_is_dev_with_two_teams_and_a_small_pool() -> None:
+    """Two GPUs of four for each team, so that a team with four has borrowed two."""
+    dev, teams = settings("dev"), settings("teams")
+    dev["gpuyard:teams"] = {"nlp": {}, "vision": {}}
+    dev["gpuyard:nodePools"]["gpu-workers"]["max"] = 4
+    assert teams == dev
+    found = recorded("teams")
+    assert {team: quotas(found, team)["gpu-workers"][GPUS] for team in ("nlp", "vision")} == {"nlp": "2", "vision": "2"}
