@@ -24,7 +24,7 @@ NAMESPACE = "gpuyard-headroom"
 
 _LABEL = "gpuyard.dev/headroom"
 _UNPRIVILEGED_ID = 65534
-# A placeholder takes this part of the CPUs of a node without GPUs, or with shared ones; the add-ons of every node have the rest.
+# A placeholder takes this part of the CPUs of a node without GPUs, or with shared ones; add-ons have the rest.
 _CPU_SHARE = 0.75
 
 
