@@ -75,10 +75,11 @@ def test_a_gang_that_does_not_fit_runs_once_the_pool_is_larger(deployed: Project
     kubectl = ("kubectl", *STACK, "--")
     deployed.run(*kubectl, "apply", "-f", str(deployed.root / "gang.json"))
 
-    def workload() -> str:
-        return deployed.run(*kubectl, "get", "workloads", "-n", "nlp", "-o", "json").stdout
+    def messages() -> str:
+        path = "jsonpath={.items[*].status.conditions[*].message}"
+        return deployed.run(*kubectl, "get", "workloads", "-n", "nlp", "-o", path).stdout
 
-    until(30, workload, lambda text: "request (6) > maximum capacity (4)" in text)
+    until(30, messages, lambda text: "request (6) > maximum capacity (4)" in text)
     assert not [node for node in deployed.json("status", *STACK, "--json")["nodes"] if node["pool"] == "gpu-workers"]
     config = deployed.config("teams")
     config["gpuyard:nodePools"]["gpu-workers"]["max"] = PODS
