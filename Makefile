@@ -24,7 +24,7 @@ help: ## Show the commands
 up: ## Start the environment on this machine; no cloud account needed
 	@$(SANDBOX) up
 
-demo: ## Watch a training job scale the GPU pool from zero (STORY=teams: two teams share a full pool)
+demo: ## Watch a training job scale the GPU pool from zero (STORY=teams, STORY=roll: docs/queues.md)
 	@$(SANDBOX) demo
 
 status: ## Show what runs
@@ -68,7 +68,7 @@ fast:
 bench: ## Measure the sandbox against its floor
 	@$(RUN) bench
 
-record: ## Record the README's transcripts again
+record: ## Record the transcripts of the README and of docs/queues.md again
 	@$(RUN) pages.transcripts
 
 pages: ## Write every generated page again: docs/api, and the pictures and the tables of docs/aws.md and docs/gcp.md

@@ -19,12 +19,12 @@ class ClusterPool(TypedDict):
     taints: NotRequired[list[Taint]]
     """Taints of every node. Default: none."""
     gpus: NotRequired[int]
-    """GPUs per node, as pods request them. Default: `0`."""
+    """GPUs of a node that one pod may request: all, or 1 if they are shared. Default: `0`."""
 
 
 def of(pool: Pool) -> ClusterPool:
     """A resolved pool as pods see it."""
-    return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpu_resources}
+    return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpus_per_pod}
 
 
 def problems(pools: Mapping[str, ClusterPool], path: str = "pools") -> Iterator[Problem]:

@@ -74,6 +74,9 @@ class Pool:
     """Type of the GPU, as its cloud names it; empty without."""
     gpu_resources: int
     """How many `nvidia.com/gpu` a node has: GPUs times partitions times clients."""
+    gpus_per_pod: int
+    """The most `nvidia.com/gpu` that one pod may request: those of a node, or 1 if they are shared: a node refuses more
+    of these, or gives no second GPU for them (NVIDIA's k8s-device-plugin, README; GKE, "About GPU sharing")."""
     arch: str
     """x86_64 or arm64."""
     scratch_gb: int
@@ -142,6 +145,7 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         labels = {of.ladder_label: name, **labels}
         derived.append({"key": of.ladder_label, "value": name, "effect": "NoSchedule"})
     times = len(spec.get("zones", [])) if spec["per_zone"] else 1
+    shown = gpus * machine.partitions.get(spec.get("partition", ""), 1) * _clients(spec)
     return Pool(
         name=name,
         machines=tuple(found),
@@ -154,7 +158,8 @@ def resolve(cloud: str, name: str, spec: NodePoolSpec) -> Pool:
         disk_gib=spec.get("disk_gib", GPU_DISK_GIB if gpus else CPU_DISK_GIB),
         gpus=gpus,
         gpu=gpu,
-        gpu_resources=gpus * machine.partitions.get(spec.get("partition", ""), 1) * _clients(spec),
+        gpu_resources=shown,
+        gpus_per_pod=min(shown, 1) if spec.get("sharing") else shown,
         arch=machine.arch,
         # The lowest of the types: a pod can rely only on that.
         scratch_gb=min(_scratch_gb(each, spec.get("scratch"), only_here.get("local_ssds")) for each in found),

@@ -4,7 +4,7 @@ docs/alerts.md, and the clouds' pictures and tables.
     make pages                    writes the pages
     python -m pages --check       exits 1, with instructions, if a page is not up to date
 
-Not included: the README's transcripts (`make record`), which need a sandbox.
+Not included: the transcripts (`make record`), which need a sandbox.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Records the transcripts of the README: runs `make up` and `make demo` and writes their output into the page.
+"""Records the transcripts of the README and of docs/queues.md: runs commands and writes their output into the pages.
 
-    make record          runs in a temporary copy of the clone; the tools must be installed already
+    make record                   runs in a temporary copy of the clone; the tools must be installed already
+    python -m pages.transcripts docs/queues.md      one page only
 
 With internet access, the real charts are installed. Without it, `$GPUYARD_CHARTS` names a folder of them
 (docs/air-gapped.md): the stack file of the copy then has `charts.mirror`, and the output is the same.
 
-The README has a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
+A page has a pair of comments for each command, `<!-- transcript: make up -->` and `<!-- transcript: end -->`.
 """
 
 from __future__ import annotations
@@ -16,26 +17,43 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-COMMANDS = ("make up", "make demo")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with transcripts. `stack`: the stack of all its commands. `before`: commands that are run first and not
+    recorded."""
+
+    path: str
+    stack: str
+    commands: tuple[str, ...]
+    before: tuple[str, ...] = ()
+
+
+PAGES = (
+    Page("README.md", "dev", ("make up", "make demo")),
+    Page("docs/queues.md", "teams", ("make demo STORY=teams", "make demo STORY=roll"), ("make up",)),
+)
 COLUMNS = "118"
 
 
 def copied(folder: Path, charts: str) -> Path:
-    """A copy of the clone without sandbox and caches. Its `dev` takes charts from the folder `charts`, if it is set."""
+    """A copy of the clone without sandbox and caches. Its stacks take charts from the folder `charts`, if it is set."""
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs")
     clone = Path(shutil.copytree(ROOT, folder / "gpuyard", ignore=ignored))
-    if charts:
-        file = clone / "Pulumi.dev.yaml"
+    for page in PAGES if charts else ():
+        file = clone / f"Pulumi.{page.stack}.yaml"
         file.write_text(f"{file.read_text().rstrip()}\n  gpuyard:charts: {{mirror: {charts}}}\n")
     return clone
 
 
-def output(command: str, clone: Path) -> str:
-    """The output of `command` in `clone`, stdout and stderr together, without the path of the clone.
+def output(command: str, clone: Path, stack: str = "") -> str:
+    """The output of `command` in `clone`, stdout and stderr together, without the path of the clone. `stack`: the
+    command's; empty for all.
 
     Raises:
         SystemExit: the command fails.
@@ -45,7 +63,7 @@ def output(command: str, clone: Path) -> str:
     done = subprocess.run(
         command.split(),
         cwd=clone,
-        env={**plain, "GPUYARD_VENV": sys.prefix, "COLUMNS": COLUMNS, "STACK": "dev"},
+        env={**plain, "GPUYARD_VENV": sys.prefix, "COLUMNS": COLUMNS, "STACK": stack},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,23 +84,32 @@ def placed(page: str, command: str, text: str) -> str:
     begin, end = f"<!-- transcript: {command} -->\n", "<!-- transcript: end -->"
     found = re.compile(f"{re.escape(begin)}.*?{end}", re.DOTALL)
     if not found.search(page):
-        raise ValueError(f"{README.name} has no place for the transcript of `{command}`")
+        raise ValueError(f"the page has no place for the transcript of `{command}`")
     return found.sub(lambda _: f"{begin}```console\n$ {command}\n{text}\n```\n{end}", page, count=1)
 
 
-def main() -> None:
-    """Records every command, then writes the page once."""
-    page = README.read_text()
+def record(page: Page, clone: Path) -> str:
+    """The page's text with new transcripts."""
+    text = (ROOT / page.path).read_text()
+    for command in page.before:
+        output(command, clone, page.stack)
+    for command in page.commands:
+        print(f"recording `{command}`", file=sys.stderr)
+        text = placed(text, command, output(command, clone, page.stack))
+    return text
+
+
+def main(arguments: list[str]) -> None:
+    """Records every command of the pages, or of those that the arguments name."""
+    wanted = [page for page in PAGES if not arguments or page.path in arguments]
     with tempfile.TemporaryDirectory(prefix="gpuyard-record-") as folder:
         clone = copied(Path(folder), os.environ.get("GPUYARD_CHARTS", ""))
         try:
-            for command in COMMANDS:
-                print(f"recording `{command}`", file=sys.stderr)
-                page = placed(page, command, output(command, clone))
+            for page in wanted:
+                (ROOT / page.path).write_text(record(page, clone))
         finally:
             output("make down", clone)
-    README.write_text(page)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

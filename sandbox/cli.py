@@ -48,12 +48,19 @@ def cli() -> None:
 
 @cli.command()
 @stack_option
+@click.option(
+    "--config",
+    "values",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Another value than the file's, in this run only: --config gpuyard:nodePools.gpu-workers.max=12",
+)
 @json_option
-def up(name: str | None, as_json: bool) -> None:
+def up(name: str | None, values: tuple[str, ...], as_json: bool) -> None:
     """Create a stack, or update it."""
     stack, begun = chosen(name), time.monotonic()
     with session.opened(stack, f"up {stack.name}") as engine:
-        outcome = engine.run("up", title=f"up {stack.name}")
+        outcome = engine.run("up", values=values, title=f"up {stack.name}")
         remember(stack)
         status.await_nodes(stack)
         facts = status.collect(stack)
@@ -127,14 +134,16 @@ def show_status(name: str | None, as_json: bool) -> None:
     type=click.Choice(stories.NAMES),
     default=stories.NAMES[0],
     envvar="STORY",
-    help="scale: a training job, from a pool of 0 nodes to 0; teams: two teams on a full pool.",
+    help="scale: a training job, from a pool of 0 nodes to 0; teams: two teams on a full pool; roll: a pool whose "
+    "nodes are replaced while a job trains.",
 )
 @json_option
 def demo(name: str | None, story: str, as_json: bool) -> None:
-    """Watch a story: a training job that scales a pool from zero, or two teams that share a full one."""
+    """Watch a story: a job that scales a pool from zero, two teams that share a full one, or one that is replaced."""
     from sandbox import demo as demonstration
 
-    demonstration.run(_running_plane(chosen(name)), story, as_json)
+    stack = chosen(name)
+    demonstration.run(stack, _running_plane(stack), story, as_json)
 
 
 @cli.command()

@@ -7,7 +7,9 @@ or is interrupted, and those that a killed one left behind.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 from rich.console import Console
 
@@ -15,21 +17,26 @@ from sandbox import paths
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.registry import cloud_of
 from sandbox.errors import SandboxError
+from sandbox.stacks import Stack
 from sandbox.stories import NAMES
+from sandbox.stories.roll import Roll
 from sandbox.stories.scale_from_zero import ScaleFromZero
 from sandbox.stories.story import POOL, Story
 from sandbox.stories.teams import Teams
 
-STORIES: dict[str, type[Story]] = dict(zip(NAMES, (ScaleFromZero, Teams), strict=True))
-"""The stories by name."""
+
+def of_stack(stack: Stack) -> dict[str, Callable[..., Story]]:
+    """The stories by name."""
+    return dict(zip(NAMES, (ScaleFromZero, Teams, partial(Roll, stack=stack)), strict=True))
 
 
-def run(plane: ControlPlane, story: str, as_json: bool = False, console: Console | None = None) -> None:
+def run(stack: Stack, plane: ControlPlane, story: str, as_json: bool = False, console: Console | None = None) -> None:
     """Runs a story on a cluster of the sandbox.
 
     Args:
+        stack: the stack that the cluster belongs to.
         plane: the cluster.
-        story: one of `STORIES`.
+        story: one of `NAMES`.
         as_json: print one JSON object at the end instead of lines.
 
     Raises SandboxError if a step did not happen, after it has printed what happened instead.
@@ -39,7 +46,7 @@ def run(plane: ControlPlane, story: str, as_json: bool = False, console: Console
         raise SandboxError(
             f"The API server of {plane.key} does not answer.", "run `make up` first: it restarts stopped processes"
         )
-    played = STORIES[story](
+    played = of_stack(stack)[story](
         plane.key, api, cloud_of(plane.key).fleet, console or Console(highlight=False), quiet=as_json
     )
     ok = played.play()

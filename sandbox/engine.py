@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,11 +107,21 @@ class Engine:
             file.flush()
             self.ask("stack", "import", "--stack", self.stack.name, "--file", file.name)
 
-    def run(self, operation: str, *arguments: str, title: str = "", quiet: bool = False) -> Outcome:
+    def run(
+        self, operation: str, *arguments: str, values: Sequence[str] = (), title: str = "", quiet: bool = False
+    ) -> Outcome:
         """Runs `up`, `preview`, `destroy` or `refresh` to its end. Raises SandboxError with each diagnostic once, or
-        KeyboardInterrupt if the user stopped it.
+        KeyboardInterrupt if the user stopped it. `values`: paths of the config that have another value than in the
+        stack's file, in this run only, each as `PATH=VALUE`.
         """
         copy = self.stack.prepare()
+        if values:
+            # Not `up --config --config-path`, which replaces a whole map by the one value.
+            paths_and_values = [part for value in values for part in ("--plaintext", value)]
+            self.ask(
+                *("config", "set-all", "--path", "--stack", self.stack.name, "--config-file", str(copy)),
+                *paths_and_values,
+            )
         options = ["--stack", self.stack.name, "--non-interactive", "--color", "never"]
         if operation != "preview":
             options += ["--yes", "--skip-preview"]

@@ -107,25 +107,29 @@ def problems(environment: Environment) -> Iterator[Problem]:
 
 
 def warnings(environment: Environment) -> Iterator[str]:
-    """Settings of pools that work but may not be intended with queues."""
+    """Settings that work but may not be intended with queues, and those without an effect."""
     section = environment.config.queues
-    if used(environment):
-        yield from (f"node_pools.{each}" for each in queues.warnings(args(environment)))
-        for pool, nodes in section.headroom.items():
-            if nodes > (free := section.unqueued.get(pool, 0)):
-                yield (
-                    f"queues.headroom.{pool}: queues have {nodes - free} of these nodes as well, and may admit "
-                    f"training that waits for them: it does not preempt headroom; write {nodes} in `queues.unqueued`"
-                )
+    if not used(environment):
+        yield from _idle(environment)
         return
-    why = "`queues.enabled` is false" if environment.config.teams else "there is no team"
-    yield from (
-        f"queues.{field}: has no effect: {why}" for field in ("headroom", "unqueued") if getattr(section, field)
-    )
-    for name, team in environment.config.teams.items():
-        for field in arguments.shape(TeamQueue).fields:
-            if field in team.written:
-                yield f"teams.{name}.{field}: has no effect: {why}"
+    yield from (f"node_pools.{each}" for each in queues.warnings(args(environment)))
+    for name, nodes in section.headroom.items():
+        if nodes > section.unqueued.get(name, 0):
+            yield (
+                f"queues.headroom.{name}: queues have quota for these nodes as well: on a full pool a job with the "
+                "priority gpuyard-training is admitted and waits, since it evicts no placeholder; write "
+                f"`queues.unqueued: {{{name}: {nodes}}}`"
+            )
+
+
+def _idle(environment: Environment) -> Iterator[str]:
+    """Settings without an effect, because there are no queues."""
+    section, teams = environment.config.queues, environment.config.teams
+    why = "`queues.enabled` is false" if teams else "there is no team"
+    given = [f"queues.{field}" for field in ("headroom", "unqueued") if getattr(section, field)]
+    of_teams = arguments.shape(TeamQueue).fields
+    given += [f"teams.{name}.{field}" for name, team in teams.items() for field in of_teams if field in team.written]
+    yield from (f"{each}: has no effect: {why}" for each in given)
 
 
 def replaces(environment: Environment, pool: str) -> str:

@@ -38,7 +38,7 @@ class StalledJobsArgs(TypedDict):
     """Most nodes that have the taint at a time, 1 to 100: more faults at once are rarely those of nodes. Default:
     `1`."""
     every_minutes: NotRequired[int]
-    """Minutes between two rounds, 1 to 60. Default: `5`."""
+    """Minutes between two rounds, 1 to 60, counted from each full hour: 45 is at :00 and :45. Default: `5`."""
     prometheus: NotRequired[str]
     """Address of a Prometheus that evaluates the rules of `Alerts`, as pods reach it, without a login. Default: that of
     `Monitoring`, http://kube-prometheus-stack-prometheus.monitoring:9090."""
@@ -76,7 +76,8 @@ class StalledJobs(pulumi.ComponentResource):
     Their GPUs are busy but move no data: usually a collective operation waits for a peer that has stopped. In a job of
     several pods, the one with idle or unmeasured GPUs is evicted and its node gets a taint; if all of them wait, one is
     evicted. Evictions respect disruption budgets. The job starts a new pod, which resumes from its checkpoint if the
-    training code does so. Pods that nothing starts again are left alone.
+    training code does so. Left alone are pods that nothing starts again, and a job with a pod that started less than
+    15 minutes ago. Nothing removes the taint: at a pool's `min`, where the autoscaler removes no node, do it yourself.
 
     Works on any cluster with `Alerts` for the Prometheus operator and a DCGM exporter. It needs the provider
     `kubernetes`; let it depend on `Alerts`, and on the namespaces. In the cluster it is in the namespace

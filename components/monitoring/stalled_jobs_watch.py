@@ -3,7 +3,8 @@
 The program that `StalledJobs` runs in the cluster. It uses nothing but Python's standard library, and does one round:
 
 1. Prometheus names the pods for which the alert fires. In a job of several pods these usually wait for one that has
-   stopped: the pod of the job whose GPUs are idle or have no metrics.
+   stopped: the pod of the job whose GPUs are idle or have no metrics. Pods without GPUs, such as a launcher, are no
+   part of this. A job with a pod that has just started is left alone: it has been restarted, and loads its data.
 2. The node of that pod (of the pod itself, if it is the job's only one) gets a taint, so that no new pod goes there.
    Once it is empty, the autoscaler removes it. No more than `MOST_NODES` have the taint at a time.
 3. The pod is evicted: its job starts another one, and budgets are respected. A pod without a controller is left alone,
@@ -14,10 +15,12 @@ Exit codes: 0 if the round was done, 1 if Prometheus or the API server did not a
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -29,6 +32,10 @@ USE = "namespace_pod:gpu_utilization_percent:avg10m"
 TAINT = "status-taint.cluster-autoscaler.kubernetes.io/stalled"
 """The autoscaler does not expect taints with this prefix on the nodes that it adds (its FAQ, "status taints")."""
 IDLE_PERCENT = 10.0
+START_MINUTES = 15.0
+"""Minutes after its start in which the GPUs of a pod may be idle: it pulls its image and loads data."""
+GPU_PREFIX = "nvidia.com/"
+"""Beginning of the names of GPUs and their partitions, as containers request them."""
 JOB_LABELS = ("jobset.sigs.k8s.io/jobset-name", "batch.kubernetes.io/job-name")
 """Labels that the pods of one job share, the most comprehensive first."""
 
@@ -108,6 +115,18 @@ def restarts(pod: Object) -> bool:
     return any(each.get("controller") for each in pod["metadata"].get("ownerReferences") or [])
 
 
+def holds_gpus(pod: Object) -> bool:
+    """Whether a container of the pod requests GPUs or partitions of them."""
+    limits = [(each.get("resources") or {}).get("limits") or {} for each in pod["spec"]["containers"]]
+    return any(resource.startswith(GPU_PREFIX) for each in limits for resource in each)
+
+
+def is_starting(pod: Object, minutes: float) -> bool:
+    """Whether the pod started less than so many minutes ago."""
+    started = calendar.timegm(time.strptime(pod["status"]["startTime"], "%Y-%m-%dT%H:%M:%SZ"))
+    return time.time() - started < 60 * minutes
+
+
 def stopped(members: list[Object], use: dict[tuple[str, str], float]) -> list[Object]:
     """The pods of a job that hold the others up: those whose GPUs are idle or not measured. The only pod of a job is
     the one itself."""
@@ -117,10 +136,11 @@ def stopped(members: list[Object], use: dict[tuple[str, str], float]) -> list[Ob
 
 
 def stalled_jobs(cluster: Cluster, fired: set[tuple[str, str]]) -> list[list[Object]]:
-    """The running pods of every job for which the alert fires."""
+    """The running pods with GPUs of every job for which the alert fires."""
     found: dict[tuple[str, str, str], list[Object]] = {}
     for namespace in sorted({each[0] for each in fired}):
-        pods = [pod for pod in cluster.pods(namespace) if pod["status"].get("phase") == "Running"]
+        running = [pod for pod in cluster.pods(namespace) if pod["status"].get("phase") == "Running"]
+        pods = [pod for pod in running if holds_gpus(pod)]
         for pod in pods:
             if name_of(pod) in fired and not pod["metadata"].get("deletionTimestamp"):
                 label, job = job_of(pod)
@@ -129,7 +149,14 @@ def stalled_jobs(cluster: Cluster, fired: set[tuple[str, str]]) -> list[list[Obj
     return list(found.values())
 
 
-def round_once(prometheus: Prometheus, cluster: Cluster, namespaces: set[str], most_nodes: int, taint: bool) -> None:
+def round_once(
+    prometheus: Prometheus,
+    cluster: Cluster,
+    namespaces: set[str],
+    most_nodes: int,
+    taint: bool,
+    start_minutes: float = START_MINUTES,
+) -> None:
     """One round. `namespaces`: the only ones in which it may act."""
     firing = prometheus.vector(f'ALERTS{{alertname="{ALERT}",alertstate="firing"}}')
     fired = {(each["namespace"], each["pod"]) for each, _ in firing if each.get("namespace") in namespaces}
@@ -139,6 +166,9 @@ def round_once(prometheus: Prometheus, cluster: Cluster, namespaces: set[str], m
     use = {(each.get("namespace", ""), each.get("pod", "")): value for each, value in prometheus.vector(USE)}
     tainted = cluster.tainted() if taint else set()
     for members in stalled_jobs(cluster, fired):
+        if new := [pod for pod in members if is_starting(pod, start_minutes)]:
+            print(f"{'/'.join(name_of(new[0]))}: has just started, so its job is left alone")
+            continue
         culprits = stopped(members, use)
         for pod in culprits if taint else []:
             node = pod["spec"].get("nodeName", "")
@@ -174,7 +204,12 @@ def main() -> int:
         )
         namespaces = set(given["NAMESPACES"].split(","))
         round_once(
-            Prometheus(given["PROMETHEUS"]), cluster, namespaces, int(given["MOST_NODES"]), given["TAINT"] == "true"
+            Prometheus(given["PROMETHEUS"]),
+            cluster,
+            namespaces,
+            int(given["MOST_NODES"]),
+            given["TAINT"] == "true",
+            float(given.get("START_MINUTES", START_MINUTES)),
         )
     except (OSError, ValueError, KeyError) as error:
         print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)

@@ -28,23 +28,35 @@ def hold(kubeconfig: str, pool: str, seconds: float, report: Report, sleep: Call
         found = _flavors(api, pool)
         for flavor in found:
             _taint(api, flavor, True)
-        if not found:
-            return
-        names = {flavor["metadata"]["name"] for flavor in found}
-        report(f"{pool}: its queues admit no new jobs until its nodes are replaced")
-        deadline, shown = time.monotonic() + seconds, float("-inf")
-        while jobs := _running(api, names):
-            now = time.monotonic()
-            if now >= deadline:
-                report(f"{pool}: the time is over; these jobs are drained with their nodes: {', '.join(jobs)}")
-                return
-            if now - shown >= _REPORT_SECONDS:
-                shown = now
-                report(f"{pool}: waiting for {', '.join(jobs)} (up to {(deadline - now) / 60:.0f} more minutes)")
-            sleep(min(_PERIOD_SECONDS, max(0.0, deadline - now)))
-        report(f"{pool}: no job of a queue runs there")
     except (Unreachable, Refused, ApiError) as error:
         report(f"warning: {pool} is not held before its nodes are replaced: {error}")
+        return
+    if found:
+        report(f"{pool}: its queues admit no new jobs until its nodes are replaced")
+        _wait(api, pool, {flavor["metadata"]["name"] for flavor in found}, seconds, report, sleep)
+
+
+def _wait(api: Api, pool: str, names: set[str], seconds: float, report: Report, sleep: Callable[[float], None]) -> None:
+    """Waits for the jobs. A cluster that does not answer meanwhile is asked again: its jobs still run."""
+    deadline, shown = time.monotonic() + seconds, float("-inf")
+    while jobs := _listed(api, names):
+        now = time.monotonic()
+        if now >= deadline:
+            report(f"{pool}: the time is over; these jobs are drained with their nodes: {jobs}")
+            return
+        if now - shown >= _REPORT_SECONDS:
+            shown = now
+            report(f"{pool}: waiting for {jobs} (up to {(deadline - now) / 60:.0f} more minutes)")
+        sleep(min(_PERIOD_SECONDS, max(0.0, deadline - now)))
+    report(f"{pool}: no job of a queue runs there")
+
+
+def _listed(api: Api, names: set[str]) -> str:
+    """The running jobs, or why they are unknown; empty if there are none."""
+    try:
+        return ", ".join(_running(api, names))
+    except (Unreachable, Refused, ApiError) as error:
+        return f"jobs that cannot be listed ({error})"
 
 
 def release(kubeconfig: str, pool: str, report: Report) -> None:

@@ -24,7 +24,7 @@ NAMESPACE = "gpuyard-headroom"
 
 _LABEL = "gpuyard.dev/headroom"
 _UNPRIVILEGED_ID = 65534
-# A placeholder takes this part of the CPUs of a node without GPUs; the add-ons of every node have the rest.
+# A placeholder takes this part of the CPUs of a node without GPUs, or with shared ones; add-ons have the rest.
 _CPU_SHARE = 0.75
 
 
@@ -74,7 +74,8 @@ def node_problems(pools: dict[str, QueuePool], nodes: dict[str, int]) -> Iterato
 class Headroom(pulumi.ComponentResource):
     """Placeholder pods that keep nodes ready, for starts in seconds instead of minutes.
 
-    A placeholder takes a whole node (its GPUs, or most of its CPUs) and has the lowest priority. A pod that the
+    A placeholder takes a whole node (its GPUs, or most of its CPUs; of shared GPUs both one and most CPUs) and has the
+    lowest priority. A pod that the
     scheduler lets preempt it, such as a model server, takes its place at once; the placeholder waits, and the
     autoscaler adds a node for it. Jobs of queues with `gpuyard-training` preempt nothing, so headroom is not for them.
 
@@ -116,10 +117,10 @@ class Headroom(pulumi.ComponentResource):
 
 def _pod(pool: QueuePool, labels: dict[str, str], images_from: ImagesArgs) -> k8s.core.v1.PodSpecArgs:
     """A placeholder of the size of a node."""
-    resources = {"cpu": "10m", "memory": "16Mi"}
-    if pool.gpus:
-        resources[GPU_RESOURCE] = str(pool.gpus)
-    else:
+    resources, gpus = {"cpu": "10m", "memory": "16Mi"}, pool.pool.gpus_per_pod
+    if gpus:
+        resources[GPU_RESOURCE] = str(gpus)
+    if gpus < pool.gpus or not gpus:
         resources["cpu"] = f"{int(pool.millicores * _CPU_SHARE)}m"
     apart = k8s.core.v1.PodAffinityTermArgs(
         topology_key="kubernetes.io/hostname", label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=labels)

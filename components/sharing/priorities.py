@@ -73,8 +73,8 @@ class Priorities(pulumi.ComponentResource):
     """Priority classes for serving, long training, short batch work and headroom, for pods and for jobs in queues.
 
     The scheduler evicts batch and training pods for a pending serving pod, and never the other way. It evicts nothing
-    for training and batch pods: queues decide that, among jobs of one team by these priorities (`gpuyard-training`
-    before `gpuyard-batch`). An evicted pod of a job is created again, and waits.
+    for training pods, and only headroom for batch pods: queues decide that, among jobs of one team by these priorities
+    (`gpuyard-training` before `gpuyard-batch`). An evicted pod of a job is created again, and waits.
 
     Works on any cluster; it needs the provider `kubernetes`. With `queues`, let it depend on `Kueue`. Classes have
     fixed names, so a cluster has one. Priorities cannot change; a changed class is created again. A team's queue takes
@@ -87,8 +87,12 @@ class Priorities(pulumi.ComponentResource):
     def __init__(self, name: str, args: PrioritiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = arguments.checked(f"Priorities {name}", PrioritiesArgs, args)
         super().__init__("gpuyard:index:Priorities", name, None, opts)
-        # The API changes neither the value nor the policy of a class, and the name is fixed.
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
+        # The API changes neither the value nor the policy of a class, and the name is fixed. The provider does not know
+        # that it has to replace one (pulumi-kubernetes, provider/pkg/provider/diff.go).
+        fixed = pulumi.ResourceOptions.merge(
+            child, pulumi.ResourceOptions(replace_on_changes=["value", "preemptionPolicy"])
+        )
         made = [
             k8s.scheduling.v1.PriorityClass(
                 f"{name}-{each.name}",
@@ -97,7 +101,7 @@ class Priorities(pulumi.ComponentResource):
                 global_default=True if each is BATCH and args["default"] else None,
                 preemption_policy="PreemptLowerPriority" if each.preempts else "Never",
                 description=each.description,
-                opts=child,
+                opts=fixed,
             )
             for each in PRIORITIES
         ]

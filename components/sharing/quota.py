@@ -94,7 +94,7 @@ def problems(
                     path, gpus, "the pool has no GPUs, and CPUs are divided by weight", "pools with GPUs", "remove it"
                 )  # fmt: skip
     for name, pool in pools.items():
-        yield from _sum_problems(pool, total(pool, unqueued.get(name, 0)).gpus, teams)
+        yield from _sum_problems(pool, unqueued.get(name, 0), teams)
 
 
 def _pool_problems(path: str, name: str, value: object, pools: Mapping[str, QueuePool]) -> Iterator[Problem]:
@@ -108,14 +108,14 @@ def _pool_problems(path: str, name: str, value: object, pools: Mapping[str, Queu
         )
 
 
-def _sum_problems(pool: QueuePool, gpus: int, teams: Mapping[str, TeamQueue]) -> Iterator[Problem]:
-    name = pool.pool.name
+def _sum_problems(pool: QueuePool, unqueued: int, teams: Mapping[str, TeamQueue]) -> Iterator[Problem]:
+    name, gpus = pool.pool.name, max(0, total(pool, unqueued).gpus)
     given = {team: each["guaranteed"][name] for team, each in teams.items() if name in each.get("guaranteed", {})}
     if not given or not pool.gpus or min(given.values()) < 0 or (wanted := sum(given.values())) <= gpus:
         return
     listed = " + ".join(f"{team} {count}" for team, count in given.items())
     last = list(given)[-1]
-    nodes = -(-wanted // pool.gpus)
+    nodes = -(-wanted // pool.gpus) + unqueued
     yield Problem(
         f"teams.{last}.guaranteed.{name}", given[last],
         f"all teams together have {wanted} GPUs ({listed}), and the queues have {gpus} of the pool",

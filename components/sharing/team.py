@@ -21,7 +21,8 @@ from .team_spec import TeamSpec
 LOCAL_QUEUE = "default"
 """Name of a team's LocalQueue: Kueue puts a job that names no queue into the LocalQueue of this name."""
 OBJECT = "team"
-"""Name of the quota, the limits and the network policy in the namespace; what the roles' names begin with."""
+"""Name of the quota, the limits and the network policy in the namespace; what the names of the other quota and of the
+roles begin with."""
 
 
 class TeamArgs(TeamSpec):
@@ -127,6 +128,12 @@ class Team(pulumi.ComponentResource):
             spec=k8s.core.v1.ResourceQuotaSpecArgs(hard=team_quota.hard(args["quota"], queued)),
             opts=child,
         )
+        ranks = k8s.core.v1.ResourceQuota(
+            f"{name}-system-pods",
+            metadata=meta(f"{OBJECT}-system-pods"),
+            spec=team_quota.without_system_pods(),
+            opts=child,
+        )
         limits = k8s.core.v1.LimitRange(
             f"{name}-limits",
             metadata=meta(OBJECT),
@@ -147,7 +154,7 @@ class Team(pulumi.ComponentResource):
         self._accounts(name, args, meta)
         self._members(name, args, meta)
         # Pods that start before these exist would not be limited by them.
-        ready = pulumi.Output.all(home, quota.id, limits.id, policy.id)
+        ready = pulumi.Output.all(home, quota.id, ranks.id, limits.id, policy.id)
         self.namespace = ready.apply(lambda values: values[0])
         self.service_account = self.account.metadata.name
         self.queue = self._queue(name, args, meta) if queued else self.namespace.apply(lambda _: "")

@@ -14,6 +14,8 @@ GPU_QUOTA = "requests.nvidia.com/gpu"
 WITHOUT_QUEUE = {"cpu": 64, "memory_gib": 256, "gpus": 8}
 """Defaults of a team without a queue: a few people with one node of 8 GPUs."""
 
+_SYSTEM_CLASSES = ("system-cluster-critical", "system-node-critical")
+
 # Ports of a load balancer. Kubernetes counts a node port for each of them.
 _PORTS = 5
 
@@ -35,6 +37,14 @@ def hard(quota: Mapping[str, Any], queued: bool) -> dict[str, str]:
         "count/ingresses.networking.k8s.io": _count(balancers),
     }
     return {resource: amount for resource, amount in amounts.items() if amount}
+
+
+def without_system_pods() -> Any:
+    """The spec of a ResourceQuota that allows no pod of the priority classes of Kubernetes' own components. Any user
+    may name these, also outside kube-system (Kubernetes, "Limit Priority Class consumption by default"), and such a
+    pod evicts the pods of every team. GKE refuses them where no quota allows them; EKS does not."""
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": list(_SYSTEM_CLASSES)}
+    return {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [scope]}}
 
 
 def limit_range(limits: Mapping[str, Any]) -> list[Any]:

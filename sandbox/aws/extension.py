@@ -28,7 +28,7 @@ from moto.core.utils import utcnow
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.launch_templates import LaunchTemplate
-from moto.ec2.utils import convert_tag_spec
+from moto.ec2.utils import convert_tag_spec, parse_user_data
 from moto.eks.models import eks_backends
 from moto.iam.models import IAMBackend
 from moto.ssm.models import Parameter, ParameterDict
@@ -87,10 +87,12 @@ def _wrap(original: Any, wrapper: Any) -> Any:
 
 
 def _sized(original: Any, template: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
-    """EC2 limits the size of user data (kops#10202)."""
-    if len(base64.b64decode(str(data.get("UserData") or ""))) > MOST_USER_DATA:
+    """EC2 limits the size of user data (kops#10202). moto parses it in a template's first version only, and could not
+    launch from a later one."""
+    text = str(data.get("UserData") or "")
+    if len(base64.b64decode(text)) > MOST_USER_DATA:
         raise Ec2Error("InvalidUserData.Malformed", f"User data is limited to {MOST_USER_DATA} bytes.")
-    return original(template, data, description)
+    return original(template, {**data, "UserData": parse_user_data(text)} if text else data, description)
 
 
 def _launch(group: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from sandbox.controllers.state import UNDER_WAY
 from tools.manifest import TOOLS
 from tools.provide import cached, machines_own, provide
 
@@ -29,7 +30,7 @@ class Builds:
     def message(self, name: str) -> str:
         """Why there is no program yet."""
         tool = TOOLS[name]
-        usual = f"{name} {tool.pinned} is being built, about {tool.seconds // 60 + 1} minutes"
+        usual = f"{name} {tool.pinned} {UNDER_WAY}, about {tool.seconds // 60 + 1} minutes"
         return self._failures.get(name, usual)
 
     def _provide(self, name: str) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 FILE = "controllers.json"
 """In the control plane's folder."""
 
+UNDER_WAY = "is being built"
+"""Part of the message about a controller whose program is being built."""
+
 FIRST_ROUND = 20.0
 """Seconds within which a supervisor that has just started writes it."""
 
@@ -20,6 +23,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
         return json.loads((folder / FILE).read_text())
     except FileNotFoundError:
         return []
+
+
+def building(folder: Path) -> list[str]:
+    """The messages about programs that are being built, which takes minutes."""
+    return [each["message"] for each in read(folder) if UNDER_WAY in each["message"]]
 
 
 def write(folder: Path, controllers: list[dict[str, Any]]) -> None:

@@ -21,6 +21,7 @@ import yaml
 
 from sandbox.cluster.api import ApiError
 from sandbox.cluster.control_plane import ControlPlane
+from sandbox.controllers import state
 from sandbox.plugins import kubeconfig, log, manifest, readiness, replacement
 from sandbox.plugins.helm import Releases
 from sandbox.plugins.objects import NoSuchKind, Object, Objects
@@ -310,7 +311,8 @@ class KubernetesProvider(SimulatedProvider):
             return live
         began = time.monotonic()
         try:
-            return readiness.wait_ready(objects, live, manifest.timeout(inputs, timeout), self.cancelled)
+            seconds = manifest.timeout(inputs, timeout)
+            return readiness.wait_ready(objects, live, seconds, self.cancelled, self._building)
         except (readiness.Failed, ApiError, OSError) as error:
             with contextlib.suppress(ApiError, OSError):
                 live = readiness.get(objects, live) or live
@@ -321,6 +323,10 @@ class KubernetesProvider(SimulatedProvider):
             raise ProviderError(
                 text, partial=(manifest.id_of(live), manifest.outputs(live, manager, inputs["apiVersion"]))
             ) from None
+
+    def _building(self) -> list[str]:
+        """The messages about controllers of the cluster whose programs are being built."""
+        return state.building(self._plane.folder) if self._plane else []
 
     def _imported(self, token: str, live: Object) -> Props:
         """Inputs for an object that no program has described yet: the live ones without the server's additions."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sandbox.cluster.api import ApiError
@@ -27,22 +27,31 @@ class Failed(Exception):
     """The object exists, but cannot become ready or did not become ready in time. The message gives the reason."""
 
 
-def wait_ready(objects: Objects, obj: Object, timeout: float, cancelled: threading.Event) -> Object:
+def wait_ready(
+    objects: Objects,
+    obj: Object,
+    timeout: float,
+    cancelled: threading.Event,
+    building: Callable[[], Sequence[str]] = tuple,
+) -> Object:
     """Waits until the object is ready and returns its state at that moment.
 
     Raises Failed after `timeout` seconds, if the object failed permanently or was deleted, or if the engine cancelled.
+    Time in which a controller's program is `building` does not count: no real cluster builds one.
     """
     rule = RULES.get((obj["apiVersion"], obj["kind"]))
     if rule is None:
         return obj
-    deadline, reported = time.monotonic() + timeout, ""
+    left, seen, reported = timeout, time.monotonic(), ""
     while True:
         missing = rule(objects, obj)
         if not missing:
             return obj
         if missing != reported:
             log.status(reported := missing)
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        left, seen = left if building() else left - (now - seen), now
+        if left < 0:
             raise Failed("\n".join([f"timed out waiting to be Ready: {missing}", *_pod_troubles(objects, obj)]))
         if cancelled.wait(POLL):
             raise Failed(f"cancelled while waiting: {missing}")

@@ -1,4 +1,4 @@
 """The stories that `make demo` tells."""
 
-NAMES = ("scale", "teams")
+NAMES = ("scale", "teams", "roll")
 """Their names, the first one by default."""

@@ -87,9 +87,6 @@ class ScaleFromZero(Story):
         others = [pod for pod in pods if but is None or pod["metadata"]["uid"] != but["metadata"]["uid"]]
         return max(others, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
 
-    def _node(self, name: str) -> Object:
-        return self._api.request("GET", f"/api/v1/nodes/{name}")
-
     def _gpu_node(self, pod: Object) -> Object:
         """The pod's node, which must belong to the pool and have the taint, the label and an allocatable GPU."""
         name = pod["spec"]["nodeName"]

@@ -104,13 +104,14 @@ class Story(ABC):
         self._until(f"{POOL} is at 0, where the story begins", lambda: self._size() == 0 and not self._nodes())
         self._report("at rest", f"{POOL} is at 0, {len(self._api.list('/api/v1/nodes'))} other nodes are up")
 
-    def _until(self, what: str, found: Callable[[], T | None]) -> T:
-        """Waits for a true answer and returns it. Raises NotObserved after the time limit."""
-        deadline = time.monotonic() + self._bound
+    def _until(self, what: str, found: Callable[[], T | None], bound: float | None = None) -> T:
+        """Waits for a true answer and returns it. Raises NotObserved after the time limit. `bound`: another limit."""
+        bound = bound or self._bound
+        deadline = time.monotonic() + bound
         with self._console.status(f"waiting: {what}") if not self._quiet else nullcontext():
             while not (answer := found()):
                 if time.monotonic() > deadline:
-                    raise NotObserved(f"{what} (waited {self._bound:.0f} s)")
+                    raise NotObserved(f"{what} (waited {bound:.0f} s)")
                 time.sleep(0.2)
         return answer
 
@@ -126,8 +127,20 @@ class Story(ABC):
             line = f"[dim]{step.seconds:6.1f} s[/]  {mark} {escape(f'{name}: {seen}')}"
             self._console.print(line, highlight=False, soft_wrap=True)
 
+    def _note(self, line: str) -> None:
+        """Prints a line that is no step."""
+        if not self._quiet:
+            self._console.print(f"            {line}", markup=False, highlight=False, soft_wrap=True)
+
     def _explain(self) -> None:
-        """Prints what happened instead: the pods and their events, the pool, the autoscaler's last report."""
+        """Prints what happened instead."""
+        lines = self._evidence()
+        self.steps.extend(Step("seen instead", False, self.steps[-1].seconds, line) for line in lines)
+        for line in lines:
+            self._note(line)
+
+    def _evidence(self) -> list[str]:
+        """What the cluster shows: the pool, the pods and their events, the autoscaler's last report."""
         lines = [f"pool {POOL}: {self._size()} asked for, nodes: {', '.join(self._nodes()) or 'none'}"]
         events: list[Object] = []
         for name in self.namespaces:
@@ -138,15 +151,14 @@ class Story(ABC):
         events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
         lines += [f"event {e['involvedObject']['name']}: {e['reason']}: {e['message']}" for e in events[-8:]]
         words = (self._api.get(STATUS) or {}).get("data", {}).get("status", "nothing: is an autoscaler in the cluster?")
-        lines += [f"autoscaler: {line}" for line in words.splitlines()[-4:]]
-        self.steps.extend(Step("seen instead", False, self.steps[-1].seconds, line) for line in lines)
-        if not self._quiet:
-            for line in lines:
-                self._console.print(f"            {line}", markup=False, highlight=False, soft_wrap=True)
+        return lines + [f"autoscaler: {line}" for line in words.splitlines()[-4:]]
 
     def _size(self) -> int:
         """The requested number of machines, over all rungs of the pool."""
         return sum(group.desired for group in self._fleet.groups() if group.pool == POOL)
+
+    def _node(self, name: str) -> Object:
+        return self._api.request("GET", f"/api/v1/nodes/{name}")
 
     def _nodes(self) -> list[str]:
         names = {machine.node_name for machine in self._fleet.machines() if machine.pool == POOL}

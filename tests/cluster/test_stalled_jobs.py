@@ -30,6 +30,7 @@ from sandbox.tests.cluster.fake_fleet import shape
 from tests.component.stage import aws_options
 
 TRAINING = "stalled-training"
+GPU = {"limits": {"nvidia.com/gpu": "1"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,7 +110,7 @@ def pod(api: Api, name: str, node: str, job: str = "", owned: bool = True) -> No
         f"/api/v1/namespaces/{TRAINING}/pods",
         {
             "metadata": {"name": name, "labels": labels, "ownerReferences": [owner] if owned else []},
-            "spec": {"nodeName": node, "containers": [{"name": "main", "image": "train"}]},
+            "spec": {"nodeName": node, "containers": [{"name": "main", "image": "train", "resources": GPU}]},
         },
     )
     running = f"/api/v1/namespaces/{TRAINING}/pods/{name}"
@@ -125,6 +126,7 @@ def round_of(plane: ControlPlane, prometheus: Any, credentials: Path, **settings
         "PROMETHEUS": f"http://127.0.0.1:{prometheus.server_address[1]}",
         "MOST_NODES": "1",
         "TAINT": "true",
+        "START_MINUTES": "0",
     }
     done = subprocess.run(
         [sys.executable, watch.__file__], env={**os.environ, **given, **settings}, capture_output=True, text=True

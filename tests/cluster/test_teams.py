@@ -59,7 +59,9 @@ def teams(plane: ControlPlane, api: Api) -> Iterator[Recording]:
         _, outputs = provider.create(found.type, found.urn, checked, False, 30)
         expected = {key: value for key, value in found.inputs.items() if key in ("spec", "rules", "subjects")}
         assert {key: outputs[key] for key in expected} == expected, f"{found} is not what the server keeps"
-    wait(lambda: api.request("GET", "/api/v1/namespaces/red/resourcequotas/team").get("status"), "the first count")
+    for name in ("team", "team-system-pods"):
+        path = f"/api/v1/namespaces/red/resourcequotas/{name}"
+        wait(lambda path=path: api.request("GET", path).get("status"), "the first count")
     yield made
     for name in TEAMS:
         api.delete(f"/api/v1/namespaces/{name}")
@@ -72,6 +74,10 @@ def pod(name: str, **container: Any) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {"containers": [{"name": "main", "image": "example.org/a:1", **container}]},
     }
+
+
+RANKED = pod("ranked")
+RANKED["spec"]["priorityClassName"] = "system-node-critical"
 
 
 def refusal(api: Api, path: str, body: dict[str, Any]) -> str:
@@ -115,6 +121,7 @@ def test_a_pod_without_requests_works_under_the_quota(api: Api) -> None:
         (PODS, pod("gpus", resources={"limits": {"nvidia.com/gpu": "3"}}), "exceeded quota: team"),
         (PODS, pod("memory", resources={"limits": {"cpu": "1", "memory": "20Gi"}}), "exceeded quota"),
         (PODS, pod("alone", resources={"requests": {"memory": "4Gi"}}), "less than or equal to memory limit"),
+        (PODS, RANKED, "exceeded quota: team-system-pods"),
         (CLAIMS, claim(90), "maximum storage usage per PersistentVolumeClaim is 80Gi"),
         (
             SERVICES,

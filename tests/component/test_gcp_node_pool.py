@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import cluster_pools
 from components.gcp.node_pool import GkeNodePool
 from components.gcp.pool_spec import resolve
 from components.pools import NodePoolSpec
@@ -254,7 +255,9 @@ def test_gpus_are_shared_by_time_slicing_mps_or_partitions(
         if sharing
         else None
     )
-    assert resolve("p", spec).pool.gpu_resources == shown  # type: ignore[arg-type]
+    resolved = resolve("p", spec).pool  # type: ignore[arg-type]
+    assert resolved.gpu_resources == shown
+    assert cluster_pools.of(resolved)["gpus"] == (1 if sharing else shown), "what a runtime's pods request"
 
 
 def test_a_mistake_is_reported_before_anything_is_created() -> None:

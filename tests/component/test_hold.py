@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,6 +88,25 @@ def test_running_jobs_of_the_pool_get_their_time_and_not_more(cluster: Cluster) 
     cluster.workloads.append(workload("train", "gpu"))
     flavors.hold("{}", "gpu", 0, lines.append, end)
     assert "the time is over; these jobs are drained with their nodes: vision/train" in lines[-1]
+
+
+def test_a_cluster_that_stops_answering_does_not_end_the_wait(cluster: Cluster) -> None:
+    """Its jobs still run, and their nodes would be replaced."""
+    cluster.workloads = [workload("train", "gpu")]
+    lines: list[str] = []
+    steps = iter(["connection refused", ""])
+
+    def later(_: float) -> None:
+        cluster.unreachable = next(steps)
+        if not cluster.unreachable:
+            cluster.workloads.clear()
+
+    flavors.hold("{}", "gpu", 3600, lines.append, later)
+    assert next(steps, "over") == "over" and "no job of a queue runs there" in lines[-1]
+    cluster.workloads = [workload("train", "gpu")]
+    steps = iter(["connection refused"])
+    flavors.hold("{}", "gpu", 0.2, lines.append, lambda _: later(0) if not cluster.unreachable else time.sleep(0.1))
+    assert lines[-1].endswith("drained with their nodes: jobs that cannot be listed (connection refused)")
 
 
 def test_without_kueue_or_a_cluster_nothing_is_held(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:

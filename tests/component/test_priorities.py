@@ -12,7 +12,7 @@ from components.sharing.priorities import Priorities
 from recording.recorder import run
 from recording.recording import Recording
 from tests.component.queue_objects import EKS_POOLS
-from tests.component.stage import aws_options
+from tests.component.stage import GUIDE_GPU, aws_options, pool
 
 CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 OF_JOBS = "kubernetes:kueue.x-k8s.io/v1beta2:WorkloadPriorityClass"
@@ -39,6 +39,13 @@ def test_only_serving_makes_the_scheduler_evict_batch_work() -> None:
     assert found["gpuyard-headroom"]["value"] == -10, "the autoscaler ignores lower ones"
 
 
+def test_a_class_whose_value_or_policy_changes_is_created_again() -> None:
+    """The API server refuses such a change, and the provider does not know that."""
+    for made in priorities().all(CLASS):
+        assert {"value", "preemptionPolicy"} == set(made.options["replaceOnChanges"])
+        assert made.options["deleteBeforeReplace"]
+
+
 def test_jobs_in_queues_have_the_same_priorities_as_pods() -> None:
     """seed row S17"""
     found = priorities()
@@ -59,6 +66,14 @@ def test_a_placeholder_takes_one_node_and_gives_way_at_once() -> None:
     (made,) = headroom({"cpu-workers": 1}).all("kubernetes:apps/v1:Deployment")
     limits = made.inputs["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert 4000 < int(limits["cpu"].rstrip("m")) < 8000, "two placeholders never share a node"
+
+
+def test_a_placeholder_on_shared_gpus_requests_one_and_takes_the_node_by_its_cpus() -> None:
+    """A node refuses a pod that requests more than one shared GPU: the placeholder would be created again and again."""
+    shared = pool(GUIDE_GPU, sharing={"strategy": "time_sharing", "clients": 4})
+    (made,) = headroom({"gpu-workers": 1}, node_pools={"gpu-workers": shared}).all("kubernetes:apps/v1:Deployment")
+    limits = made.inputs["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/gpu"] == "1" and 4000 < int(limits["cpu"].rstrip("m")) < 8000
 
 
 @pytest.mark.parametrize(

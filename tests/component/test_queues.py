@@ -96,6 +96,8 @@ def test_guarantees_above_the_max_are_refused_with_the_fix() -> None:
     text = refusal(teams={"vision": {"guaranteed": {"gpu-workers": 7}}, "nlp": {"guaranteed": {"gpu-workers": 4}}})
     assert "teams.nlp.guaranteed.gpu-workers = 4: all teams together have 11 GPUs (vision 7 + nlp 4)" in text
     assert "fix: write 3, or raise `max` of gpu-workers to 11" in text
+    teams = {"vision": {"guaranteed": {"gpu-workers": 9}}}
+    assert "fix: write 8, or raise `max` of gpu-workers to 11" in refusal(teams=teams, unqueued={"gpu-workers": 2})
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ def test_a_team_without_any_field_is_a_namespace_with_limits_and_no_members() ->
     made = team()
     kinds = sorted(found.type.rpartition(":")[2] for found in made.resources.values() if found.package)
     assert kinds == [
-        "LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "ServiceAccount", "ServiceAccountPatch",
+        "LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "ResourceQuota", "ServiceAccount",
+        "ServiceAccountPatch",
     ]  # fmt: skip
     assert made.exports == {"namespace": "training", "service_account": "training", "queue": ""}
-    assert made.one("ResourceQuota").inputs["spec"]["hard"] == {
+    assert made.one("ResourceQuota", "training-quota").inputs["spec"]["hard"] == {
         "requests.cpu": "64",
         "requests.memory": "256Gi",
         "requests.nvidia.com/gpu": "8",
@@ -63,17 +64,26 @@ def test_only_the_namespace_is_protected() -> None:
 def test_with_a_queue_the_quota_leaves_cpu_memory_and_gpus_to_it() -> None:
     """seed row S22: what Kueue starts, the quota must not refuse: it would hold GPUs without running."""
     made = team(queue="gpus-of-training")
-    hard = made.one("ResourceQuota").inputs["spec"]["hard"]
+    hard = made.one("ResourceQuota", "training-quota").inputs["spec"]["hard"]
     assert not [resource for resource in hard if resource in ("requests.cpu", "requests.memory") or "gpu" in resource]
-    own = team(queue="q", quota={"gpus": 16, "cpu": 100}).one("ResourceQuota").inputs["spec"]["hard"]
+    own = team(queue="q", quota={"gpus": 16, "cpu": 100}).one("ResourceQuota", "training-quota").inputs["spec"]["hard"]
     assert own["requests.nvidia.com/gpu"] == "16" and own["requests.cpu"] == "100" and "requests.memory" not in own
     queue = made.one("LocalQueue")
     assert queue.inputs["metadata"]["name"] == made.exports["queue"] == "default"
     assert queue.inputs["spec"] == {"clusterQueue": "gpus-of-training"}
 
 
+def test_no_pod_of_a_team_has_a_priority_of_the_clusters_own_components() -> None:
+    """Such a pod would evict those of every other team, and EKS lets anyone create one."""
+    spec = team(queue="q").one("ResourceQuota", "training-system-pods").inputs["spec"]
+    assert spec["hard"] == {"pods": "0"}
+    (scope,) = spec["scopeSelector"]["matchExpressions"]
+    assert (scope["scopeName"], scope["operator"]) == ("PriorityClass", "In")
+    assert set(scope["values"]) == {"system-cluster-critical", "system-node-critical"}
+
+
 def test_load_balancers_have_node_ports_and_ingresses_count_as_well() -> None:
-    hard = team(quota={"load_balancers": 2}).one("ResourceQuota").inputs["spec"]["hard"]
+    hard = team(quota={"load_balancers": 2}).one("ResourceQuota", "training-quota").inputs["spec"]["hard"]
     assert hard["services.loadbalancers"] == hard["count/ingresses.networking.k8s.io"] == "2"
     assert hard["services.nodeports"] == "10"
 

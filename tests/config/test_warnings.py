@@ -59,20 +59,24 @@ def test_addons_without_the_one_that_they_need_give_a_warning() -> None:
     assert warned("dev", {"gpuyard:addons": {"monitoring": False}}) == []
 
 
-@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
-def test_headroom_in_a_quota_gives_a_warning(stack: str) -> None:
-    """A training job that is admitted to these nodes would never start: it does not preempt placeholders."""
-    (warning,) = warned(stack, {"gpuyard:teams": {"a": {}}, "gpuyard:queues": {"headroom": {"gpu-workers": 2}}})
-    assert warning.startswith("queues.headroom.gpu-workers: queues have 2 of these nodes")
-    assert warning.endswith("write 2 in `queues.unqueued`")
-
-
 def test_the_production_example_gives_two_warnings() -> None:
     """security cases M2, M5 and M13: no open endpoint, no broad access, no volume that any claim can bind."""
     config = parse("prod", changed("prod", {}))
     topology, types = config.warnings(date(2026, 11, 23))
     assert topology.startswith("nodePools.train-h100: queues do not place its jobs by the network's topology")
     assert types.startswith("nodePools.gpu-workers.machineTypes: the cloud chooses nodes with L4 or A10G")
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-gke"])
+def test_headroom_that_queues_have_quota_for_gives_a_warning(stack: str) -> None:
+    """A job of long training is admitted to such a node, and never evicts the placeholder on it."""
+
+    def of(**queues: Any) -> list[str]:
+        return warned(stack, {"gpuyard:teams": {"vision": {}}, "gpuyard:queues": queues})
+
+    (warning,) = of(headroom={"gpu-workers": 2}, unqueued={"gpu-workers": 1})
+    assert warning.startswith("queues.headroom.gpu-workers: ") and "`queues.unqueued: {gpu-workers: 2}`" in warning
+    assert of(headroom={"gpu-workers": 2}, unqueued={"gpu-workers": 2}) == of() == []
 
 
 def test_an_export_of_deletions_gives_a_warning() -> None:

@@ -95,11 +95,14 @@ def test_yaml_examples_have_only_declared_keys() -> None:
             assert own <= declared, f"{name(page)}: {own - declared}"
 
 
-@pytest.mark.parametrize("command", record.COMMANDS)
-def test_the_readme_has_a_transcript(command: str) -> None:
-    place = re.search(rf"<!-- transcript: {command} -->\n(.*?)<!-- transcript: end -->", README, re.DOTALL)
+@pytest.mark.parametrize(
+    ("page", "command"), [(page.path, command) for page in record.PAGES for command in page.commands]
+)
+def test_a_page_has_its_transcript(page: str, command: str) -> None:
+    text = (ROOT / page).read_text()
+    place = re.search(rf"<!-- transcript: {command} -->\n(.*?)<!-- transcript: end -->", text, re.DOTALL)
     assert place and f"$ {command}\n" in place[1], "make record"
-    assert "✔" in place[1] or "✓" in place[1]
+    assert ("✔" in place[1] or "✓" in place[1]) and "✗" not in place[1]
 
 
 def test_the_transcript_names_resources_that_exist() -> None:

@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from sandbox.down import LEFTOVERS
+from sandbox.environment import TOOLS
 from sandbox.paths import ROOT
+from tools.provide import provide
 
 PARTS = ("__main__.py", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", "Makefile")
 FOLDERS = ("components", "stack", "sandbox", "tools")
@@ -124,8 +126,11 @@ def answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A copy for one module's tests; processes that still run are stopped at the end."""
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy for one module's tests; processes that still run are stopped at the end. On a new machine, the programs of
+    an environment, and those that the module names in CONTROLLERS, are built first: that takes longer than a command
+    may."""
+    provide([*TOOLS, *getattr(request.module, "CONTROLLERS", ())])
     root = tmp_path_factory.mktemp("project")
     for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
         shutil.copy(ROOT / name, root / name)

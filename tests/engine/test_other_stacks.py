@@ -10,6 +10,8 @@ import yaml
 from tests.engine.conftest import Project
 from tests.engine.workloads import WEB
 
+CONTROLLERS = ("kueue",)
+
 
 def assert_production_pools(up: dict[str, Any]) -> None:
     """Checks that both clouds have the same sizes and capacity types."""

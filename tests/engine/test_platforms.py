@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.engine.conftest import Project
 
+CONTROLLERS = ("jobset",)
 STACK = "dev"
 CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch"
 

@@ -9,7 +9,7 @@ import pytest
 
 from components.sharing import kueue
 from recording.recording import Recording
-from recording.stacks import record, settings
+from recording.stacks import record, recorded, settings
 from sandbox.tests.eks_nodes import rungs
 from stack import sharing
 from tests.component.queue_objects import objects, quotas
@@ -109,7 +109,7 @@ def test_a_pool_is_held_before_it_is_updated_and_released_after_it(stack: str) -
 
 def test_headroom_is_an_option() -> None:
     name = "headroom-gpu-workers"
-    assert not [each for each in with_teams("dev").resources.values() if each.name == name]
+    assert not with_teams("dev").all("gpuyard:index:Headroom")
     found = changed("dev", headroom={"gpu-workers": 1})
     (made,) = [each for each in found.resources.values() if each.name == name]
     assert made.inputs["spec"]["replicas"] == 1
@@ -136,3 +136,13 @@ def test_a_stopped_job_waits_until_idle_nodes_are_removed() -> None:
     args = sharing._kueue_args(parse("dev", config))
     assert args["first_retry_seconds"] == 60 * args["longest_retry_minutes"] == 3600
     assert not list(kueue.problems(args))
+
+
+def test_the_stack_of_the_stories_is_dev_with_two_teams_and_a_small_pool() -> None:
+    """Two GPUs of four for each team, so that a team with four has borrowed two."""
+    dev, teams = settings("dev"), settings("teams")
+    dev["gpuyard:teams"] = {"nlp": {}, "vision": {}}
+    dev["gpuyard:nodePools"]["gpu-workers"]["max"] = 4
+    assert teams == dev
+    found = recorded("teams")
+    assert {team: quotas(found, team)["gpu-workers"][GPUS] for team in ("nlp", "vision")} == {"nlp": "2", "vision": "2"}

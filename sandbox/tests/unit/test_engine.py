@@ -75,6 +75,22 @@ def test_counts_steps_and_warnings_are_taken_from_the_events(play, capsys) -> No
     assert outcome.warnings == ["aws eks NodeGroup gpu-workers: the chart could not be reached"]
 
 
+def test_values_of_one_run_are_set_in_the_copy_of_the_stacks_file(play, tmp_path: Path) -> None:
+    """As paths: a whole map must not be replaced by one value. The next run has the file's values again."""
+    engine = play([])
+    real = engine.pulumi.read_text()
+    engine.pulumi.write_text(
+        f"#!{sys.executable}\nimport sys\nif sys.argv[4] == 'config':\n"
+        f"    open(sys.argv[sys.argv.index('--config-file') + 1], 'a').write(' '.join(sys.argv[4:]))\n"
+        f"    sys.exit()\n{real}"
+    )
+    engine.run("up", values=("gpuyard:a.b=1", "c:d=x=y"))
+    assert "config set-all --path --stack dev" in engine.stack.copy.read_text()
+    assert engine.stack.copy.read_text().endswith("--plaintext gpuyard:a.b=1 --plaintext c:d=x=y")
+    engine.run("up")
+    assert engine.stack.copy.read_text() == (tmp_path / "Pulumi.dev.yaml").read_text()
+
+
 def test_a_failure_shows_the_providers_message_once(play) -> None:
     inner = "ResourceInUseException: NodeGroup already exists"
     engine = play(

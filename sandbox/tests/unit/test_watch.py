@@ -13,8 +13,10 @@ import pytest
 
 from sandbox import paths, process, watch
 from sandbox.cluster import control_plane
+from sandbox.controllers import builds, state
 
 ROOT = Path(__file__).parents[3]
+NOWHERE = Path("/nonexistent")
 
 
 def seen(output: list[str], count: int) -> None:
@@ -25,7 +27,9 @@ def seen(output: list[str], count: int) -> None:
 
 def test_a_part_that_ends_is_restarted_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reliability case R8: before the fix, an error followed after three minutes without a message."""
-    plane = SimpleNamespace(key="eks-us-east-1-x", running=lambda: [p for p in control_plane.PARTS if p != "etcd"])
+    plane = SimpleNamespace(
+        key="eks-us-east-1-x", folder=NOWHERE, running=lambda: [p for p in control_plane.PARTS if p != "etcd"]
+    )
     revived: list[str] = []
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     monkeypatch.setattr(control_plane, "revive", lambda key: revived.append(key) or ["etcd"])
@@ -37,8 +41,21 @@ def test_a_part_that_ends_is_restarted_a_few_times(monkeypatch: pytest.MonkeyPat
     assert revived == ["eks-us-east-1-x"] * 3
 
 
+def test_a_program_that_is_being_built_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first `up` of a stack with Kueue waits minutes for it; a controller that is only starting is no news."""
+    plane = SimpleNamespace(key="eks-us-east-1-x", folder=tmp_path, running=lambda: list(control_plane.PARTS))
+    monkeypatch.setattr(control_plane, "all", lambda: [plane])
+    message = builds.Builds().message("kueue")
+    state.write(tmp_path, [{"message": message}, {"message": "not started yet"}])
+    output: list[str] = []
+    with watch.watching(output.append, 0.01):
+        seen(output, 1)
+        time.sleep(0.1)
+    assert output == [message] and "is being built, about" in message
+
+
 def test_a_part_that_is_starting_or_stopping_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    plane = SimpleNamespace(key="eks-us-east-1-x", running=list)
+    plane = SimpleNamespace(key="eks-us-east-1-x", folder=NOWHERE, running=list)
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     monkeypatch.setattr(control_plane, "revive", lambda key: [])
     output: list[str] = []
@@ -52,7 +69,7 @@ def test_a_slow_start_does_not_delay_other_reports(tmp_path: Path, monkeypatch: 
     host ends, and that is reported at once."""
     monkeypatch.setenv("GPUYARD_SANDBOX", str(tmp_path / "sandbox"))
     key = "eks-us-east-1-x"
-    plane = SimpleNamespace(key=key, running=list)
+    plane = SimpleNamespace(key=key, folder=NOWHERE, running=list)
     monkeypatch.setattr(control_plane, "all", lambda: [plane])
     process.start("host", [sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda: True)
     output: list[str] = []

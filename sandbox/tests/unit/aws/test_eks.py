@@ -264,6 +264,28 @@ def test_an_update_that_starts_nodes_first_fails_in_a_full_reservation(world: Wo
         world.delete(name)
 
 
+def test_a_group_launches_from_a_later_version_of_its_template(aws: Any, world: World, cluster: Any) -> None:
+    """A pool whose disk has changed: its new nodes have the user data of the new version."""
+    token = "aws:ec2/launchTemplate:LaunchTemplate"
+    old, new = (base64.b64encode(text).decode() for text in (b"old", b"new"))
+    template = world.make(token, "rolled", {"userData": old})
+    scaling = {"minSize": 0, "maxSize": 2, "desiredSize": 1}
+    launch = {"id": template["id"], "version": "1"}
+    inputs = nodegroup_inputs(world, launchTemplate=launch, scalingConfig=scaling)
+    group = group_of(aws, world.make(NODE_GROUP, "rolled-pool", inputs))
+    world.change("rolled", {"userData": new})
+    world.change("rolled-pool", {"launchTemplate": {**launch, "version": "2"}})
+    name = group["AutoScalingGroupName"]
+    aws("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
+    (found,) = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    for machine in instances(aws, found):
+        asked = {"InstanceId": machine["InstanceId"], "Attribute": "userData"}
+        assert aws("ec2").describe_instance_attribute(**asked)["UserData"]["Value"] == new
+    assert len(instances(aws, found)) == 2
+    for each in ("rolled-pool", "rolled"):
+        world.delete(each)
+
+
 def test_a_launch_template_limits_user_data(world: World) -> None:
     """kops#10202: the limit applies before base64."""
     token = "aws:ec2/launchTemplate:LaunchTemplate"
