@@ -50,9 +50,9 @@ def test_a_team_has_a_namespace_on_the_cluster(example: PythonProgram) -> None:
     """seed row S22: on a cluster that gpuyard did not create."""
     kubeconfig, namespace = example.outputs()["kubeconfig"], example.outputs()["teamNamespace"]
     found = json.loads(example.kubectl(kubeconfig, "get", "resourcequota,networkpolicy", "-n", namespace, "-o", "json"))
-    by_kind = {each["kind"]: each["spec"] for each in found["items"]}
-    assert by_kind["ResourceQuota"]["hard"]["requests.nvidia.com/gpu"] == "4"
-    assert set(by_kind["NetworkPolicy"]["policyTypes"]) == {"Ingress", "Egress"}
+    specs = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in found["items"]}
+    assert specs["ResourceQuota", "team"]["hard"]["requests.nvidia.com/gpu"] == "4"
+    assert set(specs["NetworkPolicy", "team"]["policyTypes"]) == {"Ingress", "Egress"}
 
 
 @pytest.fixture(scope="module")
