@@ -211,7 +211,7 @@ class Team(pulumi.ComponentResource):
         )
 
     def _policy(self, name: str, args: TeamArgs) -> None:
-        """What nobody may write in the namespace, whatever the role."""
+        """What no member may write in the namespace, whatever the role."""
         child, of_cluster = pulumi.ResourceOptions(parent=self), _of_cluster(args["team"])
         policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
             f"{name}-policy",
