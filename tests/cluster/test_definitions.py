@@ -46,7 +46,7 @@ def plane(sandbox_home: str) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def api(plane: ControlPlane) -> Api:
-    return plane.api(timeout=60)  # a busy API server needs more than ten seconds for a large definition
+    return plane.api(timeout=180)  # a busy API server needs minutes for a large definition
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def definitions(api: Api, charts: RealCharts) -> dict[str, Object]:
     for each in found.values():
         objects.apply(each, crds.MANAGER, force=True)
     for name in found:
-        wait(lambda: established(api, name), name, 60)  # noqa: B023
+        wait(lambda: established(api, name), name, 180)  # noqa: B023
     return found
 
 
